@@ -1,0 +1,14 @@
+//! Floor 1: the words of the project as types.
+//!
+//! Deliberately absent: clocks, randomness, files, network, unordered maps. Nothing here knows that a
+//! daemon, a broker or a database exists.
+
+pub mod announcement;
+pub mod authority;
+pub mod ids;
+pub mod lunar;
+pub mod playback;
+pub mod policy;
+pub mod programme;
+pub mod sound;
+pub mod time;

@@ -1,0 +1,336 @@
+//! The playback log: what an entry can say.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::announcement::{BulletinClass, Mode, Rung};
+use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, SlotId};
+use super::policy::GuardRefusal;
+use super::sound::{Fault, Heard};
+use super::time::{ClockTrust, Moment, Reading, Wall};
+
+/// When something was written, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Stamp {
+    /// Number of the daemon's start; monotonic times compare only within one.
+    pub start: u32,
+    /// Microseconds of the machine's monotonic clock.
+    pub mono_us: u64,
+    pub wall: Wall,
+    pub trust: ClockTrust,
+    pub uncertainty_ms: u32,
+}
+
+impl Stamp {
+    /// The stamp of a clock reading.
+    pub const fn of(start: u32, now: &Reading) -> Self {
+        Self {
+            start,
+            mono_us: now.mono.0,
+            wall: now.wall,
+            trust: now.trust,
+            uncertainty_ms: now.uncertainty_ms,
+        }
+    }
+
+    /// The monotonic moment.
+    pub const fn moment(&self) -> Moment {
+        Moment(self.mono_us)
+    }
+}
+
+/// One session of a slot: a slot sounds at most once a date.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct SlotKey {
+    pub slot: SlotId,
+    /// Local date.
+    #[schemars(with = "String")]
+    pub date: NaiveDate,
+}
+
+/// What a play or a refusal is about.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Subject {
+    Announcement {
+        command: CommandId,
+    },
+    Slot(SlotKey),
+    /// A live voice.
+    Live {
+        session: String,
+    },
+}
+
+/// What a reviewer wants to know of a play.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PlayStart {
+    pub play: PlayId,
+    pub subject: Subject,
+    pub rung: Rung,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<SectionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<BulletinClass>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<KeyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentHash>,
+    /// What sounds: a file's name, "speech", "siren", a stream's address.
+    pub source: String,
+    pub language: String,
+    /// Which repetition this is, from 1.
+    pub repetition: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Wall>,
+    /// Where in the audio it was entered; not 0 after an interruption or a late joining.
+    pub entered_at_ms: u64,
+    pub volume_percent: u8,
+    /// What could not be played, where this play stands in for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Fault>,
+}
+
+/// How a play ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum PlayOutcome {
+    Finished,
+    /// Something higher took the air.
+    Interrupted {
+        by: Rung,
+    },
+    /// A slot's hard end, or the end of an announcement's time.
+    HardEnd,
+    Cancelled,
+    Superseded,
+    /// It broke off.
+    Failed {
+        reason: Fault,
+    },
+    /// The guard's limit was reached while it sounded.
+    Guarded {
+        reason: GuardRefusal,
+    },
+    /// The box lost power or the daemon died; `played_ms` is what the last checkpoint proves.
+    PowerLost,
+    /// The daemon was stopped in order.
+    Stopped,
+}
+
+/// The closing entry of a play; every started play has exactly one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PlayEnd {
+    pub play: PlayId,
+    pub subject: Subject,
+    #[serde(flatten)]
+    pub outcome: PlayOutcome,
+    /// When the first sample was handed to the device, `None` where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Stamp>,
+    /// Frames of 48 kHz handed to the device.
+    pub frames_played: u64,
+    /// Frames that were to be played from where it was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_due: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness_lufs: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
+}
+
+/// Why something that was due did not sound.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum NotPlayed {
+    /// The box was off, or the clock unknown, when it was due.
+    Missed,
+    /// Too late by its own lateness policy.
+    Late,
+    /// Something higher had the air until it was over.
+    PreEmpted {
+        by: Rung,
+    },
+    Guarded {
+        reason: GuardRefusal,
+    },
+    /// It can't be played.
+    Unplayable {
+        reason: Fault,
+    },
+    /// Did not fit before the hard end.
+    NoRoom,
+    /// Not a day of music.
+    Mourning,
+    /// The programme changed before it came to it.
+    Replaced,
+    Expired,
+    Cancelled,
+    Superseded,
+    /// A `test` makes no sound.
+    OnlyATest,
+}
+
+/// What became of a slot on a date; every slot that was due has exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum SlotOutcome {
+    /// Items that sounded to their end, and items that did not.
+    Aired {
+        finished: u32,
+        not_finished: u32,
+    },
+    NotAired(NotPlayed),
+}
+
+/// A step of an announcement on its way to the ear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum DeliveryStep {
+    /// Verified and on disk.
+    Received,
+    /// Its audio is on disk and its hash is right.
+    Staged,
+    /// The first repetition has begun.
+    Started,
+    /// The last repetition has ended.
+    Finished,
+    Interrupted,
+    Superseded,
+    Cancelled,
+    Expired,
+    NotPlayed {
+        reason: NotPlayed,
+    },
+}
+
+/// Why a command was refused.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    thiserror::Error,
+)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum CommandRefusal {
+    #[error("the message is larger than {max} bytes")]
+    TooLarge { max: u64 },
+    #[error("the message can't be read: {detail}")]
+    Malformed { detail: String },
+    #[error("version {version} of the protocol is not known here")]
+    UnknownVersion { version: u32 },
+    #[error("no signature of a known key is valid")]
+    BadSignature,
+    #[error("key {key} is not known or was revoked")]
+    UnknownKey { key: KeyId },
+    #[error("key {key} may not do this: {detail}")]
+    NotAllowed { key: KeyId, detail: String },
+    #[error("{valid} of {needed} signatures that it needs")]
+    TooFewSignatures { valid: u32, needed: u32 },
+    #[error("not meant for this box")]
+    NotForThisBox,
+    #[error("it expired at {at}")]
+    Expired { at: Wall },
+    #[error("serial {serial} was used already")]
+    Replayed { serial: u64 },
+    #[error("id {id} was used for other content")]
+    Forged { id: CommandId },
+    #[error("version {offered} is not newer than {held}")]
+    Rollback { offered: u32, held: u32 },
+    #[error("the clock is not known, and this command is no fresh emergency")]
+    ClockUntrusted,
+    #[error("the box already keeps {max} announcements")]
+    TooMany { max: u32 },
+    #[error("{detail}")]
+    Impossible { detail: String },
+}
+
+/// One thing worth remembering; the store adds box, epoch, sequence and the link to the entry before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Entry {
+    pub at: Stamp,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The daemon started; `version` is its own.
+    BoxStarted {
+        version: String,
+    },
+    BoxStopped,
+    PlayStarted(PlayStart),
+    PlayEnded(PlayEnd),
+    NotPlayed {
+        subject: Subject,
+        title: String,
+        #[serde(flatten)]
+        reason: NotPlayed,
+    },
+    SlotEnded {
+        key: SlotKey,
+        title: String,
+        scheduled: Wall,
+        #[serde(flatten)]
+        outcome: SlotOutcome,
+    },
+    Delivery {
+        command: CommandId,
+        #[serde(flatten)]
+        step: DeliveryStep,
+    },
+    CommandRefused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<CommandId>,
+        #[serde(flatten)]
+        reason: CommandRefusal,
+    },
+    /// A programme or policy came into force.
+    Adopted {
+        what: String,
+        version: u32,
+    },
+    /// The wall clock became known or was stepped: entries of this start are dated anew by the difference.
+    ClockSet {
+        step_us: i64,
+        before: ClockTrust,
+    },
+    DeviceLost {
+        detail: String,
+    },
+    DeviceBack,
+    AmplifierFault {
+        detail: String,
+    },
+    /// Entries could not be kept: so many, of these seconds.
+    EntriesLost {
+        count: u64,
+    },
+    /// The store was damaged and put aside under this name; a new epoch began.
+    StoreReplaced {
+        kept_as: String,
+    },
+    /// So many further refusals of the same kind were counted and not written one by one.
+    RefusalsCounted {
+        reason: String,
+        count: u64,
+    },
+}

@@ -1,0 +1,98 @@
+//! The policy that the guard on the box keeps: when it may sound, how long and how loud.
+
+use chrono::{NaiveDate, NaiveTime, Weekday};
+use serde::{Deserialize, Serialize};
+
+/// A stretch of a day in which sound is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Empty for every day. Written as `Mon` .. `Sun`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub days: Vec<Weekday>,
+    #[schemars(with = "String")]
+    pub from: NaiveTime,
+    /// Exclusive, later than `from`.
+    #[schemars(with = "String")]
+    pub until: NaiveTime,
+}
+
+/// The limits of a box. Only an actual emergency passes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// A higher version replaces a lower one.
+    pub version: u32,
+    pub allowed: Vec<Window>,
+    /// Days of the week without any programme.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub rest_weekdays: Vec<Weekday>,
+    /// Single days without any programme.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub rest_dates: Vec<NaiveDate>,
+    /// Longest stretch of sound without a pause of five minutes.
+    pub session_minutes_max: u32,
+    /// Most minutes of sound a day.
+    pub day_minutes_max: u32,
+    /// Ceiling from 06:00 to 21:00 (the day band of QCVN 26:2010/BTNMT).
+    pub volume_day_percent_max: u8,
+    /// Ceiling from 21:00 to 06:00 (the night band of QCVN 26:2010/BTNMT).
+    pub volume_night_percent_max: u8,
+    /// Ceilings of the box's zone, on top of the bands; for instance near a hospital.
+    #[serde(default = "hundred")]
+    pub volume_zone_percent_max: u8,
+}
+
+const fn hundred() -> u8 {
+    100
+}
+
+impl Default for Policy {
+    /// 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
+    fn default() -> Self {
+        let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).expect("a time of day");
+        Self {
+            version: 0,
+            allowed: vec![Window { days: Vec::new(), from: at(4, 45), until: at(21, 30) }],
+            rest_weekdays: Vec::new(),
+            rest_dates: Vec::new(),
+            session_minutes_max: 180,
+            day_minutes_max: 360,
+            volume_day_percent_max: 100,
+            volume_night_percent_max: 60,
+            volume_zone_percent_max: 100,
+        }
+    }
+}
+
+/// Why the guard refuses a play.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    thiserror::Error,
+)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum GuardRefusal {
+    #[error("outside the allowed hours")]
+    OutsideHours,
+    #[error("a rest day")]
+    RestDay,
+    #[error("the session has reached {minutes} minutes")]
+    SessionTooLong { minutes: u32 },
+    #[error("the day has reached {minutes} minutes")]
+    DayFull { minutes: u32 },
+    #[error("the clock can't be trusted")]
+    ClockUntrusted,
+    #[error("an exercise is not allowed at night")]
+    ExerciseAtNight,
+}

@@ -1,0 +1,222 @@
+//! What can be made to sound, and what the heart and the player say to each other about it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ContentHash, PlayId};
+use super::time::{Moment, Span, Wall};
+
+/// One steady or sweeping tone of a [`Pattern`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tone {
+    /// Frequency at the start.
+    pub from_hz: f32,
+    /// Frequency at the end; equal to `from_hz` for a steady tone.
+    pub to_hz: f32,
+    pub ms: u32,
+    /// Silence after the tone.
+    pub gap_ms: u32,
+}
+
+/// A siren or chime, synthesised on the box so that it can never be missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    pub tones: Vec<Tone>,
+    /// How often the tones are sounded, at least 1.
+    pub repeats: u16,
+}
+
+impl Pattern {
+    /// A rising and falling siren: `repeats` times 20 s with 10 s between.
+    pub fn siren(repeats: u16) -> Self {
+        let tone = |from_hz, to_hz, gap_ms| Tone { from_hz, to_hz, ms: 10_000, gap_ms };
+        Self { tones: vec![tone(400.0, 900.0, 0), tone(900.0, 400.0, 10_000)], repeats }
+    }
+
+    /// Three falling notes that open a session or an announcement.
+    pub fn chime() -> Self {
+        let note = |hz| Tone { from_hz: hz, to_hz: hz, ms: 350, gap_ms: 50 };
+        Self { tones: vec![note(784.0), note(659.0), note(523.0)], repeats: 1 }
+    }
+
+    /// The double tone that marks an exercise and is used for nothing else.
+    pub fn exercise() -> Self {
+        let note = |hz| Tone { from_hz: hz, to_hz: hz, ms: 400, gap_ms: 100 };
+        Self { tones: vec![note(1200.0), note(1200.0)], repeats: 2 }
+    }
+
+    /// The whole length with its gaps.
+    pub fn length(&self) -> Span {
+        let once: u64 = self.tones.iter().map(|tone| u64::from(tone.ms) + u64::from(tone.gap_ms)).sum();
+        Span::millis(once * u64::from(self.repeats))
+    }
+}
+
+/// Where a piece of audio is found on the box.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileRef {
+    /// A file beside the programme, installed with it.
+    Path(PathBuf),
+    /// A file of the media store, named by its hash.
+    Stored(ContentHash),
+}
+
+/// A part of a play.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sound {
+    File(FileRef),
+    /// Words to be spoken on the box, with a BCP 47 language tag.
+    Text {
+        text: String,
+        language: String,
+    },
+    Pattern(Pattern),
+    /// A station's stream (`http`, `https`; Icecast or HLS).
+    Relay {
+        url: String,
+    },
+    /// Voice of staff, arriving now.
+    Live {
+        session: String,
+    },
+    Silence(Span),
+}
+
+/// What the player is to sound as one play, parts in turn without a gap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    pub parts: Vec<Sound>,
+    /// Where to enter, counted from the start of the first part: where an interrupted play goes on, or a late one joins.
+    pub skip: Span,
+    /// 0 to 100, after the guard's ceiling.
+    pub volume_percent: u8,
+    /// An item's own offset in decibels.
+    pub gain_db: f32,
+}
+
+/// How a play takes the air from the one that sounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Fades out what sounds over 20 ms and starts.
+    Now,
+    /// Starts without a gap when what sounds ends by itself; at once in silence.
+    AtEnd,
+    /// Starts at this moment exactly, and in time with other boxes where `shared` names the wall instant.
+    At { moment: Moment, shared: Option<Wall> },
+}
+
+/// What the heart asks of the player.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlayerCommand {
+    /// Opens everything that the score needs and answers [`PlayerEvent::Preflighted`]; sounds nothing.
+    Preflight { play: PlayId, score: Score },
+    /// Sounds a preflighted play, and answers [`PlayerEvent::Started`], later [`PlayerEvent::Ended`].
+    Play { play: PlayId, cut: Cut },
+    /// Fades a play out and ends it; forgets it where it has not started.
+    Stop { play: PlayId, fade_ms: u32 },
+}
+
+/// Why something can't sound, or stopped.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    thiserror::Error,
+)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum Fault {
+    #[error("the audio {what} is not on this box")]
+    Missing { what: String },
+    #[error("the audio {what} can't be played: {detail}")]
+    Damaged { what: String, detail: String },
+    #[error("the text could not be spoken: {detail}")]
+    NoSpeech { detail: String },
+    #[error("the stream {url} does not answer: {detail}")]
+    NoStream { url: String, detail: String },
+    #[error("the stream has been silent for {seconds} s")]
+    SilentStream { seconds: u32 },
+    #[error("the sound device stopped: {detail}")]
+    DeviceLost { detail: String },
+    #[error("the player failed: {detail}")]
+    Player { detail: String },
+}
+
+/// How a play came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// All of it sounded.
+    Whole,
+    /// Stopped or cut by a command of the heart.
+    Stopped,
+    /// It could not go on.
+    Failed(Fault),
+}
+
+/// What really sounded of a play, as the player measured it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sounded {
+    /// Audio handed to the device, counted from where the play was entered.
+    pub played: Span,
+    /// What was to be played from where the play was entered; `None` for a stream without an end.
+    pub due: Option<Span>,
+    /// Integrated loudness of what was handed to the device (EBU R128), `None` below 400 ms.
+    pub loudness_lufs: Option<f32>,
+    /// Whether the microphone heard it, where the box has one.
+    pub heard: Option<Heard>,
+}
+
+/// The microphone's verdict on a play.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Heard {
+    pub heard: bool,
+    /// Correlation of what was recorded with what was played, 0 to 1.
+    pub score: f32,
+}
+
+/// What the player tells the heart.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlayerEvent {
+    /// `Ok` holds the length of the whole score from its start, `None` where it has no end.
+    Preflighted {
+        play: PlayId,
+        result: Result<Option<Span>, Fault>,
+    },
+    /// The first sample was handed to the device and sounds `at`.
+    Started {
+        play: PlayId,
+        at: Moment,
+    },
+    /// Between 0.3 s and 0.6 s of audio are left: time to name what follows without a gap.
+    Ending {
+        play: PlayId,
+    },
+    Ended {
+        play: PlayId,
+        sounded: Sounded,
+        end: End,
+    },
+    DeviceLost {
+        detail: String,
+    },
+    DeviceBack,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_know_their_length() {
+        assert_eq!(Pattern::siren(3).length(), Span::secs(90));
+        assert_eq!(Pattern::chime().length(), Span::millis(1_200));
+    }
+}

@@ -1,0 +1,7 @@
+//! Floor 2: the open protocol. Topics, messages and the signed envelope, as bytes and back.
+//!
+//! Deliberately absent: sockets, clocks, files. The specification is `docs/protocol.md`.
+
+pub mod envelope;
+pub mod messages;
+pub mod topics;
