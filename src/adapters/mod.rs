@@ -1,0 +1,8 @@
+//! Floor 4: what touches the world: clock, sound, network, disk, processes.
+
+pub mod box_store;
+pub mod clock;
+pub mod fetch;
+pub mod mqtt;
+pub mod sound;
+pub mod tts;

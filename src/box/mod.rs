@@ -1,0 +1,1 @@
+//! Floor 5: the daemon on the village box.

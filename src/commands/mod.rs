@@ -1,0 +1,88 @@
+//! Floor 6: one module for each subcommand: arguments, and the call of what does the work.
+
+mod announce;
+#[cfg(feature = "box")]
+mod box_daemon;
+#[cfg(feature = "central")]
+mod central;
+mod check;
+#[cfg(all(feature = "box", feature = "central"))]
+mod demo;
+mod key;
+mod logs;
+mod programme;
+mod report;
+mod simulate;
+mod status;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command returns: its exit code, or a sentence for the person who typed it.
+type Outcome = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Loa Xã: the loudspeakers of a commune.
+#[derive(Parser)]
+#[command(name = "loaxa", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The daemon on the village box, and what an installer does there.
+    #[cfg(feature = "box")]
+    Box(box_daemon::Args),
+    /// The server for commune staff.
+    #[cfg(feature = "central")]
+    Central(central::Args),
+    /// Pushes an announcement through central.
+    Announce(announce::Args),
+    /// Stops an announcement, or all of them.
+    Stop(stop::Args),
+    /// Shows the boxes and what is on the air.
+    Status(status::Args),
+    /// Shows or verifies playback logs.
+    Logs(logs::Args),
+    /// Minutes aired, missed and why, as a table.
+    Report(report::Args),
+    /// Checks and previews programmes.
+    Programme(programme::Args),
+    /// Makes and shows signing keys.
+    Key(key::Args),
+    /// Checks configuration files.
+    Check(check::Args),
+    /// Simulates years of a box with faults.
+    Simulate(simulate::Args),
+    /// A whole commune on this machine.
+    #[cfg(all(feature = "box", feature = "central"))]
+    Demo(demo::Args),
+}
+
+/// Runs the program. The only place that turns an error into an exit code.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        #[cfg(feature = "box")]
+        Command::Box(args) => box_daemon::run(args),
+        #[cfg(feature = "central")]
+        Command::Central(args) => central::run(args),
+        Command::Announce(args) => announce::run(args),
+        Command::Stop(args) => stop::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Logs(args) => logs::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Programme(args) => programme::run(args),
+        Command::Key(args) => key::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        #[cfg(all(feature = "box", feature = "central"))]
+        Command::Demo(args) => demo::run(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("loaxa: {error}");
+        ExitCode::FAILURE
+    })
+}

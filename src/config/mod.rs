@@ -1,0 +1,10 @@
+//! Floor 2: text to checked types. Every refusal names file, line, key and what would be right.
+//!
+//! Deliberately absent: clocks, network, sound. Files are read here and nowhere written.
+
+pub mod box_file;
+pub mod central_file;
+pub mod ical;
+pub mod m3u8;
+pub mod problem;
+pub mod programme_file;

@@ -1,0 +1,12 @@
+//! Floor 3: the pure heart. Time and randomness are arguments, decisions are return values.
+//!
+//! Deliberately absent: clocks, files, network, sound, unordered maps. The same code airs, previews and simulates.
+
+pub mod arbiter;
+pub mod delivery;
+pub mod guard;
+pub mod inbox;
+pub mod outbox;
+pub mod preview;
+pub mod schedule;
+pub mod speaker;
