@@ -1,1 +1,130 @@
+//! The arbiter: who has the air, and who takes it when.
+//!
+//! It compares claims and knows nothing of what stands behind them.
 
+use crate::domain::announcement::Rung;
+use crate::domain::time::Wall;
+
+/// A wish to sound now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim<J> {
+    pub job: J,
+    pub rung: Rung,
+    /// A normal announcement for which the running slot has room goes before the slot's next item.
+    pub has_room: bool,
+    /// Province 0, commune 1, village 2; compared only among emergencies.
+    pub level: u8,
+    /// When it was issued, or is scheduled.
+    pub since: Wall,
+    /// Order among those issued at the same instant: the commune's serial.
+    pub serial: u64,
+    pub take: Take,
+}
+
+/// How a claim takes the air from something lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    AtOnce,
+    AtBoundary,
+}
+
+/// What sounds now, as far as the arbiter cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnAir {
+    pub rung: Rung,
+    /// Whether it ends by itself soon enough to be waited for; a relay does not.
+    pub has_boundary: bool,
+}
+
+/// What is to be done for the best claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The air is free.
+    Start,
+    /// Stop what sounds, then start.
+    Cut,
+    /// Follow when what sounds has ended by itself.
+    Follow,
+}
+
+impl<J: Ord> Claim<J> {
+    /// Lower sorts first and sounds first.
+    fn standing(&self) -> (std::cmp::Reverse<(Rung, bool)>, u8, Wall, u64, &J) {
+        let rung = if self.has_room { Rung::Programme } else { self.rung };
+        let level = if rung >= Rung::Exercise { self.level } else { 0 };
+        (std::cmp::Reverse((rung, self.has_room)), level, self.since, self.serial, &self.job)
+    }
+}
+
+/// The claim that is to sound next.
+pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
+    claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))
+}
+
+/// What becomes of the best claim while `on_air` sounds.
+pub fn verdict<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Verdict {
+    match on_air {
+        None => Verdict::Start,
+        Some(on_air) if claim.rung > on_air.rung => match claim.take {
+            Take::AtOnce => Verdict::Cut,
+            Take::AtBoundary if !on_air.has_boundary => Verdict::Cut,
+            Take::AtBoundary => Verdict::Follow,
+        },
+        Some(_) => Verdict::Follow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(job: &'static str, rung: Rung) -> Claim<&'static str> {
+        let take = if rung.takes_the_air_at_once() { Take::AtOnce } else { Take::AtBoundary };
+        Claim { job, rung, has_room: false, level: 1, since: Wall(0), serial: 0, take }
+    }
+
+    fn check(claims: &[Claim<&'static str>], expected: &str) {
+        assert_eq!(best(claims).unwrap().job, expected);
+    }
+
+    #[test]
+    fn the_higher_rung_sounds() {
+        check(&[claim("slot", Rung::Programme), claim("storm", Rung::Emergency)], "storm");
+        check(&[claim("news", Rung::Normal), claim("slot", Rung::Programme)], "slot");
+        check(&[claim("drill", Rung::Exercise), claim("voice", Rung::Live)], "drill");
+    }
+
+    #[test]
+    fn equals_go_by_level_then_by_time_then_by_serial() {
+        let province = Claim { level: 0, since: Wall(9), ..claim("province", Rung::Emergency) };
+        check(&[claim("commune", Rung::Emergency), province.clone()], "province");
+        let priority = |job, level, since, serial| Claim {
+            level,
+            since: Wall(since),
+            serial,
+            ..claim(job, Rung::Priority)
+        };
+        check(&[priority("later", 0, 9, 0), priority("first", 1, 5, 0)], "first");
+        check(&[priority("second", 1, 5, 8), priority("first", 1, 5, 7)], "first");
+    }
+
+    #[test]
+    fn a_slot_with_room_lets_a_normal_announcement_in() {
+        let news = Claim { has_room: true, ..claim("news", Rung::Normal) };
+        check(&[claim("slot", Rung::Programme), news.clone()], "news");
+        check(&[claim("priority", Rung::Priority), news], "priority");
+    }
+
+    #[test]
+    fn only_who_must_not_wait_cuts() {
+        let on_air = |rung, has_boundary| Some(OnAir { rung, has_boundary });
+        let priority = claim("priority", Rung::Priority);
+        assert_eq!(verdict(None, &priority), Verdict::Start);
+        assert_eq!(verdict(on_air(Rung::Programme, true), &priority), Verdict::Follow);
+        assert_eq!(verdict(on_air(Rung::Programme, false), &priority), Verdict::Cut);
+        assert_eq!(verdict(on_air(Rung::Emergency, true), &priority), Verdict::Follow);
+        let storm = claim("storm", Rung::Emergency);
+        assert_eq!(verdict(on_air(Rung::Live, true), &storm), Verdict::Cut);
+        assert_eq!(verdict(on_air(Rung::Emergency, false), &storm), Verdict::Follow);
+    }
+}

@@ -1,1 +1,269 @@
+//! The guard: allowed hours, rest days, longest session, most minutes a day, volume ceilings.
+//!
+//! It knows nothing of programmes or announcements, only rungs. Nothing but an actual emergency passes it.
 
+use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
+
+use crate::domain::announcement::Rung;
+use crate::domain::policy::{GuardRefusal, Policy};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+
+/// A pause of this length ends a session in the sense of `session_minutes_max`.
+pub const PAUSE_THAT_ENDS_A_SESSION: Span = Span::secs(300);
+
+/// The day band of QCVN 26:2010/BTNMT.
+const DAY_BAND_HOURS: std::ops::Range<u32> = 6..21;
+
+/// What the guard lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    /// 0 to 100, the wish lowered to the ceiling.
+    pub volume_percent: u8,
+    /// When the sound must be over, and by which rule.
+    pub until: Option<(Moment, Limit)>,
+}
+
+/// The rule that ends a play which was permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Hours,
+    Session,
+    Day,
+}
+
+/// The policy in force and what has sounded under it.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    policy: Policy,
+    day: NaiveDate,
+    used_today: Span,
+    session: Option<Stretch>,
+}
+
+/// Sound without a pause of [`PAUSE_THAT_ENDS_A_SESSION`].
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    used: Span,
+    last_end: Moment,
+}
+
+impl Guard {
+    /// A guard for a box that has sounded for `used` on `day`.
+    pub fn new(policy: Policy, day: NaiveDate, used: Span) -> Self {
+        Self { policy, day, used_today: used, session: None }
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Puts another policy in force; what has sounded today still counts.
+    pub fn adopt(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Counts sound that has ended at `now`. Returns the day and what has sounded on it.
+    pub fn count(&mut self, now: &Reading, sounded: Span) -> (NaiveDate, Span) {
+        let today = now.wall.date();
+        if self.day != today {
+            (self.day, self.used_today) = (today, Span(0));
+        }
+        self.used_today = self.used_today + sounded;
+        let used = self.session_used(now.mono.since(Moment(0)).saturating_sub(sounded));
+        self.session = Some(Stretch { used: used + sounded, last_end: now.mono });
+        (self.day, self.used_today)
+    }
+
+    /// Sound of the session that is still open at a monotonic time.
+    fn session_used(&self, at: Span) -> Span {
+        match self.session {
+            Some(stretch)
+                if at.saturating_sub(stretch.last_end.since(Moment(0))) < PAUSE_THAT_ENDS_A_SESSION =>
+            {
+                stretch.used
+            }
+            _ => Span(0),
+        }
+    }
+
+    /// Whether something of this rung may start to sound now, how loud, and until when.
+    ///
+    /// # Errors
+    /// The rule that refuses it.
+    pub fn permit(&self, now: &Reading, rung: Rung, volume_percent: u8) -> Result<Permit, GuardRefusal> {
+        if rung == Rung::Emergency {
+            return Ok(Permit { volume_percent, until: None });
+        }
+        if now.trust == ClockTrust::None {
+            return Err(GuardRefusal::ClockUntrusted);
+        }
+        let local = now.wall.local();
+        if rung == Rung::Exercise && !DAY_BAND_HOURS.contains(&local.hour()) {
+            return Err(GuardRefusal::ExerciseAtNight);
+        }
+        let closes = self.window_end(now.wall).ok_or(GuardRefusal::OutsideHours)?;
+        if rung <= Rung::Programme && self.rests(local.date()) {
+            return Err(GuardRefusal::RestDay);
+        }
+        let day_left = self.left_today(now);
+        if day_left == Span(0) {
+            return Err(GuardRefusal::DayFull { minutes: self.policy.day_minutes_max });
+        }
+        let session_left = minutes(self.policy.session_minutes_max)
+            .saturating_sub(self.session_used(now.mono.since(Moment(0))));
+        if session_left == Span(0) {
+            return Err(GuardRefusal::SessionTooLong { minutes: self.policy.session_minutes_max });
+        }
+        let limits = [
+            (now.moment_of(closes), Limit::Hours),
+            (now.mono + session_left, Limit::Session),
+            (now.mono + day_left, Limit::Day),
+        ];
+        let until = limits.into_iter().min_by_key(|(moment, _)| *moment);
+        Ok(Permit { volume_percent: volume_percent.min(self.ceiling(local.time())), until })
+    }
+
+    /// The refusal that a limit stands for.
+    pub fn refusal(&self, limit: Limit) -> GuardRefusal {
+        match limit {
+            Limit::Hours => GuardRefusal::OutsideHours,
+            Limit::Session => GuardRefusal::SessionTooLong { minutes: self.policy.session_minutes_max },
+            Limit::Day => GuardRefusal::DayFull { minutes: self.policy.day_minutes_max },
+        }
+    }
+
+    fn left_today(&self, now: &Reading) -> Span {
+        let used = if self.day == now.wall.date() { self.used_today } else { Span(0) };
+        minutes(self.policy.day_minutes_max).saturating_sub(used)
+    }
+
+    fn rests(&self, date: NaiveDate) -> bool {
+        self.policy.rest_weekdays.contains(&date.weekday()) || self.policy.rest_dates.contains(&date)
+    }
+
+    /// The loudest that the time of day and the zone allow.
+    fn ceiling(&self, time: NaiveTime) -> u8 {
+        let band = if DAY_BAND_HOURS.contains(&time.hour()) {
+            self.policy.volume_day_percent_max
+        } else {
+            self.policy.volume_night_percent_max
+        };
+        band.min(self.policy.volume_zone_percent_max)
+    }
+
+    /// When the allowed window around `wall` closes; windows that touch or overlap are one.
+    fn window_end(&self, wall: Wall) -> Option<Wall> {
+        let local = wall.local();
+        let (date, mut time) = (local.date(), local.time());
+        let mut closes = None;
+        loop {
+            let open = self.policy.allowed.iter().filter(|window| {
+                let on_day = window.days.is_empty() || window.days.contains(&date.weekday());
+                on_day && window.from <= time && time < window.until
+            });
+            match open.map(|window| window.until).max() {
+                Some(until) => {
+                    closes = Some(until);
+                    time = until;
+                }
+                None => return closes.map(|until| Wall::from_local(date.and_time(until))),
+            }
+        }
+    }
+}
+
+fn minutes(n: u32) -> Span {
+    Span::secs(u64::from(n) * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::Window;
+
+    fn at(local: &str) -> Reading {
+        let local = chrono::NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M").unwrap();
+        Reading {
+            mono: Moment(1_000_000_000),
+            wall: Wall::from_local(local),
+            trust: ClockTrust::Synced,
+            uncertainty_ms: 0,
+        }
+    }
+
+    fn guard(policy: Policy) -> Guard {
+        Guard::new(policy, NaiveDate::default(), Span(0))
+    }
+
+    fn check(local: &str, rung: Rung, expected: Result<(u8, u64), GuardRefusal>) {
+        let now = at(local);
+        let mut policy = Policy::default();
+        policy.rest_weekdays.push(chrono::Weekday::Sun);
+        let found = guard(policy).permit(&now, rung, 90);
+        let found = found.map(|permit| {
+            let minutes = permit.until.map_or(0, |(until, _)| until.since(now.mono).as_millis() / 60_000);
+            (permit.volume_percent, minutes)
+        });
+        assert_eq!(found, expected, "{local} {rung:?}");
+    }
+
+    #[test]
+    fn a_mistyped_hour_stays_silent_and_an_emergency_sounds() {
+        use GuardRefusal::*;
+        check("2026-11-20 03:15", Rung::Programme, Err(OutsideHours));
+        check("2026-11-20 03:15", Rung::Priority, Err(OutsideHours));
+        check("2026-11-20 03:15", Rung::Live, Err(OutsideHours));
+        check("2026-11-20 03:15", Rung::Exercise, Err(ExerciseAtNight));
+        check("2026-11-20 03:15", Rung::Emergency, Ok((90, 0)));
+        check("2026-11-20 05:00", Rung::Programme, Ok((60, 180)));
+        check("2026-11-20 07:00", Rung::Programme, Ok((90, 180)));
+        check("2026-11-20 21:00", Rung::Programme, Ok((60, 30)));
+        check("2026-11-20 21:30", Rung::Programme, Err(OutsideHours));
+        check("2026-11-22 07:00", Rung::Programme, Err(RestDay));
+        check("2026-11-22 07:00", Rung::Priority, Ok((90, 180)));
+    }
+
+    #[test]
+    fn an_unknown_clock_allows_only_emergencies() {
+        let now = Reading { trust: ClockTrust::None, ..at("2026-11-20 07:00") };
+        let guard = guard(Policy::default());
+        assert_eq!(guard.permit(&now, Rung::Live, 50), Err(GuardRefusal::ClockUntrusted));
+        assert!(guard.permit(&now, Rung::Emergency, 50).is_ok());
+    }
+
+    #[test]
+    fn minutes_add_up_over_a_session_and_over_a_day() {
+        let mut guard = guard(Policy { session_minutes_max: 30, day_minutes_max: 40, ..Policy::default() });
+        let mut now = at("2026-11-20 07:00");
+        let step = |now: &mut Reading, span| {
+            now.mono = now.mono + span;
+            now.wall = now.wall.plus(span);
+        };
+        step(&mut now, minutes(30));
+        guard.count(&now, minutes(30));
+        let refused = Err(GuardRefusal::SessionTooLong { minutes: 30 });
+        assert_eq!(guard.permit(&now, Rung::Programme, 50), refused);
+        step(&mut now, PAUSE_THAT_ENDS_A_SESSION);
+        let (until, limit) = guard.permit(&now, Rung::Programme, 50).unwrap().until.unwrap();
+        assert_eq!((until.since(now.mono), limit), (minutes(10), Limit::Day));
+        step(&mut now, minutes(10));
+        guard.count(&now, minutes(10));
+        assert_eq!(guard.permit(&now, Rung::Programme, 50), Err(GuardRefusal::DayFull { minutes: 40 }));
+        step(&mut now, minutes(24 * 60));
+        assert!(guard.permit(&now, Rung::Programme, 50).is_ok());
+    }
+
+    #[test]
+    fn windows_that_touch_are_one() {
+        let window = |from: u32, until: u32| Window {
+            days: Vec::new(),
+            from: NaiveTime::from_hms_opt(from, 0, 0).unwrap(),
+            until: NaiveTime::from_hms_opt(until, 0, 0).unwrap(),
+        };
+        let policy = Policy { allowed: vec![window(5, 7), window(7, 8)], ..Policy::default() };
+        let now = at("2026-11-20 06:30");
+        let (until, _) = guard(policy).permit(&now, Rung::Programme, 50).unwrap().until.unwrap();
+        assert_eq!(until.since(now.mono), minutes(90));
+    }
+}

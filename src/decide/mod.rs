@@ -6,6 +6,7 @@ pub mod arbiter;
 pub mod delivery;
 pub mod guard;
 pub mod inbox;
+pub mod memory;
 pub mod outbox;
 pub mod preview;
 pub mod schedule;

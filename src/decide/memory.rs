@@ -1,0 +1,263 @@
+//! What the heart must not forget over a power cut: one typed note at a time, each on disk before what follows from it.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId, SlotId};
+use crate::domain::playback::{PlayStart, SlotKey};
+use crate::domain::time::{Span, Wall};
+
+/// How many serials below the highest are still told apart, as the design asks.
+pub const SERIAL_WINDOW: u64 = 1_024;
+
+/// The serials seen of one issuer: the highest, and which of the 1,024 below it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SerialWindow {
+    pub highest: u64,
+    /// Bit `n` of word `w` stands for the serial `highest - (64 w + n)`.
+    seen: [u64; (SERIAL_WINDOW / 64) as usize],
+}
+
+impl SerialWindow {
+    /// Whether a serial was used already, or is too old to tell.
+    pub fn was_used(&self, serial: u64) -> bool {
+        match self.highest.checked_sub(serial) {
+            None => false,
+            Some(back) if back >= SERIAL_WINDOW => true,
+            Some(back) => self.seen[(back / 64) as usize] >> (back % 64) & 1 == 1,
+        }
+    }
+
+    /// Marks a serial as used.
+    pub fn mark(&mut self, serial: u64) {
+        if serial > self.highest {
+            self.shift(serial - self.highest);
+            self.highest = serial;
+        }
+        let back = self.highest - serial;
+        if back < SERIAL_WINDOW {
+            self.seen[(back / 64) as usize] |= 1 << (back % 64);
+        }
+    }
+
+    fn shift(&mut self, by: u64) {
+        let (words, bits) = ((by / 64) as usize, by % 64);
+        for word in (0..self.seen.len()).rev() {
+            let from = |back: usize| word.checked_sub(back).map_or(0, |from| self.seen[from]);
+            let carried = if bits == 0 { 0 } else { from(words + 1) >> (64 - bits) };
+            self.seen[word] = from(words) << bits | carried;
+        }
+    }
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionMemo {
+    pub start: Wall,
+    pub state: SessionState,
+}
+
+/// Whether a session may still sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SessionState {
+    /// Begun; `next` is the piece to go on with.
+    Open { next: u32, position_us: u64, finished: u32, not_finished: u32 },
+    /// It sounded, or was refused: never again.
+    Closed,
+    /// Its time passed without a sound; taken back where the clock turns out to have been wrong.
+    Missed,
+}
+
+/// How far an announcement has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    pub repetitions: u32,
+    pub position_us: u64,
+    pub started: bool,
+    /// It is over and is only remembered so that it is not taken again.
+    pub over: bool,
+}
+
+/// A command that was accepted and has not expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    pub digest: ContentHash,
+    pub expires: Wall,
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Memo {
+    OpenPlay(PlayId, Option<PlayStart>),
+    Session(SlotKey, Option<SessionMemo>),
+    /// All sessions that started up to then have been accounted for.
+    AccountedUpto(Wall),
+    Rotation(SlotId, u32),
+    Serials(KeyId, SerialWindow),
+    Known(CommandId, Option<Known>),
+    /// Cancelled, and until when that must be remembered.
+    Cancelled(CommandId, Option<Wall>),
+    /// Everything issued up to then was cancelled at once.
+    AllCancelledUpto(Wall),
+    Progress(CommandId, Option<Progress>),
+    Sounded(NaiveDate, Span),
+}
+
+/// All that is remembered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Memory {
+    pub open_plays: BTreeMap<PlayId, PlayStart>,
+    pub sessions: BTreeMap<SlotKey, SessionMemo>,
+    pub accounted_upto: Option<Wall>,
+    pub rotations: BTreeMap<SlotId, u32>,
+    pub serials: BTreeMap<KeyId, SerialWindow>,
+    pub known: BTreeMap<CommandId, Known>,
+    pub cancelled: BTreeMap<CommandId, Wall>,
+    pub all_cancelled_upto: Option<Wall>,
+    pub progress: BTreeMap<CommandId, Progress>,
+    pub sounded: Option<(NaiveDate, Span)>,
+}
+
+fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: &Option<V>) {
+    match value {
+        Some(value) => map.insert(key.clone(), value.clone()),
+        None => map.remove(key),
+    };
+}
+
+impl Memory {
+    /// Makes one change.
+    pub fn apply(&mut self, memo: &Memo) {
+        match memo {
+            Memo::OpenPlay(play, start) => put(&mut self.open_plays, play, start),
+            Memo::Session(key, session) => put(&mut self.sessions, key, session),
+            Memo::AccountedUpto(wall) => self.accounted_upto = Some(*wall),
+            Memo::Rotation(slot, next) => put(&mut self.rotations, slot, &Some(*next)),
+            Memo::Serials(key, window) => put(&mut self.serials, key, &Some(window.clone())),
+            Memo::Known(id, known) => put(&mut self.known, id, known),
+            Memo::Cancelled(id, until) => put(&mut self.cancelled, id, until),
+            Memo::AllCancelledUpto(wall) => self.all_cancelled_upto = Some(*wall),
+            Memo::Progress(id, progress) => put(&mut self.progress, id, progress),
+            Memo::Sounded(day, span) => self.sounded = Some((*day, *span)),
+        }
+    }
+
+    /// Rebuilds the memory from what the store kept; rows that can't be read are returned and left out.
+    pub fn restore(rows: impl IntoIterator<Item = (String, String)>) -> (Self, Vec<String>) {
+        let mut memory = Self::default();
+        let mut unread = Vec::new();
+        for (key, value) in rows {
+            match Memo::read(&key, &value) {
+                Some(memo) => memory.apply(&memo),
+                None => unread.push(key),
+            }
+        }
+        (memory, unread)
+    }
+}
+
+impl Memo {
+    /// The change as a row of the store; no value removes the row.
+    pub fn row(&self) -> (String, Option<String>) {
+        fn json<T: Serialize>(value: &T) -> String {
+            serde_json::to_string(value).expect("memos hold only plain data with text keys")
+        }
+        match self {
+            Memo::OpenPlay(play, start) => (format!("open-play/{play}"), start.as_ref().map(json)),
+            Memo::Session(key, session) => {
+                (format!("session/{}/{}", key.date, key.slot), session.as_ref().map(json))
+            }
+            Memo::AccountedUpto(wall) => ("accounted-upto/".to_owned(), Some(json(wall))),
+            Memo::Rotation(slot, next) => (format!("rotation/{slot}"), Some(json(next))),
+            Memo::Serials(key, window) => (format!("serials/{key}"), Some(json(window))),
+            Memo::Known(id, known) => (format!("known/{id}"), known.as_ref().map(json)),
+            Memo::Cancelled(id, until) => (format!("cancelled/{id}"), until.as_ref().map(json)),
+            Memo::AllCancelledUpto(wall) => ("all-cancelled-upto/".to_owned(), Some(json(wall))),
+            Memo::Progress(id, progress) => (format!("progress/{id}"), progress.as_ref().map(json)),
+            Memo::Sounded(day, span) => ("sounded/".to_owned(), Some(json(&(*day, span.0)))),
+        }
+    }
+
+    /// Reads a row that [`Memo::row`] wrote.
+    fn read(key: &str, value: &str) -> Option<Self> {
+        fn json<T: for<'de> Deserialize<'de>>(value: &str) -> Option<T> {
+            serde_json::from_str(value).ok()
+        }
+        let (kind, name) = key.split_once('/')?;
+        Some(match kind {
+            "open-play" => Memo::OpenPlay(u64::from_str_radix(name, 16).ok().map(PlayId)?, Some(json(value)?)),
+            "session" => {
+                let (date, slot) = name.split_once('/')?;
+                let key = SlotKey { slot: slot.parse().ok()?, date: date.parse().ok()? };
+                Memo::Session(key, Some(json(value)?))
+            }
+            "accounted-upto" => Memo::AccountedUpto(json(value)?),
+            "rotation" => Memo::Rotation(name.parse().ok()?, json(value)?),
+            "serials" => Memo::Serials(name.parse().ok()?, json(value)?),
+            "known" => Memo::Known(name.parse().ok()?, Some(json(value)?)),
+            "cancelled" => Memo::Cancelled(name.parse().ok()?, Some(json(value)?)),
+            "all-cancelled-upto" => Memo::AllCancelledUpto(json(value)?),
+            "progress" => Memo::Progress(name.parse().ok()?, Some(json(value)?)),
+            "sounded" => {
+                let (day, micros) = json(value)?;
+                Memo::Sounded(day, Span(micros))
+            }
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The window agrees with a plain set of all serials ever marked.
+        #[test]
+        fn serial_window_is_a_set(serials in proptest::collection::vec(1u64..3_000, 1..200)) {
+            let mut window = SerialWindow::default();
+            let mut all = std::collections::BTreeSet::new();
+            for serial in serials {
+                let too_old = window.highest.saturating_sub(serial) >= SERIAL_WINDOW;
+                prop_assert_eq!(window.was_used(serial), too_old || all.contains(&serial));
+                if !too_old {
+                    window.mark(serial);
+                    all.insert(serial);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory_survives_the_store() {
+        let id = CommandId::new("a1").unwrap();
+        let key = SlotKey { slot: "sang".parse().unwrap(), date: "2026-11-20".parse().unwrap() };
+        let state = SessionState::Open { next: 3, position_us: 5, finished: 2, not_finished: 1 };
+        let mut window = SerialWindow::default();
+        window.mark(7);
+        let memos = [
+            Memo::Session(key, Some(SessionMemo { start: Wall(1), state })),
+            Memo::AccountedUpto(Wall(2)),
+            Memo::Rotation("sang".parse().unwrap(), 4),
+            Memo::Serials("k".parse().unwrap(), window),
+            Memo::Known(id.clone(), Some(Known { digest: ContentHash::of(b"x"), expires: Wall(9) })),
+            Memo::Cancelled(id.clone(), Some(Wall(9))),
+            Memo::AllCancelledUpto(Wall(3)),
+            Memo::Progress(id.clone(), Some(Progress { repetitions: 1, ..Progress::default() })),
+            Memo::Sounded("2026-11-20".parse().unwrap(), Span(5)),
+        ];
+        let mut memory = Memory::default();
+        let mut rows = BTreeMap::new();
+        for memo in memos.iter().chain([&Memo::Cancelled(id, None)]) {
+            memory.apply(memo);
+            let (key, value) = memo.row();
+            put(&mut rows, &key, &value);
+        }
+        rows.insert("unheard-of/x".to_owned(), "1".to_owned());
+        assert_eq!(Memory::restore(rows), (memory, vec!["unheard-of/x".to_owned()]));
+    }
+}
