@@ -44,7 +44,11 @@ pub fn judge(
     let command = &signed.payload;
     if let Some(known) = memory.known.get(&command.id) {
         let same = known.digest == signed.digest;
-        return if same { Ok(Verdict::Again) } else { Err(CommandRefusal::Forged { id: command.id.clone() }) };
+        return if same {
+            Ok(Verdict::Again)
+        } else {
+            Err(CommandRefusal::Forged { id: command.id.clone() })
+        };
     }
     let time = (now.trust > ClockTrust::None).then_some(now.wall);
     let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
@@ -73,10 +77,8 @@ pub fn judge(
     }
     window.mark(command.serial);
     let known = Known { digest: signed.digest, expires: command.expires };
-    let memos = vec![
-        Memo::Serials(command.issuer.clone(), window),
-        Memo::Known(command.id.clone(), Some(known)),
-    ];
+    let memos =
+        vec![Memo::Serials(command.issuer.clone(), window), Memo::Known(command.id.clone(), Some(known))];
     Ok(Verdict::Accepted { level, memos })
 }
 
@@ -191,9 +193,15 @@ pub(crate) mod tests {
             "key a may not do this: it has no say over group huyen",
         );
         check(|_, now| now.wall = Wall(2_000_000_000), "it expired at 1970-01-01T00:33:20.000000Z");
-        check(|signed, _| signed.payload.not_before = Wall(2_000_000_000), "not_before is not earlier than expires");
+        check(
+            |signed, _| signed.payload.not_before = Wall(2_000_000_000),
+            "not_before is not earlier than expires",
+        );
         check(|_, now| now.wall = Wall(0), "it claims to be issued in the future");
-        check(|_, now| now.trust = ClockTrust::None, "the clock is not known, and this command is no fresh emergency");
+        check(
+            |_, now| now.trust = ClockTrust::None,
+            "the clock is not known, and this command is no fresh emergency",
+        );
         check(
             |signed, _| signed.payload.expires = Wall(1_000_000_000).plus(LIFETIME_MAX).plus(Span(1)),
             "it would stay in force for more than 400 days",

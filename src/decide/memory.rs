@@ -188,7 +188,9 @@ impl Memo {
         }
         let (kind, name) = key.split_once('/')?;
         Some(match kind {
-            "open-play" => Memo::OpenPlay(u64::from_str_radix(name, 16).ok().map(PlayId)?, Some(json(value)?)),
+            "open-play" => {
+                Memo::OpenPlay(u64::from_str_radix(name, 16).ok().map(PlayId)?, Some(json(value)?))
+            }
             "session" => {
                 let (date, slot) = name.split_once('/')?;
                 let key = SlotKey { slot: slot.parse().ok()?, date: date.parse().ok()? };

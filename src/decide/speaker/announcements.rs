@@ -1,0 +1,633 @@
+//! Announcements that the box holds, from their receipt to their end; and the live voice.
+
+use super::air::{Ended, Wish};
+use super::*;
+use crate::decide::arbiter::Take;
+use crate::decide::inbox;
+use crate::decide::memory::Progress;
+use crate::domain::announcement::{Announcement, Interruption, Mode, Repeats, Words};
+use crate::domain::authority::Power;
+use crate::domain::ids::KeyId;
+use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
+use crate::domain::policy::GuardRefusal;
+use crate::domain::sound::{FileRef, Pattern, Score, Sound};
+
+/// Most announcements that are held at once; the last quarter is kept for emergencies.
+pub const HELD_MAX: usize = 256;
+
+/// How long an announcement that is due waits for its audio before its words are spoken instead.
+pub const MEDIA_WAIT: Span = Span::secs(600);
+
+/// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
+const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
+
+/// How often an announcement that the guard holds back is looked at again.
+const GUARD_RETRY: Span = Span::secs(60);
+
+/// What marks an exercise, before and after.
+const EXERCISE_WORDS: &str = "Đây là bài diễn tập. Xin nhắc lại: đây là bài diễn tập.";
+
+/// The ways to say an announcement, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    Media,
+    Words,
+    Siren,
+}
+
+/// An announcement that is not over.
+#[derive(Debug)]
+pub(super) struct Held {
+    announcement: Announcement,
+    signers: Vec<KeyId>,
+    progress: Progress,
+    /// Nothing of it sounds before: the gap between repetitions.
+    gap_until: Option<Moment>,
+    /// When it could first have sounded.
+    due_since: Option<Moment>,
+    /// What can't be played, and why.
+    failed: BTreeMap<Version, Fault>,
+    /// The version that `progress.position_us` counts in.
+    entered: Option<Version>,
+    /// What the guard said last; told to staff once.
+    guarded: Option<GuardRefusal>,
+}
+
+/// A live voice that staff have opened.
+#[derive(Debug)]
+pub(super) struct Voice {
+    session: String,
+    until: Wall,
+}
+
+impl Held {
+    fn power(&self) -> Power {
+        Power::to_announce(self.announcement.class, self.announcement.mode)
+    }
+
+    /// The earliest instant that it may sound.
+    fn due(&self) -> Wall {
+        let chosen = self.announcement.plan.at.unwrap_or(self.announcement.not_before);
+        chosen.max(self.announcement.not_before)
+    }
+
+    fn needs_slot(&self) -> bool {
+        self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
+    }
+
+    fn has_next_repetition(&self) -> bool {
+        match self.announcement.plan.repeats {
+            Repeats::Times(times) => self.progress.repetitions < u32::from(times),
+            Repeats::UntilCancelled => true,
+        }
+    }
+
+    fn media_missing(&self) -> Fault {
+        let what = self.announcement.media.as_ref().map(|media| media.sha256.to_string());
+        Fault::Missing { what: what.unwrap_or_default() }
+    }
+
+    /// The version that can be tried now, and what it stands in for. `Err` with nothing left.
+    fn version(&self, now: &Reading, staged: &BTreeSet<ContentHash>) -> Result<Option<Version>, Fault> {
+        let announcement = &self.announcement;
+        let urgent = announcement.rung().takes_the_air_at_once();
+        let mut last = self.failed.values().next_back().cloned();
+        if let Some(media) = &announcement.media
+            && !self.failed.contains_key(&Version::Media)
+        {
+            if staged.contains(&media.sha256) {
+                return Ok(Some(Version::Media));
+            }
+            let waited = self.due_since.is_some_and(|since| now.mono.since(since) >= MEDIA_WAIT);
+            if !urgent && (!waited || announcement.words.is_none()) {
+                return Ok(None);
+            }
+            last = Some(self.media_missing());
+        }
+        if announcement.words.is_some() && !self.failed.contains_key(&Version::Words) {
+            return Ok(Some(Version::Words));
+        }
+        if urgent && !self.failed.contains_key(&Version::Siren) {
+            return Ok(Some(Version::Siren));
+        }
+        Err(last.unwrap_or(Fault::Player { detail: "it holds neither audio nor words".to_owned() }))
+    }
+
+    /// What a version stands in for.
+    fn instead_of(&self, version: Version) -> Option<Fault> {
+        let better = self.failed.range(..version).next().map(|(_, fault)| fault.clone());
+        let missing = self.announcement.media.is_some() && version > Version::Media;
+        better.or_else(|| missing.then(|| self.media_missing()))
+    }
+
+    fn parts(&self, version: Version) -> Vec<Sound> {
+        let announcement = &self.announcement;
+        let siren = || Sound::Pattern(announcement.plan.opening.clone().unwrap_or_else(|| Pattern::siren(3)));
+        let mut parts: Vec<_> = announcement.plan.opening.clone().map(Sound::Pattern).into_iter().collect();
+        match (version, &announcement.media, &announcement.words) {
+            (Version::Media, Some(media), _) => parts.push(Sound::File(FileRef::Stored(media.sha256))),
+            (Version::Words, _, Some(Words { text, language })) => {
+                parts.push(Sound::Text { text: text.clone(), language: language.clone() });
+            }
+            _ => parts = vec![siren()],
+        }
+        if announcement.rung() == Rung::Exercise {
+            let words = || Sound::Text { text: EXERCISE_WORDS.to_owned(), language: "vi".to_owned() };
+            parts.splice(0..0, [Sound::Pattern(Pattern::exercise()), words()]);
+            parts.extend([words(), Sound::Pattern(Pattern::exercise())]);
+        }
+        parts
+    }
+
+    fn source(&self, version: Version) -> String {
+        match (version, &self.announcement.media) {
+            (Version::Media, Some(media)) => media.path.clone(),
+            (Version::Words, _) => "speech".to_owned(),
+            _ => "siren".to_owned(),
+        }
+    }
+}
+
+impl Speaker {
+    /// Takes an announcement in.
+    pub(super) fn hold(&mut self, now: &Reading, announcement: Announcement, signers: Vec<KeyId>) {
+        let id = announcement.id.clone();
+        if let Some(old) = announcement.supersedes.clone() {
+            self.remember(Memo::Cancelled(old.clone(), Some(announcement.expires)));
+            self.finish(now, &old, DeliveryStep::Superseded, PlayOutcome::Superseded);
+        }
+        self.log_step(now, &id, DeliveryStep::Received);
+        let full = if announcement.rung() == Rung::Emergency { HELD_MAX } else { HELD_MAX * 3 / 4 };
+        if self.held.len() >= full {
+            let reason = CommandRefusal::TooMany { max: full as u32 };
+            self.refuse(now, Some(id.clone()), reason);
+            return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
+        }
+        self.fetch_or_stage(now, &announcement);
+        let test = announcement.mode == Mode::Test;
+        self.held.insert(id.clone(), Held::new(announcement, signers, Progress::default()));
+        if test {
+            self.give_up(now, &id, NotPlayed::OnlyATest);
+        }
+    }
+
+    fn fetch_or_stage(&mut self, now: &Reading, announcement: &Announcement) {
+        let Some(media) = &announcement.media else { return };
+        if self.staged.contains(&media.sha256) {
+            return self.log_step(now, &announcement.id, DeliveryStep::Staged);
+        }
+        let by = announcement.plan.at.unwrap_or(announcement.not_before).max(announcement.not_before);
+        let urgent = announcement.rung() >= Rung::Priority;
+        self.actions.push_back(Action::Fetch { media: media.clone(), by, urgent });
+    }
+
+    /// Takes a command in again after a restart.
+    pub(super) fn obey_again(&mut self, now: &Reading, signed: Signed<Command>) {
+        let Signed { signers, payload: command, .. } = signed;
+        let groups = &command.groups;
+        let allowed = self.trust.as_ref().map(|trust| trust.permits(&signers, command.power(), groups, None));
+        let Some(Ok(level)) = allowed else { return };
+        if let Some(announcement) = command.announcement(level) {
+            let progress = self.memory.progress.get(&command.id).cloned().unwrap_or_default();
+            let was_cancelled = self.memory.cancelled.contains_key(&command.id);
+            if progress.over || was_cancelled || announcement.mode == Mode::Test {
+                return;
+            }
+            if announcement.media.as_ref().is_some_and(|media| !self.staged.contains(&media.sha256)) {
+                self.fetch_or_stage(now, &announcement);
+            }
+            self.held.insert(command.id.clone(), Held::new(announcement, signers, progress));
+        } else if let Body::Policy(policy) = command.body
+            && policy.version > self.guard.policy().version
+        {
+            self.guard.adopt(policy);
+        }
+    }
+
+    /// Ends what was issued by keys that may no longer do so.
+    pub(super) fn drop_what_lost_authority(&mut self, now: &Reading) {
+        let Some(trust) = &self.trust else { return };
+        let lost = self.held.iter().filter(|(_, held)| {
+            trust.permits(&held.signers, held.power(), &held.announcement.groups, None).is_err()
+        });
+        let lost: Vec<_> = lost.map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: &Reading, of: Option<CommandId>, issued_at: Wall, expires: Wall) {
+        let ids = match of {
+            Some(id) => vec![id],
+            None => {
+                let upto = self.memory.all_cancelled_upto.map_or(issued_at, |upto| upto.max(issued_at));
+                self.remember(Memo::AllCancelledUpto(upto));
+                self.voice = None;
+                self.end_job(&Job::Voice, &PlayOutcome::Cancelled);
+                self.held.keys().cloned().collect()
+            }
+        };
+        for id in ids {
+            let until = self.memory.known.get(&id).map_or(expires, |known| known.expires.max(expires));
+            self.remember(Memo::Cancelled(id.clone(), Some(until)));
+            self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
+        }
+    }
+
+    fn log_step(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
+        self.log(now, Event::Delivery { command: id.clone(), step });
+    }
+
+    fn save_progress(&mut self, id: &CommandId) {
+        if let Some(held) = self.held.get(id) {
+            let memo = Memo::Progress(id.clone(), Some(held.progress.clone()));
+            self.remember(memo);
+        }
+    }
+
+    /// An announcement is over: what still sounds of it stops with `outcome`.
+    fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
+        let Some(mut held) = self.held.remove(id) else { return };
+        self.end_job(&Job::Announcement(id.clone()), &outcome);
+        self.log_step(now, id, step);
+        held.progress.over = true;
+        self.remember(Memo::Progress(id.clone(), Some(held.progress)));
+    }
+
+    /// An announcement is over without having sounded as it should.
+    fn give_up(&mut self, now: &Reading, id: &CommandId, reason: NotPlayed) {
+        let Some(held) = self.held.get(id) else { return };
+        let subject = Subject::Announcement { command: id.clone() };
+        let title = held.announcement.title.clone();
+        self.log(now, Event::NotPlayed { subject, title, reason: reason.clone() });
+        self.finish(now, id, DeliveryStep::NotPlayed { reason }, PlayOutcome::Cancelled);
+    }
+
+    /// Ends what has expired, and forgets what was over long ago.
+    pub(super) fn expire(&mut self, now: &Reading) {
+        if now.trust == ClockTrust::None {
+            return;
+        }
+        if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
+            self.voice = None;
+            self.end_job(&Job::Voice, &PlayOutcome::HardEnd);
+        }
+        let over = self.held.iter().filter(|(_, held)| held.announcement.expires <= now.wall);
+        let over: Vec<_> = over.map(|(id, _)| id.clone()).collect();
+        for id in over {
+            self.expire_one(now, &id);
+        }
+        if self.forget_at <= now.mono {
+            self.forget_at = now.mono + FORGET_EVERY;
+            for memo in inbox::forget(&self.memory, now) {
+                if let Memo::Known(id, None) = &memo {
+                    self.actions.push_back(Action::Forget(id.clone()));
+                }
+                self.remember(memo);
+            }
+        }
+    }
+
+    fn expire_one(&mut self, now: &Reading, id: &CommandId) {
+        // What has begun is played to its end; nothing of it starts again.
+        if self.is_on_air(&Job::Announcement(id.clone())) {
+            return;
+        }
+        let Some(held) = self.held.get(id) else { return };
+        let until_cancelled = held.announcement.plan.repeats == Repeats::UntilCancelled;
+        if held.progress.repetitions > 0 && until_cancelled {
+            return self.finish(now, id, DeliveryStep::Finished, PlayOutcome::HardEnd);
+        }
+        if held.progress.started {
+            return self.finish(now, id, DeliveryStep::Expired, PlayOutcome::HardEnd);
+        }
+        let reason = match &held.guarded {
+            Some(reason) => NotPlayed::Guarded { reason: reason.clone() },
+            None => NotPlayed::Expired,
+        };
+        let subject = Subject::Announcement { command: id.clone() };
+        let title = held.announcement.title.clone();
+        self.log(now, Event::NotPlayed { subject, title, reason });
+        self.finish(now, id, DeliveryStep::Expired, PlayOutcome::HardEnd);
+    }
+
+    pub(super) fn on_fetched(&mut self, now: &Reading, sha256: ContentHash, result: Result<(), Fault>) {
+        let wanting = self
+            .held
+            .iter_mut()
+            .filter(|(_, held)| held.announcement.media.as_ref().is_some_and(|media| media.sha256 == sha256));
+        let mut staged = Vec::new();
+        for (id, held) in wanting {
+            match &result {
+                Ok(()) => {
+                    held.failed.remove(&Version::Media);
+                    staged.push(id.clone());
+                }
+                Err(fault) => {
+                    held.failed.insert(Version::Media, fault.clone());
+                }
+            }
+        }
+        if result.is_ok() && self.staged.insert(sha256) {
+            for id in staged {
+                self.log_step(now, &id, DeliveryStep::Staged);
+            }
+        }
+    }
+
+    pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
+        if now.trust == ClockTrust::None {
+            return Vec::new();
+        }
+        let mut claims = Vec::new();
+        let ids: Vec<_> = self.held.keys().cloned().collect();
+        for id in ids {
+            match self.may_sound(now, &id) {
+                Ok(Some(claim)) => claims.push(claim),
+                Ok(None) => {}
+                Err(NotNow::Guarded(refusal)) => self.on_guarded(now, &id, refusal),
+                Err(NotNow::Never(fault)) => self.give_up(now, &id, NotPlayed::Unplayable { reason: fault }),
+            }
+        }
+        claims
+    }
+
+    /// The rung that keeps the air through the short gaps between its repetitions.
+    pub(super) fn reserved(&self, now: &Reading) -> Option<Rung> {
+        let in_gap = |held: &&Held| {
+            let short = held.announcement.plan.gap_s <= GAP_KEEPS_THE_AIR_S_MAX;
+            short && held.gap_until.is_some_and(|until| now.mono < until)
+        };
+        self.held.values().filter(in_gap).map(|held| held.announcement.rung()).max()
+    }
+
+    fn may_sound(&mut self, now: &Reading, id: &CommandId) -> Result<Option<Claim<Job>>, NotNow> {
+        let job = Job::Announcement(id.clone());
+        if self.is_on_air(&job) {
+            return Ok(None);
+        }
+        let Some(held) = self.held.get_mut(id) else { return Ok(None) };
+        let gap = held.gap_until.is_some_and(|until| now.mono < until);
+        if now.wall < held.due() || gap || now.wall >= held.announcement.expires {
+            return Ok(None);
+        }
+        held.due_since.get_or_insert(now.mono);
+        let held = &self.held[id];
+        let has_room = held.needs_slot();
+        if has_room && !self.slot_has_room(now, held.length()) {
+            return Ok(None);
+        }
+        let announcement = &held.announcement;
+        let rung = announcement.rung();
+        self.guard.permit(now, rung, announcement.plan.volume_percent).map_err(NotNow::Guarded)?;
+        if held.version(now, &self.staged).map_err(NotNow::Never)?.is_none() {
+            return Ok(None);
+        }
+        let at_its_time = rung == Rung::Priority && announcement.plan.at.is_some();
+        let at_once = rung.takes_the_air_at_once() || at_its_time;
+        Ok(Some(Claim {
+            job,
+            rung,
+            has_room,
+            level: announcement.issued.level,
+            since: announcement.issued.at,
+            serial: announcement.issued.serial,
+            take: if at_once { Take::AtOnce } else { Take::AtBoundary },
+        }))
+    }
+
+    /// The guard holds an announcement back: staff are told once. At a time that staff chose it is over; else it
+    /// waits for the allowed hours.
+    fn on_guarded(&mut self, now: &Reading, id: &CommandId, refusal: GuardRefusal) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        let reason = NotPlayed::Guarded { reason: refusal.clone() };
+        if held.announcement.plan.at.is_some() || refusal == GuardRefusal::ExerciseAtNight {
+            return self.give_up(now, id, reason);
+        }
+        if held.guarded.as_ref() != Some(&refusal) {
+            held.guarded = Some(refusal);
+            let subject = Subject::Announcement { command: id.clone() };
+            let title = held.announcement.title.clone();
+            self.log(now, Event::NotPlayed { subject, title, reason });
+        }
+    }
+
+    pub(super) fn announcement_wish(&mut self, now: &Reading, id: &CommandId, play: PlayId) -> Option<Wish> {
+        let held = self.held.get_mut(id)?;
+        let version = held.version(now, &self.staged).ok()??;
+        if held.entered != Some(version) {
+            // Positions of one version mean nothing in another; after a restart it is taken to be the same.
+            held.progress.position_us = if held.entered.is_none() { held.progress.position_us } else { 0 };
+            held.entered = Some(version);
+        }
+        let held = &self.held[id];
+        let announcement = &held.announcement;
+        let permit = self.guard.permit(now, announcement.rung(), announcement.plan.volume_percent).ok()?;
+        let skip = Span(held.progress.position_us);
+        let start = PlayStart {
+            play,
+            subject: Subject::Announcement { command: id.clone() },
+            rung: announcement.rung(),
+            title: announcement.title.clone(),
+            section: None,
+            campaign: None,
+            class: Some(announcement.class),
+            mode: Some(announcement.mode),
+            issuer: Some(announcement.issued.issuer.clone()),
+            content: announcement
+                .media
+                .as_ref()
+                .filter(|_| version == Version::Media)
+                .map(|media| media.sha256),
+            source: held.source(version),
+            language: announcement.words.as_ref().map_or("vi".to_owned(), |words| words.language.clone()),
+            repetition: held.progress.repetitions + 1,
+            scheduled: announcement.plan.at,
+            entered_at_ms: skip.as_millis(),
+            volume_percent: permit.volume_percent,
+            instead_of: held.instead_of(version),
+        };
+        let score =
+            Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
+        let until = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: announcement.plan.interruption, until })
+    }
+
+    pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        held.guarded = None;
+        if !std::mem::replace(&mut held.progress.started, true) {
+            self.save_progress(id);
+            self.log_step(now, id, DeliveryStep::Started);
+        }
+    }
+
+    pub(super) fn announcement_unplayable(&mut self, now: &Reading, id: &CommandId, fault: Fault) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        let Ok(Some(version)) = held.version(now, &self.staged) else { return };
+        held.failed.insert(version, fault);
+        held.progress.position_us = 0;
+    }
+
+    pub(super) fn announcement_ended(&mut self, now: &Reading, id: &CommandId, ended: Ended) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        if let Some(position) = ended.goes_on_from() {
+            held.progress.position_us = position.0;
+            return self.save_progress(id);
+        }
+        match ended.outcome {
+            PlayOutcome::Finished => {
+                held.progress.repetitions += 1;
+                held.progress.position_us = 0;
+                held.gap_until = Some(now.mono + Span::secs(u64::from(held.announcement.plan.gap_s)));
+                if held.has_next_repetition() {
+                    self.save_progress(id);
+                } else {
+                    self.finish(now, id, DeliveryStep::Finished, PlayOutcome::Finished);
+                }
+            }
+            PlayOutcome::Failed { reason } => {
+                if let Some(version) = held.entered {
+                    held.failed.insert(version, reason);
+                }
+                held.progress.position_us = 0;
+                self.save_progress(id);
+            }
+            _ => self.finish(now, id, DeliveryStep::Interrupted, PlayOutcome::Stopped),
+        }
+    }
+
+    /// A power cut ended a play of this announcement at `position`.
+    pub(super) fn announcement_power_cut(&mut self, id: &CommandId, position: Span) {
+        let mut progress = self.memory.progress.get(id).cloned().unwrap_or_default();
+        if !progress.over {
+            progress.position_us = position.0;
+            self.remember(Memo::Progress(id.clone(), Some(progress)));
+        }
+    }
+
+    pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
+        if now.trust == ClockTrust::None {
+            return None;
+        }
+        let due = |held: &Held| {
+            let due = now.moment_of(held.due());
+            let gap = held.gap_until.filter(|gap| *gap > now.mono);
+            let retry = held.guarded.is_some().then(|| now.mono + GUARD_RETRY);
+            let media = held.due_since.map(|since| since + MEDIA_WAIT).filter(|wait| *wait > now.mono);
+            let next =
+                [Some(due).filter(|due| *due > now.mono), gap, retry, media].into_iter().flatten().min();
+            next.map(|moment| (moment, Why::AnnouncementDue))
+        };
+        let expires = |(id, held): (&CommandId, &Held)| {
+            let waits = !self.is_on_air(&Job::Announcement(id.clone()));
+            waits.then(|| (now.moment_of(held.announcement.expires), Why::AnnouncementExpires))
+        };
+        let voice = self.voice.as_ref().map(|voice| (now.moment_of(voice.until), Why::AnnouncementExpires));
+        self.held.values().filter_map(due).chain(self.held.iter().filter_map(expires)).chain(voice).min()
+    }
+
+    pub(super) fn open_voice(&mut self, session: String, until: Wall) {
+        self.voice = Some(Voice { session, until });
+    }
+
+    pub(super) fn close_voice(&mut self, session: &str) {
+        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
+            self.voice = None;
+            self.end_job(&Job::Voice, &PlayOutcome::Finished);
+        }
+    }
+
+    pub(super) fn voice_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
+        let voice = self.voice.as_ref()?;
+        if self.is_on_air(&Job::Voice) {
+            return None;
+        }
+        if let Err(reason) = self.guard.permit(now, Rung::Live, 100) {
+            let subject = Subject::Live { session: voice.session.clone() };
+            let title = VOICE_TITLE.to_owned();
+            self.voice = None;
+            self.log(now, Event::NotPlayed { subject, title, reason: NotPlayed::Guarded { reason } });
+            return None;
+        }
+        let (since, take) = (Wall(0), Take::AtOnce);
+        Some(Claim { job: Job::Voice, rung: Rung::Live, has_room: false, level: 0, since, serial: 0, take })
+    }
+
+    pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
+        let session = self.voice.as_ref()?.session.clone();
+        let permit = self.guard.permit(now, Rung::Live, 100).ok()?;
+        let start = PlayStart {
+            play,
+            subject: Subject::Live { session: session.clone() },
+            rung: Rung::Live,
+            title: VOICE_TITLE.to_owned(),
+            section: None,
+            campaign: None,
+            class: None,
+            mode: None,
+            issuer: None,
+            content: None,
+            source: "live".to_owned(),
+            language: "vi".to_owned(),
+            repetition: 1,
+            scheduled: None,
+            entered_at_ms: 0,
+            volume_percent: permit.volume_percent,
+            instead_of: None,
+        };
+        let parts = vec![Sound::Live { session }];
+        let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
+        let until = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: Interruption::Resume, until })
+    }
+
+    pub(super) fn voice_ended(&mut self, ended: &Ended) {
+        if ended.goes_on_from().is_none() {
+            self.voice = None;
+        }
+    }
+}
+
+/// Title of a live voice in the log.
+const VOICE_TITLE: &str = "Phát trực tiếp";
+
+/// How often what has expired is forgotten.
+const FORGET_EVERY: Span = Span::secs(600);
+
+/// Why an announcement does not sound now.
+enum NotNow {
+    Guarded(GuardRefusal),
+    Never(Fault),
+}
+
+impl Held {
+    fn new(announcement: Announcement, signers: Vec<KeyId>, progress: Progress) -> Self {
+        Self {
+            announcement,
+            signers,
+            progress,
+            gap_until: None,
+            due_since: None,
+            failed: BTreeMap::new(),
+            entered: None,
+            guarded: None,
+        }
+    }
+
+    /// The length of one repetition, as far as it is known before it is opened.
+    fn length(&self) -> Span {
+        let opening = self.announcement.plan.opening.as_ref().map_or(Span(0), Pattern::length);
+        let body = match (&self.announcement.media, &self.announcement.words) {
+            (Some(media), _) => Span::millis(u64::from(media.ms)),
+            (None, Some(words)) => spoken_length(&words.text),
+            (None, None) => Span(0),
+        };
+        opening + body
+    }
+}
+
+/// How long words take when they are spoken: 14 characters a second, measured with espeak-ng's Vietnamese voice.
+pub fn spoken_length(text: &str) -> Span {
+    Span::millis(text.chars().count() as u64 * 1_000 / 14)
+}

@@ -1,0 +1,415 @@
+//! The speaker: the heart of the box as one state machine without I/O.
+//!
+//! The shell tells it what happened ([`Speaker::handle`]) or that time has passed ([`Speaker::handle_timeout`]),
+//! carries out what it asks for ([`Speaker::poll_action`], in order) and wakes it again
+//! ([`Speaker::poll_timeout`]). Preview and simulation are two other shells around the same code.
+//!
+//! Deliberately absent: clocks, files, network, sound, cryptography.
+
+mod air;
+mod announcements;
+mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::decide::arbiter::{self, Claim, Verdict};
+use crate::decide::guard::Guard;
+use crate::decide::memory::{Memo, Memory};
+use crate::decide::schedule::{Place, Timetable};
+use crate::domain::announcement::{Media, Rung};
+use crate::domain::authority::Trust;
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::playback::{CommandRefusal, Entry, Event, Stamp};
+use crate::domain::policy::Policy;
+use crate::domain::sound::{Cut, Fault, PlayerCommand, PlayerEvent};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
+
+use air::{Ready, Sounding};
+use announcements::{Held, Voice};
+use sessions::{Running, Waiting};
+
+/// How often the position of a play is put on disk.
+pub const CHECKPOINT_EVERY: Span = Span::secs(10);
+
+/// How long the player may take to open what a play needs, before the next version of it is tried.
+pub const PREFLIGHT_MAX: Span = Span::secs(20);
+
+/// The same for what must not wait.
+pub const PREFLIGHT_URGENT_MAX: Span = Span::secs(2);
+
+/// A difference between the clocks' progress beyond this is a step of the wall clock, not a slewing.
+pub const STEP_MIN: Span = Span::secs(2);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A command whose signatures were checked.
+    Command(Signed<Command>),
+    /// A trust document whose root signature was checked.
+    Trust(Trust),
+    /// A programme was read and checked; it replaces those in force.
+    Timetable(Timetable),
+    /// Groups of this box, with all groups above them, and its languages.
+    Place(Place),
+    /// Audio is on disk with the right hash, or can't be had.
+    Fetched {
+        sha256: ContentHash,
+        result: Result<(), Fault>,
+    },
+    Player(PlayerEvent),
+    /// The wall clock was stepped, or its trust changed.
+    ClockChanged,
+    /// The daemon is asked to end.
+    Shutdown,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Writes to the log. What follows in the queue is done only when it is on disk.
+    Log(Entry),
+    /// Remembers, together with the log entries beside it.
+    Remember(Memo),
+    /// Keeps a command's envelope until it has expired.
+    Keep(CommandId),
+    /// The envelope is needed no more.
+    Forget(CommandId),
+    Player(PlayerCommand),
+    /// Puts the position of a play on disk.
+    Checkpoint(PlayId),
+    /// Fetches audio; `by` is when it is needed.
+    Fetch {
+        media: Media,
+        by: Wall,
+        urgent: bool,
+    },
+}
+
+/// Why the speaker wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    SessionStarts,
+    SessionEnds,
+    LimitReached,
+    AnnouncementDue,
+    AnnouncementExpires,
+    PreflightSlow,
+    Checkpoint,
+}
+
+/// What the shell restores after a start.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// Number of this start, from 1.
+    pub start: u32,
+    pub memory: Memory,
+    /// Commands in force, opened anew under the trust in force.
+    pub commands: Vec<Signed<Command>>,
+    /// What the last checkpoints prove of the plays that were open.
+    pub checkpoints: BTreeMap<PlayId, Span>,
+    /// Media on disk.
+    pub staged: BTreeSet<ContentHash>,
+}
+
+/// What wants the air.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    Announcement(CommandId),
+    /// A piece of a session: which session since the start, and its number in it.
+    Piece {
+        turn: u32,
+        number: u32,
+    },
+    Voice,
+}
+
+/// The heart of a box.
+pub struct Speaker {
+    start: u32,
+    plays_made: u32,
+    place: Place,
+    timetable: Timetable,
+    trust: Option<Trust>,
+    guard: Guard,
+    memory: Memory,
+    staged: BTreeSet<ContentHash>,
+    held: BTreeMap<CommandId, Held>,
+    voice: Option<Voice>,
+    waiting: Waiting,
+    running: Option<Running>,
+    /// Sessions that have had their turn since the start.
+    turns: u32,
+    /// Plays that the player has been told to sound and that have not ended.
+    plays: BTreeMap<PlayId, Sounding>,
+    current: Option<PlayId>,
+    /// Starts when `current` ends by itself.
+    follow: Option<PlayId>,
+    next: Option<Ready>,
+    device_lost: bool,
+    stopping: bool,
+    /// When to look next for what can be forgotten.
+    forget_at: Moment,
+    clock: Option<Reading>,
+    actions: VecDeque<Action>,
+}
+
+impl Speaker {
+    /// A speaker that goes on from what was restored. Its first actions close what a power cut left open.
+    pub fn new(
+        restored: Restored,
+        place: Place,
+        timetable: Timetable,
+        trust: Option<Trust>,
+        policy: Policy,
+        now: &Reading,
+    ) -> Self {
+        let Restored { start, memory, commands, checkpoints, staged } = restored;
+        let (day, used) = memory.sounded.unwrap_or((now.wall.date(), Span(0)));
+        let mut speaker = Self {
+            start,
+            plays_made: 0,
+            place,
+            timetable,
+            trust,
+            guard: Guard::new(policy, day, used),
+            memory,
+            staged,
+            held: BTreeMap::new(),
+            voice: None,
+            waiting: Waiting::default(),
+            running: None,
+            turns: 0,
+            plays: BTreeMap::new(),
+            current: None,
+            follow: None,
+            next: None,
+            device_lost: false,
+            stopping: false,
+            forget_at: Moment(0),
+            clock: Some(*now),
+            actions: VecDeque::new(),
+        };
+        speaker.log(now, Event::BoxStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
+        speaker.close_what_was_open(now, &checkpoints);
+        for command in commands {
+            speaker.obey_again(now, command);
+        }
+        speaker.decide(now);
+        speaker
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: &Reading, input: Input) {
+        self.notice_clock(now);
+        match input {
+            Input::Command(signed) => self.on_command(now, signed),
+            Input::Trust(trust) => self.on_trust(now, trust),
+            Input::Timetable(timetable) => self.on_timetable(now, timetable),
+            Input::Place(place) => self.place = place,
+            Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
+            Input::Player(event) => self.on_player(now, event),
+            Input::ClockChanged => {}
+            Input::Shutdown => self.on_shutdown(now),
+        }
+        self.decide(now);
+    }
+
+    /// Takes in that time has passed.
+    pub fn handle_timeout(&mut self, now: &Reading) {
+        self.notice_clock(now);
+        self.decide(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Speaker::handle_timeout`] at the latest, if the wall clock is not stepped before.
+    pub fn poll_timeout(&self) -> Option<(Moment, Why)> {
+        let now = self.clock.as_ref()?;
+        let sounding = self.current.and_then(|play| self.plays.get(&play));
+        [
+            self.session_wakes(now),
+            self.announcement_wakes(now),
+            self.next.as_ref().and_then(Ready::wakes),
+            sounding.and_then(Sounding::wakes),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What is remembered, for digests and for the simulation's checks.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The trust document in force.
+    pub fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        self.guard.policy()
+    }
+
+    /// What the box is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What sounds now, with its title and rung.
+    pub fn on_air(&self) -> Option<(PlayId, &str, Rung)> {
+        let sounding = self.plays.get(&self.current?)?;
+        Some((sounding.start.play, &sounding.start.title, sounding.start.rung))
+    }
+
+    /// Whether everything has ended after [`Input::Shutdown`].
+    pub fn is_stopped(&self) -> bool {
+        self.stopping && self.plays.is_empty()
+    }
+
+    fn log(&mut self, now: &Reading, event: Event) {
+        let at = Stamp::of(self.start, now);
+        self.actions.push_back(Action::Log(Entry { at, event }));
+    }
+
+    fn remember(&mut self, memo: Memo) {
+        self.memory.apply(&memo);
+        self.actions.push_back(Action::Remember(memo));
+    }
+
+    fn refuse(&mut self, now: &Reading, command: Option<CommandId>, reason: CommandRefusal) {
+        self.log(now, Event::CommandRefused { command, reason });
+    }
+
+    /// Compares the clocks' progress since the last reading, and takes back what a wrong clock has decided.
+    fn notice_clock(&mut self, now: &Reading) {
+        let Some(before) = self.clock.replace(*now) else { return };
+        let expected = before.wall.plus(now.mono.since(before.mono));
+        let step_us = now.wall - expected;
+        let stepped = step_us.unsigned_abs() > STEP_MIN.0;
+        if !stepped && before.trust == now.trust {
+            return;
+        }
+        if stepped || before.trust == ClockTrust::None {
+            self.log(now, Event::ClockSet { step_us, before: before.trust });
+        }
+        self.sessions_after_step(now, expected);
+    }
+
+    fn on_trust(&mut self, now: &Reading, trust: Trust) {
+        if let Some(held) = self.trust.as_ref().filter(|held| held.version >= trust.version) {
+            if *held != trust {
+                let reason = CommandRefusal::Rollback { offered: trust.version, held: held.version };
+                self.refuse(now, None, reason);
+            }
+            return;
+        }
+        self.log(now, Event::Adopted { what: "trust".to_owned(), version: trust.version });
+        self.trust = Some(trust);
+        self.drop_what_lost_authority(now);
+    }
+
+    fn on_policy(&mut self, now: &Reading, policy: Policy) {
+        let held = self.guard.policy().version;
+        if policy.version <= held {
+            let reason = CommandRefusal::Rollback { offered: policy.version, held };
+            return self.refuse(now, None, reason);
+        }
+        self.log(now, Event::Adopted { what: "policy".to_owned(), version: policy.version });
+        self.guard.adopt(policy);
+    }
+
+    fn on_shutdown(&mut self, now: &Reading) {
+        self.stopping = true;
+        self.discard_next();
+        self.stop_everything();
+        self.log(now, Event::BoxStopped);
+    }
+
+    /// Brings everything up to `now`: what has expired, begun, ended, and who has the air.
+    fn decide(&mut self, now: &Reading) {
+        if self.stopping {
+            return;
+        }
+        self.expire(now);
+        self.open_sessions(now);
+        self.enforce_limits(now);
+        self.checkpoint(now);
+        self.arrange(now);
+    }
+
+    /// Prepares the best claim and gives it the air when it is ready and may have it.
+    fn arrange(&mut self, now: &Reading) {
+        if self.device_lost {
+            return;
+        }
+        let claims = self.claims(now);
+        let Some(best) = arbiter::best(&claims) else {
+            self.discard_next();
+            return;
+        };
+        if self.next.as_ref().is_none_or(|next| next.job != best.job) {
+            self.discard_next();
+            self.prepare(now, best);
+        }
+        if self.next.as_ref().is_none_or(|next| !next.is_ready()) {
+            return;
+        }
+        match arbiter::verdict(self.air_view(), best) {
+            Verdict::Start => self.launch(now, Cut::Now),
+            Verdict::Cut => {
+                self.interrupt(best.rung);
+                self.launch(now, Cut::Now);
+            }
+            Verdict::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),
+            Verdict::Follow => {}
+        }
+    }
+
+    /// Everything that wants to sound now and is allowed to.
+    fn claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
+        let mut claims = self.announcement_claims(now);
+        claims.extend(self.voice_claim(now));
+        claims.extend(self.piece_claim(now));
+        let reserved = self.reserved(now);
+        claims.retain(|claim| reserved.is_none_or(|rung| claim.rung >= rung));
+        claims
+    }
+
+    fn on_command(&mut self, now: &Reading, signed: Signed<Command>) {
+        use crate::decide::inbox;
+        let id = signed.payload.id.clone();
+        match inbox::judge(&self.memory, self.trust.as_ref(), &self.place.groups, now, &signed) {
+            Ok(inbox::Verdict::Again) => {}
+            Ok(inbox::Verdict::Accepted { level, memos }) => {
+                memos.into_iter().for_each(|memo| self.remember(memo));
+                self.actions.push_back(Action::Keep(id));
+                self.obey(now, signed, level);
+            }
+            Err(reason) => self.refuse(now, Some(id), reason),
+        }
+    }
+
+    fn obey(&mut self, now: &Reading, signed: Signed<Command>, level: u8) {
+        let Signed { signers, payload: command, .. } = signed;
+        let announcement = command.announcement(level);
+        match command.body {
+            Body::Announce { .. } => {
+                if let Some(announcement) = announcement {
+                    self.hold(now, announcement, signers);
+                }
+            }
+            Body::Cancel { of } => self.cancel(now, of, command.issued_at, command.expires),
+            Body::Policy(policy) => self.on_policy(now, policy),
+            Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),
+            Body::Live { session, open: false, .. } => self.close_voice(&session),
+            // The shell reads programmes and groups: it answers with `Input::Timetable` and `Input::Place`.
+            Body::Programme { .. } | Body::Groups { .. } | Body::Test => {}
+        }
+    }
+}

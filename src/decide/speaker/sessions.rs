@@ -1,0 +1,615 @@
+//! Sessions of slots: when they open, where they are entered, how they go on and what is said at their end.
+
+use chrono::Days;
+
+use super::air::{Ended, Wish};
+use super::*;
+use crate::decide::arbiter::Take;
+use crate::decide::memory::{SessionMemo, SessionState};
+use crate::decide::schedule::{Piece, Session};
+use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject};
+use crate::domain::policy::GuardRefusal;
+use crate::domain::programme::{Fill, Lateness, Order};
+use crate::domain::sound::{FileRef, Score, Sound};
+
+/// How far back missed sessions are listed one by one.
+pub const LOOK_BACK_DAYS: u64 = 366;
+
+/// How far ahead the next session is looked for at once.
+const LOOK_AHEAD_DAYS: u64 = 10;
+
+/// A session that starts within this time after its instant is on time.
+pub const ON_TIME: Span = Span::secs(5);
+
+/// How late a slot may start whose lateness is `skip` and that names no `start_within_s`.
+pub const SKIP_GRACE: Span = Span::secs(60);
+
+/// How long closed sessions are remembered, so that a clock that is set back does not replay them.
+const REMEMBERED_DAYS: u64 = 62;
+
+/// Sessions whose time has come, and when to look for more.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    due: VecDeque<Session>,
+    /// Start of the next session that is not yet due.
+    next_start: Option<Wall>,
+    /// What was known has changed: look anew.
+    looked: bool,
+}
+
+/// The session that has its turn.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Tells the sessions since the start apart: a piece of one is no piece of the next.
+    turn: u32,
+    session: Session,
+    pieces: Vec<Piece>,
+    /// The hard end.
+    end_at: Moment,
+    /// The piece to go on with.
+    next: u32,
+    position: Span,
+    gap_until: Option<Moment>,
+    /// Numbers of pieces that can't be played.
+    broken: BTreeSet<u32>,
+    finished: u32,
+    not_finished: u32,
+    stage: Stage,
+    /// What kept it from the air.
+    blocked_by: Option<Rung>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its time has come, nothing has sounded.
+    Due,
+    /// The place to enter is settled.
+    Entered,
+    /// Its pieces are done and its outcome is logged; until the hard end it has room for announcements.
+    Done,
+}
+
+impl Running {
+    fn piece(&self, number: u32) -> Option<&Piece> {
+        self.pieces.get(number as usize)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Slot(self.session.key.clone())
+    }
+
+    /// Known length of what is still to come after the piece that sounds.
+    fn left(&self, sounding: bool) -> Span {
+        let from = self.next as usize + usize::from(sounding);
+        self.pieces.iter().skip(from).filter_map(|piece| piece.length).fold(Span(0), |sum, span| sum + span)
+    }
+
+    /// The first playable piece from this number on.
+    fn playable_from(&self, number: u32) -> Option<u32> {
+        (number..self.pieces.len() as u32).find(|number| !self.broken.contains(number))
+    }
+
+    /// Where a rotating slot begins the next day: after the last item that was passed.
+    fn rotation_after(&self) -> Option<u32> {
+        let passed = self.pieces.iter().take(self.next as usize);
+        passed.rev().find_map(|piece| piece.item).map(|item| item + 1)
+    }
+}
+
+impl Speaker {
+    /// Looks which sessions have become due, and gives the first its turn.
+    pub(super) fn open_sessions(&mut self, now: &Reading) {
+        if now.trust == ClockTrust::None {
+            return;
+        }
+        let looked = self.waiting.looked;
+        if !looked || self.waiting.next_start.is_some_and(|start| start <= now.wall) {
+            self.look_for_sessions(now);
+        }
+        self.close_running(now);
+        while self.running.is_none() {
+            let Some(session) = self.waiting.due.pop_front() else { break };
+            self.open(now, session);
+        }
+    }
+
+    fn look_for_sessions(&mut self, now: &Reading) {
+        self.waiting.looked = true;
+        let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
+        let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
+        let (mut date, today) = (upto.date(), now.wall.date());
+        let mut found = false;
+        while date <= today {
+            for session in self.timetable.sessions_on(date, &self.place) {
+                let open = match self.memory.sessions.get(&session.key).map(|memo| &memo.state) {
+                    None => session.start > upto || known.is_none() && session.end > now.wall,
+                    Some(SessionState::Open { .. }) => !self.is_taken_up(&session.key),
+                    Some(SessionState::Closed | SessionState::Missed) => false,
+                };
+                if open && session.start <= now.wall {
+                    found = true;
+                    self.take_up(now, session);
+                }
+            }
+            let Some(next) = date.checked_add_days(Days::new(1)) else { break };
+            date = next;
+        }
+        self.drop_orphans(now);
+        if found || self.memory.accounted_upto.is_none() {
+            self.remember(Memo::AccountedUpto(now.wall));
+            self.forget_old_sessions(now);
+        }
+        self.waiting.next_start = Some(self.find_next_start(now));
+    }
+
+    fn is_taken_up(&self, key: &SlotKey) -> bool {
+        let running = self.running.as_ref().is_some_and(|running| running.session.key == *key);
+        running || self.waiting.due.iter().any(|session| session.key == *key)
+    }
+
+    fn take_up(&mut self, now: &Reading, session: Session) {
+        if session.end <= now.wall {
+            return self.close_unheard(now, session);
+        }
+        if !self.memory.sessions.contains_key(&session.key) {
+            let state = SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 };
+            self.remember_session(&session, state);
+        }
+        self.waiting.due.push_back(session);
+    }
+
+    /// The end of a session whose time passed while the box was off or the clock unknown.
+    fn close_unheard(&mut self, now: &Reading, session: Session) {
+        match self.memory.sessions.get(&session.key).map(|memo| memo.state.clone()) {
+            Some(SessionState::Open { finished, not_finished, .. }) if finished + not_finished > 0 => {
+                self.log_slot(now, &session, SlotOutcome::Aired { finished, not_finished });
+                self.remember_session(&session, SessionState::Closed);
+            }
+            _ => {
+                self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Missed));
+                self.remember_session(&session, SessionState::Missed);
+            }
+        }
+    }
+
+    /// Sessions that were open in the memory and are no longer in the timetable end as replaced.
+    fn drop_orphans(&mut self, now: &Reading) {
+        let open =
+            self.memory.sessions.iter().filter(|(key, memo)| {
+                matches!(memo.state, SessionState::Open { .. }) && !self.is_taken_up(key)
+            });
+        let orphans: Vec<_> = open.map(|(key, memo)| (key.clone(), memo.clone())).collect();
+        for (key, memo) in orphans {
+            let outcome = match memo.state {
+                SessionState::Open { finished, not_finished, .. } if finished + not_finished > 0 => {
+                    SlotOutcome::Aired { finished, not_finished }
+                }
+                _ => SlotOutcome::NotAired(NotPlayed::Replaced),
+            };
+            let title = key.slot.to_string();
+            self.log(now, Event::SlotEnded { key: key.clone(), title, scheduled: memo.start, outcome });
+            self.remember(Memo::Session(key, Some(SessionMemo { state: SessionState::Closed, ..memo })));
+        }
+    }
+
+    fn forget_old_sessions(&mut self, now: &Reading) {
+        let before = now.wall.minus(Span::secs(REMEMBERED_DAYS * 86_400));
+        let old = self.memory.sessions.iter().filter(|(_, memo)| memo.start < before);
+        let old: Vec<_> = old.map(|(key, _)| key.clone()).collect();
+        for key in old {
+            self.remember(Memo::Session(key, None));
+        }
+    }
+
+    fn find_next_start(&self, now: &Reading) -> Wall {
+        let today = now.wall.date();
+        for ahead in 0..LOOK_AHEAD_DAYS {
+            let Some(date) = today.checked_add_days(Days::new(ahead)) else { break };
+            let sessions = self.timetable.sessions_on(date, &self.place);
+            let later = sessions.into_iter().map(|session| session.start).filter(|start| *start > now.wall);
+            if let Some(start) = later.min() {
+                return start;
+            }
+        }
+        now.wall.plus(Span::secs((LOOK_AHEAD_DAYS - 1) * 86_400))
+    }
+
+    fn remember_session(&mut self, session: &Session, state: SessionState) {
+        let memo = SessionMemo { start: session.start, state };
+        self.remember(Memo::Session(session.key.clone(), Some(memo)));
+    }
+
+    fn log_slot(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
+        let (key, title) = (session.key.clone(), session.title.clone());
+        self.log(now, Event::SlotEnded { key, title, scheduled: session.start, outcome });
+    }
+
+    fn log_not_played(&mut self, now: &Reading, subject: Subject, title: String, reason: NotPlayed) {
+        self.log(now, Event::NotPlayed { subject, title, reason });
+    }
+
+    /// Gives a session its turn, where the guard lets it.
+    fn open(&mut self, now: &Reading, session: Session) {
+        if session.end <= now.wall {
+            // Another session had the turn until it was over.
+            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::PreEmpted { by: Rung::Programme }));
+            return self.remember_session(&session, SessionState::Closed);
+        }
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, session.volume_percent) {
+            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
+            return self.remember_session(&session, SessionState::Closed);
+        }
+        let rotation = self.memory.rotations.get(&session.key.slot).copied().unwrap_or(0);
+        let filled = self.timetable.fill(&session, &self.place, rotation);
+        let state = self.memory.sessions.get(&session.key).map(|memo| memo.state.clone());
+        let (next, position, finished, not_finished) = match state {
+            Some(SessionState::Open { next, position_us, finished, not_finished }) => {
+                (next, Span(position_us), finished, not_finished)
+            }
+            _ => (0, Span(0), 0, 0),
+        };
+        self.turns += 1;
+        let running = Running {
+            turn: self.turns,
+            broken: BTreeSet::new(),
+            end_at: now.moment_of(session.end),
+            pieces: filled.pieces,
+            next,
+            position,
+            gap_until: None,
+            finished,
+            not_finished,
+            stage: Stage::Due,
+            blocked_by: None,
+            session,
+        };
+        let subject = running.subject();
+        let fresh = next == 0 && position == Span(0);
+        self.running = Some(running);
+        for (title, reason) in filled.left_out.into_iter().filter(|_| fresh) {
+            self.log_not_played(now, subject.clone(), title, reason);
+        }
+    }
+
+    /// Settles where a session is entered, by its lateness policy. `false` where it is over.
+    fn enter(&mut self, now: &Reading) -> bool {
+        let Some(running) = &mut self.running else { return false };
+        if running.stage != Stage::Due {
+            return true;
+        }
+        let late = now.wall.since(running.session.start);
+        let begun = running.next > 0 || running.position > Span(0) || running.finished > 0;
+        let lateness = running.session.lateness;
+        let within = running.session.start_within_s.map(|s| Span::secs(u64::from(s)));
+        let bound = match lateness {
+            Lateness::Skip => Some(within.unwrap_or(SKIP_GRACE)),
+            Lateness::Join | Lateness::Shift => within,
+        };
+        if bound.is_some_and(|bound| late > bound.max(ON_TIME)) && !begun
+            || begun && lateness == Lateness::Skip
+        {
+            self.close_late(now);
+            return false;
+        }
+        if lateness == Lateness::Join && late > ON_TIME {
+            let (next, skip) = entry_at(&running.pieces, late);
+            if next > running.next || next == running.next && skip > running.position {
+                (running.next, running.position) = (next, skip);
+            }
+        }
+        running.stage = Stage::Entered;
+        true
+    }
+
+    fn close_late(&mut self, now: &Reading) {
+        let Some(running) = self.running.take() else { return };
+        let (finished, not_finished) = (running.finished, running.not_finished);
+        let outcome = match running.blocked_by {
+            _ if finished + not_finished > 0 => SlotOutcome::Aired { finished, not_finished },
+            Some(by) => SlotOutcome::NotAired(NotPlayed::PreEmpted { by }),
+            None => SlotOutcome::NotAired(NotPlayed::Late),
+        };
+        self.log_slot(now, &running.session, outcome);
+        self.remember_session(&running.session, SessionState::Closed);
+    }
+
+    /// Ends the running session when its pieces are done or its hard end has come.
+    fn close_running(&mut self, now: &Reading) {
+        let Some(running) = &self.running else { return };
+        let over = running.end_at <= now.mono;
+        let sounding = self.piece_on_air().is_some();
+        if over && sounding {
+            // The limit of the play ends it; its closing entry comes first.
+            return;
+        }
+        let done = running.playable_from(running.next).is_none() && !sounding;
+        if done && running.stage != Stage::Done {
+            self.log_session_end(now, None);
+        }
+        if over {
+            if self.running.as_ref().is_some_and(|running| running.stage != Stage::Done) {
+                self.log_session_end(now, Some(NotPlayed::NoRoom));
+            }
+            self.running = None;
+        }
+    }
+
+    /// Logs what became of the session, and of each piece that did not sound.
+    fn log_session_end(&mut self, now: &Reading, left: Option<NotPlayed>) {
+        let Some(mut running) = self.running.take() else { return };
+        running.stage = Stage::Done;
+        let reason = match (left, running.blocked_by) {
+            (Some(NotPlayed::NoRoom), Some(by)) => Some(NotPlayed::PreEmpted { by }),
+            (left, _) => left,
+        };
+        let silent = running.finished + running.not_finished == 0;
+        if let Some(reason) = reason.clone() {
+            let rest: Vec<_> = running.pieces.iter().skip(running.next as usize).collect();
+            for piece in rest.into_iter().filter(|piece| piece.item.is_some()) {
+                self.log_not_played(now, running.subject(), piece.title.clone(), reason.clone());
+            }
+        }
+        let (finished, not_finished) = (running.finished, running.not_finished);
+        let outcome = match reason {
+            Some(reason) if silent => SlotOutcome::NotAired(reason),
+            _ => SlotOutcome::Aired { finished, not_finished },
+        };
+        self.log_slot(now, &running.session, outcome);
+        self.remember_session(&running.session, SessionState::Closed);
+        if running.session.order == Order::Rotating
+            && let Some(item) = running.rotation_after()
+        {
+            self.remember(Memo::Rotation(running.session.key.slot.clone(), item));
+        }
+        running.next = running.pieces.len() as u32;
+        self.running = Some(running);
+    }
+
+    fn piece_on_air(&self) -> Option<u32> {
+        self.plays.values().filter_map(Sounding::piece).max()
+    }
+
+    /// The number of the piece that wants to sound next: after the one on the air.
+    fn wanted_piece(&self) -> Option<u32> {
+        let running = self.running.as_ref()?;
+        // A piece that was cut may go on: its number is settled when it has ended.
+        if self.plays.values().any(|sounding| sounding.piece().is_some() && sounding.is_stopping()) {
+            return None;
+        }
+        running.playable_from(self.piece_on_air().map_or(running.next, |on_air| on_air + 1))
+    }
+
+    pub(super) fn piece_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
+        let number = self.wanted_piece()?;
+        let running = self.running.as_ref()?;
+        let held_by = self.air_view().map(|on_air| on_air.rung).filter(|rung| *rung > Rung::Programme);
+        if held_by.is_some() {
+            // It would be prepared in vain; it is looked at again when the air is free.
+            let running = self.running.as_mut()?;
+            running.blocked_by = running.blocked_by.max(held_by);
+            return None;
+        }
+        let gap = running.gap_until.is_some_and(|until| now.mono < until);
+        if gap || running.end_at <= now.mono || running.stage == Stage::Done {
+            return None;
+        }
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.session.volume_percent) {
+            if self.piece_on_air().is_none() {
+                self.close_guarded(now, reason);
+            }
+            return None;
+        }
+        let was_due = running.stage == Stage::Due;
+        if was_due && !self.enter(now) {
+            return None;
+        }
+        let number = if was_due { self.wanted_piece()? } else { number };
+        let running = self.running.as_ref()?;
+        let (since, take) = (running.session.start, Take::AtBoundary);
+        let rung = Rung::Programme;
+        let job = Job::Piece { turn: running.turn, number };
+        Some(Claim { job, rung, has_room: false, level: 0, since, serial: 0, take })
+    }
+
+    fn close_guarded(&mut self, now: &Reading, reason: GuardRefusal) {
+        self.log_session_end(now, Some(NotPlayed::Guarded { reason }));
+    }
+
+    pub(super) fn piece_wish(&mut self, now: &Reading, number: u32, play: PlayId) -> Option<Wish> {
+        let running = self.running.as_ref()?;
+        let piece = running.piece(number)?;
+        let permit = self.guard.permit(now, Rung::Programme, running.session.volume_percent).ok()?;
+        let skip = if number == running.next { running.position } else { Span(0) };
+        let start = PlayStart {
+            play,
+            subject: running.subject(),
+            rung: Rung::Programme,
+            title: piece.title.clone(),
+            section: piece.section.clone(),
+            campaign: piece.campaign.clone(),
+            class: None,
+            mode: None,
+            issuer: None,
+            content: match &piece.sound {
+                Sound::File(FileRef::Stored(hash)) => Some(*hash),
+                _ => None,
+            },
+            source: source(&piece.sound),
+            language: piece.language.clone(),
+            repetition: 1,
+            scheduled: Some(running.session.start),
+            entered_at_ms: skip.as_millis(),
+            volume_percent: permit.volume_percent,
+            instead_of: None,
+        };
+        let score = Score {
+            parts: vec![piece.sound.clone()],
+            skip,
+            volume_percent: permit.volume_percent,
+            gain_db: piece.gain_db,
+        };
+        let limit = self.guard_limit(permit.until);
+        let hard_end = Some((running.end_at, PlayOutcome::HardEnd));
+        let until = [limit, hard_end].into_iter().flatten().min_by_key(|(moment, _)| *moment);
+        Some(Wish { start, score, interruption: piece.interruption, until })
+    }
+
+    pub(super) fn piece_begun(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.blocked_by = None;
+        }
+    }
+
+    pub(super) fn piece_unplayable(&mut self, now: &Reading, number: u32, reason: Fault) {
+        let Some(running) = &mut self.running else { return };
+        let Some(title) = running.piece(number).map(|piece| piece.title.clone()) else { return };
+        let subject = running.subject();
+        running.not_finished += 1;
+        running.broken.insert(number);
+        if number == running.next {
+            (running.next, running.position) = (number + 1, Span(0));
+        }
+        self.log_not_played(now, subject, title, NotPlayed::Unplayable { reason });
+        self.save_session();
+    }
+
+    pub(super) fn piece_ended(&mut self, now: &Reading, turn: u32, number: u32, ended: Ended) {
+        let Some(running) = self.running.as_mut().filter(|running| running.turn == turn) else { return };
+        let Some(piece) = running.piece(number) else { return };
+        let (gap, counts) = (piece.gap, piece.item.is_some());
+        match ended.goes_on_from() {
+            // It was to follow another piece that was cut as well: that one goes on first.
+            Some(_) if ended.unheard && number > running.next => {}
+            Some(position) => (running.next, running.position) = (number, position),
+            None => {
+                (running.next, running.position) = (number + 1, Span(0));
+                let finished = ended.outcome == PlayOutcome::Finished;
+                running.finished += u32::from(finished && counts);
+                running.not_finished += u32::from(!finished && counts);
+                running.gap_until = (gap > Span(0)).then(|| now.mono + gap);
+            }
+        }
+        self.save_session();
+    }
+
+    fn save_session(&mut self) {
+        let Some(running) = self.running.as_ref().filter(|running| running.stage != Stage::Done) else {
+            return;
+        };
+        let state = SessionState::Open {
+            next: running.next,
+            position_us: running.position.0,
+            finished: running.finished,
+            not_finished: running.not_finished,
+        };
+        let session = running.session.clone();
+        self.remember_session(&session, state);
+    }
+
+    /// A power cut ended a piece of this session at `position`.
+    pub(super) fn piece_power_cut(&mut self, key: &SlotKey, position: Span) {
+        let Some(memo) = self.memory.sessions.get(key).cloned() else { return };
+        if let SessionState::Open { next, finished, not_finished, .. } = memo.state {
+            let state = SessionState::Open { next, position_us: position.0, finished, not_finished };
+            self.remember(Memo::Session(key.clone(), Some(SessionMemo { state, ..memo })));
+        }
+    }
+
+    /// Whether a normal announcement of this length fits between the items of the running session.
+    pub(super) fn slot_has_room(&self, now: &Reading, length: Span) -> bool {
+        let Some(running) = &self.running else { return false };
+        let begun = running.next > 0 || running.finished > 0 || self.piece_on_air().is_some();
+        let time = running.end_at.since(now.mono);
+        let sounding = self.piece_on_air().is_some();
+        begun
+            && (running.session.fill == Fill::Loop || running.left(sounding) + length <= time)
+            && length <= time
+    }
+
+    /// A new programme: what was due under the old one is accounted for first.
+    pub(super) fn on_timetable(&mut self, now: &Reading, timetable: Timetable) {
+        self.open_sessions(now);
+        if let Some(running) = self.running.take() {
+            if running.stage != Stage::Done {
+                self.running = Some(running);
+                self.log_session_end(now, Some(NotPlayed::Replaced));
+                self.running = None;
+            }
+            self.end_where(|job| matches!(job, Job::Piece { .. }), &PlayOutcome::Stopped);
+        }
+        for session in std::mem::take(&mut self.waiting.due) {
+            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Replaced));
+            self.remember_session(&session, SessionState::Closed);
+        }
+        self.timetable = timetable;
+        self.waiting = Waiting::default();
+        if now.trust > ClockTrust::None {
+            self.remember(Memo::AccountedUpto(now.wall));
+        }
+    }
+
+    /// The wall clock was stepped from `expected`: what was decided under a wrong time is looked at again.
+    pub(super) fn sessions_after_step(&mut self, now: &Reading, expected: Wall) {
+        self.waiting.looked = false;
+        if now.trust == ClockTrust::None {
+            return;
+        }
+        if now.wall < expected {
+            let too_early = self
+                .memory
+                .sessions
+                .iter()
+                .filter(|(_, memo)| memo.state == SessionState::Missed && memo.start > now.wall);
+            let too_early: Vec<_> = too_early.map(|(key, _)| key.clone()).collect();
+            for key in too_early {
+                self.remember(Memo::Session(key, None));
+            }
+            if self.memory.accounted_upto.is_some_and(|upto| upto > now.wall) {
+                self.remember(Memo::AccountedUpto(now.wall));
+            }
+        }
+        if let Some(running) = &mut self.running {
+            running.end_at = running.end_at.min(now.moment_of(running.session.end));
+            let pieces = self.plays.values_mut().filter(|sounding| sounding.piece().is_some());
+            pieces.for_each(|sounding| sounding.shorten(running.end_at));
+        }
+    }
+
+    pub(super) fn session_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
+        let start = match now.trust {
+            ClockTrust::None => None,
+            _ => self.waiting.next_start.map(|start| (now.moment_of(start), Why::SessionStarts)),
+        };
+        let running = self.running.as_ref();
+        let end = running.map(|running| (running.end_at, Why::SessionEnds));
+        let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
+        [start, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
+    }
+}
+
+/// Where a listener would be who had tuned in at the start, `elapsed` ago.
+fn entry_at(pieces: &[Piece], elapsed: Span) -> (u32, Span) {
+    let mut left = elapsed;
+    for (number, piece) in pieces.iter().enumerate() {
+        match piece.length {
+            Some(length) if left >= length + piece.gap => left = left.saturating_sub(length + piece.gap),
+            Some(length) if left >= length => return (number as u32 + 1, Span(0)),
+            Some(_) => return (number as u32, left),
+            None => return (number as u32, Span(0)),
+        }
+    }
+    (pieces.len() as u32, Span(0))
+}
+
+/// What a piece sounds, for the log.
+fn source(sound: &Sound) -> String {
+    match sound {
+        Sound::File(FileRef::Path(path)) => path.display().to_string(),
+        Sound::File(FileRef::Stored(hash)) => hash.to_string(),
+        Sound::Text { .. } => "speech".to_owned(),
+        Sound::Pattern(_) => "pattern".to_owned(),
+        Sound::Relay { url } => url.clone(),
+        Sound::Live { .. } => "live".to_owned(),
+        Sound::Silence(_) => "silence".to_owned(),
+    }
+}
