@@ -4,4 +4,5 @@
 
 pub mod envelope;
 pub mod messages;
+pub mod signing;
 pub mod topics;
