@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: sockets, clocks, files. The specification is `docs/protocol.md`.
 
+pub mod chain;
+pub mod codec;
 pub mod envelope;
 pub mod messages;
 pub mod signing;
