@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: sockets, clocks, files. The specification is `docs/protocol.md`.
 
+pub mod broker_address;
 pub mod chain;
 pub mod codec;
 pub mod envelope;
