@@ -1,8 +1,10 @@
 //! Floor 4: what touches the world: clock, sound, network, disk, processes.
 
+pub mod backoff;
 pub mod box_store;
 pub mod clock;
 pub mod fetch;
+pub mod keys;
 pub mod mqtt;
 pub mod sound;
 pub mod tts;

@@ -1,1 +1,409 @@
+//! The link to a broker, for boxes and for central.
+//!
+//! The broker is a pipe that may lose anything: sessions are clean, nothing is kept over a reconnect, and what was
+//! published is delivered only when the other side says so in a message of ours.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectProperties, Filter, LastWill, Packet, PubAckReason, RetainForwardRule, SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use tokio::sync::{Notify, mpsc};
+
+use super::backoff::Backoff;
+use crate::wire::broker_address::BrokerAddress;
+use crate::wire::messages::MESSAGE_BYTES_MAX;
+use crate::wire::topics::Topic;
+
+/// Room for topic and properties beside the largest message, in bytes.
+const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
+
+/// How long a connection must last for the delays to begin again with the shortest.
+const STABLE_AFTER: Duration = Duration::from_secs(300);
+
+/// How long a broker may take to accept a connection: TLS over a poor 4G link.
+const CONNECT_TIMEOUT_S: u64 = 15;
+
+/// How long an orderly end may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The shortest keep-alive that the client library accepts.
+const KEEP_ALIVE_S_MIN: u16 = 5;
+
+/// How a link is made.
+#[derive(Debug, Clone)]
+pub struct LinkConfig {
+    pub broker: BrokerAddress,
+    /// Unique on the broker; a box uses its id.
+    pub client_id: String,
+    /// Certificates that the broker's is checked against, PEM; needed for `mqtts`.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and key, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// What the broker says for us when we vanish.
+    pub last_will: Option<(Topic, Vec<u8>)>,
+    pub keep_alive_s: u16,
+    /// Topic filters to begin with.
+    pub subscriptions: Vec<String>,
+    /// The first connection is made after a time drawn between zero and this.
+    pub first_delay_s_max: f64,
+    pub reconnect_s_min: f64,
+    pub reconnect_s_max: f64,
+    /// Random, so that boxes do not come back all at once.
+    pub seed: u64,
+    /// Most messages that wait to be sent, and most that the broker has not acknowledged.
+    pub outgoing_max: u16,
+    /// Most messages that wait to be looked at; beyond it the link stops reading.
+    pub incoming_max: usize,
+}
+
+impl LinkConfig {
+    /// What a box uses: connects at once, then after 5 to 300 s.
+    pub fn new(broker: BrokerAddress, client_id: impl Into<String>) -> Self {
+        Self {
+            broker,
+            client_id: client_id.into(),
+            ca: None,
+            identity: None,
+            last_will: None,
+            keep_alive_s: 60,
+            subscriptions: Vec::new(),
+            first_delay_s_max: 0.0,
+            reconnect_s_min: 5.0,
+            reconnect_s_max: 300.0,
+            seed: 0,
+            outgoing_max: 64,
+            incoming_max: 32,
+        }
+    }
+}
+
+/// Why a link can't be made, or a message can't be handed to it.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("the broker {broker} asks for TLS: name the file of the certificates to check it against (ca)")]
+    NoCa { broker: BrokerAddress },
+    #[error("there is no connection to the broker")]
+    NotConnected,
+    #[error("{max} messages wait to be sent already")]
+    Full { max: u16 },
+    #[error("the message has {bytes} bytes, at most {MESSAGE_BYTES_MAX}")]
+    TooLarge { bytes: usize },
+}
+
+/// What a link tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The broker took us and our subscriptions.
+    Connected,
+    /// The connection is gone, or could not be made; everything handed to it may be lost. Another try follows.
+    Disconnected { reason: String },
+    /// A message on a topic of ours; others are not reported.
+    Message { topic: Topic, bytes: Vec<u8> },
+    /// The broker refused a subscription or a message.
+    Refused { reason: String },
+}
+
+/// How hard the broker tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Qos {
+    AtMostOnce,
+    AtLeastOnce,
+}
+
+impl From<Qos> for QoS {
+    fn from(qos: Qos) -> Self {
+        match qos {
+            Qos::AtMostOnce => QoS::AtMostOnce,
+            Qos::AtLeastOnce => QoS::AtLeastOnce,
+        }
+    }
+}
+
+/// A handle to a link. When the last one is dropped, the link ends in order and the last will is not said.
+#[derive(Clone)]
+pub struct Link(Arc<Owned>);
+
+/// What the handles own together; the task holds only [`Shared`], so that dropping the handles ends it.
+struct Owned(Arc<Shared>);
+
+struct Shared {
+    outgoing_max: u16,
+    state: Mutex<State>,
+    closing: Notify,
+}
+
+struct State {
+    filters: Vec<String>,
+    /// The connection of the moment.
+    client: Option<AsyncClient>,
+}
+
+impl Link {
+    /// Starts a link in the current tokio runtime. It goes on for ever, through every failure of the network.
+    ///
+    /// # Errors
+    /// When a certificate file can't be read, or TLS is asked for without one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect(config: LinkConfig) -> Result<(Link, mpsc::Receiver<LinkEvent>), LinkError> {
+        let options = mqtt_options(&config)?;
+        let state = State { filters: config.subscriptions.clone(), client: None };
+        let shared = Arc::new(Shared {
+            outgoing_max: config.outgoing_max,
+            state: Mutex::new(state),
+            closing: Notify::new(),
+        });
+        let (events, receiver) = mpsc::channel(config.incoming_max.max(1));
+        tokio::spawn(run(config, options, Arc::clone(&shared), events));
+        Ok((Link(Arc::new(Owned(shared))), receiver))
+    }
+
+    /// Hands a message to the link; never blocks. That it arrives is not promised.
+    ///
+    /// # Errors
+    /// When there is no connection, the queue is full, or the message is too large.
+    pub fn publish(&self, topic: &Topic, bytes: Vec<u8>, qos: Qos) -> Result<(), LinkError> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(LinkError::TooLarge { bytes: bytes.len() });
+        }
+        let shared = &self.0.0;
+        let client = shared.lock().client.clone().ok_or(LinkError::NotConnected)?;
+        let sent = client.try_publish(topic.to_string(), qos.into(), false, bytes);
+        sent.map_err(|_| LinkError::Full { max: shared.outgoing_max })
+    }
+
+    /// Changes what the link subscribes to, now and on every later connection.
+    pub fn subscribe(&self, filters: Vec<String>) {
+        let mut state = self.0.0.lock();
+        let before = std::mem::replace(&mut state.filters, filters);
+        let Some(client) = &state.client else { return };
+        let added: Vec<_> = state.filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
+        let removed = before.iter().filter(|filter| !state.filters.contains(filter));
+        let mut handed = added.is_empty() || client.try_subscribe_many(added.into_iter().map(filter)).is_ok();
+        for filter in removed {
+            handed &= client.try_unsubscribe(filter).is_ok();
+        }
+        if !handed {
+            // The queue is full: a new connection subscribes to all of it.
+            let _ = client.try_disconnect();
+        }
+    }
+
+    /// Whether the broker has us now.
+    pub fn is_connected(&self) -> bool {
+        self.0.0.lock().client.is_some()
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.closing.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds the link's state")
+    }
+}
+
+/// Retained messages are never asked for: nothing depends on them, and one that is too large would come back at each
+/// connection.
+fn filter(path: String) -> Filter {
+    let mut filter = Filter::new(path, QoS::AtLeastOnce);
+    filter.retain_forward_rule = RetainForwardRule::Never;
+    filter
+}
+
+fn mqtt_options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
+    let BrokerAddress { tls, host, port, login } = &config.broker;
+    let mut options = MqttOptions::new(&config.client_id, host, *port);
+    options
+        .set_clean_start(true)
+        .set_keep_alive(Duration::from_secs(config.keep_alive_s.max(KEEP_ALIVE_S_MIN).into()))
+        .set_connection_timeout(CONNECT_TIMEOUT_S)
+        .set_outgoing_inflight_upper_limit(config.outgoing_max.max(1));
+    let mut properties = ConnectProperties::new();
+    properties.max_packet_size = Some((MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX) as u32);
+    options.set_connect_properties(properties);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    if let Some((name, password)) = login {
+        options.set_credentials(name, password);
+    }
+    if let Some((topic, bytes)) = &config.last_will {
+        options.set_last_will(LastWill::new(topic.to_string(), bytes.clone(), QoS::AtLeastOnce, false, None));
+    }
+    if *tls {
+        options.set_transport(Transport::tls_with_config(tls_configuration(config)?));
+    }
+    Ok(options)
+}
+
+fn tls_configuration(config: &LinkConfig) -> Result<TlsConfiguration, LinkError> {
+    // An error says that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| LinkError::File { path: path.clone(), error });
+    let ca = config.ca.as_ref().ok_or_else(|| LinkError::NoCa { broker: config.broker.clone() })?;
+    let client_auth = match &config.identity {
+        Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
+        None => None,
+    };
+    Ok(TlsConfiguration::Simple { ca: read(ca)?, alpn: None, client_auth })
+}
+
+/// Connects again and again until the handles are dropped.
+async fn run(config: LinkConfig, options: MqttOptions, shared: Arc<Shared>, events: mpsc::Sender<LinkEvent>) {
+    let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::from_secs(300));
+    let (min, max) = (seconds(config.reconnect_s_min), seconds(config.reconnect_s_max));
+    let mut backoff = Backoff::new(min, max, config.seed);
+    let mut delay = backoff.uniform(seconds(config.first_delay_s_max));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = shared.closing.notified() => return,
+        }
+        let begun = Instant::now();
+        // In a task of its own: a panic of the client library is a lost connection and nothing more.
+        let session =
+            Session { options: options.clone(), shared: Arc::clone(&shared), events: events.clone() };
+        let ended = tokio::spawn(session.run()).await;
+        shared.lock().client = None;
+        let reason = match ended {
+            Ok(End::Closed) => return,
+            Ok(End::Lost { reason }) => reason,
+            Err(panic) => panic.to_string(),
+        };
+        if events.send(LinkEvent::Disconnected { reason }).await.is_err() {
+            return;
+        }
+        if begun.elapsed() >= STABLE_AFTER {
+            backoff.reset();
+        }
+        delay = backoff.next_delay();
+    }
+}
+
+/// One connection, from first to last.
+struct Session {
+    options: MqttOptions,
+    shared: Arc<Shared>,
+    events: mpsc::Sender<LinkEvent>,
+}
+
+enum End {
+    /// By us: nobody holds the link any more.
+    Closed,
+    Lost {
+        reason: String,
+    },
+}
+
+impl Session {
+    async fn run(self) -> End {
+        // A new event loop for each connection: nothing of the last one is sent again behind our back.
+        let (client, mut event_loop) =
+            AsyncClient::new(self.options.clone(), self.shared.outgoing_max.into());
+        tokio::select! {
+            biased;
+            end = self.poll(&client, &mut event_loop) => return end,
+            () = self.shared.closing.notified() => {}
+        }
+        // The wait above may have been cut in the middle of a packet; the broker then ends the connection itself.
+        let _ = client.try_disconnect();
+        let farewell = async {
+            while let Ok(event) = event_loop.poll().await {
+                if event == Event::Outgoing(Outgoing::Disconnect) {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell).await;
+        End::Closed
+    }
+
+    async fn poll(&self, client: &AsyncClient, event_loop: &mut EventLoop) -> End {
+        loop {
+            let event = match event_loop.poll().await {
+                Ok(event) => event,
+                Err(error) => return End::Lost { reason: error.to_string() },
+            };
+            let told = match event {
+                Event::Incoming(packet) => self.take(packet, client).await,
+                Event::Outgoing(Outgoing::Disconnect) => {
+                    return End::Lost { reason: "to subscribe anew".to_owned() };
+                }
+                Event::Outgoing(_) => Ok(()),
+            };
+            if told.is_err() {
+                return End::Closed;
+            }
+        }
+    }
+
+    /// An error says that nobody listens any more.
+    async fn take(
+        &self,
+        packet: Packet,
+        client: &AsyncClient,
+    ) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+        match packet {
+            Packet::ConnAck(_) => {
+                let filters = self.shared.lock().filters.clone();
+                if filters.is_empty() {
+                    return self.connected(client).await;
+                }
+                // The queue of a new connection is empty and has room for one.
+                let _ = client.try_subscribe_many(filters.into_iter().map(filter));
+                Ok(())
+            }
+            Packet::SubAck(ack) => {
+                let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+                if let Some(code) = ack.return_codes.iter().find(refused) {
+                    self.refused(format!("a subscription: {code:?}")).await?;
+                }
+                self.connected(client).await
+            }
+            Packet::PubAck(ack) => match ack.reason {
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
+                reason => self.refused(format!("a message: {reason:?}")).await,
+            },
+            Packet::Publish(publish) => {
+                let topic = std::str::from_utf8(&publish.topic).ok().and_then(|topic| topic.parse().ok());
+                match topic {
+                    Some(topic) if publish.payload.len() <= MESSAGE_BYTES_MAX => {
+                        self.events.send(LinkEvent::Message { topic, bytes: publish.payload.to_vec() }).await
+                    }
+                    _ => self.refused_by_us(&publish.topic),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn connected(&self, client: &AsyncClient) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+        let first = self.shared.lock().client.replace(client.clone()).is_none();
+        if first { self.events.send(LinkEvent::Connected).await } else { Ok(()) }
+    }
+
+    async fn refused(&self, reason: String) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+        self.events.send(LinkEvent::Refused { reason }).await
+    }
+
+    fn refused_by_us(&self, topic: &[u8]) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+        let topic: String = String::from_utf8_lossy(topic).chars().take(80).collect();
+        tracing::debug!(topic, "a message on a topic that is none of ours was left aside");
+        Ok(())
+    }
+}

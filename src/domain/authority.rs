@@ -26,6 +26,8 @@ pub enum Power {
     Policy,
     /// Membership of boxes in groups.
     Groups,
+    /// Central's own key: tells boxes the time and acknowledges their logs.
+    Central,
     Test,
 }
 

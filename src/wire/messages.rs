@@ -156,7 +156,7 @@ pub struct Hello {
     pub holds: Holds,
 }
 
-/// Central's answer: `down/welcome`, in an envelope signed by central's own key.
+/// Central's answer: `down/welcome`, in an envelope signed by a key with [`Power::Central`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Welcome {
     pub v: u32,
@@ -240,7 +240,8 @@ pub struct LogBatch {
     pub records: Vec<LogRecord>,
 }
 
-/// Central has everything up to and with this sequence number: `down/log-ack`.
+/// Central has everything up to and with this sequence number: `down/log-ack`, in an envelope signed by a key with
+/// [`Power::Central`], since the box may forget what was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogAck {
     pub v: u32,

@@ -2,6 +2,10 @@
 //!
 //! Deliberately absent: sockets, clocks, files. The specification is `docs/protocol.md`.
 
+pub mod broker_address;
+pub mod chain;
+pub mod codec;
 pub mod envelope;
 pub mod messages;
+pub mod signing;
 pub mod topics;

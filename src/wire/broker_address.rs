@@ -1,0 +1,154 @@
+//! Where a broker is found: `mqtt://user:password@host:port` or `mqtts://host`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A broker's address, checked. `Display` and `Debug` leave the password out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerAddress {
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// Name or address; an IPv6 address without its brackets.
+    pub host: String,
+    /// 1883, or 8883 with TLS, where none is written.
+    pub port: u16,
+    /// Name and password.
+    pub login: Option<(String, String)>,
+}
+
+/// Why a text is no broker's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadBrokerAddress {
+    #[error("a broker's address begins with mqtt:// or mqtts://")]
+    Scheme,
+    #[error("the broker's address names no host, or one with characters that no host has")]
+    Host,
+    #[error("the port of the broker is a number from 1 to 65535")]
+    Port,
+    #[error(
+        "name and password in the broker's address are written as name:password, special characters as %XX"
+    )]
+    Login,
+}
+
+impl FromStr for BrokerAddress {
+    type Err = BadBrokerAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadBrokerAddress> {
+        let (scheme, rest) = text.split_once("://").ok_or(BadBrokerAddress::Scheme)?;
+        let tls = match scheme {
+            "mqtt" => false,
+            "mqtts" => true,
+            _ => return Err(BadBrokerAddress::Scheme),
+        };
+        let (login, place) = match rest.rsplit_once('@') {
+            Some((login, place)) => (Some(parse_login(login)?), place),
+            None => (None, rest),
+        };
+        let place = place.strip_suffix('/').unwrap_or(place);
+        let (host, port) = split_port(place)?;
+        let host_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if host.is_empty() || !host.chars().all(host_character) {
+            return Err(BadBrokerAddress::Host);
+        }
+        let port = match port {
+            None if tls => 8883,
+            None => 1883,
+            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(BadBrokerAddress::Port)?,
+        };
+        Ok(Self { tls, host: host.to_owned(), port, login })
+    }
+}
+
+fn split_port(place: &str) -> Result<(&str, Option<&str>), BadBrokerAddress> {
+    let Some(rest) = place.strip_prefix('[') else {
+        return Ok(place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))));
+    };
+    match rest.split_once(']') {
+        Some((host, "")) => Ok((host, None)),
+        Some((host, port)) => {
+            port.strip_prefix(':').map(|port| (host, Some(port))).ok_or(BadBrokerAddress::Port)
+        }
+        None => Err(BadBrokerAddress::Host),
+    }
+}
+
+fn parse_login(login: &str) -> Result<(String, String), BadBrokerAddress> {
+    let (name, password) = login.split_once(':').unwrap_or((login, ""));
+    let decode = |text| decode_percent(text).filter(|text: &String| !text.chars().any(char::is_control));
+    match (decode(name), decode(password)) {
+        (Some(name), Some(password)) if !name.is_empty() => Ok((name, password)),
+        _ => Err(BadBrokerAddress::Login),
+    }
+}
+
+fn decode_percent(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(bool, &str, u16, Option<(&str, &str)>), BadBrokerAddress>) {
+        let expected = expected.map(|(tls, host, port, login)| BrokerAddress {
+            tls,
+            host: host.to_owned(),
+            port,
+            login: login.map(|(name, password)| (name.to_owned(), password.to_owned())),
+        });
+        assert_eq!(text.parse(), expected, "{text}");
+    }
+
+    #[test]
+    fn addresses_are_read_and_the_rest_refused() {
+        check("mqtt://localhost", Ok((false, "localhost", 1883, None)));
+        check("mqtts://trung-tam.vn/", Ok((true, "trung-tam.vn", 8883, None)));
+        check("mqtt://loa-1:p%40ss@10.0.0.1:11883", Ok((false, "10.0.0.1", 11883, Some(("loa-1", "p@ss")))));
+        check("mqtt://[::1]:5", Ok((false, "::1", 5, None)));
+        check("mqtt://u@h", Ok((false, "h", 1883, Some(("u", "")))));
+        check("http://localhost", Err(BadBrokerAddress::Scheme));
+        check("localhost:1883", Err(BadBrokerAddress::Scheme));
+        check("mqtt://", Err(BadBrokerAddress::Host));
+        check("mqtt://a b", Err(BadBrokerAddress::Host));
+        check("mqtt://h/topic", Err(BadBrokerAddress::Host));
+        check("mqtt://h:0", Err(BadBrokerAddress::Port));
+        check("mqtt://h:65536", Err(BadBrokerAddress::Port));
+        check("mqtt://:p@h", Err(BadBrokerAddress::Login));
+        check("mqtt://u:%zz@h", Err(BadBrokerAddress::Login));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let address: BrokerAddress = "mqtt://u:secret@h:5".parse().unwrap();
+        assert_eq!(format!("{address} {address:?}"), "mqtt://h:5 mqtt://h:5");
+    }
+}
