@@ -1,0 +1,33 @@
+# Loa Xã. `make demo` shows it, `make test` checks it; both install from Debian what is missing and say so.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+ARGS ?=
+
+.PHONY: help demo test bench deny audio
+
+help:
+	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
+	@echo "make test    format, lints, feature sets, all tests"
+	@echo "make bench   the measurements of BENCHMARKS.md"
+	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
+	@echo "make audio   speech and music of playlists/ made again"
+
+demo:
+	@scripts/setup.sh
+	cargo build --release --locked
+	@target/release/loaxa demo $(ARGS)
+
+test:
+	@scripts/setup.sh --tests
+	@scripts/test.sh
+
+bench:
+	@scripts/setup.sh --tests
+	cargo bench --locked $(ARGS)
+
+deny:
+	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny (about 5 minutes)"; cargo install --locked cargo-deny; }
+	cargo deny --locked check $(ARGS)
+
+audio:
+	@scripts/setup.sh --tests
+	playlists/make.sh
