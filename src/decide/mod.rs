@@ -10,4 +10,5 @@ pub mod memory;
 pub mod outbox;
 pub mod preview;
 pub mod schedule;
+pub mod simulation;
 pub mod speaker;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::decide::guard::Limit;
 use crate::domain::announcement::Interruption;
-use crate::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Subject};
+use crate::domain::playback::{NotPlayed, PlayEnd, PlayOutcome, PlayStart, Subject};
 use crate::domain::sound::{End, Score, Sounded};
 
 /// Frames a second of everything that is played; the log counts frames.
@@ -22,6 +22,7 @@ pub(super) struct Ready {
     pub interruption: Interruption,
     /// Nothing of it may sound after, and what that would be called.
     pub until: Option<(Moment, PlayOutcome)>,
+    lasts: Option<Span>,
     state: Opening,
 }
 
@@ -60,6 +61,7 @@ pub(super) struct Sounding {
     stopping: Option<PlayOutcome>,
     checkpoint_at: Option<Moment>,
     until: Option<(Moment, PlayOutcome)>,
+    lasts: Option<Span>,
 }
 
 impl Sounding {
@@ -98,6 +100,8 @@ pub(super) struct Wish {
     pub score: Score,
     pub interruption: Interruption,
     pub until: Option<(Moment, PlayOutcome)>,
+    /// How long it is to sound at most, counted from its first sample; then it has finished.
+    pub lasts: Option<Span>,
 }
 
 /// What is left of a job when a play of it has ended.
@@ -141,10 +145,10 @@ impl Speaker {
             Job::Piece { number, .. } => self.piece_wish(now, *number, play),
             Job::Voice => self.voice_wish(now, play),
         };
-        let Some(Wish { start, score, interruption, until }) = wish else { return };
+        let Some(Wish { start, score, interruption, until, lasts }) = wish else { return };
         let max = if claim.rung.takes_the_air_at_once() { PREFLIGHT_URGENT_MAX } else { PREFLIGHT_MAX };
         let state = Opening::Asked { by: now.mono + max };
-        self.next = Some(Ready { job: claim.job.clone(), start, interruption, until, state });
+        self.next = Some(Ready { job: claim.job.clone(), start, interruption, until, lasts, state });
         self.actions.push_back(Action::Player(PlayerCommand::Preflight { play, score }));
     }
 
@@ -199,6 +203,7 @@ impl Speaker {
             stopping: None,
             checkpoint_at: None,
             until: next.until,
+            lasts: next.lasts,
         };
         self.plays.insert(play, sounding);
         match cut {
@@ -317,7 +322,9 @@ impl Speaker {
     fn on_unplayable(&mut self, now: &Reading, job: Job, fault: Fault) {
         match job {
             Job::Announcement(id) => self.announcement_unplayable(now, &id, fault),
-            Job::Piece { number, .. } => self.piece_unplayable(now, number, fault),
+            Job::Piece { number, .. } => {
+                self.piece_unplayable(now, number, NotPlayed::Unplayable { reason: fault })
+            }
             Job::Voice => self.voice = None,
         }
     }
@@ -332,6 +339,11 @@ impl Speaker {
         let wall = now.wall.minus(now.mono.since(at)).plus(at.since(now.mono));
         sounding.started = Some(Stamp::of(start, &Reading { mono: at, wall, ..*now }));
         sounding.checkpoint_at = Some(at + CHECKPOINT_EVERY);
+        if let Some(lasts) = sounding.lasts
+            && sounding.until.as_ref().is_none_or(|(until, _)| at + lasts < *until)
+        {
+            sounding.until = Some((at + lasts, PlayOutcome::Finished));
+        }
     }
 
     fn on_ended(&mut self, now: &Reading, play: PlayId, sounded: Sounded, end: End) {

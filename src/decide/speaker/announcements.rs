@@ -450,7 +450,7 @@ impl Speaker {
         let score =
             Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
         let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: announcement.plan.interruption, until })
+        Some(Wish { start, score, interruption: announcement.plan.interruption, until, lasts: None })
     }
 
     pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {
@@ -579,7 +579,7 @@ impl Speaker {
         let parts = vec![Sound::Live { session }];
         let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
         let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: Interruption::Resume, until })
+        Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
     }
 
     pub(super) fn voice_ended(&mut self, ended: &Ended) {

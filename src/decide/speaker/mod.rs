@@ -9,6 +9,8 @@
 mod air;
 mod announcements;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -42,7 +44,7 @@ pub const PREFLIGHT_URGENT_MAX: Span = Span::secs(2);
 pub const STEP_MIN: Span = Span::secs(2);
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Input {
     /// A command whose signatures were checked.
     Command(Signed<Command>),

@@ -6,23 +6,26 @@ use super::air::{Ended, Wish};
 use super::*;
 use crate::decide::arbiter::Take;
 use crate::decide::memory::{SessionMemo, SessionState};
-use crate::decide::schedule::{Piece, Session};
+use crate::decide::schedule::{Length, Piece, Role, Session, entry_at};
 use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::programme::{Fill, Lateness, Order};
+use crate::domain::programme::{Fill, Lateness, Order, Slot};
 use crate::domain::sound::{FileRef, Score, Sound};
 
 /// How far back missed sessions are listed one by one.
 pub const LOOK_BACK_DAYS: u64 = 366;
 
 /// How far ahead the next session is looked for at once.
-const LOOK_AHEAD_DAYS: u64 = 10;
+const LOOK_AHEAD_DAYS: usize = 10;
 
 /// A session that starts within this time after its instant is on time.
 pub const ON_TIME: Span = Span::secs(5);
 
 /// How late a slot may start whose lateness is `skip` and that names no `start_within_s`.
 pub const SKIP_GRACE: Span = Span::secs(60);
+
+/// A piece is not started for less than this before the hard end.
+const WORTH_STARTING: Span = Span::secs(1);
 
 /// How long closed sessions are remembered, so that a clock that is set back does not replay them.
 const REMEMBERED_DAYS: u64 = 62;
@@ -43,6 +46,7 @@ pub(super) struct Running {
     /// Tells the sessions since the start apart: a piece of one is no piece of the next.
     turn: u32,
     session: Session,
+    slot: Slot,
     pieces: Vec<Piece>,
     /// The hard end.
     end_at: Moment,
@@ -70,29 +74,66 @@ enum Stage {
 }
 
 impl Running {
-    fn piece(&self, number: u32) -> Option<&Piece> {
-        self.pieces.get(number as usize)
-    }
-
     fn subject(&self) -> Subject {
         Subject::Slot(self.session.key.clone())
+    }
+
+    /// The piece behind a number: with an endless fill the items go round and the closing is never reached.
+    fn piece(&self, number: u32) -> Option<&Piece> {
+        let number = number as usize;
+        let items = self.items();
+        if self.slot.fill != Fill::Loop || number < items.end || items.is_empty() {
+            return self.pieces.get(number);
+        }
+        self.pieces.get(items.start + (number - items.start) % items.len())
+    }
+
+    fn items(&self) -> std::ops::Range<usize> {
+        let is_item = |piece: &Piece| matches!(piece.role, Role::Item { .. });
+        let start = self.pieces.iter().take_while(|piece| !is_item(piece)).count();
+        start..start + self.pieces[start..].iter().take_while(|piece| is_item(piece)).count()
+    }
+
+    /// The first playable piece from this number on.
+    fn playable_from(&self, number: u32) -> Option<u32> {
+        let rounds = if self.slot.fill == Fill::Loop { 2 } else { 1 };
+        let end = number.max(self.pieces.len() as u32).saturating_add(rounds * self.pieces.len() as u32);
+        (number..end).find(|number| self.piece(*number).is_some() && !self.is_broken(*number))
+    }
+
+    fn is_broken(&self, number: u32) -> bool {
+        let items = self.items();
+        let first = match self.slot.fill {
+            Fill::Loop if number as usize >= items.end && !items.is_empty() => {
+                items.start + (number as usize - items.start) % items.len()
+            }
+            _ => number as usize,
+        };
+        self.broken.contains(&(first as u32))
     }
 
     /// Known length of what is still to come after the piece that sounds.
     fn left(&self, sounding: bool) -> Span {
         let from = self.next as usize + usize::from(sounding);
-        self.pieces.iter().skip(from).filter_map(|piece| piece.length).fold(Span(0), |sum, span| sum + span)
-    }
-
-    /// The first playable piece from this number on.
-    fn playable_from(&self, number: u32) -> Option<u32> {
-        (number..self.pieces.len() as u32).find(|number| !self.broken.contains(number))
+        let lengths = self.pieces.iter().skip(from).filter_map(|piece| piece.length.span());
+        lengths.fold(Span(0), |sum, span| sum + span)
     }
 
     /// Where a rotating slot begins the next day: after the last item that was passed.
     fn rotation_after(&self) -> Option<u32> {
         let passed = self.pieces.iter().take(self.next as usize);
-        passed.rev().find_map(|piece| piece.item).map(|item| item + 1)
+        passed.rev().find_map(|piece| match piece.role {
+            Role::Item { index } => Some(index + 1),
+            Role::Opening | Role::Closing => None,
+        })
+    }
+
+    /// Whether a piece would run past the hard end, where the slot asks not to start such.
+    fn would_not_fit(&self, now: &Reading, number: u32) -> bool {
+        let length = self.piece(number).and_then(|piece| piece.length.span());
+        let skip = if number == self.next { self.position } else { Span(0) };
+        let left = self.end_at.since(now.mono);
+        self.slot.fill == Fill::Fitting && length.is_some_and(|length| length.saturating_sub(skip) > left)
     }
 }
 
@@ -202,16 +243,10 @@ impl Speaker {
     }
 
     fn find_next_start(&self, now: &Reading) -> Wall {
-        let today = now.wall.date();
-        for ahead in 0..LOOK_AHEAD_DAYS {
-            let Some(date) = today.checked_add_days(Days::new(ahead)) else { break };
-            let sessions = self.timetable.sessions_on(date, &self.place);
-            let later = sessions.into_iter().map(|session| session.start).filter(|start| *start > now.wall);
-            if let Some(start) = later.min() {
-                return start;
-            }
-        }
-        now.wall.plus(Span::secs((LOOK_AHEAD_DAYS - 1) * 86_400))
+        let days = now.wall.date().iter_days().take(LOOK_AHEAD_DAYS);
+        let sessions = days.flat_map(|date| self.timetable.sessions_on(date, &self.place));
+        let next = sessions.map(|session| session.start).find(|start| *start > now.wall);
+        next.unwrap_or(now.wall.plus(Span::secs(LOOK_AHEAD_DAYS as u64 * 43_200)))
     }
 
     fn remember_session(&mut self, session: &Session, state: SessionState) {
@@ -220,7 +255,8 @@ impl Speaker {
     }
 
     fn log_slot(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
-        let (key, title) = (session.key.clone(), session.title.clone());
+        let (key, title) =
+            (session.key.clone(), self.timetable.calendar(session).slot(session).title.clone());
         self.log(now, Event::SlotEnded { key, title, scheduled: session.start, outcome });
     }
 
@@ -235,12 +271,13 @@ impl Speaker {
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::PreEmpted { by: Rung::Programme }));
             return self.remember_session(&session, SessionState::Closed);
         }
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, session.volume_percent) {
+        let slot = self.timetable.calendar(&session).slot(&session).clone();
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, slot.volume_percent) {
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
             return self.remember_session(&session, SessionState::Closed);
         }
         let rotation = self.memory.rotations.get(&session.key.slot).copied().unwrap_or(0);
-        let filled = self.timetable.fill(&session, &self.place, rotation);
+        let filled = self.timetable.calendar(&session).fill(&session, &self.place, rotation);
         let state = self.memory.sessions.get(&session.key).map(|memo| memo.state.clone());
         let (next, position, finished, not_finished) = match state {
             Some(SessionState::Open { next, position_us, finished, not_finished }) => {
@@ -262,12 +299,13 @@ impl Speaker {
             stage: Stage::Due,
             blocked_by: None,
             session,
+            slot,
         };
         let subject = running.subject();
         let fresh = next == 0 && position == Span(0);
         self.running = Some(running);
-        for (title, reason) in filled.left_out.into_iter().filter(|_| fresh) {
-            self.log_not_played(now, subject.clone(), title, reason);
+        for left in filled.left_out.into_iter().filter(|_| fresh) {
+            self.log_not_played(now, subject.clone(), left.title, left.reason);
         }
     }
 
@@ -279,8 +317,8 @@ impl Speaker {
         }
         let late = now.wall.since(running.session.start);
         let begun = running.next > 0 || running.position > Span(0) || running.finished > 0;
-        let lateness = running.session.lateness;
-        let within = running.session.start_within_s.map(|s| Span::secs(u64::from(s)));
+        let lateness = running.slot.lateness;
+        let within = running.slot.start_within_s.map(|s| Span::secs(u64::from(s)));
         let bound = match lateness {
             Lateness::Skip => Some(within.unwrap_or(SKIP_GRACE)),
             Lateness::Join | Lateness::Shift => within,
@@ -292,7 +330,8 @@ impl Speaker {
             return false;
         }
         if lateness == Lateness::Join && late > ON_TIME {
-            let (next, skip) = entry_at(&running.pieces, late);
+            let entry = entry_at(&running.pieces, running.slot.fill, late);
+            let (next, skip) = entry.map_or((u32::MAX, Span(0)), |entry| (entry.index as u32, entry.skip));
             if next > running.next || next == running.next && skip > running.position {
                 (running.next, running.position) = (next, skip);
             }
@@ -345,7 +384,7 @@ impl Speaker {
         let silent = running.finished + running.not_finished == 0;
         if let Some(reason) = reason.clone() {
             let rest: Vec<_> = running.pieces.iter().skip(running.next as usize).collect();
-            for piece in rest.into_iter().filter(|piece| piece.item.is_some()) {
+            for piece in rest.into_iter().filter(|piece| matches!(piece.role, Role::Item { .. })) {
                 self.log_not_played(now, running.subject(), piece.title.clone(), reason.clone());
             }
         }
@@ -356,7 +395,7 @@ impl Speaker {
         };
         self.log_slot(now, &running.session, outcome);
         self.remember_session(&running.session, SessionState::Closed);
-        if running.session.order == Order::Rotating
+        if running.slot.order == Order::Rotating
             && let Some(item) = running.rotation_after()
         {
             self.remember(Memo::Rotation(running.session.key.slot.clone(), item));
@@ -390,20 +429,23 @@ impl Speaker {
             return None;
         }
         let gap = running.gap_until.is_some_and(|until| now.mono < until);
-        if gap || running.end_at <= now.mono || running.stage == Stage::Done {
+        if gap || running.end_at <= now.mono + WORTH_STARTING || running.stage == Stage::Done {
             return None;
         }
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.session.volume_percent) {
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.slot.volume_percent) {
             if self.piece_on_air().is_none() {
                 self.close_guarded(now, reason);
             }
             return None;
         }
-        let was_due = running.stage == Stage::Due;
-        if was_due && !self.enter(now) {
-            return None;
+        if running.stage == Stage::Entered && running.would_not_fit(now, number) {
+            self.piece_unplayable(now, number, NotPlayed::NoRoom);
+            return self.piece_claim(now);
         }
-        let number = if was_due { self.wanted_piece()? } else { number };
+        if running.stage == Stage::Due {
+            // Where it is entered may change which piece is wanted.
+            return if self.enter(now) { self.piece_claim(now) } else { None };
+        }
         let running = self.running.as_ref()?;
         let (since, take) = (running.session.start, Take::AtBoundary);
         let rung = Rung::Programme;
@@ -418,7 +460,7 @@ impl Speaker {
     pub(super) fn piece_wish(&mut self, now: &Reading, number: u32, play: PlayId) -> Option<Wish> {
         let running = self.running.as_ref()?;
         let piece = running.piece(number)?;
-        let permit = self.guard.permit(now, Rung::Programme, running.session.volume_percent).ok()?;
+        let permit = self.guard.permit(now, Rung::Programme, running.slot.volume_percent).ok()?;
         let skip = if number == running.next { running.position } else { Span(0) };
         let start = PlayStart {
             play,
@@ -436,7 +478,7 @@ impl Speaker {
             },
             source: source(&piece.sound),
             language: piece.language.clone(),
-            repetition: 1,
+            repetition: piece.repetition,
             scheduled: Some(running.session.start),
             entered_at_ms: skip.as_millis(),
             volume_percent: permit.volume_percent,
@@ -451,7 +493,11 @@ impl Speaker {
         let limit = self.guard_limit(permit.until);
         let hard_end = Some((running.end_at, PlayOutcome::HardEnd));
         let until = [limit, hard_end].into_iter().flatten().min_by_key(|(moment, _)| *moment);
-        Some(Wish { start, score, interruption: piece.interruption, until })
+        let lasts = match (&piece.sound, piece.length) {
+            (Sound::Relay { .. }, Length::Known(length)) => Some(length.saturating_sub(skip)),
+            _ => None,
+        };
+        Some(Wish { start, score, interruption: piece.interruption, until, lasts })
     }
 
     pub(super) fn piece_begun(&mut self) {
@@ -460,7 +506,7 @@ impl Speaker {
         }
     }
 
-    pub(super) fn piece_unplayable(&mut self, now: &Reading, number: u32, reason: Fault) {
+    pub(super) fn piece_unplayable(&mut self, now: &Reading, number: u32, reason: NotPlayed) {
         let Some(running) = &mut self.running else { return };
         let Some(title) = running.piece(number).map(|piece| piece.title.clone()) else { return };
         let subject = running.subject();
@@ -469,14 +515,14 @@ impl Speaker {
         if number == running.next {
             (running.next, running.position) = (number + 1, Span(0));
         }
-        self.log_not_played(now, subject, title, NotPlayed::Unplayable { reason });
+        self.log_not_played(now, subject, title, reason);
         self.save_session();
     }
 
     pub(super) fn piece_ended(&mut self, now: &Reading, turn: u32, number: u32, ended: Ended) {
         let Some(running) = self.running.as_mut().filter(|running| running.turn == turn) else { return };
         let Some(piece) = running.piece(number) else { return };
-        let (gap, counts) = (piece.gap, piece.item.is_some());
+        let counts = matches!(piece.role, Role::Item { .. });
         match ended.goes_on_from() {
             // It was to follow another piece that was cut as well: that one goes on first.
             Some(_) if ended.unheard && number > running.next => {}
@@ -486,6 +532,7 @@ impl Speaker {
                 let finished = ended.outcome == PlayOutcome::Finished;
                 running.finished += u32::from(finished && counts);
                 running.not_finished += u32::from(!finished && counts);
+                let gap = running.piece(running.next).map_or(Span(0), |piece| piece.gap);
                 running.gap_until = (gap > Span(0)).then(|| now.mono + gap);
             }
         }
@@ -522,7 +569,7 @@ impl Speaker {
         let time = running.end_at.since(now.mono);
         let sounding = self.piece_on_air().is_some();
         begun
-            && (running.session.fill == Fill::Loop || running.left(sounding) + length <= time)
+            && (running.slot.fill == Fill::Loop || running.left(sounding) + length <= time)
             && length <= time
     }
 
@@ -585,20 +632,6 @@ impl Speaker {
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
         [start, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
-}
-
-/// Where a listener would be who had tuned in at the start, `elapsed` ago.
-fn entry_at(pieces: &[Piece], elapsed: Span) -> (u32, Span) {
-    let mut left = elapsed;
-    for (number, piece) in pieces.iter().enumerate() {
-        match piece.length {
-            Some(length) if left >= length + piece.gap => left = left.saturating_sub(length + piece.gap),
-            Some(length) if left >= length => return (number as u32 + 1, Span(0)),
-            Some(_) => return (number as u32, left),
-            None => return (number as u32, Span(0)),
-        }
-    }
-    (pieces.len() as u32, Span(0))
 }
 
 /// What a piece sounds, for the log.

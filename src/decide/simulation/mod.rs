@@ -1,0 +1,6 @@
+//! The simulated world: another shell around the same heart, with a clock, a disk and a player that are only numbers.
+//!
+//! Preview runs it without faults; the simulation adds them from a seed.
+
+pub mod player;
+pub mod world;

@@ -1,0 +1,204 @@
+//! A player that makes no sound and keeps the promises of [`PlayerCommand`] and [`PlayerEvent`] to the microsecond.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::domain::ids::PlayId;
+use crate::domain::sound::{Cut, End, Fault, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
+use crate::domain::time::{Moment, Span};
+
+/// From a command to its first effect; a real box takes 5 to 10 ms.
+pub const LATENCY: Span = Span::millis(5);
+
+/// How long before its end a play is announced to end.
+const ENDING: Span = Span::millis(400);
+
+/// What a part of a score is: its length, `None` where it has no end, or why it can't sound.
+pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
+
+/// A stretch of sound that came out of the loudspeaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    pub play: PlayId,
+    pub from: Moment,
+    pub to: Moment,
+}
+
+#[derive(Debug, Clone)]
+struct Voice {
+    play: PlayId,
+    began: Moment,
+    left: Option<Span>,
+    /// It breaks here although more was promised.
+    breaks: Option<(Span, Fault)>,
+    ending_told: bool,
+}
+
+impl Voice {
+    fn ends(&self) -> Option<Moment> {
+        let whole = self.left.map(|left| self.began + left);
+        let breaks = self.breaks.as_ref().map(|(after, _)| self.began + *after);
+        [whole, breaks].into_iter().flatten().min()
+    }
+}
+
+/// The player.
+#[derive(Default)]
+pub struct SimulatedPlayer {
+    opened: BTreeMap<PlayId, Option<Span>>,
+    sounding: Option<Voice>,
+    follow: Option<PlayId>,
+    events: VecDeque<(Moment, PlayerEvent)>,
+    device_lost: bool,
+    heard: Vec<Heard>,
+    /// The next play breaks off after this time.
+    pub break_next: Option<(Span, Fault)>,
+}
+
+impl SimulatedPlayer {
+    /// Carries out a command.
+    pub fn command(&mut self, now: Moment, command: PlayerCommand, lookup: &Lookup) {
+        match command {
+            PlayerCommand::Preflight { play, score } => self.preflight(now, play, &score, lookup),
+            PlayerCommand::Play { play, cut: Cut::AtEnd } if self.sounding.is_some() => {
+                self.follow = Some(play)
+            }
+            PlayerCommand::Play { play, .. } => {
+                self.cut(now);
+                self.begin(now + LATENCY, play);
+            }
+            PlayerCommand::Stop { play, .. } => self.stop(now, play),
+        }
+    }
+
+    fn preflight(&mut self, now: Moment, play: PlayId, score: &Score, lookup: &Lookup) {
+        let lengths: Result<Vec<_>, _> = score.parts.iter().map(lookup).collect();
+        let result = lengths.map(|lengths| {
+            let whole = lengths.into_iter().try_fold(Span(0), |sum, length| Some(sum + length?));
+            self.opened.insert(play, whole.map(|whole| whole.saturating_sub(score.skip)));
+            whole
+        });
+        self.events.push_back((now + LATENCY, PlayerEvent::Preflighted { play, result }));
+    }
+
+    fn begin(&mut self, at: Moment, play: PlayId) {
+        let Some(left) = self.opened.remove(&play) else { return };
+        if self.device_lost {
+            let reason = Fault::DeviceLost { detail: "simulated".to_owned() };
+            return self.end(at, play, Span(0), left, End::Failed(reason));
+        }
+        let breaks = self.break_next.take();
+        self.sounding = Some(Voice { play, began: at, left, breaks, ending_told: false });
+        self.events.push_back((at, PlayerEvent::Started { play, at }));
+    }
+
+    fn end(&mut self, at: Moment, play: PlayId, played: Span, due: Option<Span>, end: End) {
+        let sounded = Sounded { played, due, ..Sounded::default() };
+        self.events.push_back((at, PlayerEvent::Ended { play, sounded, end }));
+    }
+
+    fn cut(&mut self, now: Moment) {
+        if let Some(play) = self.follow.take() {
+            self.opened.remove(&play);
+            self.end(now, play, Span(0), None, End::Stopped);
+        }
+        if let Some(voice) = self.sounding.take() {
+            self.silence(now, voice, End::Stopped);
+        }
+    }
+
+    fn silence(&mut self, now: Moment, voice: Voice, end: End) {
+        let played = now.since(voice.began);
+        self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+        self.end(now, voice.play, played, voice.left, end);
+    }
+
+    fn stop(&mut self, now: Moment, play: PlayId) {
+        self.opened.remove(&play);
+        if self.follow == Some(play) {
+            self.follow = None;
+            self.end(now, play, Span(0), None, End::Stopped);
+        }
+        if let Some(voice) = self.sounding.take_if(|voice| voice.play == play) {
+            self.silence(now, voice, End::Stopped);
+            if let Some(next) = self.follow.take() {
+                self.begin(now, next);
+            }
+        }
+    }
+
+    /// The sound device vanishes.
+    pub fn lose_device(&mut self, now: Moment) {
+        let detail = || "simulated".to_owned();
+        self.device_lost = true;
+        self.events.push_back((now, PlayerEvent::DeviceLost { detail: detail() }));
+        if let Some(play) = self.follow.take() {
+            self.end(now, play, Span(0), None, End::Failed(Fault::DeviceLost { detail: detail() }));
+        }
+        if let Some(voice) = self.sounding.take() {
+            self.silence(now, voice, End::Failed(Fault::DeviceLost { detail: detail() }));
+        }
+    }
+
+    /// The sound device is back.
+    pub fn find_device(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.device_lost, false) {
+            self.events.push_back((now, PlayerEvent::DeviceBack));
+        }
+    }
+
+    /// When something happens by itself.
+    pub fn wakes(&self) -> Option<Moment> {
+        let told = self.events.front().map(|(at, _)| *at);
+        let voice = self.sounding.as_ref().and_then(|voice| match (voice.ends(), voice.ending_told) {
+            (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(voice.began)),
+            (ends, _) => ends,
+        });
+        [told, voice].into_iter().flatten().min()
+    }
+
+    /// What has happened by `now`, one at a time.
+    pub fn poll(&mut self, now: Moment) -> Option<PlayerEvent> {
+        if self.events.front().is_some_and(|(at, _)| *at <= now) {
+            return self.events.pop_front().map(|(_, event)| event);
+        }
+        let voice = self.sounding.as_mut()?;
+        let ends = voice.ends()?;
+        if !voice.ending_told && ends.0.saturating_sub(ENDING.0).max(voice.began.0) <= now.0 {
+            voice.ending_told = true;
+            return Some(PlayerEvent::Ending { play: voice.play });
+        }
+        if ends > now {
+            return None;
+        }
+        let voice = self.sounding.take()?;
+        let end = match &voice.breaks {
+            Some((after, fault)) if voice.left.is_none_or(|left| *after < left) => End::Failed(fault.clone()),
+            _ => End::Whole,
+        };
+        self.silence(ends, voice, end);
+        if let Some(next) = self.follow.take() {
+            self.begin(ends, next);
+        }
+        self.events.pop_front().map(|(_, event)| event)
+    }
+
+    /// How much of a play has sounded.
+    pub fn position(&self, now: Moment, play: PlayId) -> Option<Span> {
+        let voice = self.sounding.as_ref().filter(|voice| voice.play == play)?;
+        Some(now.since(voice.began))
+    }
+
+    /// Takes what has been heard since the last call. After a power cut, what sounded until then is part of it.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// The power goes: what sounds breaks off without a word.
+    pub fn lose_power(&mut self, now: Moment) {
+        if let Some(voice) = self.sounding.take() {
+            self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+        }
+        let heard = std::mem::take(&mut self.heard);
+        *self = Self { heard, ..Self::default() };
+    }
+}

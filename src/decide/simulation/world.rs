@@ -1,0 +1,242 @@
+//! A box in a simulated world: the real heart, a disk that survives power cuts, a clock that can be wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::player::{Heard, Lookup, SimulatedPlayer};
+use crate::decide::memory::{Memo, Memory};
+use crate::decide::schedule::{Place, Timetable};
+use crate::decide::speaker::{Action, Input, Restored, Speaker};
+use crate::domain::authority::Trust;
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::playback::Entry;
+use crate::domain::policy::Policy;
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Command, Signed};
+
+/// What a box is set up with.
+#[derive(Clone)]
+pub struct Setup {
+    pub place: Place,
+    pub timetable: Timetable,
+    pub trust: Option<Trust>,
+    pub policy: Policy,
+}
+
+/// What survives a power cut.
+#[derive(Default, Clone)]
+struct Disk {
+    memory: Memory,
+    commands: BTreeMap<CommandId, Signed<Command>>,
+    checkpoints: BTreeMap<PlayId, Span>,
+    staged: BTreeSet<ContentHash>,
+    start: u32,
+}
+
+/// The world of one box.
+pub struct World {
+    setup: Setup,
+    clock: Reading,
+    speaker: Option<Speaker>,
+    player: SimulatedPlayer,
+    disk: Disk,
+    /// Commands on their way through the heart, until it asks to keep them.
+    arriving: BTreeMap<CommandId, Signed<Command>>,
+    lookup: Box<Lookup>,
+    log: Vec<Entry>,
+    fetches: Vec<ContentHash>,
+    /// Durable actions since the last commit: a power cut takes them back.
+    uncommitted: Vec<Action>,
+    /// The power goes before the action with this number, counted from now.
+    cut_before_action: Option<u32>,
+}
+
+impl World {
+    /// A box that is off. The monotonic clock starts at zero.
+    pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup>) -> Self {
+        let clock = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 10 };
+        Self {
+            setup,
+            clock,
+            speaker: None,
+            player: SimulatedPlayer::default(),
+            disk: Disk::default(),
+            arriving: BTreeMap::new(),
+            lookup,
+            log: Vec::new(),
+            fetches: Vec::new(),
+            uncommitted: Vec::new(),
+            cut_before_action: None,
+        }
+    }
+
+    /// The clocks of the box.
+    pub fn now(&self) -> Reading {
+        self.clock
+    }
+
+    /// The heart, while the power is on.
+    pub fn speaker(&self) -> Option<&Speaker> {
+        self.speaker.as_ref()
+    }
+
+    /// What is on the disk.
+    pub fn memory(&self) -> &Memory {
+        &self.disk.memory
+    }
+
+    /// Switches the power on.
+    pub fn power_on(&mut self) {
+        self.disk.start += 1;
+        let restored = Restored {
+            start: self.disk.start,
+            memory: self.disk.memory.clone(),
+            commands: self.disk.commands.values().cloned().collect(),
+            checkpoints: self.disk.checkpoints.clone(),
+            staged: self.disk.staged.clone(),
+        };
+        let Setup { place, timetable, trust, policy } = self.setup.clone();
+        self.speaker = Some(Speaker::new(restored, place, timetable, trust, policy, &self.clock));
+        self.drain();
+    }
+
+    /// Cuts the power now.
+    pub fn power_off(&mut self) {
+        self.speaker = None;
+        self.arriving.clear();
+        self.uncommitted.clear();
+        self.player.lose_power(self.clock.mono);
+    }
+
+    /// Cuts the power when the heart has had `actions` more actions carried out.
+    pub fn power_off_after(&mut self, actions: u32) {
+        self.cut_before_action = Some(actions);
+    }
+
+    /// Steps the wall clock.
+    pub fn set_clock(&mut self, wall: Wall, trust: ClockTrust) {
+        (self.clock.wall, self.clock.trust) = (wall, trust);
+        self.input(Input::ClockChanged);
+    }
+
+    /// Tells the heart something, as far as the power is on.
+    pub fn input(&mut self, input: Input) {
+        if let (Input::Command(signed), Some(_)) = (&input, &self.speaker) {
+            self.arriving.insert(signed.payload.id.clone(), signed.clone());
+        }
+        if let (Input::Fetched { sha256, result: Ok(()) }, Some(_)) = (&input, &self.speaker) {
+            self.disk.staged.insert(*sha256);
+        }
+        if let Some(speaker) = &mut self.speaker {
+            speaker.handle(&self.clock, input);
+            self.drain();
+        }
+        self.arriving.clear();
+    }
+
+    /// Does something to the player, and lets its consequences happen.
+    pub fn player(&mut self, act: impl FnOnce(&mut SimulatedPlayer, Moment)) {
+        act(&mut self.player, self.clock.mono);
+    }
+
+    /// What the heart has asked to be fetched since the last call.
+    pub fn take_fetches(&mut self) -> Vec<ContentHash> {
+        std::mem::take(&mut self.fetches)
+    }
+
+    /// What has been logged since the last call. It is on disk: a power cut does not take it back.
+    pub fn take_log(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// What has come out of the loudspeaker since the last call.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        self.player.take_heard()
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, span: Span) {
+        let until = self.clock.mono + span;
+        loop {
+            let heart = self.speaker.as_ref().and_then(Speaker::poll_timeout).map(|(moment, _)| moment);
+            let next = [heart, self.player.wakes()].into_iter().flatten().min();
+            match next.filter(|next| *next <= until) {
+                Some(next) => self.advance_to(next),
+                None => return self.pass_to(until),
+            }
+        }
+    }
+
+    fn pass_to(&mut self, moment: Moment) {
+        let passed = moment.since(self.clock.mono);
+        self.clock.mono = self.clock.mono.max(moment);
+        self.clock.wall = self.clock.wall.plus(passed);
+    }
+
+    fn advance_to(&mut self, moment: Moment) {
+        self.pass_to(moment);
+        while let Some(event) = self.player.poll(self.clock.mono) {
+            self.input(Input::Player(event));
+        }
+        let due = |speaker: &Speaker| speaker.poll_timeout().is_some_and(|(at, _)| at <= self.clock.mono);
+        if self.speaker.as_ref().is_some_and(due)
+            && let Some(speaker) = &mut self.speaker
+        {
+            speaker.handle_timeout(&self.clock);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.speaker.as_mut().and_then(Speaker::poll_action) {
+            if let Some(left) = &mut self.cut_before_action {
+                if *left == 0 {
+                    self.cut_before_action = None;
+                    return self.power_off();
+                }
+                *left -= 1;
+            }
+            match action {
+                Action::Player(command) => {
+                    self.commit();
+                    self.player.command(self.clock.mono, command, &*self.lookup);
+                }
+                Action::Fetch { media, .. } => self.fetches.push(media.sha256),
+                durable => self.uncommitted.push(durable),
+            }
+        }
+        self.commit();
+    }
+
+    /// One transaction: everything durable since the last one.
+    fn commit(&mut self) {
+        for action in std::mem::take(&mut self.uncommitted) {
+            self.write(action);
+        }
+    }
+
+    fn write(&mut self, action: Action) {
+        match action {
+            Action::Log(entry) => self.log.push(entry),
+            Action::Remember(memo) => {
+                if let Memo::OpenPlay(play, None) = &memo {
+                    self.disk.checkpoints.remove(play);
+                }
+                self.disk.memory.apply(&memo);
+            }
+            Action::Keep(id) => {
+                if let Some(signed) = self.arriving.get(&id) {
+                    self.disk.commands.insert(id, signed.clone());
+                }
+            }
+            Action::Forget(id) => {
+                self.disk.commands.remove(&id);
+            }
+            Action::Checkpoint(play) => {
+                if let Some(position) = self.player.position(self.clock.mono, play) {
+                    self.disk.checkpoints.insert(play, position);
+                }
+            }
+            Action::Player(_) | Action::Fetch { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! Scenes of a village: what is pushed, what sounds, what the log says.
+
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+
+use super::*;
+use crate::config::programme_file;
+use crate::decide::inbox::tests::everything;
+use crate::decide::schedule::Calendar;
+use crate::decide::simulation::world::{Setup, World};
+use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
+use crate::domain::ids::KeyId;
+use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, SlotOutcome};
+use crate::domain::sound::{FileRef, Sound};
+
+/// A morning of three items of one minute each: talk, music, farm.
+const PROGRAMME: &str = r#"
+[programme]
+id = "xa"
+version = 1
+title = "Xã"
+group = "xa"
+[[playlist]]
+id = "sang"
+title = "Sáng"
+[[playlist.item]]
+title = "talk"
+file = "talk.mp3"
+[[playlist.item]]
+title = "music"
+file = "music.mp3"
+kind = "music"
+[[playlist.item]]
+title = "farm"
+file = "farm.mp3"
+[[slot]]
+id = "sang"
+title = "Buổi sáng"
+start = "05:00"
+end = "05:10"
+playlist = "sang"
+"#;
+
+const MINUTE: Span = Span::secs(60);
+
+fn local(text: &str) -> Wall {
+    Wall::from_local(NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap())
+}
+
+struct Scene {
+    world: World,
+    serial: u64,
+    log: Vec<Entry>,
+}
+
+impl Scene {
+    /// A box that is switched on at a local time, with a change to the programme's text.
+    fn at(time: &str, change: &str) -> Self {
+        let text = format!("{PROGRAMME}{change}");
+        let audio = programme_file::Audio::Required(&|_| Ok(60_000));
+        let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
+        let calendar = Calendar::new(Arc::new(programme)).unwrap();
+        let setup = Setup {
+            place: Place { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
+            timetable: Timetable::new(vec![calendar]).unwrap(),
+            trust: Some(everything(&["an", "binh"])),
+            policy: Policy::default(),
+        };
+        let lookup = |sound: &Sound| match sound {
+            Sound::File(FileRef::Path(path)) if path.ends_with("missing.mp3") => {
+                Err(Fault::Missing { what: "missing.mp3".to_owned() })
+            }
+            Sound::File(_) => Ok(Some(MINUTE)),
+            Sound::Text { text, .. } if text == "unspeakable" => {
+                Err(Fault::NoSpeech { detail: String::new() })
+            }
+            Sound::Text { .. } => Ok(Some(Span::secs(10))),
+            Sound::Pattern(pattern) => Ok(Some(pattern.length())),
+            Sound::Relay { .. } | Sound::Live { .. } => Ok(None),
+            Sound::Silence(span) => Ok(Some(*span)),
+        };
+        let mut world = World::new(setup, local(time), Box::new(lookup));
+        world.power_on();
+        Self { world, serial: 0, log: Vec::new() }
+    }
+
+    fn run(&mut self, seconds: u64) {
+        self.world.run_for(Span::secs(seconds));
+    }
+
+    fn push(&mut self, class: BulletinClass, change: impl Fn(&mut Command)) -> CommandId {
+        self.push_as(class, Mode::Actual, change)
+    }
+
+    fn push_as(&mut self, class: BulletinClass, mode: Mode, change: impl Fn(&mut Command)) -> CommandId {
+        let words = Words { text: "xin thông báo".to_owned(), language: "vi".to_owned() };
+        let plan = PlayPlan { gap_s: 5, ..PlayPlan::default() };
+        let body = Body::Announce {
+            title: format!("{class:?}"),
+            class,
+            mode,
+            plan,
+            media: None,
+            words: Some(words),
+            supersedes: None,
+            cap: None,
+        };
+        self.send(body, change)
+    }
+
+    fn send(&mut self, body: Body, change: impl Fn(&mut Command)) -> CommandId {
+        self.serial += 1;
+        let now = self.world.now().wall;
+        let mut payload = Command {
+            v: 1,
+            id: format!("c{}", self.serial).parse().unwrap(),
+            issuer: "an".parse().unwrap(),
+            serial: self.serial,
+            issued_at: now,
+            groups: vec!["xa".parse().unwrap()],
+            not_before: now,
+            expires: now.plus(Span::secs(7_200)),
+            author: "An".to_owned(),
+            approver: None,
+            critical: Vec::new(),
+            body,
+        };
+        change(&mut payload);
+        let id = payload.id.clone();
+        let digest = ContentHash::of(format!("{payload:?}").as_bytes());
+        let signers = ["an", "binh"].map(|key| KeyId::new(key).unwrap()).to_vec();
+        self.world.input(Input::Command(Signed { signers, digest, payload }));
+        id
+    }
+
+    fn log(&mut self) -> &[Entry] {
+        self.log.extend(self.world.take_log());
+        &self.log
+    }
+
+    /// What the log says of plays and slots, a line each.
+    fn story(&mut self) -> Vec<String> {
+        self.log().iter().filter_map(|entry| tell(&entry.event)).collect()
+    }
+
+    fn check(&mut self, expected: &[&str]) {
+        assert_eq!(self.story(), expected);
+    }
+
+    fn steps(&mut self, of: &CommandId) -> Vec<DeliveryStep> {
+        let step = |entry: &Entry| match &entry.event {
+            Event::Delivery { command, step } if command == of => Some(step.clone()),
+            _ => None,
+        };
+        self.log().iter().filter_map(step).collect()
+    }
+}
+
+fn seconds(frames: u64) -> u64 {
+    (frames + 24_000) / 48_000
+}
+
+fn tell(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::PlayStarted(start) if start.entered_at_ms == 0 => format!("{} starts", start.title),
+        Event::PlayStarted(start) => {
+            format!("{} starts at {} s", start.title, (start.entered_at_ms + 500) / 1000)
+        }
+        Event::PlayEnded(end) => match &end.outcome {
+            PlayOutcome::Finished => format!("finished after {} s", seconds(end.frames_played)),
+            PlayOutcome::Interrupted { by } => {
+                format!("interrupted by {by:?} after {} s", seconds(end.frames_played))
+            }
+            other => format!("{other:?} after {} s", seconds(end.frames_played)),
+        },
+        Event::NotPlayed { title, reason, .. } => format!("{title} not played: {reason:?}"),
+        Event::SlotEnded { outcome: SlotOutcome::Aired { finished, not_finished }, .. } => {
+            format!("slot aired {finished}, not {not_finished}")
+        }
+        Event::SlotEnded { outcome: SlotOutcome::NotAired(reason), .. } => {
+            format!("slot not aired: {reason:?}")
+        }
+        Event::CommandRefused { reason, .. } => format!("refused: {reason}"),
+        _ => return None,
+    })
+}
+
+#[test]
+fn a_morning_sounds_without_gaps() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(600);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "farm starts",
+        "finished after 60 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+    let heard = scene.world.take_heard();
+    assert!(heard.windows(2).all(|pair| pair[0].to == pair[1].from), "{heard:?}");
+}
+
+#[test]
+fn an_emergency_interrupts_and_the_item_goes_on() {
+    let mut scene = Scene::at("2026-11-21 04:59:59", "");
+    scene.run(31);
+    let storm = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(600);
+    scene.check(&[
+        "talk starts",
+        "Emergency starts",
+        "interrupted by Emergency after 30 s",
+        "finished after 10 s",
+        "talk starts at 30 s",
+        "music starts",
+        "finished after 30 s",
+        "farm starts",
+        "finished after 60 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+    use DeliveryStep::*;
+    assert_eq!(scene.steps(&storm), [Received, Started, Finished]);
+}
+
+#[test]
+fn repetitions_keep_the_air_through_their_gaps() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(10);
+    scene.push(BulletinClass::Emergency, |command| {
+        if let Body::Announce { plan, .. } = &mut command.body {
+            plan.repeats = Repeats::Times(2);
+        }
+    });
+    scene.run(40);
+    scene.check(&[
+        "talk starts",
+        "Emergency starts",
+        "interrupted by Emergency after 10 s",
+        "finished after 10 s",
+        "Emergency starts",
+        "finished after 10 s",
+        "talk starts at 10 s",
+    ]);
+}
+
+#[test]
+fn priority_waits_for_the_boundary_and_normal_for_room() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(30);
+    scene.push(BulletinClass::Normal, |_| {});
+    scene.push(BulletinClass::Priority, |_| {});
+    scene.run(90);
+    scene.check(&[
+        "talk starts",
+        "Priority starts",
+        "finished after 60 s",
+        "Normal starts",
+        "finished after 10 s",
+        "music starts",
+        "finished after 10 s",
+    ]);
+}
+
+#[test]
+fn a_normal_announcement_outside_a_slot_waits() {
+    let mut scene = Scene::at("2026-11-21 04:50:00", "");
+    scene.push(BulletinClass::Normal, |_| {});
+    scene.run(9 * 60);
+    scene.check(&[]);
+    scene.run(130);
+    assert_eq!(scene.story()[1], "Normal starts");
+}
+
+#[test]
+fn a_mistyped_hour_stays_silent() {
+    let mut scene = Scene::at(
+        "2026-11-21 03:00:00",
+        "[[slot]]\nid = \"dem\"\ntitle = \"Đêm\"\nstart = \"03:15\"\nend = \"03:30\"\nplaylist = \"sang\"\n",
+    );
+    scene.push(BulletinClass::Priority, |command| {
+        if let Body::Announce { plan, .. } = &mut command.body {
+            plan.at = Some(local("2026-11-21 03:15:00"));
+        }
+    });
+    scene.run(3_600);
+    scene.check(&[
+        "slot not aired: Guarded { reason: OutsideHours }",
+        "Priority not played: Guarded { reason: OutsideHours }",
+    ]);
+    scene.push_as(BulletinClass::Emergency, Mode::Exercise, |_| {});
+    let storm = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    assert_eq!(scene.steps(&storm).last(), Some(&DeliveryStep::Finished));
+    assert_eq!(scene.story()[2], "Emergency not played: Guarded { reason: ExerciseAtNight }");
+}
+
+#[test]
+fn lateness_is_obeyed_after_a_power_cut() {
+    let cases =
+        [("join", "music starts at 15 s"), ("shift", "talk starts"), ("skip", "slot not aired: Late")];
+    for (policy, expected) in cases {
+        let mut scene = Scene::at("2026-11-21 05:01:15", &format!("lateness = \"{policy}\"\n"));
+        scene.run(1);
+        assert_eq!(scene.story(), [expected], "{policy}");
+    }
+}
+
+#[test]
+fn a_power_cut_in_a_play_is_closed_and_gone_on_with() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "lateness = \"shift\"\n");
+    scene.run(85);
+    scene.world.power_off();
+    scene.run(20);
+    scene.world.power_on();
+    scene.run(300);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "PowerLost after 20 s",
+        "music starts at 20 s",
+        "farm starts",
+        "finished after 40 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+}
+
+#[test]
+fn a_missed_slot_is_told_and_not_replayed() {
+    let mut scene = Scene::at("2026-11-20 12:00:00", "");
+    scene.run(60);
+    scene.world.power_off();
+    scene.run(86_400);
+    scene.world.power_on();
+    scene.run(60);
+    scene.check(&["slot not aired: Missed"]);
+}
+
+#[test]
+fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
+    let mut scene = Scene::at("2026-11-21 04:30:00", "");
+    scene.run(60);
+    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockTrust::Synced);
+    scene.run(60);
+    scene.check(&["slot not aired: Missed"]);
+    // The clock was wrong: the slot is still to come, and it comes.
+    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockTrust::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
+    let told = scene.story().len();
+    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockTrust::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().len(), told, "it has sounded and does not sound again");
+}
+
+#[test]
+fn without_a_clock_nothing_scheduled_sounds() {
+    let mut scene = Scene::at("2026-11-21 04:00:00", "");
+    scene.world.set_clock(Wall(0), ClockTrust::None);
+    scene.run(7_200);
+    scene.check(&[]);
+    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockTrust::Synced);
+    scene.run(1);
+    scene.check(&["slot not aired: Missed"]);
+}
+
+#[test]
+fn cancelled_stays_cancelled() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let siren = scene.push(BulletinClass::Emergency, |command| {
+        if let Body::Announce { plan, .. } = &mut command.body {
+            plan.repeats = Repeats::UntilCancelled;
+        }
+    });
+    scene.run(18);
+    let of = Some(siren.clone());
+    scene.send(Body::Cancel { of }, |_| {});
+    scene.run(60);
+    scene.world.power_off();
+    scene.world.power_on();
+    scene.run(3_600);
+    scene.check(&["Emergency starts", "finished after 10 s", "Emergency starts", "Cancelled after 3 s"]);
+    use DeliveryStep::*;
+    assert_eq!(scene.steps(&siren), [Received, Started, Cancelled]);
+}
+
+#[test]
+fn a_cancel_that_overtakes_its_announcement_still_counts() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    scene.send(Body::Cancel { of: Some("c2".parse().unwrap()) }, |_| {});
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    scene.check(&["refused: it was cancelled before it arrived"]);
+}
+
+#[test]
+fn an_update_replaces_what_sounds() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let old = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(4);
+    let new = scene.push(BulletinClass::Emergency, |command| {
+        if let Body::Announce { supersedes, .. } = &mut command.body {
+            *supersedes = Some("c1".parse().unwrap());
+        }
+    });
+    scene.run(60);
+    assert_eq!(scene.steps(&old).last(), Some(&DeliveryStep::Superseded));
+    assert_eq!(scene.steps(&new).last(), Some(&DeliveryStep::Finished));
+    scene.check(&["Emergency starts", "Superseded after 4 s", "Emergency starts", "finished after 10 s"]);
+}
+
+#[test]
+fn missing_audio_falls_back_to_words_then_to_the_siren() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let media = Media {
+        sha256: ContentHash::of(b"storm"),
+        bytes: 5,
+        codec: "audio/mpeg".to_owned(),
+        ms: 60_000,
+        path: "storm".to_owned(),
+    };
+    let with_media = |text: &'static str| {
+        let media = media.clone();
+        move |command: &mut Command| {
+            if let Body::Announce { media: slot, words, .. } = &mut command.body {
+                *slot = Some(media.clone());
+                *words = Some(Words { text: text.to_owned(), language: "vi".to_owned() });
+            }
+        }
+    };
+    let sources = |scene: &mut Scene| -> Vec<String> {
+        let source = |entry: &Entry| match &entry.event {
+            Event::PlayStarted(start) => Some(start.source.clone()),
+            _ => None,
+        };
+        scene.log().iter().filter_map(source).collect()
+    };
+    scene.push(BulletinClass::Emergency, with_media("nước lên"));
+    scene.run(60);
+    scene.push(BulletinClass::Emergency, with_media("unspeakable"));
+    scene.run(120);
+    assert_eq!(sources(&mut scene), ["speech", "siren"]);
+    // A priority announcement has time to wait for its audio.
+    let sha256 = media.sha256;
+    scene.push(BulletinClass::Priority, with_media("tin"));
+    scene.run(60);
+    assert_eq!(sources(&mut scene).len(), 2);
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(1);
+    assert_eq!(sources(&mut scene)[2], "storm");
+}
+
+#[test]
+fn a_missing_item_is_told_and_the_next_one_sounds() {
+    let mut scene = Scene::at(
+        "2026-11-21 06:59:59",
+        "[[playlist]]\nid = \"hong\"\ntitle = \"Hỏng\"\n[[playlist.item]]\ntitle = \"gone\"\nfile = \"missing.mp3\"\n\
+         [[playlist.item]]\ntitle = \"there\"\nfile = \"there.mp3\"\n[[slot]]\nid = \"hong\"\ntitle = \"Hỏng\"\n\
+         start = \"07:00\"\nend = \"07:30\"\nplaylist = \"hong\"\n",
+    );
+    scene.run(120);
+    let reason = NotPlayed::Unplayable { reason: Fault::Missing { what: "missing.mp3".to_owned() } };
+    let gone = format!("gone not played: {reason:?}");
+    scene.check(
+        &["slot not aired: Missed", &gone, "there starts", "finished after 60 s", "slot aired 1, not 1"][1..],
+    );
+}
+
+#[test]
+fn a_lost_device_is_told_and_the_item_goes_on() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(20);
+    scene.world.player(|player, now| player.lose_device(now));
+    scene.run(5);
+    scene.world.player(|player, now| player.find_device(now));
+    scene.run(10);
+    let story = scene.story();
+    assert_eq!(story[0], "talk starts");
+    assert!(story[1].starts_with("Failed"), "{story:?}");
+    assert_eq!(story[2], "talk starts at 20 s");
+}
+
+#[test]
+fn a_slot_never_runs_past_its_hard_end() {
+    let mut scene = Scene::at("2026-11-21 05:08:00", "lateness = \"shift\"\n");
+    scene.run(3_600);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "HardEnd after 60 s",
+        "farm not played: NoRoom",
+        "slot aired 1, not 1",
+    ]);
+}
+
+#[test]
+fn nested_interruptions_unwind() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(55);
+    scene.push(BulletinClass::Priority, |command| {
+        if let Body::Announce { plan, .. } = &mut command.body {
+            plan.interruption = Interruption::Resume;
+        }
+    });
+    scene.run(10);
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    scene.check(&[
+        "talk starts",
+        "Priority starts",
+        "finished after 60 s",
+        "Emergency starts",
+        "interrupted by Emergency after 5 s",
+        "Priority starts at 5 s",
+        "finished after 10 s",
+        "finished after 5 s",
+        "music starts",
+    ]);
+}
+
+#[test]
+fn a_live_voice_takes_the_air_and_gives_it_back() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(20);
+    let live = |open| Body::Live { session: "s1".to_owned(), open, url: String::new() };
+    scene.send(live(true), |_| {});
+    scene.run(30);
+    scene.send(live(false), |_| {});
+    scene.run(10);
+    scene.check(
+        &[
+            "talk starts",
+            "Phát trực tiếp starts",
+            "interrupted by Live after 20 s",
+            "Finished after 30 s",
+            "talk starts at 20 s",
+        ]
+        .map(|line| if line == "Finished after 30 s" { "finished after 30 s" } else { line }),
+    );
+}
