@@ -4,7 +4,10 @@
 
 pub mod box_file;
 pub mod central_file;
+mod day_rules;
+mod fields;
 pub mod ical;
 pub mod m3u8;
 pub mod problem;
+mod programme_check;
 pub mod programme_file;

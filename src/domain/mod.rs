@@ -5,10 +5,12 @@
 
 pub mod announcement;
 pub mod authority;
+pub mod days;
 pub mod ids;
 pub mod lunar;
 pub mod playback;
 pub mod policy;
 pub mod programme;
+pub mod recurrence;
 pub mod sound;
 pub mod time;

@@ -1,0 +1,250 @@
+//! What can be wrong with a programme only as a whole: names that lead nowhere, lists that hold themselves, slots
+//! that would sound at once or never.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate, TimeDelta};
+
+use super::day_rules::hm;
+use super::fields::{Reader, did_you_mean};
+use super::programme_file::{NameOf, Places};
+use crate::domain::days::ProgrammeDays;
+use crate::domain::ids::PlaylistId;
+use crate::domain::programme::{Content, DayRule, HolidayEffect, Programme, Slot};
+use crate::domain::sound::Pattern;
+use crate::domain::time::Span;
+
+/// Most slots of a programme.
+const SLOTS_MAX: usize = 200;
+
+/// Most items of a playlist after nested lists have been put in place.
+const ITEMS_MAX: usize = 5_000;
+
+/// For how long slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
+const LOOK_YEARS: u64 = 19;
+
+/// From when on slots without a first day are looked at; any fixed day would do.
+const LOOK_FROM: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date");
+
+/// Notes in `reader` all that is wrong with the whole.
+pub(super) fn check(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    names(programme, places, reader);
+    if programme.slots.len() > SLOTS_MAX {
+        reader.problem(0, "slot", format!("more than {SLOTS_MAX} slots"), "make two programmes of it");
+    }
+    if !reader.is_clean() {
+        return;
+    }
+    nesting(programme, places, reader);
+    holidays(programme, places, reader);
+    chimes(programme, places, reader);
+    if reader.is_clean() {
+        days(programme, places, reader);
+    }
+}
+
+fn names(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    fn texts<K: ToString, V>(map: &BTreeMap<K, V>) -> Vec<String> {
+        map.keys().map(K::to_string).collect()
+    }
+    for name in &places.names {
+        let (kind, known) = match name.of {
+            NameOf::Section => ("section", texts(&programme.sections)),
+            NameOf::Campaign => ("campaign", texts(&programme.campaigns)),
+            NameOf::Playlist => ("playlist", texts(&programme.playlists)),
+            NameOf::Holiday => ("holiday", texts(&programme.holidays)),
+        };
+        if !known.contains(&name.name) {
+            let remedy = did_you_mean(&name.name, known.iter().map(String::as_str))
+                .unwrap_or_else(|| format!("add [[{kind}]] with id = {:?}", name.name));
+            reader.problem(name.at, &name.key, format!("there is no {kind} {:?}", name.name), remedy);
+        }
+    }
+    let mut seen: BTreeMap<_, usize> = BTreeMap::new();
+    for (slot, at) in programme.slots.iter().zip(&places.slots) {
+        if let Some(first) = seen.insert(&slot.id, *at) {
+            let what = format!("{} is named in line {} already", slot.id, reader.line(first));
+            reader.problem(*at, "slot.id", what, "choose another id");
+        }
+    }
+}
+
+/// Refuses lists that hold themselves, by nesting or as a fallback, or that grow out of bounds.
+fn nesting(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    let mut sizes = BTreeMap::new();
+    for id in programme.playlists.keys() {
+        let at = places.playlists[id];
+        match size(programme, id, &mut Vec::new(), &mut sizes) {
+            Ok(items) if items > ITEMS_MAX => {
+                reader.problem(
+                    at,
+                    "playlist",
+                    format!("holds {items} items with its nested lists"),
+                    format!("at most {ITEMS_MAX}"),
+                );
+            }
+            Ok(_) => {}
+            Err(cycle) => {
+                reader.problem(
+                    at,
+                    "playlist",
+                    format!("contains itself: {cycle}"),
+                    "take one of them out of the other",
+                );
+            }
+        }
+    }
+}
+
+/// How many items a list has with its nested ones, or the way on which it comes back to itself.
+fn size<'p>(
+    programme: &'p Programme,
+    id: &'p PlaylistId,
+    above: &mut Vec<&'p PlaylistId>,
+    sizes: &mut BTreeMap<&'p PlaylistId, usize>,
+) -> Result<usize, String> {
+    if let Some(size) = sizes.get(id) {
+        return Ok(*size);
+    }
+    let closes = above.contains(&id);
+    above.push(id);
+    if closes {
+        let way: Vec<_> = above.iter().map(|id| id.as_str()).collect();
+        return Err(way.join(" > "));
+    }
+    let mut items: usize = 0;
+    for item in &programme.playlists[id].items {
+        let nested = match &item.content {
+            Content::Playlist(nested) | Content::Relay { fallback: Some(nested), .. } => {
+                size(programme, nested, above, sizes)?
+            }
+            _ => 1,
+        };
+        items = items.saturating_add(nested);
+    }
+    above.pop();
+    sizes.insert(id, items);
+    Ok(items)
+}
+
+fn holidays(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    for holiday in programme.holidays.values() {
+        let at = places.holidays[&holiday.id];
+        let slots: Vec<_> = (0..programme.slots.len())
+            .filter(|slot| programme.slots[*slot].holiday.as_ref() == Some(&holiday.id))
+            .collect();
+        match holiday.effect {
+            HolidayEffect::Replace | HolidayEffect::Add if slots.is_empty() => reader.problem(
+                at,
+                "holiday.effect",
+                format!("no slot sounds on {}", holiday.id),
+                format!(
+                    "add a [[slot]] with holiday = {:?}, or set effect = \"silence\"",
+                    holiday.id.as_str()
+                ),
+            ),
+            HolidayEffect::Silence => {
+                for slot in slots {
+                    let what = format!("{} is a day of silence", holiday.id);
+                    reader.problem(
+                        places.slots[slot],
+                        "slot.holiday",
+                        what,
+                        "remove the slot, or set effect = \"replace\"",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn chimes(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    let length = |pattern: &Option<Pattern>| pattern.as_ref().map_or(Span(0), Pattern::length);
+    for (slot, at) in programme.slots.iter().zip(&places.slots) {
+        let chimes = length(&slot.opening) + length(&slot.closing);
+        let lasts = Span::secs((slot.end - slot.start).num_seconds().unsigned_abs());
+        if lasts <= chimes {
+            let what = format!(
+                "{} lasts {} s, its chimes {:.1} s",
+                slot.id,
+                lasts.as_secs_f64(),
+                chimes.as_secs_f64()
+            );
+            reader.problem(*at, "slot", what, "lengthen the slot or remove a chime");
+        }
+    }
+}
+
+/// Refuses slots that never sound, and slots that would sound at once.
+fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
+    let Ok(days) = ProgrammeDays::new(programme) else {
+        reader.problem(0, "slot.rrule", "a rule can't be read", "");
+        return;
+    };
+    let mut never: BTreeSet<usize> = (0..programme.slots.len()).collect();
+    let mut clashing: BTreeSet<(usize, usize)> = pairs(programme).collect();
+    let first = programme.slots.iter().map(first_day).min().unwrap_or(LOOK_FROM);
+    let last = programme.slots.iter().map(first_day).max().unwrap_or(LOOK_FROM) + Days::new(LOOK_YEARS * 366);
+    let mut date = first;
+    while date < last && !(never.is_empty() && clashing.is_empty()) {
+        let due: Vec<_> = days.on(date).due.into_iter().map(|due| due.slot).collect();
+        never.retain(|slot| !due.contains(slot));
+        clashing.retain(|(one, other)| {
+            let clash = due.contains(one) && due.contains(other);
+            if clash {
+                let (a, b) = (&programme.slots[*one], &programme.slots[*other]);
+                let line = reader.line(places.slots[*one]);
+                let what = format!(
+                    "{} ({}-{}) overlaps {} ({}-{}) of line {line}, first on {date}",
+                    b.id,
+                    hm(b.start),
+                    hm(b.end),
+                    a.id,
+                    hm(a.start),
+                    hm(a.end),
+                );
+                reader.problem(
+                    places.slots[*other],
+                    "slot",
+                    what,
+                    "move one of them, or give them different days",
+                );
+            }
+            !clash
+        });
+        date += TimeDelta::days(1);
+    }
+    for slot in never {
+        let what =
+            format!("{} never sounds: no day from {first} meets all its rules", programme.slots[slot].id);
+        reader.problem(places.slots[slot], "slot", what, "look at its days, validity, holiday and campaign");
+    }
+}
+
+/// The first day that is worth looking at for a slot.
+fn first_day(slot: &Slot) -> NaiveDate {
+    let named = slot.days.rules.iter().filter_map(|rule| match rule {
+        DayRule::Date(date) => Some(*date),
+        DayRule::Recurrence { from, .. } => Some(*from),
+        _ => None,
+    });
+    named
+        .chain(slot.days.valid_from)
+        .chain(slot.days.valid_until)
+        .chain([LOOK_FROM])
+        .min()
+        .unwrap_or(LOOK_FROM)
+}
+
+/// Slots whose times and audiences meet.
+fn pairs(programme: &Programme) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let slots = &programme.slots;
+    let meet = |a: &Slot, b: &Slot| {
+        let times = a.start < b.end && b.start < a.end;
+        let everybody = a.audience.is_empty() || b.audience.is_empty();
+        times && (everybody || a.audience.iter().any(|group| b.audience.contains(group)))
+    };
+    let all = (0..slots.len()).flat_map(move |one| (one + 1..slots.len()).map(move |other| (one, other)));
+    all.filter(move |(one, other)| meet(&slots[*one], &slots[*other]))
+}
