@@ -1,1 +1,432 @@
+//! Audio from central's media server: resumed after a cut, checked by its hash, and there as a whole or not at all.
+//!
+//! Everything here blocks: call it from a thread of its own.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use ureq::http::StatusCode;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::backoff::Backoff;
+use crate::domain::announcement::Media;
+use crate::domain::ids::ContentHash;
+use crate::wire::codec::MEDIA_BYTES_MAX;
+
+/// Room that is left free on the disk for the log, in bytes.
+const DISK_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Longest wait for a connection, for an answer, and for further bytes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Size of the pieces that are read and written.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Why audio is not here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    #[error("the audio has {bytes} bytes, at most {MEDIA_BYTES_MAX}")]
+    TooLarge { bytes: u64 },
+    #[error("the disk has no room for {bytes} bytes more")]
+    NoRoom { bytes: u64 },
+    #[error("the media server answers with status {status}")]
+    Status { status: u16 },
+    #[error("the media server can't be reached, or the connection broke: {detail}")]
+    Network { detail: String },
+    #[error("what the media server sent is not the audio {expected}")]
+    WrongContent { expected: ContentHash },
+    #[error("the media server is on https: name the file of the certificates to check it against")]
+    NoCa,
+    #[error("the audio can't be written: {detail}")]
+    Disk { detail: String },
+}
+
+impl FetchError {
+    /// Whether another try may succeed without anybody doing something.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            FetchError::Network { .. } | FetchError::WrongContent { .. } => true,
+            // Audio is announced and uploaded at about the same time: it may not be there yet.
+            FetchError::Status { status } => *status == 404 || *status == 429 || *status >= 500,
+            FetchError::TooLarge { .. }
+            | FetchError::NoRoom { .. }
+            | FetchError::NoCa
+            | FetchError::Disk { .. } => false,
+        }
+    }
+}
+
+impl From<io::Error> for FetchError {
+    fn from(error: io::Error) -> Self {
+        FetchError::Disk { detail: error.to_string() }
+    }
+}
+
+/// The directory of audio that is named by its hash: `<first 2 hex digits>/<64 hex digits>`.
+#[derive(Debug, Clone)]
+pub struct MediaDir {
+    root: PathBuf,
+}
+
+impl MediaDir {
+    /// Makes the directory where there is none.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(root.join(PARTIAL))?;
+        Ok(Self { root })
+    }
+
+    /// Where a file is, once it is there.
+    pub fn path_of(&self, hash: &ContentHash) -> PathBuf {
+        let name = hash.to_string();
+        self.root.join(&name[..2]).join(name)
+    }
+
+    /// Whether it is there as a whole.
+    pub fn has(&self, hash: &ContentHash) -> bool {
+        self.path_of(hash).is_file()
+    }
+
+    /// Where a file grows until it is whole.
+    fn partial_of(&self, hash: &ContentHash) -> PathBuf {
+        self.root.join(PARTIAL).join(hash.to_string())
+    }
+
+    /// Moves a whole, verified file to its place.
+    fn keep(&self, partial: &Path, hash: &ContentHash) -> io::Result<PathBuf> {
+        let path = self.path_of(hash);
+        let directory = path.parent().expect("a path of the store has a directory");
+        fs::create_dir_all(directory)?;
+        fs::rename(partial, &path)?;
+        File::open(directory)?.sync_all()?;
+        File::open(&self.root)?.sync_all()?;
+        Ok(path)
+    }
+}
+
+/// Where unfinished files are.
+const PARTIAL: &str = "partial";
+
+/// Fetches into a [`MediaDir`].
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    dir: MediaDir,
+    agent: ureq::Agent,
+    has_ca: bool,
+}
+
+impl Fetcher {
+    /// A fetcher; `ca` holds the certificates (PEM) that an https server's is checked against.
+    ///
+    /// # Errors
+    /// When the certificates can't be read.
+    pub fn new(dir: MediaDir, ca: Option<&Path>) -> Result<Self, FetchError> {
+        let mut tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        if let Some(path) = ca {
+            let pem = fs::read(path)?;
+            let bad =
+                |error: ureq::Error| FetchError::Disk { detail: format!("{}: {error}", path.display()) };
+            let certificates: Result<Vec<_>, _> = ureq::tls::parse_pem(&pem)
+                .filter_map(|item| match item {
+                    Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                    Ok(_) => None,
+                    Err(error) => Some(Err(error)),
+                })
+                .collect();
+            let certificates: Vec<Certificate> = certificates.map_err(bad)?;
+            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+        }
+        let config = ureq::Agent::config_builder()
+            .tls_config(tls.build())
+            .http_status_as_error(false)
+            .max_redirects(3)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
+            .max_idle_connections(1)
+            .build();
+        Ok(Self { dir, agent: config.new_agent(), has_ca: ca.is_some() })
+    }
+
+    /// Where the files go.
+    pub const fn dir(&self) -> &MediaDir {
+        &self.dir
+    }
+
+    /// Fetches `media` from below `base`, for instance `http://central:8080/media/`, and gives its path. Goes on where
+    /// an earlier try was cut off. Does nothing where the file is there.
+    ///
+    /// # Errors
+    /// Says what is wrong; what was received is kept for the next try, unless it is wrong.
+    pub fn fetch(&self, base: &str, media: &Media) -> Result<PathBuf, FetchError> {
+        if self.dir.has(&media.sha256) {
+            return Ok(self.dir.path_of(&media.sha256));
+        }
+        if media.bytes > MEDIA_BYTES_MAX {
+            return Err(FetchError::TooLarge { bytes: media.bytes });
+        }
+        if base.starts_with("https://") && !self.has_ca {
+            return Err(FetchError::NoCa);
+        }
+        let partial = self.dir.partial_of(&media.sha256);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&partial)?;
+        let mut have = file.seek(SeekFrom::End(0))?;
+        if have > media.bytes {
+            file.set_len(0)?;
+            have = 0;
+        }
+        self.check_room(media.bytes - have)?;
+        if have < media.bytes {
+            let url = format!("{}/{}", base.trim_end_matches('/'), media.path);
+            self.receive(&url, &mut file, have, media.bytes)?;
+        }
+        file.sync_all()?;
+        if hash_of(&mut file)? != media.sha256 {
+            fs::remove_file(&partial)?;
+            return Err(FetchError::WrongContent { expected: media.sha256 });
+        }
+        Ok(self.dir.keep(&partial, &media.sha256)?)
+    }
+
+    /// Fetches, and tries again after a growing delay while another try may help and `go_on` says so.
+    ///
+    /// # Errors
+    /// The last error.
+    pub fn fetch_patiently(
+        &self,
+        base: &str,
+        media: &Media,
+        mut backoff: Backoff,
+        mut go_on: impl FnMut(&FetchError) -> bool,
+    ) -> Result<PathBuf, FetchError> {
+        loop {
+            match self.fetch(base, media) {
+                Err(error) if error.may_pass() && go_on(&error) => std::thread::sleep(backoff.next_delay()),
+                result => return result,
+            }
+        }
+    }
+
+    fn check_room(&self, bytes: u64) -> Result<(), FetchError> {
+        let disk = nix::sys::statvfs::statvfs(&self.dir.root)
+            .map_err(|error| FetchError::Disk { detail: error.to_string() })?;
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+        if free < bytes.saturating_add(DISK_RESERVE_BYTES) {
+            Err(FetchError::NoRoom { bytes })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what the server sends from byte `have` on, up to `whole` bytes.
+    fn receive(&self, url: &str, file: &mut File, have: u64, whole: u64) -> Result<(), FetchError> {
+        let network = |detail: String| FetchError::Network { detail };
+        let mut request = self.agent.get(url);
+        if have > 0 {
+            request = request.header("Range", format!("bytes={have}-"));
+        }
+        let mut response = request.call().map_err(|error| network(error.to_string()))?;
+        let mut at = match response.status() {
+            StatusCode::OK => 0,
+            StatusCode::PARTIAL_CONTENT => {
+                let range = response.headers().get("Content-Range").and_then(|range| range.to_str().ok());
+                match range.and_then(range_start) {
+                    Some(start) if start == have => have,
+                    _ => return Err(network("it sent another part than was asked for".to_owned())),
+                }
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                file.set_len(0)?;
+                return Err(network("it has fewer bytes than were received already".to_owned()));
+            }
+            status => return Err(FetchError::Status { status: status.as_u16() }),
+        };
+        file.set_len(at)?;
+        file.seek(SeekFrom::Start(at))?;
+        let mut body = response.body_mut().as_reader();
+        let mut piece = vec![0; PIECE_BYTES];
+        while at < whole {
+            let wanted = usize::try_from(whole - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            let read = body.read(&mut piece[..wanted]).map_err(|error| network(error.to_string()))?;
+            if read == 0 {
+                return Err(network(format!("it ended after {at} of {whole} bytes")));
+            }
+            file.write_all(&piece[..read])?;
+            at += read as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The first byte in `bytes 100-199/200`.
+fn range_start(content_range: &str) -> Option<u64> {
+    content_range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+}
+
+fn hash_of(file: &mut File) -> io::Result<ContentHash> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(ContentHash(hasher.finalize().into())),
+            read => hasher.update(&piece[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// How the server answers one request.
+    enum Answer {
+        /// The bytes that were asked for, but not more than so many.
+        Cut(usize),
+        /// All bytes, whatever was asked for.
+        IgnoresRange,
+        /// Another part than was asked for.
+        WrongRange,
+        /// Bytes without end that are not the file.
+        Junk,
+        Status(u16),
+    }
+
+    const BODY_BYTES: usize = 300_000;
+
+    fn body() -> Vec<u8> {
+        (0..BODY_BYTES).map(|n| (n * 31 % 251) as u8).collect()
+    }
+
+    fn media() -> Media {
+        let (sha256, bytes) = (ContentHash::of(&body()), BODY_BYTES as u64);
+        Media { sha256, bytes, codec: "audio/mpeg".to_owned(), ms: 1, path: "a/b.mp3".to_owned() }
+    }
+
+    /// A server that gives these answers in turn; gives its address, and what `Range` each request had.
+    fn serve(answers: Vec<Answer>) -> (String, mpsc::Receiver<Option<u64>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}/media/", listener.local_addr().unwrap());
+        let (sender, ranges) = mpsc::channel();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut range = None;
+                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                    let line = line.unwrap().to_lowercase();
+                    if line.starts_with("get ") {
+                        assert!(line.starts_with("get /media/a/b.mp3 "), "{line}");
+                    }
+                    if let Some(start) = line.strip_prefix("range: bytes=") {
+                        range = start.trim_end_matches('-').parse().ok();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                sender.send(range).unwrap();
+                answer_with(&mut stream, &answer, range.unwrap_or(0) as usize);
+            }
+        });
+        (base, ranges)
+    }
+
+    fn answer_with(stream: &mut impl Write, answer: &Answer, start: usize) {
+        let (status, start, sent) = match answer {
+            Answer::Cut(sent) => (if start > 0 { 206 } else { 200 }, start, *sent),
+            Answer::IgnoresRange => (200, 0, BODY_BYTES),
+            Answer::WrongRange => (206, start / 2, BODY_BYTES),
+            Answer::Junk => (200, 0, 0),
+            Answer::Status(status) => (*status, 0, 0),
+        };
+        let length = BODY_BYTES - start;
+        let range = format!("Content-Range: bytes {start}-{}/{BODY_BYTES}\r\n", BODY_BYTES - 1);
+        let range = if status == 206 { range.as_str() } else { "" };
+        let close = "Connection: close\r\n";
+        if matches!(answer, Answer::Junk) {
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\n{close}\r\n");
+            while stream.write_all(&[7; 8_192]).is_ok() {}
+            return;
+        }
+        write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{range}{close}\r\n").unwrap();
+        let _ = stream.write_all(&body()[start..][..sent.min(length)]);
+    }
+
+    /// Fetches once for each answer; gives the last result and the ranges asked for.
+    fn check(answers: Vec<Answer>, expected: Result<(), FetchError>, expected_ranges: &[Option<u64>]) {
+        let dir = tempfile::TempDir::new().unwrap();
+        let fetcher = Fetcher::new(MediaDir::open(dir.path().join("media")).unwrap(), None).unwrap();
+        let tries = answers.len();
+        let (base, ranges) = serve(answers);
+        let mut left = tries;
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2), 1);
+        let result = fetcher.fetch_patiently(&base, &media(), backoff, |_| {
+            left -= 1;
+            left > 0
+        });
+        let path = fetcher.dir().path_of(&media().sha256);
+        assert_eq!(path.exists(), result.is_ok());
+        if let Ok(found) = &result {
+            assert_eq!(fs::read(found).unwrap(), body());
+            assert_eq!(fs::read_dir(dir.path().join("media/partial")).unwrap().count(), 0);
+            // It is there: nobody is asked again.
+            assert_eq!(fetcher.fetch("http://127.0.0.1:1/", &media()).as_ref(), Ok(&path));
+        }
+        assert_eq!(result.map(drop), expected);
+        assert_eq!(ranges.try_iter().collect::<Vec<_>>(), expected_ranges);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_resumed() {
+        use Answer::*;
+        check(vec![Cut(BODY_BYTES)], Ok(()), &[None]);
+        let cuts = vec![Cut(100_000), Cut(0), Cut(150_000), Cut(BODY_BYTES)];
+        check(cuts, Ok(()), &[None, Some(100_000), Some(100_000), Some(250_000)]);
+        check(vec![Cut(100_000), IgnoresRange], Ok(()), &[None, Some(100_000)]);
+        check(vec![Status(503), Status(404), Cut(BODY_BYTES)], Ok(()), &[None, None, None]);
+    }
+
+    #[test]
+    fn a_server_that_lies_is_not_believed() {
+        use Answer::*;
+        let wrong = || Err(FetchError::WrongContent { expected: media().sha256 });
+        check(vec![Junk], wrong(), &[None]);
+        check(vec![Junk, Cut(BODY_BYTES)], Ok(()), &[None, None]);
+        check(vec![Status(403)], Err(FetchError::Status { status: 403 }), &[None]);
+        let another = "it sent another part than was asked for".to_owned();
+        check(
+            vec![Cut(1_000), WrongRange],
+            Err(FetchError::Network { detail: another }),
+            &[None, Some(1_000)],
+        );
+        check(vec![Cut(1_000), Status(416), Cut(BODY_BYTES)], Ok(()), &[None, Some(1_000), None]);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_before_asking() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let fetcher = Fetcher::new(MediaDir::open(dir.path()).unwrap(), None).unwrap();
+        let sized = |bytes| Media { bytes, ..media() };
+        let bytes = MEDIA_BYTES_MAX + 1;
+        assert_eq!(fetcher.fetch("http://x/", &sized(bytes)), Err(FetchError::TooLarge { bytes }));
+        assert_eq!(fetcher.fetch("https://x/", &media()), Err(FetchError::NoCa));
+        let unreachable = fetcher.fetch("http://127.0.0.1:1/", &media());
+        assert!(matches!(unreachable, Err(FetchError::Network { .. })));
+    }
+}

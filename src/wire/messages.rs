@@ -20,6 +20,10 @@ pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Most log records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 200;
 
+/// Most bytes of record bodies in one batch, as they stand in its JSON; base64 and signature still fit into
+/// [`MESSAGE_BYTES_MAX`].
+pub const BATCH_BYTES_MAX: usize = 128 * 1024;
+
 /// A signed order to boxes: the payload of an envelope on a `down/command` topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Command {
@@ -237,6 +241,10 @@ pub struct LogBatch {
     pub v: u32,
     pub box_id: BoxId,
     pub epoch: Epoch,
+    /// The oldest record that the box still holds. Where central expects an earlier one, what lies between is gone for
+    /// ever: central notes it and goes on from here.
+    #[serde(default)]
+    pub oldest: u64,
     pub records: Vec<LogRecord>,
 }
 

@@ -1,0 +1,606 @@
+//! What a box keeps through power cuts: its log, the heart's memory, and the signed documents in force.
+//!
+//! One SQLite file, one connection, owned by the daemon's thread. A commit is on the disk when it returns. Where the
+//! disk refuses, changes wait in memory within bounds and are written by a later commit; what must be dropped is
+//! counted, so that a full disk silences nothing and hides nothing.
+
+mod unwritten;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use self::unwritten::Unwritten;
+use crate::domain::ids::{BoxId, CommandId, Epoch, PlayId};
+use crate::domain::playback::Entry;
+use crate::domain::time::{ClockTrust, Span, Wall};
+use crate::wire::chain::{self, Link};
+use crate::wire::messages::LogRecord;
+
+/// How long acknowledged records are kept.
+pub const KEPT: Span = Span::secs(30 * 24 * 3600);
+
+/// Most records in the log: 30 days without contact at one record every 5 s, about 350 MB.
+pub const RECORDS_MAX: u64 = 500_000;
+
+/// Most records that one call of [`BoxStore::trim`] deletes, so that it takes a few milliseconds.
+const TRIM_RECORDS_MAX: u64 = 1_000;
+
+/// Files up to this size are checked as a whole at start (20 ms); of larger ones only what is not log.
+const WHOLE_CHECK_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How many of the last records are checked against the chain at start.
+const CHAIN_CHECK_RECORDS: u64 = 200;
+
+/// The layout of the tables; a file with another one is put aside.
+const LAYOUT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE log (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, wall_us INTEGER);
+    CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE command (id TEXT PRIMARY KEY, envelope BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE document (name TEXT PRIMARY KEY, envelope BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE checkpoint (play INTEGER PRIMARY KEY, played_us INTEGER NOT NULL);
+";
+
+/// Why the store could not do it. The daemon goes on: changes that were not written wait in memory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the disk is full")]
+    Full,
+    #[error("the disk is read-only")]
+    ReadOnly,
+    #[error("the box's store is damaged: {detail}")]
+    Damaged { detail: String },
+    #[error("the box's store can't be used: {detail}")]
+    Unusable { detail: String },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let detail = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full,
+            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { detail },
+            // A value of another type than was written.
+            None => StoreError::Damaged { detail },
+            Some(_) => StoreError::Unusable { detail },
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => StoreError::Full,
+            std::io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
+            _ => StoreError::Unusable { detail: error.to_string() },
+        }
+    }
+}
+
+/// One thing to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A further entry of the log.
+    Log(Entry),
+    /// A piece of the heart's durable state; `None` forgets it.
+    Remember {
+        key: String,
+        value: Option<String>,
+    },
+    /// The exact envelope of a command in force.
+    KeepCommand {
+        id: CommandId,
+        envelope: Vec<u8>,
+    },
+    ForgetCommand {
+        id: CommandId,
+    },
+    /// The exact envelope of what stays in force until it is replaced: `trust`, `policy`, `groups`, `programme/xa`.
+    KeepDocument {
+        name: String,
+        envelope: Option<Vec<u8>>,
+    },
+    /// How much of an open play has sounded; `None` once it is closed.
+    Checkpoint {
+        play: PlayId,
+        played: Option<Span>,
+    },
+    /// It is at least so late, whatever the clock says after the next start.
+    WallFloor(Wall),
+}
+
+/// A store that was opened.
+pub struct Opened {
+    pub store: BoxStore,
+    /// The name under which a damaged store was put aside; a new epoch began.
+    pub replaced: Option<String>,
+}
+
+/// The store of one box.
+pub struct BoxStore {
+    connection: Connection,
+    /// `None` where nothing outlives the process.
+    path: Option<PathBuf>,
+    box_id: BoxId,
+    epoch: Epoch,
+    start: u32,
+    link: Link,
+    acked: u64,
+    wall_floor: Wall,
+    unwritten: Unwritten,
+}
+
+/// What a new store takes over from the one that it replaces.
+#[derive(Default)]
+struct Carried {
+    start: u32,
+    wall_floor: Wall,
+    memory: BTreeMap<String, String>,
+    commands: BTreeMap<String, Vec<u8>>,
+    documents: BTreeMap<String, Vec<u8>>,
+}
+
+impl BoxStore {
+    /// Opens the store of `box_id`, or makes it. A damaged one, or that of another box (a copied card), is put aside
+    /// beside it, and a new epoch begins; what the heart remembers is taken over where it is whole.
+    ///
+    /// # Errors
+    /// When the directory can't be written. [`BoxStore::volatile`] then still lets the box sound.
+    pub fn open(path: &Path, box_id: &BoxId) -> Result<Opened, StoreError> {
+        if !path.exists() {
+            return Ok(Opened { store: Self::create(path, box_id, &Carried::default())?, replaced: None });
+        }
+        match Self::open_existing(path, box_id) {
+            Ok(store) => Ok(Opened { store, replaced: None }),
+            Err(StoreError::Damaged { detail }) => {
+                tracing::error!(path = %path.display(), detail, "the box's store is damaged and is put aside");
+                let carried = salvage(path, box_id);
+                let kept_as = put_aside(path)?;
+                let store = Self::create(path, box_id, &carried)?;
+                Ok(Opened { store, replaced: Some(kept_as) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A store that forgets everything when the process ends: better than silence where the disk can't be used.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn volatile(box_id: &BoxId) -> Result<Self, StoreError> {
+        let connection = Connection::open_in_memory()?;
+        Self::begin(connection, None, box_id, &Carried::default())
+    }
+
+    fn create(path: &Path, box_id: &BoxId, carried: &Carried) -> Result<Self, StoreError> {
+        let connection = connect(path)?;
+        let store = Self::begin(connection, Some(path.to_owned()), box_id, carried)?;
+        // The file's name is on the disk only when its directory is.
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(store)
+    }
+
+    fn begin(
+        mut connection: Connection,
+        path: Option<PathBuf>,
+        box_id: &BoxId,
+        carried: &Carried,
+    ) -> Result<Self, StoreError> {
+        let random = getrandom::u64().map_err(|error| StoreError::Unusable { detail: error.to_string() })?;
+        let (epoch, start) = (Epoch(random), carried.start.saturating_add(1));
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(TABLES)?;
+        set_meta(&transaction, "layout", &LAYOUT)?;
+        set_meta(&transaction, "box", &box_id.as_str())?;
+        set_meta(&transaction, "epoch", &(epoch.0 as i64))?;
+        set_meta(&transaction, "start", &start)?;
+        set_meta(&transaction, "acked", &0)?;
+        set_meta(&transaction, "wall_floor", &carried.wall_floor.0)?;
+        insert_all(&transaction, "INSERT INTO memory VALUES (?1, ?2)", &carried.memory)?;
+        insert_all(&transaction, "INSERT INTO command VALUES (?1, ?2)", &carried.commands)?;
+        insert_all(&transaction, "INSERT INTO document VALUES (?1, ?2)", &carried.documents)?;
+        transaction.commit()?;
+        Ok(Self {
+            connection,
+            path,
+            box_id: box_id.clone(),
+            epoch,
+            start,
+            link: Link::FIRST,
+            acked: 0,
+            wall_floor: carried.wall_floor,
+            unwritten: Unwritten::default(),
+        })
+    }
+
+    fn open_existing(path: &Path, box_id: &BoxId) -> Result<Self, StoreError> {
+        let damaged = |detail: &str| StoreError::Damaged { detail: detail.to_owned() };
+        let connection = connect(path)?;
+        if std::fs::metadata(path)?.len() <= WHOLE_CHECK_BYTES_MAX {
+            quick_check(&connection, None)?;
+        } else {
+            ["meta", "memory", "command", "document", "checkpoint"]
+                .iter()
+                .try_for_each(|table| quick_check(&connection, Some(table)))?;
+        }
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
+        if connection.query_row(tables, [], |row| row.get::<_, i64>(0))? != 1 {
+            return Err(damaged("it has no tables"));
+        }
+        if meta::<i64>(&connection, "layout")? != LAYOUT {
+            return Err(damaged("its tables are of another version"));
+        }
+        if meta::<String>(&connection, "box")? != box_id.as_str() {
+            return Err(damaged("it is the store of another box"));
+        }
+        let epoch = Epoch(meta::<i64>(&connection, "epoch")? as u64);
+        let link = check_tail(&connection, box_id, epoch)?;
+        let start = meta::<u32>(&connection, "start")?.saturating_add(1);
+        set_meta(&connection, "start", &start)?;
+        Ok(Self {
+            path: Some(path.to_owned()),
+            box_id: box_id.clone(),
+            epoch,
+            start,
+            link,
+            acked: (meta::<i64>(&connection, "acked")? as u64).min(link.seq - 1),
+            wall_floor: Wall(meta(&connection, "wall_floor")?),
+            unwritten: Unwritten::default(),
+            connection,
+        })
+    }
+
+    /// Begins a new epoch because central knows another record under a number of this one: two stores have lived
+    /// under one name. The old store is put aside; gives the name that it has then.
+    ///
+    /// # Errors
+    /// When the disk refuses; the old store then stays in use.
+    pub fn begin_epoch(&mut self) -> Result<String, StoreError> {
+        self.flush()?;
+        let Some(path) = self.path.clone() else {
+            *self = Self::volatile(&self.box_id)?;
+            return Ok(String::new());
+        };
+        let carried = salvage(&path, &self.box_id);
+        // SQLite removes side files by name when it closes: it must be closed before the new ones have that name.
+        let old = std::mem::replace(&mut self.connection, Connection::open_in_memory()?);
+        drop(old);
+        let begun =
+            put_aside(&path).and_then(|kept_as| Ok((kept_as, Self::create(&path, &self.box_id, &carried)?)));
+        match begun {
+            Ok((kept_as, store)) => {
+                *self = store;
+                Ok(kept_as)
+            }
+            Err(error) => {
+                self.connection = connect(&path)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The identity of this store.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// How often the store was opened, this time included; from 1.
+    pub const fn start_number(&self) -> u32 {
+        self.start
+    }
+
+    /// The latest time known before this start.
+    pub const fn wall_floor(&self) -> Wall {
+        self.wall_floor
+    }
+
+    /// The number of the last record, 0 where there is none.
+    pub const fn last_seq(&self) -> u64 {
+        self.link.seq - 1
+    }
+
+    /// Records that wait for acknowledgement.
+    pub const fn backlog(&self) -> u64 {
+        self.last_seq().saturating_sub(self.acked)
+    }
+
+    /// Whether changes wait in memory because the disk refused them; a later commit writes them.
+    pub fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// Writes all changes, together with those that an earlier call could not write, as one: after a power cut either
+    /// all of them are there or none. They are on the disk when it returns. Gives the number of the last record.
+    ///
+    /// # Errors
+    /// Says why the disk refused. The changes are kept in memory, within bounds, and tried again by the next call.
+    pub fn commit(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<u64, StoreError> {
+        changes.into_iter().for_each(|change| self.unwritten.add(change));
+        self.flush()?;
+        Ok(self.last_seq())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let (box_id, epoch, mut link) = (&self.box_id, self.epoch, self.link);
+        let mut wall_floor = self.wall_floor.max(self.unwritten.wall_floor);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut too_long = 0;
+        for entry in self.unwritten.entries() {
+            let at = entry.at;
+            let known = at.trust != ClockTrust::None;
+            let Ok(record) = link.record(box_id, epoch, entry) else {
+                too_long += 1;
+                continue;
+            };
+            if known {
+                wall_floor = wall_floor.max(at.wall);
+            }
+            append(&transaction, &record, known.then_some(at.wall))?;
+            link = Link::after(record.seq, &record.body);
+        }
+        self.unwritten.write_state(&transaction)?;
+        if wall_floor > self.wall_floor {
+            set_meta(&transaction, "wall_floor", &wall_floor.0)?;
+        }
+        transaction.commit()?;
+        self.unwritten = Unwritten::after_losing(too_long);
+        (self.link, self.wall_floor) = (link, wall_floor);
+        Ok(())
+    }
+
+    /// The heart's durable state.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn memory(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        Ok(read_map(&self.connection, "SELECT key, value FROM memory")?)
+    }
+
+    /// The envelopes of the commands in force.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn commands(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        Ok(read_map(&self.connection, "SELECT id, envelope FROM command")?)
+    }
+
+    /// The envelopes of the documents in force, by name.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn documents(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        Ok(read_map(&self.connection, "SELECT name, envelope FROM document")?)
+    }
+
+    /// How much of each open play is proved to have sounded.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn checkpoints(&self) -> Result<BTreeMap<PlayId, Span>, StoreError> {
+        let rows: BTreeMap<i64, i64> = read_map(&self.connection, "SELECT play, played_us FROM checkpoint")?;
+        Ok(rows.into_iter().map(|(play, played)| (PlayId(play as u64), Span(played as u64))).collect())
+    }
+
+    /// Records in turn from `from` on, or from the oldest that is held where that is later: at least one where there is
+    /// one, then as many as fit. `bytes_max` counts bodies as they stand in the JSON of a batch.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn pending(
+        &self,
+        from: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT seq, body FROM log WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
+        let rows = select.query_map(params![to_sql(from), to_sql(records_max as u64)], |row| {
+            Ok(LogRecord { seq: row.get::<_, i64>(0)? as u64, body: row.get(1)? })
+        })?;
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for record in rows {
+            let record = record?;
+            bytes +=
+                record.body.len() + record.body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+            if bytes > bytes_max && !records.is_empty() {
+                break;
+            }
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// The number of the oldest record that is still held, 0 where there is none.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn oldest(&self) -> Result<u64, StoreError> {
+        let oldest: Option<i64> =
+            self.connection.query_row("SELECT min(seq) FROM log", [], |row| row.get(0))?;
+        Ok(oldest.unwrap_or(0) as u64)
+    }
+
+    /// Central has everything up to and with `upto`. An acknowledgement of another epoch, or of what was never
+    /// written, is passed over. Says whether it counted.
+    ///
+    /// # Errors
+    /// When the disk refuses; it counts in memory all the same.
+    pub fn acknowledge(&mut self, epoch: Epoch, upto: u64) -> Result<bool, StoreError> {
+        if epoch != self.epoch || upto > self.last_seq() {
+            return Ok(false);
+        }
+        if upto > self.acked {
+            self.acked = upto;
+            set_meta(&self.connection, "acked", &to_sql(upto))?;
+        }
+        Ok(true)
+    }
+
+    /// Deletes a bounded number of records that were acknowledged and are older than [`KEPT`]; beyond
+    /// [`RECORDS_MAX`] the oldest, acknowledged ones first since they are the oldest. Gives how many went that central
+    /// never acknowledged: the caller logs them. Call it now and then, with a clock that is trusted.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn trim(&mut self, now: Wall) -> Result<u64, StoreError> {
+        self.trim_beyond(now, RECORDS_MAX)
+    }
+
+    fn trim_beyond(&mut self, now: Wall, records_max: u64) -> Result<u64, StoreError> {
+        let oldest = self.oldest()?;
+        let young = "SELECT seq FROM log WHERE wall_us >= ?1 ORDER BY seq LIMIT 1";
+        let old_until: Option<i64> =
+            self.connection.query_row(young, [now.minus(KEPT).0], |row| row.get(0)).optional()?;
+        let old = old_until.map_or(self.last_seq(), |seq| (seq as u64).saturating_sub(1));
+        let too_many = self.last_seq().saturating_sub(records_max);
+        // The last record stays: the next one is linked to it.
+        let upto = old.min(self.acked).max(too_many).min(self.last_seq().saturating_sub(1));
+        let upto = upto.min(oldest.saturating_add(TRIM_RECORDS_MAX).saturating_sub(1));
+        if oldest == 0 || upto < oldest {
+            return Ok(0);
+        }
+        self.connection.execute("DELETE FROM log WHERE seq <= ?1", [to_sql(upto)])?;
+        let lost = upto.saturating_sub(self.acked.max(oldest - 1));
+        // They are accounted for: a further loss is counted from here.
+        self.acked = self.acked.max(upto);
+        Ok(lost)
+    }
+}
+
+fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; \
+         PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
+    )?;
+    Ok(connection)
+}
+
+fn quick_check(connection: &Connection, table: Option<&str>) -> Result<(), StoreError> {
+    let pragma =
+        table.map_or("PRAGMA quick_check(1)".to_owned(), |table| format!("PRAGMA quick_check({table})"));
+    match connection.query_row(&pragma, [], |row| row.get::<_, String>(0))? {
+        found if found == "ok" => Ok(()),
+        detail => Err(StoreError::Damaged { detail }),
+    }
+}
+
+/// Checks the last records against the chain and says where it stands.
+fn check_tail(connection: &Connection, box_id: &BoxId, epoch: Epoch) -> Result<Link, StoreError> {
+    let mut select = connection
+        .prepare("SELECT seq, body FROM log ORDER BY seq DESC LIMIT ?1")
+        .map_err(StoreError::from)?;
+    let rows = select.query_map([to_sql(CHAIN_CHECK_RECORDS)], |row| {
+        Ok(LogRecord { seq: row.get::<_, i64>(0)? as u64, body: row.get(1)? })
+    })?;
+    let mut records = rows.collect::<Result<Vec<_>, _>>()?;
+    records.reverse();
+    let Some((first, rest)) = records.split_first() else { return Ok(Link::FIRST) };
+    let from = Link::after(first.seq, &first.body);
+    let damaged = |broken: chain::Break| StoreError::Damaged { detail: broken.to_string() };
+    chain::verify_chain(box_id, epoch, from, rest).map_err(damaged)
+}
+
+/// Reads what can be taken over from a damaged store of the same box: tables that are whole, each for itself.
+fn salvage(path: &Path, box_id: &BoxId) -> Carried {
+    let Ok(connection) = connect(path) else { return Carried::default() };
+    if meta::<String>(&connection, "box").is_ok_and(|found| found != box_id.as_str()) {
+        return Carried::default();
+    }
+    fn whole<V: rusqlite::types::FromSql>(
+        connection: &Connection,
+        table: &str,
+        select: &str,
+    ) -> BTreeMap<String, V> {
+        let checked = quick_check(connection, Some(table)).ok();
+        checked.and_then(|()| read_map(connection, select).ok()).unwrap_or_default()
+    }
+    Carried {
+        start: meta(&connection, "start").unwrap_or(0),
+        wall_floor: Wall(meta(&connection, "wall_floor").unwrap_or(0)),
+        memory: whole(&connection, "memory", "SELECT key, value FROM memory"),
+        commands: whole(&connection, "command", "SELECT id, envelope FROM command"),
+        documents: whole(&connection, "document", "SELECT name, envelope FROM document"),
+    }
+}
+
+/// Most stores that were put aside; the next ones replace the last.
+const PUT_ASIDE_MAX: u32 = 8;
+
+/// Renames the store and its side files. Gives the new name.
+fn put_aside(path: &Path) -> Result<String, StoreError> {
+    let beside = |suffix: &str| {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(suffix);
+        path.with_file_name(name)
+    };
+    let free = |n: &u32| !beside(&format!(".damaged-{n}")).exists();
+    let n = (1..PUT_ASIDE_MAX).find(free).unwrap_or(PUT_ASIDE_MAX);
+    let aside = beside(&format!(".damaged-{n}"));
+    std::fs::rename(path, &aside)?;
+    for side in ["-wal", "-shm"] {
+        match std::fs::rename(beside(side), beside(&format!(".damaged-{n}{side}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(aside.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+fn append(transaction: &Transaction, record: &LogRecord, wall: Option<Wall>) -> rusqlite::Result<()> {
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO log (seq, body, wall_us) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![to_sql(record.seq), record.body, wall.map(|wall| wall.0)])?;
+    Ok(())
+}
+
+fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> Result<T, StoreError> {
+    let value = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    value.ok_or_else(|| StoreError::Damaged { detail: format!("it has no {key}") })
+}
+
+fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute(params![key, value])?;
+    Ok(())
+}
+
+fn insert_all<K: ToSql, V: ToSql>(
+    connection: &Connection,
+    insert: &str,
+    rows: &BTreeMap<K, V>,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare(insert)?;
+    rows.iter().try_for_each(|(key, value)| insert.execute(params![key, value]).map(drop))
+}
+
+fn read_map<K, V>(connection: &Connection, select: &str) -> rusqlite::Result<BTreeMap<K, V>>
+where
+    K: rusqlite::types::FromSql + Ord,
+    V: rusqlite::types::FromSql,
+{
+    let mut select = connection.prepare_cached(select)?;
+    select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+#[cfg(test)]
+mod tests;

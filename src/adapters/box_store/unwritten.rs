@@ -1,0 +1,105 @@
+//! Changes on their way to the disk, bounded for the time when it refuses them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rusqlite::types::ToSql;
+use rusqlite::{Transaction, params};
+
+use super::Change;
+use crate::domain::ids::{CommandId, PlayId};
+use crate::domain::playback::{Entry, Event};
+use crate::domain::time::{Span, Wall};
+
+/// Most log entries that wait in memory, about 1 MB; beyond it the oldest go and are counted.
+pub const ENTRIES_WAITING_MAX: usize = 1_000;
+
+/// The last value of each thing that is to be kept, and the entries in turn.
+#[derive(Debug, Default)]
+pub struct Unwritten {
+    log: VecDeque<Entry>,
+    lost: u64,
+    memory: BTreeMap<String, Option<String>>,
+    commands: BTreeMap<CommandId, Option<Vec<u8>>>,
+    documents: BTreeMap<String, Option<Vec<u8>>>,
+    checkpoints: BTreeMap<PlayId, Option<Span>>,
+    pub wall_floor: Wall,
+}
+
+impl Unwritten {
+    /// Nothing waits, but so many entries are still to be told as lost.
+    pub fn after_losing(lost: u64) -> Self {
+        Self { lost, ..Self::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.log.is_empty()
+            && self.memory.is_empty()
+            && self.commands.is_empty()
+            && self.documents.is_empty()
+            && self.checkpoints.is_empty()
+            && self.wall_floor == Wall::default()
+    }
+
+    /// A later change of the same thing replaces the earlier; so there are never more than the heart has things.
+    pub fn add(&mut self, change: Change) {
+        match change {
+            Change::Log(entry) => {
+                if self.log.len() == ENTRIES_WAITING_MAX {
+                    self.log.pop_front();
+                    self.lost += 1;
+                }
+                self.log.push_back(entry);
+            }
+            Change::Remember { key, value } => drop(self.memory.insert(key, value)),
+            Change::KeepCommand { id, envelope } => drop(self.commands.insert(id, Some(envelope))),
+            Change::ForgetCommand { id } => drop(self.commands.insert(id, None)),
+            Change::KeepDocument { name, envelope } => drop(self.documents.insert(name, envelope)),
+            Change::Checkpoint { play, played } => drop(self.checkpoints.insert(play, played)),
+            Change::WallFloor(wall) => self.wall_floor = self.wall_floor.max(wall),
+        }
+    }
+
+    /// The entries in turn, after one that tells how many were lost before them.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let lost = self.log.front().filter(|_| self.lost > 0);
+        let lost = lost.map(|first| Entry { at: first.at, event: Event::EntriesLost { count: self.lost } });
+        lost.into_iter().chain(self.log.iter().cloned())
+    }
+
+    /// Writes all that is not log.
+    pub fn write_state(&self, transaction: &Transaction) -> rusqlite::Result<()> {
+        write(transaction, "memory", "key", self.memory.iter())?;
+        write(
+            transaction,
+            "command",
+            "id",
+            self.commands.iter().map(|(id, envelope)| (id.as_str(), envelope)),
+        )?;
+        write(transaction, "document", "name", self.documents.iter())?;
+        let checkpoints: BTreeMap<_, _> = self
+            .checkpoints
+            .iter()
+            .map(|(play, played)| (play.0 as i64, played.map(|played| played.0 as i64)))
+            .collect();
+        write(transaction, "checkpoint", "play", checkpoints.iter())
+    }
+}
+
+fn write<'a, K: ToSql, V: ToSql + 'a>(
+    transaction: &Transaction,
+    table: &str,
+    key_column: &str,
+    changes: impl Iterator<Item = (K, &'a Option<V>)>,
+) -> rusqlite::Result<()> {
+    for (key, value) in changes {
+        match value {
+            Some(value) => transaction
+                .prepare_cached(&format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2)"))?
+                .execute(params![key, value])?,
+            None => transaction
+                .prepare_cached(&format!("DELETE FROM {table} WHERE {key_column} = ?1"))?
+                .execute(params![key])?,
+        };
+    }
+    Ok(())
+}
