@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
@@ -16,6 +16,8 @@ use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::{Notify, mpsc};
 
 use super::backoff::Backoff;
+use super::clock::monotonic;
+use crate::domain::time::Span;
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::messages::MESSAGE_BYTES_MAX;
 use crate::wire::topics::Topic;
@@ -24,7 +26,7 @@ use crate::wire::topics::Topic;
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 
 /// How long a connection must last for the delays to begin again with the shortest.
-const STABLE_AFTER: Duration = Duration::from_secs(300);
+const STABLE_AFTER: Span = Span::secs(300);
 
 /// How long a broker may take to accept a connection: TLS over a poor 4G link.
 const CONNECT_TIMEOUT_S: u64 = 15;
@@ -274,7 +276,7 @@ async fn run(config: LinkConfig, options: MqttOptions, shared: Arc<Shared>, even
             () = tokio::time::sleep(delay) => {}
             () = shared.closing.notified() => return,
         }
-        let begun = Instant::now();
+        let begun = monotonic();
         // In a task of its own: a panic of the client library is a lost connection and nothing more.
         let session =
             Session { options: options.clone(), shared: Arc::clone(&shared), events: events.clone() };
@@ -288,7 +290,7 @@ async fn run(config: LinkConfig, options: MqttOptions, shared: Arc<Shared>, even
         if events.send(LinkEvent::Disconnected { reason }).await.is_err() {
             return;
         }
-        if begun.elapsed() >= STABLE_AFTER {
+        if monotonic().since(begun) >= STABLE_AFTER {
             backoff.reset();
         }
         delay = backoff.next_delay();
