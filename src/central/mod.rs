@@ -1,1 +1,3 @@
 //! Floor 5: the server for commune staff.
+
+pub mod store;
