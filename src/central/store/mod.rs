@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::decide::delivery::Standing;
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, KeyId};
 use crate::domain::time::Wall;
 
@@ -37,6 +38,9 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers the key of a box that has none yet; says whether it was taken.
     fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool>;
 
+    /// What is enrolled of one box.
+    fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>>;
+
     /// All boxes with what is known of them, by id.
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
 
@@ -63,7 +67,7 @@ pub trait Store: Send + Sync + 'static {
     fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
 
     /// Commands that stand at `now`, oldest first, with the step that box has reached.
-    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<StandingRow>>;
+    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
 
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;

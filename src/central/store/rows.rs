@@ -147,15 +147,6 @@ pub struct CommandRow {
     pub payload: String,
 }
 
-/// A command that stands, as far as one box is concerned.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StandingRow {
-    pub id: CommandId,
-    pub groups: Vec<GroupId>,
-    pub order: Order,
-    pub step: Option<Step>,
-}
-
 /// How far an announcement has come with one box.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeliveryRow {
@@ -283,8 +274,7 @@ pub struct Alarm {
 }
 
 /// The kinds of alarms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlarmKind {
     /// Two different entries under one number: a copied or manipulated box.
     Forked,

@@ -182,6 +182,10 @@ impl Store for SqliteStore {
         self.write(move |db| write::trust_box_key(db, &id, &title, &key))
     }
 
+    fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>> {
+        self.read(move |db| read::enrolled(db, &id))
+    }
+
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
         self.read(read::boxes)
     }
@@ -214,7 +218,7 @@ impl Store for SqliteStore {
         self.read(move |db| read::announcements(db, limit))
     }
 
-    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<StandingRow>> {
+    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>> {
         self.read(move |db| read::standing(db, &id, now))
     }
 

@@ -60,6 +60,19 @@ fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(|n| n as u64))
 }
 
+pub fn enrolled(db: &Connection, id: &BoxId) -> Result<Option<BoxDeclared>> {
+    db.prepare_cached("SELECT id, title, groups, key FROM boxes WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            Ok(BoxDeclared {
+                id: name(row, "id")?,
+                title: row.get("title")?,
+                groups: from_json(row, "groups")?,
+                key: row.get("key")?,
+            })
+        })
+        .optional()
+}
+
 pub fn boxes(db: &Connection) -> Result<Vec<BoxRow>> {
     let mut query = db.prepare_cached(
         "SELECT boxes.*,
@@ -122,7 +135,7 @@ pub fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
     .collect()
 }
 
-pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<StandingRow>> {
+pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
     let mut query = db.prepare_cached(
         "SELECT commands.id, commands.groups, commands.kind, deliveries.step FROM commands
          LEFT JOIN deliveries ON deliveries.command = commands.id AND deliveries.box = :box
@@ -131,7 +144,7 @@ pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<StandingRo
     let rows = query.query_map(named_params! { ":box": id.as_str(), ":now": now.0 }, |row| {
         let kind: String = row.get("kind")?;
         let step: Option<String> = row.get("step")?;
-        Ok(StandingRow {
+        Ok(Standing {
             id: name(row, "id")?,
             groups: from_json(row, "groups")?,
             order: match kind.as_str() {
