@@ -152,6 +152,9 @@ pub struct Hello {
     pub v: u32,
     pub box_id: BoxId,
     pub software: String,
+    /// The public key that signs its log, in base64: only for a central that trusts a box at its first word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     pub epoch: Epoch,
     /// Random; `welcome` signs it together with the time.
     pub nonce: String,

@@ -1,0 +1,100 @@
+//! What every part of central shares.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::authority::Authority;
+use super::media::MediaFolder;
+use super::publisher::Publisher;
+use super::settings::Settings;
+use super::store::{Alarm, AlarmKind, SharedStore};
+use crate::decide::delivery;
+use crate::domain::ids::{BoxId, GroupId};
+use crate::domain::time::{Span, Wall};
+
+/// The parts of one central process. All state that matters lies in the store.
+pub struct App {
+    pub settings: Settings,
+    pub store: SharedStore,
+    pub authority: Authority,
+    pub publisher: Publisher,
+    pub media: MediaFolder,
+    /// Base address that boxes and browsers use, without a slash at the end.
+    pub public_url: String,
+    pub counters: Counters,
+    raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
+}
+
+/// What was refused or put off since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub messages_refused: AtomicU64,
+    pub batches_put_off: AtomicU64,
+    pub entries_added: AtomicU64,
+}
+
+impl Counters {
+    /// Counts one more.
+    pub fn more(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// Alarms about one box are written at most this often.
+const ALARM_EVERY: Span = Span::secs(10);
+
+/// Boxes whose last alarm is remembered; when it is full, all are forgotten.
+const RAISED_MAX: usize = 4_096;
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(
+        settings: Settings,
+        store: SharedStore,
+        authority: Authority,
+        publisher: Publisher,
+        media: MediaFolder,
+        public_url: String,
+    ) -> Self {
+        let (counters, raised) = (Counters::default(), Mutex::default());
+        Self { settings, store, authority, publisher, media, public_url, counters, raised }
+    }
+
+    /// The wall clock of this machine.
+    pub fn now(&self) -> Wall {
+        Wall(chrono::Utc::now().timestamp_micros())
+    }
+
+    /// The groups of a box with all above them.
+    pub fn groups_of(&self, own: &[GroupId]) -> Vec<GroupId> {
+        delivery::with_ancestors(own, &self.settings.parents())
+    }
+
+    /// Counts a message that was refused, tells the log, and raises an alarm, at most one a box in [`ALARM_EVERY`].
+    pub async fn refuse(&self, kind: AlarmKind, id: &BoxId, detail: String) {
+        Counters::more(&self.counters.messages_refused, 1);
+        let now = self.now();
+        if !self.alarm_is_due(kind, id, now) {
+            return;
+        }
+        tracing::warn!(%id, kind = kind.code(), detail, "refused what a box sent");
+        let alarm = Alarm { kind, subject: id.to_string(), detail, at: now };
+        if let Err(error) = self.store.raise_alarm(alarm).await {
+            tracing::error!(%error, "an alarm could not be kept");
+        }
+    }
+
+    fn alarm_is_due(&self, kind: AlarmKind, id: &BoxId, now: Wall) -> bool {
+        let mut raised = self.raised.lock().expect("nothing panics while it holds the list of alarms");
+        let key = (kind, id.clone());
+        if raised.get(&key).is_some_and(|last| now.since(*last) < ALARM_EVERY) {
+            return false;
+        }
+        if raised.len() >= RAISED_MAX {
+            raised.clear();
+        }
+        raised.insert(key, now);
+        true
+    }
+}

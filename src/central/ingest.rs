@@ -1,0 +1,121 @@
+//! Logs come home: signature, chain and sequence are checked, then everything is committed, then acknowledged.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::app::{App, Counters};
+use super::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
+use crate::domain::ids::{BoxId, ContentHash};
+use crate::wire::chain::{self, Link};
+use crate::wire::codec;
+use crate::wire::messages::{LogAck, LogBatch, VERSION};
+use crate::wire::signing::PublicKey;
+use crate::wire::topics::Down;
+
+/// Batches that wait to be checked; a box whose batch finds no room sends it again.
+pub const WAITING_MAX: usize = 1_024;
+
+/// Batches that wait for their commit.
+const COMMITTING_MAX: usize = 512;
+
+/// Why a batch is not taken.
+#[derive(Debug, thiserror::Error)]
+enum BadBatch {
+    #[error("nobody enrolled this box")]
+    Unknown,
+    #[error("the key of this box is not known")]
+    NoKey,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes batches in until the channel closes.
+pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<(BoxId, Vec<u8>)>) {
+    let committing = Arc::new(Semaphore::new(COMMITTING_MAX));
+    while let Some((id, bytes)) = batches.recv().await {
+        match take(&app, &id, &bytes).await {
+            Ok((epoch, committed)) => {
+                let permit = Arc::clone(&committing).acquire_owned().await.expect("it is never closed");
+                let app = Arc::clone(&app);
+                tokio::spawn(async move {
+                    acknowledge(&app, id, epoch, committed).await;
+                    drop(permit);
+                });
+            }
+            Err(BadBatch::Store(error)) => tracing::error!(%id, %error, "a batch could not be kept"),
+            Err(bad @ (BadBatch::Unknown | BadBatch::NoKey)) => {
+                app.refuse(AlarmKind::UnknownBox, &id, bad.to_string()).await;
+            }
+            Err(bad) => app.refuse(AlarmKind::BadLog, &id, bad.to_string()).await,
+        }
+    }
+}
+
+type Committed = Answer<'static, Ingested>;
+
+async fn take(
+    app: &App,
+    id: &BoxId,
+    bytes: &[u8],
+) -> Result<(crate::domain::ids::Epoch, Committed), BadBatch> {
+    let enrolled = app.store.enrolled(id.clone()).await?.ok_or(BadBatch::Unknown)?;
+    let key: PublicKey = enrolled.key.and_then(|key| key.parse().ok()).ok_or(BadBatch::NoKey)?;
+    let batch = check(id, key, bytes, app.now())?;
+    Ok((batch.epoch, app.store.ingest(batch).await?))
+}
+
+fn check(
+    id: &BoxId,
+    key: PublicKey,
+    bytes: &[u8],
+    arrived: crate::domain::time::Wall,
+) -> Result<Batch, BadBatch> {
+    let refused = |reason: String| BadBatch::Refused(reason);
+    let signed = codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
+    let LogBatch { box_id, epoch, records, .. } = signed.payload;
+    if box_id != *id {
+        return Err(refused(format!("it is a log of {box_id}")));
+    }
+    let Some(first) = records.first() else { return Err(refused("it is empty".to_owned())) };
+    let begins: Begins = serde_json::from_str(&first.body).map_err(|error| refused(error.to_string()))?;
+    let mut link = Link { seq: first.seq, prev: begins.prev };
+    let mut checked = Vec::with_capacity(records.len());
+    for record in records {
+        let (next, body) = chain::verify_record(id, epoch, link, &record)
+            .map_err(|broken| refused(format!("epoch {epoch}: {broken}")))?;
+        checked.push(Record {
+            seq: record.seq,
+            hash: next.prev,
+            prev: link.prev,
+            body: record.body,
+            entry: body.entry,
+        });
+        link = next;
+    }
+    Ok(Batch { id: id.clone(), epoch, arrived, records: checked })
+}
+
+/// What the first record of a batch says of the one before; the store judges whether it fits.
+#[derive(Deserialize)]
+struct Begins {
+    prev: ContentHash,
+}
+
+async fn acknowledge(app: &App, id: BoxId, epoch: crate::domain::ids::Epoch, committed: Committed) {
+    match committed.await {
+        Ok(taken) => {
+            Counters::more(&app.counters.entries_added, taken.added);
+            let Ingested { contiguous_upto, forked, .. } = taken;
+            if forked {
+                tracing::warn!(%id, %epoch, contiguous_upto, "the log of this box has forked");
+            }
+            let ack = LogAck { v: VERSION, epoch, contiguous_upto, forked };
+            app.publisher.to_box(&id, Down::LogAck, app.authority.seal(&ack));
+        }
+        Err(error) => tracing::error!(%id, %error, "a batch could not be kept; the box sends it again"),
+    }
+}

@@ -1,0 +1,181 @@
+//! The media folder: audio named by its SHA-256, served with Range, never changed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use sha2::Digest;
+use tower_http::services::ServeFile;
+
+use super::store::MediaRow;
+use crate::adapters::sound::decode;
+use crate::domain::announcement::Media;
+use crate::domain::ids::ContentHash;
+use crate::domain::sound::Fault;
+use crate::domain::time::Wall;
+use crate::wire::codec::MEDIA_BYTES_MAX;
+
+/// Longest audio that is taken: a day.
+const MS_MAX: u64 = 24 * 3_600 * 1_000;
+
+/// A year: what is named by its content never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Where audio lies.
+#[derive(Debug, Clone)]
+pub struct MediaFolder {
+    root: PathBuf,
+}
+
+/// Why audio is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaRefusal {
+    #[error("the audio is larger than {} MiB", MEDIA_BYTES_MAX >> 20)]
+    TooLarge,
+    #[error("this is no audio that the boxes can play: {0}")]
+    Unplayable(Fault),
+    #[error("the audio has no end, or is longer than a day")]
+    NoLength,
+    #[error("the audio can't be kept: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+impl MediaFolder {
+    /// Uses a folder, and makes it.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn open(root: PathBuf) -> std::io::Result<Self> {
+        std::fs::create_dir_all(root.join(INCOMING))?;
+        Ok(Self { root })
+    }
+
+    /// Where the audio of this hash lies.
+    pub fn path(&self, hash: ContentHash) -> PathBuf {
+        let name = hash.to_string();
+        self.root.join(&name[..2]).join(name)
+    }
+
+    /// Begins to take a file in.
+    ///
+    /// # Errors
+    /// When it can't be created.
+    pub fn begin(&self) -> std::io::Result<Incoming> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+        let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));
+        let file = std::fs::File::create_new(&path)?;
+        Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0 })
+    }
+
+    /// Checks that it can be played, and gives it its name for good.
+    ///
+    /// # Errors
+    /// When it is no audio, or the disk refuses. Nothing is left behind then.
+    pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+        incoming.file.sync_all()?;
+        let info = decode::probe(&incoming.path).map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
+        if info.ms == 0 || info.ms > MS_MAX {
+            return Err(MediaRefusal::NoLength);
+        }
+        let sha256 = ContentHash(incoming.hash.clone().finalize().into());
+        let place = self.path(sha256);
+        let folder = place.parent().expect("the name of a hash lies in a folder");
+        std::fs::create_dir_all(folder)?;
+        std::fs::rename(&incoming.path, &place)?;
+        std::fs::File::open(folder)?.sync_all()?;
+        Ok(MediaRow {
+            sha256,
+            bytes: incoming.bytes,
+            codec: info.codec,
+            ms: info.ms as u32,
+            name: name.to_owned(),
+            added: now,
+        })
+    }
+
+    /// Answers a request for the audio of this hash, or a part of it.
+    pub async fn serve(&self, name: &str, request: Request<Body>) -> Response<Body> {
+        let Ok(hash) = name.parse::<ContentHash>() else {
+            return (StatusCode::NOT_FOUND, "media are named by 64 hex digits\n").into_response();
+        };
+        match ServeFile::new(self.path(hash)).try_call(request).await {
+            Ok(response) if response.status() == StatusCode::NOT_FOUND => {
+                (StatusCode::NOT_FOUND, "no such media\n").into_response()
+            }
+            Ok(response) => {
+                let mut response = response.map(Body::new);
+                response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+                if let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) {
+                    response.headers_mut().insert(header::ETAG, tag);
+                }
+                response
+            }
+            Err(error) => {
+                tracing::error!(%hash, %error, "media can't be read");
+                (StatusCode::INTERNAL_SERVER_ERROR, "the media can't be read\n").into_response()
+            }
+        }
+    }
+}
+
+/// Subfolder of files that are still coming in.
+const INCOMING: &str = "incoming";
+
+/// The fault names a temporary file; people know it by another name.
+fn as_named(fault: Fault, name: &str) -> Fault {
+    match fault {
+        Fault::Damaged { detail, .. } => Fault::Damaged { what: name.to_owned(), detail },
+        Fault::Missing { .. } => Fault::Missing { what: name.to_owned() },
+        other => other,
+    }
+}
+
+/// A file that is coming in; dropped before its end, it leaves nothing.
+pub struct Incoming {
+    file: std::fs::File,
+    path: PathBuf,
+    hash: sha2::Sha256,
+    bytes: u64,
+}
+
+impl Incoming {
+    /// Where it lies meanwhile, for a program that writes it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds what came.
+    ///
+    /// # Errors
+    /// When it grows too large, or the disk refuses.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), MediaRefusal> {
+        self.bytes += chunk.len() as u64;
+        if self.bytes > MEDIA_BYTES_MAX {
+            return Err(MediaRefusal::TooLarge);
+        }
+        self.hash.update(chunk);
+        self.file.write_all(chunk)?;
+        Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // After the file got its name for good there is nothing here any more.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// How a command names this media.
+pub fn reference(row: &MediaRow) -> Media {
+    Media {
+        sha256: row.sha256,
+        bytes: row.bytes,
+        codec: row.codec.clone(),
+        ms: row.ms,
+        path: row.sha256.to_string(),
+    }
+}

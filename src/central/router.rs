@@ -1,0 +1,168 @@
+//! What boxes say, and who deals with it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::app::{App, Counters};
+use super::store::{AlarmKind, BoxDeclared, SignKind, SignOfLife, StoreError};
+use crate::adapters::mqtt::LinkEvent;
+use crate::decide::delivery;
+use crate::domain::ids::BoxId;
+use crate::domain::time::{Span, Wall};
+use crate::wire::codec::{self, Message};
+use crate::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
+use crate::wire::topics::{Down, Topic, Up};
+
+/// Signs of life that are dealt with at the same time; beyond it the link waits.
+const ANSWERING_MAX: usize = 256;
+
+/// Hellos within this time count as one mass reconnect.
+const RECONNECT_WINDOW: Span = Span::secs(60);
+
+/// Most hellos remembered for counting.
+const HELLOS_MAX: usize = 65_536;
+
+/// Deals with what the link tells until it closes.
+pub async fn run(
+    app: Arc<App>,
+    mut events: mpsc::Receiver<LinkEvent>,
+    batches: mpsc::Sender<(BoxId, Vec<u8>)>,
+) {
+    let answering = Arc::new(Semaphore::new(ANSWERING_MAX));
+    let hellos = Arc::new(Hellos::default());
+    while let Some(event) = events.recv().await {
+        let (id, up, bytes) = match event {
+            LinkEvent::Message { topic: Topic::Up(id, up), bytes } => (id, up, bytes),
+            LinkEvent::Message { topic, .. } => {
+                tracing::debug!(%topic, "passed over");
+                continue;
+            }
+            other => {
+                tell_of_link(&other);
+                continue;
+            }
+        };
+        if up == Up::Log {
+            if batches.try_send((id, bytes)).is_err() {
+                Counters::more(&app.counters.batches_put_off, 1);
+            }
+            continue;
+        }
+        let permit = Arc::clone(&answering).acquire_owned().await.expect("it is never closed");
+        let (app, hellos) = (Arc::clone(&app), Arc::clone(&hellos));
+        tokio::spawn(async move {
+            answer(&app, &hellos, id, up, &bytes).await;
+            drop(permit);
+        });
+    }
+}
+
+fn tell_of_link(event: &LinkEvent) {
+    match event {
+        LinkEvent::Connected => tracing::info!("connected to the broker"),
+        LinkEvent::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
+        LinkEvent::Refused { reason } => tracing::error!(reason, "the broker refused what central asked"),
+        LinkEvent::Message { .. } => {}
+    }
+}
+
+async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
+    let done = match up {
+        Up::Hello => match read::<Hello>(app, &id, bytes).await {
+            Some(hello) => greet(app, hellos, &id, hello).await,
+            None => Ok(()),
+        },
+        Up::Heartbeat => match read::<Heartbeat>(app, &id, bytes).await {
+            Some(heartbeat) => note(app, &id, heartbeat).await,
+            None => Ok(()),
+        },
+        Up::Lost => match read::<Lost>(app, &id, bytes).await {
+            Some(_) => app.store.note_lost(id.clone(), app.now()).await,
+            None => Ok(()),
+        },
+        Up::Log => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::error!(%id, %error, "a sign of life could not be kept");
+    }
+}
+
+async fn read<M: Message>(app: &App, id: &BoxId, bytes: &[u8]) -> Option<M> {
+    match codec::decode(bytes) {
+        Ok(message) => Some(message),
+        Err(refusal) => {
+            app.refuse(AlarmKind::BadLog, id, refusal.to_string()).await;
+            None
+        }
+    }
+}
+
+/// Answers a hello with the time and what the box lacks.
+async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(), StoreError> {
+    if hello.box_id != *id {
+        app.refuse(AlarmKind::BadLog, id, format!("it says hello as {}", hello.box_id)).await;
+        return Ok(());
+    }
+    let Some(enrolled) = enrolled(app, id, &hello).await? else {
+        app.refuse(AlarmKind::UnknownBox, id, "it said hello".to_owned()).await;
+        return Ok(());
+    };
+    let now = app.now();
+    let welcome = Welcome {
+        v: VERSION,
+        box_id: id.clone(),
+        nonce: hello.nonce,
+        time: now,
+        upload_after_s: delivery::upload_after_s(id, hellos.count(now)),
+        media_base: format!("{}/media/", app.public_url),
+    };
+    app.publisher.to_box(id, Down::Welcome, app.authority.seal(&welcome));
+    let groups = app.groups_of(&enrolled.groups);
+    app.publisher.reconcile(&app.store, &app.authority, (id, &groups), &hello.holds, now).await?;
+    let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
+    app.store.note_sign_of_life(SignOfLife { id: id.clone(), at: now, clock: hello.clock, holds: hello.holds, kind }).await
+}
+
+/// What is enrolled of the box; where it may, central takes the key that a box without one shows.
+async fn enrolled(app: &App, id: &BoxId, hello: &Hello) -> Result<Option<BoxDeclared>, StoreError> {
+    let enrolled = app.store.enrolled(id.clone()).await?;
+    let has_key = enrolled.as_ref().is_some_and(|enrolled| enrolled.key.is_some());
+    let Some(key) = hello.key.as_ref().filter(|_| app.settings.trust_first_use && !has_key) else {
+        return Ok(enrolled);
+    };
+    if app.store.trust_box_key(id.clone(), id.to_string(), key.clone()).await? {
+        tracing::warn!(%id, key, "took the key of this box at its first word");
+    }
+    app.store.enrolled(id.clone()).await
+}
+
+async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreError> {
+    let Some(enrolled) = app.store.enrolled(id.clone()).await? else {
+        app.refuse(AlarmKind::UnknownBox, id, "it sent a heartbeat".to_owned()).await;
+        return Ok(());
+    };
+    let now = app.now();
+    let groups = app.groups_of(&enrolled.groups);
+    app.publisher.reconcile(&app.store, &app.authority, (id, &groups), &heartbeat.holds, now).await?;
+    let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
+    let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds: heartbeat.holds, kind };
+    app.store.note_sign_of_life(sign).await
+}
+
+/// Counts who has come lately.
+#[derive(Default)]
+struct Hellos(Mutex<VecDeque<Wall>>);
+
+impl Hellos {
+    /// Counts one more at `now`, and says how many came within the window.
+    fn count(&self, now: Wall) -> u32 {
+        let mut times = self.0.lock().expect("nothing panics while it holds the hellos");
+        while times.len() >= HELLOS_MAX || times.front().is_some_and(|at| now.since(*at) > RECONNECT_WINDOW) {
+            times.pop_front();
+        }
+        times.push_back(now);
+        times.len() as u32
+    }
+}

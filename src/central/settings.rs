@@ -1,0 +1,79 @@
+//! What central is started with: checked, with its keys already read.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::domain::ids::{BoxId, ContentHash, GroupId};
+use crate::wire::broker_address::BrokerAddress;
+use crate::wire::signing::SecretKey;
+
+use super::store::BoxDeclared;
+
+/// Everything that one central process needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// Pages, API and media; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where boxes find this server, for instance `http://10.0.0.1:8080`; without it, the address listened on.
+    pub public_url: Option<String>,
+    pub data_dir: PathBuf,
+    /// Name of the commune, for the pages.
+    pub commune: String,
+    pub broker: BrokerChoice,
+    pub sqlite: PathBuf,
+    /// Who has it may do everything over the API.
+    pub token: String,
+    pub keys: Keys,
+    /// A command that speaks a text into a WAV file.
+    pub speech: Vec<String>,
+    pub groups: Vec<Group>,
+    pub boxes: Vec<BoxDeclared>,
+    /// Takes the key that a box shows with its first hello, where none is known; for trials only.
+    pub trust_first_use: bool,
+}
+
+/// A group as the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub id: GroupId,
+    pub title: String,
+    pub parent: Option<GroupId>,
+}
+
+/// Which broker.
+#[derive(Debug, Clone)]
+pub enum BrokerChoice {
+    /// In this process; port 0 takes a free one.
+    Embedded { listen: SocketAddr, logins: Logins },
+    /// Any MQTT 5 broker.
+    Url { address: BrokerAddress, ca: Option<PathBuf>, identity: Option<(PathBuf, PathBuf)> },
+}
+
+/// How boxes prove their name to the embedded broker.
+#[derive(Debug, Clone)]
+pub enum Logins {
+    /// By saying it: for a broker that listens on the loopback address only.
+    NameAlone,
+    /// SHA-256 of each box's password, which is random and long, so that a slow hash adds nothing.
+    Passwords(BTreeMap<BoxId, ContentHash>),
+}
+
+/// The keys that lie on this machine.
+#[derive(Clone)]
+pub struct Keys {
+    /// Signs the time and acknowledgements.
+    pub central: SecretKey,
+    /// People's keys. In production they are kept by the people and not here.
+    pub issuers: Vec<SecretKey>,
+    /// The envelope of the trust document, as the root key signed it.
+    pub trust: Vec<u8>,
+}
+
+impl Settings {
+    /// `child -> parent`.
+    pub fn parents(&self) -> BTreeMap<GroupId, GroupId> {
+        let above = |group: &Group| Some((group.id.clone(), group.parent.clone()?));
+        self.groups.iter().filter_map(above).collect()
+    }
+}

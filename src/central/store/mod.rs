@@ -1,0 +1,101 @@
+//! What central keeps, behind one trait: SQLite for a commune, a server database for a province.
+
+mod rows;
+pub mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::decide::delivery::Standing;
+use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, KeyId};
+use crate::domain::time::Wall;
+
+pub use rows::*;
+
+/// What a store operation resolves to; boxed, so that the store is chosen when the program starts.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A store that any part of central holds.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database refused: {0}")]
+    Sql(String),
+    #[error("the database is closed")]
+    Closed,
+    #[error("the database {path} can't be opened: {detail}")]
+    CantOpen { path: String, detail: String },
+}
+
+/// What central keeps. Every write is on disk when its answer resolves.
+pub trait Store: Send + Sync + 'static {
+    /// Takes the boxes of the configuration over; those that it does not name stay as they are.
+    fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()>;
+
+    /// Remembers the key of a box that has none yet; says whether it was taken.
+    fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool>;
+
+    /// What is enrolled of one box.
+    fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>>;
+
+    /// All boxes with what is known of them, by id.
+    fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
+
+    /// Remembers a sign of life.
+    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, ()>;
+
+    /// Remembers that a box's connection broke off.
+    fn note_lost(&self, id: BoxId, at: Wall) -> Answer<'_, ()>;
+
+    /// Takes a checked batch in. The outer answer resolves when the store has it in its queue, in the order of the
+    /// calls; the inner one when it is on disk.
+    fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>>;
+
+    /// The number for the issuer's next command, never given twice.
+    fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64>;
+
+    /// Keeps a sealed command and the boxes that it is meant for, before anything of it is sent.
+    fn add_command(&self, command: NewCommand) -> Answer<'_, ()>;
+
+    /// One command.
+    fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>>;
+
+    /// Announcements, newest first.
+    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
+
+    /// Commands that stand at `now`, oldest first, with the step that box has reached.
+    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
+
+    /// The envelopes of these commands, in the order asked.
+    fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;
+
+    /// The chain of an announcement, one row a box.
+    fn deliveries(&self, command: CommandId) -> Answer<'_, Vec<DeliveryRow>>;
+
+    /// Plays as joined from start and end, newest first.
+    fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>>;
+
+    /// Log entries in the order of arrival.
+    fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>>;
+
+    /// Minutes and counts of plays.
+    fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>>;
+
+    /// Keeps what a media file is; the file itself lies in the media folder.
+    fn add_media(&self, media: MediaRow) -> Answer<'_, ()>;
+
+    /// One media file.
+    fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>>;
+
+    /// Raises an alarm, or counts it again where it stands already.
+    fn raise_alarm(&self, alarm: Alarm) -> Answer<'_, ()>;
+
+    /// Alarms, newest first.
+    fn alarms(&self, limit: u32) -> Answer<'_, Vec<AlarmRow>>;
+
+    /// How far the log of an epoch has arrived without a gap.
+    fn contiguous_upto(&self, id: BoxId, epoch: Epoch) -> Answer<'_, u64>;
+}

@@ -1,0 +1,307 @@
+//! What goes into the store and comes out of it.
+
+use serde::Serialize;
+
+use crate::decide::delivery::{Order, Step};
+use crate::domain::announcement::{BulletinClass, Mode};
+use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
+use crate::domain::playback::Entry;
+use crate::domain::time::{ClockTrust, Wall};
+use crate::wire::messages::{Holds, OnAir};
+
+/// Most rows that one question returns.
+pub const ROWS_MAX: u32 = 1_000;
+
+/// A box as the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxDeclared {
+    pub id: BoxId,
+    pub title: String,
+    pub groups: Vec<GroupId>,
+    /// Public key in base64; `None` keeps what was learnt.
+    pub key: Option<String>,
+}
+
+/// A box and what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BoxRow {
+    pub id: BoxId,
+    pub title: String,
+    pub groups: Vec<GroupId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// When the last message came.
+    pub last_seen: Option<Wall>,
+    /// Its connection broke off and it has not spoken since.
+    pub lost: bool,
+    pub software: Option<String>,
+    pub clock: Option<ClockTrust>,
+    pub epoch: Option<Epoch>,
+    /// Log entries that wait on the box.
+    pub backlog: u64,
+    pub faults: Vec<String>,
+    /// What its log says is sounding.
+    pub on_air: Option<OnAir>,
+}
+
+/// A hello or a heartbeat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignOfLife {
+    pub id: BoxId,
+    pub at: Wall,
+    pub clock: ClockTrust,
+    pub holds: Holds,
+    pub kind: SignKind,
+}
+
+/// What only one of the two says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SignKind {
+    Hello { software: String, epoch: Epoch },
+    Heartbeat { backlog: u64, faults: Vec<String> },
+}
+
+/// Records of one box whose signature and inner chain were checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    pub id: BoxId,
+    pub epoch: Epoch,
+    pub arrived: Wall,
+    pub records: Vec<Record>,
+}
+
+/// One checked record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub seq: u64,
+    pub hash: ContentHash,
+    pub prev: ContentHash,
+    /// The exact bytes that were hashed.
+    pub body: String,
+    pub entry: Entry,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ingested {
+    pub contiguous_upto: u64,
+    /// A number was seen with a different body, or the chain does not fit what is stored.
+    pub forked: bool,
+    /// Records that were not there before.
+    pub added: u64,
+    /// Records that were there already.
+    pub known: u64,
+    /// Records after a gap, not taken.
+    pub after_gap: u64,
+}
+
+/// A sealed command, before it is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCommand {
+    pub id: CommandId,
+    pub order: Order,
+    pub issuer: KeyId,
+    pub serial: u64,
+    pub issued_at: Wall,
+    pub expires: Wall,
+    pub groups: Vec<GroupId>,
+    pub title: String,
+    pub class: Option<BulletinClass>,
+    pub mode: Option<Mode>,
+    pub author: String,
+    pub approver: Option<String>,
+    /// The command as JSON, as it was signed.
+    pub payload: String,
+    pub envelope: Vec<u8>,
+    /// Announcements that this one ends: cancelled or superseded.
+    pub ends: Vec<(CommandId, Ended)>,
+    /// The boxes that it is meant for.
+    pub boxes: Vec<BoxId>,
+}
+
+/// How a command came to stand no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    Cancelled,
+    Superseded,
+}
+
+/// A command as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CommandRow {
+    pub id: CommandId,
+    pub title: String,
+    pub class: Option<BulletinClass>,
+    pub mode: Option<Mode>,
+    pub groups: Vec<GroupId>,
+    pub issued_at: Wall,
+    pub expires: Wall,
+    pub author: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// The command as it was signed.
+    #[serde(skip)]
+    pub payload: String,
+}
+
+/// How far an announcement has come with one box.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeliveryRow {
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub title: String,
+    #[serde(serialize_with = "step_code")]
+    pub step: Step,
+    /// Why it did not play or was refused, as the box said it, in JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub sent: Option<Wall>,
+    pub received: Option<Wall>,
+    pub staged: Option<Wall>,
+    pub started: Option<Wall>,
+    /// When it was over, however it ended.
+    pub over: Option<Wall>,
+}
+
+fn step_code<S: serde::Serializer>(step: &Step, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(step.code())
+}
+
+/// Which rows of the log or of plays are asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LogFilter {
+    pub id: Option<BoxId>,
+    pub from: Option<Wall>,
+    /// Exclusive.
+    pub to: Option<Wall>,
+    pub event: Option<String>,
+    pub command: Option<CommandId>,
+    /// Only rows that came after this cursor.
+    pub after: Option<i64>,
+    pub limit: u32,
+}
+
+/// A log entry as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogRow {
+    /// Grows in the order of arrival: the `after` of the next question.
+    pub cursor: i64,
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub epoch: Epoch,
+    pub seq: u64,
+    pub hash: ContentHash,
+    pub event: String,
+    pub arrived: Wall,
+    /// The exact bytes that were hashed.
+    pub body: String,
+}
+
+/// One play: what sounded on which box, when and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlayRow {
+    /// Grows in the order of arrival.
+    pub cursor: i64,
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub box_title: String,
+    pub epoch: Epoch,
+    pub play: PlayId,
+    /// `announcement`, `slot` or `live`.
+    pub subject: String,
+    pub subject_id: String,
+    pub title: String,
+    pub section: Option<String>,
+    pub campaign: Option<String>,
+    pub class: Option<String>,
+    pub mode: Option<String>,
+    pub rung: String,
+    pub source: String,
+    pub language: String,
+    pub repetition: u32,
+    pub volume_percent: u32,
+    pub scheduled: Option<Wall>,
+    /// When the entry of its start was written.
+    pub opened: Wall,
+    /// When the first sample sounded; `None` until it ended, or where none did.
+    pub started: Option<Wall>,
+    pub ended: Option<Wall>,
+    /// Frames of 48 kHz.
+    pub frames_played: Option<u64>,
+    pub frames_due: Option<u64>,
+    /// `None` while it sounds.
+    pub outcome: Option<String>,
+    /// More about the outcome, as the box said it, in JSON.
+    pub reason: Option<String>,
+    pub heard: Option<bool>,
+}
+
+/// Plays of one box and section added up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReportRow {
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub box_title: String,
+    pub section: Option<String>,
+    pub plays: u64,
+    pub finished: u64,
+    pub seconds_played: f64,
+}
+
+/// A media file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MediaRow {
+    pub sha256: ContentHash,
+    pub bytes: u64,
+    /// MIME type.
+    pub codec: String,
+    pub ms: u32,
+    /// What the file was called, for people.
+    pub name: String,
+    pub added: Wall,
+}
+
+/// What staff must look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    pub kind: AlarmKind,
+    pub subject: String,
+    pub detail: String,
+    pub at: Wall,
+}
+
+/// The kinds of alarms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlarmKind {
+    /// Two different entries under one number: a copied or manipulated box.
+    Forked,
+    /// A batch whose signature or chain is wrong.
+    BadLog,
+    /// A box speaks that nobody enrolled.
+    UnknownBox,
+}
+
+impl AlarmKind {
+    /// Its word in the database and in the tables of texts.
+    pub const fn code(self) -> &'static str {
+        match self {
+            AlarmKind::Forked => "forked",
+            AlarmKind::BadLog => "bad_log",
+            AlarmKind::UnknownBox => "unknown_box",
+        }
+    }
+}
+
+/// An alarm as it is kept: one row for a kind and subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlarmRow {
+    pub kind: String,
+    pub subject: String,
+    pub detail: String,
+    pub first: Wall,
+    pub last: Wall,
+    pub count: u64,
+}

@@ -1,0 +1,135 @@
+-- Times are microseconds since 1970 UTC; epochs and plays are 16 hex digits; lists are JSON.
+
+CREATE TABLE IF NOT EXISTS boxes (
+    id        TEXT PRIMARY KEY,
+    title     TEXT NOT NULL,
+    groups    TEXT NOT NULL DEFAULT '[]',
+    key       TEXT,
+    last_seen INTEGER,
+    lost      INTEGER NOT NULL DEFAULT 0,
+    software  TEXT,
+    clock     TEXT,
+    epoch     TEXT,
+    backlog   INTEGER NOT NULL DEFAULT 0,
+    faults    TEXT NOT NULL DEFAULT '[]',
+    holds     TEXT
+) STRICT;
+
+-- How far the log of each store of each box has arrived.
+CREATE TABLE IF NOT EXISTS heads (
+    box    TEXT NOT NULL,
+    epoch  TEXT NOT NULL,
+    upto   INTEGER NOT NULL,
+    hash   BLOB NOT NULL,
+    forked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (box, epoch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS log (
+    cursor  INTEGER PRIMARY KEY,
+    box     TEXT NOT NULL,
+    epoch   TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    hash    BLOB NOT NULL,
+    arrived INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    event   TEXT NOT NULL,
+    command TEXT,
+    body    TEXT NOT NULL,
+    UNIQUE (box, epoch, seq)
+) STRICT;
+CREATE INDEX IF NOT EXISTS log_wall ON log (wall);
+CREATE INDEX IF NOT EXISTS log_command ON log (command) WHERE command IS NOT NULL;
+
+-- One row a play, joined from its start and its end.
+CREATE TABLE IF NOT EXISTS plays (
+    cursor         INTEGER PRIMARY KEY,
+    box            TEXT NOT NULL,
+    epoch          TEXT NOT NULL,
+    play           TEXT NOT NULL,
+    start          INTEGER NOT NULL,
+    subject        TEXT NOT NULL,
+    subject_id     TEXT NOT NULL,
+    title          TEXT NOT NULL,
+    section        TEXT,
+    campaign       TEXT,
+    class          TEXT,
+    mode           TEXT,
+    rung           TEXT NOT NULL,
+    source         TEXT NOT NULL,
+    language       TEXT NOT NULL,
+    repetition     INTEGER NOT NULL,
+    volume_percent INTEGER NOT NULL,
+    scheduled      INTEGER,
+    opened         INTEGER NOT NULL,
+    started        INTEGER,
+    ended          INTEGER,
+    frames_played  INTEGER,
+    frames_due     INTEGER,
+    outcome        TEXT,
+    reason         TEXT,
+    heard          INTEGER,
+    UNIQUE (box, epoch, play)
+) STRICT;
+CREATE INDEX IF NOT EXISTS plays_opened ON plays (opened);
+CREATE INDEX IF NOT EXISTS plays_open ON plays (box, epoch) WHERE outcome IS NULL;
+CREATE INDEX IF NOT EXISTS plays_subject ON plays (subject_id);
+
+CREATE TABLE IF NOT EXISTS commands (
+    id        TEXT PRIMARY KEY,
+    kind      TEXT NOT NULL,
+    issuer    TEXT NOT NULL,
+    serial    INTEGER NOT NULL,
+    issued_at INTEGER NOT NULL,
+    expires   INTEGER NOT NULL,
+    groups    TEXT NOT NULL,
+    title     TEXT NOT NULL,
+    class     TEXT,
+    mode      TEXT,
+    author    TEXT NOT NULL,
+    approver  TEXT,
+    ended     TEXT,
+    payload   TEXT NOT NULL,
+    envelope  BLOB NOT NULL,
+    UNIQUE (issuer, serial)
+) STRICT;
+CREATE INDEX IF NOT EXISTS commands_standing ON commands (expires) WHERE ended IS NULL;
+CREATE INDEX IF NOT EXISTS commands_issued ON commands (kind, issued_at);
+
+CREATE TABLE IF NOT EXISTS deliveries (
+    command  TEXT NOT NULL,
+    box      TEXT NOT NULL,
+    step     TEXT NOT NULL,
+    reason   TEXT,
+    sent     INTEGER,
+    received INTEGER,
+    staged   INTEGER,
+    started  INTEGER,
+    over     INTEGER,
+    PRIMARY KEY (command, box)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_box ON deliveries (box, command);
+
+CREATE TABLE IF NOT EXISTS serials (
+    issuer TEXT PRIMARY KEY,
+    last   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS media (
+    sha256 TEXT PRIMARY KEY,
+    bytes  INTEGER NOT NULL,
+    codec  TEXT NOT NULL,
+    ms     INTEGER NOT NULL,
+    name   TEXT NOT NULL,
+    added  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS alarms (
+    kind    TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail  TEXT NOT NULL,
+    first   INTEGER NOT NULL,
+    last    INTEGER NOT NULL,
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
