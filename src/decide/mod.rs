@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod memory;
 pub mod outbox;
 pub mod preview;
+pub mod refusals;
 pub mod schedule;
 pub mod simulation;
 pub mod speaker;

@@ -201,6 +201,7 @@ impl World {
                     self.player.command(self.clock.mono, command, &*self.lookup);
                 }
                 Action::Fetch { media, .. } => self.fetches.push(media.sha256),
+                Action::Adopt(_) => {}
                 durable => self.uncommitted.push(durable),
             }
         }
@@ -236,7 +237,7 @@ impl World {
                     self.disk.checkpoints.insert(play, position);
                 }
             }
-            Action::Player(_) | Action::Fetch { .. } => {}
+            Action::Player(_) | Action::Fetch { .. } | Action::Adopt(_) => {}
         }
     }
 }

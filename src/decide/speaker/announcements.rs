@@ -234,7 +234,7 @@ impl Speaker {
         }
     }
 
-    fn log_step(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
+    pub(super) fn log_step(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
         self.log(now, Event::Delivery { command: id.clone(), step });
     }
 

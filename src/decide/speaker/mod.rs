@@ -21,7 +21,7 @@ use crate::decide::schedule::{Place, Timetable};
 use crate::domain::announcement::{Media, Rung};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
-use crate::domain::playback::{CommandRefusal, Entry, Event, Stamp};
+use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, Stamp};
 use crate::domain::policy::Policy;
 use crate::domain::sound::{Cut, Fault, PlayerCommand, PlayerEvent};
 use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
@@ -60,6 +60,12 @@ pub enum Input {
         result: Result<(), Fault>,
     },
     Player(PlayerEvent),
+    /// A message that never became a command, or a document that the shell could not adopt.
+    Refused { command: Option<CommandId>, reason: CommandRefusal },
+    /// Further refusals of a kind, counted instead of logged one by one.
+    RefusalsCounted { reason: &'static str, count: u64 },
+    /// Something about the box that a reviewer should know: it is logged as it is.
+    Noted(Event),
     /// The wall clock was stepped, or its trust changed.
     ClockChanged,
     /// The daemon is asked to end.
@@ -80,6 +86,9 @@ pub enum Action {
     Player(PlayerCommand),
     /// Puts the position of a play on disk.
     Checkpoint(PlayId),
+    /// Reads the programme or the groups that an accepted command carries, and answers with [`Input::Timetable`],
+    /// [`Input::Place`] or [`Input::Refused`].
+    Adopt(Box<Command>),
     /// Fetches audio; `by` is when it is needed.
     Fetch {
         media: Media,
@@ -211,6 +220,11 @@ impl Speaker {
             Input::Place(place) => self.place = place,
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
+            Input::Refused { command, reason } => self.refuse(now, command, reason),
+            Input::RefusalsCounted { reason, count } => {
+                self.log(now, Event::RefusalsCounted { reason: reason.to_owned(), count });
+            }
+            Input::Noted(event) => self.log(now, event),
             Input::ClockChanged => {}
             Input::Shutdown => self.on_shutdown(now),
         }
@@ -400,7 +414,7 @@ impl Speaker {
     fn obey(&mut self, now: &Reading, signed: Signed<Command>, level: u8) {
         let Signed { signers, payload: command, .. } = signed;
         let announcement = command.announcement(level);
-        match command.body {
+        match command.body.clone() {
             Body::Announce { .. } => {
                 if let Some(announcement) = announcement {
                     self.hold(now, announcement, signers);
@@ -410,8 +424,10 @@ impl Speaker {
             Body::Policy(policy) => self.on_policy(now, policy),
             Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),
             Body::Live { session, open: false, .. } => self.close_voice(&session),
-            // The shell reads programmes and groups: it answers with `Input::Timetable` and `Input::Place`.
-            Body::Programme { .. } | Body::Groups { .. } | Body::Test => {}
+            Body::Programme { .. } | Body::Groups { .. } => {
+                self.actions.push_back(Action::Adopt(Box::new(command)));
+            }
+            Body::Test => self.log_step(now, &command.id, DeliveryStep::Received),
         }
     }
 }
