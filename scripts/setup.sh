@@ -102,7 +102,7 @@ fi
 # Rust: Debian's own is too old before Debian 13, so it comes by rustup.
 export PATH="$HOME/.cargo/bin:$PATH"
 if ! command -v cargo >/dev/null; then
-    if apt-cache show rustup >/dev/null 2>&1; then
+    if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
         echo "setup: installing Debian's rustup, and with it the stable Rust compiler for this user"
         missing=(rustup)
         install rustup ca-certificates
@@ -112,4 +112,12 @@ if ! command -v cargo >/dev/null; then
             "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" \
             "(needs the packages curl and ca-certificates), then start this again."
     fi
+fi
+
+# Debian 12 has cargo 1.65, whose own words about a newer edition help nobody.
+needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
+found=$(rustc --version | awk '{ print $2 }')
+if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
+    stop "the Rust compiler here is $found, but $needed or later is needed. With rustup:  rustup update stable" \
+        "Debian's own packages cargo and rustc are too old: remove them, then start this again for the way to rustup."
 fi

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use loaxa::config::programme_file::{self, Audio};
+
 /// The floor of each room: a module imports its own floor and those below.
 const FLOORS: [(&str, u8); 8] = [
     ("domain", 1),
@@ -247,16 +249,27 @@ fn files_stay_readable() {
 }
 
 #[test]
-fn shipped_toml_is_well_formed() {
-    let mut seen = 0;
-    for path in files_under("playlists", "toml").into_iter().chain(files_under("firmware-config", "toml")) {
+fn shipped_programmes_are_accepted() {
+    let probe = |path: &Path| if path.is_file() { Ok(10_000) } else { Err("is missing".to_owned()) };
+    let programmes = files_under("playlists", "toml");
+    assert!(!programmes.is_empty());
+    for path in programmes {
+        if let Err(problems) = programme_file::read(&path, Audio::Required(&probe)) {
+            panic!("{problems}");
+        }
+    }
+}
+
+#[test]
+fn shipped_settings_are_well_formed() {
+    let settings = files_under("firmware-config", "toml");
+    assert!(settings.len() >= 2, "box.toml and central.toml are shipped");
+    for path in settings {
         let text = fs::read_to_string(&path).unwrap();
         if let Err(error) = text.parse::<toml::Table>() {
             panic!("{}: {error}", path.display());
         }
-        seen += 1;
     }
-    assert!(seen >= 3, "the example programme, box.toml and central.toml are shipped");
 }
 
 /// Every text of the example is spoken and every audio file is used or named in its README.
