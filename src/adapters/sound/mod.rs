@@ -1,1 +1,39 @@
+//! Sound: from a file, a pattern or words to samples at the device.
+//!
+//! `decode`, `resample`, `synth`, `loudness` and `limiter` only compute and serve central too; `mix` and
+//! `sink` are the box's output. Everything past `resample` is stereo at [`RATE`].
 
+pub mod decode;
+#[cfg(feature = "box")]
+pub mod feed;
+pub mod limiter;
+pub mod loudness;
+#[cfg(feature = "box")]
+pub mod mix;
+pub mod resample;
+#[cfg(feature = "box")]
+pub mod sink;
+pub mod synth;
+
+use crate::domain::time::Span;
+
+/// Frames a second of everything that is mixed and handed to a device.
+pub const RATE: u32 = 48_000;
+
+/// One stereo sample pair, left then right, full scale at 1.0.
+pub type Frame = [f32; 2];
+
+/// The length of `frames` at [`RATE`].
+pub const fn span_of(frames: u64) -> Span {
+    Span((frames as u128 * 1_000_000 / RATE as u128) as u64)
+}
+
+/// How many frames at [`RATE`] lie in `span`, rounded to the nearest.
+pub const fn frames_in(span: Span) -> u64 {
+    ((span.0 as u128 * RATE as u128 + 500_000) / 1_000_000) as u64
+}
+
+/// The amplitude factor of a level in decibels.
+pub fn amplitude(db: f32) -> f32 {
+    10f32.powf(db / 20.0)
+}

@@ -1,0 +1,371 @@
+//! Files to stereo frames at the file's own rate, block by block, in constant memory.
+
+use std::fs::File;
+use std::path::Path;
+
+use symphonia::core::codecs::audio::well_known as codecs;
+use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
+use symphonia::core::units::{TimeBase, Timestamp};
+
+use super::Frame;
+use super::resample::RATES;
+use crate::domain::sound::Fault;
+use crate::domain::time::Span;
+
+/// Damaged packets in a row after which a file is given up.
+const DAMAGED_IN_ROW_MAX: u32 = 200;
+/// Longest silence put in the place of one damaged packet, in seconds of its time base.
+const PACKET_SECONDS_MAX: u64 = 1;
+/// Files whose length only a walk over all packets can tell are walked up to this size (an hour at 128 kbit/s).
+const WALK_BYTES_MAX: u64 = 64 << 20;
+/// Decoded ahead of a seek target, so that codecs with a memory of the past sound right at the target.
+const SEEK_RUN_UP: Span = Span::millis(150);
+/// Largest sample let through before the limiter; damaged files decode to anything.
+const SAMPLE_MAX: f32 = 8.0;
+
+/// What a file holds, as far as its first packets and its index tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioInfo {
+    /// Length in milliseconds; 0 where only playing it would tell.
+    pub ms: u64,
+    pub rate: u32,
+    pub channels: u16,
+    /// MIME type, e.g. `audio/mpeg`.
+    pub codec: String,
+}
+
+/// Reads a file's length, rate, channels and codec.
+///
+/// # Errors
+/// `Missing` where there is no such file, `Damaged` where nothing in it can be decoded.
+pub fn probe(path: &Path) -> Result<AudioInfo, Fault> {
+    let decoder = open(path)?;
+    Ok(AudioInfo {
+        ms: decoder.length().map_or(0, Span::as_millis),
+        rate: decoder.rate,
+        channels: decoder.channels,
+        codec: mime(decoder.track.codec_id).to_owned(),
+    })
+}
+
+/// Opens a file and decodes its first good packet.
+///
+/// # Errors
+/// As [`probe`].
+pub fn open(path: &Path) -> Result<Decoder, Fault> {
+    let what = path.display().to_string();
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Fault::Missing { what: what.clone() },
+        _ => damaged(&what, &error),
+    })?;
+    let bytes = file.metadata().map_err(|error| damaged(&what, &error))?;
+    if !bytes.is_file() {
+        return Err(damaged(&what, &"it is not a file"));
+    }
+    if bytes.len() == 0 {
+        return Err(damaged(&what, &"the file is empty"));
+    }
+    let mut decoder = Decoder::start(file, what)?;
+    if decoder.length_is_a_guess() {
+        let walked = if bytes.len() <= WALK_BYTES_MAX { walk(path) } else { None };
+        decoder.length = walked.or(decoder.length);
+        decoder.trims = false;
+        decoder.track = Track::choose(&*decoder.format, false, &decoder.what)?.0;
+    }
+    decoder.decode_packet()?;
+    if decoder.block.is_empty() {
+        return Err(damaged(&decoder.what, &"no sound in it could be decoded"));
+    }
+    decoder.first_is_waiting = true;
+    Ok(decoder)
+}
+
+fn damaged(what: &str, detail: &dyn std::fmt::Display) -> Fault {
+    Fault::Damaged { what: what.to_owned(), detail: detail.to_string() }
+}
+
+/// A file being decoded.
+pub struct Decoder {
+    what: String,
+    format: Box<dyn FormatReader>,
+    track: Track,
+    /// Whether delay and padding of the encoder are known, and cut off.
+    trims: bool,
+    length: Option<Span>,
+    rate: u32,
+    channels: u16,
+    interleaved: Vec<f32>,
+    block: Vec<Frame>,
+    first_is_waiting: bool,
+    /// Everything before this timestamp is dropped, after a seek.
+    wanted_from: Option<Timestamp>,
+    damaged_packets: u32,
+}
+
+/// The track that sounds, and its decoder.
+struct Track {
+    id: u32,
+    codec: Box<dyn AudioDecoder>,
+    codec_id: AudioCodecId,
+    time_base: TimeBase,
+}
+
+impl Track {
+    /// Picks the sounding track of a file, and its length from the index.
+    fn choose(format: &dyn FormatReader, trims: bool, what: &str) -> Result<(Self, Option<Span>), Fault> {
+        let track =
+            format.default_track(TrackType::Audio).ok_or_else(|| damaged(what, &"it holds no sound"))?;
+        let parameters = track
+            .codec_params
+            .as_ref()
+            .and_then(|parameters| parameters.audio())
+            .ok_or_else(|| damaged(what, &"its sound is in an unknown form"))?;
+        let options = AudioDecoderOptions::default().gapless(trims);
+        let codec = symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &options)
+            .map_err(|error| damaged(what, &error))?;
+        let rate = parameters.sample_rate.and_then(TimeBase::try_from_recip);
+        let time_base = track.time_base.or(rate).ok_or_else(|| damaged(what, &"it names no rate"))?;
+        let ticks = track.duration.map(|ticks| ticks.get()).or(track.num_frames).filter(|ticks| *ticks > 0);
+        let length = ticks.map(|ticks| span(ticks, time_base));
+        Ok((Self { id: track.id, codec, codec_id: parameters.codec, time_base }, length))
+    }
+}
+
+impl Decoder {
+    fn start(file: File, what: String) -> Result<Self, Fault> {
+        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        let format = symphonia::default::get_probe()
+            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+            .map_err(|error| damaged(&what, &error))?;
+        let (track, length) = Track::choose(&*format, true, &what)?;
+        Ok(Self {
+            what,
+            format,
+            track,
+            trims: true,
+            length,
+            rate: 0,
+            channels: 0,
+            interleaved: Vec::new(),
+            block: Vec::new(),
+            first_is_waiting: false,
+            wanted_from: None,
+            damaged_packets: 0,
+        })
+    }
+
+    /// The path, for messages.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Frames a second of the last block.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// The length from the file's index, or counted; `None` where it can't be known.
+    pub fn length(&self) -> Option<Span> {
+        self.length
+    }
+
+    /// Packets that were replaced by silence so far.
+    pub fn damaged_packets(&self) -> u32 {
+        self.damaged_packets
+    }
+
+    /// Goes on from `to`, exactly; at or past the end nothing follows.
+    ///
+    /// # Errors
+    /// `Damaged` where the file can't be positioned.
+    pub fn seek(&mut self, to: Span) -> Result<(), Fault> {
+        if to == Span::default() && self.first_is_waiting {
+            return Ok(());
+        }
+        self.first_is_waiting = false;
+        let target = self.timestamp(to);
+        let early = self.timestamp(to.saturating_sub(SEEK_RUN_UP));
+        let to = SeekTo::Timestamp { ts: early, track_id: self.track.id };
+        match self.format.seek(SeekMode::Accurate, to) {
+            Ok(_) => {}
+            // Past a wrongly guessed end, or no index: decode and drop from where the file stands.
+            Err(Error::SeekError(_)) => {}
+            Err(error) => return Err(damaged(&self.what, &error)),
+        }
+        self.track.codec.reset();
+        self.wanted_from = Some(target);
+        Ok(())
+    }
+
+    /// The next frames; `None` at the end.
+    ///
+    /// # Errors
+    /// `Damaged` where the file can't be read on.
+    pub fn next_block(&mut self) -> Result<Option<&[Frame]>, Fault> {
+        if !std::mem::take(&mut self.first_is_waiting) {
+            self.decode_packet()?;
+        }
+        Ok(if self.block.is_empty() { None } else { Some(&self.block) })
+    }
+
+    fn timestamp(&self, at: Span) -> Timestamp {
+        let ticks = at.0 as u128 * u128::from(self.track.time_base.denom.get())
+            / (u128::from(self.track.time_base.numer.get()) * 1_000_000);
+        Timestamp::new(i64::try_from(ticks).unwrap_or(i64::MAX))
+    }
+
+    /// MPEG audio without a LAME tag and ADTS guess their length from the first packets.
+    fn length_is_a_guess(&self) -> bool {
+        let track = self.format.default_track(TrackType::Audio);
+        let mpeg =
+            [codecs::CODEC_ID_MP1, codecs::CODEC_ID_MP2, codecs::CODEC_ID_MP3].contains(&self.track.codec_id);
+        let no_tag = track.is_some_and(|track| track.delay.is_none());
+        let adts = self.format.format_info().format == symphonia::core::formats::well_known::FORMAT_ID_ADTS;
+        adts || (mpeg && no_tag)
+    }
+
+    /// Fills `block` from the next packet that yields frames; leaves it empty at the end.
+    fn decode_packet(&mut self) -> Result<(), Fault> {
+        self.block.clear();
+        let mut failures = 0;
+        while self.block.is_empty() && failures < DAMAGED_IN_ROW_MAX {
+            let packet = match self.format.next_packet() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => return Ok(()),
+                Err(Error::ResetRequired) => {
+                    self.track = Track::choose(&*self.format, self.trims, &self.what)?.0;
+                    failures += 1;
+                    continue;
+                }
+                Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Ok(());
+                }
+                Err(Error::IoError(error)) => return Err(damaged(&self.what, &error)),
+                Err(_) => {
+                    self.damaged_packets += 1;
+                    failures += 1;
+                    continue;
+                }
+            };
+            if packet.track_id != self.track.id {
+                continue;
+            }
+            if !self.take_packet(&packet)? {
+                failures += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes one packet into `block`; `false` where it was damaged and, if anything, silence stands for it.
+    fn take_packet(&mut self, packet: &Packet) -> Result<bool, Fault> {
+        let good = match self.track.codec.decode(packet) {
+            Ok(buffer) => {
+                let spec = buffer.spec();
+                let rate = spec.rate();
+                if !RATES.contains(&rate) || spec.channels().count() == 0 {
+                    return Err(damaged(
+                        &self.what,
+                        &format_args!("a rate of {rate} Hz is not one of sound"),
+                    ));
+                }
+                self.rate = rate;
+                self.channels = spec.channels().count().min(usize::from(u16::MAX)) as u16;
+                self.interleaved.resize(buffer.samples_interleaved(), 0.0);
+                buffer.copy_to_slice_interleaved(&mut self.interleaved);
+                to_stereo(&self.interleaved, usize::from(self.channels), &mut self.block);
+                true
+            }
+            Err(Error::DecodeError(_) | Error::IoError(_) | Error::ResetRequired) => {
+                self.damaged_packets += 1;
+                self.track.codec.reset();
+                let ticks =
+                    packet.dur.get().min(PACKET_SECONDS_MAX * u64::from(self.track.time_base.denom.get()));
+                let frames = self.frames(ticks).min(PACKET_SECONDS_MAX * u64::from(self.rate));
+                self.block.resize(frames as usize, [0.0; 2]);
+                false
+            }
+            Err(error) => return Err(damaged(&self.what, &error)),
+        };
+        self.drop_before_target(packet);
+        Ok(good)
+    }
+
+    fn drop_before_target(&mut self, packet: &Packet) {
+        let Some(wanted) = self.wanted_from else { return };
+        let lead = if self.trims { packet.trim_start.get() } else { 0 };
+        let start = packet.pts.get().saturating_add_unsigned(lead);
+        let missing = wanted.get().saturating_sub(start).max(0) as u64;
+        let drop = self.frames(missing);
+        if drop < self.block.len() as u64 {
+            self.wanted_from = None;
+        }
+        self.block.drain(..(drop as usize).min(self.block.len()));
+    }
+
+    /// Ticks of the time base in frames of the decoded rate.
+    fn frames(&self, ticks: u64) -> u64 {
+        let (numer, denom) = (self.track.time_base.numer.get(), self.track.time_base.denom.get());
+        let frames = u128::from(ticks) * u128::from(numer) * u128::from(self.rate) / u128::from(denom);
+        u64::try_from(frames).unwrap_or(u64::MAX)
+    }
+}
+
+fn span(ticks: u64, time_base: TimeBase) -> Span {
+    let micros =
+        u128::from(ticks) * u128::from(time_base.numer.get()) * 1_000_000 / u128::from(time_base.denom.get());
+    Span(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+/// Adds up the packets of a file without decoding them.
+fn walk(path: &Path) -> Option<Span> {
+    let file = File::open(path).ok()?;
+    let mut walker = Decoder::start(file, String::new()).ok()?;
+    let mut ticks = 0u64;
+    let mut failures = 0;
+    while failures < DAMAGED_IN_ROW_MAX {
+        match walker.format.next_packet() {
+            Ok(Some(packet)) if packet.track_id == walker.track.id => {
+                ticks = ticks.saturating_add(packet.block_dur().get());
+                failures = 0;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Error::IoError(_)) => break,
+            Err(_) => failures += 1,
+        }
+    }
+    Some(span(ticks, walker.track.time_base))
+}
+
+/// Mono to both sides; of more than two channels the others are mixed into left and right.
+fn to_stereo(interleaved: &[f32], channels: usize, out: &mut Vec<Frame>) {
+    let clean = |sample: f32| if sample.is_finite() { sample.clamp(-SAMPLE_MAX, SAMPLE_MAX) } else { 0.0 };
+    match channels {
+        1 => out.extend(interleaved.iter().map(|sample| [clean(*sample); 2])),
+        2 => out.extend(interleaved.as_chunks::<2>().0.iter().map(|[l, r]| [clean(*l), clean(*r)])),
+        _ => {
+            let share = 1.0 / (1.0 + (channels - 2) as f32 * 0.5);
+            out.extend(interleaved.chunks_exact(channels).map(|frame| {
+                let others: f32 = frame[2..].iter().map(|sample| clean(*sample)).sum();
+                [0, 1].map(|side| (clean(frame[side]) + 0.5 * others) * share)
+            }));
+        }
+    }
+}
+
+fn mime(codec: AudioCodecId) -> &'static str {
+    match codec {
+        codecs::CODEC_ID_MP1 | codecs::CODEC_ID_MP2 | codecs::CODEC_ID_MP3 => "audio/mpeg",
+        codecs::CODEC_ID_AAC => "audio/aac",
+        codecs::CODEC_ID_FLAC => "audio/flac",
+        codecs::CODEC_ID_VORBIS => "audio/ogg",
+        _ => "audio/wav",
+    }
+}

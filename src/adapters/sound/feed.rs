@@ -1,0 +1,429 @@
+//! One thread per play opens the parts of its score, decodes ahead and fills the ring of its voice.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rtrb::Producer;
+
+use super::decode::{self, Decoder};
+use super::loudness::{LoudnessBook, Meter, gain_db, measure};
+use super::mix::{Ledger, Voice};
+use super::resample::{ResampleError, Resampler};
+use super::synth::Synth;
+use super::{Frame, RATE, amplitude, frames_in, span_of};
+use crate::adapters::tts::Speech;
+use crate::domain::ids::PlayId;
+use crate::domain::sound::{Fault, FileRef, Score, Sound};
+use crate::domain::time::Span;
+
+/// What a ring holds: a second.
+const RING_FRAMES: usize = RATE as usize;
+/// What is decoded before a play is called ready.
+const PRE_ROLL_FRAMES: usize = RATE as usize / 5;
+/// The rise where a play is entered in its middle.
+const ENTRY_FADE_FRAMES: u64 = RATE as u64 / 100;
+/// How much of a file that was never measured is measured before it sounds.
+const FIRST_LISTEN: Span = Span::millis(10);
+/// A file that ends this much before its announced end broke off.
+const BROKE_OFF_FRAMES: u64 = RATE as u64 / 2;
+/// Frames of synthesised sound made at a time.
+const SYNTH_FRAMES: usize = 2_048;
+/// How long a feeder waits for a play to begin before it looks around again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where a score's parts come from.
+pub struct Sources {
+    /// Files named by path are found here, unless the path is absolute.
+    pub programme_dir: PathBuf,
+    /// Files named by hash are found here, in folders of the first two digits.
+    pub media_dir: PathBuf,
+    pub speech: Speech,
+    pub book: LoudnessBook,
+    /// Level that files are brought to; `None` leaves them as they are.
+    pub target_lufs: Option<f32>,
+}
+
+impl Sources {
+    /// The path of a file.
+    pub fn path(&self, file: &FileRef) -> PathBuf {
+        match file {
+            FileRef::Path(path) => self.programme_dir.join(path),
+            FileRef::Stored(hash) => {
+                let name = hash.to_string();
+                self.media_dir.join(&name[..2]).join(&name)
+            }
+        }
+    }
+
+    /// The gain for a file in decibels: by its measured loudness, or by its first moments where it was never measured.
+    fn file_gain_db(&self, path: &Path) -> Result<f32, Fault> {
+        let Some(target) = self.target_lufs else { return Ok(0.0) };
+        if let Some(known) = self.book.known(path) {
+            return Ok(gain_db(known, target));
+        }
+        let first = measure(path, Some(FIRST_LISTEN))?;
+        if first.whole {
+            self.book.keep(path, first.lufs);
+        } else {
+            self.book.ask(path);
+        }
+        Ok(gain_db(first.lufs, target))
+    }
+
+    fn open(&self, sound: &Sound) -> Result<Box<dyn Part>, Fault> {
+        match sound {
+            Sound::File(file) => self.open_file(&self.path(file)),
+            Sound::Text { text, language } => self.open_file(&self.speech.speak(text, language)?),
+            Sound::Pattern(pattern) => Ok(Box::new(Synth::new(pattern.clone()))),
+            Sound::Silence(span) => Ok(Box::new(Silence { frames: frames_in(*span), at: 0 })),
+            Sound::Relay { url } => {
+                Err(Fault::NoStream { url: url.clone(), detail: "relays are not built yet".to_owned() })
+            }
+            Sound::Live { session } => Err(Fault::NoStream {
+                url: session.clone(),
+                detail: "live voice is not built yet".to_owned(),
+            }),
+        }
+    }
+
+    fn open_file(&self, path: &Path) -> Result<Box<dyn Part>, Fault> {
+        let decoder = decode::open(path)?;
+        let gain = amplitude(self.file_gain_db(path)?);
+        let (what, resampler) = (decoder.what().to_owned(), resampler(&decoder)?);
+        Ok(Box::new(FilePart { what, resampler, decoder, gain, given: 0, ended: false }))
+    }
+}
+
+/// A part of a score as a stream of frames at [`RATE`].
+trait Part: Send {
+    /// Frames of the whole part, where that is known.
+    fn frames(&self) -> Option<u64>;
+    /// Goes on from a frame.
+    fn enter(&mut self, frame: u64) -> Result<(), Fault>;
+    /// Appends frames to `out`; none at the end.
+    fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault>;
+}
+
+struct FilePart {
+    what: String,
+    decoder: Decoder,
+    resampler: Resampler,
+    gain: f32,
+    /// Frames given so far, counted from the part's start.
+    given: u64,
+    ended: bool,
+}
+
+fn resampler(decoder: &Decoder) -> Result<Resampler, Fault> {
+    Resampler::new(decoder.rate()).map_err(|error| damaged(decoder, &error))
+}
+
+fn damaged(decoder: &Decoder, detail: &dyn std::fmt::Display) -> Fault {
+    Fault::Damaged { what: decoder.what().to_owned(), detail: detail.to_string() }
+}
+
+impl Part for FilePart {
+    fn frames(&self) -> Option<u64> {
+        self.decoder.length().map(frames_in)
+    }
+
+    fn enter(&mut self, frame: u64) -> Result<(), Fault> {
+        self.decoder.seek(span_of(frame))?;
+        self.resampler = resampler(&self.decoder)?;
+        self.given = frame;
+        Ok(())
+    }
+
+    fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
+        let from = out.len();
+        while out.len() == from && !self.ended {
+            let rate = self.decoder.rate();
+            let failed =
+                |error: ResampleError| Fault::Damaged { what: self.what.clone(), detail: error.to_string() };
+            match self.decoder.next_block()? {
+                Some(block) => {
+                    self.resampler.push(block, out).map_err(failed)?;
+                }
+                None => {
+                    self.resampler.finish(out).map_err(failed)?;
+                    self.ended = true;
+                }
+            }
+            if self.decoder.rate() != rate {
+                self.resampler.finish(out).map_err(failed)?;
+                self.resampler = resampler(&self.decoder)?;
+            }
+        }
+        for frame in &mut out[from..] {
+            *frame = frame.map(|sample| sample * self.gain);
+        }
+        self.given += (out.len() - from) as u64;
+        let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
+        if self.ended && missing > BROKE_OFF_FRAMES {
+            let seconds = span_of(missing).as_secs_f64();
+            return Err(damaged(&self.decoder, &format_args!("it broke off {seconds:.1} s before its end")));
+        }
+        Ok(())
+    }
+}
+
+impl Part for Synth {
+    fn frames(&self) -> Option<u64> {
+        Some(Synth::frames(self))
+    }
+
+    fn enter(&mut self, frame: u64) -> Result<(), Fault> {
+        self.seek(frame);
+        Ok(())
+    }
+
+    fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
+        self.next(SYNTH_FRAMES, out);
+        Ok(())
+    }
+}
+
+struct Silence {
+    frames: u64,
+    at: u64,
+}
+
+impl Part for Silence {
+    fn frames(&self) -> Option<u64> {
+        Some(self.frames)
+    }
+
+    fn enter(&mut self, frame: u64) -> Result<(), Fault> {
+        self.at = frame;
+        Ok(())
+    }
+
+    fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
+        let frames = self.frames.saturating_sub(self.at).min(SYNTH_FRAMES as u64);
+        out.resize(out.len() + frames as usize, [0.0; 2]);
+        self.at += frames;
+        Ok(())
+    }
+}
+
+/// What a feeder found out while it fed.
+#[derive(Default)]
+pub struct Findings {
+    /// The first thing that went wrong.
+    pub fault: Option<Fault>,
+    meter: Meter,
+}
+
+/// The thread that feeds one play.
+pub struct Feeder {
+    shared: Arc<FeederShared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct FeederShared {
+    stop: AtomicBool,
+    go: AtomicBool,
+    findings: Mutex<Findings>,
+}
+
+impl FeederShared {
+    fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feeder {
+    /// Starts to open `score`; `opened` gets the whole score's length, or why it can't sound.
+    pub fn start(
+        play: PlayId,
+        score: Score,
+        sources: Arc<Sources>,
+        opened: impl FnOnce(Result<Option<Span>, Fault>) + Send + 'static,
+    ) -> (Self, Voice, Arc<Ledger>) {
+        let (voice, ring, ledger) = Voice::new(play, RING_FRAMES);
+        let shared = Arc::new(FeederShared::default());
+        let (fed, theirs) = (ledger.clone(), shared.clone());
+        let run = move || {
+            let mut feeding = Feeding { ring, ledger: fed, shared: theirs, ready: Vec::new(), at: 0 };
+            feeding.run(&score, &sources, opened);
+        };
+        let thread = std::thread::Builder::new().name("feed".into()).spawn(run);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "no thread could be started to feed a play");
+        }
+        (Self { shared, thread: thread.ok() }, voice, ledger)
+    }
+
+    /// Lets it fill the whole ring: the play begins.
+    pub fn go(&self) {
+        self.shared.go.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// What went wrong so far.
+    pub fn fault(&self) -> Option<Fault> {
+        self.shared.findings().fault.clone()
+    }
+
+    /// Integrated loudness of the first `frames` frames.
+    pub fn loudness(&self, frames: u64) -> Option<f32> {
+        self.shared.findings().meter.loudness(frames)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Feeder {
+    /// Tells the thread to end, without waiting: it may hang in a slow read.
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+}
+
+struct Feeding {
+    ring: Producer<Frame>,
+    ledger: Arc<Ledger>,
+    shared: Arc<FeederShared>,
+    /// Frames made and not yet in the ring, from `at` on.
+    ready: Vec<Frame>,
+    at: usize,
+}
+
+impl Feeding {
+    fn run(
+        &mut self,
+        score: &Score,
+        sources: &Sources,
+        opened: impl FnOnce(Result<Option<Span>, Fault>) + Send + 'static,
+    ) {
+        let prepared = contained(|| open_all(score, sources));
+        match prepared {
+            Err(fault) => opened(Err(fault)),
+            Ok((mut parts, length)) => {
+                let mut opened = Some(opened);
+                let fed = contained(|| {
+                    self.feed(score, &mut parts, || {
+                        if let Some(opened) = opened.take() {
+                            opened(Ok(length));
+                        }
+                    })
+                });
+                if let Err(fault) = fed {
+                    self.shared.findings().fault.get_or_insert(fault.clone());
+                    if let Some(opened) = opened.take() {
+                        opened(Err(fault));
+                    }
+                }
+            }
+        }
+        self.ledger.close();
+    }
+
+    /// Feeds all parts in turn; a part that breaks off is noted and the next one follows.
+    fn feed(
+        &mut self,
+        score: &Score,
+        parts: &mut [Box<dyn Part>],
+        mut on_ready: impl FnMut(),
+    ) -> Result<(), Fault> {
+        let gain = amplitude(score.gain_db) * f32::from(score.volume_percent.min(100)) / 100.0;
+        let fades_in = score.skip > Span::default();
+        let mut made = 0u64;
+        for part in parts {
+            loop {
+                self.ready.clear();
+                self.at = 0;
+                let result = part.more(&mut self.ready);
+                for frame in &mut self.ready {
+                    let entry = if fades_in && made < ENTRY_FADE_FRAMES {
+                        made as f32 / ENTRY_FADE_FRAMES as f32
+                    } else {
+                        1.0
+                    };
+                    *frame = frame.map(|sample| sample * gain * entry);
+                    made += 1;
+                }
+                let more = !self.ready.is_empty();
+                if !self.hand_on(&mut on_ready) {
+                    return Ok(());
+                }
+                if let Err(fault) = result {
+                    self.shared.findings().fault.get_or_insert(fault);
+                    break;
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        on_ready();
+        Ok(())
+    }
+
+    /// Puts what is ready into the ring, waiting for room; `false` where the play was given up.
+    fn hand_on(&mut self, on_ready: &mut impl FnMut()) -> bool {
+        self.shared.findings().meter.add(&self.ready);
+        while self.at < self.ready.len() {
+            if self.shared.stop.load(Ordering::Relaxed) || self.ring.is_abandoned() {
+                return false;
+            }
+            let going = self.shared.go.load(Ordering::Relaxed);
+            let held = RING_FRAMES - self.ring.slots();
+            let limit = if going { RING_FRAMES } else { PRE_ROLL_FRAMES };
+            if held >= PRE_ROLL_FRAMES {
+                on_ready();
+            }
+            if held >= limit {
+                let wait = if going { Duration::from(span_of(held as u64 / 2)) } else { PATIENCE };
+                std::thread::park_timeout(wait);
+                continue;
+            }
+            let room = (limit - held).min(self.ready.len() - self.at);
+            let part = &self.ready[self.at..self.at + room];
+            let (pushed, _) = self.ring.push_partial_slice(part);
+            self.at += pushed.len();
+            self.ledger.add_fed(pushed.len() as u64);
+        }
+        true
+    }
+}
+
+/// Opens all parts, positions them and adds up their lengths.
+fn open_all(score: &Score, sources: &Sources) -> Result<(Vec<Box<dyn Part>>, Option<Span>), Fault> {
+    let mut parts = Vec::new();
+    let mut total = Some(0u64);
+    let mut skip = frames_in(score.skip);
+    for sound in &score.parts {
+        let mut part = sources.open(sound)?;
+        let frames = part.frames();
+        total = total.zip(frames).map(|(total, frames)| total + frames);
+        if frames.is_some_and(|frames| skip >= frames) {
+            skip -= frames.unwrap_or(0);
+            continue;
+        }
+        if skip > 0 {
+            part.enter(std::mem::take(&mut skip))?;
+        }
+        parts.push(part);
+    }
+    Ok((parts, total.map(span_of)))
+}
+
+/// Runs something that may panic on damaged input, and makes a fault of it.
+fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Fault::Player { detail: text.unwrap_or_else(|| "decoding failed".to_owned()) })
+    })
+}

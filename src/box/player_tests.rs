@@ -1,0 +1,467 @@
+use std::f32::consts::TAU;
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
+
+use super::*;
+use crate::adapters::sound::limiter::DELAY;
+use crate::adapters::sound::{Frame, RATE};
+use crate::domain::sound::{Pattern, Sound, Tone};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const BUFFER: usize = 480;
+
+/// A device without hardware whose crank the test turns.
+struct Cranked;
+
+impl Sink for Cranked {
+    fn period(&self) -> Span {
+        Span::millis(10)
+    }
+}
+
+struct Rig {
+    player: Option<Player>,
+    events: Receiver<PlayerEvent>,
+    renderers: Receiver<(Renderer, Arc<Trouble>)>,
+    device: Option<(Renderer, Arc<Trouble>)>,
+    at: Moment,
+    heard: Vec<Frame>,
+    told: Vec<PlayerEvent>,
+    /// Whether the crank waits for the player to say that a play is ending.
+    must_hear_ending: bool,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(AmplifierConfig::default())
+    }
+
+    fn with(amplifier: AmplifierConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (event, events) = channel();
+        let (opened, renderers) = channel();
+        let opener: Opener = Arc::new(move |renderer, trouble| {
+            opened.send((renderer, trouble)).map_err(|_| SinkError::NoDevice("test".into()))?;
+            Ok(Box::new(Cranked) as Box<dyn Sink>)
+        });
+        let config = PlayerConfig {
+            sink: SinkSpec::Null,
+            programme_dir: folder.path().to_owned(),
+            media_dir: folder.path().join("media"),
+            state_dir: folder.path().join("state"),
+            speech: Speech::espeak(folder.path().join("speech")),
+            target_lufs: None,
+            amplifier,
+        };
+        let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
+        Self {
+            player: Some(player),
+            events,
+            renderers,
+            device: None,
+            at: monotonic(),
+            heard: Vec::new(),
+            told: Vec::new(),
+            must_hear_ending: false,
+            folder,
+        }
+    }
+
+    fn player(&self) -> &Player {
+        self.player.as_ref().unwrap()
+    }
+
+    /// Writes a mono 16-bit WAV of `frames` frames.
+    fn wav(&self, name: &str, rate: u32, frames: usize, sample: impl Fn(usize) -> f32) -> Sound {
+        write_wav(&self.folder.path().join(name), rate, frames, sample);
+        Sound::File(FileRef::Path(name.into()))
+    }
+
+    fn preflight(&mut self, n: u32, parts: Vec<Sound>, skip: Span) -> Result<Option<Span>, Fault> {
+        let play = PlayId::new(1, n);
+        let score = Score { parts, skip, volume_percent: 100, gain_db: 0.0 };
+        self.player().send(PlayerCommand::Preflight { play, score });
+        let found =
+            self.wait(|event| matches!(event, PlayerEvent::Preflighted { play: of, .. } if *of == play));
+        let PlayerEvent::Preflighted { result, .. } = found else { unreachable!() };
+        result
+    }
+
+    fn send_play(&self, n: u32, cut: Cut) {
+        self.player().send(PlayerCommand::Play { play: PlayId::new(1, n), cut });
+    }
+
+    /// Turns the crank until an event is told; sound is taken only as fast as it can be fed.
+    fn wait(&mut self, wanted: impl Fn(&PlayerEvent) -> bool) -> PlayerEvent {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match self.events.recv_timeout(Duration::from_micros(50)) {
+                Ok(event) => {
+                    self.told.push(event.clone());
+                    if wanted(&event) {
+                        return event;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.crank(),
+                Err(RecvTimeoutError::Disconnected) => panic!("the player is gone"),
+            }
+            assert!(Instant::now() < deadline, "waited in vain; told {:?}", self.told);
+        }
+    }
+
+    fn crank(&mut self) {
+        while let Ok(device) = self.renderers.try_recv() {
+            self.device = Some(device);
+        }
+        let Some((renderer, _)) = &mut self.device else { return };
+        // Sound passes faster than time here: the player must look at every step.
+        self.player.as_ref().unwrap().thread.thread().unpark();
+        let on_air = |ledger: &&Arc<Ledger>| ledger.sounds_at().is_some();
+        let hungry = |ledger: &Arc<Ledger>| {
+            ledger.left().is_none() && ledger.fed() < ledger.handed() + 2 * BUFFER as u64
+        };
+        let unended = |id: &PlayId, ledger: &Arc<Ledger>| {
+            let told =
+                self.told.iter().any(|event| matches!(event, PlayerEvent::Ending { play } if play == id));
+            !told && ledger.left().is_some_and(|left| left < RATE as u64 / 3)
+        };
+        let ledgers = lock(&self.player.as_ref().unwrap().ledgers).clone();
+        if ledgers.values().filter(on_air).any(hungry)
+            || self.must_hear_ending
+                && ledgers.iter().any(|(id, ledger)| on_air(&ledger) && unended(id, ledger))
+        {
+            return;
+        }
+        let mut buffer = [[0.0; 2]; BUFFER];
+        renderer.render(&mut buffer, self.at);
+        self.at = self.at + Span::millis(10);
+        self.heard.extend(buffer);
+    }
+
+    fn crank_frames(&mut self, frames: usize) {
+        let until = self.heard.len() + frames;
+        let deadline = Instant::now() + DEADLINE;
+        while self.heard.len() < until {
+            self.crank();
+            assert!(Instant::now() < deadline, "no sound came");
+        }
+    }
+
+    fn wait_ended(&mut self, n: u32) -> (Sounded, End) {
+        let of = PlayId::new(1, n);
+        if let Some(ended) = self.told.iter().find_map(|event| ended_of(event, of)) {
+            return ended;
+        }
+        let event = self.wait(|event| ended_of(event, of).is_some());
+        ended_of(&event, of).unwrap()
+    }
+
+    /// What was heard from `from` on, without the limiter's delay.
+    fn left_side(&self) -> Vec<f32> {
+        self.heard.iter().map(|frame| frame[0]).collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(player) = self.player.take() {
+            player.shutdown();
+        }
+    }
+}
+
+fn ended_of(event: &PlayerEvent, of: PlayId) -> Option<(Sounded, End)> {
+    match event {
+        PlayerEvent::Ended { play, sounded, end } if *play == of => Some((*sounded, end.clone())),
+        _ => None,
+    }
+}
+
+fn write_wav(path: &Path, rate: u32, frames: usize, sample: impl Fn(usize) -> f32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    (0..frames).for_each(|n| writer.write_sample((sample(n) * 32_767.0).round() as i16).unwrap());
+    writer.finalize().unwrap();
+}
+
+fn tone(hz: f32, peak: f32) -> impl Fn(usize) -> f32 {
+    move |n| (TAU * (hz * n as f32 / RATE as f32).fract()).sin() * peak
+}
+
+fn first_sound(heard: &[f32]) -> usize {
+    heard.iter().position(|sample| sample.abs() > 0.0005).expect("something sounded")
+}
+
+fn assert_near(heard: &[f32], expected: impl Fn(usize) -> f32) {
+    for (n, sample) in heard.iter().enumerate() {
+        assert!((sample - expected(n)).abs() < 0.002, "frame {n}: {sample} for {}", expected(n));
+    }
+}
+
+#[test]
+fn a_file_sounds_to_the_last_frame() {
+    let mut rig = Rig::new();
+    let cosine = |n: usize| (TAU * 440.0 * n as f32 / RATE as f32).cos() * 0.3;
+    let file = rig.wav("a.wav", RATE, 100_001, cosine);
+    assert_eq!(rig.preflight(1, vec![file], Span::default()), Ok(Some(Span(2_083_354))));
+    rig.send_play(1, Cut::Now);
+    let (sounded, end) = rig.wait_ended(1);
+    assert_eq!(end, End::Whole);
+    assert_eq!((sounded.played, sounded.due), (span_of(100_001), Some(span_of(100_001))));
+    // A 440 Hz tone on both sides at peak 0.3 is near -10.5 LUFS.
+    assert!((sounded.loudness_lufs.unwrap() + 11.2).abs() < 1.0, "{sounded:?}");
+    rig.crank_frames(RATE as usize / 10);
+    let heard = rig.left_side();
+    let start = first_sound(&heard);
+    assert_near(&heard[start..start + 100_001], cosine);
+    assert!(heard[start + 100_001..].iter().all(|sample| *sample == 0.0));
+    let kinds: Vec<_> = rig.told.iter().map(|event| std::mem::discriminant(event)).collect();
+    let id = PlayId::new(1, 1);
+    let expected = [
+        PlayerEvent::Preflighted { play: id, result: Ok(None) },
+        PlayerEvent::Started { play: id, at: Moment(0) },
+        PlayerEvent::Ending { play: id },
+        PlayerEvent::Ended { play: id, sounded, end },
+    ];
+    assert_eq!(kinds, expected.iter().map(std::mem::discriminant).collect::<Vec<_>>());
+    assert_eq!(rig.player().position(id), None);
+}
+
+#[test]
+fn started_names_the_moment_of_the_first_frame() {
+    let mut rig = Rig::new();
+    let file = rig.wav("a.wav", RATE, 9_600, |_| 0.25);
+    rig.preflight(1, vec![file], Span::default()).unwrap();
+    rig.crank_frames(4_800);
+    let begin = rig.at.0 - span_of(rig.heard.len() as u64).0;
+    rig.send_play(1, Cut::Now);
+    let PlayerEvent::Started { at, .. } = rig.wait(|e| matches!(e, PlayerEvent::Started { .. })) else {
+        unreachable!()
+    };
+    rig.wait_ended(1);
+    rig.crank_frames(BUFFER);
+    let first = first_sound(&rig.left_side()) as u64;
+    assert!(at.0.abs_diff(begin + span_of(first).0) <= 25, "{at:?}");
+}
+
+#[test]
+fn what_follows_at_the_end_leaves_no_gap() {
+    let mut rig = Rig::new();
+    rig.must_hear_ending = true;
+    let whole = tone(441.0, 0.3);
+    let first = rig.wav("a.wav", RATE, 30_011, tone(441.0, 0.3));
+    let second = rig.wav("b.wav", RATE, 20_000, |n| whole(30_011 + n));
+    rig.preflight(1, vec![first], Span::default()).unwrap();
+    rig.preflight(2, vec![second], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Ending { .. }));
+    rig.send_play(2, Cut::AtEnd);
+    assert_eq!(rig.wait_ended(2).1, End::Whole);
+    assert_eq!(rig.wait_ended(1).1, End::Whole);
+    rig.crank_frames(BUFFER);
+    let heard = rig.left_side();
+    let start = heard.iter().position(|sample| sample.abs() > 0.0).unwrap() - 1;
+    assert_near(&heard[start..start + 50_011], whole);
+}
+
+#[test]
+fn a_cut_fades_without_a_click() {
+    let mut rig = Rig::new();
+    let long = rig.wav("a.wav", RATE, 480_000, tone(440.0, 0.9));
+    let silence = Sound::Silence(Span::millis(300));
+    rig.preflight(1, vec![long], Span::default()).unwrap();
+    rig.preflight(2, vec![silence], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
+    rig.crank_frames(48_000);
+    rig.send_play(2, Cut::Now);
+    let (sounded, end) = rig.wait_ended(1);
+    assert_eq!(end, End::Stopped);
+    assert_eq!(sounded.due, Some(Span::secs(10)));
+    rig.wait_ended(2);
+    let heard = rig.left_side();
+    let start = first_sound(&heard);
+    let sound = heard.iter().rposition(|sample| *sample != 0.0).unwrap() + 1 - (start - 1);
+    let played = frames_in(sounded.played);
+    assert!((sound as u64).abs_diff(played) <= 3, "{sound} heard, {played} counted");
+    let own = 0.9 * TAU * 440.0 / RATE as f32;
+    for pair in heard.windows(2) {
+        assert!(
+            (pair[1] - pair[0]).abs() < (own + 0.01).min(0.0625),
+            "a step from {} to {}",
+            pair[0],
+            pair[1]
+        );
+    }
+}
+
+#[test]
+fn a_stop_fades_as_long_as_it_is_told() {
+    let mut rig = Rig::new();
+    let long = rig.wav("a.wav", RATE, 480_000, |_| 0.5 * 0.8);
+    rig.preflight(1, vec![long], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
+    rig.crank_frames(24_000);
+    rig.player().send(PlayerCommand::Stop { play: PlayId::new(1, 1), fade_ms: 100 });
+    assert_eq!(rig.wait_ended(1).1, End::Stopped);
+    rig.crank_frames(BUFFER);
+    let fading = rig.left_side().iter().filter(|sample| **sample > 0.0 && **sample < 0.3999).count();
+    assert!(fading.abs_diff(4_800) <= 2, "{fading} frames of fade");
+}
+
+#[test]
+fn a_play_goes_on_where_it_was_left() {
+    let mut rig = Rig::new();
+    let ramp = |n: usize| 0.1 + n as f32 / 240_000.0;
+    let file = rig.wav("a.wav", RATE, 48_000, ramp);
+    let parts = vec![Sound::Silence(Span::millis(250)), file];
+    let length = rig.preflight(1, parts, Span::millis(750)).unwrap();
+    assert_eq!(length, Some(Span::millis(1_250)));
+    rig.send_play(1, Cut::Now);
+    let (sounded, _) = rig.wait_ended(1);
+    assert_eq!((sounded.played, sounded.due), (Span::millis(500), Some(Span::millis(500))));
+    rig.crank_frames(BUFFER);
+    let heard = rig.left_side();
+    let last = heard.iter().rposition(|sample| *sample > 0.01).unwrap();
+    let first = last + 1 - 24_000;
+    // The first 10 ms rise, then the file goes on at 500 ms exactly.
+    assert_near(&heard[first + 480..last], |n| ramp(24_000 + 480 + n));
+}
+
+#[test]
+fn other_rates_keep_their_length() {
+    for (n, rate) in [8_000, 22_050, 44_100, 96_000].into_iter().enumerate() {
+        let mut rig = Rig::new();
+        let file = rig.wav("a.wav", rate, rate as usize, |_| 0.2);
+        assert_eq!(rig.preflight(n as u32, vec![file], Span::default()), Ok(Some(Span::secs(1))));
+        rig.send_play(n as u32, Cut::Now);
+        let (sounded, end) = rig.wait_ended(n as u32);
+        assert_eq!((sounded.played, end), (Span::secs(1), End::Whole), "{rate} Hz");
+    }
+}
+
+#[test]
+fn what_is_missing_or_broken_is_said() {
+    let mut rig = Rig::new();
+    let missing = rig.preflight(1, vec![Sound::File(FileRef::Path("no.wav".into()))], Span::default());
+    assert!(matches!(missing, Err(Fault::Missing { .. })), "{missing:?}");
+    std::fs::write(rig.folder.path().join("junk.mp3"), [0x55u8; 5_000]).unwrap();
+    let junk = rig.preflight(2, vec![Sound::File(FileRef::Path("junk.mp3".into()))], Span::default());
+    assert!(matches!(junk, Err(Fault::Damaged { .. })), "{junk:?}");
+    rig.send_play(9, Cut::Now);
+    assert!(matches!(rig.wait_ended(9).1, End::Failed(Fault::Player { .. })));
+}
+
+#[test]
+fn a_file_that_breaks_off_ends_as_damaged_after_what_follows_it() {
+    let mut rig = Rig::new();
+    let file = rig.wav("a.wav", RATE, 96_000, |_| 0.2);
+    let path = rig.folder.path().join("a.wav");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(44 + 2 * 48_000).unwrap();
+    let chime = Sound::Pattern(Pattern::chime());
+    rig.preflight(1, vec![file, chime], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    let (sounded, end) = rig.wait_ended(1);
+    assert!(matches!(end, End::Failed(Fault::Damaged { .. })), "{end:?}");
+    assert_eq!(sounded.due, Some(Span::millis(3_200)));
+    assert_eq!(sounded.played, Span::millis(2_200));
+}
+
+#[test]
+fn a_short_play_is_ending_as_soon_as_it_starts() {
+    let mut rig = Rig::new();
+    let beep = Tone { from_hz: 800.0, to_hz: 800.0, ms: 40, gap_ms: 0 };
+    let pattern = Sound::Pattern(Pattern { tones: vec![beep], repeats: 1 });
+    rig.preflight(1, vec![pattern], Span::default()).unwrap();
+    rig.send_play(1, Cut::AtEnd);
+    let (sounded, end) = rig.wait_ended(1);
+    assert_eq!((sounded.played, end, sounded.loudness_lufs), (Span::millis(40), End::Whole, None));
+}
+
+#[test]
+fn a_play_enters_by_the_clock() {
+    let mut rig = Rig::new();
+    let file = rig.wav("a.wav", RATE, 4_800, |_| 0.4);
+    rig.preflight(1, vec![file], Span::default()).unwrap();
+    rig.crank_frames(BUFFER);
+    let begin = Moment(rig.at.0 - span_of(rig.heard.len() as u64).0);
+    let moment = rig.at + Span(777_000);
+    rig.send_play(1, Cut::At { moment, shared: None });
+    rig.wait_ended(1);
+    rig.crank_frames(BUFFER);
+    let first = first_sound(&rig.left_side()) as u64;
+    let due = frames_in(moment.since(begin));
+    assert!(first.abs_diff(due) <= 2, "frame {first}, due {due}");
+}
+
+#[test]
+fn a_lost_device_ends_what_sounds_and_comes_back() {
+    let mut rig = Rig::new();
+    let file = rig.wav("a.wav", RATE, 480_000, |_| 0.1);
+    rig.preflight(1, vec![file.clone()], Span::default()).unwrap();
+    rig.preflight(2, vec![file.clone()], Span::default()).unwrap();
+    rig.preflight(3, vec![file], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
+    rig.crank_frames(48_000);
+    // The device asks for nothing any more.
+    drop(rig.device.take());
+    rig.wait(|event| matches!(event, PlayerEvent::DeviceLost { .. }));
+    rig.send_play(2, Cut::Now);
+    let (sounded, end) = rig.wait_ended(1);
+    assert!(matches!(end, End::Failed(Fault::DeviceLost { .. })));
+    assert!(sounded.played >= Span::millis(1_000), "{sounded:?}");
+    assert!(matches!(rig.wait_ended(2).1, End::Failed(Fault::DeviceLost { .. })));
+    if !rig.told.contains(&PlayerEvent::DeviceBack) {
+        rig.wait(|event| *event == PlayerEvent::DeviceBack);
+    }
+    rig.send_play(3, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Started { play, .. } if *play == PlayId::new(1, 3)));
+}
+
+#[test]
+fn only_a_few_plays_wait_ready() {
+    let mut rig = Rig::new();
+    for n in 0..6 {
+        rig.preflight(n, vec![Sound::Silence(Span::secs(1))], Span::default()).unwrap();
+    }
+    rig.send_play(0, Cut::Now);
+    assert!(matches!(rig.wait_ended(0).1, End::Failed(Fault::Player { .. })));
+    rig.send_play(5, Cut::Now);
+    assert_eq!(rig.wait_ended(5).1, End::Whole);
+}
+
+#[test]
+fn the_amplifier_is_on_before_the_sound_and_off_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("switched");
+    let command = |word| Some(format!("echo {word} >> '{}'", file.display()));
+    let amplifier =
+        AmplifierConfig { on: command("on"), off: command("off"), warm_up_ms: 80, off_delay_ms: 10 };
+    let mut rig = Rig::with(amplifier);
+    rig.preflight(1, vec![Sound::Silence(Span::millis(50))], Span::default()).unwrap();
+    let asked = monotonic();
+    rig.send_play(1, Cut::Now);
+    rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
+    assert!(monotonic().since(asked) >= Span::millis(80));
+    rig.wait_ended(1);
+    let deadline = Instant::now() + DEADLINE;
+    while std::fs::read_to_string(&file).unwrap_or_default() != "on\noff\n" {
+        assert!(Instant::now() < deadline, "{:?}", std::fs::read_to_string(&file));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_first_frames_are_those_of_the_play() {
+    // The limiter's delay is all that lies between an order and its first frame in a buffer.
+    assert!(DELAY < BUFFER / 4);
+}
