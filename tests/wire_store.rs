@@ -23,7 +23,7 @@ fn open(path: &Path) -> Opened {
 /// Two entries and what the heart remembers of them, together.
 fn changes(n: u64) -> [Change; 3] {
     let at = Stamp { start: 1, mono_us: n, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
-    let entry = || Change::Log(Entry { at, event: Event::DeviceBack });
+    let entry = || Change::Log(Box::new(Entry { at, event: Event::DeviceBack }));
     [entry(), Change::Remember { key: "n".to_owned(), value: Some(n.to_string()) }, entry()]
 }
 

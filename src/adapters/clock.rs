@@ -96,7 +96,8 @@ impl Clock {
             let (trust, uncertainty_ms) = (ClockTrust::Synced, learnt.uncertainty_ms);
             return Reading { mono, wall, trust, uncertainty_ms };
         }
-        let plausible = system >= self.floor && (self.floor == Wall(0) || system <= self.floor.plus(FLOOR_AHEAD_MAX));
+        let plausible =
+            system >= self.floor && (self.floor == Wall(0) || system <= self.floor.plus(FLOOR_AHEAD_MAX));
         let trust = if self.has_battery && plausible { ClockTrust::Floor } else { ClockTrust::None };
         Reading { mono, wall: system, trust, uncertainty_ms: RTC_UNCERTAINTY_MS }
     }

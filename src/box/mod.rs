@@ -1,4 +1,12 @@
 //! Floor 5: the daemon on the village box.
+//!
+//! Everything is decided by [`crate::decide::speaker`]; the rooms here carry it out and tell it what happened.
 
+pub mod adopt;
 pub mod amplifier;
+pub mod daemon;
+pub mod downloads;
 pub mod player;
+pub mod settings;
+pub mod status;
+pub mod uplink;

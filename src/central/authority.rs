@@ -23,7 +23,9 @@ pub struct Authority {
 pub enum BadAuthority {
     #[error("the trust document can't be read: {0}")]
     Unreadable(String),
-    #[error("the trust document gives central's key {0} no power to acknowledge: boxes would not listen to it")]
+    #[error(
+        "the trust document gives central's key {0} no power to acknowledge: boxes would not listen to it"
+    )]
     CentralNotTrusted(KeyId),
 }
 
@@ -61,9 +63,15 @@ impl Authority {
     ///
     /// # Errors
     /// Says what the keys here lack.
-    pub fn signers(&self, power: Power, groups: &[GroupId], now: Wall) -> Result<Signers<'_>, CommandRefusal> {
+    pub fn signers(
+        &self,
+        power: Power,
+        groups: &[GroupId],
+        now: Wall,
+    ) -> Result<Signers<'_>, CommandRefusal> {
         let mut signers: Vec<&SecretKey> = Vec::new();
-        let mut refusal = CommandRefusal::TooFewSignatures { valid: 0, needed: self.trust.signatures_needed(power) };
+        let mut refusal =
+            CommandRefusal::TooFewSignatures { valid: 0, needed: self.trust.signatures_needed(power) };
         for key in &self.keys.issuers {
             let ids = |keys: &[&SecretKey]| keys.iter().map(|key| key.key_id()).collect::<Vec<_>>();
             let alone = self.trust.permits(&[key.key_id()], power, groups, Some(now));

@@ -221,7 +221,12 @@ impl AuthProvider for Access {
         Box::pin(async move { may_publish(user, topic) })
     }
 
-    fn authorize_subscribe<'a>(&'a self, _: &str, user: Option<&'a str>, filter: &'a str) -> Verdict<'a, bool> {
+    fn authorize_subscribe<'a>(
+        &'a self,
+        _: &str,
+        user: Option<&'a str>,
+        filter: &'a str,
+    ) -> Verdict<'a, bool> {
         Box::pin(async move { may_subscribe(user, filter) })
     }
 }

@@ -88,7 +88,7 @@ impl From<std::io::Error> for StoreError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// A further entry of the log.
-    Log(Entry),
+    Log(Box<Entry>),
     /// A piece of the heart's durable state; `None` forgets it.
     Remember {
         key: String,

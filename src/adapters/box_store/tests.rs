@@ -14,7 +14,7 @@ fn box_id() -> BoxId {
 
 fn entry_at(wall: Wall, event: Event) -> Change {
     let at = Stamp { start: 1, mono_us: 0, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
-    Change::Log(Entry { at, event })
+    Change::Log(Box::new(Entry { at, event }))
 }
 
 fn entry(n: u64) -> Change {

@@ -48,7 +48,7 @@ impl Unwritten {
                     self.log.pop_front();
                     self.lost += 1;
                 }
-                self.log.push_back(entry);
+                self.log.push_back(*entry);
             }
             Change::Remember { key, value } => drop(self.memory.insert(key, value)),
             Change::KeepCommand { id, envelope } => drop(self.commands.insert(id, Some(envelope))),

@@ -61,9 +61,15 @@ pub enum Input {
     },
     Player(PlayerEvent),
     /// A message that never became a command, or a document that the shell could not adopt.
-    Refused { command: Option<CommandId>, reason: CommandRefusal },
+    Refused {
+        command: Option<CommandId>,
+        reason: CommandRefusal,
+    },
     /// Further refusals of a kind, counted instead of logged one by one.
-    RefusalsCounted { reason: &'static str, count: u64 },
+    RefusalsCounted {
+        reason: &'static str,
+        count: u64,
+    },
     /// Something about the box that a reviewer should know: it is logged as it is.
     Noted(Event),
     /// The wall clock was stepped, or its trust changed.

@@ -55,7 +55,10 @@ fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Resu
 fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {
     outcome.forked = true;
     let detail = format!("epoch {}, seq {seq}", batch.epoch);
-    raise_alarm(db, &Alarm { kind: AlarmKind::Forked, subject: batch.id.to_string(), detail, at: batch.arrived })
+    raise_alarm(
+        db,
+        &Alarm { kind: AlarmKind::Forked, subject: batch.id.to_string(), detail, at: batch.arrived },
+    )
 }
 
 fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Result<()> {
@@ -216,4 +219,3 @@ impl Arrived<'_> {
         Ok(())
     }
 }
-

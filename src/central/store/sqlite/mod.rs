@@ -44,15 +44,16 @@ impl SqliteStore {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
         let writing = connect()?;
-        writing
-            .execute_batch(include_str!("schema.sql"))
-            .map_err(|error| cant_open(error.to_string()))?;
+        writing.execute_batch(include_str!("schema.sql")).map_err(|error| cant_open(error.to_string()))?;
         let reading = connect()?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs));
         let (reader, jobs) = mpsc::channel(QUEUE_MAX);
         let read = spawn("loaxa-store-read", move || read_until_closed(&reading, jobs));
-        let threads = [write, read].into_iter().collect::<Result<_, _>>().map_err(|error| cant_open(error.to_string()))?;
+        let threads = [write, read]
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|error| cant_open(error.to_string()))?;
         Ok(Self { writer: Some(writer), reader: Some(reader), threads })
     }
 
@@ -90,7 +91,12 @@ impl SqliteStore {
                 let _ = tell.send(operation(connection).map_err(sql_error));
                 Box::new(|_| ())
             });
-            self.reader.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
+            self.reader
+                .as_ref()
+                .ok_or(StoreError::Closed)?
+                .send(job)
+                .await
+                .map_err(|_| StoreError::Closed)?;
             told.await.unwrap_or(Err(StoreError::Closed))
         })
     }
@@ -128,7 +134,8 @@ fn write_until_closed(mut connection: Connection, mut jobs: mpsc::Receiver<Job>)
     while let Some(first) = jobs.blocking_recv() {
         let mut tells = Vec::new();
         let committed = (|| {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             tells.push(first(&transaction));
             while tells.len() < GROUP_MAX {
                 let Ok(job) = jobs.try_recv() else { break };

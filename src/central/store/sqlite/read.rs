@@ -15,7 +15,11 @@ const FRAMES_A_SECOND: f64 = 48_000.0;
 type Bad = Box<dyn std::error::Error + Send + Sync>;
 
 /// A column as a checked type; what this program wrote it also reads.
-fn parsed<T, E: Into<Bad>>(row: &Row, column: &str, parse: impl Fn(&str) -> std::result::Result<T, E>) -> Result<T> {
+fn parsed<T, E: Into<Bad>>(
+    row: &Row,
+    column: &str,
+    parse: impl Fn(&str) -> std::result::Result<T, E>,
+) -> Result<T> {
     let text: String = row.get(column)?;
     parse(&text).map_err(|error| unreadable(row, column, error.into()))
 }

@@ -36,7 +36,12 @@ pub fn declare_boxes(db: &Connection, boxes: &[BoxDeclared]) -> Result<()> {
          ON CONFLICT (id) DO UPDATE SET title = ?2, groups = ?3, key = coalesce(?4, key)",
     )?;
     for declared in boxes {
-        upsert.execute(params![declared.id.as_str(), declared.title, json(&declared.groups), declared.key])?;
+        upsert.execute(params![
+            declared.id.as_str(),
+            declared.title,
+            json(&declared.groups),
+            declared.key
+        ])?;
     }
     Ok(())
 }
@@ -51,10 +56,8 @@ pub fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Res
 }
 
 pub fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = ?4 WHERE id = ?1",
-    )?
-    .execute(params![sign.id.as_str(), sign.at.0, word(&sign.clock), json(&sign.holds)])?;
+    db.prepare_cached("UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = ?4 WHERE id = ?1")?
+        .execute(params![sign.id.as_str(), sign.at.0, word(&sign.clock), json(&sign.holds)])?;
     match &sign.kind {
         SignKind::Hello { software, epoch } => db
             .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?

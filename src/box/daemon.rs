@@ -1,0 +1,727 @@
+//! The daemon: one loop that tells the heart what happened and carries out what it asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::adopt::Programmes;
+use super::downloads::{Done, Downloads};
+use super::player::{self, Player, PlayerConfig};
+use super::settings::{CentralSettings, Settings};
+use super::status::{self, Status};
+use super::uplink::{Arrived, Uplink, public_key, read_trust};
+use crate::adapters::box_store::{BoxStore, Change, StoreError};
+use crate::adapters::clock::{Clock, monotonic};
+use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
+use crate::adapters::mqtt::{Link, LinkConfig, LinkError, LinkEvent};
+use crate::adapters::tts::Speech;
+use crate::decide::inbox;
+use crate::decide::memory::{Memo, Memory};
+use crate::decide::outbox::{self, Outbox};
+use crate::decide::refusals::Refusals;
+use crate::decide::schedule::Place;
+use crate::decide::speaker::{Action, Input, Restored, Speaker};
+use crate::domain::authority::Trust;
+use crate::domain::ids::{BoxId, CommandId, GroupId};
+use crate::domain::playback::{CommandRefusal, Event};
+use crate::domain::sound::{PlayerCommand, PlayerEvent};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span};
+use crate::wire::codec;
+use crate::wire::messages::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir,
+    Signed, VERSION, Welcome, commands_digest,
+};
+use crate::wire::topics::Topic;
+
+/// How often the clock, the store and the watchdog are looked after.
+const TICK: Span = Span::secs(1);
+
+/// How often old log entries are deleted.
+const TRIM_EVERY: Span = Span::secs(3_600);
+
+/// How long the last play may take to fade out at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Time that a speech engine may take.
+const SPEECH_TIMEOUT_MS: u64 = 20_000;
+
+/// Why the daemon can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("the state directory {path} can't be used: {error}")]
+    State { path: String, error: std::io::Error },
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    #[error("{0}")]
+    Fetch(#[from] FetchError),
+    #[error("the system refuses what the daemon needs: {0}")]
+    System(#[from] std::io::Error),
+    #[error("the player died; the supervisor starts the daemon again")]
+    PlayerDied,
+}
+
+/// Runs the daemon until it is asked to end.
+///
+/// # Errors
+/// What keeps it from running. Everything that can be lived without is lived without.
+pub fn run(settings: Settings) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (daemon, channels) = Daemon::start(settings)?;
+        daemon.run(channels).await
+    })
+}
+
+/// What the loop listens to.
+struct Channels {
+    player: mpsc::UnboundedReceiver<PlayerEvent>,
+    link: Option<mpsc::Receiver<LinkEvent>>,
+    downloads: mpsc::UnboundedReceiver<Done>,
+    visitors: Option<UnixListener>,
+}
+
+struct Daemon {
+    box_id: BoxId,
+    volume_percent: u8,
+    clock: Clock,
+    last_trust: ClockTrust,
+    last_offset: i64,
+    speaker: Speaker,
+    store: BoxStore,
+    player: Player,
+    downloads: Downloads,
+    uplink: Uplink,
+    programmes: Programmes,
+    refusals: Refusals,
+    groups_version: u32,
+    /// Envelopes of the commands that the heart is looking at.
+    arriving: BTreeMap<CommandId, Vec<u8>>,
+    faults: BTreeSet<&'static str>,
+    trim_at: Moment,
+}
+
+impl Daemon {
+    fn start(settings: Settings) -> Result<(Self, Channels), DaemonError> {
+        let state_dir = settings.state_dir.clone();
+        let media = state_dir.join("media");
+        let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
+        std::fs::create_dir_all(&state_dir).map_err(unusable)?;
+        let media_dir = MediaDir::open(&media).map_err(unusable)?;
+        let (store, mut notes) = open_store(&settings)?;
+        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
+        let (programmes, wrong) = Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
+        wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
+
+        let (player_events, player_receiver) = mpsc::unbounded_channel();
+        let player = start_player(&settings, move |event| {
+            // The loop is ending when nobody listens.
+            let _ = player_events.send(event);
+        })?;
+        let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
+        let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
+        let (done, downloads_receiver) = mpsc::unbounded_channel();
+        let base = settings.central.as_ref().and_then(|central| central.media.clone());
+        let downloads = Downloads::start(fetcher, base, random()?, done)?;
+
+        let documents = store.documents()?;
+        let trust = newest_trust(&settings, documents.get("trust"));
+        let (memory, unread) = Memory::restore(store.memory()?);
+        unread
+            .iter()
+            .for_each(|key| tracing::warn!(key, "a remembered row can't be read and is passed over"));
+        let commands = restore_commands(&store, trust.as_ref())?;
+        let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
+        let restored = Restored {
+            start: store.start_number(),
+            memory,
+            commands,
+            checkpoints: store.checkpoints()?,
+            staged,
+        };
+        let place = Place {
+            groups: settings.groups.iter().cloned().collect(),
+            languages: settings.languages.clone(),
+        };
+        let timetable = programmes.timetable().unwrap_or_else(|clash| {
+            tracing::error!("no programme is in force: {clash}");
+            Default::default()
+        });
+        let now = clock.read();
+        let speaker = Speaker::new(restored, place, timetable, trust, settings.policy.clone(), &now);
+
+        let (link, link_receiver) = match &settings.central {
+            Some(central) => {
+                let (link, receiver) = connect(&settings, central, &store)?;
+                (Some(link), Some(receiver))
+            }
+            None => (None, None),
+        };
+        let acknowledged = store.last_seq() - store.backlog();
+        let outbox = Outbox::new(store.last_seq(), acknowledged);
+        let box_id = settings.box_id.clone();
+        let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
+        let visitors = status::listen(&state_dir);
+        if let Err(error) = &visitors {
+            tracing::warn!(%error, "no status socket");
+        }
+        let mut daemon = Self {
+            box_id,
+            volume_percent: settings.volume_percent,
+            last_trust: now.trust,
+            last_offset: offset(&now),
+            clock,
+            speaker,
+            store,
+            player,
+            downloads,
+            uplink,
+            programmes,
+            refusals: Refusals::default(),
+            groups_version: 0,
+            arriving: BTreeMap::new(),
+            faults: BTreeSet::new(),
+            trim_at: monotonic(),
+        };
+        for command in documents.iter().filter(|(name, _)| *name != "trust").map(|(_, envelope)| envelope) {
+            daemon.adopt_again(command);
+        }
+        for event in notes.drain(..) {
+            daemon.tell(Input::Noted(event));
+        }
+        let channels = Channels {
+            player: player_receiver,
+            link: link_receiver,
+            downloads: downloads_receiver,
+            visitors: visitors.ok(),
+        };
+        Ok((daemon, channels))
+    }
+
+    async fn run(mut self, mut channels: Channels) -> Result<(), DaemonError> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut tick = tokio::time::interval(Duration::from(TICK));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Without a supervisor there is nobody to notify.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tracing::info!(box_id = %self.box_id, "the box is running");
+        self.carry_out();
+        loop {
+            let wake = self.wake().map(|moment| Duration::from(moment.since(monotonic())));
+            tokio::select! {
+                biased;
+                event = channels.player.recv() => match event {
+                    Some(event) => self.on_player(event),
+                    None => return Err(DaemonError::PlayerDied),
+                },
+                Some(event) = next(&mut channels.link) => self.on_link(event),
+                Some((sha256, result)) = channels.downloads.recv() => self.tell(Input::Fetched { sha256, result }),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = sleep(wake) => self.on_time(),
+                _ = tick.tick() => self.on_tick(),
+                Some(visitor) = visit(&channels.visitors) => {
+                    tokio::spawn(status::answer(visitor, self.status()));
+                }
+            }
+        }
+        self.end(channels.player).await
+    }
+
+    /// Fades out, closes the log and ends.
+    async fn end(mut self, mut events: mpsc::UnboundedReceiver<PlayerEvent>) -> Result<(), DaemonError> {
+        self.tell(Input::Shutdown);
+        let farewell = async {
+            while !self.speaker.is_stopped() {
+                match events.recv().await {
+                    Some(event) => self.on_player(event),
+                    None => break,
+                }
+            }
+        };
+        // A device that hangs does not keep the daemon from ending; the log says the rest at the next start.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        self.send_log();
+        self.player.shutdown();
+        tracing::info!("the box has stopped");
+        Ok(())
+    }
+
+    fn wake(&self) -> Option<Moment> {
+        let speaker = self.speaker.poll_timeout().map(|(moment, _)| moment);
+        [speaker, self.uplink.poll_timeout(), self.refusals.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.speaker.handle(&self.clock.read(), input);
+        self.carry_out();
+    }
+
+    fn on_time(&mut self) {
+        self.speaker.handle_timeout(&self.clock.read());
+        for counted in self.refusals.report(monotonic()) {
+            let (reason, count) = (counted.reason, counted.count);
+            self.tell(Input::RefusalsCounted { reason, count });
+        }
+        self.carry_out();
+    }
+
+    fn on_tick(&mut self) {
+        // Without a supervisor there is nobody to notify.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        let now = self.clock.read();
+        if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
+            (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+            self.tell(Input::ClockChanged);
+        }
+        if self.store.has_unwritten() {
+            self.commit(&mut Vec::new());
+        }
+        if self.trim_at <= now.mono && now.trust > ClockTrust::None {
+            self.trim_at = now.mono + TRIM_EVERY;
+            match self.store.trim(now.wall) {
+                Ok(0) => {}
+                Ok(count) => self.tell(Input::Noted(Event::EntriesLost { count })),
+                Err(error) => tracing::error!(%error, "old log entries can't be deleted"),
+            }
+        }
+    }
+
+    fn on_player(&mut self, event: PlayerEvent) {
+        match &event {
+            PlayerEvent::DeviceLost { .. } => self.set_fault("device_lost", true),
+            PlayerEvent::DeviceBack => self.set_fault("device_lost", false),
+            _ => {}
+        }
+        let changes_air = matches!(event, PlayerEvent::Started { .. } | PlayerEvent::Ended { .. });
+        self.tell(Input::Player(event));
+        if changes_air {
+            self.send_log();
+        }
+    }
+
+    fn set_fault(&mut self, fault: &'static str, there: bool) {
+        let changed = if there { self.faults.insert(fault) } else { self.faults.remove(fault) };
+        if changed {
+            self.uplink.hurry_heartbeat(monotonic());
+        }
+    }
+
+    /// Does everything that the heart asks for. A play starts only when what it wrote before is on the disk.
+    fn carry_out(&mut self) {
+        let mut batch = Vec::new();
+        while let Some(action) = self.speaker.poll_action() {
+            match action {
+                Action::Log(entry) => {
+                    tracing::debug!(event = ?entry.event, "log");
+                    batch.push(Change::Log(Box::new(entry)));
+                }
+                Action::Remember(memo) => {
+                    if let Memo::OpenPlay(play, None) = &memo {
+                        batch.push(Change::Checkpoint { play: *play, played: None });
+                    }
+                    let (key, value) = memo.row();
+                    batch.push(Change::Remember { key, value });
+                }
+                Action::Keep(id) => {
+                    if let Some(envelope) = self.arriving.get(&id).cloned() {
+                        batch.push(Change::KeepCommand { id, envelope });
+                    }
+                }
+                Action::Forget(id) => batch.push(Change::ForgetCommand { id }),
+                Action::Checkpoint(play) => {
+                    let played = self.player.position(play);
+                    batch.extend(played.map(|played| Change::Checkpoint { play, played: Some(played) }));
+                }
+                Action::Player(command) => {
+                    if matches!(command, PlayerCommand::Play { .. }) {
+                        self.commit(&mut batch);
+                    }
+                    self.player.send(self.as_loud_as_installed(command));
+                }
+                Action::Fetch { media, by, urgent } => self.downloads.fetch(media, by, urgent),
+                Action::Adopt(command) => {
+                    if let Some(change) = self.adopt(&command) {
+                        batch.push(change);
+                        let adopted =
+                            Event::Adopted { what: command.id.to_string(), version: version_of(&command) };
+                        self.speaker.handle(&self.clock.read(), Input::Noted(adopted));
+                    }
+                }
+            }
+        }
+        self.commit(&mut batch);
+        self.send_log();
+    }
+
+    fn as_loud_as_installed(&self, command: PlayerCommand) -> PlayerCommand {
+        match command {
+            PlayerCommand::Preflight { play, mut score } => {
+                let percent = u32::from(score.volume_percent) * u32::from(self.volume_percent) / 100;
+                score.volume_percent = percent as u8;
+                PlayerCommand::Preflight { play, score }
+            }
+            other => other,
+        }
+    }
+
+    /// Puts changes on the disk. Where the disk refuses, they wait in memory and the sound goes on.
+    fn commit(&mut self, batch: &mut Vec<Change>) {
+        if batch.is_empty() && !self.store.has_unwritten() {
+            return;
+        }
+        match self.store.commit(batch.drain(..)) {
+            Ok(last) => {
+                self.set_fault("disk", false);
+                self.uplink.outbox.handle(monotonic(), outbox::Input::Appended { last });
+            }
+            Err(error) => {
+                if !self.faults.contains("disk") {
+                    tracing::error!(%error, "the log can't be written; it waits in memory");
+                }
+                self.set_fault("disk", true);
+            }
+        }
+    }
+
+    /// Sends what the outbox wants sent, and the heartbeat where it is due.
+    fn send_log(&mut self) {
+        let now = monotonic();
+        while let Some(send) = self.uplink.outbox.poll_send(now) {
+            let records = self.store.pending(send.from, BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
+            let oldest = self.store.oldest();
+            let (Ok(records), Ok(oldest)) = (records, oldest) else {
+                self.uplink.outbox.handle(now, outbox::Input::Published { upto: None });
+                break;
+            };
+            let (box_id, epoch) = (self.box_id.clone(), self.store.epoch());
+            self.uplink.send_batch(now, &LogBatch { v: VERSION, box_id, epoch, oldest, records });
+        }
+        if self.uplink.heartbeat_is_due(now) {
+            let heartbeat = self.heartbeat();
+            self.uplink.heartbeat(now, &heartbeat);
+        }
+    }
+
+    fn holds(&self) -> Holds {
+        Holds {
+            commands: commands_digest(inbox::live(self.speaker.memory())),
+            programmes: self.programmes.versions(),
+            trust: self.speaker.trust().map_or(0, |trust| trust.version),
+            policy: self.speaker.policy().version,
+            groups: self.groups_version,
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let now = self.clock.read();
+        let on_air = self.speaker.on_air();
+        Heartbeat {
+            v: VERSION,
+            wall: now.wall,
+            clock: now.trust,
+            on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
+            holds: self.holds(),
+            backlog: self.store.backlog(),
+            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let now = self.clock.read();
+        Status {
+            box_id: self.box_id.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            wall: now.wall,
+            clock: now.trust,
+            on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
+            connected: self.uplink.is_connected(),
+            backlog: self.store.backlog(),
+            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+            refused: self.refusals.totals().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+        }
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected => self.introduce(),
+            LinkEvent::Disconnected { reason } => {
+                if self.uplink.is_connected() {
+                    tracing::warn!(reason, "central is out of reach; the programme goes on");
+                }
+                self.uplink.disconnected(monotonic());
+            }
+            LinkEvent::Refused { reason } => tracing::warn!(reason, "the broker refused something"),
+            LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
+        }
+    }
+
+    fn introduce(&mut self) {
+        let Ok(random) = random() else { return };
+        let now = self.clock.read();
+        self.uplink.connected(Hello {
+            v: VERSION,
+            box_id: self.box_id.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            key: Some(self.uplink.public_key()),
+            epoch: self.store.epoch(),
+            nonce: format!("{random:016x}"),
+            clock: now.trust,
+            wall: now.wall,
+            holds: self.holds(),
+        });
+    }
+
+    fn on_message(&mut self, topic: &Topic, bytes: Vec<u8>) {
+        match self.uplink.read(topic, bytes, self.speaker.trust()) {
+            Ok(None) => {}
+            Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
+            Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
+            Ok(Some(Arrived::Trust { message, envelope })) => {
+                let before = self.speaker.trust().map(|trust| trust.version);
+                self.tell(Input::Trust(message.trust));
+                if self.speaker.trust().map(|trust| trust.version) != before {
+                    let name = "trust".to_owned();
+                    self.commit(&mut vec![Change::KeepDocument { name, envelope: Some(envelope) }]);
+                }
+            }
+            Ok(Some(Arrived::Command { signed, envelope })) => self.on_command(*signed, envelope),
+            Err(reason) => self.refuse(None, reason),
+        }
+    }
+
+    fn refuse(&mut self, command: Option<CommandId>, reason: CommandRefusal) {
+        tracing::warn!(%reason, "a message is refused");
+        if self.refusals.note(monotonic(), &reason) {
+            self.tell(Input::Refused { command, reason });
+        }
+    }
+
+    fn on_command(&mut self, signed: Signed<Command>, envelope: Vec<u8>) {
+        self.arriving.insert(signed.payload.id.clone(), envelope);
+        self.tell(Input::Command(signed));
+        self.arriving.clear();
+        self.uplink.hurry_heartbeat(monotonic() + HURRY);
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
+        self.clock.learn(welcome.time, asked);
+        self.downloads.set_base(welcome.media_base);
+        let upload_after = Span::secs(u64::from(welcome.upload_after_s));
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+        let now = self.clock.read();
+        (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+        self.tell(Input::ClockChanged);
+    }
+
+    fn on_ack(&mut self, ack: &LogAck) {
+        if ack.epoch != self.store.epoch() {
+            return;
+        }
+        if ack.forked {
+            match self.store.begin_epoch() {
+                Ok(kept_as) => {
+                    self.uplink.outbox.handle(monotonic(), outbox::Input::NewEpoch);
+                    return self.tell(Input::Noted(Event::StoreReplaced { kept_as }));
+                }
+                Err(error) => tracing::error!(%error, "no new epoch can be begun"),
+            }
+        }
+        match self.store.acknowledge(ack.epoch, ack.contiguous_upto) {
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "an acknowledgement can't be written"),
+        }
+        let upto = ack.contiguous_upto;
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
+        self.send_log();
+    }
+
+    /// Puts a programme or a group membership in force; gives what is to be kept of it.
+    fn adopt(&mut self, command: &Command) -> Option<Change> {
+        let envelope = self.arriving.get(&command.id).cloned();
+        let now = self.clock.read();
+        match &command.body {
+            Body::Programme { programme, version, toml, media } => {
+                let adopted = self.programmes.adopt(programme, *version, toml, media);
+                match adopted.and_then(|()| self.programmes.timetable()) {
+                    Ok(timetable) => {
+                        for media in media.values() {
+                            self.downloads.fetch(media.clone(), command.not_before, false);
+                        }
+                        self.speaker.handle(&now, Input::Timetable(timetable));
+                        Some(Change::KeepDocument { name: format!("programme/{programme}"), envelope })
+                    }
+                    Err(detail) => {
+                        let reason = CommandRefusal::Impossible { detail };
+                        let command = Some(command.id.clone());
+                        self.speaker.handle(&now, Input::Refused { command, reason });
+                        None
+                    }
+                }
+            }
+            Body::Groups { version, members } if *version > self.groups_version => {
+                let groups = members.get(&self.box_id)?;
+                self.groups_version = *version;
+                self.move_to(groups);
+                Some(Change::KeepDocument { name: "groups".to_owned(), envelope })
+            }
+            _ => None,
+        }
+    }
+
+    fn move_to(&mut self, groups: &[GroupId]) {
+        let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
+        self.uplink.listen_to(groups);
+        self.speaker.handle(&self.clock.read(), Input::Place(place));
+    }
+
+    /// Puts in force what was kept before the restart. It was judged when it came, and is not judged again.
+    fn adopt_again(&mut self, envelope: &[u8]) {
+        let trust = self.speaker.trust().cloned();
+        let keys = |id: &_| trust.as_ref().and_then(|trust| public_key(trust, id));
+        match codec::open_command(envelope, &keys) {
+            Ok(signed) => {
+                // It is on the disk already.
+                let _ = self.adopt(&signed.payload);
+            }
+            Err(reason) => tracing::warn!(%reason, "a kept document is no longer believed"),
+        }
+    }
+}
+
+/// A change of the wall clock against the monotonic one that the heart is told of.
+const CLOCK_NEWS: Span = Span::millis(100);
+
+/// How soon after a command central hears what the box now holds.
+const HURRY: Span = Span::secs(2);
+
+/// The wall clock minus the monotonic clock.
+fn offset(now: &Reading) -> i64 {
+    now.wall.0 - now.mono.0 as i64
+}
+
+fn random() -> std::io::Result<u64> {
+    getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
+}
+
+/// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record.
+fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
+    let path = settings.state_dir.join("box.sqlite");
+    match BoxStore::open(&path, &settings.box_id) {
+        Ok(opened) => {
+            let replaced = opened.replaced.map(|kept_as| Event::StoreReplaced { kept_as });
+            Ok((opened.store, replaced.into_iter().collect()))
+        }
+        Err(error) => {
+            tracing::error!(%error, "the store can't be used: the log is only in memory");
+            Ok((BoxStore::volatile(&settings.box_id)?, Vec::new()))
+        }
+    }
+}
+
+fn start_player(
+    settings: &Settings,
+    events: impl Fn(PlayerEvent) + Send + 'static,
+) -> Result<Player, DaemonError> {
+    let cache_dir = settings.state_dir.join("speech");
+    let speech = Speech { command: settings.speech.clone(), timeout_ms: SPEECH_TIMEOUT_MS, cache_dir };
+    let config = PlayerConfig {
+        sink: settings.sink.clone(),
+        // Programmes name their files by absolute paths once they are read.
+        programme_dir: settings.state_dir.clone(),
+        media_dir: settings.state_dir.join("media"),
+        state_dir: settings.state_dir.clone(),
+        speech,
+        target_lufs: settings.target_lufs,
+        amplifier: settings.amplifier.clone(),
+    };
+    Ok(player::start(config, events)?)
+}
+
+fn connect(
+    settings: &Settings,
+    central: &CentralSettings,
+    store: &BoxStore,
+) -> Result<(Link, mpsc::Receiver<LinkEvent>), DaemonError> {
+    let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
+    config.ca = central.ca.clone();
+    config.identity = central.identity.clone();
+    config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
+    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, &settings.groups);
+    config.seed = random()?;
+    if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
+        // A broker on this machine is not stormed by a region's boxes.
+        config.reconnect_s_min = 0.5;
+        config.reconnect_s_max = 5.0;
+    } else {
+        config.first_delay_s_max = FIRST_CONNECT_S_MAX;
+    }
+    Ok(Link::connect(config)?)
+}
+
+/// After a regional power cut boxes come back spread over this time.
+const FIRST_CONNECT_S_MAX: f64 = 120.0;
+
+/// The newer of the trust document that the installer gave and the one that was received.
+fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> Option<Trust> {
+    let read = |bytes: &Vec<u8>| match read_trust(bytes, settings.root.as_ref()) {
+        Ok(message) => Some(message.trust),
+        Err(reason) => {
+            tracing::error!(%reason, "a trust document is not believed");
+            None
+        }
+    };
+    let known = [settings.trust.as_ref(), received].into_iter().flatten();
+    known.filter_map(read).max_by_key(|trust| trust.version)
+}
+
+fn restore_commands(store: &BoxStore, trust: Option<&Trust>) -> Result<Vec<Signed<Command>>, DaemonError> {
+    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
+    let opened = store.commands()?.into_iter().filter_map(|(id, envelope)| {
+        codec::open_command(&envelope, &keys)
+            .inspect_err(|reason| tracing::warn!(id, %reason, "a kept command is no longer believed"))
+            .ok()
+    });
+    Ok(opened.collect())
+}
+
+/// The version of the document that a command carries.
+fn version_of(command: &Command) -> u32 {
+    match &command.body {
+        Body::Programme { version, .. } | Body::Groups { version, .. } => *version,
+        _ => 0,
+    }
+}
+
+fn media_of(signed: &Signed<Command>) -> Option<crate::domain::ids::ContentHash> {
+    match &signed.payload.body {
+        Body::Announce { media, .. } => media.as_ref().map(|media| media.sha256),
+        _ => None,
+    }
+}
+
+async fn next(link: &mut Option<mpsc::Receiver<LinkEvent>>) -> Option<LinkEvent> {
+    match link {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn visit(visitors: &Option<UnixListener>) -> Option<tokio::net::UnixStream> {
+    match visitors {
+        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep(wake: Option<Duration>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(wake).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,49 @@
+//! What the daemon needs to know, checked.
+
+use std::path::PathBuf;
+
+use crate::adapters::sound::sink::SinkSpec;
+use crate::r#box::amplifier::AmplifierConfig;
+use crate::domain::ids::{BoxId, GroupId};
+use crate::domain::policy::Policy;
+use crate::wire::broker_address::BrokerAddress;
+use crate::wire::signing::{PublicKey, SecretKey};
+
+/// The settings of one box.
+pub struct Settings {
+    pub box_id: BoxId,
+    /// All groups, those above included.
+    pub groups: Vec<GroupId>,
+    pub languages: Vec<String>,
+    pub state_dir: PathBuf,
+    pub programmes: Vec<PathBuf>,
+    pub sink: SinkSpec,
+    /// The installer's setting, 0 to 100: what "full volume" means for this amplifier and these horns.
+    pub volume_percent: u8,
+    pub target_lufs: Option<f32>,
+    pub amplifier: AmplifierConfig,
+    /// Program and arguments of the speech engine.
+    pub speech: Vec<String>,
+    /// In force until a signed one arrives.
+    pub policy: Policy,
+    pub central: Option<CentralSettings>,
+    /// Pinned: the only key whose trust documents are believed.
+    pub root: Option<PublicKey>,
+    /// Envelope of the trust document to begin with.
+    pub trust: Option<Vec<u8>>,
+    /// Signs this box's log.
+    pub key: SecretKey,
+    /// The system clock survives a power cut.
+    pub has_battery_clock: bool,
+}
+
+/// How central is reached.
+#[derive(Debug, Clone)]
+pub struct CentralSettings {
+    pub broker: BrokerAddress,
+    pub ca: Option<PathBuf>,
+    /// Certificate and key of this box.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Base address of media; `welcome` names it, too.
+    pub media: Option<String>,
+}

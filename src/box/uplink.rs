@@ -1,0 +1,201 @@
+//! The box's side of the protocol: hello, heartbeat, the log on its way home, and what arrives.
+
+use crate::adapters::clock::monotonic;
+use crate::adapters::mqtt::{Link, LinkError, Qos};
+use crate::decide::outbox::{self, Outbox};
+use crate::domain::authority::{Power, Trust};
+use crate::domain::ids::{BoxId, KeyId};
+use crate::domain::playback::CommandRefusal;
+use crate::domain::time::{Moment, Span, Wall};
+use crate::wire::codec;
+use crate::wire::messages::{
+    Command, Heartbeat, Hello, LogAck, LogBatch, Lost, Signed, TrustMessage, VERSION, Welcome,
+};
+use crate::wire::signing::{PublicKey, SecretKey};
+use crate::wire::topics::{Down, Topic, Up};
+
+/// A sign of life this often, as the design asks.
+pub const HEARTBEAT_EVERY: Span = Span::secs(60);
+
+/// Something that arrived and was checked as far as signatures go.
+#[derive(Debug)]
+pub enum Arrived {
+    Welcome {
+        welcome: Welcome,
+        asked: Moment,
+    },
+    /// With the exact bytes of its envelope.
+    Command {
+        signed: Box<Signed<Command>>,
+        envelope: Vec<u8>,
+    },
+    Acknowledged(LogAck),
+    Trust {
+        message: TrustMessage,
+        envelope: Vec<u8>,
+    },
+}
+
+/// The way between this box and central.
+pub struct Uplink {
+    box_id: BoxId,
+    key: SecretKey,
+    root: Option<PublicKey>,
+    link: Option<Link>,
+    pub outbox: Outbox,
+    /// Nonce of the last hello, and when it was sent.
+    asked: Option<(String, Moment)>,
+    heartbeat_at: Moment,
+    connected: bool,
+}
+
+impl Uplink {
+    /// The way of a box that is not connected yet.
+    pub fn new(
+        box_id: BoxId,
+        key: SecretKey,
+        root: Option<PublicKey>,
+        link: Option<Link>,
+        outbox: Outbox,
+    ) -> Self {
+        let heartbeat_at = Moment(0);
+        Self { box_id, key, root, link, outbox, asked: None, heartbeat_at, connected: false }
+    }
+
+    /// The last will of a box.
+    pub fn last_will(box_id: &BoxId, epoch: crate::domain::ids::Epoch) -> (Topic, Vec<u8>) {
+        let lost = Lost { v: VERSION, epoch };
+        (Topic::Up(box_id.clone(), Up::Lost), codec::encode(&lost))
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// The public half of the key that signs the log, in base64.
+    pub fn public_key(&self) -> String {
+        self.key.public().to_string()
+    }
+
+    /// Changes the groups that are listened to.
+    pub fn listen_to<'a>(&self, groups: impl IntoIterator<Item = &'a crate::domain::ids::GroupId>) {
+        if let Some(link) = &self.link {
+            link.subscribe(crate::wire::topics::box_filters(&self.box_id, groups));
+        }
+    }
+
+    fn publish(&self, up: Up, bytes: Vec<u8>, qos: Qos) -> Result<(), LinkError> {
+        let link = self.link.as_ref().ok_or(LinkError::NotConnected)?;
+        link.publish(&Topic::Up(self.box_id.clone(), up), bytes, qos)
+    }
+
+    /// The broker took us: introduces the box. `nonce` is random.
+    pub fn connected(&mut self, hello: Hello) {
+        self.connected = true;
+        self.asked = Some((hello.nonce.clone(), monotonic()));
+        self.heartbeat_at = monotonic() + HEARTBEAT_EVERY;
+        if let Err(error) = self.publish(Up::Hello, codec::encode(&hello), Qos::AtLeastOnce) {
+            tracing::warn!(%error, "hello was not sent; the next connection says it again");
+        }
+    }
+
+    pub fn disconnected(&mut self, now: Moment) {
+        self.connected = false;
+        self.outbox.handle(now, outbox::Input::Disconnected);
+    }
+
+    /// Whether a heartbeat is due.
+    pub fn heartbeat_is_due(&self, now: Moment) -> bool {
+        self.connected && self.heartbeat_at <= now
+    }
+
+    /// Sends a heartbeat; the next is due in a minute.
+    pub fn heartbeat(&mut self, now: Moment, heartbeat: &Heartbeat) {
+        self.heartbeat_at = now + HEARTBEAT_EVERY;
+        // The next one says the same and more.
+        let _ = self.publish(Up::Heartbeat, codec::encode(heartbeat), Qos::AtMostOnce);
+    }
+
+    /// Makes the next heartbeat due now: something changed that central wants to know.
+    pub fn hurry_heartbeat(&mut self, now: Moment) {
+        self.heartbeat_at = self.heartbeat_at.min(now);
+    }
+
+    /// Sends a batch, and tells the outbox up to where.
+    pub fn send_batch(&mut self, now: Moment, batch: &LogBatch) {
+        let upto = batch.records.last().map(|record| record.seq);
+        let sent = self.publish(Up::Log, codec::seal(batch, &[&self.key]), Qos::AtLeastOnce);
+        let upto = upto.filter(|_| sent.is_ok());
+        self.outbox.handle(now, outbox::Input::Published { upto });
+    }
+
+    /// When something is to be done here without anything arriving.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let heartbeat = self.connected.then_some(self.heartbeat_at);
+        [heartbeat, self.outbox.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Reads what arrived. `None` for what is not for boxes.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub fn read(
+        &mut self,
+        topic: &Topic,
+        bytes: Vec<u8>,
+        trust: Option<&Trust>,
+    ) -> Result<Option<Arrived>, CommandRefusal> {
+        let keys = |id: &KeyId| trust.and_then(|trust| public_key(trust, id));
+        Ok(Some(match topic {
+            Topic::Down(_, Down::Command) | Topic::Group(_) => {
+                let signed = Box::new(codec::open_command(&bytes, &keys)?);
+                Arrived::Command { signed, envelope: bytes }
+            }
+            Topic::Down(_, Down::Welcome) => {
+                let welcome: Welcome = from_central(&bytes, &keys, trust)?;
+                match self.asked.take() {
+                    Some((nonce, asked)) if nonce == welcome.nonce && welcome.box_id == self.box_id => {
+                        Arrived::Welcome { welcome, asked }
+                    }
+                    asked => {
+                        self.asked = asked;
+                        let detail = "a welcome that answers no hello of this box".to_owned();
+                        return Err(CommandRefusal::Impossible { detail });
+                    }
+                }
+            }
+            Topic::Down(_, Down::LogAck) => Arrived::Acknowledged(from_central(&bytes, &keys, trust)?),
+            Topic::Down(_, Down::Trust) => {
+                Arrived::Trust { message: read_trust(&bytes, self.root.as_ref())?, envelope: bytes }
+            }
+            Topic::Up(..) => return Ok(None),
+        }))
+    }
+}
+
+/// Opens a trust document. Only the pinned root key can sign one.
+///
+/// # Errors
+/// When it is not the root's, or makes no sense.
+pub fn read_trust(bytes: &[u8], root: Option<&PublicKey>) -> Result<TrustMessage, CommandRefusal> {
+    let pinned = |id: &KeyId| root.filter(|root| root.key_id() == *id).cloned();
+    Ok(codec::open::<TrustMessage>(bytes, &pinned)?.payload)
+}
+
+/// The public half of a key of the trust document.
+pub fn public_key(trust: &Trust, id: &KeyId) -> Option<PublicKey> {
+    let grant = trust.grants.iter().find(|grant| grant.key == *id)?;
+    grant.public.parse().ok()
+}
+
+/// Opens what only central may say.
+fn from_central<M: codec::Sealed>(
+    bytes: &[u8],
+    keys: &impl Fn(&KeyId) -> Option<PublicKey>,
+    trust: Option<&Trust>,
+) -> Result<M, CommandRefusal> {
+    let signed = codec::open::<M>(bytes, keys)?;
+    let no_trust = || CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
+    trust.ok_or_else(no_trust)?.permits(&signed.signers, Power::Central, &[], None::<Wall>)?;
+    Ok(signed.payload)
+}
