@@ -104,20 +104,22 @@ pub(super) fn days(fields: &mut Fields<'_>) -> Days {
 pub(super) const EVERY_DAY: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
+/// Days of the week as files name them.
+pub(super) const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Mon),
+    ("tue", Weekday::Tue),
+    ("wed", Weekday::Wed),
+    ("thu", Weekday::Thu),
+    ("fri", Weekday::Fri),
+    ("sat", Weekday::Sat),
+    ("sun", Weekday::Sun),
+];
+
 fn weekdays(value: &Value<'_>) -> Option<DayRule> {
-    const NAMES: [(&str, Weekday); 7] = [
-        ("mon", Weekday::Mon),
-        ("tue", Weekday::Tue),
-        ("wed", Weekday::Wed),
-        ("thu", Weekday::Thu),
-        ("fri", Weekday::Fri),
-        ("sat", Weekday::Sat),
-        ("sun", Weekday::Sun),
-    ];
     if !value.is_list() {
         return value.choice(&[("daily", ())]).map(|()| DayRule::Weekdays(EVERY_DAY.to_vec()));
     }
-    let days: Option<Vec<_>> = value.list().iter().map(|day| day.choice(&NAMES)).collect();
+    let days: Option<Vec<_>> = value.list().iter().map(|day| day.choice(&WEEKDAYS)).collect();
     let days = days?;
     if days.is_empty() {
         value.problem("no day is named", "name days, or leave the key out for every day");

@@ -561,7 +561,8 @@ fn is_language(tag: &str) -> bool {
     tag.split('-').all(part) && tag.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
-fn language(value: &Value<'_>) -> Option<String> {
+/// A language tag, checked.
+pub(super) fn language(value: &Value<'_>) -> Option<String> {
     let tag = value.text()?;
     if !is_language(tag) {
         value.problem(format!("{tag:?} is no language tag"), "for instance \"vi\", \"tay\", \"hmn\"");
