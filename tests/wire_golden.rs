@@ -220,6 +220,7 @@ fn other_messages() {
         v: VERSION,
         box_id: box_id.clone(),
         software: "loaxa 0.1.0".to_owned(),
+        key: None,
         epoch,
         nonce: "5f1c".repeat(8),
         clock: ClockTrust::Floor,
@@ -227,6 +228,7 @@ fn other_messages() {
         holds: holds(),
     };
     check("hello.json", &hello);
+    check("hello-with-key.json", &Hello { key: Some(key(4).public().to_string()), ..hello });
     let welcome = Welcome {
         v: VERSION,
         box_id: box_id.clone(),

@@ -403,6 +403,7 @@ impl Sealed for Welcome {
 impl Message for Hello {
     fn check(&self) -> Result<(), CommandRefusal> {
         line("software", &self.software)?;
+        self.key.iter().try_for_each(|key| line("key", key))?;
         at_most("nonce", self.nonce.len(), NONCE_BYTES_MAX)?;
         at_most("programmes", self.holds.programmes.len(), GROUPS_MAX)
     }
