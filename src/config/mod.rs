@@ -11,3 +11,4 @@ pub mod m3u8;
 pub mod problem;
 mod programme_check;
 pub mod programme_file;
+pub mod trust_file;

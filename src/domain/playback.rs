@@ -245,7 +245,11 @@ pub enum CommandRefusal {
     #[error("not meant for this box")]
     NotForThisBox,
     #[error("it expired at {at}")]
-    Expired { at: Wall },
+    Expired {
+        /// Named apart: an entry has an `at` of its own beside it.
+        #[serde(rename = "expired_at")]
+        at: Wall,
+    },
     #[error("serial {serial} was used already")]
     Replayed { serial: u64 },
     #[error("id {id} was used for other content")]

@@ -118,7 +118,10 @@ impl fmt::Debug for BrokerAddress {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Result<(bool, &str, u16, Option<(&str, &str)>), BadBrokerAddress>) {
+    /// TLS, host, port, and name with password.
+    type Parts = (bool, &'static str, u16, Option<(&'static str, &'static str)>);
+
+    fn check(text: &str, expected: Result<Parts, BadBrokerAddress>) {
         let expected = expected.map(|(tls, host, port, login)| BrokerAddress {
             tls,
             host: host.to_owned(),

@@ -57,7 +57,8 @@ pub const NONCE_BYTES_MAX: usize = 64;
 pub const FAULTS_MAX: usize = 32;
 
 /// Field names that this version understands, for [`Command::critical`].
-pub const FIELDS_UNDERSTOOD: [&str; 44] = [
+pub const FIELDS_UNDERSTOOD: &[&str] = &[
+    "allowed",
     "approver",
     "at",
     "author",
@@ -67,7 +68,10 @@ pub const FIELDS_UNDERSTOOD: [&str; 44] = [
     "class",
     "codec",
     "critical",
+    "day_minutes_max",
+    "days",
     "expires",
+    "from",
     "from_hz",
     "gap_ms",
     "gap_s",
@@ -90,8 +94,11 @@ pub const FIELDS_UNDERSTOOD: [&str; 44] = [
     "plan",
     "programme",
     "repeats",
+    "rest_dates",
+    "rest_weekdays",
     "serial",
     "session",
+    "session_minutes_max",
     "sha256",
     "supersedes",
     "text",
@@ -99,9 +106,14 @@ pub const FIELDS_UNDERSTOOD: [&str; 44] = [
     "to_hz",
     "toml",
     "tones",
+    "until",
     "url",
     "version",
+    "volume_day_percent_max",
+    "volume_night_percent_max",
     "volume_percent",
+    "volume_zone_percent_max",
+    "words",
 ];
 
 /// A message of the protocol.
@@ -391,6 +403,7 @@ impl Sealed for Welcome {
 impl Message for Hello {
     fn check(&self) -> Result<(), CommandRefusal> {
         line("software", &self.software)?;
+        self.key.iter().try_for_each(|key| line("key", key))?;
         at_most("nonce", self.nonce.len(), NONCE_BYTES_MAX)?;
         at_most("programmes", self.holds.programmes.len(), GROUPS_MAX)
     }

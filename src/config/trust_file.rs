@@ -1,0 +1,160 @@
+//! The trust document as a person writes it, in TOML.
+//!
+//! ```toml
+//! version = 1
+//!
+//! [[grant]]
+//! holder = "Nguyễn Văn An"
+//! public = "6kqWKxTFNmZ1mzVUkYXc4jDZ9OyPFWxQzfGzxyMR0lk="
+//! powers = ["normal", "priority", "emergency", "cancel"]
+//! groups = ["xa-dong"]
+//! level = 1
+//!
+//! [[threshold]]
+//! power = "emergency"
+//! signatures = 2
+//!
+//! [nesting]
+//! thon-1 = "xa-dong"
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::authority::{Grant, Power, Threshold, Trust};
+use crate::domain::ids::GroupId;
+use crate::domain::playback::CommandRefusal;
+use crate::domain::time::Wall;
+use crate::wire::codec;
+use crate::wire::signing::{BadPublicKey, PublicKey};
+
+/// Why a text is no trust document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadTrustFile {
+    /// The text of the error shows line and key.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    #[error("the public key of {holder}: {error}")]
+    Key { holder: String, error: BadPublicKey },
+    #[error("{0}")]
+    Senseless(#[from] CommandRefusal),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    #[serde(rename = "grant")]
+    grants: Vec<GrantTable>,
+    #[serde(default, rename = "threshold")]
+    thresholds: Vec<Threshold>,
+    #[serde(default)]
+    nesting: BTreeMap<GroupId, GroupId>,
+}
+
+/// A [`Grant`] without the identifier of its key, which follows from the key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantTable {
+    holder: String,
+    public: String,
+    powers: BTreeSet<Power>,
+    groups: BTreeSet<GroupId>,
+    level: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_from: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Wall>,
+}
+
+/// Reads and checks a trust document.
+///
+/// # Errors
+/// Says where it can't be read, or what makes no sense in it.
+pub fn parse(text: &str) -> Result<Trust, BadTrustFile> {
+    let document: Document = toml::from_str(text)?;
+    let grant = |table: GrantTable| {
+        let public: PublicKey = match table.public.parse() {
+            Ok(public) => public,
+            Err(error) => return Err(BadTrustFile::Key { holder: table.holder, error }),
+        };
+        Ok(Grant {
+            key: public.key_id(),
+            public: table.public,
+            holder: table.holder,
+            powers: table.powers,
+            groups: table.groups,
+            level: table.level,
+            valid_from: table.valid_from,
+            valid_until: table.valid_until,
+        })
+    };
+    let trust = Trust {
+        version: document.version,
+        grants: document.grants.into_iter().map(grant).collect::<Result<_, _>>()?,
+        thresholds: document.thresholds,
+        nesting: document.nesting,
+    };
+    codec::check_trust(&trust)?;
+    Ok(trust)
+}
+
+/// Writes a trust document for a person to edit.
+pub fn print(trust: &Trust) -> String {
+    let grant = |grant: &Grant| GrantTable {
+        holder: grant.holder.clone(),
+        public: grant.public.clone(),
+        powers: grant.powers.clone(),
+        groups: grant.groups.clone(),
+        level: grant.level,
+        valid_from: grant.valid_from,
+        valid_until: grant.valid_until,
+    };
+    let document = Document {
+        version: trust.version,
+        grants: trust.grants.iter().map(grant).collect(),
+        thresholds: trust.thresholds.clone(),
+        nesting: trust.nesting.clone(),
+    };
+    toml::to_string_pretty(&document).expect("names, numbers and lists are TOML")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::signing::SecretKey;
+
+    fn text(public: &str, more: &str) -> String {
+        format!(
+            "version = 3\n[[grant]]\nholder = \"Nguyễn Văn An\"\npublic = \"{public}\"\npowers = [\"normal\", \"live\"]\n\
+             groups = [\"xa-dong\"]\nlevel = 1\nvalid_until = \"2030-01-01T00:00:00Z\"\n{more}\n\
+             [nesting]\nthon-1 = \"xa-dong\"\n"
+        )
+    }
+
+    fn check(text: &str, expected: &str) {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_document_is_read_and_written() {
+        let public = SecretKey::from_seed(&[1; 32]).public();
+        let trust = parse(&text(&public.to_string(), "")).unwrap();
+        assert_eq!(trust.grants[0].key, public.key_id());
+        assert_eq!(parse(&print(&trust)).unwrap(), trust);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_explained() {
+        let public = SecretKey::from_seed(&[1; 32]).public().to_string();
+        check(&text("abc", ""), "the public key of Nguyễn Văn An");
+        check(&text(&public, "colour = 1"), "line 9");
+        check(
+            &text(&public, "[[threshold]]\npower = \"normal\"\nsignatures = 2"),
+            "2 people to sign, and 1 can",
+        );
+        check(&text(&public, "[[threshold]]\npower = \"sing\"\nsignatures = 2"), "unknown variant `sing`");
+    }
+}
