@@ -4,7 +4,6 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
 use super::*;
-use crate::adapters::sound::limiter::DELAY;
 use crate::adapters::sound::{Frame, RATE};
 use crate::domain::sound::{Pattern, Sound, Tone};
 
@@ -222,7 +221,7 @@ fn a_file_sounds_to_the_last_frame() {
     let start = first_sound(&heard);
     assert_near(&heard[start..start + 100_001], cosine);
     assert!(heard[start + 100_001..].iter().all(|sample| *sample == 0.0));
-    let kinds: Vec<_> = rig.told.iter().map(|event| std::mem::discriminant(event)).collect();
+    let kinds: Vec<_> = rig.told.iter().map(std::mem::discriminant).collect();
     let id = PlayId::new(1, 1);
     let expected = [
         PlayerEvent::Preflighted { play: id, result: Ok(None) },
@@ -458,10 +457,4 @@ fn the_amplifier_is_on_before_the_sound_and_off_after_it() {
         assert!(Instant::now() < deadline, "{:?}", std::fs::read_to_string(&file));
         std::thread::yield_now();
     }
-}
-
-#[test]
-fn the_first_frames_are_those_of_the_play() {
-    // The limiter's delay is all that lies between an order and its first frame in a buffer.
-    assert!(DELAY < BUFFER / 4);
 }

@@ -398,8 +398,11 @@ impl Feeding {
     }
 }
 
+/// The parts still to sound, and the length of the whole score.
+type Opened = (Vec<Box<dyn Part>>, Option<Span>);
+
 /// Opens all parts, positions them and adds up their lengths.
-fn open_all(score: &Score, sources: &Sources) -> Result<(Vec<Box<dyn Part>>, Option<Span>), Fault> {
+fn open_all(score: &Score, sources: &Sources) -> Result<Opened, Fault> {
     let mut parts = Vec::new();
     let mut total = Some(0u64);
     let mut skip = frames_in(score.skip);

@@ -197,7 +197,7 @@ impl Meter {
             let _ = meter.add_frames_f32(now.as_flattened());
             self.frames += now.len() as u64;
             frames = later;
-            if self.frames % NOTE_FRAMES == 0 {
+            if self.frames.is_multiple_of(NOTE_FRAMES) {
                 if self.notes.len() >= NOTES_MAX {
                     self.notes.pop_front();
                 }
