@@ -62,6 +62,14 @@ enum Command {
     Demo(demo::Args),
 }
 
+/// Sends what the program says of itself to standard error, where a supervisor collects it. `LOAXA_LOG` chooses what.
+#[allow(dead_code, reason = "only daemons call it, and a feature set may have none")]
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LOAXA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
 /// Runs the program. The only place that turns an error into an exit code.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {

@@ -381,6 +381,7 @@ impl Speaker {
             Job::Piece { turn, number } => self.piece_ended(now, turn, number, ended),
             Job::Voice => self.voice_ended(&ended),
         }
+        self.log_if_stopped(now);
     }
 
     fn count_sound(&mut self, now: &Reading, played: Span) {

@@ -350,7 +350,14 @@ impl Speaker {
         self.stopping = true;
         self.discard_next();
         self.stop_everything();
-        self.log(now, Event::BoxStopped);
+        self.log_if_stopped(now);
+    }
+
+    /// The last entry of an orderly end, after the closing entries of all plays.
+    fn log_if_stopped(&mut self, now: &Reading) {
+        if self.is_stopped() {
+            self.log(now, Event::BoxStopped);
+        }
     }
 
     /// Brings everything up to `now`: what has expired, begun, ended, and who has the air.
