@@ -2,5 +2,9 @@
 //!
 //! Preview runs it without faults; the simulation adds them from a seed.
 
+pub mod judge;
 pub mod player;
+pub mod random;
+pub mod run;
+pub mod scenario;
 pub mod world;

@@ -44,6 +44,9 @@ pub struct World {
     lookup: Box<Lookup>,
     log: Vec<Entry>,
     fetches: Vec<ContentHash>,
+    disk_is_full: bool,
+    /// Committed while the disk was full: it waits in memory.
+    unwritten: Vec<Action>,
     /// Durable actions since the last commit: a power cut takes them back.
     uncommitted: Vec<Action>,
     /// The power goes before the action with this number, counted from now.
@@ -64,6 +67,8 @@ impl World {
             lookup,
             log: Vec::new(),
             fetches: Vec::new(),
+            disk_is_full: false,
+            unwritten: Vec::new(),
             uncommitted: Vec::new(),
             cut_before_action: None,
         }
@@ -210,9 +215,23 @@ impl World {
 
     /// One transaction: everything durable since the last one.
     fn commit(&mut self) {
-        for action in std::mem::take(&mut self.uncommitted) {
-            self.write(action);
+        self.unwritten.append(&mut self.uncommitted);
+        if !self.disk_is_full {
+            for action in std::mem::take(&mut self.unwritten) {
+                self.write(action);
+            }
         }
+    }
+
+    /// The disk fills up, or has room again.
+    pub fn disk_takes(&mut self, takes: bool) {
+        self.disk_is_full = !takes;
+        self.commit();
+    }
+
+    /// Whether everything that was committed is on the disk.
+    pub fn disk_is_whole(&self) -> bool {
+        !self.disk_is_full && self.unwritten.is_empty()
     }
 
     fn write(&mut self, action: Action) {

@@ -1,0 +1,212 @@
+//! The judge: a simple model of what a box may and must do, that shares no code with the heart.
+//!
+//! It sees what was delivered, what is in the log and what came out of the loudspeaker, never the heart's state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Timelike;
+
+use super::player::Heard;
+use crate::domain::announcement::{BulletinClass, Mode, Rung};
+use crate::domain::ids::{CommandId, PlayId};
+use crate::domain::playback::{DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject};
+use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::wire::messages::{Body, Command};
+
+/// An emergency that was received sounds within this time: the longest time that opening its audio, then its words,
+/// then its siren may take.
+const EMERGENCY_WITHIN: Span = Span::secs(7);
+
+/// What a rule says was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub rule: &'static str,
+    pub detail: String,
+}
+
+/// The judge of one run.
+#[derive(Default)]
+pub struct Judge {
+    sent: BTreeMap<CommandId, Command>,
+    cancelled: BTreeSet<CommandId>,
+    open: BTreeMap<PlayId, PlayStart>,
+    closed: BTreeMap<PlayId, PlayOutcome>,
+    finished: BTreeSet<(CommandId, u32)>,
+    slots: BTreeMap<SlotKey, Vec<SlotOutcome>>,
+    /// Emergencies that were received and have to sound by then.
+    awaited: BTreeMap<CommandId, Moment>,
+    /// The wall clock was set back: a slot that was missed under the wrong time may come again.
+    pub was_set_back: bool,
+    broken: Vec<Broken>,
+    /// Plays and entries that were judged.
+    pub judged: u64,
+}
+
+impl Judge {
+    /// A command is on its way to the box.
+    pub fn sent(&mut self, command: &Command) {
+        self.sent.insert(command.id.clone(), command.clone());
+    }
+
+    /// All that was found.
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    fn accuse(&mut self, rule: &'static str, detail: String) {
+        self.broken.push(Broken { rule, detail });
+    }
+
+    /// Something keeps the box from sounding at all: no emergency is awaited.
+    pub fn excuse(&mut self) {
+        self.awaited.clear();
+    }
+
+    /// Time has come to `now`.
+    pub fn time(&mut self, now: Moment) {
+        let late: Vec<_> = self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
+        for id in late {
+            self.awaited.remove(&id);
+            self.accuse("an emergency sounds within its bound", format!("{id} by {now:?}"));
+        }
+    }
+
+    /// An entry is on the disk.
+    pub fn entry(&mut self, entry: &Entry) {
+        self.judged += 1;
+        match &entry.event {
+            Event::PlayStarted(start) => self.started(entry, start),
+            Event::PlayEnded(end) => {
+                if self.open.remove(&end.play).is_none() {
+                    let twice = self.closed.contains_key(&end.play);
+                    let detail = format!("{} {:?} (closed before: {twice})", end.play, end.outcome);
+                    self.accuse("every started play has exactly one closing entry", detail);
+                }
+                self.closed.insert(end.play, end.outcome.clone());
+            }
+            Event::SlotEnded { key, outcome, .. } => self.slots.entry(key.clone()).or_default().push(outcome.clone()),
+            Event::Delivery { command, step } => self.step(entry, command, step),
+            Event::NotPlayed { subject: Subject::Announcement { command }, .. } => {
+                self.awaited.remove(command);
+            }
+            Event::ClockSet { step_us, .. } => self.was_set_back |= *step_us < 0,
+            Event::DeviceLost { .. } => self.excuse(),
+            _ => {}
+        }
+    }
+
+    fn started(&mut self, entry: &Entry, start: &PlayStart) {
+        let at = entry.at.wall;
+        if self.closed.contains_key(&start.play) || self.open.insert(start.play, start.clone()).is_some() {
+            self.accuse("a play starts once", start.play.to_string());
+        }
+        if start.rung != Rung::Emergency {
+            if entry.at.trust == ClockTrust::None {
+                self.accuse("without a clock only emergencies sound", format!("{} {}", start.play, start.title));
+            }
+            let local = at.local();
+            let minute = local.hour() * 60 + local.minute();
+            if !(4 * 60 + 45..21 * 60 + 30).contains(&minute) {
+                self.accuse("nothing but an emergency sounds out of hours", format!("{} at {local}", start.title));
+            }
+            if start.rung == Rung::Exercise && !(6..21).contains(&local.hour()) {
+                self.accuse("no exercise at night", format!("{} at {local}", start.title));
+            }
+        }
+        if let Subject::Announcement { command } = &start.subject {
+            self.awaited.remove(command);
+            if start.rung == Rung::Emergency {
+                // One emergency is on the air: others of their kind wait for it by the rules.
+                self.awaited.clear();
+            }
+            self.announcement_started(at, command, start);
+        }
+    }
+
+    fn announcement_started(&mut self, at: Wall, id: &CommandId, start: &PlayStart) {
+        let Some(command) = self.sent.get(id) else {
+            return self.accuse("only what was sent sounds", id.to_string());
+        };
+        if at >= command.expires {
+            let detail = format!("{id} at {at}, expired {}", command.expires);
+            return self.accuse("nothing expired starts", detail);
+        }
+        if at < command.not_before {
+            return self.accuse("nothing starts before its time", format!("{id} at {at}"));
+        }
+        if matches!(&command.body, Body::Announce { mode: Mode::Test, .. }) {
+            return self.accuse("a test makes no sound", id.to_string());
+        }
+        if self.cancelled.contains(id) {
+            return self.accuse("what is cancelled stays cancelled", id.to_string());
+        }
+        if self.finished.contains(&(id.clone(), start.repetition)) {
+            self.accuse("nothing is played twice", format!("{id} repetition {}", start.repetition));
+        }
+    }
+
+    fn step(&mut self, entry: &Entry, id: &CommandId, step: &DeliveryStep) {
+        match step {
+            DeliveryStep::Received => {
+                let emergency = self.sent.get(id).is_some_and(|command| {
+                    let Body::Announce { class, mode, plan, .. } = &command.body else { return false };
+                    let now = plan.at.is_none_or(|at| at <= entry.at.wall) && command.not_before <= entry.at.wall;
+                    *class == BulletinClass::Emergency && *mode == Mode::Actual && now
+                });
+                let taken = self.open.values().any(|start| start.rung == Rung::Emergency);
+                if emergency && !taken {
+                    self.awaited.insert(id.clone(), entry.at.moment() + EMERGENCY_WITHIN);
+                }
+            }
+            DeliveryStep::Cancelled | DeliveryStep::Superseded => {
+                self.cancelled.insert(id.clone());
+                self.awaited.remove(id);
+            }
+            DeliveryStep::Finished | DeliveryStep::Expired | DeliveryStep::Interrupted | DeliveryStep::NotPlayed { .. } => {
+                self.awaited.remove(id);
+            }
+            DeliveryStep::Staged | DeliveryStep::Started => {}
+        }
+    }
+
+    /// What came out of the loudspeaker, in turn.
+    pub fn heard(&mut self, heard: &[Heard]) {
+        for pair in heard.windows(2) {
+            if pair[1].from < pair[0].to {
+                self.accuse("one play at a time", format!("{pair:?}"));
+            }
+        }
+        for one in heard {
+            self.judged += 1;
+            if !self.open.contains_key(&one.play) && !self.closed.contains_key(&one.play) {
+                self.accuse("what sounds is in the log", one.play.to_string());
+            }
+        }
+    }
+
+    /// A play was heard to its end.
+    pub fn note_finished(&mut self, entry: &Entry) {
+        let Event::PlayEnded(end) = &entry.event else { return };
+        if let (Subject::Announcement { command }, PlayOutcome::Finished) = (&end.subject, &end.outcome)
+            && let Some(start) = self.open.get(&end.play)
+        {
+            self.finished.insert((command.clone(), start.repetition));
+        }
+    }
+
+    /// The run is over: `due` are the slots whose hard end has passed while the box had time to tell of them.
+    pub fn end(&mut self, due: &[SlotKey]) {
+        let open: Vec<_> = self.open.keys().map(PlayId::to_string).collect();
+        if !open.is_empty() {
+            self.accuse("every started play has exactly one closing entry", format!("still open: {open:?}"));
+        }
+        for key in due {
+            let outcomes = self.slots.get(key).cloned().unwrap_or_default();
+            let aired = outcomes.iter().filter(|outcome| matches!(outcome, SlotOutcome::Aired { .. })).count();
+            let fine = if self.was_set_back { aired <= 1 && !outcomes.is_empty() } else { outcomes.len() == 1 };
+            if !fine {
+                self.accuse("every slot that was due has exactly one outcome", format!("{key:?}: {outcomes:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! One simulated life of a box, from its scenario to its judgement.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::judge::{Broken, Judge};
+use super::scenario::{BootClock, Happening, Push, What};
+use super::world::{Setup, World};
+use crate::config::programme_file::{self, Audio};
+use crate::decide::schedule::{Calendar, Place, Timetable};
+use crate::decide::speaker::Input;
+use crate::domain::announcement::{BulletinClass, Media, PlayPlan, Repeats, Words};
+use crate::domain::authority::{Grant, Power, Threshold, Trust};
+use crate::domain::ids::{ContentHash, KeyId};
+use crate::domain::policy::Policy;
+use crate::domain::sound::{Fault, FileRef, Pattern, Sound};
+use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed, VERSION};
+
+/// The programme of the simulated box: four slots a day.
+const PROGRAMME: &str = include_str!("commune.toml");
+
+/// Length of an announcement's audio.
+const MEDIA_MS: u32 = 25_000;
+
+/// 2026-01-01T00:00 in Vietnam.
+const BEGIN: Wall = Wall(1_767_200_400_000_000);
+
+/// How a life went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub broken: Vec<Broken>,
+    /// Entries and stretches of sound that were judged.
+    pub judged: u64,
+    pub plays: u64,
+}
+
+/// What happens, with the ends of what lasts.
+enum Doing {
+    Scenario(What),
+    Deliver(Box<Signed<Command>>),
+    MediaHere(ContentHash),
+    PowerOn(BootClock),
+    ClockRight,
+    DeviceBack,
+    FilesBack,
+    DiskBack,
+}
+
+struct Life {
+    world: World,
+    judge: Judge,
+    agenda: BTreeMap<(Moment, u64), Doing>,
+    numbered: u64,
+    issued: Vec<Signed<Command>>,
+    files_gone: Rc<Cell<bool>>,
+    plays: u64,
+}
+
+/// Lets a box live through a scenario for so long.
+pub fn live(happenings: &[Happening], length: Span) -> Verdict {
+    let files_gone = Rc::new(Cell::new(false));
+    let world = World::new(setup(), BEGIN, Box::new(lookup(files_gone.clone())));
+    let mut life = Life {
+        world,
+        judge: Judge::default(),
+        agenda: BTreeMap::new(),
+        numbered: 0,
+        issued: Vec::new(),
+        files_gone,
+        plays: 0,
+    };
+    for happening in happenings {
+        life.plan(Moment(0) + happening.at, Doing::Scenario(happening.what.clone()));
+    }
+    life.world.power_on();
+    life.run(Moment(0) + length);
+    life.end()
+}
+
+impl Life {
+    fn plan(&mut self, at: Moment, doing: Doing) {
+        self.numbered += 1;
+        self.agenda.insert((at, self.numbered), doing);
+    }
+
+    fn truth(&self) -> Wall {
+        BEGIN.plus(self.world.now().mono.since(Moment(0)))
+    }
+
+    fn run(&mut self, until: Moment) {
+        while let Some(((at, _), doing)) = self.agenda.pop_first() {
+            if at > until {
+                break;
+            }
+            self.pass(at);
+            self.act(doing);
+            self.look();
+        }
+        self.pass(until);
+    }
+
+    /// Lets time pass in steps short enough for the judge to see an emergency that is late.
+    fn pass(&mut self, until: Moment) {
+        let whole = until.since(self.world.now().mono);
+        self.world.run_for(whole);
+        self.look();
+    }
+
+    fn look(&mut self) {
+        for entry in self.world.take_log() {
+            self.judge.time(entry.at.moment());
+            self.judge.note_finished(&entry);
+            self.judge.entry(&entry);
+            self.plays += u64::from(matches!(entry.event, crate::domain::playback::Event::PlayStarted(_)));
+        }
+        let heard = self.world.take_heard();
+        self.judge.heard(&heard);
+        self.judge.time(self.world.now().mono);
+        for sha256 in self.world.take_fetches() {
+            let after = self.issued.iter().rev().find_map(|signed| media_delay(signed, sha256));
+            if let Some(after) = after {
+                self.plan(self.world.now().mono + after, Doing::MediaHere(sha256));
+            }
+        }
+    }
+
+    fn act(&mut self, doing: Doing) {
+        let now = self.world.now().mono;
+        match doing {
+            Doing::Scenario(what) => self.happen(now, what),
+            Doing::Deliver(signed) => self.world.input(Input::Command(*signed)),
+            Doing::MediaHere(sha256) => self.world.input(Input::Fetched { sha256, result: Ok(()) }),
+            Doing::PowerOn(clock) => self.power_on(now, clock),
+            Doing::ClockRight => self.set_clock(0, ClockTrust::Synced),
+            Doing::DeviceBack => self.world.player(|player, now| player.find_device(now)),
+            Doing::FilesBack => self.files_gone.set(false),
+            Doing::DiskBack => self.world.disk_takes(true),
+        }
+    }
+
+    fn happen(&mut self, now: Moment, what: What) {
+        match what {
+            What::Push(push) => {
+                let signed = self.issue(&push);
+                self.plan(now + push.delay, Doing::Deliver(Box::new(signed)));
+            }
+            What::Again(back) => {
+                if let Some(signed) = self.back(back) {
+                    self.world.input(Input::Command(signed));
+                }
+            }
+            What::Cancel(back) => self.cancel(back),
+            What::PowerCut { after_actions, off_for, clock } => {
+                if self.world.speaker().is_none() || !self.world.disk_is_whole() {
+                    return;
+                }
+                self.judge.excuse();
+                self.world.power_off_after(after_actions);
+                // It goes in the middle of what a tick of the clock makes the heart do, or else right after.
+                self.world.input(Input::ClockChanged);
+                self.world.run_for(Span::millis(200));
+                self.world.power_off();
+                self.plan(self.world.now().mono + off_for, Doing::PowerOn(clock));
+            }
+            What::ClockStep { by_us, lasts } => {
+                let trust = match Span(by_us.unsigned_abs()) {
+                    small if small < Span::secs(12 * 3_600) => ClockTrust::Synced,
+                    middle if middle < Span::secs(60 * 86_400) => ClockTrust::Floor,
+                    _ => ClockTrust::None,
+                };
+                self.set_clock(by_us, trust);
+                self.plan(now + lasts, Doing::ClockRight);
+            }
+            What::DeviceLost { lasts } => {
+                self.judge.excuse();
+                self.world.player(|player, now| player.lose_device(now));
+                self.plan(now + lasts, Doing::DeviceBack);
+            }
+            What::Break { after } => {
+                let fault = Fault::Damaged { what: "simulated".to_owned(), detail: "it breaks off".to_owned() };
+                self.world.player(|player, _| player.break_next = Some((after, fault)));
+            }
+            What::FilesGone { lasts } => {
+                self.files_gone.set(true);
+                self.plan(now + lasts, Doing::FilesBack);
+            }
+            What::DiskFull { lasts } => {
+                self.world.disk_takes(false);
+                self.plan(now + lasts, Doing::DiskBack);
+            }
+        }
+    }
+
+    fn set_clock(&mut self, off_us: i64, trust: ClockTrust) {
+        let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
+        self.judge.was_set_back |= off_us != 0;
+        self.judge.excuse();
+        self.world.set_clock(wall, trust);
+    }
+
+    fn power_on(&mut self, now: Moment, clock: BootClock) {
+        if self.world.speaker().is_some() {
+            return;
+        }
+        let off_us = if clock.trust == ClockTrust::Synced { 0 } else { clock.off_by_us };
+        // A battery clock behind the last known time, or far beyond, is not believed: see `adapters::clock`.
+        let believed = (0..60 * 86_400_000_000).contains(&off_us);
+        let trust = if clock.trust == ClockTrust::Floor && !believed { ClockTrust::None } else { clock.trust };
+        self.judge.was_set_back |= off_us != 0;
+        let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
+        self.world.set_clock(wall, trust);
+        self.world.power_on();
+        if trust != ClockTrust::Synced {
+            self.plan(now + clock.synced_after, Doing::ClockRight);
+        }
+    }
+
+    fn back(&self, back: u64) -> Option<Signed<Command>> {
+        let index = self.issued.len().checked_sub(1 + back as usize)?;
+        self.issued.get(index).cloned()
+    }
+
+    fn cancel(&mut self, back: Option<u64>) {
+        let announcements = self.issued.iter().rev().filter(|signed| {
+            matches!(signed.payload.body, Body::Announce { .. })
+        });
+        let of = match back {
+            None => None,
+            Some(back) => match announcements.clone().nth(back as usize) {
+                Some(signed) => Some(signed.payload.id.clone()),
+                None => return,
+            },
+        };
+        let signed = self.sign(Body::Cancel { of }, self.truth(), Span::secs(3 * 86_400));
+        self.world.input(Input::Command(signed));
+    }
+
+    fn issue(&mut self, push: &Push) -> Signed<Command> {
+        let number = self.issued.len();
+        let media = push.with_media.then(|| Media {
+            sha256: ContentHash::of(format!("{number} {:?}", push.media_after).as_bytes()),
+            bytes: 400_000,
+            codec: "audio/mpeg".to_owned(),
+            ms: MEDIA_MS,
+            path: push.media_after.map_or("never".to_owned(), |after| after.0.to_string()),
+        });
+        let text = if push.speakable { "nước đang lên" } else { UNSPEAKABLE };
+        let last = self.issued.iter().rev().find(|signed| matches!(signed.payload.body, Body::Announce { .. }));
+        let supersedes = last.filter(|_| push.supersedes).map(|signed| signed.payload.id.clone());
+        let truth = self.truth();
+        let body = Body::Announce {
+            title: format!("{:?} {number}", push.class),
+            class: push.class,
+            mode: push.mode,
+            plan: PlayPlan {
+                repeats: if push.until_cancelled { Repeats::UntilCancelled } else { Repeats::Times(push.repeats) },
+                opening: (push.class == BulletinClass::Emergency).then(Pattern::chime),
+                at: push.at.map(|at| truth.plus(at)),
+                ..PlayPlan::default()
+            },
+            words: (!push.with_media || push.speakable)
+                .then(|| Words { text: text.to_owned(), language: "vi".to_owned() }),
+            media,
+            supersedes,
+            cap: None,
+        };
+        self.sign(body, truth, push.lasts)
+    }
+
+    fn sign(&mut self, body: Body, now: Wall, lasts: Span) -> Signed<Command> {
+        let serial = self.issued.len() as u64 + 1;
+        let signers = HOLDERS.map(|holder| KeyId::new(holder).expect("a plain name")).to_vec();
+        let payload = Command {
+            v: VERSION,
+            id: format!("c{serial}").parse().expect("a plain name"),
+            issuer: signers[0].clone(),
+            serial,
+            issued_at: now,
+            groups: vec!["xa".parse().expect("a plain name")],
+            not_before: now,
+            expires: now.plus(lasts),
+            author: "An".to_owned(),
+            approver: None,
+            critical: Vec::new(),
+            body,
+        };
+        self.judge.sent(&payload);
+        let signed = Signed { signers, digest: ContentHash::of(payload.id.as_str().as_bytes()), payload };
+        self.issued.push(signed.clone());
+        signed
+    }
+
+    /// Heals everything, lets the box come to rest and asks the judge.
+    fn end(mut self) -> Verdict {
+        self.agenda.clear();
+        self.world.disk_takes(true);
+        self.files_gone.set(false);
+        let now = self.world.now().mono;
+        let right = BootClock { trust: ClockTrust::Synced, synced_after: Span(0), off_by_us: 0 };
+        self.set_clock(0, ClockTrust::Synced);
+        self.power_on(now, right);
+        self.world.player(|player, now| player.find_device(now));
+        self.pass(now + Span::secs(2 * 86_400));
+        self.world.input(Input::Shutdown);
+        self.pass(now + Span::secs(2 * 86_400 + 1));
+        let setup = setup();
+        let last = self.truth().date().pred_opt().expect("simulated dates are ordinary");
+        let days = BEGIN.date().iter_days().take_while(|date| *date <= last);
+        let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.place)).collect();
+        let due: Vec<_> = due.into_iter().map(|session| session.key).collect();
+        self.judge.end(&due);
+        Verdict { broken: self.judge.broken().to_vec(), judged: self.judge.judged, plays: self.plays }
+    }
+}
+
+/// People who sign in the simulation.
+const HOLDERS: [&str; 2] = ["an", "binh"];
+
+/// Words that no engine can speak.
+const UNSPEAKABLE: &str = "?";
+
+fn media_delay(signed: &Signed<Command>, sha256: ContentHash) -> Option<Span> {
+    let Body::Announce { media: Some(media), .. } = &signed.payload.body else { return None };
+    if media.sha256 != sha256 {
+        return None;
+    }
+    media.path.parse().ok().map(Span)
+}
+
+fn lookup(files_gone: Rc<Cell<bool>>) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> {
+    move |sound| match sound {
+        Sound::File(FileRef::Path(path)) if files_gone.get() => {
+            Err(Fault::Missing { what: path.display().to_string() })
+        }
+        Sound::File(FileRef::Path(_)) => Ok(Some(Span::secs(ITEM_S))),
+        Sound::File(FileRef::Stored(_)) => Ok(Some(Span::millis(u64::from(MEDIA_MS)))),
+        Sound::Text { text, .. } if text == UNSPEAKABLE => {
+            Err(Fault::NoSpeech { detail: "simulated".to_owned() })
+        }
+        Sound::Text { .. } => Ok(Some(Span::secs(12))),
+        Sound::Pattern(pattern) => Ok(Some(pattern.length())),
+        Sound::Relay { .. } | Sound::Live { .. } => Ok(None),
+        Sound::Silence(span) => Ok(Some(*span)),
+    }
+}
+
+/// Length of the programme's files.
+const ITEM_S: u64 = 120;
+
+/// The simulated box.
+pub fn setup() -> Setup {
+    let audio = Audio::Required(&|_| Ok(ITEM_S as u32 * 1_000));
+    let programme = programme_file::parse(PROGRAMME, "commune.toml", Path::new("/"), audio)
+        .expect("the programme of the simulation is right: a test reads it");
+    let calendar = Calendar::new(Arc::new(programme)).expect("its rules were read already");
+    let group = "xa".parse().expect("a plain name");
+    Setup {
+        place: Place { groups: [group].into(), languages: vec!["vi".to_owned()] },
+        timetable: Timetable::new(vec![calendar]).expect("one programme does not clash with itself"),
+        trust: Some(trust()),
+        policy: Policy::default(),
+    }
+}
+
+fn trust() -> Trust {
+    use Power::{Cancel, Emergency, Exercise, Live, Normal, Priority, Test};
+    let grant = |holder: &str| Grant {
+        key: KeyId::new(holder).expect("a plain name"),
+        public: String::new(),
+        holder: holder.to_owned(),
+        powers: [Normal, Priority, Emergency, Exercise, Live, Cancel, Test].into(),
+        groups: ["xa".parse().expect("a plain name")].into(),
+        level: 1,
+        valid_from: None,
+        valid_until: None,
+    };
+    Trust {
+        version: 1,
+        grants: HOLDERS.iter().map(|holder| grant(holder)).collect(),
+        thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
+        nesting: BTreeMap::new(),
+    }
+}
+
+/// Makes a failing scenario as short as it can be while it still breaks the same rule.
+pub fn shrink(happenings: &[Happening], length: Span, rule: &str) -> Vec<Happening> {
+    let breaks = |list: &[Happening]| live(list, length).broken.iter().any(|broken| broken.rule == rule);
+    let mut kept = happenings.to_vec();
+    let mut chunk = kept.len().div_ceil(2);
+    while chunk > 0 {
+        let mut from = 0;
+        while from < kept.len() {
+            let mut fewer = kept.clone();
+            fewer.drain(from..(from + chunk).min(fewer.len()));
+            if breaks(&fewer) {
+                kept = fewer;
+            } else {
+                from += chunk;
+            }
+        }
+        chunk /= 2;
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario;
+    use super::*;
+
+    fn check(seed: u64, days: u64) {
+        let length = Span::secs(days * 86_400);
+        let happenings = scenario::faulty(seed, length);
+        let verdict = live(&happenings, length);
+        if let Some(broken) = verdict.broken.first() {
+            let short = shrink(&happenings, length, broken.rule);
+            panic!("seed {seed}: {broken:?}\nafter {short:#?}");
+        }
+    }
+
+    #[test]
+    fn a_calm_month_keeps_every_rule() {
+        let length = Span::secs(30 * 86_400);
+        let verdict = live(&scenario::calm(1, length), length);
+        assert_eq!(verdict.broken, []);
+        assert!(verdict.plays > 400, "{verdict:?}");
+    }
+
+    #[test]
+    fn hard_lives_keep_every_rule() {
+        (0..60).for_each(|seed| check(seed, 60));
+    }
+}
