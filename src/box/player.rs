@@ -38,6 +38,8 @@ const AHEAD: Span = Span::secs(2);
 const RETRY: Span = Span::millis(5);
 /// How long the last fade is waited for at a shutdown.
 const FAREWELL: Span = Span::millis(200);
+/// What was handed over last is still on its way through the limiter and two periods of the device.
+const DRAIN: Duration = Duration::from_millis(50);
 
 /// What the player needs to know.
 #[derive(Debug, Clone)]
@@ -588,6 +590,9 @@ impl Core {
     }
 
     fn close(&mut self) {
+        if let Device::Running { .. } = self.device {
+            std::thread::sleep(DRAIN);
+        }
         let waiting = Device::Waiting { until: Moment::default(), pause: REOPEN.0 };
         drop(std::mem::replace(&mut self.device, waiting));
         let off = Some(Switch::Off).filter(|_| self.amplifier != Amplifier::Off);
