@@ -325,7 +325,7 @@ impl BoxStore {
     /// Says why the disk refused. The changes are kept in memory, within bounds, and tried again by the next call.
     pub fn commit(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<u64, StoreError> {
         changes.into_iter().for_each(|change| self.unwritten.add(change));
-        self.flush()?;
+        self.flush().inspect_err(|_| self.unwritten.bound())?;
         Ok(self.last_seq())
     }
 
