@@ -86,7 +86,6 @@ impl From<std::io::Error> for StoreError {
 
 /// One thing to be kept.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "most changes are entries")]
 pub enum Change {
     /// A further entry of the log.
     Log(Box<Entry>),
