@@ -87,6 +87,19 @@ impl KeyFile {
         Self::from_text(&text).ok_or_else(|| KeyError::NoKey { path: path.to_owned() })
     }
 
+    /// Reads a file, or makes it where there is none.
+    ///
+    /// # Errors
+    /// Those of [`KeyFile::read`] and [`KeyFile::write_new`].
+    pub fn read_or_make(path: &Path, holder: Option<&str>) -> Result<Self, KeyError> {
+        if path.exists() {
+            return Self::read(path);
+        }
+        let made = Self::generate(holder)?;
+        made.write_new(path)?;
+        Ok(made)
+    }
+
     fn to_text(&self) -> String {
         let mut text = format!("{MARK} {}\n", BASE64.encode(self.key.seed()));
         if let Some(holder) = &self.holder {
@@ -124,6 +137,7 @@ mod tests {
         assert_eq!(read.key.seed(), made.key.seed());
         assert_eq!(read.holder.as_deref(), Some("Nguyễn Văn An"));
         assert!(matches!(made.write_new(&path), Err(KeyError::Exists { .. })));
+        assert_eq!(KeyFile::read_or_make(&path, None).unwrap().key.seed(), made.key.seed());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(KeyFile::read(&path), Err(KeyError::Readable { mode: 0o640, .. })));
     }
