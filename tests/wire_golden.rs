@@ -15,9 +15,10 @@ use loaxa::domain::sound::{Fault, Heard, Pattern};
 use loaxa::domain::time::{ClockTrust, Wall};
 use loaxa::wire::chain::{Link, verify_chain};
 use loaxa::wire::codec::{self, Message, Sealed};
-use loaxa::wire::envelope::Envelope;
+use loaxa::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
 use loaxa::wire::messages::*;
 use loaxa::wire::signing::{PublicKey, SecretKey};
+use loaxa::wire::topics::{Down, Topic, Up};
 use serde_json::Value;
 
 fn blessing() -> bool {
@@ -501,6 +502,36 @@ fn the_issuer_must_have_signed() {
     };
     assert_eq!(by(1), Ok(vec![key(1).key_id()]));
     assert!(matches!(by(2), Err(CommandRefusal::NotAllowed { .. })));
+}
+
+#[test]
+fn the_specification_shows_what_is_so() {
+    let page = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let shows = |text: &str| assert!(page.contains(text), "docs/protocol.md does not show {text}");
+    shows(&fs::read_to_string(golden("envelope-log-ack.json")).unwrap());
+    shows(&key(3).public().to_string());
+    (1..=3).for_each(|seed| shows(key(seed).key_id().as_str()));
+    shows(&holds().commands);
+    let records = batch().records;
+    shows(&records[0].body);
+    shows(&format!("\"prev\":\"{}\"", ContentHash::of(records[0].body.as_bytes())));
+    Kind::ALL.iter().for_each(|kind| shows(kind.payload_type()));
+    let id: BoxId = name("x");
+    let of_box = Up::ALL.map(|up| Topic::Up(id.clone(), up)).into_iter();
+    let topics = of_box.chain(Down::ALL.map(|down| Topic::Down(id.clone(), down)));
+    topics.for_each(|topic| shows(&topic.to_string().replace("/x/", "/{box}/")));
+    let payload = codec::encode(&LogAck {
+        v: VERSION,
+        epoch: Epoch(0x0123_4567_89ab_cdef),
+        contiguous_upto: 200,
+        forked: false,
+    });
+    let signed = pre_authentication_encoding(Kind::LogAck.payload_type(), &payload);
+    shows(&format!("Signed are {} bytes", signed.len()));
+    let thousands = |n: usize| format!("{},{:03}", n / 1_000, n % 1_000);
+    for bound in [MESSAGE_BYTES_MAX, BATCH_BYTES_MAX, codec::TEXT_BYTES_MAX, codec::LOG_BODY_BYTES_MAX] {
+        shows(&thousands(bound));
+    }
 }
 
 #[test]

@@ -25,8 +25,13 @@ struct Mosquitto {
 
 impl Mosquitto {
     fn start(port: u16) -> Self {
+        Self::start_with(port, "allow_anonymous true")
+    }
+
+    fn start_with(port: u16, of_the_listener: &str) -> Self {
         let mut config = tempfile::NamedTempFile::new().unwrap();
-        writeln!(config, "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false").unwrap();
+        writeln!(config, "user root\npersistence false\nlistener {port} 127.0.0.1\n{of_the_listener}")
+            .unwrap();
         let child = Command::new("mosquitto")
             .arg("-c")
             .arg(config.path())
@@ -197,4 +202,57 @@ async fn a_queue_has_a_bound_and_tls_needs_its_certificates() {
     assert!(matches!(refused, Some(LinkError::Full { max: 4 })));
     let tls = LinkConfig::new("mqtts://localhost".parse().unwrap(), "loa-1");
     assert!(matches!(Link::connect(tls), Err(LinkError::NoCa { .. })));
+}
+
+/// Certificates of a small authority: its own, a broker's for 127.0.0.1, and a box's with its id as common name.
+#[cfg(feature = "central")]
+fn write_certificates(dir: &std::path::Path) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    let named = |name: &str, hosts: &[&str]| {
+        let mut params =
+            CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let mut ca = named("Loa Xã", &[]);
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(dir.join("ca.pem"), ca.pem()).unwrap();
+    for (name, hosts) in [("broker", &["127.0.0.1"][..]), ("loa-1", &[])] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = named(name, hosts).signed_by(&key, &ca).unwrap();
+        std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+}
+
+#[cfg(feature = "central")]
+#[tokio::test]
+async fn a_broker_and_a_box_know_each_other_by_their_certificates() {
+    let dir = tempfile::TempDir::new().unwrap();
+    write_certificates(dir.path());
+    let file = |name: &str| dir.path().join(name);
+    let port = free_port();
+    let of_the_broker = format!(
+        "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\nuse_identity_as_username true",
+        file("ca.pem").display(),
+        file("broker.pem").display(),
+        file("broker.key").display()
+    );
+    let _broker = Mosquitto::start_with(port, &of_the_broker);
+    let mut known = config(port, "loa-1");
+    known.broker.tls = true;
+    known.ca = Some(file("ca.pem"));
+    let stranger = known.clone();
+    known.identity = Some((file("loa-1.pem"), file("loa-1.key")));
+    let (_link, mut events) = Link::connect(known.clone()).unwrap();
+    assert_eq!(next(&mut events).await, LinkEvent::Connected);
+    let (_link, mut events) = Link::connect(stranger).unwrap();
+    assert!(matches!(next(&mut events).await, LinkEvent::Disconnected { .. }));
+    // A broker that another authority vouches for is none of ours.
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    write_certificates(elsewhere.path());
+    known.ca = Some(elsewhere.path().join("ca.pem"));
+    let (_link, mut events) = Link::connect(known).unwrap();
+    assert!(matches!(next(&mut events).await, LinkEvent::Disconnected { .. }));
 }

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::backoff::Backoff;
 use crate::domain::announcement::Media;
 use crate::domain::ids::ContentHash;
 use crate::wire::codec::MEDIA_BYTES_MAX;
@@ -199,25 +198,6 @@ impl Fetcher {
         Ok(self.dir.keep(&partial, &media.sha256)?)
     }
 
-    /// Fetches, and tries again after a growing delay while another try may help and `go_on` says so.
-    ///
-    /// # Errors
-    /// The last error.
-    pub fn fetch_patiently(
-        &self,
-        base: &str,
-        media: &Media,
-        mut backoff: Backoff,
-        mut go_on: impl FnMut(&FetchError) -> bool,
-    ) -> Result<PathBuf, FetchError> {
-        loop {
-            match self.fetch(base, media) {
-                Err(error) if error.may_pass() && go_on(&error) => std::thread::sleep(backoff.next_delay()),
-                result => return result,
-            }
-        }
-    }
-
     fn check_room(&self, bytes: u64) -> Result<(), FetchError> {
         let disk = nix::sys::statvfs::statvfs(&self.dir.root)
             .map_err(|error| FetchError::Disk { detail: error.to_string() })?;
@@ -374,12 +354,10 @@ mod tests {
         let fetcher = Fetcher::new(MediaDir::open(dir.path().join("media")).unwrap(), None).unwrap();
         let tries = answers.len();
         let (base, ranges) = serve(answers);
-        let mut left = tries;
-        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2), 1);
-        let result = fetcher.fetch_patiently(&base, &media(), backoff, |_| {
-            left -= 1;
-            left > 0
-        });
+        for _ in 1..tries {
+            assert!(fetcher.fetch(&base, &media()).unwrap_err().may_pass());
+        }
+        let result = fetcher.fetch(&base, &media());
         let path = fetcher.dir().path_of(&media().sha256);
         assert_eq!(path.exists(), result.is_ok());
         if let Ok(found) = &result {

@@ -185,20 +185,13 @@ pub fn open_command(
     bytes: &[u8],
     keys: &impl Fn(&KeyId) -> Option<PublicKey>,
 ) -> Result<Signed<Command>, CommandRefusal> {
-    decode_command(&envelope::open(Kind::Command, bytes, keys)?)
-}
-
-/// Reads a command whose signatures were verified.
-///
-/// # Errors
-/// Those of [`decode`]; and when the issuer, whose serial it carries, has not signed.
-pub fn decode_command(signed: &Signed<Vec<u8>>) -> Result<Signed<Command>, CommandRefusal> {
+    let signed = envelope::open(Kind::Command, bytes, keys)?;
     let command: Command = decode(&signed.payload)?;
     if !signed.signers.contains(&command.issuer) {
         let detail = "it is named as issuer and did not sign".to_owned();
         return Err(CommandRefusal::NotAllowed { key: command.issuer, detail });
     }
-    Ok(Signed { signers: signed.signers.clone(), digest: signed.digest, payload: command })
+    Ok(Signed { signers: signed.signers, digest: signed.digest, payload: command })
 }
 
 fn impossible(detail: impl Into<String>) -> CommandRefusal {

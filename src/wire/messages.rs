@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::announcement::{Announcement, BulletinClass, Issued, Media, Mode, PlayPlan, Words};
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
-use crate::domain::playback::{CommandRefusal, Entry};
+use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockTrust, Wall};
 
@@ -277,6 +277,3 @@ pub struct Signed<T> {
     pub digest: ContentHash,
     pub payload: T,
 }
-
-/// Why bytes are not a message.
-pub type Refusal = CommandRefusal;

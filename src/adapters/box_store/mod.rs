@@ -4,20 +4,21 @@
 //! disk refuses, changes wait in memory within bounds and are written by a later commit; what must be dropped is
 //! counted, so that a full disk silences nothing and hides nothing.
 
+mod repair;
 mod unwritten;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
 use self::unwritten::Unwritten;
 use crate::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::time::{ClockTrust, Span, Wall};
-use crate::wire::chain::{self, Link};
+use crate::wire::chain::Link;
 use crate::wire::messages::LogRecord;
 
 /// How long acknowledged records are kept.
@@ -31,9 +32,6 @@ const TRIM_RECORDS_MAX: u64 = 1_000;
 
 /// Files up to this size are checked as a whole at start (20 ms); of larger ones only what is not log.
 const WHOLE_CHECK_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// How many of the last records are checked against the chain at start.
-const CHAIN_CHECK_RECORDS: u64 = 200;
 
 /// The layout of the tables; a file with another one is put aside.
 const LAYOUT: i64 = 1;
@@ -86,7 +84,6 @@ impl From<std::io::Error> for StoreError {
 
 /// One thing to be kept.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "most changes are entries")]
 pub enum Change {
     /// A further entry of the log.
     Log(Box<Entry>),
@@ -136,16 +133,6 @@ pub struct BoxStore {
     acked: u64,
     wall_floor: Wall,
     unwritten: Unwritten,
-}
-
-/// What a new store takes over from the one that it replaces.
-#[derive(Default)]
-struct Carried {
-    start: u32,
-    wall_floor: Wall,
-    memory: BTreeMap<String, String>,
-    commands: BTreeMap<String, Vec<u8>>,
-    documents: BTreeMap<String, Vec<u8>>,
 }
 
 impl BoxStore {
@@ -325,7 +312,7 @@ impl BoxStore {
     /// Says why the disk refused. The changes are kept in memory, within bounds, and tried again by the next call.
     pub fn commit(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<u64, StoreError> {
         changes.into_iter().for_each(|change| self.unwritten.add(change));
-        self.flush()?;
+        self.flush().inspect_err(|_| self.unwritten.bound())?;
         Ok(self.last_seq())
     }
 
@@ -482,87 +469,6 @@ impl BoxStore {
 
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; \
-         PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
-    )?;
-    Ok(connection)
-}
-
-fn quick_check(connection: &Connection, table: Option<&str>) -> Result<(), StoreError> {
-    let pragma =
-        table.map_or("PRAGMA quick_check(1)".to_owned(), |table| format!("PRAGMA quick_check({table})"));
-    match connection.query_row(&pragma, [], |row| row.get::<_, String>(0))? {
-        found if found == "ok" => Ok(()),
-        detail => Err(StoreError::Damaged { detail }),
-    }
-}
-
-/// Checks the last records against the chain and says where it stands.
-fn check_tail(connection: &Connection, box_id: &BoxId, epoch: Epoch) -> Result<Link, StoreError> {
-    let mut select = connection
-        .prepare("SELECT seq, body FROM log ORDER BY seq DESC LIMIT ?1")
-        .map_err(StoreError::from)?;
-    let rows = select.query_map([to_sql(CHAIN_CHECK_RECORDS)], |row| {
-        Ok(LogRecord { seq: row.get::<_, i64>(0)? as u64, body: row.get(1)? })
-    })?;
-    let mut records = rows.collect::<Result<Vec<_>, _>>()?;
-    records.reverse();
-    let Some((first, rest)) = records.split_first() else { return Ok(Link::FIRST) };
-    let from = Link::after(first.seq, &first.body);
-    let damaged = |broken: chain::Break| StoreError::Damaged { detail: broken.to_string() };
-    chain::verify_chain(box_id, epoch, from, rest).map_err(damaged)
-}
-
-/// Reads what can be taken over from a damaged store of the same box: tables that are whole, each for itself.
-fn salvage(path: &Path, box_id: &BoxId) -> Carried {
-    let Ok(connection) = connect(path) else { return Carried::default() };
-    if meta::<String>(&connection, "box").is_ok_and(|found| found != box_id.as_str()) {
-        return Carried::default();
-    }
-    fn whole<V: rusqlite::types::FromSql>(
-        connection: &Connection,
-        table: &str,
-        select: &str,
-    ) -> BTreeMap<String, V> {
-        let checked = quick_check(connection, Some(table)).ok();
-        checked.and_then(|()| read_map(connection, select).ok()).unwrap_or_default()
-    }
-    Carried {
-        start: meta(&connection, "start").unwrap_or(0),
-        wall_floor: Wall(meta(&connection, "wall_floor").unwrap_or(0)),
-        memory: whole(&connection, "memory", "SELECT key, value FROM memory"),
-        commands: whole(&connection, "command", "SELECT id, envelope FROM command"),
-        documents: whole(&connection, "document", "SELECT name, envelope FROM document"),
-    }
-}
-
-/// Most stores that were put aside; the next ones replace the last.
-const PUT_ASIDE_MAX: u32 = 8;
-
-/// Renames the store and its side files. Gives the new name.
-fn put_aside(path: &Path) -> Result<String, StoreError> {
-    let beside = |suffix: &str| {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(suffix);
-        path.with_file_name(name)
-    };
-    let free = |n: &u32| !beside(&format!(".damaged-{n}")).exists();
-    let n = (1..PUT_ASIDE_MAX).find(free).unwrap_or(PUT_ASIDE_MAX);
-    let aside = beside(&format!(".damaged-{n}"));
-    std::fs::rename(path, &aside)?;
-    for side in ["-wal", "-shm"] {
-        match std::fs::rename(beside(side), beside(&format!(".damaged-{n}{side}"))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(aside.file_name().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 fn append(transaction: &Transaction, record: &LogRecord, wall: Option<Wall>) -> rusqlite::Result<()> {

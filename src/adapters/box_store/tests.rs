@@ -149,8 +149,8 @@ fn check_a_failing_disk(breaks: &str, heals: &str, expected: StoreError) {
     store.commit([entry(7)]).unwrap();
     assert!(!store.has_unwritten());
     let events = events(&store);
-    assert_eq!(events.len(), 2 + ENTRIES_WAITING_MAX);
-    assert_eq!(events[1], Event::EntriesLost { count: 6 });
+    assert_eq!(events.len(), 3 + ENTRIES_WAITING_MAX);
+    assert_eq!(events[1], Event::EntriesLost { count: 5 });
     assert_eq!(events.last(), Some(&Event::DeviceLost { detail: "7".to_owned() }));
     assert_eq!(store.memory().unwrap()["a"], "2");
     assert!(verify_chain(&box_id(), store.epoch(), Link::FIRST, &all(&store)).is_ok());

@@ -43,13 +43,7 @@ impl Unwritten {
     /// A later change of the same thing replaces the earlier; so there are never more than the heart has things.
     pub fn add(&mut self, change: Change) {
         match change {
-            Change::Log(entry) => {
-                if self.log.len() == ENTRIES_WAITING_MAX {
-                    self.log.pop_front();
-                    self.lost += 1;
-                }
-                self.log.push_back(*entry);
-            }
+            Change::Log(entry) => self.log.push_back(*entry),
             Change::Remember { key, value } => drop(self.memory.insert(key, value)),
             Change::KeepCommand { id, envelope } => drop(self.commands.insert(id, Some(envelope))),
             Change::ForgetCommand { id } => drop(self.commands.insert(id, None)),
@@ -57,6 +51,13 @@ impl Unwritten {
             Change::Checkpoint { play, played } => drop(self.checkpoints.insert(play, played)),
             Change::WallFloor(wall) => self.wall_floor = self.wall_floor.max(wall),
         }
+    }
+
+    /// Gives up the oldest entries beyond the bound, and counts them: the disk has refused.
+    pub fn bound(&mut self) {
+        let beyond = self.log.len().saturating_sub(ENTRIES_WAITING_MAX);
+        self.log.drain(..beyond);
+        self.lost += beyond as u64;
     }
 
     /// The entries in turn, after one that tells how many were lost before them.
