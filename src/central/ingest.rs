@@ -85,6 +85,9 @@ fn check(
     let mut link = Link { seq: first.seq, prev: begins.prev };
     let mut checked = Vec::with_capacity(records.len());
     for record in records {
+        if record.body.contains('\n') {
+            return Err(refused(format!("record {} is not one line", record.seq)));
+        }
         let (next, body) = chain::verify_record(id, epoch, link, &record)
             .map_err(|broken| refused(format!("epoch {epoch}: {broken}")))?;
         checked.push(Record {

@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
     /// Log entries in the order of arrival.
     fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>>;
 
+    /// What did not sound although it was due, latest first.
+    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>>;
+
     /// Minutes and counts of plays.
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>>;
 

@@ -181,6 +181,8 @@ pub struct LogFilter {
     pub command: Option<CommandId>,
     /// Only rows that came after this cursor.
     pub after: Option<i64>,
+    /// Of the log: the latest arrived first.
+    pub newest_first: bool,
     pub limit: u32,
 }
 
@@ -198,6 +200,20 @@ pub struct LogRow {
     pub arrived: Wall,
     /// The exact bytes that were hashed.
     pub body: String,
+}
+
+/// Something that was due and did not sound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotPlayedRow {
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub box_title: String,
+    pub at: Wall,
+    pub title: String,
+    /// The tag of the reason.
+    pub because: String,
+    /// The whole entry.
+    pub reason: serde_json::Value,
 }
 
 /// One play: what sounded on which box, when and for how long.

@@ -239,13 +239,14 @@ fn play_row(row: &Row) -> Result<PlayRow> {
 }
 
 pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
-    let mut query = db.prepare_cached(
+    let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let mut query = db.prepare_cached(&format!(
         "SELECT cursor, box, epoch, seq, hash, event, arrived, body FROM log
          WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
            AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
            AND cursor > coalesce(:after, 0)
-         ORDER BY cursor LIMIT :limit",
-    )?;
+         ORDER BY cursor {order} LIMIT :limit"
+    ))?;
     let parameters = named_params! {
         ":box": filter.id.as_ref().map(BoxId::as_str),
         ":from": filter.from.map(|at| at.0),
@@ -265,6 +266,26 @@ pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
             event: row.get("event")?,
             arrived: wall(row, "arrived")?,
             body: row.get("body")?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// What did not sound, latest first; an index of its own answers it.
+pub fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1",
+    )?;
+    let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+        let entry: serde_json::Value = from_json(row, "body")?;
+        Ok(NotPlayedRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            at: wall(row, "wall")?,
+            title: entry["title"].as_str().unwrap_or_default().to_owned(),
+            because: entry["because"].as_str().unwrap_or_default().to_owned(),
+            reason: entry,
         })
     })?;
     rows.collect()
