@@ -187,6 +187,8 @@ pub struct ScriptedBox {
     link: Link,
     events: mpsc::Receiver<LinkEvent>,
     chain: chain::Link,
+    /// What its batches say is the oldest record that it still holds.
+    pub oldest: u64,
     pub records: Vec<LogRecord>,
 }
 
@@ -204,7 +206,7 @@ impl ScriptedBox {
         let (link, events) = Link::connect(config).unwrap();
         let records = Vec::new();
         let mut this =
-            Self { id, key: key(10 + n), epoch: Epoch(70 + u64::from(n)), link, events, chain: chain::Link::FIRST, records };
+            Self { id, key: key(10 + n), epoch: Epoch(70 + u64::from(n)), link, events, chain: chain::Link::FIRST, oldest: 1, records };
         this.connected().await;
         this
     }
@@ -287,7 +289,7 @@ impl ScriptedBox {
     /// The sealed batch of records `from..=to` by their numbers.
     pub fn batch(&self, from: u64, to: u64) -> Vec<u8> {
         let records = self.records[from as usize - 1..to as usize].to_vec();
-        let batch = LogBatch { v: VERSION, box_id: self.id.clone(), epoch: self.epoch, records };
+        let batch = LogBatch { v: VERSION, box_id: self.id.clone(), epoch: self.epoch, oldest: self.oldest, records };
         codec::seal(&batch, &[&self.key])
     }
 

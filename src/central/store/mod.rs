@@ -66,7 +66,7 @@ pub trait Store: Send + Sync + 'static {
     /// Announcements, newest first.
     fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
 
-    /// Commands that stand at `now`, oldest first, with the step that box has reached.
+    /// Commands that a box may hold at `now`, oldest first, with the step that it has reached.
     fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
 
     /// The envelopes of these commands, in the order asked.

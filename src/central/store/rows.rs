@@ -67,6 +67,8 @@ pub struct Batch {
     pub id: BoxId,
     pub epoch: Epoch,
     pub arrived: Wall,
+    /// The oldest record that the box still holds; 0 where it does not say.
+    pub oldest: u64,
     pub records: Vec<Record>,
 }
 
@@ -298,6 +300,8 @@ pub enum AlarmKind {
     BadLog,
     /// A box speaks that nobody enrolled.
     UnknownBox,
+    /// Entries that the box no longer holds never arrived.
+    Gap,
 }
 
 impl AlarmKind {
@@ -307,6 +311,7 @@ impl AlarmKind {
             AlarmKind::Forked => "forked",
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
+            AlarmKind::Gap => "gap",
         }
     }
 }

@@ -94,7 +94,7 @@ CREATE TABLE IF NOT EXISTS commands (
     envelope  BLOB NOT NULL,
     UNIQUE (issuer, serial)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS commands_standing ON commands (expires) WHERE ended IS NULL;
+CREATE INDEX IF NOT EXISTS commands_expires ON commands (expires);
 CREATE INDEX IF NOT EXISTS commands_issued ON commands (kind, issued_at);
 
 CREATE TABLE IF NOT EXISTS deliveries (
