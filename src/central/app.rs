@@ -63,7 +63,7 @@ impl App {
 
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
-        Wall(chrono::Utc::now().timestamp_micros())
+        crate::adapters::clock::wall()
     }
 
     /// The groups of a box with all above them.

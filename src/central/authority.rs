@@ -54,6 +54,11 @@ impl Authority {
         &self.keys.trust
     }
 
+    /// Central's own key.
+    pub fn central_id(&self) -> KeyId {
+        self.keys.central.key_id()
+    }
+
     /// Seals what central itself says.
     pub fn seal<M: Sealed>(&self, message: &M) -> Vec<u8> {
         codec::seal(message, &[&self.keys.central])

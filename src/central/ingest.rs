@@ -76,7 +76,7 @@ fn check(
 ) -> Result<Batch, BadBatch> {
     let refused = |reason: String| BadBatch::Refused(reason);
     let signed = codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
-    let LogBatch { box_id, epoch, records, .. } = signed.payload;
+    let LogBatch { box_id, epoch, oldest, records, .. } = signed.payload;
     if box_id != *id {
         return Err(refused(format!("it is a log of {box_id}")));
     }
@@ -85,6 +85,9 @@ fn check(
     let mut link = Link { seq: first.seq, prev: begins.prev };
     let mut checked = Vec::with_capacity(records.len());
     for record in records {
+        if record.body.contains('\n') {
+            return Err(refused(format!("record {} is not one line", record.seq)));
+        }
         let (next, body) = chain::verify_record(id, epoch, link, &record)
             .map_err(|broken| refused(format!("epoch {epoch}: {broken}")))?;
         checked.push(Record {
@@ -96,7 +99,7 @@ fn check(
         });
         link = next;
     }
-    Ok(Batch { id: id.clone(), epoch, arrived, records: checked })
+    Ok(Batch { id: id.clone(), epoch, arrived, oldest, records: checked })
 }
 
 /// What the first record of a batch says of the one before; the store judges whether it fits.

@@ -102,9 +102,6 @@ impl MediaFolder {
             return (StatusCode::NOT_FOUND, "media are named by 64 hex digits\n").into_response();
         };
         match ServeFile::new(self.path(hash)).try_call(request).await {
-            Ok(response) if response.status() == StatusCode::NOT_FOUND => {
-                (StatusCode::NOT_FOUND, "no such media\n").into_response()
-            }
             Ok(response) => {
                 let mut response = response.map(Body::new);
                 response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
@@ -112,6 +109,9 @@ impl MediaFolder {
                     response.headers_mut().insert(header::ETAG, tag);
                 }
                 response
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                (StatusCode::NOT_FOUND, "no such media\n").into_response()
             }
             Err(error) => {
                 tracing::error!(%hash, %error, "media can't be read");

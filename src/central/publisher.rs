@@ -1,8 +1,11 @@
 //! What central says to boxes: at once to groups, and again to single boxes until they hold it.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use crate::adapters::mqtt::{Link, LinkError, Qos};
 use crate::decide::delivery::{self, Standing};
-use crate::domain::ids::{BoxId, GroupId};
+use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::time::Wall;
 use crate::wire::messages::Holds;
 use crate::wire::topics::{Down, Topic};
@@ -11,15 +14,22 @@ use super::authority::Authority;
 use super::store::{SharedStore, StoreError};
 
 /// Hands messages to the broker. Nothing here is a promise: what is lost is sent again after the next heartbeat.
-#[derive(Clone)]
 pub struct Publisher {
     link: Link,
+    resent: Mutex<BTreeMap<BoxId, Resent>>,
+}
+
+/// What a box got last, and how often in a row.
+struct Resent {
+    commands: Vec<CommandId>,
+    times: u32,
+    at: Wall,
 }
 
 impl Publisher {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
-        Self { link }
+        Self { link, resent: Mutex::default() }
     }
 
     /// Whether the broker has central now.
@@ -68,7 +78,7 @@ impl Publisher {
         let standing: Vec<Standing> = store.standing(id.clone(), now).await?;
         let lacking: Vec<_> =
             delivery::to_send(&holds.commands, groups, &standing).into_iter().cloned().collect();
-        if lacking.is_empty() {
+        if lacking.is_empty() || !self.is_due(id, &lacking, now) {
             return Ok(());
         }
         tracing::debug!(%id, commands = lacking.len(), "sending what the box lacks");
@@ -76,5 +86,20 @@ impl Publisher {
             self.to_box(id, Down::Command, envelope);
         }
         Ok(())
+    }
+
+    /// Whether to send these now; counts that they are.
+    fn is_due(&self, id: &BoxId, lacking: &[CommandId], now: Wall) -> bool {
+        let mut resent = self.resent.lock().expect("nothing panics while it holds what was sent again");
+        let nothing = || Resent { commands: Vec::new(), times: 0, at: now };
+        let last = resent.entry(id.clone()).or_insert_with(nothing);
+        if last.commands != lacking {
+            *last = Resent { commands: lacking.to_vec(), ..nothing() };
+        }
+        let due = delivery::is_due_again(last.times, now.since(last.at));
+        if due {
+            (last.times, last.at) = (last.times.saturating_add(1), now);
+        }
+        due
     }
 }

@@ -1,8 +1,113 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
 use super::Outcome;
+use crate::adapters::keys::KeyFile;
+use crate::central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
+use crate::central::store::BoxDeclared;
+use crate::central::{self, Central};
+use crate::config::box_file::NamedFiles;
+use crate::config::central_file::{self, CentralConfig, StoreChoice};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Its configuration.
+    #[arg(long, default_value = "/etc/loaxa/central.toml")]
+    config: PathBuf,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+pub fn run(args: Args) -> Outcome {
+    init_log();
+    let config = central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
+    let settings = settings(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(central::run(settings, asked_to_end(), say_where))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn"));
+    // A program that embeds this one may have set its own.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// One line for people and for programs that start this one with port 0.
+fn say_where(central: &Central) {
+    let broker = central.broker_addr().map_or_else(|| "-".to_owned(), |addr| addr.to_string());
+    println!("loaxa central ready http={} mqtt={broker}", central.http_addr());
+}
+
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be waited for");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be waited for");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Reads what the configuration names.
+fn settings(config: CentralConfig) -> Result<Settings, Failure> {
+    let StoreChoice::Sqlite(sqlite) = config.store else {
+        return Err("this version keeps central's data in SQLite: write sqlite = \"...\" under [store]".into());
+    };
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| of_file(&config.data_dir, &error))?;
+    let token = read(&config.token_file)?;
+    let token = String::from_utf8(token).map_err(|error| of_file(&config.token_file, &error))?.trim().to_owned();
+    if token.len() < TOKEN_BYTES_MIN {
+        return Err(of_file(&config.token_file, &"the token is shorter than 16 characters: openssl rand -hex 32"));
+    }
+    let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
+    let keys = Keys {
+        central: KeyFile::read(&config.keys.central)?.key,
+        issuers: issuers.collect::<Result<_, _>>()?,
+        trust: read(&config.keys.trust)?,
+    };
+    let group = |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
+    let declared = |entry: central_file::BoxEntry| BoxDeclared {
+        id: entry.id,
+        title: entry.title,
+        groups: entry.groups,
+        key: entry.key.map(|key| key.to_string()),
+    };
+    Ok(Settings {
+        listen: config.listen,
+        public_url: config.public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        data_dir: config.data_dir,
+        commune: config.commune,
+        broker: broker(config.broker),
+        sqlite,
+        token,
+        keys,
+        speech: config.speech,
+        groups: config.groups.into_iter().map(group).collect(),
+        boxes: config.boxes.into_iter().map(declared).collect(),
+        trust_first_use: false,
+    })
+}
+
+/// Shortest token that is taken.
+const TOKEN_BYTES_MIN: usize = 16;
+
+fn broker(choice: central_file::BrokerChoice) -> BrokerChoice {
+    match choice {
+        central_file::BrokerChoice::Embedded(listen) => {
+            BrokerChoice::Embedded { listen, logins: Logins::NameAlone }
+        }
+        central_file::BrokerChoice::Url { address, tls } => {
+            BrokerChoice::Url { address, ca: tls.ca, identity: tls.identity }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| of_file(path, &error))
+}
+
+fn of_file(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    format!("{}: {error}", path.display()).into()
 }

@@ -4,10 +4,20 @@ use std::collections::BTreeMap;
 
 use crate::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
 use crate::domain::playback::DeliveryStep;
+use crate::domain::time::Span;
 use crate::wire::messages::commands_digest;
 
 /// Most commands sent to one box in answer to one heartbeat; the rest follow with the next one.
 pub const RESEND_MAX: usize = 32;
+
+/// How often the same is sent to the same box with each heartbeat, before it is sent less often.
+const RESENDS_AT_ONCE_MAX: u32 = 3;
+
+/// How often the same is sent then.
+const RESEND_LATER: Span = Span::secs(1_800);
+
+/// How long a box remembers a command after it expired, as its inbox does.
+pub const HELD_AFTER_EXPIRY: Span = Span::secs(3_600);
 
 /// How many boxes may start to upload at once after a mass reconnect, each second.
 pub const UPLOADS_A_SECOND: u32 = 20;
@@ -112,39 +122,66 @@ impl From<&DeliveryStep> for Step {
     }
 }
 
-/// A command that stands: neither expired, nor cancelled, nor superseded.
+/// A command that a box may hold: a box forgets what it accepted [`HELD_AFTER_EXPIRY`] after it expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub id: CommandId,
     pub groups: Vec<GroupId>,
     pub order: Order,
+    pub expired: bool,
+    /// Cancelled or superseded: of no use to a box that does not hold it.
+    pub ended: bool,
     /// How far the box has come with it; `None` where nothing was heard.
     pub step: Option<Step>,
 }
 
-/// What a standing command is.
+/// What a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Announce,
     Cancel,
-    /// A programme, a policy and the like, whose versions the box names in its heartbeat.
+    /// A programme, a policy and the like.
     Other,
 }
 
-/// What to send to a box that holds `digest` of live announcements: cancels first, then what it should hold, in the
-/// order given. Nothing where the digests agree. The box acknowledges a second copy and does not play it again.
-pub fn to_send<'a>(digest: &str, member_of: &[GroupId], standing: &'a [Standing]) -> Vec<&'a CommandId> {
+impl Standing {
+    /// Whether the box said that it accepted it.
+    fn is_confirmed(&self) -> bool {
+        self.step.is_some_and(|step| !matches!(step, Step::Sent | Step::Refused))
+    }
+
+    fn should_be_held(&self) -> bool {
+        self.step != Some(Step::Refused) && (self.is_confirmed() || !self.ended && !self.expired)
+    }
+
+    fn is_of_use(&self) -> bool {
+        !self.ended && !self.expired && !self.step.is_some_and(Step::is_over)
+    }
+}
+
+/// What to send to a box whose digest of accepted commands is `digest`: nothing where central expects the same; else
+/// what the box never confirmed; else, as it seems to have lost its memory, all that is still of use. Cancels go first,
+/// then what was issued first. The box acknowledges a second copy and does not play it again.
+pub fn to_send<'a>(digest: &str, member_of: &[GroupId], commands: &'a [Standing]) -> Vec<&'a CommandId> {
     let for_it = |command: &&Standing| command.groups.iter().any(|group| member_of.contains(group));
-    let unfinished = |command: &&Standing| !command.step.is_some_and(Step::is_over);
-    let named = |order: Order| standing.iter().filter(move |command| command.order == order).filter(for_it);
-    let should_hold: Vec<_> = named(Order::Announce).filter(unfinished).map(|command| &command.id).collect();
-    let mut sorted = should_hold.clone();
-    sorted.sort();
-    if commands_digest(sorted) == digest {
+    let held = commands.iter().filter(for_it).filter(|command| command.should_be_held());
+    let mut ids: Vec<_> = held.clone().map(|command| &command.id).collect();
+    ids.sort();
+    if commands_digest(ids) == digest {
         return Vec::new();
     }
-    let cancels = named(Order::Cancel).map(|command| &command.id);
-    cancels.chain(should_hold).take(RESEND_MAX).collect()
+    let mut wanted: Vec<_> = held.filter(|command| command.is_of_use()).collect();
+    if wanted.iter().any(|command| !command.is_confirmed()) {
+        wanted.retain(|command| !command.is_confirmed());
+    }
+    wanted.sort_by_key(|command| command.order != Order::Cancel);
+    wanted.into_iter().map(|command| &command.id).take(RESEND_MAX).collect()
+}
+
+/// Whether to send the same to the same box again that it got `times` times, the last `since` ago, and still says that
+/// it lacks: what got lost is made good at once, what the box will not take does not eat up its data.
+pub fn is_due_again(times: u32, since: Span) -> bool {
+    times < RESENDS_AT_ONCE_MAX || since >= RESEND_LATER
 }
 
 /// The groups that a box is in: those named, and all above them by `child -> parent`.
@@ -184,37 +221,54 @@ mod tests {
         GroupId::new(text).unwrap()
     }
 
-    fn standing() -> Vec<Standing> {
+    fn commands() -> Vec<Standing> {
         let of = |name: &str, to: &str, order, step| Standing {
             id: id(name),
             groups: vec![group(to)],
             order,
+            expired: name.contains("expired"),
+            ended: name.contains("ended"),
             step,
         };
         vec![
             of("b", "xa", Order::Announce, Some(Step::Received)),
-            of("a", "thon-1", Order::Announce, None),
+            of("a", "thon-1", Order::Announce, Some(Step::Sent)),
             of("done", "xa", Order::Announce, Some(Step::Finished)),
+            of("done-expired", "xa", Order::Announce, Some(Step::Finished)),
+            of("never-came-expired", "xa", Order::Announce, Some(Step::Sent)),
+            of("held-ended", "xa", Order::Announce, Some(Step::Staged)),
+            of("never-came-ended", "xa", Order::Announce, Some(Step::Sent)),
+            of("refused", "xa", Order::Announce, Some(Step::Refused)),
             of("else", "thon-2", Order::Announce, None),
             of("stop", "xa", Order::Cancel, None),
-            of("plan", "xa", Order::Other, None),
         ]
     }
 
-    fn check(held: &[&str], expected: &[&str]) {
-        let held: Vec<_> = held.iter().map(|name| id(name)).collect();
-        let standing = standing();
-        let sent = to_send(&commands_digest(&held), &[group("thon-1"), group("xa")], &standing);
+    fn check(commands: &[Standing], held: &[&str], expected: &[&str]) {
+        let mut held: Vec<_> = held.iter().map(|name| id(name)).collect();
+        held.sort();
+        let sent = to_send(&commands_digest(&held), &[group("thon-1"), group("xa")], commands);
         let expected: Vec<_> = expected.iter().map(|name| id(name)).collect();
         assert_eq!(sent, expected.iter().collect::<Vec<_>>(), "{held:?}");
     }
 
     #[test]
     fn a_box_gets_what_it_lacks_and_nothing_when_digests_agree() {
-        check(&["a", "b"], &[]);
-        check(&["b"], &["stop", "b", "a"]);
-        check(&[], &["stop", "b", "a"]);
-        check(&["a", "b", "cancelled-long-ago"], &["stop", "b", "a"]);
+        let mut all = commands();
+        check(&all, &["b", "a", "done", "done-expired", "held-ended", "stop"], &[]);
+        check(&all, &["b", "done", "done-expired", "held-ended"], &["stop", "a"]);
+        check(&all, &["b"], &["stop", "a"]);
+        for command in all.iter_mut().filter(|command| command.step != Some(Step::Refused)) {
+            command.step = command.step.or(Some(Step::Received)).map(|step| step.then(Step::Received));
+        }
+        check(&all, &[], &["stop", "b", "a"]);
+    }
+
+    #[test]
+    fn what_a_box_does_not_take_is_sent_less_and_less() {
+        let after = [(0, 0), (2, 60), (3, 60), (40, 60), (40, 1_800)];
+        let due = after.map(|(times, since_s)| is_due_again(times, Span::secs(since_s)));
+        assert_eq!(due, [true, true, false, false, true]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub trait Store: Send + Sync + 'static {
     /// Announcements, newest first.
     fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
 
-    /// Commands that stand at `now`, oldest first, with the step that box has reached.
+    /// Commands that a box may hold at `now`, oldest first, with the step that it has reached.
     fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
 
     /// The envelopes of these commands, in the order asked.
@@ -80,6 +80,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Log entries in the order of arrival.
     fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>>;
+
+    /// What did not sound although it was due, latest first.
+    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>>;
 
     /// Minutes and counts of plays.
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>>;

@@ -67,6 +67,8 @@ pub struct Batch {
     pub id: BoxId,
     pub epoch: Epoch,
     pub arrived: Wall,
+    /// The oldest record that the box still holds; 0 where it does not say.
+    pub oldest: u64,
     pub records: Vec<Record>,
 }
 
@@ -181,6 +183,8 @@ pub struct LogFilter {
     pub command: Option<CommandId>,
     /// Only rows that came after this cursor.
     pub after: Option<i64>,
+    /// Of the log: the latest arrived first.
+    pub newest_first: bool,
     pub limit: u32,
 }
 
@@ -198,6 +202,20 @@ pub struct LogRow {
     pub arrived: Wall,
     /// The exact bytes that were hashed.
     pub body: String,
+}
+
+/// Something that was due and did not sound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotPlayedRow {
+    #[serde(rename = "box")]
+    pub id: BoxId,
+    pub box_title: String,
+    pub at: Wall,
+    pub title: String,
+    /// The tag of the reason.
+    pub because: String,
+    /// The whole entry.
+    pub reason: serde_json::Value,
 }
 
 /// One play: what sounded on which box, when and for how long.
@@ -282,6 +300,8 @@ pub enum AlarmKind {
     BadLog,
     /// A box speaks that nobody enrolled.
     UnknownBox,
+    /// Entries that the box no longer holds never arrived.
+    Gap,
 }
 
 impl AlarmKind {
@@ -291,6 +311,7 @@ impl AlarmKind {
             AlarmKind::Forked => "forked",
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
+            AlarmKind::Gap => "gap",
         }
     }
 }

@@ -17,6 +17,12 @@ pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
         .optional()?;
     let (mut upto, mut hash, was_forked) = head.unwrap_or((0, [0; 32], false));
     let mut outcome = Ingested { forked: was_forked, ..Ingested::default() };
+    if let Some(first) = batch.records.first().filter(|first| first.seq > upto + 1 && first.seq <= batch.oldest) {
+        let detail = format!("epoch {epoch}, seq {} to {}", upto + 1, first.seq - 1);
+        let (subject, at) = (batch.id.to_string(), batch.arrived);
+        raise_alarm(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;
+        (upto, hash) = (first.seq - 1, first.prev.0);
+    }
     for record in &batch.records {
         if record.seq <= upto {
             if is_known(db, box_id, &epoch, record)? {

@@ -245,6 +245,10 @@ impl Store for SqliteStore {
         self.read(move |db| read::log(db, &filter))
     }
 
+    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>> {
+        self.read(move |db| read::not_played(db, limit))
+    }
+
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>> {
         self.read(move |db| read::report(db, from, to))
     }

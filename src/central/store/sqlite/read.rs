@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 use serde::de::DeserializeOwned;
 
 use super::super::*;
-use crate::decide::delivery::{Order, Step};
+use crate::decide::delivery::{self, Order, Step};
 use crate::domain::ids::PlayId;
 use crate::wire::messages::OnAir;
 
@@ -139,13 +139,16 @@ pub fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
     .collect()
 }
 
+/// Commands that a box may hold.
 pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
     let mut query = db.prepare_cached(
-        "SELECT commands.id, commands.groups, commands.kind, deliveries.step FROM commands
+        "SELECT commands.id, commands.groups, commands.kind, commands.ended IS NOT NULL AS is_ended,
+                commands.expires <= :now AS is_expired, deliveries.step FROM commands
          LEFT JOIN deliveries ON deliveries.command = commands.id AND deliveries.box = :box
-         WHERE commands.ended IS NULL AND commands.expires > :now ORDER BY issued_at, serial",
+         WHERE commands.expires >= :held ORDER BY issued_at, serial",
     )?;
-    let rows = query.query_map(named_params! { ":box": id.as_str(), ":now": now.0 }, |row| {
+    let held = now.minus(delivery::HELD_AFTER_EXPIRY);
+    let rows = query.query_map(named_params! { ":box": id.as_str(), ":now": now.0, ":held": held.0 }, |row| {
         let kind: String = row.get("kind")?;
         let step: Option<String> = row.get("step")?;
         Ok(Standing {
@@ -156,6 +159,8 @@ pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>>
                 "cancel" => Order::Cancel,
                 _ => Order::Other,
             },
+            ended: row.get("is_ended")?,
+            expired: row.get("is_expired")?,
             step: step.as_deref().and_then(Step::from_code),
         })
     })?;
@@ -239,13 +244,14 @@ fn play_row(row: &Row) -> Result<PlayRow> {
 }
 
 pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
-    let mut query = db.prepare_cached(
+    let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let mut query = db.prepare_cached(&format!(
         "SELECT cursor, box, epoch, seq, hash, event, arrived, body FROM log
          WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
            AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
            AND cursor > coalesce(:after, 0)
-         ORDER BY cursor LIMIT :limit",
-    )?;
+         ORDER BY cursor {order} LIMIT :limit"
+    ))?;
     let parameters = named_params! {
         ":box": filter.id.as_ref().map(BoxId::as_str),
         ":from": filter.from.map(|at| at.0),
@@ -265,6 +271,26 @@ pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
             event: row.get("event")?,
             arrived: wall(row, "arrived")?,
             body: row.get("body")?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// What did not sound, latest first; an index of its own answers it.
+pub fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1",
+    )?;
+    let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+        let entry: serde_json::Value = from_json(row, "body")?;
+        Ok(NotPlayedRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            at: wall(row, "wall")?,
+            title: entry["title"].as_str().unwrap_or_default().to_owned(),
+            because: entry["because"].as_str().unwrap_or_default().to_owned(),
+            reason: entry,
         })
     })?;
     rows.collect()

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS log (
     UNIQUE (box, epoch, seq)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS log_wall ON log (wall);
+CREATE INDEX IF NOT EXISTS log_not_played ON log (cursor) WHERE event = 'not_played';
 CREATE INDEX IF NOT EXISTS log_command ON log (command) WHERE command IS NOT NULL;
 
 -- One row a play, joined from its start and its end.
@@ -93,7 +94,7 @@ CREATE TABLE IF NOT EXISTS commands (
     envelope  BLOB NOT NULL,
     UNIQUE (issuer, serial)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS commands_standing ON commands (expires) WHERE ended IS NULL;
+CREATE INDEX IF NOT EXISTS commands_expires ON commands (expires);
 CREATE INDEX IF NOT EXISTS commands_issued ON commands (kind, issued_at);
 
 CREATE TABLE IF NOT EXISTS deliveries (

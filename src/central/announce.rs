@@ -1,0 +1,434 @@
+//! From what staff ask for to a signed command: checked, kept, and sent.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::app::App;
+use super::media::{self, MediaRefusal};
+use super::store::{Ended, MediaRow, NewCommand, StoreError};
+use crate::adapters::tts::Speech;
+use crate::decide::delivery::Order;
+use crate::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
+use crate::domain::ids::{BoxId, CommandId, GroupId};
+use crate::domain::playback::CommandRefusal;
+use crate::domain::sound::{Fault, Pattern};
+use crate::domain::time::{Span, Wall};
+use crate::wire::codec;
+use crate::wire::messages::{Body, Command, VERSION};
+
+/// How much earlier than its issue a command begins, so that a box whose clock is a little late plays it at once.
+const CLOCK_LATE_MAX: Span = Span::secs(300);
+
+/// Longest life of an announcement.
+const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
+
+/// How long a speech engine may take.
+const SPEECH_MS_MAX: u64 = 60_000;
+
+/// Most announcements that one `stop` looks at.
+const STOP_MAX: u32 = super::store::ROWS_MAX;
+
+/// Longest part of a text that stands in for a title, in characters.
+const TITLE_FROM_TEXT_CHARS: usize = 60;
+
+/// What staff ask for: the `fields` of the API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    pub to: Vec<GroupId>,
+    pub class: BulletinClass,
+    #[serde(default = "actual")]
+    pub mode: Mode,
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Words to be spoken; beside audio, what a box speaks that can't get the audio.
+    #[serde(default)]
+    pub text: Option<String>,
+    #[serde(default = "vietnamese")]
+    pub language: String,
+    /// When it is to sound; without it, as soon as its class allows.
+    #[serde(default)]
+    pub at: Option<Wall>,
+    #[serde(default = "once")]
+    pub repeat: u16,
+    /// Sounds until it is cancelled or expires.
+    #[serde(default)]
+    pub until_cancelled: bool,
+    #[serde(default = "gap")]
+    pub gap_s: u32,
+    #[serde(default)]
+    pub opening: Opening,
+    #[serde(default = "full")]
+    pub volume_percent: u8,
+    #[serde(default)]
+    pub expires_in_s: Option<u32>,
+    #[serde(default)]
+    pub supersedes: Option<CommandId>,
+    /// Who wrote it, for the log.
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// What sounds before the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    #[default]
+    Chime,
+    Siren,
+    None,
+}
+
+const fn actual() -> Mode {
+    Mode::Actual
+}
+fn vietnamese() -> String {
+    "vi".to_owned()
+}
+const fn once() -> u16 {
+    1
+}
+const fn gap() -> u32 {
+    5
+}
+const fn full() -> u8 {
+    100
+}
+
+/// Why it can't be done, for the person who asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("name at least one group to speak to")]
+    NoGroup,
+    #[error("there is no group {0}")]
+    NoSuchGroup(GroupId),
+    #[error("give audio or a text")]
+    NothingToSay,
+    #[error("repeat must be 1 or more")]
+    Repeat,
+    #[error("volume_percent must be 0 to 100")]
+    Volume,
+    #[error("the time {0} is past")]
+    Past(Wall),
+    #[error("it would expire before its time {0}")]
+    ExpiresBefore(Wall),
+    #[error("it may live at most 30 days")]
+    TooLong,
+    #[error("there is no announcement {0}")]
+    NoSuchAnnouncement(CommandId),
+    #[error("the text could not be spoken: {0}")]
+    NotSpoken(Fault),
+    #[error(transparent)]
+    Media(#[from] MediaRefusal),
+    #[error("the keys on this server may not do this: {0}")]
+    Authority(CommandRefusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refused {
+    /// The same sentence in Vietnamese.
+    pub fn in_vietnamese(&self) -> String {
+        match self {
+            Refused::NoGroup => "hãy chọn ít nhất một nhóm nhận".to_owned(),
+            Refused::NoSuchGroup(group) => format!("không có nhóm {group}"),
+            Refused::NothingToSay => "hãy gửi tệp âm thanh hoặc nội dung chữ".to_owned(),
+            Refused::Repeat => "số lần phát phải từ 1 trở lên".to_owned(),
+            Refused::Volume => "âm lượng phải từ 0 đến 100".to_owned(),
+            Refused::Past(at) => format!("thời điểm {} đã qua", at.local().format("%H:%M %d/%m/%Y")),
+            Refused::ExpiresBefore(at) => {
+                format!("thông báo sẽ hết hạn trước giờ phát {}", at.local().format("%H:%M %d/%m/%Y"))
+            }
+            Refused::TooLong => "thông báo chỉ được giữ nhiều nhất 30 ngày".to_owned(),
+            Refused::NoSuchAnnouncement(id) => format!("không có thông báo {id}"),
+            Refused::NotSpoken(fault) => format!("không đọc được nội dung chữ thành tiếng: {fault}"),
+            Refused::Media(MediaRefusal::TooLarge) => "tệp âm thanh quá lớn".to_owned(),
+            Refused::Media(MediaRefusal::Unplayable(fault)) => {
+                format!("các cụm loa không phát được tệp này: {fault}")
+            }
+            Refused::Media(MediaRefusal::NoLength) => {
+                "tệp âm thanh không rõ độ dài, hoặc dài quá một ngày".to_owned()
+            }
+            Refused::Media(MediaRefusal::Disk(error)) => format!("không lưu được tệp âm thanh: {error}"),
+            Refused::Authority(refusal) => format!("các khóa trên máy chủ này không có quyền: {refusal}"),
+            Refused::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+        }
+    }
+}
+
+/// Speaks the text into the media folder.
+///
+/// # Errors
+/// When the engine fails, or the disk refuses.
+pub fn speak(app: &App, text: &str, language: &str) -> Result<MediaRow, Refused> {
+    let speech = Speech {
+        command: app.settings.speech.clone(),
+        timeout_ms: SPEECH_MS_MAX,
+        cache_dir: speech_folder(app),
+    };
+    let wav = speech.speak(text, language).map_err(Refused::NotSpoken)?;
+    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
+    let bytes = std::fs::read(&wav).map_err(MediaRefusal::from)?;
+    incoming.write(&bytes)?;
+    Ok(app.media.finish(incoming, "speech.wav", app.now())?)
+}
+
+fn speech_folder(app: &App) -> PathBuf {
+    app.settings.data_dir.join("speech")
+}
+
+/// Makes, keeps and sends an announcement.
+///
+/// # Errors
+/// A sentence for the person who asked; nothing was sent then.
+pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
+    let now = app.now();
+    check(app, &asked, audio.is_some(), now)?;
+    let audio = match audio {
+        Some(audio) => audio,
+        None => speak_apart(app, &asked).await?,
+    };
+    app.store.add_media(audio.clone()).await?;
+    let title = asked.title.clone().unwrap_or_else(|| title_of(&asked, &audio));
+    let words = asked.text.clone().map(|text| Words { text, language: asked.language.clone() });
+    let body = Body::Announce {
+        title: title.clone(),
+        class: asked.class,
+        mode: asked.mode,
+        plan: plan(&asked),
+        media: Some(media::reference(&audio)),
+        words,
+        supersedes: asked.supersedes.clone(),
+        cap: None,
+    };
+    let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
+    let draft = Draft {
+        order: Order::Announce,
+        groups: asked.to.clone(),
+        now,
+        expires: now.plus(lifetime(&asked, now)),
+        author: asked.author.unwrap_or_default(),
+        approver: asked.approver,
+        title,
+        announces: Some((asked.class, asked.mode)),
+        body,
+        ends,
+    };
+    issue(app, draft).await
+}
+
+/// Speaks on a thread of its own, as an engine takes its time.
+async fn speak_apart(app: &Arc<App>, asked: &Asked) -> Result<MediaRow, Refused> {
+    let text = asked.text.clone().ok_or(Refused::NothingToSay)?;
+    let (app, language) = (Arc::clone(app), asked.language.clone());
+    let spoken = tokio::task::spawn_blocking(move || speak(&app, &text, &language)).await;
+    spoken.unwrap_or_else(|panic| Err(Refused::NotSpoken(Fault::NoSpeech { detail: panic.to_string() })))
+}
+
+fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Refused> {
+    if asked.to.is_empty() {
+        return Err(Refused::NoGroup);
+    }
+    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
+    if let Some(group) = asked.to.iter().find(|group| !known(group)) {
+        return Err(Refused::NoSuchGroup(group.clone()));
+    }
+    let has_text = asked.text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    if !has_audio && !has_text {
+        return Err(Refused::NothingToSay);
+    }
+    if asked.repeat == 0 {
+        return Err(Refused::Repeat);
+    }
+    if asked.volume_percent > 100 {
+        return Err(Refused::Volume);
+    }
+    if let Some(at) = asked.at.filter(|at| *at < now) {
+        return Err(Refused::Past(at));
+    }
+    let lifetime = lifetime(asked, now);
+    if lifetime > EXPIRES_IN_MAX {
+        return Err(Refused::TooLong);
+    }
+    match asked.at {
+        Some(at) if now.plus(lifetime) <= at => Err(Refused::ExpiresBefore(at)),
+        _ => Ok(()),
+    }
+}
+
+/// How long it may wait to be played: what staff said, or from its time on as long as its class is of use.
+fn lifetime(asked: &Asked, now: Wall) -> Span {
+    let of_use = match asked.class {
+        BulletinClass::Normal => Span::secs(24 * 3_600),
+        BulletinClass::Priority => Span::secs(6 * 3_600),
+        BulletinClass::Emergency => Span::secs(2 * 3_600),
+    };
+    let until_its_time = asked.at.map_or(Span(0), |at| at.since(now));
+    asked.expires_in_s.map_or(until_its_time + of_use, |s| Span::secs(s.into()))
+}
+
+fn plan(asked: &Asked) -> PlayPlan {
+    PlayPlan {
+        repeats: if asked.until_cancelled { Repeats::UntilCancelled } else { Repeats::Times(asked.repeat) },
+        gap_s: asked.gap_s,
+        opening: match asked.opening {
+            Opening::Chime => Some(Pattern::chime()),
+            Opening::Siren => Some(Pattern::siren(1)),
+            Opening::None => None,
+        },
+        volume_percent: asked.volume_percent,
+        interruption: Interruption::Resume,
+        at: asked.at,
+    }
+}
+
+fn title_of(asked: &Asked, audio: &MediaRow) -> String {
+    let text = asked.text.as_deref().unwrap_or(&audio.name);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TITLE_FROM_TEXT_CHARS) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// Ends one announcement, mid-word, for good.
+///
+/// # Errors
+/// When there is none of this id, or the keys may not.
+pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<CommandId, Refused> {
+    let announced = app.store.command(id.clone()).await?;
+    let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
+    let now = app.now();
+    let draft = Draft {
+        order: Order::Cancel,
+        groups: announced.groups,
+        now,
+        // As long as a box could still take up what it cancels.
+        expires: announced.expires.max(now.plus(Span::secs(3_600))),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: announced.title,
+        announces: None,
+        body: Body::Cancel { of: Some(id.clone()) },
+        ends: vec![(id, Ended::Cancelled)],
+    };
+    issue(app, draft).await
+}
+
+/// Ends everything that is not a slot, on all boxes that this commune's keys reach.
+///
+/// # Errors
+/// When the keys may not.
+pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
+    let now = app.now();
+    let announced = app.store.announcements(STOP_MAX).await?;
+    let standing: Vec<_> =
+        announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now).collect();
+    let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
+    let draft = Draft {
+        order: Order::Cancel,
+        groups: top_groups(app),
+        now,
+        expires: last.max(now.plus(Span::secs(3_600))),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: String::new(),
+        announces: None,
+        body: Body::Cancel { of: None },
+        ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
+    };
+    issue(app, draft).await
+}
+
+fn top_groups(app: &App) -> Vec<GroupId> {
+    let top = app.settings.groups.iter().filter(|group| group.parent.is_none());
+    top.map(|group| group.id.clone()).collect()
+}
+
+/// A command without number and signature.
+struct Draft {
+    order: Order,
+    groups: Vec<GroupId>,
+    now: Wall,
+    expires: Wall,
+    author: String,
+    approver: Option<String>,
+    title: String,
+    announces: Option<(BulletinClass, Mode)>,
+    body: Body,
+    ends: Vec<(CommandId, Ended)>,
+}
+
+/// Numbers, signs, keeps and sends a command, in this order: what was sent is always known here.
+async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
+    let mut command = Command {
+        v: VERSION,
+        id: new_id(draft.now),
+        issuer: app.authority.central_id(),
+        serial: 0,
+        issued_at: draft.now,
+        groups: draft.groups,
+        not_before: draft.now.minus(CLOCK_LATE_MAX),
+        expires: draft.expires,
+        author: draft.author,
+        approver: draft.approver,
+        critical: Vec::new(),
+        body: draft.body,
+    };
+    let signers = app.authority.signers(command.power(), &command.groups, draft.now).map_err(Refused::Authority)?;
+    command.issuer = signers.issuer();
+    command.serial = app.store.next_serial(command.issuer.clone()).await?;
+    let envelope = signers.seal(&command).map_err(Refused::Authority)?;
+    let payload = String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8");
+    let (class, mode) = draft.announces.unzip();
+    let kept = NewCommand {
+        id: command.id.clone(),
+        order: draft.order,
+        issuer: command.issuer,
+        serial: command.serial,
+        issued_at: command.issued_at,
+        expires: command.expires,
+        groups: command.groups.clone(),
+        title: draft.title,
+        class,
+        mode,
+        author: command.author,
+        approver: command.approver,
+        payload,
+        envelope: envelope.clone(),
+        ends: draft.ends,
+        boxes: boxes_in(app, &command.groups).await?,
+    };
+    app.store.add_command(kept).await?;
+    app.publisher.to_groups(&command.groups, &envelope);
+    tracing::info!(id = %command.id, title = log_title(&command.body), "sent a command");
+    Ok(command.id)
+}
+
+fn log_title(body: &Body) -> &str {
+    match body {
+        Body::Announce { title, .. } => title,
+        Body::Cancel { of: Some(_) } => "cancel",
+        _ => "stop everything",
+    }
+}
+
+async fn boxes_in(app: &App, groups: &[GroupId]) -> Result<Vec<BoxId>, StoreError> {
+    let wanted: BTreeSet<_> = groups.iter().collect();
+    let boxes = app.store.boxes().await?;
+    let reached = |own: &[GroupId]| app.groups_of(own).iter().any(|group| wanted.contains(group));
+    Ok(boxes.into_iter().filter(|row| reached(&row.groups)).map(|row| row.id).collect())
+}
+
+/// Date and time in Vietnam and 32 random bits: readable, and in order when sorted.
+fn new_id(now: Wall) -> CommandId {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).expect("the system gives randomness");
+    let id = format!("{}-{:08x}", now.local().format("%Y%m%d-%H%M%S"), u32::from_be_bytes(random));
+    CommandId::new(id).expect("digits, hyphens and hex digits are a name")
+}
