@@ -1,8 +1,75 @@
+//! `loaxa simulate`: years of a box in a second, by the code that airs.
+
+use std::process::ExitCode;
+use std::thread;
+
 use super::Outcome;
+use crate::adapters::clock::monotonic;
+use crate::decide::simulation::run::{Verdict, live, shrink};
+use crate::decide::simulation::scenario::{self, Happening};
+use crate::domain::time::Span;
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Years of each life.
+    #[arg(long, default_value_t = 1.0)]
+    years: f64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, from the first on.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Announcements only: no faults.
+    #[arg(long)]
+    calm: bool,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+pub fn run(args: Args) -> Outcome {
+    if !(args.years > 0.0 && args.years <= 100.0) {
+        return Err("--years is a number above 0 and at most 100".into());
+    }
+    let length = Span((args.years * 365.25 * 86_400e6) as u64);
+    let began = monotonic();
+    let lives = live_all(&args, length);
+    let took = monotonic().since(began);
+    let (plays, judged) = lives.iter().fold((0, 0), |(plays, judged), (_, verdict)| {
+        (plays + verdict.plays, judged + verdict.judged)
+    });
+    println!(
+        "{} x {} years, seeds {}..{}: {plays} plays, {judged} facts judged in {:.2} s",
+        args.seeds,
+        args.years,
+        args.seed,
+        args.seed + args.seeds - 1,
+        took.as_secs_f64()
+    );
+    let failing = lives.iter().find_map(|(seed, verdict)| Some((*seed, verdict.broken.first()?)));
+    let Some((seed, broken)) = failing else {
+        println!("every rule was kept");
+        return Ok(ExitCode::SUCCESS);
+    };
+    println!("seed {seed} broke a rule: {}\n  {}\nthe shortest life that breaks it:", broken.rule, broken.detail);
+    for happening in shrink(&happenings(&args, seed, length), length, broken.rule) {
+        println!("  {:>12.3} s  {:?}", happening.at.as_secs_f64(), happening.what);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn happenings(args: &Args, seed: u64, length: Span) -> Vec<Happening> {
+    if args.calm { scenario::calm(seed, length) } else { scenario::faulty(seed, length) }
+}
+
+/// Lives through all seeds, on all cores.
+fn live_all(args: &Args, length: Span) -> Vec<(u64, Verdict)> {
+    let workers = thread::available_parallelism().map_or(1, |cores| cores.get() as u64).min(args.seeds.max(1));
+    let share = |worker: u64| {
+        let seeds = (args.seed..args.seed + args.seeds).filter(move |seed| seed % workers == worker);
+        seeds.map(|seed| (seed, live(&happenings(args, seed, length), length))).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+        let lives = handles.into_iter().flat_map(|handle| handle.join().expect("a simulated life does not panic"));
+        lives.collect()
+    })
 }

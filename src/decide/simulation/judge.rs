@@ -35,6 +35,7 @@ pub struct Judge {
     slots: BTreeMap<SlotKey, Vec<SlotOutcome>>,
     /// Emergencies that were received and have to sound by then.
     awaited: BTreeMap<CommandId, Moment>,
+    device_is_lost: bool,
     /// The wall clock was set back: a slot that was missed under the wrong time may come again.
     pub was_set_back: bool,
     broken: Vec<Broken>,
@@ -90,7 +91,11 @@ impl Judge {
                 self.awaited.remove(command);
             }
             Event::ClockSet { step_us, .. } => self.was_set_back |= *step_us < 0,
-            Event::DeviceLost { .. } => self.excuse(),
+            Event::DeviceLost { .. } => {
+                self.device_is_lost = true;
+                self.excuse();
+            }
+            Event::DeviceBack | Event::BoxStarted { .. } => self.device_is_lost = false,
             _ => {}
         }
     }
@@ -154,7 +159,7 @@ impl Judge {
                     *class == BulletinClass::Emergency && *mode == Mode::Actual && now
                 });
                 let taken = self.open.values().any(|start| start.rung == Rung::Emergency);
-                if emergency && !taken {
+                if emergency && !taken && !self.device_is_lost {
                     self.awaited.insert(id.clone(), entry.at.moment() + EMERGENCY_WITHIN);
                 }
             }

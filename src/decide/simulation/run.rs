@@ -418,7 +418,8 @@ mod tests {
         let verdict = live(&happenings, length);
         if let Some(broken) = verdict.broken.first() {
             let short = shrink(&happenings, length, broken.rule);
-            panic!("seed {seed}: {broken:?}\nafter {short:#?}");
+            let story: Vec<_> = short.iter().map(|one| format!("{:?}", one)).collect();
+            panic!("seed {seed}: {broken:?}\nafter\n{}", story.join("\n"));
         }
     }
 

@@ -109,6 +109,7 @@ impl World {
         self.speaker = None;
         self.arriving.clear();
         self.uncommitted.clear();
+        self.cut_before_action = None;
         self.player.lose_power(self.clock.mono);
     }
 
