@@ -9,11 +9,11 @@ use crate::config::box_file::{self, NamedFiles};
 use crate::config::kind::{Kind, kind_of};
 use crate::config::problem::{Problem, Problems};
 use crate::config::programme_file::{self, Audio};
-use crate::config::{central_file, ical, m3u8};
+use crate::config::{central_file, ical, m3u8, trust_file};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programmes, box.toml, central.toml, playlists (.m3u8), calendars (.ics).
+    /// Programmes, box.toml, central.toml, trust documents, playlists (.m3u8), calendars (.ics).
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The files are meant for another machine: what they name is not looked for here.
@@ -68,6 +68,11 @@ fn check(file: &Path, elsewhere: bool) -> Result<String, Problems> {
         Some(Kind::Central) => central_file::parse(&text, &shown, base, named).map(|config| {
             format!("central of {} with {} boxes is right", config.commune, config.boxes.len())
         }),
+        Some(Kind::Trust) => trust_file::parse(&text)
+            .map(|trust| {
+                format!("trust document version {} with {} keys is right", trust.version, trust.grants.len())
+            })
+            .map_err(|error| Problem::of_file(&shown, error.to_string(), "").into()),
         Some(Kind::M3u8) => m3u8::parse(&text, &shown, Path::new(""))
             .map(|entries| format!("playlist of {} entries is right", entries.len())),
         Some(Kind::Calendar) => {
@@ -76,7 +81,7 @@ fn check(file: &Path, elsewhere: bool) -> Result<String, Problems> {
         None => Err(Problem::of_file(
             &shown,
             "is no file that Loa Xã knows",
-            "its first table is [programme], [box] or [central]; or it ends in .m3u8 or .ics",
+            "its first table is [programme], [box], [central] or [[grant]]; or it ends in .m3u8 or .ics",
         )
         .into()),
     }

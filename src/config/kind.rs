@@ -10,6 +10,8 @@ pub enum Kind {
     Programme,
     Box,
     Central,
+    /// A trust document before it is signed.
+    Trust,
     /// A playlist, by its name's ending.
     M3u8,
     /// A calendar, by its name's ending.
@@ -24,11 +26,14 @@ pub fn kind_of(path: &Path, text: &str) -> Option<Kind> {
         _ => {}
     }
     let (table, _) = DeTable::parse_recoverable(text);
-    let first = table.as_ref().iter().min_by_key(|(key, _)| key.span().start)?;
+    let tables =
+        table.as_ref().iter().filter(|(_, value)| value.as_ref().is_table() || value.as_ref().is_array());
+    let first = tables.min_by_key(|(key, _)| key.span().start)?;
     match &**first.0.as_ref() {
         "programme" | "section" | "campaign" | "holiday" | "playlist" | "slot" => Some(Kind::Programme),
         "box" => Some(Kind::Box),
         "central" => Some(Kind::Central),
+        "grant" | "threshold" | "nesting" => Some(Kind::Trust),
         _ => None,
     }
 }
@@ -45,6 +50,7 @@ mod tests {
     fn the_first_table_tells() {
         check("a.toml", "# x\n[box]\nid = 1\n[central]\n", Some(Kind::Box));
         check("a.toml", "[central]\n[[box]]\n", Some(Kind::Central));
+        check("a.toml", "version = 1\n[[grant]]\n", Some(Kind::Trust));
         check("a.toml", "[programme]\n", Some(Kind::Programme));
         check("a.toml", "[[slot]\n", Some(Kind::Programme));
         check("a.toml", "[other]\n[box]\n", None);
