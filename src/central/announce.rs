@@ -380,7 +380,8 @@ async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
         critical: Vec::new(),
         body: draft.body,
     };
-    let signers = app.authority.signers(command.power(), &command.groups, draft.now).map_err(Refused::Authority)?;
+    let signers =
+        app.authority.signers(command.power(), &command.groups, draft.now).map_err(Refused::Authority)?;
     command.issuer = signers.issuer();
     command.serial = app.store.next_serial(command.issuer.clone()).await?;
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;

@@ -1,8 +1,101 @@
+//! `loaxa check`: whether configuration files are right, before anything is started with them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
 use super::Outcome;
+use crate::adapters::sound::decode;
+use crate::config::box_file::{self, NamedFiles};
+use crate::config::kind::{Kind, kind_of};
+use crate::config::problem::{Problem, Problems};
+use crate::config::programme_file::{self, Audio};
+use crate::config::{central_file, ical, m3u8, trust_file};
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Programmes, box.toml, central.toml, trust documents, playlists (.m3u8), calendars (.ics).
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The files are meant for another machine: what they name is not looked for here.
+    #[arg(long)]
+    elsewhere: bool,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+pub fn run(args: Args) -> Outcome {
+    let mut all_right = true;
+    for file in &args.files {
+        all_right &= tell(file, check(file, args.elsewhere));
+    }
+    Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what became of a check; whether all is right.
+pub(super) fn tell(file: &Path, checked: Result<String, Problems>) -> bool {
+    match checked {
+        Ok(what) => {
+            println!("{}: {what}", file.display());
+            true
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            false
+        }
+    }
+}
+
+/// The length of an audio file, for [`Audio`].
+pub(super) fn probe(path: &Path) -> Result<u32, String> {
+    let info = decode::probe(path).map_err(|fault| fault.to_string())?;
+    Ok(u32::try_from(info.ms).unwrap_or(u32::MAX))
+}
+
+fn check(file: &Path, elsewhere: bool) -> Result<String, Problems> {
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Problem::of_file(&shown, format!("can't be read: {error}"), "check its name and rights")
+    })?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let named = if elsewhere { NamedFiles::Unseen } else { NamedFiles::MustExist };
+    match kind_of(file, &text) {
+        Some(Kind::Programme) => programme(file, elsewhere),
+        Some(Kind::Box) => box_file::parse(&text, &shown, base, named).and_then(|config| {
+            if !elsewhere {
+                config.programmes.iter().try_for_each(|file| programme(file, false).map(drop))?;
+                config.trust.iter().try_for_each(|trust| trust.root.read().map(drop))?;
+            }
+            Ok(format!("box {} is right", config.id))
+        }),
+        Some(Kind::Central) => central_file::parse(&text, &shown, base, named).map(|config| {
+            format!("central of {} with {} boxes is right", config.commune, config.boxes.len())
+        }),
+        Some(Kind::Trust) => trust_file::parse(&text)
+            .map(|trust| {
+                format!("trust document version {} with {} keys is right", trust.version, trust.grants.len())
+            })
+            .map_err(|error| Problem::of_file(&shown, error.to_string(), "").into()),
+        Some(Kind::M3u8) => m3u8::parse(&text, &shown, Path::new(""))
+            .map(|entries| format!("playlist of {} entries is right", entries.len())),
+        Some(Kind::Calendar) => {
+            ical::parse(&text, &shown).map(|events| format!("calendar of {} events is right", events.len()))
+        }
+        None => Err(Problem::of_file(
+            &shown,
+            "is no file that Loa Xã knows",
+            "its first table is [programme], [box], [central] or [[grant]]; or it ends in .m3u8 or .ics",
+        )
+        .into()),
+    }
+}
+
+/// Checks a programme with its audio.
+pub(super) fn programme(file: &Path, elsewhere: bool) -> Result<String, Problems> {
+    let audio = if elsewhere { Audio::Unseen } else { Audio::Required(&probe) };
+    let programme = programme_file::read(file, audio)?;
+    let items: usize = programme.playlists.values().map(|playlist| playlist.items.len()).sum();
+    Ok(format!(
+        "programme {} version {} with {} slots and {items} items is right",
+        programme.id,
+        programme.version,
+        programme.slots.len()
+    ))
 }

@@ -1,8 +1,255 @@
-use super::Outcome;
+//! `loaxa programme`: programmes checked, previewed, and exchanged with other programs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+use clap::{Subcommand, ValueEnum};
+
+use super::{Outcome, check};
+use crate::adapters::clock;
+use crate::config::box_file::{self, NamedFiles};
+use crate::config::kind::{Kind, kind_of};
+use crate::config::problem::Problems;
+use crate::config::programme_file::{self, Audio};
+use crate::config::{ical, m3u8, programme_text};
+use crate::decide::preview::words::Lang;
+use crate::decide::preview::{self, PlannedSession, svg, text};
+use crate::decide::schedule::{Calendar, Place, Timetable};
+use crate::domain::ids::{GroupId, PlaylistId, SlotId};
+use crate::domain::policy::Policy;
+use crate::domain::programme::{Content, Item, Playlist, Programme};
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+#[derive(Subcommand)]
+enum Action {
+    /// Refuses what is impossible, with file and line.
+    Check {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The audio is on another machine.
+        #[arg(long)]
+        elsewhere: bool,
+    },
+    /// Shows what would sound, and what the box would refuse.
+    Preview(PreviewArgs),
+    /// Writes slots as iCalendar, or a playlist as M3U8, to standard output.
+    Export {
+        file: PathBuf,
+        /// The playlist to be written as M3U8; without it the slots are written as iCalendar.
+        #[arg(long)]
+        playlist: Option<PlaylistId>,
+        /// First day that is written one by one where no rule can name it; today by default.
+        #[arg(long)]
+        from: Option<NaiveDate>,
+        /// Last such day; two years later by default.
+        #[arg(long)]
+        to: Option<NaiveDate>,
+    },
+    /// Reads slots from iCalendar (.ics), or a playlist from M3U8, and writes them as TOML to standard output.
+    Import {
+        file: PathBuf,
+        /// The playlist that new slots play, or the id of the playlist that is read.
+        #[arg(long)]
+        playlist: PlaylistId,
+    },
+}
+
+#[derive(clap::Args)]
+struct PreviewArgs {
+    /// Programmes that are in force together, the higher authority first.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// First day; today by default.
+    #[arg(long)]
+    from: Option<NaiveDate>,
+    /// Last day; six days later by default.
+    #[arg(long)]
+    to: Option<NaiveDate>,
+    /// Groups that the box is in; without it, everything that sounds anywhere.
+    #[arg(long)]
+    group: Vec<GroupId>,
+    /// Languages that the village hears, in order.
+    #[arg(long, value_delimiter = ',')]
+    language: Vec<String>,
+    /// Takes groups, languages and limits from a box.toml.
+    #[arg(long = "box", conflicts_with_all = ["group", "language"])]
+    box_file: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[arg(long, value_enum, default_value_t = LangArg::Vi)]
+    lang: LangArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Svg,
+    Ics,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LangArg {
+    Vi,
+    En,
+}
+
+/// Longest preview; a year of a full programme is a page of 100,000 lines.
+const PREVIEW_DAYS_MAX: u64 = 366;
+
+pub fn run(args: Args) -> Outcome {
+    match args.action {
+        Action::Check { files, elsewhere } => {
+            let mut all_right = true;
+            for file in &files {
+                all_right &= check::tell(file, check::programme(file, elsewhere));
+            }
+            Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Action::Preview(args) => preview(&args),
+        Action::Export { file, playlist, from, to } => export(&file, playlist.as_ref(), from, to),
+        Action::Import { file, playlist } => import(&file, &playlist),
+    }
+}
+
+fn read(file: &Path) -> Result<Programme, Problems> {
+    programme_file::read(file, Audio::WherePresent(&check::probe))
+}
+
+fn preview(args: &PreviewArgs) -> Outcome {
+    let from = args.from.unwrap_or_else(|| clock::wall().date());
+    let until = args.to.unwrap_or(from + Days::new(6));
+    if until < from || until > from + Days::new(PREVIEW_DAYS_MAX) {
+        return Err(format!("--to {until}: a preview has 1 to {PREVIEW_DAYS_MAX} days from {from}").into());
+    }
+    let programmes = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let (place, policy) = match &args.box_file {
+        Some(file) => {
+            let config = box_file::read(file, NamedFiles::Unseen)?;
+            (Place { groups: config.groups.into_iter().collect(), languages: config.languages }, config.guard)
+        }
+        None => (place(args, &programmes), Policy::default()),
+    };
+    let calendars =
+        programmes.iter().cloned().map(Arc::new).map(Calendar::new).collect::<Result<Vec<_>, _>>()?;
+    let timetable = Timetable::new(calendars)?;
+    let sessions = preview::plan(&timetable, &place, &policy, from, until);
+    let programmes: Vec<_> = programmes.iter().collect();
+    let weeks = preview::section_weeks(&sessions, &programmes, from, until);
+    let lang = match args.lang {
+        LangArg::Vi => Lang::Vi,
+        LangArg::En => Lang::En,
+    };
+    match args.format {
+        Format::Text => print!("{}", text::render(&sessions, &weeks, lang)),
+        Format::Json => {
+            let conflicts = preview::conflicts(&sessions);
+            let all = serde_json::json!({ "sessions": sessions, "weeks": weeks, "conflicts": conflicts });
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        }
+        Format::Svg => print!("{}", svg::render(&sessions, lang)),
+        Format::Ics => print!("{}", single_events(programmes[0], &sessions)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The groups asked for, or all that any audience names.
+fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
+    let languages = args.language.clone();
+    if !args.group.is_empty() {
+        return Place { groups: args.group.iter().cloned().collect(), languages };
+    }
+    let of = |programme: &Programme| {
+        let items = programme.playlists.values().flat_map(|playlist| &playlist.items);
+        let audiences = programme.slots.iter().flat_map(|slot| slot.audience.clone());
+        audiences.chain(items.flat_map(|item| item.audience.clone())).collect::<Vec<_>>()
+    };
+    Place { groups: programmes.iter().flat_map(of).collect(), languages }
+}
+
+fn single_events(programme: &Programme, sessions: &[PlannedSession]) -> String {
+    let event = |session: &PlannedSession| {
+        let uid = format!("{}-{}@{}.loaxa", session.key.slot, session.key.date, programme.id);
+        (session.title.clone(), uid, session.start, session.end)
+    };
+    let events: Vec<_> = sessions.iter().map(event).collect();
+    let events = events.iter().map(|(title, uid, start, end)| (title.as_str(), uid.clone(), *start, *end));
+    ical::write_sessions(&programme.title, events, clock::wall())
+}
+
+fn export(
+    file: &Path,
+    playlist: Option<&PlaylistId>,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> Outcome {
+    let programme = read(file)?;
+    let Some(id) = playlist else {
+        let from = from.unwrap_or_else(|| clock::wall().date());
+        let until = to.unwrap_or(from + Days::new(2 * 365));
+        print!("{}", ical::write(&programme, from, until, clock::wall())?);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let playlist = programme
+        .playlists
+        .get(id)
+        .ok_or_else(|| format!("there is no playlist {id} in {}", file.display()))?;
+    let entries: Vec<_> = playlist.items.iter().filter_map(|item| entry(item, file)).collect();
+    let left_out = playlist.items.len() - entries.len();
+    if left_out > 0 {
+        eprintln!(
+            "loaxa: {left_out} items are texts or playlists, which M3U8 does not know, and were left out"
+        );
+    }
+    print!("{}", m3u8::write(&entries));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What M3U8 can say of an item.
+fn entry(item: &Item, file: &Path) -> Option<m3u8::Entry> {
+    let base = file.parent().unwrap_or(Path::new(""));
+    let (source, ms) = match &item.content {
+        Content::File { path, ms } => {
+            (m3u8::Source::File(path.strip_prefix(base).unwrap_or(path).to_owned()), *ms)
+        }
+        Content::Relay { url, minutes, .. } => {
+            (m3u8::Source::Stream(url.clone()), minutes.map(|minutes| minutes.saturating_mul(60_000)))
+        }
+        Content::Text { .. } | Content::Playlist(_) => return None,
+    };
+    Some(m3u8::Entry { title: item.title.clone(), source, ms, line: 0 })
+}
+
+fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let shown = file.display().to_string();
+    match kind_of(file, &text) {
+        Some(Kind::Calendar) => {
+            for (index, event) in ical::parse(&text, &shown)?.into_iter().enumerate() {
+                let id = SlotId::new(format!("slot-{}", index + 1))?;
+                println!("{}", programme_text::write_slot(&event.into_slot(id, playlist.clone())));
+            }
+        }
+        Some(Kind::M3u8) => {
+            let entries = m3u8::parse(&text, &shown, Path::new(""))?;
+            let items = programme_file::items_of(entries);
+            let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            print!(
+                "{}",
+                programme_text::write_playlist(
+                    &Playlist { id: playlist.clone(), title, items },
+                    Path::new("")
+                )
+            );
+        }
+        _ => return Err(format!("{}: only .ics and .m3u8 are read", file.display()).into()),
+    }
+    Ok(ExitCode::SUCCESS)
 }

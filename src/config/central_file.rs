@@ -1,7 +1,7 @@
 //! `central.toml` to a checked [`CentralConfig`].
 
+use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::box_file::{CONFIG_BYTES_MAX, NamedFiles, Paths, TlsFiles, names, speech, web_address};

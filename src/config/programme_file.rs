@@ -14,7 +14,7 @@ use crate::domain::ids::{GroupId, HolidayId, PlaylistId, ProgrammeId, SlotId};
 use crate::domain::programme::*;
 use crate::domain::sound::{Pattern, Tone};
 
-/// Opens an audio file and tells its length in milliseconds.
+/// Opens an audio file and tells its length in milliseconds, 0 where only playing it would tell.
 pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, String> + 'a;
 
 /// What is done about the audio files that a programme names.
@@ -68,6 +68,25 @@ pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Pr
             programme_check::check(&programme, &places, &reader);
             if reader.is_clean() { Ok(programme) } else { Err(reader.into_problems()) }
         }
+        _ => Err(reader.into_problems()),
+    }
+}
+
+/// Reads one `[[slot]]` alone; that what it names exists is not checked.
+///
+/// # Errors
+/// All that is wrong with it, or that it is not one slot.
+pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
+    let (reader, table) = Reader::new("slot", text);
+    let mut parser =
+        Parser { reader: &reader, base: Path::new(""), audio: Audio::Unseen, places: Places::default() };
+    let mut root = reader.root(&table);
+    let mut slots: Vec<_> = root.tables("slot").into_iter().flat_map(|fields| parser.slots(fields)).collect();
+    root.finish();
+    match slots.pop() {
+        Some(slot) if slots.is_empty() && reader.is_clean() => Ok(slot),
+        Some(_) if reader.is_clean() => Err(Problem::of_file("slot", "more than one slot", "").into()),
+        None if reader.is_clean() => Err(Problem::of_file("slot", "no slot", "").into()),
         _ => Err(reader.into_problems()),
     }
 }
@@ -225,8 +244,9 @@ impl<'p> Parser<'p> {
         let at = fields.at;
         let id: Option<PlaylistId> = fields.need("id").and_then(|value| value.parse());
         let title = fields.need("title").and_then(|value| value.words());
+        let m3u8_kind = fields.get("m3u8_kind").and_then(|value| value.choice(&KINDS));
         let mut items = match fields.get("m3u8") {
-            Some(value) => self.m3u8(&value).unwrap_or_default(),
+            Some(value) => self.m3u8(&value, m3u8_kind.unwrap_or(ItemKind::Music)).unwrap_or_default(),
             None => Vec::new(),
         };
         items.extend(fields.tables("item").into_iter().filter_map(|fields| self.item(fields)));
@@ -240,7 +260,8 @@ impl<'p> Parser<'p> {
         Some(Playlist { id: id?, title: title?.to_owned(), items })
     }
 
-    fn m3u8(&mut self, value: &Value<'p>) -> Option<Vec<Item>> {
+    /// M3U8 knows no kinds; what is exchanged in it is music unless the programme says otherwise.
+    fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
         let path = self.path(value)?;
         let read = read_text(&path, PROGRAMME_BYTES_MAX).map_err(|(what, remedy)| {
             value.problem(format!("{} {what}", path.display()), remedy);
@@ -254,23 +275,19 @@ impl<'p> Parser<'p> {
                 return None;
             }
         };
-        let item = |entry: m3u8::Entry| {
-            let content = match entry.source {
-                m3u8::Source::File(path) => {
-                    let path = self.base.join(path);
-                    let ms = self.length(&path).unwrap_or_else(|why| {
-                        self.reader.append(entry_problem(&file, entry.line, &path, &why).into());
-                        None
-                    });
-                    Content::File { path, ms: ms.or(entry.ms) }
+        let mut items = Vec::new();
+        for (line, mut item) in entries.iter().map(|entry| entry.line).zip(items_of(entries.clone())) {
+            item.kind = kind;
+            if let Content::File { path, ms } = &mut item.content {
+                *path = self.base.join(&*path);
+                match self.length(path) {
+                    Ok(length) => *ms = length.or(*ms),
+                    Err(why) => self.reader.append(entry_problem(&file, line, path, &why).into()),
                 }
-                m3u8::Source::Stream(url) => {
-                    Content::Relay { url, minutes: entry.ms.map(|ms| ms.div_ceil(60_000)), fallback: None }
-                }
-            };
-            plain_item(entry.title, content)
-        };
-        Some(entries.into_iter().map(item).collect())
+            }
+            items.push(item);
+        }
+        Some(items)
     }
 
     fn item(&mut self, mut fields: Fields<'p>) -> Option<Item> {
@@ -280,9 +297,7 @@ impl<'p> Parser<'p> {
         if title.is_none() && !nested && self.reader.is_clean() {
             fields.problem("the item has no title", "add title = \"...\": the playback log shows it");
         }
-        let kind = fields.get("kind").map_or(Some(ItemKind::Speech), |value| {
-            value.choice(&[("speech", ItemKind::Speech), ("music", ItemKind::Music)])
-        });
+        let kind = fields.get("kind").map_or(Some(ItemKind::Speech), |value| value.choice(&KINDS));
         let (valid_from, valid_until) = validity(&mut fields);
         let (section, campaign) =
             (self.named(&mut fields, NameOf::Section), self.named(&mut fields, NameOf::Campaign));
@@ -400,9 +415,10 @@ impl<'p> Parser<'p> {
     }
 
     fn length(&self, path: &Path) -> Result<Option<u32>, String> {
+        let known = |ms: u32| (ms > 0).then_some(ms);
         match self.audio {
-            Audio::Required(probe) => probe(path).map(Some),
-            Audio::WherePresent(probe) => Ok(probe(path).ok()),
+            Audio::Required(probe) => probe(path).map(known),
+            Audio::WherePresent(probe) => Ok(probe(path).ok().and_then(known)),
             Audio::Unseen => Ok(None),
         }
     }
@@ -503,6 +519,23 @@ impl<'p> Parser<'p> {
         Some(value)
     }
 }
+
+/// The entries of an M3U8 playlist as items: music, as what is exchanged in this form mostly is.
+pub fn items_of(entries: Vec<m3u8::Entry>) -> Vec<Item> {
+    let content = |source, ms: Option<u32>| match source {
+        m3u8::Source::File(path) => Content::File { path, ms },
+        m3u8::Source::Stream(url) => {
+            Content::Relay { url, minutes: ms.map(|ms| ms.div_ceil(60_000)), fallback: None }
+        }
+    };
+    let item = |entry: m3u8::Entry| Item {
+        kind: ItemKind::Music,
+        ..plain_item(entry.title, content(entry.source, entry.ms))
+    };
+    entries.into_iter().map(item).collect()
+}
+
+const KINDS: [(&str, ItemKind); 2] = [("speech", ItemKind::Speech), ("music", ItemKind::Music)];
 
 /// An item with nothing but a title and a content.
 fn plain_item(title: String, content: Content) -> Item {

@@ -1,1 +1,523 @@
+//! What would sound: planned sessions with their plays, what the guard would refuse, and minutes by section.
+//!
+//! Drawing and words are in the rooms below, so that the command line and the pages show the same.
 
+pub mod svg;
+pub mod text;
+pub mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{Datelike, Days, NaiveDate};
+use serde::Serialize;
+
+use super::guard::Guard;
+use super::schedule::{Filling, Length, Piece, Place, Role, Session, Timetable};
+use crate::domain::announcement::Rung;
+use crate::domain::days::DayNote;
+use crate::domain::ids::{BoxId, SectionId, SlotId};
+use crate::domain::playback::{NotPlayed, SlotKey};
+use crate::domain::policy::{GuardRefusal, Policy};
+use crate::domain::programme::{Fill, ItemKind, Order, Programme};
+use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+
+/// Most plays of one planned session; a loop of very short items ends here.
+const PLAYS_MAX: usize = 5_000;
+
+/// A session as it would sound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedSession {
+    #[serde(flatten)]
+    pub key: SlotKey,
+    pub title: String,
+    pub start: Wall,
+    /// Hard end.
+    pub end: Wall,
+    /// 0 to 100, before the guard's ceiling.
+    pub volume_percent: u8,
+    pub notes: Vec<DayNote>,
+    pub plays: Vec<Planned>,
+}
+
+/// Something that would sound in a session, or would be there and not sound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planned {
+    pub from: Wall,
+    /// When it would be over; equal to `from` for what has no length.
+    pub to: Wall,
+    /// Its length is an estimate.
+    pub about: bool,
+    pub title: String,
+    pub kind: ItemKind,
+    /// A chime, not an item.
+    pub chime: bool,
+    pub section: Option<SectionId>,
+    pub language: String,
+    pub fate: Fate,
+}
+
+/// What would become of a play.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "fate", rename_all = "snake_case")]
+pub enum Fate {
+    Whole,
+    /// Faded out at the hard end.
+    HardEnd,
+    /// Stopped by the guard.
+    Guarded {
+        reason: GuardRefusal,
+    },
+    NotPlayed {
+        reason: NotPlayed,
+    },
+}
+
+impl Planned {
+    /// How long it would really sound.
+    pub fn sounds(&self) -> Span {
+        if matches!(self.fate, Fate::NotPlayed { .. }) { Span(0) } else { self.to.since(self.from) }
+    }
+}
+
+/// Plans the days `from` to `until`, both counted, at one place. The guard starts afresh on `from`, and a rotating slot
+/// at its first item.
+pub fn plan(
+    timetable: &Timetable,
+    place: &Place,
+    policy: &Policy,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> Vec<PlannedSession> {
+    let mut planner = Planner {
+        timetable,
+        place,
+        guard: Guard::new(policy.clone(), from, Span(0)),
+        origin: Wall::from_local(from.and_hms_opt(0, 0, 0).unwrap_or_default()),
+        rotations: BTreeMap::new(),
+    };
+    let days = from.iter_days().take_while(|date| *date <= until);
+    days.flat_map(|date| timetable.sessions_on(date, place))
+        .map(|session| planner.session(&session))
+        .collect()
+}
+
+/// Plans for many boxes; those to whom the timetable is the same share one plan.
+pub fn plan_boxes(
+    timetable: &Timetable,
+    boxes: &BTreeMap<BoxId, Place>,
+    policy: &Policy,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> BTreeMap<BoxId, Arc<Vec<PlannedSession>>> {
+    let mut plans: BTreeMap<Place, Arc<Vec<PlannedSession>>> = BTreeMap::new();
+    let mut of = |place: &Place| {
+        let seen = timetable.seen_from(place);
+        let make = || Arc::new(plan(timetable, &seen, policy, from, until));
+        match plans.get(&seen) {
+            Some(plan) => Arc::clone(plan),
+            None => Arc::clone(plans.entry(seen.clone()).or_insert(make())),
+        }
+    };
+    boxes.iter().map(|(id, place)| (id.clone(), of(place))).collect()
+}
+
+struct Planner<'t> {
+    timetable: &'t Timetable,
+    place: &'t Place,
+    guard: Guard,
+    /// Where the monotonic clock of the plan begins.
+    origin: Wall,
+    rotations: BTreeMap<SlotId, u32>,
+}
+
+impl Planner<'_> {
+    fn session(&mut self, session: &Session) -> PlannedSession {
+        let calendar = self.timetable.calendar(session);
+        let slot = calendar.slot(session);
+        let rotation = self.rotations.get(&slot.id).copied().unwrap_or(0);
+        let filling = calendar.fill(session, self.place, rotation);
+        let mut course = Course {
+            session,
+            volume_percent: slot.volume_percent,
+            at: session.start,
+            closed: false,
+            plays: Vec::new(),
+        };
+        let last = self.course(&mut course, &filling, slot.fill);
+        if let (Order::Rotating, Some(last)) = (slot.order, last) {
+            self.rotations.insert(slot.id.clone(), last + 1);
+        }
+        let left_out = filling.left_out.into_iter().map(|item| Planned {
+            from: session.start,
+            to: session.start,
+            about: false,
+            title: item.title,
+            kind: ItemKind::Music,
+            chime: false,
+            section: item.section,
+            language: String::new(),
+            fate: Fate::NotPlayed { reason: item.reason },
+        });
+        let mut plays = course.plays;
+        plays.extend(left_out);
+        PlannedSession {
+            key: session.key.clone(),
+            title: slot.title.clone(),
+            start: session.start,
+            end: session.end,
+            volume_percent: slot.volume_percent,
+            notes: session.notes.clone(),
+            plays,
+        }
+    }
+
+    /// Goes through a session; returns the index of the last item that would finish.
+    fn course(&mut self, course: &mut Course<'_>, filling: &Filling, fill: Fill) -> Option<u32> {
+        let is_item = |piece: &&Piece| matches!(piece.role, Role::Item { .. });
+        let mut last = None;
+        let mut run = |course: &mut Course<'_>, piece: &Piece| {
+            let finished = self.piece(course, piece, fill);
+            if let (true, Role::Item { index }) = (finished, piece.role) {
+                last = Some(index);
+            }
+        };
+        let opening = filling.pieces.iter().filter(|piece| piece.role == Role::Opening);
+        let closing = filling.pieces.iter().filter(|piece| piece.role == Role::Closing);
+        opening.for_each(|piece| run(course, piece));
+        loop {
+            let round_start = course.at;
+            filling.pieces.iter().filter(is_item).for_each(|piece| run(course, piece));
+            let again = fill == Fill::Loop && course.at > round_start && course.at < course.session.end;
+            if !again || course.plays.len() >= PLAYS_MAX {
+                break;
+            }
+        }
+        closing.for_each(|piece| run(course, piece));
+        last
+    }
+
+    /// Plans one piece; whether it would finish.
+    fn piece(&mut self, course: &mut Course<'_>, piece: &Piece, fill: Fill) -> bool {
+        if course.closed {
+            return false;
+        }
+        let end = course.session.end;
+        let from = course.at.plus(piece.gap).min(end);
+        let due = match piece.length {
+            Length::UntilEnd => end,
+            length => from.plus(length.span().unwrap_or_default()),
+        };
+        let not_played = |reason| Fate::NotPlayed { reason };
+        if piece.length == Length::Unknown {
+            let fate =
+                not_played(NotPlayed::Unplayable { reason: Fault::Missing { what: name(&piece.sound) } });
+            course.push(piece, from, from, fate);
+            return false;
+        }
+        if from >= end || (fill == Fill::Fitting && due > end) {
+            course.push(piece, from, from, not_played(NotPlayed::NoRoom));
+            return false;
+        }
+        let to = due.min(end);
+        let now = self.reading(from);
+        let permit = match self.guard.permit(&now, Rung::Programme, course.volume_percent) {
+            Ok(permit) => permit,
+            Err(reason) => {
+                // The box closes the session; so does the plan.
+                course.push(piece, from, end, not_played(NotPlayed::Guarded { reason }));
+                course.at = end;
+                course.closed = true;
+                return false;
+            }
+        };
+        let limit = permit.until.map(|(moment, limit)| (self.origin.plus(moment.since(Moment(0))), limit));
+        let (stops, fate) = match limit {
+            Some((at, limit)) if at < to => (at, Fate::Guarded { reason: self.guard.refusal(limit) }),
+            _ if due > end => (end, Fate::HardEnd),
+            _ => (to, Fate::Whole),
+        };
+        self.guard.count(&self.reading(stops), stops.since(from));
+        let finished = fate == Fate::Whole;
+        course.push(piece, from, stops, fate);
+        course.at = stops;
+        finished
+    }
+
+    /// The clock of a box on which nothing goes wrong.
+    fn reading(&self, wall: Wall) -> Reading {
+        let mono = Moment(wall.since(self.origin).0);
+        Reading { mono, wall, trust: ClockTrust::Synced, uncertainty_ms: 0 }
+    }
+}
+
+/// A session on its way through its pieces.
+struct Course<'s> {
+    session: &'s Session,
+    volume_percent: u8,
+    at: Wall,
+    /// The guard has ended it.
+    closed: bool,
+    plays: Vec<Planned>,
+}
+
+impl Course<'_> {
+    fn push(&mut self, piece: &Piece, from: Wall, to: Wall, fate: Fate) {
+        self.plays.push(Planned {
+            from,
+            to,
+            about: matches!(piece.length, Length::About(_)),
+            title: piece.title.clone(),
+            kind: piece.kind,
+            chime: piece.role == Role::Opening || piece.role == Role::Closing,
+            section: piece.section.clone(),
+            language: piece.language.clone(),
+            fate,
+        });
+    }
+}
+
+fn name(sound: &Sound) -> String {
+    match sound {
+        Sound::File(FileRef::Path(path)) => path.display().to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share boxes.
+pub fn conflicts(sessions: &[PlannedSession]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (index, session) in sessions.iter().enumerate() {
+        let later = sessions.iter().enumerate().skip(index + 1);
+        let meeting = later.take_while(|(_, later)| later.start < session.end);
+        found.extend(meeting.map(|(later, _)| (index, later)));
+    }
+    found
+}
+
+/// Minutes of a section in a week.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SectionWeek {
+    /// Monday.
+    pub week: NaiveDate,
+    pub section: SectionId,
+    pub title: String,
+    pub sounds_s: u64,
+    /// What the programme asks for.
+    pub minutes_min: Option<u32>,
+}
+
+impl SectionWeek {
+    /// Whether it is less than the programme asks for.
+    pub fn is_short(&self) -> bool {
+        self.minutes_min.is_some_and(|minutes| self.sounds_s < 60 * u64::from(minutes))
+    }
+}
+
+/// Minutes of each section in each whole week, Monday to Sunday, of the days `from` to `until`.
+pub fn section_weeks(
+    sessions: &[PlannedSession],
+    programmes: &[&Programme],
+    from: NaiveDate,
+    until: NaiveDate,
+) -> Vec<SectionWeek> {
+    let monday = |date: NaiveDate| date - Days::new(date.weekday().num_days_from_monday().into());
+    let first = if monday(from) == from { from } else { monday(from) + Days::new(7) };
+    let whole = |week: &NaiveDate| *week + Days::new(6) <= until;
+    let weeks: Vec<_> = first.iter_weeks().take_while(whole).collect();
+    let mut sums: BTreeMap<(NaiveDate, &SectionId), u64> = BTreeMap::new();
+    for play in sessions.iter().flat_map(|session| &session.plays) {
+        if let Some(section) = &play.section {
+            *sums.entry((monday(play.from.date()), section)).or_default() += play.sounds().0;
+        }
+    }
+    let sections = || programmes.iter().flat_map(|programme| programme.sections.values());
+    let row = |week: NaiveDate, section: &crate::domain::programme::Section| SectionWeek {
+        week,
+        section: section.id.clone(),
+        title: section.title.clone(),
+        sounds_s: sums.get(&(week, &section.id)).copied().unwrap_or(0) / 1_000_000,
+        minutes_min: section.weekly_minutes_min,
+    };
+    weeks
+        .into_iter()
+        .flat_map(|week| sections().map(move |section| (week, section)))
+        .map(|(w, s)| row(w, s))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::words::Lang;
+    use super::*;
+    use crate::config::programme_file::{Audio, parse};
+    use crate::decide::schedule::Calendar;
+
+    const HEAD: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n\
+        [[section]]\nid = 'y-te'\ntitle = 'Y tế'\nweekly_minutes_min = 10\n\
+        [[holiday]]\nid = 'tang'\ntitle = 'T'\neffect = 'mourning'\ndates = ['2026-11-25']\n";
+    /// A minute of speech and three of music.
+    const LIST: &str = "[[playlist]]\nid = 'l'\ntitle = 'L'\n\
+        [[playlist.item]]\ntitle = 'A'\nfile = '60.mp3'\nsection = 'y-te'\n\
+        [[playlist.item]]\ntitle = 'N'\nfile = '180.mp3'\nkind = 'music'\n";
+
+    fn timetable(slots: &[&str]) -> Timetable {
+        let probe = |path: &Path| {
+            let seconds: u32 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+            Ok(seconds * 1_000)
+        };
+        let slot = |(n, rest): (usize, &&str)| {
+            format!("[[slot]]\nid = 's{n}'\ntitle = 'S{n}'\nplaylist = 'l'\n{rest}\n")
+        };
+        let slots: String = slots.iter().enumerate().map(slot).collect();
+        let programme = parse(&format!("{HEAD}{LIST}{slots}"), "p", Path::new(""), Audio::Required(&probe));
+        let programme = programme.unwrap_or_else(|problems| panic!("{problems}"));
+        Timetable::new(vec![Calendar::new(Arc::new(programme)).unwrap()]).unwrap()
+    }
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn planned(slots: &[&str], policy: &Policy, from: &str, until: &str) -> Vec<PlannedSession> {
+        plan(&timetable(slots), &Place::default(), policy, date(from), date(until))
+    }
+
+    fn check(slots: &[&str], policy: &Policy, day: &str, expected: &[&str]) {
+        let sessions = planned(slots, policy, day, day);
+        let shown = |play: &Planned| {
+            let (from, to) = (play.from.local().format("%H:%M:%S"), play.to.local().format("%H:%M:%S"));
+            format!("{from} {to} {} {}", play.title, words::fate(&play.fate, Lang::En)).trim_end().to_owned()
+        };
+        let found: Vec<_> = sessions.iter().flat_map(|session| &session.plays).map(shown).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn items_follow_each_other_until_the_hard_end() {
+        let usual = Policy::default();
+        let slot = |rest: &str| format!("start = '05:00'\n{rest}");
+        check(
+            &[&slot("minutes = 10")],
+            &usual,
+            "2026-11-23",
+            &["05:00:00 05:01:00 A", "05:01:00 05:04:00 N"],
+        );
+        check(
+            &[&slot("minutes = 6\nfill = 'loop'")],
+            &usual,
+            "2026-11-23",
+            &[
+                "05:00:00 05:01:00 A",
+                "05:01:00 05:04:00 N",
+                "05:04:00 05:05:00 A",
+                "05:05:00 05:06:00 N faded out at the hard end",
+            ],
+        );
+        check(
+            &[&slot("minutes = 3\nfill = 'fitting'")],
+            &usual,
+            "2026-11-23",
+            &["05:00:00 05:01:00 A", "05:01:00 05:01:00 N not played: no room before the hard end"],
+        );
+        check(
+            &[&slot("minutes = 10")],
+            &usual,
+            "2026-11-25",
+            &["05:00:00 05:01:00 A", "05:00:00 05:00:00 N not played: a day of mourning, without music"],
+        );
+    }
+
+    #[test]
+    fn the_guard_of_the_box_refuses_here_too() {
+        let usual = Policy::default();
+        let refused = ["04:30:00 04:50:00 A not played: outside the allowed hours"];
+        check(&["start = '04:30'\nminutes = 20"], &usual, "2026-11-23", &refused);
+        let full = Policy { day_minutes_max: 3, ..Policy::default() };
+        check(
+            &["start = '05:00'\nminutes = 20\nfill = 'loop'"],
+            &full,
+            "2026-11-23",
+            &[
+                "05:00:00 05:01:00 A",
+                "05:01:00 05:03:00 N stopped: the day has reached 3 minutes",
+                "05:03:00 05:20:00 A not played: the day has reached 3 minutes",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_rotating_slot_goes_on_the_next_day() {
+        let slot = "start = '05:00'\nminutes = 2\norder = 'rotating'\nfill = 'fitting'";
+        let sessions = planned(&[slot], &Policy::default(), "2026-11-23", "2026-11-24");
+        let first: Vec<_> = sessions.iter().map(|session| session.plays[0].title.as_str()).collect();
+        assert_eq!(first, ["A", "N"]);
+    }
+
+    #[test]
+    fn minutes_of_whole_weeks_are_summed() {
+        let sessions =
+            planned(&["start = '05:00'\nminutes = 10"], &Policy::default(), "2026-11-21", "2026-12-06");
+        let timetable = timetable(&["start = '05:00'\nminutes = 10"]);
+        let programme = timetable.calendars()[0].programme();
+        let weeks = section_weeks(&sessions, &[programme], date("2026-11-21"), date("2026-12-06"));
+        let found: Vec<_> =
+            weeks.iter().map(|row| (row.week.to_string(), row.sounds_s, row.is_short())).collect();
+        assert_eq!(found, [("2026-11-23".to_owned(), 420, true), ("2026-11-30".to_owned(), 420, true)]);
+        assert!(section_weeks(&sessions, &[programme], date("2026-11-24"), date("2026-12-05")).is_empty());
+    }
+
+    #[test]
+    fn sessions_that_meet_are_told() {
+        let apart = [
+            "start = '05:00'\nminutes = 10\naudience = ['a']",
+            "start = '05:05'\nminutes = 10\naudience = ['b']",
+        ];
+        let both =
+            Place { groups: ["a", "b"].map(|name| name.parse().unwrap()).into(), languages: Vec::new() };
+        let sessions =
+            plan(&timetable(&apart), &both, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
+        assert_eq!(conflicts(&sessions), [(0, 1)]);
+    }
+
+    #[test]
+    fn boxes_that_hear_the_same_share_a_plan() {
+        let timetable = timetable(&["start = '05:00'\nminutes = 10\naudience = ['a']"]);
+        let place = |group: &str, language: &str| Place {
+            groups: [group.parse().unwrap()].into(),
+            languages: vec![language.to_owned()],
+        };
+        let boxes = [("x", place("a", "vi")), ("y", place("a", "tay")), ("z", place("b", "vi"))];
+        let boxes = boxes.map(|(id, place)| (id.parse().unwrap(), place)).into();
+        let plans =
+            plan_boxes(&timetable, &boxes, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
+        let lengths: Vec<_> = plans.values().map(|plan| plan.len()).collect();
+        assert_eq!(lengths, [1, 1, 0]);
+    }
+
+    #[test]
+    fn drawings_and_texts_hold_all_that_was_planned() {
+        let slots = [
+            "start = '05:00'\nminutes = 10\nopening = 'chime'",
+            "start = '17:00'\nminutes = 2\nlunar = ['30']",
+        ];
+        let sessions = planned(&slots, &Policy::default(), "2026-12-07", "2026-12-09");
+        let text = text::render(&sessions, &[], Lang::Vi);
+        for part in [
+            "Thứ Ba, 08/12/2026 (âm lịch 30/10/2026)",
+            "17:00-17:02  S1 [s1], 100 %",
+            "! 17:01:00    1:00  N",
+            "tắt dần",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        let svg = svg::render(&sessions, Lang::En);
+        let parsed: Vec<_> = svg.match_indices("<title>").collect();
+        let plays: usize = sessions.iter().map(|session| 1 + session.plays.len()).sum();
+        assert_eq!(parsed.len(), plays);
+        assert!(svg::render(&[], Lang::En).ends_with("</svg>\n"));
+    }
+}

@@ -482,6 +482,27 @@ impl Timetable {
         &self.calendars[session.calendar]
     }
 
+    /// A place without the groups and languages that the programmes know nothing of: two boxes that look the same from
+    /// here hear the same.
+    pub fn seen_from(&self, place: &Place) -> Place {
+        let programmes = || self.calendars.iter().map(|calendar| &*calendar.programme);
+        let items =
+            || programmes().flat_map(|programme| programme.playlists.values().flat_map(|list| &list.items));
+        let slots = programmes().flat_map(|programme| &programme.slots);
+        let audiences = slots.flat_map(|slot| &slot.audience).chain(items().flat_map(|item| &item.audience));
+        let spoken = |wanted: &&String| {
+            let tags = |item: &'_ Item| {
+                same_language(&item.language, wanted)
+                    || item.translations.keys().any(|tag| same_language(tag, wanted))
+            };
+            items().any(tags)
+        };
+        Place {
+            groups: audiences.filter(|group| place.groups.contains(*group)).cloned().collect(),
+            languages: place.languages.iter().filter(spoken).cloned().collect(),
+        }
+    }
+
     /// The sessions of all programmes on `date` at `place`, by start, those of the higher authority first. Sessions of
     /// different programmes may overlap.
     pub fn sessions_on(&self, date: NaiveDate, place: &Place) -> Vec<Session> {

@@ -1,6 +1,7 @@
 //! Which slots of a programme are due on a date: day rules, validity, campaigns and holidays.
 
 use chrono::{Datelike, Days as DayCount, NaiveDate};
+use serde::Serialize;
 
 use super::ids::HolidayId;
 use super::lunar::{LunarDate, LunarDay, Meets};
@@ -31,7 +32,8 @@ pub struct DueSlot {
 }
 
 /// What a reader of the plan should know of a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DayNote {
     /// The slot names a lunar 30th; this month has 29 days, so it is today, on the 29th.
     LunarThirtieth,

@@ -198,7 +198,8 @@ impl View<'_> {
 
     fn delivery(&self, delivery: &DeliveryRow) -> Markup {
         let step = delivery.step.code();
-        let reason = delivery.reason.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let reason =
+            delivery.reason.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let why = match delivery.step {
             Step::Refused => words::because("refusal", "refusal", &reason, self.texts),
             Step::NotPlayed => words::because("because", "because", &reason, self.texts),

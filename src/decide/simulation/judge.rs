@@ -9,7 +9,9 @@ use chrono::Timelike;
 use super::player::Heard;
 use crate::domain::announcement::{BulletinClass, Mode, Rung};
 use crate::domain::ids::{CommandId, PlayId};
-use crate::domain::playback::{DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject};
+use crate::domain::playback::{
+    DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject,
+};
 use crate::domain::time::{ClockTrust, Moment, Span, Wall};
 use crate::wire::messages::{Body, Command};
 
@@ -65,7 +67,8 @@ impl Judge {
 
     /// Time has come to `now`.
     pub fn time(&mut self, now: Moment) {
-        let late: Vec<_> = self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
+        let late: Vec<_> =
+            self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
         for id in late {
             self.awaited.remove(&id);
             self.accuse("an emergency sounds within its bound", format!("{id} by {now:?}"));
@@ -85,7 +88,9 @@ impl Judge {
                 }
                 self.closed.insert(end.play, end.outcome.clone());
             }
-            Event::SlotEnded { key, outcome, .. } => self.slots.entry(key.clone()).or_default().push(outcome.clone()),
+            Event::SlotEnded { key, outcome, .. } => {
+                self.slots.entry(key.clone()).or_default().push(outcome.clone())
+            }
             Event::Delivery { command, step } => self.step(entry, command, step),
             Event::NotPlayed { subject: Subject::Announcement { command }, .. } => {
                 self.awaited.remove(command);
@@ -107,12 +112,18 @@ impl Judge {
         }
         if start.rung != Rung::Emergency {
             if entry.at.trust == ClockTrust::None {
-                self.accuse("without a clock only emergencies sound", format!("{} {}", start.play, start.title));
+                self.accuse(
+                    "without a clock only emergencies sound",
+                    format!("{} {}", start.play, start.title),
+                );
             }
             let local = at.local();
             let minute = local.hour() * 60 + local.minute();
             if !(4 * 60 + 45..21 * 60 + 30).contains(&minute) {
-                self.accuse("nothing but an emergency sounds out of hours", format!("{} at {local}", start.title));
+                self.accuse(
+                    "nothing but an emergency sounds out of hours",
+                    format!("{} at {local}", start.title),
+                );
             }
             if start.rung == Rung::Exercise && !(6..21).contains(&local.hour()) {
                 self.accuse("no exercise at night", format!("{} at {local}", start.title));
@@ -155,7 +166,8 @@ impl Judge {
             DeliveryStep::Received => {
                 let emergency = self.sent.get(id).is_some_and(|command| {
                     let Body::Announce { class, mode, plan, .. } = &command.body else { return false };
-                    let now = plan.at.is_none_or(|at| at <= entry.at.wall) && command.not_before <= entry.at.wall;
+                    let now =
+                        plan.at.is_none_or(|at| at <= entry.at.wall) && command.not_before <= entry.at.wall;
                     *class == BulletinClass::Emergency && *mode == Mode::Actual && now
                 });
                 let taken = self.open.values().any(|start| start.rung == Rung::Emergency);
@@ -167,7 +179,10 @@ impl Judge {
                 self.cancelled.insert(id.clone());
                 self.awaited.remove(id);
             }
-            DeliveryStep::Finished | DeliveryStep::Expired | DeliveryStep::Interrupted | DeliveryStep::NotPlayed { .. } => {
+            DeliveryStep::Finished
+            | DeliveryStep::Expired
+            | DeliveryStep::Interrupted
+            | DeliveryStep::NotPlayed { .. } => {
                 self.awaited.remove(id);
             }
             DeliveryStep::Staged | DeliveryStep::Started => {}
@@ -207,10 +222,15 @@ impl Judge {
         }
         for key in due {
             let outcomes = self.slots.get(key).cloned().unwrap_or_default();
-            let aired = outcomes.iter().filter(|outcome| matches!(outcome, SlotOutcome::Aired { .. })).count();
-            let fine = if self.was_set_back { aired <= 1 && !outcomes.is_empty() } else { outcomes.len() == 1 };
+            let aired =
+                outcomes.iter().filter(|outcome| matches!(outcome, SlotOutcome::Aired { .. })).count();
+            let fine =
+                if self.was_set_back { aired <= 1 && !outcomes.is_empty() } else { outcomes.len() == 1 };
             if !fine {
-                self.accuse("every slot that was due has exactly one outcome", format!("{key:?}: {outcomes:?}"));
+                self.accuse(
+                    "every slot that was due has exactly one outcome",
+                    format!("{key:?}: {outcomes:?}"),
+                );
             }
         }
     }

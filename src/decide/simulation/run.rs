@@ -181,7 +181,8 @@ impl Life {
                 self.plan(now + lasts, Doing::DeviceBack);
             }
             What::Break { after } => {
-                let fault = Fault::Damaged { what: "simulated".to_owned(), detail: "it breaks off".to_owned() };
+                let fault =
+                    Fault::Damaged { what: "simulated".to_owned(), detail: "it breaks off".to_owned() };
                 self.world.player(|player, _| player.break_next = Some((after, fault)));
             }
             What::FilesGone { lasts } => {
@@ -209,7 +210,8 @@ impl Life {
         let off_us = if clock.trust == ClockTrust::Synced { 0 } else { clock.off_by_us };
         // A battery clock behind the last known time, or far beyond, is not believed: see `adapters::clock`.
         let believed = (0..60 * 86_400_000_000).contains(&off_us);
-        let trust = if clock.trust == ClockTrust::Floor && !believed { ClockTrust::None } else { clock.trust };
+        let trust =
+            if clock.trust == ClockTrust::Floor && !believed { ClockTrust::None } else { clock.trust };
         self.judge.was_set_back |= off_us != 0;
         let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
         self.world.set_clock(wall, trust);
@@ -225,9 +227,8 @@ impl Life {
     }
 
     fn cancel(&mut self, back: Option<u64>) {
-        let announcements = self.issued.iter().rev().filter(|signed| {
-            matches!(signed.payload.body, Body::Announce { .. })
-        });
+        let announcements =
+            self.issued.iter().rev().filter(|signed| matches!(signed.payload.body, Body::Announce { .. }));
         let of = match back {
             None => None,
             Some(back) => match announcements.clone().nth(back as usize) {
@@ -249,7 +250,8 @@ impl Life {
             path: push.media_after.map_or("never".to_owned(), |after| after.0.to_string()),
         });
         let text = if push.speakable { "nước đang lên" } else { UNSPEAKABLE };
-        let last = self.issued.iter().rev().find(|signed| matches!(signed.payload.body, Body::Announce { .. }));
+        let last =
+            self.issued.iter().rev().find(|signed| matches!(signed.payload.body, Body::Announce { .. }));
         let supersedes = last.filter(|_| push.supersedes).map(|signed| signed.payload.id.clone());
         let truth = self.truth();
         let body = Body::Announce {
@@ -257,7 +259,11 @@ impl Life {
             class: push.class,
             mode: push.mode,
             plan: PlayPlan {
-                repeats: if push.until_cancelled { Repeats::UntilCancelled } else { Repeats::Times(push.repeats) },
+                repeats: if push.until_cancelled {
+                    Repeats::UntilCancelled
+                } else {
+                    Repeats::Times(push.repeats)
+                },
                 opening: (push.class == BulletinClass::Emergency).then(Pattern::chime),
                 at: push.at.map(|at| truth.plus(at)),
                 ..PlayPlan::default()

@@ -24,16 +24,31 @@ pub enum What {
     /// The n-th announcement before is cancelled; `None` cancels everything.
     Cancel(Option<u64>),
     /// The power goes, before the heart's next actions are all carried out, and comes back.
-    PowerCut { after_actions: u32, off_for: Span, clock: BootClock },
+    PowerCut {
+        after_actions: u32,
+        off_for: Span,
+        clock: BootClock,
+    },
     /// The wall clock is off by so many microseconds for a while.
-    ClockStep { by_us: i64, lasts: Span },
-    DeviceLost { lasts: Span },
+    ClockStep {
+        by_us: i64,
+        lasts: Span,
+    },
+    DeviceLost {
+        lasts: Span,
+    },
     /// The next play breaks off after a while.
-    Break { after: Span },
+    Break {
+        after: Span,
+    },
     /// No file of the programme can be opened for a while.
-    FilesGone { lasts: Span },
+    FilesGone {
+        lasts: Span,
+    },
     /// The disk takes nothing for a while.
-    DiskFull { lasts: Span },
+    DiskFull {
+        lasts: Span,
+    },
 }
 
 /// An announcement of the simulation.
@@ -102,7 +117,12 @@ pub fn faulty(seed: u64, length: Span) -> Vec<Happening> {
         };
         happenings.push(Happening { at, what });
         // Mostly within the day's programme, sometimes one upon the other.
-        at = at + if random.percent(30) { random.span(Span(1), MINUTE) } else { random.span(MINUTE, Span(24 * HOUR.0)) };
+        at = at
+            + if random.percent(30) {
+                random.span(Span(1), MINUTE)
+            } else {
+                random.span(MINUTE, Span(24 * HOUR.0))
+            };
     }
     happenings
 }
@@ -127,7 +147,8 @@ fn push(random: &mut Random, faults: bool) -> Push {
         repeats: 1 + random.below(3) as u16,
         until_cancelled,
         with_media: random.percent(60),
-        media_after: (!faults || random.percent(80)).then(|| random.span(Span::millis(100), Span(10 * MINUTE.0))),
+        media_after: (!faults || random.percent(80))
+            .then(|| random.span(Span::millis(100), Span(10 * MINUTE.0))),
         speakable: !faults || random.percent(90),
         supersedes: random.percent(10),
     }
@@ -139,7 +160,11 @@ fn power_cut(random: &mut Random) -> What {
         1 => ClockTrust::Floor,
         _ => ClockTrust::Synced,
     };
-    let off_for = if random.percent(70) { random.span(Span::secs(1), HOUR) } else { random.span(HOUR, Span(9 * DAY.0)) };
+    let off_for = if random.percent(70) {
+        random.span(Span::secs(1), HOUR)
+    } else {
+        random.span(HOUR, Span(9 * DAY.0))
+    };
     let off_by_us = if trust == ClockTrust::Synced { 0 } else { clock_error(random) };
     let clock = BootClock { trust, synced_after: random.span(Span::secs(1), DAY), off_by_us };
     What::PowerCut { after_actions: random.below(12) as u32, off_for, clock }
