@@ -40,7 +40,9 @@ async fn media_come_whole_in_parts_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_asks_for_the_token() {
     with_central(async |central| {
-        for path in ["/api/v1/boxes", "/api/v1/on-air", "/api/v1/log", "/api/v1/export", "/api/v1/announcements"] {
+        for path in
+            ["/api/v1/boxes", "/api/v1/on-air", "/api/v1/log", "/api/v1/export", "/api/v1/announcements"]
+        {
             for header in ["", "Bearer", "Bearer a-token-for-test", "Bearer a-token-for-testz", "Basic x"] {
                 let answer = get(central, path, &[("authorization", header)]).await;
                 assert_eq!(answer.status, 401, "{path} {header}");
@@ -91,22 +93,50 @@ async fn a_wrong_announcement_is_refused_in_a_plain_sentence() {
             fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             fields
         };
-        check(central, json!({ "to": [], "class": "normal" }), ok, 400, "at least one group", "ít nhất một nhóm").await;
-        check(central, json!({ "to": ["x9"], "class": "normal" }), ok, 400, "no group x9", "không có nhóm x9").await;
-        check(central, normal(json!({})), None, 400, "give audio or a text", "tệp âm thanh hoặc nội dung").await;
+        check(
+            central,
+            json!({ "to": [], "class": "normal" }),
+            ok,
+            400,
+            "at least one group",
+            "ít nhất một nhóm",
+        )
+        .await;
+        check(
+            central,
+            json!({ "to": ["x9"], "class": "normal" }),
+            ok,
+            400,
+            "no group x9",
+            "không có nhóm x9",
+        )
+        .await;
+        check(central, normal(json!({})), None, 400, "give audio or a text", "tệp âm thanh hoặc nội dung")
+            .await;
         check(central, normal(json!({ "repeat": 0 })), ok, 400, "1 or more", "từ 1 trở lên").await;
         check(central, normal(json!({ "volume_percent": 130 })), ok, 400, "0 to 100", "0 đến 100").await;
         check(central, normal(json!({ "at": "2020-01-01T00:00:00Z" })), ok, 400, "is past", "đã qua").await;
         check(central, normal(json!({ "expires_in_s": 9_000_000 })), ok, 400, "30 days", "30 ngày").await;
         check(central, normal(json!({ "loud": true })), ok, 400, "unknown field `loud`", "loud").await;
-        check(central, normal(json!({})), Some(b"no sound at all"), 400, "no audio that the boxes can play", "không phát được tệp này").await;
+        check(
+            central,
+            normal(json!({})),
+            Some(b"no sound at all"),
+            400,
+            "no audio that the boxes can play",
+            "không phát được tệp này",
+        )
+        .await;
         check(central, normal(json!({})), Some(&wav[..30]), 400, "bai.wav", "bai.wav").await;
         let live_at_night = json!({ "to": ["xa"], "class": "extreme" });
         check(central, live_at_night, ok, 400, "unknown variant `extreme`", "extreme").await;
         assert_eq!(get_api(central, "/api/v1/announcements").await.json(), json!([]));
 
         let answer = post(central, "/api/v1/announcements/none/cancel", "text/plain", Vec::new()).await;
-        assert_eq!((answer.status, answer.json()["error"].as_str()), (404, Some("there is no announcement none")));
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (404, Some("there is no announcement none"))
+        );
         let answer = post(central, "/api/v1/announcements", "text/plain", Vec::new()).await;
         assert_eq!(answer.status, 400);
     })

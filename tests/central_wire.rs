@@ -75,7 +75,8 @@ async fn a_hello_is_welcomed_with_signed_time_and_what_the_box_lacks() {
 async fn an_announcement_arrives_signed_and_its_chain_comes_back() {
     both(async |central, port| {
         let mut loa = ScriptedBox::connect(1, port).await;
-        let fields = json!({ "to": ["xa"], "class": "emergency", "title": "Bão số 5", "text": "Bão", "author": "An" });
+        let fields =
+            json!({ "to": ["xa"], "class": "emergency", "title": "Bão số 5", "text": "Bão", "author": "An" });
         let answer = announce(central, &fields, Some(&tone())).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         let id = answer.json()["id"].as_str().unwrap().to_owned();
@@ -95,14 +96,19 @@ async fn an_announcement_arrives_signed_and_its_chain_comes_back() {
         assert_eq!(loa.upload(1, last).await.contiguous_upto, last);
         let path = format!("/api/v1/announcements/{id}");
         let chain = get_api(central, &path).await.json();
-        let of = |n: usize| (chain["delivery"][n]["box"].as_str().unwrap(), chain["delivery"][n]["step"].as_str().unwrap());
+        let of = |n: usize| {
+            (chain["delivery"][n]["box"].as_str().unwrap(), chain["delivery"][n]["step"].as_str().unwrap())
+        };
         assert_eq!((of(0), of(1)), (("loa-1", "finished"), ("loa-2", "sent")));
         assert!(chain["delivery"][0]["started"].is_string());
 
         let plays = get_api(central, "/api/v1/plays").await.json();
         assert_eq!(plays.as_array().unwrap().len(), 1);
         assert_eq!((&plays[0]["title"], &plays[0]["outcome"]), (&json!("Bão số 5"), &json!("finished")));
-        assert_eq!((&plays[0]["frames_played"], &plays[0]["box_title"]), (&json!(48_000), &json!("Cụm loa 1")));
+        assert_eq!(
+            (&plays[0]["frames_played"], &plays[0]["box_title"]),
+            (&json!(48_000), &json!("Cụm loa 1"))
+        );
     })
     .await;
 }
@@ -151,8 +157,10 @@ fn play(loa: &mut ScriptedBox, id: &CommandId) {
 async fn a_box_that_was_off_gets_what_still_stands_and_no_more() {
     both(async |central, port| {
         let to = |title: &str| json!({ "to": ["thon-1"], "class": "normal", "title": title });
-        let first = announce(central, &to("một"), Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
-        let second = announce(central, &to("hai"), Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
+        let first =
+            announce(central, &to("một"), Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
+        let second =
+            announce(central, &to("hai"), Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
         let cancel = format!("/api/v1/announcements/{first}/cancel");
         let cancel = post(central, &cancel, "text/plain", Vec::new()).await.json();
 
@@ -168,7 +176,9 @@ async fn a_box_that_was_off_gets_what_still_stands_and_no_more() {
         let mut other = ScriptedBox::connect(2, port).await;
         other.hello("n", other.holds(&[]));
         loa.heartbeat(loa.holds(&[&second, cancel["id"].as_str().unwrap()]));
-        let new = announce(central, &json!({ "to": ["xa"], "class": "priority", "title": "ba" }), Some(&tone())).await;
+        let new =
+            announce(central, &json!({ "to": ["xa"], "class": "priority", "title": "ba" }), Some(&tone()))
+                .await;
         for loa in [&mut loa, &mut other] {
             let (_, announced, _) = loa.next("the new one", command).await;
             assert_eq!(json!(announced.id), new.json()["id"]);
@@ -228,7 +238,8 @@ async fn what_a_box_lost_for_ever_is_said_and_does_not_stop_the_rest() {
         let ack = loa.upload(6, 10).await;
         assert_eq!((ack.contiguous_upto, ack.forked), (10, false));
         let alarms = central.store().alarms(10).await.unwrap();
-        let said: Vec<_> = alarms.iter().map(|alarm| (alarm.kind.as_str(), alarm.detail.contains("seq 3 to 5"))).collect();
+        let said: Vec<_> =
+            alarms.iter().map(|alarm| (alarm.kind.as_str(), alarm.detail.contains("seq 3 to 5"))).collect();
         assert_eq!(said, [("gap", true)]);
     })
     .await;
@@ -242,7 +253,8 @@ async fn a_copied_box_and_a_false_signature_raise_alarms() {
         loa.append(Event::BoxStopped);
         assert_eq!(loa.upload(1, 2).await.contiguous_upto, 2);
         let stands_at = chain::Link::after(1, &loa.records[0].body);
-        let entry = serde_json::from_str::<loaxa::wire::messages::LogBody>(&loa.records[0].body).unwrap().entry;
+        let entry =
+            serde_json::from_str::<loaxa::wire::messages::LogBody>(&loa.records[0].body).unwrap().entry;
         loa.records[1] = stands_at.record(&loa.id, loa.epoch, entry).unwrap();
         let ack = loa.upload(2, 2).await;
         assert_eq!((ack.contiguous_upto, ack.forked), (2, true));
@@ -285,7 +297,8 @@ async fn nothing_is_lost_and_nothing_twice_when_the_broker_restarts_in_the_middl
         if !loa.try_to_say(Up::Log, loa.batch(acknowledged + 1, upto)) {
             continue;
         }
-        let answered = tokio::time::timeout(std::time::Duration::from_millis(500), loa.next("an ack", ack)).await;
+        let answered =
+            tokio::time::timeout(std::time::Duration::from_millis(500), loa.next("an ack", ack)).await;
         if let Ok(ack) = answered {
             assert!(!ack.forked);
             acknowledged = ack.contiguous_upto;

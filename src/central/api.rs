@@ -268,7 +268,10 @@ impl From<Range> for LogFilter {
     }
 }
 
-async fn plays(State(app): State<Arc<App>>, Query(range): Query<Range>) -> Result<Json<Vec<PlayRow>>, Problem> {
+async fn plays(
+    State(app): State<Arc<App>>,
+    Query(range): Query<Range>,
+) -> Result<Json<Vec<PlayRow>>, Problem> {
     Ok(Json(app.store.plays(range.into()).await?))
 }
 
@@ -303,7 +306,10 @@ struct Period {
     to: Wall,
 }
 
-async fn report(State(app): State<Arc<App>>, Query(period): Query<Period>) -> Result<Json<Vec<ReportRow>>, Problem> {
+async fn report(
+    State(app): State<Arc<App>>,
+    Query(period): Query<Period>,
+) -> Result<Json<Vec<ReportRow>>, Problem> {
     Ok(Json(app.store.report(period.from, period.to).await?))
 }
 

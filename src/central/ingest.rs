@@ -75,7 +75,8 @@ fn check(
     arrived: crate::domain::time::Wall,
 ) -> Result<Batch, BadBatch> {
     let refused = |reason: String| BadBatch::Refused(reason);
-    let signed = codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
+    let signed =
+        codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
     let LogBatch { box_id, epoch, oldest, records, .. } = signed.payload;
     if box_id != *id {
         return Err(refused(format!("it is a log of {box_id}")));

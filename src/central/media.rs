@@ -76,7 +76,8 @@ impl MediaFolder {
     /// When it is no audio, or the disk refuses. Nothing is left behind then.
     pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
-        let info = decode::probe(&incoming.path).map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
+        let info =
+            decode::probe(&incoming.path).map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
         if info.ms == 0 || info.ms > MS_MAX {
             return Err(MediaRefusal::NoLength);
         }

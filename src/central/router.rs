@@ -122,7 +122,15 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
     let groups = app.groups_of(&enrolled.groups);
     app.publisher.reconcile(&app.store, &app.authority, (id, &groups), &hello.holds, now).await?;
     let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
-    app.store.note_sign_of_life(SignOfLife { id: id.clone(), at: now, clock: hello.clock, holds: hello.holds, kind }).await
+    app.store
+        .note_sign_of_life(SignOfLife {
+            id: id.clone(),
+            at: now,
+            clock: hello.clock,
+            holds: hello.holds,
+            kind,
+        })
+        .await
 }
 
 /// What is enrolled of the box; where it may, central takes the key that a box without one shows.

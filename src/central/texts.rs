@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn every_key_in_the_pages_is_in_the_tables() {
-        let pages = [include_str!("pages/mod.rs"), include_str!("pages/home.rs"), include_str!("pages/words.rs")];
+        let pages =
+            [include_str!("pages/mod.rs"), include_str!("pages/home.rs"), include_str!("pages/words.rs")];
         for page in pages {
             for rest in page.split(".say(\"").skip(1) {
                 let key = rest.split('"').next().unwrap();

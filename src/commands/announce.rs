@@ -132,7 +132,8 @@ fn fields(args: &Args, now: Wall) -> Result<Value, Failure> {
 }
 
 fn form(fields: &Value, audio: Option<(String, Vec<u8>)>) -> Vec<u8> {
-    let mut body = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n");
+    let mut body =
+        format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n");
     let mut bytes = match audio {
         None => std::mem::take(&mut body).into_bytes(),
         Some((name, audio)) => {

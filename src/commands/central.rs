@@ -20,7 +20,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> Outcome {
     init_log();
-    let config = central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
+    let config =
+        central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(central::run(settings, asked_to_end(), say_where))?;
@@ -53,13 +54,19 @@ async fn asked_to_end() {
 /// Reads what the configuration names.
 fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     let StoreChoice::Sqlite(sqlite) = config.store else {
-        return Err("this version keeps central's data in SQLite: write sqlite = \"...\" under [store]".into());
+        return Err(
+            "this version keeps central's data in SQLite: write sqlite = \"...\" under [store]".into()
+        );
     };
     std::fs::create_dir_all(&config.data_dir).map_err(|error| of_file(&config.data_dir, &error))?;
     let token = read(&config.token_file)?;
-    let token = String::from_utf8(token).map_err(|error| of_file(&config.token_file, &error))?.trim().to_owned();
+    let token =
+        String::from_utf8(token).map_err(|error| of_file(&config.token_file, &error))?.trim().to_owned();
     if token.len() < TOKEN_BYTES_MIN {
-        return Err(of_file(&config.token_file, &"the token is shorter than 16 characters: openssl rand -hex 32"));
+        return Err(of_file(
+            &config.token_file,
+            &"the token is shorter than 16 characters: openssl rand -hex 32",
+        ));
     }
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
     let keys = Keys {
@@ -67,7 +74,8 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         issuers: issuers.collect::<Result<_, _>>()?,
         trust: read(&config.keys.trust)?,
     };
-    let group = |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
+    let group =
+        |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
     let declared = |entry: central_file::BoxEntry| BoxDeclared {
         id: entry.id,
         title: entry.title,

@@ -126,7 +126,8 @@ impl Client {
             let vi = "không gọi được trung tâm";
             format!("{} {}: {error}", self.lang.pick(vi, "can't reach central at"), self.base)
         })?;
-        let next = response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()?.parse().ok());
+        let next =
+            response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status();
         let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
         if status.is_success() {

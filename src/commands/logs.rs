@@ -164,7 +164,8 @@ fn outcome(play: &Value, lang: Lang) -> String {
         (Lang::En, "interrupted") => "interrupted by",
         (_, other) => other,
     };
-    let reason: Value = play["reason"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let reason: Value =
+        play["reason"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     match reason["by"].as_str() {
         Some(by) => format!("{words} {}", class_word(by, lang)),
         None => words.to_owned(),

@@ -47,7 +47,8 @@ pub fn group(id: &str) -> GroupId {
 
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
-    let people = [Power::Normal, Power::Priority, Power::Emergency, Power::Exercise, Power::Cancel, Power::Test];
+    let people =
+        [Power::Normal, Power::Priority, Power::Emergency, Power::Exercise, Power::Cancel, Power::Test];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
         key: key.key_id(),
         public: key.public().to_string(),
@@ -205,8 +206,16 @@ impl ScriptedBox {
         };
         let (link, events) = Link::connect(config).unwrap();
         let records = Vec::new();
-        let mut this =
-            Self { id, key: key(10 + n), epoch: Epoch(70 + u64::from(n)), link, events, chain: chain::Link::FIRST, oldest: 1, records };
+        let mut this = Self {
+            id,
+            key: key(10 + n),
+            epoch: Epoch(70 + u64::from(n)),
+            link,
+            events,
+            chain: chain::Link::FIRST,
+            oldest: 1,
+            records,
+        };
         this.connected().await;
         this
     }
@@ -279,7 +288,7 @@ impl ScriptedBox {
 
     /// Writes an entry into the box's own log.
     pub fn append(&mut self, event: Event) {
-        let wall = Wall(1_795_000_000_000_000 + self.records.len() as i64 * 1_000_000);
+        let wall = Wall(1_795_221_000_000_000 + self.records.len() as i64 * 1_000_000);
         let at = Stamp { start: 1, mono_us: 5, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
         let record = self.chain.record(&self.id, self.epoch, Entry { at, event }).unwrap();
         self.chain = chain::Link::after(record.seq, &record.body);
@@ -289,7 +298,8 @@ impl ScriptedBox {
     /// The sealed batch of records `from..=to` by their numbers.
     pub fn batch(&self, from: u64, to: u64) -> Vec<u8> {
         let records = self.records[from as usize - 1..to as usize].to_vec();
-        let batch = LogBatch { v: VERSION, box_id: self.id.clone(), epoch: self.epoch, oldest: self.oldest, records };
+        let batch =
+            LogBatch { v: VERSION, box_id: self.id.clone(), epoch: self.epoch, oldest: self.oldest, records };
         codec::seal(&batch, &[&self.key])
     }
 
@@ -342,7 +352,8 @@ pub async fn get(central: &Central, path: &str, headers: &[(&'static str, &str)]
     let url = format!("http://{}{path}", central.http_addr());
     let headers: Vec<_> = headers.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
     let ask = move || {
-        let request = headers.iter().fold(agent().get(&url), |request, (key, value)| request.header(*key, value));
+        let request =
+            headers.iter().fold(agent().get(&url), |request, (key, value)| request.header(*key, value));
         answer(request.call().unwrap())
     };
     tokio::task::spawn_blocking(ask).await.unwrap()
@@ -378,11 +389,18 @@ pub async fn announce(central: &Central, fields: &serde_json::Value, audio: Opti
 
 /// A second of a tone, as WAV.
 pub fn tone() -> Vec<u8> {
-    let spec = hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
     for n in 0..8_000 {
-        writer.write_sample(((n as f32 * 440.0 * std::f32::consts::TAU / 8_000.0).sin() * 9_000.0) as i16).unwrap();
+        writer
+            .write_sample(((n as f32 * 440.0 * std::f32::consts::TAU / 8_000.0).sin() * 9_000.0) as i16)
+            .unwrap();
     }
     writer.finalize().unwrap();
     bytes.into_inner()

@@ -26,8 +26,7 @@ pub use home::is_online;
 const LANG_COOKIE: &str = "loaxa-lang";
 
 /// Nothing from other servers, nothing inline but what htmx sets itself.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
@@ -85,14 +84,19 @@ async fn home_page(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     if let Some(lang) = wanted.lang {
-        let cookie = format!("{LANG_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", Lang::of(&lang).tag());
+        let cookie =
+            format!("{LANG_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", Lang::of(&lang).tag());
         return Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response());
     }
     let lang = lang_of(&headers);
     let body = home::fragment(&app, lang).await?;
-    Ok(layout(&app, lang, html! {
-        main #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
-    })
+    Ok(layout(
+        &app,
+        lang,
+        html! {
+            main #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
+        },
+    )
     .into_response())
 }
 
@@ -106,7 +110,8 @@ async fn media(State(app): State<Arc<App>>, Path(hash): Path<String>, request: R
 
 fn lang_of(headers: &HeaderMap) -> Lang {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == LANG_COOKIE).map_or(Lang::Vi, |(_, tag)| Lang::of(tag))
 }
 
@@ -147,7 +152,8 @@ impl From<StoreError> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         tracing::error!(error = %self.0, "a page can't be drawn");
-        let sorry = "Không đọc được dữ liệu, xin thử lại sau. · The data can't be read, please try again later.\n";
+        let sorry =
+            "Không đọc được dữ liệu, xin thử lại sau. · The data can't be read, please try again later.\n";
         (StatusCode::INTERNAL_SERVER_ERROR, sorry).into_response()
     }
 }

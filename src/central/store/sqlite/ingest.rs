@@ -17,7 +17,9 @@ pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
         .optional()?;
     let (mut upto, mut hash, was_forked) = head.unwrap_or((0, [0; 32], false));
     let mut outcome = Ingested { forked: was_forked, ..Ingested::default() };
-    if let Some(first) = batch.records.first().filter(|first| first.seq > upto + 1 && first.seq <= batch.oldest) {
+    if let Some(first) =
+        batch.records.first().filter(|first| first.seq > upto + 1 && first.seq <= batch.oldest)
+    {
         let detail = format!("epoch {epoch}, seq {} to {}", upto + 1, first.seq - 1);
         let (subject, at) = (batch.id.to_string(), batch.arrived);
         raise_alarm(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;

@@ -148,22 +148,23 @@ pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>>
          WHERE commands.expires >= :held ORDER BY issued_at, serial",
     )?;
     let held = now.minus(delivery::HELD_AFTER_EXPIRY);
-    let rows = query.query_map(named_params! { ":box": id.as_str(), ":now": now.0, ":held": held.0 }, |row| {
-        let kind: String = row.get("kind")?;
-        let step: Option<String> = row.get("step")?;
-        Ok(Standing {
-            id: name(row, "id")?,
-            groups: from_json(row, "groups")?,
-            order: match kind.as_str() {
-                "announce" => Order::Announce,
-                "cancel" => Order::Cancel,
-                _ => Order::Other,
-            },
-            ended: row.get("is_ended")?,
-            expired: row.get("is_expired")?,
-            step: step.as_deref().and_then(Step::from_code),
-        })
-    })?;
+    let rows =
+        query.query_map(named_params! { ":box": id.as_str(), ":now": now.0, ":held": held.0 }, |row| {
+            let kind: String = row.get("kind")?;
+            let step: Option<String> = row.get("step")?;
+            Ok(Standing {
+                id: name(row, "id")?,
+                groups: from_json(row, "groups")?,
+                order: match kind.as_str() {
+                    "announce" => Order::Announce,
+                    "cancel" => Order::Cancel,
+                    _ => Order::Other,
+                },
+                ended: row.get("is_ended")?,
+                expired: row.get("is_expired")?,
+                step: step.as_deref().and_then(Step::from_code),
+            })
+        })?;
     rows.collect()
 }
 
