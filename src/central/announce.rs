@@ -327,8 +327,13 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
 pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
     let now = app.now();
     let announced = app.store.announcements(STOP_MAX).await?;
-    let standing: Vec<_> =
-        announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now).collect();
+    let mut standing = Vec::new();
+    for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
+        let chain = app.store.deliveries(row.id.clone()).await?;
+        if chain.is_empty() || chain.iter().any(|delivery| !delivery.step.is_over()) {
+            standing.push(row);
+        }
+    }
     let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
     let draft = Draft {
         order: Order::Cancel,

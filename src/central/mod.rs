@@ -29,7 +29,7 @@ use authority::{Authority, BadAuthority};
 use broker::{Broker, CantListen, Embedded, External};
 use media::MediaFolder;
 use publisher::Publisher;
-use settings::{BrokerChoice, Settings};
+use settings::{BrokerChoice, Logins, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 
@@ -167,6 +167,9 @@ async fn connect_to_broker(choice: &BrokerChoice) -> Result<(Box<dyn Broker>, Li
     let client_id = format!("loaxa-central-{}", hex(&random[..8]));
     let (broker, ca, identity): (Box<dyn Broker>, _, _) = match choice {
         BrokerChoice::Embedded { listen, logins } => {
+            if matches!(logins, Logins::NameAlone) && !listen.ip().is_loopback() {
+                tracing::warn!(%listen, "boxes prove their name to the broker by saying it: keep this network closed");
+            }
             let password = hex(&random[8..]);
             (Box::new(Embedded::start(*listen, logins.clone(), password).await?), None, None)
         }

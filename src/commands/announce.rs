@@ -1,8 +1,209 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::NaiveTime;
+use serde_json::{Value, json};
+
 use super::Outcome;
+use super::client::{CentralArgs, Failure, Lang};
+use crate::adapters::clock;
+use crate::domain::time::Wall;
+
+/// Separates the parts of the form; no audio holds it but by intent.
+const BOUNDARY: &str = "loaxa-7f3c1e55a90b4d1c8e62";
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The groups to speak to.
+    #[arg(long, required = true, value_name = "GROUP", value_delimiter = ',')]
+    to: Vec<String>,
+    #[arg(long, value_enum, default_value = "normal")]
+    class: Class,
+    #[arg(long, value_enum, default_value = "actual")]
+    mode: Mode,
+    /// Audio to be played: MP3, AAC, FLAC, Ogg Vorbis, WAV.
+    #[arg(long, value_name = "FILE", required_unless_present = "text")]
+    audio: Option<PathBuf>,
+    /// Words to be spoken; beside audio, what a box speaks that can't get the audio.
+    #[arg(long)]
+    text: Option<String>,
+    #[arg(long)]
+    title: Option<String>,
+    /// Language of the words.
+    #[arg(long, default_value = "vi")]
+    language: String,
+    /// When: RFC 3339, or HH:MM of today (of tomorrow where that is past).
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    #[arg(long, default_value_t = 1)]
+    repeat: u16,
+    /// Again and again until it is stopped.
+    #[arg(long)]
+    until_stopped: bool,
+    /// Silence between repetitions.
+    #[arg(long, default_value_t = 5)]
+    gap_s: u32,
+    /// A siren before the message.
+    #[arg(long)]
+    siren: bool,
+    /// Nothing before the message.
+    #[arg(long, conflicts_with = "siren")]
+    no_chime: bool,
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
+    volume_percent: u8,
+    /// How long it may wait to be played: 90s, 30m, 12h, 2d.
+    #[arg(long, value_name = "TIME", value_parser = span_s)]
+    expires_in: Option<u32>,
+    /// The announcement that this one replaces.
+    #[arg(long, value_name = "ID")]
+    supersedes: Option<String>,
+    /// Who wrote it.
+    #[arg(long)]
+    author: Option<String>,
+    /// Who approved it.
+    #[arg(long)]
+    approver: Option<String>,
+    #[command(flatten)]
+    central: CentralArgs,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Class {
+    Normal,
+    Priority,
+    Emergency,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Mode {
+    Actual,
+    Exercise,
+    Test,
+}
+
+pub fn run(args: Args) -> Outcome {
+    let lang = args.central.lang;
+    let fields = fields(&args, clock::wall())?;
+    let audio = match &args.audio {
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Some((name.replace(['"', '\r', '\n'], "_"), bytes))
+        }
+        None => None,
+    };
+    let answer = args.central.client()?.post(
+        "announcements",
+        &format!("multipart/form-data; boundary={BOUNDARY}"),
+        &form(&fields, audio),
+    )?;
+    let sent = match lang {
+        Lang::Vi => "đã gửi thông báo",
+        Lang::En => "sent announcement",
+    };
+    println!("{sent} {}", answer["id"].as_str().unwrap_or_default());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fields(args: &Args, now: Wall) -> Result<Value, Failure> {
+    let class = match args.class {
+        Class::Normal => "normal",
+        Class::Priority => "priority",
+        Class::Emergency => "emergency",
+    };
+    let mode = match args.mode {
+        Mode::Actual => "actual",
+        Mode::Exercise => "exercise",
+        Mode::Test => "test",
+    };
+    let opening = match (args.siren, args.no_chime) {
+        (true, _) => "siren",
+        (false, true) => "none",
+        (false, false) => "chime",
+    };
+    let at = args.at.as_deref().map(|text| instant(text, now)).transpose()?;
+    Ok(json!({
+        "to": args.to, "class": class, "mode": mode, "title": args.title, "text": args.text,
+        "language": args.language, "at": at, "repeat": args.repeat, "until_cancelled": args.until_stopped,
+        "gap_s": args.gap_s, "opening": opening, "volume_percent": args.volume_percent,
+        "expires_in_s": args.expires_in, "supersedes": args.supersedes, "author": args.author,
+        "approver": args.approver,
+    }))
+}
+
+fn form(fields: &Value, audio: Option<(String, Vec<u8>)>) -> Vec<u8> {
+    let mut body =
+        format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n");
+    let mut bytes = match audio {
+        None => std::mem::take(&mut body).into_bytes(),
+        Some((name, audio)) => {
+            body += &format!(
+                "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"audio\"; filename=\"{name}\"\r\n\r\n"
+            );
+            let mut bytes = body.into_bytes();
+            bytes.extend_from_slice(&audio);
+            bytes.extend_from_slice(b"\r\n");
+            bytes
+        }
+    };
+    bytes.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    bytes
+}
+
+/// An instant as staff write it.
+fn instant(text: &str, now: Wall) -> Result<Wall, Failure> {
+    if let Ok(at) = text.parse::<Wall>() {
+        return Ok(at);
+    }
+    let time = NaiveTime::parse_from_str(text, "%H:%M")
+        .map_err(|_| format!("{text:?}: HH:MM, or 2026-11-21T05:30:00+07:00"))?;
+    let today = Wall::from_local(now.date().and_time(time));
+    let day = crate::domain::time::Span::secs(86_400);
+    Ok(if today < now { today.plus(day) } else { today })
+}
+
+/// Seconds of `90s`, `30m`, `12h`, `2d`.
+fn span_s(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text:?} is no time: write 90s, 30m, 12h or 2d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_taken_as_staff_write_them() {
+        let now: Wall = "2026-11-21T05:00:00+07:00".parse().unwrap();
+        let check = |text: &str, expected: &str| {
+            assert_eq!(instant(text, now).unwrap(), expected.parse().unwrap(), "{text}");
+        };
+        check("05:30", "2026-11-21T05:30:00+07:00");
+        check("04:30", "2026-11-22T04:30:00+07:00");
+        check("2026-12-01T06:00:00+07:00", "2026-12-01T06:00:00+07:00");
+        assert!(instant("25:00", now).is_err() && instant("tomorrow", now).is_err());
+    }
+
+    #[test]
+    fn spans_are_taken_as_staff_write_them() {
+        let check = |text: &str, expected: Option<u32>| assert_eq!(span_s(text).ok(), expected, "{text}");
+        check("90s", Some(90));
+        check("30m", Some(1_800));
+        check("12h", Some(43_200));
+        check("2d", Some(172_800));
+        check("30", None);
+        check("m", None);
+        check("", None);
+        check("99999999d", None);
+        check("3é", None);
+    }
 }

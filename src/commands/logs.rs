@@ -1,8 +1,339 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::Outcome;
+use super::client::{CentralArgs, Client, Failure, Lang, local, print_table, text};
+use crate::domain::ids::{BoxId, Epoch};
+use crate::wire::chain::{self, Link};
+use crate::wire::messages::{LogBody, LogRecord};
+
+/// How often `--follow` looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Rows that `--follow` looks at.
+const FOLLOW_ROWS: &str = "200";
+/// Frames a second in the log.
+const FRAMES_A_SECOND: f64 = 48_000.0;
 
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    show: Show,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Checks that an export (JSON lines) has no hole and was not altered.
+    Verify {
+        file: PathBuf,
+        #[arg(long, value_enum, default_value = "vi")]
+        lang: Lang,
+    },
+}
+
+#[derive(clap::Args)]
+struct Show {
+    /// Only this box.
+    #[arg(long = "box", value_name = "BOX")]
+    id: Option<String>,
+    /// From this instant on (RFC 3339).
+    #[arg(long)]
+    from: Option<String>,
+    /// Before this instant (RFC 3339).
+    #[arg(long)]
+    to: Option<String>,
+    /// Goes on with what comes.
+    #[arg(long)]
+    follow: bool,
+    /// `table` and `csv`: what sounded; `json`: the exact log entries, one a line, for `loaxa logs verify`.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Most rows of a table.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    #[command(flatten)]
+    central: CentralArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+pub fn run(args: Args) -> Outcome {
+    if let Some(Action::Verify { file, lang }) = args.action {
+        return verify(&file, lang);
+    }
+    let show = args.show;
+    let given = [("box", show.id), ("from", show.from), ("to", show.to)];
+    let query: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let client = show.central.client()?;
+    match (show.format, show.follow) {
+        (Format::Json, follow) => export(&client, &query, follow)?,
+        (format, true) => follow_plays(&client, &query, format)?,
+        (format, false) => {
+            let mut query = query;
+            query.push(("limit", show.limit.to_string()));
+            let mut plays = plays(&client, &query)?;
+            plays.reverse();
+            print_plays(&plays, format, client.lang);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plays(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>, Failure> {
+    match client.get("plays", query)? {
+        Value::Array(plays) => Ok(plays),
+        _ => Err("central's answer is no list".into()),
+    }
+}
+
+fn print_plays(plays: &[Value], format: Format, lang: Lang) {
+    let head = match lang {
+        Lang::Vi => ["BẮT ĐẦU", "CỤM LOA", "NỘI DUNG", "LOẠI", "ĐÃ PHÁT", "PHẢI PHÁT", "KẾT QUẢ"],
+        Lang::En => ["START", "BOX", "WHAT", "CLASS", "PLAYED", "DUE", "OUTCOME"],
+    };
+    if format == Format::Csv {
+        println!("start,box,title,class,section,seconds_played,seconds_due,outcome,reason");
+        plays.iter().for_each(print_csv);
+        return;
+    }
+    print_table(&head, &plays.iter().map(|play| cells(play, lang)).collect::<Vec<_>>());
+}
+
+fn start(play: &Value) -> &Value {
+    if play["started"].is_null() { &play["opened"] } else { &play["started"] }
+}
+
+fn class(play: &Value) -> &Value {
+    if play["class"].is_null() { &play["rung"] } else { &play["class"] }
+}
+
+fn seconds(frames: &Value) -> Option<f64> {
+    frames.as_f64().map(|frames| frames / FRAMES_A_SECOND)
+}
+
+fn cells(play: &Value, lang: Lang) -> Vec<String> {
+    let length = |frames: &Value| seconds(frames).map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
+    let class = text(class(play));
+    vec![
+        local(start(play)),
+        text(&play["box_title"]),
+        text(&play["title"]),
+        class_word(&class, lang).to_owned(),
+        length(&play["frames_played"]),
+        length(&play["frames_due"]),
+        outcome(play, lang),
+    ]
+}
+
+fn class_word(code: &str, lang: Lang) -> &str {
+    match (lang, code) {
+        (Lang::Vi, "normal") => "thông thường",
+        (Lang::Vi, "priority") => "ưu tiên",
+        (Lang::Vi, "emergency") => "khẩn cấp",
+        (Lang::Vi, "exercise") => "diễn tập",
+        (Lang::Vi, "programme") => "chương trình",
+        (Lang::Vi, "live") => "trực tiếp",
+        _ => code,
+    }
+}
+
+fn outcome(play: &Value, lang: Lang) -> String {
+    let code = text(&play["outcome"]);
+    let words = match (lang, code.as_str()) {
+        (_, "") => lang.pick("đang phát", "playing"),
+        (Lang::Vi, "finished") => "phát hết",
+        (Lang::Vi, "interrupted") => "bị ngắt bởi",
+        (Lang::Vi, "hard_end") => "hết khung giờ",
+        (Lang::Vi, "cancelled") => "bị hủy",
+        (Lang::Vi, "superseded") => "thay bằng bản mới",
+        (Lang::Vi, "failed") => "lỗi giữa chừng",
+        (Lang::Vi, "guarded") => "dừng theo giới hạn",
+        (Lang::Vi, "power_lost") => "mất điện",
+        (Lang::Vi, "stopped") => "tắt theo lệnh",
+        (Lang::En, "interrupted") => "interrupted by",
+        (_, other) => other,
+    };
+    let reason: Value =
+        play["reason"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    match reason["by"].as_str() {
+        Some(by) => format!("{words} {}", class_word(by, lang)),
+        None => words.to_owned(),
+    }
+}
+
+fn print_csv(play: &Value) {
+    let number = |frames: &Value| seconds(frames).map_or_else(String::new, |s| format!("{s:.3}"));
+    let cells = [
+        text(start(play)),
+        text(&play["box"]),
+        text(&play["title"]),
+        text(class(play)),
+        text(&play["section"]),
+        number(&play["frames_played"]),
+        number(&play["frames_due"]),
+        text(&play["outcome"]),
+        text(&play["reason"]),
+    ];
+    println!("{}", cells.map(|cell| csv_cell(&cell)).join(","));
+}
+
+/// As RFC 4180 asks; a leading `=`, `+`, `-` or `@` of a text is no formula for a spreadsheet.
+fn csv_cell(cell: &str) -> String {
+    let guard = if cell.starts_with(['=', '+', '-', '@', '\t']) { "'" } else { "" };
+    if guard.is_empty() && !cell.contains([',', '"', '\n', '\r']) {
+        return cell.to_owned();
+    }
+    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+}
+
+/// Prints each play once it has ended.
+fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Result<(), Failure> {
+    let mut query = query.to_vec();
+    query.push(("limit", FOLLOW_ROWS.to_owned()));
+    let mut printed = BTreeSet::new();
+    loop {
+        let mut ended = plays(client, &query)?;
+        ended.retain(|play| !play["outcome"].is_null() && !printed.contains(&play["cursor"].as_i64()));
+        ended.reverse();
+        printed.extend(ended.iter().map(|play| play["cursor"].as_i64()));
+        while printed.len() > FOLLOW_ROWS_KEPT {
+            printed.pop_first();
+        }
+        for play in &ended {
+            if format == Format::Csv {
+                print_csv(play);
+            } else {
+                println!("{}", cells(play, client.lang).join("  "));
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Cursors remembered while following; older ones have left the rows that are looked at.
+const FOLLOW_ROWS_KEPT: usize = 10_000;
+
+/// Prints the exact entries, page by page.
+fn export(client: &Client, query: &[(&str, String)], follow: bool) -> Result<(), Failure> {
+    let mut after = 0;
+    loop {
+        let mut query = query.to_vec();
+        query.push(("after", after.to_string()));
+        let (lines, next) = client.get_text("export", &query)?;
+        print!("{lines}");
+        match next {
+            Some(next) => after = next,
+            None if follow => std::thread::sleep(LOOK_EVERY),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The chain of one store of one box, as far as the file was read.
+struct Chain {
+    first: u64,
+    link: Link,
+}
+
+fn verify(file: &Path, lang: Lang) -> Outcome {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (chains, breaks) = check_lines(&text);
+    for (line, broken) in &breaks {
+        println!("{}:{line}: {broken}", file.display());
+    }
+    for ((id, epoch), chain) in &chains {
+        let whole = lang.pick("từ số", "entries");
+        println!("{id} {epoch}: {whole} {} - {}", chain.first, chain.link.seq - 1);
+    }
+    if breaks.is_empty() {
+        println!("{}", lang.pick("nhật ký nguyên vẹn, không thiếu mục nào", "the log is whole"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(lang.pick("nhật ký bị thiếu hoặc bị sửa", "the log has holes or was altered").into())
+}
+
+type Breaks = Vec<(usize, String)>;
+
+/// Follows every chain through the lines; after a break it goes on from there, so that all breaks are named.
+fn check_lines(text: &str) -> (BTreeMap<(BoxId, Epoch), Chain>, Breaks) {
+    let mut chains: BTreeMap<(BoxId, Epoch), Chain> = BTreeMap::new();
+    let mut breaks = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let body: LogBody = match serde_json::from_str(line) {
+            Ok(body) => body,
+            Err(error) => {
+                breaks.push((index + 1, error.to_string()));
+                continue;
+            }
+        };
+        let begins = Chain { first: body.seq, link: Link { seq: body.seq, prev: body.prev } };
+        let chain = chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
+        let record = LogRecord { seq: body.seq, body: line.to_owned() };
+        if let Err(broken) = chain::verify_record(&body.box_id, body.epoch, chain.link, &record) {
+            breaks.push((index + 1, format!("{}: {broken}", body.box_id)));
+        }
+        chain.link = Link::after(body.seq, line);
+    }
+    (chains, breaks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::playback::{Entry, Event, Stamp};
+    use crate::domain::time::{ClockTrust, Wall};
+
+    fn lines(id: &str, length: u64) -> Vec<String> {
+        let id = BoxId::new(id).unwrap();
+        let mut link = Link::FIRST;
+        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let next = |n| {
+            let entry = Entry { at, event: Event::EntriesLost { count: n } };
+            let record = link.record(&id, Epoch(7), entry).unwrap();
+            link = Link::after(record.seq, &record.body);
+            record.body
+        };
+        (0..length).map(next).collect()
+    }
+
+    fn check(lines: &[String], broken_lines: &[usize]) {
+        let (_, breaks) = check_lines(&lines.join("\n"));
+        assert_eq!(breaks.iter().map(|(line, _)| *line).collect::<Vec<_>>(), broken_lines, "{breaks:?}");
+    }
+
+    #[test]
+    fn an_export_is_verified_box_by_box() {
+        let (one, two) = (lines("loa-1", 4), lines("loa-2", 4));
+        let mixed: Vec<_> = one.iter().zip(&two).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
+        check(&mixed, &[]);
+        check(&one[2..], &[]);
+        let mut hole = mixed.clone();
+        hole.remove(2);
+        check(&hole, &[4]);
+        let mut altered = mixed.clone();
+        altered[2] = altered[2].replace("\"count\":1", "\"count\":9");
+        check(&altered, &[5]);
+        let mut junk = mixed;
+        junk.insert(1, "junk".to_owned());
+        check(&junk, &[2]);
+    }
+
+    #[test]
+    fn a_cell_is_safe_in_a_spreadsheet() {
+        let check = |cell: &str, expected: &str| assert_eq!(csv_cell(cell), expected);
+        check("Bão số 5", "Bão số 5");
+        check("a, \"b\"", "\"a, \"\"b\"\"\"");
+        check("=HYPERLINK(1)", "\"'=HYPERLINK(1)\"");
+    }
 }

@@ -6,6 +6,7 @@ mod box_daemon;
 #[cfg(feature = "central")]
 mod central;
 mod check;
+mod client;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod key;

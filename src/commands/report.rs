@@ -1,8 +1,63 @@
+use std::process::ExitCode;
+
+use chrono::{Months, NaiveDate};
+
 use super::Outcome;
+use super::client::{CentralArgs, Failure, Lang, print_table, text};
+use crate::adapters::clock;
+use crate::domain::time::Wall;
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The month, as 2026-11; without it, the one that runs.
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<String>,
+    #[command(flatten)]
+    central: CentralArgs,
+}
 
-pub fn run(_: Args) -> Outcome {
-    Err("being built".into())
+pub fn run(args: Args) -> Outcome {
+    let client = args.central.client()?;
+    let month = args.month.unwrap_or_else(|| clock::wall().date().format("%Y-%m").to_string());
+    let (from, to) = span_of(&month)?;
+    let rows = client.get("report", &[("from", from.to_string()), ("to", to.to_string())])?;
+    let head = match client.lang {
+        Lang::Vi => ["CỤM LOA", "CHUYÊN MỤC", "SỐ LẦN", "PHÁT HẾT", "SỐ PHÚT"],
+        Lang::En => ["BOX", "SECTION", "PLAYS", "FINISHED", "MINUTES"],
+    };
+    let rows = rows.as_array().into_iter().flatten().map(|row| {
+        let section = text(&row["section"]);
+        let minutes = row["seconds_played"].as_f64().unwrap_or_default() / 60.0;
+        vec![
+            text(&row["box_title"]),
+            if section.is_empty() { "-".to_owned() } else { section },
+            text(&row["plays"]),
+            text(&row["finished"]),
+            format!("{minutes:.1}"),
+        ]
+    });
+    print_table(&head, &rows.collect::<Vec<_>>());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// From the first instant of a month to the first of the next.
+fn span_of(month: &str) -> Result<(Wall, Wall), Failure> {
+    let wrong = || format!("{month:?}: 2026-11");
+    let first = NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").map_err(|_| wrong())?;
+    let next = first.checked_add_months(Months::new(1)).ok_or_else(wrong)?;
+    let begins = |date: NaiveDate| Wall::from_local(date.and_time(chrono::NaiveTime::MIN));
+    Ok((begins(first), begins(next)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_one_of_vietnam() {
+        let (from, to) = span_of("2026-12").unwrap();
+        assert_eq!(from, "2026-12-01T00:00:00+07:00".parse().unwrap());
+        assert_eq!(to, "2027-01-01T00:00:00+07:00".parse().unwrap());
+        assert!(span_of("2026-13").is_err() && span_of("").is_err());
+    }
 }

@@ -288,7 +288,7 @@ impl ScriptedBox {
 
     /// Writes an entry into the box's own log.
     pub fn append(&mut self, event: Event) {
-        let wall = Wall(1_795_000_000_000_000 + self.records.len() as i64 * 1_000_000);
+        let wall = Wall(1_795_221_000_000_000 + self.records.len() as i64 * 1_000_000);
         let at = Stamp { start: 1, mono_us: 5, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
         let record = self.chain.record(&self.id, self.epoch, Entry { at, event }).unwrap();
         self.chain = chain::Link::after(record.seq, &record.body);

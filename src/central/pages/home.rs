@@ -130,7 +130,7 @@ impl View<'_> {
             None => ("silent", self.texts.say("boxes.silent")),
         };
         html! {
-            article.box.(class) {
+            article.box.(class).faulty[!row.faults.is_empty()] {
                 h3 { (row.title) }
                 p.state { (state) @if let (true, Some(on_air)) = (online, &row.on_air) { ": " b { (on_air.title) } } }
                 @if let Some(at) = row.last_seen {
@@ -235,11 +235,11 @@ impl View<'_> {
 
     fn play(&self, play: &PlayRow) -> Markup {
         let class = play.class.as_deref().unwrap_or(&play.rung);
-        let good = play.outcome.as_deref().is_none_or(|code| code == "finished");
+        let bad = matches!(play.outcome.as_deref(), Some("failed" | "power_lost" | "guarded"));
         let played = play.frames_played.map(|frames| words::length(frames, self.texts));
         let due = play.frames_due.map(|frames| words::length(frames, self.texts));
         html! {
-            tr.bad[!good] {
+            tr.bad[bad] {
                 td data-label=(self.texts.say("log.start")) { (self.time(play.started.unwrap_or(play.opened))) }
                 td data-label=(self.texts.say("log.box")) { (play.box_title) }
                 td data-label=(self.texts.say("log.what")) {

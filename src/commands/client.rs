@@ -1,0 +1,207 @@
+//! How the commands for staff speak to central, and to the person who typed them.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::time::Wall;
+
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long central may take; speaking a long text takes a minute.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+/// Largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Characters that stay as they are in a query (RFC 3986, unreserved).
+const UNRESERVED: &str = "-._~";
+
+/// The language of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lang {
+    Vi,
+    En,
+}
+
+impl Lang {
+    /// One of two ways to say the same.
+    pub fn pick<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
+        match self {
+            Lang::Vi => vi,
+            Lang::En => en,
+        }
+    }
+}
+
+/// Where central is, and who asks.
+#[derive(clap::Args)]
+pub struct CentralArgs {
+    /// Address of central, for instance http://127.0.0.1:8080; else LOAXA_CENTRAL.
+    #[arg(long, value_name = "URL")]
+    central: Option<String>,
+    /// File that holds the API's token; else LOAXA_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Language of the output.
+    #[arg(long, value_enum, default_value = "vi")]
+    pub lang: Lang,
+}
+
+/// A way to central.
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+    pub lang: Lang,
+}
+
+impl CentralArgs {
+    /// Finds address and token.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn client(self) -> Result<Client, Failure> {
+        let lang = self.lang;
+        let base = self.central.or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
+            lang.pick(
+                "chưa biết trung tâm ở đâu: thêm --central http://... hoặc đặt biến LOAXA_CENTRAL",
+                "where is central? add --central http://... or set LOAXA_CENTRAL",
+            )
+        })?;
+        let token = match self.token_file {
+            Some(path) => {
+                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            None => std::env::var("LOAXA_TOKEN").map_err(|_| {
+                lang.pick(
+                    "chưa có mã truy cập: thêm --token-file FILE hoặc đặt biến LOAXA_TOKEN",
+                    "no token: add --token-file FILE or set LOAXA_TOKEN",
+                )
+            })?,
+        };
+        // An error says that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Client { agent: config.build().into(), base, token: token.trim().to_owned(), lang })
+    }
+}
+
+impl Client {
+    /// Asks for `/api/v1/{path}` with a query.
+    ///
+    /// # Errors
+    /// The sentence with which central refuses, or why it can't be reached.
+    pub fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+        Ok(serde_json::from_str(&self.get_text(path, query)?.0)?)
+    }
+
+    /// The same as text, with the cursor of the next page.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_text(&self, path: &str, query: &[(&str, String)]) -> Result<(String, Option<i64>), Failure> {
+        let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
+        let request = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token));
+        self.answer(request.call())
+    }
+
+    /// Posts a body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value, Failure> {
+        let url = format!("{}/api/v1/{path}", self.base);
+        let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
+        let (text, _) = self.answer(request.header("content-type", content_type).send(body))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<(String, Option<i64>), Failure> {
+        let mut response = response.map_err(|error| {
+            let vi = "không gọi được trung tâm";
+            format!("{} {}: {error}", self.lang.pick(vi, "can't reach central at"), self.base)
+        })?;
+        let next =
+            response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()?.parse().ok());
+        let status = response.status();
+        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+        if status.is_success() {
+            return Ok((text, next));
+        }
+        let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+        let sentence = problem[self.lang.pick("error_vi", "error")].as_str().map(str::to_owned);
+        Err(sentence.unwrap_or_else(|| format!("{status}: {}", text.trim())).into())
+    }
+}
+
+fn query_text(query: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (index, (key, value)) in query.iter().enumerate() {
+        let start = if index == 0 { '?' } else { '&' };
+        let _ = write!(text, "{start}{key}=");
+        for byte in value.bytes() {
+            let c = char::from(byte);
+            if c.is_ascii_alphanumeric() || UNRESERVED.contains(c) {
+                text.push(c);
+            } else {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text
+}
+
+/// Time in Vietnam, as a table shows it.
+pub fn local(value: &Value) -> String {
+    let at = value.as_str().and_then(|text| text.parse::<Wall>().ok());
+    at.map_or_else(|| "-".to_owned(), |at| at.local().format("%d/%m %H:%M:%S").to_string())
+}
+
+/// The text of a value, empty where there is none.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A table whose columns are as wide as they need to be.
+pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width));
+        println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_written_safely() {
+        let query = [("box", "loa-1".to_owned()), ("from", "2026-11-21T00:00:00+07:00 &x".to_owned())];
+        assert_eq!(query_text(&query), "?box=loa-1&from=2026-11-21T00%3A00%3A00%2B07%3A00%20%26x");
+        assert_eq!(query_text(&[]), "");
+    }
+
+    #[test]
+    fn times_are_shown_in_vietnam() {
+        assert_eq!(local(&Value::from("2026-11-20T22:00:00Z")), "21/11 05:00:00");
+        assert_eq!(local(&Value::Null), "-");
+    }
+}
