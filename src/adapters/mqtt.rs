@@ -384,10 +384,11 @@ impl Session {
             Packet::Publish(publish) => {
                 let topic = std::str::from_utf8(&publish.topic).ok().and_then(|topic| topic.parse().ok());
                 match topic {
-                    Some(topic) if publish.payload.len() <= MESSAGE_BYTES_MAX => {
+                    // One that is too large is refused, counted and logged by who reads it.
+                    Some(topic) => {
                         self.events.send(LinkEvent::Message { topic, bytes: publish.payload.to_vec() }).await
                     }
-                    _ => self.refused_by_us(&publish.topic),
+                    None => self.refused_by_us(&publish.topic),
                 }
             }
             _ => Ok(()),

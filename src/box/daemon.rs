@@ -317,6 +317,7 @@ impl Daemon {
         let mut batch = Vec::new();
         while let Some(action) = self.speaker.poll_action() {
             match action {
+                Action::Log(entry) if !self.is_worth_logging(&entry.event) => {}
                 Action::Log(entry) => {
                     tracing::debug!(event = ?entry.event, "log");
                     batch.push(Change::Log(Box::new(entry)));
@@ -497,8 +498,16 @@ impl Daemon {
 
     fn refuse(&mut self, command: Option<CommandId>, reason: CommandRefusal) {
         tracing::warn!(%reason, "a message is refused");
-        if self.refusals.note(monotonic(), &reason) {
-            self.tell(Input::Refused { command, reason });
+        self.tell(Input::Refused { command, reason });
+    }
+
+    /// Counts refusals, the shell's and the heart's, so that a flood of them fills no log.
+    fn is_worth_logging(&mut self, event: &Event) -> bool {
+        match event {
+            Event::CommandRefused { command, reason } => {
+                self.refusals.note(monotonic(), command.as_ref(), reason)
+            }
+            _ => true,
         }
     }
 

@@ -1,0 +1,31 @@
+//! The real box as a child process, ears that measure what it played, and a central that keeps to a script.
+
+#![allow(dead_code, reason = "each test crate uses its own part of it")]
+
+pub mod broker;
+pub mod central;
+pub mod listen;
+pub mod soundcard;
+pub mod unit;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a loaded machine.
+pub const DEADLINE: Duration = Duration::from_secs(25);
+
+/// Looks again and again until there is something, and fails with `what` at the deadline.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < DEADLINE, "in vain waited for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

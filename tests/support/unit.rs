@@ -1,0 +1,233 @@
+//! The unit under test: `loaxa box` as an installer would set it up, in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use chrono::{NaiveDateTime, TimeDelta, Timelike};
+use loaxa::adapters::box_store::BoxStore;
+use loaxa::adapters::clock;
+use loaxa::r#box::status::{self, Status};
+use loaxa::domain::ids::{BoxId, Epoch};
+use loaxa::domain::playback::{Event, PlayEnd, PlayStart};
+use loaxa::domain::time::Wall;
+use loaxa::wire::chain::{self, Link};
+use loaxa::wire::messages::{LogBody, LogRecord};
+
+use super::eventually;
+use super::listen::Recording;
+
+pub const BOX_ID: &str = "loa-1";
+pub const GROUP: &str = "xa";
+
+/// Tone files of four seconds, each in a codec of its own.
+pub const TONES: [(f64, &str); 5] = [
+    (440.0, "tone-440.wav"),
+    (550.0, "tone-550.mp3"),
+    (660.0, "tone-660.flac"),
+    (770.0, "tone-770.ogg"),
+    (880.0, "tone-880.m4a"),
+];
+
+/// How long a box may take from its start to the beginning of its slot.
+const SLOT_BEGINS_IN_S: i64 = 3;
+
+pub fn box_id() -> BoxId {
+    BoxId::new(BOX_ID).unwrap()
+}
+
+/// A directory with everything that one box needs.
+pub struct Unit {
+    pub dir: tempfile::TempDir,
+    /// Written in place of the usual `[sound]` output.
+    pub output: String,
+    pub guard: String,
+    /// `[central]` and `[trust]`.
+    pub link: String,
+    pub env: Vec<(String, String)>,
+    programme: String,
+}
+
+impl Unit {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let output = format!("wav:{}", dir.path().join("out.wav").display());
+        let guard = "allowed = [{ from = \"00:00\", until = \"23:59:59\" }]\nvolume_night_percent_max = 100";
+        let (link, programme) = (String::new(), String::new());
+        Self { dir, output, guard: guard.to_owned(), link, env: Vec::new(), programme }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn wav(&self) -> PathBuf {
+        self.path("out.wav")
+    }
+
+    pub fn recording(&self) -> Recording {
+        Recording::read(&self.wav())
+    }
+
+    /// Puts a tone file beside the programme.
+    pub fn bring(&self, name: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tones").join(name);
+        std::fs::copy(from, self.path(name)).unwrap();
+    }
+
+    /// Writes a programme with one slot that begins soon; `extra` is more lines of the slot. Gives when it begins.
+    pub fn slot(&mut self, files: &[&str], seconds: i64, extra: &str) -> Wall {
+        let start = soon(SLOT_BEGINS_IN_S, seconds);
+        let end = start + TimeDelta::seconds(seconds);
+        let items: String = files
+            .iter()
+            .map(|file| format!("[[playlist.item]]\ntitle = {file:?}\nfile = {file:?}\n"))
+            .collect();
+        self.programme = format!(
+            "[programme]\nid = \"thu\"\nversion = 1\ntitle = \"Thử\"\ngroup = \"{GROUP}\"\n\
+             [[playlist]]\nid = \"nghe\"\ntitle = \"Nghe\"\n{items}\
+             [[slot]]\nid = \"sang\"\ntitle = \"Sáng\"\nstart = \"{}\"\nend = \"{}\"\ndays = \"daily\"\n\
+             playlist = \"nghe\"\norder = \"in_turn\"\nfill = \"once\"\n{extra}\n",
+            start.format("%H:%M:%S"),
+            end.format("%H:%M:%S"),
+        );
+        Wall::from_local(start)
+    }
+
+    pub fn box_toml(&self) -> String {
+        let programme =
+            if self.programme.is_empty() { "" } else { "[programme]\nfiles = [\"programme.toml\"]\n" };
+        format!(
+            "[box]\nid = \"{BOX_ID}\"\ngroups = [\"{GROUP}\"]\nstate_dir = \"state\"\n{programme}\
+             [sound]\noutput = \"{}\"\n[guard]\n{}\n[clock]\nrtc = \"yes\"\n{}\n",
+            self.output, self.guard, self.link
+        )
+    }
+
+    /// Starts the box on a fresh `box.toml`.
+    pub fn start(&self) -> Running<'_> {
+        std::fs::write(self.path("programme.toml"), &self.programme).unwrap();
+        std::fs::write(self.path("box.toml"), self.box_toml()).unwrap();
+        let said = std::fs::OpenOptions::new().create(true).append(true).open(self.path("said")).unwrap();
+        let child = self.command(&["box"]).stderr(said).spawn().unwrap();
+        Running { unit: self, child }
+    }
+
+    /// `loaxa` with this box's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
+        command.args(arguments).arg("--config").arg(self.path("box.toml"));
+        command.envs(self.env.iter().cloned()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// The log as it lies on the disk, with its epoch; its chain is checked.
+    pub fn records(&self) -> (Epoch, Vec<LogRecord>) {
+        let store = self.path("state/box.sqlite");
+        let Ok(store) =
+            rusqlite::Connection::open_with_flags(store, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+        else {
+            return (Epoch(0), Vec::new());
+        };
+        let read = || -> rusqlite::Result<_> {
+            let epoch: i64 =
+                store.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get(0))?;
+            let mut select = store.prepare("SELECT seq, body FROM log ORDER BY seq")?;
+            let rows = select.query_map([], |row| {
+                Ok(LogRecord { seq: row.get::<_, i64>(0)? as u64, body: row.get(1)? })
+            })?;
+            Ok((Epoch(epoch as u64), rows.collect::<rusqlite::Result<Vec<_>>>()?))
+        };
+        // A box that is just starting has no tables yet.
+        let (epoch, records) = read().unwrap_or((Epoch(0), Vec::new()));
+        chain::verify_chain(&box_id(), epoch, Link::FIRST, &records).unwrap();
+        (epoch, records)
+    }
+
+    /// The entries of the log.
+    pub fn log(&self) -> Vec<LogBody> {
+        self.records().1.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.log().into_iter().map(|body| body.entry.event).collect()
+    }
+
+    /// Waits for something in the log.
+    pub fn await_event<T>(&self, what: &str, find: impl Fn(&Event) -> Option<T>) -> T {
+        eventually(&format!("{what}\n{}", self.said()), || self.events().iter().find_map(&find))
+    }
+
+    pub fn started(&self) -> Vec<PlayStart> {
+        let started = |event| if let Event::PlayStarted(start) = event { Some(start) } else { None };
+        self.events().into_iter().filter_map(started).collect()
+    }
+
+    pub fn ended(&self) -> Vec<PlayEnd> {
+        let ended = |event| if let Event::PlayEnded(end) = event { Some(end) } else { None };
+        self.events().into_iter().filter_map(ended).collect()
+    }
+
+    /// What the box said of itself.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.path("said")).unwrap_or_default()
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        status::ask(&self.path("state")).ok()
+    }
+
+    /// A store of this box that nobody has open.
+    pub fn store(&self) -> BoxStore {
+        BoxStore::open(&self.path("state/box.sqlite"), &box_id()).unwrap().store
+    }
+}
+
+/// A running box; it is killed when the test is over.
+pub struct Running<'u> {
+    unit: &'u Unit,
+    child: Child,
+}
+
+impl Running<'_> {
+    /// As a power cut ends it.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As the supervisor ends it.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        eventually("the end of the box", || self.child.try_wait().unwrap())
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.unit.events();
+            eprintln!("the box said:\n{}\nits log:\n{log:#?}", self.unit.said());
+        }
+    }
+}
+
+/// A whole second in `ahead` seconds, such that `seconds` from it are of the same day. In the last minute of a day it
+/// waits for the next.
+fn soon(ahead: i64, seconds: i64) -> NaiveDateTime {
+    loop {
+        let now = clock::wall().local();
+        let start = now.with_nanosecond(0).unwrap() + TimeDelta::seconds(ahead + 1);
+        if (start + TimeDelta::seconds(seconds)).date() == now.date() {
+            return start;
+        }
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
