@@ -1,5 +1,6 @@
 //! `loaxa programme`: programmes checked, previewed, and exchanged with other programs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -160,18 +161,19 @@ fn preview(args: &PreviewArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The groups asked for, or all that any audience names.
+/// The groups asked for, or all that any audience names; and those of the programmes, which every box that gets them is in.
 fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
-    let languages = args.language.clone();
-    if !args.group.is_empty() {
-        return Place { groups: args.group.iter().cloned().collect(), languages };
-    }
-    let of = |programme: &Programme| {
+    let audiences = |programme: &Programme| {
         let items = programme.playlists.values().flat_map(|playlist| &playlist.items);
-        let audiences = programme.slots.iter().flat_map(|slot| slot.audience.clone());
-        audiences.chain(items.flat_map(|item| item.audience.clone())).collect::<Vec<_>>()
+        let slots = programme.slots.iter().flat_map(|slot| slot.audience.clone());
+        slots.chain(items.flat_map(|item| item.audience.clone())).collect::<Vec<_>>()
     };
-    Place { groups: programmes.iter().flat_map(of).collect(), languages }
+    let mut groups: BTreeSet<_> = programmes.iter().map(|programme| programme.group.clone()).collect();
+    if args.group.is_empty() {
+        groups.extend(programmes.iter().flat_map(audiences));
+    }
+    groups.extend(args.group.iter().cloned());
+    Place { groups, languages: args.language.clone() }
 }
 
 fn single_events(programme: &Programme, sessions: &[PlannedSession]) -> String {

@@ -1,7 +1,7 @@
 //! What can be wrong with a programme only as a whole: names that lead nowhere, lists that hold themselves, slots
 //! that would sound at once or never.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate, TimeDelta};
 
@@ -17,6 +17,12 @@ use crate::domain::time::Span;
 /// Most slots of a programme.
 const SLOTS_MAX: usize = 200;
 
+/// Most holidays of a programme.
+const HOLIDAYS_MAX: usize = 50;
+
+/// Most dates and rules for days of all slots and holidays together.
+const RULES_MAX: usize = 5_000;
+
 /// Most items of a playlist after nested lists have been put in place.
 const ITEMS_MAX: usize = 5_000;
 
@@ -29,8 +35,22 @@ const LOOK_FROM: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date"
 /// Notes in `reader` all that is wrong with the whole.
 pub(super) fn check(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     names(programme, places, reader);
-    if programme.slots.len() > SLOTS_MAX {
-        reader.problem(0, "slot", format!("more than {SLOTS_MAX} slots"), "make two programmes of it");
+    let of_slots = programme.slots.iter().map(|slot| slot.days.rules.len() + slot.days.except.len());
+    let of_holidays = programme.holidays.values().map(|holiday| holiday.rules.len());
+    let rules: usize = of_slots.chain(of_holidays).sum();
+    for (key, count, max) in [
+        ("slot", programme.slots.len(), SLOTS_MAX),
+        ("holiday", programme.holidays.len(), HOLIDAYS_MAX),
+        ("slot.days", rules, RULES_MAX),
+    ] {
+        if count > max {
+            reader.problem(
+                0,
+                key,
+                format!("{count} are too many"),
+                format!("at most {max}: make two programmes of it"),
+            );
+        }
     }
     if !reader.is_clean() {
         return;
@@ -182,16 +202,17 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
         reader.problem(0, "slot.rrule", "a rule can't be read", "");
         return;
     };
-    let mut never: BTreeSet<usize> = (0..programme.slots.len()).collect();
-    let mut clashing: BTreeSet<(usize, usize)> = pairs(programme).collect();
+    let mut never: Vec<usize> = (0..programme.slots.len()).collect();
+    let mut clashing: Vec<(usize, usize)> = pairs(programme).collect();
     let first = programme.slots.iter().map(first_day).min().unwrap_or(LOOK_FROM);
     let last = programme.slots.iter().map(first_day).max().unwrap_or(LOOK_FROM) + Days::new(LOOK_YEARS * 366);
     let mut date = first;
     while date < last && !(never.is_empty() && clashing.is_empty()) {
-        let due: Vec<_> = days.on(date).due.into_iter().map(|due| due.slot).collect();
-        never.retain(|slot| !due.contains(slot));
+        let mut due = vec![false; programme.slots.len()];
+        days.on(date).due.into_iter().for_each(|slot| due[slot.slot] = true);
+        never.retain(|slot| !due[*slot]);
         clashing.retain(|(one, other)| {
-            let clash = due.contains(one) && due.contains(other);
+            let clash = due[*one] && due[*other];
             if clash {
                 let (a, b) = (&programme.slots[*one], &programme.slots[*other]);
                 let line = reader.line(places.slots[*one]);

@@ -229,7 +229,7 @@ impl<'p> Parser<'p> {
             ])
         });
         let rules = calendar_rules(&mut fields);
-        let lasts_days = fields.get("lasts_days").map_or(Some(1), |value| value.integer(1..=60));
+        let lasts_days = fields.get("lasts_days").map_or(Some(1), |value| value.integer(1..=30));
         if rules.is_empty() && self.reader.is_clean() {
             fields.problem("no day is named", "add lunar = [\"1/1\"], yearly = [\"2/9\"] or dates = [...]");
         }

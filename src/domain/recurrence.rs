@@ -9,9 +9,14 @@ use rrule::{RRule, RRuleSet, RRuleSetIter, Tz, Unvalidated};
 
 use super::time::VIETNAM;
 
+/// Longest rule that is read; every day of a year by its number takes 1,400 bytes.
+const RULE_BYTES_MAX: usize = 2_000;
+
 /// Why a text is not a recurrence rule for days.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
+    #[error("the rule is longer than {RULE_BYTES_MAX} bytes")]
+    TooLong,
     #[error("the rule has no FREQ")]
     NoFrequency,
     #[error("FREQ={0} repeats within a day")]
@@ -123,6 +128,9 @@ fn syntax(error: impl fmt::Display) -> BadRule {
 
 /// The rule without its UNTIL, and the day that this names: the crate would read it in the machine's own time zone.
 fn day_rule(text: &str) -> Result<(String, Option<NaiveDate>), BadRule> {
+    if text.len() > RULE_BYTES_MAX {
+        return Err(BadRule::TooLong);
+    }
     let text = text.trim().to_ascii_uppercase();
     let text = text.strip_prefix("RRULE:").unwrap_or(&text);
     let mut until = None;
@@ -196,6 +204,7 @@ mod tests {
         check_bad("INTERVAL=2", "no FREQ");
         check_bad("FREQ=DAILY;UNTIL=20269999", "no date");
         check_bad("FREQ=DAILY;UNTIL=20251231", "before it starts");
+        check_bad(&format!("FREQ=DAILY;BYDAY={}MO", "MO,".repeat(700)), "longer than");
         check_bad("FREQ=SOMETIMES", "");
         check_bad("FREQ=DAILY;BYMONTH=13", "");
     }

@@ -1,0 +1,80 @@
+//! `loaxa check` and `loaxa programme` as a person types them.
+
+use assert_cmd::Command;
+
+const COMMUNE: &str = "playlists/binh-minh/programme.toml";
+
+/// Standard output of a command that succeeds.
+fn loaxa(args: &[&str]) -> String {
+    let output = Command::cargo_bin("loaxa").unwrap().args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Standard error of a command that fails.
+fn refused(args: &[&str]) -> String {
+    let output = Command::cargo_bin("loaxa").unwrap().args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn what_is_shipped_is_right() {
+    assert!(loaxa(&["programme", "check", COMMUNE]).contains("7 slots"));
+    let settings = ["check", "--elsewhere", "firmware-config/box.toml", "firmware-config/central.toml"];
+    assert_eq!(loaxa(&settings).lines().count(), 2);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("programme.toml");
+    let text = std::fs::read_to_string(COMMUNE).unwrap().replace("start = \"05:00\"", "start = \"25:00\"");
+    std::fs::write(&file, &text).unwrap();
+    let line = text.lines().position(|line| line.contains("25:00")).unwrap() + 1;
+    let told = refused(&["check", file.to_str().unwrap()]);
+    let expected = format!("{}:{line}: slot.start: there is no time of day \"25:00\"", file.display());
+    assert!(told.contains(&expected), "{told}");
+    assert!(told.contains("audio/nhac-hieu.wav can't be played"), "all problems are told at once: {told}");
+    assert!(refused(&["check", "Cargo.toml"]).contains("is no file that Loa Xã knows"));
+}
+
+#[test]
+fn a_preview_comes_in_four_forms() {
+    let preview = |format| {
+        let days = ["--from", "2027-02-06", "--to", "2027-02-14", "--format", format];
+        loaxa(&[&["programme", "preview", COMMUNE][..], &days].concat())
+    };
+    let text = preview("text");
+    assert!(text.contains("Thứ Bảy, 06/02/2027 (âm lịch 1/1/2027)"), "{text}");
+    assert!(text.contains("07:00-07:10  Chương trình Tết") && text.contains("tuần từ 2027-02-08"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&preview("json")).unwrap();
+    assert_eq!(json["sessions"][0]["slot"], "tet");
+    assert!(preview("svg").starts_with("<svg"));
+    let ics = preview("ics");
+    assert_eq!(ics.matches("BEGIN:VEVENT").count(), json["sessions"].as_array().unwrap().len());
+}
+
+#[test]
+fn a_village_hears_its_own() {
+    let day = ["programme", "preview", COMMUNE, "--from", "2026-11-23", "--to", "2026-11-23"];
+    let titles = |group: &str| loaxa(&[&day[..], &["--group", group]].concat());
+    assert!(titles("thon-doai").contains("Ngầm tràn thôn Đoài"));
+    assert!(!titles("thon-dong").contains("Ngầm tràn thôn Đoài"));
+    let tay = loaxa(&[&day[..], &["--language", "tay"]].concat());
+    assert!(tay.contains("Phòng bệnh sốt xuất huyết · y-te · tay"), "{tay}");
+}
+
+#[test]
+fn slots_and_playlists_go_out_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let calendar = folder.path().join("slots.ics");
+    std::fs::write(&calendar, loaxa(&["programme", "export", COMMUNE, "--from", "2026-11-21"])).unwrap();
+    let slots = loaxa(&["programme", "import", calendar.to_str().unwrap(), "--playlist", "x"]);
+    assert_eq!(slots.matches("[[slot]]").count(), 7);
+    assert!(slots.contains("holiday = \"tet\"") && slots.contains("lunar = [\"15\", \"1\"]"), "{slots}");
+    let list = folder.path().join("nhac.m3u8");
+    std::fs::write(&list, loaxa(&["programme", "export", COMMUNE, "--playlist", "nhac"])).unwrap();
+    let items = loaxa(&["programme", "import", list.to_str().unwrap(), "--playlist", "nhac"]);
+    assert!(items.contains("file = \"audio/ben-nuoc.m4a\""), "{items}");
+}
