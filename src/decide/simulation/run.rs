@@ -117,8 +117,10 @@ impl Life {
             self.judge.entry(&entry);
             self.plays += u64::from(matches!(entry.event, crate::domain::playback::Event::PlayStarted(_)));
         }
-        let heard = self.world.take_heard();
-        self.judge.heard(&heard);
+        if self.world.disk_is_whole() {
+            let heard = self.world.take_heard();
+            self.judge.heard(&heard);
+        }
         self.judge.time(self.world.now().mono);
         for sha256 in self.world.take_fetches() {
             let after = self.issued.iter().rev().find_map(|signed| media_delay(signed, sha256));

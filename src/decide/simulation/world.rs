@@ -32,6 +32,9 @@ struct Disk {
     start: u32,
 }
 
+/// Steps without time passing that a sound heart never needs.
+const STALL_MAX: u32 = 1_000;
+
 /// The world of one box.
 pub struct World {
     setup: Setup,
@@ -162,7 +165,11 @@ impl World {
     /// Lets time pass.
     pub fn run_for(&mut self, span: Span) {
         let until = self.clock.mono + span;
+        let mut stalled = (self.clock.mono, 0);
         loop {
+            stalled =
+                if stalled.0 == self.clock.mono { (stalled.0, stalled.1 + 1) } else { (self.clock.mono, 0) };
+            assert!(stalled.1 < STALL_MAX, "the heart wakes for ever: {:?}", self.wakes());
             let heart = self.speaker.as_ref().and_then(Speaker::poll_timeout).map(|(moment, _)| moment);
             let next = [heart, self.player.wakes()].into_iter().flatten().min();
             match next.filter(|next| *next <= until) {
@@ -170,6 +177,12 @@ impl World {
                 None => return self.pass_to(until),
             }
         }
+    }
+
+    /// What is to happen next, for messages.
+    fn wakes(&self) -> String {
+        let heart = self.speaker.as_ref().and_then(Speaker::poll_timeout);
+        format!("now {:?}, heart {heart:?}, player {:?}", self.clock, self.player.wakes())
     }
 
     fn pass_to(&mut self, moment: Moment) {

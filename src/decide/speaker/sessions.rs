@@ -141,10 +141,10 @@ impl Speaker {
     /// Looks which sessions have become due, and gives the first its turn.
     pub(super) fn open_sessions(&mut self, now: &Reading) {
         if now.trust == ClockTrust::None {
-            return;
+            // What has begun ends by the monotonic clock.
+            return self.close_running(now);
         }
-        let looked = self.waiting.looked;
-        if !looked || self.waiting.next_start.is_some_and(|start| start <= now.wall) {
+        if !self.waiting.looked || self.waiting.next_start.is_some_and(|start| start <= now.wall) {
             self.look_for_sessions(now);
         }
         self.close_running(now);
