@@ -56,7 +56,8 @@ impl Judge {
         &self.broken
     }
 
-    fn accuse(&mut self, rule: &'static str, detail: String) {
+    /// Notes a broken rule.
+    pub fn accuse(&mut self, rule: &'static str, detail: String) {
         self.broken.push(Broken { rule, detail });
     }
 

@@ -111,6 +111,9 @@ impl Life {
     }
 
     fn look(&mut self) {
+        if let Some(detail) = self.world.take_stall() {
+            self.judge.accuse("the heart comes to rest", detail);
+        }
         for entry in self.world.take_log() {
             self.judge.time(entry.at.moment());
             self.judge.note_finished(&entry);
@@ -437,6 +440,14 @@ mod tests {
         let verdict = live(&scenario::calm(1, length), length);
         assert_eq!(verdict.broken, []);
         assert!(verdict.plays > 400, "{verdict:?}");
+    }
+
+    /// Seeds that once broke a rule, and for how many days they have to live to reach it.
+    const FOUND: [(u64, u64); 1] = [(42, 110)];
+
+    #[test]
+    fn what_was_found_once_stays_mended() {
+        FOUND.iter().for_each(|(seed, days)| check(*seed, *days));
     }
 
     #[test]

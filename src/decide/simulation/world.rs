@@ -47,6 +47,8 @@ pub struct World {
     lookup: Box<Lookup>,
     log: Vec<Entry>,
     fetches: Vec<ContentHash>,
+    /// Set where the heart wanted to be woken without end.
+    stalled: Option<String>,
     disk_is_full: bool,
     /// Committed while the disk was full: it waits in memory.
     unwritten: Vec<Action>,
@@ -70,6 +72,7 @@ impl World {
             lookup,
             log: Vec::new(),
             fetches: Vec::new(),
+            stalled: None,
             disk_is_full: false,
             unwritten: Vec::new(),
             uncommitted: Vec::new(),
@@ -169,7 +172,10 @@ impl World {
         loop {
             stalled =
                 if stalled.0 == self.clock.mono { (stalled.0, stalled.1 + 1) } else { (self.clock.mono, 0) };
-            assert!(stalled.1 < STALL_MAX, "the heart wakes for ever: {:?}", self.wakes());
+            if stalled.1 >= STALL_MAX {
+                self.stalled = Some(self.wakes());
+                return self.pass_to(until);
+            }
             let heart = self.speaker.as_ref().and_then(Speaker::poll_timeout).map(|(moment, _)| moment);
             let next = [heart, self.player.wakes()].into_iter().flatten().min();
             match next.filter(|next| *next <= until) {
@@ -177,6 +183,11 @@ impl World {
                 None => return self.pass_to(until),
             }
         }
+    }
+
+    /// Where the heart wanted to be woken without end since the last call.
+    pub fn take_stall(&mut self) -> Option<String> {
+        self.stalled.take()
     }
 
     /// What is to happen next, for messages.

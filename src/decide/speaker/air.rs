@@ -77,13 +77,6 @@ impl Sounding {
         self.stopping.is_some()
     }
 
-    /// Lets nothing of it sound after the hard end of its session.
-    pub fn shorten(&mut self, hard_end: Moment) {
-        if self.until.as_ref().is_none_or(|(until, _)| *until > hard_end) {
-            self.until = Some((hard_end, PlayOutcome::HardEnd));
-        }
-    }
-
     pub fn wakes(&self) -> Option<(Moment, Why)> {
         if self.stopping.is_some() {
             return None;

@@ -30,6 +30,9 @@ const WORTH_STARTING: Span = Span::secs(1);
 /// How long closed sessions are remembered, so that a clock that is set back does not replay them.
 const REMEMBERED_DAYS: u64 = 62;
 
+/// The same while only a battery clock says how old they are: it may be weeks ahead (simulated seed 42).
+const REMEMBERED_DAYS_UNSURE: u64 = 400;
+
 /// Sessions whose time has come, and when to look for more.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -234,7 +237,8 @@ impl Speaker {
     }
 
     fn forget_old_sessions(&mut self, now: &Reading) {
-        let before = now.wall.minus(Span::secs(REMEMBERED_DAYS * 86_400));
+        let days = if now.trust == ClockTrust::Synced { REMEMBERED_DAYS } else { REMEMBERED_DAYS_UNSURE };
+        let before = now.wall.minus(Span::secs(days * 86_400));
         let old = self.memory.sessions.iter().filter(|(_, memo)| memo.start < before);
         let old: Vec<_> = old.map(|(key, _)| key.clone()).collect();
         for key in old {
@@ -358,8 +362,8 @@ impl Speaker {
         let over = running.end_at <= now.mono;
         let sounding = self.piece_on_air().is_some();
         if over && sounding {
-            // The limit of the play ends it; its closing entry comes first.
-            return;
+            // Its closing entry comes first.
+            return self.end_where(|job| matches!(job, Job::Piece { .. }), &PlayOutcome::HardEnd);
         }
         let done = running.playable_from(running.next).is_none() && !sounding;
         if done && running.stage != Stage::Done {
@@ -408,11 +412,15 @@ impl Speaker {
         self.plays.values().filter_map(Sounding::piece).max()
     }
 
+    fn piece_is_stopping(&self) -> bool {
+        self.plays.values().any(|sounding| sounding.piece().is_some() && sounding.is_stopping())
+    }
+
     /// The number of the piece that wants to sound next: after the one on the air.
     fn wanted_piece(&self) -> Option<u32> {
         let running = self.running.as_ref()?;
         // A piece that was cut may go on: its number is settled when it has ended.
-        if self.plays.values().any(|sounding| sounding.piece().is_some() && sounding.is_stopping()) {
+        if self.piece_is_stopping() {
             return None;
         }
         running.playable_from(self.piece_on_air().map_or(running.next, |on_air| on_air + 1))
@@ -490,9 +498,7 @@ impl Speaker {
             volume_percent: permit.volume_percent,
             gain_db: piece.gain_db,
         };
-        let limit = self.guard_limit(permit.until);
-        let hard_end = Some((running.end_at, PlayOutcome::HardEnd));
-        let until = [limit, hard_end].into_iter().flatten().min_by_key(|(moment, _)| *moment);
+        let until = self.guard_limit(permit.until);
         let lasts = match (&piece.sound, piece.length) {
             (Sound::Relay { .. }, Length::Known(length)) => Some(length.saturating_sub(skip)),
             _ => None,
@@ -617,8 +623,6 @@ impl Speaker {
         }
         if let Some(running) = &mut self.running {
             running.end_at = running.end_at.min(now.moment_of(running.session.end));
-            let pieces = self.plays.values_mut().filter(|sounding| sounding.piece().is_some());
-            pieces.for_each(|sounding| sounding.shorten(running.end_at));
         }
     }
 
@@ -628,7 +632,8 @@ impl Speaker {
             _ => self.waiting.next_start.map(|start| (now.moment_of(start), Why::SessionStarts)),
         };
         let running = self.running.as_ref();
-        let end = running.map(|running| (running.end_at, Why::SessionEnds));
+        let fading = self.piece_is_stopping();
+        let end = running.filter(|_| !fading).map(|running| (running.end_at, Why::SessionEnds));
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
         [start, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
