@@ -87,11 +87,18 @@ impl Guard {
         }
     }
 
-    /// Whether something of this rung may start to sound now, how loud, and until when.
+    /// Whether something of this rung may start to sound now, how loud, and until when. What reaches into the next band
+    /// of the day keeps to the lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
     ///
     /// # Errors
     /// The rule that refuses it.
-    pub fn permit(&self, now: &Reading, rung: Rung, volume_percent: u8) -> Result<Permit, GuardRefusal> {
+    pub fn permit(
+        &self,
+        now: &Reading,
+        rung: Rung,
+        volume_percent: u8,
+        length: Option<Span>,
+    ) -> Result<Permit, GuardRefusal> {
         if rung == Rung::Emergency {
             return Ok(Permit { volume_percent, until: None });
         }
@@ -121,7 +128,10 @@ impl Guard {
             (now.mono + day_left, Limit::Day),
         ];
         let until = limits.into_iter().min_by_key(|(moment, _)| *moment);
-        Ok(Permit { volume_percent: volume_percent.min(self.ceiling(local.time())), until })
+        let last = until.map_or(now.mono, |(moment, _)| moment).since(now.mono);
+        let ends = now.wall.plus(length.map_or(last, |length| length.min(last))).minus(Span(1)).max(now.wall);
+        let ceiling = self.ceiling(local.time()).min(self.ceiling(ends.local().time()));
+        Ok(Permit { volume_percent: volume_percent.min(ceiling), until })
     }
 
     /// The refusal that a limit stands for.
@@ -200,7 +210,7 @@ mod tests {
         let now = at(local);
         let mut policy = Policy::default();
         policy.rest_weekdays.push(chrono::Weekday::Sun);
-        let found = guard(policy).permit(&now, rung, 90);
+        let found = guard(policy).permit(&now, rung, 90, Some(Span::secs(60)));
         let found = found.map(|permit| {
             let minutes = permit.until.map_or(0, |(until, _)| until.since(now.mono).as_millis() / 60_000);
             (permit.volume_percent, minutes)
@@ -218,6 +228,7 @@ mod tests {
         check("2026-11-20 03:15", Rung::Emergency, Ok((90, 0)));
         check("2026-11-20 05:00", Rung::Programme, Ok((60, 180)));
         check("2026-11-20 07:00", Rung::Programme, Ok((90, 180)));
+        check("2026-11-20 20:59", Rung::Programme, Ok((90, 31)));
         check("2026-11-20 21:00", Rung::Programme, Ok((60, 30)));
         check("2026-11-20 21:30", Rung::Programme, Err(OutsideHours));
         check("2026-11-22 07:00", Rung::Programme, Err(RestDay));
@@ -225,11 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn what_reaches_into_the_night_is_as_quiet_as_the_night() {
+        let guard = guard(Policy::default());
+        let volume =
+            |local, length| guard.permit(&at(local), Rung::Programme, 100, length).unwrap().volume_percent;
+        assert_eq!(volume("2026-11-20 20:50", Some(minutes(10))), 100);
+        assert_eq!(volume("2026-11-20 20:50", Some(minutes(11))), 60);
+        assert_eq!(volume("2026-11-20 20:50", None), 60);
+        assert_eq!(volume("2026-11-20 05:50", Some(minutes(20))), 60);
+        assert_eq!(volume("2026-11-20 12:00", None), 100);
+    }
+
+    #[test]
     fn an_unknown_clock_allows_only_emergencies() {
         let now = Reading { trust: ClockTrust::None, ..at("2026-11-20 07:00") };
         let guard = guard(Policy::default());
-        assert_eq!(guard.permit(&now, Rung::Live, 50), Err(GuardRefusal::ClockUntrusted));
-        assert!(guard.permit(&now, Rung::Emergency, 50).is_ok());
+        assert_eq!(guard.permit(&now, Rung::Live, 50, None), Err(GuardRefusal::ClockUntrusted));
+        assert!(guard.permit(&now, Rung::Emergency, 50, None).is_ok());
     }
 
     #[test]
@@ -243,15 +266,15 @@ mod tests {
         step(&mut now, minutes(30));
         guard.count(&now, minutes(30));
         let refused = Err(GuardRefusal::SessionTooLong { minutes: 30 });
-        assert_eq!(guard.permit(&now, Rung::Programme, 50), refused);
+        assert_eq!(guard.permit(&now, Rung::Programme, 50, None), refused);
         step(&mut now, PAUSE_THAT_ENDS_A_SESSION);
-        let (until, limit) = guard.permit(&now, Rung::Programme, 50).unwrap().until.unwrap();
+        let (until, limit) = guard.permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
         assert_eq!((until.since(now.mono), limit), (minutes(10), Limit::Day));
         step(&mut now, minutes(10));
         guard.count(&now, minutes(10));
-        assert_eq!(guard.permit(&now, Rung::Programme, 50), Err(GuardRefusal::DayFull { minutes: 40 }));
+        assert_eq!(guard.permit(&now, Rung::Programme, 50, None), Err(GuardRefusal::DayFull { minutes: 40 }));
         step(&mut now, minutes(24 * 60));
-        assert!(guard.permit(&now, Rung::Programme, 50).is_ok());
+        assert!(guard.permit(&now, Rung::Programme, 50, None).is_ok());
     }
 
     #[test]
@@ -263,7 +286,7 @@ mod tests {
         };
         let policy = Policy { allowed: vec![window(5, 7), window(7, 8)], ..Policy::default() };
         let now = at("2026-11-20 06:30");
-        let (until, _) = guard(policy).permit(&now, Rung::Programme, 50).unwrap().until.unwrap();
+        let (until, _) = guard(policy).permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
         assert_eq!(until.since(now.mono), minutes(90));
     }
 }

@@ -1,7 +1,9 @@
-//! What would sound: planned sessions with their plays, what the guard would refuse, and minutes by section.
+//! What would sound: planned sessions with their plays, what the guard would refuse, and minutes by section. The heart
+//! itself rehearses the days.
 //!
 //! Drawing and words are in the rooms below, so that the command line and the pages show the same.
 
+mod rehearsal;
 pub mod svg;
 pub mod text;
 pub mod words;
@@ -12,19 +14,13 @@ use std::sync::Arc;
 use chrono::{Datelike, Days, NaiveDate};
 use serde::Serialize;
 
-use super::guard::Guard;
-use super::schedule::{Filling, Length, Piece, Place, Role, Session, Timetable};
-use crate::domain::announcement::Rung;
+use super::schedule::{Place, Timetable};
 use crate::domain::days::DayNote;
-use crate::domain::ids::{BoxId, SectionId, SlotId};
+use crate::domain::ids::{BoxId, SectionId};
 use crate::domain::playback::{NotPlayed, SlotKey};
 use crate::domain::policy::{GuardRefusal, Policy};
-use crate::domain::programme::{Fill, ItemKind, Order, Programme};
-use crate::domain::sound::{Fault, FileRef, Sound};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
-
-/// Most plays of one planned session; a loop of very short items ends here.
-const PLAYS_MAX: usize = 5_000;
+use crate::domain::programme::{ItemKind, Programme};
+use crate::domain::time::{Span, Wall};
 
 /// A session as it would sound.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,8 +77,8 @@ impl Planned {
     }
 }
 
-/// Plans the days `from` to `until`, both counted, at one place. The guard starts afresh on `from`, and a rotating slot
-/// at its first item.
+/// Plans the days `from` to `until`, both counted, at one place: the heart rehearses them. The guard starts afresh on
+/// `from`, and a rotating slot at its first item.
 pub fn plan(
     timetable: &Timetable,
     place: &Place,
@@ -90,17 +86,7 @@ pub fn plan(
     from: NaiveDate,
     until: NaiveDate,
 ) -> Vec<PlannedSession> {
-    let mut planner = Planner {
-        timetable,
-        place,
-        guard: Guard::new(policy.clone(), from, Span(0)),
-        origin: Wall::from_local(from.and_hms_opt(0, 0, 0).unwrap_or_default()),
-        rotations: BTreeMap::new(),
-    };
-    let days = from.iter_days().take_while(|date| *date <= until);
-    days.flat_map(|date| timetable.sessions_on(date, place))
-        .map(|session| planner.session(&session))
-        .collect()
+    rehearsal::rehearse(timetable, place, policy, from, until)
 }
 
 /// Plans for many boxes; those to whom the timetable is the same share one plan.
@@ -121,168 +107,6 @@ pub fn plan_boxes(
         }
     };
     boxes.iter().map(|(id, place)| (id.clone(), of(place))).collect()
-}
-
-struct Planner<'t> {
-    timetable: &'t Timetable,
-    place: &'t Place,
-    guard: Guard,
-    /// Where the monotonic clock of the plan begins.
-    origin: Wall,
-    rotations: BTreeMap<SlotId, u32>,
-}
-
-impl Planner<'_> {
-    fn session(&mut self, session: &Session) -> PlannedSession {
-        let calendar = self.timetable.calendar(session);
-        let slot = calendar.slot(session);
-        let rotation = self.rotations.get(&slot.id).copied().unwrap_or(0);
-        let filling = calendar.fill(session, self.place, rotation);
-        let mut course = Course {
-            session,
-            volume_percent: slot.volume_percent,
-            at: session.start,
-            closed: false,
-            plays: Vec::new(),
-        };
-        let last = self.course(&mut course, &filling, slot.fill);
-        if let (Order::Rotating, Some(last)) = (slot.order, last) {
-            self.rotations.insert(slot.id.clone(), last + 1);
-        }
-        let left_out = filling.left_out.into_iter().map(|item| Planned {
-            from: session.start,
-            to: session.start,
-            about: false,
-            title: item.title,
-            kind: ItemKind::Music,
-            chime: false,
-            section: item.section,
-            language: String::new(),
-            fate: Fate::NotPlayed { reason: item.reason },
-        });
-        let mut plays = course.plays;
-        plays.extend(left_out);
-        PlannedSession {
-            key: session.key.clone(),
-            title: slot.title.clone(),
-            start: session.start,
-            end: session.end,
-            volume_percent: slot.volume_percent,
-            notes: session.notes.clone(),
-            plays,
-        }
-    }
-
-    /// Goes through a session; returns the index of the last item that would finish.
-    fn course(&mut self, course: &mut Course<'_>, filling: &Filling, fill: Fill) -> Option<u32> {
-        let is_item = |piece: &&Piece| matches!(piece.role, Role::Item { .. });
-        let mut last = None;
-        let mut run = |course: &mut Course<'_>, piece: &Piece| {
-            let finished = self.piece(course, piece, fill);
-            if let (true, Role::Item { index }) = (finished, piece.role) {
-                last = Some(index);
-            }
-        };
-        let opening = filling.pieces.iter().filter(|piece| piece.role == Role::Opening);
-        let closing = filling.pieces.iter().filter(|piece| piece.role == Role::Closing);
-        opening.for_each(|piece| run(course, piece));
-        loop {
-            let round_start = course.at;
-            filling.pieces.iter().filter(is_item).for_each(|piece| run(course, piece));
-            let again = fill == Fill::Loop && course.at > round_start && course.at < course.session.end;
-            if !again || course.plays.len() >= PLAYS_MAX {
-                break;
-            }
-        }
-        closing.for_each(|piece| run(course, piece));
-        last
-    }
-
-    /// Plans one piece; whether it would finish.
-    fn piece(&mut self, course: &mut Course<'_>, piece: &Piece, fill: Fill) -> bool {
-        if course.closed {
-            return false;
-        }
-        let end = course.session.end;
-        let from = course.at.plus(piece.gap).min(end);
-        let due = match piece.length {
-            Length::UntilEnd => end,
-            length => from.plus(length.span().unwrap_or_default()),
-        };
-        let not_played = |reason| Fate::NotPlayed { reason };
-        if piece.length == Length::Unknown {
-            let fate =
-                not_played(NotPlayed::Unplayable { reason: Fault::Missing { what: name(&piece.sound) } });
-            course.push(piece, from, from, fate);
-            return false;
-        }
-        if from >= end || (fill == Fill::Fitting && due > end) {
-            course.push(piece, from, from, not_played(NotPlayed::NoRoom));
-            return false;
-        }
-        let to = due.min(end);
-        let now = self.reading(from);
-        let permit = match self.guard.permit(&now, Rung::Programme, course.volume_percent) {
-            Ok(permit) => permit,
-            Err(reason) => {
-                // The box closes the session; so does the plan.
-                course.push(piece, from, end, not_played(NotPlayed::Guarded { reason }));
-                course.at = end;
-                course.closed = true;
-                return false;
-            }
-        };
-        let limit = permit.until.map(|(moment, limit)| (self.origin.plus(moment.since(Moment(0))), limit));
-        let (stops, fate) = match limit {
-            Some((at, limit)) if at < to => (at, Fate::Guarded { reason: self.guard.refusal(limit) }),
-            _ if due > end => (end, Fate::HardEnd),
-            _ => (to, Fate::Whole),
-        };
-        self.guard.count(&self.reading(stops), stops.since(from));
-        let finished = fate == Fate::Whole;
-        course.push(piece, from, stops, fate);
-        course.at = stops;
-        finished
-    }
-
-    /// The clock of a box on which nothing goes wrong.
-    fn reading(&self, wall: Wall) -> Reading {
-        let mono = Moment(wall.since(self.origin).0);
-        Reading { mono, wall, trust: ClockTrust::Synced, uncertainty_ms: 0 }
-    }
-}
-
-/// A session on its way through its pieces.
-struct Course<'s> {
-    session: &'s Session,
-    volume_percent: u8,
-    at: Wall,
-    /// The guard has ended it.
-    closed: bool,
-    plays: Vec<Planned>,
-}
-
-impl Course<'_> {
-    fn push(&mut self, piece: &Piece, from: Wall, to: Wall, fate: Fate) {
-        self.plays.push(Planned {
-            from,
-            to,
-            about: matches!(piece.length, Length::About(_)),
-            title: piece.title.clone(),
-            kind: piece.kind,
-            chime: piece.role == Role::Opening || piece.role == Role::Closing,
-            section: piece.section.clone(),
-            language: piece.language.clone(),
-            fate,
-        });
-    }
-}
-
-fn name(sound: &Sound) -> String {
-    match sound {
-        Sound::File(FileRef::Path(path)) => path.display().to_string(),
-        _ => String::new(),
-    }
 }
 
 /// Sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share boxes.
@@ -427,7 +251,7 @@ mod tests {
             &[&slot("minutes = 10")],
             &usual,
             "2026-11-25",
-            &["05:00:00 05:01:00 A", "05:00:00 05:00:00 N not played: a day of mourning, without music"],
+            &["05:00:00 05:00:00 N not played: a day of mourning, without music", "05:00:00 05:01:00 A"],
         );
     }
 
@@ -441,11 +265,7 @@ mod tests {
             &["start = '05:00'\nminutes = 20\nfill = 'loop'"],
             &full,
             "2026-11-23",
-            &[
-                "05:00:00 05:01:00 A",
-                "05:01:00 05:03:00 N stopped: the day has reached 3 minutes",
-                "05:03:00 05:20:00 A not played: the day has reached 3 minutes",
-            ],
+            &["05:00:00 05:01:00 A", "05:01:00 05:03:00 N stopped: the day has reached 3 minutes"],
         );
     }
 

@@ -42,8 +42,8 @@ impl Voice {
 }
 
 /// The player.
-#[derive(Default)]
 pub struct SimulatedPlayer {
+    latency: Span,
     opened: BTreeMap<PlayId, Option<Span>>,
     sounding: Option<Voice>,
     follow: Option<PlayId>,
@@ -54,7 +54,27 @@ pub struct SimulatedPlayer {
     pub break_next: Option<(Span, Fault)>,
 }
 
+impl Default for SimulatedPlayer {
+    fn default() -> Self {
+        Self { latency: LATENCY, ..Self::instant() }
+    }
+}
+
 impl SimulatedPlayer {
+    /// A player that answers without delay.
+    pub fn instant() -> Self {
+        Self {
+            latency: Span(0),
+            opened: BTreeMap::new(),
+            sounding: None,
+            follow: None,
+            events: VecDeque::new(),
+            device_lost: false,
+            heard: Vec::new(),
+            break_next: None,
+        }
+    }
+
     /// Carries out a command.
     pub fn command(&mut self, now: Moment, command: PlayerCommand, lookup: &Lookup) {
         match command {
@@ -64,7 +84,7 @@ impl SimulatedPlayer {
             }
             PlayerCommand::Play { play, .. } => {
                 self.cut(now);
-                self.begin(now + LATENCY, play);
+                self.begin(now + self.latency, play);
             }
             PlayerCommand::Stop { play, .. } => self.stop(now, play),
         }
@@ -77,7 +97,7 @@ impl SimulatedPlayer {
             self.opened.insert(play, whole.map(|whole| whole.saturating_sub(score.skip)));
             whole
         });
-        self.events.push_back((now + LATENCY, PlayerEvent::Preflighted { play, result }));
+        self.events.push_back((now + self.latency, PlayerEvent::Preflighted { play, result }));
     }
 
     fn begin(&mut self, at: Moment, play: PlayId) {
@@ -199,6 +219,6 @@ impl SimulatedPlayer {
             self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
         }
         let heard = std::mem::take(&mut self.heard);
-        *self = Self { heard, ..Self::default() };
+        *self = Self { heard, latency: self.latency, ..Self::instant() };
     }
 }

@@ -80,6 +80,12 @@ impl World {
         }
     }
 
+    /// The same world with a player that answers at once, for plans to the second.
+    pub fn without_latency(mut self) -> Self {
+        self.player = SimulatedPlayer::instant();
+        self
+    }
+
     /// The clocks of the box.
     pub fn now(&self) -> Reading {
         self.clock

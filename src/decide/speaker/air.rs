@@ -53,7 +53,8 @@ pub(super) struct Sounding {
     pub job: Job,
     pub start: PlayStart,
     interruption: Interruption,
-    has_end: bool,
+    /// What is to sound from where it is entered; `None` for what has no end.
+    due: Option<Span>,
     started: Option<Stamp>,
     /// The player has said that little is left.
     ending: bool,
@@ -159,7 +160,16 @@ impl Speaker {
     pub(super) fn air_view(&self) -> Option<arbiter::OnAir> {
         let holder = self.follow.or(self.current)?;
         let sounding = self.plays.get(&holder)?;
-        Some(arbiter::OnAir { rung: sounding.start.rung, has_boundary: sounding.has_end })
+        Some(arbiter::OnAir { rung: sounding.start.rung, has_boundary: sounding.due.is_some() })
+    }
+
+    /// When what sounds will be over by itself, as far as that is known; now where nothing sounds.
+    pub(super) fn air_is_free_at(&self, now: &Reading) -> Moment {
+        let ends = self.plays.values().filter(|sounding| !sounding.is_stopping()).map(|sounding| {
+            let began = sounding.started.map_or(now.mono, |stamp| stamp.moment());
+            began + sounding.due.unwrap_or_default()
+        });
+        ends.max().unwrap_or(now.mono).max(now.mono)
     }
 
     /// Whether a play of the job sounds, fades, or has been ordered to follow.
@@ -186,11 +196,12 @@ impl Speaker {
             Job::Voice => {}
         }
         self.actions.push_back(Action::Player(PlayerCommand::Play { play, cut }));
+        let entered = Span::millis(next.start.entered_at_ms);
         let sounding = Sounding {
             job: next.job,
             start: next.start,
             interruption: next.interruption,
-            has_end: length.is_some(),
+            due: length.map(|length| length.saturating_sub(entered)),
             started: None,
             ending: false,
             stopping: None,

@@ -379,7 +379,7 @@ impl Speaker {
         }
         let announcement = &held.announcement;
         let rung = announcement.rung();
-        self.guard.permit(now, rung, announcement.plan.volume_percent).map_err(NotNow::Guarded)?;
+        self.guard.permit(now, rung, announcement.plan.volume_percent, None).map_err(NotNow::Guarded)?;
         if held.version(now, &self.staged).map_err(NotNow::Never)?.is_none() {
             return Ok(None);
         }
@@ -422,7 +422,8 @@ impl Speaker {
         }
         let held = &self.held[id];
         let announcement = &held.announcement;
-        let permit = self.guard.permit(now, announcement.rung(), announcement.plan.volume_percent).ok()?;
+        let (wanted, length) = (announcement.plan.volume_percent, Some(held.length()));
+        let permit = self.guard.permit(now, announcement.rung(), wanted, length).ok()?;
         let skip = Span(held.progress.position_us);
         let start = PlayStart {
             play,
@@ -543,7 +544,7 @@ impl Speaker {
         if self.is_on_air(&Job::Voice) {
             return None;
         }
-        if let Err(reason) = self.guard.permit(now, Rung::Live, 100) {
+        if let Err(reason) = self.guard.permit(now, Rung::Live, 100, None) {
             let subject = Subject::Live { session: voice.session.clone() };
             let title = VOICE_TITLE.to_owned();
             self.voice = None;
@@ -556,7 +557,7 @@ impl Speaker {
 
     pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
         let session = self.voice.as_ref()?.session.clone();
-        let permit = self.guard.permit(now, Rung::Live, 100).ok()?;
+        let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
         let start = PlayStart {
             play,
             subject: Subject::Live { session: session.clone() },

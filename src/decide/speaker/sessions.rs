@@ -132,10 +132,10 @@ impl Running {
     }
 
     /// Whether a piece would run past the hard end, where the slot asks not to start such.
-    fn would_not_fit(&self, now: &Reading, number: u32) -> bool {
+    fn would_not_fit(&self, begins: Moment, number: u32) -> bool {
         let length = self.piece(number).and_then(|piece| piece.length.span());
         let skip = if number == self.next { self.position } else { Span(0) };
-        let left = self.end_at.since(now.mono);
+        let left = self.end_at.since(begins);
         self.slot.fill == Fill::Fitting && length.is_some_and(|length| length.saturating_sub(skip) > left)
     }
 }
@@ -276,7 +276,7 @@ impl Speaker {
             return self.remember_session(&session, SessionState::Closed);
         }
         let slot = self.timetable.calendar(&session).slot(&session).clone();
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, slot.volume_percent) {
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, slot.volume_percent, None) {
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
             return self.remember_session(&session, SessionState::Closed);
         }
@@ -440,13 +440,13 @@ impl Speaker {
         if gap || running.end_at <= now.mono + WORTH_STARTING || running.stage == Stage::Done {
             return None;
         }
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.slot.volume_percent) {
+        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.slot.volume_percent, None) {
             if self.piece_on_air().is_none() {
                 self.close_guarded(now, reason);
             }
             return None;
         }
-        if running.stage == Stage::Entered && running.would_not_fit(now, number) {
+        if running.stage == Stage::Entered && running.would_not_fit(self.air_is_free_at(now), number) {
             self.piece_unplayable(now, number, NotPlayed::NoRoom);
             return self.piece_claim(now);
         }
@@ -468,7 +468,9 @@ impl Speaker {
     pub(super) fn piece_wish(&mut self, now: &Reading, number: u32, play: PlayId) -> Option<Wish> {
         let running = self.running.as_ref()?;
         let piece = running.piece(number)?;
-        let permit = self.guard.permit(now, Rung::Programme, running.slot.volume_percent).ok()?;
+        let length = piece.length.span().unwrap_or(running.end_at.since(now.mono));
+        let permit =
+            self.guard.permit(now, Rung::Programme, running.slot.volume_percent, Some(length)).ok()?;
         let skip = if number == running.next { running.position } else { Span(0) };
         let start = PlayStart {
             play,
@@ -572,7 +574,7 @@ impl Speaker {
     pub(super) fn slot_has_room(&self, now: &Reading, length: Span) -> bool {
         let Some(running) = &self.running else { return false };
         let begun = running.next > 0 || running.finished > 0 || self.piece_on_air().is_some();
-        let time = running.end_at.since(now.mono);
+        let time = running.end_at.since(self.air_is_free_at(now));
         let sounding = self.piece_on_air().is_some();
         begun
             && (running.slot.fill == Fill::Loop || running.left(sounding) + length <= time)
