@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use loaxa::adapters::sound::span_of;
 use loaxa::adapters::tts::Speech;
-use loaxa::r#box::amplifier::AmplifierConfig;
 use loaxa::r#box::player::{self, Player, PlayerConfig};
+use loaxa::config::box_file::AmplifierConfig;
 use loaxa::domain::ids::PlayId;
 use loaxa::domain::sound::{Cut, End, FileRef, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa::domain::time::Span;

@@ -6,5 +6,6 @@ pub mod clock;
 pub mod fetch;
 pub mod keys;
 pub mod mqtt;
+pub mod program;
 pub mod sound;
 pub mod tts;

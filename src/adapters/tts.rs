@@ -4,20 +4,19 @@ mod vietnamese;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 pub use vietnamese::readable;
 
+use super::program;
 use crate::domain::ids::ContentHash;
 use crate::domain::sound::Fault;
+use crate::domain::time::Span;
 
 /// Longest text that is spoken, in bytes: some 25 minutes.
 pub const TEXT_BYTES_MAX: usize = 20_000;
 /// Largest WAV taken from an engine: 30 minutes at 48 kHz stereo.
 const WAV_BYTES_MAX: u64 = 30 * 60 * 48_000 * 4;
-/// How often a running engine is looked at.
-const LOOK_MS: u64 = 5;
 
 /// A speech engine: a program that reads text from its standard input and writes a WAV.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,27 +86,10 @@ impl Speech {
         let text = words.to_owned();
         // Apart, as an engine that does not read would block us past its time.
         let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
-        let done = self.wait(&mut child, &program);
+        let done = program::wait(&mut child, Span::millis(self.timeout_ms));
         // An engine that closed its input early is judged by its exit status and its WAV.
         let _ = writer.join();
-        done
-    }
-
-    fn wait(&self, child: &mut Child, program: &str) -> Result<(), Fault> {
-        let deadline = Instant::now() + Duration::from_millis(self.timeout_ms);
-        loop {
-            match child.try_wait().map_err(failed)? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(failed(format_args!("{program} ended with {status}"))),
-                None if Instant::now() >= deadline => {
-                    // It may have ended in this very moment.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(failed(format_args!("{program} took longer than {} ms", self.timeout_ms)));
-                }
-                None => std::thread::sleep(Duration::from_millis(LOOK_MS)),
-            }
-        }
+        done.map_err(|error| failed(format_args!("{program}: {error}")))
     }
 }
 

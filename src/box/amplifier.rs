@@ -1,19 +1,15 @@
 //! When the amplifier is to be on: warm before the first sound, off a while after the last.
 
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::adapters::program::{self, ProgramError};
+use crate::config::box_file::AmplifierConfig;
 use crate::domain::time::{Moment, Span};
 
-/// How an amplifier is driven.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AmplifierConfig {
-    /// Shell command that switches it on; `None` where it is always on.
-    pub on: Option<String>,
-    /// Shell command that switches it off.
-    pub off: Option<String>,
-    /// How long it takes until it sounds.
-    pub warm_up_ms: u32,
-    /// How long it stays on after the last sound.
-    pub off_delay_ms: u32,
-}
+/// Longest time that a command of the amplifier may take.
+const COMMAND_MAX: Span = Span::secs(5);
 
 /// What the amplifier does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +67,71 @@ impl Amplifier {
             Switch::Off
         })
     }
+}
+
+/// The thread that runs the amplifier's commands, one after the other.
+pub struct Relay {
+    switches: Option<Sender<Switch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    /// Starts the thread; `on_fault` gets what went wrong, on that thread.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start(
+        config: AmplifierConfig,
+        on_fault: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (switches, asked) = channel();
+        let run = move || obey(&config, &asked, on_fault);
+        let thread = std::thread::Builder::new().name("amplifier".into()).spawn(run)?;
+        Ok(Self { switches: Some(switches), thread: Some(thread) })
+    }
+
+    /// Runs a command when those before it are done.
+    pub fn switch(&self, switch: Switch) {
+        if let Some(switches) = &self.switches {
+            // The thread ends only when this sender does.
+            let _ = switches.send(switch);
+        }
+    }
+}
+
+impl Drop for Relay {
+    /// Waits until the last command is done.
+    fn drop(&mut self) {
+        self.switches = None;
+        if let Some(thread) = self.thread.take() {
+            // A fault was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn obey(config: &AmplifierConfig, asked: &Receiver<Switch>, on_fault: impl Fn(String)) {
+    for switch in asked {
+        let command = match switch {
+            Switch::On => &config.on,
+            Switch::Off => &config.off,
+        };
+        if let Err(error) = run(command) {
+            on_fault(format!("{}: {error}", command.join(" ")));
+        }
+    }
+}
+
+/// Runs a program with its arguments; an empty list is no command.
+fn run(command: &[String]) -> Result<(), ProgramError> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    program::wait(&mut child, COMMAND_MAX)
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::adapters::sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Or
 use crate::adapters::sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
 use crate::adapters::sound::{frames_in, span_of};
 use crate::adapters::tts::Speech;
-use crate::r#box::amplifier::{Amplifier, AmplifierConfig, Switch};
+use crate::r#box::amplifier::{Amplifier, Relay, Switch};
+use crate::config::box_file::AmplifierConfig;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use crate::domain::time::{Moment, Span};
@@ -73,6 +74,7 @@ enum Inbox {
     Command(PlayerCommand),
     Opened { play: PlayId, result: Result<Option<Span>, Fault> },
     Device(Result<Box<dyn Sink>, SinkError>),
+    AmplifierFault(String),
     Quit,
 }
 
@@ -100,6 +102,12 @@ fn start_with(
         target_lufs: config.target_lufs,
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
+    let faults = inbox.clone();
+    let told = move |detail| {
+        // The player is gone only at a shutdown, when nobody listens any more.
+        let _ = faults.send(Inbox::AmplifierFault(detail));
+    };
+    let relay = Relay::start(config.amplifier.clone(), told)?;
     let run = move || {
         let mut core = Core {
             events: Box::new(events),
@@ -108,6 +116,7 @@ fn start_with(
             sources: shared_sources,
             ledgers: shared_ledgers,
             amplifier: Amplifier::Off,
+            relay,
             amplifier_config: config.amplifier,
             device: Device::Waiting { until: monotonic(), pause: REOPEN.0 },
             lost: false,
@@ -211,6 +220,7 @@ struct Core {
     sources: Arc<Sources>,
     ledgers: Ledgers,
     amplifier: Amplifier,
+    relay: Relay,
     amplifier_config: AmplifierConfig,
     device: Device,
     /// Whether the heart was told that the device is lost.
@@ -231,6 +241,7 @@ impl Core {
                     }
                     Inbox::Opened { play, result } => self.opened(play, result),
                     Inbox::Device(result) => self.device_opened(result),
+                    Inbox::AmplifierFault(detail) => self.tell(PlayerEvent::AmplifierFault { detail }),
                     Inbox::Quit => {
                         quit_at = Some(monotonic() + FAREWELL);
                         let all: Vec<_> = self.plays.iter().map(|play| play.id).collect();
@@ -544,21 +555,9 @@ impl Core {
         self.switch(switch);
     }
 
-    /// Runs the amplifier's command apart; a fault of it never stops the sound.
     fn switch(&self, switch: Option<Switch>) {
-        let command = match switch {
-            Some(Switch::On) => self.amplifier_config.on.clone(),
-            Some(Switch::Off) => self.amplifier_config.off.clone(),
-            None => None,
-        };
-        let Some(command) = command else { return };
-        let run = move || match std::process::Command::new("sh").args(["-c", &command]).status() {
-            Ok(status) if status.success() => {}
-            Ok(status) => tracing::error!(command, %status, "the amplifier could not be switched"),
-            Err(error) => tracing::error!(command, %error, "the amplifier could not be switched"),
-        };
-        if let Err(error) = std::thread::Builder::new().name("amplifier".into()).spawn(run) {
-            tracing::error!(%error, "the amplifier could not be switched");
+        if let Some(switch) = switch {
+            self.relay.switch(switch);
         }
     }
 
@@ -613,5 +612,4 @@ fn close_apart(device: Device) {
 }
 
 #[cfg(test)]
-#[path = "player_tests.rs"]
 mod tests;

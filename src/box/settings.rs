@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::adapters::sound::sink::SinkSpec;
-use crate::r#box::amplifier::AmplifierConfig;
+use crate::config::box_file::AmplifierConfig;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::Policy;
 use crate::wire::broker_address::BrokerAddress;

@@ -8,7 +8,6 @@ use clap::Subcommand;
 use super::Outcome;
 use crate::adapters::clock::Clock;
 use crate::adapters::keys::KeyFile;
-use crate::r#box::amplifier::AmplifierConfig;
 use crate::r#box::daemon;
 use crate::r#box::settings::{CentralSettings, Settings};
 use crate::r#box::status;
@@ -58,7 +57,6 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         None => (None, None, config.state_dir.join("box.key")),
     };
     let key = KeyFile::read_or_make(&key, Some(config.id.as_str()))?.key;
-    let command = |words: Vec<String>| (!words.is_empty()).then(|| words.join(" "));
     let central = config.central.map(|central| -> Result<_, String> {
         let mut broker = central.broker;
         if let (Some(name), Some(path)) = (central.username, central.password_file) {
@@ -82,12 +80,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         sink: config.sound.output.parse()?,
         volume_percent: config.sound.volume_percent,
         target_lufs: Some(config.sound.loudness_lufs),
-        amplifier: AmplifierConfig {
-            on: command(config.amplifier.on),
-            off: command(config.amplifier.off),
-            warm_up_ms: config.amplifier.warm_up_ms,
-            off_delay_ms: config.amplifier.off_delay_ms,
-        },
+        amplifier: config.amplifier,
         speech: config.speech,
         policy: config.guard,
         central: central.transpose()?,

@@ -208,6 +208,10 @@ pub enum PlayerEvent {
         detail: String,
     },
     DeviceBack,
+    /// The amplifier could not be switched; what sounds goes on.
+    AmplifierFault {
+        detail: String,
+    },
 }
 
 #[cfg(test)]

@@ -308,6 +308,7 @@ impl Speaker {
                 self.device_lost = false;
                 self.log(now, Event::DeviceBack);
             }
+            PlayerEvent::AmplifierFault { detail } => self.log(now, Event::AmplifierFault { detail }),
         }
     }
 

@@ -442,7 +442,8 @@ fn only_a_few_plays_wait_ready() {
 fn the_amplifier_is_on_before_the_sound_and_off_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("switched");
-    let command = |word| Some(format!("echo {word} >> '{}'", file.display()));
+    let command =
+        |word| ["sh", "-c", &format!("echo {word} >> '{}'", file.display())].map(str::to_owned).to_vec();
     let amplifier =
         AmplifierConfig { on: command("on"), off: command("off"), warm_up_ms: 80, off_delay_ms: 10 };
     let mut rig = Rig::with(amplifier);
@@ -456,5 +457,25 @@ fn the_amplifier_is_on_before_the_sound_and_off_after_it() {
     while std::fs::read_to_string(&file).unwrap_or_default() != "on\noff\n" {
         assert!(Instant::now() < deadline, "{:?}", std::fs::read_to_string(&file));
         std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_faulty_relay_is_told_and_stops_nothing() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let amplifier = AmplifierConfig {
+        on: words("no-such-relay 17=1"),
+        off: words("false"),
+        ..AmplifierConfig::default()
+    };
+    let mut rig = Rig::with(amplifier);
+    rig.preflight(1, vec![Sound::Silence(Span::millis(50))], Span::default()).unwrap();
+    rig.send_play(1, Cut::Now);
+    assert_eq!(rig.wait_ended(1).1, End::Whole);
+    for says in ["no-such-relay 17=1: it can't be run", "false: it ended with exit status: 1"] {
+        let is_meant = |event: &PlayerEvent| matches!(event, PlayerEvent::AmplifierFault { detail } if detail.starts_with(says));
+        if !rig.told.iter().any(is_meant) {
+            rig.wait(is_meant);
+        }
     }
 }
