@@ -33,9 +33,9 @@ pub fn run(args: Args) -> Outcome {
     let began = monotonic();
     let lives = live_all(&args, length);
     let took = monotonic().since(began);
-    let (plays, judged) = lives.iter().fold((0, 0), |(plays, judged), (_, verdict)| {
-        (plays + verdict.plays, judged + verdict.judged)
-    });
+    let (plays, judged) = lives
+        .iter()
+        .fold((0, 0), |(plays, judged), (_, verdict)| (plays + verdict.plays, judged + verdict.judged));
     println!(
         "{} x {} years, seeds {}..{}: {plays} plays, {judged} facts judged in {:.2} s",
         args.seeds,
@@ -49,7 +49,10 @@ pub fn run(args: Args) -> Outcome {
         println!("every rule was kept");
         return Ok(ExitCode::SUCCESS);
     };
-    println!("seed {seed} broke a rule: {}\n  {}\nthe shortest life that breaks it:", broken.rule, broken.detail);
+    println!(
+        "seed {seed} broke a rule: {}\n  {}\nthe shortest life that breaks it:",
+        broken.rule, broken.detail
+    );
     for happening in shrink(&happenings(&args, seed, length), length, broken.rule) {
         println!("  {:>12.3} s  {:?}", happening.at.as_secs_f64(), happening.what);
     }
@@ -62,14 +65,16 @@ fn happenings(args: &Args, seed: u64, length: Span) -> Vec<Happening> {
 
 /// Lives through all seeds, on all cores.
 fn live_all(args: &Args, length: Span) -> Vec<(u64, Verdict)> {
-    let workers = thread::available_parallelism().map_or(1, |cores| cores.get() as u64).min(args.seeds.max(1));
+    let workers =
+        thread::available_parallelism().map_or(1, |cores| cores.get() as u64).min(args.seeds.max(1));
     let share = |worker: u64| {
         let seeds = (args.seed..args.seed + args.seeds).filter(move |seed| seed % workers == worker);
         seeds.map(|seed| (seed, live(&happenings(args, seed, length), length))).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
         let handles: Vec<_> = (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
-        let lives = handles.into_iter().flat_map(|handle| handle.join().expect("a simulated life does not panic"));
+        let lives =
+            handles.into_iter().flat_map(|handle| handle.join().expect("a simulated life does not panic"));
         lives.collect()
     })
 }
