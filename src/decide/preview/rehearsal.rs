@@ -123,7 +123,7 @@ impl Stage {
         if told {
             return;
         }
-        let over = session.plays.last().map_or(at, |last| last.to.max(at));
+        let over = session.plays.last().map_or(at, |last| last.to.max(at)).max(session.start);
         let to = if guarded { session.end } else { over };
         let play = self.planned(key, title, over, to, Fate::NotPlayed { reason });
         self.push(key, play);

@@ -47,6 +47,8 @@ pub struct SimulatedPlayer {
     opened: BTreeMap<PlayId, Option<Span>>,
     sounding: Option<Voice>,
     follow: Option<PlayId>,
+    /// Begins at a moment.
+    waiting: Option<(PlayId, Moment)>,
     events: VecDeque<(Moment, PlayerEvent)>,
     device_lost: bool,
     heard: Vec<Heard>,
@@ -68,6 +70,7 @@ impl SimulatedPlayer {
             opened: BTreeMap::new(),
             sounding: None,
             follow: None,
+            waiting: None,
             events: VecDeque::new(),
             device_lost: false,
             heard: Vec::new(),
@@ -81,6 +84,10 @@ impl SimulatedPlayer {
             PlayerCommand::Preflight { play, score } => self.preflight(now, play, &score, lookup),
             PlayerCommand::Play { play, cut: Cut::AtEnd } if self.sounding.is_some() => {
                 self.follow = Some(play)
+            }
+            PlayerCommand::Play { play, cut: Cut::At { moment, .. } } if moment > now => {
+                self.drop_waiting(now, End::Stopped);
+                self.waiting = Some((play, moment));
             }
             PlayerCommand::Play { play, .. } => {
                 self.cut(now);
@@ -116,7 +123,15 @@ impl SimulatedPlayer {
         self.events.push_back((at, PlayerEvent::Ended { play, sounded, end }));
     }
 
+    fn drop_waiting(&mut self, now: Moment, end: End) {
+        if let Some((play, _)) = self.waiting.take() {
+            self.opened.remove(&play);
+            self.end(now, play, Span(0), None, end);
+        }
+    }
+
     fn cut(&mut self, now: Moment) {
+        self.drop_waiting(now, End::Stopped);
         if let Some(play) = self.follow.take() {
             self.opened.remove(&play);
             self.end(now, play, Span(0), None, End::Stopped);
@@ -134,6 +149,9 @@ impl SimulatedPlayer {
 
     fn stop(&mut self, now: Moment, play: PlayId) {
         self.opened.remove(&play);
+        if self.waiting.is_some_and(|(waiting, _)| waiting == play) {
+            self.drop_waiting(now, End::Stopped);
+        }
         if self.follow == Some(play) {
             self.follow = None;
             self.end(now, play, Span(0), None, End::Stopped);
@@ -151,6 +169,7 @@ impl SimulatedPlayer {
         let detail = || "simulated".to_owned();
         self.device_lost = true;
         self.events.push_back((now, PlayerEvent::DeviceLost { detail: detail() }));
+        self.drop_waiting(now, End::Failed(Fault::DeviceLost { detail: detail() }));
         if let Some(play) = self.follow.take() {
             self.end(now, play, Span(0), None, End::Failed(Fault::DeviceLost { detail: detail() }));
         }
@@ -173,12 +192,18 @@ impl SimulatedPlayer {
             (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(voice.began)),
             (ends, _) => ends,
         });
-        [told, voice].into_iter().flatten().min()
+        let waiting = self.waiting.map(|(_, at)| at);
+        [told, voice, waiting].into_iter().flatten().min()
     }
 
     /// What has happened by `now`, one at a time.
     pub fn poll(&mut self, now: Moment) -> Option<PlayerEvent> {
         if self.events.front().is_some_and(|(at, _)| *at <= now) {
+            return self.events.pop_front().map(|(_, event)| event);
+        }
+        if let Some((play, at)) = self.waiting.take_if(|(_, at)| *at <= now) {
+            self.cut(at);
+            self.begin(at, play);
             return self.events.pop_front().map(|(_, event)| event);
         }
         let voice = self.sounding.as_mut()?;

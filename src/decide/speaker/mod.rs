@@ -389,10 +389,24 @@ impl Speaker {
         if self.next.as_ref().is_none_or(|next| !next.is_ready()) {
             return;
         }
-        match arbiter::verdict(self.air_view(), best) {
+        let ahead = match &best.job {
+            Job::Piece { .. } => self.session_begins(now),
+            Job::Announcement(_) | Job::Voice => None,
+        };
+        match (arbiter::verdict(self.air_view(), best), ahead) {
+            (Verdict::Start, Some((moment, shared))) => {
+                self.launch(now, Cut::At { moment, shared: Some(shared) });
+            }
+            (_, Some(_)) => {}
+            (verdict, None) => self.give_air(now, verdict, best.rung),
+        }
+    }
+
+    fn give_air(&mut self, now: &Reading, verdict: Verdict, rung: Rung) {
+        match verdict {
             Verdict::Start => self.launch(now, Cut::Now),
             Verdict::Cut => {
-                self.interrupt(best.rung);
+                self.interrupt(rung);
                 self.launch(now, Cut::Now);
             }
             Verdict::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),

@@ -21,6 +21,9 @@ const LOOK_AHEAD_DAYS: usize = 10;
 /// A session that starts within this time after its instant is on time.
 pub const ON_TIME: Span = Span::secs(5);
 
+/// A session is taken up this long before its start, so that its first sample sounds at the very instant.
+pub const LEAD: Span = Span::secs(2);
+
 /// How late a slot may start whose lateness is `skip` and that names no `start_within_s`.
 pub const SKIP_GRACE: Span = Span::secs(60);
 
@@ -51,6 +54,8 @@ pub(super) struct Running {
     session: Session,
     slot: Slot,
     pieces: Vec<Piece>,
+    /// Nothing of it sounds before.
+    begin_at: Moment,
     /// The hard end.
     end_at: Moment,
     /// The piece to go on with.
@@ -147,7 +152,7 @@ impl Speaker {
             // What has begun ends by the monotonic clock.
             return self.close_running(now);
         }
-        if !self.waiting.looked || self.waiting.next_start.is_some_and(|start| start <= now.wall) {
+        if !self.waiting.looked || self.waiting.next_start.is_some_and(|start| start <= now.wall.plus(LEAD)) {
             self.look_for_sessions(now);
         }
         self.close_running(now);
@@ -161,7 +166,8 @@ impl Speaker {
         self.waiting.looked = true;
         let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
         let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
-        let (mut date, today) = (upto.date(), now.wall.date());
+        let taken_up = now.wall.plus(LEAD);
+        let (mut date, today) = (upto.date(), taken_up.date());
         let mut found = false;
         while date <= today {
             for session in self.timetable.sessions_on(date, &self.place) {
@@ -170,7 +176,7 @@ impl Speaker {
                     Some(SessionState::Open { .. }) => !self.is_taken_up(&session.key),
                     Some(SessionState::Closed | SessionState::Missed) => false,
                 };
-                if open && session.start <= now.wall {
+                if open && session.start <= taken_up {
                     found = true;
                     self.take_up(now, session);
                 }
@@ -249,7 +255,7 @@ impl Speaker {
     fn find_next_start(&self, now: &Reading) -> Wall {
         let days = now.wall.date().iter_days().take(LOOK_AHEAD_DAYS);
         let sessions = days.flat_map(|date| self.timetable.sessions_on(date, &self.place));
-        let next = sessions.map(|session| session.start).find(|start| *start > now.wall);
+        let next = sessions.map(|session| session.start).find(|start| *start > now.wall.plus(LEAD));
         next.unwrap_or(now.wall.plus(Span::secs(LOOK_AHEAD_DAYS as u64 * 43_200)))
     }
 
@@ -276,7 +282,9 @@ impl Speaker {
             return self.remember_session(&session, SessionState::Closed);
         }
         let slot = self.timetable.calendar(&session).slot(&session).clone();
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, slot.volume_percent, None) {
+        let begin_at = now.moment_of(session.start);
+        let then = at(now, begin_at);
+        if let Err(reason) = self.guard.permit(&then, Rung::Programme, slot.volume_percent, None) {
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
             return self.remember_session(&session, SessionState::Closed);
         }
@@ -293,6 +301,7 @@ impl Speaker {
         let running = Running {
             turn: self.turns,
             broken: BTreeSet::new(),
+            begin_at,
             end_at: now.moment_of(session.end),
             pieces: filled.pieces,
             next,
@@ -440,7 +449,8 @@ impl Speaker {
         if gap || running.end_at <= now.mono + WORTH_STARTING || running.stage == Stage::Done {
             return None;
         }
-        if let Err(reason) = self.guard.permit(now, Rung::Programme, running.slot.volume_percent, None) {
+        let then = at(now, running.begin_at);
+        if let Err(reason) = self.guard.permit(&then, Rung::Programme, running.slot.volume_percent, None) {
             if self.piece_on_air().is_none() {
                 self.close_guarded(now, reason);
             }
@@ -461,6 +471,12 @@ impl Speaker {
         Some(Claim { job, rung, has_room: false, level: 0, since, serial: 0, take })
     }
 
+    /// The instant at which the running session starts, while that is still to come.
+    pub(super) fn session_begins(&self, now: &Reading) -> Option<(Moment, Wall)> {
+        let running = self.running.as_ref().filter(|running| running.begin_at > now.mono)?;
+        Some((running.begin_at, running.session.start))
+    }
+
     fn close_guarded(&mut self, now: &Reading, reason: GuardRefusal) {
         self.log_session_end(now, Some(NotPlayed::Guarded { reason }));
     }
@@ -469,8 +485,8 @@ impl Speaker {
         let running = self.running.as_ref()?;
         let piece = running.piece(number)?;
         let length = piece.length.span().unwrap_or(running.end_at.since(now.mono));
-        let permit =
-            self.guard.permit(now, Rung::Programme, running.slot.volume_percent, Some(length)).ok()?;
+        let (then, wanted) = (at(now, running.begin_at), running.slot.volume_percent);
+        let permit = self.guard.permit(&then, Rung::Programme, wanted, Some(length)).ok()?;
         let skip = if number == running.next { running.position } else { Span(0) };
         let start = PlayStart {
             play,
@@ -631,14 +647,25 @@ impl Speaker {
     pub(super) fn session_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
         let start = match now.trust {
             ClockTrust::None => None,
-            _ => self.waiting.next_start.map(|start| (now.moment_of(start), Why::SessionStarts)),
+            _ => {
+                let start = self.waiting.next_start.map(|start| now.moment_of(start.minus(LEAD)));
+                start.map(|start| (start, Why::SessionStarts))
+            }
         };
         let running = self.running.as_ref();
         let fading = self.piece_is_stopping();
         let end = running.filter(|_| !fading).map(|running| (running.end_at, Why::SessionEnds));
+        let begin = running.map(|running| (running.begin_at, Why::SessionStarts));
+        let begin = begin.filter(|(begin, _)| *begin > now.mono);
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
-        [start, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
+        [start, begin, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
+}
+
+/// The clocks as they will be at `moment`, or now where that is past.
+fn at(now: &Reading, moment: Moment) -> Reading {
+    let ahead = moment.since(now.mono);
+    Reading { mono: now.mono + ahead, wall: now.wall.plus(ahead), ..*now }
 }
 
 /// What a piece sounds, for the log.

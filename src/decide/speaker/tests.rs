@@ -204,6 +204,17 @@ fn a_morning_sounds_without_gaps() {
 }
 
 #[test]
+fn the_first_sample_sounds_at_the_instant() {
+    let mut scene = Scene::at("2026-11-21 04:50:00", "");
+    scene.run(720);
+    let started = scene.log().iter().find_map(|entry| match &entry.event {
+        Event::PlayEnded(end) => end.started_at,
+        _ => None,
+    });
+    assert_eq!(started.unwrap().wall, local("2026-11-21 05:00:00"));
+}
+
+#[test]
 fn an_emergency_interrupts_and_the_item_goes_on() {
     let mut scene = Scene::at("2026-11-21 04:59:59", "");
     scene.run(31);
