@@ -5,12 +5,14 @@ mod vietnamese;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use vietnamese::readable;
 
+use crate::adapters::clock::monotonic;
 use crate::domain::ids::ContentHash;
 use crate::domain::sound::Fault;
+use crate::domain::time::Span;
 
 /// Longest text that is spoken, in bytes: some 25 minutes.
 pub const TEXT_BYTES_MAX: usize = 20_000;
@@ -94,12 +96,12 @@ impl Speech {
     }
 
     fn wait(&self, child: &mut Child, program: &str) -> Result<(), Fault> {
-        let deadline = Instant::now() + Duration::from_millis(self.timeout_ms);
+        let deadline = monotonic() + Span::millis(self.timeout_ms);
         loop {
             match child.try_wait().map_err(failed)? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(failed(format_args!("{program} ended with {status}"))),
-                None if Instant::now() >= deadline => {
+                None if monotonic() >= deadline => {
                     // It may have ended in this very moment.
                     let _ = child.kill();
                     let _ = child.wait();

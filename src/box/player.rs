@@ -613,5 +613,4 @@ fn close_apart(device: Device) {
 }
 
 #[cfg(test)]
-#[path = "player_tests.rs"]
 mod tests;
