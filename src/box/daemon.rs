@@ -9,22 +9,20 @@ use tokio::sync::mpsc;
 
 use super::adopt::Programmes;
 use super::downloads::{Done, Downloads};
-use super::player::{self, Player, PlayerConfig};
-use super::settings::{CentralSettings, Settings};
+use super::player::Player;
+use super::settings::Settings;
+use super::start::{connect, media_of, newest_trust, open_store, random, restore_commands, start_player};
 use super::status::{self, Status};
-use super::uplink::{Arrived, Uplink, public_key, read_trust};
+use super::uplink::{Arrived, Uplink, public_key};
 use crate::adapters::box_store::{BoxStore, Change, StoreError};
 use crate::adapters::clock::{Clock, monotonic};
 use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
-use crate::adapters::mqtt::{Link, LinkConfig, LinkError, LinkEvent};
-use crate::adapters::tts::Speech;
-use crate::decide::inbox;
+use crate::adapters::mqtt::{LinkError, LinkEvent};
 use crate::decide::memory::{Memo, Memory};
 use crate::decide::outbox::{self, Outbox};
 use crate::decide::refusals::Refusals;
 use crate::decide::schedule::Place;
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
-use crate::domain::authority::Trust;
 use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::playback::{CommandRefusal, Event};
 use crate::domain::sound::{PlayerCommand, PlayerEvent};
@@ -44,9 +42,6 @@ const TRIM_EVERY: Span = Span::secs(3_600);
 
 /// How long the last play may take to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Time that a speech engine may take.
-const SPEECH_TIMEOUT_MS: u64 = 20_000;
 
 /// Why the daemon can't run.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +188,7 @@ impl Daemon {
             daemon.adopt_again(command);
         }
         for event in notes.drain(..) {
-            daemon.tell(Input::Noted(event));
+            daemon.tell(Input::Noted(Box::new(event)));
         }
         let channels = Channels {
             player: player_receiver,
@@ -288,7 +283,7 @@ impl Daemon {
             self.trim_at = now.mono + TRIM_EVERY;
             match self.store.trim(now.wall) {
                 Ok(0) => {}
-                Ok(count) => self.tell(Input::Noted(Event::EntriesLost { count })),
+                Ok(count) => self.tell(Input::Noted(Box::new(Event::EntriesLost { count }))),
                 Err(error) => tracing::error!(%error, "old log entries can't be deleted"),
             }
         }
@@ -353,7 +348,7 @@ impl Daemon {
                         batch.push(change);
                         let adopted =
                             Event::Adopted { what: command.id.to_string(), version: version_of(&command) };
-                        self.speaker.handle(&self.clock.read(), Input::Noted(adopted));
+                        self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
                     }
                 }
             }
@@ -405,7 +400,9 @@ impl Daemon {
             let (box_id, epoch) = (self.box_id.clone(), self.store.epoch());
             self.uplink.send_batch(now, &LogBatch { v: VERSION, box_id, epoch, oldest, records });
         }
-        if self.uplink.heartbeat_is_due(now) {
+        if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
+            self.introduce();
+        } else if self.uplink.heartbeat_is_due(now) {
             let heartbeat = self.heartbeat();
             self.uplink.heartbeat(now, &heartbeat);
         }
@@ -413,7 +410,7 @@ impl Daemon {
 
     fn holds(&self) -> Holds {
         Holds {
-            commands: commands_digest(inbox::live(self.speaker.memory())),
+            commands: commands_digest(self.speaker.in_force(&self.clock.read())),
             programmes: self.programmes.versions(),
             trust: self.speaker.trust().map_or(0, |trust| trust.version),
             policy: self.speaker.policy().version,
@@ -519,7 +516,7 @@ impl Daemon {
             self.tell(Input::Fetched { sha256, result: Ok(()) });
         }
         self.arriving.insert(signed.payload.id.clone(), envelope);
-        self.tell(Input::Command(signed));
+        self.tell(Input::Command(Box::new(signed)));
         self.arriving.clear();
         self.uplink.hurry_heartbeat(monotonic() + HURRY);
     }
@@ -542,7 +539,7 @@ impl Daemon {
             match self.store.begin_epoch() {
                 Ok(kept_as) => {
                     self.uplink.outbox.handle(monotonic(), outbox::Input::NewEpoch);
-                    return self.tell(Input::Noted(Event::StoreReplaced { kept_as }));
+                    return self.tell(Input::Noted(Box::new(Event::StoreReplaced { kept_as })));
                 }
                 Err(error) => tracing::error!(%error, "no new epoch can be begun"),
             }
@@ -620,103 +617,11 @@ fn offset(now: &Reading) -> i64 {
     now.wall.0 - now.mono.0 as i64
 }
 
-fn random() -> std::io::Result<u64> {
-    getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
-}
-
-/// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record.
-fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
-    let path = settings.state_dir.join("box.sqlite");
-    match BoxStore::open(&path, &settings.box_id) {
-        Ok(opened) => {
-            let replaced = opened.replaced.map(|kept_as| Event::StoreReplaced { kept_as });
-            Ok((opened.store, replaced.into_iter().collect()))
-        }
-        Err(error) => {
-            tracing::error!(%error, "the store can't be used: the log is only in memory");
-            Ok((BoxStore::volatile(&settings.box_id)?, Vec::new()))
-        }
-    }
-}
-
-fn start_player(
-    settings: &Settings,
-    events: impl Fn(PlayerEvent) + Send + 'static,
-) -> Result<Player, DaemonError> {
-    let cache_dir = settings.state_dir.join("speech");
-    let speech = Speech { command: settings.speech.clone(), timeout_ms: SPEECH_TIMEOUT_MS, cache_dir };
-    let config = PlayerConfig {
-        sink: settings.sink.clone(),
-        // Programmes name their files by absolute paths once they are read.
-        programme_dir: settings.state_dir.clone(),
-        media_dir: settings.state_dir.join("media"),
-        state_dir: settings.state_dir.clone(),
-        speech,
-        target_lufs: settings.target_lufs,
-        amplifier: settings.amplifier.clone(),
-    };
-    Ok(player::start(config, events)?)
-}
-
-fn connect(
-    settings: &Settings,
-    central: &CentralSettings,
-    store: &BoxStore,
-) -> Result<(Link, mpsc::Receiver<LinkEvent>), DaemonError> {
-    let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
-    config.ca = central.ca.clone();
-    config.identity = central.identity.clone();
-    config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
-    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, &settings.groups);
-    config.seed = random()?;
-    if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
-        // A broker on this machine is not stormed by a region's boxes.
-        config.reconnect_s_min = 0.5;
-        config.reconnect_s_max = 5.0;
-    } else {
-        config.first_delay_s_max = FIRST_CONNECT_S_MAX;
-    }
-    Ok(Link::connect(config)?)
-}
-
-/// After a regional power cut boxes come back spread over this time.
-const FIRST_CONNECT_S_MAX: f64 = 120.0;
-
-/// The newer of the trust document that the installer gave and the one that was received.
-fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> Option<Trust> {
-    let read = |bytes: &Vec<u8>| match read_trust(bytes, settings.root.as_ref()) {
-        Ok(message) => Some(message.trust),
-        Err(reason) => {
-            tracing::error!(%reason, "a trust document is not believed");
-            None
-        }
-    };
-    let known = [settings.trust.as_ref(), received].into_iter().flatten();
-    known.filter_map(read).max_by_key(|trust| trust.version)
-}
-
-fn restore_commands(store: &BoxStore, trust: Option<&Trust>) -> Result<Vec<Signed<Command>>, DaemonError> {
-    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
-    let opened = store.commands()?.into_iter().filter_map(|(id, envelope)| {
-        codec::open_command(&envelope, &keys)
-            .inspect_err(|reason| tracing::warn!(id, %reason, "a kept command is no longer believed"))
-            .ok()
-    });
-    Ok(opened.collect())
-}
-
 /// The version of the document that a command carries.
 fn version_of(command: &Command) -> u32 {
     match &command.body {
         Body::Programme { version, .. } | Body::Groups { version, .. } => *version,
         _ => 0,
-    }
-}
-
-fn media_of(signed: &Signed<Command>) -> Option<crate::domain::ids::ContentHash> {
-    match &signed.payload.body {
-        Body::Announce { media, .. } => media.as_ref().map(|media| media.sha256),
-        _ => None,
     }
 }
 

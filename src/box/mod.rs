@@ -8,5 +8,6 @@ pub mod daemon;
 pub mod downloads;
 pub mod player;
 pub mod settings;
+mod start;
 pub mod status;
 pub mod uplink;

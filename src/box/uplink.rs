@@ -109,6 +109,11 @@ impl Uplink {
         self.connected && self.heartbeat_at <= now
     }
 
+    /// Whether central did not answer the last hello for as long as a heartbeat: the answer, or the hello, is lost.
+    pub fn welcome_is_missing(&self, now: Moment) -> bool {
+        self.asked.as_ref().is_some_and(|(_, asked)| now.since(*asked) >= HEARTBEAT_EVERY)
+    }
+
     /// Sends a heartbeat; the next is due in a minute.
     pub fn heartbeat(&mut self, now: Moment, heartbeat: &Heartbeat) {
         self.heartbeat_at = now + HEARTBEAT_EVERY;

@@ -206,12 +206,17 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
         supersedes: asked.supersedes.clone(),
         cap: None,
     };
+    // Else a box that hears of it too late would go on with the earlier one.
+    let replaces_until = match &asked.supersedes {
+        Some(old) => app.store.command(old.clone()).await?.map_or(now, |old| old.expires),
+        None => now,
+    };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
     let draft = Draft {
         order: Order::Announce,
         groups: asked.to.clone(),
         now,
-        expires: now.plus(lifetime(&asked, now)),
+        expires: now.plus(lifetime(&asked, now)).max(replaces_until),
         author: asked.author.unwrap_or_default(),
         approver: asked.approver,
         title,

@@ -59,7 +59,8 @@ impl Publisher {
         }
     }
 
-    /// Sends a box what it lacks, as its hello or heartbeat tells.
+    /// Sends a box what it lacks, as its hello or heartbeat tells: what it holds, and how many records of its log are
+    /// still to come.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -68,7 +69,7 @@ impl Publisher {
         store: &SharedStore,
         authority: &Authority,
         to: (&BoxId, &[GroupId]),
-        holds: &Holds,
+        (holds, backlog): (&Holds, u64),
         now: Wall,
     ) -> Result<(), StoreError> {
         let (id, groups) = to;
@@ -77,7 +78,7 @@ impl Publisher {
         }
         let standing: Vec<Standing> = store.standing(id.clone(), now).await?;
         let lacking: Vec<_> =
-            delivery::to_send(&holds.commands, groups, &standing).into_iter().cloned().collect();
+            delivery::to_send(&holds.commands, backlog, groups, &standing).into_iter().cloned().collect();
         if lacking.is_empty() || !self.is_due(id, &lacking, now) {
             return Ok(());
         }

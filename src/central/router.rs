@@ -120,7 +120,11 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
     };
     app.publisher.to_box(id, Down::Welcome, app.authority.seal(&welcome));
     let groups = app.groups_of(&enrolled.groups);
-    app.publisher.reconcile(&app.store, &app.authority, (id, &groups), &hello.holds, now).await?;
+    // A hello does not say how much of the log is still to come; the next heartbeat does.
+    let hello_backlog = 1;
+    app.publisher
+        .reconcile(&app.store, &app.authority, (id, &groups), (&hello.holds, hello_backlog), now)
+        .await?;
     let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
     app.store
         .note_sign_of_life(SignOfLife {
@@ -153,7 +157,9 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
     };
     let now = app.now();
     let groups = app.groups_of(&enrolled.groups);
-    app.publisher.reconcile(&app.store, &app.authority, (id, &groups), &heartbeat.holds, now).await?;
+    app.publisher
+        .reconcile(&app.store, &app.authority, (id, &groups), (&heartbeat.holds, heartbeat.backlog), now)
+        .await?;
     let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
     let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds: heartbeat.holds, kind };
     app.store.note_sign_of_life(sign).await

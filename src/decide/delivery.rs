@@ -16,9 +16,6 @@ const RESENDS_AT_ONCE_MAX: u32 = 3;
 /// How often the same is sent then.
 const RESEND_LATER: Span = Span::secs(1_800);
 
-/// How long a box remembers a command after it expired, as its inbox does.
-pub const HELD_AFTER_EXPIRY: Span = Span::secs(3_600);
-
 /// How many boxes may start to upload at once after a mass reconnect, each second.
 pub const UPLOADS_A_SECOND: u32 = 20;
 
@@ -83,8 +80,9 @@ impl Step {
     /// Whether the box has nothing more to do for it.
     pub const fn is_over(self) -> bool {
         match self {
-            Step::Sent | Step::Received | Step::Staged | Step::Started | Step::Interrupted => false,
-            Step::Finished
+            Step::Sent | Step::Received | Step::Staged | Step::Started => false,
+            Step::Interrupted
+            | Step::Finished
             | Step::Superseded
             | Step::Cancelled
             | Step::Expired
@@ -122,15 +120,16 @@ impl From<&DeliveryStep> for Step {
     }
 }
 
-/// A command that a box may hold: a box forgets what it accepted [`HELD_AFTER_EXPIRY`] after it expired.
+/// A command that has not expired, with one box in view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub id: CommandId,
     pub groups: Vec<GroupId>,
     pub order: Order,
-    pub expired: bool,
-    /// Cancelled or superseded: of no use to a box that does not hold it.
+    /// Cancelled or superseded.
     pub ended: bool,
+    /// Takes the place of an earlier one, also where it was ended itself.
+    pub supersedes: bool,
     /// How far the box has come with it; `None` where nothing was heard.
     pub step: Option<Step>,
 }
@@ -140,7 +139,7 @@ pub struct Standing {
 pub enum Order {
     Announce,
     Cancel,
-    /// A programme, a policy and the like.
+    /// A programme, a policy and the like: they have versions of their own in `holds`.
     Other,
 }
 
@@ -150,32 +149,48 @@ impl Standing {
         self.step.is_some_and(|step| !matches!(step, Step::Sent | Step::Refused))
     }
 
-    fn should_be_held(&self) -> bool {
-        self.step != Some(Step::Refused) && (self.is_confirmed() || !self.ended && !self.expired)
+    /// Whether the box has nothing more to do for it, and says so.
+    fn is_over(&self) -> bool {
+        self.step.is_some_and(Step::is_over)
     }
 
-    fn is_of_use(&self) -> bool {
-        !self.ended && !self.expired && !self.step.is_some_and(Step::is_over)
+    /// Whether the box should hold it, as far as central knows.
+    fn is_in_force(&self) -> bool {
+        self.order == Order::Announce && !self.ended && !self.is_over()
     }
 }
 
-/// What to send to a box whose digest of accepted commands is `digest`: nothing where central expects the same; else
-/// what the box never confirmed; else, as it seems to have lost its memory, all that is still of use. Cancels go first,
-/// then what was issued first. The box acknowledges a second copy and does not play it again.
-pub fn to_send<'a>(digest: &str, member_of: &[GroupId], commands: &'a [Standing]) -> Vec<&'a CommandId> {
+/// What to send to a box that is in the groups `member_of` and says that `digest` is what it holds, and that `backlog`
+/// records of its log are still to come.
+///
+/// Nothing, where central expects the same. Else the cancels of what the box may still hold, and what it never
+/// confirmed; last, updates that were ended themselves, but that may be what ends an earlier one. Where it confirmed
+/// everything and its log is home, it has lost its memory, and gets all that is in force.
+/// Cancels go first, then what was issued first. A second copy is acknowledged and not played again.
+pub fn to_send<'a>(
+    digest: &str,
+    backlog: u64,
+    member_of: &[GroupId],
+    commands: &'a [Standing],
+) -> Vec<&'a CommandId> {
     let for_it = |command: &&Standing| command.groups.iter().any(|group| member_of.contains(group));
-    let held = commands.iter().filter(for_it).filter(|command| command.should_be_held());
-    let mut ids: Vec<_> = held.clone().map(|command| &command.id).collect();
+    let for_it = || commands.iter().filter(for_it);
+    let in_force: Vec<_> = for_it().filter(|command| command.is_in_force()).collect();
+    let mut ids: Vec<_> = in_force.iter().map(|command| &command.id).collect();
     ids.sort();
     if commands_digest(ids) == digest {
         return Vec::new();
     }
-    let mut wanted: Vec<_> = held.filter(|command| command.is_of_use()).collect();
-    if wanted.iter().any(|command| !command.is_confirmed()) {
-        wanted.retain(|command| !command.is_confirmed());
-    }
-    wanted.sort_by_key(|command| command.order != Order::Cancel);
-    wanted.into_iter().map(|command| &command.id).take(RESEND_MAX).collect()
+    let may_hold =
+        |command: &Standing| command.order == Order::Announce && command.ended && !command.is_over();
+    let some_to_cancel = for_it().any(may_hold);
+    let cancels = for_it().filter(|command| some_to_cancel && command.order == Order::Cancel);
+    let all = backlog == 0 && in_force.iter().all(|command| command.is_confirmed());
+    let lacking = in_force.iter().copied().filter(|command| all || !command.is_confirmed());
+    let updates = for_it().filter(|command| {
+        some_to_cancel && may_hold(command) && command.supersedes && !command.is_confirmed()
+    });
+    cancels.chain(lacking).chain(updates).map(|command| &command.id).take(RESEND_MAX).collect()
 }
 
 /// Whether to send the same to the same box again that it got `times` times, the last `since` ago, and still says that
@@ -221,33 +236,28 @@ mod tests {
         GroupId::new(text).unwrap()
     }
 
+    fn of(name: &str, to: &str, order: Order, step: Option<Step>) -> Standing {
+        let (ended, supersedes) = (name.contains("ended"), name.starts_with("update"));
+        Standing { id: id(name), groups: vec![group(to)], order, ended, supersedes, step }
+    }
+
     fn commands() -> Vec<Standing> {
-        let of = |name: &str, to: &str, order, step| Standing {
-            id: id(name),
-            groups: vec![group(to)],
-            order,
-            expired: name.contains("expired"),
-            ended: name.contains("ended"),
-            step,
-        };
         vec![
             of("b", "xa", Order::Announce, Some(Step::Received)),
             of("a", "thon-1", Order::Announce, Some(Step::Sent)),
             of("done", "xa", Order::Announce, Some(Step::Finished)),
-            of("done-expired", "xa", Order::Announce, Some(Step::Finished)),
-            of("never-came-expired", "xa", Order::Announce, Some(Step::Sent)),
             of("held-ended", "xa", Order::Announce, Some(Step::Staged)),
-            of("never-came-ended", "xa", Order::Announce, Some(Step::Sent)),
             of("refused", "xa", Order::Announce, Some(Step::Refused)),
             of("else", "thon-2", Order::Announce, None),
             of("stop", "xa", Order::Cancel, None),
+            of("programme", "xa", Order::Other, None),
         ]
     }
 
-    fn check(commands: &[Standing], held: &[&str], expected: &[&str]) {
+    fn check(commands: &[Standing], held: &[&str], backlog: u64, expected: &[&str]) {
         let mut held: Vec<_> = held.iter().map(|name| id(name)).collect();
         held.sort();
-        let sent = to_send(&commands_digest(&held), &[group("thon-1"), group("xa")], commands);
+        let sent = to_send(&commands_digest(&held), backlog, &[group("thon-1"), group("xa")], commands);
         let expected: Vec<_> = expected.iter().map(|name| id(name)).collect();
         assert_eq!(sent, expected.iter().collect::<Vec<_>>(), "{held:?}");
     }
@@ -255,13 +265,21 @@ mod tests {
     #[test]
     fn a_box_gets_what_it_lacks_and_nothing_when_digests_agree() {
         let mut all = commands();
-        check(&all, &["b", "a", "done", "done-expired", "held-ended", "stop"], &[]);
-        check(&all, &["b", "done", "done-expired", "held-ended"], &["stop", "a"]);
-        check(&all, &["b"], &["stop", "a"]);
-        for command in all.iter_mut().filter(|command| command.step != Some(Step::Refused)) {
-            command.step = command.step.or(Some(Step::Received)).map(|step| step.then(Step::Received));
-        }
-        check(&all, &[], &["stop", "b", "a"]);
+        check(&all, &["b", "a"], 0, &[]);
+        check(&all, &["b"], 0, &["stop", "a"]);
+        check(&all, &["b", "a", "held-ended"], 0, &["stop", "a"]);
+        all[1].step = Some(Step::Received);
+        check(&all, &["b", "a", "held-ended"], 7, &["stop"]);
+        all[3].step = Some(Step::Cancelled);
+        check(&all, &["a", "b"], 0, &[]);
+        check(&all, &["a"], 7, &[]);
+        check(&all, &[], 0, &["b", "a"]);
+        all.push(of("update-ended", "xa", Order::Announce, None));
+        all[3].step = Some(Step::Staged);
+        check(&all, &["a", "b", "held-ended"], 0, &["stop", "b", "a", "update-ended"]);
+        all[3].step = Some(Step::Cancelled);
+        all[0].step = Some(Step::Finished);
+        check(&all, &["a"], 0, &[]);
     }
 
     #[test]
@@ -275,7 +293,8 @@ mod tests {
     fn a_step_never_goes_back() {
         use Step::*;
         let after = |steps: &[Step]| steps.iter().fold(Sent, |now, next| now.then(*next));
-        assert_eq!(after(&[Received, Staged, Started, Interrupted, Started, Finished]), Finished);
+        assert_eq!(after(&[Received, Staged, Started, Interrupted, Started]), Interrupted);
+        assert_eq!(after(&[Received, Staged, Started, Finished]), Finished);
         assert_eq!(after(&[Finished, Received]), Finished);
         assert_eq!(after(&[Staged, Received, Sent]), Staged);
         assert_eq!(after(&[Started, Received]), Started);

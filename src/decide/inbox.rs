@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::decide::memory::{Known, Memo, Memory};
 use crate::domain::authority::{Power, Trust};
-use crate::domain::ids::{CommandId, GroupId};
+use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::{ClockTrust, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
@@ -61,10 +61,6 @@ pub fn judge(
         return Err(CommandRefusal::Expired { at: command.expires });
     }
     check_dates(now, command)?;
-    if was_cancelled(memory, command) {
-        let detail = "it was cancelled before it arrived".to_owned();
-        return Err(CommandRefusal::Impossible { detail });
-    }
     let mut window = memory.serials.get(&command.issuer).cloned().unwrap_or_default();
     if window.was_used(command.serial) {
         return Err(CommandRefusal::Replayed { serial: command.serial });
@@ -96,15 +92,11 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-fn was_cancelled(memory: &Memory, command: &Command) -> bool {
+/// Whether an announcement or a live voice was cancelled or superseded before it arrived.
+pub fn was_cancelled(memory: &Memory, command: &Command) -> bool {
     let announces = matches!(command.body, Body::Announce { .. } | Body::Live { .. });
     let by_all = memory.all_cancelled_upto.is_some_and(|upto| command.issued_at <= upto);
-    memory.cancelled.contains_key(&command.id) || announces && by_all
-}
-
-/// Ids of commands that are still live for this box, in order: what [`crate::wire::messages::Holds`] digests.
-pub fn live(memory: &Memory) -> impl Iterator<Item = &CommandId> {
-    memory.known.keys()
+    announces && (memory.cancelled.contains_key(&command.id) || by_all)
 }
 
 /// What can be forgotten because it has expired.

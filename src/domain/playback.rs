@@ -264,6 +264,13 @@ pub enum CommandRefusal {
     Impossible { detail: String },
 }
 
+impl CommandRefusal {
+    /// Whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, CommandRefusal::ClockUntrusted | CommandRefusal::NotForThisBox)
+    }
+}
+
 /// One thing worth remembering; the store adds box, epoch, sequence and the link to the entry before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {

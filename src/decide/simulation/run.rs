@@ -137,7 +137,7 @@ impl Life {
         let now = self.world.now().mono;
         match doing {
             Doing::Scenario(what) => self.happen(now, what),
-            Doing::Deliver(signed) => self.world.input(Input::Command(*signed)),
+            Doing::Deliver(signed) => self.world.input(Input::Command(signed)),
             Doing::MediaHere(sha256) => self.world.input(Input::Fetched { sha256, result: Ok(()) }),
             Doing::PowerOn(clock) => self.power_on(now, clock),
             Doing::ClockRight => self.set_clock(0, ClockTrust::Synced),
@@ -155,7 +155,7 @@ impl Life {
             }
             What::Again(back) => {
                 if let Some(signed) = self.back(back) {
-                    self.world.input(Input::Command(signed));
+                    self.world.input(Input::Command(Box::new(signed)));
                 }
             }
             What::Cancel(back) => self.cancel(back),
@@ -242,7 +242,7 @@ impl Life {
             },
         };
         let signed = self.sign(Body::Cancel { of }, self.truth(), Span::secs(3 * 86_400));
-        self.world.input(Input::Command(signed));
+        self.world.input(Input::Command(Box::new(signed)));
     }
 
     fn issue(&mut self, push: &Push) -> Signed<Command> {

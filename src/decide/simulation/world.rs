@@ -139,7 +139,7 @@ impl World {
     /// Tells the heart something, as far as the power is on.
     pub fn input(&mut self, input: Input) {
         if let (Input::Command(signed), Some(_)) = (&input, &self.speaker) {
-            self.arriving.insert(signed.payload.id.clone(), signed.clone());
+            self.arriving.insert(signed.payload.id.clone(), (**signed).clone());
         }
         if let (Input::Fetched { sha256, result: Ok(()) }, Some(_)) = (&input, &self.speaker) {
             self.disk.staged.insert(*sha256);

@@ -3,7 +3,7 @@
 use super::air::{Ended, Wish};
 use super::*;
 use crate::decide::arbiter::Take;
-use crate::decide::inbox;
+
 use crate::decide::memory::Progress;
 use crate::domain::announcement::{Announcement, Interruption, Mode, Repeats, Words};
 use crate::domain::authority::Power;
@@ -149,20 +149,36 @@ impl Held {
 }
 
 impl Speaker {
-    /// Takes an announcement in.
-    pub(super) fn hold(&mut self, now: &Reading, announcement: Announcement, signers: Vec<KeyId>) {
+    /// What is held, with the instant at which it expires.
+    pub(super) fn held_until(&self) -> impl Iterator<Item = (&CommandId, Wall)> {
+        self.held.iter().map(|(id, held)| (id, held.announcement.expires))
+    }
+
+    /// Takes an announcement in. One that was cancelled on its way makes no sound, but still takes the place of an
+    /// earlier one.
+    pub(super) fn hold(
+        &mut self,
+        now: &Reading,
+        announcement: Announcement,
+        signers: Vec<KeyId>,
+        was_cancelled: bool,
+    ) {
         let id = announcement.id.clone();
         if let Some(old) = announcement.supersedes.clone() {
             self.remember(Memo::Cancelled(old.clone(), Some(announcement.expires)));
             self.finish(now, &old, DeliveryStep::Superseded, PlayOutcome::Superseded);
         }
-        self.log_step(now, &id, DeliveryStep::Received);
+        if was_cancelled {
+            self.log_step(now, &id, DeliveryStep::Cancelled);
+            return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
+        }
         let full = if announcement.rung() == Rung::Emergency { HELD_MAX } else { HELD_MAX * 3 / 4 };
         if self.held.len() >= full {
             let reason = CommandRefusal::TooMany { max: full as u32 };
             self.refuse(now, Some(id.clone()), reason);
             return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
         }
+        self.log_step(now, &id, DeliveryStep::Received);
         self.fetch_or_stage(now, &announcement);
         let test = announcement.mode == Mode::Test;
         self.held.insert(id.clone(), Held::new(announcement, signers, Progress::default()));
@@ -224,7 +240,8 @@ impl Speaker {
                 self.remember(Memo::AllCancelledUpto(upto));
                 self.voice = None;
                 self.end_job(&Job::Voice, &PlayOutcome::Cancelled);
-                self.held.keys().cloned().collect()
+                let before = self.held.iter().filter(|(_, held)| held.announcement.issued.at <= issued_at);
+                before.map(|(id, _)| id.clone()).collect()
             }
         };
         for id in ids {

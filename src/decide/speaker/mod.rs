@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::decide::arbiter::{self, Claim, Verdict};
 use crate::decide::guard::Guard;
+use crate::decide::inbox;
 use crate::decide::memory::{Memo, Memory};
 use crate::decide::schedule::{Place, Timetable};
 use crate::domain::announcement::{Media, Rung};
@@ -47,7 +48,7 @@ pub const STEP_MIN: Span = Span::secs(2);
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A command whose signatures were checked.
-    Command(Signed<Command>),
+    Command(Box<Signed<Command>>),
     /// A trust document whose root signature was checked.
     Trust(Trust),
     /// A programme was read and checked; it replaces those in force.
@@ -71,7 +72,7 @@ pub enum Input {
         count: u64,
     },
     /// Something about the box that a reviewer should know: it is logged as it is.
-    Noted(Event),
+    Noted(Box<Event>),
     /// The wall clock was stepped, or its trust changed.
     ClockChanged,
     /// The daemon is asked to end.
@@ -220,7 +221,7 @@ impl Speaker {
     pub fn handle(&mut self, now: &Reading, input: Input) {
         self.notice_clock(now);
         match input {
-            Input::Command(signed) => self.on_command(now, signed),
+            Input::Command(signed) => self.on_command(now, *signed),
             Input::Trust(trust) => self.on_trust(now, trust),
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
             Input::Place(place) => self.place = place,
@@ -230,7 +231,7 @@ impl Speaker {
             Input::RefusalsCounted { reason, count } => {
                 self.log(now, Event::RefusalsCounted { reason: reason.to_owned(), count });
             }
-            Input::Noted(event) => self.log(now, event),
+            Input::Noted(event) => self.log(now, *event),
             Input::ClockChanged => {}
             Input::Shutdown => self.on_shutdown(now),
         }
@@ -263,7 +264,15 @@ impl Speaker {
         .min()
     }
 
-    /// What is remembered, for digests and for the simulation's checks.
+    /// Ids of the announcements in force, in order: accepted, and neither over nor expired. It is what
+    /// [`crate::wire::messages::Holds`] digests.
+    pub fn in_force(&self, now: &Reading) -> impl Iterator<Item = &CommandId> {
+        self.held_until()
+            .filter(move |(_, expires)| now.trust == ClockTrust::None || now.wall < *expires)
+            .map(|(id, _)| id)
+    }
+
+    /// What is remembered, for the simulation's checks.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -425,7 +434,6 @@ impl Speaker {
     }
 
     fn on_command(&mut self, now: &Reading, signed: Signed<Command>) {
-        use crate::decide::inbox;
         let id = signed.payload.id.clone();
         match inbox::judge(&self.memory, self.trust.as_ref(), &self.place.groups, now, &signed) {
             Ok(inbox::Verdict::Again) => {}
@@ -441,12 +449,14 @@ impl Speaker {
     fn obey(&mut self, now: &Reading, signed: Signed<Command>, level: u8) {
         let Signed { signers, payload: command, .. } = signed;
         let announcement = command.announcement(level);
+        let was_cancelled = inbox::was_cancelled(&self.memory, &command);
         match command.body.clone() {
             Body::Announce { .. } => {
                 if let Some(announcement) = announcement {
-                    self.hold(now, announcement, signers);
+                    self.hold(now, announcement, signers, was_cancelled);
                 }
             }
+            Body::Live { open: true, .. } if was_cancelled => {}
             Body::Cancel { of } => self.cancel(now, of, command.issued_at, command.expires),
             Body::Policy(policy) => self.on_policy(now, policy),
             Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),

@@ -97,7 +97,8 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
             };
             advance(db, command, &batch.id, Step::from(step), reason.as_deref(), at.wall)
         }
-        Event::CommandRefused { command: Some(command), reason } => {
+        // What it refuses for now is sent again, less and less often.
+        Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
             advance(db, command, &batch.id, Step::Refused, Some(&json(reason)), at.wall)
         }
         Event::ClockSet { step_us, before } if *before != ClockTrust::Synced => entry.date_anew(*step_us),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 use serde::de::DeserializeOwned;
 
 use super::super::*;
-use crate::decide::delivery::{self, Order, Step};
+use crate::decide::delivery::{Order, Step};
 use crate::domain::ids::PlayId;
 use crate::wire::messages::OnAir;
 
@@ -143,28 +143,26 @@ pub fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
 pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
     let mut query = db.prepare_cached(
         "SELECT commands.id, commands.groups, commands.kind, commands.ended IS NOT NULL AS is_ended,
-                commands.expires <= :now AS is_expired, deliveries.step FROM commands
+                payload -> '$.body.supersedes' IS NOT NULL AS supersedes, deliveries.step FROM commands
          LEFT JOIN deliveries ON deliveries.command = commands.id AND deliveries.box = :box
-         WHERE commands.expires >= :held ORDER BY issued_at, serial",
+         WHERE commands.expires > :now ORDER BY issued_at, serial",
     )?;
-    let held = now.minus(delivery::HELD_AFTER_EXPIRY);
-    let rows =
-        query.query_map(named_params! { ":box": id.as_str(), ":now": now.0, ":held": held.0 }, |row| {
-            let kind: String = row.get("kind")?;
-            let step: Option<String> = row.get("step")?;
-            Ok(Standing {
-                id: name(row, "id")?,
-                groups: from_json(row, "groups")?,
-                order: match kind.as_str() {
-                    "announce" => Order::Announce,
-                    "cancel" => Order::Cancel,
-                    _ => Order::Other,
-                },
-                ended: row.get("is_ended")?,
-                expired: row.get("is_expired")?,
-                step: step.as_deref().and_then(Step::from_code),
-            })
-        })?;
+    let rows = query.query_map(named_params! { ":box": id.as_str(), ":now": now.0 }, |row| {
+        let kind: String = row.get("kind")?;
+        let step: Option<String> = row.get("step")?;
+        Ok(Standing {
+            id: name(row, "id")?,
+            groups: from_json(row, "groups")?,
+            order: match kind.as_str() {
+                "announce" => Order::Announce,
+                "cancel" => Order::Cancel,
+                _ => Order::Other,
+            },
+            ended: row.get("is_ended")?,
+            supersedes: row.get("supersedes")?,
+            step: step.as_deref().and_then(Step::from_code),
+        })
+    })?;
     rows.collect()
 }
 

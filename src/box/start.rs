@@ -1,0 +1,115 @@
+//! What the daemon begins with: its store, its player, its link, and what was remembered.
+
+use tokio::sync::mpsc;
+
+use super::daemon::DaemonError;
+use super::player::{self, Player, PlayerConfig};
+use super::settings::{CentralSettings, Settings};
+use super::uplink::{Uplink, public_key, read_trust};
+use crate::adapters::box_store::BoxStore;
+use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent};
+use crate::adapters::tts::Speech;
+use crate::domain::authority::Trust;
+use crate::domain::ids::ContentHash;
+use crate::domain::playback::Event;
+use crate::domain::sound::PlayerEvent;
+use crate::wire::codec;
+use crate::wire::messages::{Body, Command, Signed};
+
+/// Time that a speech engine may take.
+const SPEECH_TIMEOUT_MS: u64 = 20_000;
+
+/// After a regional power cut boxes come back spread over this time.
+const FIRST_CONNECT_S_MAX: f64 = 120.0;
+
+pub(super) fn random() -> std::io::Result<u64> {
+    getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
+}
+
+/// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record.
+pub(super) fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
+    let path = settings.state_dir.join("box.sqlite");
+    match BoxStore::open(&path, &settings.box_id) {
+        Ok(opened) => {
+            let replaced = opened.replaced.map(|kept_as| Event::StoreReplaced { kept_as });
+            Ok((opened.store, replaced.into_iter().collect()))
+        }
+        Err(error) => {
+            tracing::error!(%error, "the store can't be used: the log is only in memory");
+            Ok((BoxStore::volatile(&settings.box_id)?, Vec::new()))
+        }
+    }
+}
+
+pub(super) fn start_player(
+    settings: &Settings,
+    events: impl Fn(PlayerEvent) + Send + 'static,
+) -> Result<Player, DaemonError> {
+    let cache_dir = settings.state_dir.join("speech");
+    let speech = Speech { command: settings.speech.clone(), timeout_ms: SPEECH_TIMEOUT_MS, cache_dir };
+    let config = PlayerConfig {
+        sink: settings.sink.clone(),
+        // Programmes name their files by absolute paths once they are read.
+        programme_dir: settings.state_dir.clone(),
+        media_dir: settings.state_dir.join("media"),
+        state_dir: settings.state_dir.clone(),
+        speech,
+        target_lufs: settings.target_lufs,
+        amplifier: settings.amplifier.clone(),
+    };
+    Ok(player::start(config, events)?)
+}
+
+pub(super) fn connect(
+    settings: &Settings,
+    central: &CentralSettings,
+    store: &BoxStore,
+) -> Result<(Link, mpsc::Receiver<LinkEvent>), DaemonError> {
+    let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
+    config.ca = central.ca.clone();
+    config.identity = central.identity.clone();
+    config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
+    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, &settings.groups);
+    config.seed = random()?;
+    if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
+        // A broker on this machine is not stormed by a region's boxes.
+        config.reconnect_s_min = 0.5;
+        config.reconnect_s_max = 5.0;
+    } else {
+        config.first_delay_s_max = FIRST_CONNECT_S_MAX;
+    }
+    Ok(Link::connect(config)?)
+}
+
+/// The newer of the trust document that the installer gave and the one that was received.
+pub(super) fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> Option<Trust> {
+    let read = |bytes: &Vec<u8>| match read_trust(bytes, settings.root.as_ref()) {
+        Ok(message) => Some(message.trust),
+        Err(reason) => {
+            tracing::error!(%reason, "a trust document is not believed");
+            None
+        }
+    };
+    let known = [settings.trust.as_ref(), received].into_iter().flatten();
+    known.filter_map(read).max_by_key(|trust| trust.version)
+}
+
+pub(super) fn restore_commands(
+    store: &BoxStore,
+    trust: Option<&Trust>,
+) -> Result<Vec<Signed<Command>>, DaemonError> {
+    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
+    let opened = store.commands()?.into_iter().filter_map(|(id, envelope)| {
+        codec::open_command(&envelope, &keys)
+            .inspect_err(|reason| tracing::warn!(id, %reason, "a kept command is no longer believed"))
+            .ok()
+    });
+    Ok(opened.collect())
+}
+
+pub(super) fn media_of(signed: &Signed<Command>) -> Option<ContentHash> {
+    match &signed.payload.body {
+        Body::Announce { media, .. } => media.as_ref().map(|media| media.sha256),
+        _ => None,
+    }
+}
