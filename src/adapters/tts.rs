@@ -4,20 +4,11 @@ mod vietnamese;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-<<<<<<< HEAD
 use std::process::{Command, Stdio};
 
 pub use vietnamese::readable;
 
 use super::program;
-=======
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-pub use vietnamese::readable;
-
-use crate::adapters::clock::monotonic;
->>>>>>> wire
 use crate::domain::ids::ContentHash;
 use crate::domain::sound::Fault;
 use crate::domain::time::Span;
@@ -98,28 +89,7 @@ impl Speech {
         let done = program::wait(&mut child, Span::millis(self.timeout_ms));
         // An engine that closed its input early is judged by its exit status and its WAV.
         let _ = writer.join();
-<<<<<<< HEAD
         done.map_err(|error| failed(format_args!("{program}: {error}")))
-=======
-        done
-    }
-
-    fn wait(&self, child: &mut Child, program: &str) -> Result<(), Fault> {
-        let deadline = monotonic() + Span::millis(self.timeout_ms);
-        loop {
-            match child.try_wait().map_err(failed)? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(failed(format_args!("{program} ended with {status}"))),
-                None if monotonic() >= deadline => {
-                    // It may have ended in this very moment.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(failed(format_args!("{program} took longer than {} ms", self.timeout_ms)));
-                }
-                None => std::thread::sleep(Duration::from_millis(LOOK_MS)),
-            }
-        }
->>>>>>> wire
     }
 }
 
