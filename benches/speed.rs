@@ -167,7 +167,7 @@ fn heart() {
                 digest: ContentHash::of(&serial.to_le_bytes()),
                 payload: announcement(serial, now.wall, class),
             };
-            shell.give("command", &now, Some(Input::Command(signed)));
+            shell.give("command", &now, Some(Input::Command(Box::new(signed))));
         } else {
             shell.give("time", &now, None);
         }
