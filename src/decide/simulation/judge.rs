@@ -61,7 +61,7 @@ impl Judge {
         self.broken.push(Broken { rule, detail });
     }
 
-    /// Something keeps the box from sounding at all: no emergency is awaited.
+    /// Something keeps the box from sounding: no emergency is awaited.
     pub fn excuse(&mut self) {
         self.awaited.clear();
     }

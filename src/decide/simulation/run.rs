@@ -165,9 +165,13 @@ impl Life {
                 }
                 self.judge.excuse();
                 self.world.power_off_after(after_actions);
-                // It goes in the middle of what a tick of the clock makes the heart do, or else right after.
-                self.world.input(Input::ClockChanged);
-                self.world.run_for(Span::millis(200));
+                // It goes between two actions, whenever the heart has so many more; else after an hour.
+                for _ in 0..CUT_WITHIN_STEPS {
+                    self.world.run_for(CUT_STEP);
+                    if self.world.speaker().is_none() {
+                        break;
+                    }
+                }
                 self.world.power_off();
                 self.plan(self.world.now().mono + off_for, Doing::PowerOn(clock));
             }
@@ -358,6 +362,10 @@ fn lookup(files_gone: Rc<Cell<bool>>) -> impl Fn(&Sound) -> Result<Option<Span>,
         Sound::Silence(span) => Ok(Some(*span)),
     }
 }
+
+/// How long a power cut waits for its action, in steps.
+const CUT_STEP: Span = Span::secs(60);
+const CUT_WITHIN_STEPS: u32 = 60;
 
 /// Length of the programme's files.
 const ITEM_S: u64 = 120;
