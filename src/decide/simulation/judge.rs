@@ -51,6 +51,11 @@ impl Judge {
         self.sent.insert(command.id.clone(), command.clone());
     }
 
+    /// The box has taken a cancel in: none of these sounds any more, come they late or again.
+    pub fn cancelled(&mut self, meant: Vec<CommandId>) {
+        self.cancelled.extend(meant);
+    }
+
     /// All that was found.
     pub fn broken(&self) -> &[Broken] {
         &self.broken

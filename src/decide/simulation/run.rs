@@ -245,8 +245,15 @@ impl Life {
                 None => return,
             },
         };
+        let before: Vec<_> = announcements.map(|signed| signed.payload.id.clone()).collect();
+        let meant = of.clone().map_or(before, |of| vec![of]);
         let signed = self.sign(Body::Cancel { of }, self.truth(), Span::secs(3 * 86_400));
+        let id = signed.payload.id.clone();
         self.world.input(Input::Command(Box::new(signed)));
+        if self.world.memory().known.contains_key(&id) {
+            self.look();
+            self.judge.cancelled(meant);
+        }
     }
 
     fn issue(&mut self, push: &Push) -> Signed<Command> {
