@@ -1,11 +1,11 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chrono::NaiveTime;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::client::{CentralArgs, Failure, Lang};
+use super::client::{CentralArgs, Client, Failure};
 use crate::adapters::clock;
 use crate::domain::time::Wall;
 
@@ -84,7 +84,17 @@ enum Mode {
 pub fn run(args: Args) -> Outcome {
     let lang = args.central.lang;
     let fields = fields(&args, clock::wall())?;
-    let audio = match &args.audio {
+    let id = send(&args.central.client()?, &fields, args.audio.as_deref())?;
+    println!("{} {id}", lang.pick("đã gửi thông báo", "sent announcement"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the fields of the API, with audio where there is any; the answer is the announcement's id.
+///
+/// # Errors
+/// When the audio can't be read, or the sentence with which central refuses.
+pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<String, Failure> {
+    let audio = match audio {
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -92,17 +102,9 @@ pub fn run(args: Args) -> Outcome {
         }
         None => None,
     };
-    let answer = args.central.client()?.post(
-        "announcements",
-        &format!("multipart/form-data; boundary={BOUNDARY}"),
-        &form(&fields, audio),
-    )?;
-    let sent = match lang {
-        Lang::Vi => "đã gửi thông báo",
-        Lang::En => "sent announcement",
-    };
-    println!("{sent} {}", answer["id"].as_str().unwrap_or_default());
-    Ok(ExitCode::SUCCESS)
+    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    let answer = client.post("announcements", &content_type, &form(fields, audio))?;
+    Ok(answer["id"].as_str().unwrap_or_default().to_owned())
 }
 
 fn fields(args: &Args, now: Wall) -> Result<Value, Failure> {

@@ -80,15 +80,20 @@ impl CentralArgs {
                 )
             })?,
         };
-        // An error says that a provider is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
-        let base = base.trim_end_matches('/').to_owned();
-        Ok(Client { agent: config.build().into(), base, token: token.trim().to_owned(), lang })
+        Ok(Client::new(&base, &token, lang))
     }
 }
 
 impl Client {
+    /// A way to the central at this address.
+    pub fn new(base: &str, token: &str, lang: Lang) -> Self {
+        // An error says that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
+        let base = base.trim_end_matches('/').to_owned();
+        Self { agent: config.build().into(), base, token: token.trim().to_owned(), lang }
+    }
+
     /// Asks for `/api/v1/{path}` with a query.
     ///
     /// # Errors

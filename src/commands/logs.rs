@@ -62,7 +62,7 @@ struct Show {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub enum Format {
     Table,
     Json,
     Csv,
@@ -90,14 +90,19 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plays(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>, Failure> {
+/// The newest plays first.
+///
+/// # Errors
+/// As [`Client::get`].
+pub fn plays(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>, Failure> {
     match client.get("plays", query)? {
         Value::Array(plays) => Ok(plays),
         _ => Err("central's answer is no list".into()),
     }
 }
 
-fn print_plays(plays: &[Value], format: Format, lang: Lang) {
+/// Prints plays as staff read them.
+pub fn print_plays(plays: &[Value], format: Format, lang: Lang) {
     let head = match lang {
         Lang::Vi => ["BẮT ĐẦU", "CỤM LOA", "NỘI DUNG", "LOẠI", "ĐÃ PHÁT", "PHẢI PHÁT", "KẾT QUẢ"],
         Lang::En => ["START", "BOX", "WHAT", "CLASS", "PLAYED", "DUE", "OUTCOME"],

@@ -359,8 +359,11 @@ impl Speaker {
         if self.current == Some(play) {
             self.current = self.follow.take();
         }
+        let all_sounded = sounded.due.is_some_and(|due| due > Span(0) && sounded.played >= due);
         let outcome = match (end, sounding.stopping) {
             (End::Whole, _) => PlayOutcome::Finished,
+            // It was cut in the moment of its end.
+            (End::Stopped, _) if all_sounded => PlayOutcome::Finished,
             (End::Failed(reason), None) => PlayOutcome::Failed { reason },
             (_, Some(outcome)) => outcome,
             (End::Stopped, None) => PlayOutcome::Stopped,

@@ -18,6 +18,10 @@ pub const HELD_MAX: usize = 256;
 /// How long an announcement that is due waits for its audio before its words are spoken instead.
 pub const MEDIA_WAIT: Span = Span::secs(600);
 
+/// How long one that takes the air at once waits for audio that is on its way: enough to fetch a minute of speech over
+/// 4G. A failed fetch ends the wait; then its words are spoken, or the siren sounds alone.
+pub const MEDIA_WAIT_URGENT: Span = Span::secs(5);
+
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
 
@@ -82,6 +86,10 @@ impl Held {
         }
     }
 
+    fn media_wait(&self) -> Span {
+        if self.announcement.rung().takes_the_air_at_once() { MEDIA_WAIT_URGENT } else { MEDIA_WAIT }
+    }
+
     fn media_missing(&self) -> Fault {
         let what = self.announcement.media.as_ref().map(|media| media.sha256.to_string());
         Fault::Missing { what: what.unwrap_or_default() }
@@ -98,8 +106,8 @@ impl Held {
             if staged.contains(&media.sha256) {
                 return Ok(Some(Version::Media));
             }
-            let waited = self.due_since.is_some_and(|since| now.mono.since(since) >= MEDIA_WAIT);
-            if !urgent && (!waited || announcement.words.is_none()) {
+            let waited = self.due_since.is_some_and(|since| now.mono.since(since) >= self.media_wait());
+            if !waited || (!urgent && announcement.words.is_none()) {
                 return Ok(None);
             }
             last = Some(self.media_missing());
@@ -532,7 +540,7 @@ impl Speaker {
             let due = now.moment_of(held.due());
             let gap = held.gap_until.filter(|gap| *gap > now.mono);
             let retry = held.guarded.is_some().then(|| now.mono + GUARD_RETRY);
-            let media = held.due_since.map(|since| since + MEDIA_WAIT).filter(|wait| *wait > now.mono);
+            let media = held.due_since.map(|since| since + held.media_wait()).filter(|wait| *wait > now.mono);
             let next =
                 [Some(due).filter(|due| *due > now.mono), gap, retry, media].into_iter().flatten().min();
             next.map(|moment| (moment, Why::AnnouncementDue))

@@ -1,0 +1,229 @@
+//! `loaxa demo`: a central and three village boxes on this machine, a morning programme, and what staff push into it.
+
+mod cues;
+mod ears;
+mod files;
+mod processes;
+mod proof;
+mod story;
+mod verdict;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Outcome;
+use super::client::{Client, Failure, Lang};
+use super::logs;
+use crate::adapters::clock::{monotonic, wall};
+use crate::adapters::sound::sink;
+use crate::domain::time::{Moment, Span};
+use cues::Cue;
+use files::Commune;
+use processes::Processes;
+use story::{Story, say};
+
+/// From the start of the boxes to the morning programme.
+const MORNING_IN: Span = Span::secs(5);
+/// How often central is asked what is new.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long central and the boxes may take to find each other on a loaded machine.
+const UP_WITHIN: Span = Span::secs(30);
+/// How long the whole may take; the long form takes two and a half minutes.
+const OVER_WITHIN: Span = Span::secs(300);
+/// Silence that is recorded after the last play.
+const AFTER_THE_LAST: Duration = Duration::from_millis(500);
+/// Rows of the log table.
+const LOG_ROWS: &str = "100";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Ends by itself, after a shorter morning; fails unless all that was due is in the log and in the recordings.
+    #[arg(long)]
+    once: bool,
+    /// Where the demo keeps its files; a folder that an earlier demo left is emptied.
+    #[arg(long, default_value = "demo-out")]
+    dir: PathBuf,
+    /// Thôn Đông sounds on the sound card, and is not recorded.
+    #[arg(long)]
+    sound: bool,
+}
+
+pub fn run(args: Args) -> Outcome {
+    let begun = monotonic();
+    let asked_to_end = watch_for_end()?;
+    if args.sound && sink::alsa_outputs().map_or(true, |outputs| outputs.is_empty()) {
+        return Err(
+            "máy này không có loa: bỏ --sound · there is no sound card here: leave --sound out".into()
+        );
+    }
+    let mut demo = Demo::start(&args, begun)?;
+    let all_right = demo.morning(&asked_to_end)?;
+    if args.once || asked_to_end.load(Ordering::Relaxed) {
+        return Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    demo.say_where();
+    say("Ctrl-C để dừng · Ctrl-C ends the demo");
+    while !asked_to_end.load(Ordering::Relaxed) {
+        demo.look()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C and SIGTERM, as a flag.
+fn watch_for_end() -> Result<Arc<AtomicBool>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        raised.store(true, Ordering::Relaxed);
+    });
+    Ok(flag)
+}
+
+/// A commune that runs.
+struct Demo {
+    commune: Commune,
+    http: String,
+    client: Client,
+    story: Story,
+    cues: [Cue; 3],
+    processes: Processes,
+}
+
+impl Demo {
+    /// Lays everything out, and waits until central knows all boxes.
+    fn start(args: &Args, begun: Moment) -> Result<Self, Failure> {
+        let commune = Commune::lay_out(&args.dir, args.once, args.sound)?;
+        say("một xã trên máy này: một trung tâm, ba cụm loa · a commune: one centre, three boxes");
+        say(&format!("tệp · files: {}", commune.dir.display()));
+        let mut processes = Processes::default();
+        processes.start(
+            "trung tâm · central",
+            &["central"],
+            &commune.path("central.toml"),
+            commune.path("central.log"),
+        )?;
+        let ready = processes.first_line()?;
+        let (http, broker) = addresses(&ready).ok_or_else(|| format!("central said {ready:?}"))?;
+        let begins = Commune::beginning(wall().plus(MORNING_IN));
+        commune.write_programme(begins)?;
+        commune.write_boxes(&broker)?;
+        for village in &commune.villages {
+            let config = commune.path(&format!("{}.toml", village.box_id));
+            let log = commune.path(&format!("{}.log", village.box_id));
+            processes.start(village.title, &["box"], &config, log)?;
+        }
+        let client = Client::new(&http, &commune.token, Lang::Vi);
+        let mut demo = Self { commune, http, client, story: Story::default(), cues: cues::all(), processes };
+        demo.wait_for_boxes()?;
+        let took = monotonic().since(begun).as_secs_f64();
+        say(&format!("trung tâm và ba cụm loa đã nối nhau sau {took:.1} s · all are up and connected"));
+        demo.say_where();
+        say(
+            "giờ được phát trong bản thử là cả ngày; bình thường 04:45-21:30 · in the demo all hours are allowed",
+        );
+        let at = begins.local().format("%H:%M:%S");
+        say(&format!("chương trình buổi sáng bắt đầu lúc {at} · the morning programme begins then"));
+        Ok(demo)
+    }
+
+    fn wait_for_boxes(&mut self) -> Result<(), Failure> {
+        let until = monotonic() + UP_WITHIN;
+        while monotonic() < until {
+            self.processes.check()?;
+            let boxes = self.client.get("boxes", &[])?;
+            let online = boxes.as_array().into_iter().flatten().filter(|row| row["online"] == true).count();
+            if online == self.commune.villages.len() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY / 10);
+        }
+        let logs = self.commune.dir.display();
+        Err(format!("các cụm loa không nối được trung tâm · the boxes do not find central; see {logs}/*.log")
+            .into())
+    }
+
+    fn say_where(&self) {
+        let Self { http, commune, .. } = self;
+        say(&format!("trang của cán bộ · the staff's page: {http}/"));
+        say(&format!("thử tay · to try by hand: export LOAXA_CENTRAL={http} LOAXA_TOKEN={}", commune.token));
+    }
+
+    /// One look at what is new, and a push of what is due.
+    fn look(&mut self) -> Result<(), Failure> {
+        self.processes.check()?;
+        let started = self.story.follow(&self.client, &self.commune)?;
+        let now = monotonic();
+        for cue in &mut self.cues {
+            started.iter().for_each(|(_, start)| cue.hear(start, now));
+            cue.push(&self.client, &self.commune, now)?;
+        }
+        std::thread::sleep(LOOK_EVERY);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let over = |cue: &Cue, id: &str| {
+            let known = self
+                .story
+                .over
+                .keys()
+                .any(|(command, at)| Some(command) == cue.id.as_ref() && at.as_str() == id);
+            known && cue.id.is_some()
+        };
+        let all = self.commune.villages.iter().all(|village| {
+            let mut meant =
+                self.cues.iter().filter(|cue| cue.to == files::COMMUNE || cue.to == village.group);
+            self.story.mornings.keys().any(|id| id.as_str() == village.box_id)
+                && meant.all(|cue| over(cue, &village.box_id))
+        });
+        all && self.story.is_silent()
+    }
+
+    /// The morning programme with its announcements, then the log and the checks. Tells whether all was right.
+    fn morning(&mut self, asked_to_end: &AtomicBool) -> Result<bool, Failure> {
+        let until = monotonic() + OVER_WITHIN + UP_WITHIN;
+        while !self.is_over() && monotonic() < until {
+            if asked_to_end.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            self.look()?;
+        }
+        if !self.is_over() {
+            say("quá giờ mà chưa xong · not over in time");
+        }
+        std::thread::sleep(AFTER_THE_LAST);
+        println!("\nNHẬT KÝ PHÁT · PLAYBACK LOG");
+        let mut plays = logs::plays(&self.client, &[("limit", LOG_ROWS.to_owned())])?;
+        plays.reverse();
+        logs::print_plays(&plays, logs::Format::Table, Lang::Vi);
+        println!("\nĐO BẢN GHI ÂM · THE RECORDINGS, MEASURED");
+        let checks = verdict::judge(&self.commune, &self.story, &self.cues)?;
+        verdict::print(&checks);
+        println!();
+        for wav in self.commune.villages.iter().filter_map(|village| village.wav.as_ref()) {
+            say(&format!("bản ghi âm · recording: {}", wav.display()));
+        }
+        Ok(self.is_over() && checks.iter().all(|check| check.ok))
+    }
+}
+
+/// Of central's first line: where its page and its broker are.
+fn addresses(ready: &str) -> Option<(String, String)> {
+    let word = |key: &str| ready.split_whitespace().find_map(|word| word.strip_prefix(key));
+    Some((format!("http://{}", word("http=")?), word("mqtt=")?.to_owned()))
+}

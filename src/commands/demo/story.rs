@@ -1,0 +1,153 @@
+//! What happens, as central's log tells it: kept, and told to the person at the terminal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::files::{Commune, Village};
+use crate::adapters::clock;
+use crate::commands::client::{Client, Failure};
+use crate::domain::announcement::Rung;
+use crate::domain::ids::{BoxId, CommandId, PlayId};
+use crate::domain::playback::{DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject};
+use crate::wire::messages::LogBody;
+
+/// Log entries that are asked for at a time.
+const ENTRIES: &str = "1000";
+
+/// Says a line with the time before it.
+pub fn say(line: &str) {
+    println!("{}  {line}", clock::wall().local().format("%H:%M:%S"));
+}
+
+/// A play, as far as the log knows it.
+pub struct Play {
+    pub start: PlayStart,
+    pub end: Option<PlayEnd>,
+}
+
+/// Everything that has arrived at central.
+#[derive(Default)]
+pub struct Story {
+    cursor: i64,
+    /// In the order in which they began on each box.
+    pub plays: BTreeMap<(BoxId, PlayId), Play>,
+    /// What became of the morning on each box.
+    pub mornings: BTreeMap<BoxId, SlotOutcome>,
+    /// Announcements that are over, by box.
+    pub over: BTreeMap<(CommandId, BoxId), DeliveryStep>,
+}
+
+impl Story {
+    /// Takes in what is new, tells it, and returns it.
+    ///
+    /// # Errors
+    /// When central does not answer.
+    pub fn follow(&mut self, client: &Client, commune: &Commune) -> Result<Vec<(BoxId, PlayStart)>, Failure> {
+        let query = [("after", self.cursor.to_string()), ("limit", ENTRIES.to_owned())];
+        let page = client.get("log", &query)?;
+        let mut lines: BTreeMap<(usize, String), BTreeSet<String>> = BTreeMap::new();
+        let mut started = Vec::new();
+        for row in page["entries"].as_array().into_iter().flatten() {
+            self.cursor = row["cursor"].as_i64().unwrap_or(self.cursor);
+            let body: LogBody = serde_json::from_str(row["body"].as_str().unwrap_or_default())?;
+            if let Event::PlayStarted(start) = &body.entry.event {
+                started.push((body.box_id.clone(), start.clone()));
+            }
+            if let Some(line) = self.take(&body) {
+                let place = commune.title_of(&body.box_id);
+                let turn = lines.keys().position(|(_, known)| *known == line).unwrap_or(lines.len());
+                lines.entry((turn, line)).or_default().insert(place);
+            }
+        }
+        for ((_, line), places) in lines {
+            say(&format!("{line} — {}", places.into_iter().collect::<Vec<_>>().join(", ")));
+        }
+        Ok(started)
+    }
+
+    /// Keeps what an entry says; the line is for the terminal.
+    fn take(&mut self, body: &LogBody) -> Option<String> {
+        let id = &body.box_id;
+        match &body.entry.event {
+            Event::PlayStarted(start) => {
+                self.plays.insert((id.clone(), start.play), Play { start: start.clone(), end: None });
+                Some(line_of_start(start))
+            }
+            Event::PlayEnded(end) => {
+                let play = self.plays.get_mut(&(id.clone(), end.play))?;
+                play.end = Some(end.clone());
+                line_of_end(&play.start, end)
+            }
+            Event::SlotEnded { outcome, .. } => {
+                self.mornings.insert(id.clone(), outcome.clone());
+                Some("✓ hết chương trình buổi sáng · the morning programme is over".to_owned())
+            }
+            Event::Delivery { command, step } => {
+                use DeliveryStep::{Cancelled, Expired, Finished, NotPlayed, Superseded};
+                if matches!(step, Finished | Superseded | Cancelled | Expired | NotPlayed { .. }) {
+                    self.over.insert((command.clone(), id.clone()), step.clone());
+                }
+                None
+            }
+            Event::NotPlayed { title, reason, .. } => {
+                let reason = serde_json::to_value(reason).unwrap_or_default();
+                Some(format!("✗ không phát · did not play: {title} ({})", reason["because"]))
+            }
+            Event::CommandRefused { reason, .. } => Some(format!("✗ từ chối lệnh · refused: {reason}")),
+            _ => None,
+        }
+    }
+
+    /// The plays of a box that have ended and sounded, in turn.
+    pub fn ended<'a>(&'a self, village: &Village) -> Vec<(&'a PlayStart, &'a PlayEnd)> {
+        let of_box = self.plays.iter().filter(|((id, _), _)| id.as_str() == village.box_id);
+        let ended = of_box.filter_map(|(_, play)| Some((&play.start, play.end.as_ref()?)));
+        let mut ended: Vec<_> = ended.filter(|(_, end)| end.frames_played > 0).collect();
+        ended.sort_by_key(|(_, end)| end.started_at.as_ref().map(|at| at.mono_us));
+        ended
+    }
+
+    /// Whether nothing sounds now.
+    pub fn is_silent(&self) -> bool {
+        self.plays.values().all(|play| play.end.is_some())
+    }
+}
+
+/// Whether a play is one of this announcement.
+pub fn is_of(start: &PlayStart, id: &CommandId) -> bool {
+    matches!(&start.subject, Subject::Announcement { command } if command == id)
+}
+
+fn line_of_start(start: &PlayStart) -> String {
+    let class = match start.rung {
+        Rung::Emergency => "KHẨN CẤP · emergency: ",
+        Rung::Priority => "ưu tiên · priority: ",
+        Rung::Normal => "thông thường · normal: ",
+        _ => "",
+    };
+    let title = &start.title;
+    if start.entered_at_ms > 0 {
+        let second = start.entered_at_ms as f64 / 1_000.0;
+        return format!("▶ phát tiếp từ giây {second:.1} · goes on from there: {class}{title}");
+    }
+    format!("▶ phát · plays: {class}{title}")
+}
+
+fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<String> {
+    let seconds = end.frames_played as f64 / 48_000.0;
+    let title = &start.title;
+    match &end.outcome {
+        PlayOutcome::Finished => None,
+        PlayOutcome::Interrupted { by } => {
+            let by = serde_json::to_value(by).unwrap_or_default();
+            let by = by.as_str().unwrap_or_default();
+            Some(format!("‖ ngắt ở giây {seconds:.1} · cut off by {by}: {title}"))
+        }
+        PlayOutcome::Cancelled => Some(format!("■ dừng theo lệnh · stopped by staff: {title}")),
+        other => {
+            let other = serde_json::to_value(other).unwrap_or(Value::Null);
+            Some(format!("■ dừng · ended ({}): {title}", other["outcome"]))
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Whether everything that was due is in central's log, and in the recordings.
+
+use std::path::Path;
+
+use super::cues::Cue;
+use super::ears::Sound;
+use super::files::{Commune, Item, Village};
+use super::proof::{Check, Told, measure};
+use super::story::{Story, is_of};
+use crate::commands::client::{Failure, print_table};
+use crate::domain::announcement::Rung;
+use crate::domain::playback::{PlayEnd, PlayOutcome, PlayStart};
+use crate::domain::sound::Pattern;
+
+/// The tone under each piece of music (playlists/README.md).
+const TONES: [(&str, f64); 6] = [
+    ("nhac-hieu.wav", 493.9),
+    ("buoi-sang.mp3", 392.0),
+    ("dong-lua.flac", 349.2),
+    ("ben-nuoc.m4a", 311.1),
+    ("chieu-lang.ogg", 277.2),
+    ("nhac-ket.aac", 587.3),
+];
+/// Frames a second in the log.
+const FRAMES_A_SECOND: f64 = 48_000.0;
+/// How far an item may go on from where it was cut off, in seconds.
+const RESUME_OFF_MAX_S: f64 = 0.050;
+
+/// Checks everything.
+///
+/// # Errors
+/// When a recording can't be read.
+pub fn judge(commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
+    let mut checks = Vec::new();
+    for village in &commune.villages {
+        let plays = story.ended(village);
+        checks.extend(complete(commune, village, &plays, cues));
+        let Some(wav) = &village.wav else { continue };
+        let recording = Sound::read_wav(wav).map_err(|error| format!("{}: {error}", wav.display()))?;
+        let told: Result<Vec<_>, _> =
+            plays.iter().map(|(start, end)| tell(commune, start, end, cues)).collect();
+        checks.extend(measure(village.title, &recording, &told?));
+    }
+    Ok(checks)
+}
+
+/// Prints the table, and says in words what is wrong.
+pub fn print(checks: &[Check]) {
+    let rows = checks.iter().map(|check| {
+        let ok = if check.ok { "đúng · right" } else { "SAI · WRONG" };
+        vec![
+            check.place.clone(),
+            check.what.clone(),
+            check.expected.clone(),
+            check.measured.clone(),
+            ok.to_owned(),
+        ]
+    });
+    let head = ["CỤM LOA · BOX", "NỘI DUNG · WHAT", "NHẬT KÝ · LOG SAYS", "ĐO ĐƯỢC · MEASURED", ""];
+    print_table(&head, &rows.collect::<Vec<_>>());
+    let wrong: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
+    println!("{} kiểm tra, {} sai · checks, wrong", checks.len(), wrong.len());
+    for Check { place, what, expected, measured, .. } in wrong {
+        println!("  SAI · WRONG  {place}, {}: {expected} ≠ {measured}", what.trim());
+    }
+}
+
+fn tell(commune: &Commune, start: &PlayStart, end: &PlayEnd, cues: &[Cue]) -> Result<Told, Failure> {
+    let entered = start.entered_at_ms as f64 / 1_000.0;
+    let cue = cues.iter().find(|cue| cue.id.as_ref().is_some_and(|id| is_of(start, id)));
+    let file = match (&start.content, start.source.as_str()) {
+        (Some(hash), _) => {
+            let name = hash.to_string();
+            Some(commune.path("central/media").join(&name[..2]).join(&name))
+        }
+        (None, "pattern" | "siren" | "speech") => None,
+        (None, source) => Some(commune.path("binh-minh").join(source)),
+    };
+    let pattern = match (&cue, start.source.as_str()) {
+        (Some(cue), _) => Some(cue.opening()),
+        (None, "pattern") => Some(Pattern::chime()),
+        _ => None,
+    };
+    let at = end.started_at.as_ref().ok_or("a play that sounded has no start in the log")?;
+    let music = TONES.iter().find(|(file, _)| start.source.ends_with(file));
+    Ok(Told {
+        title: start.title.clone(),
+        at: at.mono_us as f64 / 1_000_000.0,
+        seconds: end.frames_played as f64 / FRAMES_A_SECOND,
+        piece: Sound::expected(pattern.as_ref(), file.as_deref())?.from(entered),
+        tone_hz: music.map(|(_, hz)| *hz),
+        siren: cue.is_some_and(Cue::is_emergency) && entered == 0.0,
+    })
+}
+
+/// Whether the log of a box has every item and every announcement, and shows that the ladder was kept.
+fn complete(
+    commune: &Commune,
+    village: &Village,
+    plays: &[(&PlayStart, &PlayEnd)],
+    cues: &[Cue],
+) -> Vec<Check> {
+    let row = |what: String, expected: &str, measured: String, ok| Check {
+        place: village.title.to_owned(),
+        what,
+        expected: expected.to_owned(),
+        measured,
+        ok,
+    };
+    let mut checks = Vec::new();
+    let files =
+        |item: &Item| item.files(village.languages).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let versions =
+        commune.items.iter().flat_map(|item| files(item).into_iter().map(move |file| (item, file)));
+    for (item, file) in versions {
+        let of_item: Vec<_> = plays.iter().filter(|(start, _)| is_file(start, &file)).collect();
+        checks.push(row(
+            format!("nhật ký · log: {}", item.title),
+            "phát hết · whole",
+            outcomes(&of_item),
+            is_whole(&of_item),
+        ));
+    }
+    for cue in cues {
+        let is_meant = village.group == cue.to || cue.to == super::files::COMMUNE;
+        let is_its = |start: &PlayStart| cue.id.as_ref().is_some_and(|id| is_of(start, id));
+        let of_cue: Vec<_> = plays.iter().filter(|(start, _)| is_its(start)).collect();
+        let what = format!("nhật ký · log: {}", cue.title);
+        let said = outcomes(&of_cue);
+        let cut = plays.iter().filter(|(_, end)| end.outcome == PlayOutcome::Interrupted { by: cue.rung() });
+        checks.push(match (is_meant, cue.rung()) {
+            (false, _) => row(what, "không phát · nothing", said, of_cue.is_empty()),
+            (true, Rung::Emergency) => {
+                let cut = cut.count();
+                let said = format!("{said}, ngắt · cut off: {cut}");
+                row(what, "phát hết, ngắt ngay · whole, cuts in", said, is_whole(&of_cue) && cut == 1)
+            }
+            (true, _) => {
+                let cut = cut.count();
+                let said = format!("{said}, ngắt · cut off: {cut}");
+                row(what, "phát hết, không ngắt · whole, waits", said, is_whole(&of_cue) && cut == 0)
+            }
+        });
+    }
+    checks
+}
+
+/// Whether a play is one of this file of the example.
+fn is_file(start: &PlayStart, file: &str) -> bool {
+    !file.is_empty() && Path::new(&start.source).ends_with(file)
+}
+
+/// All but the last play were cut off by an emergency, each went on from there, and the last finished.
+fn is_whole(plays: &[&(&PlayStart, &PlayEnd)]) -> bool {
+    let Some(((_, last), earlier)) = plays.split_last().map(|(last, rest)| (*last, rest)) else {
+        return false;
+    };
+    let cut =
+        |(_, end): &&(&PlayStart, &PlayEnd)| end.outcome == PlayOutcome::Interrupted { by: Rung::Emergency };
+    let goes_on = plays.windows(2).all(|pair| {
+        let ((before, end), (after, _)) = (pair[0], pair[1]);
+        let entered = |start: &PlayStart| start.entered_at_ms as f64 / 1_000.0;
+        let stopped = entered(before) + end.frames_played as f64 / FRAMES_A_SECOND;
+        after.entered_at_ms == 0 || (entered(after) - stopped).abs() <= RESUME_OFF_MAX_S
+    });
+    let all = last.frames_due.is_none_or(|due| due == last.frames_played);
+    last.outcome == PlayOutcome::Finished && all && earlier.iter().all(cut) && goes_on
+}
+
+fn outcomes(plays: &[&(&PlayStart, &PlayEnd)]) -> String {
+    let one = |(start, end): &&(&PlayStart, &PlayEnd)| {
+        let seconds = |frames: u64| frames as f64 / FRAMES_A_SECOND;
+        let played = seconds(end.frames_played);
+        let due = end.frames_due.map_or(played, seconds);
+        let outcome = match &end.outcome {
+            PlayOutcome::Finished => "hết · whole",
+            PlayOutcome::Interrupted { .. } => "bị ngắt · cut off",
+            _ => "dừng · ended",
+        };
+        let from = if start.entered_at_ms > 0 { "tiếp · on: " } else { "" };
+        format!("{from}{played:.2}/{due:.2} s {outcome}")
+    };
+    if plays.is_empty() {
+        return "không phát · nothing".to_owned();
+    }
+    plays.iter().map(one).collect::<Vec<_>>().join("; ")
+}
