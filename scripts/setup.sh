@@ -28,6 +28,7 @@ pulseaudio          a sound server whose output can be recorded
 pulseaudio-utils    records it
 libasound2-plugins  leads ALSA to it
 ffmpeg              the referee for loudness and formats
+icecast2            the station that relays are tested against
 chromium            opens the pages as staff do
 python3             makes the music of playlists/
 shellcheck          reads the shell scripts

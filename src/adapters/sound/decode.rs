@@ -1,6 +1,7 @@
 //! Files to stereo frames at the file's own rate, block by block, in constant memory.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::well_known as codecs;
@@ -8,7 +9,7 @@ use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOpt
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
@@ -20,6 +21,8 @@ use crate::domain::time::Span;
 
 /// Damaged packets in a row after which a file is given up.
 const DAMAGED_IN_ROW_MAX: u32 = 200;
+/// Damaged packets in a row after which a stream is looked at anew: it may have changed its rate.
+const DAMAGED_IN_STREAM_MAX: u32 = 3;
 /// Longest silence put in the place of one damaged packet, in seconds of its time base.
 const PACKET_SECONDS_MAX: u64 = 1;
 /// Files whose length only a walk over all packets can tell are walked up to this size (an hour at 128 kbit/s).
@@ -71,19 +74,24 @@ pub fn open(path: &Path) -> Result<Decoder, Fault> {
     if bytes.len() == 0 {
         return Err(damaged(&what, &"the file is empty"));
     }
-    let mut decoder = Decoder::start(file, what)?;
+    let mut decoder = Decoder::start(Box::new(file), what)?;
     if decoder.length_is_a_guess() {
         let walked = if bytes.len() <= WALK_BYTES_MAX { walk(path) } else { None };
         decoder.length = walked.or(decoder.length);
         decoder.trims = false;
         decoder.track = Track::choose(&*decoder.format, false, &decoder.what)?.0;
     }
-    decoder.decode_packet()?;
-    if decoder.block.is_empty() {
-        return Err(damaged(&decoder.what, &"no sound in it could be decoded"));
-    }
-    decoder.first_is_waiting = true;
-    Ok(decoder)
+    decoder.begun()
+}
+
+/// Decodes what a station sends, from wherever it is entered.
+///
+/// # Errors
+/// `Damaged` where it is no sound.
+pub fn open_stream(bytes: impl Read + Send + Sync + 'static, what: String) -> Result<Decoder, Fault> {
+    let source = ReadOnlySource::new(bytes);
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    Decoder::probe(stream, what, false)?.of_stream().begun()
 }
 
 fn damaged(what: &str, detail: &dyn std::fmt::Display) -> Fault {
@@ -106,6 +114,8 @@ pub struct Decoder {
     /// Everything before this timestamp is dropped, after a seek.
     wanted_from: Option<Timestamp>,
     damaged_packets: u32,
+    damaged_in_row: u32,
+    damaged_in_row_max: u32,
 }
 
 /// The track that sounds, and its decoder.
@@ -139,17 +149,20 @@ impl Track {
 }
 
 impl Decoder {
-    fn start(file: File, what: String) -> Result<Self, Fault> {
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+    fn start(source: Box<dyn MediaSource>, what: String) -> Result<Self, Fault> {
+        Self::probe(MediaSourceStream::new(source, Default::default()), what, true)
+    }
+
+    fn probe(stream: MediaSourceStream<'static>, what: String, trims: bool) -> Result<Self, Fault> {
         let format = symphonia::default::get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| damaged(&what, &error))?;
-        let (track, length) = Track::choose(&*format, true, &what)?;
+        let (track, length) = Track::choose(&*format, trims, &what)?;
         Ok(Self {
             what,
             format,
             track,
-            trims: true,
+            trims,
             length,
             rate: 0,
             channels: 0,
@@ -158,7 +171,36 @@ impl Decoder {
             first_is_waiting: false,
             wanted_from: None,
             damaged_packets: 0,
+            damaged_in_row: 0,
+            damaged_in_row_max: DAMAGED_IN_ROW_MAX,
         })
+    }
+
+    fn of_stream(self) -> Self {
+        Self { damaged_in_row_max: DAMAGED_IN_STREAM_MAX, length: None, ..self }
+    }
+
+    /// Decodes the first good packet.
+    fn begun(mut self) -> Result<Self, Fault> {
+        self.decode_packet()?;
+        if self.block.is_empty() {
+            return Err(damaged(&self.what, &"no sound in it could be decoded"));
+        }
+        self.first_is_waiting = true;
+        Ok(self)
+    }
+
+    /// Whether it stopped because nothing could be decoded any more, not because the sound ended.
+    pub fn is_stuck(&self) -> bool {
+        self.damaged_in_row >= self.damaged_in_row_max
+    }
+
+    /// Looks at the rest of a stream as if it were new.
+    ///
+    /// # Errors
+    /// As [`open_stream`].
+    pub fn begin_anew(self) -> Result<Self, Fault> {
+        Self::probe(self.format.into_inner(), self.what, false)?.of_stream().begun()
     }
 
     /// The path, for messages.
@@ -209,10 +251,23 @@ impl Decoder {
     /// # Errors
     /// `Damaged` where the file can't be read on.
     pub fn next_block(&mut self) -> Result<Option<&[Frame]>, Fault> {
+        Ok(if self.advance()? { Some(&self.block) } else { None })
+    }
+
+    /// Decodes on; `false` at the end.
+    ///
+    /// # Errors
+    /// As [`Self::next_block`].
+    pub fn advance(&mut self) -> Result<bool, Fault> {
         if !std::mem::take(&mut self.first_is_waiting) {
             self.decode_packet()?;
         }
-        Ok(if self.block.is_empty() { None } else { Some(&self.block) })
+        Ok(!self.block.is_empty())
+    }
+
+    /// What was decoded last, at [`Self::rate`].
+    pub fn block(&self) -> &[Frame] {
+        &self.block
     }
 
     fn timestamp(&self, at: Span) -> Timestamp {
@@ -234,14 +289,13 @@ impl Decoder {
     /// Fills `block` from the next packet that yields frames; leaves it empty at the end.
     fn decode_packet(&mut self) -> Result<(), Fault> {
         self.block.clear();
-        let mut failures = 0;
-        while self.block.is_empty() && failures < DAMAGED_IN_ROW_MAX {
+        while self.block.is_empty() && !self.is_stuck() {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(()),
                 Err(Error::ResetRequired) => {
                     self.track = Track::choose(&*self.format, self.trims, &self.what)?.0;
-                    failures += 1;
+                    self.damaged_in_row += 1;
                     continue;
                 }
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -250,16 +304,14 @@ impl Decoder {
                 Err(Error::IoError(error)) => return Err(damaged(&self.what, &error)),
                 Err(_) => {
                     self.damaged_packets += 1;
-                    failures += 1;
+                    self.damaged_in_row += 1;
                     continue;
                 }
             };
             if packet.track_id != self.track.id {
                 continue;
             }
-            if !self.take_packet(&packet)? {
-                failures += 1;
-            }
+            self.damaged_in_row = if self.take_packet(&packet)? { 0 } else { self.damaged_in_row + 1 };
         }
         Ok(())
     }
@@ -327,7 +379,7 @@ fn span(ticks: u64, time_base: TimeBase) -> Span {
 /// Adds up the packets of a file without decoding them.
 fn walk(path: &Path) -> Option<Span> {
     let file = File::open(path).ok()?;
-    let mut walker = Decoder::start(file, String::new()).ok()?;
+    let mut walker = Decoder::start(Box::new(file), String::new()).ok()?;
     let mut ticks = 0u64;
     let mut failures = 0;
     while failures < DAMAGED_IN_ROW_MAX {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use rtrb::Producer;
 
-use super::decode::{self, Decoder};
+use super::decode;
 use super::loudness::{LoudnessBook, Meter, gain_db, measure};
 use super::mix::{Ledger, Voice};
-use super::resample::{ResampleError, Resampler};
+use super::relay::Relay;
+use super::resampled::Resampled;
 use super::synth::Synth;
 use super::{Frame, RATE, amplitude, frames_in, span_of};
 use crate::adapters::tts::Speech;
@@ -30,8 +31,8 @@ const ENTRY_FADE_FRAMES: u64 = RATE as u64 / 100;
 const FIRST_LISTEN: Span = Span::millis(10);
 /// A file that ends this much before its announced end broke off.
 const BROKE_OFF_FRAMES: u64 = RATE as u64 / 2;
-/// Frames of synthesised sound made at a time.
-const SYNTH_FRAMES: usize = 2_048;
+/// Frames made at a time.
+const CHUNK_FRAMES: usize = 4_096;
 /// How long a feeder waits for a play to begin before it looks around again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,9 +81,7 @@ impl Sources {
             Sound::Text { text, language } => self.open_file(&self.speech.speak(text, language)?),
             Sound::Pattern(pattern) => Ok(Box::new(Synth::new(pattern.clone()))),
             Sound::Silence(span) => Ok(Box::new(Silence { frames: frames_in(*span), at: 0 })),
-            Sound::Relay { url } => {
-                Err(Fault::NoStream { url: url.clone(), detail: "relays are not built yet".to_owned() })
-            }
+            Sound::Relay { url } => Ok(Box::new(Relay::open(url, self.target_lufs)?)),
             Sound::Live { session } => Err(Fault::NoStream {
                 url: session.clone(),
                 detail: "live voice is not built yet".to_owned(),
@@ -91,15 +90,14 @@ impl Sources {
     }
 
     fn open_file(&self, path: &Path) -> Result<Box<dyn Part>, Fault> {
-        let decoder = decode::open(path)?;
+        let sound = Resampled::new(decode::open(path)?)?;
         let gain = amplitude(self.file_gain_db(path)?);
-        let (what, resampler) = (decoder.what().to_owned(), resampler(&decoder)?);
-        Ok(Box::new(FilePart { what, resampler, decoder, gain, given: 0, ended: false }))
+        Ok(Box::new(FilePart { sound, gain, given: 0, ended: false }))
     }
 }
 
 /// A part of a score as a stream of frames at [`RATE`].
-trait Part: Send {
+pub(super) trait Part: Send {
     /// Frames of the whole part, where that is known.
     fn frames(&self) -> Option<u64>;
     /// Goes on from a frame.
@@ -109,54 +107,27 @@ trait Part: Send {
 }
 
 struct FilePart {
-    what: String,
-    decoder: Decoder,
-    resampler: Resampler,
+    sound: Resampled,
     gain: f32,
     /// Frames given so far, counted from the part's start.
     given: u64,
     ended: bool,
 }
 
-fn resampler(decoder: &Decoder) -> Result<Resampler, Fault> {
-    Resampler::new(decoder.rate()).map_err(|error| damaged(decoder, &error))
-}
-
-fn damaged(decoder: &Decoder, detail: &dyn std::fmt::Display) -> Fault {
-    Fault::Damaged { what: decoder.what().to_owned(), detail: detail.to_string() }
-}
-
 impl Part for FilePart {
     fn frames(&self) -> Option<u64> {
-        self.decoder.length().map(frames_in)
+        self.sound.decoder().length().map(frames_in)
     }
 
     fn enter(&mut self, frame: u64) -> Result<(), Fault> {
-        self.decoder.seek(span_of(frame))?;
-        self.resampler = resampler(&self.decoder)?;
         self.given = frame;
-        Ok(())
+        self.sound.seek(span_of(frame))
     }
 
     fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
         let from = out.len();
-        while out.len() == from && !self.ended {
-            let rate = self.decoder.rate();
-            let failed =
-                |error: ResampleError| Fault::Damaged { what: self.what.clone(), detail: error.to_string() };
-            match self.decoder.next_block()? {
-                Some(block) => {
-                    self.resampler.push(block, out).map_err(failed)?;
-                }
-                None => {
-                    self.resampler.finish(out).map_err(failed)?;
-                    self.ended = true;
-                }
-            }
-            if self.decoder.rate() != rate {
-                self.resampler.finish(out).map_err(failed)?;
-                self.resampler = resampler(&self.decoder)?;
-            }
+        while out.len() - from < CHUNK_FRAMES && !self.ended {
+            self.ended = !self.sound.more(out)?;
         }
         for frame in &mut out[from..] {
             *frame = frame.map(|sample| sample * self.gain);
@@ -164,8 +135,9 @@ impl Part for FilePart {
         self.given += (out.len() - from) as u64;
         let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
         if self.ended && missing > BROKE_OFF_FRAMES {
-            let seconds = span_of(missing).as_secs_f64();
-            return Err(damaged(&self.decoder, &format_args!("it broke off {seconds:.1} s before its end")));
+            let what = self.sound.decoder().what().to_owned();
+            let detail = format!("it broke off {:.1} s before its end", span_of(missing).as_secs_f64());
+            return Err(Fault::Damaged { what, detail });
         }
         Ok(())
     }
@@ -182,7 +154,7 @@ impl Part for Synth {
     }
 
     fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
-        self.next(SYNTH_FRAMES, out);
+        self.next(CHUNK_FRAMES, out);
         Ok(())
     }
 }
@@ -203,7 +175,7 @@ impl Part for Silence {
     }
 
     fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
-        let frames = self.frames.saturating_sub(self.at).min(SYNTH_FRAMES as u64);
+        let frames = self.frames.saturating_sub(self.at).min(CHUNK_FRAMES as u64);
         out.resize(out.len() + frames as usize, [0.0; 2]);
         self.at += frames;
         Ok(())
@@ -423,7 +395,7 @@ fn open_all(score: &Score, sources: &Sources) -> Result<Opened, Fault> {
 }
 
 /// Runs something that may panic on damaged input, and makes a fault of it.
-fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(super) fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -10,7 +10,10 @@ pub mod limiter;
 pub mod loudness;
 #[cfg(feature = "box")]
 pub mod mix;
+#[cfg(feature = "box")]
+pub mod relay;
 pub mod resample;
+pub mod resampled;
 #[cfg(feature = "box")]
 pub mod sink;
 pub mod synth;
