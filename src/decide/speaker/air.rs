@@ -172,6 +172,18 @@ impl Speaker {
         ends.max().unwrap_or(now.mono).max(now.mono)
     }
 
+    /// Whether what sounds is about to end by itself and will not take the air again: what follows can be prepared.
+    pub(super) fn air_is_given_up(&self) -> bool {
+        let holder = self.follow.or(self.current).and_then(|play| self.plays.get(&play));
+        holder.is_some_and(|sounding| {
+            sounding.ending
+                && match &sounding.job {
+                    Job::Announcement(id) => self.is_last_repetition(id),
+                    Job::Piece { .. } | Job::Voice => true,
+                }
+        })
+    }
+
     /// Whether a play of the job sounds, fades, or has been ordered to follow.
     pub(super) fn is_on_air(&self, job: &Job) -> bool {
         self.plays.values().any(|sounding| sounding.job == *job)

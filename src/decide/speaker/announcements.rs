@@ -79,9 +79,10 @@ impl Held {
         self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
     }
 
-    fn has_next_repetition(&self) -> bool {
+    /// Whether it is to sound again when it has been repeated so often.
+    fn goes_on_after(&self, repetitions: u32) -> bool {
         match self.announcement.plan.repeats {
-            Repeats::Times(times) => self.progress.repetitions < u32::from(times),
+            Repeats::Times(times) => repetitions < u32::from(times),
             Repeats::UntilCancelled => true,
         }
     }
@@ -377,6 +378,11 @@ impl Speaker {
         claims
     }
 
+    /// Whether the repetition that sounds is the last.
+    pub(super) fn is_last_repetition(&self, id: &CommandId) -> bool {
+        self.held.get(id).is_none_or(|held| !held.goes_on_after(held.progress.repetitions + 1))
+    }
+
     /// The rung that keeps the air through the short gaps between its repetitions.
     pub(super) fn reserved(&self, now: &Reading) -> Option<Rung> {
         let in_gap = |held: &&Held| {
@@ -506,7 +512,7 @@ impl Speaker {
                 held.progress.repetitions += 1;
                 held.progress.position_us = 0;
                 held.gap_until = Some(now.mono + Span::secs(u64::from(held.announcement.plan.gap_s)));
-                if held.has_next_repetition() {
+                if held.goes_on_after(held.progress.repetitions) {
                     self.save_progress(id);
                 } else {
                     self.finish(now, id, DeliveryStep::Finished, PlayOutcome::Finished);

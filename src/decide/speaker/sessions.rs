@@ -439,6 +439,7 @@ impl Speaker {
         let number = self.wanted_piece()?;
         let running = self.running.as_ref()?;
         let held_by = self.air_view().map(|on_air| on_air.rung).filter(|rung| *rung > Rung::Programme);
+        let held_by = held_by.filter(|_| !self.air_is_given_up());
         if held_by.is_some() {
             // It would be prepared in vain; it is looked at again when the air is free.
             let running = self.running.as_mut()?;

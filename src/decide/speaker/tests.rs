@@ -224,8 +224,8 @@ fn an_emergency_interrupts_and_the_item_goes_on() {
         "talk starts",
         "Emergency starts",
         "interrupted by Emergency after 30 s",
-        "finished after 10 s",
         "talk starts at 30 s",
+        "finished after 10 s",
         "music starts",
         "finished after 30 s",
         "farm starts",
@@ -253,8 +253,8 @@ fn repetitions_keep_the_air_through_their_gaps() {
         "interrupted by Emergency after 10 s",
         "finished after 10 s",
         "Emergency starts",
-        "finished after 10 s",
         "talk starts at 10 s",
+        "finished after 10 s",
     ]);
 }
 
@@ -531,8 +531,8 @@ fn nested_interruptions_unwind() {
         "interrupted by Emergency after 5 s",
         "Priority starts at 5 s",
         "finished after 10 s",
-        "finished after 5 s",
         "music starts",
+        "finished after 5 s",
     ]);
 }
 
