@@ -2,11 +2,14 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 ARGS ?=
 
-.PHONY: help demo test bench deny audio
+SOAK ?= 1000
+
+.PHONY: help demo test soak bench deny audio
 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
+	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
 	@echo "make audio   speech and music of playlists/ made again"
@@ -19,6 +22,10 @@ demo:
 test:
 	@scripts/setup.sh --tests
 	@scripts/test.sh
+
+soak:
+	@scripts/setup.sh --tests
+	LOAXA_SOAK=$(SOAK) cargo test --locked --test faults -- --nocapture
 
 bench:
 	@scripts/setup.sh --tests

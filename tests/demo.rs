@@ -22,7 +22,7 @@ fn what_the_demo_plays_is_in_the_log_and_in_the_recordings() {
     assert_eq!(count("im lặng · silence"), 3, "{failed}");
     assert_eq!(count("còi · siren"), 3, "{failed}");
     assert!(count("âm nền · its tone") >= 3 * 2, "{failed}");
-    assert!(count("giống · alike") >= 3 * 9 + 1, "{failed}");
+    assert!(count("giống · alike") > 3 * 9, "{failed}");
     assert!(said.contains("kiểm tra, 0 sai"), "{failed}");
 }
 

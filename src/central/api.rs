@@ -14,17 +14,21 @@ use serde_json::{Value, json};
 
 use super::announce::{self, Asked, Refused};
 use super::app::App;
+use super::enrol::{self, NotEnrolled};
 use super::media::MediaRefusal;
 use super::pages::is_online;
 use super::store::{
     BoxRow, CommandRow, DeliveryRow, LogFilter, LogRow, MediaRow, PlayRow, ROWS_MAX, ReportRow, StoreError,
 };
-use crate::domain::ids::{BoxId, CommandId};
+use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::time::Wall;
 use crate::wire::codec::MEDIA_BYTES_MAX;
+use crate::wire::enrolment::{EnrolRequest, Enrolled};
 
 /// Room for the fields beside the audio.
 const FIELDS_BYTES_MAX: usize = 256 * 1024;
+/// Largest request of a box that enrols.
+const ENROL_BYTES_MAX: usize = 4 * 1024;
 /// Rows of an answer where none are asked for.
 const ROWS: u32 = 100;
 /// The cursor of the next page of an export.
@@ -38,6 +42,8 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/announcements/{id}", get(announcement))
         .route("/announcements/{id}/cancel", post(cancel))
         .route("/stop", post(stop))
+        .route("/enrolments", post(invite))
+        .route("/boxes/{id}/revoke", post(revoke))
         .route("/boxes", get(boxes))
         .route("/on-air", get(on_air))
         .route("/plays", get(plays))
@@ -45,7 +51,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/export", get(export))
         .route("/report", get(report))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_token_in));
-    let open = Router::new().route("/openapi.json", get(openapi));
+    let open = Router::new()
+        .route("/openapi.json", get(openapi))
+        .route("/enrol", post(take_in).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)));
     Router::new().nest("/api/v1", guarded.merge(open)).with_state(app)
 }
 
@@ -115,6 +123,29 @@ impl From<Refused> for Problem {
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, en: refused.to_string(), vi: refused.in_vietnamese() }
+    }
+}
+
+impl From<NotEnrolled> for Problem {
+    fn from(not: NotEnrolled) -> Self {
+        let vi = match &not {
+            NotEnrolled::Store(error) => return error.clone().into(),
+            NotEnrolled::Off => "trung tâm này chưa bật ghi danh cụm loa".to_owned(),
+            NotEnrolled::NoSuchGroup(group) => format!("không có nhóm {group}"),
+            NotEnrolled::NoGroup => "hãy chọn ít nhất một nhóm".to_owned(),
+            NotEnrolled::Code => "mã ghi danh sai, đã dùng hoặc đã hết hạn: hãy xin mã mới".to_owned(),
+            NotEnrolled::Keys => "yêu cầu không có khóa công khai dùng được".to_owned(),
+            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => {
+                "không cấp được chứng thư, xin thử lại sau".to_owned()
+            }
+        };
+        let status = match &not {
+            NotEnrolled::Code => StatusCode::FORBIDDEN,
+            NotEnrolled::Off => StatusCode::NOT_FOUND,
+            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { status, en: not.to_string(), vi }
     }
 }
 
@@ -208,6 +239,41 @@ async fn cancel(
     Query(by): Query<By>,
 ) -> Result<Json<Issued>, Problem> {
     Ok(Json(Issued { id: announce::cancel(&app, id, by.author).await? }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invited {
+    #[serde(rename = "box")]
+    id: BoxId,
+    title: String,
+    groups: Vec<GroupId>,
+}
+
+async fn invite(
+    State(app): State<Arc<App>>,
+    Json(Invited { id, title, groups }): Json<Invited>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (code, expires) = enrol::invite(&app, id, title, groups).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "code": code.to_string(), "expires": expires }))))
+}
+
+async fn take_in(
+    State(app): State<Arc<App>>,
+    Json(request): Json<EnrolRequest>,
+) -> Result<Json<Enrolled>, Problem> {
+    Ok(Json(enrol::enrol(&app, request).await?))
+}
+
+async fn revoke(State(app): State<Arc<App>>, Path(id): Path<BoxId>) -> Result<StatusCode, Problem> {
+    match enrol::revoke(&app, &id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem {
+            status: StatusCode::NOT_FOUND,
+            en: format!("there is no box {id}"),
+            vi: format!("không có cụm loa {id}"),
+        }),
+    }
 }
 
 async fn stop(State(app): State<Arc<App>>, Query(by): Query<By>) -> Result<Json<Issued>, Problem> {

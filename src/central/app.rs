@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::broadcast;
+
 use super::authority::Authority;
 use super::media::MediaFolder;
 use super::publisher::Publisher;
@@ -23,6 +25,8 @@ pub struct App {
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
     pub counters: Counters,
+    /// Tells the gate which boxes must go.
+    pub revoked: broadcast::Sender<BoxId>,
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
 }
 
@@ -56,9 +60,10 @@ impl App {
         publisher: Publisher,
         media: MediaFolder,
         public_url: String,
+        revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
-        Self { settings, store, authority, publisher, media, public_url, counters, raised }
+        Self { settings, store, authority, publisher, media, public_url, counters, revoked, raised }
     }
 
     /// The wall clock of this machine.

@@ -75,6 +75,7 @@ pub struct CantListen {
 pub struct Embedded {
     address: BrokerAddress,
     listens_on: SocketAddr,
+    gate: Option<JoinHandle<()>>,
     shutdown: BrokerShutdownHandle,
     task: JoinHandle<()>,
 }
@@ -86,7 +87,8 @@ impl Embedded {
     /// When the address can't be listened on.
     pub async fn start(listen: SocketAddr, logins: Logins, password: String) -> Result<Self, CantListen> {
         let cant_listen = |detail: String| CantListen { listen, detail };
-        let access = Access { central: ContentHash::of(password.as_bytes()), logins };
+        let gate = ContentHash::of(Self::gate_secret(&password).as_bytes());
+        let access = Access { central: ContentHash::of(password.as_bytes()), gate, logins };
         let broker = MqttBroker::with_config(broker_config(listen)).await;
         let mut broker =
             broker.map_err(|error| cant_listen(error.to_string()))?.with_auth_provider(Arc::new(access));
@@ -105,7 +107,22 @@ impl Embedded {
         };
         let login = Some((CENTRAL.to_owned(), password));
         let address = BrokerAddress { tls: false, host, port: listens_on.port(), login };
-        Ok(Self { address, listens_on, shutdown, task })
+        Ok(Self { address, listens_on, gate: None, shutdown, task })
+    }
+
+    /// Where it listens without TLS.
+    pub(super) fn plain_addr(&self) -> SocketAddr {
+        self.listens_on
+    }
+
+    /// What a client that came through the gate is known by; derived from central's `password`.
+    pub(super) fn gate_secret(password: &str) -> String {
+        ContentHash::of(format!("{password}/gate").as_bytes()).to_string()
+    }
+
+    /// From now on boxes find it behind this gate only.
+    pub(super) fn behind_gate(self, listens_on: SocketAddr, gate: JoinHandle<()>) -> Self {
+        Self { listens_on, gate: Some(gate), ..self }
     }
 }
 
@@ -120,6 +137,9 @@ impl Broker for Embedded {
 
     fn stop(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            if let Some(gate) = &self.gate {
+                gate.abort();
+            }
             self.shutdown.shutdown();
             let mut task = self.task;
             if tokio::time::timeout(STOP_WAIT, &mut task).await.is_err() {
@@ -151,6 +171,7 @@ fn broker_config(listen: SocketAddr) -> BrokerConfig {
 /// Who may log in, say what, and hear what.
 struct Access {
     central: ContentHash,
+    gate: ContentHash,
     logins: Logins,
 }
 
@@ -165,6 +186,7 @@ impl Access {
         client == name
             && match &self.logins {
                 Logins::NameAlone => true,
+                Logins::Certificates => equal(proof, self.gate),
                 Logins::Passwords(known) => known.get(&id).is_some_and(|known| equal(proof, *known)),
             }
     }
@@ -266,12 +288,17 @@ mod tests {
     fn a_login_is_a_name_of_its_own_with_its_password() {
         let id = || BoxId::new("loa-1").unwrap();
         let logins = Logins::Passwords(passwords([(id(), "secret")]));
-        let access = Access { central: ContentHash::of(b"central's"), logins };
+        let central = ContentHash::of(b"central's");
+        let access = Access { central, gate: ContentHash::of(b"gate's"), logins };
         assert!(access.login("loa-1", "loa-1", b"secret"));
         assert!(!access.login("loa-1", "loa-1", b"wrong"));
         assert!(!access.login("loa-2", "loa-1", b"secret"));
         assert!(!access.login("loa-2", "loa-2", b""));
         assert!(access.login("anything", CENTRAL, b"central's"));
+        assert!(!access.login("loa-1", "loa-1", b"gate's"));
+        let access = Access { logins: Logins::Certificates, ..access };
+        assert!(access.login("loa-1", "loa-1", b"gate's"));
+        assert!(!access.login("loa-1", "loa-1", b""));
         let access = Access { logins: Logins::NameAlone, ..access };
         assert!(access.login("loa-2", "loa-2", b""));
         assert!(!access.login("loa-2", "", b""));

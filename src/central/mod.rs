@@ -5,6 +5,9 @@ mod api;
 pub mod app;
 pub mod authority;
 pub mod broker;
+pub mod certificates;
+mod enrol;
+mod gate;
 mod ingest;
 pub mod media;
 mod pages;
@@ -19,14 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::adapters::mqtt::{Link, LinkConfig, LinkError};
+use crate::domain::ids::BoxId;
 use crate::wire::topics;
 use app::App;
 use authority::{Authority, BadAuthority};
 use broker::{Broker, CantListen, Embedded, External};
+use certificates::{Ca, CertificateError};
 use media::MediaFolder;
 use publisher::Publisher;
 use settings::{BrokerChoice, Logins, Settings};
@@ -39,6 +44,8 @@ const RECONNECT_S: (f64, f64) = (0.2, 5.0);
 const OUTGOING_MAX: u16 = 8_192;
 /// Messages from the broker that wait for the router.
 const INCOMING_MAX: usize = 1_024;
+/// Revocations that a session of the gate may be behind.
+const REVOKED_MAX: usize = 64;
 /// How long open requests may take when central stops.
 const REQUESTS_WAIT: Duration = Duration::from_secs(3);
 
@@ -51,6 +58,12 @@ pub enum StartError {
     Folder { path: std::path::PathBuf, error: std::io::Error },
     #[error(transparent)]
     Broker(#[from] CantListen),
+    #[error(transparent)]
+    Gate(#[from] gate::CantOpen),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("boxes come with certificates, but central has no authority to issue them: add [enrolment]")]
+    NoEnrolment,
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error(transparent)]
@@ -86,10 +99,12 @@ impl Central {
         let listen_error = |error| StartError::Listen { listen, error };
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
         let http = listener.local_addr().map_err(listen_error)?;
-        let (broker, config) = connect_to_broker(&settings.broker).await?;
+        let (revoked, _) = broadcast::channel(REVOKED_MAX);
+        let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
+        let (broker, config) = connect_to_broker(&settings.broker, gate).await?;
         let (link, events) = Link::connect(config)?;
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
-        let app = App::new(settings, store, authority, Publisher::new(link), media, public_url);
+        let app = App::new(settings, store, authority, Publisher::new(link), media, public_url, revoked);
         let app = Arc::new(app);
         let (batches, waiting) = mpsc::channel(ingest::WAITING_MAX);
         let tasks = vec![
@@ -159,7 +174,37 @@ pub async fn run(
     Ok(())
 }
 
-async fn connect_to_broker(choice: &BrokerChoice) -> Result<(Box<dyn Broker>, LinkConfig), StartError> {
+/// What the gate before the embedded broker is made of.
+struct Gate<'a> {
+    settings: &'a Settings,
+    store: &'a SharedStore,
+    revoked: &'a broadcast::Sender<BoxId>,
+}
+
+impl Gate<'_> {
+    /// Starts the embedded broker, on the loopback address, behind a gate on `listen`.
+    async fn start(self, listen: SocketAddr, password: String) -> Result<Embedded, StartError> {
+        let enrolment = self.settings.enrolment.as_ref().ok_or(StartError::NoEnrolment)?;
+        let server = Ca::open(&enrolment.ca)?
+            .issue_to_server(vec![enrolment.broker.host.clone(), "localhost".to_owned()], broker::CENTRAL)?;
+        let secret = Embedded::gate_secret(&password);
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let broker = Embedded::start(loopback, Logins::Certificates, password).await?;
+        let behind = gate::Behind {
+            broker: broker.plain_addr(),
+            secret,
+            store: Arc::clone(self.store),
+            revoked: self.revoked.clone(),
+        };
+        let (listens_on, task) = gate::open(listen, &enrolment.ca.certificate, &server, behind).await?;
+        Ok(broker.behind_gate(listens_on, task))
+    }
+}
+
+async fn connect_to_broker(
+    choice: &BrokerChoice,
+    gate: Gate<'_>,
+) -> Result<(Box<dyn Broker>, LinkConfig), StartError> {
     let mut random = [0; 40];
     getrandom::fill(&mut random).map_err(StartError::Random)?;
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -171,7 +216,11 @@ async fn connect_to_broker(choice: &BrokerChoice) -> Result<(Box<dyn Broker>, Li
                 tracing::warn!(%listen, "boxes prove their name to the broker by saying it: keep this network closed");
             }
             let password = hex(&random[8..]);
-            (Box::new(Embedded::start(*listen, logins.clone(), password).await?), None, None)
+            let broker = match logins {
+                Logins::Certificates => gate.start(*listen, password).await?,
+                logins => Embedded::start(*listen, logins.clone(), password).await?,
+            };
+            (Box::new(broker), None, None)
         }
         BrokerChoice::Url { address, ca, identity } => {
             (Box::new(External(address.clone())), ca.clone(), identity.clone())

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::domain::ids::{BoxId, ContentHash, GroupId};
 use crate::wire::broker_address::BrokerAddress;
-use crate::wire::signing::SecretKey;
+use crate::wire::signing::{PublicKey, SecretKey};
 
+use super::certificates::Identity;
 use super::store::BoxDeclared;
 
 /// Everything that one central process needs to know.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub speech: Vec<String>,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
+    /// What a new box is given; without it, boxes are enrolled by hand.
+    pub enrolment: Option<Enrolment>,
     /// Takes the key that a box shows with its first hello, where none is known; for trials only.
     pub trust_first_use: bool,
 }
@@ -55,8 +58,21 @@ pub enum BrokerChoice {
 pub enum Logins {
     /// By saying it: for a broker that listens on the loopback address only.
     NameAlone,
+    /// By a certificate of the commune's own authority, over TLS: the address listened on is that of the gate.
+    Certificates,
     /// SHA-256 of each box's password, which is random and long, so that a slow hash adds nothing.
     Passwords(BTreeMap<BoxId, ContentHash>),
+}
+
+/// What it takes to enrol boxes.
+#[derive(Clone)]
+pub struct Enrolment {
+    /// The commune's own certificate authority.
+    pub ca: Identity,
+    /// The key that boxes pin.
+    pub root: PublicKey,
+    /// Where boxes find the broker.
+    pub broker: BrokerAddress,
 }
 
 /// The keys that lie on this machine.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::Outcome;
+use super::{Outcome, box_enrol};
 use crate::adapters::clock::Clock;
 use crate::adapters::keys::KeyFile;
 use crate::r#box::daemon;
@@ -28,21 +28,25 @@ enum Doing {
     Run,
     /// Asks the daemon on this machine how it is.
     Status,
+    /// Makes this box's keys, and lets central take it in.
+    Enrol(box_enrol::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
-    let config = box_file::read(&args.config, NamedFiles::MustExist)?;
+    let read = || box_file::read(&args.config, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
             super::log_to_stderr();
-            daemon::run(settings(config)?)?;
+            daemon::run(settings(read()?)?)?;
         }
         Some(Doing::Status) => {
+            let config = read()?;
             let status = status::ask(&config.state_dir).map_err(|error| {
                 format!("no daemon answers in {}: {error}; is loaxa-box running?", config.state_dir.display())
             })?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
+        Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
+use super::{Outcome, central_init};
 use crate::adapters::keys::KeyFile;
-use crate::central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
+use crate::central::certificates::Identity;
+use crate::central::settings::{BrokerChoice, Enrolment, Group, Keys, Logins, Settings};
 use crate::central::store::BoxDeclared;
 use crate::central::{self, Central};
 use crate::config::box_file::NamedFiles;
@@ -12,13 +13,25 @@ use crate::config::central_file::{self, CentralConfig, StoreChoice};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    doing: Option<Doing>,
     /// Its configuration.
     #[arg(long, default_value = "/etc/loaxa/central.toml")]
     config: PathBuf,
 }
 
+#[derive(clap::Subcommand)]
+enum Doing {
+    /// Makes all keys, certificates and settings of a new commune.
+    Init(central_init::Args),
+}
+
 pub fn run(args: Args) -> Outcome {
+    if let Some(Doing::Init(init)) = args.doing {
+        return central_init::run(init);
+    }
     init_log();
     let config =
         central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
@@ -74,6 +87,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         issuers: issuers.collect::<Result<_, _>>()?,
         trust: read(&config.keys.trust)?,
     };
+    let enrolment = config.enrolment.map(enrolment).transpose()?;
     let group =
         |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
     let declared = |entry: central_file::BoxEntry| BoxDeclared {
@@ -87,7 +101,8 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         public_url: config.public_url.map(|url| url.trim_end_matches('/').to_owned()),
         data_dir: config.data_dir,
         commune: config.commune,
-        broker: broker(config.broker),
+        broker: broker(config.broker, enrolment.is_some()),
+        enrolment,
         sqlite,
         token,
         keys,
@@ -101,10 +116,19 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
 /// Shortest token that is taken.
 const TOKEN_BYTES_MIN: usize = 16;
 
-fn broker(choice: central_file::BrokerChoice) -> BrokerChoice {
+fn enrolment(files: central_file::EnrolmentFiles) -> Result<Enrolment, Failure> {
+    let text = |path: &Path| std::fs::read_to_string(path).map_err(|error| of_file(path, &error));
+    let (certificate, key) = &files.ca;
+    let ca = Identity { certificate: text(certificate)?, key: text(key)? };
+    Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker })
+}
+
+/// Who enrols boxes asks for their certificates.
+fn broker(choice: central_file::BrokerChoice, enrols: bool) -> BrokerChoice {
     match choice {
         central_file::BrokerChoice::Embedded(listen) => {
-            BrokerChoice::Embedded { listen, logins: Logins::NameAlone }
+            let logins = if enrols { Logins::Certificates } else { Logins::NameAlone };
+            BrokerChoice::Embedded { listen, logins }
         }
         central_file::BrokerChoice::Url { address, tls } => {
             BrokerChoice::Url { address, ca: tls.ca, identity: tls.identity }

@@ -3,8 +3,12 @@
 mod announce;
 #[cfg(feature = "box")]
 mod box_daemon;
+#[cfg(feature = "box")]
+mod box_enrol;
 #[cfg(feature = "central")]
 mod central;
+#[cfg(feature = "central")]
+mod central_init;
 mod check;
 mod client;
 #[cfg(all(feature = "box", feature = "central"))]

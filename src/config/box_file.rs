@@ -394,7 +394,7 @@ fn trust(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<TrustConfig> {
     Some(TrustConfig { root: root?, trust, key: key? })
 }
 
-fn root_key(value: &Value<'_>, paths: &Paths<'_>) -> Option<RootKey> {
+pub(super) fn root_key(value: &Value<'_>, paths: &Paths<'_>) -> Option<RootKey> {
     let text = value.words()?;
     if let Ok(key) = text.parse() {
         return Some(RootKey::Written(key));

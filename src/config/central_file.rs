@@ -4,7 +4,9 @@ use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::box_file::{CONFIG_BYTES_MAX, NamedFiles, Paths, TlsFiles, names, speech, web_address};
+use super::box_file::{
+    CONFIG_BYTES_MAX, NamedFiles, Paths, RootKey, TlsFiles, absent_or, names, root_key, speech, web_address,
+};
 use super::fields::{Fields, Reader, did_you_mean};
 use super::problem::{Problem, Problems};
 use super::programme_file::read_text;
@@ -29,6 +31,8 @@ pub struct CentralConfig {
     /// Holds the API's token.
     pub token_file: PathBuf,
     pub keys: KeyFiles,
+    /// `None` where boxes are enrolled by hand.
+    pub enrolment: Option<EnrolmentFiles>,
     pub speech: Vec<String>,
     /// A parent before its children is not asked for; a loop is refused.
     pub groups: Vec<GroupEntry>,
@@ -58,6 +62,17 @@ pub struct KeyFiles {
     pub issuers: Vec<PathBuf>,
     /// The sealed trust document.
     pub trust: PathBuf,
+}
+
+/// `[enrolment]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnrolmentFiles {
+    /// Certificate and key of the commune's own authority, PEM.
+    pub ca: (PathBuf, PathBuf),
+    /// The root's public key, for boxes to pin.
+    pub root: RootKey,
+    /// Where boxes find the broker.
+    pub broker: BrokerAddress,
 }
 
 /// `[[group]]`.
@@ -120,6 +135,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
     api.finish();
     let keys = keys(root.section("keys"), paths);
+    let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
     let speech = speech(root.section("speech"));
     let groups = groups(root.tables("group"), reader);
     let known: BTreeSet<_> = groups.iter().map(|(_, group)| group.id.clone()).collect();
@@ -140,6 +156,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         store: store?,
         token_file: token_file?,
         keys: keys?,
+        enrolment: absent_or(enrolment)?,
         speech: speech?,
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         boxes,
@@ -195,6 +212,15 @@ fn keys(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<KeyFiles> {
     let trust = fields.need("trust").and_then(|value| paths.existing(&value));
     fields.finish();
     Some(KeyFiles { central: central?, issuers, trust: trust? })
+}
+
+fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles> {
+    let ca = fields.need("ca").and_then(|value| paths.existing(&value));
+    let ca_key = fields.need("ca_key").and_then(|value| paths.existing(&value));
+    let root = fields.need("root").and_then(|value| root_key(&value, paths));
+    let broker = fields.need("broker").and_then(|value| value.parse());
+    fields.finish();
+    Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker? })
 }
 
 fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {

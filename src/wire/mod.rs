@@ -5,6 +5,7 @@
 pub mod broker_address;
 pub mod chain;
 pub mod codec;
+pub mod enrolment;
 pub mod envelope;
 pub mod messages;
 pub mod signing;

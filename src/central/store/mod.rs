@@ -38,6 +38,22 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers the key of a box that has none yet; says whether it was taken.
     fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool>;
 
+    /// Keeps a one-time code (its hash) with which a box may enrol until `expires`.
+    fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()>;
+
+    /// Uses a code up: the box is known by this key from now on. `None` where it is unknown, used or expired at `now`.
+    fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>>;
+
+    /// Remembers whose a certificate is, by its fingerprint.
+    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()>;
+
+    /// Whose certificate it is, unless it was revoked.
+    fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>>;
+
+    /// Revokes a box's certificates, and forgets its key: its log is not believed any more. Says whether there is such
+    /// a box.
+    fn revoke_box(&self, id: BoxId, now: Wall) -> Answer<'_, bool>;
+
     /// What is enrolled of one box.
     fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>>;
 

@@ -1,5 +1,6 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
+mod enrol;
 mod ingest;
 mod read;
 mod write;
@@ -187,6 +188,26 @@ impl Store for SqliteStore {
 
     fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool> {
         self.write(move |db| write::trust_box_key(db, &id, &title, &key))
+    }
+
+    fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()> {
+        self.write(move |db| enrol::add(db, code, &declared, expires))
+    }
+
+    fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>> {
+        self.write(move |db| enrol::use_up(db, code, &key, now))
+    }
+
+    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()> {
+        self.write(move |db| enrol::add_certificate(db, fingerprint, &id, issued))
+    }
+
+    fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>> {
+        self.read(move |db| enrol::certified(db, fingerprint))
+    }
+
+    fn revoke_box(&self, id: BoxId, now: Wall) -> Answer<'_, bool> {
+        self.write(move |db| enrol::revoke(db, &id, now))
     }
 
     fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>> {

@@ -29,11 +29,11 @@ fn unreadable(row: &Row, column: &str, error: Bad) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error)
 }
 
-fn name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<T> {
+pub(super) fn name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<T> {
     parsed(row, column, str::parse::<T>)
 }
 
-fn from_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+pub(super) fn from_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
     parsed(row, column, |text| serde_json::from_str(text))
 }
 

@@ -134,3 +134,22 @@ CREATE TABLE IF NOT EXISTS alarms (
     count   INTEGER NOT NULL,
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- One-time codes, as SHA-256, with which a box enrols.
+CREATE TABLE IF NOT EXISTS enrolments (
+    code    TEXT PRIMARY KEY,
+    box     TEXT NOT NULL,
+    title   TEXT NOT NULL,
+    groups  TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    used    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Certificates of boxes by the SHA-256 of their DER bytes.
+CREATE TABLE IF NOT EXISTS certificates (
+    fingerprint TEXT PRIMARY KEY,
+    box         TEXT NOT NULL,
+    issued      INTEGER NOT NULL,
+    revoked     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS certificates_box ON certificates (box);

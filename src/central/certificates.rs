@@ -1,0 +1,130 @@
+//! The commune's own certificate authority: who may come to the broker.
+//!
+//! It says who a box is, not what it may order: that is the trust document's business.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SignatureAlgorithm,
+};
+
+use crate::domain::ids::{BoxId, ContentHash};
+use crate::wire::signing::{KEY_BYTES, PublicKey};
+
+/// The authority's name in its certificates.
+const CA_NAME: &str = "Loa Xa CA";
+
+/// Years that the authority's own certificate and those that it issues are good for; a box must not fall silent because
+/// nobody came by, and a stolen one is revoked.
+const YEARS: i32 = 20;
+
+/// A first day that lies before any commune's.
+const FIRST_YEAR: i32 = 2025;
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("the certificate authority: {0}")]
+    Rcgen(#[from] rcgen::Error),
+    #[error("a certificate in PEM can't be read")]
+    BadPem,
+}
+
+/// A certificate with its secret key, both PEM.
+#[derive(Clone)]
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
+}
+
+/// A certificate for a key that stays elsewhere.
+pub struct Issued {
+    pub certificate: String,
+    /// SHA-256 of its DER bytes: what it is known by.
+    pub fingerprint: ContentHash,
+}
+
+/// The authority.
+pub struct Ca {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Ca {
+    /// Makes a new authority.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn make() -> Result<Identity, CertificateError> {
+        let key = KeyPair::generate()?;
+        let certificate = ca_params()?.self_signed(&key)?.pem();
+        Ok(Identity { certificate, key: key.serialize_pem() })
+    }
+
+    /// Takes up one that was made.
+    ///
+    /// # Errors
+    /// When its key can't be read.
+    pub fn open(identity: &Identity) -> Result<Self, CertificateError> {
+        let issuer = Issuer::new(ca_params()?, KeyPair::from_pem(&identity.key)?);
+        Ok(Self { certificate: identity.certificate.clone(), issuer })
+    }
+
+    /// Its own certificate, PEM: what boxes check the broker against.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// A certificate with a box's name as its CN, for the key that the box made.
+    ///
+    /// # Errors
+    /// Not for names and keys that were checked.
+    pub fn issue_to_box(&self, id: &BoxId, key: &PublicKey) -> Result<Issued, CertificateError> {
+        let mut params = leaf_params(Vec::new(), id.as_str())?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&Ed25519(key.to_bytes()), &self.issuer)?;
+        Ok(Issued { fingerprint: ContentHash::of(certificate.der()), certificate: certificate.pem() })
+    }
+
+    /// A certificate and a key for a server that is reached under `hosts`, and that may log in elsewhere as `name`.
+    ///
+    /// # Errors
+    /// When a host is no name.
+    pub fn issue_to_server(&self, hosts: Vec<String>, name: &str) -> Result<Identity, CertificateError> {
+        let mut params = leaf_params(hosts, name)?;
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Identity { certificate, key: key.serialize_pem() })
+    }
+}
+
+fn ca_params() -> Result<CertificateParams, CertificateError> {
+    let mut params = leaf_params(Vec::new(), CA_NAME)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn leaf_params(hosts: Vec<String>, name: &str) -> Result<CertificateParams, CertificateError> {
+    let mut params = CertificateParams::new(hosts)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(FIRST_YEAR, 1, 1);
+    params.not_after = rcgen::date_time_ymd(FIRST_YEAR + YEARS, 1, 1);
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+/// A box's public key as X.509 wants it.
+struct Ed25519([u8; KEY_BYTES]);
+
+impl PublicKeyData for Ed25519 {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
+    }
+}

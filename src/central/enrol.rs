@@ -1,0 +1,109 @@
+//! New boxes come in by a one-time code, and stolen ones are shut out.
+
+use std::sync::Arc;
+
+use super::app::App;
+use super::certificates::{Ca, CertificateError};
+use super::store::{BoxDeclared, StoreError};
+use crate::domain::ids::{BoxId, GroupId};
+use crate::domain::time::{Span, Wall};
+use crate::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
+use crate::wire::signing::PublicKey;
+
+/// How long a code is good for: an installer's day and the next.
+pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
+
+/// Why a box is not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEnrolled {
+    #[error(
+        "this central enrols no boxes: add [enrolment] to its configuration (loaxa central init writes it)"
+    )]
+    Off,
+    #[error("there is no group {0}")]
+    NoSuchGroup(GroupId),
+    #[error("name at least one group")]
+    NoGroup,
+    #[error("the code is wrong, was used, or is too old: ask the centre for another")]
+    Code,
+    #[error("the request carries no usable public keys")]
+    Keys,
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a code with which one box may come in once.
+///
+/// # Errors
+/// When a group is unknown, or central enrols nobody.
+pub async fn invite(
+    app: &App,
+    id: BoxId,
+    title: String,
+    groups: Vec<GroupId>,
+) -> Result<(EnrolmentCode, Wall), NotEnrolled> {
+    let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
+    if groups.is_empty() {
+        return Err(NotEnrolled::NoGroup);
+    }
+    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
+    if let Some(group) = groups.iter().find(|group| !known(group)) {
+        return Err(NotEnrolled::NoSuchGroup(group.clone()));
+    }
+    let mut random = [0; SECRET_DIGITS / 2];
+    getrandom::fill(&mut random).map_err(NotEnrolled::Random)?;
+    let code = EnrolmentCode::new(random, &enrolment.root);
+    let expires = app.now().plus(CODE_LIVES);
+    let declared = BoxDeclared { id, title, groups, key: None };
+    app.store.add_enrolment(code.hash(), declared, expires).await?;
+    Ok((code, expires))
+}
+
+/// Takes a box in: its code is used up, its log's key is known, and it gets its certificate. An earlier certificate of
+/// a box of this name is revoked.
+///
+/// # Errors
+/// When the code is not good.
+pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, NotEnrolled> {
+    let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
+    let code: EnrolmentCode = request.code.parse().map_err(|_| NotEnrolled::Code)?;
+    let keys = request.log_key.parse::<PublicKey>().ok().zip(request.tls_key.parse::<PublicKey>().ok());
+    let (log_key, tls_key) = keys.ok_or(NotEnrolled::Keys)?;
+    let now = app.now();
+    let taken = app.store.use_enrolment(code.hash(), log_key.to_string(), now).await?;
+    let declared = taken.ok_or(NotEnrolled::Code)?;
+    let ca = Ca::open(&enrolment.ca)?;
+    let issued = ca.issue_to_box(&declared.id, &tls_key)?;
+    app.store.add_certificate(issued.fingerprint, declared.id.clone(), now).await?;
+    shut_out(app, &declared.id);
+    tracing::info!(id = %declared.id, "a box was enrolled");
+    Ok(Enrolled {
+        groups: app.groups_of(&declared.groups),
+        id: declared.id,
+        root: enrolment.root.to_string(),
+        trust: String::from_utf8_lossy(app.authority.trust_envelope()).into_owned(),
+        ca: ca.certificate().to_owned(),
+        certificate: issued.certificate,
+        broker: enrolment.broker.to_string(),
+    })
+}
+
+/// Revokes a box: its sessions end, its certificate opens the gate no more, and its log is not believed.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn revoke(app: &App, id: &BoxId) -> Result<bool, StoreError> {
+    let known = app.store.revoke_box(id.clone(), app.now()).await?;
+    shut_out(app, id);
+    tracing::warn!(%id, known, "a box was revoked");
+    Ok(known)
+}
+
+fn shut_out(app: &App, id: &BoxId) {
+    // Without a gate nobody listens.
+    let _ = app.revoked.send(id.clone());
+}

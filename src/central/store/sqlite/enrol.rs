@@ -1,0 +1,60 @@
+//! Enrolment: one-time codes, certificates, revocation.
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::super::*;
+use super::read::{from_json, name};
+use super::write::{declare_boxes, json};
+
+pub fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: Wall) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO enrolments (code, box, title, groups, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        code.to_string(),
+        declared.id.as_str(),
+        declared.title,
+        json(&declared.groups),
+        expires.0
+    ])?;
+    Ok(())
+}
+
+pub fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Result<Option<BoxDeclared>> {
+    let found = db
+        .prepare_cached(
+            "UPDATE enrolments SET used = ?2 WHERE code = ?1 AND used IS NULL AND expires > ?2
+             RETURNING box, title, groups",
+        )?
+        .query_row(params![code.to_string(), now.0], |row| {
+            let (id, title, groups) = (name(row, "box")?, row.get("title")?, from_json(row, "groups")?);
+            Ok(BoxDeclared { id, title, groups, key: Some(key.to_owned()) })
+        })
+        .optional()?;
+    if let Some(declared) = &found {
+        declare_boxes(db, std::slice::from_ref(declared))?;
+    }
+    Ok(found)
+}
+
+pub fn add_certificate(db: &Connection, fingerprint: ContentHash, id: &BoxId, issued: Wall) -> Result<()> {
+    // A box has one certificate: who holds an earlier one is another.
+    db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
+        .execute(params![id.as_str(), issued.0])?;
+    db.prepare_cached("INSERT INTO certificates (fingerprint, box, issued) VALUES (?1, ?2, ?3)")?
+        .execute(params![fingerprint.to_string(), id.as_str(), issued.0])?;
+    Ok(())
+}
+
+pub fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<BoxId>> {
+    db.prepare_cached("SELECT box FROM certificates WHERE fingerprint = ?1 AND revoked IS NULL")?
+        .query_row([fingerprint.to_string()], |row| name(row, "box"))
+        .optional()
+}
+
+pub fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
+    db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
+        .execute(params![id.as_str(), now.0])?;
+    let known = db.prepare_cached("UPDATE boxes SET key = NULL WHERE id = ?1")?.execute([id.as_str()])?;
+    Ok(known == 1)
+}

@@ -1,0 +1,147 @@
+//! `loaxa box enrol`: makes this box's keys and lets central take it in.
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::Outcome;
+use crate::adapters::keys::KeyFile;
+use crate::r#box::uplink::read_trust;
+use crate::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
+use crate::wire::signing::{PublicKey, SecretKey};
+
+/// How long central may take.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Largest answer: a trust document and two certificates.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Address of central's page, for instance http://trung-tam.example:8080.
+    #[arg(long, value_name = "URL")]
+    central: String,
+    /// The one-time code that central shows.
+    #[arg(long)]
+    code: EnrolmentCode,
+    /// Where keys, certificates and settings go.
+    #[arg(long, default_value = "/etc/loaxa")]
+    dir: PathBuf,
+    /// Where the box keeps its log and its audio.
+    #[arg(long, default_value = "/var/lib/loaxa")]
+    state_dir: PathBuf,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+pub fn run(args: Args) -> Outcome {
+    let dir = &args.dir;
+    for folder in [dir.clone(), dir.join("tls"), dir.join("trust")] {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder);
+        made.map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let log_key = KeyFile::read_or_make(&dir.join("trust/box.key"), None)?.key;
+    let tls_key = KeyFile::read_or_make(&dir.join("trust/tls.key"), None)?.key;
+    let enrolled = ask(&args, &log_key, &tls_key)?;
+    let root: PublicKey = enrolled.root.parse()?;
+    if root.key_id() != args.code.root {
+        return Err("the answer names another root key than the code: somebody stands in between; nothing was written".into());
+    }
+    // The envelope must be the root's own.
+    read_trust(enrolled.trust.as_bytes(), Some(&root))?;
+    write(dir, "trust/root.pub", &format!("public {root}\n"), 0o644)?;
+    write(dir, "trust/trust.dsse.json", &enrolled.trust, 0o644)?;
+    write(dir, "tls/ca.pem", &enrolled.ca, 0o644)?;
+    write(dir, "tls/box.pem", &enrolled.certificate, 0o644)?;
+    write(dir, "tls/box.key", &pkcs8_pem(&tls_key), 0o600)?;
+    let settings = settings(&enrolled, &args.state_dir);
+    let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
+    write(dir, name, &settings, 0o644)?;
+    println!("this box is {} now; wrote {}", enrolled.id, dir.join(name).display());
+    if name != "box.toml" {
+        println!(
+            "box.toml was there already and stays as it is: take [box], [central] and [trust] over from it"
+        );
+    }
+    println!("start or restart the daemon: systemctl restart loaxa-box");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(args: &Args, log_key: &SecretKey, tls_key: &SecretKey) -> Result<Enrolled, Failure> {
+    let request = EnrolRequest {
+        code: args.code.to_string(),
+        log_key: log_key.public().to_string(),
+        tls_key: tls_key.public().to_string(),
+    };
+    // An error says that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
+    let agent: ureq::Agent = config.build().into();
+    let url = format!("{}/api/v1/enrol", args.central.trim_end_matches('/'));
+    let sent =
+        agent.post(&url).header("content-type", "application/json").send(serde_json::to_vec(&request)?);
+    let mut answer = sent.map_err(|error| format!("{url}: {error}"))?;
+    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+    if answer.status().is_success() {
+        return Ok(serde_json::from_str(&text)?);
+    }
+    let refusal: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let said = refusal["error"].as_str().unwrap_or("no reason was given");
+    Err(format!("central refuses ({}): {said}", answer.status()).into())
+}
+
+/// The key as TLS libraries read it (RFC 8410).
+fn pkcs8_pem(key: &SecretKey) -> String {
+    const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let der = [&HEAD[..], &key.seed()].concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(der))
+}
+
+fn settings(enrolled: &Enrolled, state_dir: &Path) -> String {
+    let groups: Vec<String> = enrolled.groups.iter().map(|group| format!("\"{group}\"")).collect();
+    let state_dir = toml::Value::String(state_dir.display().to_string());
+    format!(
+        r#"# loaxa box enrol; firmware-config/box.toml explains every line and shows what else can be set.
+[box]
+id = "{id}"
+groups = [{groups}]
+state_dir = {state_dir}
+
+[sound]
+output = "alsa:default"
+
+[central]
+broker = "{broker}"
+ca = "tls/ca.pem"
+cert = "tls/box.pem"
+key = "tls/box.key"
+
+[trust]
+root = "trust/root.pub"
+trust = "trust/trust.dsse.json"
+key = "trust/box.key"
+"#,
+        id = enrolled.id,
+        groups = groups.join(", "),
+        broker = enrolled.broker,
+    )
+}
+
+/// Writes a file anew, as a whole or not at all.
+fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
+    let path = dir.join(name);
+    let fresh = dir.join(format!("{name}.new"));
+    let written = (|| {
+        // What an earlier try left.
+        let _ = std::fs::remove_file(&fresh);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &path)
+    })();
+    written.map_err(|error: std::io::Error| format!("{}: {error}", path.display()).into())
+}

@@ -1,0 +1,201 @@
+//! `loaxa central init`: the authority of a new commune in one step.
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Outcome;
+use crate::adapters::keys::KeyFile;
+use crate::central::certificates::Ca;
+use crate::config::trust_file;
+use crate::domain::authority::{Grant, Power, Threshold, Trust};
+use crate::domain::ids::GroupId;
+use crate::wire::codec;
+use crate::wire::messages::{TrustMessage, VERSION};
+use crate::wire::signing::SecretKey;
+
+/// Ports of page and broker.
+const PAGE_PORT: u16 = 8080;
+const BROKER_PORT: u16 = 8883;
+
+/// What staff do every day, with the key on the server.
+const DAILY: [Power; 7] = [
+    Power::Normal,
+    Power::Priority,
+    Power::Exercise,
+    Power::Cancel,
+    Power::Programme,
+    Power::Groups,
+    Power::Test,
+];
+
+/// What the people on duty may do; an actual emergency takes two of them.
+const ON_DUTY: [Power; 8] = [
+    Power::Normal,
+    Power::Priority,
+    Power::Emergency,
+    Power::Exercise,
+    Power::Live,
+    Power::Cancel,
+    Power::Policy,
+    Power::Test,
+];
+
+/// How many people must sign an actual emergency.
+const EMERGENCY_SIGNATURES: u32 = 2;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder to make; it must not be there yet.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Name of the commune, for people.
+    #[arg(long)]
+    commune: String,
+    /// The group that holds all boxes, for instance binh-minh.
+    #[arg(long)]
+    group: GroupId,
+    /// Name or address under which boxes find this server.
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// Leaves the keys of the people on duty with this server: for trials only.
+    #[arg(long)]
+    demo: bool,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+pub fn run(args: Args) -> Outcome {
+    let dir = &args.dir;
+    let secret_folder = |path: &Path| {
+        let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+        made.map_err(|error| format!("{}: {error}", path.display()))
+    };
+    secret_folder(dir)?;
+    secret_folder(&dir.join("offline"))?;
+    let key = |name: &str, holder: &str| -> Result<SecretKey, Failure> {
+        let made = KeyFile::generate(Some(holder))?;
+        made.write_new(&dir.join(name))?;
+        Ok(made.key)
+    };
+    let root = key("offline/root.key", "khóa gốc")?;
+    let officers =
+        [key("offline/truc-ban-1.key", "Trực ban 1")?, key("offline/truc-ban-2.key", "Trực ban 2")?];
+    let (central, staff) = (key("central.key", "trung tâm")?, key("staff.key", "Cán bộ truyền thanh")?);
+    let trust = trust(&args.group, &central, &staff, &officers);
+    let sealed = codec::seal(&TrustMessage { v: VERSION, trust: trust.clone() }, &[&root]);
+    write(dir, "trust.toml", trust_file::print(&trust).as_bytes())?;
+    write(dir, "trust.dsse.json", &sealed)?;
+    write(dir, "root.pub", format!("public {}\n", root.public()).as_bytes())?;
+    let ca = Ca::make()?;
+    write(dir, "ca.pem", ca.certificate.as_bytes())?;
+    write(dir, "ca.key", ca.key.as_bytes())?;
+    for name in ["broker", "central"] {
+        let hosts = vec![args.host.clone(), "localhost".to_owned()];
+        let server = Ca::open(&ca)?.issue_to_server(hosts, name)?;
+        write(dir, &format!("{name}.pem"), server.certificate.as_bytes())?;
+        write(dir, &format!("{name}-tls.key"), server.key.as_bytes())?;
+    }
+    let mut token = [0; 32];
+    getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    write(dir, "api-token", format!("{token}\n").as_bytes())?;
+    write(dir, "central.toml", settings(&args).as_bytes())?;
+    tell(&args, &root);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn trust(group: &GroupId, central: &SecretKey, staff: &SecretKey, officers: &[SecretKey]) -> Trust {
+    let grant = |key: &SecretKey, holder: String, powers: &[Power]| Grant {
+        key: key.key_id(),
+        public: key.public().to_string(),
+        holder,
+        powers: powers.iter().copied().collect(),
+        groups: [group.clone()].into(),
+        level: 1,
+        valid_from: None,
+        valid_until: None,
+    };
+    let on_duty = officers.iter().zip(1..).map(|(key, n)| grant(key, format!("Trực ban {n}"), &ON_DUTY));
+    let mut grants = vec![
+        grant(central, "trung tâm".to_owned(), &[Power::Central]),
+        grant(staff, "Cán bộ truyền thanh".to_owned(), &DAILY),
+    ];
+    grants.extend(on_duty);
+    let thresholds = vec![Threshold { power: Power::Emergency, signatures: EMERGENCY_SIGNATURES }];
+    Trust { version: 1, grants, thresholds, nesting: Default::default() }
+}
+
+fn settings(args: &Args) -> String {
+    let Args { commune, group, host, demo, .. } = args;
+    let commune = toml::Value::String(commune.clone());
+    let on_duty = if *demo { ", \"offline/truc-ban-1.key\", \"offline/truc-ban-2.key\"" } else { "" };
+    format!(
+        r#"# loaxa central init; firmware-config/central.toml explains every line.
+[central]
+listen = "127.0.0.1:{PAGE_PORT}"
+data_dir = "data"
+commune = {commune}
+group = "{group}"
+
+[broker]
+embedded = "0.0.0.0:{BROKER_PORT}"
+
+[api]
+token_file = "api-token"
+
+[keys]
+central = "central.key"
+issuers = ["staff.key"{on_duty}]
+trust = "trust.dsse.json"
+
+[enrolment]
+ca = "ca.pem"
+ca_key = "ca.key"
+root = "root.pub"
+broker = "mqtts://{host}:{BROKER_PORT}"
+
+[[group]]
+id = "{group}"
+title = {commune}
+"#
+    )
+}
+
+/// Writes a file that only its owner may read.
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+    let path = dir.join(name);
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+fn tell(args: &Args, root: &SecretKey) {
+    let dir = args.dir.display();
+    println!(
+        "made {dir}: the authority of {commune}, root key {id}
+
+Keep offline, and two copies of each, apart from one another:
+  {dir}/offline/root.key        signs who may speak; needed again only to change that
+  {dir}/offline/truc-ban-1.key  of the first person on duty
+  {dir}/offline/truc-ban-2.key  of the second; an actual emergency takes both, stopping it one",
+        commune = args.commune,
+        id = root.key_id(),
+    );
+    if args.demo {
+        println!(
+            "\nFor this trial the keys of the people on duty are used from where they are: not for real use."
+        );
+    } else {
+        println!("\nMove {dir}/offline away from this machine now.");
+    }
+    println!(
+        "
+Next: check {dir}/central.toml, then
+  loaxa central --config {dir}/central.toml
+  and for each box a code: POST /api/v1/enrolments {{\"box\": \"loa-1\", \"title\": \"...\", \"groups\": [\"{}\"]}}
+  on the box: loaxa box enrol --central http://... --code CODE",
+        args.group
+    );
+}
