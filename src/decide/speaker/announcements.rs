@@ -1,161 +1,25 @@
-//! Announcements that the box holds, from their receipt to their end; and the live voice.
+//! Announcements, from their receipt to their end.
 
 use super::air::{Ended, Wish};
+use super::held::{Held, Version};
 use super::*;
 use crate::decide::arbiter::Take;
 
 use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Interruption, Mode, Repeats, Words};
-use crate::domain::authority::Power;
+use crate::domain::announcement::{Announcement, Mode, Repeats};
 use crate::domain::ids::KeyId;
 use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::{FileRef, Pattern, Score, Sound};
+use crate::domain::sound::Score;
 
 /// Most announcements that are held at once; the last quarter is kept for emergencies.
 pub const HELD_MAX: usize = 256;
-
-/// How long an announcement that is due waits for its audio before its words are spoken instead.
-pub const MEDIA_WAIT: Span = Span::secs(600);
-
-/// How long one that takes the air at once waits for audio that is on its way: enough to fetch a minute of speech over
-/// 4G. A failed fetch ends the wait; then its words are spoken, or the siren sounds alone.
-pub const MEDIA_WAIT_URGENT: Span = Span::secs(5);
 
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
 
 /// How often an announcement that the guard holds back is looked at again.
 const GUARD_RETRY: Span = Span::secs(60);
-
-/// What marks an exercise, before and after.
-const EXERCISE_WORDS: &str = "Đây là bài diễn tập. Xin nhắc lại: đây là bài diễn tập.";
-
-/// The ways to say an announcement, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Version {
-    Media,
-    Words,
-    Siren,
-}
-
-/// An announcement that is not over.
-#[derive(Debug)]
-pub(super) struct Held {
-    announcement: Announcement,
-    signers: Vec<KeyId>,
-    progress: Progress,
-    /// Nothing of it sounds before: the gap between repetitions.
-    gap_until: Option<Moment>,
-    /// When it could first have sounded.
-    due_since: Option<Moment>,
-    /// What can't be played, and why.
-    failed: BTreeMap<Version, Fault>,
-    /// The version that `progress.position_us` counts in.
-    entered: Option<Version>,
-    /// What the guard said last; told to staff once.
-    guarded: Option<GuardRefusal>,
-}
-
-/// A live voice that staff have opened.
-#[derive(Debug)]
-pub(super) struct Voice {
-    session: String,
-    until: Wall,
-}
-
-impl Held {
-    fn power(&self) -> Power {
-        Power::to_announce(self.announcement.class, self.announcement.mode)
-    }
-
-    /// The earliest instant that it may sound.
-    fn due(&self) -> Wall {
-        let chosen = self.announcement.plan.at.unwrap_or(self.announcement.not_before);
-        chosen.max(self.announcement.not_before)
-    }
-
-    fn needs_slot(&self) -> bool {
-        self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
-    }
-
-    /// Whether it is to sound again when it has been repeated so often.
-    fn goes_on_after(&self, repetitions: u32) -> bool {
-        match self.announcement.plan.repeats {
-            Repeats::Times(times) => repetitions < u32::from(times),
-            Repeats::UntilCancelled => true,
-        }
-    }
-
-    fn media_wait(&self) -> Span {
-        if self.announcement.rung().takes_the_air_at_once() { MEDIA_WAIT_URGENT } else { MEDIA_WAIT }
-    }
-
-    fn media_missing(&self) -> Fault {
-        let what = self.announcement.media.as_ref().map(|media| media.sha256.to_string());
-        Fault::Missing { what: what.unwrap_or_default() }
-    }
-
-    /// The version that can be tried now, and what it stands in for. `Err` with nothing left.
-    fn version(&self, now: &Reading, staged: &BTreeSet<ContentHash>) -> Result<Option<Version>, Fault> {
-        let announcement = &self.announcement;
-        let urgent = announcement.rung().takes_the_air_at_once();
-        let mut last = self.failed.values().next_back().cloned();
-        if let Some(media) = &announcement.media
-            && !self.failed.contains_key(&Version::Media)
-        {
-            if staged.contains(&media.sha256) {
-                return Ok(Some(Version::Media));
-            }
-            let waited = self.due_since.is_some_and(|since| now.mono.since(since) >= self.media_wait());
-            if !waited || (!urgent && announcement.words.is_none()) {
-                return Ok(None);
-            }
-            last = Some(self.media_missing());
-        }
-        if announcement.words.is_some() && !self.failed.contains_key(&Version::Words) {
-            return Ok(Some(Version::Words));
-        }
-        if urgent && !self.failed.contains_key(&Version::Siren) {
-            return Ok(Some(Version::Siren));
-        }
-        Err(last.unwrap_or(Fault::Player { detail: "it holds neither audio nor words".to_owned() }))
-    }
-
-    /// What a version stands in for.
-    fn instead_of(&self, version: Version) -> Option<Fault> {
-        let better = self.failed.range(..version).next().map(|(_, fault)| fault.clone());
-        let missing = self.announcement.media.is_some() && version > Version::Media;
-        better.or_else(|| missing.then(|| self.media_missing()))
-    }
-
-    fn parts(&self, version: Version) -> Vec<Sound> {
-        let announcement = &self.announcement;
-        let siren = || Sound::Pattern(announcement.plan.opening.clone().unwrap_or_else(|| Pattern::siren(3)));
-        let mut parts: Vec<_> = announcement.plan.opening.clone().map(Sound::Pattern).into_iter().collect();
-        match (version, &announcement.media, &announcement.words) {
-            (Version::Media, Some(media), _) => parts.push(Sound::File(FileRef::Stored(media.sha256))),
-            (Version::Words, _, Some(Words { text, language })) => {
-                parts.push(Sound::Text { text: text.clone(), language: language.clone() });
-            }
-            _ => parts = vec![siren()],
-        }
-        if announcement.rung() == Rung::Exercise {
-            let words = || Sound::Text { text: EXERCISE_WORDS.to_owned(), language: "vi".to_owned() };
-            parts.splice(0..0, [Sound::Pattern(Pattern::exercise()), words()]);
-            parts.extend([words(), Sound::Pattern(Pattern::exercise())]);
-        }
-        parts
-    }
-
-    fn source(&self, version: Version) -> String {
-        match (version, &self.announcement.media) {
-            (Version::Media, Some(media)) => media.path.clone(),
-            (Version::Words, _) => "speech".to_owned(),
-            _ => "siren".to_owned(),
-        }
-    }
-}
 
 impl Speaker {
     /// What is held, with the instant at which it expires.
@@ -558,71 +422,7 @@ impl Speaker {
         let voice = self.voice.as_ref().map(|voice| (now.moment_of(voice.until), Why::AnnouncementExpires));
         self.held.values().filter_map(due).chain(self.held.iter().filter_map(expires)).chain(voice).min()
     }
-
-    pub(super) fn open_voice(&mut self, session: String, until: Wall) {
-        self.voice = Some(Voice { session, until });
-    }
-
-    pub(super) fn close_voice(&mut self, session: &str) {
-        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
-            self.voice = None;
-            self.end_job(&Job::Voice, &PlayOutcome::Finished);
-        }
-    }
-
-    pub(super) fn voice_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
-        let voice = self.voice.as_ref()?;
-        if self.is_on_air(&Job::Voice) {
-            return None;
-        }
-        if let Err(reason) = self.guard.permit(now, Rung::Live, 100, None) {
-            let subject = Subject::Live { session: voice.session.clone() };
-            let title = VOICE_TITLE.to_owned();
-            self.voice = None;
-            self.log(now, Event::NotPlayed { subject, title, reason: NotPlayed::Guarded { reason } });
-            return None;
-        }
-        let (since, take) = (Wall(0), Take::AtOnce);
-        Some(Claim { job: Job::Voice, rung: Rung::Live, has_room: false, level: 0, since, serial: 0, take })
-    }
-
-    pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
-        let session = self.voice.as_ref()?.session.clone();
-        let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
-        let start = PlayStart {
-            play,
-            subject: Subject::Live { session: session.clone() },
-            rung: Rung::Live,
-            title: VOICE_TITLE.to_owned(),
-            section: None,
-            campaign: None,
-            class: None,
-            mode: None,
-            issuer: None,
-            content: None,
-            source: "live".to_owned(),
-            language: "vi".to_owned(),
-            repetition: 1,
-            scheduled: None,
-            entered_at_ms: 0,
-            volume_percent: permit.volume_percent,
-            instead_of: None,
-        };
-        let parts = vec![Sound::Live { session }];
-        let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
-    }
-
-    pub(super) fn voice_ended(&mut self, ended: &Ended) {
-        if ended.goes_on_from().is_none() {
-            self.voice = None;
-        }
-    }
 }
-
-/// Title of a live voice in the log.
-const VOICE_TITLE: &str = "Phát trực tiếp";
 
 /// How often what has expired is forgotten.
 const FORGET_EVERY: Span = Span::secs(600);
@@ -631,35 +431,4 @@ const FORGET_EVERY: Span = Span::secs(600);
 enum NotNow {
     Guarded(GuardRefusal),
     Never(Fault),
-}
-
-impl Held {
-    fn new(announcement: Announcement, signers: Vec<KeyId>, progress: Progress) -> Self {
-        Self {
-            announcement,
-            signers,
-            progress,
-            gap_until: None,
-            due_since: None,
-            failed: BTreeMap::new(),
-            entered: None,
-            guarded: None,
-        }
-    }
-
-    /// The length of one repetition, as far as it is known before it is opened.
-    fn length(&self) -> Span {
-        let opening = self.announcement.plan.opening.as_ref().map_or(Span(0), Pattern::length);
-        let body = match (&self.announcement.media, &self.announcement.words) {
-            (Some(media), _) => Span::millis(u64::from(media.ms)),
-            (None, Some(words)) => spoken_length(&words.text),
-            (None, None) => Span(0),
-        };
-        opening + body
-    }
-}
-
-/// How long words take when they are spoken: 14 characters a second, measured with espeak-ng's Vietnamese voice.
-pub fn spoken_length(text: &str) -> Span {
-    Span::millis(text.chars().count() as u64 * 1_000 / 14)
 }

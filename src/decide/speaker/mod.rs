@@ -8,9 +8,12 @@
 
 mod air;
 mod announcements;
+mod held;
+mod running;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -29,8 +32,10 @@ use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
 
 use air::{Ready, Sounding};
-use announcements::{Held, Voice};
-use sessions::{Running, Waiting};
+use held::Held;
+use running::Running;
+use sessions::Waiting;
+use voice::Voice;
 
 /// How often the position of a play is put on disk.
 pub const CHECKPOINT_EVERY: Span = Span::secs(10);

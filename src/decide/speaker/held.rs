@@ -1,0 +1,167 @@
+//! One announcement that the box holds: when it is due, and the ways to say it.
+
+use super::*;
+use crate::decide::memory::Progress;
+use crate::domain::announcement::{Announcement, Repeats, Words};
+use crate::domain::authority::Power;
+use crate::domain::ids::KeyId;
+use crate::domain::policy::GuardRefusal;
+use crate::domain::sound::{FileRef, Pattern, Sound};
+
+/// How long an announcement that is due waits for its audio before its words are spoken instead.
+pub const MEDIA_WAIT: Span = Span::secs(600);
+
+/// How long one that takes the air at once waits for audio that is on its way: enough to fetch a minute of speech over
+/// 4G. A failed fetch ends the wait; then its words are spoken, or the siren sounds alone.
+pub const MEDIA_WAIT_URGENT: Span = Span::secs(5);
+
+/// What marks an exercise, before and after.
+const EXERCISE_WORDS: &str = "Đây là bài diễn tập. Xin nhắc lại: đây là bài diễn tập.";
+
+/// The ways to say an announcement, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    Media,
+    Words,
+    Siren,
+}
+
+/// An announcement that is not over.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub announcement: Announcement,
+    pub signers: Vec<KeyId>,
+    pub progress: Progress,
+    /// Nothing of it sounds before: the gap between repetitions.
+    pub gap_until: Option<Moment>,
+    /// When it could first have sounded.
+    pub due_since: Option<Moment>,
+    /// What can't be played, and why.
+    pub failed: BTreeMap<Version, Fault>,
+    /// The version that `progress.position_us` counts in.
+    pub entered: Option<Version>,
+    /// What the guard said last; told to staff once.
+    pub guarded: Option<GuardRefusal>,
+}
+
+impl Held {
+    pub fn new(announcement: Announcement, signers: Vec<KeyId>, progress: Progress) -> Self {
+        Self {
+            announcement,
+            signers,
+            progress,
+            gap_until: None,
+            due_since: None,
+            failed: BTreeMap::new(),
+            entered: None,
+            guarded: None,
+        }
+    }
+
+    /// The length of one repetition, as far as it is known before it is opened.
+    pub fn length(&self) -> Span {
+        let opening = self.announcement.plan.opening.as_ref().map_or(Span(0), Pattern::length);
+        let body = match (&self.announcement.media, &self.announcement.words) {
+            (Some(media), _) => Span::millis(u64::from(media.ms)),
+            (None, Some(words)) => spoken_length(&words.text),
+            (None, None) => Span(0),
+        };
+        opening + body
+    }
+
+    pub fn power(&self) -> Power {
+        Power::to_announce(self.announcement.class, self.announcement.mode)
+    }
+
+    /// The earliest instant that it may sound.
+    pub fn due(&self) -> Wall {
+        let chosen = self.announcement.plan.at.unwrap_or(self.announcement.not_before);
+        chosen.max(self.announcement.not_before)
+    }
+
+    pub fn needs_slot(&self) -> bool {
+        self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
+    }
+
+    /// Whether it is to sound again when it has been repeated so often.
+    pub fn goes_on_after(&self, repetitions: u32) -> bool {
+        match self.announcement.plan.repeats {
+            Repeats::Times(times) => repetitions < u32::from(times),
+            Repeats::UntilCancelled => true,
+        }
+    }
+
+    pub fn media_wait(&self) -> Span {
+        if self.announcement.rung().takes_the_air_at_once() { MEDIA_WAIT_URGENT } else { MEDIA_WAIT }
+    }
+
+    pub fn media_missing(&self) -> Fault {
+        let what = self.announcement.media.as_ref().map(|media| media.sha256.to_string());
+        Fault::Missing { what: what.unwrap_or_default() }
+    }
+
+    /// The version that can be tried now, and what it stands in for. `Err` with nothing left.
+    pub fn version(&self, now: &Reading, staged: &BTreeSet<ContentHash>) -> Result<Option<Version>, Fault> {
+        let announcement = &self.announcement;
+        let urgent = announcement.rung().takes_the_air_at_once();
+        let mut last = self.failed.values().next_back().cloned();
+        if let Some(media) = &announcement.media
+            && !self.failed.contains_key(&Version::Media)
+        {
+            if staged.contains(&media.sha256) {
+                return Ok(Some(Version::Media));
+            }
+            let waited = self.due_since.is_some_and(|since| now.mono.since(since) >= self.media_wait());
+            if !waited || (!urgent && announcement.words.is_none()) {
+                return Ok(None);
+            }
+            last = Some(self.media_missing());
+        }
+        if announcement.words.is_some() && !self.failed.contains_key(&Version::Words) {
+            return Ok(Some(Version::Words));
+        }
+        if urgent && !self.failed.contains_key(&Version::Siren) {
+            return Ok(Some(Version::Siren));
+        }
+        Err(last.unwrap_or(Fault::Player { detail: "it holds neither audio nor words".to_owned() }))
+    }
+
+    /// What a version stands in for.
+    pub fn instead_of(&self, version: Version) -> Option<Fault> {
+        let better = self.failed.range(..version).next().map(|(_, fault)| fault.clone());
+        let missing = self.announcement.media.is_some() && version > Version::Media;
+        better.or_else(|| missing.then(|| self.media_missing()))
+    }
+
+    pub fn parts(&self, version: Version) -> Vec<Sound> {
+        let announcement = &self.announcement;
+        let siren = || Sound::Pattern(announcement.plan.opening.clone().unwrap_or_else(|| Pattern::siren(3)));
+        let mut parts: Vec<_> = announcement.plan.opening.clone().map(Sound::Pattern).into_iter().collect();
+        match (version, &announcement.media, &announcement.words) {
+            (Version::Media, Some(media), _) => parts.push(Sound::File(FileRef::Stored(media.sha256))),
+            (Version::Words, _, Some(Words { text, language })) => {
+                parts.push(Sound::Text { text: text.clone(), language: language.clone() });
+            }
+            _ => parts = vec![siren()],
+        }
+        if announcement.rung() == Rung::Exercise {
+            let words = || Sound::Text { text: EXERCISE_WORDS.to_owned(), language: "vi".to_owned() };
+            parts.splice(0..0, [Sound::Pattern(Pattern::exercise()), words()]);
+            parts.extend([words(), Sound::Pattern(Pattern::exercise())]);
+        }
+        parts
+    }
+
+    pub fn source(&self, version: Version) -> String {
+        match (version, &self.announcement.media) {
+            (Version::Media, Some(media)) => media.path.clone(),
+            (Version::Words, _) => "speech".to_owned(),
+            _ => "siren".to_owned(),
+        }
+    }
+}
+
+/// How long words take when they are spoken: 14 characters a second, measured with espeak-ng's Vietnamese voice.
+pub fn spoken_length(text: &str) -> Span {
+    Span::millis(text.chars().count() as u64 * 1_000 / 14)
+}

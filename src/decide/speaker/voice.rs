@@ -1,0 +1,81 @@
+//! The live voice: staff speak, and the box gives them the air.
+
+use super::air::{Ended, Wish};
+use super::*;
+use crate::decide::arbiter::Take;
+use crate::domain::announcement::Interruption;
+use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, Subject};
+use crate::domain::sound::{Score, Sound};
+
+/// Title of a live voice in the log.
+const VOICE_TITLE: &str = "Phát trực tiếp";
+
+/// A live voice that staff have opened.
+#[derive(Debug)]
+pub(super) struct Voice {
+    session: String,
+    pub until: Wall,
+}
+
+impl Speaker {
+    pub(super) fn open_voice(&mut self, session: String, until: Wall) {
+        self.voice = Some(Voice { session, until });
+    }
+
+    pub(super) fn close_voice(&mut self, session: &str) {
+        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
+            self.voice = None;
+            self.end_job(&Job::Voice, &PlayOutcome::Finished);
+        }
+    }
+
+    pub(super) fn voice_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
+        let voice = self.voice.as_ref()?;
+        if self.is_on_air(&Job::Voice) {
+            return None;
+        }
+        if let Err(reason) = self.guard.permit(now, Rung::Live, 100, None) {
+            let subject = Subject::Live { session: voice.session.clone() };
+            let title = VOICE_TITLE.to_owned();
+            self.voice = None;
+            self.log(now, Event::NotPlayed { subject, title, reason: NotPlayed::Guarded { reason } });
+            return None;
+        }
+        let (since, take) = (Wall(0), Take::AtOnce);
+        Some(Claim { job: Job::Voice, rung: Rung::Live, has_room: false, level: 0, since, serial: 0, take })
+    }
+
+    pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
+        let session = self.voice.as_ref()?.session.clone();
+        let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
+        let start = PlayStart {
+            play,
+            subject: Subject::Live { session: session.clone() },
+            rung: Rung::Live,
+            title: VOICE_TITLE.to_owned(),
+            section: None,
+            campaign: None,
+            class: None,
+            mode: None,
+            issuer: None,
+            content: None,
+            source: "live".to_owned(),
+            language: "vi".to_owned(),
+            repetition: 1,
+            scheduled: None,
+            entered_at_ms: 0,
+            volume_percent: permit.volume_percent,
+            instead_of: None,
+        };
+        let parts = vec![Sound::Live { session }];
+        let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
+        let until = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
+    }
+
+    pub(super) fn voice_ended(&mut self, ended: &Ended) {
+        if ended.goes_on_from().is_none() {
+            self.voice = None;
+        }
+    }
+}
