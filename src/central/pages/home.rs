@@ -47,7 +47,7 @@ pub async fn fragment(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
         @if !app.publisher.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }
         (view.alarms(&alarms))
-        (view.on_air(&boxes))
+        (view.on_air(&boxes, &plays))
         (view.boxes(&boxes))
         (view.announcements(&announcements))
         (view.plays(&plays))
@@ -89,7 +89,12 @@ impl View<'_> {
         }
     }
 
-    fn on_air(&self, boxes: &[BoxRow]) -> Markup {
+    fn on_air(&self, boxes: &[BoxRow], plays: &[PlayRow]) -> Markup {
+        let is_emergency = |row: &BoxRow| {
+            let sounding = row.on_air.as_ref().map(|on_air| on_air.play);
+            let of_box = plays.iter().find(|play| play.id == row.id && Some(play.play) == sounding);
+            is_online(row, self.now) && of_box.is_some_and(|play| play.rung == "emergency")
+        };
         let mut sounding: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for row in boxes.iter().filter(|row| is_online(row, self.now)) {
             if let Some(on_air) = &row.on_air {
@@ -97,7 +102,7 @@ impl View<'_> {
             }
         }
         html! {
-            section.on-air {
+            section.on-air.emergency[boxes.iter().any(is_emergency)] {
                 h2 { (self.texts.say("on_air.title")) }
                 @if sounding.is_empty() { p.nothing { (self.texts.say("on_air.silence")) } }
                 ul {

@@ -9,7 +9,6 @@ use crate::commands::client::{Client, Failure};
 use crate::domain::announcement::{BulletinClass, Rung};
 use crate::domain::ids::CommandId;
 use crate::domain::playback::PlayStart;
-use crate::domain::sound::Pattern;
 use crate::domain::time::{Moment, Span};
 
 /// An announcement, and when in the morning staff push it.
@@ -75,12 +74,7 @@ pub fn all() -> [Cue; 3] {
 }
 
 impl Cue {
-    /// What sounds before the message.
-    pub fn opening(&self) -> Pattern {
-        if self.is_emergency() { Pattern::siren(1) } else { Pattern::chime() }
-    }
-
-    pub fn is_emergency(&self) -> bool {
+    fn is_emergency(&self) -> bool {
         self.class == BulletinClass::Emergency
     }
 

@@ -207,12 +207,13 @@ impl Demo {
             say("quá giờ mà chưa xong · not over in time");
         }
         std::thread::sleep(AFTER_THE_LAST);
+        say("đang đo bản ghi âm · measuring the recordings");
+        let checks = verdict::judge(&self.client, &self.commune, &self.story, &self.cues)?;
         println!("\nNHẬT KÝ PHÁT · PLAYBACK LOG");
         let mut plays = logs::plays(&self.client, &[("limit", LOG_ROWS.to_owned())])?;
         plays.reverse();
         logs::print_plays(&plays, logs::Format::Table, Lang::Vi);
         println!("\nĐO BẢN GHI ÂM · THE RECORDINGS, MEASURED");
-        let checks = verdict::judge(&self.commune, &self.story, &self.cues)?;
         verdict::print(&checks);
         println!();
         for wav in self.commune.villages.iter().filter_map(|village| village.wav.as_ref()) {

@@ -1,5 +1,6 @@
 //! Whether everything that was due is in central's log, and in the recordings.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::cues::Cue;
@@ -7,10 +8,12 @@ use super::ears::Sound;
 use super::files::{Commune, Item, Village};
 use super::proof::{Check, Told, measure};
 use super::story::{Story, is_of};
-use crate::commands::client::{Failure, print_table};
+use crate::commands::client::{Client, Failure, print_table};
 use crate::domain::announcement::Rung;
-use crate::domain::playback::{PlayEnd, PlayOutcome, PlayStart};
+use crate::domain::ids::CommandId;
+use crate::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Subject};
 use crate::domain::sound::Pattern;
+use crate::wire::messages::{Body, Command};
 
 /// The tone under each piece of music (playlists/README.md).
 const TONES: [(&str, f64); 6] = [
@@ -29,16 +32,21 @@ const RESUME_OFF_MAX_S: f64 = 0.050;
 /// Checks everything.
 ///
 /// # Errors
-/// When a recording can't be read.
-pub fn judge(commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
+/// When a recording can't be read, or central does not answer.
+pub fn judge(client: &Client, commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
+    let recording = |village: &Village| -> Result<Option<Sound>, Failure> {
+        let Some(wav) = &village.wav else { return Ok(None) };
+        Ok(Some(Sound::read_wav(wav).map_err(|error| format!("{}: {error}", wav.display()))?))
+    };
+    // All at once, before anything else is played.
+    let recordings = commune.villages.iter().map(recording).collect::<Result<Vec<_>, _>>()?;
+    let mut library = Library { client, commune, pieces: BTreeMap::new() };
     let mut checks = Vec::new();
-    for village in &commune.villages {
+    for (village, recording) in commune.villages.iter().zip(recordings) {
         let plays = story.ended(village);
         checks.extend(complete(commune, village, &plays, cues));
-        let Some(wav) = &village.wav else { continue };
-        let recording = Sound::read_wav(wav).map_err(|error| format!("{}: {error}", wav.display()))?;
-        let told: Result<Vec<_>, _> =
-            plays.iter().map(|(start, end)| tell(commune, start, end, cues)).collect();
+        let Some(recording) = recording else { continue };
+        let told: Result<Vec<_>, _> = plays.iter().map(|(start, end)| library.tell(start, end)).collect();
         checks.extend(measure(village.title, &recording, &told?));
     }
     Ok(checks)
@@ -65,32 +73,61 @@ pub fn print(checks: &[Check]) {
     }
 }
 
-fn tell(commune: &Commune, start: &PlayStart, end: &PlayEnd, cues: &[Cue]) -> Result<Told, Failure> {
-    let entered = start.entered_at_ms as f64 / 1_000.0;
-    let cue = cues.iter().find(|cue| cue.id.as_ref().is_some_and(|id| is_of(start, id)));
-    let file = match (&start.content, start.source.as_str()) {
-        (Some(hash), _) => {
-            let name = hash.to_string();
-            Some(commune.path("central/media").join(&name[..2]).join(&name))
+/// What is to be heard of each thing that was played.
+struct Library<'a> {
+    client: &'a Client,
+    commune: &'a Commune,
+    /// Decoded once: the sound, and whether it begins with the siren.
+    pieces: BTreeMap<(Subject, String), (Option<Sound>, bool)>,
+}
+
+impl Library<'_> {
+    fn tell(&mut self, start: &PlayStart, end: &PlayEnd) -> Result<Told, Failure> {
+        let key = (start.subject.clone(), start.source.clone());
+        if !self.pieces.contains_key(&key) {
+            let piece = self.decode(start)?;
+            self.pieces.insert(key.clone(), piece);
         }
-        (None, "pattern" | "siren" | "speech") => None,
-        (None, source) => Some(commune.path("binh-minh").join(source)),
-    };
-    let pattern = match (&cue, start.source.as_str()) {
-        (Some(cue), _) => Some(cue.opening()),
-        (None, "pattern") => Some(Pattern::chime()),
-        _ => None,
-    };
-    let at = end.started_at.as_ref().ok_or("a play that sounded has no start in the log")?;
-    let music = TONES.iter().find(|(file, _)| start.source.ends_with(file));
-    Ok(Told {
-        title: start.title.clone(),
-        at: at.mono_us as f64 / 1_000_000.0,
-        seconds: end.frames_played as f64 / FRAMES_A_SECOND,
-        piece: Sound::expected(pattern.as_ref(), file.as_deref())?.from(entered),
-        tone_hz: music.map(|(_, hz)| *hz),
-        siren: cue.is_some_and(Cue::is_emergency) && entered == 0.0,
-    })
+        let (piece, siren) = &self.pieces[&key];
+        let entered = start.entered_at_ms as f64 / 1_000.0;
+        let at = end.started_at.as_ref().ok_or("a play that sounded has no start in the log")?;
+        let music = TONES.iter().find(|(file, _)| start.source.ends_with(file));
+        Ok(Told {
+            title: start.title.clone(),
+            at: at.mono_us as f64 / 1_000_000.0,
+            seconds: end.frames_played as f64 / FRAMES_A_SECOND,
+            piece: piece.clone().map(|piece| piece.from(entered)),
+            tone_hz: music.map(|(_, hz)| *hz),
+            siren: *siren && entered == 0.0,
+        })
+    }
+
+    fn decode(&self, start: &PlayStart) -> Result<(Option<Sound>, bool), Failure> {
+        let (pattern, file) = match (&start.subject, &start.content) {
+            (Subject::Announcement { command }, Some(hash)) if start.rung != Rung::Exercise => {
+                let name = hash.to_string();
+                let file = self.commune.path("central/media").join(&name[..2]).join(&name);
+                (self.opening(command)?, Some(file))
+            }
+            (Subject::Slot(_), None) if start.source == "pattern" => (Some(Pattern::chime()), None),
+            (Subject::Slot(_), None) if start.source != "speech" => {
+                (None, Some(self.commune.path("binh-minh").join(&start.source)))
+            }
+            _ => return Ok((None, false)),
+        };
+        let siren = pattern.as_ref() == Some(&Pattern::siren(1));
+        Ok((Some(Sound::expected(pattern.as_ref(), file.as_deref())?), siren))
+    }
+
+    /// What sounds before an announcement, as it was signed.
+    fn opening(&self, id: &CommandId) -> Result<Option<Pattern>, Failure> {
+        let announced = self.client.get(&format!("announcements/{id}"), &[])?;
+        let command: Command = serde_json::from_value(announced["command"].clone())?;
+        Ok(match command.body {
+            Body::Announce { plan, .. } => plan.opening,
+            _ => None,
+        })
+    }
 }
 
 /// Whether the log of a box has every item and every announcement, and shows that the ladder was kept.

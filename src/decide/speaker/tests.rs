@@ -468,6 +468,31 @@ fn missing_audio_falls_back_to_words_then_to_the_siren() {
 }
 
 #[test]
+fn an_emergency_waits_a_moment_for_audio_that_is_on_its_way() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let sha256 = ContentHash::of(b"storm");
+    let (codec, path) = ("audio/mpeg".to_owned(), "storm".to_owned());
+    let media = Media { sha256, bytes: 5, codec, ms: 60_000, path };
+    scene.push(BulletinClass::Emergency, move |command: &mut Command| {
+        if let Body::Announce { media: slot, .. } = &mut command.body {
+            *slot = Some(media.clone());
+        }
+    });
+    let sources = |scene: &mut Scene| -> Vec<String> {
+        let source = |entry: &Entry| match &entry.event {
+            Event::PlayStarted(start) => Some(start.source.clone()),
+            _ => None,
+        };
+        scene.log().iter().filter_map(source).collect()
+    };
+    scene.run(3);
+    assert!(sources(&mut scene).is_empty());
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(2);
+    assert_eq!(sources(&mut scene), ["storm"]);
+}
+
+#[test]
 fn a_missing_item_is_told_and_the_next_one_sounds() {
     let mut scene = Scene::at(
         "2026-11-21 06:59:59",
