@@ -17,6 +17,8 @@ const RULE_BYTES_MAX: usize = 2_000;
 pub enum BadRule {
     #[error("the rule is longer than {RULE_BYTES_MAX} bytes")]
     TooLong,
+    #[error("the rule has letters that no rule has: {0:?}")]
+    NotAscii(char),
     #[error("the rule has no FREQ")]
     NoFrequency,
     #[error("FREQ={0} repeats within a day")]
@@ -130,6 +132,10 @@ fn syntax(error: impl fmt::Display) -> BadRule {
 fn day_rule(text: &str) -> Result<(String, Option<NaiveDate>), BadRule> {
     if text.len() > RULE_BYTES_MAX {
         return Err(BadRule::TooLong);
+    }
+    // The crate cuts such a text in the middle of a letter, and panics.
+    if let Some(letter) = text.chars().find(|letter| !letter.is_ascii()) {
+        return Err(BadRule::NotAscii(letter));
     }
     let text = text.trim().to_ascii_uppercase();
     let text = text.strip_prefix("RRULE:").unwrap_or(&text);

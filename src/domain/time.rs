@@ -135,7 +135,8 @@ impl fmt::Debug for Wall {
 impl std::str::FromStr for Wall {
     type Err = chrono::ParseError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        DateTime::parse_from_rfc3339(text).map(|at| Self(at.timestamp_micros()))
+        // Clamped as it is written.
+        DateTime::parse_from_rfc3339(text).map(|at| Self(at.timestamp_micros().clamp(0, Wall::MAX.0)))
     }
 }
 
