@@ -74,6 +74,14 @@ impl Sounding {
         }
     }
 
+    /// The number of the relay in whose place it sounds.
+    pub fn stands_in_for(&self) -> Option<u32> {
+        match self.job {
+            Job::Piece { number, instead: Some(_), .. } => Some(number),
+            _ => None,
+        }
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
     }
@@ -136,7 +144,7 @@ impl Speaker {
         let play = self.new_play();
         let wish = match &claim.job {
             Job::Announcement(id) => self.announcement_wish(now, id, play),
-            Job::Piece { number, .. } => self.piece_wish(now, *number, play),
+            Job::Piece { number, instead, .. } => self.piece_wish(now, *number, *instead, play),
             Job::Voice => self.voice_wish(now, play),
         };
         let Some(Wish { start, score, interruption, until, lasts }) = wish else { return };
@@ -191,8 +199,9 @@ impl Speaker {
 
     pub(super) fn may_follow(&self) -> bool {
         let current = self.current.and_then(|play| self.plays.get(&play));
-        self.follow.is_none()
-            && current.is_some_and(|sounding| sounding.ending && sounding.stopping.is_none())
+        // What follows a stream is known only when the stream has ended: it may have failed.
+        let ends = |sounding: &Sounding| sounding.ending && sounding.due.is_some();
+        self.follow.is_none() && current.is_some_and(|sounding| ends(sounding) && sounding.stopping.is_none())
     }
 
     /// Starts what is ready. The log has it before the first sample.
@@ -204,7 +213,7 @@ impl Speaker {
         self.remember(Memo::OpenPlay(play, Some(next.start.clone())));
         match &next.job {
             Job::Announcement(id) => self.announcement_begun(now, &id.clone()),
-            Job::Piece { .. } => self.piece_begun(),
+            Job::Piece { number, instead, .. } => self.piece_begun(now, *number, *instead),
             Job::Voice => {}
         }
         self.actions.push_back(Action::Player(PlayerCommand::Play { play, cut }));
@@ -339,8 +348,8 @@ impl Speaker {
     fn on_unplayable(&mut self, now: &Reading, job: Job, fault: Fault) {
         match job {
             Job::Announcement(id) => self.announcement_unplayable(now, &id, fault),
-            Job::Piece { number, .. } => {
-                self.piece_unplayable(now, number, NotPlayed::Unplayable { reason: fault })
+            Job::Piece { number, instead, .. } => {
+                self.piece_unplayable(now, number, instead, NotPlayed::Unplayable { reason: fault })
             }
             Job::Voice => self.voice = None,
         }
@@ -398,7 +407,7 @@ impl Speaker {
         let ended = Ended { outcome, interruption: sounding.interruption, position, unheard };
         match sounding.job {
             Job::Announcement(id) => self.announcement_ended(now, &id, ended),
-            Job::Piece { turn, number } => self.piece_ended(now, turn, number, ended),
+            Job::Piece { turn, number, instead } => self.piece_ended(now, (turn, number, instead), ended),
             Job::Voice => self.voice_ended(&ended),
         }
         self.log_if_stopped(now);

@@ -11,9 +11,11 @@ mod announcements;
 mod held;
 mod running;
 mod sessions;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod voice;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -34,8 +36,8 @@ use crate::wire::messages::{Body, Command, Signed};
 use air::{Ready, Sounding};
 use held::Held;
 use running::Running;
-use sessions::Waiting;
 use voice::Voice;
+use waiting::Waiting;
 
 /// How often the position of a play is put on disk.
 pub const CHECKPOINT_EVERY: Span = Span::secs(10);
@@ -143,6 +145,8 @@ enum Job {
     Piece {
         turn: u32,
         number: u32,
+        /// Where it is a relay that does not sound: which item of its fallback does, counted on and on.
+        instead: Option<u32>,
     },
     Voice,
 }

@@ -1,5 +1,6 @@
 //! The session that has its turn, and its way through its pieces.
 
+use super::stand_in::StandIn;
 use super::*;
 use crate::decide::schedule::{Piece, Role, Session};
 use crate::domain::playback::Subject;
@@ -25,6 +26,8 @@ pub(super) struct Running {
     pub broken: BTreeSet<u32>,
     pub finished: u32,
     pub not_finished: u32,
+    /// Sounds where a relay of this session does not.
+    pub stand_in: Option<StandIn>,
     pub stage: Stage,
     /// What kept it from the air.
     pub blocked_by: Option<Rung>,

@@ -1,9 +1,9 @@
 //! Sessions of slots: when they open, where they are entered, how they go on and what is said at their end.
 
-use chrono::Days;
-
 use super::air::{Ended, Wish};
 use super::running::{Running, Stage};
+use super::stand_in::StandIn;
+use super::waiting::Waiting;
 use super::*;
 use crate::decide::arbiter::Take;
 use crate::decide::memory::{SessionMemo, SessionState};
@@ -12,12 +12,6 @@ use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, SlotKey, SlotOu
 use crate::domain::policy::GuardRefusal;
 use crate::domain::programme::{Fill, Lateness, Order};
 use crate::domain::sound::{FileRef, Score, Sound};
-
-/// How far back missed sessions are listed one by one.
-pub const LOOK_BACK_DAYS: u64 = 366;
-
-/// How far ahead the next session is looked for at once.
-const LOOK_AHEAD_DAYS: usize = 10;
 
 /// A session that starts within this time after its instant is on time.
 pub const ON_TIME: Span = Span::secs(5);
@@ -29,23 +23,7 @@ pub const LEAD: Span = Span::secs(2);
 pub const SKIP_GRACE: Span = Span::secs(60);
 
 /// A piece is not started for less than this before the hard end.
-const WORTH_STARTING: Span = Span::secs(1);
-
-/// How long closed sessions are remembered, so that a clock that is set back does not replay them.
-const REMEMBERED_DAYS: u64 = 62;
-
-/// The same while only a battery clock says how old they are: it may be weeks ahead (simulated seed 42).
-const REMEMBERED_DAYS_UNSURE: u64 = 400;
-
-/// Sessions whose time has come, and when to look for more.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    due: VecDeque<Session>,
-    /// Start of the next session that is not yet due.
-    next_start: Option<Wall>,
-    /// What was known has changed: look anew.
-    looked: bool,
-}
+pub(super) const WORTH_STARTING: Span = Span::secs(1);
 
 impl Speaker {
     /// Looks which sessions have become due, and gives the first its turn.
@@ -64,115 +42,24 @@ impl Speaker {
         }
     }
 
-    fn look_for_sessions(&mut self, now: &Reading) {
-        self.waiting.looked = true;
-        let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
-        let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
-        let taken_up = now.wall.plus(LEAD);
-        let (mut date, today) = (upto.date(), taken_up.date());
-        let mut found = false;
-        while date <= today {
-            for session in self.timetable.sessions_on(date, &self.place) {
-                let open = match self.memory.sessions.get(&session.key).map(|memo| &memo.state) {
-                    None => session.start > upto || known.is_none() && session.end > now.wall,
-                    Some(SessionState::Open { .. }) => !self.is_taken_up(&session.key),
-                    Some(SessionState::Closed | SessionState::Missed) => false,
-                };
-                if open && session.start <= taken_up {
-                    found = true;
-                    self.take_up(now, session);
-                }
-            }
-            let Some(next) = date.checked_add_days(Days::new(1)) else { break };
-            date = next;
-        }
-        self.drop_orphans(now);
-        if found || self.memory.accounted_upto.is_none() {
-            self.remember(Memo::AccountedUpto(now.wall));
-            self.forget_old_sessions(now);
-        }
-        self.waiting.next_start = Some(self.find_next_start(now));
-    }
-
-    fn is_taken_up(&self, key: &SlotKey) -> bool {
-        let running = self.running.as_ref().is_some_and(|running| running.session.key == *key);
-        running || self.waiting.due.iter().any(|session| session.key == *key)
-    }
-
-    fn take_up(&mut self, now: &Reading, session: Session) {
-        if session.end <= now.wall {
-            return self.close_unheard(now, session);
-        }
-        if !self.memory.sessions.contains_key(&session.key) {
-            let state = SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 };
-            self.remember_session(&session, state);
-        }
-        self.waiting.due.push_back(session);
-    }
-
-    /// The end of a session whose time passed while the box was off or the clock unknown.
-    fn close_unheard(&mut self, now: &Reading, session: Session) {
-        match self.memory.sessions.get(&session.key).map(|memo| memo.state.clone()) {
-            Some(SessionState::Open { finished, not_finished, .. }) if finished + not_finished > 0 => {
-                self.log_slot(now, &session, SlotOutcome::Aired { finished, not_finished });
-                self.remember_session(&session, SessionState::Closed);
-            }
-            _ => {
-                self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Missed));
-                self.remember_session(&session, SessionState::Missed);
-            }
-        }
-    }
-
-    /// Sessions that were open in the memory and are no longer in the timetable end as replaced.
-    fn drop_orphans(&mut self, now: &Reading) {
-        let open =
-            self.memory.sessions.iter().filter(|(key, memo)| {
-                matches!(memo.state, SessionState::Open { .. }) && !self.is_taken_up(key)
-            });
-        let orphans: Vec<_> = open.map(|(key, memo)| (key.clone(), memo.clone())).collect();
-        for (key, memo) in orphans {
-            let outcome = match memo.state {
-                SessionState::Open { finished, not_finished, .. } if finished + not_finished > 0 => {
-                    SlotOutcome::Aired { finished, not_finished }
-                }
-                _ => SlotOutcome::NotAired(NotPlayed::Replaced),
-            };
-            let title = key.slot.to_string();
-            self.log(now, Event::SlotEnded { key: key.clone(), title, scheduled: memo.start, outcome });
-            self.remember(Memo::Session(key, Some(SessionMemo { state: SessionState::Closed, ..memo })));
-        }
-    }
-
-    fn forget_old_sessions(&mut self, now: &Reading) {
-        let days = if now.trust == ClockTrust::Synced { REMEMBERED_DAYS } else { REMEMBERED_DAYS_UNSURE };
-        let before = now.wall.minus(Span::secs(days * 86_400));
-        let old = self.memory.sessions.iter().filter(|(_, memo)| memo.start < before);
-        let old: Vec<_> = old.map(|(key, _)| key.clone()).collect();
-        for key in old {
-            self.remember(Memo::Session(key, None));
-        }
-    }
-
-    fn find_next_start(&self, now: &Reading) -> Wall {
-        let days = now.wall.date().iter_days().take(LOOK_AHEAD_DAYS);
-        let sessions = days.flat_map(|date| self.timetable.sessions_on(date, &self.place));
-        let next = sessions.map(|session| session.start).find(|start| *start > now.wall.plus(LEAD));
-        next.unwrap_or(now.wall.plus(Span::secs(LOOK_AHEAD_DAYS as u64 * 43_200)))
-    }
-
-    fn remember_session(&mut self, session: &Session, state: SessionState) {
+    pub(super) fn remember_session(&mut self, session: &Session, state: SessionState) {
         let memo = SessionMemo { start: session.start, state };
         self.remember(Memo::Session(session.key.clone(), Some(memo)));
     }
 
-    fn log_slot(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
+    pub(super) fn log_slot(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
         let (key, title) =
             (session.key.clone(), self.timetable.calendar(session).slot(session).title.clone());
         self.log(now, Event::SlotEnded { key, title, scheduled: session.start, outcome });
     }
 
-    fn log_not_played(&mut self, now: &Reading, subject: Subject, title: String, reason: NotPlayed) {
+    pub(super) fn log_not_played(
+        &mut self,
+        now: &Reading,
+        subject: Subject,
+        title: String,
+        reason: NotPlayed,
+    ) {
         self.log(now, Event::NotPlayed { subject, title, reason });
     }
 
@@ -203,6 +90,7 @@ impl Speaker {
         let running = Running {
             turn: self.turns,
             broken: BTreeSet::new(),
+            stand_in: None,
             begin_at,
             end_at: now.moment_of(session.end),
             pieces: filled.pieces,
@@ -327,18 +215,24 @@ impl Speaker {
         self.plays.values().any(|sounding| sounding.piece().is_some() && sounding.is_stopping())
     }
 
-    /// The number of the piece that wants to sound next: after the one on the air.
-    fn wanted_piece(&self) -> Option<u32> {
+    /// The number of the piece that wants to sound next, after the one on the air, and what of its stand-in.
+    fn wanted_piece(&self, now: &Reading) -> Option<(u32, Option<u32>)> {
         let running = self.running.as_ref()?;
         // A piece that was cut may go on: its number is settled when it has ended.
         if self.piece_is_stopping() {
             return None;
         }
-        running.playable_from(self.piece_on_air().map_or(running.next, |on_air| on_air + 1))
+        let free_at = self.air_is_free_at(now);
+        let stands_in = running.stand_in.as_ref().filter(|stand_in| !stand_in.is_over(free_at));
+        let stood_in = self.plays.values().find_map(Sounding::stands_in_for).filter(|_| stands_in.is_some());
+        let after = stood_in.or_else(|| self.piece_on_air().map(|on_air| on_air + 1));
+        let number = running.playable_from(after.unwrap_or(running.next))?;
+        let stand_in = running.stand_in.as_ref().filter(|stand_in| stand_in.relay == number);
+        Some((number, stand_in.and_then(StandIn::wants)))
     }
 
     pub(super) fn piece_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
-        let number = self.wanted_piece()?;
+        let (number, instead) = self.wanted_piece(now)?;
         let running = self.running.as_ref()?;
         let held_by = self.air_view().map(|on_air| on_air.rung).filter(|rung| *rung > Rung::Programme);
         let held_by = held_by.filter(|_| !self.air_is_given_up());
@@ -359,8 +253,12 @@ impl Speaker {
             }
             return None;
         }
-        if running.stage == Stage::Entered && running.would_not_fit(self.air_is_free_at(now), number) {
-            self.piece_unplayable(now, number, NotPlayed::NoRoom);
+        let is_retried = running.stand_in.is_some();
+        if running.stage == Stage::Entered
+            && !is_retried
+            && running.would_not_fit(self.air_is_free_at(now), number)
+        {
+            self.piece_unplayable(now, number, None, NotPlayed::NoRoom);
             return self.piece_claim(now);
         }
         if running.stage == Stage::Due {
@@ -370,7 +268,7 @@ impl Speaker {
         let running = self.running.as_ref()?;
         let (since, take) = (running.session.start, Take::AtBoundary);
         let rung = Rung::Programme;
-        let job = Job::Piece { turn: running.turn, number };
+        let job = Job::Piece { turn: running.turn, number, instead };
         Some(Claim { job, rung, has_room: false, level: 0, since, serial: 0, take })
     }
 
@@ -384,13 +282,23 @@ impl Speaker {
         self.log_session_end(now, Some(NotPlayed::Guarded { reason }));
     }
 
-    pub(super) fn piece_wish(&mut self, now: &Reading, number: u32, play: PlayId) -> Option<Wish> {
+    pub(super) fn piece_wish(
+        &mut self,
+        now: &Reading,
+        number: u32,
+        instead: Option<u32>,
+        play: PlayId,
+    ) -> Option<Wish> {
         let running = self.running.as_ref()?;
-        let piece = running.piece(number)?;
+        let stand_in = running.stand_in.as_ref().filter(|stand_in| stand_in.relay == number);
+        let piece = match instead {
+            None => running.piece(number)?,
+            Some(nth) => stand_in?.item(nth)?,
+        };
         let length = piece.length.span().unwrap_or(running.end_at.since(now.mono));
         let (then, wanted) = (at(now, running.begin_at), running.slot.volume_percent);
         let permit = self.guard.permit(&then, Rung::Programme, wanted, Some(length)).ok()?;
-        let skip = if number == running.next { running.position } else { Span(0) };
+        let skip = if number == running.next && instead.is_none() { running.position } else { Span(0) };
         let start = PlayStart {
             play,
             subject: running.subject(),
@@ -411,7 +319,7 @@ impl Speaker {
             scheduled: Some(running.session.start),
             entered_at_ms: skip.as_millis(),
             volume_percent: permit.volume_percent,
-            instead_of: None,
+            instead_of: stand_in.filter(|_| instead.is_some()).map(|stand_in| stand_in.reason.clone()),
         };
         let score = Score {
             parts: vec![piece.sound.clone()],
@@ -419,35 +327,80 @@ impl Speaker {
             volume_percent: permit.volume_percent,
             gain_db: piece.gain_db,
         };
-        let until = self.guard_limit(permit.until);
+        let limits =
+            [self.guard_limit(permit.until), stand_in.and_then(|stand_in| stand_in.limit(then.mono))];
+        let until = limits.into_iter().flatten().min_by_key(|(moment, _)| *moment);
         let lasts = match (&piece.sound, piece.length) {
-            (Sound::Relay { .. }, Length::Known(length)) => Some(length.saturating_sub(skip)),
+            (Sound::Relay { .. }, Length::Known(length)) if stand_in.is_none() => {
+                Some(length.saturating_sub(skip))
+            }
             _ => None,
         };
         Some(Wish { start, score, interruption: piece.interruption, until, lasts })
     }
 
-    pub(super) fn piece_begun(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.blocked_by = None;
+    pub(super) fn piece_begun(&mut self, now: &Reading, number: u32, instead: Option<u32>) {
+        let Some(running) = &mut self.running else { return };
+        running.blocked_by = None;
+        if running.stand_in.as_ref().is_some_and(|stand_in| stand_in.relay == number) {
+            self.stand_in_begun(now, instead);
         }
     }
 
-    pub(super) fn piece_unplayable(&mut self, now: &Reading, number: u32, reason: NotPlayed) {
+    pub(super) fn piece_unplayable(
+        &mut self,
+        now: &Reading,
+        number: u32,
+        instead: Option<u32>,
+        reason: NotPlayed,
+    ) {
+        if let Some(nth) = instead {
+            return self.stand_in_unplayable(now, nth, reason);
+        }
+        let stands_in = match &reason {
+            NotPlayed::Unplayable { reason } => self.stand_in_for(number, Span(0), reason),
+            _ => None,
+        };
+        if stands_in == Some(false) {
+            // Said when it failed first.
+            return;
+        }
         let Some(running) = &mut self.running else { return };
         let Some(title) = running.piece(number).map(|piece| piece.title.clone()) else { return };
         let subject = running.subject();
-        running.not_finished += 1;
-        running.broken.insert(number);
-        if number == running.next {
-            (running.next, running.position) = (number + 1, Span(0));
+        if stands_in.is_none() {
+            running.not_finished += 1;
+            running.broken.insert(number);
+            if number == running.next {
+                (running.next, running.position) = (number + 1, Span(0));
+            }
         }
         self.log_not_played(now, subject, title, reason);
         self.save_session();
     }
 
-    pub(super) fn piece_ended(&mut self, now: &Reading, turn: u32, number: u32, ended: Ended) {
-        let Some(running) = self.running.as_mut().filter(|running| running.turn == turn) else { return };
+    pub(super) fn piece_ended(
+        &mut self,
+        now: &Reading,
+        (turn, number, instead): (u32, u32, Option<u32>),
+        ended: Ended,
+    ) {
+        if self.running.as_ref().is_none_or(|running| running.turn != turn) {
+            return;
+        }
+        if let Some(nth) = instead {
+            self.stand_in_ended(now, nth, &ended);
+            return self.save_session();
+        }
+        if let PlayOutcome::Failed { reason } = &ended.outcome
+            && self.stand_in_for(number, ended.position, reason).is_some()
+        {
+            if let Some(running) = &mut self.running {
+                (running.next, running.position) = (number, ended.position);
+            }
+            return self.save_session();
+        }
+        let Some(running) = &mut self.running else { return };
         let Some(piece) = running.piece(number) else { return };
         let counts = matches!(piece.role, Role::Item { .. });
         match ended.goes_on_from() {
@@ -455,7 +408,7 @@ impl Speaker {
             Some(_) if ended.unheard && number > running.next => {}
             Some(position) => (running.next, running.position) = (number, position),
             None => {
-                (running.next, running.position) = (number + 1, Span(0));
+                (running.next, running.position, running.stand_in) = (number + 1, Span(0), None);
                 let finished = ended.outcome == PlayOutcome::Finished;
                 running.finished += u32::from(finished && counts);
                 running.not_finished += u32::from(!finished && counts);

@@ -1,5 +1,7 @@
 //! Scenes of a village: what is pushed, what sounds, what the log says.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
@@ -52,6 +54,8 @@ struct Scene {
     world: World,
     serial: u64,
     log: Vec<Entry>,
+    /// Whether relays are without sound.
+    station_is_off: Rc<Cell<bool>>,
 }
 
 impl Scene {
@@ -67,7 +71,9 @@ impl Scene {
             trust: Some(everything(&["an", "binh"])),
             policy: Policy::default(),
         };
-        let lookup = |sound: &Sound| match sound {
+        let station_is_off = Rc::new(Cell::new(false));
+        let is_off = station_is_off.clone();
+        let lookup = move |sound: &Sound| match sound {
             Sound::File(FileRef::Path(path)) if path.ends_with("missing.mp3") => {
                 Err(Fault::Missing { what: "missing.mp3".to_owned() })
             }
@@ -77,12 +83,15 @@ impl Scene {
             }
             Sound::Text { .. } => Ok(Some(Span::secs(10))),
             Sound::Pattern(pattern) => Ok(Some(pattern.length())),
+            Sound::Relay { url } if is_off.get() => {
+                Err(Fault::NoStream { url: url.clone(), detail: "off".to_owned() })
+            }
             Sound::Relay { .. } | Sound::Live { .. } => Ok(None),
             Sound::Silence(span) => Ok(Some(*span)),
         };
         let mut world = World::new(setup, local(time), Box::new(lookup));
         world.power_on();
-        Self { world, serial: 0, log: Vec::new() }
+        Self { world, serial: 0, log: Vec::new(), station_is_off }
     }
 
     fn run(&mut self, seconds: u64) {
@@ -580,4 +589,105 @@ fn a_live_voice_takes_the_air_and_gives_it_back() {
         ]
         .map(|line| if line == "Finished after 30 s" { "finished after 30 s" } else { line }),
     );
+}
+
+/// At noon five minutes of a station, and an item behind it.
+const NOON: &str = r#"
+[[playlist]]
+id = "trua"
+title = "Trưa"
+[[playlist.item]]
+title = "radio"
+relay = "http://radio"
+minutes = 5
+fallback = "thay"
+[[playlist.item]]
+title = "after"
+file = "after.mp3"
+[[playlist]]
+id = "thay"
+title = "Thay"
+[[playlist.item]]
+title = "one"
+file = "one.mp3"
+[[playlist.item]]
+title = "two"
+file = "missing.mp3"
+[[playlist.item]]
+title = "three"
+file = "three.mp3"
+[[slot]]
+id = "trua"
+title = "Trưa"
+start = "11:00"
+end = "11:30"
+playlist = "trua"
+"#;
+
+#[test]
+fn a_relay_without_sound_is_stood_in_for_until_its_time_is_over() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", NOON);
+    scene.station_is_off.set(true);
+    scene.run(900);
+    scene.check(&[
+        r#"radio not played: Unplayable { reason: NoStream { url: "http://radio", detail: "off" } }"#,
+        "one starts",
+        r#"two not played: Unplayable { reason: Missing { what: "missing.mp3" } }"#,
+        "three starts",
+        "finished after 60 s",
+        "one starts",
+        "finished after 60 s",
+        "three starts",
+        "finished after 60 s",
+        "one starts",
+        "finished after 60 s",
+        "after starts",
+        "finished after 60 s",
+        "finished after 60 s",
+        "slot aired 1, not 1",
+    ]);
+}
+
+#[test]
+fn a_relay_that_comes_back_takes_its_place_again() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", NOON);
+    let silent = Fault::SilentStream { seconds: 20 };
+    scene.world.player(|player, _| player.break_next = Some((Span::secs(100), silent)));
+    scene.run(90);
+    scene.station_is_off.set(true);
+    scene.run(100);
+    scene.station_is_off.set(false);
+    scene.run(600);
+    scene.check(&[
+        "radio starts",
+        "Failed { reason: SilentStream { seconds: 20 } } after 100 s",
+        "one starts",
+        r#"two not played: Unplayable { reason: Missing { what: "missing.mp3" } }"#,
+        "three starts",
+        "finished after 60 s",
+        "radio starts at 100 s",
+        "finished after 60 s",
+        "finished after 80 s",
+        "after starts",
+        "finished after 60 s",
+        "slot aired 2, not 1",
+    ]);
+}
+
+#[test]
+fn an_emergency_cuts_what_stands_in_and_the_relay_is_tried_after_it() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", NOON);
+    scene.station_is_off.set(true);
+    scene.run(90);
+    scene.station_is_off.set(false);
+    let id = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(600);
+    let story = scene.story();
+    let radio = story.iter().position(|line| line == "radio starts").expect("the radio came back");
+    assert!(
+        story[..radio].iter().any(|line| line.starts_with("interrupted by Emergency after")),
+        "{story:?}"
+    );
+    assert!(scene.steps(&id).iter().any(|step| matches!(step, DeliveryStep::Finished)), "{story:?}");
+    assert!(story.iter().filter(|line| *line == "one starts").count() == 1, "{story:?}");
 }
