@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::well_known as codecs;
@@ -76,7 +77,8 @@ pub fn open(path: &Path) -> Result<Decoder, Fault> {
     }
     let mut decoder = Decoder::start(Box::new(file), what)?;
     if decoder.length_is_a_guess() {
-        let walked = if bytes.len() <= WALK_BYTES_MAX { walk(path) } else { None };
+        let is_small = bytes.len() <= WALK_BYTES_MAX;
+        let walked = contained(&decoder.what, || Ok(if is_small { walk(path) } else { None }))?;
         decoder.length = walked.or(decoder.length);
         decoder.trims = false;
         decoder.track = Track::choose(&*decoder.format, false, &decoder.what)?.0;
@@ -96,6 +98,11 @@ pub fn open_stream(bytes: impl Read + Send + Sync + 'static, what: String) -> Re
 
 fn damaged(what: &str, detail: &dyn std::fmt::Display) -> Fault {
     Fault::Damaged { what: what.to_owned(), detail: detail.to_string() }
+}
+
+/// Runs what may panic on damaged input, and makes a fault of it.
+fn contained<T>(what: &str, run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(damaged(what, &"its decoder failed on it")))
 }
 
 /// A file being decoded.
@@ -154,10 +161,13 @@ impl Decoder {
     }
 
     fn probe(stream: MediaSourceStream<'static>, what: String, trims: bool) -> Result<Self, Fault> {
-        let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|error| damaged(&what, &error))?;
-        let (track, length) = Track::choose(&*format, trims, &what)?;
+        let (format, (track, length)) = contained(&what, || {
+            let format = symphonia::default::get_probe()
+                .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+                .map_err(|error| damaged(&what, &error))?;
+            let chosen = Track::choose(&*format, trims, &what)?;
+            Ok((format, chosen))
+        })?;
         Ok(Self {
             what,
             format,
@@ -286,8 +296,13 @@ impl Decoder {
         adts || (mpeg && no_tag)
     }
 
-    /// Fills `block` from the next packet that yields frames; leaves it empty at the end.
     fn decode_packet(&mut self) -> Result<(), Fault> {
+        let what = self.what.clone();
+        contained(&what, || self.fill_block())
+    }
+
+    /// Fills `block` from the next packet that yields frames; leaves it empty at the end.
+    fn fill_block(&mut self) -> Result<(), Fault> {
         self.block.clear();
         while self.block.is_empty() && !self.is_stuck() {
             let packet = match self.format.next_packet() {

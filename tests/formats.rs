@@ -1,0 +1,222 @@
+//! Audio as ffmpeg writes it: every form sounds as it should, and no damage does harm. Loudness is judged by ffmpeg.
+#![cfg(feature = "box")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use loaxa::adapters::sound::limiter::Limiter;
+use loaxa::adapters::sound::resampled::Resampled;
+use loaxa::adapters::sound::{Frame, RATE, decode};
+use loaxa::adapters::tts::Speech;
+use loaxa::r#box::player::{self, PlayerConfig};
+use loaxa::config::box_file::AmplifierConfig;
+use loaxa::domain::ids::PlayId;
+use loaxa::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sound};
+use loaxa::domain::time::Span;
+
+const TARGET_LUFS: f64 = -18.0;
+
+fn ffmpeg(folder: &Path, arguments: &str) -> String {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-hide_banner", "-y"]).args(arguments.split(' ')).current_dir(folder);
+    let output = command.output().expect("ffmpeg is installed by scripts/setup.sh --tests");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "ffmpeg {arguments}: {said}");
+    said
+}
+
+/// Decodes a whole file and resamples it, as the player does before its gain.
+fn sound_of(path: &Path) -> Result<Vec<Frame>, Fault> {
+    let mut sound = Resampled::new(decode::open(path)?)?;
+    let mut frames = Vec::new();
+    while sound.more(&mut frames)? {
+        assert!(frames.len() < 100 * RATE as usize, "{} does not end", path.display());
+    }
+    Ok(frames)
+}
+
+/// The part of the energy of a second in the middle that one frequency has.
+fn share_of(frames: &[Frame], hz: f64) -> f64 {
+    let middle = &frames[frames.len() / 2 - 24_000..frames.len() / 2 + 24_000];
+    let turn = std::f64::consts::TAU * hz / f64::from(RATE);
+    let (mut re, mut im, mut energy) = (0.0, 0.0, 0.0);
+    for (n, frame) in middle.iter().enumerate() {
+        let sample = f64::from(frame[0]);
+        re += sample * (turn * n as f64).cos();
+        im += sample * (turn * n as f64).sin();
+        energy += sample * sample;
+    }
+    (re * re + im * im) * 2.0 / middle.len() as f64 / energy
+}
+
+/// Two seconds of 440 Hz last two seconds and are 440 Hz, to what an encoder puts before and behind.
+fn check(folder: &Path, file: &str, options: &str) {
+    let tone = "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=2:s=48000";
+    ffmpeg(folder, &format!("{tone} {options} {file}"));
+    let frames = sound_of(&folder.join(file)).unwrap_or_else(|fault| panic!("{file} {options}: {fault}"));
+    let extra = frames.len() as i64 - 2 * i64::from(RATE);
+    assert!((-48..20_000).contains(&extra), "{file} {options}: {extra} frames too many");
+    let share = share_of(&frames, 440.0);
+    assert!(share > 0.98, "{file} {options}: {share} of it is the tone");
+}
+
+#[test]
+fn every_form_sounds_at_its_speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |file: &str, options: &str| check(folder.path(), file, options);
+    for rate in [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000] {
+        for channels in [1, 2] {
+            check("a.mp3", &format!("-ar {rate} -ac {channels}"));
+        }
+        check("a.m4a", &format!("-ar {rate} -ac 1"));
+        check("a.aac", &format!("-ar {rate} -ac 2"));
+    }
+    for rate in [8_000, 44_100, 48_000, 88_200, 96_000] {
+        check("a.flac", &format!("-ar {rate}"));
+        for codec in ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"] {
+            check("a.wav", &format!("-ar {rate} -ac 2 -c:a {codec}"));
+        }
+        check("a.aiff", &format!("-ar {rate} -c:a pcm_s24be"));
+    }
+    for codec in ["pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"] {
+        check("a.wav", &format!("-ar 16000 -c:a {codec}"));
+    }
+    check("a.mp3", "-ar 44100 -q:a 4 -write_xing 0");
+    check("a.mp2", "-ar 44100 -b:a 128k");
+    check("a.ogg", "-ar 44100 -c:a libvorbis");
+    check("a.wav", "-ar 44100 -ac 6");
+}
+
+/// Numbers without a pattern, the same for each seed.
+fn noise(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+/// Whatever it decodes to, nothing above full scale leaves the limiter.
+fn check_harmless(path: &Path, what: &str) {
+    let Ok(mut frames) = sound_of(path) else { return };
+    Limiter::default().process(&mut frames);
+    assert!(frames.iter().flatten().all(|sample| sample.abs() <= 1.0), "{what}");
+}
+
+#[test]
+fn damage_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let forms = ["a.mp3", "a.mp2", "a.m4a", "a.aac", "a.flac", "a.ogg", "a.wav", "a.aiff"];
+    for form in forms {
+        ffmpeg(folder.path(), &format!("-f lavfi -i anoisesrc=d=1:c=pink:r=44100:a=0.5 {form}"));
+        let whole = std::fs::read(folder.path().join(form)).unwrap();
+        // Named as something else: the content counts.
+        let hurt = folder.path().join("hurt.wav");
+        for seed in 0..40 {
+            let mut next = noise(seed + 1);
+            let mut bytes = whole.clone();
+            for _ in 0..=next() % 60 {
+                let at = next() as usize % bytes.len();
+                bytes[at] = next() as u8;
+            }
+            if seed % 4 == 0 {
+                bytes.truncate(next() as usize % whole.len());
+            }
+            std::fs::write(&hurt, &bytes).unwrap();
+            check_harmless(&hurt, &format!("{form} with seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn a_header_that_lies_is_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(folder.path(), "-f lavfi -i sine=d=1:r=48000 a.wav");
+    let whole = std::fs::read(folder.path().join("a.wav")).unwrap();
+    let lying = folder.path().join("lying.wav");
+    // Rate, channels, bits a sample, bytes of a frame.
+    for (at, bytes) in [(24, 4), (22, 2), (34, 2), (32, 2)] {
+        for value in [0u32, 1, 3, 255, 65_535, u32::MAX] {
+            let mut changed = whole.clone();
+            changed[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+            std::fs::write(&lying, &changed).unwrap();
+            check_harmless(&lying, &format!("{value} at {at}"));
+        }
+    }
+    let mut changed = whole.clone();
+    changed[24..28].copy_from_slice(&1u32.to_le_bytes());
+    std::fs::write(&lying, &changed).unwrap();
+    assert!(matches!(sound_of(&lying), Err(Fault::Damaged { .. })));
+}
+
+/// Plays a file once its loudness is measured, and gives what ffmpeg hears: loudness and true peak.
+fn judged(folder: &Path, file: &str) -> (f64, f64) {
+    let heard = folder.join(format!("{file}.heard.wav"));
+    let state_dir = folder.join(format!("{file}.state"));
+    let config = PlayerConfig {
+        sink: format!("wav:{}", heard.display()).parse().unwrap(),
+        programme_dir: folder.to_owned(),
+        media_dir: folder.join("media"),
+        speech: Speech::espeak(folder.join("speech")),
+        target_lufs: Some(TARGET_LUFS as f32),
+        amplifier: AmplifierConfig::default(),
+        state_dir: state_dir.clone(),
+    };
+    let (told, events) = channel();
+    let player = player::start(config, move |event| drop(told.send(event))).unwrap();
+    let file_ref = FileRef::Path(PathBuf::from(file));
+    player.measure(&file_ref);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !state_dir.join("loudness.json").exists() {
+        assert!(Instant::now() < deadline, "{file} was not measured");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let play = PlayId::new(1, 1);
+    let parts = vec![Sound::File(file_ref)];
+    let score = Score { parts, skip: Span::default(), volume_percent: 100, gain_db: 0.0 };
+    player.send(PlayerCommand::Preflight { play, score });
+    player.send(PlayerCommand::Play { play, cut: Cut::Now });
+    let ended = events.iter().find_map(|event| match event {
+        PlayerEvent::Ended { sounded, end, .. } => Some((sounded, end)),
+        _ => None,
+    });
+    let (sounded, end) = ended.expect("it ends");
+    assert_eq!(end, End::Whole, "{file}");
+    player.shutdown();
+    let said = ffmpeg(folder, &format!("-i {} -af ebur128=peak=true -f null -", heard.display()));
+    let summary = &said[said.rfind("Summary:").expect("a summary")..];
+    let number = |label: &str| -> f64 {
+        summary.split(label).nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap()
+    };
+    let (lufs, peak) = (number("I:"), number("Peak:"));
+    let own = f64::from(sounded.loudness_lufs.expect("long enough"));
+    assert!((own - lufs).abs() <= 0.5, "{file}: the log says {own}, ffmpeg {lufs} LUFS");
+    (lufs, peak)
+}
+
+#[test]
+fn quiet_loud_and_clipped_material_comes_to_one_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let text =
+        "Thông báo của ủy ban nhân dân xã. Sáng mai tổng vệ sinh đường làng, mời bà con tham gia đông đủ.";
+    let status =
+        Command::new("espeak-ng").args(["-v", "vi", "-w"]).arg(at.join("words.wav")).arg(text).status();
+    assert!(status.expect("espeak-ng is installed by scripts/setup.sh").success());
+    ffmpeg(at, "-i words.wav -af volume=-15dB quiet.wav");
+    ffmpeg(at, "-i words.wav -af volume=30dB -c:a pcm_s16le clipped.wav");
+    ffmpeg(at, "-f lavfi -i anoisesrc=d=8:c=pink:r=44100:a=0.9 -b:a 128k loud.mp3");
+    std::thread::scope(|scope| {
+        for file in ["quiet.wav", "clipped.wav", "loud.mp3"] {
+            scope.spawn(move || {
+                let (lufs, peak) = judged(at, file);
+                assert!((lufs - TARGET_LUFS).abs() <= 0.5, "{file}: {lufs} LUFS");
+                assert!(peak <= -1.0, "{file}: a true peak of {peak} dBTP");
+            });
+        }
+    });
+}
