@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Outcome, box_enrol};
+use super::{Outcome, box_enrol, test_tone};
 use crate::adapters::clock::Clock;
 use crate::adapters::keys::KeyFile;
+use crate::adapters::sound::sink::{self, SinkSpec};
 use crate::r#box::daemon;
 use crate::r#box::settings::{CentralSettings, Settings};
 use crate::r#box::status;
-use crate::config::box_file::{self, BoxConfig, NamedFiles, Rtc, TrustConfig};
+use crate::config::box_file::{self, AmplifierConfig, BoxConfig, NamedFiles, Rtc, TrustConfig};
+
+/// Volume of a test tone where no settings name one, as that of a box without settings.
+const VOLUME_PERCENT: u8 = 80;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,25 +32,50 @@ enum Doing {
     Run,
     /// Asks the daemon on this machine how it is.
     Status,
+    /// Lists the sound outputs of this machine, by the names that box.toml takes.
+    Devices,
+    /// Sounds a tone of 1 kHz, to set the amplifier and to hear which loudspeaker it is.
+    TestTone {
+        /// How long it lasts.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
+        seconds: u32,
+        /// The output, if not that of the settings, e.g. alsa:plughw:0.
+        #[arg(long)]
+        output: Option<SinkSpec>,
+    },
     /// Makes this box's keys, and lets central take it in.
     Enrol(box_enrol::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
-    let read = || box_file::read(&args.config, NamedFiles::MustExist);
+    let config = || box_file::read(&args.config, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
             super::log_to_stderr();
-            daemon::run(settings(read()?)?)?;
+            daemon::run(settings(config()?)?)?;
         }
         Some(Doing::Status) => {
-            let config = read()?;
-            let status = status::ask(&config.state_dir).map_err(|error| {
-                format!("no daemon answers in {}: {error}; is loaxa-box running?", config.state_dir.display())
+            let state_dir = config()?.state_dir;
+            let status = status::ask(&state_dir).map_err(|error| {
+                format!("no daemon answers in {}: {error}; is loaxa-box running?", state_dir.display())
             })?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
+        Some(Doing::Devices) => {
+            for (name, description) in sink::alsa_outputs()? {
+                println!("alsa:{name}  {}", description.replace('\n', ", "));
+            }
+        }
+        // A box that is not yet set up has a loudspeaker all the same.
+        Some(Doing::TestTone { seconds, output: Some(output) }) if !args.config.exists() => {
+            test_tone::run(seconds, output, AmplifierConfig::default(), VOLUME_PERCENT)?;
+        }
+        Some(Doing::TestTone { seconds, output }) => {
+            let config = config()?;
+            let output = output.map_or_else(|| config.sound.output.parse(), Ok)?;
+            test_tone::run(seconds, output, config.amplifier, config.sound.volume_percent)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,13 +20,16 @@ mod report;
 mod simulate;
 mod status;
 mod stop;
+#[cfg(feature = "box")]
+mod test_tone;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// What a command returns: its exit code, or a sentence for the person who typed it.
-type Outcome = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Outcome = Result<ExitCode, Error>;
 
 /// Loa Xã: the loudspeakers of a commune.
 #[derive(Parser)]
