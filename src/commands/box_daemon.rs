@@ -48,7 +48,9 @@ enum Doing {
 }
 
 pub fn run(args: Args) -> Outcome {
-    let config = || box_file::read(&args.config, NamedFiles::MustExist);
+    // What it names is sought beside it, also by those who know nothing of the directory we were started in.
+    let path = std::path::absolute(&args.config)?;
+    let config = || box_file::read(&path, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
             super::log_to_stderr();

@@ -112,10 +112,10 @@ impl Unit {
         Running { unit: self, child }
     }
 
-    /// `loaxa` with this box's settings.
+    /// `loaxa` with this box's settings, started beside them as people do.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
-        command.args(arguments).arg("--config").arg(self.path("box.toml"));
+        command.args(arguments).args(["--config", "box.toml"]).current_dir(self.dir.path());
         command.envs(self.env.iter().cloned()).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
