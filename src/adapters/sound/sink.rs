@@ -239,9 +239,17 @@ where
             trouble.xruns.fetch_add(1, Ordering::Relaxed);
         }
         cpal::ErrorKind::RealtimeDenied | cpal::ErrorKind::DeviceChanged => {}
-        cpal::ErrorKind::DeviceNotAvailable => trouble.signal(1),
-        cpal::ErrorKind::StreamInvalidated => trouble.signal(2),
-        _ => trouble.signal(0),
+        kind => {
+            // Only the first: a broken device may say so half a million times a second.
+            if trouble.broken().is_none() {
+                tracing::warn!(%error, "the sound device reports an error");
+            }
+            trouble.signal(match kind {
+                cpal::ErrorKind::DeviceNotAvailable => 1,
+                cpal::ErrorKind::StreamInvalidated => 2,
+                _ => 0,
+            });
+        }
     };
     device.build_output_stream(config, callback, failed, None).map_err(device_error)
 }
