@@ -80,7 +80,7 @@ TOML
 measure_speed() {
     echo "== parts: signatures, heart, decoding"
     need_rigs
-    cargo bench --locked --quiet --bench speed -- "$perf"/material/mix128.{mp3,m4a,ogg} "$perf/material/mix.flac"
+    cargo bench --locked --quiet --no-default-features --features box --bench speed -- "$perf"/material/mix128.{mp3,m4a,ogg} "$perf/material/mix.flac"
     python "$perf/scripts/decode.py" -n 3 --name 'mpg123 to 48 kHz' --cmd 'mpg123 -q -r 48000 -w /dev/null {f}'
     python "$perf/scripts/decode.py" -n 3 --name 'ffmpeg to 48 kHz' \
         --cmd 'ffmpeg -v error -nostdin -threads 1 -i {f} -ar 48000 -f s16le -y /dev/null'
@@ -133,7 +133,8 @@ measure_cold() {
     python "$perf/scripts/coldstart.py" -n 20 --name mpg123 -- mpg123 -q -o pulse "$tone"
 }
 
-cargo build --release --locked --bin loaxa --example sign_commands
+# What a box carries: no web stack.
+cargo build --release --locked --no-default-features --features box --bin loaxa --example sign_commands
 mkdir -p "$work"
 [ $# -gt 0 ] || set -- speed push cost cold
 for what in "$@"; do
