@@ -29,7 +29,7 @@ soak:
 
 bench:
 	@scripts/setup.sh --tests
-	cargo bench --locked $(ARGS)
+	@scripts/bench.sh $(ARGS)
 
 deny:
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny (about 5 minutes)"; cargo install --locked cargo-deny; }
