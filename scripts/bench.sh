@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the figures of BENCHMARKS.md, each beside its peer in the same run.
-# usage: scripts/bench.sh [speed] [push] [cost] [cold]      without a word: all of them, about 20 minutes
+# usage: scripts/bench.sh [speed] [load] [push] [cost] [cold]      without a word: all of them, about 20 minutes
 # The rigs lie beside the project (RIGS, ../shared/perf); their working copy goes to target/perf. SHOTS: how many pushes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -86,6 +86,11 @@ measure_speed() {
         --cmd 'ffmpeg -v error -nostdin -threads 1 -i {f} -ar 48000 -f s16le -y /dev/null'
 }
 
+measure_load() {
+    echo "== central under load"
+    cargo bench --locked --quiet --bench load
+}
+
 measure_push() {
     echo "== publish to first sound: a staged emergency, two signatures, durable log; mosquitto_sub | mpg123 beside it"
     need_rigs
@@ -111,10 +116,13 @@ measure_cost() {
     echo "== real-time cost of 128 kbit/s stereo MP3"
     need_rigs
     local dir=$work/cost mp3=$perf/material/mix128.mp3 clear='mpc -q -h 127.0.0.1 -p 6611'
-    rm -rf "$dir"
+    rm -rf "$dir" "$dir-null"
     box_toml "$dir" alsa:cost
     plays "$dir" "$mp3"
     python "$perf/scripts/cost.py" --name loaxa -- "$loaxa" box --config "$dir/box.toml"
+    box_toml "$dir-null" null
+    plays "$dir-null" "$mp3"
+    python "$perf/scripts/cost.py" --name 'loaxa without a device' -- "$loaxa" box --config "$dir-null/box.toml"
     python "$perf/scripts/cost.py" --name mpg123 -- mpg123 -q -o pulse "$mp3"
     rm -f "$perf/run/mpd/state"
     python "$perf/scripts/cost.py" --name mpd --after "$clear clear; $clear add mix128.mp3; $clear play" -- \
@@ -136,12 +144,12 @@ measure_cold() {
 # What a box carries: no web stack.
 cargo build --release --locked --no-default-features --features box --bin loaxa --example sign_commands
 mkdir -p "$work"
-[ $# -gt 0 ] || set -- speed push cost cold
+[ $# -gt 0 ] || set -- speed load push cost cold
 for what in "$@"; do
     case $what in
-    speed | push | cost | cold) "measure_$what" ;;
+    speed | load | push | cost | cold) "measure_$what" ;;
     *)
-        echo "usage: scripts/bench.sh [speed] [push] [cost] [cold]" >&2
+        echo "usage: scripts/bench.sh [speed] [load] [push] [cost] [cold]" >&2
         exit 2
         ;;
     esac

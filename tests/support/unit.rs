@@ -143,6 +143,14 @@ impl Unit {
         (epoch, records)
     }
 
+    /// What the last checkpoint of a play proves to have sounded, in microseconds.
+    pub fn checkpoint_us(&self) -> Option<u64> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = rusqlite::Connection::open_with_flags(self.path("state/box.sqlite"), flags).ok()?;
+        let played = "SELECT played_us FROM checkpoint WHERE played_us > 0";
+        store.query_row(played, [], |row| row.get::<_, i64>(0)).ok().map(|played| played as u64)
+    }
+
     /// The entries of the log.
     pub fn log(&self) -> Vec<LogBody> {
         self.records().1.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
