@@ -22,7 +22,7 @@ pub struct BoxConfig {
     pub id: BoxId,
     /// Smallest first; central can change them.
     pub groups: Vec<GroupId>,
-    /// BCP 47 tags, in order of preference.
+    /// BCP 47 tags; an item with versions sounds once in each of these that it has, in this order.
     pub languages: Vec<String>,
     pub state_dir: PathBuf,
     pub programmes: Vec<PathBuf>,
