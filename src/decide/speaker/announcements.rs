@@ -38,7 +38,7 @@ impl Speaker {
     ) {
         let id = announcement.id.clone();
         if let Some(old) = announcement.supersedes.clone() {
-            self.remember(Memo::Cancelled(old.clone(), Some(announcement.expires)));
+            self.remember_cancelled(&old, announcement.expires);
             self.finish(now, &old, DeliveryStep::Superseded, PlayOutcome::Superseded);
         }
         if was_cancelled {
@@ -118,14 +118,22 @@ impl Speaker {
             }
         };
         for id in ids {
-            let until = self.memory.known.get(&id).map_or(expires, |known| known.expires.max(expires));
-            self.remember(Memo::Cancelled(id.clone(), Some(until)));
+            self.remember_cancelled(&id, expires);
             self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
         }
     }
 
     pub(super) fn log_step(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
         self.log(now, Event::Delivery { command: id.clone(), step });
+    }
+
+    /// Remembers that it must not sound any more: until `expires`, its own end, or what was remembered before, whichever
+    /// is last.
+    fn remember_cancelled(&mut self, id: &CommandId, expires: Wall) {
+        let known = self.memory.known.get(id).map(|known| known.expires);
+        let before = self.memory.cancelled.get(id).copied();
+        let until = [Some(expires), known, before].into_iter().flatten().max();
+        self.remember(Memo::Cancelled(id.clone(), until));
     }
 
     fn save_progress(&mut self, id: &CommandId) {

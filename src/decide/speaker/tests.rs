@@ -420,6 +420,24 @@ fn a_cancel_that_overtakes_its_announcement_still_counts() {
 }
 
 #[test]
+fn an_update_does_not_shorten_the_memory_of_a_cancel() {
+    // Found by the simulation's seed 392.
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let late = |command: &mut Command| command.expires = command.not_before.plus(Span::secs(20 * 3_600));
+    scene.send(Body::Cancel { of: Some("c3".parse().unwrap()) }, late);
+    scene.push(BulletinClass::Priority, |command| {
+        if let Body::Announce { supersedes, .. } = &mut command.body {
+            *supersedes = Some("c3".parse().unwrap());
+        }
+    });
+    scene.run(5 * 3_600);
+    scene.push(BulletinClass::Priority, late);
+    scene.run(60);
+    let sounded = scene.story().iter().filter(|line| line.starts_with("Priority starts")).count();
+    assert_eq!(sounded, 1, "{:?}", scene.story());
+}
+
+#[test]
 fn an_update_replaces_what_sounds() {
     let mut scene = Scene::at("2026-11-21 06:00:00", "");
     let old = scene.push(BulletinClass::Emergency, |_| {});
