@@ -199,6 +199,8 @@ impl Life {
                 self.plan(now + lasts, Doing::FilesBack);
             }
             What::DiskFull { lasts } => {
+                // What sounds is in no log that the judge could read until there is room again.
+                self.judge.excuse();
                 self.world.disk_takes(false);
                 self.plan(now + lasts, Doing::DiskBack);
             }
