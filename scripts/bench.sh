@@ -124,8 +124,11 @@ measure_cost() {
     plays "$dir-null" "$mp3"
     python "$perf/scripts/cost.py" --name 'loaxa without a device' -- "$loaxa" box --config "$dir-null/box.toml"
     python "$perf/scripts/cost.py" --name mpg123 -- mpg123 -q -o pulse "$mp3"
+    # The rig's configuration of mpd wants its places to be there.
     rm -f "$perf/run/mpd/state"
-    python "$perf/scripts/cost.py" --name mpd --after "$clear clear; $clear add mix128.mp3; $clear play" -- \
+    mkdir -p "$perf/run/mpd/music" "$perf/run/mpd/pl"
+    ln -sf "$mp3" "$perf/run/mpd/music/"
+    python "$perf/scripts/cost.py" --name mpd --after "$clear update --wait; $clear clear; $clear add mix128.mp3; $clear play" -- \
         mpd --no-daemon "$perf/scripts/mpd_cost.conf"
 }
 
