@@ -99,13 +99,16 @@ pub fn was_cancelled(memory: &Memory, command: &Command) -> bool {
     announces && (memory.cancelled.contains_key(&command.id) || by_all)
 }
 
-/// What can be forgotten because it has expired.
+/// How long what has expired is still remembered. A clock may be ahead by as much before it is set right, and must not
+/// make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
+const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
+
+/// What can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
     if now.trust == ClockTrust::None {
         return Vec::new();
     }
-    // A clock that is stepped back by minutes must not make an expired command new.
-    let past = now.wall.minus(Span::secs(3_600));
+    let past = now.wall.minus(REMEMBERED_AFTER_EXPIRY);
     let known = memory.known.iter().filter(|(_, known)| known.expires < past);
     let cancelled = memory.cancelled.iter().filter(|(_, until)| **until < past);
     known
@@ -213,7 +216,9 @@ pub(crate) mod tests {
         assert_eq!(judge_in(&memory, &now(), &forged), Err("id c1 was used for other content".to_owned()));
         let replayed = test_command("c2", 5);
         assert_eq!(judge_in(&memory, &now(), &replayed), Err("serial 5 was used already".to_owned()));
-        let later = Reading { wall: Wall(2_000_000_000).plus(Span::secs(3_601)), ..now() };
+        let after = |span| Reading { wall: Wall(2_000_000_000).plus(span), ..now() };
+        assert_eq!(forget(&memory, &after(REMEMBERED_AFTER_EXPIRY)), []);
+        let later = after(REMEMBERED_AFTER_EXPIRY + Span::secs(1));
         forget(&memory, &later).iter().for_each(|memo| memory.apply(memo));
         assert!(memory.known.is_empty());
         assert!(judge_in(&memory, &later, &signed).unwrap_err().starts_with("it expired"));
