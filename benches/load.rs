@@ -63,7 +63,7 @@ fn batches(n: usize) -> Vec<Batch> {
             link = chain::Link::after(record.seq, &record.body);
             Record { seq: record.seq, hash: link.prev, prev, body: record.body, entry }
         });
-        Batch { id: id.clone(), epoch, arrived: Wall(1), oldest: 1, records: records.collect() }
+        Batch { id: id.clone(), epoch, arrived: Wall(1), oldest: 1, records: records.collect(), head: None }
     };
     (0..BATCHES_OF_EACH).map(&mut of_batch).collect()
 }
@@ -195,13 +195,17 @@ fn heartbeat() {
         wall: Wall(1_795_221_000_123_456),
         clock: ClockTrust::Synced,
         on_air: None,
-        holds: Holds {
-            commands: commands_digest([]),
-            programmes: [("binh-minh".parse().unwrap(), 12)].into(),
-            trust: 3,
-            policy: 2,
-            groups: 5,
-        },
+        holds: None,
+        held: Some(
+            Holds {
+                commands: commands_digest([]),
+                programmes: [("binh-minh".parse().unwrap(), 12)].into(),
+                trust: 3,
+                policy: 2,
+                groups: 5,
+            }
+            .digest(),
+        ),
         backlog: 0,
         faults: Vec::new(),
     };

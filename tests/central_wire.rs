@@ -6,13 +6,13 @@ use central_support::*;
 use loaxa::central::Central;
 use loaxa::central::store::LogFilter;
 use loaxa::domain::announcement::{BulletinClass, Rung};
-use loaxa::domain::ids::{CommandId, PlayId};
+use loaxa::domain::ids::{CommandId, ContentHash, PlayId};
 use loaxa::domain::playback::{DeliveryStep, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, Subject};
-use loaxa::wire::messages::{Body, Command, Welcome};
+use loaxa::wire::messages::{Body, Command, Holds, LogHead, Welcome};
 use loaxa::wire::signing::SecretKey;
 use loaxa::wire::topics::{Down, Topic, Up};
 use loaxa::wire::{chain, codec};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A central with its broker, either kind.
 async fn both(test: impl AsyncFn(&Central, u16)) {
@@ -194,6 +194,30 @@ async fn a_box_that_was_off_gets_what_still_stands_and_no_more() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_in_a_heartbeat_stands_for_what_the_box_said_before() {
+    both(async |central, port| {
+        let fields = json!({ "to": ["thon-2"], "class": "priority", "title": "hai" });
+        let loa = ScriptedBox::connect(2, port).await;
+        let holds = loa.holds(&[]);
+        loa.heartbeat(holds.clone());
+        until("the heartbeat is kept", async || {
+            central.store().holds(loa.id.clone()).await.unwrap().filter(|kept| *kept == holds)
+        })
+        .await;
+        // The announcement passes by while it is away.
+        drop(loa);
+        let id = announce(central, &fields, Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
+        let mut loa = ScriptedBox::connect(2, port).await;
+        loa.heartbeat_held(&Holds { trust: 99, ..holds.clone() });
+        loa.heartbeat_held(&holds);
+        let (to_group, announced, _) = loa.next("what the box lacks", command).await;
+        assert!(!to_group);
+        assert_eq!(announced.id.as_str(), id);
+    })
+    .await;
+}
+
 async fn stored(central: &Central) -> Vec<(String, u64)> {
     let rows = central.store().log(LogFilter { limit: 1_000, ..LogFilter::default() }).await.unwrap();
     rows.into_iter().map(|row| (row.id.to_string(), row.seq)).collect()
@@ -220,7 +244,16 @@ async fn logs_are_taken_once_in_turn_and_without_gaps() {
         assert_eq!(stored(central).await, expected);
 
         let lines = get_api(central, "/api/v1/export?box=loa-1").await;
-        let exported: Vec<_> = lines.text().lines().collect();
+        let text = lines.text();
+        let (heads, exported): (Vec<_>, Vec<_>) =
+            text.lines().partition(|line| line.starts_with("{\"head\""));
+        // One head a day is kept: that of the last record.
+        let head: Value = serde_json::from_str(heads[heads.len() - 1]).unwrap();
+        let head = codec::open::<LogHead>(head["head"].to_string().as_bytes(), &|_| Some(loa.key.public()))
+            .unwrap()
+            .payload;
+        let last = loa.records.last().unwrap();
+        assert_eq!((head.seq, head.hash), (last.seq, ContentHash::of(last.body.as_bytes())));
         assert_eq!(exported, loa.records.iter().map(|record| record.body.as_str()).collect::<Vec<_>>());
         chain::verify_chain(&loa.id, loa.epoch, chain::Link::FIRST, &loa.records).unwrap();
     })

@@ -244,14 +244,22 @@ fn other_messages() {
         wall: wall("2026-11-20T22:01:00Z"),
         clock: ClockTrust::Synced,
         on_air: Some(OnAir { play: PlayId::new(3, 7), title: "Bản tin sáng".to_owned() }),
-        holds: holds(),
+        holds: Some(holds()),
+        held: None,
         backlog: 2,
         faults: vec!["device_lost".to_owned()],
     };
     check("heartbeat.json", &heartbeat);
     let quiet = Heartbeat { on_air: None, faults: Vec::new(), backlog: 0, ..heartbeat };
     check("heartbeat-quiet.json", &quiet);
+    let held = Some(holds().digest());
+    check("heartbeat-held.json", &Heartbeat { holds: None, held, ..quiet });
     check("log-batch.json", &batch());
+    let head = head();
+    check("log-head.json", &head);
+    let sealed = String::from_utf8(codec::seal(&head, &[&key(3)])).unwrap();
+    check("log-batch-with-head.json", &LogBatch { head: Some(sealed), ..batch() });
+    check_sealed("envelope-log-head.json", &head, &[3]);
     check("log-ack.json", &LogAck { v: VERSION, epoch, contiguous_upto: 200, forked: false });
     check("log-ack-forked.json", &LogAck { v: VERSION, epoch, contiguous_upto: 200, forked: true });
     check("lost.json", &Lost { v: VERSION, epoch });
@@ -404,7 +412,13 @@ fn batch() -> LogBatch {
         record
     };
     let records = events().into_iter().map(&mut next).collect();
-    LogBatch { v: VERSION, box_id, epoch, oldest: 1, records }
+    LogBatch { v: VERSION, box_id, epoch, oldest: 1, records, head: None }
+}
+
+fn head() -> LogHead {
+    let LogBatch { v, box_id, epoch, records, .. } = batch();
+    let last = records.last().unwrap();
+    LogHead { v, box_id, epoch, seq: last.seq, hash: ContentHash::of(last.body.as_bytes()) }
 }
 
 /// Every kind of entry survives its JSON: what is flattened does not collide.
@@ -543,6 +557,7 @@ fn the_published_schemas_are_those_of_the_code() {
         ("welcome", schemars::schema_for!(Welcome)),
         ("heartbeat", schemars::schema_for!(Heartbeat)),
         ("log-batch", schemars::schema_for!(LogBatch)),
+        ("log-head", schemars::schema_for!(LogHead)),
         ("log-body", schemars::schema_for!(LogBody)),
         ("log-ack", schemars::schema_for!(LogAck)),
         ("lost", schemars::schema_for!(Lost)),

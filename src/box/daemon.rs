@@ -398,13 +398,14 @@ impl Daemon {
                 break;
             };
             let (box_id, epoch) = (self.box_id.clone(), self.store.epoch());
-            self.uplink.send_batch(now, &LogBatch { v: VERSION, box_id, epoch, oldest, records });
+            let batch = LogBatch { v: VERSION, box_id, epoch, oldest, records, head: None };
+            self.uplink.send_batch(now, batch);
         }
         if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
             self.introduce();
         } else if self.uplink.heartbeat_is_due(now) {
-            let heartbeat = self.heartbeat();
-            self.uplink.heartbeat(now, &heartbeat);
+            let (heartbeat, holds) = (self.heartbeat(), self.holds());
+            self.uplink.heartbeat(now, heartbeat, holds);
         }
     }
 
@@ -426,7 +427,8 @@ impl Daemon {
             wall: now.wall,
             clock: now.trust,
             on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
-            holds: self.holds(),
+            holds: None,
+            held: None,
             backlog: self.store.backlog(),
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
         }

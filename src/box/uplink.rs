@@ -4,15 +4,22 @@ use crate::adapters::clock::monotonic;
 use crate::adapters::mqtt::{Link, LinkError, Qos};
 use crate::decide::outbox::{self, Outbox};
 use crate::domain::authority::{Power, Trust};
-use crate::domain::ids::{BoxId, KeyId};
+use crate::domain::ids::{BoxId, ContentHash, KeyId};
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::{Moment, Span, Wall};
 use crate::wire::codec;
 use crate::wire::messages::{
-    Command, Heartbeat, Hello, LogAck, LogBatch, Lost, Signed, TrustMessage, VERSION, Welcome,
+    Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, Lost, Signed, TrustMessage,
+    VERSION, Welcome,
 };
 use crate::wire::signing::{PublicKey, SecretKey};
 use crate::wire::topics::{Down, Topic, Up};
+
+/// How often news of what the box holds are told in full: a heartbeat may be lost.
+const TOLD_IN_FULL: u32 = 2;
+
+/// After so many heartbeats with a digest one tells it in full, for a central that has missed the news.
+const TOLD_AGAIN_AFTER: u32 = 9;
 
 /// A sign of life this often, as the design asks.
 pub const HEARTBEAT_EVERY: Span = Span::secs(60);
@@ -47,6 +54,32 @@ pub struct Uplink {
     asked: Option<(String, Moment)>,
     heartbeat_at: Moment,
     connected: bool,
+    told: Told,
+}
+
+/// What central was told of what the box holds, so that most heartbeats need not repeat it.
+#[derive(Default)]
+struct Told {
+    holds: Option<Holds>,
+    /// Heartbeats since it was told in full.
+    since: u32,
+    /// How often it was told in full.
+    times: u32,
+}
+
+impl Told {
+    /// What the next heartbeat says: all of it, or its digest.
+    fn next(&mut self, holds: Holds) -> (Option<Holds>, Option<String>) {
+        if self.holds.as_ref() != Some(&holds) {
+            *self = Self { holds: Some(holds.clone()), ..Self::default() };
+        }
+        if self.times < TOLD_IN_FULL || self.since >= TOLD_AGAIN_AFTER {
+            (self.times, self.since) = (self.times + 1, 0);
+            return (Some(holds), None);
+        }
+        self.since += 1;
+        (None, Some(holds.digest()))
+    }
 }
 
 impl Uplink {
@@ -59,7 +92,17 @@ impl Uplink {
         outbox: Outbox,
     ) -> Self {
         let heartbeat_at = Moment(0);
-        Self { box_id, key, root, link, outbox, asked: None, heartbeat_at, connected: false }
+        Self {
+            box_id,
+            key,
+            root,
+            link,
+            outbox,
+            asked: None,
+            heartbeat_at,
+            connected: false,
+            told: Told::default(),
+        }
     }
 
     /// The last will of a box.
@@ -114,11 +157,12 @@ impl Uplink {
         self.asked.as_ref().is_some_and(|(_, asked)| now.since(*asked) >= HEARTBEAT_EVERY)
     }
 
-    /// Sends a heartbeat; the next is due in a minute.
-    pub fn heartbeat(&mut self, now: Moment, heartbeat: &Heartbeat) {
+    /// Sends a heartbeat with what the box holds, or its digest; the next is due in a minute.
+    pub fn heartbeat(&mut self, now: Moment, mut heartbeat: Heartbeat, holds: Holds) {
         self.heartbeat_at = now + HEARTBEAT_EVERY;
+        (heartbeat.holds, heartbeat.held) = self.told.next(holds);
         // The next one says the same and more.
-        let _ = self.publish(Up::Heartbeat, codec::encode(heartbeat), Qos::AtMostOnce);
+        let _ = self.publish(Up::Heartbeat, codec::encode(&heartbeat), Qos::AtMostOnce);
     }
 
     /// Makes the next heartbeat due now: something changed that central wants to know.
@@ -127,11 +171,19 @@ impl Uplink {
     }
 
     /// Sends a batch, and tells the outbox up to where.
-    pub fn send_batch(&mut self, now: Moment, batch: &LogBatch) {
+    pub fn send_batch(&mut self, now: Moment, mut batch: LogBatch) {
         let upto = batch.records.last().map(|record| record.seq);
-        let sent = self.publish(Up::Log, codec::seal(batch, &[&self.key]), Qos::AtLeastOnce);
+        batch.head = batch.records.last().map(|last| self.head(&batch, last));
+        let sent = self.publish(Up::Log, codec::seal(&batch, &[&self.key]), Qos::AtLeastOnce);
         let upto = upto.filter(|_| sent.is_ok());
         self.outbox.handle(now, outbox::Input::Published { upto });
+    }
+
+    fn head(&self, batch: &LogBatch, last: &LogRecord) -> String {
+        let hash = ContentHash::of(last.body.as_bytes());
+        let head =
+            LogHead { v: VERSION, box_id: batch.box_id.clone(), epoch: batch.epoch, seq: last.seq, hash };
+        String::from_utf8(codec::seal(&head, &[&self.key])).expect("envelopes are JSON")
     }
 
     /// When something is to be done here without anything arriving.
@@ -203,4 +255,26 @@ fn from_central<M: codec::Sealed>(
     let no_trust = || CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
     trust.ok_or_else(no_trust)?.permits(&signed.signers, Power::Central, &[], None::<Wall>)?;
     Ok(signed.payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_tells_in_full_what_is_new_and_then_its_digest() {
+        let mut told = Told::default();
+        let old = Holds { trust: 1, ..Holds::default() };
+        let new = Holds { trust: 2, ..Holds::default() };
+        let mut in_full = |holds: &Holds, count: usize| -> String {
+            let one = |_| match told.next(holds.clone()) {
+                (Some(_), None) => 'F',
+                (None, Some(held)) if held == holds.digest() => '.',
+                other => panic!("{other:?}"),
+            };
+            (0..count).map(one).collect()
+        };
+        assert_eq!(in_full(&old, 13), "FF.........F.");
+        assert_eq!(in_full(&new, 4), "FF..");
+    }
 }

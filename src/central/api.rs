@@ -353,12 +353,15 @@ async fn log(State(app): State<Arc<App>>, Query(range): Query<Range>) -> Result<
     Ok(Json(LogPage { next: entries.last().map(|row| row.cursor), entries }))
 }
 
-/// The exact bodies, one a line; the header says where the next page begins.
+/// The exact bodies, one a line, and behind them what the box signed of its log; the header says where the next page
+/// begins.
 async fn export(State(app): State<Arc<App>>, Query(range): Query<Range>) -> Result<Response, Problem> {
     let filter = LogFilter { limit: range.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX), ..range.into() };
     let rows = app.store.log(filter).await?;
     let next = rows.last().map(|row| HeaderValue::from(row.cursor));
-    let lines: String = rows.into_iter().map(|row| row.body + "\n").collect();
+    let head = |head: String| format!("{{\"head\":{head}}}\n");
+    let line = |row: LogRow| row.body + "\n" + &row.head.map(head).unwrap_or_default();
+    let lines: String = rows.into_iter().map(line).collect();
     let mut response = ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(NEXT_CURSOR, next);

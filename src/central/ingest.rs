@@ -7,10 +7,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::app::{App, Counters};
 use super::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
-use crate::domain::ids::{BoxId, ContentHash};
+use crate::domain::ids::{BoxId, ContentHash, Epoch};
 use crate::wire::chain::{self, Link};
 use crate::wire::codec;
-use crate::wire::messages::{LogAck, LogBatch, VERSION};
+use crate::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
 use crate::wire::signing::PublicKey;
 use crate::wire::topics::Down;
 
@@ -57,11 +57,7 @@ pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<(BoxId, Vec<u8>)>) {
 
 type Committed = Answer<'static, Ingested>;
 
-async fn take(
-    app: &App,
-    id: &BoxId,
-    bytes: &[u8],
-) -> Result<(crate::domain::ids::Epoch, Committed), BadBatch> {
+async fn take(app: &App, id: &BoxId, bytes: &[u8]) -> Result<(Epoch, Committed), BadBatch> {
     let enrolled = app.store.enrolled(id.clone()).await?.ok_or(BadBatch::Unknown)?;
     let key: PublicKey = enrolled.key.and_then(|key| key.parse().ok()).ok_or(BadBatch::NoKey)?;
     let batch = check(id, key, bytes, app.now())?;
@@ -77,7 +73,7 @@ fn check(
     let refused = |reason: String| BadBatch::Refused(reason);
     let signed =
         codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
-    let LogBatch { box_id, epoch, oldest, records, .. } = signed.payload;
+    let LogBatch { box_id, epoch, oldest, records, head, .. } = signed.payload;
     if box_id != *id {
         return Err(refused(format!("it is a log of {box_id}")));
     }
@@ -100,7 +96,21 @@ fn check(
         });
         link = next;
     }
-    Ok(Batch { id: id.clone(), epoch, arrived, oldest, records: checked })
+    if let Some(head) = &head {
+        check_head(id, epoch, key, link, head).map_err(refused)?;
+    }
+    Ok(Batch { id: id.clone(), epoch, arrived, oldest, records: checked, head })
+}
+
+/// A head that is kept as evidence for others is one that they can check.
+fn check_head(id: &BoxId, epoch: Epoch, key: PublicKey, end: Link, head: &str) -> Result<(), String> {
+    let signed = codec::open::<LogHead>(head.as_bytes(), &|_| Some(key)).map_err(|why| why.to_string())?;
+    let LogHead { box_id, epoch: of, seq, hash, .. } = signed.payload;
+    if box_id == *id && of == epoch && Link::at(seq, hash) == end {
+        Ok(())
+    } else {
+        Err("its head is not that of its last record".to_owned())
+    }
 }
 
 /// What the first record of a batch says of the one before; the store judges whether it fits.
@@ -109,7 +119,7 @@ struct Begins {
     prev: ContentHash,
 }
 
-async fn acknowledge(app: &App, id: BoxId, epoch: crate::domain::ids::Epoch, committed: Committed) {
+async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
     match committed.await {
         Ok(taken) => {
             Counters::more(&app.counters.entries_added, taken.added);

@@ -131,7 +131,7 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
             id: id.clone(),
             at: now,
             clock: hello.clock,
-            holds: hello.holds,
+            holds: Some(hello.holds),
             kind,
         })
         .await
@@ -156,12 +156,20 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
         return Ok(());
     };
     let now = app.now();
-    let groups = app.groups_of(&enrolled.groups);
-    app.publisher
-        .reconcile(&app.store, &app.authority, (id, &groups), (&heartbeat.holds, heartbeat.backlog), now)
-        .await?;
+    let holds = match (heartbeat.holds, heartbeat.held) {
+        (Some(holds), _) => Some(holds),
+        // Where the news were lost, the box tells them again within ten heartbeats.
+        (None, Some(held)) => app.store.holds(id.clone()).await?.filter(|holds| holds.digest() == held),
+        (None, None) => None,
+    };
+    if let Some(holds) = &holds {
+        let groups = app.groups_of(&enrolled.groups);
+        app.publisher
+            .reconcile(&app.store, &app.authority, (id, &groups), (holds, heartbeat.backlog), now)
+            .await?;
+    }
     let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
-    let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds: heartbeat.holds, kind };
+    let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds, kind };
     app.store.note_sign_of_life(sign).await
 }
 

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod verify;
+
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,9 +8,6 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::client::{CentralArgs, Client, Failure, Lang, local, print_table, text};
-use crate::domain::ids::{BoxId, Epoch};
-use crate::wire::chain::{self, Link};
-use crate::wire::messages::{LogBody, LogRecord};
 
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,12 +27,8 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Checks that an export (JSON lines) has no hole and was not altered.
-    Verify {
-        file: PathBuf,
-        #[arg(long, value_enum, default_value = "vi")]
-        lang: Lang,
-    },
+    /// Checks that an export (JSON lines) has no hole, was not altered, and was signed by the boxes.
+    Verify(verify::Args),
 }
 
 #[derive(clap::Args)]
@@ -69,8 +63,8 @@ pub enum Format {
 }
 
 pub fn run(args: Args) -> Outcome {
-    if let Some(Action::Verify { file, lang }) = args.action {
-        return verify(&file, lang);
+    if let Some(Action::Verify(args)) = args.action {
+        return verify::run(&args);
     }
     let show = args.show;
     let given = [("box", show.id), ("from", show.from), ("to", show.to)];
@@ -245,94 +239,9 @@ fn export(client: &Client, query: &[(&str, String)], follow: bool) -> Result<(),
     }
 }
 
-/// The chain of one store of one box, as far as the file was read.
-struct Chain {
-    first: u64,
-    link: Link,
-}
-
-fn verify(file: &Path, lang: Lang) -> Outcome {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (chains, breaks) = check_lines(&text);
-    for (line, broken) in &breaks {
-        println!("{}:{line}: {broken}", file.display());
-    }
-    for ((id, epoch), chain) in &chains {
-        let whole = lang.pick("từ số", "entries");
-        println!("{id} {epoch}: {whole} {} - {}", chain.first, chain.link.seq - 1);
-    }
-    if breaks.is_empty() {
-        println!("{}", lang.pick("nhật ký nguyên vẹn, không thiếu mục nào", "the log is whole"));
-        return Ok(ExitCode::SUCCESS);
-    }
-    Err(lang.pick("nhật ký bị thiếu hoặc bị sửa", "the log has holes or was altered").into())
-}
-
-type Breaks = Vec<(usize, String)>;
-
-/// Follows every chain through the lines; after a break it goes on from there, so that all breaks are named.
-fn check_lines(text: &str) -> (BTreeMap<(BoxId, Epoch), Chain>, Breaks) {
-    let mut chains: BTreeMap<(BoxId, Epoch), Chain> = BTreeMap::new();
-    let mut breaks = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let body: LogBody = match serde_json::from_str(line) {
-            Ok(body) => body,
-            Err(error) => {
-                breaks.push((index + 1, error.to_string()));
-                continue;
-            }
-        };
-        let begins = Chain { first: body.seq, link: Link { seq: body.seq, prev: body.prev } };
-        let chain = chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
-        let record = LogRecord { seq: body.seq, body: line.to_owned() };
-        if let Err(broken) = chain::verify_record(&body.box_id, body.epoch, chain.link, &record) {
-            breaks.push((index + 1, format!("{}: {broken}", body.box_id)));
-        }
-        chain.link = Link::after(body.seq, line);
-    }
-    (chains, breaks)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::playback::{Entry, Event, Stamp};
-    use crate::domain::time::{ClockTrust, Wall};
-
-    fn lines(id: &str, length: u64) -> Vec<String> {
-        let id = BoxId::new(id).unwrap();
-        let mut link = Link::FIRST;
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
-        let next = |n| {
-            let entry = Entry { at, event: Event::EntriesLost { count: n } };
-            let record = link.record(&id, Epoch(7), entry).unwrap();
-            link = Link::after(record.seq, &record.body);
-            record.body
-        };
-        (0..length).map(next).collect()
-    }
-
-    fn check(lines: &[String], broken_lines: &[usize]) {
-        let (_, breaks) = check_lines(&lines.join("\n"));
-        assert_eq!(breaks.iter().map(|(line, _)| *line).collect::<Vec<_>>(), broken_lines, "{breaks:?}");
-    }
-
-    #[test]
-    fn an_export_is_verified_box_by_box() {
-        let (one, two) = (lines("loa-1", 4), lines("loa-2", 4));
-        let mixed: Vec<_> = one.iter().zip(&two).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
-        check(&mixed, &[]);
-        check(&one[2..], &[]);
-        let mut hole = mixed.clone();
-        hole.remove(2);
-        check(&hole, &[4]);
-        let mut altered = mixed.clone();
-        altered[2] = altered[2].replace("\"count\":1", "\"count\":9");
-        check(&altered, &[5]);
-        let mut junk = mixed;
-        junk.insert(1, "junk".to_owned());
-        check(&junk, &[2]);
-    }
 
     #[test]
     fn a_cell_is_safe_in_a_spreadsheet() {

@@ -20,7 +20,12 @@ impl Link {
 
     /// After a record with this number and body.
     pub fn after(seq: u64, body: &str) -> Self {
-        Self { seq: seq.saturating_add(1), prev: ContentHash::of(body.as_bytes()) }
+        Self::at(seq, ContentHash::of(body.as_bytes()))
+    }
+
+    /// After a record with this number whose body has this hash.
+    pub fn at(seq: u64, hash: ContentHash) -> Self {
+        Self { seq: seq.saturating_add(1), prev: hash }
     }
 
     /// Makes the next record of a chain.

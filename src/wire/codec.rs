@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{self, Kind, malformed};
 use super::messages::{
-    BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, LogAck, LogBatch, Lost, MESSAGE_BYTES_MAX, Signed,
-    TrustMessage, VERSION, Welcome,
+    BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, LogAck, LogBatch, LogHead, Lost, MESSAGE_BYTES_MAX,
+    Signed, TrustMessage, VERSION, Welcome,
 };
 use super::signing::{PublicKey, SecretKey};
 use crate::domain::announcement::{Media, PlayPlan, Repeats};
@@ -51,6 +51,8 @@ pub const GRANTS_MAX: usize = 512;
 pub const NESTING_GROUPS_MAX: usize = 4_096;
 /// Largest body of a log record, in bytes.
 pub const LOG_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Largest envelope of a log head, in bytes.
+pub const HEAD_BYTES_MAX: usize = 2_048;
 /// Longest nonce of a hello, in bytes.
 pub const NONCE_BYTES_MAX: usize = 64;
 /// Most faults in a heartbeat.
@@ -404,7 +406,8 @@ impl Message for Hello {
 
 impl Message for Heartbeat {
     fn check(&self) -> Result<(), CommandRefusal> {
-        at_most("programmes", self.holds.programmes.len(), GROUPS_MAX)?;
+        at_most("programmes", self.holds.as_ref().map_or(0, |holds| holds.programmes.len()), GROUPS_MAX)?;
+        at_most("held", self.held.as_ref().map_or(0, String::len), LINE_BYTES_MAX)?;
         at_most("faults", self.faults.len(), FAULTS_MAX)?;
         self.faults.iter().try_for_each(|fault| line("fault", fault))?;
         self.on_air.iter().try_for_each(|on_air| line("title", &on_air.title))
@@ -414,6 +417,7 @@ impl Message for Heartbeat {
 impl Message for LogBatch {
     fn check(&self) -> Result<(), CommandRefusal> {
         at_most("records", self.records.len(), BATCH_RECORDS_MAX)?;
+        at_most("head", self.head.as_ref().map_or(0, String::len), HEAD_BYTES_MAX)?;
         self.records.iter().try_for_each(|record| at_most("body", record.body.len(), LOG_BODY_BYTES_MAX))?;
         if self.records.is_empty() {
             return Err(impossible("a batch without records"));
@@ -429,6 +433,16 @@ impl Message for LogBatch {
 
 impl Sealed for LogBatch {
     const KIND: Kind = Kind::LogBatch;
+}
+
+impl Message for LogHead {
+    fn check(&self) -> Result<(), CommandRefusal> {
+        Ok(())
+    }
+}
+
+impl Sealed for LogHead {
+    const KIND: Kind = Kind::LogHead;
 }
 
 impl Message for LogAck {

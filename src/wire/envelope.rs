@@ -28,13 +28,16 @@ pub enum Kind {
     Welcome,
     /// A [`LogBatch`](super::messages::LogBatch), signed by the box's key.
     LogBatch,
+    /// A [`LogHead`](super::messages::LogHead), signed by the box's key.
+    LogHead,
     /// A [`LogAck`](super::messages::LogAck), signed by central's key.
     LogAck,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Command, Kind::Trust, Kind::Welcome, Kind::LogBatch, Kind::LogAck];
+    pub const ALL: [Kind; 6] =
+        [Kind::Command, Kind::Trust, Kind::Welcome, Kind::LogBatch, Kind::LogHead, Kind::LogAck];
 
     /// The `payloadType` in the envelope.
     pub const fn payload_type(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Kind {
             Kind::Trust => "application/vnd.loaxa.trust+json",
             Kind::Welcome => "application/vnd.loaxa.welcome+json",
             Kind::LogBatch => "application/vnd.loaxa.log-batch+json",
+            Kind::LogHead => "application/vnd.loaxa.log-head+json",
             Kind::LogAck => "application/vnd.loaxa.log-ack+json",
         }
     }

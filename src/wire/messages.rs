@@ -177,7 +177,7 @@ pub struct Welcome {
 }
 
 /// What a box holds, so that central can send the difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Holds {
     /// First 16 hex digits of the SHA-256 over the sorted ids of live commands, one a line.
     pub commands: String,
@@ -185,6 +185,25 @@ pub struct Holds {
     pub trust: u32,
     pub policy: u32,
     pub groups: u32,
+}
+
+impl Holds {
+    /// Stands for all of it in most heartbeats: the first 16 hex digits of the SHA-256 over `commands`, each programme
+    /// with its version, and the versions of trust, policy and groups, one a line.
+    ///
+    /// ```
+    /// let holds = loaxa::wire::messages::Holds::default();
+    /// assert_eq!(holds.digest(), "76a70ceca7714f07");
+    /// ```
+    pub fn digest(&self) -> String {
+        let Holds { commands, programmes, trust, policy, groups } = self;
+        let mut text = format!("commands {commands}\n");
+        for (programme, version) in programmes {
+            text += &format!("programme {programme} {version}\n");
+        }
+        text += &format!("trust {trust}\npolicy {policy}\ngroups {groups}\n");
+        ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
+    }
 }
 
 /// Digest of live commands for [`Holds::commands`].
@@ -201,7 +220,12 @@ pub struct Heartbeat {
     pub clock: ClockTrust,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
-    pub holds: Holds,
+    /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
+    /// [`Holds::digest`] of what stood in full in an earlier hello or heartbeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// Entries that wait for acknowledgement.
     pub backlog: u64,
     /// Names of what is wrong, for instance `device_lost`, `disk_full`.
@@ -249,6 +273,21 @@ pub struct LogBatch {
     #[serde(default)]
     pub oldest: u64,
     pub records: Vec<LogRecord>,
+    /// A [`LogHead`] of the last record in an envelope of its own, as text: central keeps it as evidence for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+}
+
+/// How far a box's log goes and what it ends with, in an envelope signed by the box's key: whoever has the public key
+/// can check an export with it, without believing central.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogHead {
+    pub v: u32,
+    pub box_id: BoxId,
+    pub epoch: Epoch,
+    pub seq: u64,
+    /// SHA-256 of the body of the record with this number.
+    pub hash: ContentHash,
 }
 
 /// Central has everything up to and with this sequence number: `down/log-ack`, in an envelope signed by a key with

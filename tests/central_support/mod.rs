@@ -12,12 +12,12 @@ use loaxa::central::Central;
 use loaxa::central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
 use loaxa::central::store::BoxDeclared;
 use loaxa::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa::domain::ids::{BoxId, Epoch, GroupId, KeyId};
+use loaxa::domain::ids::{BoxId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa::domain::playback::{Entry, Event, Stamp};
 use loaxa::domain::time::{ClockTrust, Wall};
 use loaxa::wire::broker_address::BrokerAddress;
 use loaxa::wire::messages::{
-    Heartbeat, Hello, Holds, LogAck, LogBatch, LogRecord, TrustMessage, VERSION, commands_digest,
+    Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, TrustMessage, VERSION, commands_digest,
 };
 use loaxa::wire::signing::{PublicKey, SecretKey};
 use loaxa::wire::topics::{self, Down, Topic, Up};
@@ -257,12 +257,22 @@ impl ScriptedBox {
     }
 
     pub fn heartbeat(&self, holds: Holds) {
+        self.say_heartbeat(Some(holds), None);
+    }
+
+    /// Says that it still holds what it said before.
+    pub fn heartbeat_held(&self, holds: &Holds) {
+        self.say_heartbeat(None, Some(holds.digest()));
+    }
+
+    fn say_heartbeat(&self, holds: Option<Holds>, held: Option<String>) {
         let heartbeat = Heartbeat {
             v: VERSION,
             wall: Wall(0),
             clock: ClockTrust::Synced,
             on_air: None,
             holds,
+            held,
             backlog: 2,
             faults: vec!["device_lost".to_owned()],
         };
@@ -299,8 +309,11 @@ impl ScriptedBox {
     /// The sealed batch of records `from..=to` by their numbers.
     pub fn batch(&self, from: u64, to: u64) -> Vec<u8> {
         let records = self.records[from as usize - 1..to as usize].to_vec();
-        let batch =
-            LogBatch { v: VERSION, box_id: self.id.clone(), epoch: self.epoch, oldest: self.oldest, records };
+        let (box_id, epoch) = (self.id.clone(), self.epoch);
+        let hash = ContentHash::of(self.records[to as usize - 1].body.as_bytes());
+        let head = LogHead { v: VERSION, box_id: box_id.clone(), epoch, seq: to, hash };
+        let head = String::from_utf8(codec::seal(&head, &[&self.key])).ok();
+        let batch = LogBatch { v: VERSION, box_id, epoch, oldest: self.oldest, records, head };
         codec::seal(&batch, &[&self.key])
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::decide::delivery::Standing;
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, KeyId};
 use crate::domain::time::Wall;
+use crate::wire::messages::Holds;
 
 pub use rows::*;
 
@@ -56,6 +57,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is enrolled of one box.
     fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>>;
+
+    /// What a box said last that it holds.
+    fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>>;
 
     /// All boxes with what is known of them, by id.
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;

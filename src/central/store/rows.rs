@@ -50,7 +50,8 @@ pub struct SignOfLife {
     pub id: BoxId,
     pub at: Wall,
     pub clock: ClockTrust,
-    pub holds: Holds,
+    /// `None` where it says that nothing has changed.
+    pub holds: Option<Holds>,
     pub kind: SignKind,
 }
 
@@ -70,6 +71,8 @@ pub struct Batch {
     /// The oldest record that the box still holds; 0 where it does not say.
     pub oldest: u64,
     pub records: Vec<Record>,
+    /// The box's signature over the end of it, checked.
+    pub head: Option<String>,
 }
 
 /// One checked record.
@@ -202,6 +205,9 @@ pub struct LogRow {
     pub arrived: Wall,
     /// The exact bytes that were hashed.
     pub body: String,
+    /// The envelope in which the box signed the log up to here; one a day is kept, the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
 }
 
 /// Something that was due and did not sound.

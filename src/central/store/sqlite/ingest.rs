@@ -8,6 +8,8 @@ use crate::decide::delivery::Step;
 use crate::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Stamp, Subject};
 use crate::domain::time::ClockTrust;
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// Takes a batch in; what is there already is compared, what comes after a gap is left out.
 pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
     let (box_id, epoch) = (batch.id.as_str(), batch.epoch.to_string());
@@ -43,6 +45,12 @@ pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
             outcome.added += 1;
         }
     }
+    if let (Some(head), Some(last)) = (&batch.head, batch.records.last())
+        && !outcome.forked
+        && last.seq <= upto
+    {
+        keep_head(db, batch, &epoch, last.seq, head)?;
+    }
     outcome.contiguous_upto = upto;
     db.prepare_cached(
         "INSERT INTO heads (box, epoch, upto, hash, forked) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -50,6 +58,16 @@ pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
     )?
     .execute(params![box_id, epoch, upto as i64, hash, outcome.forked])?;
     Ok(outcome)
+}
+
+fn keep_head(db: &Connection, batch: &Batch, epoch: &str, seq: u64, envelope: &str) -> Result<()> {
+    let day = batch.arrived.0.div_euclid(DAY_US);
+    db.prepare_cached(
+        "INSERT INTO signed_heads (box, epoch, day, seq, envelope) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (box, epoch, day) DO UPDATE SET seq = ?4, envelope = ?5 WHERE seq < ?4",
+    )?
+    .execute(params![batch.id.as_str(), epoch, day, seq as i64, envelope])?;
+    Ok(())
 }
 
 fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Result<bool> {

@@ -214,6 +214,10 @@ impl Store for SqliteStore {
         self.read(move |db| read::enrolled(db, &id))
     }
 
+    fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
+        self.read(move |db| read::holds(db, &id))
+    }
+
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
         self.read(read::boxes)
     }

@@ -245,7 +245,10 @@ fn play_row(row: &Row) -> Result<PlayRow> {
 pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
     let order = if filter.newest_first { "DESC" } else { "ASC" };
     let mut query = db.prepare_cached(&format!(
-        "SELECT cursor, box, epoch, seq, hash, event, arrived, body FROM log
+        "SELECT cursor, box, epoch, seq, hash, event, arrived, body,
+                (SELECT envelope FROM signed_heads
+                 WHERE (signed_heads.box, signed_heads.epoch, signed_heads.seq) = (log.box, log.epoch, log.seq)
+                ) AS head FROM log
          WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
            AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
            AND cursor > coalesce(:after, 0)
@@ -270,9 +273,18 @@ pub fn log(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
             event: row.get("event")?,
             arrived: wall(row, "arrived")?,
             body: row.get("body")?,
+            head: row.get("head")?,
         })
     })?;
     rows.collect()
+}
+
+/// What a box said last that it holds.
+pub fn holds(db: &Connection, id: &BoxId) -> Result<Option<Holds>> {
+    let found = db
+        .prepare_cached("SELECT holds FROM boxes WHERE id = ?1 AND holds IS NOT NULL")?
+        .query_row([id.as_str()], |row| from_json(row, "holds"));
+    found.optional()
 }
 
 /// What did not sound, latest first; an index of its own answers it.

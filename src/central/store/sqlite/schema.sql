@@ -25,6 +25,17 @@ CREATE TABLE IF NOT EXISTS heads (
     PRIMARY KEY (box, epoch)
 ) STRICT, WITHOUT ROWID;
 
+-- What the boxes signed of their logs: the last head of each day.
+CREATE TABLE IF NOT EXISTS signed_heads (
+    box      TEXT NOT NULL,
+    epoch    TEXT NOT NULL,
+    day      INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    envelope TEXT NOT NULL,
+    PRIMARY KEY (box, epoch, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS signed_heads_seq ON signed_heads (box, epoch, seq);
+
 CREATE TABLE IF NOT EXISTS log (
     cursor  INTEGER PRIMARY KEY,
     box     TEXT NOT NULL,

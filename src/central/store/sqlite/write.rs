@@ -56,8 +56,10 @@ pub fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Res
 }
 
 pub fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
-    db.prepare_cached("UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = ?4 WHERE id = ?1")?
-        .execute(params![sign.id.as_str(), sign.at.0, word(&sign.clock), json(&sign.holds)])?;
+    db.prepare_cached(
+        "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds) WHERE id = ?1",
+    )?
+    .execute(params![sign.id.as_str(), sign.at.0, word(&sign.clock), sign.holds.as_ref().map(json)])?;
     match &sign.kind {
         SignKind::Hello { software, epoch } => db
             .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?
