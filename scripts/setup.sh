@@ -24,6 +24,8 @@ espeak-ng        speaks Vietnamese texts
 wanted_by_tests='
 mosquitto           the external MQTT broker that boxes are tested against
 mosquitto-clients   checks its access rules
+nftables            loses packets in the fault tests
+iproute2            makes a network of their own for them
 pulseaudio          a sound server whose output can be recorded
 pulseaudio-utils    records it
 libasound2-plugins  leads ALSA to it
