@@ -11,6 +11,7 @@ mod central;
 mod central_init;
 mod check;
 mod client;
+mod conform;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod key;
@@ -63,6 +64,8 @@ enum Command {
     Key(key::Args),
     /// Checks configuration files.
     Check(check::Args),
+    /// Tests somebody's box or centre against the protocol.
+    Conform(conform::Args),
     /// Simulates years of a box with faults.
     Simulate(simulate::Args),
     /// A whole commune on this machine.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Programme(args) => programme::run(args),
         Command::Key(args) => key::run(args),
         Command::Check(args) => check::run(args),
+        Command::Conform(args) => conform::run(args),
         Command::Simulate(args) => simulate::run(args),
         #[cfg(all(feature = "box", feature = "central"))]
         Command::Demo(args) => demo::run(args),

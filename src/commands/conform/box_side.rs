@@ -1,0 +1,477 @@
+//! The centre that a box under test is asked by.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::Error;
+use super::Check;
+use super::wire::{Authority, SOON, Wire};
+use crate::adapters::clock::{monotonic, wall};
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
+use crate::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
+use crate::domain::playback::{CommandRefusal, DeliveryStep, Event};
+use crate::domain::sound::{Pattern, Tone};
+use crate::domain::time::Span;
+use crate::wire::chain::{self, Link};
+use crate::wire::codec;
+use crate::wire::envelope::{self, Kind};
+use crate::wire::messages::{
+    Body, Command, Heartbeat, Hello, LogAck, LogBatch, LogBody, LogHead, LogRecord, MESSAGE_BYTES_MAX,
+    VERSION, Welcome, commands_digest,
+};
+use crate::wire::signing::{PublicKey, SecretKey};
+use crate::wire::topics::{Down, Topic, Up};
+
+pub const CHECKS: &[Check<Centre>] = &[
+    Check("the hello is well formed", "3", |centre| {
+        centre.hello.clone().map(|_| ()).ok_or("none came".into())
+    }),
+    Check("an unacknowledged batch comes again, and a forged acknowledgement changes nothing", "8", again),
+    Check("the log begins an epoch at 1 and its chain holds", "8", chain_holds),
+    Check("an order of one person is obeyed and logged", "5", |centre| centre.obeys("test", |_| {})),
+    Check("the same order again is obeyed once", "5.2", once),
+    Check("another content under a known id is refused", "5.2", other_content),
+    Check("a used serial is refused", "5.6", used_serial),
+    Check("unknown fields are passed over", "1", unknown_field),
+    Check("an unknown critical field refuses", "5", |centre| {
+        centre.refuses("critical", |command| command.critical.push("wave_length".to_owned()))
+    }),
+    Check("an expired order is refused", "5.5", |centre| {
+        centre.refuses("expired", |command| {
+            command.not_before = command.not_before.minus(Span::secs(600));
+            command.issued_at = command.not_before;
+            command.expires = command.issued_at.plus(Span::secs(60));
+        })
+    }),
+    Check("an order of the future is refused", "5.5", |centre| {
+        centre.refuses("future", |command| command.issued_at = command.issued_at.plus(Span::secs(1_200)))
+    }),
+    Check("an order for another group is refused", "5.4", |centre| {
+        centre.refuses("group", |command| command.groups = vec!["elsewhere".parse().expect("it is a name")])
+    }),
+    Check("an order of a stranger is refused", "5.1", stranger),
+    Check("a signature for another kind of message is refused", "4", other_kind),
+    Check("an order of another version is refused", "1", |centre| {
+        centre.refuses("version", |command| command.v = 2)
+    }),
+    Check("junk and too large messages are survived", "1", junk),
+    Check("an emergency of one person is refused", "6", |centre| centre.refuses_emergency()),
+    Check("an emergency of two people sounds, with a start and an end in the log", "5", emergency),
+    Check("a cancel that overtakes its announcement keeps it silent", "5", overtaken),
+    Check("a lower trust version and one of another root are refused", "6", trust),
+    Check("a heartbeat tells what the box holds", "3", holds),
+];
+
+/// A centre of the prepared authority.
+pub struct Centre {
+    wire: Wire,
+    authority: Authority,
+    id: BoxId,
+    group: GroupId,
+    key: Option<PublicKey>,
+    hello: Option<Hello>,
+    /// Bodies by epoch and number.
+    log: BTreeMap<(Epoch, u64), String>,
+    /// Batches that came, by epoch and their last number.
+    batches: Vec<(Epoch, u64)>,
+    heartbeats: Vec<Heartbeat>,
+    acknowledges: bool,
+    /// What the box sent that breaks the protocol.
+    wrong: Vec<String>,
+    serial: u64,
+}
+
+impl Centre {
+    pub fn new(wire: Wire, id: BoxId, group: GroupId, key: Option<&str>) -> Result<Self, Error> {
+        let key = key.map(str::parse).transpose()?;
+        // Serials go on growing from one run to the next.
+        let serial = u64::try_from(wall().0 / 1_000).unwrap_or_default();
+        Ok(Self {
+            wire,
+            authority: Authority::default(),
+            id,
+            group,
+            key,
+            hello: None,
+            log: BTreeMap::new(),
+            batches: Vec::new(),
+            heartbeats: Vec::new(),
+            acknowledges: false,
+            wrong: Vec::new(),
+            serial,
+        })
+    }
+
+    pub fn await_hello(&mut self, wait: Duration) -> Result<(), String> {
+        let wait = Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+        self.until(wait, |centre| centre.hello.is_some().then_some(()))
+            .ok_or_else(|| format!("no hello of {} came", self.id))?;
+        if self.key.is_none() {
+            return Err("the hello tells no key: name it with --key".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Hears what comes until `found` has an answer.
+    fn until<T>(&mut self, wait: Span, found: impl Fn(&Self) -> Option<T>) -> Option<T> {
+        let deadline = monotonic() + wait;
+        loop {
+            if let Some(found) = found(self) {
+                return Some(found);
+            }
+            let (topic, bytes) = self.wire.next(deadline)?;
+            if let Topic::Up(id, up) = topic
+                && id == self.id
+            {
+                self.hear(up, &bytes);
+            }
+        }
+    }
+
+    fn hear(&mut self, up: Up, bytes: &[u8]) {
+        let heard = match up {
+            Up::Hello => codec::decode::<Hello>(bytes).map(|hello| self.welcome(hello)),
+            Up::Heartbeat => codec::decode(bytes).map(|heartbeat| self.heartbeats.push(heartbeat)),
+            Up::Log => self.take_log(bytes),
+            Up::Lost => Ok(()),
+        };
+        if let Err(refusal) = heard {
+            self.wrong.push(format!("{}: {refusal}", up.level()));
+        }
+    }
+
+    fn welcome(&mut self, hello: Hello) {
+        if hello.box_id != self.id {
+            self.wrong.push(format!("it says hello as {}", hello.box_id));
+        }
+        if let Some(key) = hello.key.as_deref().and_then(|key| key.parse().ok()) {
+            self.key = Some(key);
+        }
+        let welcome = Welcome {
+            v: VERSION,
+            box_id: self.id.clone(),
+            nonce: hello.nonce.clone(),
+            time: wall(),
+            upload_after_s: 0,
+            media_base: "http://127.0.0.1:9/media/".to_owned(),
+        };
+        self.hello = Some(hello);
+        self.answer(Down::Welcome, codec::seal(&welcome, &[&self.authority.central]));
+    }
+
+    fn take_log(&mut self, bytes: &[u8]) -> Result<(), CommandRefusal> {
+        let key = self.key;
+        let batch = codec::open::<LogBatch>(bytes, &|_| key)?.payload;
+        let last = batch.records.last().map_or(0, |last| last.seq);
+        if let Some(head) = &batch.head {
+            let head = codec::open::<LogHead>(head.as_bytes(), &|_| key)?.payload;
+            let body = batch.records.last().map(|last| Link::after(last.seq, &last.body));
+            if body != Some(Link::at(head.seq, head.hash)) {
+                self.wrong.push("the head of a batch is not that of its last record".to_owned());
+            }
+        }
+        for LogRecord { seq, body } in batch.records {
+            let kept = self.log.entry((batch.epoch, seq)).or_insert_with(|| body.clone());
+            if *kept != body {
+                self.wrong.push(format!("record {seq} came with two bodies"));
+            }
+        }
+        self.batches.push((batch.epoch, last));
+        if self.acknowledges {
+            self.acknowledge(batch.epoch, last, &self.authority.central.clone());
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&self, epoch: Epoch, upto: u64, key: &SecretKey) {
+        let ack = LogAck { v: VERSION, epoch, contiguous_upto: upto, forked: false };
+        self.answer(Down::LogAck, codec::seal(&ack, &[key]));
+    }
+
+    /// What is lost on the way is asked for again by the box.
+    fn answer(&self, down: Down, bytes: Vec<u8>) {
+        let _ = self.wire.say(&Topic::Down(self.id.clone(), down), bytes);
+    }
+
+    fn order(&self, bytes: Vec<u8>) -> Result<(), String> {
+        self.wire.say(&Topic::Group(self.group.clone()), bytes)
+    }
+
+    /// A command of the first person, in force for ten minutes.
+    fn command(&mut self, name: &str, body: Body) -> Command {
+        self.serial += 1;
+        let now = wall();
+        Command {
+            v: VERSION,
+            id: CommandId::new(format!("conform-{name}-{}", self.serial)).expect("it is a name"),
+            issuer: self.authority.duty[0].key_id(),
+            serial: self.serial,
+            issued_at: now,
+            groups: vec![self.group.clone()],
+            not_before: now.minus(Span::secs(1)),
+            expires: now.plus(Span::secs(600)),
+            author: "An".to_owned(),
+            approver: None,
+            critical: Vec::new(),
+            body,
+        }
+    }
+
+    fn emergency_command(&mut self, name: &str) -> Command {
+        let opening = Pattern {
+            tones: vec![Tone { from_hz: 1_000.0, to_hz: 1_000.0, ms: 300, gap_ms: 0 }],
+            repeats: 1,
+        };
+        let plan = PlayPlan {
+            repeats: Repeats::Times(1),
+            opening: Some(opening),
+            volume_percent: 10,
+            ..PlayPlan::default()
+        };
+        let body = Body::Announce {
+            title: "Kiểm tra hợp chuẩn".to_owned(),
+            class: BulletinClass::Emergency,
+            mode: Mode::Actual,
+            plan,
+            media: None,
+            words: None,
+            supersedes: None,
+            cap: None,
+        };
+        self.command(name, body)
+    }
+
+    fn events(&self) -> impl Iterator<Item = Event> {
+        self.log.values().filter_map(|body| Some(serde_json::from_str::<LogBody>(body).ok()?.entry.event))
+    }
+
+    fn steps(&self, id: &CommandId) -> Vec<DeliveryStep> {
+        let step = |event| match event {
+            Event::Delivery { command, step } if command == *id => Some(step),
+            _ => None,
+        };
+        self.events().filter_map(step).collect()
+    }
+
+    fn await_step(&mut self, id: &CommandId, step: &DeliveryStep) -> Result<(), String> {
+        self.until(SOON, |centre| centre.steps(id).contains(step).then_some(()))
+            .ok_or_else(|| format!("{id}: {step:?} is not in the log after {} s", SOON.0 / 1_000_000))?;
+        self.nothing_wrong()
+    }
+
+    fn nothing_wrong(&mut self) -> Result<(), String> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.wrong).join("; ")) }
+    }
+
+    /// A test order of one person, as `change` made it, arrives.
+    fn obeys(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), String> {
+        let mut command = self.command(name, Body::Test);
+        change(&mut command);
+        self.order(codec::seal(&command, &[&self.authority.duty[0]]))?;
+        self.await_step(&command.id, &DeliveryStep::Received)
+    }
+
+    /// A test order of one person, as `change` made it, is not obeyed.
+    fn refuses(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), String> {
+        let mut command = self.command(name, Body::Test);
+        change(&mut command);
+        self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
+    }
+
+    /// What follows is obeyed, and this is not.
+    fn is_refused(&mut self, id: &CommandId, bytes: Vec<u8>) -> Result<(), String> {
+        self.order(bytes)?;
+        self.obeys("sentinel", |_| {})?;
+        match self.steps(id).as_slice() {
+            [] => Ok(()),
+            steps => Err(format!("{id} was obeyed: {steps:?}")),
+        }
+    }
+
+    fn refuses_emergency(&mut self) -> Result<(), String> {
+        let command = self.emergency_command("one");
+        self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
+    }
+}
+
+/// How long a box may wait before it sends a batch again, and room for slow networks.
+const AGAIN: Span = Span::secs(40);
+
+fn again(centre: &mut Centre) -> Result<(), String> {
+    let first = centre
+        .until(SOON, |centre| centre.batches.first().copied())
+        .ok_or("no batch of the log came after the welcome")?;
+    centre.acknowledge(first.0, first.1, &centre.authority.stranger.clone());
+    let count = |centre: &Centre| centre.batches.iter().filter(|batch| **batch == first).count();
+    centre
+        .until(AGAIN, |centre| (count(centre) > 1).then_some(()))
+        .ok_or("the batch did not come again, or a stranger's acknowledgement was believed")?;
+    centre.acknowledges = true;
+    centre.acknowledge(first.0, first.1, &centre.authority.central.clone());
+    centre.nothing_wrong()
+}
+
+fn chain_holds(centre: &mut Centre) -> Result<(), String> {
+    let Some((epoch, from)) = centre.log.keys().next().copied() else { return Err("there is no log".into()) };
+    let records: Vec<LogRecord> = centre
+        .log
+        .range((epoch, 0)..=(epoch, u64::MAX))
+        .map(|((_, seq), body)| LogRecord { seq: *seq, body: body.clone() })
+        .collect();
+    let first = &records[0];
+    let prev = serde_json::from_str::<LogBody>(&first.body).map_err(|error| error.to_string())?.prev;
+    let begin = if from == 1 { Link::FIRST } else { Link { seq: first.seq, prev } };
+    chain::verify_chain(&centre.id, epoch, begin, &records).map(|_| ()).map_err(|broken| broken.to_string())
+}
+
+fn once(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.command("again", Body::Test);
+    let sealed = codec::seal(&command, &[&centre.authority.duty[0]]);
+    centre.order(sealed.clone())?;
+    centre.await_step(&command.id, &DeliveryStep::Received)?;
+    centre.order(sealed)?;
+    centre.obeys("sentinel", |_| {})?;
+    let refused = centre
+        .events()
+        .any(|event| matches!(event, Event::CommandRefused { command: Some(id), .. } if id == command.id));
+    if refused { Err("the same bytes were refused the second time".into()) } else { Ok(()) }
+}
+
+fn other_content(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.command("forged", Body::Test);
+    centre.order(codec::seal(&command, &[&centre.authority.duty[0]]))?;
+    centre.await_step(&command.id, &DeliveryStep::Received)?;
+    let before = centre.steps(&command.id).len();
+    let mut other = centre.command("forged", Body::Test);
+    other.id = command.id.clone();
+    centre.order(codec::seal(&other, &[&centre.authority.duty[0]]))?;
+    centre.obeys("sentinel", |_| {})?;
+    if centre.steps(&command.id).len() == before { Ok(()) } else { Err("it was obeyed".into()) }
+}
+
+fn used_serial(centre: &mut Centre) -> Result<(), String> {
+    let used = centre.serial;
+    centre.refuses("serial", |command| command.serial = used)
+}
+
+fn unknown_field(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.command("unknown", Body::Test);
+    let mut value = serde_json::to_value(&command).map_err(|error| error.to_string())?;
+    value["wave_length"] = Value::from(3);
+    value["body"]["more"] = Value::from("more");
+    let payload = value.to_string();
+    let sealed = envelope::seal(Kind::Command, payload.as_bytes(), &[&centre.authority.duty[0]]);
+    centre.order(sealed)?;
+    centre.await_step(&command.id, &DeliveryStep::Received)
+}
+
+fn stranger(centre: &mut Centre) -> Result<(), String> {
+    let mut command = centre.command("stranger", Body::Test);
+    let stranger = centre.authority.stranger.clone();
+    command.issuer = stranger.key_id();
+    centre.is_refused(&command.id, codec::seal(&command, &[&stranger]))?;
+    // Its own signature under the name of somebody who may.
+    let command = centre.command("stranger", Body::Test);
+    let text = String::from_utf8(codec::seal(&command, &[&stranger])).map_err(|error| error.to_string())?;
+    let (own, other): (KeyId, KeyId) = (stranger.key_id(), command.issuer.clone());
+    let forged = text.replace(own.as_str(), other.as_str());
+    centre.is_refused(&command.id, forged.into_bytes())
+}
+
+fn other_kind(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.command("kind", Body::Test);
+    let sealed = envelope::seal(Kind::LogAck, &codec::encode(&command), &[&centre.authority.duty[0]]);
+    let text = String::from_utf8(sealed).map_err(|error| error.to_string())?;
+    let forged = text.replace(Kind::LogAck.payload_type(), Kind::Command.payload_type());
+    centre.is_refused(&command.id, text.into_bytes())?;
+    centre.is_refused(&command.id, forged.into_bytes())
+}
+
+fn junk(centre: &mut Centre) -> Result<(), String> {
+    let deep = "[".repeat(100_000);
+    for bytes in [&b""[..], b"{", b"\xff\xfe", deep.as_bytes(), &[b' '; MESSAGE_BYTES_MAX]] {
+        for down in Down::ALL {
+            centre.wire.say(&Topic::Down(centre.id.clone(), down), bytes.to_vec())?;
+        }
+        centre.obeys("sentinel", |_| {})?;
+    }
+    Ok(())
+}
+
+fn emergency(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.emergency_command("two");
+    let [one, two] = &centre.authority.duty;
+    centre.order(codec::seal(&command, &[one, two]))?;
+    centre.await_step(&command.id, &DeliveryStep::Finished)?;
+    let steps = centre.steps(&command.id);
+    let (mut begun, mut ended) = (Vec::new(), Vec::new());
+    for event in centre.events() {
+        match event {
+            Event::PlayStarted(start) if names(&start.subject, &command.id) => begun.push(start.play),
+            Event::PlayEnded(end) if names(&end.subject, &command.id) => ended.push(end.play),
+            _ => {}
+        }
+    }
+    let in_turn = [DeliveryStep::Received, DeliveryStep::Started, DeliveryStep::Finished];
+    if steps.iter().filter(|step| in_turn.contains(step)).ne(in_turn.iter()) {
+        return Err(format!("its steps are {steps:?}"));
+    }
+    if begun.len() == 1 && begun == ended { Ok(()) } else { Err(format!("begun {begun:?}, ended {ended:?}")) }
+}
+
+fn names(subject: &crate::domain::playback::Subject, id: &CommandId) -> bool {
+    matches!(subject, crate::domain::playback::Subject::Announcement { command } if command == id)
+}
+
+fn overtaken(centre: &mut Centre) -> Result<(), String> {
+    let announced = centre.emergency_command("overtaken");
+    let cancel = centre.command("cancel", Body::Cancel { of: Some(announced.id.clone()) });
+    let [one, two] = centre.authority.duty.clone();
+    centre.order(codec::seal(&cancel, &[&one]))?;
+    centre.order(codec::seal(&announced, &[&one, &two]))?;
+    centre.obeys("sentinel", |_| {})?;
+    // It would have begun long before.
+    centre.until(Span::secs(3), |_| None::<()>);
+    if centre.steps(&announced.id).contains(&DeliveryStep::Started) {
+        Err("it sounded".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn trust(centre: &mut Centre) -> Result<(), String> {
+    let old = codec::seal(&centre.authority.trust(0), &[&centre.authority.root]);
+    let stranger = centre.authority.stranger.clone();
+    let mut usurped = centre.authority.trust(u32::MAX);
+    usurped.trust.grants.iter_mut().for_each(|grant| {
+        (grant.key, grant.public) = (stranger.key_id(), stranger.public().to_string());
+    });
+    usurped.trust.grants.truncate(1);
+    usurped.trust.thresholds.clear();
+    centre.answer(Down::Trust, old);
+    centre.answer(Down::Trust, codec::seal(&usurped, &[&stranger]));
+    centre.obeys("sentinel", |_| {})
+}
+
+/// A heartbeat comes each minute.
+const HEARTBEAT: Span = Span::secs(90);
+
+fn holds(centre: &mut Centre) -> Result<(), String> {
+    let mut command = centre.emergency_command("held");
+    if let Body::Announce { plan, class, .. } = &mut command.body {
+        plan.at = Some(wall().plus(Span::secs(500)));
+        *class = BulletinClass::Priority;
+    }
+    centre.order(codec::seal(&command, &[&centre.authority.duty[0]]))?;
+    centre.await_step(&command.id, &DeliveryStep::Received)?;
+    let digest = commands_digest([&command.id]);
+    let told = |heartbeat: &Heartbeat| heartbeat.holds.as_ref().is_some_and(|holds| holds.commands == digest);
+    centre
+        .until(HEARTBEAT, |centre| centre.heartbeats.iter().any(told).then_some(()))
+        .ok_or_else(|| format!("no heartbeat tells the digest {digest} of what is live"))?;
+    let cancel = centre.command("cancel", Body::Cancel { of: Some(command.id.clone()) });
+    centre.order(codec::seal(&cancel, &[&centre.authority.duty[0]]))?;
+    centre.await_step(&command.id, &DeliveryStep::Cancelled)
+}

@@ -1,0 +1,218 @@
+//! The box that a centre under test is asked by.
+
+use super::Check;
+use super::wire::{SOON, Wire, unit_key};
+use crate::adapters::clock::{monotonic, wall};
+use crate::domain::authority::{Power, Trust};
+use crate::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
+use crate::domain::playback::{Entry, Event, Stamp};
+use crate::domain::time::{ClockTrust, Span, Wall};
+use crate::wire::chain::Link;
+use crate::wire::codec;
+use crate::wire::messages::{
+    Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, TrustMessage, VERSION, Welcome,
+};
+use crate::wire::signing::{PublicKey, SecretKey};
+use crate::wire::topics::{Down, Topic, Up};
+
+pub const CHECKS: &[Check<Unit>] = &[
+    Check("a box without trust gets the document, signed by the root", "3", trust),
+    Check("a hello is welcomed with its nonce and the time, signed by the centre", "3", welcome),
+    Check("a batch is acknowledged by the centre's key", "8", |unit| unit.uploads(1, 10, 10)),
+    Check("the same batch again changes nothing", "8", |unit| unit.uploads(1, 10, 10)),
+    Check("what comes after a gap is not acknowledged", "8", |unit| unit.uploads(21, 30, 10)),
+    Check("an overlapping batch fills the gap", "8", |unit| unit.uploads(6, 20, 20)),
+    Check("and what came after is taken", "8", |unit| unit.uploads(21, 30, 30)),
+    Check("a batch of another key is not acknowledged", "8", foreign_batch),
+    Check("a batch with another head than its own is not acknowledged", "8", foreign_head),
+    Check("a different body under a known number is a fork", "8", fork),
+];
+
+/// The box.
+pub struct Unit {
+    wire: Wire,
+    id: BoxId,
+    root: PublicKey,
+    trust: Option<Trust>,
+    epoch: Epoch,
+    records: Vec<LogRecord>,
+    nonces: u32,
+}
+
+impl Unit {
+    pub fn new(wire: Wire, id: BoxId, root: PublicKey) -> Self {
+        // Each run is a store of its own.
+        let epoch = Epoch(u64::try_from(wall().0).unwrap_or_default());
+        let mut link = Link::FIRST;
+        let mut next = |n| {
+            let at =
+                Stamp { start: 1, mono_us: n, wall: wall(), trust: ClockTrust::Synced, uncertainty_ms: 5 };
+            let entry = Entry { at, event: Event::EntriesLost { count: n } };
+            let record = link.record(&id, epoch, entry).expect("it is short");
+            link = Link::after(record.seq, &record.body);
+            record
+        };
+        let records = (1..=40).map(&mut next).collect();
+        Self { wire, id, root, trust: None, epoch, records, nonces: 0 }
+    }
+
+    pub fn await_connection(&mut self) -> Result<(), String> {
+        let deadline = monotonic() + SOON;
+        while !self.wire.is_connected() && monotonic() < deadline {
+            self.wire.next(monotonic() + Span::millis(50));
+        }
+        if self.wire.is_connected() { Ok(()) } else { Err("there is no connection to the broker".to_owned()) }
+    }
+
+    fn hello(&mut self, trust: u32) -> Result<String, String> {
+        self.nonces += 1;
+        let nonce = format!("conform-{}-{}", self.epoch, self.nonces);
+        let hello = Hello {
+            v: VERSION,
+            box_id: self.id.clone(),
+            software: "loaxa conform".to_owned(),
+            key: Some(unit_key().public().to_string()),
+            epoch: self.epoch,
+            nonce: nonce.clone(),
+            clock: ClockTrust::None,
+            wall: Wall(0),
+            holds: Holds { trust, ..Holds::default() },
+        };
+        self.wire.say(&Topic::Up(self.id.clone(), Up::Hello), codec::encode(&hello))?;
+        Ok(nonce)
+    }
+
+    /// The next message on this topic that `read` understands.
+    fn next<T>(
+        &mut self,
+        down: Down,
+        wait: Span,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let deadline = monotonic() + wait;
+        let mut last = format!("nothing came on down/{} within {} s", down.level(), wait.0 / 1_000_000);
+        while let Some((topic, bytes)) = self.wire.next(deadline) {
+            if topic != Topic::Down(self.id.clone(), down) {
+                continue;
+            }
+            match read(&bytes) {
+                Ok(found) => return Ok(found),
+                Err(reason) => last = reason,
+            }
+        }
+        Err(last)
+    }
+
+    /// What the centre's own key signed.
+    fn from_centre<M: codec::Sealed>(trust: Option<&Trust>, bytes: &[u8]) -> Result<M, String> {
+        let trust = trust.ok_or("the trust document is missing")?;
+        let key = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
+        let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.to_string())?;
+        trust
+            .permits(&signed.signers, Power::Central, &[], None::<Wall>)
+            .map_err(|refusal| refusal.to_string())?;
+        Ok(signed.payload)
+    }
+
+    fn batch(&self, from: u64, to: u64) -> LogBatch {
+        let records = self.records[from as usize - 1..to as usize].to_vec();
+        let (box_id, epoch) = (self.id.clone(), self.epoch);
+        let mut batch = LogBatch { v: VERSION, box_id, epoch, oldest: 1, records, head: None };
+        batch.head = Some(self.head(&batch));
+        batch
+    }
+
+    fn head(&self, batch: &LogBatch) -> String {
+        let last = batch.records.last().expect("a batch has records");
+        let head = LogHead {
+            v: VERSION,
+            box_id: self.id.clone(),
+            epoch: self.epoch,
+            seq: last.seq,
+            hash: ContentHash::of(last.body.as_bytes()),
+        };
+        String::from_utf8(codec::seal(&head, &[&unit_key()])).expect("envelopes are JSON")
+    }
+
+    fn send(&self, batch: &LogBatch, key: &SecretKey) -> Result<(), String> {
+        self.wire.say(&Topic::Up(self.id.clone(), Up::Log), codec::seal(batch, &[key]))
+    }
+
+    fn ack(&mut self, wait: Span) -> Result<LogAck, String> {
+        let (trust, epoch) = (self.trust.clone(), self.epoch);
+        self.next(Down::LogAck, wait, |bytes| {
+            let ack: LogAck = Self::from_centre(trust.as_ref(), bytes)?;
+            if ack.epoch == epoch { Ok(ack) } else { Err("it is of another epoch".to_owned()) }
+        })
+    }
+
+    fn uploads(&mut self, from: u64, to: u64, upto: u64) -> Result<(), String> {
+        self.send(&self.batch(from, to), &unit_key())?;
+        let ack = self.ack(SOON)?;
+        if (ack.contiguous_upto, ack.forked) == (upto, false) {
+            Ok(())
+        } else {
+            Err(format!("acknowledged up to {}, forked: {}", ack.contiguous_upto, ack.forked))
+        }
+    }
+
+    /// What was sent last is refused without an answer.
+    fn stays_unanswered(&mut self) -> Result<(), String> {
+        match self.ack(Span::secs(3)) {
+            Err(_) => Ok(()),
+            Ok(ack) => Err(format!("it was acknowledged up to {}", ack.contiguous_upto)),
+        }
+    }
+}
+
+fn trust(unit: &mut Unit) -> Result<(), String> {
+    unit.hello(0)?;
+    let root = unit.root;
+    let read = |bytes: &[u8]| {
+        let pinned = |id: &KeyId| Some(root).filter(|root| root.key_id() == *id);
+        codec::open::<TrustMessage>(bytes, &pinned).map_err(|refusal| refusal.to_string())
+    };
+    unit.trust = Some(unit.next(Down::Trust, SOON, read)?.payload.trust);
+    Ok(())
+}
+
+fn welcome(unit: &mut Unit) -> Result<(), String> {
+    let nonce = unit.hello(u32::MAX)?;
+    let (trust, id) = (unit.trust.clone(), unit.id.clone());
+    let welcome = unit.next(Down::Welcome, SOON, |bytes| {
+        let welcome: Welcome = Unit::from_centre(trust.as_ref(), bytes)?;
+        if welcome.nonce == nonce && welcome.box_id == id {
+            Ok(welcome)
+        } else {
+            Err("a welcome of another hello".to_owned())
+        }
+    })?;
+    let off_s = (welcome.time.0 - wall().0) / 1_000_000;
+    if off_s.abs() <= 60 { Ok(()) } else { Err(format!("its time is {off_s} s from this machine's")) }
+}
+
+fn foreign_batch(unit: &mut Unit) -> Result<(), String> {
+    unit.send(&unit.batch(31, 40), &SecretKey::from_seed(&[9; 32]))?;
+    unit.stays_unanswered()
+}
+
+fn foreign_head(unit: &mut Unit) -> Result<(), String> {
+    let mut batch = unit.batch(31, 40);
+    batch.head = unit.batch(31, 39).head;
+    unit.send(&batch, &unit_key())?;
+    unit.stays_unanswered()
+}
+
+fn fork(unit: &mut Unit) -> Result<(), String> {
+    let before = &unit.records[28];
+    let at = Stamp { start: 2, mono_us: 1, wall: wall(), trust: ClockTrust::Synced, uncertainty_ms: 5 };
+    let entry = Entry { at, event: Event::EntriesLost { count: 99 } };
+    let record =
+        Link::after(before.seq, &before.body).record(&unit.id, unit.epoch, entry).expect("it is short");
+    let mut batch = unit.batch(30, 30);
+    batch.records = vec![record];
+    batch.head = Some(unit.head(&batch));
+    unit.send(&batch, &unit_key())?;
+    let ack = unit.ack(SOON)?;
+    if ack.forked { Ok(()) } else { Err("it was taken as if nothing was wrong".to_owned()) }
+}

@@ -1,0 +1,128 @@
+//! `loaxa conform`: whether somebody's box or centre keeps to docs/protocol.md, asked over a real broker.
+//!
+//! It knows nothing of the other side but its messages. Each check names the section of the protocol that it is of; the
+//! answers are printed as TAP (testanything.org).
+
+mod box_side;
+mod central_side;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::Outcome;
+use crate::domain::ids::{BoxId, GroupId};
+use crate::wire::broker_address::BrokerAddress;
+use crate::wire::codec;
+use wire::Authority;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Writes the root key and the trust document that a box under test pins. Everybody knows their secret halves.
+    Prepare { dir: PathBuf },
+    /// Tests a box: plays the centre of the prepared authority. The box must be in GROUP and allowed to sound now.
+    Box {
+        #[command(flatten)]
+        broker: Broker,
+        #[arg(long = "box")]
+        id: BoxId,
+        #[arg(long)]
+        group: GroupId,
+        /// The box's public key, in base64, where it does not tell it in its hello.
+        #[arg(long)]
+        key: Option<String>,
+        /// How long the first hello is waited for, in seconds; the box is started meanwhile.
+        #[arg(long, default_value_t = 180)]
+        wait: u64,
+    },
+    /// Tests a centre: plays a box that is enrolled there with the public key that `prepare` wrote (box.pub).
+    Central {
+        #[command(flatten)]
+        broker: Broker,
+        #[arg(long = "box")]
+        id: BoxId,
+        /// The centre's root key.
+        #[arg(long)]
+        root: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Broker {
+    #[arg(long)]
+    broker: BrokerAddress,
+    /// Certificates that the broker's is checked against, PEM.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Certificate and key to connect with, PEM.
+    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
+    identity: Option<Vec<PathBuf>>,
+}
+
+pub fn run(args: Args) -> Outcome {
+    match args.action {
+        Action::Prepare { dir } => prepare(&dir),
+        Action::Box { broker, id, group, key, wait } => {
+            let wire =
+                wire::Wire::connect(&broker, "loaxa-conform", vec![format!("loaxa/v1/box/{id}/up/+")])?;
+            let mut centre = box_side::Centre::new(wire, id, group, key.as_deref())?;
+            report(box_side::CHECKS, &mut centre, |centre| centre.await_hello(Duration::from_secs(wait)))
+        }
+        Action::Central { broker, id, root } => {
+            let filter = format!("loaxa/v1/box/{id}/down/+");
+            let wire = wire::Wire::connect(&broker, id.as_str(), vec![filter])?;
+            let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
+            report(central_side::CHECKS, &mut unit, |unit| unit.await_connection())
+        }
+    }
+}
+
+/// What is asked, its section in docs/protocol.md, and how.
+struct Check<T>(&'static str, &'static str, fn(&mut T) -> Result<(), String>);
+
+fn report<T>(
+    checks: &[Check<T>],
+    bench: &mut T,
+    first: impl FnOnce(&mut T) -> Result<(), String>,
+) -> Outcome {
+    println!("TAP version 13\n1..{}", checks.len());
+    if let Err(reason) = first(bench) {
+        println!("Bail out! {reason}");
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut failed = 0;
+    for (number, Check(what, section, check)) in checks.iter().enumerate() {
+        let number = number + 1;
+        match check(bench) {
+            Ok(()) => println!("ok {number} - {what} ({section})"),
+            Err(reason) => {
+                failed += 1;
+                println!("not ok {number} - {what} ({section})\n# {reason}");
+            }
+        }
+    }
+    println!("# {} passed, {failed} failed", checks.len() - failed);
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn prepare(dir: &Path) -> Outcome {
+    std::fs::create_dir_all(dir)?;
+    let authority = Authority::default();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("{}", path.display());
+        Ok::<(), String>(())
+    };
+    write("root.pub", format!("public {}\n", authority.root.public()).as_bytes())?;
+    write("trust.json", &codec::seal(&authority.trust(1), &[&authority.root]))?;
+    write("box.pub", format!("public {}\n", wire::unit_key().public()).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,124 @@
+//! What both sides of the test need: the broker, blocking and with deadlines, and keys that everybody knows.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::super::Error;
+use super::Broker;
+use crate::adapters::clock::monotonic;
+use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
+use crate::domain::authority::{Grant, Power, Threshold, Trust};
+use crate::domain::time::{Moment, Span};
+use crate::wire::messages::{TrustMessage, VERSION};
+use crate::wire::signing::{PublicKey, SecretKey};
+use crate::wire::topics::Topic;
+
+/// How long an answer may take that needs no waiting: a slow box over 4G.
+pub const SOON: Span = Span::secs(15);
+
+/// The broker, with blocking calls.
+pub struct Wire {
+    runtime: tokio::runtime::Runtime,
+    link: Link,
+    events: mpsc::Receiver<LinkEvent>,
+}
+
+impl Wire {
+    pub fn connect(broker: &Broker, client_id: &str, subscriptions: Vec<String>) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let mut config = LinkConfig::new(broker.broker.clone(), client_id);
+        config.ca = broker.ca.clone();
+        config.identity = broker.identity.as_deref().and_then(|files| match files {
+            [certificate, key] => Some((certificate.clone(), key.clone())),
+            _ => None,
+        });
+        config.subscriptions = subscriptions;
+        config.reconnect_s_min = 0.2;
+        config.reconnect_s_max = 2.0;
+        let (link, events) = {
+            let _inside = runtime.enter();
+            Link::connect(config)?
+        };
+        Ok(Self { runtime, link, events })
+    }
+
+    /// The next message until `deadline`.
+    pub fn next(&mut self, deadline: Moment) -> Option<(Topic, Vec<u8>)> {
+        loop {
+            let left = Duration::from(deadline.since(monotonic()));
+            let next = self.runtime.block_on(async { tokio::time::timeout(left, self.events.recv()).await });
+            match next {
+                Ok(Some(LinkEvent::Message { topic, bytes })) => return Some((topic, bytes)),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
+    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), String> {
+        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.to_string())
+    }
+}
+
+/// The authority of a test bench. Its secrets are no secrets: 32 equal bytes, as in the golden files.
+pub struct Authority {
+    pub root: SecretKey,
+    pub central: SecretKey,
+    pub duty: [SecretKey; 2],
+    pub stranger: SecretKey,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        let key = |n| SecretKey::from_seed(&[n; 32]);
+        Self { root: key(4), central: key(3), duty: [key(1), key(2)], stranger: key(9) }
+    }
+}
+
+impl Authority {
+    /// The trust document of this version: two people who may do everything, an emergency takes both.
+    pub fn trust(&self, version: u32) -> TrustMessage {
+        use Power::*;
+        let grant = |key: &SecretKey, holder: &str, powers: &[Power]| Grant {
+            key: key.key_id(),
+            public: key.public().to_string(),
+            holder: holder.to_owned(),
+            powers: powers.iter().copied().collect(),
+            groups: ["xa".parse().expect("it is a name")].into(),
+            level: 1,
+            valid_from: None,
+            valid_until: None,
+        };
+        let all = [Normal, Priority, Emergency, Exercise, Live, Cancel, Programme, Policy, Groups, Test];
+        let trust = Trust {
+            version,
+            grants: vec![
+                grant(&self.central, "trung tâm", &[Central]),
+                grant(&self.duty[0], "An", &all),
+                grant(&self.duty[1], "Bình", &all),
+            ],
+            thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
+            nesting: Default::default(),
+        };
+        TrustMessage { v: VERSION, trust }
+    }
+}
+
+/// The key of the box that is played to a centre.
+pub fn unit_key() -> SecretKey {
+    SecretKey::from_seed(&[7; 32])
+}
+
+/// Reads a public key file: a line `public <base64>`.
+pub fn root_key(path: &Path) -> Result<PublicKey, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let key = text.lines().find_map(|line| line.strip_prefix("public "));
+    let key = key.ok_or_else(|| format!("{}: there is no line `public <base64>`", path.display()))?;
+    Ok(key.trim().parse()?)
+}
