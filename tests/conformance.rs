@@ -30,8 +30,7 @@ fn prepare(dir: &Path) {
 /// Runs the tests; gives whether all passed, and what was printed.
 fn conform(side: &str, broker: &impl Broker, more: &[&str]) -> (bool, String) {
     let url = format!("mqtt://127.0.0.1:{}", broker.port());
-    let output =
-        loaxa(&["conform", side, "--broker", &url, "--box", BOX_ID]).args(more).output().unwrap();
+    let output = loaxa(&["conform", side, "--broker", &url, "--box", BOX_ID]).args(more).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), said)
 }

@@ -74,8 +74,8 @@ pub struct Centre {
     hello: Option<Hello>,
     /// Bodies by epoch and number.
     log: BTreeMap<(Epoch, u64), String>,
-    /// Batches that came, by epoch and their last number.
-    batches: Vec<(Epoch, u64)>,
+    /// Batches that came: epoch, first and last number.
+    batches: Vec<(Epoch, u64, u64)>,
     heartbeats: Vec<Heartbeat>,
     acknowledges: bool,
     /// What the box sent that breaks the protocol.
@@ -164,6 +164,7 @@ impl Centre {
     fn take_log(&mut self, bytes: &[u8]) -> Result<(), CommandRefusal> {
         let key = self.key;
         let batch = codec::open::<LogBatch>(bytes, &|_| key)?.payload;
+        let first = batch.records.first().map_or(0, |first| first.seq);
         let last = batch.records.last().map_or(0, |last| last.seq);
         if let Some(head) = &batch.head {
             let head = codec::open::<LogHead>(head.as_bytes(), &|_| key)?.payload;
@@ -178,9 +179,9 @@ impl Centre {
                 self.wrong.push(format!("record {seq} came with two bodies"));
             }
         }
-        self.batches.push((batch.epoch, last));
+        self.batches.push((batch.epoch, first, last));
         if self.acknowledges {
-            self.acknowledge(batch.epoch, last, &self.authority.central.clone());
+            self.acknowledge(batch.epoch, last, &self.authority.central);
         }
         Ok(())
     }
@@ -300,16 +301,15 @@ impl Centre {
 const AGAIN: Span = Span::secs(40);
 
 fn again(centre: &mut Centre) -> Result<(), String> {
-    let first = centre
-        .until(SOON, |centre| centre.batches.first().copied())
-        .ok_or("no batch of the log came after the welcome")?;
-    centre.acknowledge(first.0, first.1, &centre.authority.stranger.clone());
-    let count = |centre: &Centre| centre.batches.iter().filter(|batch| **batch == first).count();
-    centre
-        .until(AGAIN, |centre| (count(centre) > 1).then_some(()))
-        .ok_or("the batch did not come again, or a stranger's acknowledgement was believed")?;
+    let came = centre.until(SOON, |centre| centre.batches.first().copied());
+    let (epoch, first, last) = came.ok_or("no batch of the log came after the welcome")?;
+    centre.acknowledge(epoch, last, &centre.authority.stranger);
+    let again = |batch: &&(Epoch, u64, u64)| (batch.0, batch.1) == (epoch, first);
+    let came_again = centre.until(AGAIN, |centre| centre.batches.iter().filter(again).nth(1).copied());
     centre.acknowledges = true;
-    centre.acknowledge(first.0, first.1, &centre.authority.central.clone());
+    let (_, _, last) =
+        came_again.ok_or("the batch did not come again, or a stranger's acknowledgement was believed")?;
+    centre.acknowledge(epoch, last, &centre.authority.central);
     centre.nothing_wrong()
 }
 

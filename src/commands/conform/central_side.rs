@@ -103,9 +103,12 @@ impl Unit {
         Err(last)
     }
 
+    fn trust(&self) -> Result<Trust, String> {
+        self.trust.clone().ok_or_else(|| "without the trust document nothing can be checked".to_owned())
+    }
+
     /// What the centre's own key signed.
-    fn from_centre<M: codec::Sealed>(trust: Option<&Trust>, bytes: &[u8]) -> Result<M, String> {
-        let trust = trust.ok_or("the trust document is missing")?;
+    fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, String> {
         let key = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
         let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.to_string())?;
         trust
@@ -139,9 +142,9 @@ impl Unit {
     }
 
     fn ack(&mut self, wait: Span) -> Result<LogAck, String> {
-        let (trust, epoch) = (self.trust.clone(), self.epoch);
+        let (trust, epoch) = (self.trust()?, self.epoch);
         self.next(Down::LogAck, wait, |bytes| {
-            let ack: LogAck = Self::from_centre(trust.as_ref(), bytes)?;
+            let ack: LogAck = Self::from_centre(&trust, bytes)?;
             if ack.epoch == epoch { Ok(ack) } else { Err("it is of another epoch".to_owned()) }
         })
     }
@@ -158,6 +161,7 @@ impl Unit {
 
     /// What was sent last is refused without an answer.
     fn stays_unanswered(&mut self) -> Result<(), String> {
+        self.trust()?;
         match self.ack(Span::secs(3)) {
             Err(_) => Ok(()),
             Ok(ack) => Err(format!("it was acknowledged up to {}", ack.contiguous_upto)),
@@ -178,9 +182,9 @@ fn trust(unit: &mut Unit) -> Result<(), String> {
 
 fn welcome(unit: &mut Unit) -> Result<(), String> {
     let nonce = unit.hello(u32::MAX)?;
-    let (trust, id) = (unit.trust.clone(), unit.id.clone());
+    let (trust, id) = (unit.trust()?, unit.id.clone());
     let welcome = unit.next(Down::Welcome, SOON, |bytes| {
-        let welcome: Welcome = Unit::from_centre(trust.as_ref(), bytes)?;
+        let welcome: Welcome = Unit::from_centre(&trust, bytes)?;
         if welcome.nonce == nonce && welcome.box_id == id {
             Ok(welcome)
         } else {
