@@ -1,5 +1,7 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod orders;
+
 use std::sync::Arc;
 
 use axum::extract::multipart::{Multipart, MultipartError};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use super::announce::{self, Asked, Refused};
 use super::app::App;
 use super::enrol::{self, NotEnrolled};
-use super::media::MediaRefusal;
+use super::media::{Incoming, MediaRefusal};
 use super::pages::is_online;
 use super::store::{
     BoxRow, CommandRow, DeliveryRow, LogFilter, LogRow, MediaRow, PlayRow, ROWS_MAX, ReportRow, StoreError,
@@ -42,6 +44,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/announcements/{id}", get(announcement))
         .route("/announcements/{id}/cancel", post(cancel))
         .route("/stop", post(stop))
+        .merge(orders::routes())
         .route("/enrolments", post(invite))
         .route("/boxes/{id}/revoke", post(revoke))
         .route("/boxes", get(boxes))
@@ -116,9 +119,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Store(_) => return refused_store(refused),
-            Refused::NoSuchAnnouncement(_) => StatusCode::NOT_FOUND,
+            Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
             Refused::Authority(_) => StatusCode::FORBIDDEN,
-            Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::NotNewer { .. } => StatusCode::CONFLICT,
+            Refused::TooLarge | Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::BAD_REQUEST,
         };
@@ -218,6 +222,11 @@ async fn take_audio(
     while let Some(chunk) = field.chunk().await? {
         incoming.write(&chunk)?;
     }
+    finish_audio(app, incoming, name).await
+}
+
+/// Checks audio on a thread of its own, as probing takes its time.
+async fn finish_audio(app: &Arc<App>, incoming: Incoming, name: String) -> Result<MediaRow, Problem> {
     let app = Arc::clone(app);
     let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
     let finished = finish.await.map_err(|panic| {

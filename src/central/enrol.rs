@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::certificates::{Ca, CertificateError};
+use super::orders;
 use super::store::{BoxDeclared, StoreError};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::time::{Span, Wall};
@@ -81,6 +82,9 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     app.store.add_certificate(issued.fingerprint, declared.id.clone(), now).await?;
     shut_out(app, &declared.id);
     tracing::info!(id = %declared.id, "a box was enrolled");
+    if let Err(error) = orders::groups_follow_enrolment(app).await {
+        tracing::warn!(%error, "the boxes are not told of the groups of the new one");
+    }
     Ok(Enrolled {
         groups: app.groups_of(&declared.groups),
         id: declared.id,

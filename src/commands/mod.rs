@@ -13,9 +13,12 @@ mod check;
 mod client;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
+mod groups;
 mod key;
 mod logs;
+mod policy;
 mod programme;
+mod programme_send;
 mod report;
 mod simulate;
 mod status;
@@ -59,6 +62,10 @@ enum Command {
     Report(report::Args),
     /// Checks and previews programmes.
     Programme(programme::Args),
+    /// Sends the limits that the guards of boxes keep.
+    Policy(policy::Args),
+    /// Moves boxes to other groups.
+    Groups(groups::Args),
     /// Makes and shows signing keys.
     Key(key::Args),
     /// Checks configuration files.
@@ -91,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(args),
         Command::Report(args) => report::run(args),
         Command::Programme(args) => programme::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Groups(args) => groups::run(args),
         Command::Key(args) => key::run(args),
         Command::Check(args) => check::run(args),
         Command::Simulate(args) => simulate::run(args),

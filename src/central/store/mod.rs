@@ -7,8 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::decide::delivery::Standing;
-use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, KeyId};
+use crate::decide::delivery::{Document, Standing};
+use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use crate::domain::time::Wall;
 use crate::wire::messages::Holds;
 
@@ -33,7 +33,8 @@ pub enum StoreError {
 
 /// What central keeps. Every write is on disk when its answer resolves.
 pub trait Store: Send + Sync + 'static {
-    /// Takes the boxes of the configuration over; those that it does not name stay as they are.
+    /// Takes the boxes of the configuration over; those that it does not name stay as they are. A box that was revoked
+    /// stays without a key until it is enrolled anew; once groups were sent, they are not the configuration's any more.
     fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()>;
 
     /// Remembers the key of a box that has none yet; says whether it was taken.
@@ -88,6 +89,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commands that a box may hold at `now`, oldest first, with the step that it has reached.
     fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
+
+    /// Programmes, policies and groups that were sent and have not expired at `now`.
+    fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>>;
+
+    /// Puts boxes into these groups.
+    fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()>;
 
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;

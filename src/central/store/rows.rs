@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::decide::delivery::{Order, Step};
+use crate::decide::delivery::{DocumentName, Order, Step};
 use crate::domain::announcement::{BulletinClass, Mode};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use crate::domain::playback::Entry;
@@ -40,6 +40,8 @@ pub struct BoxRow {
     /// Log entries that wait on the box.
     pub backlog: u64,
     pub faults: Vec<String>,
+    /// What it said last that it holds.
+    pub holds: Option<Holds>,
     /// What its log says is sounding.
     pub on_air: Option<OnAir>,
 }
@@ -120,6 +122,8 @@ pub struct NewCommand {
     pub envelope: Vec<u8>,
     /// Announcements that this one ends: cancelled or superseded.
     pub ends: Vec<(CommandId, Ended)>,
+    /// The document that it carries, and its version: an earlier one for the same groups is kept no more.
+    pub document: Option<(DocumentName, u32)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
 use super::read::{from_json, name};
-use super::write::{declare_boxes, json};
+use super::write::{declare_boxes, json, move_boxes};
 
 pub fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: Wall) -> Result<()> {
     db.prepare_cached(
@@ -32,7 +32,9 @@ pub fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Resul
         })
         .optional()?;
     if let Some(declared) = &found {
+        db.prepare_cached("DELETE FROM shut_out WHERE box = ?1")?.execute([declared.id.as_str()])?;
         declare_boxes(db, std::slice::from_ref(declared))?;
+        move_boxes(db, &[(declared.id.clone(), declared.groups.clone())])?;
     }
     Ok(found)
 }
@@ -54,6 +56,8 @@ pub fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<Box
 
 pub fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
     db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
+        .execute(params![id.as_str(), now.0])?;
+    db.prepare_cached("INSERT INTO shut_out (box, since) VALUES (?1, ?2) ON CONFLICT (box) DO NOTHING")?
         .execute(params![id.as_str(), now.0])?;
     let known = db.prepare_cached("UPDATE boxes SET key = NULL WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(known == 1)

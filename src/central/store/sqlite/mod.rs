@@ -254,6 +254,14 @@ impl Store for SqliteStore {
         self.read(move |db| read::standing(db, &id, now))
     }
 
+    fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>> {
+        self.read(move |db| read::documents(db, now))
+    }
+
+    fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()> {
+        self.write(move |db| write::move_boxes(db, &groups))
+    }
+
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
         self.read(move |db| read::envelopes(db, &ids))
     }

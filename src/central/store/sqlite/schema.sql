@@ -108,6 +108,20 @@ CREATE TABLE IF NOT EXISTS commands (
 CREATE INDEX IF NOT EXISTS commands_expires ON commands (expires);
 CREATE INDEX IF NOT EXISTS commands_issued ON commands (kind, issued_at);
 
+-- Programmes, policies and groups that were sent: `programme/xa`, `policy`, `groups`.
+CREATE TABLE IF NOT EXISTS documents (
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    command TEXT NOT NULL REFERENCES commands (id),
+    PRIMARY KEY (name, version)
+) STRICT, WITHOUT ROWID;
+
+-- Boxes that were revoked and not enrolled again: no configuration brings their key back.
+CREATE TABLE IF NOT EXISTS shut_out (
+    box   TEXT PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS deliveries (
     command  TEXT NOT NULL,
     box      TEXT NOT NULL,
