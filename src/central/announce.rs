@@ -203,6 +203,14 @@ fn speech_folder(app: &App) -> PathBuf {
 /// # Errors
 /// A sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
+    issue(app, draft(app, asked, audio).await?).await
+}
+
+/// Makes an announcement that is not signed yet; its words are spoken, its audio is kept.
+///
+/// # Errors
+/// As [`announce`], but for the keys.
+pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
     let now = app.now();
     check(app, &asked, audio.is_some(), now)?;
     let audio = match audio {
@@ -228,7 +236,7 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
         None => now,
     };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
-    let draft = Draft {
+    Ok(Draft {
         order: Order::Announce,
         groups: asked.to.clone(),
         now,
@@ -239,8 +247,7 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
         body,
         ends,
         document: None,
-    };
-    issue(app, draft).await
+    })
 }
 
 /// Speaks on a thread of its own, as an engine takes its time.

@@ -1,5 +1,6 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod drafts;
 mod orders;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/report", get(report))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_token_in));
     let open = Router::new()
+        .merge(drafts::routes())
         .route("/openapi.json", get(openapi))
         .route("/enrol", post(take_in).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)));
     Router::new().nest("/api/v1", guarded.merge(open)).with_state(app)

@@ -31,6 +31,35 @@ pub struct Draft {
     pub document: Option<(DocumentName, u32)>,
 }
 
+impl Draft {
+    /// What a command that was drafted for people to sign came from; `None` for what is not drafted.
+    pub fn of(command: &Command) -> Option<Self> {
+        let (order, title, ends, document) = match &command.body {
+            Body::Announce { title, supersedes, .. } => {
+                let ends = supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
+                (Order::Announce, title.clone(), ends, None)
+            }
+            Body::Policy(policy) => {
+                let document = Some((DocumentName::Policy, policy.version));
+                (Order::Other, format!("policy {}", policy.version), Vec::new(), document)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            order,
+            groups: command.groups.clone(),
+            now: command.issued_at,
+            expires: command.expires,
+            author: command.author.clone(),
+            approver: command.approver.clone(),
+            title,
+            body: command.body.clone(),
+            ends,
+            document,
+        })
+    }
+}
+
 /// Numbers, signs, keeps and sends a command, in this order: what was sent is always known here.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ pub mod app;
 pub mod authority;
 pub mod broker;
 pub mod certificates;
+pub mod drafts;
 mod enrol;
 mod gate;
 mod ingest;

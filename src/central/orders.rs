@@ -100,19 +100,8 @@ pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sen
     groups.sort();
     groups.dedup();
     let body = Body::Programme { programme: id, version, toml: asked.toml, media };
-    send(
-        app,
-        Asked {
-            name,
-            version,
-            title: programme.title,
-            groups,
-            body,
-            author: asked.author,
-            approver: asked.approver,
-        },
-    )
-    .await
+    send(app, document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
+        .await
 }
 
 /// As a box reads it, so that no box refuses what was sent.
@@ -131,7 +120,15 @@ fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Program
 ///
 /// # Errors
 /// A sentence for the person who asked; nothing was sent then.
-pub async fn send_policy(app: &Arc<App>, asked: PolicyAsked) -> Result<Sent, Refused> {
+pub async fn send_policy(app: &App, asked: PolicyAsked) -> Result<Sent, Refused> {
+    send(app, draft_policy(app, asked).await?).await
+}
+
+/// Limits that are not signed yet.
+///
+/// # Errors
+/// As [`send_policy`], but for the keys.
+pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refused> {
     if asked.to.is_empty() {
         return Err(Refused::NoGroup);
     }
@@ -144,19 +141,7 @@ pub async fn send_policy(app: &Arc<App>, asked: PolicyAsked) -> Result<Sent, Ref
     }
     let body = Body::Policy(Policy { version, ..asked.policy });
     let title = format!("policy {version}");
-    send(
-        app,
-        Asked {
-            name,
-            version,
-            title,
-            groups: asked.to,
-            body,
-            author: asked.author,
-            approver: asked.approver,
-        },
-    )
-    .await
+    Ok(document(app, (name, version), title, asked.to, body, (asked.author, asked.approver)))
 }
 
 /// Moves boxes to other groups, and tells all boxes where they belong.
@@ -181,11 +166,8 @@ pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Ref
     let body = Body::Groups { version, members };
     let title = format!("groups {version}");
     let groups = top_groups(app);
-    let sent = send(
-        app,
-        Asked { name, version, title, groups, body, author: asked.author, approver: asked.approver },
-    )
-    .await?;
+    let sent = send(app, document(app, (name, version), title, groups, body, (asked.author, asked.approver)))
+        .await?;
     app.store.move_boxes(asked.members.into_iter().collect()).await?;
     Ok(sent)
 }
@@ -231,20 +213,19 @@ fn known_groups(app: &App, groups: &[GroupId]) -> Result<(), Refused> {
     }
 }
 
-struct Asked {
-    name: DocumentName,
-    version: u32,
+/// Who wrote a document and who approved it, for the log.
+type By = (Option<String>, Option<String>);
+
+fn document(
+    app: &App,
+    (name, version): (DocumentName, u32),
     title: String,
     groups: Vec<GroupId>,
     body: Body,
-    author: Option<String>,
-    approver: Option<String>,
-}
-
-async fn send(app: &App, asked: Asked) -> Result<Sent, Refused> {
-    let Asked { name, version, title, groups, body, author, approver } = asked;
+    (author, approver): By,
+) -> Draft {
     let now: Wall = app.now();
-    let draft = Draft {
+    Draft {
         order: Order::Other,
         groups,
         now,
@@ -254,8 +235,11 @@ async fn send(app: &App, asked: Asked) -> Result<Sent, Refused> {
         title,
         body,
         ends: Vec::new(),
-        document: Some((name.clone(), version)),
-    };
-    let id = issue(app, draft).await?;
-    Ok(Sent { id, name, version })
+        document: Some((name, version)),
+    }
+}
+
+async fn send(app: &App, draft: Draft) -> Result<Sent, Refused> {
+    let (name, version) = draft.document.clone().expect("what is sent here is a document");
+    Ok(Sent { id: issue(app, draft).await?, name, version })
 }

@@ -96,6 +96,15 @@ pub trait Store: Send + Sync + 'static {
     /// Puts boxes into these groups.
     fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()>;
 
+    /// Keeps what people are to sign.
+    fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()>;
+
+    /// What people may sign at `now`, newest first, and what became of it.
+    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>>;
+
+    /// Keeps a signature that was verified; one of the same key is kept once.
+    fn add_signature(&self, draft: CommandId, signature: DraftSignature) -> Answer<'_, ()>;
+
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;
 

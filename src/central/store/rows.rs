@@ -8,6 +8,7 @@ use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, P
 use crate::domain::playback::Entry;
 use crate::domain::time::{ClockTrust, Wall};
 use crate::wire::messages::{Holds, OnAir};
+use crate::wire::signing::SIGNATURE_BYTES;
 
 /// Most rows that one question returns.
 pub const ROWS_MAX: u32 = 1_000;
@@ -126,6 +127,35 @@ pub struct NewCommand {
     pub document: Option<(DocumentName, u32)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
+}
+
+/// A command that waits for people's signatures, under the id that it will have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDraft {
+    pub id: CommandId,
+    pub made: Wall,
+    /// Nobody signs it from then on.
+    pub expires: Wall,
+    /// The exact bytes to be signed.
+    pub payload: String,
+}
+
+/// A draft as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftRow {
+    pub draft: NewDraft,
+    /// In the order in which they came; each was verified.
+    pub signatures: Vec<DraftSignature>,
+    /// The threshold was met, and the command went out.
+    pub sent: bool,
+}
+
+/// A person's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftSignature {
+    pub key: KeyId,
+    pub signature: [u8; SIGNATURE_BYTES],
+    pub at: Wall,
 }
 
 /// How a command came to stand no more.

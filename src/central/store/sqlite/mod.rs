@@ -1,5 +1,6 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
+mod drafts;
 mod enrol;
 mod ingest;
 mod read;
@@ -260,6 +261,18 @@ impl Store for SqliteStore {
 
     fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()> {
         self.write(move |db| write::move_boxes(db, &groups))
+    }
+
+    fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()> {
+        self.write(move |db| drafts::add(db, &draft))
+    }
+
+    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
+        self.read(move |db| drafts::open(db, now))
+    }
+
+    fn add_signature(&self, draft: CommandId, signature: DraftSignature) -> Answer<'_, ()> {
+        self.write(move |db| drafts::add_signature(db, &draft, &signature))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {

@@ -48,7 +48,7 @@ fn optional_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<
     text.map(parse).transpose().map_err(|error| unreadable(row, column, error.into()))
 }
 
-fn wall(row: &Row, column: &str) -> Result<Wall> {
+pub(super) fn wall(row: &Row, column: &str) -> Result<Wall> {
     row.get(column).map(Wall)
 }
 

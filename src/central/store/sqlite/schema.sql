@@ -116,6 +116,21 @@ CREATE TABLE IF NOT EXISTS documents (
     PRIMARY KEY (name, version)
 ) STRICT, WITHOUT ROWID;
 
+-- Commands that wait for people's signatures.
+CREATE TABLE IF NOT EXISTS drafts (
+    id      TEXT PRIMARY KEY,
+    made    INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    payload TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS draft_signatures (
+    draft     TEXT NOT NULL REFERENCES drafts (id),
+    key       TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (draft, key)
+) STRICT, WITHOUT ROWID;
+
 -- Boxes that were revoked and not enrolled again: no configuration brings their key back.
 CREATE TABLE IF NOT EXISTS shut_out (
     box   TEXT PRIMARY KEY,
