@@ -141,14 +141,16 @@ impl From<NotEnrolled> for Problem {
             NotEnrolled::NoGroup => "hãy chọn ít nhất một nhóm".to_owned(),
             NotEnrolled::Code => "mã ghi danh sai, đã dùng hoặc đã hết hạn: hãy xin mã mới".to_owned(),
             NotEnrolled::Keys => "yêu cầu không có khóa công khai dùng được".to_owned(),
-            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => {
+            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
                 "không cấp được chứng thư, xin thử lại sau".to_owned()
             }
         };
         let status = match &not {
             NotEnrolled::Code => StatusCode::FORBIDDEN,
             NotEnrolled::Off => StatusCode::NOT_FOUND,
-            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, en: not.to_string(), vi }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
+use crate::adapters::clock;
 use crate::adapters::keys::KeyFile;
 use crate::central::certificates::Ca;
 use crate::config::trust_file;
@@ -91,6 +92,9 @@ pub fn run(args: Args) -> Outcome {
     let ca = Ca::make()?;
     write(dir, "ca.pem", ca.certificate.as_bytes())?;
     write(dir, "ca.key", ca.key.as_bytes())?;
+    // An external broker does not start without it.
+    let list = Ca::open(&ca)?.revocation_list(&[], clock::wall().date())?;
+    write(dir, "crl.pem", list.as_bytes())?;
     for name in ["broker", "central"] {
         let hosts = vec![args.host.clone(), "localhost".to_owned()];
         let server = Ca::open(&ca)?.issue_to_server(hosts, name)?;
@@ -155,6 +159,7 @@ ca = "ca.pem"
 ca_key = "ca.key"
 root = "root.pub"
 broker = "mqtts://{host}:{BROKER_PORT}"
+crl = "crl.pem"
 
 [[group]]
 id = "{group}"

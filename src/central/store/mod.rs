@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::certificates::Serial;
 use crate::decide::delivery::{Document, Standing};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use crate::domain::time::Wall;
@@ -46,8 +47,17 @@ pub trait Store: Send + Sync + 'static {
     /// Uses a code up: the box is known by this key from now on. `None` where it is unknown, used or expired at `now`.
     fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>>;
 
-    /// Remembers whose a certificate is, by its fingerprint.
-    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()>;
+    /// Remembers whose a certificate is, by its fingerprint and its serial number.
+    fn add_certificate(
+        &self,
+        fingerprint: ContentHash,
+        serial: Serial,
+        id: BoxId,
+        issued: Wall,
+    ) -> Answer<'_, ()>;
+
+    /// The serial numbers of revoked certificates, and when they were revoked, oldest first.
+    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>>;
 
     /// Whose certificate it is, unless it was revoked.
     fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>>;

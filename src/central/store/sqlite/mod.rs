@@ -199,8 +199,18 @@ impl Store for SqliteStore {
         self.write(move |db| enrol::use_up(db, code, &key, now))
     }
 
-    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()> {
-        self.write(move |db| enrol::add_certificate(db, fingerprint, &id, issued))
+    fn add_certificate(
+        &self,
+        fingerprint: ContentHash,
+        serial: Serial,
+        id: BoxId,
+        issued: Wall,
+    ) -> Answer<'_, ()> {
+        self.write(move |db| enrol::add_certificate(db, fingerprint, serial, &id, issued))
+    }
+
+    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>> {
+        self.read(enrol::revoked_certificates)
     }
 
     fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>> {

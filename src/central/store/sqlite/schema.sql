@@ -193,3 +193,9 @@ CREATE TABLE IF NOT EXISTS certificates (
     revoked     INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS certificates_box ON certificates (box);
+
+-- What a list of revoked certificates names them by.
+CREATE TABLE IF NOT EXISTS certificate_serials (
+    fingerprint TEXT PRIMARY KEY REFERENCES certificates (fingerprint),
+    serial      BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
