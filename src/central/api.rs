@@ -268,7 +268,10 @@ async fn invite(
     Json(Invited { id, title, groups }): Json<Invited>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (code, expires) = enrol::invite(&app, id, title, groups).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "code": code.to_string(), "expires": expires }))))
+    let command = enrol::command(&app, &code);
+    let qr = enrol::qr(&command);
+    let said = json!({ "code": code.to_string(), "expires": expires, "command": command, "qr": qr });
+    Ok((StatusCode::CREATED, Json(said)))
 }
 
 async fn take_in(

@@ -68,6 +68,19 @@ pub async fn invite(
     Ok((code, expires))
 }
 
+/// What the installer types on the box.
+pub fn command(app: &App, code: &EnrolmentCode) -> String {
+    format!("sudo loaxa box enrol --central {} --code {code}", app.public_url)
+}
+
+/// A text as a QR code, in SVG.
+pub fn qr(text: &str) -> String {
+    use qrcode::render::svg;
+    // A command with an address of a hundred characters is far below what a QR code holds.
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M);
+    code.map(|code| code.render::<svg::Color>().min_dimensions(320, 320).build()).unwrap_or_default()
+}
+
 /// Takes a box in: its code is used up, its log's key is known, and it gets its certificate. An earlier certificate of
 /// a box of this name is revoked.
 ///

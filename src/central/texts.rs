@@ -89,6 +89,7 @@ mod tests {
         let pages = [
             include_str!("pages/mod.rs"),
             include_str!("pages/home.rs"),
+            include_str!("pages/enrol.rs"),
             include_str!("pages/sign.rs"),
             include_str!("pages/words.rs"),
         ];

@@ -199,8 +199,8 @@ Keep offline, and two copies of each, apart from one another:
         "
 Next: check {dir}/central.toml, then
   loaxa central --config {dir}/central.toml
-  and for each box a code: POST /api/v1/enrolments {{\"box\": \"loa-1\", \"title\": \"...\", \"groups\": [\"{}\"]}}
-  on the box: loaxa box enrol --central http://... --code CODE",
-        args.group
+  for each box a code, also as a QR: http://localhost:{PAGE_PORT}/enrol, with the token in {dir}/api-token
+  on the box what that page says: loaxa box enrol --central http://... --code CODE
+  people on duty make keys of their own, and sign with them: http://localhost:{PAGE_PORT}/sign"
     );
 }

@@ -1,5 +1,6 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
+mod enrol;
 mod home;
 mod sign;
 mod words;
@@ -35,6 +36,7 @@ pub fn routes(app: Arc<App>) -> Router {
     let for_readers = Router::new()
         .route("/", get(home_page))
         .route("/fragments/home", get(home_fragment))
+        .merge(enrol::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_readers_in));
     for_readers
         .merge(sign::routes())
@@ -141,7 +143,7 @@ fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
                 header {
                     h1 { (texts.say("page.title")) span.commune { (app.settings.commune) } }
                     nav {
-                        @for (address, name) in [("/", "page.home"), ("/sign", "sign.title")] {
+                        @for (address, name) in [("/", "page.home"), ("/sign", "sign.title"), ("/enrol", "enrol.title")] {
                             @if address != page { a href=(address) { (texts.say(name)) } " " }
                         }
                         a href={ (page) "?lang=" (lang.other().tag()) } lang=(lang.other().tag()) { (texts.say("page.other_language")) }
