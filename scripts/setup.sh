@@ -32,6 +32,7 @@ libasound2-plugins  leads ALSA to it
 ffmpeg              the referee for loudness and formats
 icecast2            the station that relays are tested against
 chromium            opens the pages as staff do
+zbar-tools          reads the QR codes on them
 python3             makes the music of playlists/
 shellcheck          reads the shell scripts
 '

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use loaxa::domain::announcement::BulletinClass;
 use loaxa::domain::playback::{CommandRefusal, DeliveryStep, Event, PlayOutcome, SlotOutcome};
+use loaxa::domain::policy::Policy;
 use loaxa::domain::time::Span;
 use loaxa::wire::chain::{self, Link};
 use loaxa::wire::codec;
@@ -355,4 +356,80 @@ fn a_broker_that_dies_in_the_middle_of_an_upload_loses_and_doubles_nothing() {
         assert_eq!(heard.hellos.len(), 2);
     });
     assert!(running.terminate().success());
+}
+
+fn programme(version: u32, hz: &str, group: &str) -> (u32, String) {
+    let toml = format!(
+        "[programme]\nid = \"xa\"\nversion = {version}\ntitle = \"Xã\"\ngroup = \"{group}\"\n\
+         [[playlist]]\nid = \"nghe\"\ntitle = \"Nghe\"\n[[playlist.item]]\ntitle = \"{hz}\"\ntext = \"{hz}\"\n\
+         [[slot]]\nid = \"sang\"\ntitle = \"Sáng\"\nstart = \"05:00\"\nend = \"05:30\"\ndays = \"daily\"\n\
+         playlist = \"nghe\"\norder = \"in_turn\"\nfill = \"once\"\n"
+    );
+    (version, toml)
+}
+
+#[test]
+fn documents_stay_over_a_restart_and_are_never_rolled_back() {
+    let broker = Mosquitto::start();
+    let mut unit = Unit::new();
+    let keys = Keys::new();
+    enrol(&mut unit, &keys, broker.port());
+    let mut central = ScriptedCentral::start(keys, &broker);
+    let running = unit.start();
+    central.await_box(&unit);
+    let send = |central: &mut ScriptedCentral, id: &str, body: Body| {
+        let command = central.command(id, body);
+        central.say(&central.keys.sealed_by_both(&command));
+    };
+    let programme = |(version, toml): (u32, String)| Body::Programme {
+        programme: "xa".parse().unwrap(),
+        version,
+        toml,
+        media: Default::default(),
+    };
+    let policy = |version, session_minutes_max| {
+        Body::Policy(Policy { version, session_minutes_max, ..Policy::default() })
+    };
+    let groups = |version, group: &str| Body::Groups {
+        version,
+        members: [(box_id(), vec!["xa".parse().unwrap(), group.parse().unwrap()])].into(),
+    };
+    let adopted = |unit: &Unit, name: &str, wanted: u32| {
+        unit.await_event(name, |event| match event {
+            Event::Adopted { what, version } if what == name && *version == wanted => Some(()),
+            _ => None,
+        });
+    };
+    send(&mut central, "c1", programme(self::programme(2, "hai", "xa")));
+    adopted(&unit, "programme/xa", 2);
+    send(&mut central, "c2", policy(4, 60));
+    adopted(&unit, "policy", 4);
+    send(&mut central, "c3", groups(7, "thon-1"));
+    adopted(&unit, "groups", 7);
+    // A valid signature does not make what is old new.
+    send(&mut central, "c4", programme(self::programme(1, "một", "xa")));
+    send(&mut central, "c5", policy(4, 90));
+    send(&mut central, "c6", groups(6, "thon-2"));
+    for (id, offered, held) in [("c4", 1, 2), ("c5", 4, 4), ("c6", 6, 7)] {
+        unit.await_event(id, |event| match event {
+            Event::CommandRefused { command: Some(command), reason } if command.as_str() == id => {
+                assert_eq!(*reason, CommandRefusal::Rollback { offered, held });
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    running.kill();
+    let hellos = central.heard(|heard| heard.hellos.len());
+    let running = unit.start();
+    let holds =
+        eventually("the next hello", || central.heard(|heard| Some(heard.hellos.get(hellos)?.holds.clone())));
+    assert_eq!((holds.policy, holds.groups), (4, 7));
+    assert_eq!(holds.programmes, [("xa".parse().unwrap(), 2)].into());
+    // It hears its new group.
+    let mut command = central.command("c7", announce(BulletinClass::Normal, None, Some("chào"), None));
+    command.groups = vec!["xa".parse().unwrap()];
+    central.say_to_group("thon-1", &central.keys.sealed_by_both(&command));
+    unit.await_event("the command to the new group", |event| step_of(event, "c7", &DeliveryStep::Received));
+    drop(running);
 }

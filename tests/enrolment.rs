@@ -241,18 +241,21 @@ fn the_same_certificates_serve_mosquitto_with_the_shipped_settings() {
         .replace("/etc/loaxa", here);
     std::fs::write(commune.file("mosquitto.conf"), format!("{conf}\nuser root\n")).unwrap();
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
-    let _broker = Process(
-        Command::new("mosquitto")
-            .env("PATH", path)
+    let start = || {
+        let broker = Command::new("mosquitto")
+            .env("PATH", &path)
             .arg("-c")
             .arg(commune.file("mosquitto.conf"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("mosquitto is installed by scripts/setup.sh --tests"),
-    );
-    until("mosquitto", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-    let publish = |topic: &str| {
+            .expect("mosquitto is installed by scripts/setup.sh --tests");
+        let broker = Process(broker);
+        until("mosquitto", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        broker
+    };
+    let broker = start();
+    let publish_from = |dir: &Path, topic: &str| {
         let answer = Command::new("mosquitto_pub")
             .args(["-h", "localhost", "-V", "5", "-q", "1", "-p", &port.to_string(), "-t", topic, "-m", "x"])
             .arg("--cafile")
@@ -265,7 +268,19 @@ fn the_same_certificates_serve_mosquitto_with_the_shipped_settings() {
             .unwrap();
         answer.status.success() && !String::from_utf8_lossy(&answer.stderr).contains("Not authorized")
     };
+    let publish = |topic: &str| publish_from(&dir, topic);
     assert!(publish("loaxa/v1/box/loa-1/up/log"));
     assert!(!publish("loaxa/v1/box/loa-2/up/log"));
     assert!(!publish("loaxa/v1/group/xa/down/command"));
+
+    // Revoked, it is shut out when mosquitto reads central's list; others are not, nor is it with a new certificate.
+    let other = commune.enrol("loa-2");
+    assert_eq!(commune.post("boxes/loa-1/revoke", &json!({})).0, 204);
+    drop(broker);
+    let broker = start();
+    assert!(!publish("loaxa/v1/box/loa-1/up/log"));
+    assert!(publish_from(&other, "loaxa/v1/box/loa-2/up/log"));
+    assert!(commune.try_to_enrol(&dir, &commune.code("loa-1")).status.success());
+    assert!(publish("loaxa/v1/box/loa-1/up/log"));
+    drop(broker);
 }

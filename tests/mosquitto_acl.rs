@@ -7,7 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair,
+};
 
 const STARTUP_MAX: Duration = Duration::from_secs(20);
 
@@ -32,6 +35,15 @@ fn make_certificates(folder: &Path, names: &[&str]) {
     ca.distinguished_name.push(DnType::CommonName, "Loa test CA");
     fs::write(folder.join("ca.pem"), ca.self_signed(&ca_key).unwrap().pem()).unwrap();
     let issuer = Issuer::new(ca, ca_key);
+    let list = CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2025, 1, 1),
+        next_update: rcgen::date_time_ymd(2045, 1, 1),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    fs::write(folder.join("crl.pem"), list.signed_by(&issuer).unwrap().pem().unwrap()).unwrap();
     for name in names {
         let key = KeyPair::generate().unwrap();
         let mut leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

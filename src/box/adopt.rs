@@ -1,6 +1,6 @@
 //! Programmes: those that the installer put on the box, and those that central sent in a signed command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +8,16 @@ use crate::adapters::sound::decode;
 use crate::config::programme_file::{self, Audio};
 use crate::decide::schedule::{Calendar, Timetable};
 use crate::domain::announcement::Media;
-use crate::domain::ids::ProgrammeId;
+use crate::domain::ids::{GroupId, ProgrammeId};
+use crate::domain::playback::CommandRefusal;
 
 /// Programmes in force on a box.
 #[derive(Default)]
 pub struct Programmes {
-    calendars: BTreeMap<ProgrammeId, Calendar>,
+    /// The installer's: they sound whatever the groups of the box are.
+    installed: BTreeMap<ProgrammeId, Calendar>,
+    /// Those that central sent, each in place of an installed one of its name; they sound in their group.
+    sent: BTreeMap<ProgrammeId, Calendar>,
     /// Where audio of programmes that were sent is found by its name in the programme.
     dir: PathBuf,
     media_dir: PathBuf,
@@ -23,7 +27,7 @@ impl Programmes {
     /// Reads the installer's files. One that is wrong is left out, and what is wrong with it is returned: the others
     /// still sound.
     pub fn read(files: &[PathBuf], dir: PathBuf, media_dir: PathBuf) -> (Self, Vec<String>) {
-        let mut programmes = Self { calendars: BTreeMap::new(), dir, media_dir };
+        let mut programmes = Self { dir, media_dir, ..Self::default() };
         let mut wrong = Vec::new();
         for file in files {
             let probe = |path: &Path| match decode::probe(path) {
@@ -36,7 +40,7 @@ impl Programmes {
                 .and_then(|programme| Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string()))
             {
                 Ok(calendar) => {
-                    programmes.calendars.insert(calendar.programme().id.clone(), calendar);
+                    programmes.installed.insert(calendar.programme().id.clone(), calendar);
                 }
                 Err(problem) => wrong.push(problem),
             }
@@ -44,7 +48,8 @@ impl Programmes {
         (programmes, wrong)
     }
 
-    /// Takes a programme that was sent. The one in force stays where this one is wrong or not newer.
+    /// Takes a programme that was sent, and gives the timetable of a box in `groups`. Everything stays as it was where
+    /// this one is wrong, not newer, or can't stand beside the others.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -54,11 +59,30 @@ impl Programmes {
         version: u32,
         toml: &str,
         media: &BTreeMap<String, Media>,
-    ) -> Result<(), String> {
-        let held = self.calendars.get(id).map_or(0, |calendar| calendar.programme().version);
+        groups: &BTreeSet<GroupId>,
+    ) -> Result<Timetable, CommandRefusal> {
+        let held = self.versions().get(id).copied().unwrap_or(0);
         if version <= held {
-            return Err(format!("version {version} of programme {id} is not newer than {held}"));
+            return Err(CommandRefusal::Rollback { offered: version, held });
         }
+        let impossible = |detail: String| CommandRefusal::Impossible { detail };
+        let calendar = self.read_sent(id, version, toml, media).map_err(impossible)?;
+        let before = self.sent.insert(id.clone(), calendar);
+        let adopted = self.timetable(groups).map_err(impossible);
+        if adopted.is_err() {
+            self.sent.remove(id);
+            self.sent.extend(before.map(|calendar| (id.clone(), calendar)));
+        }
+        adopted
+    }
+
+    fn read_sent(
+        &self,
+        id: &ProgrammeId,
+        version: u32,
+        toml: &str,
+        media: &BTreeMap<String, Media>,
+    ) -> Result<Calendar, String> {
         let base = self.dir.join(id.as_str());
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
@@ -71,8 +95,7 @@ impl Programmes {
         }
         let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())?;
         self.link_media(&base, media).map_err(|error| error.to_string())?;
-        self.calendars.insert(id.clone(), calendar);
-        Ok(())
+        Ok(calendar)
     }
 
     /// Gives each file its name in the programme, as a link into the media store that may still be waited for.
@@ -96,17 +119,20 @@ impl Programmes {
         Ok(())
     }
 
-    /// All of them side by side.
+    /// What a box in `groups` airs.
     ///
     /// # Errors
     /// Names two that use one slot id.
-    pub fn timetable(&self) -> Result<Timetable, String> {
-        Timetable::new(self.calendars.values().cloned().collect()).map_err(|clash| clash.to_string())
+    pub fn timetable(&self, groups: &BTreeSet<GroupId>) -> Result<Timetable, String> {
+        let installed = self.installed.iter().filter(|(id, _)| !self.sent.contains_key(*id));
+        let sent = self.sent.iter().filter(|(_, calendar)| groups.contains(&calendar.programme().group));
+        let calendars: BTreeMap<_, _> = installed.chain(sent).collect();
+        Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.to_string())
     }
 
     /// The version of each.
     pub fn versions(&self) -> BTreeMap<ProgrammeId, u32> {
         let version = |(id, calendar): (&ProgrammeId, &Calendar)| (id.clone(), calendar.programme().version);
-        self.calendars.iter().map(version).collect()
+        self.installed.iter().chain(&self.sent).map(version).collect()
     }
 }

@@ -11,9 +11,12 @@ use super::adopt::Programmes;
 use super::downloads::{Done, Downloads};
 use super::player::Player;
 use super::settings::Settings;
-use super::start::{connect, media_of, newest_trust, open_store, random, restore_commands, start_player};
+use super::start::{
+    InForce, connect, media_of, newest_trust, open_store, random, restore_commands, restore_documents,
+    start_player,
+};
 use super::status::{self, Status};
-use super::uplink::{Arrived, Uplink, public_key};
+use super::uplink::{Arrived, Uplink};
 use crate::adapters::box_store::{BoxStore, Change, StoreError};
 use crate::adapters::clock::{Clock, monotonic};
 use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
@@ -27,7 +30,6 @@ use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::playback::{CommandRefusal, Event};
 use crate::domain::sound::{PlayerCommand, PlayerEvent};
 use crate::domain::time::{ClockTrust, Moment, Reading, Span};
-use crate::wire::codec;
 use crate::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir,
     Signed, VERSION, Welcome, commands_digest,
@@ -42,6 +44,13 @@ const TRIM_EVERY: Span = Span::secs(3_600);
 
 /// How long the last play may take to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a command put in force.
+struct Document {
+    name: String,
+    /// `None` where it is in the log already.
+    version: Option<u32>,
+}
 
 /// Why the daemon can't run.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +119,8 @@ impl Daemon {
         let media_dir = MediaDir::open(&media).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
         let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
-        let (programmes, wrong) = Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
+        let (mut programmes, wrong) =
+            Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
         wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
 
         let (player_events, player_receiver) = mpsc::unbounded_channel();
@@ -139,20 +149,20 @@ impl Daemon {
             checkpoints: store.checkpoints()?,
             staged,
         };
-        let place = Place {
-            groups: settings.groups.iter().cloned().collect(),
-            languages: settings.languages.clone(),
-        };
-        let timetable = programmes.timetable().unwrap_or_else(|clash| {
+        let InForce { groups, groups_version, policy, media } =
+            restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
+        media.into_iter().for_each(|(media, by)| downloads.fetch(media, by, false));
+        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
+        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
             tracing::error!("no programme is in force: {clash}");
             Default::default()
         });
         let now = clock.read();
-        let speaker = Speaker::new(restored, place, timetable, trust, settings.policy.clone(), &now);
+        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
 
         let (link, link_receiver) = match &settings.central {
             Some(central) => {
-                let (link, receiver) = connect(&settings, central, &store)?;
+                let (link, receiver) = connect(&settings, central, &groups, &store)?;
                 (Some(link), Some(receiver))
             }
             None => (None, None),
@@ -179,14 +189,11 @@ impl Daemon {
             uplink,
             programmes,
             refusals: Refusals::default(),
-            groups_version: 0,
+            groups_version,
             arriving: BTreeMap::new(),
             faults: BTreeSet::new(),
             trim_at: monotonic(),
         };
-        for command in documents.iter().filter(|(name, _)| *name != "trust").map(|(_, envelope)| envelope) {
-            daemon.adopt_again(command);
-        }
         for event in notes.drain(..) {
             daemon.tell(Input::Noted(Box::new(event)));
         }
@@ -343,14 +350,7 @@ impl Daemon {
                     self.player.send(self.as_loud_as_installed(command));
                 }
                 Action::Fetch { media, by, urgent } => self.downloads.fetch(media, by, urgent),
-                Action::Adopt(command) => {
-                    if let Some(change) = self.adopt(&command) {
-                        batch.push(change);
-                        let adopted =
-                            Event::Adopted { what: command.id.to_string(), version: version_of(&command) };
-                        self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
-                    }
-                }
+                Action::Adopt(command) => batch.extend(self.adopt(&command)),
             }
         }
         self.commit(&mut batch);
@@ -555,56 +555,63 @@ impl Daemon {
         self.send_log();
     }
 
-    /// Puts a programme or a group membership in force; gives what is to be kept of it.
+    /// Puts the document of a command in force; gives what is to be kept of it.
     fn adopt(&mut self, command: &Command) -> Option<Change> {
         let envelope = self.arriving.get(&command.id).cloned();
-        let now = self.clock.read();
+        match self.put_in_force(command) {
+            Ok(Some(Document { name, version })) => {
+                if let Some(version) = version {
+                    let adopted = Event::Adopted { what: name.clone(), version };
+                    self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
+                }
+                Some(Change::KeepDocument { name, envelope })
+            }
+            Ok(None) => None,
+            Err(reason) => {
+                let refused = Input::Refused { command: Some(command.id.clone()), reason };
+                self.speaker.handle(&self.clock.read(), refused);
+                None
+            }
+        }
+    }
+
+    fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
-                let adopted = self.programmes.adopt(programme, *version, toml, media);
-                match adopted.and_then(|()| self.programmes.timetable()) {
-                    Ok(timetable) => {
-                        for media in media.values() {
-                            self.downloads.fetch(media.clone(), command.not_before, false);
-                        }
-                        self.speaker.handle(&now, Input::Timetable(timetable));
-                        Some(Change::KeepDocument { name: format!("programme/{programme}"), envelope })
-                    }
-                    Err(detail) => {
-                        let reason = CommandRefusal::Impossible { detail };
-                        let command = Some(command.id.clone());
-                        self.speaker.handle(&now, Input::Refused { command, reason });
-                        None
-                    }
+                let groups = &self.speaker.place().groups;
+                let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
+                for media in media.values() {
+                    self.downloads.fetch(media.clone(), command.not_before, false);
                 }
+                self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
+                Ok(Some(Document { name: format!("programme/{programme}"), version: Some(*version) }))
             }
-            Body::Groups { version, members } if *version > self.groups_version => {
-                let groups = members.get(&self.box_id)?;
+            Body::Groups { version, members } => {
+                if *version <= self.groups_version {
+                    let held = self.groups_version;
+                    return Err(CommandRefusal::Rollback { offered: *version, held });
+                }
                 self.groups_version = *version;
-                self.move_to(groups);
-                Some(Change::KeepDocument { name: "groups".to_owned(), envelope })
+                // A box that it does not name stays where it is.
+                if let Some(groups) = members.get(&self.box_id) {
+                    self.move_to(groups);
+                }
+                Ok(Some(Document { name: "groups".to_owned(), version: Some(*version) }))
             }
-            _ => None,
+            // The heart has adopted and logged it.
+            Body::Policy(_) => Ok(Some(Document { name: "policy".to_owned(), version: None })),
+            Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
         }
     }
 
     fn move_to(&mut self, groups: &[GroupId]) {
         let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
         self.uplink.listen_to(groups);
-        self.speaker.handle(&self.clock.read(), Input::Place(place));
-    }
-
-    /// Puts in force what was kept before the restart. It was judged when it came, and is not judged again.
-    fn adopt_again(&mut self, envelope: &[u8]) {
-        let trust = self.speaker.trust().cloned();
-        let keys = |id: &_| trust.as_ref().and_then(|trust| public_key(trust, id));
-        match codec::open_command(envelope, &keys) {
-            Ok(signed) => {
-                // It is on the disk already.
-                let _ = self.adopt(&signed.payload);
-            }
-            Err(reason) => tracing::warn!(%reason, "a kept document is no longer believed"),
+        match self.programmes.timetable(&place.groups) {
+            Ok(timetable) => self.speaker.handle(&self.clock.read(), Input::Timetable(timetable)),
+            Err(clash) => tracing::error!("the programmes stay as they are: {clash}"),
         }
+        self.speaker.handle(&self.clock.read(), Input::Place(place));
     }
 }
 
@@ -617,14 +624,6 @@ const HURRY: Span = Span::secs(2);
 /// The wall clock minus the monotonic clock.
 fn offset(now: &Reading) -> i64 {
     now.wall.0 - now.mono.0 as i64
-}
-
-/// The version of the document that a command carries.
-fn version_of(command: &Command) -> u32 {
-    match &command.body {
-        Body::Programme { version, .. } | Body::Groups { version, .. } => *version,
-        _ => 0,
-    }
 }
 
 async fn next(link: &mut Option<mpsc::Receiver<LinkEvent>>) -> Option<LinkEvent> {

@@ -1,7 +1,10 @@
 //! What the daemon begins with: its store, its player, its link, and what was remembered.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::mpsc;
 
+use super::adopt::Programmes;
 use super::daemon::DaemonError;
 use super::player::{self, Player, PlayerConfig};
 use super::settings::{CentralSettings, Settings};
@@ -9,10 +12,13 @@ use super::uplink::{Uplink, public_key, read_trust};
 use crate::adapters::box_store::BoxStore;
 use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use crate::adapters::tts::Speech;
+use crate::domain::announcement::Media;
 use crate::domain::authority::Trust;
-use crate::domain::ids::ContentHash;
+use crate::domain::ids::{ContentHash, GroupId};
 use crate::domain::playback::Event;
+use crate::domain::policy::Policy;
 use crate::domain::sound::PlayerEvent;
+use crate::domain::time::Wall;
 use crate::wire::codec;
 use crate::wire::messages::{Body, Command, Signed};
 
@@ -63,13 +69,14 @@ pub(super) fn start_player(
 pub(super) fn connect(
     settings: &Settings,
     central: &CentralSettings,
+    groups: &[GroupId],
     store: &BoxStore,
 ) -> Result<(Link, mpsc::Receiver<LinkEvent>), DaemonError> {
     let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
     config.ca = central.ca.clone();
     config.identity = central.identity.clone();
     config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
-    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, &settings.groups);
+    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, groups);
     config.seed = random()?;
     if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
         // A broker on this machine is not stormed by a region's boxes.
@@ -92,6 +99,56 @@ pub(super) fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> O
     };
     let known = [settings.trust.as_ref(), received].into_iter().flatten();
     known.filter_map(read).max_by_key(|trust| trust.version)
+}
+
+/// What was in force before the restart.
+pub(super) struct InForce {
+    pub groups: Vec<GroupId>,
+    pub groups_version: u32,
+    pub policy: Policy,
+    /// What programmes need, and by when.
+    pub media: Vec<(Media, Wall)>,
+}
+
+/// Puts in force what was kept. It was judged when it came, and is not judged again; an installer may have brought
+/// something newer meanwhile. The heart must know all of it when it starts: what it misses, it takes for replaced.
+pub(super) fn restore_documents(
+    settings: &Settings,
+    documents: &BTreeMap<String, Vec<u8>>,
+    trust: Option<&Trust>,
+    programmes: &mut Programmes,
+) -> InForce {
+    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
+    let (groups, policy) = (settings.groups.clone(), settings.policy.clone());
+    let mut restored = InForce { groups, groups_version: 0, policy, media: Vec::new() };
+    // By name: the groups come before the programmes that depend on them.
+    for (name, envelope) in documents.iter().filter(|(name, _)| *name != "trust") {
+        let command = match codec::open_command(envelope, &keys) {
+            Ok(signed) => signed.payload,
+            Err(reason) => {
+                tracing::warn!(name, %reason, "a kept document is no longer believed");
+                continue;
+            }
+        };
+        match command.body {
+            Body::Groups { version, mut members } => {
+                restored.groups_version = version;
+                restored.groups = members.remove(&settings.box_id).unwrap_or(restored.groups);
+            }
+            Body::Policy(policy) if policy.version > restored.policy.version => restored.policy = policy,
+            Body::Programme { programme, version, toml, media } => {
+                let groups = restored.groups.iter().cloned().collect();
+                match programmes.adopt(&programme, version, &toml, &media, &groups) {
+                    Ok(_) => {
+                        restored.media.extend(media.into_values().map(|media| (media, command.not_before)))
+                    }
+                    Err(reason) => tracing::warn!(name, %reason, "a kept programme is not put in force"),
+                }
+            }
+            _ => {}
+        }
+    }
+    restored
 }
 
 pub(super) fn restore_commands(

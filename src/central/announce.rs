@@ -1,26 +1,22 @@
 //! From what staff ask for to a signed command: checked, kept, and sent.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::app::App;
+use super::issue::{Draft, issue};
 use super::media::{self, MediaRefusal};
-use super::store::{Ended, MediaRow, NewCommand, StoreError};
+use super::store::{Ended, MediaRow, StoreError};
 use crate::adapters::tts::Speech;
-use crate::decide::delivery::Order;
+use crate::decide::delivery::{DocumentName, Order};
 use crate::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::playback::CommandRefusal;
 use crate::domain::sound::{Fault, Pattern};
 use crate::domain::time::{Span, Wall};
-use crate::wire::codec;
-use crate::wire::messages::{Body, Command, VERSION};
-
-/// How much earlier than its issue a command begins, so that a box whose clock is a little late plays it at once.
-const CLOCK_LATE_MAX: Span = Span::secs(300);
+use crate::wire::messages::{Body, MESSAGE_BYTES_MAX};
 
 /// Longest life of an announcement.
 const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
@@ -127,6 +123,18 @@ pub enum Refused {
     Media(#[from] MediaRefusal),
     #[error("the keys on this server may not do this: {0}")]
     Authority(CommandRefusal),
+    #[error("it is larger than the {} kB that a box reads", MESSAGE_BYTES_MAX >> 10)]
+    TooLarge,
+    #[error("the programme is not right:\n{0}")]
+    BadProgramme(String),
+    #[error("the audio {0:?} was not uploaded")]
+    NoSuchMedia(String),
+    #[error("{name} was sent in version {sent} already: {offered} is not newer")]
+    NotNewer { name: DocumentName, sent: u32, offered: u32 },
+    #[error("there is no box {0}")]
+    NoSuchBox(BoxId),
+    #[error("no box would take it: {0}")]
+    Senseless(CommandRefusal),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -155,6 +163,14 @@ impl Refused {
                 "tệp âm thanh không rõ độ dài, hoặc dài quá một ngày".to_owned()
             }
             Refused::Media(MediaRefusal::Disk(error)) => format!("không lưu được tệp âm thanh: {error}"),
+            Refused::TooLarge => format!("lớn hơn {} kB mà cụm loa đọc được", MESSAGE_BYTES_MAX >> 10),
+            Refused::BadProgramme(problems) => format!("chương trình chưa đúng:\n{problems}"),
+            Refused::NoSuchMedia(name) => format!("chưa gửi tệp âm thanh {name:?} lên"),
+            Refused::NotNewer { name, sent, offered } => {
+                format!("{name} đã gửi bản {sent}: bản {offered} không mới hơn")
+            }
+            Refused::NoSuchBox(id) => format!("không có cụm loa {id}"),
+            Refused::Senseless(refusal) => format!("không cụm loa nào nhận lệnh này: {refusal}"),
             Refused::Authority(refusal) => format!("các khóa trên máy chủ này không có quyền: {refusal}"),
             Refused::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
         }
@@ -187,6 +203,14 @@ fn speech_folder(app: &App) -> PathBuf {
 /// # Errors
 /// A sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
+    issue(app, draft(app, asked, audio).await?).await
+}
+
+/// Makes an announcement that is not signed yet; its words are spoken, its audio is kept.
+///
+/// # Errors
+/// As [`announce`], but for the keys.
+pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
     let now = app.now();
     check(app, &asked, audio.is_some(), now)?;
     let audio = match audio {
@@ -212,7 +236,7 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
         None => now,
     };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
-    let draft = Draft {
+    Ok(Draft {
         order: Order::Announce,
         groups: asked.to.clone(),
         now,
@@ -220,11 +244,10 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
         author: asked.author.unwrap_or_default(),
         approver: asked.approver,
         title,
-        announces: Some((asked.class, asked.mode)),
         body,
         ends,
-    };
-    issue(app, draft).await
+        document: None,
+    })
 }
 
 /// Speaks on a thread of its own, as an engine takes its time.
@@ -318,9 +341,9 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
         author: author.unwrap_or_default(),
         approver: None,
         title: announced.title,
-        announces: None,
         body: Body::Cancel { of: Some(id.clone()) },
         ends: vec![(id, Ended::Cancelled)],
+        document: None,
     };
     issue(app, draft).await
 }
@@ -348,98 +371,15 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
         author: author.unwrap_or_default(),
         approver: None,
         title: String::new(),
-        announces: None,
         body: Body::Cancel { of: None },
         ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
+        document: None,
     };
     issue(app, draft).await
 }
 
-fn top_groups(app: &App) -> Vec<GroupId> {
+/// The groups that no other group holds.
+pub(super) fn top_groups(app: &App) -> Vec<GroupId> {
     let top = app.settings.groups.iter().filter(|group| group.parent.is_none());
     top.map(|group| group.id.clone()).collect()
-}
-
-/// A command without number and signature.
-struct Draft {
-    order: Order,
-    groups: Vec<GroupId>,
-    now: Wall,
-    expires: Wall,
-    author: String,
-    approver: Option<String>,
-    title: String,
-    announces: Option<(BulletinClass, Mode)>,
-    body: Body,
-    ends: Vec<(CommandId, Ended)>,
-}
-
-/// Numbers, signs, keeps and sends a command, in this order: what was sent is always known here.
-async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
-    let mut command = Command {
-        v: VERSION,
-        id: new_id(draft.now),
-        issuer: app.authority.central_id(),
-        serial: 0,
-        issued_at: draft.now,
-        groups: draft.groups,
-        not_before: draft.now.minus(CLOCK_LATE_MAX),
-        expires: draft.expires,
-        author: draft.author,
-        approver: draft.approver,
-        critical: Vec::new(),
-        body: draft.body,
-    };
-    let signers =
-        app.authority.signers(command.power(), &command.groups, draft.now).map_err(Refused::Authority)?;
-    command.issuer = signers.issuer();
-    command.serial = app.store.next_serial(command.issuer.clone()).await?;
-    let envelope = signers.seal(&command).map_err(Refused::Authority)?;
-    let payload = String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8");
-    let (class, mode) = draft.announces.unzip();
-    let kept = NewCommand {
-        id: command.id.clone(),
-        order: draft.order,
-        issuer: command.issuer,
-        serial: command.serial,
-        issued_at: command.issued_at,
-        expires: command.expires,
-        groups: command.groups.clone(),
-        title: draft.title,
-        class,
-        mode,
-        author: command.author,
-        approver: command.approver,
-        payload,
-        envelope: envelope.clone(),
-        ends: draft.ends,
-        boxes: boxes_in(app, &command.groups).await?,
-    };
-    app.store.add_command(kept).await?;
-    app.publisher.to_groups(&command.groups, &envelope);
-    tracing::info!(id = %command.id, title = log_title(&command.body), "sent a command");
-    Ok(command.id)
-}
-
-fn log_title(body: &Body) -> &str {
-    match body {
-        Body::Announce { title, .. } => title,
-        Body::Cancel { of: Some(_) } => "cancel",
-        _ => "stop everything",
-    }
-}
-
-async fn boxes_in(app: &App, groups: &[GroupId]) -> Result<Vec<BoxId>, StoreError> {
-    let wanted: BTreeSet<_> = groups.iter().collect();
-    let boxes = app.store.boxes().await?;
-    let reached = |own: &[GroupId]| app.groups_of(own).iter().any(|group| wanted.contains(group));
-    Ok(boxes.into_iter().filter(|row| reached(&row.groups)).map(|row| row.id).collect())
-}
-
-/// Date and time in Vietnam and 32 random bits: readable, and in order when sorted.
-fn new_id(now: Wall) -> CommandId {
-    let mut random = [0; 4];
-    getrandom::fill(&mut random).expect("the system gives randomness");
-    let id = format!("{}-{:08x}", now.local().format("%Y%m%d-%H%M%S"), u32::from_be_bytes(random));
-    CommandId::new(id).expect("digits, hyphens and hex digits are a name")
 }

@@ -1,5 +1,8 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod drafts;
+mod orders;
+
 use std::sync::Arc;
 
 use axum::extract::multipart::{Multipart, MultipartError};
@@ -15,7 +18,7 @@ use serde_json::{Value, json};
 use super::announce::{self, Asked, Refused};
 use super::app::App;
 use super::enrol::{self, NotEnrolled};
-use super::media::MediaRefusal;
+use super::media::{Incoming, MediaRefusal};
 use super::pages::is_online;
 use super::store::{
     BoxRow, CommandRow, DeliveryRow, LogFilter, LogRow, MediaRow, PlayRow, ROWS_MAX, ReportRow, StoreError,
@@ -42,6 +45,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/announcements/{id}", get(announcement))
         .route("/announcements/{id}/cancel", post(cancel))
         .route("/stop", post(stop))
+        .merge(orders::routes())
         .route("/enrolments", post(invite))
         .route("/boxes/{id}/revoke", post(revoke))
         .route("/boxes", get(boxes))
@@ -52,6 +56,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/report", get(report))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_token_in));
     let open = Router::new()
+        .merge(drafts::routes())
         .route("/openapi.json", get(openapi))
         .route("/enrol", post(take_in).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)));
     Router::new().nest("/api/v1", guarded.merge(open)).with_state(app)
@@ -116,9 +121,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Store(_) => return refused_store(refused),
-            Refused::NoSuchAnnouncement(_) => StatusCode::NOT_FOUND,
+            Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
             Refused::Authority(_) => StatusCode::FORBIDDEN,
-            Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::NotNewer { .. } => StatusCode::CONFLICT,
+            Refused::TooLarge | Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::BAD_REQUEST,
         };
@@ -135,14 +141,16 @@ impl From<NotEnrolled> for Problem {
             NotEnrolled::NoGroup => "hãy chọn ít nhất một nhóm".to_owned(),
             NotEnrolled::Code => "mã ghi danh sai, đã dùng hoặc đã hết hạn: hãy xin mã mới".to_owned(),
             NotEnrolled::Keys => "yêu cầu không có khóa công khai dùng được".to_owned(),
-            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => {
+            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
                 "không cấp được chứng thư, xin thử lại sau".to_owned()
             }
         };
         let status = match &not {
             NotEnrolled::Code => StatusCode::FORBIDDEN,
             NotEnrolled::Off => StatusCode::NOT_FOUND,
-            NotEnrolled::Random(_) | NotEnrolled::Certificate(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, en: not.to_string(), vi }
@@ -218,6 +226,11 @@ async fn take_audio(
     while let Some(chunk) = field.chunk().await? {
         incoming.write(&chunk)?;
     }
+    finish_audio(app, incoming, name).await
+}
+
+/// Checks audio on a thread of its own, as probing takes its time.
+async fn finish_audio(app: &Arc<App>, incoming: Incoming, name: String) -> Result<MediaRow, Problem> {
     let app = Arc::clone(app);
     let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
     let finished = finish.await.map_err(|panic| {
@@ -255,7 +268,10 @@ async fn invite(
     Json(Invited { id, title, groups }): Json<Invited>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (code, expires) = enrol::invite(&app, id, title, groups).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "code": code.to_string(), "expires": expires }))))
+    let command = enrol::command(&app, &code);
+    let qr = enrol::qr(&command);
+    let said = json!({ "code": code.to_string(), "expires": expires, "command": command, "qr": qr });
+    Ok((StatusCode::CREATED, Json(said)))
 }
 
 async fn take_in(

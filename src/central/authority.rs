@@ -10,7 +10,7 @@ use crate::domain::playback::CommandRefusal;
 use crate::domain::time::Wall;
 use crate::wire::codec::{self, Message, Sealed};
 use crate::wire::messages::{Command, TrustMessage};
-use crate::wire::signing::SecretKey;
+use crate::wire::signing::{PublicKey, SecretKey};
 
 /// Signs for central, and for the people whose keys lie here.
 pub struct Authority {
@@ -47,6 +47,12 @@ impl Authority {
     /// The trust document in force here.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// The public half of a key that the trust document names.
+    pub fn public_key(&self, id: &KeyId) -> Option<PublicKey> {
+        let grant = self.trust.grants.iter().find(|grant| grant.key == *id)?;
+        grant.public.parse().ok()
     }
 
     /// The trust document as it is sent.

@@ -2,9 +2,11 @@
 //!
 //! It says who a box is, not what it may order: that is the trust document's business.
 
+use chrono::{Datelike, NaiveDate};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, RevokedCertParams,
+    SerialNumber, SignatureAlgorithm,
 };
 
 use crate::domain::ids::{BoxId, ContentHash};
@@ -20,6 +22,12 @@ const YEARS: i32 = 20;
 /// A first day that lies before any commune's.
 const FIRST_YEAR: i32 = 2025;
 
+/// Bytes of a certificate's serial number (RFC 5280, 4.1.2.2: at most 20).
+pub const SERIAL_BYTES: usize = 16;
+
+/// A certificate's number; random, so that a key that is certified anew is not revoked with its earlier certificate.
+pub type Serial = [u8; SERIAL_BYTES];
+
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -27,6 +35,8 @@ pub enum CertificateError {
     Rcgen(#[from] rcgen::Error),
     #[error("a certificate in PEM can't be read")]
     BadPem,
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
 }
 
 /// A certificate with its secret key, both PEM.
@@ -41,6 +51,7 @@ pub struct Issued {
     pub certificate: String,
     /// SHA-256 of its DER bytes: what it is known by.
     pub fingerprint: ContentHash,
+    pub serial: Serial,
 }
 
 /// The authority.
@@ -77,12 +88,47 @@ impl Ca {
     /// A certificate with a box's name as its CN, for the key that the box made.
     ///
     /// # Errors
-    /// Not for names and keys that were checked.
+    /// When the machine gives no randomness.
     pub fn issue_to_box(&self, id: &BoxId, key: &PublicKey) -> Result<Issued, CertificateError> {
+        let mut serial: Serial = [0; SERIAL_BYTES];
+        getrandom::fill(&mut serial).map_err(CertificateError::Random)?;
+        // A positive number whose first byte counts.
+        serial[0] = serial[0] & 0x7f | 0x40;
         let mut params = leaf_params(Vec::new(), id.as_str())?;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&Ed25519(key.to_bytes()), &self.issuer)?;
-        Ok(Issued { fingerprint: ContentHash::of(certificate.der()), certificate: certificate.pem() })
+        Ok(Issued { fingerprint: ContentHash::of(certificate.der()), certificate: certificate.pem(), serial })
+    }
+
+    /// The list of certificates that are good no more, PEM, for a broker that is not ours; `today` dates it. It names no
+    /// end: brokers let nobody in when a list has run out.
+    ///
+    /// # Errors
+    /// Not for dates of this century.
+    pub fn revocation_list(
+        &self,
+        revoked: &[(Serial, NaiveDate)],
+        today: NaiveDate,
+    ) -> Result<String, CertificateError> {
+        let day = |date: NaiveDate| rcgen::date_time_ymd(date.year(), date.month() as u8, date.day() as u8);
+        let entry = |(serial, date): &(Serial, NaiveDate)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: day(*date),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            // The broker's clock may lag.
+            this_update: day(today.pred_opt().unwrap_or(today)),
+            next_update: rcgen::date_time_ymd(FIRST_YEAR + YEARS, 1, 1),
+            crl_number: SerialNumber::from(revoked.len() as u64 + 1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        // PEM readers pass over what stands before it.
+        Ok(format!("{}\n{}", list_mark(revoked), params.signed_by(&self.issuer)?.pem()?))
     }
 
     /// A certificate and a key for a server that is reached under `hosts`, and that may log in elsewhere as `name`.
@@ -97,6 +143,12 @@ impl Ca {
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Identity { certificate, key: key.serialize_pem() })
     }
+}
+
+/// First line of a list of revoked certificates; the same for the same ones, whatever the day.
+pub fn list_mark(revoked: &[(Serial, NaiveDate)]) -> String {
+    let serials: Vec<u8> = revoked.iter().flat_map(|(serial, _)| *serial).collect();
+    format!("# loaxa: {} revoked, {}", revoked.len(), ContentHash::of(&serials))
 }
 
 fn ca_params() -> Result<CertificateParams, CertificateError> {

@@ -1,9 +1,12 @@
 //! New boxes come in by a one-time code, and stolen ones are shut out.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::app::App;
-use super::certificates::{Ca, CertificateError};
+use super::certificates::{self, Ca, CertificateError};
+use super::orders;
 use super::store::{BoxDeclared, StoreError};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::time::{Span, Wall};
@@ -30,6 +33,8 @@ pub enum NotEnrolled {
     Keys,
     #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
+    #[error("{}: {error}", path.display())]
+    RevocationList { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error(transparent)]
@@ -63,6 +68,19 @@ pub async fn invite(
     Ok((code, expires))
 }
 
+/// What the installer types on the box.
+pub fn command(app: &App, code: &EnrolmentCode) -> String {
+    format!("sudo loaxa box enrol --central {} --code {code}", app.public_url)
+}
+
+/// A text as a QR code, in SVG.
+pub fn qr(text: &str) -> String {
+    use qrcode::render::svg;
+    // A command with an address of a hundred characters is far below what a QR code holds.
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M);
+    code.map(|code| code.render::<svg::Color>().min_dimensions(320, 320).build()).unwrap_or_default()
+}
+
 /// Takes a box in: its code is used up, its log's key is known, and it gets its certificate. An earlier certificate of
 /// a box of this name is revoked.
 ///
@@ -78,9 +96,12 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     let declared = taken.ok_or(NotEnrolled::Code)?;
     let ca = Ca::open(&enrolment.ca)?;
     let issued = ca.issue_to_box(&declared.id, &tls_key)?;
-    app.store.add_certificate(issued.fingerprint, declared.id.clone(), now).await?;
-    shut_out(app, &declared.id);
+    app.store.add_certificate(issued.fingerprint, issued.serial, declared.id.clone(), now).await?;
+    shut_out(app, &declared.id).await;
     tracing::info!(id = %declared.id, "a box was enrolled");
+    if let Err(error) = orders::groups_follow_enrolment(app).await {
+        tracing::warn!(%error, "the boxes are not told of the groups of the new one");
+    }
     Ok(Enrolled {
         groups: app.groups_of(&declared.groups),
         id: declared.id,
@@ -98,12 +119,39 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
 /// When the store does not answer.
 pub async fn revoke(app: &App, id: &BoxId) -> Result<bool, StoreError> {
     let known = app.store.revoke_box(id.clone(), app.now()).await?;
-    shut_out(app, id);
+    shut_out(app, id).await;
     tracing::warn!(%id, known, "a box was revoked");
     Ok(known)
 }
 
-fn shut_out(app: &App, id: &BoxId) {
+async fn shut_out(app: &App, id: &BoxId) {
     // Without a gate nobody listens.
     let _ = app.revoked.send(id.clone());
+    if let Err(error) = write_revocation_list(app).await {
+        tracing::error!(%error, "the list of revoked certificates is not written: a broker of its own lets them in");
+    }
+}
+
+/// Writes the list of revoked certificates for a broker that is not ours, as a whole or not at all.
+///
+/// # Errors
+/// When the store does not answer, or the disk refuses.
+pub async fn write_revocation_list(app: &App) -> Result<(), NotEnrolled> {
+    let Some(enrolment) = &app.settings.enrolment else { return Ok(()) };
+    let revoked = app.store.revoked_certificates().await?;
+    let revoked: Vec<_> = revoked.into_iter().map(|(serial, at)| (serial, at.date())).collect();
+    // A broker that restarts when the list changes is left in peace.
+    let before = std::fs::read_to_string(&enrolment.crl).unwrap_or_default();
+    if before.lines().next() == Some(&certificates::list_mark(&revoked)) {
+        return Ok(());
+    }
+    let list = Ca::open(&enrolment.ca)?.revocation_list(&revoked, app.now().date())?;
+    let fresh = enrolment.crl.with_extension("pem.new");
+    let write = || {
+        let mut file = std::fs::File::create(&fresh)?;
+        file.write_all(list.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &enrolment.crl)
+    };
+    write().map_err(|error| NotEnrolled::RevocationList { path: enrolment.crl.clone(), error })
 }

@@ -6,10 +6,13 @@ pub mod app;
 pub mod authority;
 pub mod broker;
 pub mod certificates;
+pub mod drafts;
 mod enrol;
 mod gate;
 mod ingest;
+pub mod issue;
 pub mod media;
+pub mod orders;
 mod pages;
 pub mod publisher;
 mod router;
@@ -106,6 +109,9 @@ impl Central {
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
         let app = App::new(settings, store, authority, Publisher::new(link), media, public_url, revoked);
         let app = Arc::new(app);
+        if let Err(error) = enrol::write_revocation_list(&app).await {
+            tracing::error!(%error, "the list of revoked certificates is not written");
+        }
         let (batches, waiting) = mpsc::channel(ingest::WAITING_MAX);
         let tasks = vec![
             tokio::spawn(router::run(Arc::clone(&app), events, batches)),

@@ -16,7 +16,14 @@ use super::store::{SharedStore, StoreError};
 /// Hands messages to the broker. Nothing here is a promise: what is lost is sent again after the next heartbeat.
 pub struct Publisher {
     link: Link,
-    resent: Mutex<BTreeMap<BoxId, Resent>>,
+    resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
+}
+
+/// What a box lacks; a document that it will not take keeps no announcement from being tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacking {
+    Documents,
+    Announcements,
 }
 
 /// What a box got last, and how often in a row.
@@ -73,16 +80,31 @@ impl Publisher {
         now: Wall,
     ) -> Result<(), StoreError> {
         let (id, groups) = to;
-        if holds.trust < authority.trust().version {
+        let documents = store.documents(now).await?;
+        let wanted = delivery::documents_to_send(holds, authority.trust().version, groups, &documents);
+        if wanted.trust {
             self.to_box(id, Down::Trust, authority.trust_envelope().to_vec());
         }
+        let documents = wanted.commands.into_iter().cloned().collect();
+        self.send_lacking(store, id, Lacking::Documents, documents, now).await?;
         let standing: Vec<Standing> = store.standing(id.clone(), now).await?;
         let lacking: Vec<_> =
             delivery::to_send(&holds.commands, backlog, groups, &standing).into_iter().cloned().collect();
-        if lacking.is_empty() || !self.is_due(id, &lacking, now) {
+        self.send_lacking(store, id, Lacking::Announcements, lacking, now).await
+    }
+
+    async fn send_lacking(
+        &self,
+        store: &SharedStore,
+        id: &BoxId,
+        kind: Lacking,
+        lacking: Vec<CommandId>,
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        if lacking.is_empty() || !self.is_due(id, kind, &lacking, now) {
             return Ok(());
         }
-        tracing::debug!(%id, commands = lacking.len(), "sending what the box lacks");
+        tracing::debug!(%id, ?kind, commands = lacking.len(), "sending what the box lacks");
         for envelope in store.envelopes(lacking).await? {
             self.to_box(id, Down::Command, envelope);
         }
@@ -90,10 +112,10 @@ impl Publisher {
     }
 
     /// Whether to send these now; counts that they are.
-    fn is_due(&self, id: &BoxId, lacking: &[CommandId], now: Wall) -> bool {
+    fn is_due(&self, id: &BoxId, kind: Lacking, lacking: &[CommandId], now: Wall) -> bool {
         let mut resent = self.resent.lock().expect("nothing panics while it holds what was sent again");
         let nothing = || Resent { commands: Vec::new(), times: 0, at: now };
-        let last = resent.entry(id.clone()).or_insert_with(nothing);
+        let last = resent.entry((id.clone(), kind)).or_insert_with(nothing);
         if last.commands != lacking {
             *last = Resent { commands: lacking.to_vec(), ..nothing() };
         }

@@ -73,6 +73,8 @@ pub struct Enrolment {
     pub root: PublicKey,
     /// Where boxes find the broker.
     pub broker: BrokerAddress,
+    /// Where the list of revoked certificates is written, for a broker that is not ours.
+    pub crl: PathBuf,
 }
 
 /// The keys that lie on this machine.

@@ -61,6 +61,13 @@ impl Texts {
         self.0.get(key).map_or(key, String::as_str)
     }
 
+    /// All words of a section, for a script in the browser.
+    pub fn section(&self, section: &str) -> BTreeMap<&str, &str> {
+        let prefix = format!("{section}.");
+        let keys = self.0.iter().filter(|(key, _)| key.starts_with(&prefix));
+        keys.map(|(key, text)| (&key[prefix.len()..], text.as_str())).collect()
+    }
+
     /// The words for a code of a section, or the code itself.
     pub fn code(&self, section: &str, code: &str) -> String {
         self.0.get(&format!("{section}.{code}")).cloned().unwrap_or_else(|| code.to_owned())
@@ -79,8 +86,13 @@ mod tests {
 
     #[test]
     fn every_key_in_the_pages_is_in_the_tables() {
-        let pages =
-            [include_str!("pages/mod.rs"), include_str!("pages/home.rs"), include_str!("pages/words.rs")];
+        let pages = [
+            include_str!("pages/mod.rs"),
+            include_str!("pages/home.rs"),
+            include_str!("pages/enrol.rs"),
+            include_str!("pages/sign.rs"),
+            include_str!("pages/words.rs"),
+        ];
         for page in pages {
             for rest in page.split(".say(\"").skip(1) {
                 let key = rest.split('"').next().unwrap();

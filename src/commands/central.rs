@@ -87,7 +87,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         issuers: issuers.collect::<Result<_, _>>()?,
         trust: read(&config.keys.trust)?,
     };
-    let enrolment = config.enrolment.map(enrolment).transpose()?;
+    let enrolment = config.enrolment.map(|files| enrolment(files, &config.data_dir)).transpose()?;
     let group =
         |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
     let declared = |entry: central_file::BoxEntry| BoxDeclared {
@@ -116,11 +116,12 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
 /// Shortest token that is taken.
 const TOKEN_BYTES_MIN: usize = 16;
 
-fn enrolment(files: central_file::EnrolmentFiles) -> Result<Enrolment, Failure> {
+fn enrolment(files: central_file::EnrolmentFiles, data_dir: &Path) -> Result<Enrolment, Failure> {
     let text = |path: &Path| std::fs::read_to_string(path).map_err(|error| of_file(path, &error));
     let (certificate, key) = &files.ca;
     let ca = Identity { certificate: text(certificate)?, key: text(key)? };
-    Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker })
+    let crl = files.crl.unwrap_or_else(|| data_dir.join("crl.pem"));
+    Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker, crl })
 }
 
 /// Who enrols boxes asks for their certificates.

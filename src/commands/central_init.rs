@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
+use crate::adapters::clock;
 use crate::adapters::keys::KeyFile;
 use crate::central::certificates::Ca;
 use crate::config::trust_file;
@@ -91,6 +92,9 @@ pub fn run(args: Args) -> Outcome {
     let ca = Ca::make()?;
     write(dir, "ca.pem", ca.certificate.as_bytes())?;
     write(dir, "ca.key", ca.key.as_bytes())?;
+    // An external broker does not start without it.
+    let list = Ca::open(&ca)?.revocation_list(&[], clock::wall().date())?;
+    write(dir, "crl.pem", list.as_bytes())?;
     for name in ["broker", "central"] {
         let hosts = vec![args.host.clone(), "localhost".to_owned()];
         let server = Ca::open(&ca)?.issue_to_server(hosts, name)?;
@@ -155,6 +159,7 @@ ca = "ca.pem"
 ca_key = "ca.key"
 root = "root.pub"
 broker = "mqtts://{host}:{BROKER_PORT}"
+crl = "crl.pem"
 
 [[group]]
 id = "{group}"
@@ -194,8 +199,8 @@ Keep offline, and two copies of each, apart from one another:
         "
 Next: check {dir}/central.toml, then
   loaxa central --config {dir}/central.toml
-  and for each box a code: POST /api/v1/enrolments {{\"box\": \"loa-1\", \"title\": \"...\", \"groups\": [\"{}\"]}}
-  on the box: loaxa box enrol --central http://... --code CODE",
-        args.group
+  for each box a code, also as a QR: http://localhost:{PAGE_PORT}/enrol, with the token in {dir}/api-token
+  on the box what that page says: loaxa box enrol --central http://... --code CODE
+  people on duty make keys of their own, and sign with them: http://localhost:{PAGE_PORT}/sign"
     );
 }

@@ -61,17 +61,17 @@ impl CentralArgs {
     ///
     /// # Errors
     /// When one is missing.
-    pub fn client(self) -> Result<Client, Failure> {
+    pub fn client(&self) -> Result<Client, Failure> {
         let lang = self.lang;
-        let base = self.central.or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
+        let base = self.central.clone().or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
             lang.pick(
                 "chưa biết trung tâm ở đâu: thêm --central http://... hoặc đặt biến LOAXA_CENTRAL",
                 "where is central? add --central http://... or set LOAXA_CENTRAL",
             )
         })?;
-        let token = match self.token_file {
+        let token = match &self.token_file {
             Some(path) => {
-                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
             }
             None => std::env::var("LOAXA_TOKEN").map_err(|_| {
                 lang.pick(
@@ -117,7 +117,21 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value, Failure> {
-        let url = format!("{}/api/v1/{path}", self.base);
+        self.post_with(path, &[], content_type, body)
+    }
+
+    /// Posts a body with a query.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post_with(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Value, Failure> {
+        let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
         let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
         let (text, _) = self.answer(request.header("content-type", content_type).send(body))?;
         Ok(serde_json::from_str(&text)?)

@@ -3,11 +3,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::Outcome;
+use super::{Error, Outcome};
 use crate::adapters::keys::KeyFile;
 use crate::config::trust_file;
+use crate::domain::authority::{Grant, Power, Trust};
+use crate::domain::ids::{GroupId, KeyId};
 use crate::wire::codec;
 use crate::wire::messages::{TrustMessage, VERSION};
+use crate::wire::signing::PublicKey;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,6 +31,15 @@ enum Action {
     },
     /// Shows the public half of a key, which others may know.
     Show { file: PathBuf },
+    /// Puts a person's public key into a trust document (TOML), for instance one made in the browser; then `sign-trust`.
+    Grant(Box<GrantArgs>),
+    /// Takes a key out of a trust document (TOML); then `sign-trust`.
+    Revoke {
+        #[arg(long)]
+        trust: PathBuf,
+        /// The id of the key.
+        id: KeyId,
+    },
     /// Signs a trust document (TOML) with the root key: who may say what to whom.
     SignTrust {
         #[arg(long)]
@@ -40,6 +52,28 @@ enum Action {
     },
 }
 
+#[derive(clap::Args)]
+struct GrantArgs {
+    /// The trust document; it is written anew with the next version, without its comments.
+    #[arg(long)]
+    trust: PathBuf,
+    /// Whose key it is. Holders count, not keys: two keys of one person are one.
+    #[arg(long)]
+    holder: String,
+    /// The public key, as the page or `loaxa key show` shows it.
+    #[arg(long)]
+    public: PublicKey,
+    /// What it may do: normal, priority, emergency, exercise, live, cancel, programme, policy, groups, test.
+    #[arg(long, required = true, value_delimiter = ',', value_parser = power)]
+    powers: Vec<Power>,
+    /// To whom.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "GROUP")]
+    groups: Vec<GroupId>,
+    /// 0 province, 1 commune, 2 village.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
+    level: u8,
+}
+
 pub fn run(args: Args) -> Outcome {
     match args.action {
         Action::New { out, holder } => {
@@ -49,6 +83,12 @@ pub fn run(args: Args) -> Outcome {
             show(&made);
         }
         Action::Show { file } => show(&KeyFile::read(&file)?),
+        Action::Grant(args) => grant(*args)?,
+        Action::Revoke { trust, id } => edit(&trust, |document| {
+            let before = document.grants.len();
+            document.grants.retain(|grant| grant.key != id);
+            if document.grants.len() == before { Err(format!("there is no key {id}").into()) } else { Ok(()) }
+        })?,
         Action::SignTrust { root, trust, out } => sign_trust(&root, &trust, &out)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -59,6 +99,48 @@ fn show(file: &KeyFile) {
         println!("holder  {holder}");
     }
     println!("id      {}\npublic  {}", file.key.key_id(), file.key.public());
+}
+
+fn grant(args: GrantArgs) -> Result<(), Error> {
+    let GrantArgs { trust, holder, public, powers, groups, level } = args;
+    let key = public.key_id();
+    edit(&trust, |document| {
+        if document.grants.iter().any(|grant| grant.key == key) {
+            return Err(format!("key {key} is there already; revoke it first").into());
+        }
+        document.grants.push(Grant {
+            key,
+            public: public.to_string(),
+            holder,
+            powers: powers.into_iter().collect(),
+            groups: groups.into_iter().collect(),
+            level,
+            valid_from: None,
+            valid_until: None,
+        });
+        Ok(())
+    })
+}
+
+/// Changes a trust document and gives it the next version; it is checked before it is written.
+fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Error>) -> Result<(), Error> {
+    let of = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| of(&error))?;
+    let mut trust = trust_file::parse(&text).map_err(|error| of(&error))?;
+    change(&mut trust)?;
+    trust.version += 1;
+    codec::check_trust(&trust)?;
+    let fresh = path.with_extension("toml.new");
+    std::fs::write(&fresh, trust_file::print(&trust)).map_err(|error| of(&error))?;
+    std::fs::rename(&fresh, path).map_err(|error| of(&error))?;
+    println!("wrote {}: version {}, {} keys", path.display(), trust.version, trust.grants.len());
+    println!("next: loaxa key sign-trust, on the machine that has the root key; then restart central");
+    Ok(())
+}
+
+/// A power by its name in the trust document.
+fn power(text: &str) -> Result<Power, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 fn sign_trust(root: &Path, trust: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

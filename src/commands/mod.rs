@@ -14,9 +14,12 @@ mod client;
 mod conform;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
+mod groups;
 mod key;
 mod logs;
+mod policy;
 mod programme;
+mod programme_send;
 mod report;
 mod simulate;
 mod status;
@@ -60,6 +63,10 @@ enum Command {
     Report(report::Args),
     /// Checks and previews programmes.
     Programme(programme::Args),
+    /// Sends the limits that the guards of boxes keep.
+    Policy(policy::Args),
+    /// Moves boxes to other groups.
+    Groups(groups::Args),
     /// Makes and shows signing keys.
     Key(key::Args),
     /// Checks configuration files.
@@ -94,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(args),
         Command::Report(args) => report::run(args),
         Command::Programme(args) => programme::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Groups(args) => groups::run(args),
         Command::Key(args) => key::run(args),
         Command::Check(args) => check::run(args),
         Command::Conform(args) => conform::run(args),

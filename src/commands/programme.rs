@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use clap::{Subcommand, ValueEnum};
 
+use super::programme_send::{self, SendArgs};
 use super::{Outcome, check};
 use crate::adapters::clock;
 use crate::config::box_file::{self, NamedFiles};
@@ -40,6 +41,8 @@ enum Action {
     },
     /// Shows what would sound, and what the box would refuse.
     Preview(PreviewArgs),
+    /// Sends a programme with its audio through central to all boxes of its group.
+    Send(SendArgs),
     /// Writes slots as iCalendar, or a playlist as M3U8, to standard output.
     Export {
         file: PathBuf,
@@ -115,6 +118,7 @@ pub fn run(args: Args) -> Outcome {
             Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Action::Preview(args) => preview(&args),
+        Action::Send(args) => programme_send::run(&args),
         Action::Export { file, playlist, from, to } => export(&file, playlist.as_ref(), from, to),
         Action::Import { file, playlist } => import(&file, &playlist),
     }

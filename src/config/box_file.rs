@@ -318,6 +318,23 @@ pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
     Some(command)
 }
 
+/// Reads limits from a file of their own: the keys of `[guard]`, and `version`, 0 where there is none.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read_policy(path: &Path) -> Result<Policy, Problems> {
+    let file = path.display().to_string();
+    let text =
+        read_text(path, CONFIG_BYTES_MAX).map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let (reader, table) = Reader::new(&file, &text);
+    let mut root = reader.root(&table);
+    let version = root.get("version").map_or(Some(0), |value| value.integer(1..=u32::MAX));
+    match guard(root).zip(version) {
+        Some((policy, version)) if reader.is_clean() => Ok(Policy { version, ..policy }),
+        _ => Err(reader.into_problems()),
+    }
+}
+
 fn guard(mut fields: Fields<'_>) -> Option<Policy> {
     let usual = Policy::default();
     let allowed = match fields.get("allowed") {

@@ -73,6 +73,8 @@ pub struct EnrolmentFiles {
     pub root: RootKey,
     /// Where boxes find the broker.
     pub broker: BrokerAddress,
+    /// Where the list of revoked certificates goes; without it, `crl.pem` in the data directory.
+    pub crl: Option<PathBuf>,
 }
 
 /// `[[group]]`.
@@ -219,8 +221,9 @@ fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles
     let ca_key = fields.need("ca_key").and_then(|value| paths.existing(&value));
     let root = fields.need("root").and_then(|value| root_key(&value, paths));
     let broker = fields.need("broker").and_then(|value| value.parse());
+    let crl = fields.get("crl").map(|value| paths.path(&value));
     fields.finish();
-    Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker? })
+    Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker?, crl: absent_or(crl)? })
 }
 
 fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {

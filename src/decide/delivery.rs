@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
+use crate::domain::ids::{BoxId, CommandId, ContentHash, GroupId, ProgrammeId};
 use crate::domain::playback::DeliveryStep;
 use crate::domain::time::Span;
-use crate::wire::messages::commands_digest;
+use crate::wire::messages::{Holds, commands_digest};
 
 /// Most commands sent to one box in answer to one heartbeat; the rest follow with the next one.
 pub const RESEND_MAX: usize = 32;
@@ -173,7 +173,7 @@ pub fn to_send<'a>(
     member_of: &[GroupId],
     commands: &'a [Standing],
 ) -> Vec<&'a CommandId> {
-    let for_it = |command: &&Standing| command.groups.iter().any(|group| member_of.contains(group));
+    let for_it = |command: &&Standing| is_for(&command.groups, member_of);
     let for_it = || commands.iter().filter(for_it);
     let in_force: Vec<_> = for_it().filter(|command| command.is_in_force()).collect();
     let mut ids: Vec<_> = in_force.iter().map(|command| &command.id).collect();
@@ -191,6 +191,87 @@ pub fn to_send<'a>(
         some_to_cancel && may_hold(command) && command.supersedes && !command.is_confirmed()
     });
     cancels.chain(lacking).chain(updates).map(|command| &command.id).take(RESEND_MAX).collect()
+}
+
+/// What stays in force until a newer version takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DocumentName {
+    /// First, since it decides what else a box takes.
+    Groups,
+    Policy,
+    Programme(ProgrammeId),
+}
+
+impl std::fmt::Display for DocumentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DocumentName::Groups => f.write_str("groups"),
+            DocumentName::Policy => f.write_str("policy"),
+            DocumentName::Programme(id) => write!(f, "programme/{id}"),
+        }
+    }
+}
+
+impl DocumentName {
+    /// The document of this name.
+    pub fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "groups" => Some(DocumentName::Groups),
+            "policy" => Some(DocumentName::Policy),
+            _ => Some(DocumentName::Programme(text.strip_prefix("programme/")?.parse().ok()?)),
+        }
+    }
+
+    /// The version that a box holds, 0 for none.
+    pub fn held(&self, holds: &Holds) -> u32 {
+        match self {
+            DocumentName::Groups => holds.groups,
+            DocumentName::Policy => holds.policy,
+            DocumentName::Programme(id) => holds.programmes.get(id).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// A command that carries a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub name: DocumentName,
+    pub version: u32,
+    pub command: CommandId,
+    pub groups: Vec<GroupId>,
+}
+
+/// What a box lacks of what has versions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentsToSend<'a> {
+    /// The trust document, before all else.
+    pub trust: bool,
+    /// In the order in which the box needs them.
+    pub commands: Vec<&'a CommandId>,
+}
+
+/// Which documents to send to a box that is in the groups `member_of` and says what it holds: of each name the newest
+/// that was meant for one of its groups, where the box's is older.
+pub fn documents_to_send<'a>(
+    holds: &Holds,
+    trust_version: u32,
+    member_of: &[GroupId],
+    documents: &'a [Document],
+) -> DocumentsToSend<'a> {
+    let mut newest: BTreeMap<&DocumentName, &Document> = BTreeMap::new();
+    for document in documents.iter().filter(|document| is_for(&document.groups, member_of)) {
+        let best = newest.entry(&document.name).or_insert(document);
+        if best.version < document.version {
+            *best = document;
+        }
+    }
+    let lacking = newest.into_values().filter(|document| document.name.held(holds) < document.version);
+    let commands = lacking.map(|document| &document.command).take(RESEND_MAX).collect();
+    DocumentsToSend { trust: holds.trust < trust_version, commands }
+}
+
+fn is_for(groups: &[GroupId], member_of: &[GroupId]) -> bool {
+    groups.iter().any(|group| member_of.contains(group))
 }
 
 /// Whether to send the same to the same box again that it got `times` times, the last `since` ago, and still says that
@@ -280,6 +361,44 @@ mod tests {
         all[3].step = Some(Step::Cancelled);
         all[0].step = Some(Step::Finished);
         check(&all, &["a"], 0, &[]);
+    }
+
+    #[test]
+    fn a_box_gets_the_newest_of_each_document_that_is_for_it() {
+        let document = |name: &str, version: u32, to: &str| Document {
+            name: DocumentName::from_text(name).unwrap(),
+            version,
+            command: id(&format!("{}-{version}", name.replace('/', "-"))),
+            groups: vec![group(to)],
+        };
+        let all = [
+            document("programme/tinh", 4, "tinh"),
+            document("programme/xa", 2, "xa"),
+            document("programme/xa", 3, "xa"),
+            document("programme/thon-2", 9, "thon-2"),
+            document("policy", 1, "xa"),
+            document("policy", 2, "thon-2"),
+            document("groups", 7, "xa"),
+        ];
+        let check = |holds: (u32, u32, &[(&str, u32)]), expected: (bool, &[&str])| {
+            let (trust, policy, programmes) = holds;
+            let programmes = programmes.iter().map(|(id, version)| (id.parse().unwrap(), *version));
+            let holds = Holds {
+                commands: String::new(),
+                programmes: programmes.collect(),
+                trust,
+                policy,
+                groups: policy * 7,
+            };
+            let found = documents_to_send(&holds, 3, &[group("thon-1"), group("xa")], &all);
+            let names: Vec<_> = found.commands.iter().map(|id| id.as_str()).collect();
+            assert_eq!((found.trust, names.as_slice()), expected);
+        };
+        check((3, 0, &[]), (false, &["groups-7", "policy-1", "programme-xa-3"]));
+        check((2, 1, &[("xa", 2)]), (true, &["programme-xa-3"]));
+        check((4, 1, &[("xa", 3)]), (false, &[]));
+        // A box that holds more than central ever sent keeps it.
+        check((3, 5, &[("xa", 8)]), (false, &[]));
     }
 
     #[test]

@@ -87,6 +87,20 @@ pub fn seal(kind: Kind, payload: &[u8], keys: &[&SecretKey]) -> Vec<u8> {
     envelope.to_bytes()
 }
 
+/// An envelope around signatures that were made elsewhere, over [`pre_authentication_encoding`]. They are not verified.
+pub fn assemble(kind: Kind, payload: &[u8], signatures: &[(KeyId, [u8; SIGNATURE_BYTES])]) -> Vec<u8> {
+    let signature = |(key, sig): &(KeyId, [u8; SIGNATURE_BYTES])| Signature {
+        keyid: key.clone(),
+        sig: BASE64.encode(sig),
+    };
+    let envelope = Envelope {
+        payload_type: kind.payload_type().to_owned(),
+        payload: BASE64.encode(payload),
+        signatures: signatures.iter().map(signature).collect(),
+    };
+    envelope.to_bytes()
+}
+
 /// Adds a person's signature to a sealed envelope: the second of two who approve. A signature of the same key is
 /// replaced. The signatures that are there are not verified.
 ///

@@ -47,8 +47,8 @@ pub fn group(id: &str) -> GroupId {
 
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
-    let people =
-        [Power::Normal, Power::Priority, Power::Emergency, Power::Exercise, Power::Cancel, Power::Test];
+    use Power::*;
+    let people = [Normal, Priority, Emergency, Exercise, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
         key: key.key_id(),
         public: key.public().to_string(),
@@ -64,9 +64,9 @@ pub fn trust() -> Vec<u8> {
         grants: vec![
             grant(key(1), "An", &people),
             grant(key(2), "Bình", &people),
-            grant(central_key(), "Trung tâm", &[Power::Central]),
+            grant(central_key(), "Trung tâm", &[Central]),
         ],
-        thresholds: vec![Threshold { power: Power::Emergency, signatures: 2 }],
+        thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
         nesting: [(group("thon-1"), group("xa")), (group("thon-2"), group("xa"))].into(),
     };
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
@@ -382,6 +382,23 @@ pub async fn post(central: &Central, path: &str, content_type: &'static str, bod
     let ask = move || {
         let request = agent().post(&url).header("authorization", format!("Bearer {TOKEN}"));
         answer(request.header("content-type", content_type).send(&body[..]).unwrap())
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+/// Posts without the token.
+pub async fn post_with(
+    central: &Central,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: Vec<u8>,
+) -> Answer {
+    let url = format!("http://{}{path}", central.http_addr());
+    let headers: Vec<_> = headers.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let ask = move || {
+        let request =
+            headers.iter().fold(agent().post(&url), |request, (key, value)| request.header(*key, value));
+        answer(request.send(&body[..]).unwrap())
     };
     tokio::task::spawn_blocking(ask).await.unwrap()
 }

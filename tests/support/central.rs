@@ -173,6 +173,12 @@ impl ScriptedCentral {
         self.link.publish(&topic, bytes.to_vec(), Qos::AtLeastOnce).unwrap();
     }
 
+    /// Sends bytes to all boxes of another group.
+    pub fn say_to_group(&self, group: &str, bytes: &[u8]) {
+        let topic = Topic::Group(group.parse().unwrap());
+        self.link.publish(&topic, bytes.to_vec(), Qos::AtLeastOnce).unwrap();
+    }
+
     /// Sends bytes to the box on one of its own topics.
     pub fn say_to_box(&self, down: Down, bytes: &[u8]) {
         self.link.publish(&Topic::Down(box_id(), down), bytes.to_vec(), Qos::AtLeastOnce).unwrap();

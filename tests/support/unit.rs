@@ -41,6 +41,8 @@ pub struct Unit {
     /// Written in place of the usual `[sound]` output.
     pub output: String,
     pub guard: String,
+    /// All groups of the box, those above included.
+    pub groups: Vec<&'static str>,
     /// `[central]` and `[trust]`.
     pub link: String,
     pub env: Vec<(String, String)>,
@@ -53,7 +55,8 @@ impl Unit {
         let output = format!("wav:{}", dir.path().join("out.wav").display());
         let guard = "allowed = [{ from = \"00:00\", until = \"23:59:59\" }]\nvolume_night_percent_max = 100";
         let (link, programme) = (String::new(), String::new());
-        Self { dir, output, guard: guard.to_owned(), link, env: Vec::new(), programme }
+        let (guard, groups) = (guard.to_owned(), vec![GROUP]);
+        Self { dir, output, guard, groups, link, env: Vec::new(), programme }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -97,9 +100,9 @@ impl Unit {
         let programme =
             if self.programme.is_empty() { "" } else { "[programme]\nfiles = [\"programme.toml\"]\n" };
         format!(
-            "[box]\nid = \"{BOX_ID}\"\ngroups = [\"{GROUP}\"]\nstate_dir = \"state\"\n{programme}\
+            "[box]\nid = \"{BOX_ID}\"\ngroups = {:?}\nstate_dir = \"state\"\n{programme}\
              [sound]\noutput = \"{}\"\n[guard]\n{}\n[clock]\nrtc = \"yes\"\n{}\n",
-            self.output, self.guard, self.link
+            self.groups, self.output, self.guard, self.link
         )
     }
 

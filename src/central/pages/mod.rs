@@ -1,6 +1,8 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
+mod enrol;
 mod home;
+mod sign;
 mod words;
 
 use std::net::SocketAddr;
@@ -27,15 +29,17 @@ const LANG_COOKIE: &str = "loaxa-lang";
 
 /// Nothing from other servers, nothing inline but what htmx sets itself.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-     media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
 pub fn routes(app: Arc<App>) -> Router {
     let for_readers = Router::new()
         .route("/", get(home_page))
         .route("/fragments/home", get(home_fragment))
+        .merge(enrol::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_readers_in));
     for_readers
+        .merge(sign::routes())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
@@ -83,21 +87,27 @@ async fn home_page(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    if let Some(lang) = wanted.lang {
-        let cookie =
-            format!("{LANG_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", Lang::of(&lang).tag());
-        return Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response());
+    if let Some(chosen) = choose_language(wanted, "/") {
+        return Ok(chosen);
     }
     let lang = lang_of(&headers);
     let body = home::fragment(&app, lang).await?;
     Ok(layout(
         &app,
         lang,
+        "/",
         html! {
             main #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
         },
     )
     .into_response())
+}
+
+/// Remembers the language that was asked for, and goes back to the page.
+fn choose_language(wanted: Wanted, page: &'static str) -> Option<Response> {
+    let lang = Lang::of(&wanted.lang?).tag();
+    let cookie = format!("{LANG_COOKIE}={lang}; Path=/; Max-Age=31536000; SameSite=Lax");
+    Some(([(header::SET_COOKIE, cookie)], Redirect::to(page)).into_response())
 }
 
 async fn home_fragment(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Markup, PageError> {
@@ -115,8 +125,8 @@ fn lang_of(headers: &HeaderMap) -> Lang {
     pairs.find(|(name, _)| *name == LANG_COOKIE).map_or(Lang::Vi, |(_, tag)| Lang::of(tag))
 }
 
-/// The frame of every page.
-fn layout(app: &App, lang: Lang, content: Markup) -> Markup {
+/// The frame of every page; `page` is its address.
+fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
     let texts = lang.texts();
     html! {
         (DOCTYPE)
@@ -132,7 +142,12 @@ fn layout(app: &App, lang: Lang, content: Markup) -> Markup {
             body {
                 header {
                     h1 { (texts.say("page.title")) span.commune { (app.settings.commune) } }
-                    nav { a href={ "/?lang=" (lang.other().tag()) } lang=(lang.other().tag()) { (texts.say("page.other_language")) } }
+                    nav {
+                        @for (address, name) in [("/", "page.home"), ("/sign", "sign.title"), ("/enrol", "enrol.title")] {
+                            @if address != page { a href=(address) { (texts.say(name)) } " " }
+                        }
+                        a href={ (page) "?lang=" (lang.other().tag()) } lang=(lang.other().tag()) { (texts.say("page.other_language")) }
+                    }
                 }
                 (content)
             }

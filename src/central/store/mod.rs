@@ -7,8 +7,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::decide::delivery::Standing;
-use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, KeyId};
+use super::certificates::Serial;
+use crate::decide::delivery::{Document, Standing};
+use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use crate::domain::time::Wall;
 use crate::wire::messages::Holds;
 
@@ -33,7 +34,8 @@ pub enum StoreError {
 
 /// What central keeps. Every write is on disk when its answer resolves.
 pub trait Store: Send + Sync + 'static {
-    /// Takes the boxes of the configuration over; those that it does not name stay as they are.
+    /// Takes the boxes of the configuration over; those that it does not name stay as they are. A box that was revoked
+    /// stays without a key until it is enrolled anew; once groups were sent, they are not the configuration's any more.
     fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()>;
 
     /// Remembers the key of a box that has none yet; says whether it was taken.
@@ -45,8 +47,17 @@ pub trait Store: Send + Sync + 'static {
     /// Uses a code up: the box is known by this key from now on. `None` where it is unknown, used or expired at `now`.
     fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>>;
 
-    /// Remembers whose a certificate is, by its fingerprint.
-    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()>;
+    /// Remembers whose a certificate is, by its fingerprint and its serial number.
+    fn add_certificate(
+        &self,
+        fingerprint: ContentHash,
+        serial: Serial,
+        id: BoxId,
+        issued: Wall,
+    ) -> Answer<'_, ()>;
+
+    /// The serial numbers of revoked certificates, and when they were revoked, oldest first.
+    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>>;
 
     /// Whose certificate it is, unless it was revoked.
     fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>>;
@@ -88,6 +99,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commands that a box may hold at `now`, oldest first, with the step that it has reached.
     fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
+
+    /// Programmes, policies and groups that were sent and have not expired at `now`.
+    fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>>;
+
+    /// Puts boxes into these groups.
+    fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()>;
+
+    /// Keeps what people are to sign.
+    fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()>;
+
+    /// What people may sign at `now`, newest first, and what became of it.
+    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>>;
+
+    /// Keeps a signature that was verified; one of the same key is kept once.
+    fn add_signature(&self, draft: CommandId, signature: DraftSignature) -> Answer<'_, ()>;
 
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::decide::delivery::{Order, Step};
+use crate::decide::delivery::{DocumentName, Order, Step};
 use crate::domain::announcement::{BulletinClass, Mode};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::time::{ClockTrust, Wall};
 use crate::wire::messages::{Holds, OnAir};
+use crate::wire::signing::SIGNATURE_BYTES;
 
 /// Most rows that one question returns.
 pub const ROWS_MAX: u32 = 1_000;
@@ -40,6 +41,8 @@ pub struct BoxRow {
     /// Log entries that wait on the box.
     pub backlog: u64,
     pub faults: Vec<String>,
+    /// What it said last that it holds.
+    pub holds: Option<Holds>,
     /// What its log says is sounding.
     pub on_air: Option<OnAir>,
 }
@@ -120,8 +123,39 @@ pub struct NewCommand {
     pub envelope: Vec<u8>,
     /// Announcements that this one ends: cancelled or superseded.
     pub ends: Vec<(CommandId, Ended)>,
+    /// The document that it carries, and its version: an earlier one for the same groups is kept no more.
+    pub document: Option<(DocumentName, u32)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
+}
+
+/// A command that waits for people's signatures, under the id that it will have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDraft {
+    pub id: CommandId,
+    pub made: Wall,
+    /// Nobody signs it from then on.
+    pub expires: Wall,
+    /// The exact bytes to be signed.
+    pub payload: String,
+}
+
+/// A draft as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftRow {
+    pub draft: NewDraft,
+    /// In the order in which they came; each was verified.
+    pub signatures: Vec<DraftSignature>,
+    /// The threshold was met, and the command went out.
+    pub sent: bool,
+}
+
+/// A person's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftSignature {
+    pub key: KeyId,
+    pub signature: [u8; SIGNATURE_BYTES],
+    pub at: Wall,
 }
 
 /// How a command came to stand no more.

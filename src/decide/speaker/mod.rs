@@ -100,8 +100,9 @@ pub enum Action {
     Player(PlayerCommand),
     /// Puts the position of a play on disk.
     Checkpoint(PlayId),
-    /// Reads the programme or the groups that an accepted command carries, and answers with [`Input::Timetable`],
-    /// [`Input::Place`] or [`Input::Refused`].
+    /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups are
+    /// put in force by the shell, which answers with [`Input::Timetable`], [`Input::Place`] or [`Input::Refused`]; a
+    /// policy is in force already.
     Adopt(Box<Command>),
     /// Fetches audio; `by` is when it is needed.
     Fetch {
@@ -354,14 +355,17 @@ impl Speaker {
         self.drop_what_lost_authority(now);
     }
 
-    fn on_policy(&mut self, now: &Reading, policy: Policy) {
+    /// Says whether it is in force now.
+    fn on_policy(&mut self, now: &Reading, id: &CommandId, policy: Policy) -> bool {
         let held = self.guard.policy().version;
         if policy.version <= held {
             let reason = CommandRefusal::Rollback { offered: policy.version, held };
-            return self.refuse(now, None, reason);
+            self.refuse(now, Some(id.clone()), reason);
+            return false;
         }
         self.log(now, Event::Adopted { what: "policy".to_owned(), version: policy.version });
         self.guard.adopt(policy);
+        true
     }
 
     fn on_shutdown(&mut self, now: &Reading) {
@@ -448,7 +452,10 @@ impl Speaker {
             Ok(inbox::Verdict::Again) => {}
             Ok(inbox::Verdict::Accepted { level, memos }) => {
                 memos.into_iter().for_each(|memo| self.remember(memo));
-                self.actions.push_back(Action::Keep(id));
+                // A programme and the groups are kept by the shell, where it can adopt them.
+                if !matches!(signed.payload.body, Body::Programme { .. } | Body::Groups { .. }) {
+                    self.actions.push_back(Action::Keep(id));
+                }
                 self.obey(now, signed, level);
             }
             Err(reason) => self.refuse(now, Some(id), reason),
@@ -467,7 +474,11 @@ impl Speaker {
             }
             Body::Live { open: true, .. } if was_cancelled => {}
             Body::Cancel { of } => self.cancel(now, of, command.issued_at, command.expires),
-            Body::Policy(policy) => self.on_policy(now, policy),
+            Body::Policy(policy) => {
+                if self.on_policy(now, &command.id, policy) {
+                    self.actions.push_back(Action::Adopt(Box::new(command)));
+                }
+            }
             Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),
             Body::Live { session, open: false, .. } => self.close_voice(&session),
             Body::Programme { .. } | Body::Groups { .. } => {

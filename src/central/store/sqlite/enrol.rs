@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
-use super::read::{from_json, name};
-use super::write::{declare_boxes, json};
+use super::read::{from_json, name, wall};
+use super::write::{declare_boxes, json, move_boxes};
 
 pub fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: Wall) -> Result<()> {
     db.prepare_cached(
@@ -32,18 +32,37 @@ pub fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Resul
         })
         .optional()?;
     if let Some(declared) = &found {
+        db.prepare_cached("DELETE FROM shut_out WHERE box = ?1")?.execute([declared.id.as_str()])?;
         declare_boxes(db, std::slice::from_ref(declared))?;
+        move_boxes(db, &[(declared.id.clone(), declared.groups.clone())])?;
     }
     Ok(found)
 }
 
-pub fn add_certificate(db: &Connection, fingerprint: ContentHash, id: &BoxId, issued: Wall) -> Result<()> {
+pub fn add_certificate(
+    db: &Connection,
+    fingerprint: ContentHash,
+    serial: Serial,
+    id: &BoxId,
+    issued: Wall,
+) -> Result<()> {
     // A box has one certificate: who holds an earlier one is another.
     db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
         .execute(params![id.as_str(), issued.0])?;
     db.prepare_cached("INSERT INTO certificates (fingerprint, box, issued) VALUES (?1, ?2, ?3)")?
         .execute(params![fingerprint.to_string(), id.as_str(), issued.0])?;
+    db.prepare_cached("INSERT INTO certificate_serials (fingerprint, serial) VALUES (?1, ?2)")?
+        .execute(params![fingerprint.to_string(), serial])?;
     Ok(())
+}
+
+pub fn revoked_certificates(db: &Connection) -> Result<Vec<(Serial, Wall)>> {
+    let mut query = db.prepare_cached(
+        "SELECT serial, revoked FROM certificates JOIN certificate_serials USING (fingerprint)
+         WHERE revoked IS NOT NULL ORDER BY revoked, serial",
+    )?;
+    let rows = query.query_map([], |row| Ok((row.get("serial")?, wall(row, "revoked")?)))?;
+    rows.collect()
 }
 
 pub fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<BoxId>> {
@@ -54,6 +73,8 @@ pub fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<Box
 
 pub fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
     db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
+        .execute(params![id.as_str(), now.0])?;
+    db.prepare_cached("INSERT INTO shut_out (box, since) VALUES (?1, ?2) ON CONFLICT (box) DO NOTHING")?
         .execute(params![id.as_str(), now.0])?;
     let known = db.prepare_cached("UPDATE boxes SET key = NULL WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(known == 1)

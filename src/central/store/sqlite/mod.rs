@@ -1,5 +1,6 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
+mod drafts;
 mod enrol;
 mod ingest;
 mod read;
@@ -198,8 +199,18 @@ impl Store for SqliteStore {
         self.write(move |db| enrol::use_up(db, code, &key, now))
     }
 
-    fn add_certificate(&self, fingerprint: ContentHash, id: BoxId, issued: Wall) -> Answer<'_, ()> {
-        self.write(move |db| enrol::add_certificate(db, fingerprint, &id, issued))
+    fn add_certificate(
+        &self,
+        fingerprint: ContentHash,
+        serial: Serial,
+        id: BoxId,
+        issued: Wall,
+    ) -> Answer<'_, ()> {
+        self.write(move |db| enrol::add_certificate(db, fingerprint, serial, &id, issued))
+    }
+
+    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>> {
+        self.read(enrol::revoked_certificates)
     }
 
     fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>> {
@@ -252,6 +263,26 @@ impl Store for SqliteStore {
 
     fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>> {
         self.read(move |db| read::standing(db, &id, now))
+    }
+
+    fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>> {
+        self.read(move |db| read::documents(db, now))
+    }
+
+    fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()> {
+        self.write(move |db| write::move_boxes(db, &groups))
+    }
+
+    fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()> {
+        self.write(move |db| drafts::add(db, &draft))
+    }
+
+    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
+        self.read(move |db| drafts::open(db, now))
+    }
+
+    fn add_signature(&self, draft: CommandId, signature: DraftSignature) -> Answer<'_, ()> {
+        self.write(move |db| drafts::add_signature(db, &draft, &signature))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 use serde::de::DeserializeOwned;
 
 use super::super::*;
-use crate::decide::delivery::{Order, Step};
+use crate::decide::delivery::{DocumentName, Order, Step};
 use crate::domain::ids::PlayId;
 use crate::wire::messages::OnAir;
 
@@ -48,7 +48,7 @@ fn optional_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<
     text.map(parse).transpose().map_err(|error| unreadable(row, column, error.into()))
 }
 
-fn wall(row: &Row, column: &str) -> Result<Wall> {
+pub(super) fn wall(row: &Row, column: &str) -> Result<Wall> {
     row.get(column).map(Wall)
 }
 
@@ -86,7 +86,7 @@ pub fn boxes(db: &Connection) -> Result<Vec<BoxRow>> {
          FROM boxes ORDER BY id",
     )?;
     let rows = query.query_map([], |row| {
-        let on_air: Option<String> = row.get("on_air")?;
+        let (on_air, holds): (Option<String>, Option<String>) = (row.get("on_air")?, row.get("holds")?);
         let on_air: Option<OnAir> = on_air.as_deref().and_then(|text| serde_json::from_str(text).ok());
         Ok(BoxRow {
             id: name(row, "id")?,
@@ -100,6 +100,7 @@ pub fn boxes(db: &Connection) -> Result<Vec<BoxRow>> {
             epoch: optional_word(row, "epoch")?,
             backlog: count(row, "backlog")?,
             faults: from_json(row, "faults")?,
+            holds: holds.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             on_air,
         })
     })?;
@@ -161,6 +162,22 @@ pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>>
             ended: row.get("is_ended")?,
             supersedes: row.get("supersedes")?,
             step: step.as_deref().and_then(Step::from_code),
+        })
+    })?;
+    rows.collect()
+}
+
+pub fn documents(db: &Connection, now: Wall) -> Result<Vec<Document>> {
+    let mut query = db.prepare_cached(
+        "SELECT name, version, command, groups FROM documents JOIN commands ON commands.id = command
+         WHERE expires > ?1 ORDER BY name, version",
+    )?;
+    let rows = query.query_map([now.0], |row| {
+        Ok(Document {
+            name: parsed(row, "name", |text| DocumentName::from_text(text).ok_or("no name of a document"))?,
+            version: row.get("version")?,
+            command: name(row, "command")?,
+            groups: from_json(row, "groups")?,
         })
     })?;
     rows.collect()

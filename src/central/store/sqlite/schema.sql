@@ -108,6 +108,35 @@ CREATE TABLE IF NOT EXISTS commands (
 CREATE INDEX IF NOT EXISTS commands_expires ON commands (expires);
 CREATE INDEX IF NOT EXISTS commands_issued ON commands (kind, issued_at);
 
+-- Programmes, policies and groups that were sent: `programme/xa`, `policy`, `groups`.
+CREATE TABLE IF NOT EXISTS documents (
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    command TEXT NOT NULL REFERENCES commands (id),
+    PRIMARY KEY (name, version)
+) STRICT, WITHOUT ROWID;
+
+-- Commands that wait for people's signatures.
+CREATE TABLE IF NOT EXISTS drafts (
+    id      TEXT PRIMARY KEY,
+    made    INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    payload TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS draft_signatures (
+    draft     TEXT NOT NULL REFERENCES drafts (id),
+    key       TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (draft, key)
+) STRICT, WITHOUT ROWID;
+
+-- Boxes that were revoked and not enrolled again: no configuration brings their key back.
+CREATE TABLE IF NOT EXISTS shut_out (
+    box   TEXT PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS deliveries (
     command  TEXT NOT NULL,
     box      TEXT NOT NULL,
@@ -164,3 +193,9 @@ CREATE TABLE IF NOT EXISTS certificates (
     revoked     INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS certificates_box ON certificates (box);
+
+-- What a list of revoked certificates names them by.
+CREATE TABLE IF NOT EXISTS certificate_serials (
+    fingerprint TEXT PRIMARY KEY REFERENCES certificates (fingerprint),
+    serial      BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

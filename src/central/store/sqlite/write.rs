@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
-use crate::decide::delivery::{Order, Step};
+use crate::decide::delivery::{DocumentName, Order, Step};
 use crate::domain::playback::NotPlayed;
 
 pub fn json<T: serde::Serialize>(value: &T) -> String {
@@ -33,7 +33,9 @@ const fn ended_code(ended: Ended) -> &'static str {
 pub fn declare_boxes(db: &Connection, boxes: &[BoxDeclared]) -> Result<()> {
     let mut upsert = db.prepare_cached(
         "INSERT INTO boxes (id, title, groups, key) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (id) DO UPDATE SET title = ?2, groups = ?3, key = coalesce(?4, key)",
+         ON CONFLICT (id) DO UPDATE SET title = ?2,
+             groups = CASE WHEN EXISTS (SELECT 1 FROM documents WHERE name = 'groups') THEN groups ELSE ?3 END,
+             key = CASE WHEN EXISTS (SELECT 1 FROM shut_out WHERE box = ?1) THEN NULL ELSE coalesce(?4, key) END",
     )?;
     for declared in boxes {
         upsert.execute(params![
@@ -46,11 +48,22 @@ pub fn declare_boxes(db: &Connection, boxes: &[BoxDeclared]) -> Result<()> {
     Ok(())
 }
 
+pub fn move_boxes(db: &Connection, groups: &[(BoxId, Vec<GroupId>)]) -> Result<()> {
+    let mut update = db.prepare_cached("UPDATE boxes SET groups = ?2 WHERE id = ?1")?;
+    for (id, groups) in groups {
+        update.execute(params![id.as_str(), json(groups)])?;
+    }
+    Ok(())
+}
+
 pub fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Result<bool> {
     db.prepare_cached("INSERT INTO boxes (id, title) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
         .execute(params![id.as_str(), title])?;
     let taken = db
-        .prepare_cached("UPDATE boxes SET key = ?2 WHERE id = ?1 AND key IS NULL")?
+        .prepare_cached(
+            "UPDATE boxes SET key = ?2
+             WHERE id = ?1 AND key IS NULL AND NOT EXISTS (SELECT 1 FROM shut_out WHERE box = ?1)",
+        )?
         .execute(params![id.as_str(), key])?;
     Ok(taken == 1)
 }
@@ -113,12 +126,28 @@ pub fn add_command(db: &Connection, command: &NewCommand) -> Result<()> {
     for (id, ended) in &command.ends {
         end.execute(params![id.as_str(), ended_code(*ended)])?;
     }
+    if let Some((name, version)) = &command.document {
+        add_document(db, name, *version, command)?;
+    }
     if command.order != Order::Announce {
         return Ok(());
     }
     for id in &command.boxes {
         advance(db, &command.id, id, Step::Sent, None, command.issued_at)?;
     }
+    Ok(())
+}
+
+fn add_document(db: &Connection, name: &DocumentName, version: u32, command: &NewCommand) -> Result<()> {
+    // What was sent to no group but those of this one has no reader any more.
+    db.prepare_cached(
+        "DELETE FROM documents WHERE name = ?1 AND NOT EXISTS (
+             SELECT 1 FROM commands, json_each(commands.groups) AS earlier
+             WHERE commands.id = documents.command AND earlier.value NOT IN (SELECT value FROM json_each(?2)))",
+    )?
+    .execute(params![name.to_string(), json(&command.groups)])?;
+    db.prepare_cached("INSERT INTO documents (name, version, command) VALUES (?1, ?2, ?3)")?
+        .execute(params![name.to_string(), version, command.id.as_str()])?;
     Ok(())
 }
 

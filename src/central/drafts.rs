@@ -1,0 +1,229 @@
+//! Commands that people sign with keys that are not here: drafted, signed one by one, sent when enough have signed.
+
+use std::sync::Arc;
+
+use super::announce::{self, Asked, Refused};
+use super::app::App;
+use super::issue::{self, Draft};
+use super::orders::{self, PolicyAsked};
+use super::store::{DraftRow, DraftSignature, NewDraft, StoreError};
+use crate::domain::ids::{CommandId, ContentHash, KeyId};
+use crate::domain::playback::CommandRefusal;
+use crate::domain::time::{Span, Wall};
+use crate::wire::codec::{self, Message};
+use crate::wire::envelope::{self, Kind, SIGNATURES_MAX};
+use crate::wire::messages::Command;
+use crate::wire::signing::SIGNATURE_BYTES;
+
+/// How long people may take to sign: what is announced belongs to this hour.
+const LIVES: Span = Span::secs(3_600);
+
+/// Most drafts that wait at once.
+const OPEN_MAX: usize = 32;
+
+/// How far the clock of a browser may be off, and how long a request of it can be repeated.
+const REQUEST_CLOCK_OFF_MAX: Span = Span::secs(600);
+
+/// What is to be drafted.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DraftAsked {
+    Announce {
+        fields: Asked,
+        /// Audio that was uploaded; without it the words are spoken.
+        #[serde(default)]
+        media: Option<ContentHash>,
+    },
+    Policy(PolicyAsked),
+}
+
+/// Why a draft or a signature is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    #[error("there is no draft {0}, or its hour is over")]
+    NoSuchDraft(CommandId),
+    #[error("{OPEN_MAX} drafts wait already")]
+    TooMany,
+    #[error("the signature is not that of key {0} over these bytes")]
+    BadSignature(KeyId),
+    #[error("this key may not sign it: {0}")]
+    NotAllowed(CommandRefusal),
+    #[error("it has {SIGNATURES_MAX} signatures already")]
+    Full,
+    #[error("the request is not signed by a key of the trust document: {0}")]
+    Stranger(KeyId),
+    #[error("the clock of this device is wrong: it says {0}")]
+    Clock(Wall),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl NotTaken {
+    /// The same sentence in Vietnamese.
+    pub fn in_vietnamese(&self) -> String {
+        match self {
+            NotTaken::NoSuchDraft(id) => format!("không có bản thảo {id}, hoặc đã quá một giờ"),
+            NotTaken::TooMany => format!("đã có {OPEN_MAX} bản thảo đang chờ ký"),
+            NotTaken::BadSignature(key) => format!("chữ ký không phải của khóa {key} trên nội dung này"),
+            NotTaken::NotAllowed(refusal) => format!("khóa này không được ký lệnh này: {refusal}"),
+            NotTaken::Full => format!("đã đủ {SIGNATURES_MAX} chữ ký"),
+            NotTaken::Stranger(key) => {
+                format!(
+                    "khóa {key} chưa có trong danh sách tin cậy: hãy đưa khóa công khai cho người giữ khóa gốc"
+                )
+            }
+            NotTaken::Clock(at) => {
+                format!("đồng hồ của thiết bị này sai: đang chỉ {}", at.local().format("%H:%M %d/%m/%Y"))
+            }
+            NotTaken::Refused(refused) => refused.in_vietnamese(),
+            NotTaken::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+        }
+    }
+}
+
+/// A draft with what is still to be done.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub row: DraftRow,
+    /// How many people must sign.
+    pub needed: u32,
+}
+
+/// Drafts a command for the person who holds `issuer` to sign first.
+///
+/// # Errors
+/// A sentence for the person who asked.
+pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<CommandId, NotTaken> {
+    if app.store.drafts(app.now()).await?.iter().filter(|row| !row.sent).count() >= OPEN_MAX {
+        return Err(NotTaken::TooMany);
+    }
+    let draft = match asked {
+        DraftAsked::Announce { fields, media: None } => announce::draft(app, fields, None).await?,
+        DraftAsked::Announce { fields, media: Some(hash) } => {
+            let row = app.store.media(hash).await?;
+            let row = row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?;
+            announce::draft(app, fields, Some(row)).await?
+        }
+        DraftAsked::Policy(asked) => orders::draft_policy(app, asked).await?,
+    };
+    let unnumbered = issue::command(&draft, issuer.clone(), 0);
+    unnumbered.check().map_err(Refused::Senseless)?;
+    may_sign(app, &unnumbered, &issuer)?;
+    let command = Command { serial: app.store.next_serial(issuer).await?, ..unnumbered };
+    let kept = NewDraft {
+        id: command.id.clone(),
+        made: draft.now,
+        expires: draft.now.plus(LIVES).min(command.expires),
+        payload: String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8"),
+    };
+    app.store.add_draft(kept).await?;
+    tracing::info!(id = %command.id, issuer = %command.issuer, "drafted a command for people to sign");
+    Ok(command.id)
+}
+
+/// Whether a key may be one of those who sign.
+fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
+    let alone = app.authority.trust().permits(
+        std::slice::from_ref(key),
+        command.power(),
+        &command.groups,
+        Some(app.now()),
+    );
+    match alone {
+        Ok(_) | Err(CommandRefusal::TooFewSignatures { .. }) => Ok(()),
+        Err(refusal) => Err(NotTaken::NotAllowed(refusal)),
+    }
+}
+
+/// All drafts that wait, or went out within their hour.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn waiting(app: &App) -> Result<Vec<Waiting>, StoreError> {
+    let rows = app.store.drafts(app.now()).await?.into_iter();
+    let needed = |row: &DraftRow| {
+        let command = codec::decode::<Command>(row.draft.payload.as_bytes());
+        command.map_or(u32::MAX, |command| app.authority.trust().signatures_needed(command.power()))
+    };
+    Ok(rows.map(|row| Waiting { needed: needed(&row), row }).collect())
+}
+
+/// Takes a signature; the command goes out when enough have signed. Says whether it did.
+///
+/// # Errors
+/// Why the signature is not taken.
+pub async fn sign(
+    app: &App,
+    id: CommandId,
+    key: KeyId,
+    signature: [u8; SIGNATURE_BYTES],
+) -> Result<bool, NotTaken> {
+    let now = app.now();
+    let found = app.store.drafts(now).await?.into_iter().find(|row| row.draft.id == id);
+    let DraftRow { draft, mut signatures, sent } = found.ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    let payload = draft.payload.as_bytes();
+    let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
+    let message = envelope::pre_authentication_encoding(Kind::Command.payload_type(), payload);
+    let public = app.authority.public_key(&key).ok_or_else(|| NotTaken::Stranger(key.clone()))?;
+    if !public.verifies(&message, &signature) {
+        return Err(NotTaken::BadSignature(key));
+    }
+    may_sign(app, &command, &key)?;
+    if !signatures.iter().any(|signed| signed.key == key) {
+        if signatures.len() >= SIGNATURES_MAX {
+            return Err(NotTaken::Full);
+        }
+        let signed = DraftSignature { key, signature, at: now };
+        app.store.add_signature(id.clone(), signed.clone()).await?;
+        tracing::info!(%id, key = %signed.key, "a person signed a draft");
+        signatures.push(signed);
+    }
+    if sent {
+        return Ok(true);
+    }
+    let signers: Vec<_> = signatures.iter().map(|signed| signed.key.clone()).collect();
+    let enough = app.authority.trust().permits(&signers, command.power(), &command.groups, Some(now)).is_ok();
+    if !enough || !signers.contains(&command.issuer) {
+        return Ok(false);
+    }
+    let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
+    let sealed = envelope::assemble(Kind::Command, payload, &signatures);
+    let draft = Draft::of(&command).ok_or(NotTaken::NoSuchDraft(id))?;
+    issue::keep_and_send(app, &draft, &command, sealed).await?;
+    Ok(true)
+}
+
+/// A request that is signed by a person's key instead of carrying the token.
+pub struct SignedRequest<'a> {
+    pub key: KeyId,
+    pub at: Wall,
+    pub signature: [u8; SIGNATURE_BYTES],
+    pub method: &'a str,
+    pub path: &'a str,
+    pub body: &'a [u8],
+}
+
+impl SignedRequest<'_> {
+    /// What is signed; no envelope begins like this.
+    fn message(&self) -> Vec<u8> {
+        let Self { method, path, at, body, .. } = self;
+        format!("loaxa-request v1\n{method}\n{path}\n{at}\n{}", ContentHash::of(body)).into_bytes()
+    }
+
+    /// Whose request it is.
+    ///
+    /// # Errors
+    /// When the key is unknown, the signature false, or the time is not now.
+    pub fn check(&self, app: &App) -> Result<KeyId, NotTaken> {
+        let public =
+            app.authority.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;
+        if !public.verifies(&self.message(), &self.signature) {
+            return Err(NotTaken::BadSignature(self.key.clone()));
+        }
+        let now = app.now();
+        let off = if self.at > now { self.at.since(now) } else { now.since(self.at) };
+        if off > REQUEST_CLOCK_OFF_MAX { Err(NotTaken::Clock(self.at)) } else { Ok(self.key.clone()) }
+    }
+}
