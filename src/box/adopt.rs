@@ -6,9 +6,14 @@ use std::sync::Arc;
 
 use crate::adapters::sound::decode;
 use crate::config::programme_file::{self, Audio};
-use crate::decide::schedule::{Calendar, Timetable};
+use crate::decide::schedule::{Calendar, Place, Timetable};
 use crate::domain::announcement::Media;
-use crate::domain::ids::ProgrammeId;
+use crate::domain::ids::{ContentHash, ProgrammeId};
+use crate::domain::sound::{FileRef, Sound};
+use crate::domain::time::Wall;
+
+/// How far it is looked ahead for the first use of a file.
+const DAYS_AHEAD: usize = 14;
 
 /// Programmes in force on a box.
 #[derive(Default)]
@@ -17,13 +22,15 @@ pub struct Programmes {
     /// Where audio of programmes that were sent is found by its name in the programme.
     dir: PathBuf,
     media_dir: PathBuf,
+    /// Audio of what was sent.
+    media: BTreeMap<ProgrammeId, BTreeMap<PathBuf, ContentHash>>,
 }
 
 impl Programmes {
     /// Reads the installer's files. One that is wrong is left out, and what is wrong with it is returned: the others
     /// still sound.
     pub fn read(files: &[PathBuf], dir: PathBuf, media_dir: PathBuf) -> (Self, Vec<String>) {
-        let mut programmes = Self { calendars: BTreeMap::new(), dir, media_dir };
+        let mut programmes = Self { dir, media_dir, ..Self::default() };
         let mut wrong = Vec::new();
         for file in files {
             let probe = |path: &Path| match decode::probe(path) {
@@ -72,6 +79,8 @@ impl Programmes {
         let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())?;
         self.link_media(&base, media).map_err(|error| error.to_string())?;
         self.calendars.insert(id.clone(), calendar);
+        let named = media.iter().map(|(name, media)| (base.join(name), media.sha256));
+        self.media.insert(id.clone(), named.collect());
         Ok(())
     }
 
@@ -94,6 +103,30 @@ impl Programmes {
             std::fs::rename(&fresh, &link)?;
         }
         Ok(())
+    }
+
+    /// Audio that programmes in force name.
+    pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
+        self.media.values().flat_map(|named| named.values().copied())
+    }
+
+    /// When each file of a programme that was sent is first needed, as far as the days to come tell.
+    pub fn first_needed(&self, id: &ProgrammeId, place: &Place, now: Wall) -> BTreeMap<ContentHash, Wall> {
+        let mut needed = BTreeMap::new();
+        let (Some(calendar), Some(named)) = (self.calendars.get(id), self.media.get(id)) else {
+            return needed;
+        };
+        for date in now.date().iter_days().take(DAYS_AHEAD) {
+            for session in calendar.sessions_on(date, place).iter().filter(|session| session.end > now) {
+                for piece in calendar.fill(session, place, 0).pieces {
+                    let Sound::File(FileRef::Path(path)) = &piece.sound else { continue };
+                    if let Some(sha256) = named.get(path) {
+                        needed.entry(*sha256).or_insert(session.start);
+                    }
+                }
+            }
+        }
+        needed
     }
 
     /// All of them side by side.

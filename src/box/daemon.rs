@@ -1,18 +1,20 @@
 //! The daemon: one loop that tells the heart what happened and carries out what it asks for.
 
+mod visit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::adopt::Programmes;
-use super::downloads::{Done, Downloads};
+use super::data_usage::UsageFile;
+use super::downloads::{self, Downloads, News};
 use super::player::Player;
 use super::settings::Settings;
 use super::start::{connect, media_of, newest_trust, open_store, random, restore_commands, start_player};
-use super::status::{self, Status};
+use super::status::{self, Visit};
 use super::uplink::{Arrived, Uplink, public_key};
 use crate::adapters::box_store::{BoxStore, Change, StoreError};
 use crate::adapters::clock::{Clock, monotonic};
@@ -26,7 +28,7 @@ use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::playback::{CommandRefusal, Event};
 use crate::domain::sound::{PlayerCommand, PlayerEvent};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 use crate::wire::codec;
 use crate::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir,
@@ -39,6 +41,9 @@ const TICK: Span = Span::secs(1);
 
 /// How often old log entries are deleted.
 const TRIM_EVERY: Span = Span::secs(3_600);
+
+/// How often audio that is over is given up to whatever needs its room.
+const PROTECT_EVERY: Span = Span::secs(60);
 
 /// How long the last play may take to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -76,8 +81,8 @@ pub fn run(settings: Settings) -> Result<(), DaemonError> {
 struct Channels {
     player: mpsc::UnboundedReceiver<PlayerEvent>,
     link: Option<mpsc::Receiver<LinkEvent>>,
-    downloads: mpsc::UnboundedReceiver<Done>,
-    visitors: Option<UnixListener>,
+    downloads: mpsc::UnboundedReceiver<News>,
+    visits: Option<mpsc::Receiver<Visit>>,
 }
 
 struct Daemon {
@@ -90,7 +95,8 @@ struct Daemon {
     store: BoxStore,
     player: Player,
     downloads: Downloads,
-    media_dir: MediaDir,
+    month_bytes_max: Option<u64>,
+    protect_at: Moment,
     uplink: Uplink,
     programmes: Programmes,
     refusals: Refusals,
@@ -120,9 +126,15 @@ impl Daemon {
         })?;
         let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
         let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
-        let (done, downloads_receiver) = mpsc::unbounded_channel();
-        let base = settings.central.as_ref().and_then(|central| central.media.clone());
-        let downloads = Downloads::start(fetcher, base, random()?, done)?;
+        let (news, downloads_receiver) = mpsc::unbounded_channel();
+        let fetching = downloads::Start {
+            fetcher,
+            rules: settings.media.clone(),
+            usage: UsageFile::open(state_dir.join("media-usage")),
+            now: clock.read(),
+            seed: random()?,
+        };
+        let downloads = Downloads::start(fetching, news)?;
 
         let documents = store.documents()?;
         let trust = newest_trust(&settings, documents.get("trust"));
@@ -161,8 +173,8 @@ impl Daemon {
         let outbox = Outbox::new(store.last_seq(), acknowledged);
         let box_id = settings.box_id.clone();
         let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
-        let visitors = status::listen(&state_dir);
-        if let Err(error) = &visitors {
+        let visits = status::listen(&state_dir);
+        if let Err(error) = &visits {
             tracing::warn!(%error, "no status socket");
         }
         let mut daemon = Self {
@@ -175,7 +187,8 @@ impl Daemon {
             store,
             player,
             downloads,
-            media_dir,
+            month_bytes_max: settings.media.budget_bytes,
+            protect_at: monotonic(),
             uplink,
             programmes,
             refusals: Refusals::default(),
@@ -187,6 +200,11 @@ impl Daemon {
         for command in documents.iter().filter(|(name, _)| *name != "trust").map(|(_, envelope)| envelope) {
             daemon.adopt_again(command);
         }
+        daemon.protect();
+        // Nothing is fetched, and nothing makes room for it, before it is known what stays.
+        if let Some(base) = settings.central.and_then(|central| central.media) {
+            daemon.downloads.set_base(base);
+        }
         for event in notes.drain(..) {
             daemon.tell(Input::Noted(Box::new(event)));
         }
@@ -194,7 +212,7 @@ impl Daemon {
             player: player_receiver,
             link: link_receiver,
             downloads: downloads_receiver,
-            visitors: visitors.ok(),
+            visits: visits.ok(),
         };
         Ok((daemon, channels))
     }
@@ -217,14 +235,12 @@ impl Daemon {
                     None => return Err(DaemonError::PlayerDied),
                 },
                 Some(event) = next(&mut channels.link) => self.on_link(event),
-                Some((sha256, result)) = channels.downloads.recv() => self.tell(Input::Fetched { sha256, result }),
+                Some(news) = channels.downloads.recv() => self.on_download(news),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = sleep(wake) => self.on_time(),
                 _ = tick.tick() => self.on_tick(),
-                Some(visitor) = visit(&channels.visitors) => {
-                    tokio::spawn(status::answer(visitor, self.status()));
-                }
+                Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
             }
         }
         self.end(channels.player).await
@@ -274,7 +290,12 @@ impl Daemon {
         let now = self.clock.read();
         if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
             (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+            self.downloads.set_clock(now);
             self.tell(Input::ClockChanged);
+        }
+        if self.protect_at <= now.mono {
+            self.protect_at = now.mono + PROTECT_EVERY;
+            self.protect();
         }
         if self.store.has_unwritten() {
             self.commit(&mut Vec::new());
@@ -285,6 +306,23 @@ impl Daemon {
                 Ok(0) => {}
                 Ok(count) => self.tell(Input::Noted(Box::new(Event::EntriesLost { count }))),
                 Err(error) => tracing::error!(%error, "old log entries can't be deleted"),
+            }
+        }
+    }
+
+    /// Says what audio is not to be evicted.
+    fn protect(&self) {
+        let in_use = self.speaker.media_in_use().chain(self.programmes.media_in_use());
+        self.downloads.protect(in_use.collect());
+    }
+
+    fn on_download(&mut self, news: News) {
+        match news {
+            News::Done(sha256, result) => self.tell(Input::Fetched { sha256, result }),
+            News::Fault(fault, there) => self.set_fault(fault, there),
+            News::OverBudget { month } => {
+                let month = format!("{}-{:02}", month.year, month.month);
+                self.tell(Input::Noted(Box::new(Event::DataBudgetExceeded { month })));
             }
         }
     }
@@ -434,21 +472,6 @@ impl Daemon {
         }
     }
 
-    fn status(&self) -> Status {
-        let now = self.clock.read();
-        Status {
-            box_id: self.box_id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
-            wall: now.wall,
-            clock: now.trust,
-            on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
-            connected: self.uplink.is_connected(),
-            backlog: self.store.backlog(),
-            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
-            refused: self.refusals.totals().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-        }
-    }
-
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Connected => self.introduce(),
@@ -514,7 +537,7 @@ impl Daemon {
 
     fn on_command(&mut self, signed: Signed<Command>, envelope: Vec<u8>) {
         // Audio that came with something else is no reason to wait, or to sound a siren in its place.
-        if let Some(sha256) = media_of(&signed).filter(|sha256| self.media_dir.has(sha256)) {
+        if let Some(sha256) = media_of(&signed).filter(|sha256| self.downloads.claim(sha256)) {
             self.tell(Input::Fetched { sha256, result: Ok(()) });
         }
         self.arriving.insert(signed.payload.id.clone(), envelope);
@@ -525,6 +548,7 @@ impl Daemon {
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
         self.clock.learn(welcome.time, asked);
+        self.downloads.set_clock(self.clock.read());
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
@@ -564,8 +588,13 @@ impl Daemon {
                 let adopted = self.programmes.adopt(programme, *version, toml, media);
                 match adopted.and_then(|()| self.programmes.timetable()) {
                     Ok(timetable) => {
+                        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
                         for media in media.values() {
-                            self.downloads.fetch(media.clone(), command.not_before, false);
+                            // What no day to come needs can wait; without a clock nobody knows.
+                            let unknown =
+                                if now.trust > ClockTrust::None { Wall::MAX } else { command.not_before };
+                            let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
+                            self.downloads.fetch(media.clone(), by, false);
                         }
                         self.speaker.handle(&now, Input::Timetable(timetable));
                         Some(Change::KeepDocument { name: format!("programme/{programme}"), envelope })
@@ -627,16 +656,9 @@ fn version_of(command: &Command) -> u32 {
     }
 }
 
-async fn next(link: &mut Option<mpsc::Receiver<LinkEvent>>) -> Option<LinkEvent> {
-    match link {
+async fn next<T>(from: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match from {
         Some(receiver) => receiver.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn visit(visitors: &Option<UnixListener>) -> Option<tokio::net::UnixStream> {
-    match visitors {
-        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
         None => std::future::pending().await,
     }
 }

@@ -148,11 +148,7 @@ fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
         return When::Unknown;
     }
     let opens = night.next_opening(now.wall);
-    if opens <= now.wall || wish.by.minus(LEAD) <= opens {
-        When::Now
-    } else {
-        When::At(now.moment_of(opens))
-    }
+    if opens <= now.wall || wish.by.minus(LEAD) <= opens { When::Now } else { When::At(now.moment_of(opens)) }
 }
 
 impl Night {
