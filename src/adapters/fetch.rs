@@ -4,14 +4,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::decide::downloads::Stored;
 use crate::domain::announcement::Media;
 use crate::domain::ids::ContentHash;
 use crate::wire::codec::MEDIA_BYTES_MAX;
@@ -95,6 +101,81 @@ impl MediaDir {
         self.path_of(hash).is_file()
     }
 
+    /// Bytes of it that were received so far.
+    pub fn received(&self, hash: &ContentHash) -> u64 {
+        let found = fs::metadata(self.path_of(hash)).or_else(|_| fs::metadata(self.partial_of(hash)));
+        found.map_or(0, |found| found.len())
+    }
+
+    /// All whole files.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn stored(&self) -> io::Result<Vec<Stored>> {
+        let mut stored = Vec::new();
+        for directory in fs::read_dir(&self.root)? {
+            let directory = directory?;
+            if directory.file_name() == PARTIAL || !directory.file_type()?.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(directory.path())? {
+                let file = file?;
+                let name = file.file_name();
+                let Some(sha256) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+                // One that went meanwhile needs no room.
+                let Ok(found) = file.metadata() else { continue };
+                let used = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+                stored.push(Stored { sha256, bytes: found.len(), used_at_s: used.as_secs() });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Notes that a file was wanted now; the one longest unused makes room first.
+    pub fn touch(&self, hash: &ContentHash) {
+        let now = TimeSpec::UTIME_NOW;
+        // A disk that can't be written evicts nothing.
+        let _ = utimensat(AT_FDCWD, &self.path_of(hash), &now, &now, UtimensatFlags::FollowSymlink);
+    }
+
+    /// Deletes a file.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove(&self, hash: &ContentHash) -> io::Result<()> {
+        fs::remove_file(self.path_of(hash))
+    }
+
+    /// Takes in a copy of a file that lies elsewhere: checked while it is copied, there as a whole or not at all.
+    ///
+    /// # Errors
+    /// When it is not the content that its hash names, or the disk refuses.
+    pub fn take_in(&self, from: &Path, hash: &ContentHash) -> Result<(), FetchError> {
+        let mut source = File::open(from)?;
+        let bytes = source.metadata()?.len();
+        if bytes > MEDIA_BYTES_MAX {
+            return Err(FetchError::TooLarge { bytes });
+        }
+        check_room(&self.root, bytes)?;
+        let partial = self.root.join(PARTIAL).join(format!("import-{}-{hash}", std::process::id()));
+        let copied = (|| {
+            let mut copy =
+                OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&partial)?;
+            // A file that grows while it is read is not read for ever.
+            io::copy(&mut (&mut source).take(bytes), &mut copy)?;
+            copy.sync_all()?;
+            if hash_of(&mut copy)? != *hash {
+                return Err(FetchError::WrongContent { expected: *hash });
+            }
+            give_as(&self.root, &partial)?;
+            Ok(self.keep(&partial, hash)?)
+        })();
+        if copied.is_err() {
+            let _ = fs::remove_file(&partial);
+        }
+        copied.map(drop)
+    }
+
     /// Where a file grows until it is whole.
     fn partial_of(&self, hash: &ContentHash) -> PathBuf {
         self.root.join(PARTIAL).join(hash.to_string())
@@ -104,7 +185,10 @@ impl MediaDir {
     fn keep(&self, partial: &Path, hash: &ContentHash) -> io::Result<PathBuf> {
         let path = self.path_of(hash);
         let directory = path.parent().expect("a path of the store has a directory");
-        fs::create_dir_all(directory)?;
+        if !directory.exists() {
+            fs::create_dir_all(directory)?;
+            give_as(&self.root, directory)?;
+        }
         fs::rename(partial, &path)?;
         File::open(directory)?.sync_all()?;
         File::open(&self.root)?.sync_all()?;
@@ -121,6 +205,7 @@ pub struct Fetcher {
     dir: MediaDir,
     agent: ureq::Agent,
     has_ca: bool,
+    received: Arc<AtomicU64>,
 }
 
 impl Fetcher {
@@ -154,12 +239,17 @@ impl Fetcher {
             .timeout_per_read(Some(READ_TIMEOUT))
             .max_idle_connections(1)
             .build();
-        Ok(Self { dir, agent: config.new_agent(), has_ca: ca.is_some() })
+        Ok(Self { dir, agent: config.new_agent(), has_ca: ca.is_some(), received: Arc::default() })
     }
 
     /// Where the files go.
     pub const fn dir(&self) -> &MediaDir {
         &self.dir
+    }
+
+    /// Bytes of audio that came over the network since the start.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Fetches `media` from below `base`, for instance `http://central:8080/media/`, and gives its path. Goes on where
@@ -185,7 +275,7 @@ impl Fetcher {
             file.set_len(0)?;
             have = 0;
         }
-        self.check_room(media.bytes - have)?;
+        check_room(&self.dir.root, media.bytes - have)?;
         if have < media.bytes {
             let url = format!("{}/{}", base.trim_end_matches('/'), media.path);
             self.receive(&url, &mut file, have, media.bytes)?;
@@ -196,18 +286,6 @@ impl Fetcher {
             return Err(FetchError::WrongContent { expected: media.sha256 });
         }
         Ok(self.dir.keep(&partial, &media.sha256)?)
-    }
-
-    fn check_room(&self, bytes: u64) -> Result<(), FetchError> {
-        let disk = nix::sys::statvfs::statvfs(&self.dir.root)
-            .map_err(|error| FetchError::Disk { detail: error.to_string() })?;
-        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
-        if free < bytes.saturating_add(DISK_RESERVE_BYTES) {
-            Err(FetchError::NoRoom { bytes })
-        } else {
-            Ok(())
-        }
     }
 
     /// Writes what the server sends from byte `have` on, up to `whole` bytes.
@@ -245,9 +323,35 @@ impl Fetcher {
             }
             file.write_all(&piece[..read])?;
             at += read as u64;
+            self.received.fetch_add(read as u64, Ordering::Relaxed);
         }
         Ok(())
     }
+}
+
+fn check_room(root: &Path, bytes: u64) -> Result<(), FetchError> {
+    let disk =
+        nix::sys::statvfs::statvfs(root).map_err(|error| FetchError::Disk { detail: error.to_string() })?;
+    #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    if free < bytes.saturating_add(DISK_RESERVE_BYTES) { Err(FetchError::NoRoom { bytes }) } else { Ok(()) }
+}
+
+/// What the installer makes as root belongs to the daemon, like the directory itself.
+fn give_as(root: &Path, made: &Path) -> io::Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        let owner = fs::metadata(root)?;
+        std::os::unix::fs::chown(made, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
+/// SHA-256 of a file.
+///
+/// # Errors
+/// When it can't be read.
+pub fn hash_of_file(path: &Path) -> io::Result<ContentHash> {
+    hash_of(&mut File::open(path)?)
 }
 
 /// The first byte in `bytes 100-199/200`.

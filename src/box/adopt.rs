@@ -6,10 +6,18 @@ use std::sync::Arc;
 
 use crate::adapters::sound::decode;
 use crate::config::programme_file::{self, Audio};
-use crate::decide::schedule::{Calendar, Timetable};
+use crate::decide::schedule::{Calendar, Place, Timetable};
 use crate::domain::announcement::Media;
-use crate::domain::ids::{GroupId, ProgrammeId};
+use crate::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use crate::domain::playback::CommandRefusal;
+use crate::domain::sound::{FileRef, Sound};
+use crate::domain::time::Wall;
+
+/// How far it is looked ahead for the first use of a file.
+const DAYS_AHEAD: usize = 14;
+
+/// What a programme's files are, by their names.
+type Named = BTreeMap<PathBuf, ContentHash>;
 
 /// Programmes in force on a box.
 #[derive(Default)]
@@ -21,6 +29,8 @@ pub struct Programmes {
     /// Where audio of programmes that were sent is found by its name in the programme.
     dir: PathBuf,
     media_dir: PathBuf,
+    /// Audio of what was sent.
+    media: BTreeMap<ProgrammeId, Named>,
 }
 
 impl Programmes {
@@ -66,12 +76,14 @@ impl Programmes {
             return Err(CommandRefusal::Rollback { offered: version, held });
         }
         let impossible = |detail: String| CommandRefusal::Impossible { detail };
-        let calendar = self.read_sent(id, version, toml, media).map_err(impossible)?;
+        let (calendar, named) = self.read_sent(id, version, toml, media).map_err(impossible)?;
         let before = self.sent.insert(id.clone(), calendar);
         let adopted = self.timetable(groups).map_err(impossible);
         if adopted.is_err() {
             self.sent.remove(id);
             self.sent.extend(before.map(|calendar| (id.clone(), calendar)));
+        } else {
+            self.media.insert(id.clone(), named);
         }
         adopted
     }
@@ -82,7 +94,7 @@ impl Programmes {
         version: u32,
         toml: &str,
         media: &BTreeMap<String, Media>,
-    ) -> Result<Calendar, String> {
+    ) -> Result<(Calendar, Named), String> {
         let base = self.dir.join(id.as_str());
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
@@ -95,7 +107,8 @@ impl Programmes {
         }
         let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())?;
         self.link_media(&base, media).map_err(|error| error.to_string())?;
-        Ok(calendar)
+        let named = media.iter().map(|(name, media)| (base.join(name), media.sha256));
+        Ok((calendar, named.collect()))
     }
 
     /// Gives each file its name in the programme, as a link into the media store that may still be waited for.
@@ -117,6 +130,30 @@ impl Programmes {
             std::fs::rename(&fresh, &link)?;
         }
         Ok(())
+    }
+
+    /// Audio that programmes in force name.
+    pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
+        self.media.values().flat_map(|named| named.values().copied())
+    }
+
+    /// When each file of a programme that was sent is first needed, as far as the days to come tell.
+    pub fn first_needed(&self, id: &ProgrammeId, place: &Place, now: Wall) -> BTreeMap<ContentHash, Wall> {
+        let mut needed = BTreeMap::new();
+        let (Some(calendar), Some(named)) = (self.sent.get(id), self.media.get(id)) else {
+            return needed;
+        };
+        for date in now.date().iter_days().take(DAYS_AHEAD) {
+            for session in calendar.sessions_on(date, place).iter().filter(|session| session.end > now) {
+                for piece in calendar.fill(session, place, 0).pieces {
+                    let Sound::File(FileRef::Path(path)) = &piece.sound else { continue };
+                    if let Some(sha256) = named.get(path) {
+                        needed.entry(*sha256).or_insert(session.start);
+                    }
+                }
+            }
+        }
+        needed
     }
 
     /// What a box in `groups` airs.

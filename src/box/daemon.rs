@@ -1,21 +1,23 @@
 //! The daemon: one loop that tells the heart what happened and carries out what it asks for.
 
+mod visit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::adopt::Programmes;
-use super::downloads::{Done, Downloads};
+use super::data_usage::UsageFile;
+use super::downloads::{self, Downloads, News};
 use super::player::Player;
 use super::settings::Settings;
 use super::start::{
-    InForce, connect, media_of, newest_trust, open_store, random, restore_commands, restore_documents,
-    start_player,
+    InForce, Needed, connect, media_of, newest_trust, open_store, random, restore_commands,
+    restore_documents, start_player,
 };
-use super::status::{self, Status};
+use super::status::{self, Visit};
 use super::uplink::{Arrived, Uplink};
 use crate::adapters::box_store::{BoxStore, Change, StoreError};
 use crate::adapters::clock::{Clock, monotonic};
@@ -26,10 +28,11 @@ use crate::decide::outbox::{self, Outbox};
 use crate::decide::refusals::Refusals;
 use crate::decide::schedule::Place;
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
-use crate::domain::ids::{BoxId, CommandId, GroupId};
+use crate::domain::announcement::Media;
+use crate::domain::ids::{BoxId, CommandId, GroupId, ProgrammeId};
 use crate::domain::playback::{CommandRefusal, Event};
 use crate::domain::sound::{PlayerCommand, PlayerEvent};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 use crate::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir,
     Signed, VERSION, Welcome, commands_digest,
@@ -41,6 +44,9 @@ const TICK: Span = Span::secs(1);
 
 /// How often old log entries are deleted.
 const TRIM_EVERY: Span = Span::secs(3_600);
+
+/// How often audio that is over is given up to whatever needs its room.
+const PROTECT_EVERY: Span = Span::secs(60);
 
 /// How long the last play may take to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -85,8 +91,8 @@ pub fn run(settings: Settings) -> Result<(), DaemonError> {
 struct Channels {
     player: mpsc::UnboundedReceiver<PlayerEvent>,
     link: Option<mpsc::Receiver<LinkEvent>>,
-    downloads: mpsc::UnboundedReceiver<Done>,
-    visitors: Option<UnixListener>,
+    downloads: mpsc::UnboundedReceiver<News>,
+    visits: Option<mpsc::Receiver<Visit>>,
 }
 
 struct Daemon {
@@ -99,7 +105,8 @@ struct Daemon {
     store: BoxStore,
     player: Player,
     downloads: Downloads,
-    media_dir: MediaDir,
+    month_bytes_max: Option<u64>,
+    protect_at: Moment,
     uplink: Uplink,
     programmes: Programmes,
     refusals: Refusals,
@@ -130,9 +137,15 @@ impl Daemon {
         })?;
         let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
         let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
-        let (done, downloads_receiver) = mpsc::unbounded_channel();
-        let base = settings.central.as_ref().and_then(|central| central.media.clone());
-        let downloads = Downloads::start(fetcher, base, random()?, done)?;
+        let (news, downloads_receiver) = mpsc::unbounded_channel();
+        let fetching = downloads::Start {
+            fetcher,
+            rules: settings.media.clone(),
+            usage: UsageFile::open(state_dir.join("media-usage")),
+            now: clock.read(),
+            seed: random()?,
+        };
+        let downloads = Downloads::start(fetching, news)?;
 
         let documents = store.documents()?;
         let trust = newest_trust(&settings, documents.get("trust"));
@@ -149,9 +162,8 @@ impl Daemon {
             checkpoints: store.checkpoints()?,
             staged,
         };
-        let InForce { groups, groups_version, policy, media } =
+        let InForce { groups, groups_version, policy, needed } =
             restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        media.into_iter().for_each(|(media, by)| downloads.fetch(media, by, false));
         let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
         let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
             tracing::error!("no programme is in force: {clash}");
@@ -171,8 +183,8 @@ impl Daemon {
         let outbox = Outbox::new(store.last_seq(), acknowledged);
         let box_id = settings.box_id.clone();
         let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
-        let visitors = status::listen(&state_dir);
-        if let Err(error) = &visitors {
+        let visits = status::listen(&state_dir);
+        if let Err(error) = &visits {
             tracing::warn!(%error, "no status socket");
         }
         let mut daemon = Self {
@@ -185,7 +197,8 @@ impl Daemon {
             store,
             player,
             downloads,
-            media_dir,
+            month_bytes_max: settings.media.budget_bytes,
+            protect_at: monotonic(),
             uplink,
             programmes,
             refusals: Refusals::default(),
@@ -194,6 +207,14 @@ impl Daemon {
             faults: BTreeSet::new(),
             trim_at: monotonic(),
         };
+        for Needed { programme, media, not_before } in needed {
+            daemon.fetch_programme(&programme, media, not_before);
+        }
+        daemon.protect();
+        // Nothing is fetched, and nothing makes room for it, before it is known what stays.
+        if let Some(base) = settings.central.and_then(|central| central.media) {
+            daemon.downloads.set_base(base);
+        }
         for event in notes.drain(..) {
             daemon.tell(Input::Noted(Box::new(event)));
         }
@@ -201,7 +222,7 @@ impl Daemon {
             player: player_receiver,
             link: link_receiver,
             downloads: downloads_receiver,
-            visitors: visitors.ok(),
+            visits: visits.ok(),
         };
         Ok((daemon, channels))
     }
@@ -224,14 +245,12 @@ impl Daemon {
                     None => return Err(DaemonError::PlayerDied),
                 },
                 Some(event) = next(&mut channels.link) => self.on_link(event),
-                Some((sha256, result)) = channels.downloads.recv() => self.tell(Input::Fetched { sha256, result }),
+                Some(news) = channels.downloads.recv() => self.on_download(news),
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = sleep(wake) => self.on_time(),
                 _ = tick.tick() => self.on_tick(),
-                Some(visitor) = visit(&channels.visitors) => {
-                    tokio::spawn(status::answer(visitor, self.status()));
-                }
+                Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
             }
         }
         self.end(channels.player).await
@@ -281,7 +300,12 @@ impl Daemon {
         let now = self.clock.read();
         if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
             (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+            self.downloads.set_clock(now);
             self.tell(Input::ClockChanged);
+        }
+        if self.protect_at <= now.mono {
+            self.protect_at = now.mono + PROTECT_EVERY;
+            self.protect();
         }
         if self.store.has_unwritten() {
             self.commit(&mut Vec::new());
@@ -292,6 +316,23 @@ impl Daemon {
                 Ok(0) => {}
                 Ok(count) => self.tell(Input::Noted(Box::new(Event::EntriesLost { count }))),
                 Err(error) => tracing::error!(%error, "old log entries can't be deleted"),
+            }
+        }
+    }
+
+    /// Says what audio is not to be evicted.
+    fn protect(&self) {
+        let in_use = self.speaker.media_in_use().chain(self.programmes.media_in_use());
+        self.downloads.protect(in_use.collect());
+    }
+
+    fn on_download(&mut self, news: News) {
+        match news {
+            News::Done(sha256, result) => self.tell(Input::Fetched { sha256, result }),
+            News::Fault(fault, there) => self.set_fault(fault, there),
+            News::OverBudget { month } => {
+                let month = format!("{}-{:02}", month.year, month.month);
+                self.tell(Input::Noted(Box::new(Event::DataBudgetExceeded { month })));
             }
         }
     }
@@ -434,21 +475,6 @@ impl Daemon {
         }
     }
 
-    fn status(&self) -> Status {
-        let now = self.clock.read();
-        Status {
-            box_id: self.box_id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
-            wall: now.wall,
-            clock: now.trust,
-            on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
-            connected: self.uplink.is_connected(),
-            backlog: self.store.backlog(),
-            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
-            refused: self.refusals.totals().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-        }
-    }
-
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Connected => self.introduce(),
@@ -514,7 +540,7 @@ impl Daemon {
 
     fn on_command(&mut self, signed: Signed<Command>, envelope: Vec<u8>) {
         // Audio that came with something else is no reason to wait, or to sound a siren in its place.
-        if let Some(sha256) = media_of(&signed).filter(|sha256| self.media_dir.has(sha256)) {
+        if let Some(sha256) = media_of(&signed).filter(|sha256| self.downloads.claim(sha256)) {
             self.tell(Input::Fetched { sha256, result: Ok(()) });
         }
         self.arriving.insert(signed.payload.id.clone(), envelope);
@@ -525,6 +551,7 @@ impl Daemon {
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
         self.clock.learn(welcome.time, asked);
+        self.downloads.set_clock(self.clock.read());
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
@@ -575,14 +602,24 @@ impl Daemon {
         }
     }
 
+    /// Wants the audio of a programme in time for its first use.
+    fn fetch_programme(&self, programme: &ProgrammeId, media: Vec<Media>, not_before: Wall) {
+        let now = self.clock.read();
+        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
+        // What no day to come needs can wait; without a clock nobody knows.
+        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
+        for media in media {
+            let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
+            self.downloads.fetch(media, by, false);
+        }
+    }
+
     fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
                 let groups = &self.speaker.place().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
-                for media in media.values() {
-                    self.downloads.fetch(media.clone(), command.not_before, false);
-                }
+                self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
                 self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
                 Ok(Some(Document { name: format!("programme/{programme}"), version: Some(*version) }))
             }
@@ -626,16 +663,9 @@ fn offset(now: &Reading) -> i64 {
     now.wall.0 - now.mono.0 as i64
 }
 
-async fn next(link: &mut Option<mpsc::Receiver<LinkEvent>>) -> Option<LinkEvent> {
-    match link {
+async fn next<T>(from: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match from {
         Some(receiver) => receiver.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn visit(visitors: &Option<UnixListener>) -> Option<tokio::net::UnixStream> {
-    match visitors {
-        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
         None => std::future::pending().await,
     }
 }

@@ -1,18 +1,21 @@
-//! Audio on its way to the box: one at a time, the urgent and the soonest first, tried again for as long as it is wanted.
+//! Audio on its way to the box: one at a time, as `decide::downloads` says, tried again for as long as it is wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::data_usage::UsageFile;
 use crate::adapters::backoff::Backoff;
 use crate::adapters::clock::monotonic;
-use crate::adapters::fetch::{FetchError, Fetcher};
+use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
+use crate::decide::downloads::{self, Fetch, Month, Rules, Wish};
 use crate::domain::announcement::Media;
 use crate::domain::ids::ContentHash;
 use crate::domain::sound::Fault;
-use crate::domain::time::{Moment, Span, Wall};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 
 /// Most files that are waited for.
 const WANTED_MAX: usize = 1_024;
@@ -23,24 +26,75 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Tries after which a file that the server does not have, or has wrong, is given up.
 const TRIES_MAX: u32 = 20;
 
-/// What came of a download.
-pub type Done = (ContentHash, Result<(), Fault>);
+/// How long audio that finds no room waits for some.
+const ROOM_WAIT: Span = Span::secs(600);
+
+/// Something in the month's data budget waits, or had to exceed it.
+pub const FAULT_BUDGET: &str = "data_budget";
+
+/// Audio that is scheduled leaves no room for more.
+pub const FAULT_FULL: &str = "media_full";
+
+/// What the daemon hears.
+#[derive(Debug)]
+pub enum News {
+    /// What came of a download.
+    Done(ContentHash, Result<(), Fault>),
+    /// A fault begins or ends.
+    Fault(&'static str, bool),
+    /// Urgent audio exceeded the month's budget, for the first time in this month.
+    OverBudget { month: Month },
+}
 
 enum Request {
-    Fetch { media: Media, by: Wall, urgent: bool },
+    Fetch {
+        media: Media,
+        by: Wall,
+        urgent: bool,
+    },
     Base(String),
+    Clock(Reading),
+    /// Something came another way: whoever waits for it is told.
+    Look,
 }
 
 /// A handle on the downloading thread; it ends when this is dropped.
-pub struct Downloads(Sender<Request>);
+pub struct Downloads {
+    requests: Sender<Request>,
+    shared: Arc<Shared>,
+    dir: MediaDir,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Scheduled or live: never evicted.
+    in_use: Mutex<BTreeSet<ContentHash>>,
+    /// Bytes received in this month.
+    used: Mutex<u64>,
+    /// What is waited for, as the installer's stick may bring it.
+    wanted: Mutex<BTreeMap<ContentHash, Media>>,
+}
+
+/// A panic of another thread leaves no half-written value behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Wanted {
     media: Media,
-    urgent: bool,
-    by: Wall,
-    not_before: Moment,
+    wish: Wish,
     tries: u32,
     backoff: Backoff,
+}
+
+/// What the thread is started with.
+pub struct Start {
+    pub fetcher: Fetcher,
+    pub rules: Rules,
+    pub usage: UsageFile,
+    /// What the clocks say.
+    pub now: Reading,
+    pub seed: u64,
 }
 
 impl Downloads {
@@ -48,42 +102,93 @@ impl Downloads {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(
-        fetcher: Fetcher,
-        base: Option<String>,
-        seed: u64,
-        done: UnboundedSender<Done>,
-    ) -> std::io::Result<Self> {
-        let (sender, requests) = channel();
-        let worker = Worker { fetcher, base, seed, wanted: BTreeMap::new(), done };
-        std::thread::Builder::new().name("downloads".into()).spawn(move || worker.run(&requests))?;
-        Ok(Self(sender))
+    pub fn start(start: Start, news: UnboundedSender<News>) -> std::io::Result<Self> {
+        let (requests, receiver) = channel();
+        let shared = Arc::<Shared>::default();
+        *lock(&shared.used) = start.usage.bytes;
+        let dir = start.fetcher.dir().clone();
+        let base = None;
+        let Start { fetcher, rules, usage, now, seed } = start;
+        let (wanted, faults) = (BTreeMap::new(), BTreeSet::new());
+        let shared_too = Arc::clone(&shared);
+        let worker =
+            Worker { fetcher, base, rules, usage, now, seed, wanted, faults, news, shared: shared_too };
+        std::thread::Builder::new().name("downloads".into()).spawn(move || worker.run(&receiver))?;
+        Ok(Self { requests, shared, dir })
     }
 
     /// Wants a file.
     pub fn fetch(&self, media: Media, by: Wall, urgent: bool) {
+        lock(&self.shared.in_use).insert(media.sha256);
+        self.ask(Request::Fetch { media, by, urgent });
+    }
+
+    fn ask(&self, request: Request) {
         // The thread ends only with this handle.
-        let _ = self.0.send(Request::Fetch { media, by, urgent });
+        let _ = self.requests.send(request);
     }
 
     /// Central says where its media are.
     pub fn set_base(&self, base: String) {
-        let _ = self.0.send(Request::Base(base));
+        self.ask(Request::Base(base));
+    }
+
+    /// The clock became known, or was set.
+    pub fn set_clock(&self, now: Reading) {
+        self.ask(Request::Clock(now));
+    }
+
+    /// Files came another way.
+    pub fn look(&self) {
+        self.ask(Request::Look);
+    }
+
+    /// Whether audio is here; if so, it is not evicted before [`Downloads::protect`] is told otherwise.
+    pub fn claim(&self, sha256: &ContentHash) -> bool {
+        let mut in_use = lock(&self.shared.in_use);
+        let here = self.dir.has(sha256);
+        if here {
+            in_use.insert(*sha256);
+            self.dir.touch(sha256);
+        }
+        here
+    }
+
+    /// All that is scheduled or live: never evicted.
+    pub fn protect(&self, in_use: BTreeSet<ContentHash>) {
+        *lock(&self.shared.in_use) = in_use;
+    }
+
+    /// Bytes received in this month.
+    pub fn used(&self) -> u64 {
+        *lock(&self.shared.used)
+    }
+
+    /// What is waited for.
+    pub fn wanted(&self) -> Vec<Media> {
+        lock(&self.shared.wanted).values().cloned().collect()
     }
 }
 
 struct Worker {
     fetcher: Fetcher,
     base: Option<String>,
+    rules: Rules,
+    usage: UsageFile,
+    /// What the clocks said last.
+    now: Reading,
     seed: u64,
     wanted: BTreeMap<ContentHash, Wanted>,
-    done: UnboundedSender<Done>,
+    faults: BTreeSet<&'static str>,
+    news: UnboundedSender<News>,
+    shared: Arc<Shared>,
 }
 
 impl Worker {
     fn run(mut self, requests: &Receiver<Request>) {
+        let mut pause = IDLE;
         loop {
-            match requests.recv_timeout(self.pause().into()) {
+            match requests.recv_timeout(pause.into()) {
                 Ok(request) => self.take(request),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -92,7 +197,9 @@ impl Worker {
             while let Ok(request) = requests.try_recv() {
                 self.take(request);
             }
-            self.fetch_next();
+            pause = self.work();
+            let wanted = self.wanted.values().map(|wanted| (wanted.media.sha256, wanted.media.clone()));
+            *lock(&self.shared.wanted) = wanted.collect();
         }
     }
 
@@ -100,61 +207,142 @@ impl Worker {
         match request {
             Request::Base(base) => {
                 self.base = Some(base);
-                self.wanted.values_mut().for_each(|wanted| wanted.not_before = Moment(0));
+                self.wanted.values_mut().for_each(|wanted| wanted.wish.not_before = Moment(0));
             }
-            Request::Fetch { media, by, urgent } => {
-                if self.fetcher.dir().has(&media.sha256) {
-                    return self.tell(media.sha256, Ok(()));
+            Request::Clock(now) => self.now = now,
+            Request::Look => {
+                let here: Vec<_> =
+                    self.wanted.keys().filter(|hash| self.fetcher.dir().has(hash)).copied().collect();
+                for sha256 in here {
+                    self.wanted.remove(&sha256);
+                    self.done(sha256, Ok(()));
                 }
-                if self.wanted.len() >= WANTED_MAX && !urgent {
-                    let detail = format!("{WANTED_MAX} files wait already");
-                    return self.tell(media.sha256, Err(Fault::Damaged { what: media.path, detail }));
-                }
-                let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
-                let wanted = Wanted { media, urgent, by, not_before: Moment(0), tries: 0, backoff };
-                self.wanted.insert(wanted.media.sha256, wanted);
             }
+            Request::Fetch { media, by, urgent } => self.want(media, by, urgent),
         }
     }
 
-    fn pause(&self) -> Span {
-        const IDLE: Span = Span::secs(3_600);
-        if self.base.is_none() {
-            return IDLE;
+    fn want(&mut self, media: Media, by: Wall, urgent: bool) {
+        let sha256 = media.sha256;
+        if self.fetcher.dir().has(&sha256) {
+            self.fetcher.dir().touch(&sha256);
+            return self.done(sha256, Ok(()));
         }
-        let now = monotonic();
-        self.wanted.values().map(|wanted| wanted.not_before.since(now)).min().unwrap_or(IDLE)
+        if self.wanted.len() >= WANTED_MAX && !urgent {
+            let detail = format!("{WANTED_MAX} files wait already");
+            return self.done(sha256, Err(Fault::Damaged { what: media.path, detail }));
+        }
+        let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
+        let bytes = media.bytes.saturating_sub(self.fetcher.dir().received(&sha256));
+        let wish = Wish { bytes, by, urgent, not_before: Moment(0) };
+        let fresh = Wanted { media, wish, tries: 0, backoff };
+        let wanted = self.wanted.entry(sha256).or_insert(fresh);
+        // What two ask for is as urgent as the hastier of them says.
+        wanted.wish.urgent |= urgent;
+        wanted.wish.by = wanted.wish.by.min(by);
     }
 
-    fn fetch_next(&mut self) {
-        let Some(base) = self.base.clone() else { return };
-        let now = monotonic();
-        let ready = self.wanted.values().filter(|wanted| wanted.not_before <= now);
-        let Some(hash) =
-            ready.min_by_key(|wanted| (!wanted.urgent, wanted.by)).map(|wanted| wanted.media.sha256)
-        else {
-            return;
-        };
-        let Some(mut wanted) = self.wanted.remove(&hash) else { return };
-        match self.fetcher.fetch(&base, &wanted.media) {
-            Ok(_) => self.tell(hash, Ok(())),
-            Err(error) => {
-                wanted.tries += 1;
-                let server_has_not = !matches!(error, FetchError::Network { .. });
-                if error.may_pass() && !(server_has_not && wanted.tries >= TRIES_MAX) {
-                    wanted.not_before = monotonic() + Span(wanted.backoff.next_delay().as_micros() as u64);
-                    self.wanted.insert(hash, wanted);
-                } else {
-                    tracing::warn!(sha256 = %hash, %error, "audio can't be fetched");
-                    let (what, detail) = (wanted.media.path, error.to_string());
-                    self.tell(hash, Err(Fault::Damaged { what, detail }));
-                }
+    fn reading(&self) -> Reading {
+        let mono = monotonic();
+        Reading { mono, wall: self.now.wall.plus(mono.since(self.now.mono)), ..self.now }
+    }
+
+    /// Fetches what is to be fetched now; says how long there is nothing to do then.
+    fn work(&mut self) -> Span {
+        let now = self.reading();
+        if now.trust > ClockTrust::None {
+            self.usage.begin(Month::of(now.wall));
+        }
+        *lock(&self.shared.used) = self.usage.bytes;
+        let Some(base) = self.base.clone() else { return IDLE };
+        let wishes = self.wanted.iter().map(|(hash, wanted)| (*hash, wanted.wish)).collect();
+        let plan = downloads::plan(&wishes, &self.rules, self.usage.bytes, &now);
+        let over_now = plan.fetch.is_some_and(|fetch| fetch.over_budget);
+        let is_over = self.rules.budget_bytes.is_some_and(|budget| self.usage.bytes > budget);
+        self.set_fault(FAULT_BUDGET, plan.waits_for_budget || over_now || is_over);
+        match plan.fetch {
+            Some(fetch) => {
+                self.fetch(&base, fetch);
+                Span(0)
+            }
+            // A month may begin, and the clock may be corrected, while nobody asks.
+            None => plan.wake.map_or(IDLE, |wake| wake.since(now.mono)).min(IDLE),
+        }
+    }
+
+    fn fetch(&mut self, base: &str, Fetch { sha256, over_budget }: Fetch) {
+        let Some(mut wanted) = self.wanted.remove(&sha256) else { return };
+        if !self.make_room(wanted.wish.bytes) {
+            self.set_fault(FAULT_FULL, true);
+            if !wanted.wish.urgent {
+                wanted.wish.not_before = monotonic() + ROOM_WAIT;
+                self.wanted.insert(sha256, wanted);
+                return;
+            }
+        } else {
+            self.set_fault(FAULT_FULL, false);
+        }
+        if over_budget && self.usage.exceed() {
+            self.tell(News::OverBudget { month: self.usage.month });
+        }
+        // Counted before it comes, so that a power cut hides nothing, and put right afterwards.
+        let before = self.fetcher.received();
+        self.usage.expect(wanted.wish.bytes);
+        let result = self.fetcher.fetch(base, &wanted.media);
+        self.usage.settle(self.fetcher.received() - before);
+        match result {
+            Ok(_) => self.done(sha256, Ok(())),
+            Err(error) => self.failed(wanted, &error),
+        }
+    }
+
+    fn failed(&mut self, mut wanted: Wanted, error: &FetchError) {
+        let sha256 = wanted.media.sha256;
+        wanted.tries += 1;
+        wanted.wish.bytes = wanted.media.bytes.saturating_sub(self.fetcher.dir().received(&sha256));
+        let server_has_not = !matches!(error, FetchError::Network { .. });
+        if error.may_pass() && !(server_has_not && wanted.tries >= TRIES_MAX) {
+            wanted.wish.not_before = monotonic() + Span(wanted.backoff.next_delay().as_micros() as u64);
+            self.wanted.insert(sha256, wanted);
+        } else {
+            tracing::warn!(%sha256, %error, "audio can't be fetched");
+            let (what, detail) = (wanted.media.path, error.to_string());
+            self.done(sha256, Err(Fault::Damaged { what, detail }));
+        }
+    }
+
+    /// Deletes what was longest unused until `bytes` fit; says whether they do.
+    fn make_room(&self, bytes: u64) -> bool {
+        let dir = self.fetcher.dir();
+        // Nobody may begin to use what is being deleted.
+        let in_use = lock(&self.shared.in_use);
+        let Ok(stored) = dir.stored() else { return true };
+        let (gone, excess) = downloads::evict(&stored, &in_use, bytes, self.rules.disk_bytes_max);
+        for sha256 in gone {
+            match dir.remove(&sha256) {
+                Ok(()) => tracing::info!(%sha256, "audio that was longest unused made room"),
+                Err(error) => tracing::warn!(%sha256, %error, "audio can't be deleted"),
             }
         }
+        excess == 0
     }
 
-    fn tell(&self, hash: ContentHash, result: Result<(), Fault>) {
+    fn set_fault(&mut self, fault: &'static str, there: bool) {
+        let changed = if there { self.faults.insert(fault) } else { self.faults.remove(fault) };
+        if changed {
+            self.tell(News::Fault(fault, there));
+        }
+    }
+
+    fn done(&self, sha256: ContentHash, result: Result<(), Fault>) {
+        self.tell(News::Done(sha256, result));
+    }
+
+    fn tell(&self, news: News) {
         // The daemon is ending when nobody listens.
-        let _ = self.done.send((hash, result));
+        let _ = self.news.send(news);
     }
 }
+
+/// The longest time without a look at the clock.
+const IDLE: Span = Span::secs(3_600);

@@ -5,6 +5,7 @@
 pub mod adopt;
 pub mod amplifier;
 pub mod daemon;
+pub mod data_usage;
 pub mod downloads;
 pub mod player;
 pub mod settings;

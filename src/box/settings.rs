@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::adapters::sound::sink::SinkSpec;
 use crate::config::box_file::AmplifierConfig;
+use crate::decide::downloads::Rules;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::Policy;
 use crate::wire::broker_address::BrokerAddress;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub trust: Option<Vec<u8>>,
     /// Signs this box's log.
     pub key: SecretKey,
+    /// What audio may be fetched and kept.
+    pub media: Rules,
     /// The system clock survives a power cut.
     pub has_battery_clock: bool,
 }

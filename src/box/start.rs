@@ -14,7 +14,7 @@ use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use crate::adapters::tts::Speech;
 use crate::domain::announcement::Media;
 use crate::domain::authority::Trust;
-use crate::domain::ids::{ContentHash, GroupId};
+use crate::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use crate::domain::playback::Event;
 use crate::domain::policy::Policy;
 use crate::domain::sound::PlayerEvent;
@@ -106,8 +106,15 @@ pub(super) struct InForce {
     pub groups: Vec<GroupId>,
     pub groups_version: u32,
     pub policy: Policy,
-    /// What programmes need, and by when.
-    pub media: Vec<(Media, Wall)>,
+    /// What programmes need.
+    pub needed: Vec<Needed>,
+}
+
+/// The audio of a programme.
+pub(super) struct Needed {
+    pub programme: ProgrammeId,
+    pub media: Vec<Media>,
+    pub not_before: Wall,
 }
 
 /// Puts in force what was kept. It was judged when it came, and is not judged again; an installer may have brought
@@ -120,7 +127,7 @@ pub(super) fn restore_documents(
 ) -> InForce {
     let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
     let (groups, policy) = (settings.groups.clone(), settings.policy.clone());
-    let mut restored = InForce { groups, groups_version: 0, policy, media: Vec::new() };
+    let mut restored = InForce { groups, groups_version: 0, policy, needed: Vec::new() };
     // By name: the groups come before the programmes that depend on them.
     for (name, envelope) in documents.iter().filter(|(name, _)| *name != "trust") {
         let command = match codec::open_command(envelope, &keys) {
@@ -140,7 +147,8 @@ pub(super) fn restore_documents(
                 let groups = restored.groups.iter().cloned().collect();
                 match programmes.adopt(&programme, version, &toml, &media, &groups) {
                     Ok(_) => {
-                        restored.media.extend(media.into_values().map(|media| (media, command.not_before)))
+                        let (media, not_before) = (media.into_values().collect(), command.not_before);
+                        restored.needed.push(Needed { programme, media, not_before });
                     }
                     Err(reason) => tracing::warn!(name, %reason, "a kept programme is not put in force"),
                 }

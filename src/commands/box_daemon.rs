@@ -5,14 +5,17 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Outcome, box_enrol, test_tone};
+use super::{Outcome, box_enrol, box_import, test_tone};
 use crate::adapters::clock::Clock;
 use crate::adapters::keys::KeyFile;
 use crate::adapters::sound::sink::{self, SinkSpec};
 use crate::r#box::daemon;
 use crate::r#box::settings::{CentralSettings, Settings};
 use crate::r#box::status;
-use crate::config::box_file::{self, AmplifierConfig, BoxConfig, NamedFiles, Rtc, TrustConfig};
+use crate::config::box_file::{self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig};
+use crate::decide::downloads::{Night, Rules};
+use crate::domain::ids::ContentHash;
+use crate::wire::signing::SecretKey;
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;
@@ -45,6 +48,8 @@ enum Doing {
     },
     /// Makes this box's keys, and lets central take it in.
     Enrol(box_enrol::Args),
+    /// Takes audio and signed orders from a USB stick; everything is checked as if it came over the network.
+    Import(box_import::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -63,6 +68,7 @@ pub fn run(args: Args) -> Outcome {
             })?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
+        Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
         Some(Doing::Devices) => {
             for (name, description) in sink::alsa_outputs()? {
@@ -92,6 +98,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         None => (None, None, config.state_dir.join("box.key")),
     };
     let key = KeyFile::read_or_make(&key, Some(config.id.as_str()))?.key;
+    let media = media_rules(&config.media, &key);
     let central = config.central.map(|central| -> Result<_, String> {
         let mut broker = central.broker;
         if let (Some(name), Some(path)) = (central.username, central.password_file) {
@@ -121,6 +128,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         central: central.transpose()?,
         root,
         trust,
+        media,
         key,
         has_battery_clock: match config.rtc {
             Rtc::Auto => Clock::battery_is_there(),
@@ -128,6 +136,20 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
             Rtc::No => false,
         },
     })
+}
+
+/// A megabyte, as providers count it.
+const MB: u64 = 1_000_000;
+
+fn media_rules(media: &MediaConfig, key: &SecretKey) -> Rules {
+    // A number of the box's own that stays the same.
+    let digest = ContentHash::of(key.public().to_string().as_bytes()).0;
+    let jitter = f64::from(u16::from_be_bytes([digest[0], digest[1]])) / f64::from(u16::MAX);
+    Rules {
+        budget_bytes: media.month_mb_max.map(|mb| u64::from(mb) * MB),
+        night: media.night.map(|(from, until)| Night { from, until, jitter }),
+        disk_bytes_max: u64::from(media.disk_mb_max) * MB,
+    }
 }
 
 fn first_trust(trust: &TrustConfig) -> Result<Option<Vec<u8>>, String> {

@@ -5,6 +5,8 @@ mod announce;
 mod box_daemon;
 #[cfg(feature = "box")]
 mod box_enrol;
+#[cfg(feature = "box")]
+mod box_import;
 #[cfg(feature = "central")]
 mod central;
 #[cfg(feature = "central")]

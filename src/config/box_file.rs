@@ -37,6 +37,7 @@ pub struct BoxConfig {
     /// `None` for a box that obeys nobody.
     pub trust: Option<TrustConfig>,
     pub rtc: Rtc,
+    pub media: MediaConfig,
 }
 
 /// `[sound]`.
@@ -55,6 +56,17 @@ pub struct AmplifierConfig {
     pub off: Vec<String>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
+}
+
+/// `[media]`: audio that is fetched and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// Megabytes (10^6 bytes) in a calendar month; `None` for no limit.
+    pub month_mb_max: Option<u32>,
+    /// From and until, local time, when what can wait is fetched; `None` for at any time.
+    pub night: Option<(NaiveTime, NaiveTime)>,
+    /// Megabytes on the disk.
+    pub disk_mb_max: u32,
 }
 
 /// `[central]` of a box.
@@ -224,6 +236,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         value.choice(&[("auto", Rtc::Auto), ("yes", Rtc::Yes), ("no", Rtc::No)])
     });
     clock.finish();
+    let media = media(root.section("media"));
     Some(BoxConfig {
         id: id?,
         groups,
@@ -237,6 +250,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         central: absent_or(central)?,
         trust: absent_or(trust)?,
         rtc: rtc?,
+        media: media?,
     })
 }
 
@@ -366,6 +380,31 @@ fn guard(mut fields: Fields<'_>) -> Option<Policy> {
     })
 }
 
+fn media(mut fields: Fields<'_>) -> Option<MediaConfig> {
+    // Two hours of speech a day at 64 kbit/s are 1.7 GB a month; prepaid 4G plans begin at 3 GB.
+    let month = fields.get("month_mb_max").map_or(Some(3_000), |value| value.integer(0..=1_000_000));
+    let disk = fields.get("disk_mb_max").map_or(Some(2_000), |value| value.integer(10..=1_000_000));
+    let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).expect("an hour of the day");
+    let night = match fields.get("night") {
+        None => Some(Some((at(23, 0), at(4, 30)))),
+        Some(value) if value.is_text() => value.choice(&[("any", None)]),
+        Some(value) => night(&value),
+    };
+    fields.finish();
+    Some(MediaConfig { month_mb_max: Some(month?).filter(|mb| *mb > 0), night: night?, disk_mb_max: disk? })
+}
+
+fn night(value: &Value<'_>) -> Option<Option<(NaiveTime, NaiveTime)>> {
+    let mut fields = value.table()?;
+    let (from, until) = (fields.need("from"), fields.need("until"));
+    fields.finish();
+    let (from, until) = (from?.time()?, until?.time()?);
+    if from == until {
+        value.problem("begins when it ends", "write night = \"any\" for the whole day");
+    }
+    Some(Some((from, until)))
+}
+
 fn window(mut fields: Fields<'_>) -> Option<Window> {
     let days = fields.get("days").map(|value| value.list()).unwrap_or_default();
     let days: Option<Vec<Weekday>> = days.iter().map(|value| value.choice(&WEEKDAYS)).collect();
@@ -463,6 +502,11 @@ mod tests {
         check_bad("[speech]\ncommand = ['say']", 6, "{out}");
         check_bad("[amplifier]\non = 'a b'", 5, "both commands or none");
         check_bad("[clock]\nrtc = true", 6, "a boolean where a text is expected");
+        check_bad("[media]\nmonth_mb_max = -1", 6, "0 to 1000000");
+        check_bad("[media]\ndisk_mb_max = 1", 6, "10 to 1000000");
+        check_bad("[media]\nnight = 'never'", 6, "one of: any");
+        check_bad("[media]\nnight = { from = '23:00', until = '23:00' }", 6, "night = \"any\"");
+        check_bad("[media]\nnight = { from = '23:00' }", 6, "media.night.until: is missing");
         check_bad("[gaurd]\n", 5, "did you mean \"guard\"?");
     }
 
@@ -479,7 +523,7 @@ mod tests {
     fn the_shipped_file_is_right() {
         let text = include_str!("../../firmware-config/box.toml");
         let config = read(text).unwrap_or_else(|problems| panic!("{problems}"));
-        assert_eq!(config.guard, Policy::default());
+        assert_eq!((config.guard, config.media), (Policy::default(), read(HEAD).unwrap().media));
         assert!(config.central.is_some_and(|central| central.tls.identity.is_some()));
     }
 }

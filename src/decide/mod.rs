@@ -4,6 +4,7 @@
 
 pub mod arbiter;
 pub mod delivery;
+pub mod downloads;
 pub mod guard;
 pub mod inbox;
 pub mod memory;

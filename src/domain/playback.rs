@@ -339,6 +339,10 @@ pub enum Event {
     StoreReplaced {
         kept_as: String,
     },
+    /// Urgent audio was fetched although the data budget of this month (`2026-11`) is used up; said once a month.
+    DataBudgetExceeded {
+        month: String,
+    },
     /// So many further refusals of the same kind were counted and not written one by one.
     RefusalsCounted {
         reason: String,

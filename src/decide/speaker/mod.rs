@@ -283,6 +283,10 @@ impl Speaker {
     }
 
     /// What is remembered, for the simulation's checks.
+    pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
+        self.held.values().filter_map(|held| held.announcement.media.as_ref().map(|media| media.sha256))
+    }
+
     pub fn memory(&self) -> &Memory {
         &self.memory
     }

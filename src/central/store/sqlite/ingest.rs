@@ -142,6 +142,7 @@ const fn event_code(event: &Event) -> &'static str {
         Event::AmplifierFault { .. } => "amplifier_fault",
         Event::EntriesLost { .. } => "entries_lost",
         Event::StoreReplaced { .. } => "store_replaced",
+        Event::DataBudgetExceeded { .. } => "data_budget_exceeded",
         Event::RefusalsCounted { .. } => "refusals_counted",
     }
 }

@@ -1,0 +1,69 @@
+//! What the installer beside the box asks of the daemon, and what a stick brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Daemon;
+use crate::r#box::status::{Offered, Request, Status, Visit};
+use crate::domain::ids::ContentHash;
+use crate::wire::envelope::Kind;
+use crate::wire::topics::{Down, Topic};
+
+impl Daemon {
+    pub(super) fn on_visit(&mut self, visit: Visit) {
+        let answer = match visit.request {
+            Request::Status => serde_json::to_vec(&self.status()),
+            Request::Known => {
+                let wanted = self.downloads.wanted().into_iter().map(|media| media.sha256);
+                let known: BTreeSet<ContentHash> =
+                    self.speaker.media_in_use().chain(self.programmes.media_in_use()).chain(wanted).collect();
+                serde_json::to_vec(&known)
+            }
+            Request::Look => {
+                self.downloads.look();
+                serde_json::to_vec(&())
+            }
+            Request::Offer { envelope } => serde_json::to_vec(&self.offer(envelope.into_bytes())),
+        };
+        // A visitor that hung up gets nothing.
+        let _ = visit.answer.send(answer.unwrap_or_default());
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let now = self.clock.read();
+        Status {
+            box_id: self.box_id.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            wall: now.wall,
+            clock: now.trust,
+            on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
+            connected: self.uplink.is_connected(),
+            backlog: self.store.backlog(),
+            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+            media_month_bytes: self.downloads.used(),
+            media_month_bytes_max: self.month_bytes_max,
+            media_waiting: self.downloads.wanted().len(),
+            refused: self.refusals.totals().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+        }
+    }
+
+    /// Judges an envelope as if it came over the wire.
+    fn offer(&mut self, envelope: Vec<u8>) -> Offered {
+        let totals = |daemon: &Self| daemon.refusals.totals().collect::<BTreeMap<_, _>>();
+        let before = totals(self);
+        let down = if is_trust(&envelope) { Down::Trust } else { Down::Command };
+        self.on_message(&Topic::Down(self.box_id.clone(), down), envelope);
+        let changed = totals(self).into_iter().find(|(reason, count)| before.get(reason) != Some(count));
+        changed.map_or(Offered::Taken, |(reason, _)| Offered::Refused { reason: reason.to_owned() })
+    }
+}
+
+/// Whether the bytes say that they are a trust document; whether they are one is judged later.
+fn is_trust(envelope: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Outside {
+        #[serde(rename = "payloadType")]
+        payload_type: String,
+    }
+    serde_json::from_slice::<Outside>(envelope)
+        .is_ok_and(|outside| outside.payload_type == Kind::Trust.payload_type())
+}

@@ -1,0 +1,176 @@
+//! `loaxa box import`: takes audio and signed commands from a stick.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Outcome;
+use super::client::Lang;
+use crate::adapters::fetch::{FetchError, MediaDir, hash_of_file};
+use crate::r#box::status::{self, Offered};
+use crate::domain::ids::ContentHash;
+use crate::wire::codec::MEDIA_BYTES_MAX;
+use crate::wire::messages::MESSAGE_BYTES_MAX;
+
+/// What lists the files that are taken although nothing on the box asks for them, as `sha256sum` writes it.
+pub const MANIFEST: &str = "SHA256SUMS";
+
+/// How a file's name ends that holds a signed command or a trust document.
+pub const ENVELOPE_SUFFIX: &str = ".dsse.json";
+
+/// Most files that are looked at, and how deep they may lie.
+const FILES_MAX: usize = 10_000;
+const DEPTH_MAX: usize = 4;
+
+/// Largest manifest that is read.
+const MANIFEST_BYTES_MAX: u64 = 4 << 20;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder with the files, for instance where the stick is mounted.
+    dir: PathBuf,
+    /// Language of the output.
+    #[arg(long, value_enum, default_value = "vi")]
+    lang: Lang,
+}
+
+/// What came of one file.
+enum Fate {
+    Imported,
+    Here,
+    NotAsked,
+    Damaged(String),
+    Taken,
+    Refused(String),
+}
+
+impl Fate {
+    fn sentence(&self, lang: Lang) -> String {
+        match self {
+            Fate::Imported => lang.pick("đã nhập", "imported").to_owned(),
+            Fate::Here => lang.pick("đã có trên cụm loa", "already on the box").to_owned(),
+            Fate::NotAsked => lang
+                .pick("bỏ qua, cụm loa không cần tệp này", "passed over, the box does not need it")
+                .to_owned(),
+            Fate::Damaged(why) => {
+                format!("{}: {why}", lang.pick("hỏng, không nhập", "damaged, not imported"))
+            }
+            Fate::Taken => lang.pick("đã nhận lệnh", "order taken").to_owned(),
+            Fate::Refused(why) => format!("{}: {why}", lang.pick("bị từ chối", "refused")),
+        }
+    }
+
+    const fn is_bad(&self) -> bool {
+        matches!(self, Fate::Damaged(_) | Fate::Refused(_))
+    }
+}
+
+/// Imports what `args.dir` holds into the box whose state is in `state_dir`.
+pub fn run(args: &Args, state_dir: &Path) -> Outcome {
+    let lang = args.lang;
+    let mut files = Vec::new();
+    collect(&args.dir, 0, &mut files).map_err(|error| format!("{}: {error}", args.dir.display()))?;
+    files.sort();
+    let no_daemon = |error| {
+        let vi = "không cụm loa nào trả lời ở đây; loaxa-box có đang chạy không?";
+        format!(
+            "{}: {}: {error}",
+            state_dir.display(),
+            lang.pick(vi, "no daemon answers; is loaxa-box running?")
+        )
+    };
+    let (envelopes, audio): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|path| path.to_string_lossy().ends_with(ENVELOPE_SUFFIX));
+    let mut fates = Vec::new();
+    // Commands first: they name the audio that comes after them.
+    for path in envelopes {
+        let fate = match read_envelope(&path) {
+            Ok(envelope) => match status::offer(state_dir, envelope).map_err(no_daemon)? {
+                Offered::Taken => Fate::Taken,
+                Offered::Refused { reason } => Fate::Refused(reason),
+            },
+            Err(error) => Fate::Refused(error.to_string()),
+        };
+        fates.push(say(&args.dir, &path, fate, lang));
+    }
+    let known = status::known_media(state_dir).map_err(no_daemon)?;
+    let listed = manifest(&args.dir)?;
+    let store = MediaDir::open(state_dir.join("media"))?;
+    for path in audio.into_iter().filter(|path| path != &args.dir.join(MANIFEST)) {
+        let fate = take(&path, &store, &known, listed.get(&path));
+        fates.push(say(&args.dir, &path, fate, lang));
+    }
+    status::look(state_dir).map_err(no_daemon)?;
+    Ok(if fates.contains(&true) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Tells what came of a file; gives whether that was bad.
+fn say(dir: &Path, path: &Path, fate: Fate, lang: Lang) -> bool {
+    println!("{}: {}", path.strip_prefix(dir).unwrap_or(path).display(), fate.sentence(lang));
+    fate.is_bad()
+}
+
+fn take(path: &Path, store: &MediaDir, known: &BTreeSet<ContentHash>, listed: Option<&ContentHash>) -> Fate {
+    let hash = match std::fs::metadata(path) {
+        Ok(found) if found.len() > MEDIA_BYTES_MAX => return Fate::NotAsked,
+        Ok(_) => hash_of_file(path),
+        Err(error) => Err(error),
+    };
+    let hash = match hash {
+        Ok(hash) => hash,
+        Err(error) => return Fate::Damaged(error.to_string()),
+    };
+    if let Some(expected) = listed.filter(|expected| **expected != hash) {
+        return Fate::Damaged(FetchError::WrongContent { expected: *expected }.to_string());
+    }
+    if listed.is_none() && !known.contains(&hash) {
+        return Fate::NotAsked;
+    }
+    if store.has(&hash) {
+        return Fate::Here;
+    }
+    match store.take_in(path, &hash) {
+        Ok(()) => Fate::Imported,
+        Err(error) => Fate::Damaged(error.to_string()),
+    }
+}
+
+fn read_envelope(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > MESSAGE_BYTES_MAX as u64 {
+        return Err(std::io::Error::other(format!("larger than {MESSAGE_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// Plain files below `dir`; links are not followed.
+fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth < DEPTH_MAX {
+            collect(&entry.path(), depth + 1, files)?;
+        } else if kind.is_file() {
+            if files.len() == FILES_MAX {
+                return Err(std::io::Error::other(format!("more than {FILES_MAX} files")));
+            }
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Files that the manifest lists, with their hashes. Without a manifest, none.
+fn manifest(dir: &Path) -> Result<BTreeMap<PathBuf, ContentHash>, String> {
+    let path = dir.join(MANIFEST);
+    let Ok(found) = std::fs::metadata(&path) else { return Ok(BTreeMap::new()) };
+    if found.len() > MANIFEST_BYTES_MAX {
+        return Err(format!("{}: larger than {MANIFEST_BYTES_MAX} bytes", path.display()));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let line = |line: &str| {
+        let (hash, name) = line.split_once(char::is_whitespace)?;
+        let name = name.trim_start().trim_start_matches('*');
+        Some((dir.join(name), hash.parse().ok()?))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}

@@ -1,0 +1,323 @@
+//! Which audio is fetched next, what waits for the night or for the next month, and what makes room for it.
+//!
+//! Deliberately absent: network and disk. The shell counts bytes, fetches and deletes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike, NaiveDate, NaiveTime};
+
+use crate::domain::ids::ContentHash;
+use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+
+/// How long before it is needed audio is to be there: a large file over a bad network takes its time.
+pub const LEAD: Span = Span::secs(3_600);
+
+/// The share of the night window over which boxes spread their beginning.
+const JITTER_SHARE: f64 = 0.5;
+
+/// What a box may fetch and keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Bytes in a calendar month; `None` for no limit.
+    pub budget_bytes: Option<u64>,
+    /// When what can wait is fetched; `None` for at any time.
+    pub night: Option<Night>,
+    /// Bytes of audio on the disk.
+    pub disk_bytes_max: u64,
+}
+
+/// A daily window in local time; it may reach over midnight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Night {
+    pub from: NaiveTime,
+    pub until: NaiveTime,
+    /// This box's place in the jitter, from 0 to 1.
+    pub jitter: f64,
+}
+
+/// Audio that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// What is still to be received.
+    pub bytes: u64,
+    /// When it is needed.
+    pub by: Wall,
+    /// It waits for nothing, and may exceed the budget.
+    pub urgent: bool,
+    /// Not tried again before.
+    pub not_before: Moment,
+}
+
+/// A month of the local calendar; counted bytes belong to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Month {
+    pub year: i32,
+    pub month: u32,
+}
+
+impl Month {
+    /// The month at this instant.
+    pub fn of(at: Wall) -> Self {
+        let date = at.date();
+        Self { year: date.year(), month: date.month() }
+    }
+
+    /// When the next one begins.
+    fn end(self) -> Wall {
+        let (year, month) = if self.month == 12 { (self.year + 1, 1) } else { (self.year, self.month + 1) };
+        let first = NaiveDate::from_ymd_opt(year, month, 1).expect("a month has a first day");
+        Wall::from_local(first.and_time(NaiveTime::MIN))
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// To be fetched now.
+    pub fetch: Option<Fetch>,
+    /// When it is worth asking again without any news.
+    pub wake: Option<Moment>,
+    /// Something waits for the next month.
+    pub waits_for_budget: bool,
+}
+
+/// A file whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    pub sha256: ContentHash,
+    /// It is urgent, and more than the budget has left.
+    pub over_budget: bool,
+}
+
+enum When {
+    Now,
+    At(Moment),
+    NextMonth(Moment),
+    /// Until the clock is known.
+    Unknown,
+}
+
+/// What is fetched now: the urgent before the rest, then what is needed soonest. `used` are the bytes of this month.
+pub fn plan(wishes: &BTreeMap<ContentHash, Wish>, rules: &Rules, used: u64, now: &Reading) -> Plan {
+    let mut plan = Plan { fetch: None, wake: None, waits_for_budget: false };
+    let mut best: Option<(bool, Wall, ContentHash)> = None;
+    for (sha256, wish) in wishes {
+        let at = match when(wish, rules, used, now) {
+            When::Now => {
+                let rank = (!wish.urgent, wish.by, *sha256);
+                best = Some(best.map_or(rank, |best| best.min(rank)));
+                continue;
+            }
+            When::At(at) => at,
+            When::NextMonth(at) => {
+                plan.waits_for_budget = true;
+                at
+            }
+            When::Unknown => continue,
+        };
+        plan.wake = Some(plan.wake.map_or(at, |wake| wake.min(at)));
+    }
+    plan.fetch = best.map(|(_, _, sha256)| Fetch {
+        sha256,
+        over_budget: !is_within(rules, used, wishes.get(&sha256).map_or(0, |wish| wish.bytes)),
+    });
+    plan
+}
+
+fn is_within(rules: &Rules, used: u64, bytes: u64) -> bool {
+    rules.budget_bytes.is_none_or(|budget| used.saturating_add(bytes) <= budget)
+}
+
+fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
+    if wish.not_before > now.mono {
+        return When::At(wish.not_before);
+    }
+    if wish.urgent {
+        return When::Now;
+    }
+    let knows_time = now.trust > ClockTrust::None;
+    if !is_within(rules, used, wish.bytes) {
+        return if knows_time {
+            When::NextMonth(now.moment_of(Month::of(now.wall).end()))
+        } else {
+            When::Unknown
+        };
+    }
+    let Some(night) = rules.night else { return When::Now };
+    if !knows_time {
+        return When::Unknown;
+    }
+    let opens = night.next_opening(now.wall);
+    if opens <= now.wall || wish.by.minus(LEAD) <= opens { When::Now } else { When::At(now.moment_of(opens)) }
+}
+
+impl Night {
+    fn length(&self) -> Span {
+        let seconds = (self.until - self.from).num_seconds().rem_euclid(86_400);
+        // The same time twice is the whole day.
+        Span::secs(if seconds == 0 { 86_400 } else { seconds as u64 })
+    }
+
+    /// When this box's window opens; not later than `now` while it is open.
+    fn next_opening(&self, now: Wall) -> Wall {
+        let length = self.length();
+        let jitter = Span((length.0 as f64 * JITTER_SHARE * self.jitter.clamp(0.0, 1.0)) as u64);
+        let today = now.date();
+        let days = [today.pred_opt(), Some(today), today.succ_opt()];
+        let begins = days.into_iter().flatten().map(|day| Wall::from_local(day.and_time(self.from)));
+        let next = begins.filter(|begin| begin.plus(length) > now).map(|begin| begin.plus(jitter)).min();
+        next.unwrap_or(now)
+    }
+}
+
+/// A file on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    pub sha256: ContentHash,
+    pub bytes: u64,
+    /// When it was last wanted or played, in seconds of any clock.
+    pub used_at_s: u64,
+}
+
+/// What must go so that `coming` bytes fit; never what is `in_use`. Least recently used first. Where that is not
+/// enough, the second value says how many bytes are too many.
+pub fn evict(
+    stored: &[Stored],
+    in_use: &BTreeSet<ContentHash>,
+    coming: u64,
+    disk_bytes_max: u64,
+) -> (Vec<ContentHash>, u64) {
+    let held: u64 = stored.iter().map(|file| file.bytes).sum();
+    let mut excess = held.saturating_add(coming).saturating_sub(disk_bytes_max);
+    let mut free: Vec<_> = stored.iter().filter(|file| !in_use.contains(&file.sha256)).collect();
+    free.sort_by_key(|file| (file.used_at_s, file.sha256));
+    let mut gone = Vec::new();
+    for file in free {
+        if excess == 0 {
+            break;
+        }
+        excess = excess.saturating_sub(file.bytes);
+        gone.push(file.sha256);
+    }
+    (gone, excess)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1_000_000;
+
+    fn hash(n: u8) -> ContentHash {
+        ContentHash([n; 32])
+    }
+
+    fn at(text: &str) -> Wall {
+        Wall::from_local(text.parse().unwrap())
+    }
+
+    fn reading(wall: &str, trust: ClockTrust) -> Reading {
+        Reading { mono: Moment(1_000_000), wall: at(wall), trust, uncertainty_ms: 10 }
+    }
+
+    fn wish(bytes: u64, by: &str, urgent: bool) -> Wish {
+        Wish { bytes, by: at(by), urgent, not_before: Moment(0) }
+    }
+
+    fn rules() -> Rules {
+        let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        let night = Some(Night { from: time(23), until: time(3), jitter: 0.5 });
+        Rules { budget_bytes: Some(100 * MB), night, disk_bytes_max: 500 * MB }
+    }
+
+    /// Which wish is fetched now, whether over the budget, and else in how many minutes one is looked at again.
+    fn check(
+        wishes: &[Wish],
+        used: u64,
+        now: &str,
+        fetched: Option<(u8, bool)>,
+        wake_min: Option<u64>,
+    ) -> bool {
+        let wishes = (0..).map(hash).zip(wishes.iter().copied()).collect();
+        let now = reading(now, ClockTrust::Synced);
+        let plan = plan(&wishes, &rules(), used, &now);
+        let expected = fetched.map(|(n, over_budget)| Fetch { sha256: hash(n), over_budget });
+        assert_eq!(plan.fetch, expected);
+        assert_eq!(plan.wake.map(|wake| wake.since(now.mono).as_millis() / 60_000), wake_min);
+        plan.waits_for_budget
+    }
+
+    const NOON: &str = "2026-11-20T12:00:00";
+    const IN_A_WEEK: &str = "2026-11-27T05:00:00";
+
+    #[test]
+    fn the_urgent_goes_first_then_the_soonest() {
+        let tonight = "2026-11-20T17:00:00";
+        check(&[wish(MB, tonight, false), wish(MB, IN_A_WEEK, true)], 0, NOON, Some((1, false)), None);
+        check(
+            &[wish(MB, "2026-11-20T18:00:00", false), wish(MB, tonight, false)],
+            0,
+            NOON,
+            Some((1, false)),
+            None,
+        );
+        let later = Wish { not_before: Moment(61_000_000), ..wish(MB, NOON, true) };
+        check(&[later], 0, NOON, None, Some(1));
+    }
+
+    #[test]
+    fn what_can_wait_waits_for_the_night() {
+        // 23:00 to 03:00, and half of the first two hours: this box begins at midnight.
+        check(&[wish(MB, IN_A_WEEK, false)], 0, NOON, None, Some(12 * 60));
+        check(&[wish(MB, IN_A_WEEK, false)], 0, "2026-11-20T23:30:00", None, Some(30));
+        check(&[wish(MB, IN_A_WEEK, false)], 0, "2026-11-21T00:00:00", Some((0, false)), None);
+        check(&[wish(MB, IN_A_WEEK, false)], 0, "2026-11-21T02:59:59", Some((0, false)), None);
+        check(&[wish(MB, IN_A_WEEK, false)], 0, "2026-11-21T03:00:00", None, Some(21 * 60));
+        // Needed before the window, or within an hour of its opening.
+        check(&[wish(MB, "2026-11-21T00:59:00", false)], 0, NOON, Some((0, false)), None);
+        check(&[wish(MB, "2026-11-21T05:00:00", false)], 0, NOON, None, Some(12 * 60));
+    }
+
+    #[test]
+    fn the_budget_stops_all_but_the_urgent_until_the_next_month() {
+        let night = "2026-11-21T01:00:00";
+        let minutes = (9 * 24 + 23) * 60;
+        assert!(check(&[wish(2 * MB, IN_A_WEEK, false)], 99 * MB, night, None, Some(minutes)));
+        assert!(!check(&[wish(MB, IN_A_WEEK, false)], 99 * MB, night, Some((0, false)), None));
+        check(&[wish(2 * MB, NOON, true)], 99 * MB, NOON, Some((0, true)), None);
+        let december = Month::of(at("2026-12-31T23:59:59"));
+        assert_eq!(december.end(), at("2027-01-01T00:00:00"));
+        assert!(Month::of(at("2026-12-01T00:00:00")) > Month::of(at("2026-11-30T23:59:59")));
+    }
+
+    #[test]
+    fn without_a_clock_only_the_urgent_is_fetched() {
+        let now = reading(NOON, ClockTrust::None);
+        let fetched = |urgent| {
+            let wishes = [(hash(0), wish(MB, NOON, urgent))].into();
+            plan(&wishes, &rules(), 0, &now)
+        };
+        assert_eq!(fetched(false), Plan { fetch: None, wake: None, waits_for_budget: false });
+        assert!(fetched(true).fetch.is_some());
+    }
+
+    fn check_evict(stored: &[(u8, u64, u64)], in_use: &[u8], coming: u64, gone: &[u8], excess: u64) {
+        let stored: Vec<_> = stored
+            .iter()
+            .map(|(n, bytes, used_at_s)| Stored { sha256: hash(*n), bytes: *bytes, used_at_s: *used_at_s })
+            .collect();
+        let in_use = in_use.iter().copied().map(hash).collect();
+        let expected = gone.iter().copied().map(hash).collect();
+        assert_eq!(evict(&stored, &in_use, coming, 100), (expected, excess));
+    }
+
+    #[test]
+    fn the_longest_unused_makes_room_and_what_is_scheduled_stays() {
+        check_evict(&[(1, 40, 7), (2, 40, 5)], &[], 20, &[], 0);
+        check_evict(&[(1, 40, 7), (2, 40, 5)], &[], 21, &[2], 0);
+        check_evict(&[(1, 40, 7), (2, 40, 5)], &[2], 21, &[1], 0);
+        check_evict(&[(1, 40, 7), (2, 40, 5)], &[1, 2], 21, &[], 1);
+        check_evict(&[(1, 40, 7), (2, 40, 5)], &[1], 80, &[2], 20);
+        check_evict(&[], &[], u64::MAX, &[], u64::MAX - 100);
+    }
+}
