@@ -86,6 +86,12 @@ fn every_form_sounds_at_its_speed() {
     check("a.mp3", "-ar 44100 -q:a 4 -write_xing 0");
     check("a.mp2", "-ar 44100 -b:a 128k");
     check("a.ogg", "-ar 44100 -c:a libvorbis");
+    for channels in [1, 2] {
+        check("a.opus", &format!("-c:a libopus -b:a 48k -ac {channels}"));
+    }
+    for rate in [16_000, 22_050, 24_000, 32_000, 48_000] {
+        check("a.mp2", &format!("-ar {rate} -b:a 64k -ac 1"));
+    }
     check("a.wav", "-ar 44100 -ac 6");
 }
 
@@ -110,7 +116,7 @@ fn check_harmless(path: &Path, what: &str) {
 #[test]
 fn damage_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
-    let forms = ["a.mp3", "a.mp2", "a.m4a", "a.aac", "a.flac", "a.ogg", "a.wav", "a.aiff"];
+    let forms = ["a.mp3", "a.mp2", "a.m4a", "a.aac", "a.flac", "a.ogg", "a.opus", "a.wav", "a.aiff"];
     for form in forms {
         ffmpeg(folder.path(), &format!("-f lavfi -i anoisesrc=d=1:c=pink:r=44100:a=0.5 {form}"));
         let whole = std::fs::read(folder.path().join(form)).unwrap();
