@@ -18,8 +18,8 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
 use symphonia_adapter_libopus::OpusDecoder;
 
-use super::Frame;
 use super::resample::RATES;
+use super::{Frame, he_aac};
 use crate::domain::sound::Fault;
 use crate::domain::time::Span;
 
@@ -157,7 +157,13 @@ impl Track {
             .and_then(|parameters| parameters.audio())
             .ok_or_else(|| damaged(what, &"its sound is in an unknown form"))?;
         let options = AudioDecoderOptions::default().gapless(trims);
-        let codec = CODECS.make_audio_decoder(parameters, &options).map_err(|error| damaged(what, &error))?;
+        let mut parameters = parameters.clone();
+        let config = parameters.extra_data.as_deref().filter(|_| parameters.codec == codecs::CODEC_ID_AAC);
+        if let Some(core) = config.and_then(he_aac::core_config) {
+            parameters.with_extra_data(Box::new(core));
+        }
+        let codec =
+            CODECS.make_audio_decoder(&parameters, &options).map_err(|error| damaged(what, &error))?;
         let rate = parameters.sample_rate.and_then(TimeBase::try_from_recip);
         let time_base = track.time_base.or(rate).ok_or_else(|| damaged(what, &"it names no rate"))?;
         let ticks = track.duration.map(|ticks| ticks.get()).or(track.num_frames).filter(|ticks| *ticks > 0);
