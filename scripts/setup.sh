@@ -15,7 +15,9 @@ esac
 
 # package  why
 wanted='
-gcc              compiles the SQLite and TLS parts
+gcc              compiles the SQLite, TLS and Opus parts
+cmake            leads the compiling of Opus
+make             does what cmake says
 libc6-dev        headers for gcc
 pkg-config       finds ALSA
 libasound2-dev   headers of ALSA, the sound interface of Linux

@@ -86,7 +86,53 @@ fn every_form_sounds_at_its_speed() {
     check("a.mp3", "-ar 44100 -q:a 4 -write_xing 0");
     check("a.mp2", "-ar 44100 -b:a 128k");
     check("a.ogg", "-ar 44100 -c:a libvorbis");
+    for channels in [1, 2] {
+        check("a.opus", &format!("-c:a libopus -b:a 48k -ac {channels}"));
+    }
+    for rate in [16_000, 22_050, 24_000, 32_000, 48_000] {
+        check("a.mp2", &format!("-ar {rate} -b:a 64k -ac 1"));
+    }
     check("a.wav", "-ar 44100 -ac 6");
+}
+
+/// Makes HE-AAC of a file whose sound is at half the rate, as an encoder would have written it: the configuration names
+/// the high rate, by which the index counts. No encoder of it is in Debian's main archive.
+fn into_he_aac(path: &Path, config: [u8; 4]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let place = |name: &[u8], bytes: &[u8]| bytes.windows(4).position(|word| word == name).unwrap();
+    // The descriptor with the configuration: ffmpeg writes five bytes of it, for a mono core at 22,050 Hz.
+    let esds = place(b"esds", &bytes);
+    let config_at =
+        esds + bytes[esds..].windows(5).position(|word| word == [0x13, 0x88, 0x56, 0xe5, 0]).unwrap();
+    bytes[config_at..config_at + 4].copy_from_slice(&config);
+    let mut double = |at: usize| {
+        let value = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        bytes[at..at + 4].copy_from_slice(&(2 * value).to_be_bytes());
+    };
+    // Ticks a second and how many, behind version and two dates; then ticks of the packets, all and the last.
+    let media = place(b"mdhd", &std::fs::read(path).unwrap());
+    double(media + 16);
+    double(media + 20);
+    let times = place(b"stts", &std::fs::read(path).unwrap());
+    double(times + 16);
+    double(times + 24);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn he_aac_sounds_at_its_speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("he.m4a");
+    // As HE-AAC, as HE-AAC v2, and as AAC-LC with an extension at its end.
+    for config in [[0x2b, 0x8a, 0x08, 0x00], [0xeb, 0x8a, 0x08, 0x00], [0x13, 0x88, 0x56, 0xe5]] {
+        ffmpeg(folder.path(), "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=2:s=22050 -ac 1 -c:a aac he.m4a");
+        into_he_aac(&path, config);
+        let frames = sound_of(&path).unwrap_or_else(|fault| panic!("{config:02x?}: {fault}"));
+        assert!((96_000..101_000).contains(&frames.len()), "{config:02x?}: {} frames", frames.len());
+        assert!(share_of(&frames, 440.0) > 0.98, "{config:02x?}");
+        let announced = decode::open(&path).unwrap().length().unwrap();
+        assert!((1_990..2_100).contains(&announced.as_millis()), "{config:02x?}: {announced:?}");
+    }
 }
 
 /// Numbers without a pattern, the same for each seed.
@@ -110,7 +156,7 @@ fn check_harmless(path: &Path, what: &str) {
 #[test]
 fn damage_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
-    let forms = ["a.mp3", "a.mp2", "a.m4a", "a.aac", "a.flac", "a.ogg", "a.wav", "a.aiff"];
+    let forms = ["a.mp3", "a.mp2", "a.m4a", "a.aac", "a.flac", "a.ogg", "a.opus", "a.wav", "a.aiff"];
     for form in forms {
         ffmpeg(folder.path(), &format!("-f lavfi -i anoisesrc=d=1:c=pink:r=44100:a=0.5 {form}"));
         let whole = std::fs::read(folder.path().join(form)).unwrap();

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use symphonia::core::codecs::audio::well_known as codecs;
 use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
@@ -14,9 +16,10 @@ use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
+use symphonia_adapter_libopus::OpusDecoder;
 
-use super::Frame;
 use super::resample::RATES;
+use super::{Frame, he_aac};
 use crate::domain::sound::Fault;
 use crate::domain::time::Span;
 
@@ -32,6 +35,14 @@ const WALK_BYTES_MAX: u64 = 64 << 20;
 const SEEK_RUN_UP: Span = Span::millis(150);
 /// Largest sample let through before the limiter; damaged files decode to anything.
 const SAMPLE_MAX: f32 = 8.0;
+
+/// symphonia's own decoders, and libopus.
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    symphonia::default::register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<OpusDecoder>();
+    codecs
+});
 
 /// What a file holds, as far as its first packets and its index tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +142,8 @@ struct Track {
     codec: Box<dyn AudioDecoder>,
     codec_id: AudioCodecId,
     time_base: TimeBase,
+    /// Ticks that the container counts before the sound begins.
+    lead: u64,
 }
 
 impl Track {
@@ -144,14 +157,20 @@ impl Track {
             .and_then(|parameters| parameters.audio())
             .ok_or_else(|| damaged(what, &"its sound is in an unknown form"))?;
         let options = AudioDecoderOptions::default().gapless(trims);
-        let codec = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &options)
-            .map_err(|error| damaged(what, &error))?;
+        let mut parameters = parameters.clone();
+        let config = parameters.extra_data.as_deref().filter(|_| parameters.codec == codecs::CODEC_ID_AAC);
+        if let Some(core) = config.and_then(he_aac::core_config) {
+            parameters.with_extra_data(Box::new(core));
+        }
+        let codec =
+            CODECS.make_audio_decoder(&parameters, &options).map_err(|error| damaged(what, &error))?;
         let rate = parameters.sample_rate.and_then(TimeBase::try_from_recip);
         let time_base = track.time_base.or(rate).ok_or_else(|| damaged(what, &"it names no rate"))?;
         let ticks = track.duration.map(|ticks| ticks.get()).or(track.num_frames).filter(|ticks| *ticks > 0);
-        let length = ticks.map(|ticks| span(ticks, time_base));
-        Ok((Self { id: track.id, codec, codec_id: parameters.codec, time_base }, length))
+        // Of Ogg Opus the index counts what its encoder put in front, too.
+        let lead = track.delay.filter(|_| parameters.codec == codecs::CODEC_ID_OPUS).map_or(0, u64::from);
+        let length = ticks.map(|ticks| span(ticks.saturating_sub(lead), time_base));
+        Ok((Self { id: track.id, codec, codec_id: parameters.codec, time_base, lead }, length))
     }
 }
 
@@ -283,7 +302,7 @@ impl Decoder {
     fn timestamp(&self, at: Span) -> Timestamp {
         let ticks = at.0 as u128 * u128::from(self.track.time_base.denom.get())
             / (u128::from(self.track.time_base.numer.get()) * 1_000_000);
-        Timestamp::new(i64::try_from(ticks).unwrap_or(i64::MAX))
+        Timestamp::new(i64::try_from(ticks + u128::from(self.track.lead)).unwrap_or(i64::MAX))
     }
 
     /// MPEG audio without a LAME tag and ADTS guess their length from the first packets.
@@ -432,7 +451,7 @@ fn mime(codec: AudioCodecId) -> &'static str {
         codecs::CODEC_ID_MP1 | codecs::CODEC_ID_MP2 | codecs::CODEC_ID_MP3 => "audio/mpeg",
         codecs::CODEC_ID_AAC => "audio/aac",
         codecs::CODEC_ID_FLAC => "audio/flac",
-        codecs::CODEC_ID_VORBIS => "audio/ogg",
+        codecs::CODEC_ID_VORBIS | codecs::CODEC_ID_OPUS => "audio/ogg",
         _ => "audio/wav",
     }
 }
@@ -505,6 +524,7 @@ mod tests {
         check("chirp.aiff", "audio/wav", 22_050, 0, 0);
         check("chirp.flac", "audio/flac", 44_100, 0, 0);
         check("chirp.ogg", "audio/ogg", 44_100, 0, 0);
+        check("chirp.opus", "audio/ogg", 48_000, 0, 0);
         check("chirp.mp3", "audio/mpeg", 44_100, 0, 0);
         check("bare.mp3", "audio/mpeg", 44_100, 1_105, 1_656);
         check("chirp.mp2", "audio/mpeg", 44_100, 481, 504);
@@ -529,7 +549,9 @@ mod tests {
     #[test]
     fn damage_is_bridged() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["chirp.mp3", "chirp.ogg", "chirp.flac", "chirp.aac", "chirp.m4a", "chirp.wav"] {
+        for name in
+            ["chirp.mp3", "chirp.ogg", "chirp.opus", "chirp.flac", "chirp.aac", "chirp.m4a", "chirp.wav"]
+        {
             let whole = std::fs::read(fixture(name)).unwrap();
             for seed in 0..40u32 {
                 let mut bytes = whole.clone();

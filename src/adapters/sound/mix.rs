@@ -1,8 +1,9 @@
 //! The desk: what the device's callback runs. It never allocates, frees, locks, logs or waits.
 //!
 //! Voices come in and go out through lock-free rings, so memory is made and freed on the player's thread.
-//! rodio's mixer holds one source of ours for good, the [`Console`]: its own way of adding a source would
-//! free memory in the callback when a source ends.
+//! rodio's mixer adds up what sounds at the same time. Its sources are the strips of the desk, which stay for
+//! good: its own way of taking in a source would free memory in the callback when that ends. It takes sample
+//! after sample through two dynamic calls, so where one voice sounds alone it has nothing to add and is spared.
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,8 @@ const NOTES_MAX: usize = 64;
 const LEAVING_MAX: usize = 4;
 /// Frames rendered at a time: orders are obeyed to the millisecond.
 const BLOCK: usize = 48;
+/// What the mixer adds up: the voice on the air, and those that leave.
+const STRIPS: usize = 1 + LEAVING_MAX;
 
 /// What feeder, desk and player know together about one voice.
 #[derive(Debug, Default)]
@@ -243,16 +246,11 @@ impl Desk {
             on_air: None,
             next: None,
             leaving: [const { None }; LEAVING_MAX],
-            block: [[0.0; 2]; BLOCK],
-            at: 2 * BLOCK,
+            fading: [None; LEAVING_MAX],
+            strips: Strips::new(),
             rendered: 0,
         };
-        let channels = NonZero::new(2).expect("two is not zero");
-        let rate = NonZero::new(RATE).expect("the rate is not zero");
-        let (mixer, source) = rodio::mixer::mixer(channels, rate);
-        mixer.add(console);
-        let renderer =
-            Renderer { source, shared: shared.clone(), limiter: Limiter::default(), tail: 0, pulled: 0 };
+        let renderer = Renderer { console, shared: shared.clone(), limiter: Limiter::default(), tail: 0 };
         (Self { orders, notes, shared }, renderer)
     }
 
@@ -281,12 +279,11 @@ impl Desk {
 
 /// The device's end of the desk.
 pub struct Renderer {
-    source: MixerSource,
+    console: Console,
     shared: Arc<Shared>,
     limiter: Limiter,
     /// Frames still inside the limiter after the desk fell asleep.
     tail: usize,
-    pulled: u64,
 }
 
 impl Renderer {
@@ -304,11 +301,9 @@ impl Renderer {
         if self.shared.awake.load(Ordering::SeqCst) {
             self.tail = limiter::DELAY;
             let sounds = at + span_of(limiter::DELAY as u64);
-            self.shared.buffer_at.store(sounds.0, Ordering::Relaxed);
-            self.shared.buffer_frame.store(self.pulled, Ordering::Relaxed);
-            self.pulled += out.len() as u64;
-            for sample in out.as_flattened_mut() {
-                *sample = self.source.next().unwrap_or(0.0);
+            self.console.begin_buffer(sounds);
+            for block in out.chunks_mut(BLOCK) {
+                self.console.render(block);
             }
             self.limiter.process(out);
         } else {
@@ -321,7 +316,73 @@ impl Renderer {
     }
 }
 
-/// The one source in rodio's mixer.
+/// The rings into rodio's mixer, and what it gives.
+struct Strips {
+    rings: [Producer<f32>; STRIPS],
+    sum: MixerSource,
+}
+
+impl Strips {
+    fn new() -> Self {
+        let (mixer, mut sum) = rodio::mixer::mixer(CHANNELS, SAMPLE_RATE);
+        let rings = std::array::from_fn(|_| {
+            let (ring, samples) = RingBuffer::new(2 * BLOCK);
+            mixer.add(Strip { samples });
+            ring
+        });
+        // The first frame makes the mixer take in its sources, which frees what carried them.
+        sum.by_ref().take(2).for_each(drop);
+        Self { rings, sum }
+    }
+
+    /// Lays frames on a strip; the others are silent in this block unless they are laid on, too.
+    fn lay(&mut self, strip: usize, frames: &[Frame]) {
+        let (_, left_over) = self.rings[strip].push_partial_slice(frames.as_flattened());
+        debug_assert!(left_over.is_empty(), "a strip was emptied by the block before");
+    }
+
+    fn add_up(&mut self, out: &mut [Frame]) {
+        for sample in out.as_flattened_mut() {
+            *sample = self.sum.next().unwrap_or(0.0);
+        }
+    }
+}
+
+const CHANNELS: NonZero<u16> = NonZero::new(2).expect("two is not zero");
+const SAMPLE_RATE: NonZero<u32> = NonZero::new(RATE).expect("the rate is not zero");
+
+/// A source of the mixer that never ends: silent where nothing was laid on it.
+struct Strip {
+    samples: Consumer<f32>,
+}
+
+impl Iterator for Strip {
+    type Item = f32;
+
+    fn next(&mut self) -> Option<f32> {
+        Some(self.samples.pop().unwrap_or(0.0))
+    }
+}
+
+impl Source for Strip {
+    fn current_span_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn channels(&self) -> NonZero<u16> {
+        CHANNELS
+    }
+
+    fn sample_rate(&self) -> NonZero<u32> {
+        SAMPLE_RATE
+    }
+
+    fn total_duration(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// What the desk holds and decides, block by block.
 struct Console {
     orders: Consumer<Order>,
     notes: Producer<Note>,
@@ -330,43 +391,68 @@ struct Console {
     on_air: Option<Box<Voice>>,
     next: Option<(Box<Voice>, Entry)>,
     leaving: [Option<Box<Voice>>; LEAVING_MAX],
-    block: [Frame; BLOCK],
-    /// Samples of the block already given out.
-    at: usize,
-    /// Frames rendered so far, with the block.
+    /// What the leaving voices gave to this block.
+    fading: [Option<[Frame; BLOCK]>; LEAVING_MAX],
+    strips: Strips,
+    /// Frames rendered so far.
     rendered: u64,
 }
 
 impl Console {
-    fn render_block(&mut self) {
-        let was_silent = self.is_silent();
+    /// Takes the moment at which the next frame sounds.
+    fn begin_buffer(&self, sounds: Moment) {
+        self.shared.buffer_at.store(sounds.0, Ordering::Relaxed);
+        self.shared.buffer_frame.store(self.rendered, Ordering::Relaxed);
+    }
+
+    /// Fills up to [`BLOCK`] frames.
+    fn render(&mut self, block: &mut [Frame]) {
+        block.fill([0.0; 2]);
         self.take_orders();
-        let mut block = [[0.0; 2]; BLOCK];
         for place in 0..LEAVING_MAX {
-            if let Some(voice) = &mut self.leaving[place] {
-                voice.add_to(&mut block, Moment::default);
-            }
-            self.retire_leaving(place);
+            self.fading[place] = None;
+            self.render_leaving(place, 0, block.len());
         }
-        self.render_on_air(&mut block);
-        self.block = block;
-        self.rendered += BLOCK as u64;
-        // Only after a block of silence: what is still in a block would be lost.
-        if was_silent && self.is_silent() {
+        self.render_on_air(block);
+        self.mix(block);
+        self.rendered += block.len() as u64;
+        if self.is_silent() {
             self.sleep();
         }
     }
 
-    fn render_on_air(&mut self, block: &mut [Frame; BLOCK]) {
-        let due = self.due_in_block();
+    /// Lets a voice fade on in a part of this block.
+    fn render_leaving(&mut self, place: usize, from: usize, until: usize) {
+        let Some(voice) = &mut self.leaving[place] else { return };
+        let fading = self.fading[place].get_or_insert([[0.0; 2]; BLOCK]);
+        voice.add_to(&mut fading[from..until], Moment::default);
+        self.retire_leaving(place);
+    }
+
+    /// Adds what leaves to what is on the air.
+    fn mix(&mut self, block: &mut [Frame]) {
+        if self.fading.iter().all(Option::is_none) {
+            return;
+        }
+        self.strips.lay(0, block);
+        for (place, fading) in self.fading.iter().enumerate() {
+            if let Some(fading) = fading {
+                self.strips.lay(1 + place, &fading[..block.len()]);
+            }
+        }
+        self.strips.add_up(block);
+    }
+
+    fn render_on_air(&mut self, block: &mut [Frame]) {
+        let due = self.due_within(block.len());
         let mut from = 0;
-        while from < BLOCK {
+        while from < block.len() {
             if due.is_some_and(|due| due <= from) {
-                self.enter_by_clock();
+                self.enter_by_clock(from, block.len());
             } else if self.on_air.is_none() && matches!(self.next, Some((_, Entry::AtEnd))) {
                 self.on_air = self.next.take().map(|(voice, _)| voice);
             }
-            let until = due.filter(|due| *due > from).unwrap_or(BLOCK);
+            let until = due.filter(|due| *due > from).unwrap_or(block.len());
             let first_at = self.moment_of(self.rendered + from as u64);
             let Some(voice) = &mut self.on_air else {
                 if due.is_some_and(|due| due > from) {
@@ -401,11 +487,11 @@ impl Console {
     }
 
     /// The frame of this block at which the next voice enters by the clock.
-    fn due_in_block(&self) -> Option<usize> {
+    fn due_within(&self, frames: usize) -> Option<usize> {
         let Some((_, Entry::At(moment))) = &self.next else { return None };
         let wait = moment.since(self.moment_of(self.rendered));
         let frame = frames_in(wait) as usize;
-        (frame < BLOCK).then_some(frame)
+        (frame < frames).then_some(frame)
     }
 
     fn moment_of(&self, frame: u64) -> Moment {
@@ -414,20 +500,23 @@ impl Console {
     }
 
     /// Puts the voice that waits for its moment on the air, as soon as what sounds has a place to fade.
-    fn enter_by_clock(&mut self) {
-        if matches!(self.next, Some((_, Entry::At(_)))) && self.fade_on_air() {
+    fn enter_by_clock(&mut self, from: usize, until: usize) {
+        if matches!(self.next, Some((_, Entry::At(_))))
+            && let Some(place) = self.fade_on_air()
+        {
+            self.render_leaving(place, from, until);
             self.on_air = self.next.take().map(|(voice, _)| voice);
         }
     }
 
-    /// Moves what is on the air among the leaving; `false` where there is no place yet.
-    fn fade_on_air(&mut self) -> bool {
-        let Some(place) = self.leaving.iter().position(Option::is_none) else { return false };
+    /// Moves what is on the air among the leaving; `None` where there is no place yet.
+    fn fade_on_air(&mut self) -> Option<usize> {
+        let place = self.leaving.iter().position(Option::is_none)?;
         if let Some(mut voice) = self.on_air.take() {
             voice.leave(frames_in(CUT_FADE) as u32);
             self.leaving[place] = Some(voice);
         }
-        true
+        Some(place)
     }
 
     fn take_orders(&mut self) {
@@ -507,37 +596,5 @@ impl Console {
         if !self.orders.is_empty() {
             self.shared.awake.store(true, Ordering::SeqCst);
         }
-    }
-}
-
-impl Iterator for Console {
-    type Item = f32;
-
-    fn next(&mut self) -> Option<f32> {
-        if self.at >= 2 * BLOCK {
-            self.render_block();
-            self.at = 0;
-        }
-        let sample = self.block.as_flattened()[self.at];
-        self.at += 1;
-        Some(sample)
-    }
-}
-
-impl Source for Console {
-    fn current_span_len(&self) -> Option<usize> {
-        None
-    }
-
-    fn channels(&self) -> NonZero<u16> {
-        NonZero::new(2).expect("two is not zero")
-    }
-
-    fn sample_rate(&self) -> NonZero<u32> {
-        NonZero::new(RATE).expect("the rate is not zero")
-    }
-
-    fn total_duration(&self) -> Option<Duration> {
-        None
     }
 }

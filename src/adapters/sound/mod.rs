@@ -6,6 +6,7 @@
 pub mod decode;
 #[cfg(feature = "box")]
 pub mod feed;
+mod he_aac;
 pub mod limiter;
 pub mod loudness;
 #[cfg(feature = "box")]

@@ -17,10 +17,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::mix::Renderer;
 use super::{Frame, RATE, span_of};
 use crate::adapters::clock::monotonic;
-use crate::domain::time::Span;
+use crate::domain::time::{Moment, Span};
 
 /// Frames asked for at a time, 10 ms; a device holds two of these.
 pub const PERIOD: usize = 480;
+/// A device that reports errors this long, with no [`QUIET`] between them, is broken. PulseAudio's plugin reports one
+/// to a few hundred in a row while it has no timing yet, up to 20 ms after a start, and then plays on.
+const FAILING_MAX: Span = Span::millis(150);
+/// Errors further apart than this have nothing to do with each other.
+const QUIET: Span = Span::millis(100);
+/// The device's thread rests this long after an error, as it would ask again at once.
+const ERROR_PAUSE: Duration = Duration::from_millis(1);
 /// A paced output that is further behind starts counting anew, e.g. after the machine was suspended.
 const BEHIND_MAX: Span = Span::millis(500);
 /// How long a pipe may refuse data before the output is taken for dead.
@@ -234,24 +241,49 @@ where
             at = at + span_of(frames.len() as u64);
         }
     };
+    let mut failing = Failing::default();
     let failed = move |error: cpal::Error| match error.kind() {
         cpal::ErrorKind::Xrun => {
             trouble.xruns.fetch_add(1, Ordering::Relaxed);
         }
         cpal::ErrorKind::RealtimeDenied | cpal::ErrorKind::DeviceChanged => {}
         kind => {
+            let number = match kind {
+                cpal::ErrorKind::DeviceNotAvailable => 1,
+                cpal::ErrorKind::StreamInvalidated => 2,
+                _ => {
+                    std::thread::sleep(ERROR_PAUSE);
+                    if !failing.too_long(monotonic()) {
+                        return;
+                    }
+                    0
+                }
+            };
             // Only the first: a broken device may say so half a million times a second.
             if trouble.broken().is_none() {
                 tracing::warn!(%error, "the sound device reports an error");
             }
-            trouble.signal(match kind {
-                cpal::ErrorKind::DeviceNotAvailable => 1,
-                cpal::ErrorKind::StreamInvalidated => 2,
-                _ => 0,
-            });
+            trouble.signal(number);
         }
     };
     device.build_output_stream(config, callback, failed, None).map_err(device_error)
+}
+
+/// Errors of a device that follow each other.
+#[derive(Default)]
+struct Failing {
+    /// The first and the last of them.
+    spell: Option<(Moment, Moment)>,
+}
+
+impl Failing {
+    /// Takes one more error; whether they have gone on for too long.
+    fn too_long(&mut self, now: Moment) -> bool {
+        let same = self.spell.filter(|(_, last)| now.since(*last) < QUIET);
+        let first = same.map_or(now, |(first, _)| first);
+        self.spell = Some((first, now));
+        now.since(first) >= FAILING_MAX
+    }
 }
 
 /// Something that takes frames without a clock of its own.
@@ -442,5 +474,26 @@ impl Outlet for Fifo {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Errors at these milliseconds; the first one that breaks the device.
+    fn check(at_ms: impl IntoIterator<Item = u64>, expected: Option<u64>) {
+        let mut failing = Failing::default();
+        let broken = at_ms.into_iter().find(|ms| failing.too_long(Moment(0) + Span::millis(*ms)));
+        assert_eq!(broken, expected);
+    }
+
+    #[test]
+    fn a_device_that_stumbles_is_not_broken() {
+        check(0..20, None);
+        check((0..20).chain(500..520), None);
+        check((0..).step_by(100).take(50), None);
+        check(0..1_000, Some(150));
+        check((0..).step_by(10), Some(150));
     }
 }

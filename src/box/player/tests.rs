@@ -270,8 +270,8 @@ fn what_follows_at_the_end_leaves_no_gap() {
     assert_near(&heard[start..start + 50_011], whole);
 }
 
-#[test]
-fn a_cut_fades_without_a_click() {
+/// One play takes the air from another, by a cut that is told when the first one sounds.
+fn check_cut(cut: impl Fn(&Rig) -> Cut) {
     let mut rig = Rig::new();
     let long = rig.wav("a.wav", RATE, 480_000, tone(440.0, 0.9));
     let silence = Sound::Silence(Span::millis(300));
@@ -280,7 +280,8 @@ fn a_cut_fades_without_a_click() {
     rig.send_play(1, Cut::Now);
     rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
     rig.crank_frames(48_000);
-    rig.send_play(2, Cut::Now);
+    let cut = cut(&rig);
+    rig.send_play(2, cut);
     let (sounded, end) = rig.wait_ended(1);
     assert_eq!(end, End::Stopped);
     assert_eq!(sounded.due, Some(Span::secs(10)));
@@ -298,6 +299,15 @@ fn a_cut_fades_without_a_click() {
             pair[0],
             pair[1]
         );
+    }
+}
+
+#[test]
+fn a_cut_fades_without_a_click() {
+    check_cut(|_| Cut::Now);
+    // By the clock: anywhere within a block.
+    for micros in [300_000, 300_271, 300_617, 300_999] {
+        check_cut(|rig| Cut::At { moment: rig.at + Span(micros), shared: None });
     }
 }
 
