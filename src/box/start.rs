@@ -56,6 +56,7 @@ pub(super) fn start_player(
         speech,
         target_lufs: settings.target_lufs,
         amplifier: settings.amplifier.clone(),
+        microphone: settings.microphone.clone(),
     };
     Ok(player::start(config, events)?)
 }
