@@ -165,6 +165,7 @@ fn judged(folder: &Path, file: &str) -> (f64, f64) {
         target_lufs: Some(TARGET_LUFS as f32),
         amplifier: AmplifierConfig::default(),
         microphone: None,
+        ca: None,
         state_dir: state_dir.clone(),
     };
     let (told, events) = channel();

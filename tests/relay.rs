@@ -53,6 +53,7 @@ impl Ear {
             target_lufs: None,
             amplifier: AmplifierConfig::default(),
             microphone: None,
+            ca: None,
         };
         let (sender, events) = channel();
         let player = player::start(config, move |event| drop(sender.send(event))).unwrap();

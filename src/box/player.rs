@@ -59,6 +59,8 @@ pub struct PlayerConfig {
     pub amplifier: AmplifierConfig,
     /// ALSA name of the microphone, where there is one.
     pub microphone: Option<String>,
+    /// Certificates that central's server is checked against.
+    pub ca: Option<PathBuf>,
 }
 
 /// Opens a device for a renderer.
@@ -104,6 +106,7 @@ fn start_with(
         speech: config.speech,
         book: LoudnessBook::open(config.state_dir.join("loudness.json")),
         target_lufs: config.target_lufs,
+        ca: config.ca,
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
     let faults = inbox.clone();

@@ -9,6 +9,7 @@ pub mod certificates;
 mod enrol;
 mod gate;
 mod ingest;
+mod live;
 pub mod media;
 mod pages;
 pub mod publisher;
@@ -251,7 +252,8 @@ fn reachable(listens_on: SocketAddr) -> SocketAddr {
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let routes = pages::routes(Arc::clone(&app)).merge(api::routes(app));
+    let routes =
+        pages::routes(Arc::clone(&app)).merge(live::routes(Arc::clone(&app))).merge(api::routes(app));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let shutdown = async {
         // A sender that is gone means the same.

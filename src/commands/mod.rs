@@ -15,6 +15,7 @@ mod conform;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod key;
+mod live;
 mod logs;
 mod programme;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Central(central::Args),
     /// Pushes an announcement through central.
     Announce(announce::Args),
+    /// Speaks live to the loudspeakers, from a file, the standard input or a microphone.
+    Live(live::Args),
     /// Stops an announcement, or all of them.
     Stop(stop::Args),
     /// Shows the boxes and what is on the air.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "central")]
         Command::Central(args) => central::run(args),
         Command::Announce(args) => announce::run(args),
+        Command::Live(args) => live::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Status(args) => status::run(args),
         Command::Logs(args) => logs::run(args),

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Error;
+use crate::adapters::clock::monotonic;
 use crate::adapters::sound::sink::SinkSpec;
 use crate::adapters::tts::Speech;
 use crate::r#box::player::{self, PlayerConfig};
@@ -66,6 +67,7 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
         target_lufs: None,
         amplifier: test.amplifier,
         microphone: test.microphone.filter(|_| test.verify),
+        ca: None,
     };
     let (told, events) = channel();
     // Nobody listens any more only when this function is over.
@@ -75,8 +77,8 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
         player.send(PlayerCommand::Preflight { play: PLAY, score: score.clone() });
         player.send(PlayerCommand::Play { play: PLAY, cut: Cut::Now });
     };
-    let deadline = Instant::now() + PATIENCE;
-    while test.verify && has_microphone && !player.hears() && Instant::now() < deadline {
+    let deadline = monotonic() + Span(PATIENCE.as_micros() as u64);
+    while test.verify && has_microphone && !player.hears() && monotonic() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
     sound();

@@ -282,6 +282,27 @@ impl Open {
     }
 }
 
+/// What was recorded, sample by sample at [`RATE`].
+pub struct Samples(Consumer<f32>);
+
+impl Iterator for Samples {
+    type Item = f32;
+
+    /// The next sample; `None` where there is none yet.
+    fn next(&mut self) -> Option<f32> {
+        self.0.pop().ok()
+    }
+}
+
+/// Records from an ALSA input.
+///
+/// # Errors
+/// As [`open`].
+pub fn record(name: &str) -> Result<(Open, Samples), SinkError> {
+    let (tap, line) = Tap::new();
+    Ok((open(name, tap)?, Samples(line.samples)))
+}
+
 /// Opens an ALSA input at [`RATE`], with as few channels as it has.
 ///
 /// # Errors

@@ -10,6 +10,8 @@ pub mod feed;
 #[cfg(feature = "box")]
 pub mod heard;
 pub mod limiter;
+#[cfg(feature = "box")]
+pub mod live;
 pub mod loudness;
 #[cfg(feature = "box")]
 pub mod microphone;

@@ -54,6 +54,7 @@ impl Rig {
             target_lufs: None,
             amplifier,
             microphone: None,
+            ca: None,
         };
         let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
         Self {

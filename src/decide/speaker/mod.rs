@@ -468,7 +468,9 @@ impl Speaker {
             Body::Live { open: true, .. } if was_cancelled => {}
             Body::Cancel { of } => self.cancel(now, of, command.issued_at, command.expires),
             Body::Policy(policy) => self.on_policy(now, policy),
-            Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),
+            Body::Live { session, open: true, url } => {
+                self.open_voice(command.id, session, url, command.expires)
+            }
             Body::Live { session, open: false, .. } => self.close_voice(&session),
             Body::Programme { .. } | Body::Groups { .. } => {
                 self.actions.push_back(Action::Adopt(Box::new(command)));
