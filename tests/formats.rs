@@ -210,6 +210,8 @@ fn judged(folder: &Path, file: &str) -> (f64, f64) {
         speech: Speech::espeak(folder.join("speech")),
         target_lufs: Some(TARGET_LUFS as f32),
         amplifier: AmplifierConfig::default(),
+        microphone: None,
+        ca: None,
         state_dir: state_dir.clone(),
     };
     let (told, events) = channel();

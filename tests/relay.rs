@@ -52,6 +52,8 @@ impl Ear {
             speech: Speech::espeak(at.join("speech")),
             target_lufs: None,
             amplifier: AmplifierConfig::default(),
+            microphone: None,
+            ca: None,
         };
         let (sender, events) = channel();
         let player = player::start(config, move |event| drop(sender.send(event))).unwrap();

@@ -31,6 +31,8 @@ fn start(folder: &Path, sink: &str) -> (Player, Receiver<PlayerEvent>) {
         speech: Speech::espeak(folder.join("speech")),
         target_lufs: None,
         amplifier: AmplifierConfig::default(),
+        microphone: None,
+        ca: None,
     };
     let (sender, events) = channel();
     let player = player::start(config, move |event| drop(sender.send(event))).unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::adapters::clock::monotonic;
 use crate::adapters::sound::feed::{Feeder, Sources};
 use crate::adapters::sound::loudness::LoudnessBook;
+use crate::adapters::sound::microphone::Ears;
 use crate::adapters::sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
 use crate::adapters::sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
 use crate::adapters::sound::{frames_in, span_of};
@@ -56,6 +57,10 @@ pub struct PlayerConfig {
     /// Level in LUFS that files are brought to; `None` leaves them as they are.
     pub target_lufs: Option<f32>,
     pub amplifier: AmplifierConfig,
+    /// ALSA name of the microphone, where there is one.
+    pub microphone: Option<String>,
+    /// Certificates that central's server is checked against.
+    pub ca: Option<PathBuf>,
 }
 
 /// Opens a device for a renderer.
@@ -68,6 +73,7 @@ pub struct Player {
     thread: JoinHandle<()>,
     ledgers: Ledgers,
     sources: Arc<Sources>,
+    ears: Option<Arc<Ears>>,
 }
 
 enum Inbox {
@@ -100,6 +106,7 @@ fn start_with(
         speech: config.speech,
         book: LoudnessBook::open(config.state_dir.join("loudness.json")),
         target_lufs: config.target_lufs,
+        ca: config.ca,
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
     let faults = inbox.clone();
@@ -108,6 +115,8 @@ fn start_with(
         let _ = faults.send(Inbox::AmplifierFault(detail));
     };
     let relay = Relay::start(config.amplifier.clone(), told)?;
+    let ears = config.microphone.map(Ears::start).transpose()?.map(Arc::new);
+    let heard_by = ears.clone();
     let run = move || {
         let mut core = Core {
             events: Box::new(events),
@@ -117,6 +126,7 @@ fn start_with(
             ledgers: shared_ledgers,
             amplifier: Amplifier::Off,
             relay,
+            ears,
             amplifier_config: config.amplifier,
             device: Device::Waiting { until: monotonic(), pause: REOPEN.0 },
             lost: false,
@@ -125,7 +135,7 @@ fn start_with(
         core.run(&received);
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
-    Ok(Player { inbox, thread, ledgers, sources })
+    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by })
 }
 
 impl Player {
@@ -137,6 +147,11 @@ impl Player {
     /// Audio of a play handed to the device so far; `None` where it is not preflighted or has ended.
     pub fn position(&self, play: PlayId) -> Option<Span> {
         lock(&self.ledgers).get(&play).map(|ledger| span_of(ledger.handed()))
+    }
+
+    /// Whether the microphone gives sound.
+    pub fn hears(&self) -> bool {
+        self.ears.as_ref().is_some_and(|ears| ears.hears())
     }
 
     /// Measures the loudness of a file when there is time, so that its first play has the right level.
@@ -221,6 +236,7 @@ struct Core {
     ledgers: Ledgers,
     amplifier: Amplifier,
     relay: Relay,
+    ears: Option<Arc<Ears>>,
     amplifier_config: AmplifierConfig,
     device: Device,
     /// Whether the heart was told that the device is lost.
@@ -424,6 +440,9 @@ impl Core {
             *started = true;
         }
         let at = play.ledger.sounds_at().unwrap_or_else(monotonic);
+        if let Some(ears) = &self.ears {
+            ears.begin(id, at);
+        }
         self.tell(PlayerEvent::Started { play: id, at });
     }
 
@@ -450,7 +469,8 @@ impl Core {
             let ms = span_of(play.ledger.starved()).as_millis();
             tracing::warn!(play = %play.id, ms, "sound came too late from the disk or the network: silence stood in");
         }
-        let sounded = Sounded { played, due, loudness_lufs: play.feeder.loudness(frames), heard: None };
+        let heard = self.ears.as_ref().and_then(|ears| ears.end(play.id));
+        let sounded = Sounded { played, due, loudness_lufs: play.feeder.loudness(frames), heard };
         self.tell_ended(play.id, sounded, end);
     }
 
@@ -492,7 +512,10 @@ impl Core {
 
     fn open_device(&mut self, pause: Span) {
         let player = std::thread::current();
-        let (desk, renderer) = Desk::new(player.clone());
+        let (desk, mut renderer) = Desk::new(player.clone());
+        if let Some(ears) = &self.ears {
+            renderer.tap_into(ears.tap());
+        }
         let trouble = Trouble::new(player.clone());
         self.device = Device::Opening { desk, trouble: trouble.clone(), pause };
         let (inbox, opener) = (self.inbox.clone(), self.opener.clone());

@@ -23,6 +23,10 @@ pub struct Settings {
     pub volume_percent: u8,
     pub target_lufs: Option<f32>,
     pub amplifier: AmplifierConfig,
+    /// ALSA name of the microphone.
+    pub microphone: Option<String>,
+    /// Plays in time with others sound this much later, or earlier.
+    pub delay_ms: i32,
     /// Program and arguments of the speech engine.
     pub speech: Vec<String>,
     /// In force until a signed one arrives.

@@ -62,6 +62,8 @@ pub(super) fn start_player(
         speech,
         target_lufs: settings.target_lufs,
         amplifier: settings.amplifier.clone(),
+        microphone: settings.microphone.clone(),
+        ca: settings.central.as_ref().and_then(|central| central.ca.clone()),
     };
     Ok(player::start(config, events)?)
 }

@@ -27,6 +27,9 @@ const SPEECH_MS_MAX: u64 = 60_000;
 /// Most announcements that one `stop` looks at.
 const STOP_MAX: u32 = super::store::ROWS_MAX;
 
+/// Title of a live voice.
+const VOICE_TITLE: &str = "Phát trực tiếp";
+
 /// Longest part of a text that stands in for a title, in characters.
 const TITLE_FROM_TEXT_CHARS: usize = 60;
 
@@ -259,13 +262,7 @@ async fn speak_apart(app: &Arc<App>, asked: &Asked) -> Result<MediaRow, Refused>
 }
 
 fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Refused> {
-    if asked.to.is_empty() {
-        return Err(Refused::NoGroup);
-    }
-    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
-    if let Some(group) = asked.to.iter().find(|group| !known(group)) {
-        return Err(Refused::NoSuchGroup(group.clone()));
-    }
+    known_groups(app, &asked.to)?;
     let has_text = asked.text.as_ref().is_some_and(|text| !text.trim().is_empty());
     if !has_audio && !has_text {
         return Err(Refused::NothingToSay);
@@ -286,6 +283,17 @@ fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Ref
     match asked.at {
         Some(at) if now.plus(lifetime) <= at => Err(Refused::ExpiresBefore(at)),
         _ => Ok(()),
+    }
+}
+
+fn known_groups(app: &App, groups: &[GroupId]) -> Result<(), Refused> {
+    if groups.is_empty() {
+        return Err(Refused::NoGroup);
+    }
+    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
+    match groups.iter().find(|group| !known(group)) {
+        Some(group) => Err(Refused::NoSuchGroup(group.clone())),
+        None => Ok(()),
     }
 }
 
@@ -374,6 +382,34 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
         body: Body::Cancel { of: None },
         ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
         document: None,
+    };
+    issue(app, draft).await
+}
+
+/// Opens or closes the live voice of a session on the boxes of its groups.
+///
+/// # Errors
+/// When there is no such group, or the keys may not.
+pub async fn voice(
+    app: &App,
+    to: &[GroupId],
+    (session, url, open): (&str, &str, bool),
+    author: Option<String>,
+    lasts: Span,
+) -> Result<CommandId, Refused> {
+    known_groups(app, to)?;
+    let now = app.now();
+    let draft = Draft {
+        order: Order::Other,
+        groups: to.to_vec(),
+        now,
+        expires: now.plus(lasts),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: VOICE_TITLE.to_owned(),
+        document: None,
+        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
+        ends: Vec::new(),
     };
     issue(app, draft).await
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::announce::{self, Asked, Refused};
 use super::app::App;
 use super::enrol::{self, NotEnrolled};
+use super::live::{self, NotLive};
 use super::media::{Incoming, MediaRefusal};
 use super::pages::is_online;
 use super::store::{
@@ -45,6 +46,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/announcements/{id}", get(announcement))
         .route("/announcements/{id}/cancel", post(cancel))
         .route("/stop", post(stop))
+        .route("/live", post(speak).layer(DefaultBodyLimit::disable()))
         .merge(orders::routes())
         .route("/enrolments", post(invite))
         .route("/boxes/{id}/revoke", post(revoke))
@@ -154,6 +156,20 @@ impl From<NotEnrolled> for Problem {
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, en: not.to_string(), vi }
+    }
+}
+
+impl From<NotLive> for Problem {
+    fn from(not: NotLive) -> Self {
+        match not {
+            NotLive::Refused(refused) => refused.into(),
+            NotLive::TooMany => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                en: not.to_string(),
+                vi: "đang có quá nhiều người phát trực tiếp".to_owned(),
+            },
+            NotLive::NoVoice => Problem::bad(not.to_string(), "không có tiếng nói nào gửi đến"),
+        }
     }
 }
 
@@ -293,7 +309,34 @@ async fn revoke(State(app): State<Arc<App>>, Path(id): Path<BoxId>) -> Result<St
 }
 
 async fn stop(State(app): State<Arc<App>>, Query(by): Query<By>) -> Result<Json<Issued>, Problem> {
+    app.voices.close_all();
     Ok(Json(Issued { id: announce::stop_all(&app, by.author).await? }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Speaking {
+    /// Names of groups, parted by commas.
+    to: String,
+    #[serde(default)]
+    author: Option<String>,
+}
+
+/// The body is the voice as it is spoken: 16-bit PCM of one channel at 16 kHz. The answer comes when it is over.
+async fn speak(
+    State(app): State<Arc<App>>,
+    Query(speaking): Query<Speaking>,
+    voice: axum::body::Body,
+) -> Result<Json<Value>, Problem> {
+    let to: Result<Vec<GroupId>, _> = speaking.to.split(',').map(GroupId::new).collect();
+    let to = to.map_err(|error| Problem::bad(format!("to: {error}"), format!("'to' không đúng: {error}")))?;
+    // Apart, so that a caller who hangs up does not leave the session open.
+    let spoken = tokio::spawn(live::speak(app, to, speaking.author, voice)).await;
+    let spoken = spoken.map_err(|panic| {
+        tracing::error!(%panic, "a live voice ended in a panic");
+        Problem::bad("the voice could not be passed on", "không chuyển tiếp được tiếng nói")
+    })??;
+    Ok(Json(json!({ "id": spoken.id, "session": spoken.session, "seconds": spoken.seconds })))
 }
 
 #[derive(Serialize)]

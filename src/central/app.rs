@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::broadcast;
 
 use super::authority::Authority;
+use super::live::Sessions;
 use super::media::MediaFolder;
 use super::publisher::Publisher;
 use super::settings::Settings;
@@ -25,6 +26,8 @@ pub struct App {
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
     pub counters: Counters,
+    /// Voices that are live now.
+    pub voices: Sessions,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
@@ -63,7 +66,8 @@ impl App {
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
-        Self { settings, store, authority, publisher, media, public_url, counters, revoked, raised }
+        let voices = Sessions::default();
+        Self { settings, store, authority, publisher, media, public_url, counters, voices, revoked, raised }
     }
 
     /// The wall clock of this machine.

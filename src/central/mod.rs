@@ -11,6 +11,7 @@ mod enrol;
 mod gate;
 mod ingest;
 pub mod issue;
+mod live;
 pub mod media;
 pub mod orders;
 mod pages;
@@ -257,7 +258,8 @@ fn reachable(listens_on: SocketAddr) -> SocketAddr {
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let routes = pages::routes(Arc::clone(&app)).merge(api::routes(app));
+    let routes =
+        pages::routes(Arc::clone(&app)).merge(live::routes(Arc::clone(&app))).merge(api::routes(app));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let shutdown = async {
         // A sender that is gone means the same.

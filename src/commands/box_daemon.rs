@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Outcome, box_enrol, box_import, test_tone};
+use super::test_tone::{self, Test};
+use super::{Outcome, box_enrol, box_import};
 use crate::adapters::clock::Clock;
 use crate::adapters::keys::KeyFile;
 use crate::adapters::sound::sink::{self, SinkSpec};
@@ -45,6 +46,12 @@ enum Doing {
         /// The output, if not that of the settings, e.g. alsa:plughw:0.
         #[arg(long)]
         output: Option<SinkSpec>,
+        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone.
+        #[arg(long)]
+        verify: bool,
+        /// The microphone, if not that of the settings, e.g. alsa:plughw:1.
+        #[arg(long)]
+        microphone: Option<String>,
     },
     /// Makes this box's keys, and lets central take it in.
     Enrol(box_enrol::Args),
@@ -75,14 +82,31 @@ pub fn run(args: Args) -> Outcome {
                 println!("alsa:{name}  {}", description.replace('\n', ", "));
             }
         }
-        // A box that is not yet set up has a loudspeaker all the same.
-        Some(Doing::TestTone { seconds, output: Some(output) }) if !args.config.exists() => {
-            test_tone::run(seconds, output, AmplifierConfig::default(), VOLUME_PERCENT)?;
-        }
-        Some(Doing::TestTone { seconds, output }) => {
-            let config = config()?;
-            let output = output.map_or_else(|| config.sound.output.parse(), Ok)?;
-            test_tone::run(seconds, output, config.amplifier, config.sound.volume_percent)?;
+        Some(Doing::TestTone { seconds, output, verify, microphone }) => {
+            let microphone = microphone.map(|name| name.strip_prefix("alsa:").unwrap_or(&name).to_owned());
+            // A box that is not yet set up has a loudspeaker all the same.
+            let test = match output {
+                Some(output) if !args.config.exists() => Test {
+                    seconds,
+                    output,
+                    amplifier: AmplifierConfig::default(),
+                    volume_percent: VOLUME_PERCENT,
+                    microphone,
+                    verify,
+                },
+                output => {
+                    let config = config()?;
+                    Test {
+                        seconds,
+                        output: output.map_or_else(|| config.sound.output.parse(), Ok)?,
+                        amplifier: config.amplifier,
+                        volume_percent: config.sound.volume_percent,
+                        microphone: microphone.or(config.sound.microphone),
+                        verify,
+                    }
+                }
+            };
+            return test_tone::run(test);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -123,6 +147,8 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         volume_percent: config.sound.volume_percent,
         target_lufs: Some(config.sound.loudness_lufs),
         amplifier: config.amplifier,
+        microphone: config.sound.microphone,
+        delay_ms: config.sound.delay_ms,
         speech: config.speech,
         policy: config.guard,
         central: central.transpose()?,

@@ -1,6 +1,7 @@
 //! How the commands for staff speak to central, and to the person who typed them.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,6 +135,24 @@ impl Client {
         let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
         let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
         let (text, _) = self.answer(request.header("content-type", content_type).send(body))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Posts a body while it comes into being, however long that takes.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        content_type: &str,
+        body: impl Read + 'static,
+    ) -> Result<Value, Failure> {
+        let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
+        let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
+        let request = request.config().timeout_global(None).build().header("content-type", content_type);
+        let (text, _) = self.answer(request.send(ureq::SendBody::from_owned_reader(body)))?;
         Ok(serde_json::from_str(&text)?)
     }
 

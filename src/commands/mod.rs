@@ -18,6 +18,7 @@ mod conform;
 mod demo;
 mod groups;
 mod key;
+mod live;
 mod logs;
 mod policy;
 mod programme;
@@ -55,6 +56,8 @@ enum Command {
     Central(central::Args),
     /// Pushes an announcement through central.
     Announce(announce::Args),
+    /// Speaks live to the loudspeakers, from a file, the standard input or a microphone.
+    Live(live::Args),
     /// Stops an announcement, or all of them.
     Stop(stop::Args),
     /// Shows the boxes and what is on the air.
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "central")]
         Command::Central(args) => central::run(args),
         Command::Announce(args) => announce::run(args),
+        Command::Live(args) => live::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Status(args) => status::run(args),
         Command::Logs(args) => logs::run(args),

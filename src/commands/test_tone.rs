@@ -1,72 +1,139 @@
 //! The tone of `loaxa box test-tone`, played by the very player that the daemon uses.
 
+use std::process::ExitCode;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::Error;
+use crate::adapters::clock::monotonic;
 use crate::adapters::sound::sink::SinkSpec;
 use crate::adapters::tts::Speech;
 use crate::r#box::player::{self, PlayerConfig};
 use crate::config::box_file::AmplifierConfig;
 use crate::domain::ids::PlayId;
-use crate::domain::sound::{Cut, End, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone};
+use crate::domain::sound::{Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone};
 use crate::domain::time::Span;
 
 const PLAY: PlayId = PlayId::new(0, 1);
 const HZ: f32 = 1_000.0;
+/// A sweep of what every horn gives; a microphone can tell it from all else.
+const SWEEP: (f32, f32) = (350.0, 3_200.0);
+const SWEEP_MS: u32 = 500;
+/// How long a microphone may be late.
+const LISTENING: Span = Span::millis(1_500);
+/// How long a device that was lost is waited for.
+const PATIENCE: Duration = Duration::from_secs(4);
+const TRIES_MAX: u32 = 3;
+/// Exit code where there is no microphone to ask.
+const NO_MICROPHONE: u8 = 2;
+
+/// What is tested.
+pub struct Test {
+    pub seconds: u32,
+    pub output: SinkSpec,
+    pub amplifier: AmplifierConfig,
+    pub volume_percent: u8,
+    pub microphone: Option<String>,
+    /// Sounds sweeps and asks the microphone for them.
+    pub verify: bool,
+}
+
+impl Test {
+    fn parts(&self) -> Vec<Sound> {
+        let sweep = |(from_hz, to_hz)| Tone { from_hz, to_hz, ms: SWEEP_MS, gap_ms: 0 };
+        if self.verify {
+            let tones = vec![sweep(SWEEP), sweep((SWEEP.1, SWEEP.0))];
+            let sweeps = Pattern { tones, repeats: self.seconds as u16 };
+            return vec![Sound::Pattern(sweeps), Sound::Silence(LISTENING)];
+        }
+        let tone = Tone { from_hz: HZ, to_hz: HZ, ms: self.seconds * 1_000, gap_ms: 0 };
+        vec![Sound::Pattern(Pattern { tones: vec![tone], repeats: 1 })]
+    }
+}
 
 /// Sounds the tone and says what became of it.
 ///
 /// # Errors
 /// Where the output or the amplifier fails.
-pub fn run(
-    seconds: u32,
-    output: SinkSpec,
-    amplifier: AmplifierConfig,
-    volume_percent: u8,
-) -> Result<(), Error> {
+pub fn run(test: Test) -> Result<ExitCode, Error> {
     let folder = std::env::temp_dir().join(format!("loaxa-test-tone-{}", std::process::id()));
+    let (parts, has_microphone) = (test.parts(), test.microphone.is_some());
     let config = PlayerConfig {
-        sink: output,
+        sink: test.output,
         programme_dir: folder.clone(),
         media_dir: folder.clone(),
         state_dir: folder.clone(),
         speech: Speech::espeak(folder),
         target_lufs: None,
-        amplifier,
+        amplifier: test.amplifier,
+        microphone: test.microphone.filter(|_| test.verify),
+        ca: None,
     };
     let (told, events) = channel();
     // Nobody listens any more only when this function is over.
     let player = player::start(config, move |event| drop(told.send(event)))?;
-    let tone = Tone { from_hz: HZ, to_hz: HZ, ms: seconds * 1_000, gap_ms: 0 };
-    let parts = vec![Sound::Pattern(Pattern { tones: vec![tone], repeats: 1 })];
-    let score = Score { parts, skip: Span::default(), volume_percent, gain_db: 0.0 };
-    player.send(PlayerCommand::Preflight { play: PLAY, score });
-    player.send(PlayerCommand::Play { play: PLAY, cut: Cut::Now });
-    let mut outcome = Err("the player ended without a word".into());
-    for event in events {
+    let score = Score { parts, skip: Span::default(), volume_percent: test.volume_percent, gain_db: 0.0 };
+    let sound = || {
+        player.send(PlayerCommand::Preflight { play: PLAY, score: score.clone() });
+        player.send(PlayerCommand::Play { play: PLAY, cut: Cut::Now });
+    };
+    let deadline = monotonic() + Span(PATIENCE.as_micros() as u64);
+    while test.verify && has_microphone && !player.hears() && monotonic() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    sound();
+    let (mut tries, mut patience) = (1, PATIENCE);
+    let mut outcome: Result<ExitCode, Error> = Err("the player ended without a word".into());
+    while let Ok(event) = events.recv_timeout(patience) {
         match event {
             PlayerEvent::DeviceLost { detail } => {
                 outcome = Err(format!("the sound device can't be used: {detail}").into());
-                break;
+            }
+            // A sound server may throw a stream out as it begins; the daemon, too, opens it again.
+            PlayerEvent::DeviceBack if tries < TRIES_MAX => {
+                tries += 1;
+                sound();
             }
             PlayerEvent::AmplifierFault { detail } => {
                 eprintln!("the amplifier could not be switched: {detail}")
             }
+            PlayerEvent::Ended { end: End::Failed(Fault::DeviceLost { .. }), .. } => {}
             PlayerEvent::Ended { end: End::Failed(fault), .. } => {
                 outcome = Err(fault.to_string().into());
                 break;
             }
             PlayerEvent::Ended { sounded, .. } => {
-                println!(
-                    "{:.1} s of a tone of 1 kHz were handed to the device",
-                    sounded.played.as_secs_f64()
-                );
-                outcome = Ok(());
+                let played = sounded.played.as_secs_f64();
+                println!("{played:.1} s of sound were handed to the device");
+                outcome = Ok(if test.verify { verdict(sounded.heard) } else { ExitCode::SUCCESS });
                 break;
             }
+            PlayerEvent::Started { .. } => patience = PATIENCE + Duration::from_secs(test.seconds.into()),
             _ => {}
         }
     }
     player.shutdown();
     outcome
+}
+
+fn verdict(heard: Option<Heard>) -> ExitCode {
+    match heard {
+        None => {
+            eprintln!(
+                "Không có micro để kiểm tra: đặt microphone = \"alsa:...\" trong mục [sound] của box.toml."
+            );
+            ExitCode::from(NO_MICROPHONE)
+        }
+        Some(Heard { heard: true, score }) => {
+            println!("Micro đã nghe thấy loa (độ khớp {:.0} %).", score * 100.0);
+            ExitCode::SUCCESS
+        }
+        Some(Heard { heard: false, score }) => {
+            let percent = score * 100.0;
+            eprintln!(
+                "Micro KHÔNG nghe thấy loa (độ khớp {percent:.0} %): kiểm tra ampli, dây loa và vị trí micro."
+            );
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -47,6 +47,10 @@ pub struct SoundConfig {
     pub output: String,
     pub volume_percent: u8,
     pub loudness_lufs: f32,
+    /// ALSA name of the input that hears the loudspeakers.
+    pub microphone: Option<String>,
+    /// What sounds in time with other boxes sounds this much later (or earlier), for the way to their listeners.
+    pub delay_ms: i32,
 }
 
 /// `[amplifier]`; an empty command is none.
@@ -292,8 +296,22 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
     let volume = fields.get("volume_percent").map_or(Some(80), |value| value.integer(0..=100));
     // EBU R128 asks for -23; speech on horn loudspeakers is set louder.
     let loudness = fields.get("loudness_lufs").map_or(Some(-18.0), |value| value.number(-40.0..=-8.0));
+    let microphone = fields.get("microphone").map(|value| {
+        let name = value.words()?.strip_prefix("alsa:").filter(|name| !name.is_empty());
+        if name.is_none() {
+            value.problem("is no sound input", "alsa:NAME, e.g. alsa:plughw:1");
+        }
+        name.map(str::to_owned)
+    });
+    let delay = fields.get("delay_ms").map_or(Some(0), |value| value.integer(-500..=500));
     fields.finish();
-    Some(SoundConfig { output: output?.to_owned(), volume_percent: volume?, loudness_lufs: loudness? })
+    Some(SoundConfig {
+        output: output?.to_owned(),
+        volume_percent: volume?,
+        loudness_lufs: loudness?,
+        microphone: absent_or(microphone)?,
+        delay_ms: delay?,
+    })
 }
 
 fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
@@ -492,6 +510,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         check_bad("[sound]\noutput = 'jack'", 6, "alsa:NAME");
+        check_bad("[sound]\nmicrophone = 'hw:1'", 6, "alsa:NAME");
         check_bad("[guard]\nallowed = [{ from = '04:45', until = '25:00' }]", 6, "25:00");
         check_bad("[guard]\nallowed = [{ from = '05:00', until = '04:45' }]", 6, "ends before it begins");
         check_bad("[guard]\nrest_weekdays = ['sunday']", 6, "mon, tue");

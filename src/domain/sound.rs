@@ -78,9 +78,10 @@ pub enum Sound {
     Relay {
         url: String,
     },
-    /// Voice of staff, arriving now.
+    /// Voice of staff, arriving now from this address.
     Live {
         session: String,
+        url: String,
     },
     Silence(Span),
 }

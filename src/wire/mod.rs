@@ -10,3 +10,4 @@ pub mod envelope;
 pub mod messages;
 pub mod signing;
 pub mod topics;
+pub mod voice;

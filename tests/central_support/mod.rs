@@ -48,7 +48,7 @@ pub fn group(id: &str) -> GroupId {
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
     use Power::*;
-    let people = [Normal, Priority, Emergency, Exercise, Cancel, Test, Programme, Policy, Groups];
+    let people = [Normal, Priority, Emergency, Exercise, Live, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
         key: key.key_id(),
         public: key.public().to_string(),

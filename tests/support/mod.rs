@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod central;
 pub mod listen;
+pub mod pulse;
 pub mod soundcard;
 pub mod unit;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rtrb::Producer;
 
 use super::decode;
+use super::live::Live;
 use super::loudness::{LoudnessBook, Meter, gain_db, measure};
 use super::mix::{Ledger, Voice};
 use super::relay::Relay;
@@ -46,6 +47,8 @@ pub struct Sources {
     pub book: LoudnessBook,
     /// Level that files are brought to; `None` leaves them as they are.
     pub target_lufs: Option<f32>,
+    /// Certificates that central's server is checked against, beside those of the machine.
+    pub ca: Option<PathBuf>,
 }
 
 impl Sources {
@@ -82,10 +85,7 @@ impl Sources {
             Sound::Pattern(pattern) => Ok(Box::new(Synth::new(pattern.clone()))),
             Sound::Silence(span) => Ok(Box::new(Silence { frames: frames_in(*span), at: 0 })),
             Sound::Relay { url } => Ok(Box::new(Relay::open(url, self.target_lufs)?)),
-            Sound::Live { session } => Err(Fault::NoStream {
-                url: session.clone(),
-                detail: "live voice is not built yet".to_owned(),
-            }),
+            Sound::Live { url, .. } => Ok(Box::new(Live::open(url, self.ca.as_deref())?)),
         }
     }
 
@@ -102,6 +102,10 @@ pub(super) trait Part: Send {
     fn frames(&self) -> Option<u64>;
     /// Goes on from a frame.
     fn enter(&mut self, frame: u64) -> Result<(), Fault>;
+    /// Frames that may wait in the ring.
+    fn ahead(&self) -> usize {
+        RING_FRAMES
+    }
     /// Appends frames to `out`; none at the end.
     fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault>;
 }
@@ -221,7 +225,8 @@ impl Feeder {
         let shared = Arc::new(FeederShared::default());
         let (fed, theirs) = (ledger.clone(), shared.clone());
         let run = move || {
-            let mut feeding = Feeding { ring, ledger: fed, shared: theirs, ready: Vec::new(), at: 0 };
+            let mut feeding =
+                Feeding { ring, ledger: fed, shared: theirs, ready: Vec::new(), at: 0, ahead: RING_FRAMES };
             feeding.run(&score, &sources, opened);
         };
         let thread = std::thread::Builder::new().name("feed".into()).spawn(run);
@@ -269,6 +274,8 @@ struct Feeding {
     /// Frames made and not yet in the ring, from `at` on.
     ready: Vec<Frame>,
     at: usize,
+    /// Frames of this part that may wait in the ring.
+    ahead: usize,
 }
 
 impl Feeding {
@@ -312,6 +319,7 @@ impl Feeding {
         let fades_in = score.skip > Span::default();
         let mut made = 0u64;
         for part in parts {
+            self.ahead = part.ahead();
             loop {
                 self.ready.clear();
                 self.at = 0;
@@ -351,8 +359,8 @@ impl Feeding {
             }
             let going = self.shared.go.load(Ordering::Relaxed);
             let held = RING_FRAMES - self.ring.slots();
-            let limit = if going { RING_FRAMES } else { PRE_ROLL_FRAMES };
-            if held >= PRE_ROLL_FRAMES {
+            let limit = if going { self.ahead } else { PRE_ROLL_FRAMES.min(self.ahead) };
+            if held >= PRE_ROLL_FRAMES.min(self.ahead) {
                 on_ready();
             }
             if held >= limit {

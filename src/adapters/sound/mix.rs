@@ -17,6 +17,7 @@ use rodio::mixer::MixerSource;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::limiter::{self, Limiter};
+use super::microphone::Tap;
 use super::{Frame, RATE, frames_in, span_of};
 use crate::adapters::clock::monotonic;
 use crate::domain::ids::PlayId;
@@ -250,7 +251,8 @@ impl Desk {
             strips: Strips::new(),
             rendered: 0,
         };
-        let renderer = Renderer { console, shared: shared.clone(), limiter: Limiter::default(), tail: 0 };
+        let renderer =
+            Renderer { console, shared: shared.clone(), limiter: Limiter::default(), tail: 0, tap: None };
         (Self { orders, notes, shared }, renderer)
     }
 
@@ -284,9 +286,16 @@ pub struct Renderer {
     limiter: Limiter,
     /// Frames still inside the limiter after the desk fell asleep.
     tail: usize,
+    /// What a microphone is compared with.
+    tap: Option<Tap>,
 }
 
 impl Renderer {
+    /// Leaves there, too, what it renders.
+    pub fn tap_into(&mut self, tap: Tap) {
+        self.tap = Some(tap);
+    }
+
     /// Fills `out`, whose first frame will sound at `at`; silence where rendering panics.
     pub fn render(&mut self, out: &mut [Frame], at: Moment) {
         self.shared.last_render.store(monotonic().0, Ordering::Relaxed);
@@ -294,6 +303,9 @@ impl Renderer {
         if rendered.is_err() {
             out.fill([0.0; 2]);
             self.shared.panicked.store(true, Ordering::Relaxed);
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.take_frames(out, at);
         }
     }
 

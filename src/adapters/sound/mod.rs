@@ -3,12 +3,19 @@
 //! `decode`, `resample`, `synth`, `loudness` and `limiter` only compute and serve central too; `mix` and
 //! `sink` are the box's output. Everything past `resample` is stereo at [`RATE`].
 
+pub mod decimate;
 pub mod decode;
 #[cfg(feature = "box")]
 pub mod feed;
 mod he_aac;
+#[cfg(feature = "box")]
+pub mod heard;
 pub mod limiter;
+#[cfg(feature = "box")]
+pub mod live;
 pub mod loudness;
+#[cfg(feature = "box")]
+pub mod microphone;
 #[cfg(feature = "box")]
 pub mod mix;
 #[cfg(feature = "box")]

@@ -2,7 +2,7 @@
 
 mod hls;
 mod mpeg_ts;
-mod web;
+pub(super) mod web;
 
 use std::collections::VecDeque;
 use std::io::Read;

@@ -53,6 +53,8 @@ impl Rig {
             speech: Speech::espeak(folder.path().join("speech")),
             target_lufs: None,
             amplifier,
+            microphone: None,
+            ca: None,
         };
         let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
         Self {

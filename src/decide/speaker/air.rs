@@ -351,7 +351,7 @@ impl Speaker {
             Job::Piece { number, instead, .. } => {
                 self.piece_unplayable(now, number, instead, NotPlayed::Unplayable { reason: fault })
             }
-            Job::Voice => self.voice = None,
+            Job::Voice => self.voice_unplayable(now, fault),
         }
     }
 

@@ -107,7 +107,13 @@ impl Speaker {
 
     pub(super) fn cancel(&mut self, now: &Reading, of: Option<CommandId>, issued_at: Wall, expires: Wall) {
         let ids = match of {
-            Some(id) => vec![id],
+            Some(id) => {
+                if self.voice.as_ref().is_some_and(|voice| voice.command == id) {
+                    self.voice = None;
+                    self.end_job(&Job::Voice, &PlayOutcome::Cancelled);
+                }
+                vec![id]
+            }
             None => {
                 let upto = self.memory.all_cancelled_upto.map_or(issued_at, |upto| upto.max(issued_at));
                 self.remember(Memo::AllCancelledUpto(upto));

@@ -483,7 +483,9 @@ impl Speaker {
                     self.actions.push_back(Action::Adopt(Box::new(command)));
                 }
             }
-            Body::Live { session, open: true, .. } => self.open_voice(session, command.expires),
+            Body::Live { session, open: true, url } => {
+                self.open_voice(command.id, session, url, command.expires)
+            }
             Body::Live { session, open: false, .. } => self.close_voice(&session),
             Body::Programme { .. } | Body::Groups { .. } => {
                 self.actions.push_back(Action::Adopt(Box::new(command)));

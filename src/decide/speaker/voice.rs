@@ -13,13 +13,23 @@ const VOICE_TITLE: &str = "Phát trực tiếp";
 /// A live voice that staff have opened.
 #[derive(Debug)]
 pub(super) struct Voice {
+    pub command: CommandId,
     session: String,
+    url: String,
     pub until: Wall,
 }
 
 impl Speaker {
-    pub(super) fn open_voice(&mut self, session: String, until: Wall) {
-        self.voice = Some(Voice { session, until });
+    pub(super) fn open_voice(&mut self, command: CommandId, session: String, url: String, until: Wall) {
+        self.voice = Some(Voice { command, session, url, until });
+    }
+
+    /// Its stream does not answer, or the box has no sound.
+    pub(super) fn voice_unplayable(&mut self, now: &Reading, reason: Fault) {
+        let Some(voice) = self.voice.take() else { return };
+        let subject = Subject::Live { session: voice.session };
+        let (title, reason) = (VOICE_TITLE.to_owned(), NotPlayed::Unplayable { reason });
+        self.log(now, Event::NotPlayed { subject, title, reason });
     }
 
     pub(super) fn close_voice(&mut self, session: &str) {
@@ -46,7 +56,8 @@ impl Speaker {
     }
 
     pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
-        let session = self.voice.as_ref()?.session.clone();
+        let Voice { session, url, .. } = self.voice.as_ref()?;
+        let (session, url) = (session.clone(), url.clone());
         let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
         let start = PlayStart {
             play,
@@ -67,7 +78,7 @@ impl Speaker {
             volume_percent: permit.volume_percent,
             instead_of: None,
         };
-        let parts = vec![Sound::Live { session }];
+        let parts = vec![Sound::Live { session, url }];
         let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
         let until = self.guard_limit(permit.until);
         Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })

@@ -42,9 +42,15 @@ pub struct Web(ureq::Agent);
 impl Web {
     /// Makes a client that believes the certificates of this machine.
     pub fn new() -> Self {
+        Self::with(&[], READ_TIMEOUT)
+    }
+
+    /// Makes a client that also believes the certificates `more` (PEM), and waits for bytes at most this long.
+    pub fn with(more: &[u8], read_timeout: Duration) -> Self {
         let mut tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        if let Ok(pem) = std::fs::read(CERTIFICATES) {
+        let pem = [std::fs::read(CERTIFICATES).unwrap_or_default().as_slice(), b"\n", more].concat();
+        if pem.len() > 1 {
             let certificates: Vec<_> = ureq::tls::parse_pem(&pem)
                 .filter_map(|item| match item {
                     Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -59,7 +65,7 @@ impl Web {
             .max_redirects(REDIRECTS_MAX)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT))
+            .timeout_per_read(Some(read_timeout))
             .user_agent("loaxa")
             .build();
         Self(config.new_agent())

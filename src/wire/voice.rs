@@ -1,0 +1,25 @@
+//! The stream of a live voice: a WAV header, then 16-bit PCM of one channel until staff have spoken.
+
+/// Samples a second at which staff's voice travels; enough for what a horn gives.
+pub const VOICE_HZ: u32 = 16_000;
+
+/// Bytes of the header.
+pub const WAV_HEADER_BYTES: usize = 44;
+
+/// The header of a WAV whose end is not known: its lengths are as large as they can be.
+pub fn wav_header(hz: u32) -> [u8; WAV_HEADER_BYTES] {
+    let mut header = [0; WAV_HEADER_BYTES];
+    header[..4].copy_from_slice(b"RIFF");
+    header[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    header[8..16].copy_from_slice(b"WAVEfmt ");
+    header[16..20].copy_from_slice(&16u32.to_le_bytes());
+    header[20..22].copy_from_slice(&1u16.to_le_bytes());
+    header[22..24].copy_from_slice(&1u16.to_le_bytes());
+    header[24..28].copy_from_slice(&hz.to_le_bytes());
+    header[28..32].copy_from_slice(&(2 * hz).to_le_bytes());
+    header[32..34].copy_from_slice(&2u16.to_le_bytes());
+    header[34..36].copy_from_slice(&16u16.to_le_bytes());
+    header[36..40].copy_from_slice(b"data");
+    header[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+    header
+}
