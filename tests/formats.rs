@@ -135,6 +135,56 @@ fn he_aac_sounds_at_its_speed() {
     }
 }
 
+#[test]
+fn a_tenth_of_a_second_sounds() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["a.wav", "a.aiff", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.m4a", "a.aac"] {
+        ffmpeg(folder.path(), &format!("-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=0.1:s=48000 {file}"));
+        let frames = sound_of(&folder.path().join(file)).unwrap_or_else(|fault| panic!("{file}: {fault}"));
+        assert!((4_800..10_000).contains(&frames.len()), "{file}: {} frames", frames.len());
+        assert!(frames.iter().any(|frame| frame[0].abs() > 0.2), "{file} is silent");
+    }
+}
+
+/// Most memory that this process ever had, in kilobytes.
+fn most_memory_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Six hours, all zeros in a file with holes: decoded to the end, and entered near it.
+#[test]
+fn six_hours_need_no_more_memory_than_a_minute() {
+    const SECONDS: u32 = 6 * 3_600;
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(folder.path(), "-f lavfi -i sine=d=1:r=8000 -bitexact -c:a pcm_s16le a.wav");
+    let path = folder.path().join("a.wav");
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert_eq!(&bytes[36..40], b"data");
+    let data = SECONDS * 8_000 * 2;
+    bytes[4..8].copy_from_slice(&(data + 36).to_le_bytes());
+    bytes[40..44].copy_from_slice(&data.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(u64::from(data) + 44).unwrap();
+    let before = most_memory_kb();
+    let mut decoder = decode::open(&path).unwrap();
+    assert_eq!(decoder.length(), Some(Span::secs(u64::from(SECONDS))));
+    let mut frames = 0;
+    while let Some(block) = decoder.next_block().unwrap() {
+        frames += block.len();
+    }
+    assert_eq!(frames, SECONDS as usize * 8_000);
+    let mut late = Resampled::new(decode::open(&path).unwrap()).unwrap();
+    late.seek(Span::secs(u64::from(SECONDS) - 10)).unwrap();
+    let mut rest = Vec::new();
+    while late.more(&mut rest).unwrap() {}
+    assert_eq!(rest.len(), 10 * RATE as usize);
+    let more = most_memory_kb() - before;
+    assert!(more < 16_000, "{more} kB more than before");
+}
+
 /// Numbers without a pattern, the same for each seed.
 fn noise(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
