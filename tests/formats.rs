@@ -12,6 +12,7 @@ use loaxa::adapters::sound::{Frame, RATE, decode};
 use loaxa::adapters::tts::Speech;
 use loaxa::r#box::player::{self, PlayerConfig};
 use loaxa::config::box_file::AmplifierConfig;
+use loaxa::config::shaping::{Loudspeaker, Shape, Shaping};
 use loaxa::domain::ids::PlayId;
 use loaxa::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sound};
 use loaxa::domain::time::Span;
@@ -250,15 +251,18 @@ fn a_header_that_lies_is_found_out() {
 }
 
 /// Plays a file once its loudness is measured, and gives what ffmpeg hears: loudness and true peak.
-fn judged(folder: &Path, file: &str) -> (f64, f64) {
-    let heard = folder.join(format!("{file}.heard.wav"));
-    let state_dir = folder.join(format!("{file}.state"));
+fn judged(folder: &Path, file: &str, shaping: Shaping) -> (f64, f64) {
+    let shape = shaping.day;
+    let name = format!("{file}.{:?}.{}", shape.loudspeaker, shape.compress);
+    let heard = folder.join(format!("{name}.heard.wav"));
+    let state_dir = folder.join(format!("{name}.state"));
     let config = PlayerConfig {
         sink: format!("wav:{}", heard.display()).parse().unwrap(),
         programme_dir: folder.to_owned(),
         media_dir: folder.join("media"),
         speech: Speech::espeak(folder.join("speech")),
         target_lufs: Some(TARGET_LUFS as f32),
+        shaping,
         amplifier: AmplifierConfig::default(),
         state_dir: state_dir.clone(),
     };
@@ -267,7 +271,9 @@ fn judged(folder: &Path, file: &str) -> (f64, f64) {
     let file_ref = FileRef::Path(PathBuf::from(file));
     player.measure(&file_ref);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !state_dir.join("loudness.json").exists() {
+    let measured = if shape.is_flat() { 1 } else { 2 };
+    let entries = || std::fs::read_to_string(state_dir.join("loudness.json")).unwrap_or_default();
+    while entries().matches(':').count() < measured {
         assert!(Instant::now() < deadline, "{file} was not measured");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -307,12 +313,17 @@ fn quiet_loud_and_clipped_material_comes_to_one_level() {
     ffmpeg(at, "-i words.wav -af volume=30dB -c:a pcm_s16le clipped.wav");
     ffmpeg(at, "-f lavfi -i anoisesrc=d=8:c=pink:r=44100:a=0.9 -b:a 128k loud.mp3");
     std::thread::scope(|scope| {
-        for file in ["quiet.wav", "clipped.wav", "loud.mp3"] {
-            scope.spawn(move || {
-                let (lufs, peak) = judged(at, file);
-                assert!((lufs - TARGET_LUFS).abs() <= 0.5, "{file}: {lufs} LUFS");
-                assert!(peak <= -1.0, "{file}: a true peak of {peak} dBTP");
-            });
+        let (full, horn) = (Loudspeaker::Full, Loudspeaker::Horn);
+        for (loudspeaker, compress) in [(full, false), (horn, false), (horn, true)] {
+            for file in ["quiet.wav", "clipped.wav", "loud.mp3"] {
+                let shaping = Shaping { day: Shape { loudspeaker, compress }, night: None };
+                scope.spawn(move || {
+                    let (lufs, peak) = judged(at, file, shaping);
+                    let what = format!("{file} as {shaping:?}");
+                    assert!((lufs - TARGET_LUFS).abs() <= 0.5, "{what}: {lufs} LUFS");
+                    assert!(peak <= -1.0, "{what}: a true peak of {peak} dBTP");
+                });
+            }
         }
     });
 }

@@ -7,6 +7,7 @@ use crate::adapters::sound::sink::SinkSpec;
 use crate::adapters::tts::Speech;
 use crate::r#box::player::{self, PlayerConfig};
 use crate::config::box_file::AmplifierConfig;
+use crate::config::shaping::Shaping;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Cut, End, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone};
 use crate::domain::time::Span;
@@ -32,6 +33,7 @@ pub fn run(
         state_dir: folder.clone(),
         speech: Speech::espeak(folder),
         target_lufs: None,
+        shaping: Shaping::default(),
         amplifier,
     };
     let (told, events) = channel();

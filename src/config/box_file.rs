@@ -8,6 +8,7 @@ use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
 use super::problem::{Problem, Problems};
 use super::programme_file::read_text;
+use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
 use crate::wire::broker_address::BrokerAddress;
@@ -47,6 +48,7 @@ pub struct SoundConfig {
     pub output: String,
     pub volume_percent: u8,
     pub loudness_lufs: f32,
+    pub shaping: Shaping,
 }
 
 /// `[amplifier]`; an empty command is none.
@@ -292,8 +294,14 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
     let volume = fields.get("volume_percent").map_or(Some(80), |value| value.integer(0..=100));
     // EBU R128 asks for -23; speech on horn loudspeakers is set louder.
     let loudness = fields.get("loudness_lufs").map_or(Some(-18.0), |value| value.number(-40.0..=-8.0));
+    let shaping = shaping(&mut fields, loudness.unwrap_or(-18.0));
     fields.finish();
-    Some(SoundConfig { output: output?.to_owned(), volume_percent: volume?, loudness_lufs: loudness? })
+    Some(SoundConfig {
+        output: output?.to_owned(),
+        volume_percent: volume?,
+        loudness_lufs: loudness?,
+        shaping: shaping?,
+    })
 }
 
 fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
@@ -492,6 +500,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         check_bad("[sound]\noutput = 'jack'", 6, "alsa:NAME");
+        check_bad("[sound]\nloudspeaker = 'tin'", 6, "horn");
+        check_bad("[sound]\nnight = { loudness_lufs = -9 }", 6, "at most loudness_lufs");
+        check_bad("[sound]\nnight = { loudnes = -9 }", 6, "loudness_lufs");
         check_bad("[guard]\nallowed = [{ from = '04:45', until = '25:00' }]", 6, "25:00");
         check_bad("[guard]\nallowed = [{ from = '05:00', until = '04:45' }]", 6, "ends before it begins");
         check_bad("[guard]\nrest_weekdays = ['sunday']", 6, "mon, tue");

@@ -52,6 +52,7 @@ impl Rig {
             state_dir: folder.path().join("state"),
             speech: Speech::espeak(folder.path().join("speech")),
             target_lufs: None,
+            shaping: Shaping::default(),
             amplifier,
         };
         let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
