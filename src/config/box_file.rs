@@ -56,8 +56,25 @@ pub struct SoundConfig {
 pub struct AmplifierConfig {
     pub on: Vec<String>,
     pub off: Vec<String>,
+    /// Switched before the command for on, and after the one for off.
+    pub gpio: Option<GpioLine>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
+}
+
+/// A relay on a GPIO character device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpioLine {
+    pub chip: PathBuf,
+    pub line: u32,
+    /// The relay is on where the line is low.
+    pub active_low: bool,
+}
+
+impl std::fmt::Display for GpioLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.chip.display(), self.line)
+    }
 }
 
 /// `[media]`: audio that is fetched and kept.
@@ -313,8 +330,24 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
     if on.is_empty() != off.is_empty() {
         fields.problem("one of on and off is missing", "give both commands or none");
     }
+    let gpio = gpio(&mut fields);
     fields.finish();
-    Some(AmplifierConfig { on, off, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
+    Some(AmplifierConfig { on, off, gpio: gpio?, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
+}
+
+/// `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
+fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
+    let active_low =
+        fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
+    let Some(value) = fields.get("gpio") else { return Some(None) };
+    let text = value.words()?;
+    let parts = text.rsplit_once(':').and_then(|(chip, line)| Some((chip, line.parse().ok()?)));
+    let Some((chip, line)) = parts.filter(|(chip, _)| !chip.is_empty()) else {
+        value.problem(format!("{text:?} is no GPIO line"), "CHIP:LINE, as in \"gpiochip0:17\"");
+        return None;
+    };
+    // A chip's name stands for its device; a path stays what it is.
+    Some(Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low: active_low? }))
 }
 
 /// A program and its arguments: a list, or one text parted at blanks; an empty text is no command.
@@ -500,6 +533,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         check_bad("[sound]\noutput = 'jack'", 6, "alsa:NAME");
+        check_bad("[amplifier]\ngpio = '17'", 6, "CHIP:LINE");
+        check_bad("[amplifier]\ngpio = 'gpiochip0:x'", 6, "CHIP:LINE");
         check_bad("[sound]\nloudspeaker = 'tin'", 6, "horn");
         check_bad("[sound]\nnight = { loudness_lufs = -9 }", 6, "at most loudness_lufs");
         check_bad("[sound]\nnight = { loudnes = -9 }", 6, "loudness_lufs");
