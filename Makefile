@@ -9,7 +9,7 @@ SOAK ?= 1000
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
-	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which)"
+	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 8 h of sound at full speed"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
 	@echo "make audio   speech and music of playlists/ made again"
@@ -26,6 +26,7 @@ test:
 soak:
 	@scripts/setup.sh --tests
 	LOAXA_SOAK=$(SOAK) cargo test --locked --test faults -- --nocapture
+	LOAXA_SOAK_HOURS=8 cargo test --locked --test long_play -- --nocapture
 
 bench:
 	@scripts/setup.sh --tests

@@ -12,6 +12,7 @@ use loaxa::adapters::sound::{Frame, RATE, decode};
 use loaxa::adapters::tts::Speech;
 use loaxa::r#box::player::{self, PlayerConfig};
 use loaxa::config::box_file::AmplifierConfig;
+use loaxa::config::shaping::{Loudspeaker, Shape, Shaping};
 use loaxa::domain::ids::PlayId;
 use loaxa::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sound};
 use loaxa::domain::time::Span;
@@ -135,6 +136,56 @@ fn he_aac_sounds_at_its_speed() {
     }
 }
 
+#[test]
+fn a_tenth_of_a_second_sounds() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["a.wav", "a.aiff", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.m4a", "a.aac"] {
+        ffmpeg(folder.path(), &format!("-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=0.1:s=48000 {file}"));
+        let frames = sound_of(&folder.path().join(file)).unwrap_or_else(|fault| panic!("{file}: {fault}"));
+        assert!((4_800..10_000).contains(&frames.len()), "{file}: {} frames", frames.len());
+        assert!(frames.iter().any(|frame| frame[0].abs() > 0.2), "{file} is silent");
+    }
+}
+
+/// Most memory that this process ever had, in kilobytes.
+fn most_memory_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Six hours, all zeros in a file with holes: decoded to the end, and entered near it.
+#[test]
+fn six_hours_need_no_more_memory_than_a_minute() {
+    const SECONDS: u32 = 6 * 3_600;
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(folder.path(), "-f lavfi -i sine=d=1:r=8000 -bitexact -c:a pcm_s16le a.wav");
+    let path = folder.path().join("a.wav");
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert_eq!(&bytes[36..40], b"data");
+    let data = SECONDS * 8_000 * 2;
+    bytes[4..8].copy_from_slice(&(data + 36).to_le_bytes());
+    bytes[40..44].copy_from_slice(&data.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(u64::from(data) + 44).unwrap();
+    let before = most_memory_kb();
+    let mut decoder = decode::open(&path).unwrap();
+    assert_eq!(decoder.length(), Some(Span::secs(u64::from(SECONDS))));
+    let mut frames = 0;
+    while let Some(block) = decoder.next_block().unwrap() {
+        frames += block.len();
+    }
+    assert_eq!(frames, SECONDS as usize * 8_000);
+    let mut late = Resampled::new(decode::open(&path).unwrap()).unwrap();
+    late.seek(Span::secs(u64::from(SECONDS) - 10)).unwrap();
+    let mut rest = Vec::new();
+    while late.more(&mut rest).unwrap() {}
+    assert_eq!(rest.len(), 10 * RATE as usize);
+    let more = most_memory_kb() - before;
+    assert!(more < 16_000, "{more} kB more than before");
+}
+
 /// Numbers without a pattern, the same for each seed.
 fn noise(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -200,15 +251,18 @@ fn a_header_that_lies_is_found_out() {
 }
 
 /// Plays a file once its loudness is measured, and gives what ffmpeg hears: loudness and true peak.
-fn judged(folder: &Path, file: &str) -> (f64, f64) {
-    let heard = folder.join(format!("{file}.heard.wav"));
-    let state_dir = folder.join(format!("{file}.state"));
+fn judged(folder: &Path, file: &str, shaping: Shaping) -> (f64, f64) {
+    let shape = shaping.day;
+    let name = format!("{file}.{:?}.{}", shape.loudspeaker, shape.compress);
+    let heard = folder.join(format!("{name}.heard.wav"));
+    let state_dir = folder.join(format!("{name}.state"));
     let config = PlayerConfig {
         sink: format!("wav:{}", heard.display()).parse().unwrap(),
         programme_dir: folder.to_owned(),
         media_dir: folder.join("media"),
         speech: Speech::espeak(folder.join("speech")),
         target_lufs: Some(TARGET_LUFS as f32),
+        shaping,
         amplifier: AmplifierConfig::default(),
         microphone: None,
         ca: None,
@@ -219,7 +273,9 @@ fn judged(folder: &Path, file: &str) -> (f64, f64) {
     let file_ref = FileRef::Path(PathBuf::from(file));
     player.measure(&file_ref);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !state_dir.join("loudness.json").exists() {
+    let measured = if shape.is_flat() { 1 } else { 2 };
+    let entries = || std::fs::read_to_string(state_dir.join("loudness.json")).unwrap_or_default();
+    while entries().matches(':').count() < measured {
         assert!(Instant::now() < deadline, "{file} was not measured");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -259,12 +315,17 @@ fn quiet_loud_and_clipped_material_comes_to_one_level() {
     ffmpeg(at, "-i words.wav -af volume=30dB -c:a pcm_s16le clipped.wav");
     ffmpeg(at, "-f lavfi -i anoisesrc=d=8:c=pink:r=44100:a=0.9 -b:a 128k loud.mp3");
     std::thread::scope(|scope| {
-        for file in ["quiet.wav", "clipped.wav", "loud.mp3"] {
-            scope.spawn(move || {
-                let (lufs, peak) = judged(at, file);
-                assert!((lufs - TARGET_LUFS).abs() <= 0.5, "{file}: {lufs} LUFS");
-                assert!(peak <= -1.0, "{file}: a true peak of {peak} dBTP");
-            });
+        let (full, horn) = (Loudspeaker::Full, Loudspeaker::Horn);
+        for (loudspeaker, compress) in [(full, false), (horn, false), (horn, true)] {
+            for file in ["quiet.wav", "clipped.wav", "loud.mp3"] {
+                let shaping = Shaping { day: Shape { loudspeaker, compress }, night: None };
+                scope.spawn(move || {
+                    let (lufs, peak) = judged(at, file, shaping);
+                    let what = format!("{file} as {shaping:?}");
+                    assert!((lufs - TARGET_LUFS).abs() <= 0.5, "{what}: {lufs} LUFS");
+                    assert!(peak <= -1.0, "{what}: a true peak of {peak} dBTP");
+                });
+            }
         }
     });
 }

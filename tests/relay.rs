@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use loaxa::adapters::tts::Speech;
 use loaxa::r#box::player::{self, Player, PlayerConfig};
 use loaxa::config::box_file::AmplifierConfig;
+use loaxa::config::shaping::Shaping;
 use loaxa::domain::ids::PlayId;
 use loaxa::domain::sound::{Cut, End, Fault, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa::domain::time::Span;
@@ -51,6 +52,7 @@ impl Ear {
             state_dir: at.join("state"),
             speech: Speech::espeak(at.join("speech")),
             target_lufs: None,
+            shaping: Shaping::default(),
             amplifier: AmplifierConfig::default(),
             microphone: None,
             ca: None,

@@ -14,6 +14,7 @@ use loaxa::adapters::sound::span_of;
 use loaxa::adapters::tts::Speech;
 use loaxa::r#box::player::{self, Player, PlayerConfig};
 use loaxa::config::box_file::AmplifierConfig;
+use loaxa::config::shaping::Shaping;
 use loaxa::domain::ids::PlayId;
 use loaxa::domain::sound::{Cut, End, FileRef, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa::domain::time::Span;
@@ -30,6 +31,7 @@ fn start(folder: &Path, sink: &str) -> (Player, Receiver<PlayerEvent>) {
         state_dir: folder.join("state"),
         speech: Speech::espeak(folder.join("speech")),
         target_lufs: None,
+        shaping: Shaping::default(),
         amplifier: AmplifierConfig::default(),
         microphone: None,
         ca: None,

@@ -4,6 +4,8 @@ pub mod backoff;
 pub mod box_store;
 pub mod clock;
 pub mod fetch;
+#[cfg(feature = "box")]
+pub mod gpio;
 pub mod keys;
 pub mod mqtt;
 pub mod program;

@@ -4,8 +4,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use crate::adapters::gpio::{self, Line, LineError};
 use crate::adapters::program::{self, ProgramError};
-use crate::config::box_file::AmplifierConfig;
+use crate::config::box_file::{AmplifierConfig, GpioLine};
 use crate::domain::time::{Moment, Span};
 
 /// Longest time that a command of the amplifier may take.
@@ -69,7 +70,7 @@ impl Amplifier {
     }
 }
 
-/// The thread that runs the amplifier's commands, one after the other.
+/// The thread that moves the amplifier's line and runs its commands, one after the other.
 pub struct Relay {
     switches: Option<Sender<Switch>>,
     thread: Option<JoinHandle<()>>,
@@ -84,8 +85,16 @@ impl Relay {
         config: AmplifierConfig,
         on_fault: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
+        Self::start_with(config, Box::new(gpio::open), on_fault)
+    }
+
+    fn start_with(
+        config: AmplifierConfig,
+        open: Box<Opener>,
+        on_fault: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (switches, asked) = channel();
-        let run = move || obey(&config, &asked, on_fault);
+        let run = move || obey(&config, &open, &asked, on_fault);
         let thread = std::thread::Builder::new().name("amplifier".into()).spawn(run)?;
         Ok(Self { switches: Some(switches), thread: Some(thread) })
     }
@@ -110,16 +119,54 @@ impl Drop for Relay {
     }
 }
 
-fn obey(config: &AmplifierConfig, asked: &Receiver<Switch>, on_fault: impl Fn(String)) {
+/// Takes a line; a test puts its own in the place of the kernel's.
+type Opener = dyn Fn(&GpioLine) -> Result<Box<dyn Line>, LineError> + Send;
+
+fn obey(config: &AmplifierConfig, open: &Opener, asked: &Receiver<Switch>, on_fault: impl Fn(String)) {
+    let mut held = None;
     for switch in asked {
         let command = match switch {
             Switch::On => &config.on,
             Switch::Off => &config.off,
         };
-        if let Err(error) = run(command) {
-            on_fault(format!("{}: {error}", command.join(" ")));
+        let order = |held: &mut Option<Box<dyn Line>>| {
+            let Some(at) = &config.gpio else { return };
+            if let Err(error) = set(held, at, open, switch) {
+                on_fault(format!("GPIO {at}: {error}"));
+            }
+        };
+        let commanded = || {
+            if let Err(error) = run(command) {
+                on_fault(format!("{}: {error}", command.join(" ")));
+            }
+        };
+        match switch {
+            Switch::On => {
+                order(&mut held);
+                commanded();
+            }
+            Switch::Off => {
+                commanded();
+                order(&mut held);
+            }
         }
     }
+}
+
+/// Switches a line, which is taken at the first time, and anew after a fault.
+fn set(
+    held: &mut Option<Box<dyn Line>>,
+    at: &GpioLine,
+    open: &Opener,
+    switch: Switch,
+) -> Result<(), LineError> {
+    let mut line = match held.take() {
+        Some(line) => line,
+        None => open(at)?,
+    };
+    line.set(switch == Switch::On)?;
+    *held = Some(line);
+    Ok(())
 }
 
 /// Runs a program with its arguments; an empty list is no command.
@@ -159,5 +206,60 @@ mod tests {
         assert_eq!(amplifier, Amplifier::Off);
         amplifier.rest(at(91), LINGER);
         assert_eq!(amplifier.deadline(), None);
+    }
+
+    /// A line in memory: there is no GPIO where the tests run.
+    struct Mock {
+        seen: Sender<String>,
+        /// Switches until it breaks.
+        left: u32,
+    }
+
+    impl Line for Mock {
+        fn set(&mut self, on: bool) -> Result<(), LineError> {
+            if self.left == 0 {
+                return Err(LineError("it broke".to_owned()));
+            }
+            self.left -= 1;
+            // The test may have seen enough.
+            let _ = self.seen.send(format!("set {on}"));
+            Ok(())
+        }
+    }
+
+    fn line() -> GpioLine {
+        GpioLine { chip: "/dev/gpiochip9".into(), line: 17, active_low: false }
+    }
+
+    /// What a line that breaks after `good` switches is told, with what is reported.
+    fn check_line(good: u32, switches: &[Switch], expected: &[&str]) {
+        let (seen, heard) = channel();
+        let faults = seen.clone();
+        let open = move |at: &GpioLine| {
+            let _ = seen.send(format!("open {at}"));
+            Ok(Box::new(Mock { seen: seen.clone(), left: good }) as Box<dyn Line>)
+        };
+        let config = AmplifierConfig { gpio: Some(line()), ..AmplifierConfig::default() };
+        let relay = Relay::start_with(config, Box::new(open), move |fault| drop(faults.send(fault))).unwrap();
+        switches.iter().for_each(|switch| relay.switch(*switch));
+        drop(relay);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_line_is_taken_once_and_anew_after_a_fault() {
+        let opened = "open /dev/gpiochip9:17";
+        check_line(9, &[Switch::On, Switch::Off], &[opened, "set true", "set false"]);
+        let broke = "GPIO /dev/gpiochip9:17: it broke";
+        check_line(
+            1,
+            &[Switch::On, Switch::Off, Switch::On],
+            &[opened, "set true", broke, opened, "set true"],
+        );
+    }
+
+    #[test]
+    fn a_chip_that_is_not_there_is_a_fault() {
+        assert!(gpio::open(&line()).is_err());
     }
 }

@@ -20,6 +20,7 @@ use crate::adapters::sound::{frames_in, span_of};
 use crate::adapters::tts::Speech;
 use crate::r#box::amplifier::{Amplifier, Relay, Switch};
 use crate::config::box_file::AmplifierConfig;
+use crate::config::shaping::Shaping;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use crate::domain::time::{Moment, Span};
@@ -56,6 +57,7 @@ pub struct PlayerConfig {
     pub speech: Speech,
     /// Level in LUFS that files are brought to; `None` leaves them as they are.
     pub target_lufs: Option<f32>,
+    pub shaping: Shaping,
     pub amplifier: AmplifierConfig,
     /// ALSA name of the microphone, where there is one.
     pub microphone: Option<String>,
@@ -107,6 +109,7 @@ fn start_with(
         book: LoudnessBook::open(config.state_dir.join("loudness.json")),
         target_lufs: config.target_lufs,
         ca: config.ca,
+        shaping: config.shaping,
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
     let faults = inbox.clone();
@@ -156,7 +159,7 @@ impl Player {
 
     /// Measures the loudness of a file when there is time, so that its first play has the right level.
     pub fn measure(&self, file: &FileRef) {
-        self.sources.book.ask(&self.sources.path(file));
+        self.sources.ask(file);
     }
 
     /// Fades everything out, closes the device and waits for it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::adapters::sound::sink::SinkSpec;
 use crate::config::box_file::AmplifierConfig;
+use crate::config::shaping::Shaping;
 use crate::decide::downloads::Rules;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::Policy;
@@ -22,6 +23,7 @@ pub struct Settings {
     /// The installer's setting, 0 to 100: what "full volume" means for this amplifier and these horns.
     pub volume_percent: u8,
     pub target_lufs: Option<f32>,
+    pub shaping: Shaping,
     pub amplifier: AmplifierConfig,
     /// ALSA name of the microphone.
     pub microphone: Option<String>,

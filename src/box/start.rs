@@ -61,6 +61,7 @@ pub(super) fn start_player(
         state_dir: settings.state_dir.clone(),
         speech,
         target_lufs: settings.target_lufs,
+        shaping: settings.shaping,
         amplifier: settings.amplifier.clone(),
         microphone: settings.microphone.clone(),
         ca: settings.central.as_ref().and_then(|central| central.ca.clone()),

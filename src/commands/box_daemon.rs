@@ -146,6 +146,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + S
         sink: config.sound.output.parse()?,
         volume_percent: config.sound.volume_percent,
         target_lufs: Some(config.sound.loudness_lufs),
+        shaping: config.sound.shaping,
         amplifier: config.amplifier,
         microphone: config.sound.microphone,
         delay_ms: config.sound.delay_ms,

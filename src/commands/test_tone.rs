@@ -10,6 +10,7 @@ use crate::adapters::sound::sink::SinkSpec;
 use crate::adapters::tts::Speech;
 use crate::r#box::player::{self, PlayerConfig};
 use crate::config::box_file::AmplifierConfig;
+use crate::config::shaping::Shaping;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone};
 use crate::domain::time::Span;
@@ -65,6 +66,7 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
         state_dir: folder.clone(),
         speech: Speech::espeak(folder),
         target_lufs: None,
+        shaping: Shaping::default(),
         amplifier: test.amplifier,
         microphone: test.microphone.filter(|_| test.verify),
         ca: None,

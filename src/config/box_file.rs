@@ -8,6 +8,7 @@ use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
 use super::problem::{Problem, Problems};
 use super::programme_file::read_text;
+use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
 use crate::wire::broker_address::BrokerAddress;
@@ -51,6 +52,7 @@ pub struct SoundConfig {
     pub microphone: Option<String>,
     /// What sounds in time with other boxes sounds this much later (or earlier), for the way to their listeners.
     pub delay_ms: i32,
+    pub shaping: Shaping,
 }
 
 /// `[amplifier]`; an empty command is none.
@@ -58,8 +60,25 @@ pub struct SoundConfig {
 pub struct AmplifierConfig {
     pub on: Vec<String>,
     pub off: Vec<String>,
+    /// Switched before the command for on, and after the one for off.
+    pub gpio: Option<GpioLine>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
+}
+
+/// A relay on a GPIO character device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpioLine {
+    pub chip: PathBuf,
+    pub line: u32,
+    /// The relay is on where the line is low.
+    pub active_low: bool,
+}
+
+impl std::fmt::Display for GpioLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.chip.display(), self.line)
+    }
 }
 
 /// `[media]`: audio that is fetched and kept.
@@ -304,6 +323,7 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
         name.map(str::to_owned)
     });
     let delay = fields.get("delay_ms").map_or(Some(0), |value| value.integer(-500..=500));
+    let shaping = shaping(&mut fields, loudness.unwrap_or(-18.0));
     fields.finish();
     Some(SoundConfig {
         output: output?.to_owned(),
@@ -311,6 +331,7 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
         loudness_lufs: loudness?,
         microphone: absent_or(microphone)?,
         delay_ms: delay?,
+        shaping: shaping?,
     })
 }
 
@@ -323,8 +344,24 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
     if on.is_empty() != off.is_empty() {
         fields.problem("one of on and off is missing", "give both commands or none");
     }
+    let gpio = gpio(&mut fields);
     fields.finish();
-    Some(AmplifierConfig { on, off, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
+    Some(AmplifierConfig { on, off, gpio: gpio?, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
+}
+
+/// `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
+fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
+    let active_low =
+        fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
+    let Some(value) = fields.get("gpio") else { return Some(None) };
+    let text = value.words()?;
+    let parts = text.rsplit_once(':').and_then(|(chip, line)| Some((chip, line.parse().ok()?)));
+    let Some((chip, line)) = parts.filter(|(chip, _)| !chip.is_empty()) else {
+        value.problem(format!("{text:?} is no GPIO line"), "CHIP:LINE, as in \"gpiochip0:17\"");
+        return None;
+    };
+    // A chip's name stands for its device; a path stays what it is.
+    Some(Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low: active_low? }))
 }
 
 /// A program and its arguments: a list, or one text parted at blanks; an empty text is no command.
@@ -511,6 +548,11 @@ mod tests {
     fn what_is_wrong_is_named() {
         check_bad("[sound]\noutput = 'jack'", 6, "alsa:NAME");
         check_bad("[sound]\nmicrophone = 'hw:1'", 6, "alsa:NAME");
+        check_bad("[amplifier]\ngpio = '17'", 6, "CHIP:LINE");
+        check_bad("[amplifier]\ngpio = 'gpiochip0:x'", 6, "CHIP:LINE");
+        check_bad("[sound]\nloudspeaker = 'tin'", 6, "horn");
+        check_bad("[sound]\nnight = { loudness_lufs = -9 }", 6, "at most loudness_lufs");
+        check_bad("[sound]\nnight = { loudnes = -9 }", 6, "loudness_lufs");
         check_bad("[guard]\nallowed = [{ from = '04:45', until = '25:00' }]", 6, "25:00");
         check_bad("[guard]\nallowed = [{ from = '05:00', until = '04:45' }]", 6, "ends before it begins");
         check_bad("[guard]\nrest_weekdays = ['sunday']", 6, "mon, tue");

@@ -13,4 +13,5 @@ pub mod problem;
 mod programme_check;
 pub mod programme_file;
 pub mod programme_text;
+pub mod shaping;
 pub mod trust_file;

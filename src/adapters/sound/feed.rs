@@ -7,17 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chrono::Timelike;
 use rtrb::Producer;
 
 use super::decode;
 use super::live::Live;
-use super::loudness::{LoudnessBook, Meter, gain_db, measure};
+use super::loudness::{LoudnessBook, Meter, TARGET_LUFS, Way, gain_db, measure};
 use super::mix::{Ledger, Voice};
 use super::relay::Relay;
 use super::resampled::Resampled;
+use super::shape::Shaper;
 use super::synth::Synth;
 use super::{Frame, RATE, amplitude, frames_in, span_of};
+use crate::adapters::clock::wall;
 use crate::adapters::tts::Speech;
+use crate::config::shaping::{Shape, Shaping};
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Fault, FileRef, Score, Sound};
 use crate::domain::time::Span;
@@ -49,6 +53,46 @@ pub struct Sources {
     pub target_lufs: Option<f32>,
     /// Certificates that central's server is checked against, beside those of the machine.
     pub ca: Option<PathBuf>,
+    pub shaping: Shaping,
+}
+
+/// What is done to a file on its way to the ring.
+struct Treatment {
+    before: f32,
+    shaper: Shaper,
+    shape: Shape,
+    after: f32,
+}
+
+impl Treatment {
+    fn new(shape: Shape, before_db: f32, after_db: f32) -> Self {
+        Self { before: amplitude(before_db), shaper: Shaper::new(shape), shape, after: amplitude(after_db) }
+    }
+
+    fn process(&mut self, frames: &mut [Frame]) {
+        if self.shape.is_flat() {
+            return scale(frames, self.before * self.after);
+        }
+        scale(frames, self.before);
+        self.shaper.process(frames);
+        scale(frames, self.after);
+    }
+
+    /// Forgets what was heard: the sound goes on elsewhere.
+    fn restart(&mut self) {
+        self.shaper = Shaper::new(self.shape);
+    }
+}
+
+fn scale(frames: &mut [Frame], gain: f32) {
+    for frame in frames {
+        *frame = frame.map(|sample| sample * gain);
+    }
+}
+
+/// Whether it is 21:00 to 06:00 (QCVN 26:2010/BTNMT) by the system's clock, believed or not: only a level hangs on it.
+fn is_night() -> bool {
+    !(6..21).contains(&wall().local().hour())
 }
 
 impl Sources {
@@ -63,19 +107,41 @@ impl Sources {
         }
     }
 
-    /// The gain for a file in decibels: by its measured loudness, or by its first moments where it was never measured.
-    fn file_gain_db(&self, path: &Path) -> Result<f32, Fault> {
-        let Some(target) = self.target_lufs else { return Ok(0.0) };
-        if let Some(known) = self.book.known(path) {
-            return Ok(gain_db(known, target));
+    /// The shape and the level in force now.
+    fn profile(&self) -> (Shape, Option<f32>) {
+        self.shaping.at(is_night(), self.target_lufs)
+    }
+
+    /// Asks for a file to be measured when there is time, as it would sound now.
+    pub fn ask(&self, file: &FileRef) {
+        self.book.ask(&self.path(file), self.profile().0);
+    }
+
+    /// What brings a file to its level and into shape.
+    fn treatment(&self, path: &Path) -> Result<Treatment, Fault> {
+        let (shape, target) = self.profile();
+        let Some(target) = target else { return Ok(Treatment::new(shape, 0.0, 0.0)) };
+        let (flat, known) = self.loudness(path, Way::default(), true)?;
+        if shape.is_flat() {
+            return Ok(Treatment::new(shape, 0.0, gain_db(flat, target)));
         }
-        let first = measure(path, Some(FIRST_LISTEN))?;
-        if first.whole {
-            self.book.keep(path, first.lufs);
+        let before_db = gain_db(flat, TARGET_LUFS);
+        let (shaped, _) = self.loudness(path, Way { before_db, shape }, known)?;
+        Ok(Treatment::new(shape, before_db, gain_db(shaped, target)))
+    }
+
+    /// A file's loudness, and whether that is of the whole file: by its first moments where it was never measured.
+    fn loudness(&self, path: &Path, way: Way, keep: bool) -> Result<(Option<f32>, bool), Fault> {
+        if let Some(known) = self.book.known(path, way.shape) {
+            return Ok((known, true));
+        }
+        let first = measure(path, way, Some(FIRST_LISTEN))?;
+        if first.whole && keep {
+            self.book.keep(path, way.shape, first.lufs);
         } else {
-            self.book.ask(path);
+            self.book.ask(path, way.shape);
         }
-        Ok(gain_db(first.lufs, target))
+        Ok((first.lufs, first.whole))
     }
 
     fn open(&self, sound: &Sound) -> Result<Box<dyn Part>, Fault> {
@@ -91,8 +157,8 @@ impl Sources {
 
     fn open_file(&self, path: &Path) -> Result<Box<dyn Part>, Fault> {
         let sound = Resampled::new(decode::open(path)?)?;
-        let gain = amplitude(self.file_gain_db(path)?);
-        Ok(Box::new(FilePart { sound, gain, given: 0, ended: false }))
+        let treatment = self.treatment(path)?;
+        Ok(Box::new(FilePart { sound, treatment, given: 0, ended: false }))
     }
 }
 
@@ -112,7 +178,7 @@ pub(super) trait Part: Send {
 
 struct FilePart {
     sound: Resampled,
-    gain: f32,
+    treatment: Treatment,
     /// Frames given so far, counted from the part's start.
     given: u64,
     ended: bool,
@@ -125,6 +191,7 @@ impl Part for FilePart {
 
     fn enter(&mut self, frame: u64) -> Result<(), Fault> {
         self.given = frame;
+        self.treatment.restart();
         self.sound.seek(span_of(frame))
     }
 
@@ -133,9 +200,7 @@ impl Part for FilePart {
         while out.len() - from < CHUNK_FRAMES && !self.ended {
             self.ended = !self.sound.more(out)?;
         }
-        for frame in &mut out[from..] {
-            *frame = frame.map(|sample| sample * self.gain);
-        }
+        self.treatment.process(&mut out[from..]);
         self.given += (out.len() - from) as u64;
         let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
         if self.ended && missing > BROKE_OFF_FRAMES {

@@ -8,8 +8,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ebur128::{EbuR128, Mode};
 
-use super::{Frame, RATE, decode};
+use super::decode::Decoder;
+use super::resampled::Resampled;
+use super::shape::Shaper;
+use super::{Frame, RATE, amplitude, decode};
 use crate::adapters::clock::monotonic;
+use crate::config::shaping::{Loudspeaker, Shape};
 use crate::domain::sound::Fault;
 use crate::domain::time::Span;
 
@@ -42,17 +46,29 @@ pub struct Measured {
     pub whole: bool,
 }
 
+/// How a file is to be measured: raised by so much, then shaped.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Way {
+    pub before_db: f32,
+    pub shape: Shape,
+}
+
 /// Measures a file's integrated loudness as it will sound in stereo, for at most `budget`.
 ///
 /// # Errors
 /// As [`decode::open`].
-pub fn measure(path: &Path, budget: Option<Span>) -> Result<Measured, Fault> {
+pub fn measure(path: &Path, way: Way, budget: Option<Span>) -> Result<Measured, Fault> {
     let start = monotonic();
-    measure_while(path, || budget.is_none_or(|budget| monotonic().since(start) < budget))
+    measure_while(path, way, || budget.is_none_or(|budget| monotonic().since(start) < budget))
 }
 
-fn measure_while(path: &Path, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
-    let mut decoder = decode::open(path)?;
+fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
+    let decoder = decode::open(path)?;
+    if way.shape.is_flat() { measure_flat(decoder, go_on) } else { measure_shaped(decoder, way, go_on) }
+}
+
+/// At the file's own rate, which spares the resampling.
+fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
     let mut meter: Option<(u32, EbuR128)> = None;
     let mut whole = true;
     loop {
@@ -74,6 +90,26 @@ fn measure_while(path: &Path, mut go_on: impl FnMut() -> bool) -> Result<Measure
     Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole })
 }
 
+fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
+    let mut sound = Resampled::new(decoder)?;
+    let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok();
+    let (gain, mut shaper) = (amplitude(way.before_db), Shaper::new(way.shape));
+    let mut frames = Vec::new();
+    while sound.more(&mut frames)? {
+        frames.iter_mut().for_each(|frame: &mut Frame| *frame = frame.map(|sample| sample * gain));
+        shaper.process(&mut frames);
+        if let Some(meter) = &mut meter {
+            // The only error is a frame count that does not fit the channels.
+            let _ = meter.add_frames_f32(frames.as_flattened());
+        }
+        frames.clear();
+        if !go_on() {
+            return Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: false });
+        }
+    }
+    Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true })
+}
+
 fn integrated(meter: &EbuR128) -> Option<f32> {
     meter.loudness_global().ok().filter(|lufs| lufs.is_finite()).map(|lufs| lufs as f32)
 }
@@ -83,7 +119,7 @@ fn integrated(meter: &EbuR128) -> Option<f32> {
 /// The key is path, size and time of change, so a replaced file is measured anew.
 pub struct LoudnessBook {
     entries: Arc<Mutex<BTreeMap<String, Option<f32>>>>,
-    queue: SyncSender<PathBuf>,
+    queue: SyncSender<(PathBuf, Shape)>,
 }
 
 impl LoudnessBook {
@@ -101,22 +137,22 @@ impl LoudnessBook {
         Self { entries, queue }
     }
 
-    /// The loudness of `path`, if it was measured as it is now; `Some(None)` for silence.
-    pub fn known(&self, path: &Path) -> Option<Option<f32>> {
-        lock(&self.entries).get(&key(path)?).copied()
+    /// The loudness of `path` once shaped, if it was measured as it is now; `Some(None)` for silence.
+    pub fn known(&self, path: &Path, shape: Shape) -> Option<Option<f32>> {
+        lock(&self.entries).get(&key(path, shape)?).copied()
     }
 
     /// Keeps a loudness; it is written to disk with the next measured one.
-    pub fn keep(&self, path: &Path, lufs: Option<f32>) {
-        if let Some(key) = key(path) {
+    pub fn keep(&self, path: &Path, shape: Shape, lufs: Option<f32>) {
+        if let Some(key) = key(path, shape) {
             insert(&mut lock(&self.entries), key, lufs);
         }
     }
 
     /// Asks for `path` to be measured when there is time; a full queue forgets it until it is asked again.
-    pub fn ask(&self, path: &Path) {
-        if self.known(path).is_none() {
-            let _ = self.queue.try_send(path.to_owned());
+    pub fn ask(&self, path: &Path, shape: Shape) {
+        if self.known(path, shape).is_none() {
+            let _ = self.queue.try_send((path.to_owned(), shape));
         }
     }
 }
@@ -134,33 +170,47 @@ fn insert(entries: &mut Entries, key: String, lufs: Option<f32>) {
     }
 }
 
-fn key(path: &Path) -> Option<String> {
+fn key(path: &Path, shape: Shape) -> Option<String> {
     let meta = std::fs::metadata(path).ok()?;
     let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-    Some(format!("{} {} {changed}", path.display(), meta.len()))
+    let horn = if shape.loudspeaker == Loudspeaker::Horn { " horn" } else { "" };
+    let compressed = if shape.compress { " compressed" } else { "" };
+    Some(format!("{} {} {changed}{horn}{compressed}", path.display(), meta.len()))
 }
 
-fn work(asked: &Receiver<PathBuf>, entries: &Mutex<Entries>, file: &Path) {
-    for path in asked {
-        let Some(key) = key(&path).filter(|key| !lock(entries).contains_key(key)) else { continue };
-        let mut since = monotonic();
-        let rest = || {
-            if monotonic().since(since) > WORK {
-                std::thread::sleep(Duration::from(WORK) * 3);
-                since = monotonic();
-            }
-            true
-        };
-        let measured = measure_while(&path, rest).ok().and_then(|measured| measured.lufs);
-        let text = {
-            let mut entries = lock(entries);
-            insert(&mut entries, key, measured);
-            serde_json::to_vec(&*entries).unwrap_or_default()
-        };
-        if let Err(error) = write_whole(file, &text) {
-            tracing::warn!(%error, file = %file.display(), "the measured loudness could not be kept");
+fn work(asked: &Receiver<(PathBuf, Shape)>, entries: &Mutex<Entries>, file: &Path) {
+    for (path, shape) in asked {
+        let flat = measure_once(&path, Way::default(), entries, file);
+        if !shape.is_flat() {
+            measure_once(&path, Way { before_db: gain_db(flat, TARGET_LUFS), shape }, entries, file);
         }
     }
+}
+
+/// What is known, or else measured with rests, and kept in `file`.
+fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) -> Option<f32> {
+    let key = key(path, way.shape)?;
+    if let Some(known) = lock(entries).get(&key) {
+        return *known;
+    }
+    let mut since = monotonic();
+    let rest = || {
+        if monotonic().since(since) > WORK {
+            std::thread::sleep(Duration::from(WORK) * 3);
+            since = monotonic();
+        }
+        true
+    };
+    let measured = measure_while(path, way, rest).ok().and_then(|measured| measured.lufs);
+    let text = {
+        let mut entries = lock(entries);
+        insert(&mut entries, key, measured);
+        serde_json::to_vec(&*entries).unwrap_or_default()
+    };
+    if let Err(error) = write_whole(file, &text) {
+        tracing::warn!(%error, file = %file.display(), "the measured loudness could not be kept");
+    }
+    measured
 }
 
 fn write_whole(file: &Path, text: &[u8]) -> std::io::Result<()> {

@@ -22,6 +22,7 @@ pub mod mix;
 pub mod relay;
 pub mod resample;
 pub mod resampled;
+pub mod shape;
 #[cfg(feature = "box")]
 pub mod sink;
 pub mod synth;

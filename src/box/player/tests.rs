@@ -52,6 +52,7 @@ impl Rig {
             state_dir: folder.path().join("state"),
             speech: Speech::espeak(folder.path().join("speech")),
             target_lufs: None,
+            shaping: Shaping::default(),
             amplifier,
             microphone: None,
             ca: None,
@@ -456,8 +457,13 @@ fn the_amplifier_is_on_before_the_sound_and_off_after_it() {
     let file = folder.path().join("switched");
     let command =
         |word| ["sh", "-c", &format!("echo {word} >> '{}'", file.display())].map(str::to_owned).to_vec();
-    let amplifier =
-        AmplifierConfig { on: command("on"), off: command("off"), warm_up_ms: 80, off_delay_ms: 10 };
+    let amplifier = AmplifierConfig {
+        on: command("on"),
+        off: command("off"),
+        gpio: None,
+        warm_up_ms: 80,
+        off_delay_ms: 10,
+    };
     let mut rig = Rig::with(amplifier);
     rig.preflight(1, vec![Sound::Silence(Span::millis(50))], Span::default()).unwrap();
     let asked = monotonic();

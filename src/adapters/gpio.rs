@@ -1,0 +1,47 @@
+//! A relay on a line of a GPIO character device (`/dev/gpiochipN`).
+
+use gpiocdev::Request;
+use gpiocdev::line::Value;
+
+use crate::config::box_file::GpioLine;
+
+/// Something that is on or off.
+pub trait Line: Send {
+    /// Switches it.
+    ///
+    /// # Errors
+    /// [`LineError`] where it does not obey.
+    fn set(&mut self, on: bool) -> Result<(), LineError>;
+}
+
+/// Why a line does not obey.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LineError(pub String);
+
+impl From<gpiocdev::Error> for LineError {
+    fn from(error: gpiocdev::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Takes a line as an output that is off; the kernel gives it back when it is dropped.
+///
+/// # Errors
+/// [`LineError`] where there is no such chip or line, or somebody else holds it.
+pub fn open(at: &GpioLine) -> Result<Box<dyn Line>, LineError> {
+    let mut wanted = Request::builder();
+    wanted.on_chip(&at.chip).with_consumer("loaxa").with_line(at.line).as_output(Value::Inactive);
+    if at.active_low {
+        wanted.as_active_low();
+    }
+    Ok(Box::new(Held(wanted.request()?)))
+}
+
+struct Held(Request);
+
+impl Line for Held {
+    fn set(&mut self, on: bool) -> Result<(), LineError> {
+        Ok(self.0.set_lone_value(if on { Value::Active } else { Value::Inactive })?)
+    }
+}
