@@ -4,6 +4,7 @@
 
 pub mod box_file;
 pub mod cap;
+pub mod cap_policy;
 pub mod central_file;
 mod day_rules;
 mod fields;
