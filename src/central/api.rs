@@ -1,5 +1,6 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod cap;
 mod drafts;
 mod orders;
 
@@ -46,6 +47,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/announcements/{id}/cancel", post(cancel))
         .route("/stop", post(stop))
         .merge(orders::routes())
+        .merge(cap::routes())
         .route("/enrolments", post(invite))
         .route("/boxes/{id}/revoke", post(revoke))
         .route("/boxes", get(boxes))
@@ -57,6 +59,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_token_in));
     let open = Router::new()
         .merge(drafts::routes())
+        .merge(cap::open_routes())
         .route("/openapi.json", get(openapi))
         .route("/enrol", post(take_in).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)));
     Router::new().nest("/api/v1", guarded.merge(open)).with_state(app)
@@ -68,9 +71,13 @@ async fn openapi() -> impl IntoResponse {
 
 /// Whether the request carries the token; compared in constant time.
 pub fn has_token(app: &App, headers: &HeaderMap) -> bool {
+    bears(&app.settings.token, headers)
+}
+
+fn bears(token: &str, headers: &HeaderMap) -> bool {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(sent) = sent.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
-    let (sent, token) = (sent.trim().as_bytes(), app.settings.token.as_bytes());
+    let (sent, token) = (sent.trim().as_bytes(), token.as_bytes());
     let same_bytes = sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0;
     !token.is_empty() && sent.len() == token.len() && same_bytes
 }
