@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use loaxa::config::{ical, m3u8, programme_file, trust_file};
+use loaxa::config::{cap, ical, m3u8, programme_file, trust_file};
 use loaxa::wire::codec::{self, Message};
 use loaxa::wire::messages::{Command, Heartbeat, Hello, LogAck, LogBatch, Lost, TrustMessage, Welcome};
 use loaxa::wire::signing::SecretKey;
@@ -28,6 +28,18 @@ pub fn envelope(data: &[u8]) {
         assert!(!signers.is_empty());
     }
     assert!(codec::open_command(data, &|_| None).is_err());
+}
+
+/// An alert from anyone: read within its bounds or refused.
+pub fn cap(data: &[u8]) {
+    let Ok(alert) = cap::read(data) else { return };
+    assert!(data.len() <= cap::ALERT_BYTES_MAX && alert.infos.len() <= cap::INFOS_MAX);
+    for info in &alert.infos {
+        assert!(!info.categories.is_empty() && info.areas.len() <= cap::AREAS_MAX);
+        for area in &info.areas {
+            let _ = area.reaches(cap::Point::new(21.0, 105.0), &[]);
+        }
+    }
 }
 
 /// What is read is written and read again as the same.

@@ -116,6 +116,11 @@ fn playlists() {
 }
 
 #[test]
+fn alerts() {
+    check("cap", targets::cap);
+}
+
+#[test]
 fn calendars() {
     check("ical", targets::ical);
 }

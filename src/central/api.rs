@@ -1,5 +1,6 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod cap;
 mod drafts;
 mod orders;
 
@@ -48,6 +49,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/stop", post(stop))
         .route("/live", post(speak).layer(DefaultBodyLimit::disable()))
         .merge(orders::routes())
+        .merge(cap::routes())
         .route("/enrolments", post(invite))
         .route("/boxes/{id}/revoke", post(revoke))
         .route("/boxes", get(boxes))
@@ -59,6 +61,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), let_token_in));
     let open = Router::new()
         .merge(drafts::routes())
+        .merge(cap::open_routes())
         .route("/openapi.json", get(openapi))
         .route("/enrol", post(take_in).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)));
     Router::new().nest("/api/v1", guarded.merge(open)).with_state(app)
@@ -70,9 +73,13 @@ async fn openapi() -> impl IntoResponse {
 
 /// Whether the request carries the token; compared in constant time.
 pub fn has_token(app: &App, headers: &HeaderMap) -> bool {
+    bears(&app.settings.token, headers)
+}
+
+fn bears(token: &str, headers: &HeaderMap) -> bool {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(sent) = sent.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
-    let (sent, token) = (sent.trim().as_bytes(), app.settings.token.as_bytes());
+    let (sent, token) = (sent.trim().as_bytes(), token.as_bytes());
     let same_bytes = sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0;
     !token.is_empty() && sent.len() == token.len() && same_bytes
 }

@@ -5,6 +5,7 @@ mod api;
 pub mod app;
 pub mod authority;
 pub mod broker;
+mod cap;
 pub mod certificates;
 pub mod drafts;
 mod enrol;

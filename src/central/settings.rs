@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::cap_policy::CapPolicy;
 use crate::domain::ids::{BoxId, ContentHash, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::{PublicKey, SecretKey};
@@ -28,12 +29,24 @@ pub struct Settings {
     pub keys: Keys,
     /// A command that speaks a text into a WAV file.
     pub speech: Vec<String>,
+    /// Which CAP alerts are taken, and how.
+    pub cap: Option<CapSettings>,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
     /// What a new box is given; without it, boxes are enrolled by hand.
     pub enrolment: Option<Enrolment>,
     /// Takes the key that a box shows with its first hello, where none is known; for trials only.
     pub trust_first_use: bool,
+}
+
+/// What becomes of CAP alerts.
+#[derive(Debug, Clone)]
+pub struct CapSettings {
+    pub policy: CapPolicy,
+    /// Without a person, where the keys on this machine may sign; else each is a draft.
+    pub straight_to_air: bool,
+    /// Who has it may send alerts, and nothing else.
+    pub token: Option<String>,
 }
 
 /// A group as the configuration names it.

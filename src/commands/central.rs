@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use super::{Outcome, central_init};
 use crate::adapters::keys::KeyFile;
 use crate::central::certificates::Identity;
-use crate::central::settings::{BrokerChoice, Enrolment, Group, Keys, Logins, Settings};
+use crate::central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
 use crate::central::store::BoxDeclared;
 use crate::central::{self, Central};
 use crate::config::box_file::NamedFiles;
@@ -72,15 +72,11 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         );
     };
     std::fs::create_dir_all(&config.data_dir).map_err(|error| of_file(&config.data_dir, &error))?;
-    let token = read(&config.token_file)?;
-    let token =
-        String::from_utf8(token).map_err(|error| of_file(&config.token_file, &error))?.trim().to_owned();
-    if token.len() < TOKEN_BYTES_MIN {
-        return Err(of_file(
-            &config.token_file,
-            &"the token is shorter than 16 characters: openssl rand -hex 32",
-        ));
-    }
+    let token_read = token(&config.token_file)?;
+    let cap = config.cap.map(|cap| -> Result<_, Failure> {
+        let token = cap.token_file.as_deref().map(token).transpose()?;
+        Ok(CapSettings { policy: cap.policy, straight_to_air: cap.straight_to_air, token })
+    });
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
     let keys = Keys {
         central: KeyFile::read(&config.keys.central)?.key,
@@ -104,13 +100,22 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         broker: broker(config.broker, enrolment.is_some()),
         enrolment,
         sqlite,
-        token,
+        token: token_read,
         keys,
         speech: config.speech,
+        cap: cap.transpose()?,
         groups: config.groups.into_iter().map(group).collect(),
         boxes: config.boxes.into_iter().map(declared).collect(),
         trust_first_use: false,
     })
+}
+
+fn token(path: &Path) -> Result<String, Failure> {
+    let text = String::from_utf8(read(path)?).map_err(|error| of_file(path, &error))?.trim().to_owned();
+    if text.len() < TOKEN_BYTES_MIN {
+        return Err(of_file(path, &"the token is shorter than 16 characters: openssl rand -hex 32"));
+    }
+    Ok(text)
 }
 
 /// Shortest token that is taken.

@@ -7,6 +7,7 @@ mod box_daemon;
 mod box_enrol;
 #[cfg(feature = "box")]
 mod box_import;
+mod cap;
 #[cfg(feature = "central")]
 mod central;
 #[cfg(feature = "central")]
@@ -58,6 +59,8 @@ enum Command {
     Announce(announce::Args),
     /// Speaks live to the loudspeakers, from a file, the standard input or a microphone.
     Live(live::Args),
+    /// Alerts of the Common Alerting Protocol: takes, shows and approves them.
+    Cap(cap::Args),
     /// Stops an announcement, or all of them.
     Stop(stop::Args),
     /// Shows the boxes and what is on the air.
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Central(args) => central::run(args),
         Command::Announce(args) => announce::run(args),
         Command::Live(args) => live::run(args),
+        Command::Cap(args) => cap::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Status(args) => status::run(args),
         Command::Logs(args) => logs::run(args),

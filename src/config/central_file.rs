@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::box_file::{
     CONFIG_BYTES_MAX, NamedFiles, Paths, RootKey, TlsFiles, absent_or, names, root_key, speech, web_address,
 };
+use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
 use super::problem::{Problem, Problems};
 use super::programme_file::read_text;
@@ -34,6 +35,8 @@ pub struct CentralConfig {
     /// `None` where boxes are enrolled by hand.
     pub enrolment: Option<EnrolmentFiles>,
     pub speech: Vec<String>,
+    /// `None` where no alerts are taken.
+    pub cap: Option<CapConfig>,
     /// A parent before its children is not asked for; a loop is refused.
     pub groups: Vec<GroupEntry>,
     pub boxes: Vec<BoxEntry>,
@@ -147,6 +150,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     {
         value.problem(format!("there is no group {group}"), unknown_group(group, &known));
     }
+    let cap = root.get("cap").map(|value| cap_policy::read(value.table()?, paths, &known));
     let boxes = boxes(root.tables("box"), reader, &known);
     Some(CentralConfig {
         listen: listen?,
@@ -160,6 +164,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         keys: keys?,
         enrolment: absent_or(enrolment)?,
         speech: speech?,
+        cap: absent_or(cap)?,
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         boxes,
     })
@@ -323,6 +328,13 @@ mod tests {
         check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "xaa")), 16, "did you mean \"xa\"?");
         check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "a")), 16, "a is above itself");
         check_bad(&format!("{EMBEDDED}{xa}{xa}"), 16, "xa is named twice");
+        let cap = |rest: &str| format!("{EMBEDDED}{xa}[cap]\n{rest}\n");
+        check_bad(&cap("on_arrival = 'shout'"), 17, "one of: draft, straight_to_air");
+        check_bad(&cap("emergency = { severity = 'bad' }"), 17, "one of: Extreme");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xb'\ncodes = ['A=1']"), 18, "no group xb");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xa'\ncodes = ['A1']"), 19, "DVHC=26-0417");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xa'\nlatitude = 21.0"), 17, "latitude and longitude");
+        check_bad(&cap("[[cap.event]]\nname = 'Lũ'\nclass = 'urgent'"), 19, "one of: normal");
         let with_box = |rest: &str| format!("{EMBEDDED}{xa}[[box]]\nid = 'b'\ntitle = 'B'\n{rest}\n");
         check_bad(&with_box("groups = ['thon']"), 16, "no group thon");
         check_bad(&with_box("groups = ['xa']\nkey = 'abc'"), 20, "base64");

@@ -3,6 +3,8 @@
 //! Deliberately absent: clocks, network, sound. Files are read here and nowhere written.
 
 pub mod box_file;
+pub mod cap;
+pub mod cap_policy;
 pub mod central_file;
 mod day_rules;
 mod fields;

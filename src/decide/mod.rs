@@ -3,6 +3,7 @@
 //! Deliberately absent: clocks, files, network, sound, unordered maps. The same code airs, previews and simulates.
 
 pub mod arbiter;
+pub mod cap_intake;
 pub mod delivery;
 pub mod downloads;
 pub mod guard;

@@ -101,6 +101,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
             place("thon-2", "Thôn 2", Some("xa")),
         ],
         boxes: vec![declared(1), declared(2)],
+        cap: None,
         enrolment: None,
         trust_first_use: false,
     }

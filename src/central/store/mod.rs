@@ -106,6 +106,21 @@ pub trait Store: Send + Sync + 'static {
     /// Puts boxes into these groups.
     fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()>;
 
+    /// Keeps a CAP alert; `false` where one of its reference is there already.
+    fn add_cap(&self, alert: CapRow) -> Answer<'_, bool>;
+
+    /// Says what became of an alert.
+    fn set_cap(&self, id: String, state: String) -> Answer<'_, ()>;
+
+    /// Alerts, newest first.
+    fn caps(&self) -> Answer<'_, Vec<CapRow>>;
+
+    /// An alert by its short id.
+    fn cap(&self, id: String) -> Answer<'_, Option<CapRow>>;
+
+    /// An alert by what others name it with.
+    fn cap_referred(&self, reference: String) -> Answer<'_, Option<CapRow>>;
+
     /// Keeps what people are to sign.
     fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()>;
 

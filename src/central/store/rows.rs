@@ -129,6 +129,18 @@ pub struct NewCommand {
     pub boxes: Vec<BoxId>,
 }
 
+/// A CAP alert that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapRow {
+    /// `sender,identifier,sent`.
+    pub reference: String,
+    /// Short, for people to type.
+    pub id: String,
+    pub received: Wall,
+    /// What became of it, as JSON.
+    pub state: String,
+}
+
 /// A command that waits for people's signatures, under the id that it will have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDraft {

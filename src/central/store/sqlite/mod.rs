@@ -1,5 +1,6 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
+mod cap;
 mod drafts;
 mod enrol;
 mod ingest;
@@ -271,6 +272,26 @@ impl Store for SqliteStore {
 
     fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()> {
         self.write(move |db| write::move_boxes(db, &groups))
+    }
+
+    fn add_cap(&self, alert: CapRow) -> Answer<'_, bool> {
+        self.write(move |db| cap::add(db, &alert))
+    }
+
+    fn set_cap(&self, id: String, state: String) -> Answer<'_, ()> {
+        self.write(move |db| cap::set(db, &id, &state))
+    }
+
+    fn caps(&self) -> Answer<'_, Vec<CapRow>> {
+        self.read(cap::all)
+    }
+
+    fn cap(&self, id: String) -> Answer<'_, Option<CapRow>> {
+        self.read(move |db| cap::by_id(db, &id))
+    }
+
+    fn cap_referred(&self, reference: String) -> Answer<'_, Option<CapRow>> {
+        self.read(move |db| cap::by_reference(db, &reference))
     }
 
     fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()> {

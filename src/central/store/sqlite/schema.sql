@@ -199,3 +199,11 @@ CREATE TABLE IF NOT EXISTS certificate_serials (
     fingerprint TEXT PRIMARY KEY REFERENCES certificates (fingerprint),
     serial      BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- CAP alerts by the reference that makes them unique; what became of each, as JSON.
+CREATE TABLE IF NOT EXISTS cap_alerts (
+    reference TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    received INTEGER NOT NULL,
+    state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,448 @@
+//! From the XML of an alert to its checked value.
+
+use roxmltree::{Document, Node, ParsingOptions};
+
+use super::*;
+
+const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";
+const SIGNATURE: &str = "http://www.w3.org/2000/09/xmldsig#";
+
+/// Children of each element, in the order of the schema.
+const IN_ALERT: &[&str] = &[
+    "identifier",
+    "sender",
+    "sent",
+    "status",
+    "msgType",
+    "source",
+    "scope",
+    "restriction",
+    "addresses",
+    "code",
+    "note",
+    "references",
+    "incidents",
+    "info",
+];
+const IN_INFO: &[&str] = &[
+    "language",
+    "category",
+    "event",
+    "responseType",
+    "urgency",
+    "severity",
+    "certainty",
+    "audience",
+    "eventCode",
+    "effective",
+    "onset",
+    "expires",
+    "senderName",
+    "headline",
+    "description",
+    "instruction",
+    "web",
+    "contact",
+    "parameter",
+    "resource",
+    "area",
+];
+const IN_AREA: &[&str] = &["areaDesc", "polygon", "circle", "geocode", "altitude", "ceiling"];
+
+/// Those that may repeat.
+const REPEAT: &[&str] = &[
+    "code",
+    "info",
+    "category",
+    "responseType",
+    "eventCode",
+    "parameter",
+    "resource",
+    "area",
+    "polygon",
+    "circle",
+    "geocode",
+];
+
+const RESPONSES: &[&str] =
+    &["Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"];
+
+type Read<T> = Result<T, CapError>;
+
+/// Reads an alert. There are no document types and so no entities; everything is bounded.
+///
+/// # Errors
+/// The first rule that it breaks, with its line.
+pub fn read(bytes: &[u8]) -> Read<Alert> {
+    if bytes.len() > ALERT_BYTES_MAX {
+        return Err(CapError::TooLarge);
+    }
+    let text = core::str::from_utf8(bytes).map_err(|error| CapError::NotXml(error.to_string()))?;
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let document =
+        Document::parse_with_options(text, options).map_err(|error| CapError::NotXml(error.to_string()))?;
+    let root = document.root_element();
+    if !root.has_tag_name((NAMESPACE, "alert")) {
+        return Err(CapError::NotCap { found: root.tag_name().name().to_owned() });
+    }
+    alert(&Element::new(root, IN_ALERT)?)
+}
+
+/// An element whose children are known, in order, and as many as are allowed.
+struct Element<'d> {
+    node: Node<'d, 'd>,
+    children: Vec<Node<'d, 'd>>,
+}
+
+fn broken<T>(node: Node<'_, '_>, what: impl Into<String>) -> Read<T> {
+    let line = node.document().text_pos_at(node.range().start).row;
+    Err(CapError::Rule { line, element: node.tag_name().name().to_owned(), what: what.into() })
+}
+
+impl<'d> Element<'d> {
+    fn new(node: Node<'d, 'd>, known: &[&str]) -> Read<Self> {
+        let mut children: Vec<Node<'_, '_>> = Vec::new();
+        let mut last = 0;
+        for child in node.children() {
+            if child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty()) {
+                return broken(node, "holds text beside its elements");
+            }
+            if !child.is_element() || child.tag_name().namespace() == Some(SIGNATURE) {
+                continue;
+            }
+            let name = child.tag_name().name();
+            let place = known.iter().position(|known| *known == name);
+            let Some(place) = place.filter(|_| child.tag_name().namespace() == Some(NAMESPACE)) else {
+                return broken(child, "is not known here");
+            };
+            if place < last {
+                return broken(child, format!("stands after <{}>", known[last]));
+            }
+            if children.iter().any(|other| other.has_tag_name((NAMESPACE, name))) && !REPEAT.contains(&name) {
+                return broken(child, "is there twice");
+            }
+            last = place;
+            children.push(child);
+        }
+        Ok(Self { node, children })
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Node<'d, 'd>> + 'a {
+        self.children.iter().copied().filter(move |child| child.tag_name().name() == name)
+    }
+
+    fn at_most(&self, name: &str, max: usize) -> Read<Vec<Node<'d, 'd>>> {
+        let found: Vec<_> = self.all(name).take(max + 1).collect();
+        match found.get(max) {
+            Some(excess) => broken(*excess, format!("is there more than {max} times")),
+            None => Ok(found),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<Node<'d, 'd>> {
+        self.all(name).next()
+    }
+
+    fn need(&self, name: &str) -> Read<Node<'d, 'd>> {
+        self.get(name).map_or_else(|| broken(self.node, format!("has no <{name}>")), Ok)
+    }
+
+    fn optional<T>(&self, name: &str, read: impl FnOnce(Node<'d, 'd>) -> Read<T>) -> Read<Option<T>> {
+        self.get(name).map(read).transpose()
+    }
+}
+
+/// The words of an element without elements.
+fn words(node: Node<'_, '_>) -> Read<String> {
+    if node.children().any(|child| child.is_element()) {
+        return broken(node, "holds elements where words are expected");
+    }
+    let parts: String =
+        node.children().filter_map(|child| child.text().filter(|_| child.is_text())).collect();
+    let text = parts.trim();
+    if text.is_empty() { broken(node, "is empty") } else { Ok(text.to_owned()) }
+}
+
+/// Words that name something to others: section 3.2.1 forbids what parts them.
+fn identifier(node: Node<'_, '_>) -> Read<String> {
+    let text = words(node)?;
+    if text.contains([',', '<', '&']) || text.contains(char::is_whitespace) {
+        return broken(node, "holds a blank, a comma, '<' or '&'");
+    }
+    Ok(text)
+}
+
+fn choice<T: Copy>(node: Node<'_, '_>, choices: &[(&str, T)]) -> Read<T> {
+    let text = words(node)?;
+    let found = choices.iter().find(|(name, _)| *name == text);
+    found.map_or_else(
+        || {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            broken(node, format!("is {text:?}, none of: {}", names.join(", ")))
+        },
+        |(_, value)| Ok(*value),
+    )
+}
+
+/// `YYYY-MM-DDThh:mm:ss±hh:mm`: section 3.3.2 wants the offset, and no `Z`.
+fn instant(text: &str) -> Option<Wall> {
+    let bytes = text.as_bytes();
+    let shape = b"0000-00-00T00:00:00+00:00";
+    let fits = bytes.len() == shape.len()
+        && bytes.iter().zip(shape).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            _ => byte == shape,
+        });
+    if fits { text.parse().ok() } else { None }
+}
+
+fn time(node: Node<'_, '_>) -> Read<Wall> {
+    let text = words(node)?;
+    instant(&text).map_or_else(
+        || {
+            broken(
+                node,
+                format!("is {text:?}; a time is written 2026-11-20T05:00:00+07:00, and UTC as -00:00"),
+            )
+        },
+        Ok,
+    )
+}
+
+fn alert(alert: &Element<'_>) -> Read<Alert> {
+    const STATUS: &[(&str, Status)] = &[
+        ("Actual", Status::Actual),
+        ("Exercise", Status::Exercise),
+        ("System", Status::System),
+        ("Test", Status::Test),
+        ("Draft", Status::Draft),
+    ];
+    let status = choice(alert.need("status")?, STATUS)?;
+    let note = alert.optional("note", words)?;
+    if status == Status::Exercise && note.is_none() {
+        return broken(alert.node, "is an Exercise without a <note> that tells of which");
+    }
+    for code in alert.at_most("code", REPEATS_MAX)? {
+        words(code)?;
+    }
+    let infos = alert.at_most("info", INFOS_MAX)?.into_iter().map(info);
+    let read = Alert {
+        identifier: identifier(alert.need("identifier")?)?,
+        sender: identifier(alert.need("sender")?)?,
+        sent: time(alert.need("sent")?)?,
+        status,
+        kind: kind(alert)?,
+        scope: scope(alert)?,
+        source: alert.optional("source", words)?,
+        note,
+        infos: infos.collect::<Read<_>>()?,
+    };
+    if matches!(read.kind, Kind::Alert | Kind::Update(_)) && read.infos.is_empty() {
+        return broken(alert.node, "has no <info>: there is nothing to say");
+    }
+    Ok(read)
+}
+
+fn kind(alert: &Element<'_>) -> Read<Kind> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Word {
+        Alert,
+        Update,
+        Cancel,
+        Ack,
+        Error,
+    }
+    const WORDS: &[(&str, Word)] = &[
+        ("Alert", Word::Alert),
+        ("Update", Word::Update),
+        ("Cancel", Word::Cancel),
+        ("Ack", Word::Ack),
+        ("Error", Word::Error),
+    ];
+    let node = alert.need("msgType")?;
+    let word = choice(node, WORDS)?;
+    let references = alert.optional("references", references)?.unwrap_or_default();
+    if word != Word::Alert && references.is_empty() {
+        return broken(node, format!("is {}, but no <references> name what it is about", words(node)?));
+    }
+    if word == Word::Error && alert.get("note").is_none() {
+        return broken(node, "is Error without a <note> that explains it");
+    }
+    Ok(match word {
+        Word::Alert => Kind::Alert,
+        Word::Update => Kind::Update(references),
+        Word::Cancel => Kind::Cancel(references),
+        Word::Ack => Kind::Ack(references),
+        Word::Error => Kind::Error(references),
+    })
+}
+
+fn references(node: Node<'_, '_>) -> Read<Vec<Reference>> {
+    let text = words(node)?;
+    let mut found = Vec::new();
+    for triple in text.split_whitespace() {
+        if found.len() == REPEATS_MAX {
+            return broken(node, format!("names more than {REPEATS_MAX} alerts"));
+        }
+        let parts: Vec<_> = triple.split(',').collect();
+        let reference = match parts[..] {
+            [sender, identifier, sent] if !sender.is_empty() && !identifier.is_empty() => {
+                instant(sent).map(|sent| (sender.to_owned(), identifier.to_owned(), sent))
+            }
+            _ => None,
+        };
+        let Some((sender, identifier, sent)) = reference else {
+            return broken(node, format!("holds {triple:?}, which is no sender,identifier,sent"));
+        };
+        found.push(Reference { sender, identifier, sent });
+    }
+    Ok(found)
+}
+
+fn scope(alert: &Element<'_>) -> Read<Scope> {
+    #[derive(Clone, Copy)]
+    enum Word {
+        Public,
+        Restricted,
+        Private,
+    }
+    const WORDS: &[(&str, Word)] =
+        &[("Public", Word::Public), ("Restricted", Word::Restricted), ("Private", Word::Private)];
+    let node = alert.need("scope")?;
+    let restriction = alert.optional("restriction", words)?;
+    let addresses = alert.optional("addresses", words)?;
+    Ok(match (choice(node, WORDS)?, restriction, addresses) {
+        (Word::Public, None, None) => Scope::Public,
+        (Word::Public, Some(_), _) => return broken(node, "is Public, with a <restriction>"),
+        // Section 3.2.1 lets addresses stand with any scope.
+        (Word::Public, None, Some(_)) => Scope::Public,
+        (Word::Restricted, Some(restriction), _) => Scope::Restricted { restriction },
+        (Word::Restricted, None, _) => return broken(node, "is Restricted without a <restriction>"),
+        (Word::Private, _, Some(addresses)) => Scope::Private { addresses: quoted(&addresses) },
+        (Word::Private, _, None) => return broken(node, "is Private without <addresses>"),
+    })
+}
+
+/// Words parted by blanks; those with blanks stand in quotes.
+fn quoted(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (n, part) in text.split('"').enumerate() {
+        if n % 2 == 1 {
+            found.push(part.to_owned());
+        } else {
+            found.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    found
+}
+
+fn info(node: Node<'_, '_>) -> Read<Info> {
+    let info = Element::new(node, IN_INFO)?;
+    let categories = info.at_most("category", Category::ALL.len())?;
+    if categories.is_empty() {
+        return broken(node, "has no <category>");
+    }
+    for response in info.at_most("responseType", RESPONSES.len())? {
+        let choices: Vec<_> = RESPONSES.iter().map(|word| (*word, ())).collect();
+        choice(response, &choices)?;
+    }
+    for parameter in info.at_most("parameter", REPEATS_MAX)? {
+        named(parameter)?;
+    }
+    info.at_most("resource", REPEATS_MAX)?;
+    let read = Info {
+        language: match info.optional("language", words)? {
+            Some(language) if is_language(&language) => language.to_ascii_lowercase(),
+            Some(language) => {
+                return broken(node, format!("has the language {language:?}, which is no BCP 47 tag"));
+            }
+            None => "en-us".to_owned(),
+        },
+        categories: categories.into_iter().map(|node| choice(node, Category::ALL)).collect::<Read<_>>()?,
+        event: words(info.need("event")?)?,
+        urgency: choice(info.need("urgency")?, Urgency::ALL)?,
+        severity: choice(info.need("severity")?, Severity::ALL)?,
+        certainty: certainty(info.need("certainty")?)?,
+        event_codes: info.at_most("eventCode", REPEATS_MAX)?.into_iter().map(named).collect::<Read<_>>()?,
+        effective: info.optional("effective", time)?,
+        onset: info.optional("onset", time)?,
+        expires: info.optional("expires", time)?,
+        sender_name: info.optional("senderName", words)?,
+        headline: info.optional("headline", words)?,
+        description: info.optional("description", words)?,
+        instruction: info.optional("instruction", words)?,
+        areas: info.at_most("area", AREAS_MAX)?.into_iter().map(area).collect::<Read<_>>()?,
+    };
+    match (read.effective.or(read.onset), read.expires) {
+        (Some(begins), Some(ends)) if ends <= begins => broken(node, "expires before it begins"),
+        _ => Ok(read),
+    }
+}
+
+fn is_language(tag: &str) -> bool {
+    tag.len() <= 35
+        && tag.split('-').all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
+
+/// CAP 1.0 wrote "Very Likely"; section 3.2.2 asks to read it as Likely.
+fn certainty(node: Node<'_, '_>) -> Read<Certainty> {
+    if words(node)? == "Very Likely" { Ok(Certainty::Likely) } else { choice(node, Certainty::ALL) }
+}
+
+fn named(node: Node<'_, '_>) -> Read<Named> {
+    let element = Element::new(node, &["valueName", "value"])?;
+    Ok(Named { name: words(element.need("valueName")?)?, value: words(element.need("value")?)? })
+}
+
+fn area(node: Node<'_, '_>) -> Read<Area> {
+    let area = Element::new(node, IN_AREA)?;
+    if area.get("ceiling").is_some() && area.get("altitude").is_none() {
+        return broken(node, "has a <ceiling> without an <altitude>");
+    }
+    Ok(Area {
+        description: words(area.need("areaDesc")?)?,
+        polygons: area.at_most("polygon", SHAPES_MAX)?.into_iter().map(polygon).collect::<Read<_>>()?,
+        circles: area.at_most("circle", SHAPES_MAX)?.into_iter().map(circle).collect::<Read<_>>()?,
+        geocodes: area.at_most("geocode", REPEATS_MAX)?.into_iter().map(named).collect::<Read<_>>()?,
+    })
+}
+
+fn point(node: Node<'_, '_>, text: &str) -> Read<Point> {
+    let read = text
+        .split_once(',')
+        .and_then(|(latitude, longitude)| Point::new(latitude.parse().ok()?, longitude.parse().ok()?));
+    read.map_or_else(|| broken(node, format!("holds {text:?}, which is no latitude,longitude")), Ok)
+}
+
+fn polygon(node: Node<'_, '_>) -> Read<Polygon> {
+    let text = words(node)?;
+    let mut corners = Vec::new();
+    for corner in text.split_whitespace() {
+        if corners.len() > CORNERS_MAX {
+            return broken(node, format!("has more than {CORNERS_MAX} corners"));
+        }
+        corners.push(point(node, corner)?);
+    }
+    if corners.len() < 4 || corners.first() != corners.last() {
+        return broken(node, "has fewer than four corners, or does not end where it began");
+    }
+    corners.pop();
+    Ok(Polygon(corners))
+}
+
+fn circle(node: Node<'_, '_>) -> Read<Circle> {
+    let text = words(node)?;
+    let parts: Vec<_> = text.split_whitespace().collect();
+    let [centre, radius] = parts[..] else {
+        return broken(node, format!("is {text:?}; a circle is written latitude,longitude radius"));
+    };
+    let radius_km = radius.parse().ok().filter(|radius: &f64| (0.0..=20_040.0).contains(radius));
+    match radius_km {
+        Some(radius_km) => Ok(Circle { centre: point(node, centre)?, radius_km }),
+        None => broken(node, format!("has the radius {radius:?}, which is none in kilometres")),
+    }
+}
