@@ -196,3 +196,32 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), ("unknown_box", "loa-2"));
     central.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_moves_are_sent_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let desk = tempfile::tempdir().unwrap();
+    let limits =
+        "version = 7\nallowed = [{ from = \"05:00\", until = \"20:30\" }]\nsession_minutes_max = 45\n";
+    std::fs::write(desk.path().join("gioi-han.toml"), limits).unwrap();
+    let said = staff(&central, desk.path(), &["policy", "send", "gioi-han.toml", "--to", "xa"]).await;
+    let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+    assert!(text.starts_with("sent limits, version 7"), "{text}");
+    let Body::Policy(policy) = loa.next("limits", command).await.body else { panic!("no limits") };
+    assert_eq!((policy.version, policy.session_minutes_max), (7, 45));
+
+    std::fs::write(desk.path().join("sai.toml"), "session_minutes_max = 0\nvolumes = 1\n").unwrap();
+    let said = staff(&central, desk.path(), &["policy", "send", "sai.toml", "--to", "xa"]).await;
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert!(text.contains("sai.toml:1") && text.contains("volumes"), "{text}");
+
+    let said = staff(&central, desk.path(), &["groups", "send", "loa-1=thon-2", "--author", "An"]).await;
+    let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+    assert!(text.starts_with("sent the groups, version 1"), "{text}");
+    let moved = loa.next("its groups", command).await;
+    let Body::Groups { members, .. } = moved.body else { panic!("no groups") };
+    assert_eq!((moved.author.as_str(), &members[&loa.id][0]), ("An", &group("thon-2")));
+    central.stop().await;
+}
