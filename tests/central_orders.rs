@@ -8,9 +8,10 @@ use central_support::*;
 use chrono::{TimeDelta, Timelike};
 use loaxa::adapters::clock;
 use loaxa::central::Central;
+use loaxa::domain::authority::Power;
 use loaxa::domain::playback::Event;
 use loaxa::wire::codec;
-use loaxa::wire::messages::{Body, Command};
+use loaxa::wire::messages::{Body, Command, TrustMessage};
 use loaxa::wire::topics::{Down, Topic, Up};
 use serde_json::{Value, json};
 use support::listen::{Recording, write_tone};
@@ -187,6 +188,7 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     let central = start(settings(dir.path(), embedded())).await;
     let boxes = get_api(&central, "/api/v1/boxes").await.json();
     assert_eq!(boxes[0]["groups"], json!(["thon-2"]));
+    assert_eq!(get_api(&central, "/api/v1/documents").await.json()[0]["believed"], json!(true));
     assert_eq!((&boxes[1]["id"], &boxes[1]["key"]), (&json!("loa-2"), &Value::Null));
     // Its log is not believed, though the configuration still names its key.
     let mut loa = ScriptedBox::connect(2, central.broker_addr().unwrap().port()).await;
@@ -194,6 +196,17 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     loa.say(Up::Log, loa.batch(1, 1));
     let alarm = until("an alarm", async || central.store().alarms(1).await.unwrap().into_iter().next()).await;
     assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), ("unknown_box", "loa-2"));
+    central.stop().await;
+
+    // Staff see which documents must be sent anew when those who signed them may not any more.
+    let mut settings = settings(dir.path(), embedded());
+    let root = |_: &_| Some(key(100).public());
+    let mut message = codec::open::<TrustMessage>(&settings.keys.trust, &root).unwrap().payload;
+    message.trust.version += 1;
+    message.trust.grants.iter_mut().for_each(|grant| grant.powers.retain(|power| *power != Power::Groups));
+    settings.keys.trust = codec::seal(&message, &[&key(100)]);
+    let central = start(settings).await;
+    assert_eq!(get_api(&central, "/api/v1/documents").await.json()[0]["believed"], json!(false));
     central.stop().await;
 }
 
