@@ -6,12 +6,13 @@ mod support;
 use std::collections::BTreeSet;
 
 use loaxa::domain::announcement::BulletinClass;
+use loaxa::domain::authority::Power;
 use loaxa::domain::playback::{CommandRefusal, DeliveryStep, Event, PlayOutcome, SlotOutcome};
 use loaxa::domain::policy::Policy;
 use loaxa::domain::time::Span;
 use loaxa::wire::chain::{self, Link};
 use loaxa::wire::codec;
-use loaxa::wire::messages::{Body, MESSAGE_BYTES_MAX};
+use loaxa::wire::messages::{Body, MESSAGE_BYTES_MAX, TrustMessage};
 use loaxa::wire::signing::SecretKey;
 use loaxa::wire::topics::Down;
 use support::broker::{Broker, Mosquitto};
@@ -431,5 +432,26 @@ fn documents_stay_over_a_restart_and_are_never_rolled_back() {
     command.groups = vec!["xa".parse().unwrap()];
     central.say_to_group("thon-1", &central.keys.sealed_by_both(&command));
     unit.await_event("the command to the new group", |event| step_of(event, "c7", &DeliveryStep::Received));
+
+    // Whoever signed them may not any more: what the installer wrote is in force again, at once and after a restart.
+    let mut trust = central.keys.trust();
+    trust.version = 2;
+    for grant in &mut trust.grants {
+        grant.powers.retain(|power| !matches!(power, Power::Programme | Power::Policy | Power::Groups));
+    }
+    let trust = codec::seal(&TrustMessage { v: 1, trust }, &[&central.keys.root]);
+    central.say_to_box(Down::Trust, &trust);
+    eventually("documents that are dropped", || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = rusqlite::Connection::open_with_flags(unit.path("state/box.sqlite"), flags).ok()?;
+        let count = "SELECT count(*) FROM document WHERE name <> 'trust'";
+        (store.query_row(count, [], |row| row.get::<_, i64>(0)).ok()? == 0).then_some(())
+    });
+    running.kill();
+    let hellos = central.heard(|heard| heard.hellos.len());
+    let running = unit.start();
+    let holds =
+        eventually("the last hello", || central.heard(|heard| Some(heard.hellos.get(hellos)?.holds.clone())));
+    assert_eq!((holds.trust, holds.policy, holds.groups, holds.programmes.len()), (2, 0, 0, 0));
     drop(running);
 }

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use central_support::*;
 use loaxa::adapters::clock;
 use loaxa::central::Central;
-use loaxa::domain::ids::ContentHash;
 use loaxa::domain::time::{Span, Wall};
 use loaxa::wire::codec;
 use loaxa::wire::envelope::{Kind, pre_authentication_encoding};
 use loaxa::wire::messages::{Body, Command};
+use loaxa::wire::request::to_be_signed;
 use loaxa::wire::signing::SecretKey;
 use loaxa::wire::topics::{Down, Topic};
 use serde_json::{Value, json};
@@ -22,8 +22,7 @@ const PATH: &str = "/api/v1/drafts";
 async fn ask(central: &Central, key: &SecretKey, at: Wall, body: &Value) -> (u16, Value) {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let method = if body.is_null() { "GET" } else { "POST" };
-    let message = format!("loaxa-request v1\n{method}\n{PATH}\n{at}\n{}", ContentHash::of(text.as_bytes()));
-    let signature = BASE64.encode(key.sign(message.as_bytes()));
+    let signature = BASE64.encode(key.sign(&to_be_signed(method, PATH, at, text.as_bytes())));
     let (id, at) = (key.key_id().to_string(), at.to_string());
     let headers = [("x-loaxa-key", &*id), ("x-loaxa-time", &*at), ("x-loaxa-signature", &*signature)];
     let answer = match method {
@@ -142,5 +141,39 @@ async fn one_person_signs_limits() {
     assert_eq!(policy.version, 1);
     let documents = get_api(&central, "/api/v1/documents").await.json();
     assert_eq!((&documents[0]["document"], &documents[0]["version"]), (&json!("policy"), &json!(1)));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_a_key_in_a_file_signs_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (status, made) = ask(&central, &key(1), clock::wall(), &emergency("Nước lên nhanh")).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let url = format!("http://{}", central.http_addr());
+    let run = async |arguments: &[&str], seed: u8| {
+        let file = dir.path().join(format!("{seed}.key"));
+        if !file.exists() {
+            loaxa::adapters::keys::KeyFile { key: key(seed), holder: None }.write_new(&file).unwrap();
+        }
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loaxa"));
+        command.arg("draft").args(arguments).args(["--central", &url, "--lang", "en", "--key"]).arg(file);
+        command.stdin(std::process::Stdio::null());
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        (done.status.success(), said)
+    };
+    let (_, said) = run(&["list"], 2).await;
+    for expected in [id, "EMERGENCY, ACTUAL", "to: thon-1", "words: Nước lên nhanh", "signatures: 0/2"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(!run(&["sign", id], 1).await.0, "nobody agreed");
+    assert!(!run(&["sign", id, "--yes"], 9).await.0, "a stranger signed");
+    assert!(run(&["sign", id, "--yes"], 1).await.1.contains("signed, others are awaited"));
+    assert!(run(&["sign", id, "--yes"], 2).await.1.contains("signed, and sent to the boxes"));
+    assert_eq!(get_api(&central, "/api/v1/announcements").await.json()[0]["id"], made["id"]);
     central.stop().await;
 }

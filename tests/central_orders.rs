@@ -8,9 +8,10 @@ use central_support::*;
 use chrono::{TimeDelta, Timelike};
 use loaxa::adapters::clock;
 use loaxa::central::Central;
+use loaxa::domain::authority::Power;
 use loaxa::domain::playback::Event;
 use loaxa::wire::codec;
-use loaxa::wire::messages::{Body, Command};
+use loaxa::wire::messages::{Body, Command, TrustMessage};
 use loaxa::wire::topics::{Down, Topic, Up};
 use serde_json::{Value, json};
 use support::listen::{Recording, write_tone};
@@ -187,6 +188,7 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     let central = start(settings(dir.path(), embedded())).await;
     let boxes = get_api(&central, "/api/v1/boxes").await.json();
     assert_eq!(boxes[0]["groups"], json!(["thon-2"]));
+    assert_eq!(get_api(&central, "/api/v1/documents").await.json()[0]["believed"], json!(true));
     assert_eq!((&boxes[1]["id"], &boxes[1]["key"]), (&json!("loa-2"), &Value::Null));
     // Its log is not believed, though the configuration still names its key.
     let mut loa = ScriptedBox::connect(2, central.broker_addr().unwrap().port()).await;
@@ -194,5 +196,45 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     loa.say(Up::Log, loa.batch(1, 1));
     let alarm = until("an alarm", async || central.store().alarms(1).await.unwrap().into_iter().next()).await;
     assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), ("unknown_box", "loa-2"));
+    central.stop().await;
+
+    // Staff see which documents must be sent anew when those who signed them may not any more.
+    let mut settings = settings(dir.path(), embedded());
+    let root = |_: &_| Some(key(100).public());
+    let mut message = codec::open::<TrustMessage>(&settings.keys.trust, &root).unwrap().payload;
+    message.trust.version += 1;
+    message.trust.grants.iter_mut().for_each(|grant| grant.powers.retain(|power| *power != Power::Groups));
+    settings.keys.trust = codec::seal(&message, &[&key(100)]);
+    let central = start(settings).await;
+    assert_eq!(get_api(&central, "/api/v1/documents").await.json()[0]["believed"], json!(false));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_moves_are_sent_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let desk = tempfile::tempdir().unwrap();
+    let limits =
+        "version = 7\nallowed = [{ from = \"05:00\", until = \"20:30\" }]\nsession_minutes_max = 45\n";
+    std::fs::write(desk.path().join("gioi-han.toml"), limits).unwrap();
+    let said = staff(&central, desk.path(), &["policy", "send", "gioi-han.toml", "--to", "xa"]).await;
+    let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+    assert!(text.starts_with("sent limits, version 7"), "{text}");
+    let Body::Policy(policy) = loa.next("limits", command).await.body else { panic!("no limits") };
+    assert_eq!((policy.version, policy.session_minutes_max), (7, 45));
+
+    std::fs::write(desk.path().join("sai.toml"), "session_minutes_max = 0\nvolumes = 1\n").unwrap();
+    let said = staff(&central, desk.path(), &["policy", "send", "sai.toml", "--to", "xa"]).await;
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert!(text.contains("sai.toml:1") && text.contains("volumes"), "{text}");
+
+    let said = staff(&central, desk.path(), &["groups", "send", "loa-1=thon-2", "--author", "An"]).await;
+    let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+    assert!(text.starts_with("sent the groups, version 1"), "{text}");
+    let moved = loa.next("its groups", command).await;
+    let Body::Groups { members, .. } = moved.body else { panic!("no groups") };
+    assert_eq!((moved.author.as_str(), &members[&loa.id][0]), ("An", &group("thon-2")));
     central.stop().await;
 }

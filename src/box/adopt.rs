@@ -88,6 +88,11 @@ impl Programmes {
         adopted
     }
 
+    /// Takes a programme that was sent out of force; an installed one of its name is heard again.
+    pub fn forget(&mut self, id: &ProgrammeId) {
+        self.sent.remove(id);
+    }
+
     fn read_sent(
         &self,
         id: &ProgrammeId,

@@ -1,5 +1,6 @@
 //! The daemon: one loop that tells the heart what happened and carries out what it asks for.
 
+mod documents;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,14 +29,14 @@ use crate::decide::outbox::{self, Outbox};
 use crate::decide::refusals::Refusals;
 use crate::decide::schedule::Place;
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
-use crate::domain::announcement::Media;
-use crate::domain::ids::{BoxId, CommandId, GroupId, ProgrammeId};
+use crate::domain::ids::{BoxId, CommandId, GroupId};
 use crate::domain::playback::{CommandRefusal, Event};
+use crate::domain::policy::Policy;
 use crate::domain::sound::{PlayerCommand, PlayerEvent};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockTrust, Moment, Reading, Span};
 use crate::wire::messages::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir,
-    Signed, VERSION, Welcome, commands_digest,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
+    VERSION, Welcome, commands_digest,
 };
 use crate::wire::topics::Topic;
 
@@ -51,11 +52,10 @@ const PROTECT_EVERY: Span = Span::secs(60);
 /// How long the last play may take to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What a command put in force.
-struct Document {
-    name: String,
-    /// `None` where it is in the log already.
-    version: Option<u32>,
+/// What the installer wrote, in force where nothing signed takes its place.
+struct Installed {
+    policy: Policy,
+    groups: Vec<GroupId>,
 }
 
 /// Why the daemon can't run.
@@ -111,6 +111,7 @@ struct Daemon {
     programmes: Programmes,
     refusals: Refusals,
     groups_version: u32,
+    installed: Installed,
     /// Envelopes of the commands that the heart is looking at.
     arriving: BTreeMap<CommandId, Vec<u8>>,
     faults: BTreeSet<&'static str>,
@@ -203,6 +204,7 @@ impl Daemon {
             programmes,
             refusals: Refusals::default(),
             groups_version,
+            installed: Installed { policy: settings.policy.clone(), groups: settings.groups.clone() },
             arriving: BTreeMap::new(),
             faults: BTreeSet::new(),
             trim_at: monotonic(),
@@ -516,6 +518,7 @@ impl Daemon {
                 if self.speaker.trust().map(|trust| trust.version) != before {
                     let name = "trust".to_owned();
                     self.commit(&mut vec![Change::KeepDocument { name, envelope: Some(envelope) }]);
+                    self.drop_what_lost_authority();
                 }
             }
             Ok(Some(Arrived::Command { signed, envelope })) => self.on_command(*signed, envelope),
@@ -580,75 +583,6 @@ impl Daemon {
         let upto = ack.contiguous_upto;
         self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
         self.send_log();
-    }
-
-    /// Puts the document of a command in force; gives what is to be kept of it.
-    fn adopt(&mut self, command: &Command) -> Option<Change> {
-        let envelope = self.arriving.get(&command.id).cloned();
-        match self.put_in_force(command) {
-            Ok(Some(Document { name, version })) => {
-                if let Some(version) = version {
-                    let adopted = Event::Adopted { what: name.clone(), version };
-                    self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
-                }
-                Some(Change::KeepDocument { name, envelope })
-            }
-            Ok(None) => None,
-            Err(reason) => {
-                let refused = Input::Refused { command: Some(command.id.clone()), reason };
-                self.speaker.handle(&self.clock.read(), refused);
-                None
-            }
-        }
-    }
-
-    /// Wants the audio of a programme in time for its first use.
-    fn fetch_programme(&self, programme: &ProgrammeId, media: Vec<Media>, not_before: Wall) {
-        let now = self.clock.read();
-        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
-        // What no day to come needs can wait; without a clock nobody knows.
-        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
-        for media in media {
-            let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
-            self.downloads.fetch(media, by, false);
-        }
-    }
-
-    fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
-        match &command.body {
-            Body::Programme { programme, version, toml, media } => {
-                let groups = &self.speaker.place().groups;
-                let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
-                self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
-                self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
-                Ok(Some(Document { name: format!("programme/{programme}"), version: Some(*version) }))
-            }
-            Body::Groups { version, members } => {
-                if *version <= self.groups_version {
-                    let held = self.groups_version;
-                    return Err(CommandRefusal::Rollback { offered: *version, held });
-                }
-                self.groups_version = *version;
-                // A box that it does not name stays where it is.
-                if let Some(groups) = members.get(&self.box_id) {
-                    self.move_to(groups);
-                }
-                Ok(Some(Document { name: "groups".to_owned(), version: Some(*version) }))
-            }
-            // The heart has adopted and logged it.
-            Body::Policy(_) => Ok(Some(Document { name: "policy".to_owned(), version: None })),
-            Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
-        }
-    }
-
-    fn move_to(&mut self, groups: &[GroupId]) {
-        let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
-        self.uplink.listen_to(groups);
-        match self.programmes.timetable(&place.groups) {
-            Ok(timetable) => self.speaker.handle(&self.clock.read(), Input::Timetable(timetable)),
-            Err(clash) => tracing::error!("the programmes stay as they are: {clash}"),
-        }
-        self.speaker.handle(&self.clock.read(), Input::Place(place));
     }
 }
 

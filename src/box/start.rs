@@ -15,7 +15,7 @@ use crate::adapters::tts::Speech;
 use crate::domain::announcement::Media;
 use crate::domain::authority::Trust;
 use crate::domain::ids::{ContentHash, GroupId, ProgrammeId};
-use crate::domain::playback::Event;
+use crate::domain::playback::{CommandRefusal, Event};
 use crate::domain::policy::Policy;
 use crate::domain::sound::PlayerEvent;
 use crate::domain::time::Wall;
@@ -104,6 +104,17 @@ pub(super) fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> O
     known.filter_map(read).max_by_key(|trust| trust.version)
 }
 
+/// A kept document, where those who signed it may still do so.
+///
+/// # Errors
+/// Why it is not believed any more.
+pub(super) fn still_believed(envelope: &[u8], trust: Option<&Trust>) -> Result<Command, CommandRefusal> {
+    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
+    let Signed { signers, payload: command, .. } = codec::open_command(envelope, &keys)?;
+    trust.map(|trust| trust.permits(&signers, command.power(), &command.groups, None)).transpose()?;
+    Ok(command)
+}
+
 /// What was in force before the restart.
 pub(super) struct InForce {
     pub groups: Vec<GroupId>,
@@ -128,13 +139,12 @@ pub(super) fn restore_documents(
     trust: Option<&Trust>,
     programmes: &mut Programmes,
 ) -> InForce {
-    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
     let (groups, policy) = (settings.groups.clone(), settings.policy.clone());
     let mut restored = InForce { groups, groups_version: 0, policy, needed: Vec::new() };
     // By name: the groups come before the programmes that depend on them.
     for (name, envelope) in documents.iter().filter(|(name, _)| *name != "trust") {
-        let command = match codec::open_command(envelope, &keys) {
-            Ok(signed) => signed.payload,
+        let command = match still_believed(envelope, trust) {
+            Ok(command) => command,
             Err(reason) => {
                 tracing::warn!(name, %reason, "a kept document is no longer believed");
                 continue;

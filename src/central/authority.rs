@@ -55,6 +55,15 @@ impl Authority {
         grant.public.parse().ok()
     }
 
+    /// Whether those who signed a command may still do so at `now`.
+    pub fn believes(&self, envelope: &[u8], now: Wall) -> bool {
+        let opened = codec::open_command(envelope, &|id: &KeyId| self.public_key(id));
+        opened.is_ok_and(|signed| {
+            let command = &signed.payload;
+            self.trust.permits(&signed.signers, command.power(), &command.groups, Some(now)).is_ok()
+        })
+    }
+
     /// The trust document as it is sent.
     pub fn trust_envelope(&self) -> &[u8] {
         &self.keys.trust

@@ -13,6 +13,7 @@ use crate::domain::time::{Span, Wall};
 use crate::wire::codec::{self, Message};
 use crate::wire::envelope::{self, Kind, SIGNATURES_MAX};
 use crate::wire::messages::Command;
+use crate::wire::request;
 use crate::wire::signing::SIGNATURE_BYTES;
 
 /// How long people may take to sign: what is announced belongs to this hour.
@@ -206,12 +207,6 @@ pub struct SignedRequest<'a> {
 }
 
 impl SignedRequest<'_> {
-    /// What is signed; no envelope begins like this.
-    fn message(&self) -> Vec<u8> {
-        let Self { method, path, at, body, .. } = self;
-        format!("loaxa-request v1\n{method}\n{path}\n{at}\n{}", ContentHash::of(body)).into_bytes()
-    }
-
     /// Whose request it is.
     ///
     /// # Errors
@@ -219,7 +214,8 @@ impl SignedRequest<'_> {
     pub fn check(&self, app: &App) -> Result<KeyId, NotTaken> {
         let public =
             app.authority.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;
-        if !public.verifies(&self.message(), &self.signature) {
+        let message = request::to_be_signed(self.method, self.path, self.at, self.body);
+        if !public.verifies(&message, &self.signature) {
             return Err(NotTaken::BadSignature(self.key.clone()));
         }
         let now = app.now();

@@ -5,9 +5,14 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use crate::adapters::clock;
 use crate::domain::time::Wall;
+use crate::wire::request;
+use crate::wire::signing::SecretKey;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -57,6 +62,20 @@ pub struct Client {
     pub lang: Lang,
 }
 
+/// Where central is, as the person or the environment says.
+///
+/// # Errors
+/// When neither says it.
+pub fn central_address(given: Option<&String>, lang: Lang) -> Result<String, Failure> {
+    given.cloned().or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
+        lang.pick(
+            "chưa biết trung tâm ở đâu: thêm --central http://... hoặc đặt biến LOAXA_CENTRAL",
+            "where is central? add --central http://... or set LOAXA_CENTRAL",
+        )
+        .into()
+    })
+}
+
 impl CentralArgs {
     /// Finds address and token.
     ///
@@ -64,12 +83,7 @@ impl CentralArgs {
     /// When one is missing.
     pub fn client(&self) -> Result<Client, Failure> {
         let lang = self.lang;
-        let base = self.central.clone().or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
-            lang.pick(
-                "chưa biết trung tâm ở đâu: thêm --central http://... hoặc đặt biến LOAXA_CENTRAL",
-                "where is central? add --central http://... or set LOAXA_CENTRAL",
-            )
-        })?;
+        let base = central_address(self.central.as_ref(), lang)?;
         let token = match &self.token_file {
             Some(path) => {
                 std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
@@ -101,6 +115,22 @@ impl Client {
     /// The sentence with which central refuses, or why it can't be reached.
     pub fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
         Ok(serde_json::from_str(&self.get_text(path, query)?.0)?)
+    }
+
+    /// Asks for `/api/v1/{path}` as the person who holds `key`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_signed(&self, path: &str, key: &SecretKey) -> Result<Value, Failure> {
+        let (path, at) = (format!("/api/v1/{path}"), clock::wall());
+        let signature = key.sign(&request::to_be_signed("GET", &path, at, b""));
+        let asked = self
+            .agent
+            .get(format!("{}{path}", self.base))
+            .header(request::KEY_HEADER, key.key_id().as_str())
+            .header(request::TIME_HEADER, at.to_string())
+            .header(request::SIGNATURE_HEADER, BASE64.encode(signature));
+        Ok(serde_json::from_str(&self.answer(asked.call())?.0)?)
     }
 
     /// The same as text, with the cursor of the next page.

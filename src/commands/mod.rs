@@ -17,6 +17,7 @@ mod client;
 mod conform;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
+mod draft;
 mod groups;
 mod key;
 mod live;
@@ -75,6 +76,8 @@ enum Command {
     Policy(policy::Args),
     /// Moves boxes to other groups.
     Groups(groups::Args),
+    /// Shows and signs what waits for people's signatures.
+    Draft(draft::Args),
     /// Makes and shows signing keys.
     Key(key::Args),
     /// Checks configuration files.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Programme(args) => programme::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Groups(args) => groups::run(args),
+        Command::Draft(args) => draft::run(args),
         Command::Key(args) => key::run(args),
         Command::Check(args) => check::run(args),
         Command::Conform(args) => conform::run(args),

@@ -16,15 +16,11 @@ use super::{FIELDS_BYTES_MAX, Problem, has_token};
 use crate::central::app::App;
 use crate::central::drafts::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
 use crate::domain::ids::{CommandId, KeyId};
+use crate::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 use crate::wire::signing::SIGNATURE_BYTES;
 
 /// Largest request that carries a signature.
 const SIGNATURE_REQUEST_BYTES_MAX: usize = 4 * 1024;
-
-/// Whose key signed a request, when, and the signature over it.
-const KEY_HEADER: &str = "x-loaxa-key";
-const TIME_HEADER: &str = "x-loaxa-time";
-const SIGNATURE_HEADER: &str = "x-loaxa-signature";
 
 /// The routes of this module: who asks shows it by a signature.
 pub(super) fn routes() -> Router<Arc<App>> {

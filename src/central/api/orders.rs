@@ -93,6 +93,8 @@ struct DocumentState {
     groups: Vec<GroupId>,
     issued_at: Wall,
     author: String,
+    /// Whether boxes believe it still: where its signers may not sign it any more, it must be sent anew.
+    believed: bool,
     /// One row a box that it is meant for.
     boxes: Vec<Held>,
 }
@@ -111,6 +113,7 @@ async fn documents(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentState
     let mut states = Vec::new();
     for document in app.store.documents(app.now()).await? {
         let Some(row) = app.store.command(document.command.clone()).await? else { continue };
+        let envelopes = app.store.envelopes(vec![document.command.clone()]).await?;
         let is_meant =
             |own: &[GroupId]| app.groups_of(own).iter().any(|group| document.groups.contains(group));
         let meant = boxes.iter().filter(|row| is_meant(&row.groups));
@@ -121,6 +124,7 @@ async fn documents(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentState
             title: row.title,
             issued_at: row.issued_at,
             author: row.author,
+            believed: envelopes.iter().all(|envelope| app.authority.believes(envelope, app.now())),
             boxes: meant
                 .map(|row| Held {
                     id: row.id.clone(),

@@ -60,6 +60,8 @@ pub enum Input {
     Trust(Trust),
     /// A programme was read and checked; it replaces those in force.
     Timetable(Timetable),
+    /// The limits that were in force are not believed any more; these take their place, whatever their version.
+    Limits(Policy),
     /// Groups of this box, with all groups above them, and its languages.
     Place(Place),
     /// Audio is on disk with the right hash, or can't be had.
@@ -234,6 +236,7 @@ impl Speaker {
             Input::Command(signed) => self.on_command(now, *signed),
             Input::Trust(trust) => self.on_trust(now, trust),
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
+            Input::Limits(policy) => self.guard.adopt(policy),
             Input::Place(place) => self.place = place,
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),

@@ -1,0 +1,116 @@
+//! What commands put in force until something newer comes: programmes, limits, groups.
+
+use super::Daemon;
+use crate::adapters::box_store::Change;
+use crate::adapters::clock::monotonic;
+use crate::r#box::start::still_believed;
+use crate::decide::schedule::Place;
+use crate::decide::speaker::Input;
+use crate::domain::announcement::Media;
+use crate::domain::ids::{GroupId, ProgrammeId};
+use crate::domain::playback::{CommandRefusal, Event};
+use crate::domain::time::{ClockTrust, Wall};
+use crate::wire::messages::{Body, Command};
+
+/// What a command put in force.
+struct Document {
+    name: String,
+    /// `None` where it is in the log already.
+    version: Option<u32>,
+}
+
+impl Daemon {
+    /// Puts the document of a command in force; gives what is to be kept of it.
+    pub(super) fn adopt(&mut self, command: &Command) -> Option<Change> {
+        let envelope = self.arriving.get(&command.id).cloned();
+        match self.put_in_force(command) {
+            Ok(Some(Document { name, version })) => {
+                if let Some(version) = version {
+                    let adopted = Event::Adopted { what: name.clone(), version };
+                    self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
+                }
+                Some(Change::KeepDocument { name, envelope })
+            }
+            Ok(None) => None,
+            Err(reason) => {
+                let refused = Input::Refused { command: Some(command.id.clone()), reason };
+                self.speaker.handle(&self.clock.read(), refused);
+                None
+            }
+        }
+    }
+
+    /// Wants the audio of a programme in time for its first use.
+    pub(super) fn fetch_programme(&self, programme: &ProgrammeId, media: Vec<Media>, not_before: Wall) {
+        let now = self.clock.read();
+        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
+        // What no day to come needs can wait; without a clock nobody knows.
+        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
+        for media in media {
+            let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
+            self.downloads.fetch(media, by, false);
+        }
+    }
+
+    fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
+        match &command.body {
+            Body::Programme { programme, version, toml, media } => {
+                let groups = &self.speaker.place().groups;
+                let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
+                self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
+                self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
+                Ok(Some(Document { name: format!("programme/{programme}"), version: Some(*version) }))
+            }
+            Body::Groups { version, members } => {
+                if *version <= self.groups_version {
+                    let held = self.groups_version;
+                    return Err(CommandRefusal::Rollback { offered: *version, held });
+                }
+                self.groups_version = *version;
+                // A box that it does not name stays where it is.
+                if let Some(groups) = members.get(&self.box_id) {
+                    self.move_to(groups);
+                }
+                Ok(Some(Document { name: "groups".to_owned(), version: Some(*version) }))
+            }
+            // The heart has adopted and logged it.
+            Body::Policy(_) => Ok(Some(Document { name: "policy".to_owned(), version: None })),
+            Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
+        }
+    }
+
+    /// Takes documents out of force whose signers may not sign them any more; what was installed takes their place.
+    pub(super) fn drop_what_lost_authority(&mut self) {
+        let documents = self.store.documents().unwrap_or_default();
+        let trust = self.speaker.trust().cloned();
+        let (mut batch, mut groups) = (Vec::new(), self.speaker.place().groups.iter().cloned().collect());
+        for (name, envelope) in documents.into_iter().filter(|(name, _)| name != "trust") {
+            let Err(reason) = still_believed(&envelope, trust.as_ref()) else { continue };
+            tracing::warn!(name, %reason, "a document is no longer believed");
+            match name.strip_prefix("programme/").and_then(|id| id.parse().ok()) {
+                Some(id) => self.programmes.forget(&id),
+                None if name == "policy" => {
+                    self.speaker.handle(&self.clock.read(), Input::Limits(self.installed.policy.clone()));
+                }
+                None => (self.groups_version, groups) = (0, self.installed.groups.clone()),
+            }
+            batch.push(Change::KeepDocument { name, envelope: None });
+        }
+        if !batch.is_empty() {
+            self.move_to(&groups);
+            self.commit(&mut batch);
+            self.uplink.hurry_heartbeat(monotonic());
+        }
+        self.carry_out();
+    }
+
+    fn move_to(&mut self, groups: &[GroupId]) {
+        let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
+        self.uplink.listen_to(groups);
+        match self.programmes.timetable(&place.groups) {
+            Ok(timetable) => self.speaker.handle(&self.clock.read(), Input::Timetable(timetable)),
+            Err(clash) => tracing::error!("the programmes stay as they are: {clash}"),
+        }
+        self.speaker.handle(&self.clock.read(), Input::Place(place));
+    }
+}
