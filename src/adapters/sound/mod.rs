@@ -25,6 +25,8 @@ pub mod resampled;
 #[cfg(feature = "box")]
 pub mod sink;
 pub mod synth;
+#[cfg(feature = "box")]
+pub mod together;
 
 use crate::domain::time::Span;
 

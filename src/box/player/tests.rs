@@ -55,6 +55,7 @@ impl Rig {
             amplifier,
             microphone: None,
             ca: None,
+            delay_ms: 0,
         };
         let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
         Self {
