@@ -18,11 +18,10 @@ use super::resampled::Resampled;
 use super::synth::Synth;
 use super::together::{Place, SharedClock, Steering};
 use super::{Frame, RATE, amplitude, frames_in, span_of};
-use crate::adapters::clock::monotonic;
 use crate::adapters::tts::Speech;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Fault, FileRef, Score, Sound};
-use crate::domain::time::{Span, Wall};
+use crate::domain::time::{Moment, Span, Wall};
 
 /// What a ring holds: a second.
 const RING_FRAMES: usize = RATE as usize;
@@ -396,7 +395,8 @@ impl Feeding {
         if let Some(origin_ns) = self.ledger.origin_ns() {
             let waiting = self.ledger.fed().saturating_sub(self.ledger.handed());
             let late_frames = waiting + MEAN_FRAMES;
-            steering.measure(&Place { due, origin_ns, late_frames }, &sources.clock, monotonic());
+            let now = Moment((origin_ns / 1_000).max(0) as u64) + span_of(self.ledger.handed());
+            steering.measure(&Place { due, origin_ns, late_frames }, &sources.clock, now);
         }
         let frames = std::mem::take(&mut self.ready);
         steering.process(&frames, &mut self.ready);
