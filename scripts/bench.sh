@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Measures the figures of BENCHMARKS.md, each beside its peer in the same run.
-# usage: scripts/bench.sh [speed] [load] [push] [cost] [cold]      without a word: all of them, about 20 minutes
-# The rigs lie beside the project (RIGS, ../shared/perf); their working copy goes to target/perf. SHOTS: how many pushes.
+# usage: scripts/bench.sh [speed] [load] [push] [cost] [cold] [sync] [drift] [start]      without a word: all, about an hour
+# The rigs lie beside the project (RIGS, ../shared/perf); their working copy goes to target/perf. SHOTS: how many pushes
+# and starts. MINUTES: how long two boxes are compared.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
 rigs=${RIGS:-../shared/perf}
 perf=$PWD/target/perf work=$PWD/target/bench loaxa=$PWD/target/release/loaxa
 shots=${SHOTS:-100}
+minutes=${MINUTES:-3} drift_minutes=${MINUTES:-30}
 
 need_rigs() {
     [ -e "$rigs/setup.sh" ] || {
@@ -144,15 +146,65 @@ measure_cold() {
     python "$perf/scripts/coldstart.py" -n 20 --name mpg123 -- mpg123 -q -o pulse "$tone"
 }
 
+# in_time NAME DEVICE: two boxes, on DEVICE1 and DEVICE2, that begin the same noise in twelve seconds
+in_time() {
+    local now n start end
+    now=$(date +%s)
+    # Vietnam's clock.
+    start=$(TZ=UTC date -d "@$((now + 7 * 3600 + 12))" +%H:%M:%S)
+    end=$(TZ=UTC date -d "@$((now + 7 * 3600 + 3600))" +%H:%M:%S)
+    for n in 1 2; do
+        rm -rf "$work/$1-$n"
+        box_toml "$work/$1-$n" "alsa:$2$n"
+        plays "$work/$1-$n" "$perf/material/syncnoise.mp3"
+        sed -i "s/^start = .*/start = \"$start\"/; s/^end = .*/end = \"$end\"/" "$work/$1-$n/programme.toml"
+    done
+}
+
+measure_sync() {
+    echo "== two boxes on one sound clock: milliseconds apart"
+    need_rigs
+    local secs=$((minutes * 60))
+    in_time sync box
+    python "$perf/scripts/sync.py" --name loaxa --settle 20 --secs "$secs" -- "$loaxa" box --config "$work/sync-{box}/box.toml"
+    python "$perf/scripts/sync.py" --name snapcast --settle 20 --secs "$secs" --pre "bash $perf/scripts/snap_server.sh" -- \
+        bash "$perf/scripts/snap_client.sh" '{box}'
+    python "$perf/scripts/sync.py" --name 'mpg123 at the same second' --settle 5 --secs 60 -- \
+        bash "$perf/scripts/same_second.sh" mpg123 -q -o pulse "$perf/material/syncnoise.mp3"
+}
+
+measure_drift() {
+    echo "== two boxes, one sound clock 100 ppm off: milliseconds apart after settling"
+    need_rigs
+    local secs=$((drift_minutes * 60))
+    in_time drift card
+    python "$perf/scripts/sync_drift.py" --name loaxa --settle 80 --secs "$secs" -- "$loaxa" box --config "$work/drift-{box}/box.toml"
+    python "$perf/scripts/sync_drift.py" --name snapcast --settle 80 --secs "$secs" --pre "bash $perf/scripts/snap_server.sh" -- \
+        bash "$perf/scripts/snap_client.sh" '{box}' alsa
+    python "$perf/scripts/sync_drift.py" --name 'mpg123 at the same second' --settle 5 --secs 120 -- \
+        bash "$perf/scripts/same_second.sh" mpg123 -q -o pulse "$perf/material/syncnoise.mp3"
+}
+
+measure_start() {
+    echo "== start of a scheduled play: milliseconds from its instant"
+    need_rigs
+    local dir=$work/start
+    rm -rf "$dir"
+    box_toml "$dir" alsa:box1
+    printf '[programme]\nfiles = ["programme.toml"]\n' >>"$dir/box.toml"
+    python scripts/bench_start.py --shots "$shots" --dir "$dir" --tone "$perf/material/tone.wav" -- \
+        env ALSA_CONFIG_PATH="/usr/share/alsa/alsa.conf:$perf/scripts/asound.conf" "$loaxa" box --config "$dir/box.toml"
+}
+
 # What a box carries: no web stack.
 cargo build --release --locked --no-default-features --features box --bin loaxa --example sign_commands
 mkdir -p "$work"
-[ $# -gt 0 ] || set -- speed load push cost cold
+[ $# -gt 0 ] || set -- speed load push cost cold sync drift start
 for what in "$@"; do
     case $what in
-    speed | load | push | cost | cold) "measure_$what" ;;
+    speed | load | push | cost | cold | sync | drift | start) "measure_$what" ;;
     *)
-        echo "usage: scripts/bench.sh [speed] [load] [push] [cost] [cold]" >&2
+        echo "usage: scripts/bench.sh [speed] [load] [push] [cost] [cold] [sync] [drift] [start]" >&2
         exit 2
         ;;
     esac

@@ -266,6 +266,7 @@ fn judged(folder: &Path, file: &str, shaping: Shaping) -> (f64, f64) {
         amplifier: AmplifierConfig::default(),
         microphone: None,
         ca: None,
+        delay_ms: 0,
         state_dir: state_dir.clone(),
     };
     let (told, events) = channel();

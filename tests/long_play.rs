@@ -100,6 +100,7 @@ fn hours_have_no_gap_and_no_click() {
         book: LoudnessBook::open(folder.path().join("loudness.json")),
         target_lufs: None,
         ca: None,
+        clock: Default::default(),
         shaping: Shaping::default(),
     });
     let (mut desk, renderer) = Desk::new(std::thread::current());

@@ -56,6 +56,7 @@ impl Ear {
             amplifier: AmplifierConfig::default(),
             microphone: None,
             ca: None,
+            delay_ms: 0,
         };
         let (sender, events) = channel();
         let player = player::start(config, move |event| drop(sender.send(event))).unwrap();

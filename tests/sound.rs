@@ -35,6 +35,7 @@ fn start(folder: &Path, sink: &str) -> (Player, Receiver<PlayerEvent>) {
         amplifier: AmplifierConfig::default(),
         microphone: None,
         ca: None,
+        delay_ms: 0,
     };
     let (sender, events) = channel();
     let player = player::start(config, move |event| drop(sender.send(event))).unwrap();

@@ -26,6 +26,26 @@ pub fn wall() -> Wall {
     Wall(now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)
 }
 
+/// Tries to read both clocks at the same instant, and how long one may take.
+const BOTH_TRIES: usize = 4;
+const BOTH_MAX: Span = Span(5);
+
+/// Reads both clocks as near to the same instant as can be: a busy machine may pause between the two.
+fn both() -> (Moment, Wall) {
+    let read = || {
+        let (before, wall, after) = (monotonic(), wall(), monotonic());
+        (after.since(before), before + Span(after.since(before).0 / 2), wall)
+    };
+    let mut best = read();
+    for _ in 1..BOTH_TRIES {
+        if best.0 <= BOTH_MAX {
+            break;
+        }
+        best = best.min(read());
+    }
+    (best.1, best.2)
+}
+
 /// Whether the kernel's clock is disciplined by NTP, and how far it may be off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelSync {
@@ -83,7 +103,8 @@ impl Clock {
 
     /// Reads both clocks.
     pub fn read(&self) -> Reading {
-        self.judge(monotonic(), wall(), kernel_sync())
+        let (mono, wall) = both();
+        self.judge(mono, wall, kernel_sync())
     }
 
     fn judge(&self, mono: Moment, system: Wall, kernel: KernelSync) -> Reading {

@@ -300,6 +300,7 @@ impl Daemon {
         // Without a supervisor there is nobody to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
+        self.player.set_clock((now.trust > ClockTrust::None).then(|| offset(&now)));
         if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
             (self.last_trust, self.last_offset) = (now.trust, offset(&now));
             self.downloads.set_clock(now);

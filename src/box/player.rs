@@ -16,6 +16,7 @@ use crate::adapters::sound::loudness::LoudnessBook;
 use crate::adapters::sound::microphone::Ears;
 use crate::adapters::sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
 use crate::adapters::sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
+use crate::adapters::sound::together::SharedClock;
 use crate::adapters::sound::{frames_in, span_of};
 use crate::adapters::tts::Speech;
 use crate::r#box::amplifier::{Amplifier, Relay, Switch};
@@ -23,7 +24,7 @@ use crate::config::box_file::AmplifierConfig;
 use crate::config::shaping::Shaping;
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
-use crate::domain::time::{Moment, Span};
+use crate::domain::time::{Moment, Span, Wall};
 
 /// Plays that may be ready and waiting; the oldest is forgotten for a newer one.
 pub const READY_MAX: usize = 4;
@@ -63,6 +64,8 @@ pub struct PlayerConfig {
     pub microphone: Option<String>,
     /// Certificates that central's server is checked against.
     pub ca: Option<PathBuf>,
+    /// What sounds by the shared clock sounds this much later, or earlier.
+    pub delay_ms: i32,
 }
 
 /// Opens a device for a renderer.
@@ -110,6 +113,7 @@ fn start_with(
         target_lufs: config.target_lufs,
         ca: config.ca,
         shaping: config.shaping,
+        clock: SharedClock::default(),
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
     let faults = inbox.clone();
@@ -130,6 +134,8 @@ fn start_with(
             amplifier: Amplifier::Off,
             relay,
             ears,
+            delay_us: i64::from(config.delay_ms) * 1_000,
+            due_next: None,
             amplifier_config: config.amplifier,
             device: Device::Waiting { until: monotonic(), pause: REOPEN.0 },
             lost: false,
@@ -150,6 +156,11 @@ impl Player {
     /// Audio of a play handed to the device so far; `None` where it is not preflighted or has ended.
     pub fn position(&self, play: PlayId) -> Option<Span> {
         lock(&self.ledgers).get(&play).map(|ledger| span_of(ledger.handed()))
+    }
+
+    /// Says how far the wall clock is from the monotonic one, in microseconds; `None` while it is not known.
+    pub fn set_clock(&self, offset_us: Option<i64>) {
+        self.sources.clock.set(offset_us);
     }
 
     /// Whether the microphone gives sound.
@@ -208,6 +219,14 @@ struct Play {
     /// What was to sound from where it was entered.
     due: Option<Span>,
     skip: Span,
+    /// It takes the air where another leaves it.
+    follows: bool,
+}
+
+impl Play {
+    fn is_on_air(&self) -> bool {
+        matches!(self.stage, Stage::Ordered { started: true, .. })
+    }
 }
 
 enum Stage {
@@ -240,6 +259,9 @@ struct Core {
     amplifier: Amplifier,
     relay: Relay,
     ears: Option<Arc<Ears>>,
+    delay_us: i64,
+    /// When a play that follows without a gap is due by the shared clock.
+    due_next: Option<Wall>,
     amplifier_config: AmplifierConfig,
     device: Device,
     /// Whether the heart was told that the device is lost.
@@ -310,7 +332,7 @@ impl Core {
         let (feeder, voice, ledger) = Feeder::start(id, score, self.sources.clone(), opened);
         lock(&self.ledgers).insert(id, ledger.clone());
         let stage = Stage::Opening { voice: Box::new(voice), then: None };
-        self.plays.push(Play { id, feeder, ledger, stage, due: None, skip });
+        self.plays.push(Play { id, feeder, ledger, stage, due: None, skip, follows: false });
     }
 
     fn forget(&mut self, index: usize) -> Play {
@@ -345,14 +367,19 @@ impl Core {
     }
 
     fn play(&mut self, id: PlayId, cut: Cut) {
+        let (undelayed, cut) = (cut, self.delayed(cut));
         let Some(index) = self.index(id) else {
             let detail = "it was not preflighted, or forgotten for newer plays".to_owned();
             return self.tell_ended(id, Sounded::default(), End::Failed(Fault::Player { detail }));
         };
         let mut play = self.plays.remove(index);
+        play.follows = cut == Cut::AtEnd && self.plays.iter().any(|other| other.is_on_air());
         play.stage = match play.stage {
-            Stage::Opening { voice, .. } => Stage::Opening { voice, then: Some(cut) },
+            Stage::Opening { voice, .. } => Stage::Opening { voice, then: Some(undelayed) },
             Stage::Ready { voice } => {
+                if let Cut::At { shared: Some(due), .. } = cut {
+                    play.feeder.keep_time(due);
+                }
                 play.feeder.go();
                 let warm_up = Span::millis(u64::from(self.amplifier_config.warm_up_ms));
                 let (warm_at, switch) = self.amplifier.wake(monotonic(), warm_up);
@@ -362,6 +389,17 @@ impl Core {
             other => other,
         };
         self.plays.push(play);
+    }
+
+    /// The same entry for a box whose listeners hear it sooner than those of its neighbours.
+    fn delayed(&self, cut: Cut) -> Cut {
+        match cut {
+            Cut::At { moment, shared: Some(due) } => Cut::At {
+                moment: Moment(moment.0.saturating_add_signed(self.delay_us)),
+                shared: Some(Wall(due.0 + self.delay_us)),
+            },
+            other => other,
+        }
     }
 
     fn stop(&mut self, id: PlayId, fade: Span) {
@@ -442,6 +480,10 @@ impl Core {
         if let Stage::Ordered { started, .. } = &mut play.stage {
             *started = true;
         }
+        // What follows without a gap stays in time with others, too.
+        if let Some(due) = self.due_next.take().filter(|_| play.follows) {
+            play.feeder.keep_time(due);
+        }
         let at = play.ledger.sounds_at().unwrap_or_else(monotonic);
         if let Some(ears) = &self.ears {
             ears.begin(id, at);
@@ -456,7 +498,11 @@ impl Core {
         let Some(index) = self.index(voice.play()) else { return };
         let end = match how {
             Leave::Faded => End::Stopped,
-            Leave::Drained => self.plays[index].feeder.fault().map_or(End::Whole, End::Failed),
+            Leave::Drained => {
+                let play = &self.plays[index];
+                self.due_next = play.feeder.due_after(play.ledger.handed());
+                play.feeder.fault().map_or(End::Whole, End::Failed)
+            }
         };
         self.end(index, end);
     }

@@ -64,6 +64,7 @@ pub(super) fn start_player(
         shaping: settings.shaping,
         amplifier: settings.amplifier.clone(),
         microphone: settings.microphone.clone(),
+        delay_ms: settings.delay_ms,
         ca: settings.central.as_ref().and_then(|central| central.ca.clone()),
     };
     Ok(player::start(config, events)?)

@@ -70,6 +70,7 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
         amplifier: test.amplifier,
         microphone: test.microphone.filter(|_| test.verify),
         ca: None,
+        delay_ms: 0,
     };
     let (told, events) = channel();
     // Nobody listens any more only when this function is over.

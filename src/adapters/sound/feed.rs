@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,18 +13,19 @@ use rtrb::Producer;
 use super::decode;
 use super::live::Live;
 use super::loudness::{LoudnessBook, Meter, TARGET_LUFS, Way, gain_db, measure};
-use super::mix::{Ledger, Voice};
+use super::mix::{Ledger, MEAN_FRAMES, Voice};
 use super::relay::Relay;
 use super::resampled::Resampled;
 use super::shape::Shaper;
 use super::synth::Synth;
+use super::together::{Place, SharedClock, Steering};
 use super::{Frame, RATE, amplitude, frames_in, span_of};
 use crate::adapters::clock::wall;
 use crate::adapters::tts::Speech;
 use crate::config::shaping::{Shape, Shaping};
 use crate::domain::ids::PlayId;
 use crate::domain::sound::{Fault, FileRef, Score, Sound};
-use crate::domain::time::Span;
+use crate::domain::time::{Moment, Span, Wall};
 
 /// What a ring holds: a second.
 const RING_FRAMES: usize = RATE as usize;
@@ -53,6 +54,8 @@ pub struct Sources {
     pub target_lufs: Option<f32>,
     /// Certificates that central's server is checked against, beside those of the machine.
     pub ca: Option<PathBuf>,
+    /// What plays that sound together keep to.
+    pub clock: SharedClock,
     pub shaping: Shaping,
 }
 
@@ -269,6 +272,10 @@ pub struct Feeder {
 struct FeederShared {
     stop: AtomicBool,
     go: AtomicBool,
+    /// When the first frame is due by the shared clock, in microseconds; 0 for a play that keeps to none.
+    due_us: AtomicI64,
+    /// Frames consumed beyond those given.
+    slipped: AtomicI64,
     findings: Mutex<Findings>,
 }
 
@@ -290,8 +297,15 @@ impl Feeder {
         let shared = Arc::new(FeederShared::default());
         let (fed, theirs) = (ledger.clone(), shared.clone());
         let run = move || {
-            let mut feeding =
-                Feeding { ring, ledger: fed, shared: theirs, ready: Vec::new(), at: 0, ahead: RING_FRAMES };
+            let mut feeding = Feeding {
+                ring,
+                ledger: fed,
+                shared: theirs,
+                ready: Vec::new(),
+                at: 0,
+                ahead: RING_FRAMES,
+                steering: None,
+            };
             feeding.run(&score, &sources, opened);
         };
         let thread = std::thread::Builder::new().name("feed".into()).spawn(run);
@@ -305,6 +319,18 @@ impl Feeder {
     pub fn go(&self) {
         self.shared.go.store(true, Ordering::Relaxed);
         self.wake();
+    }
+
+    /// Keeps the play to the shared clock, by which its first frame is due then.
+    pub fn keep_time(&self, due: Wall) {
+        self.shared.due_us.store(due.0, Ordering::Relaxed);
+    }
+
+    /// When what follows without a gap is due by the shared clock, for a play that kept to it and gave `frames`.
+    pub fn due_after(&self, frames: u64) -> Option<Wall> {
+        let due = Some(self.shared.due_us.load(Ordering::Relaxed)).filter(|due| *due != 0)?;
+        let consumed = frames.saturating_add_signed(self.shared.slipped.load(Ordering::Relaxed));
+        Some(Wall(due).plus(span_of(consumed)))
     }
 
     /// What went wrong so far.
@@ -341,6 +367,7 @@ struct Feeding {
     at: usize,
     /// Frames of this part that may wait in the ring.
     ahead: usize,
+    steering: Option<Box<Steering>>,
 }
 
 impl Feeding {
@@ -356,7 +383,7 @@ impl Feeding {
             Ok((mut parts, length)) => {
                 let mut opened = Some(opened);
                 let fed = contained(|| {
-                    self.feed(score, &mut parts, || {
+                    self.feed(score, sources, &mut parts, || {
                         if let Some(opened) = opened.take() {
                             opened(Ok(length));
                         }
@@ -377,6 +404,7 @@ impl Feeding {
     fn feed(
         &mut self,
         score: &Score,
+        sources: &Sources,
         parts: &mut [Box<dyn Part>],
         mut on_ready: impl FnMut(),
     ) -> Result<(), Fault> {
@@ -399,6 +427,7 @@ impl Feeding {
                     made += 1;
                 }
                 let more = !self.ready.is_empty();
+                self.keep_time(sources);
                 if !self.hand_on(&mut on_ready) {
                     return Ok(());
                 }
@@ -411,8 +440,32 @@ impl Feeding {
                 }
             }
         }
+        if let Some(steering) = &mut self.steering {
+            self.ready.clear();
+            self.at = 0;
+            steering.finish(&mut self.ready);
+            self.hand_on(&mut on_ready);
+        }
         on_ready();
         Ok(())
+    }
+
+    /// Draws what is ready to where the shared clock wants it.
+    fn keep_time(&mut self, sources: &Sources) {
+        let due = Wall(self.shared.due_us.load(Ordering::Relaxed));
+        if due == Wall(0) {
+            return;
+        }
+        let steering = self.steering.get_or_insert_with(|| Box::new(Steering::new(&sources.clock)));
+        if let Some(origin_ns) = self.ledger.origin_ns() {
+            let waiting = self.ledger.fed().saturating_sub(self.ledger.handed());
+            let late_frames = waiting + MEAN_FRAMES;
+            let now = Moment((origin_ns / 1_000).max(0) as u64) + span_of(self.ledger.handed());
+            steering.measure(&Place { due, origin_ns, late_frames }, &sources.clock, now);
+        }
+        let frames = std::mem::take(&mut self.ready);
+        steering.process(&frames, &mut self.ready);
+        self.shared.slipped.store(steering.slipped(), Ordering::Relaxed);
     }
 
     /// Puts what is ready into the ring, waiting for room; `false` where the play was given up.

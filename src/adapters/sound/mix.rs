@@ -8,7 +8,7 @@
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -36,6 +36,13 @@ const BLOCK: usize = 48;
 /// What the mixer adds up: the voice on the air, and those that leave.
 const STRIPS: usize = 1 + LEAVING_MAX;
 
+/// Frames over which the device's time is averaged: a second.
+pub const MEAN_FRAMES: u64 = RATE as u64;
+const MARKS_A_MEAN: i64 = MEAN_FRAMES as i64 / BLOCK as i64;
+/// A device that is this far from where it was has stood still: 20 ms.
+const MARK_STEP_NS: i64 = 20_000_000;
+const NS_A_SECOND: u64 = 1_000_000_000;
+
 /// What feeder, desk and player know together about one voice.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -49,6 +56,8 @@ pub struct Ledger {
     fed_all: AtomicBool,
     /// Frames that the feeder put into the ring.
     fed: AtomicU64,
+    /// When the first frame would have sounded, had the device always run as now, in nanoseconds; 0 before it sounds.
+    origin_ns: AtomicI64,
 }
 
 impl Ledger {
@@ -66,6 +75,20 @@ impl Ledger {
     pub fn sounds_at(&self) -> Option<Moment> {
         let at = self.sounds_at.load(Ordering::Acquire);
         (at != 0).then_some(Moment(at))
+    }
+
+    /// When the first frame would have sounded, had the device always run as it does now, in nanoseconds.
+    pub fn origin_ns(&self) -> Option<i64> {
+        Some(self.origin_ns.load(Ordering::Relaxed)).filter(|origin| *origin != 0)
+    }
+
+    /// Notes that the next frame sounds `at`. One callback's stamp is rough; the mean over a second is not.
+    fn mark(&self, at: Moment) {
+        let seen = at.0 as i64 * 1_000 - (self.handed() * NS_A_SECOND / u64::from(RATE)) as i64;
+        let before = self.origin_ns.load(Ordering::Relaxed);
+        let off = seen - before;
+        let origin = if off.abs() > MARK_STEP_NS { seen } else { before + off / MARKS_A_MEAN };
+        self.origin_ns.store(origin, Ordering::Relaxed);
     }
 
     /// Frames still to come, known once the feeder is through.
@@ -141,8 +164,12 @@ impl Voice {
         if frames == 0 {
             return 0;
         }
+        let at = first_at();
         if self.ledger.sounds_at.load(Ordering::Relaxed) == 0 {
-            self.ledger.sounds_at.store(first_at().0.max(1), Ordering::Release);
+            self.ledger.sounds_at.store(at.0.max(1), Ordering::Release);
+        }
+        if self.fade.is_none() {
+            self.ledger.mark(at);
         }
         let chunk = self.ring.read_chunk(frames).expect("the ring holds as many as it said");
         let (older, newer) = chunk.as_slices();

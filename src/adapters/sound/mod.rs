@@ -26,6 +26,8 @@ pub mod shape;
 #[cfg(feature = "box")]
 pub mod sink;
 pub mod synth;
+#[cfg(feature = "box")]
+pub mod together;
 
 use crate::domain::time::Span;
 

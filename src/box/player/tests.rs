@@ -29,6 +29,8 @@ struct Rig {
     told: Vec<PlayerEvent>,
     /// Whether the crank waits for the player to say that a play is ending.
     must_hear_ending: bool,
+    /// By so much a buffer takes longer than it should.
+    late: Span,
     folder: tempfile::TempDir,
 }
 
@@ -56,6 +58,7 @@ impl Rig {
             amplifier,
             microphone: None,
             ca: None,
+            delay_ms: 0,
         };
         let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
         Self {
@@ -67,6 +70,7 @@ impl Rig {
             heard: Vec::new(),
             told: Vec::new(),
             must_hear_ending: false,
+            late: Span::default(),
             folder,
         }
     }
@@ -138,7 +142,7 @@ impl Rig {
         }
         let mut buffer = [[0.0; 2]; BUFFER];
         renderer.render(&mut buffer, self.at);
-        self.at = self.at + Span::millis(10);
+        self.at = self.at + Span::millis(10) + self.late;
         self.heard.extend(buffer);
     }
 
@@ -412,6 +416,30 @@ fn a_play_enters_by_the_clock() {
     let first = first_sound(&rig.left_side()) as u64;
     let due = frames_in(moment.since(begin));
     assert!(first.abs_diff(due) <= 2, "frame {first}, due {due}");
+}
+
+#[test]
+fn plays_keep_to_the_shared_clock_on_a_slow_device() {
+    let seconds = 20;
+    let mut rig = Rig::new();
+    rig.must_hear_ending = true;
+    // 300 ppm: uncorrected, 12 ms late after two plays of 20 s.
+    rig.late = Span(3);
+    rig.player().set_clock(Some(0));
+    let file = rig.wav("a.wav", RATE, seconds * RATE as usize, |_| 0.3);
+    rig.preflight(1, vec![file.clone()], Span::default()).unwrap();
+    rig.preflight(2, vec![file], Span::default()).unwrap();
+    rig.crank_frames(BUFFER);
+    let moment = rig.at + Span::millis(100);
+    rig.send_play(1, Cut::At { moment, shared: Some(Wall(moment.0 as i64)) });
+    rig.wait(|event| matches!(event, PlayerEvent::Ending { .. }));
+    rig.send_play(2, Cut::AtEnd);
+    assert_eq!(rig.wait_ended(2).1, End::Whole);
+    let frames = rig.heard.iter().filter(|frame| frame[0] > 0.1).count() as i64;
+    let due = 2 * seconds as i64 * i64::from(RATE);
+    let lacking_us = (due - frames) * 1_000_000 / i64::from(RATE);
+    let off_us = 300 * 2 * seconds as i64 - lacking_us;
+    assert!(off_us.abs() < 1_500, "{off_us} us late after {} s", 2 * seconds);
 }
 
 #[test]
