@@ -116,7 +116,7 @@ fn feed(mut fields: Fields<'_>, paths: &super::box_file::Paths<'_>) -> Option<Fe
     let (url, ca) = (url?, super::box_file::absent_or(ca)?);
     let is_here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
     let is_pinned = url.scheme() == "https" && ca.is_some();
-    if !is_pinned && !(url.scheme() == "http" && is_here) {
+    if !(is_pinned || url.scheme() == "http" && is_here) {
         value?.problem("nobody vouches for this feed", "https://..., and its certificates as ca = \"...\"");
     }
     Some(FeedConfig { url, ca, minutes: minutes? })
