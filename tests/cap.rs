@@ -3,9 +3,14 @@
 
 mod central_support;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
 use central_support::*;
 use chrono::{FixedOffset, SecondsFormat, TimeDelta, Utc};
 use loaxa::central::Central;
+use loaxa::central::cap_feed::Feed;
 use loaxa::central::settings::CapSettings;
 use loaxa::config::central_file;
 use serde_json::Value;
@@ -49,6 +54,7 @@ async fn with_central(lines: &str, test: impl AsyncFn(&Central)) {
     settings.cap = Some(CapSettings {
         policy: config.policy,
         straight_to_air: config.straight_to_air,
+        feed: config.feed.map(|feed| Feed { url: feed.url, ca: feed.ca, every: Duration::from_millis(200) }),
         token: Some(CAP_TOKEN.to_owned()),
     });
     let central = start(settings).await;
@@ -137,6 +143,41 @@ async fn only_who_may_sends_alerts_and_only_alerts() {
         let bad = post_with(central, "/api/v1/cap", &headers, b"<alert/>".to_vec()).await;
         assert_eq!(bad.status, 400);
         assert!(bad.json()["error_vi"].as_str().unwrap().contains("không đúng quy cách"));
+    })
+    .await;
+}
+
+/// A web server with a feed of one alert; ends with the test's process.
+fn serve_feed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let feed = "<feed xmlns='http://www.w3.org/2005/Atom'><entry><link href='/lu-quet.xml'/></entry></feed>";
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(|line| line.unwrap());
+            let asked = lines.next().unwrap_or_default();
+            drop(lines.find(String::is_empty));
+            let body = if asked.contains("lu-quet") { soon(FLOOD) } else { feed.to_owned() };
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    base
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_is_polled_and_each_alert_is_taken_once() {
+    let base = serve_feed();
+    with_central(&format!("feed = {{ url = '{base}/feed.xml' }}"), async |central| {
+        let taken = until("the alert of the feed", async || {
+            let alerts = get_api(central, "/api/v1/cap/alerts").await.json();
+            alerts.as_array().unwrap().first().cloned()
+        })
+        .await;
+        assert_eq!(taken["alert"]["state"], "draft");
+        assert!(taken["reference"].as_str().unwrap().contains("VN-KTTV-2026-11-20-0417"));
     })
     .await;
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod authority;
 pub mod broker;
 mod cap;
+pub mod cap_feed;
 pub mod certificates;
 pub mod drafts;
 mod enrol;
@@ -115,10 +116,12 @@ impl Central {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
         let (batches, waiting) = mpsc::channel(ingest::WAITING_MAX);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(router::run(Arc::clone(&app), events, batches)),
             tokio::spawn(ingest::run(Arc::clone(&app), waiting)),
         ];
+        let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
+        tasks.extend(feed.map(|feed| tokio::spawn(cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");

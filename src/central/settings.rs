@@ -9,6 +9,7 @@ use crate::domain::ids::{BoxId, ContentHash, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::{PublicKey, SecretKey};
 
+use super::cap_feed::Feed;
 use super::certificates::Identity;
 use super::store::BoxDeclared;
 
@@ -45,6 +46,8 @@ pub struct CapSettings {
     pub policy: CapPolicy,
     /// Without a person, where the keys on this machine may sign; else each is a draft.
     pub straight_to_air: bool,
+    /// Where alerts are polled.
+    pub feed: Option<Feed>,
     /// Who has it may send alerts, and nothing else.
     pub token: Option<String>,
 }

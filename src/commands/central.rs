@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use super::{Outcome, central_init};
 use crate::adapters::keys::KeyFile;
+use crate::central::cap_feed::Feed;
 use crate::central::certificates::Identity;
 use crate::central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
 use crate::central::store::BoxDeclared;
@@ -75,7 +76,12 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     let token_read = token(&config.token_file)?;
     let cap = config.cap.map(|cap| -> Result<_, Failure> {
         let token = cap.token_file.as_deref().map(token).transpose()?;
-        Ok(CapSettings { policy: cap.policy, straight_to_air: cap.straight_to_air, token })
+        let feed = cap.feed.map(|feed| Feed {
+            url: feed.url,
+            ca: feed.ca,
+            every: std::time::Duration::from_secs(60 * u64::from(feed.minutes)),
+        });
+        Ok(CapSettings { policy: cap.policy, straight_to_air: cap.straight_to_air, feed, token })
     });
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
     let keys = Keys {

@@ -1,6 +1,7 @@
 //! `[cap]` of `central.toml`: which alerts are taken, what class they have, and where the groups live.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::cap::{Certainty, Named, Point, Severity, Urgency};
 use super::fields::{Fields, Value};
@@ -52,8 +53,18 @@ pub struct CapConfig {
     pub policy: CapPolicy,
     /// Alerts go out without a person where the keys on the server may sign them; else they are drafts.
     pub straight_to_air: bool,
+    pub feed: Option<FeedConfig>,
     /// Holds a token that may send alerts and nothing else.
-    pub token_file: Option<std::path::PathBuf>,
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[cap.feed]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedConfig {
+    pub url: url::Url,
+    /// The only certificates that its server is believed by; needed where it is not this machine.
+    pub ca: Option<PathBuf>,
+    pub minutes: u16,
 }
 
 /// Reads `[cap]`; `known` are the groups that there are.
@@ -78,6 +89,7 @@ pub(super) fn read(
     let events: Option<Vec<_>> = fields.tables("event").into_iter().map(event).collect();
     let places: Option<Vec<_>> =
         fields.tables("place").into_iter().map(|place| self::place(place, known)).collect();
+    let feed = fields.get("feed").map(|value| feed(value.table()?, paths));
     fields.finish();
     let policy = CapPolicy {
         senders: senders?,
@@ -87,7 +99,27 @@ pub(super) fn read(
         priority: priority?,
         places: places?,
     };
-    Some(CapConfig { policy, straight_to_air: mode?, token_file: super::box_file::absent_or(token_file)? })
+    Some(CapConfig {
+        policy,
+        straight_to_air: mode?,
+        feed: super::box_file::absent_or(feed)?,
+        token_file: super::box_file::absent_or(token_file)?,
+    })
+}
+
+fn feed(mut fields: Fields<'_>, paths: &super::box_file::Paths<'_>) -> Option<FeedConfig> {
+    let value = fields.need("url");
+    let url: Option<url::Url> = value.as_ref().and_then(|value| value.parse());
+    let ca = fields.get("ca").map(|value| paths.existing(&value));
+    let minutes = fields.get("minutes").map_or(Some(5), |value| value.integer(1..=1_440));
+    fields.finish();
+    let (url, ca) = (url?, super::box_file::absent_or(ca)?);
+    let is_here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    let is_pinned = url.scheme() == "https" && ca.is_some();
+    if !(is_pinned || url.scheme() == "http" && is_here) {
+        value?.problem("nobody vouches for this feed", "https://..., and its certificates as ca = \"...\"");
+    }
+    Some(FeedConfig { url, ca, minutes: minutes? })
 }
 
 fn texts(value: Option<Value<'_>>) -> Option<Vec<String>> {

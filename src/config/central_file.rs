@@ -334,6 +334,8 @@ mod tests {
         check_bad(&cap("[[cap.place]]\ngroup = 'xb'\ncodes = ['A=1']"), 18, "no group xb");
         check_bad(&cap("[[cap.place]]\ngroup = 'xa'\ncodes = ['A1']"), 19, "DVHC=26-0417");
         check_bad(&cap("[[cap.place]]\ngroup = 'xa'\nlatitude = 21.0"), 17, "latitude and longitude");
+        check_bad(&cap("[cap.feed]\nurl = 'http://a.vn/feed'"), 18, "nobody vouches");
+        check_bad(&cap("[cap.feed]\nurl = 'https://a.vn/feed'"), 18, "its certificates");
         check_bad(&cap("[[cap.event]]\nname = 'Lũ'\nclass = 'urgent'"), 19, "one of: normal");
         let with_box = |rest: &str| format!("{EMBEDDED}{xa}[[box]]\nid = 'b'\ntitle = 'B'\n{rest}\n");
         check_bad(&with_box("groups = ['thon']"), 16, "no group thon");
