@@ -186,6 +186,33 @@ fn six_hours_need_no_more_memory_than_a_minute() {
     assert!(more < 16_000, "{more} kB more than before");
 }
 
+#[test]
+fn a_stream_of_aac_that_changes_its_rate_keeps_its_pitch() {
+    let folder = tempfile::tempdir().unwrap();
+    let tone = "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=3:s=48000 -c:a aac";
+    ffmpeg(folder.path(), &format!("{tone} -ar 44100 -ac 2 a.aac"));
+    ffmpeg(folder.path(), &format!("{tone} -ar 22050 -ac 1 b.aac"));
+    let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
+    let bytes = std::io::Cursor::new([read("a.aac"), read("b.aac")].concat());
+    let mut sound = Resampled::new(decode::open_stream(bytes, "a stream".into()).unwrap()).unwrap();
+    let mut parts = Vec::new();
+    loop {
+        let mut frames = Vec::new();
+        while sound.more(&mut frames).unwrap() {}
+        parts.push(frames);
+        let decoder = sound.into_decoder();
+        if !decoder.is_stuck() {
+            break;
+        }
+        sound = Resampled::new(decoder.begin_anew().unwrap()).unwrap();
+    }
+    assert_eq!(parts.len(), 2);
+    for frames in parts {
+        assert!((144_000..150_000).contains(&frames.len()), "{} frames", frames.len());
+        assert!(share_of(&frames, 440.0) > 0.98);
+    }
+}
+
 /// Numbers without a pattern, the same for each seed.
 fn noise(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use symphonia::core::codecs::audio::well_known as codecs;
 use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions};
@@ -18,6 +19,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
 use symphonia_adapter_libopus::OpusDecoder;
 
+use super::adts::Turns;
 use super::resample::RATES;
 use super::{Frame, he_aac};
 use crate::domain::sound::Fault;
@@ -102,9 +104,10 @@ pub fn open(path: &Path) -> Result<Decoder, Fault> {
 /// # Errors
 /// `Damaged` where it is no sound.
 pub fn open_stream(bytes: impl Read + Send + Sync + 'static, what: String) -> Result<Decoder, Fault> {
-    let source = ReadOnlySource::new(bytes);
+    let turned = Arc::new(AtomicBool::new(false));
+    let source = ReadOnlySource::new(Turns::new(bytes, turned.clone()));
     let stream = MediaSourceStream::new(Box::new(source), Default::default());
-    Decoder::probe(stream, what, false)?.of_stream().begun()
+    Decoder::probe(stream, what, false)?.of_stream(turned).begun()
 }
 
 fn damaged(what: &str, detail: &dyn std::fmt::Display) -> Fault {
@@ -134,6 +137,8 @@ pub struct Decoder {
     damaged_packets: u32,
     damaged_in_row: u32,
     damaged_in_row_max: u32,
+    /// Set where a stream's bytes ended because what follows needs another decoder.
+    turned: Arc<AtomicBool>,
 }
 
 /// The track that sounds, and its decoder.
@@ -202,11 +207,12 @@ impl Decoder {
             damaged_packets: 0,
             damaged_in_row: 0,
             damaged_in_row_max: DAMAGED_IN_ROW_MAX,
+            turned: Arc::default(),
         })
     }
 
-    fn of_stream(self) -> Self {
-        Self { damaged_in_row_max: DAMAGED_IN_STREAM_MAX, length: None, ..self }
+    fn of_stream(self, turned: Arc<AtomicBool>) -> Self {
+        Self { damaged_in_row_max: DAMAGED_IN_STREAM_MAX, length: None, turned, ..self }
     }
 
     /// Decodes the first good packet.
@@ -219,9 +225,9 @@ impl Decoder {
         Ok(self)
     }
 
-    /// Whether it stopped because nothing could be decoded any more, not because the sound ended.
+    /// Whether it stopped because this decoder can't go on, not because the sound ended.
     pub fn is_stuck(&self) -> bool {
-        self.damaged_in_row >= self.damaged_in_row_max
+        self.damaged_in_row >= self.damaged_in_row_max || self.turned.load(Ordering::Acquire)
     }
 
     /// Looks at the rest of a stream as if it were new.
@@ -229,7 +235,8 @@ impl Decoder {
     /// # Errors
     /// As [`open_stream`].
     pub fn begin_anew(self) -> Result<Self, Fault> {
-        Self::probe(self.format.into_inner(), self.what, false)?.of_stream().begun()
+        self.turned.store(false, Ordering::Release);
+        Self::probe(self.format.into_inner(), self.what, false)?.of_stream(self.turned).begun()
     }
 
     /// The path, for messages.
@@ -323,7 +330,7 @@ impl Decoder {
     /// Fills `block` from the next packet that yields frames; leaves it empty at the end.
     fn fill_block(&mut self) -> Result<(), Fault> {
         self.block.clear();
-        while self.block.is_empty() && !self.is_stuck() {
+        while self.block.is_empty() && self.damaged_in_row < self.damaged_in_row_max {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(()),

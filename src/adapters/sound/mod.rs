@@ -3,6 +3,7 @@
 //! `decode`, `resample`, `synth`, `loudness` and `limiter` only compute and serve central too; `mix` and
 //! `sink` are the box's output. Everything past `resample` is stereo at [`RATE`].
 
+mod adts;
 pub mod decimate;
 pub mod decode;
 #[cfg(feature = "box")]
