@@ -34,6 +34,8 @@ libasound2-plugins  leads ALSA to it
 ffmpeg              the referee for loudness and formats
 icecast2            the station that relays are tested against
 chromium            opens the pages as staff do
+xmlsec1             signs and checks alerts
+openssl             makes keys for that
 zbar-tools          reads the QR codes on them
 python3             makes the music of playlists/
 shellcheck          reads the shell scripts

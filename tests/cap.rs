@@ -54,6 +54,7 @@ async fn with_central(lines: &str, test: impl AsyncFn(&Central)) {
     settings.cap = Some(CapSettings {
         policy: config.policy,
         straight_to_air: config.straight_to_air,
+        certificates: config.certificates,
         feed: config.feed.map(|feed| Feed { url: feed.url, ca: feed.ca, every: Duration::from_millis(200) }),
         token: Some(CAP_TOKEN.to_owned()),
     });
@@ -178,6 +179,23 @@ async fn a_feed_is_polled_and_each_alert_is_taken_once() {
         .await;
         assert_eq!(taken["alert"]["state"], "draft");
         assert!(taken["reference"].as_str().unwrap().contains("VN-KTTV-2026-11-20-0417"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_certificates_are_named_only_what_is_signed_is_an_alert() {
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cap/kttv.pem");
+    with_central(&format!("certificates = [{certificate:?}]"), async |central| {
+        let bearer = format!("Bearer {CAP_TOKEN}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/cap+xml")];
+        let signed = include_str!("fixtures/cap/lu-quet-ky.xml");
+        for (alert, status) in
+            [(FLOOD.to_owned(), 400), (signed.replace("Lũ quét", "Lũ lớn"), 400), (signed.to_owned(), 202)]
+        {
+            let answer = post_with(central, "/api/v1/cap", &headers, alert.into_bytes()).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
     })
     .await;
 }

@@ -11,3 +11,5 @@ pub mod mqtt;
 pub mod program;
 pub mod sound;
 pub mod tts;
+#[cfg(feature = "central")]
+pub mod xml_signature;

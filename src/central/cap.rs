@@ -9,6 +9,7 @@ use super::app::App;
 use super::drafts::{self, DraftAsked, NotTaken};
 use super::settings::CapSettings;
 use super::store::{CapRow, StoreError};
+use crate::adapters::xml_signature::{self, SignatureError};
 use crate::config::cap::{self, Alert, CapError, Kind, Reference};
 use crate::decide::cap_intake::{self, Said, Verdict, Why};
 use crate::domain::announcement::BulletinClass;
@@ -59,6 +60,8 @@ pub enum NotAlert {
     Off,
     #[error("the alert is refused: {0}")]
     Bad(#[from] CapError),
+    #[error("the alert is refused: {0}")]
+    Unsigned(#[from] SignatureError),
     #[error("there is no alert {0}")]
     NoSuch(String),
     #[error("this alert waits for nobody: it was sent, ended or ignored")]
@@ -83,6 +86,7 @@ impl NotAlert {
                 "trung tâm này chưa bật nhận cảnh báo CAP: thêm [cap] vào central.toml".to_owned()
             }
             NotAlert::Bad(error) => format!("cảnh báo CAP không đúng quy cách: {error}"),
+            NotAlert::Unsigned(error) => format!("chữ ký của cảnh báo CAP không được tin: {error}"),
             NotAlert::NoSuch(id) => format!("không có cảnh báo {id}"),
             NotAlert::NotADraft => "cảnh báo này không còn chờ duyệt".to_owned(),
             NotAlert::Over => "cảnh báo này đã hết hạn".to_owned(),
@@ -117,6 +121,7 @@ fn settings(app: &App) -> Result<&CapSettings, NotAlert> {
 pub async fn take(app: &Arc<App>, bytes: &[u8]) -> Result<(CapRow, Taken), NotAlert> {
     let cap = settings(app)?;
     let alert = cap::read(bytes)?;
+    check_signature(cap, bytes).await?;
     let now = app.now();
     let mut taken = judge(&alert, cap, now);
     let reference = written(&alert.reference());
@@ -146,6 +151,16 @@ pub async fn take(app: &Arc<App>, bytes: &[u8]) -> Result<(CapRow, Taken), NotAl
         app.store.set_cap(row.id.clone(), as_text(&taken)).await?;
     }
     Ok((row, taken))
+}
+
+/// Where certificates are named, an alert must bear the signature of one.
+async fn check_signature(cap: &CapSettings, bytes: &[u8]) -> Result<(), NotAlert> {
+    if cap.certificates.is_empty() {
+        return Ok(());
+    }
+    let (text, certificates) = (String::from_utf8_lossy(bytes).into_owned(), cap.certificates.clone());
+    let checked = tokio::task::spawn_blocking(move || xml_signature::verify(&text, &certificates)).await;
+    Ok(checked.expect("the check does not panic")?)
 }
 
 fn judge(alert: &Alert, cap: &CapSettings, now: Wall) -> Taken {

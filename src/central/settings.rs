@@ -46,6 +46,8 @@ pub struct CapSettings {
     pub policy: CapPolicy,
     /// Without a person, where the keys on this machine may sign; else each is a draft.
     pub straight_to_air: bool,
+    /// Only what one of these signed is an alert; none for alerts without signatures.
+    pub certificates: Vec<PathBuf>,
     /// Where alerts are polled.
     pub feed: Option<Feed>,
     /// Who has it may send alerts, and nothing else.

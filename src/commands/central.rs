@@ -81,7 +81,8 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
             ca: feed.ca,
             every: std::time::Duration::from_secs(60 * u64::from(feed.minutes)),
         });
-        Ok(CapSettings { policy: cap.policy, straight_to_air: cap.straight_to_air, feed, token })
+        let (policy, straight_to_air, certificates) = (cap.policy, cap.straight_to_air, cap.certificates);
+        Ok(CapSettings { policy, straight_to_air, certificates, feed, token })
     });
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
     let keys = Keys {

@@ -54,6 +54,8 @@ pub struct CapConfig {
     /// Alerts go out without a person where the keys on the server may sign them; else they are drafts.
     pub straight_to_air: bool,
     pub feed: Option<FeedConfig>,
+    /// Only what one of these certificates signed is an alert; without any, whoever has the token may send.
+    pub certificates: Vec<PathBuf>,
     /// Holds a token that may send alerts and nothing else.
     pub token_file: Option<PathBuf>,
 }
@@ -74,6 +76,9 @@ pub(super) fn read(
     known: &BTreeSet<GroupId>,
 ) -> Option<CapConfig> {
     let token_file = fields.get("token_file").map(|value| paths.existing(&value));
+    let certificates = fields
+        .get("certificates")
+        .map_or(Some(Vec::new()), |value| value.list().iter().map(|value| paths.existing(value)).collect());
     let mode = fields
         .get("on_arrival")
         .map_or(Some(false), |value| value.choice(&[("draft", false), ("straight_to_air", true)]));
@@ -102,6 +107,7 @@ pub(super) fn read(
     Some(CapConfig {
         policy,
         straight_to_air: mode?,
+        certificates: certificates?,
         feed: super::box_file::absent_or(feed)?,
         token_file: super::box_file::absent_or(token_file)?,
     })

@@ -35,7 +35,7 @@ impl From<NotAlert> for Problem {
             NotAlert::Store(error) => return error.into(),
             NotAlert::Off | NotAlert::NotADraft | NotAlert::Over => StatusCode::CONFLICT,
             NotAlert::NoSuch(_) => StatusCode::NOT_FOUND,
-            NotAlert::Bad(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
+            NotAlert::Bad(_) | NotAlert::Unsigned(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
         };
         Self { status, en: not.to_string(), vi: not.in_vietnamese() }
     }
