@@ -64,6 +64,14 @@ impl Drop for Disk {
     }
 }
 
+/// A broker and a central that the box obeys.
+fn commune(unit: &mut Unit) -> (Mosquitto, ScriptedCentral) {
+    let (broker, keys) = (Mosquitto::start(), Keys::new());
+    enrol(unit, &keys, broker.port());
+    let central = ScriptedCentral::start(keys, &broker);
+    (broker, central)
+}
+
 fn push_emergency(central: &mut ScriptedCentral, id: &str) {
     let siren = Some(beep(BEEP_HZ as f32, (BEEP_S * 1_000.0) as u32));
     let command = central.command(id, announce(BulletinClass::Emergency, None, None, siren));
@@ -95,10 +103,7 @@ fn has_fault(unit: &Unit, fault: &str, there: bool) {
 fn a_full_disk_silences_no_emergency() {
     let mut unit = Unit::new();
     let Some(disk) = Disk::mount(&unit) else { return };
-    let broker = Mosquitto::start();
-    let keys = Keys::new();
-    enrol(&mut unit, &keys, broker.port());
-    let mut central = ScriptedCentral::start(keys, &broker);
+    let (_broker, mut central) = commune(&mut unit);
     let running = unit.start();
     central.await_box(&unit);
     push_emergency(&mut central, "c1");
@@ -125,10 +130,7 @@ fn a_full_disk_silences_no_emergency() {
 fn a_read_only_disk_silences_no_emergency() {
     let mut unit = Unit::new();
     let Some(disk) = Disk::mount(&unit) else { return };
-    let broker = Mosquitto::start();
-    let keys = Keys::new();
-    enrol(&mut unit, &keys, broker.port());
-    let mut central = ScriptedCentral::start(keys, &broker);
+    let (_broker, mut central) = commune(&mut unit);
     let running = unit.start();
     central.await_box(&unit);
     push_emergency(&mut central, "c1");
@@ -154,10 +156,7 @@ fn a_read_only_disk_silences_no_emergency() {
 /// A store that rotted while the box was off: it is kept, a new one begins, and the log says so.
 fn check_rot(rot: impl Fn(&mut Vec<u8>)) {
     let mut unit = Unit::new();
-    let broker = Mosquitto::start();
-    let keys = Keys::new();
-    enrol(&mut unit, &keys, broker.port());
-    let mut central = ScriptedCentral::start(keys, &broker);
+    let (_broker, mut central) = commune(&mut unit);
     let running = unit.start();
     central.await_box(&unit);
     push_emergency(&mut central, "c1");
