@@ -177,3 +177,27 @@ async fn who_keeps_a_key_in_a_file_signs_on_the_command_line() {
     assert_eq!(get_api(&central, "/api/v1/announcements").await.json()[0]["id"], made["id"]);
     central.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_sign_in_the_same_moment_send_it_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (an, binh, now) = (key(1), key(2), clock::wall());
+    for turn in 0..10 {
+        let (_, made) = ask(&central, &an, now, &emergency(&format!("Bão {turn}"))).await;
+        let id = made["id"].as_str().unwrap();
+        let (_, desk) = ask(&central, &an, now, &Value::Null).await;
+        let drafts = desk["drafts"].as_array().unwrap();
+        let draft = drafts.iter().find(|draft| draft["id"] == made["id"]).unwrap();
+        let payload = BASE64.decode(draft["payload"].as_str().unwrap()).unwrap();
+        let (one, two) = tokio::join!(sign(&central, id, &payload, &an), sign(&central, id, &payload, &binh));
+        assert_eq!((one.0, two.0), (200, 200), "{one:?} {two:?}");
+        assert!(one.1["sent"] == json!(true) || two.1["sent"] == json!(true), "{one:?} {two:?}");
+        let announced = get_api(&central, "/api/v1/announcements").await.json();
+        let times = announced.as_array().unwrap().iter().filter(|row| row["id"] == made["id"]).count();
+        assert_eq!(times, 1);
+    }
+    central.stop().await;
+}

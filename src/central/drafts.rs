@@ -162,8 +162,7 @@ pub async fn sign(
     signature: [u8; SIGNATURE_BYTES],
 ) -> Result<bool, NotTaken> {
     let now = app.now();
-    let found = app.store.drafts(now).await?.into_iter().find(|row| row.draft.id == id);
-    let DraftRow { draft, mut signatures, sent } = found.ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    let DraftRow { draft, mut signatures, mut sent } = find(app, &id).await?;
     let payload = draft.payload.as_bytes();
     let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
     let message = envelope::pre_authentication_encoding(Kind::Command.payload_type(), payload);
@@ -177,9 +176,10 @@ pub async fn sign(
             return Err(NotTaken::Full);
         }
         let signed = DraftSignature { key, signature, at: now };
-        app.store.add_signature(id.clone(), signed.clone()).await?;
         tracing::info!(%id, key = %signed.key, "a person signed a draft");
-        signatures.push(signed);
+        app.store.add_signature(id.clone(), signed).await?;
+        // Somebody else may have signed in the same moment: whoever sees both sends it.
+        DraftRow { signatures, sent, .. } = find(app, &id).await?;
     }
     if sent {
         return Ok(true);
@@ -191,9 +191,18 @@ pub async fn sign(
     }
     let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
     let sealed = envelope::assemble(Kind::Command, payload, &signatures);
-    let draft = Draft::of(&command).ok_or(NotTaken::NoSuchDraft(id))?;
-    issue::keep_and_send(app, &draft, &command, sealed).await?;
-    Ok(true)
+    let draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    match issue::keep_and_send(app, &draft, &command, sealed).await {
+        Ok(_) => Ok(true),
+        // Both saw both signatures, and the other was first.
+        Err(_) if find(app, &id).await?.sent => Ok(true),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+async fn find(app: &App, id: &CommandId) -> Result<DraftRow, NotTaken> {
+    let found = app.store.drafts(app.now()).await?.into_iter().find(|row| row.draft.id == *id);
+    found.ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))
 }
 
 /// A request that is signed by a person's key instead of carrying the token.
