@@ -5,18 +5,18 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loaxa::adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use loaxa::central::broker::{Broker, Embedded};
-use loaxa::central::settings::Logins;
-use loaxa::central::store::sqlite::SqliteStore;
-use loaxa::central::store::{Batch, Record, SharedStore};
-use loaxa::domain::ids::{BoxId, Epoch};
-use loaxa::domain::playback::{Entry, Event, NotPlayed, Stamp, Subject};
-use loaxa::domain::time::{ClockTrust, Wall};
-use loaxa::wire::broker_address::BrokerAddress;
-use loaxa::wire::chain;
-use loaxa::wire::messages::{Heartbeat, Holds, VERSION, commands_digest};
-use loaxa::wire::topics::Topic;
+use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
+use loaxa_central::broker::{Broker, Embedded};
+use loaxa_central::settings::Logins;
+use loaxa_central::store::sqlite::SqliteStore;
+use loaxa_central::store::{Batch, Record, SharedStore};
+use loaxa_heart::domain::ids::{BoxId, Epoch};
+use loaxa_heart::domain::playback::{Entry, Event, NotPlayed, Stamp, Subject};
+use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::chain;
+use loaxa_heart::wire::messages::{Heartbeat, Holds, VERSION, commands_digest};
+use loaxa_heart::wire::topics::Topic;
 
 const BOXES: usize = 1_000;
 const BATCHES_OF_EACH: u64 = 4;
@@ -209,7 +209,7 @@ fn heartbeat() {
         backlog: 0,
         faults: Vec::new(),
     };
-    let payload = loaxa::wire::codec::encode(&heartbeat).len();
+    let payload = loaxa_heart::wire::codec::encode(&heartbeat).len();
     // MQTT 5 at QoS 0: fixed header 3, topic and its length, an empty property list.
     let packet = payload + 3 + 2 + "loaxa/v1/box/thon-dong-1/up/heartbeat".len() + 1;
     // A TLS 1.3 record: 5 + 1 + 16; TCP and IPv4 with timestamps: 52, and 52 for the acknowledgement.

@@ -6,15 +6,15 @@
 
 use std::path::Path;
 
-use loaxa::adapters::clock;
-use loaxa::adapters::sound::decode;
-use loaxa::domain::announcement::{BulletinClass, Media, Mode, PlayPlan};
-use loaxa::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa::domain::ids::ContentHash;
-use loaxa::domain::time::Span;
-use loaxa::wire::codec;
-use loaxa::wire::messages::{Body, Command, TrustMessage, VERSION};
-use loaxa::wire::signing::SecretKey;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::announcement::{BulletinClass, Media, Mode, PlayPlan};
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command, TrustMessage, VERSION};
+use loaxa_heart::wire::signing::SecretKey;
+use loaxa_sound::decode;
 
 const GROUP: &str = "xa";
 

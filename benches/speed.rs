@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loaxa::adapters::sound::decode;
-use loaxa::adapters::sound::resample::Resampler;
-use loaxa::config::programme_file::{self, Audio};
-use loaxa::decide::schedule::{Calendar, Place, Timetable};
-use loaxa::decide::speaker::{Action, Input, Restored, Speaker};
-use loaxa::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
-use loaxa::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa::domain::ids::{ContentHash, PlayId};
-use loaxa::domain::policy::Policy;
-use loaxa::domain::sound::{Cut, End, PlayerCommand, PlayerEvent, Sounded};
-use loaxa::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
-use loaxa::wire::codec;
-use loaxa::wire::messages::{Body, Command, Signed, VERSION};
-use loaxa::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
+use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::ids::{ContentHash, PlayId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::sound::{Cut, End, PlayerCommand, PlayerEvent, Sounded};
+use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command, Signed, VERSION};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_sound::decode;
+use loaxa_sound::resample::Resampler;
 
 const ROUNDS: usize = 2_000;
 /// A commune's box: announcements in a simulated year of ten a week.

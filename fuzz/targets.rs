@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use loaxa::config::{cap, ical, m3u8, programme_file, trust_file};
-use loaxa::wire::codec::{self, Message};
-use loaxa::wire::messages::{Command, Heartbeat, Hello, LogAck, LogBatch, Lost, TrustMessage, Welcome};
-use loaxa::wire::signing::SecretKey;
+use loaxa_adapters::ical;
+use loaxa_heart::config::{cap, m3u8, programme_file, trust_file};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::messages::{Command, Heartbeat, Hello, LogAck, LogBatch, Lost, TrustMessage, Welcome};
+use loaxa_heart::wire::signing::SecretKey;
 
 /// An envelope from anyone: nothing is believed without a signature of a known key.
 pub fn envelope(data: &[u8]) {
@@ -76,7 +77,7 @@ pub fn programme(data: &[u8]) {
     let audio = programme_file::Audio::WherePresent(&|_| Ok(60_000));
     if let Ok(programme) = programme_file::parse(text, "fuzz.toml", Path::new("/nowhere"), audio) {
         // Its recurrence rules either stand or are refused.
-        let _ = loaxa::decide::schedule::Calendar::new(std::sync::Arc::new(programme));
+        let _ = loaxa_heart::decide::schedule::Calendar::new(std::sync::Arc::new(programme));
     }
 }
 

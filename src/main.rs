@@ -1,5 +1,7 @@
+mod commands;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    loaxa::commands::main()
+    commands::main()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use loaxa::config::programme_file::{self, Audio};
+use loaxa_heart::config::programme_file::{self, Audio};
 
 /// The floor of each room: a module imports its own floor and those below.
 const FLOORS: [(&str, u8); 8] = [
@@ -301,7 +301,7 @@ fn the_example_commune_is_whole() {
 #[test]
 fn the_broker_takes_the_largest_message() {
     let text = fs::read_to_string(root().join("firmware-config/mosquitto.conf")).unwrap();
-    let expected = format!("message_size_limit {}", loaxa::wire::messages::MESSAGE_BYTES_MAX);
+    let expected = format!("message_size_limit {}", loaxa_heart::wire::messages::MESSAGE_BYTES_MAX);
     assert!(text.lines().any(|line| line == expected), "mosquitto.conf must say: {expected}");
 }
 

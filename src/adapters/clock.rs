@@ -6,7 +6,7 @@
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 
 /// A battery clock is believed this far beyond the last time known; a drained battery shows years.
 const FLOOR_AHEAD_MAX: Span = Span::secs(60 * 24 * 3600);

@@ -17,10 +17,10 @@ use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::decide::downloads::Stored;
-use crate::domain::announcement::Media;
-use crate::domain::ids::ContentHash;
-use crate::wire::codec::MEDIA_BYTES_MAX;
+use loaxa_heart::decide::downloads::Stored;
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 
 /// Room that is left free on the disk for the log, in bytes.
 const DISK_RESERVE_BYTES: u64 = 32 * 1024 * 1024;

@@ -3,7 +3,7 @@
 use gpiocdev::Request;
 use gpiocdev::line::Value;
 
-use crate::config::box_file::GpioLine;
+use loaxa_heart::config::box_file::GpioLine;
 
 /// Something that is on or off.
 pub trait Line: Send {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::wire::signing::{KEY_BYTES, SecretKey};
+use loaxa_heart::wire::signing::{KEY_BYTES, SecretKey};
 
 /// Largest key file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4_096;

@@ -17,10 +17,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::backoff::Backoff;
 use super::clock::monotonic;
-use crate::domain::time::Span;
-use crate::wire::broker_address::BrokerAddress;
-use crate::wire::messages::MESSAGE_BYTES_MAX;
-use crate::wire::topics::Topic;
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_heart::wire::topics::Topic;
 
 /// Room for topic and properties beside the largest message, in bytes.
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;

@@ -3,8 +3,8 @@
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use crate::adapters::clock::monotonic;
-use crate::domain::time::Span;
+use crate::clock::monotonic;
+use loaxa_heart::domain::time::Span;
 
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(5);

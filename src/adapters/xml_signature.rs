@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::program::{self, ProgramError};
-use crate::domain::time::Span;
+use loaxa_heart::domain::time::Span;
 
 const NAMESPACE: &str = "http://www.w3.org/2000/09/xmldsig#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::adapters::sound::decode;
-use crate::config::programme_file::{self, Audio};
-use crate::decide::schedule::{Calendar, Place, Timetable};
-use crate::domain::announcement::Media;
-use crate::domain::ids::{ContentHash, GroupId, ProgrammeId};
-use crate::domain::playback::CommandRefusal;
-use crate::domain::sound::{FileRef, Sound};
-use crate::domain::time::Wall;
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::sound::{FileRef, Sound};
+use loaxa_heart::domain::time::Wall;
+use loaxa_sound::decode;
 
 /// How far it is looked ahead for the first use of a file.
 const DAYS_AHEAD: usize = 14;

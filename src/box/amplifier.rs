@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::adapters::gpio::{self, Line, LineError};
-use crate::adapters::program::{self, ProgramError};
-use crate::config::box_file::{AmplifierConfig, GpioLine};
-use crate::domain::time::{Moment, Span};
+use loaxa_adapters::gpio::{self, Line, LineError};
+use loaxa_adapters::program::{self, ProgramError};
+use loaxa_heart::config::box_file::{AmplifierConfig, GpioLine};
+use loaxa_heart::domain::time::{Moment, Span};
 
 /// Longest time that a command of the amplifier may take.
 const COMMAND_MAX: Span = Span::secs(5);

@@ -20,25 +20,25 @@ use super::start::{
 };
 use super::status::{self, Visit};
 use super::uplink::{Arrived, Uplink};
-use crate::adapters::box_store::{BoxStore, Change, StoreError};
-use crate::adapters::clock::{Clock, monotonic};
-use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
-use crate::adapters::mqtt::{LinkError, LinkEvent};
-use crate::decide::memory::{Memo, Memory};
-use crate::decide::outbox::{self, Outbox};
-use crate::decide::refusals::Refusals;
-use crate::decide::schedule::Place;
-use crate::decide::speaker::{Action, Input, Restored, Speaker};
-use crate::domain::ids::{BoxId, CommandId, GroupId};
-use crate::domain::playback::{CommandRefusal, Event};
-use crate::domain::policy::Policy;
-use crate::domain::sound::{PlayerCommand, PlayerEvent};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span};
-use crate::wire::messages::{
+use loaxa_adapters::box_store::{BoxStore, Change, StoreError};
+use loaxa_adapters::clock::{Clock, monotonic};
+use loaxa_adapters::fetch::{FetchError, Fetcher, MediaDir};
+use loaxa_adapters::mqtt::{LinkError, LinkEvent};
+use loaxa_heart::decide::memory::{Memo, Memory};
+use loaxa_heart::decide::outbox::{self, Outbox};
+use loaxa_heart::decide::refusals::Refusals;
+use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::playback::{CommandRefusal, Event};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
+use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span};
+use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     VERSION, Welcome, commands_digest,
 };
-use crate::wire::topics::Topic;
+use loaxa_heart::wire::topics::Topic;
 
 /// How often the clock, the store and the watchdog are looked after.
 const TICK: Span = Span::secs(1);

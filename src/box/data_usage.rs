@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::decide::downloads::Month;
+use loaxa_heart::decide::downloads::Month;
 
 /// The count and its file: year, month, bytes, and whether the budget was exceeded, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]

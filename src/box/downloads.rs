@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::data_usage::UsageFile;
-use crate::adapters::backoff::Backoff;
-use crate::adapters::clock::monotonic;
-use crate::adapters::fetch::{FetchError, Fetcher, MediaDir};
-use crate::decide::downloads::{self, Fetch, Month, Rules, Wish};
-use crate::domain::announcement::Media;
-use crate::domain::ids::ContentHash;
-use crate::domain::sound::Fault;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_adapters::backoff::Backoff;
+use loaxa_adapters::clock::monotonic;
+use loaxa_adapters::fetch::{FetchError, Fetcher, MediaDir};
+use loaxa_heart::decide::downloads::{self, Fetch, Month, Rules, Wish};
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
 
 /// Most files that are waited for.
 const WANTED_MAX: usize = 1_024;

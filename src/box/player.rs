@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::adapters::clock::monotonic;
-use crate::adapters::sound::feed::{Feeder, Sources};
-use crate::adapters::sound::loudness::LoudnessBook;
-use crate::adapters::sound::microphone::Ears;
-use crate::adapters::sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
-use crate::adapters::sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
-use crate::adapters::sound::together::SharedClock;
-use crate::adapters::sound::{frames_in, span_of};
-use crate::adapters::tts::Speech;
-use crate::r#box::amplifier::{Amplifier, Relay, Switch};
-use crate::config::box_file::AmplifierConfig;
-use crate::config::shaping::Shaping;
-use crate::domain::ids::PlayId;
-use crate::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
-use crate::domain::time::{Moment, Span, Wall};
+use crate::amplifier::{Amplifier, Relay, Switch};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::config::shaping::Shaping;
+use loaxa_heart::domain::ids::PlayId;
+use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_sound::feed::{Feeder, Sources};
+use loaxa_sound::loudness::LoudnessBook;
+use loaxa_sound::microphone::Ears;
+use loaxa_sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
+use loaxa_sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
+use loaxa_sound::together::SharedClock;
+use loaxa_sound::tts::Speech;
+use loaxa_sound::{frames_in, span_of};
 
 /// Plays that may be ready and waiting; the oldest is forgotten for a newer one.
 pub const READY_MAX: usize = 4;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::adapters::sound::sink::SinkSpec;
-use crate::config::box_file::AmplifierConfig;
-use crate::config::shaping::Shaping;
-use crate::decide::downloads::Rules;
-use crate::domain::ids::{BoxId, GroupId};
-use crate::domain::policy::Policy;
-use crate::wire::broker_address::BrokerAddress;
-use crate::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::config::shaping::Shaping;
+use loaxa_heart::decide::downloads::Rules;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_sound::sink::SinkSpec;
 
 /// The settings of one box.
 pub struct Settings {

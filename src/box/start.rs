@@ -9,18 +9,18 @@ use super::daemon::DaemonError;
 use super::player::{self, Player, PlayerConfig};
 use super::settings::{CentralSettings, Settings};
 use super::uplink::{Uplink, public_key, read_trust};
-use crate::adapters::box_store::BoxStore;
-use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent};
-use crate::adapters::tts::Speech;
-use crate::domain::announcement::Media;
-use crate::domain::authority::Trust;
-use crate::domain::ids::{ContentHash, GroupId, ProgrammeId};
-use crate::domain::playback::{CommandRefusal, Event};
-use crate::domain::policy::Policy;
-use crate::domain::sound::PlayerEvent;
-use crate::domain::time::Wall;
-use crate::wire::codec;
-use crate::wire::messages::{Body, Command, Signed};
+use loaxa_adapters::box_store::BoxStore;
+use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::authority::Trust;
+use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
+use loaxa_heart::domain::playback::{CommandRefusal, Event};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::sound::PlayerEvent;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command, Signed};
+use loaxa_sound::tts::Speech;
 
 /// Time that a speech engine may take.
 const SPEECH_TIMEOUT_MS: u64 = 20_000;
@@ -80,7 +80,7 @@ pub(super) fn connect(
     config.ca = central.ca.clone();
     config.identity = central.identity.clone();
     config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
-    config.subscriptions = crate::wire::topics::box_filters(&settings.box_id, groups);
+    config.subscriptions = loaxa_heart::wire::topics::box_filters(&settings.box_id, groups);
     config.seed = random()?;
     if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
         // A broker on this machine is not stormed by a region's boxes.

@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::ids::{BoxId, ContentHash};
-use crate::domain::time::{ClockTrust, Wall};
-use crate::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
 /// Name of the socket in the state directory.
 pub const SOCKET: &str = "status.sock";

@@ -1,19 +1,19 @@
 //! The box's side of the protocol: hello, heartbeat, the log on its way home, and what arrives.
 
-use crate::adapters::clock::monotonic;
-use crate::adapters::mqtt::{Link, LinkError, Qos};
-use crate::decide::outbox::{self, Outbox};
-use crate::domain::authority::{Power, Trust};
-use crate::domain::ids::{BoxId, ContentHash, KeyId};
-use crate::domain::playback::CommandRefusal;
-use crate::domain::time::{Moment, Span, Wall};
-use crate::wire::codec;
-use crate::wire::messages::{
+use loaxa_adapters::clock::monotonic;
+use loaxa_adapters::mqtt::{Link, LinkError, Qos};
+use loaxa_heart::decide::outbox::{self, Outbox};
+use loaxa_heart::domain::authority::{Power, Trust};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, KeyId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{
     Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, Lost, Signed, TrustMessage,
     VERSION, Welcome,
 };
-use crate::wire::signing::{PublicKey, SecretKey};
-use crate::wire::topics::{Down, Topic, Up};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 /// How often news of what the box holds are told in full: a heartbeat may be lost.
 const TOLD_IN_FULL: u32 = 2;
@@ -106,7 +106,7 @@ impl Uplink {
     }
 
     /// The last will of a box.
-    pub fn last_will(box_id: &BoxId, epoch: crate::domain::ids::Epoch) -> (Topic, Vec<u8>) {
+    pub fn last_will(box_id: &BoxId, epoch: loaxa_heart::domain::ids::Epoch) -> (Topic, Vec<u8>) {
         let lost = Lost { v: VERSION, epoch };
         (Topic::Up(box_id.clone(), Up::Lost), codec::encode(&lost))
     }
@@ -121,9 +121,9 @@ impl Uplink {
     }
 
     /// Changes the groups that are listened to.
-    pub fn listen_to<'a>(&self, groups: impl IntoIterator<Item = &'a crate::domain::ids::GroupId>) {
+    pub fn listen_to<'a>(&self, groups: impl IntoIterator<Item = &'a loaxa_heart::domain::ids::GroupId>) {
         if let Some(link) = &self.link {
-            link.subscribe(crate::wire::topics::box_filters(&self.box_id, groups));
+            link.subscribe(loaxa_heart::wire::topics::box_filters(&self.box_id, groups));
         }
     }
 

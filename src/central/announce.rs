@@ -9,14 +9,14 @@ use super::app::App;
 use super::issue::{Draft, issue};
 use super::media::{self, MediaRefusal};
 use super::store::{Ended, MediaRow, StoreError};
-use crate::adapters::tts::Speech;
-use crate::decide::delivery::{DocumentName, Order};
-use crate::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
-use crate::domain::ids::{BoxId, CommandId, GroupId};
-use crate::domain::playback::CommandRefusal;
-use crate::domain::sound::{Fault, Pattern};
-use crate::domain::time::{Span, Wall};
-use crate::wire::messages::{Body, MESSAGE_BYTES_MAX};
+use loaxa_heart::decide::delivery::{DocumentName, Order};
+use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::sound::{Fault, Pattern};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::messages::{Body, MESSAGE_BYTES_MAX};
+use loaxa_sound::tts::Speech;
 
 /// Longest life of an announcement.
 const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);

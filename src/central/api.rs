@@ -25,10 +25,10 @@ use super::pages::is_online;
 use super::store::{
     BoxRow, CommandRow, DeliveryRow, LogFilter, LogRow, MediaRow, PlayRow, ROWS_MAX, ReportRow, StoreError,
 };
-use crate::domain::ids::{BoxId, CommandId, GroupId};
-use crate::domain::time::Wall;
-use crate::wire::codec::MEDIA_BYTES_MAX;
-use crate::wire::enrolment::{EnrolRequest, Enrolled};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled};
 
 /// Room for the fields beside the audio.
 const FIELDS_BYTES_MAX: usize = 256 * 1024;

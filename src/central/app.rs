@@ -12,9 +12,9 @@ use super::media::MediaFolder;
 use super::publisher::Publisher;
 use super::settings::Settings;
 use super::store::{Alarm, AlarmKind, SharedStore};
-use crate::decide::delivery;
-use crate::domain::ids::{BoxId, GroupId};
-use crate::domain::time::{Span, Wall};
+use loaxa_heart::decide::delivery;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::time::{Span, Wall};
 
 /// The parts of one central process. All state that matters lies in the store.
 pub struct App {
@@ -72,7 +72,7 @@ impl App {
 
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
-        crate::adapters::clock::wall()
+        loaxa_adapters::clock::wall()
     }
 
     /// The groups of a box with all above them.

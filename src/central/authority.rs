@@ -4,13 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::settings::Keys;
-use crate::domain::authority::{Power, Trust};
-use crate::domain::ids::{GroupId, KeyId};
-use crate::domain::playback::CommandRefusal;
-use crate::domain::time::Wall;
-use crate::wire::codec::{self, Message, Sealed};
-use crate::wire::messages::{Command, TrustMessage};
-use crate::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::domain::authority::{Power, Trust};
+use loaxa_heart::domain::ids::{GroupId, KeyId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec::{self, Message, Sealed};
+use loaxa_heart::wire::messages::{Command, TrustMessage};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// Signs for central, and for the people whose keys lie here.
 pub struct Authority {

@@ -15,10 +15,10 @@ use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use tokio::task::JoinHandle;
 
 use super::settings::Logins;
-use crate::domain::ids::{BoxId, ContentHash};
-use crate::wire::broker_address::BrokerAddress;
-use crate::wire::messages::MESSAGE_BYTES_MAX;
-use crate::wire::topics::Topic;
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_heart::wire::topics::Topic;
 
 /// The name under which central logs in to the embedded broker.
 pub const CENTRAL: &str = "central";
@@ -215,7 +215,8 @@ fn may_subscribe(user: Option<&str>, filter: &str) -> bool {
     let own = filter.strip_prefix("loaxa/v1/box/").and_then(|rest| rest.strip_prefix(user));
     let of_group = filter.strip_prefix("loaxa/v1/group/").and_then(|rest| rest.strip_suffix("/down/command"));
     own.is_some_and(|rest| rest.starts_with("/down/"))
-        || of_group.is_some_and(|group| group == "+" || group.parse::<crate::domain::ids::GroupId>().is_ok())
+        || of_group
+            .is_some_and(|group| group == "+" || group.parse::<loaxa_heart::domain::ids::GroupId>().is_ok())
 }
 
 type Verdict<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -9,12 +9,12 @@ use super::app::App;
 use super::drafts::{self, DraftAsked, NotTaken};
 use super::settings::CapSettings;
 use super::store::{CapRow, StoreError};
-use crate::adapters::xml_signature::{self, SignatureError};
-use crate::config::cap::{self, Alert, CapError, Kind, Reference};
-use crate::decide::cap_intake::{self, Said, Verdict, Why};
-use crate::domain::announcement::BulletinClass;
-use crate::domain::ids::{CommandId, ContentHash, KeyId};
-use crate::domain::time::{Span, Wall};
+use loaxa_adapters::xml_signature::{self, SignatureError};
+use loaxa_heart::config::cap::{self, Alert, CapError, Kind, Reference};
+use loaxa_heart::decide::cap_intake::{self, Said, Verdict, Why};
+use loaxa_heart::domain::announcement::BulletinClass;
+use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
+use loaxa_heart::domain::time::{Span, Wall};
 
 /// Longest life of what an alert says, where it expires later or never.
 const LIVES_MAX: Span = Span::secs(30 * 86_400);

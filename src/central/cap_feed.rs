@@ -12,7 +12,7 @@ use url::Url;
 
 use super::app::App;
 use super::cap;
-use crate::config::cap::{ALERT_BYTES_MAX, NODES_MAX};
+use loaxa_heart::config::cap::{ALERT_BYTES_MAX, NODES_MAX};
 
 /// Most bytes of a feed.
 const FEED_BYTES_MAX: u64 = 1 << 20;

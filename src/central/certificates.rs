@@ -9,8 +9,8 @@ use rcgen::{
     SerialNumber, SignatureAlgorithm,
 };
 
-use crate::domain::ids::{BoxId, ContentHash};
-use crate::wire::signing::{KEY_BYTES, PublicKey};
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::wire::signing::{KEY_BYTES, PublicKey};
 
 /// The authority's name in its certificates.
 const CA_NAME: &str = "Loa Xa CA";

@@ -7,14 +7,14 @@ use super::app::App;
 use super::issue::{self, Draft};
 use super::orders::{self, PolicyAsked};
 use super::store::{DraftRow, DraftSignature, NewDraft, StoreError};
-use crate::domain::ids::{CommandId, ContentHash, KeyId};
-use crate::domain::playback::CommandRefusal;
-use crate::domain::time::{Span, Wall};
-use crate::wire::codec::{self, Message};
-use crate::wire::envelope::{self, Kind, SIGNATURES_MAX};
-use crate::wire::messages::Command;
-use crate::wire::request;
-use crate::wire::signing::SIGNATURE_BYTES;
+use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::envelope::{self, Kind, SIGNATURES_MAX};
+use loaxa_heart::wire::messages::Command;
+use loaxa_heart::wire::request;
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// How long people may take to sign: what is announced belongs to this hour.
 const LIVES: Span = Span::secs(3_600);

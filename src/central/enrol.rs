@@ -8,10 +8,10 @@ use super::app::App;
 use super::certificates::{self, Ca, CertificateError};
 use super::orders;
 use super::store::{BoxDeclared, StoreError};
-use crate::domain::ids::{BoxId, GroupId};
-use crate::domain::time::{Span, Wall};
-use crate::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
-use crate::wire::signing::PublicKey;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
+use loaxa_heart::wire::signing::PublicKey;
 
 /// How long a code is good for: an installer's day and the next.
 pub const CODE_LIVES: Span = Span::secs(48 * 3_600);

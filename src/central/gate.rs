@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::certificates::Identity;
 use super::store::SharedStore;
-use crate::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
 /// How long a client may take to show who it is.
 const SHOW_MAX: Duration = Duration::from_secs(20);

@@ -7,12 +7,12 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::app::{App, Counters};
 use super::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
-use crate::domain::ids::{BoxId, ContentHash, Epoch};
-use crate::wire::chain::{self, Link};
-use crate::wire::codec;
-use crate::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
-use crate::wire::signing::PublicKey;
-use crate::wire::topics::Down;
+use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
+use loaxa_heart::wire::signing::PublicKey;
+use loaxa_heart::wire::topics::Down;
 
 /// Batches that wait to be checked; a box whose batch finds no room sends it again.
 pub const WAITING_MAX: usize = 1_024;
@@ -68,7 +68,7 @@ fn check(
     id: &BoxId,
     key: PublicKey,
     bytes: &[u8],
-    arrived: crate::domain::time::Wall,
+    arrived: loaxa_heart::domain::time::Wall,
 ) -> Result<Batch, BadBatch> {
     let refused = |reason: String| BadBatch::Refused(reason);
     let signed =

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::announce::Refused;
 use super::app::App;
 use super::store::{Ended, NewCommand, StoreError};
-use crate::decide::delivery::{DocumentName, Order};
-use crate::domain::ids::{BoxId, CommandId, GroupId, KeyId};
-use crate::domain::time::{Span, Wall};
-use crate::wire::codec::{self, Message};
-use crate::wire::messages::{Body, Command, MESSAGE_BYTES_MAX, VERSION};
+use loaxa_heart::decide::delivery::{DocumentName, Order};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::messages::{Body, Command, MESSAGE_BYTES_MAX, VERSION};
 
 /// How much earlier than its issue a command begins, so that a box whose clock is a little late plays it at once.
 const CLOCK_LATE_MAX: Span = Span::secs(300);

@@ -19,9 +19,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::announce::{self, Refused};
 use super::app::App;
-use crate::domain::ids::{CommandId, GroupId};
-use crate::domain::time::Span;
-use crate::wire::voice::{VOICE_HZ, wav_header};
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
 
 /// Voices at the same time.
 const SESSIONS_MAX: usize = 8;

@@ -10,12 +10,12 @@ use sha2::Digest;
 use tower_http::services::ServeFile;
 
 use super::store::MediaRow;
-use crate::adapters::sound::decode;
-use crate::domain::announcement::Media;
-use crate::domain::ids::ContentHash;
-use crate::domain::sound::Fault;
-use crate::domain::time::Wall;
-use crate::wire::codec::MEDIA_BYTES_MAX;
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
+use loaxa_sound::decode;
 
 /// Longest audio that is taken: a day.
 const MS_MAX: u64 = 24 * 3_600 * 1_000;

@@ -11,16 +11,16 @@ use super::app::App;
 use super::issue::{Draft, issue};
 use super::media;
 use super::store::StoreError;
-use crate::config::programme_file::{self, Audio};
-use crate::decide::delivery::{Document, DocumentName, Order};
-use crate::decide::schedule::Calendar;
-use crate::domain::announcement::Media;
-use crate::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
-use crate::domain::policy::Policy;
-use crate::domain::programme::Programme;
-use crate::domain::time::{Span, Wall};
-use crate::wire::codec;
-use crate::wire::messages::{Body, Command};
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::decide::delivery::{Document, DocumentName, Order};
+use loaxa_heart::decide::schedule::Calendar;
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::programme::Programme;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// How long a document can be sent to boxes that lack it; boxes refuse what lives longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::adapters::mqtt::{Link, LinkError, Qos};
-use crate::decide::delivery::{self, Standing};
-use crate::domain::ids::{BoxId, CommandId, GroupId};
-use crate::domain::time::Wall;
-use crate::wire::messages::Holds;
-use crate::wire::topics::{Down, Topic};
+use loaxa_adapters::mqtt::{Link, LinkError, Qos};
+use loaxa_heart::decide::delivery::{self, Standing};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::messages::Holds;
+use loaxa_heart::wire::topics::{Down, Topic};
 
 use super::authority::Authority;
 use super::store::{SharedStore, StoreError};

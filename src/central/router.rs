@@ -7,13 +7,13 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::app::{App, Counters};
 use super::store::{AlarmKind, BoxDeclared, SignKind, SignOfLife, StoreError};
-use crate::adapters::mqtt::LinkEvent;
-use crate::decide::delivery;
-use crate::domain::ids::BoxId;
-use crate::domain::time::{Span, Wall};
-use crate::wire::codec::{self, Message};
-use crate::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
-use crate::wire::topics::{Down, Topic, Up};
+use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_heart::decide::delivery;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 /// Signs of life that are dealt with at the same time; beyond it the link waits.
 const ANSWERING_MAX: usize = 256;

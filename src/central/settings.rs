@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::cap_policy::CapPolicy;
-use crate::domain::ids::{BoxId, ContentHash, GroupId};
-use crate::wire::broker_address::BrokerAddress;
-use crate::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::config::cap_policy::CapPolicy;
+use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 use super::cap_feed::Feed;
 use super::certificates::Identity;

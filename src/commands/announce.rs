@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::client::{CentralArgs, Client, Failure};
-use crate::adapters::clock;
-use crate::domain::time::Wall;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::time::Wall;
 
 /// Separates the parts of the form; no audio holds it but by intent.
 const BOUNDARY: &str = "loaxa-7f3c1e55a90b4d1c8e62";
@@ -160,7 +160,7 @@ fn instant(text: &str, now: Wall) -> Result<Wall, Failure> {
     let time = NaiveTime::parse_from_str(text, "%H:%M")
         .map_err(|_| format!("{text:?}: HH:MM, or 2026-11-21T05:30:00+07:00"))?;
     let today = Wall::from_local(now.date().and_time(time));
-    let day = crate::domain::time::Span::secs(86_400);
+    let day = loaxa_heart::domain::time::Span::secs(86_400);
     Ok(if today < now { today.plus(day) } else { today })
 }
 

@@ -7,16 +7,18 @@ use clap::Subcommand;
 
 use super::test_tone::{self, Test};
 use super::{Outcome, box_enrol, box_import};
-use crate::adapters::clock::Clock;
-use crate::adapters::keys::KeyFile;
-use crate::adapters::sound::sink::{self, SinkSpec};
-use crate::r#box::daemon;
-use crate::r#box::settings::{CentralSettings, Settings};
-use crate::r#box::status;
-use crate::config::box_file::{self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig};
-use crate::decide::downloads::{Night, Rules};
-use crate::domain::ids::ContentHash;
-use crate::wire::signing::SecretKey;
+use loaxa_adapters::clock::Clock;
+use loaxa_adapters::keys::KeyFile;
+use loaxa_box::daemon;
+use loaxa_box::settings::{CentralSettings, Settings};
+use loaxa_box::status;
+use loaxa_heart::config::box_file::{
+    self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig,
+};
+use loaxa_heart::decide::downloads::{Night, Rules};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::wire::signing::SecretKey;
+use loaxa_sound::sink::{self, SinkSpec};
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;

@@ -10,10 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::Outcome;
-use crate::adapters::keys::KeyFile;
-use crate::r#box::uplink::read_trust;
-use crate::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
-use crate::wire::signing::{PublicKey, SecretKey};
+use loaxa_adapters::keys::KeyFile;
+use loaxa_box::uplink::read_trust;
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// How long central may take.
 const WAIT_MAX: Duration = Duration::from_secs(60);

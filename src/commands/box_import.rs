@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use super::Outcome;
 use super::client::Lang;
-use crate::adapters::fetch::{FetchError, MediaDir, hash_of_file};
-use crate::r#box::status::{self, Offered};
-use crate::domain::ids::ContentHash;
-use crate::wire::codec::MEDIA_BYTES_MAX;
-use crate::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_adapters::fetch::{FetchError, MediaDir, hash_of_file};
+use loaxa_box::status::{self, Offered};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
+use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
 /// What lists the files that are taken although nothing on the box asks for them, as `sha256sum` writes it.
 pub const MANIFEST: &str = "SHA256SUMS";

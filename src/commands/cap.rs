@@ -85,7 +85,7 @@ fn check(files: &[PathBuf]) -> Outcome {
     let mut good = true;
     for file in files {
         let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        match crate::config::cap::read(&bytes) {
+        match loaxa_heart::config::cap::read(&bytes) {
             Ok(alert) => println!("{}: {} {}", file.display(), alert.sender, alert.identifier),
             Err(error) => {
                 good = false;

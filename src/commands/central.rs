@@ -2,14 +2,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Outcome, central_init};
-use crate::adapters::keys::KeyFile;
-use crate::central::cap_feed::Feed;
-use crate::central::certificates::Identity;
-use crate::central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
-use crate::central::store::BoxDeclared;
-use crate::central::{self, Central};
-use crate::config::box_file::NamedFiles;
-use crate::config::central_file::{self, CentralConfig, StoreChoice};
+use loaxa_adapters::keys::KeyFile;
+use loaxa_central::Central;
+use loaxa_central::cap_feed::Feed;
+use loaxa_central::certificates::Identity;
+use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
+use loaxa_central::store::BoxDeclared;
+use loaxa_heart::config::box_file::NamedFiles;
+use loaxa_heart::config::central_file::{self, CentralConfig, StoreChoice};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Outcome {
         central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(central::run(settings, asked_to_end(), say_where))?;
+    runtime.block_on(loaxa_central::run(settings, asked_to_end(), say_where))?;
     Ok(ExitCode::SUCCESS)
 }
 

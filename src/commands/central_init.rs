@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
-use crate::adapters::clock;
-use crate::adapters::keys::KeyFile;
-use crate::central::certificates::Ca;
-use crate::config::trust_file;
-use crate::domain::authority::{Grant, Power, Threshold, Trust};
-use crate::domain::ids::GroupId;
-use crate::wire::codec;
-use crate::wire::messages::{TrustMessage, VERSION};
-use crate::wire::signing::SecretKey;
+use loaxa_adapters::clock;
+use loaxa_adapters::keys::KeyFile;
+use loaxa_central::certificates::Ca;
+use loaxa_heart::config::trust_file;
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{TrustMessage, VERSION};
+use loaxa_heart::wire::signing::SecretKey;
 
 /// Ports of page and broker.
 const PAGE_PORT: u16 = 8080;

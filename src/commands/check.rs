@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
-use crate::adapters::sound::decode;
-use crate::config::box_file::{self, NamedFiles};
-use crate::config::kind::{Kind, kind_of};
-use crate::config::problem::{Problem, Problems};
-use crate::config::programme_file::{self, Audio};
-use crate::config::{central_file, ical, m3u8, trust_file};
+use loaxa_adapters::ical;
+use loaxa_heart::config::box_file::{self, NamedFiles};
+use loaxa_heart::config::kind::{Kind, kind_of};
+use loaxa_heart::config::problem::{Problem, Problems};
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::config::{central_file, m3u8, trust_file};
+use loaxa_sound::decode;
 
 #[derive(clap::Args)]
 pub struct Args {

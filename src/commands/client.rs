@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use crate::adapters::clock;
-use crate::domain::time::Wall;
-use crate::wire::request;
-use crate::wire::signing::SecretKey;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::request;
+use loaxa_heart::wire::signing::SecretKey;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::client::{Client, Failure, Lang, central_address, text};
-use crate::adapters::keys::KeyFile;
-use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::ids::CommandId;
-use crate::wire::codec;
-use crate::wire::envelope::{Kind, pre_authentication_encoding};
-use crate::wire::messages::{Body, Command};
-use crate::wire::signing::SecretKey;
+use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::domain::announcement::{BulletinClass, Mode};
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
+use loaxa_heart::wire::messages::{Body, Command};
+use loaxa_heart::wire::signing::SecretKey;
 
 #[derive(clap::Args)]
 pub struct Args {

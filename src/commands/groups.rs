@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::client::{CentralArgs, text};
-use crate::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, GroupId};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{Error, Outcome};
-use crate::adapters::keys::KeyFile;
-use crate::config::trust_file;
-use crate::domain::authority::{Grant, Power, Trust};
-use crate::domain::ids::{GroupId, KeyId};
-use crate::wire::codec;
-use crate::wire::messages::{TrustMessage, VERSION};
-use crate::wire::signing::PublicKey;
+use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::config::trust_file;
+use loaxa_heart::domain::authority::{Grant, Power, Trust};
+use loaxa_heart::domain::ids::{GroupId, KeyId};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{TrustMessage, VERSION};
+use loaxa_heart::wire::signing::PublicKey;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::Outcome;
 use super::client::{CentralArgs, Failure};
-use crate::adapters::clock::monotonic;
-use crate::adapters::sound::decimate::Decimator;
-use crate::adapters::sound::resampled::Resampled;
-use crate::adapters::sound::{Frame, RATE, decode};
-use crate::domain::time::{Moment, Span};
-use crate::wire::voice::VOICE_HZ;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::wire::voice::VOICE_HZ;
+use loaxa_sound::decimate::Decimator;
+use loaxa_sound::resampled::Resampled;
+use loaxa_sound::{Frame, RATE, decode};
 
 /// A file is sent no more than this ahead of its own time.
 const AHEAD: Span = Span::millis(40);
@@ -140,7 +140,7 @@ mod microphone {
 
     use super::super::Error;
     use super::Converter;
-    use crate::adapters::sound::microphone::{self, Open, Samples};
+    use loaxa_sound::microphone::{self, Open, Samples};
 
     /// How often a microphone is asked for more.
     const LOOK_EVERY: Duration = Duration::from_millis(10);

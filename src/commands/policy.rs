@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::client::{CentralArgs, text};
-use crate::config::box_file;
+use loaxa_heart::config::box_file;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -10,18 +10,19 @@ use clap::{Subcommand, ValueEnum};
 
 use super::programme_send::{self, SendArgs};
 use super::{Outcome, check};
-use crate::adapters::clock;
-use crate::config::box_file::{self, NamedFiles};
-use crate::config::kind::{Kind, kind_of};
-use crate::config::problem::Problems;
-use crate::config::programme_file::{self, Audio};
-use crate::config::{ical, m3u8, programme_text};
-use crate::decide::preview::words::Lang;
-use crate::decide::preview::{self, PlannedSession, svg, text};
-use crate::decide::schedule::{Calendar, Place, Timetable};
-use crate::domain::ids::{GroupId, PlaylistId, SlotId};
-use crate::domain::policy::Policy;
-use crate::domain::programme::{Content, Item, Playlist, Programme};
+use loaxa_adapters::clock;
+use loaxa_adapters::ical;
+use loaxa_heart::config::box_file::{self, NamedFiles};
+use loaxa_heart::config::kind::{Kind, kind_of};
+use loaxa_heart::config::problem::Problems;
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::config::{m3u8, programme_text};
+use loaxa_heart::decide::preview::words::Lang;
+use loaxa_heart::decide::preview::{self, PlannedSession, svg, text};
+use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::programme::{Content, Item, Playlist, Programme};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::client::{CentralArgs, Client, Failure, text};
 use super::{Outcome, check};
-use crate::config::programme_file::{self, Audio};
-use crate::config::programme_text;
-use crate::domain::ids::ContentHash;
-use crate::domain::programme::{Content, Programme};
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::config::programme_text;
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::programme::{Content, Programme};
 
 #[derive(clap::Args)]
 pub struct SendArgs {

@@ -4,8 +4,8 @@ use chrono::{Months, NaiveDate};
 
 use super::Outcome;
 use super::client::{CentralArgs, Failure, Lang, print_table, text};
-use crate::adapters::clock;
-use crate::domain::time::Wall;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::time::Wall;
 
 #[derive(clap::Args)]
 pub struct Args {

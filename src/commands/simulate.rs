@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::thread;
 
 use super::Outcome;
-use crate::adapters::clock::monotonic;
-use crate::decide::simulation::run::{Verdict, live, shrink};
-use crate::decide::simulation::scenario::{self, Happening};
-use crate::domain::time::Span;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::decide::simulation::run::{Verdict, live, shrink};
+use loaxa_heart::decide::simulation::scenario::{self, Happening};
+use loaxa_heart::domain::time::Span;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -5,15 +5,17 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::Error;
-use crate::adapters::clock::monotonic;
-use crate::adapters::sound::sink::SinkSpec;
-use crate::adapters::tts::Speech;
-use crate::r#box::player::{self, PlayerConfig};
-use crate::config::box_file::AmplifierConfig;
-use crate::config::shaping::Shaping;
-use crate::domain::ids::PlayId;
-use crate::domain::sound::{Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone};
-use crate::domain::time::Span;
+use loaxa_adapters::clock::monotonic;
+use loaxa_box::player::{self, PlayerConfig};
+use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::config::shaping::Shaping;
+use loaxa_heart::domain::ids::PlayId;
+use loaxa_heart::domain::sound::{
+    Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone,
+};
+use loaxa_heart::domain::time::Span;
+use loaxa_sound::sink::SinkSpec;
+use loaxa_sound::tts::Speech;
 
 const PLAY: PlayId = PlayId::new(0, 1);
 const HZ: f32 = 1_000.0;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use loaxa::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::broker_address::BrokerAddress;
 
 use super::{eventually, free_port};
 
@@ -65,17 +65,15 @@ impl Drop for Mosquitto {
 }
 
 /// Central's own broker, in a runtime of its own.
-#[cfg(feature = "central")]
 pub struct Embedded {
     address: BrokerAddress,
     _runtime: tokio::runtime::Runtime,
 }
 
-#[cfg(feature = "central")]
 impl Embedded {
     pub fn start() -> Self {
-        use loaxa::central::broker::{self, Broker};
-        use loaxa::central::settings::Logins;
+        use loaxa_central::broker::{self, Broker};
+        use loaxa_central::settings::Logins;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
@@ -88,7 +86,6 @@ impl Embedded {
     }
 }
 
-#[cfg(feature = "central")]
 impl Broker for Embedded {
     fn port(&self) -> u16 {
         self.address.port

@@ -5,20 +5,20 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use loaxa::adapters::clock;
-use loaxa::adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use loaxa::domain::announcement::{BulletinClass, Media, Mode, PlayPlan, Words};
-use loaxa::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa::domain::ids::{ContentHash, Epoch};
-use loaxa::domain::sound::{Pattern, Tone};
-use loaxa::domain::time::Span;
-use loaxa::wire::broker_address::BrokerAddress;
-use loaxa::wire::codec;
-use loaxa::wire::messages::{
+use loaxa_adapters::clock;
+use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
+use loaxa_heart::domain::announcement::{BulletinClass, Media, Mode, PlayPlan, Words};
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::ids::{ContentHash, Epoch};
+use loaxa_heart::domain::sound::{Pattern, Tone};
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{
     Body, Command, Hello, LogAck, LogBatch, LogRecord, TrustMessage, VERSION, Welcome,
 };
-use loaxa::wire::signing::{PublicKey, SecretKey};
-use loaxa::wire::topics::{self, Down, Topic, Up};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 
 use super::broker::Broker;
 use super::eventually;
@@ -141,8 +141,8 @@ impl ScriptedCentral {
     /// Waits until a box has said hello and knows the time.
     pub fn await_box(&self, unit: &Unit) {
         eventually("a hello", || (!self.heard.lock().unwrap().hellos.is_empty()).then_some(()));
-        let synced = |status: &loaxa::r#box::status::Status| {
-            status.clock == loaxa::domain::time::ClockTrust::Synced && status.connected
+        let synced = |status: &loaxa_box::status::Status| {
+            status.clock == loaxa_heart::domain::time::ClockTrust::Synced && status.connected
         };
         eventually("a box that was welcomed", || unit.status().filter(synced));
     }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test crate uses its own part of it")]
 
 pub mod broker;
+pub mod browser;
 pub mod central;
+pub mod commune;
 pub mod listen;
 pub mod pulse;
 pub mod soundcard;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
-use loaxa::adapters::box_store::BoxStore;
-use loaxa::adapters::clock;
-use loaxa::r#box::status::{self, Status};
-use loaxa::domain::ids::{BoxId, Epoch};
-use loaxa::domain::playback::{Event, PlayEnd, PlayStart};
-use loaxa::domain::time::Wall;
-use loaxa::wire::chain::{self, Link};
-use loaxa::wire::messages::{LogBody, LogRecord};
+use loaxa_adapters::box_store::BoxStore;
+use loaxa_adapters::clock;
+use loaxa_box::status::{self, Status};
+use loaxa_heart::domain::ids::{BoxId, Epoch};
+use loaxa_heart::domain::playback::{Event, PlayEnd, PlayStart};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::messages::{LogBody, LogRecord};
 
 use super::eventually;
 use super::listen::Recording;

@@ -15,11 +15,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
 use self::unwritten::Unwritten;
-use crate::domain::ids::{BoxId, CommandId, Epoch, PlayId};
-use crate::domain::playback::Entry;
-use crate::domain::time::{ClockTrust, Span, Wall};
-use crate::wire::chain::Link;
-use crate::wire::messages::LogRecord;
+use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
+use loaxa_heart::domain::playback::Entry;
+use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::wire::chain::Link;
+use loaxa_heart::wire::messages::LogRecord;
 
 /// How long acknowledged records are kept.
 pub const KEPT: Span = Span::secs(30 * 24 * 3600);

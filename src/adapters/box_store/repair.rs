@@ -7,10 +7,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{StoreError, meta, read_map, to_sql};
-use crate::domain::ids::{BoxId, Epoch};
-use crate::domain::time::Wall;
-use crate::wire::chain::{self, Link};
-use crate::wire::messages::LogRecord;
+use loaxa_heart::domain::ids::{BoxId, Epoch};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::messages::LogRecord;
 
 /// How many of the last records are checked against the chain at start.
 const CHAIN_CHECK_RECORDS: u64 = 200;

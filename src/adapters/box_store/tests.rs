@@ -4,9 +4,9 @@ use tempfile::TempDir;
 
 use super::unwritten::ENTRIES_WAITING_MAX;
 use super::*;
-use crate::domain::playback::{Event, Stamp};
-use crate::wire::chain::verify_chain;
-use crate::wire::messages::LogBody;
+use loaxa_heart::domain::playback::{Event, Stamp};
+use loaxa_heart::wire::chain::verify_chain;
+use loaxa_heart::wire::messages::LogBody;
 
 fn box_id() -> BoxId {
     BoxId::new("loa-1").unwrap()

@@ -6,9 +6,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Transaction, params};
 
 use super::Change;
-use crate::domain::ids::{CommandId, PlayId};
-use crate::domain::playback::{Entry, Event};
-use crate::domain::time::{Span, Wall};
+use loaxa_heart::domain::ids::{CommandId, PlayId};
+use loaxa_heart::domain::playback::{Entry, Event};
+use loaxa_heart::domain::time::{Span, Wall};
 
 /// Most log entries that wait in memory, about 1 MB; beyond it the oldest go and are counted.
 pub const ENTRIES_WAITING_MAX: usize = 1_000;

@@ -1,16 +1,16 @@
 //! What commands put in force until something newer comes: programmes, limits, groups.
 
 use super::Daemon;
-use crate::adapters::box_store::Change;
-use crate::adapters::clock::monotonic;
-use crate::r#box::start::still_believed;
-use crate::decide::schedule::Place;
-use crate::decide::speaker::Input;
-use crate::domain::announcement::Media;
-use crate::domain::ids::{GroupId, ProgrammeId};
-use crate::domain::playback::{CommandRefusal, Event};
-use crate::domain::time::{ClockTrust, Wall};
-use crate::wire::messages::{Body, Command};
+use crate::start::still_believed;
+use loaxa_adapters::box_store::Change;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::speaker::Input;
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::{GroupId, ProgrammeId};
+use loaxa_heart::domain::playback::{CommandRefusal, Event};
+use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// What a command put in force.
 struct Document {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Daemon;
-use crate::r#box::status::{Offered, Request, Status, Visit};
-use crate::domain::ids::ContentHash;
-use crate::wire::envelope::Kind;
-use crate::wire::topics::{Down, Topic};
+use crate::status::{Offered, Request, Status, Visit};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::wire::envelope::Kind;
+use loaxa_heart::wire::topics::{Down, Topic};
 
 impl Daemon {
     pub(super) fn on_visit(&mut self, visit: Visit) {

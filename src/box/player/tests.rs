@@ -4,8 +4,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
 use super::*;
-use crate::adapters::sound::{Frame, RATE};
-use crate::domain::sound::{Pattern, Sound, Tone};
+use loaxa_heart::domain::sound::{Pattern, Sound, Tone};
+use loaxa_sound::{Frame, RATE};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const BUFFER: usize = 480;

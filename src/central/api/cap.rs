@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Problem, bears, has_token};
-use crate::central::app::App;
-use crate::central::cap::{self, NotAlert, Taken};
-use crate::central::store::CapRow;
-use crate::config::cap::ALERT_BYTES_MAX;
-use crate::domain::ids::KeyId;
+use crate::app::App;
+use crate::cap::{self, NotAlert, Taken};
+use crate::store::CapRow;
+use loaxa_heart::config::cap::ALERT_BYTES_MAX;
+use loaxa_heart::domain::ids::KeyId;
 
 /// Who sends alerts has a token of its own.
 pub(super) fn open_routes() -> Router<Arc<App>> {

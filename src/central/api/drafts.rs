@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{FIELDS_BYTES_MAX, Problem, has_token};
-use crate::central::app::App;
-use crate::central::drafts::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
-use crate::domain::ids::{CommandId, KeyId};
-use crate::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
-use crate::wire::signing::SIGNATURE_BYTES;
+use crate::app::App;
+use crate::drafts::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
+use loaxa_heart::domain::ids::{CommandId, KeyId};
+use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Largest request that carries a signature.
 const SIGNATURE_REQUEST_BYTES_MAX: usize = 4 * 1024;

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{FIELDS_BYTES_MAX, Problem};
-use crate::central::announce::Refused;
-use crate::central::app::App;
-use crate::central::media::MediaRefusal;
-use crate::central::orders::{self, GroupsAsked, PolicyAsked, ProgrammeAsked, Sent};
-use crate::central::store::MediaRow;
-use crate::domain::ids::{BoxId, ContentHash, GroupId};
-use crate::domain::time::Wall;
+use crate::announce::Refused;
+use crate::app::App;
+use crate::media::MediaRefusal;
+use crate::orders::{self, GroupsAsked, PolicyAsked, ProgrammeAsked, Sent};
+use crate::store::MediaRow;
+use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
+use loaxa_heart::domain::time::Wall;
 
 /// The routes of this module. An upload is bounded as it is written.
 pub(super) fn routes() -> Router<Arc<App>> {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::words;
-use crate::central::app::App;
-use crate::central::store::{
+use crate::app::App;
+use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
-use crate::central::texts::{Lang, Texts};
-use crate::decide::delivery::Step;
-use crate::domain::ids::GroupId;
-use crate::domain::time::{ClockTrust, Span, Wall};
+use crate::texts::{Lang, Texts};
+use loaxa_heart::decide::delivery::Step;
+use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
 
 /// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
 const SILENT_MAX: Span = Span::secs(150);

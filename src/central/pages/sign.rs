@@ -10,8 +10,8 @@ use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
 use super::{Wanted, asset, choose_language, lang_of, layout};
-use crate::central::app::App;
-use crate::central::texts::Texts;
+use crate::app::App;
+use crate::texts::Texts;
 
 /// Our own script, and the libraries that it imports.
 const SCRIPTS: [(&str, &str); 9] = [

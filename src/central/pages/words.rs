@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::central::store::PlayRow;
-use crate::central::texts::Texts;
-use crate::domain::time::Wall;
+use crate::store::PlayRow;
+use crate::texts::Texts;
+use loaxa_heart::domain::time::Wall;
 
 /// Frames a second in the log.
 const FRAMES_A_SECOND: u64 = 48_000;
@@ -62,7 +62,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::central::texts::Lang;
+    use crate::texts::Lang;
 
     #[test]
     fn lengths_are_read_as_a_person_says_them() {

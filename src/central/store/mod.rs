@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::certificates::Serial;
-use crate::decide::delivery::{Document, Standing};
-use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
-use crate::domain::time::Wall;
-use crate::wire::messages::Holds;
+use loaxa_heart::decide::delivery::{Document, Standing};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::messages::Holds;
 
 pub use rows::*;
 

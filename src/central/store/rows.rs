@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use crate::decide::delivery::{DocumentName, Order, Step};
-use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
-use crate::domain::playback::Entry;
-use crate::domain::time::{ClockTrust, Wall};
-use crate::wire::messages::{Holds, OnAir};
-use crate::wire::signing::SIGNATURE_BYTES;
+use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::domain::announcement::{BulletinClass, Mode};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
+use loaxa_heart::domain::playback::Entry;
+use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::wire::messages::{Holds, OnAir};
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Most rows that one question returns.
 pub const ROWS_MAX: u32 = 1_000;

@@ -8,21 +8,21 @@ use serde_json::Value;
 use super::super::Error;
 use super::Check;
 use super::wire::{Authority, SOON, Wire};
-use crate::adapters::clock::{monotonic, wall};
-use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
-use crate::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
-use crate::domain::playback::{CommandRefusal, DeliveryStep, Event};
-use crate::domain::sound::{Pattern, Tone};
-use crate::domain::time::Span;
-use crate::wire::chain::{self, Link};
-use crate::wire::codec;
-use crate::wire::envelope::{self, Kind};
-use crate::wire::messages::{
+use loaxa_adapters::clock::{monotonic, wall};
+use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
+use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
+use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event};
+use loaxa_heart::domain::sound::{Pattern, Tone};
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::envelope::{self, Kind};
+use loaxa_heart::wire::messages::{
     Body, Command, Heartbeat, Hello, LogAck, LogBatch, LogBody, LogHead, LogRecord, MESSAGE_BYTES_MAX,
     VERSION, Welcome, commands_digest,
 };
-use crate::wire::signing::{PublicKey, SecretKey};
-use crate::wire::topics::{Down, Topic, Up};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 pub const CHECKS: &[Check<Centre>] = &[
     Check("the hello is well formed", "3", |centre| {
@@ -421,8 +421,8 @@ fn emergency(centre: &mut Centre) -> Result<(), String> {
     if begun.len() == 1 && begun == ended { Ok(()) } else { Err(format!("begun {begun:?}, ended {ended:?}")) }
 }
 
-fn names(subject: &crate::domain::playback::Subject, id: &CommandId) -> bool {
-    matches!(subject, crate::domain::playback::Subject::Announcement { command } if command == id)
+fn names(subject: &loaxa_heart::domain::playback::Subject, id: &CommandId) -> bool {
+    matches!(subject, loaxa_heart::domain::playback::Subject::Announcement { command } if command == id)
 }
 
 fn overtaken(centre: &mut Centre) -> Result<(), String> {

@@ -2,18 +2,18 @@
 
 use super::Check;
 use super::wire::{SOON, Wire, unit_key};
-use crate::adapters::clock::{monotonic, wall};
-use crate::domain::authority::{Power, Trust};
-use crate::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
-use crate::domain::playback::{Entry, Event, Stamp};
-use crate::domain::time::{ClockTrust, Span, Wall};
-use crate::wire::chain::Link;
-use crate::wire::codec;
-use crate::wire::messages::{
+use loaxa_adapters::clock::{monotonic, wall};
+use loaxa_heart::domain::authority::{Power, Trust};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
+use loaxa_heart::domain::playback::{Entry, Event, Stamp};
+use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::wire::chain::Link;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{
     Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, TrustMessage, VERSION, Welcome,
 };
-use crate::wire::signing::{PublicKey, SecretKey};
-use crate::wire::topics::{Down, Topic, Up};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 pub const CHECKS: &[Check<Unit>] = &[
     Check("a box without trust gets the document, signed by the root", "3", trust),

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Outcome;
-use crate::domain::ids::{BoxId, GroupId};
-use crate::wire::broker_address::BrokerAddress;
-use crate::wire::codec;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::codec;
 use wire::Authority;
 
 #[derive(clap::Args)]

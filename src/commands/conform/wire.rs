@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 
 use super::super::Error;
 use super::Broker;
-use crate::adapters::clock::monotonic;
-use crate::adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use crate::domain::authority::{Grant, Power, Threshold, Trust};
-use crate::domain::time::{Moment, Span};
-use crate::wire::messages::{TrustMessage, VERSION};
-use crate::wire::signing::{PublicKey, SecretKey};
-use crate::wire::topics::Topic;
+use loaxa_adapters::clock::monotonic;
+use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::wire::messages::{TrustMessage, VERSION};
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::Topic;
 
 /// How long an answer may take that needs no waiting: a slow box over 4G.
 pub const SOON: Span = Span::secs(15);

@@ -6,10 +6,10 @@ use super::files::{COMMUNE, Commune};
 use super::story::say;
 use crate::commands::announce;
 use crate::commands::client::{Client, Failure};
-use crate::domain::announcement::{BulletinClass, Rung};
-use crate::domain::ids::CommandId;
-use crate::domain::playback::PlayStart;
-use crate::domain::time::{Moment, Span};
+use loaxa_heart::domain::announcement::{BulletinClass, Rung};
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::playback::PlayStart;
+use loaxa_heart::domain::time::{Moment, Span};
 
 /// An announcement, and when in the morning staff push it.
 pub struct Cue {

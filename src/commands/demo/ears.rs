@@ -7,10 +7,10 @@ use std::path::Path;
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
-use crate::adapters::sound::resample::{ResampleError, Resampler};
-use crate::adapters::sound::synth::Synth;
-use crate::adapters::sound::{Frame, decode};
-use crate::domain::sound::{Fault, Pattern};
+use loaxa_heart::domain::sound::{Fault, Pattern};
+use loaxa_sound::resample::{ResampleError, Resampler};
+use loaxa_sound::synth::Synth;
+use loaxa_sound::{Frame, decode};
 
 /// Samples a second.
 pub const RATE: f64 = 48_000.0;

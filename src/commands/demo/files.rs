@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::adapters::keys::KeyFile;
 use crate::commands::client::Failure;
-use crate::config::trust_file;
-use crate::domain::authority::{Grant, Power, Threshold, Trust};
-use crate::domain::ids::{BoxId, GroupId};
-use crate::domain::time::{Span, Wall};
-use crate::wire::codec;
-use crate::wire::messages::{TrustMessage, VERSION};
+use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::config::trust_file;
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 
 /// The group that holds all villages.
 pub const COMMUNE: &str = "binh-minh";
@@ -306,8 +306,8 @@ fn text_of<'a>(table: &'a Value, key: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::box_file::{self, NamedFiles};
-    use crate::config::{central_file, programme_file};
+    use loaxa_heart::config::box_file::{self, NamedFiles};
+    use loaxa_heart::config::{central_file, programme_file};
 
     fn check_beginning(earliest: &str, expected: &str) {
         assert_eq!(Commune::beginning(earliest.parse().unwrap()), expected.parse().unwrap(), "{earliest}");

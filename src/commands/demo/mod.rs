@@ -17,11 +17,11 @@ use std::time::Duration;
 use super::Outcome;
 use super::client::{Client, Failure, Lang};
 use super::logs;
-use crate::adapters::clock::{monotonic, wall};
-use crate::adapters::sound::sink;
-use crate::domain::time::{Moment, Span};
 use cues::Cue;
 use files::Commune;
+use loaxa_adapters::clock::{monotonic, wall};
+use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_sound::sink;
 use processes::Processes;
 use story::{Story, say};
 

@@ -11,9 +11,9 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::adapters::clock::monotonic;
 use crate::commands::client::Failure;
-use crate::domain::time::Span;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::Span;
 
 /// How long a program may take to end in order.
 const FAREWELL: Span = Span::secs(5);

@@ -1,7 +1,7 @@
 //! The log against the sound: what each box says that it played, and what its recording holds.
 
 use super::ears::{SILENT, Sound, peak, rms};
-use crate::domain::sound::Pattern;
+use loaxa_heart::domain::sound::Pattern;
 
 /// How far a time may be from what the log says, in seconds.
 const OFF_MAX_S: f64 = 0.050;
@@ -246,7 +246,12 @@ mod tests {
     fn tones_and_sirens_are_measured() {
         let siren = Sound::expected(Some(&Pattern::siren(1)), None).unwrap();
         let steady = Pattern {
-            tones: vec![crate::domain::sound::Tone { from_hz: 392.0, to_hz: 392.0, ms: 5_000, gap_ms: 0 }],
+            tones: vec![loaxa_heart::domain::sound::Tone {
+                from_hz: 392.0,
+                to_hz: 392.0,
+                ms: 5_000,
+                gap_ms: 0,
+            }],
             repeats: 1,
         };
         let music = Sound::expected(Some(&steady), None).unwrap();

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::files::{Commune, Village};
-use crate::adapters::clock;
 use crate::commands::client::{Client, Failure};
-use crate::domain::announcement::Rung;
-use crate::domain::ids::{BoxId, CommandId, PlayId};
-use crate::domain::playback::{DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject};
-use crate::wire::messages::LogBody;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::announcement::Rung;
+use loaxa_heart::domain::ids::{BoxId, CommandId, PlayId};
+use loaxa_heart::domain::playback::{
+    DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject,
+};
+use loaxa_heart::wire::messages::LogBody;
 
 /// Log entries that are asked for at a time.
 const ENTRIES: &str = "1000";

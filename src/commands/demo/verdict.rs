@@ -9,11 +9,11 @@ use super::files::{Commune, Item, Village};
 use super::proof::{Check, Told, measure};
 use super::story::{Story, is_of};
 use crate::commands::client::{Client, Failure, print_table};
-use crate::domain::announcement::Rung;
-use crate::domain::ids::CommandId;
-use crate::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Subject};
-use crate::domain::sound::Pattern;
-use crate::wire::messages::{Body, Command};
+use loaxa_heart::domain::announcement::Rung;
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Subject};
+use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// The tone under each piece of music (playlists/README.md).
 const TONES: [(&str, f64); 6] = [

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use super::super::Outcome;
 use super::super::client::Lang;
-use crate::domain::ids::{BoxId, Epoch, KeyId};
-use crate::wire::chain::{self, Link};
-use crate::wire::codec;
-use crate::wire::messages::{LogBody, LogHead, LogRecord};
-use crate::wire::signing::PublicKey;
+use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{LogBody, LogHead, LogRecord};
+use loaxa_heart::wire::signing::PublicKey;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -150,11 +150,11 @@ impl Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::ContentHash;
-    use crate::domain::playback::{Entry, Event, Stamp};
-    use crate::domain::time::{ClockTrust, Wall};
-    use crate::wire::messages::VERSION;
-    use crate::wire::signing::SecretKey;
+    use loaxa_heart::domain::ids::ContentHash;
+    use loaxa_heart::domain::playback::{Entry, Event, Stamp};
+    use loaxa_heart::domain::time::{ClockTrust, Wall};
+    use loaxa_heart::wire::messages::VERSION;
+    use loaxa_heart::wire::signing::SecretKey;
 
     fn lines(id: &str, length: u64) -> Vec<String> {
         let id = BoxId::new(id).unwrap();

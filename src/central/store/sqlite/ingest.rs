@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
 use super::write::{advance, json, not_played_reason, raise_alarm, word};
-use crate::decide::delivery::Step;
-use crate::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Stamp, Subject};
-use crate::domain::time::ClockTrust;
+use loaxa_heart::decide::delivery::Step;
+use loaxa_heart::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Stamp, Subject};
+use loaxa_heart::domain::time::ClockTrust;
 
 const DAY_US: i64 = 86_400_000_000;
 

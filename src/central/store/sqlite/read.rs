@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 use serde::de::DeserializeOwned;
 
 use super::super::*;
-use crate::decide::delivery::{DocumentName, Order, Step};
-use crate::domain::ids::PlayId;
-use crate::wire::messages::OnAir;
+use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::domain::ids::PlayId;
+use loaxa_heart::wire::messages::OnAir;
 
 /// Frames a second in the log.
 const FRAMES_A_SECOND: f64 = 48_000.0;

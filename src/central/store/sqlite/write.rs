@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
-use crate::decide::delivery::{DocumentName, Order, Step};
-use crate::domain::playback::NotPlayed;
+use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::domain::playback::NotPlayed;
 
 pub fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("rows are JSON: their map keys are texts")

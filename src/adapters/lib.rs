@@ -1,0 +1,13 @@
+//! Floor 4: what touches the world: clock, sound, network, disk, processes.
+
+pub mod backoff;
+pub mod box_store;
+pub mod clock;
+pub mod fetch;
+#[cfg(feature = "gpio")]
+pub mod gpio;
+pub mod ical;
+pub mod keys;
+pub mod mqtt;
+pub mod program;
+pub mod xml_signature;

@@ -1,0 +1,14 @@
+//! Floor 5: the daemon on the village box.
+//!
+//! Everything is decided by [`loaxa_heart::decide::speaker`]; the rooms here carry it out and tell it what happened.
+
+pub mod adopt;
+pub mod amplifier;
+pub mod daemon;
+pub mod data_usage;
+pub mod downloads;
+pub mod player;
+pub mod settings;
+mod start;
+pub mod status;
+pub mod uplink;

@@ -1,0 +1,352 @@
+//! `central.toml` to a checked [`CentralConfig`].
+
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::box_file::{
+    CONFIG_BYTES_MAX, NamedFiles, Paths, RootKey, TlsFiles, absent_or, names, root_key, speech, web_address,
+};
+use super::cap_policy::{self, CapConfig};
+use super::fields::{Fields, Reader, did_you_mean};
+use super::problem::{Problem, Problems};
+use super::programme_file::read_text;
+use crate::domain::ids::{BoxId, GroupId};
+use crate::wire::broker_address::BrokerAddress;
+use crate::wire::signing::PublicKey;
+
+/// What central is started with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CentralConfig {
+    /// Pages, API and media.
+    pub listen: SocketAddr,
+    /// Where boxes find this server, ending with a slash; without it, the address listened on.
+    pub public_url: Option<String>,
+    pub data_dir: PathBuf,
+    /// Name of the commune, for the pages.
+    pub commune: String,
+    /// The group that holds all others.
+    pub group: GroupId,
+    pub broker: BrokerChoice,
+    pub store: StoreChoice,
+    /// Holds the API's token.
+    pub token_file: PathBuf,
+    pub keys: KeyFiles,
+    /// `None` where boxes are enrolled by hand.
+    pub enrolment: Option<EnrolmentFiles>,
+    pub speech: Vec<String>,
+    /// `None` where no alerts are taken.
+    pub cap: Option<CapConfig>,
+    /// A parent before its children is not asked for; a loop is refused.
+    pub groups: Vec<GroupEntry>,
+    pub boxes: Vec<BoxEntry>,
+}
+
+/// `[broker]`: one of the two.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BrokerChoice {
+    Embedded(SocketAddr),
+    Url { address: BrokerAddress, tls: TlsFiles },
+}
+
+/// `[store]`: one of the two; SQLite in the data directory where nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+/// `[keys]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// Central's own secret key, which signs the time.
+    pub central: PathBuf,
+    /// Secret keys of people that lie on this machine.
+    pub issuers: Vec<PathBuf>,
+    /// The sealed trust document.
+    pub trust: PathBuf,
+}
+
+/// `[enrolment]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnrolmentFiles {
+    /// Certificate and key of the commune's own authority, PEM.
+    pub ca: (PathBuf, PathBuf),
+    /// The root's public key, for boxes to pin.
+    pub root: RootKey,
+    /// Where boxes find the broker.
+    pub broker: BrokerAddress,
+    /// Where the list of revoked certificates goes; without it, `crl.pem` in the data directory.
+    pub crl: Option<PathBuf>,
+}
+
+/// `[[group]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupEntry {
+    pub id: GroupId,
+    pub title: String,
+    pub parent: Option<GroupId>,
+}
+
+/// `[[box]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoxEntry {
+    pub id: BoxId,
+    pub title: String,
+    pub groups: Vec<GroupId>,
+    /// What its log is signed with.
+    pub key: Option<PublicKey>,
+}
+
+/// Reads `central.toml`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
+    let file = path.display().to_string();
+    let text =
+        read_text(path, CONFIG_BYTES_MAX).map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    parse(&text, &file, path.parent().unwrap_or(Path::new("")), named)
+}
+
+/// Reads the text of a `central.toml`; relative paths are seen from `base`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
+    let (reader, table) = Reader::new(file, text);
+    let mut root = reader.root(&table);
+    let paths = Paths { base, named };
+    let config = central_config(&mut root, &paths, &reader);
+    root.finish();
+    match config {
+        Some(config) if reader.is_clean() => Ok(config),
+        _ => Err(reader.into_problems()),
+    }
+}
+
+fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>) -> Option<CentralConfig> {
+    let mut head = root.need("central")?.table()?;
+    let listen = head.need("listen").and_then(|value| value.parse());
+    let public_url = head.get("public_url").and_then(|value| web_address(&value));
+    let data_dir = head.need("data_dir").and_then(|value| paths.path(&value));
+    let commune = head.need("commune").and_then(|value| value.words());
+    let group_value = head.need("group");
+    let group: Option<GroupId> = group_value.as_ref().and_then(|value| value.parse());
+    head.finish();
+    let broker = broker(root.section("broker"), paths);
+    let store = store(root.section("store"), paths, data_dir.as_deref());
+    let mut api = root.section("api");
+    let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
+    api.finish();
+    let keys = keys(root.section("keys"), paths);
+    let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
+    let speech = speech(root.section("speech"));
+    let groups = groups(root.tables("group"), reader);
+    let known: BTreeSet<_> = groups.iter().map(|(_, group)| group.id.clone()).collect();
+    if let (Some(group), Some(value)) = (&group, &group_value)
+        && !known.is_empty()
+        && !known.contains(group)
+    {
+        value.problem(format!("there is no group {group}"), unknown_group(group, &known));
+    }
+    let cap = root.get("cap").map(|value| cap_policy::read(value.table()?, paths, &known));
+    let boxes = boxes(root.tables("box"), reader, &known);
+    Some(CentralConfig {
+        listen: listen?,
+        public_url,
+        data_dir: data_dir?,
+        commune: commune?.to_owned(),
+        group: group?,
+        broker: broker?,
+        store: store?,
+        token_file: token_file?,
+        keys: keys?,
+        enrolment: absent_or(enrolment)?,
+        speech: speech?,
+        cap: absent_or(cap)?,
+        groups: groups.into_iter().map(|(_, group)| group).collect(),
+        boxes,
+    })
+}
+
+fn broker(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<BrokerChoice> {
+    let (embedded, url) = (fields.get("embedded"), fields.get("url"));
+    let choice = match (embedded, url) {
+        (Some(value), None) => value.parse().map(BrokerChoice::Embedded),
+        (None, Some(value)) => {
+            let address: Option<BrokerAddress> = value.parse();
+            let tls = paths.tls(&mut fields, address.as_ref().is_none_or(|address| address.tls));
+            address.map(|address| BrokerChoice::Url { address, tls })
+        }
+        (Some(value), Some(_)) => {
+            value.problem("both an embedded broker and one by address", "keep one of them");
+            None
+        }
+        (None, None) => {
+            fields.problem("no broker", "add embedded = \"127.0.0.1:1883\" or url = \"mqtt://...\"");
+            None
+        }
+    };
+    fields.finish();
+    choice
+}
+
+fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<StoreChoice> {
+    let (sqlite, postgres) = (fields.get("sqlite"), fields.get("postgres"));
+    fields.finish();
+    match (sqlite, postgres) {
+        (Some(value), None) => paths.path(&value).map(StoreChoice::Sqlite),
+        (None, Some(value)) => {
+            let url = value.words()?;
+            if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+                value.problem("is no PostgreSQL address", "for instance postgresql://loaxa@localhost/loaxa");
+            }
+            Some(StoreChoice::Postgres(url.to_owned()))
+        }
+        (Some(value), Some(_)) => {
+            value.problem("both sqlite and postgres", "keep one of them");
+            None
+        }
+        (None, None) => Some(StoreChoice::Sqlite(data_dir?.join("central.db"))),
+    }
+}
+
+fn keys(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<KeyFiles> {
+    let central = fields.need("central").and_then(|value| paths.existing(&value));
+    let issuers = fields.get("issuers").map(|value| value.list()).unwrap_or_default();
+    let issuers = issuers.iter().filter_map(|value| paths.existing(value)).collect();
+    let trust = fields.need("trust").and_then(|value| paths.existing(&value));
+    fields.finish();
+    Some(KeyFiles { central: central?, issuers, trust: trust? })
+}
+
+fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles> {
+    let ca = fields.need("ca").and_then(|value| paths.existing(&value));
+    let ca_key = fields.need("ca_key").and_then(|value| paths.existing(&value));
+    let root = fields.need("root").and_then(|value| root_key(&value, paths));
+    let broker = fields.need("broker").and_then(|value| value.parse());
+    let crl = fields.get("crl").map(|value| paths.path(&value));
+    fields.finish();
+    Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker?, crl: absent_or(crl)? })
+}
+
+fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {
+    let near = did_you_mean(name.as_str(), known.iter().map(GroupId::as_str));
+    near.unwrap_or_else(|| format!("add [[group]] with id = \"{name}\""))
+}
+
+/// The groups with their places in the text.
+fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntry)> {
+    let mut groups: Vec<(usize, GroupEntry)> = Vec::new();
+    for mut fields in tables {
+        let at = fields.at;
+        let id = fields.need("id").and_then(|value| value.parse::<GroupId>());
+        let title = fields.need("title").and_then(|value| value.words());
+        let parent = fields.get("parent").and_then(|value| value.parse());
+        fields.finish();
+        let (Some(id), Some(title)) = (id, title) else { continue };
+        if groups.iter().any(|(_, group)| group.id == id) {
+            reader.problem(at, "group.id", format!("{id} is named twice"), "choose another id");
+        }
+        groups.push((at, GroupEntry { id, title: title.to_owned(), parent }));
+    }
+    let parents: BTreeMap<_, _> =
+        groups.iter().map(|(_, group)| (&group.id, group.parent.as_ref())).collect();
+    let known: BTreeSet<_> = parents.keys().map(|id| (*id).clone()).collect();
+    for (at, group) in &groups {
+        if let Some(parent) = group.parent.as_ref().filter(|parent| !known.contains(*parent)) {
+            let remedy = unknown_group(parent, &known);
+            reader.problem(*at, "group.parent", format!("there is no group {parent}"), remedy);
+        }
+        let above = std::iter::successors(group.parent.as_ref(), |id| parents.get(*id).copied().flatten());
+        if above.take(groups.len()).any(|id| *id == group.id) {
+            reader.problem(*at, "group.parent", format!("{} is above itself", group.id), "mend its parent");
+        }
+    }
+    groups
+}
+
+fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>) -> Vec<BoxEntry> {
+    let mut boxes: Vec<BoxEntry> = Vec::new();
+    for mut fields in tables {
+        let at = fields.at;
+        let id = fields.need("id").and_then(|value| value.parse::<BoxId>());
+        let title = fields.need("title").and_then(|value| value.words());
+        let groups = names(&mut fields, "groups");
+        let key = fields.get("key").and_then(|value| value.parse());
+        fields.finish();
+        for group in groups.iter().filter(|group| !known.contains(*group)) {
+            let remedy = unknown_group(group, known);
+            reader.problem(at, "box.groups", format!("there is no group {group}"), remedy);
+        }
+        let (Some(id), Some(title)) = (id, title) else { continue };
+        if boxes.iter().any(|entry| entry.id == id) {
+            reader.problem(at, "box.id", format!("{id} is named twice"), "choose another id");
+        }
+        boxes.push(BoxEntry { id, title: title.to_owned(), groups, key });
+    }
+    boxes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "[central]\nlisten = '127.0.0.1:8080'\ndata_dir = 'd'\ncommune = 'X'\ngroup = 'xa'\n\
+        [api]\ntoken_file = 't'\n[keys]\ncentral = 'c'\ntrust = 't.json'\n[broker]\n";
+    const EMBEDDED: &str = "embedded = '127.0.0.1:1883'\n";
+
+    fn read(text: &str) -> Result<CentralConfig, Problems> {
+        parse(text, "central.toml", Path::new("/etc/loaxa"), NamedFiles::Unseen)
+    }
+
+    fn check_bad(rest: &str, line: usize, says: &str) {
+        let Problems(problems) = read(&format!("{HEAD}{rest}")).expect_err("a problem");
+        assert_eq!(problems.len(), 1, "{}", Problems(problems.clone()));
+        let shown = problems[0].to_string();
+        assert!(problems[0].line == line && shown.contains(says), "{shown}");
+    }
+
+    #[test]
+    fn little_is_needed() {
+        let config = read(&format!("{HEAD}{EMBEDDED}")).unwrap();
+        assert_eq!(config.store, StoreChoice::Sqlite("/etc/loaxa/d/central.db".into()));
+        assert!(matches!(config.broker, BrokerChoice::Embedded(address) if address.port() == 1883));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        check_bad("", 11, "no broker");
+        check_bad("embedded = 'localhost'", 12, "broker.embedded");
+        check_bad(&format!("{EMBEDDED}url = 'mqtt://a'"), 12, "keep one of them");
+        check_bad("url = 'mqtt://a'\nca = 'x'", 13, "without TLS");
+        check_bad(&format!("{EMBEDDED}[store]\npostgres = 'mysql://a'"), 14, "postgresql://");
+        let group =
+            |id: &str, parent: &str| format!("[[group]]\nid = '{id}'\ntitle = 'T'\nparent = '{parent}'\n");
+        let xa = "[[group]]\nid = 'xa'\ntitle = 'X'\n";
+        check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "xaa")), 16, "did you mean \"xa\"?");
+        check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "a")), 16, "a is above itself");
+        check_bad(&format!("{EMBEDDED}{xa}{xa}"), 16, "xa is named twice");
+        let cap = |rest: &str| format!("{EMBEDDED}{xa}[cap]\n{rest}\n");
+        check_bad(&cap("on_arrival = 'shout'"), 17, "one of: draft, straight_to_air");
+        check_bad(&cap("emergency = { severity = 'bad' }"), 17, "one of: Extreme");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xb'\ncodes = ['A=1']"), 18, "no group xb");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xa'\ncodes = ['A1']"), 19, "DVHC=26-0417");
+        check_bad(&cap("[[cap.place]]\ngroup = 'xa'\nlatitude = 21.0"), 17, "latitude and longitude");
+        check_bad(&cap("[cap.feed]\nurl = 'http://a.vn/feed'"), 18, "nobody vouches");
+        check_bad(&cap("[cap.feed]\nurl = 'https://a.vn/feed'"), 18, "its certificates");
+        check_bad(&cap("[[cap.event]]\nname = 'Lũ'\nclass = 'urgent'"), 19, "one of: normal");
+        let with_box = |rest: &str| format!("{EMBEDDED}{xa}[[box]]\nid = 'b'\ntitle = 'B'\n{rest}\n");
+        check_bad(&with_box("groups = ['thon']"), 16, "no group thon");
+        check_bad(&with_box("groups = ['xa']\nkey = 'abc'"), 20, "base64");
+        check_bad(&with_box("groups = ['xa']\nkeys = 'abc'"), 20, "did you mean \"key\"?");
+    }
+
+    #[test]
+    fn the_shipped_file_is_right() {
+        let text = include_str!("../../../firmware-config/central.toml");
+        let config = read(text).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!((config.groups.len(), config.boxes.len()), (4, 3));
+    }
+}

@@ -1,0 +1,171 @@
+//! When a slot sounds, as a programme file says it: times of day and rules for days.
+
+use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike, Weekday};
+
+use super::fields::{Fields, Value};
+use crate::domain::programme::{DayRule, Days};
+use crate::domain::recurrence::Recurrence;
+
+/// First and last day under `valid_from` and `valid_until`.
+pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<NaiveDate>) {
+    let from = fields.get("valid_from").and_then(|value| value.date());
+    let value = fields.get("valid_until");
+    let until = value.as_ref().and_then(Value::date);
+    if let (Some(from), Some(until), Some(value)) = (from, until, value)
+        && until < from
+    {
+        value.problem(format!("ends before it begins on {from}"), "swap the dates");
+    }
+    (from, until)
+}
+
+/// Starts and ends of a slot's table.
+pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime)>> {
+    let starts_value = fields.need("start");
+    let end_value = fields.get("end");
+    let minutes_value = fields.get("minutes");
+    let starts_value = starts_value?;
+    let starts: Option<Vec<_>> = starts_value.list().iter().map(Value::time).collect();
+    let starts = starts?;
+    match (end_value, minutes_value) {
+        (Some(end), None) if starts.len() == 1 && !starts_value.is_list() => {
+            let (start, time) = (starts[0], end.time()?);
+            if time > start {
+                return Some(vec![(start, time)]);
+            }
+            let remedy = if time == start || start.hour() < 12 {
+                "the end is a later time of the same day".to_owned()
+            } else {
+                "a session can't run across midnight: split it into two slots".to_owned()
+            };
+            end.problem(format!("ends at {} before it starts at {}", hm(time), hm(start)), remedy);
+            None
+        }
+        (None, Some(minutes)) => {
+            let minutes: u32 = minutes.integer(1..=1_440)?;
+            let slot = |start: NaiveTime| {
+                let (end, days) = start.overflowing_add_signed(TimeDelta::minutes(minutes.into()));
+                if days != 0 {
+                    starts_value.problem(
+                        format!("{minutes} minutes from {} run across midnight", hm(start)),
+                        "split it into two slots, one before and one after midnight",
+                    );
+                    return None;
+                }
+                Some((start, end))
+            };
+            starts.into_iter().map(slot).collect()
+        }
+        (Some(end), None) => {
+            end.problem("one end for several starts", "give minutes = instead of end =");
+            None
+        }
+        (Some(end), Some(_)) => {
+            end.problem("both end and minutes", "keep one of them");
+            None
+        }
+        (None, None) => {
+            fields.problem("the slot has no end", "add end = \"05:45\" or minutes = 45");
+            None
+        }
+    }
+}
+
+/// A time of day as people write it.
+pub(super) fn hm(time: NaiveTime) -> String {
+    time.format(if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
+}
+
+/// The days of a slot; every day where none are named.
+pub(super) fn days(fields: &mut Fields<'_>) -> Days {
+    let weekdays = fields.get("days").and_then(|value| weekdays(&value));
+    let rule = fields.get("rrule");
+    let rule_from = fields.get("rrule_from");
+    let mut rules: Vec<_> = weekdays.into_iter().collect();
+    rules.extend(calendar_rules(fields));
+    let (valid_from, valid_until) = validity(fields);
+    let except = fields.get("except").map(|value| value.list()).unwrap_or_default();
+    let except = except.iter().filter_map(Value::date).collect();
+    if let Some(value) = rule {
+        let from = rule_from.map_or(valid_from, |value| value.date());
+        match from {
+            Some(from) => rules.extend(recurrence(&value, from)),
+            None => value.problem("the rule has no first day", "add rrule_from = \"2026-01-01\""),
+        }
+    } else if let Some(value) = rule_from {
+        value.problem("there is no rrule that starts here", "add rrule = \"FREQ=...\" or remove it");
+    }
+    if rules.is_empty() {
+        rules.push(DayRule::Weekdays(EVERY_DAY.to_vec()));
+    }
+    Days { rules, valid_from, valid_until, except }
+}
+
+pub const EVERY_DAY: [Weekday; 7] =
+    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+
+/// Days of the week as files name them.
+pub(super) const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Mon),
+    ("tue", Weekday::Tue),
+    ("wed", Weekday::Wed),
+    ("thu", Weekday::Thu),
+    ("fri", Weekday::Fri),
+    ("sat", Weekday::Sat),
+    ("sun", Weekday::Sun),
+];
+
+fn weekdays(value: &Value<'_>) -> Option<DayRule> {
+    if !value.is_list() {
+        return value.choice(&[("daily", ())]).map(|()| DayRule::Weekdays(EVERY_DAY.to_vec()));
+    }
+    let days: Option<Vec<_>> = value.list().iter().map(|day| day.choice(&WEEKDAYS)).collect();
+    let days = days?;
+    if days.is_empty() {
+        value.problem("no day is named", "name days, or leave the key out for every day");
+        return None;
+    }
+    Some(DayRule::Weekdays(days))
+}
+
+/// The rules under `lunar`, `yearly` and `dates`.
+pub(super) fn calendar_rules(fields: &mut Fields<'_>) -> Vec<DayRule> {
+    let mut list = |key| fields.get(key).map(|value| value.list()).unwrap_or_default();
+    let (lunar, yearly_days, dates) = (list("lunar"), list("yearly"), list("dates"));
+    let lunar = lunar.iter().filter_map(|value| value.parse().map(DayRule::Lunar));
+    let yearly_days = yearly_days.iter().filter_map(yearly);
+    let dates = dates.iter().filter_map(|value| value.date().map(DayRule::Date));
+    lunar.chain(yearly_days).chain(dates).collect()
+}
+
+/// A solar `day/month` of every year.
+fn yearly(value: &Value<'_>) -> Option<DayRule> {
+    let text = value.text()?;
+    let parts = text.split_once('/').and_then(|(day, month)| Some((day.parse().ok()?, month.parse().ok()?)));
+    // 2024 is a leap year: 29 February exists.
+    let real = parts.filter(|(day, month)| NaiveDate::from_ymd_opt(2024, *month, *day).is_some());
+    if real.is_none() {
+        value.problem(
+            format!("there is no day {text:?} in a year"),
+            "written day/month, for instance \"2/9\"",
+        );
+    }
+    real.map(|(day, month)| DayRule::Yearly { month, day })
+}
+
+fn recurrence(value: &Value<'_>, from: NaiveDate) -> Option<DayRule> {
+    let rule = value.text()?;
+    match Recurrence::new(rule, from) {
+        Ok(recurrence) if recurrence.first().is_some() => {
+            Some(DayRule::Recurrence { rule: rule.to_owned(), from })
+        }
+        Ok(_) => {
+            value.problem("the rule never happens", "look at its BYMONTH, BYMONTHDAY and UNTIL");
+            None
+        }
+        Err(error) => {
+            value.problem(error.to_string(), "a rule of days, for instance FREQ=MONTHLY;BYDAY=1MO");
+            None
+        }
+    }
+}

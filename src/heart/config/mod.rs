@@ -1,0 +1,18 @@
+//! Floor 2: text to checked types. Every refusal names file, line, key and what would be right.
+//!
+//! Deliberately absent: clocks, network, sound. Files are read here and nowhere written.
+
+pub mod box_file;
+pub mod cap;
+pub mod cap_policy;
+pub mod central_file;
+pub mod day_rules;
+mod fields;
+pub mod kind;
+pub mod m3u8;
+pub mod problem;
+mod programme_check;
+pub mod programme_file;
+pub mod programme_text;
+pub mod shaping;
+pub mod trust_file;

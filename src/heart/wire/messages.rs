@@ -1,0 +1,318 @@
+//! The messages of the protocol, version 1.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::announcement::{Announcement, BulletinClass, Issued, Media, Mode, PlayPlan, Words};
+use crate::domain::authority::{Power, Trust};
+use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
+use crate::domain::playback::Entry;
+use crate::domain::policy::Policy;
+use crate::domain::time::{ClockTrust, Wall};
+
+/// The version of the protocol that this program speaks.
+pub const VERSION: u32 = 1;
+
+/// Largest message that is read at all, in bytes. A programme of a commune with 200 items takes 60 kB.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// Most log records in one batch.
+pub const BATCH_RECORDS_MAX: usize = 200;
+
+/// Most bytes of record bodies in one batch, as they stand in its JSON; base64 and signature still fit into
+/// [`MESSAGE_BYTES_MAX`].
+pub const BATCH_BYTES_MAX: usize = 128 * 1024;
+
+/// A signed order to boxes: the payload of an envelope on a `down/command` topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Command {
+    pub v: u32,
+    pub id: CommandId,
+    /// The key whose serial this is; it must be among the signers.
+    pub issuer: KeyId,
+    /// Strictly growing for each issuer.
+    pub serial: u64,
+    pub issued_at: Wall,
+    pub groups: Vec<GroupId>,
+    pub not_before: Wall,
+    pub expires: Wall,
+    /// Names for the log; authority comes from the signatures alone.
+    pub author: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Names of fields that must be understood for the command to be obeyed; an unknown one refuses it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical: Vec<String>,
+    pub body: Body,
+}
+
+/// What a command orders.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// Sound this; with `supersedes`, in place of an earlier announcement.
+    Announce {
+        title: String,
+        class: BulletinClass,
+        mode: Mode,
+        plan: PlayPlan,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media: Option<Media>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        words: Option<Words>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        supersedes: Option<CommandId>,
+        /// Identifier of the CAP alert it came from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cap: Option<String>,
+    },
+    /// Stop an announcement mid-word and never play it again; without `of`, everything that is not a slot.
+    Cancel {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<CommandId>,
+    },
+    /// A programme: its TOML, and the audio that it names by path.
+    Programme {
+        programme: ProgrammeId,
+        version: u32,
+        toml: String,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        media: BTreeMap<String, Media>,
+    },
+    Policy(Policy),
+    /// The groups that each box named is in.
+    Groups {
+        version: u32,
+        members: BTreeMap<BoxId, Vec<GroupId>>,
+    },
+    /// A live voice opens or closes; the voice itself arrives on its own stream.
+    Live {
+        session: String,
+        open: bool,
+        url: String,
+    },
+    /// Answer with a log entry, make no sound.
+    Test,
+}
+
+impl Command {
+    /// The power that its signers must hold.
+    pub fn power(&self) -> Power {
+        match &self.body {
+            Body::Announce { class, mode, .. } => Power::to_announce(*class, *mode),
+            Body::Cancel { .. } => Power::Cancel,
+            Body::Programme { .. } => Power::Programme,
+            Body::Policy(_) => Power::Policy,
+            Body::Groups { .. } => Power::Groups,
+            Body::Live { .. } => Power::Live,
+            Body::Test => Power::Test,
+        }
+    }
+
+    /// The announcement that it carries, issued at `level`.
+    pub fn announcement(&self, level: u8) -> Option<Announcement> {
+        let Body::Announce { title, class, mode, plan, media, words, supersedes, .. } = &self.body else {
+            return None;
+        };
+        Some(Announcement {
+            id: self.id.clone(),
+            title: title.clone(),
+            class: *class,
+            mode: *mode,
+            groups: self.groups.clone(),
+            not_before: self.not_before,
+            expires: self.expires,
+            plan: plan.clone(),
+            media: media.clone(),
+            words: words.clone(),
+            supersedes: supersedes.clone(),
+            issued: Issued {
+                issuer: self.issuer.clone(),
+                serial: self.serial,
+                at: self.issued_at,
+                level,
+                author: self.author.clone(),
+                approver: self.approver.clone(),
+            },
+        })
+    }
+}
+
+/// The payload of an envelope signed by the root key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TrustMessage {
+    pub v: u32,
+    pub trust: Trust,
+}
+
+/// A box's first message on each connection: `up/hello`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Hello {
+    pub v: u32,
+    pub box_id: BoxId,
+    pub software: String,
+    /// The public key that signs its log, in base64: only for a central that trusts a box at its first word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    pub epoch: Epoch,
+    /// Random; `welcome` signs it together with the time.
+    pub nonce: String,
+    pub clock: ClockTrust,
+    pub wall: Wall,
+    pub holds: Holds,
+}
+
+/// Central's answer: `down/welcome`, in an envelope signed by a key with [`Power::Central`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Welcome {
+    pub v: u32,
+    pub box_id: BoxId,
+    pub nonce: String,
+    pub time: Wall,
+    /// When this box may start to upload what it kept while it was away.
+    pub upload_after_s: u32,
+    /// Base address of media, for instance `http://central:8080/media/`.
+    pub media_base: String,
+}
+
+/// What a box holds, so that central can send the difference.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Holds {
+    /// First 16 hex digits of the SHA-256 over the sorted ids of live commands, one a line.
+    pub commands: String,
+    pub programmes: BTreeMap<ProgrammeId, u32>,
+    pub trust: u32,
+    pub policy: u32,
+    pub groups: u32,
+}
+
+impl Holds {
+    /// Stands for all of it in most heartbeats: the first 16 hex digits of the SHA-256 over `commands`, each programme
+    /// with its version, and the versions of trust, policy and groups, one a line.
+    ///
+    /// ```
+    /// let holds = loaxa_heart::wire::messages::Holds::default();
+    /// assert_eq!(holds.digest(), "76a70ceca7714f07");
+    /// ```
+    pub fn digest(&self) -> String {
+        let Holds { commands, programmes, trust, policy, groups } = self;
+        let mut text = format!("commands {commands}\n");
+        for (programme, version) in programmes {
+            text += &format!("programme {programme} {version}\n");
+        }
+        text += &format!("trust {trust}\npolicy {policy}\ngroups {groups}\n");
+        ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
+    }
+}
+
+/// Digest of live commands for [`Holds::commands`].
+pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) -> String {
+    let text: String = sorted_ids.into_iter().map(|id| format!("{id}\n")).collect();
+    ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
+}
+
+/// A sign of life every 60 s, QoS 0: `up/heartbeat`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Heartbeat {
+    pub v: u32,
+    pub wall: Wall,
+    pub clock: ClockTrust,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_air: Option<OnAir>,
+    /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
+    /// [`Holds::digest`] of what stood in full in an earlier hello or heartbeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Entries that wait for acknowledgement.
+    pub backlog: u64,
+    /// Names of what is wrong, for instance `device_lost`, `disk_full`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+}
+
+/// What sounds now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OnAir {
+    pub play: PlayId,
+    pub title: String,
+}
+
+/// A log record: the exact bytes that were hashed, so that anyone can check the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogRecord {
+    pub seq: u64,
+    /// JSON of a [`LogBody`]; its SHA-256 is the `prev` of the next record.
+    pub body: String,
+}
+
+/// What `LogRecord::body` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogBody {
+    pub v: u32,
+    #[serde(rename = "box")]
+    pub box_id: BoxId,
+    pub epoch: Epoch,
+    pub seq: u64,
+    /// Hash of the previous record's body; zeros for the first.
+    pub prev: ContentHash,
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// Records in turn, without a gap: `up/log`, in an envelope signed by the box's key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogBatch {
+    pub v: u32,
+    pub box_id: BoxId,
+    pub epoch: Epoch,
+    /// The oldest record that the box still holds. Where central expects an earlier one, what lies between is gone for
+    /// ever: central notes it and goes on from here.
+    #[serde(default)]
+    pub oldest: u64,
+    pub records: Vec<LogRecord>,
+    /// A [`LogHead`] of the last record in an envelope of its own, as text: central keeps it as evidence for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+}
+
+/// How far a box's log goes and what it ends with, in an envelope signed by the box's key: whoever has the public key
+/// can check an export with it, without believing central.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogHead {
+    pub v: u32,
+    pub box_id: BoxId,
+    pub epoch: Epoch,
+    pub seq: u64,
+    /// SHA-256 of the body of the record with this number.
+    pub hash: ContentHash,
+}
+
+/// Central has everything up to and with this sequence number: `down/log-ack`, in an envelope signed by a key with
+/// [`Power::Central`], since the box may forget what was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogAck {
+    pub v: u32,
+    pub epoch: Epoch,
+    pub contiguous_upto: u64,
+    /// Central saw a different body under a number that it already has: the box begins a new epoch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forked: bool,
+}
+
+/// The last will of a box: `up/lost`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Lost {
+    pub v: u32,
+    pub epoch: Epoch,
+}
+
+/// A command whose signatures were checked: who signed, and the digest of the exact bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signed<T> {
+    pub signers: Vec<KeyId>,
+    pub digest: ContentHash,
+    pub payload: T,
+}

@@ -1,0 +1,147 @@
+//! `loaxa central` as its own process, and the commands that staff type.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::commune::{TOKEN, central_key, free_port, key, tone, trust};
+use loaxa_adapters::keys::KeyFile;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn loaxa() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_loaxa"))
+}
+
+struct Running {
+    child: Child,
+    http: String,
+}
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let config = write_commune(dir);
+        let mut child = loaxa()
+            .args(["central", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let http = line.split("http=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let http = format!("http://{}", http.unwrap_or_else(|| panic!("it says where it is: {line:?}")));
+        Self { child, http }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        loaxa().args(args).env("LOAXA_CENTRAL", &self.http).env("LOAXA_TOKEN", TOKEN).output().unwrap()
+    }
+
+    /// Asks it to end, and waits.
+    fn end(mut self) -> i32 {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().code().expect("it ends by itself")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where the test came to its end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn write_commune(dir: &Path) -> std::path::PathBuf {
+    for (name, key) in [("central.key", central_key()), ("an.key", key(1)), ("binh.key", key(2))] {
+        KeyFile { key, holder: None }.write_new(&dir.join(name)).unwrap();
+    }
+    std::fs::write(dir.join("trust.json"), trust()).unwrap();
+    std::fs::write(dir.join("token"), format!("{TOKEN}\n")).unwrap();
+    let config = format!(
+        r#"
+[central]
+listen = "127.0.0.1:0"
+data_dir = "data"
+commune = "Xã Thử"
+group = "xa"
+[broker]
+embedded = "127.0.0.1:{}"
+[api]
+token_file = "token"
+[keys]
+central = "central.key"
+issuers = ["an.key", "binh.key"]
+trust = "trust.json"
+[[group]]
+id = "xa"
+title = "Xã Thử"
+[[box]]
+id = "loa-1"
+title = "Cụm loa 1"
+groups = ["xa"]
+"#,
+        free_port()
+    );
+    let path = dir.join("central.toml");
+    std::fs::write(&path, config).unwrap();
+    path
+}
+
+fn check(output: &Output, ok: bool, says: &str) -> String {
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() == ok && said.contains(says), "{says:?} in {said:?}");
+    said
+}
+
+#[test]
+fn staff_type_and_central_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = Running::start(dir.path());
+    let wav = dir.path().join("bài \"1\".wav");
+    std::fs::write(&wav, tone()).unwrap();
+    let wav = wav.to_str().unwrap();
+    let sent = check(
+        &central.run(&["announce", "--to", "xa", "--audio", wav, "--class", "emergency"]),
+        true,
+        "đã gửi thông báo",
+    );
+    let id = sent.trim().rsplit(' ').next().unwrap().to_owned();
+    let at =
+        ["announce", "--to", "xa", "--text", "Họp thôn", "--at", "23:59", "--repeat", "2", "--lang", "en"];
+    check(&central.run(&at), true, "sent announcement");
+    check(&central.run(&["announce", "--to", "nowhere", "--audio", wav]), false, "không có nhóm nowhere");
+    check(&central.run(&["announce", "--to", "xa"]), false, "--audio");
+    check(&central.run(&["status"]), true, "chưa liên lạc");
+    check(&central.run(&["status", "--lang", "en"]), true, "never seen");
+    check(&central.run(&["logs"]), true, "KẾT QUẢ");
+    check(&central.run(&["logs", "--format", "csv"]), true, "start,box");
+    check(&central.run(&["report", "--month", "2026-11"]), true, "SỐ PHÚT");
+    check(&central.run(&["stop", &id]), true, "đã gửi lệnh dừng");
+    check(&central.run(&["stop", "no-such"]), false, "không có thông báo no-such");
+    check(&central.run(&["stop", "--lang", "en"]), true, "sent the order to stop");
+    let stranger =
+        loaxa().args(["status", "--central", &central.http]).env("LOAXA_TOKEN", "wrong").output().unwrap();
+    check(&stranger, false, "API cần mã truy cập");
+    assert_eq!(central.end(), 0);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_commune(dir.path());
+    let start = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&config).unwrap().replace(from, to);
+        let path = dir.path().join("wrong.toml");
+        std::fs::write(&path, text).unwrap();
+        loaxa().args(["central", "--config"]).arg(path).output().unwrap()
+    };
+    check(&start("commune =", "comune ="), false, "wrong.toml:5");
+    check(&start("trust.json", "gone.json"), false, "gone.json");
+    std::fs::write(dir.path().join("short"), "x").unwrap();
+    check(&start("token_file = \"token\"", "token_file = \"short\""), false, "openssl rand -hex 32");
+    check(&start("central = \"central.key\"", "central = \"an.key\""), false, "no power to acknowledge");
+}

@@ -1,0 +1,201 @@
+//! Drafts that people sign: who may draft, whose signature counts, and when the command goes out.
+
+use crate::support::commune::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use loaxa_adapters::clock;
+use loaxa_central::Central;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
+use loaxa_heart::wire::messages::{Body, Command};
+use loaxa_heart::wire::request::to_be_signed;
+use loaxa_heart::wire::signing::SecretKey;
+use loaxa_heart::wire::topics::{Down, Topic};
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/v1/drafts";
+
+/// A request signed as the page signs it.
+async fn ask(central: &Central, key: &SecretKey, at: Wall, body: &Value) -> (u16, Value) {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let method = if body.is_null() { "GET" } else { "POST" };
+    let signature = BASE64.encode(key.sign(&to_be_signed(method, PATH, at, text.as_bytes())));
+    let (id, at) = (key.key_id().to_string(), at.to_string());
+    let headers = [("x-loaxa-key", &*id), ("x-loaxa-time", &*at), ("x-loaxa-signature", &*signature)];
+    let answer = match method {
+        "GET" => get(central, PATH, &headers).await,
+        _ => post_with(central, PATH, &headers, text.into_bytes()).await,
+    };
+    (answer.status, answer.json())
+}
+
+async fn sign(central: &Central, id: &str, payload: &[u8], key: &SecretKey) -> (u16, Value) {
+    let message = pre_authentication_encoding(Kind::Command.payload_type(), payload);
+    let body = json!({ "key": key.key_id(), "signature": BASE64.encode(key.sign(&message)) });
+    let path = format!("{PATH}/{id}/signatures");
+    let answer =
+        post_with(central, &path, &[("content-type", "application/json")], body.to_string().into()).await;
+    (answer.status, answer.json())
+}
+
+fn command(topic: &Topic, bytes: &[u8]) -> Option<(Command, usize)> {
+    matches!(topic, Topic::Group(_) | Topic::Down(_, Down::Command)).then(|| {
+        let signed = codec::open_command(bytes, &known_keys).expect("signed by people");
+        (signed.payload, signed.signers.len())
+    })
+}
+
+fn emergency(text: &str) -> Value {
+    json!({ "announce": { "fields": { "to": ["thon-1"], "class": "emergency", "text": text, "author": "An" } } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_goes_out_when_two_people_have_signed_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (an, binh, now) = (key(1), key(2), clock::wall());
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+
+    let (status, made) = ask(&central, &an, now, &emergency("Bão")).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let (_, desk) = ask(&central, &binh, now, &Value::Null).await;
+    let draft = &desk["drafts"][0];
+    assert_eq!((&draft["id"], &draft["needed"], &draft["sent"]), (&made["id"], &json!(2), &json!(false)));
+    let payload = BASE64.decode(draft["payload"].as_str().unwrap()).unwrap();
+    let written: Command = codec::decode(&payload).unwrap();
+    assert_eq!((written.id.as_str(), &written.issuer), (id, &an.key_id()));
+
+    // Other bytes, a stranger, central's own key: nothing of it counts.
+    let mut other = payload.clone();
+    *other.last_mut().unwrap() = b' ';
+    for (what, key, bytes, expected) in [
+        ("other bytes", &binh, &other, (401, "is not that of key")),
+        ("a stranger", &key(9), &payload, (401, "not signed by a key of the trust document")),
+        ("central", &central_key(), &payload, (403, "it has no power Emergency")),
+    ] {
+        let (status, said) = sign(&central, id, bytes, key).await;
+        assert_eq!(status, expected.0, "{what}: {said}");
+        assert!(said["error"].as_str().unwrap().contains(expected.1), "{what}: {said}");
+    }
+    // The second person before the first, and one of them twice.
+    assert_eq!(sign(&central, id, &payload, &binh).await, (200, json!({ "sent": false })));
+    assert_eq!(sign(&central, id, &payload, &binh).await, (200, json!({ "sent": false })));
+    assert_eq!(sign(&central, id, &payload, &an).await, (200, json!({ "sent": true })));
+    let (sent, signers) = loa.next("the emergency", command).await;
+    assert_eq!((&sent, signers), (&written, 2));
+    let (_, desk) = ask(&central, &an, now, &Value::Null).await;
+    assert_eq!(desk["drafts"][0]["sent"], json!(true));
+    // What went out goes out once.
+    assert_eq!(sign(&central, id, &payload, &an).await, (200, json!({ "sent": true })));
+    let announced = get_api(&central, "/api/v1/announcements").await.json();
+    assert_eq!(announced.as_array().unwrap().len(), 1);
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_sign_may_not_draft_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let now = clock::wall();
+    let check = async |key: SecretKey, at: Wall, asked: Value, status: u16, expected: &str| {
+        let (found, said) = ask(&central, &key, at, &asked).await;
+        assert_eq!(found, status, "{said}");
+        assert!(said["error"].as_str().unwrap().contains(expected), "{said}");
+    };
+    check(key(9), now, emergency("Bão"), 401, "not signed by a key of the trust document").await;
+    check(key(9), now, Value::Null, 401, "not signed by a key of the trust document").await;
+    check(key(1), now.minus(Span::secs(700)), emergency("Bão"), 401, "the clock of this device is wrong")
+        .await;
+    check(central_key(), now, emergency("Bão"), 403, "it has no power Emergency").await;
+    check(key(1), now, emergency(" "), 400, "give audio or a text").await;
+    check(key(1), now, json!({ "cancel": {} }), 400, "unknown variant").await;
+    let unsigned = post_with(&central, PATH, &[], Vec::new()).await;
+    assert_eq!(unsigned.status, 401);
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_signs_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let policy = json!({ "version": 0, "allowed": [], "session_minutes_max": 60, "day_minutes_max": 120,
+        "volume_day_percent_max": 90, "volume_night_percent_max": 40 });
+    let asked = json!({ "policy": { "to": ["xa"], "policy": policy } });
+    let (status, made) = ask(&central, &key(2), clock::wall(), &asked).await;
+    assert_eq!(status, 201, "{made}");
+    let (_, desk) = ask(&central, &key(2), clock::wall(), &Value::Null).await;
+    let payload = BASE64.decode(desk["drafts"][0]["payload"].as_str().unwrap()).unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(sign(&central, id, &payload, &key(2)).await, (200, json!({ "sent": true })));
+    let (sent, _) = loa.next("the limits", command).await;
+    let Body::Policy(policy) = sent.body else { panic!("{sent:?}") };
+    assert_eq!(policy.version, 1);
+    let documents = get_api(&central, "/api/v1/documents").await.json();
+    assert_eq!((&documents[0]["document"], &documents[0]["version"]), (&json!("policy"), &json!(1)));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_a_key_in_a_file_signs_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (status, made) = ask(&central, &key(1), clock::wall(), &emergency("Nước lên nhanh")).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let url = format!("http://{}", central.http_addr());
+    let run = async |arguments: &[&str], seed: u8| {
+        let file = dir.path().join(format!("{seed}.key"));
+        if !file.exists() {
+            loaxa_adapters::keys::KeyFile { key: key(seed), holder: None }.write_new(&file).unwrap();
+        }
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loaxa"));
+        command.arg("draft").args(arguments).args(["--central", &url, "--lang", "en", "--key"]).arg(file);
+        command.stdin(std::process::Stdio::null());
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        (done.status.success(), said)
+    };
+    let (_, said) = run(&["list"], 2).await;
+    for expected in [id, "EMERGENCY, ACTUAL", "to: thon-1", "words: Nước lên nhanh", "signatures: 0/2"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(!run(&["sign", id], 1).await.0, "nobody agreed");
+    assert!(!run(&["sign", id, "--yes"], 9).await.0, "a stranger signed");
+    assert!(run(&["sign", id, "--yes"], 1).await.1.contains("signed, others are awaited"));
+    assert!(run(&["sign", id, "--yes"], 2).await.1.contains("signed, and sent to the boxes"));
+    assert_eq!(get_api(&central, "/api/v1/announcements").await.json()[0]["id"], made["id"]);
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_sign_in_the_same_moment_send_it_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (an, binh, now) = (key(1), key(2), clock::wall());
+    for turn in 0..10 {
+        let (_, made) = ask(&central, &an, now, &emergency(&format!("Bão {turn}"))).await;
+        let id = made["id"].as_str().unwrap();
+        let (_, desk) = ask(&central, &an, now, &Value::Null).await;
+        let drafts = desk["drafts"].as_array().unwrap();
+        let draft = drafts.iter().find(|draft| draft["id"] == made["id"]).unwrap();
+        let payload = BASE64.decode(draft["payload"].as_str().unwrap()).unwrap();
+        let (one, two) = tokio::join!(sign(&central, id, &payload, &an), sign(&central, id, &payload, &binh));
+        assert_eq!((one.0, two.0), (200, 200), "{one:?} {two:?}");
+        assert!(one.1["sent"] == json!(true) || two.1["sent"] == json!(true), "{one:?} {two:?}");
+        let announced = get_api(&central, "/api/v1/announcements").await.json();
+        let times = announced.as_array().unwrap().iter().filter(|row| row["id"] == made["id"]).count();
+        assert_eq!(times, 1);
+    }
+    central.stop().await;
+}

@@ -1,0 +1,189 @@
+//! Central over HTTP: media in parts, who may ask, and what is said to those who ask wrongly.
+
+use crate::support::commune::*;
+use loaxa_central::Central;
+use serde_json::{Value, json};
+
+async fn with_central(test: impl AsyncFn(&Central)) {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    test(&central).await;
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_come_whole_in_parts_or_not_at_all() {
+    with_central(async |central| {
+        let fields = json!({ "to": ["xa"], "class": "normal" });
+        let id = announce(central, &fields, Some(&tone())).await.json()["id"].as_str().unwrap().to_owned();
+        let announced = get_api(central, &format!("/api/v1/announcements/{id}")).await.json();
+        let media = &announced["command"]["body"]["media"];
+        assert_eq!((&announced["title"], &media["codec"]), (&json!("bai.wav"), &json!("audio/wav")));
+        let path = format!("/media/{}", media["path"].as_str().unwrap());
+        let whole = get(central, &path, &[]).await;
+        assert_eq!((whole.status, &whole.body), (200, &tone()));
+        assert_eq!(whole.header("cache-control"), "public, max-age=31536000, immutable");
+        let part = get(central, &path, &[("range", "bytes=100-199")]).await;
+        assert_eq!((part.status, &part.body[..]), (206, &tone()[100..200]));
+        assert_eq!(part.header("content-range"), format!("bytes 100-199/{}", tone().len()));
+        let rest = get(central, &path, &[("range", "bytes=16000-")]).await;
+        assert_eq!((rest.status, &rest.body[..]), (206, &tone()[16_000..]));
+        assert_eq!(get(central, &path, &[("range", "bytes=999999-")]).await.status, 416);
+        assert_eq!(get(central, &format!("/media/{}", "0".repeat(64)), &[]).await.status, 404);
+        assert_eq!(get(central, "/media/..%2Fcentral.db", &[]).await.status, 404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_asks_for_the_token() {
+    with_central(async |central| {
+        for path in
+            ["/api/v1/boxes", "/api/v1/on-air", "/api/v1/log", "/api/v1/export", "/api/v1/announcements"]
+        {
+            for header in ["", "Bearer", "Bearer a-token-for-test", "Bearer a-token-for-testz", "Basic x"] {
+                let answer = get(central, path, &[("authorization", header)]).await;
+                assert_eq!(answer.status, 401, "{path} {header}");
+                assert!(answer.json()["error"].as_str().unwrap().contains("token"));
+            }
+            assert_eq!(get_api(central, path).await.status, 200, "{path}");
+        }
+        let document = get(central, "/api/v1/openapi.json", &[]).await;
+        assert_eq!(document.json()["openapi"], "3.1.0");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_every_route_that_answers() {
+    with_central(async |central| {
+        let document = get(central, "/api/v1/openapi.json", &[]).await.json();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let path = path.replace("{id}", "none");
+            for method in methods.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+                let answer = match method.as_str() {
+                    "get" => get_api(central, &path).await,
+                    _ => post(central, &path, "text/plain", Vec::new()).await,
+                };
+                assert_ne!(answer.status, 405, "{method} {path}");
+                assert!(answer.status != 404 || path.contains("none"), "{method} {path}");
+            }
+        }
+    })
+    .await;
+}
+
+async fn check(central: &Central, fields: Value, audio: Option<&[u8]>, status: u16, en: &str, vi: &str) {
+    let answer = announce(central, &fields, audio).await;
+    let said = answer.json();
+    assert_eq!(answer.status, status, "{fields} {said}");
+    assert!(said["error"].as_str().unwrap().contains(en), "{said}");
+    assert!(said["error_vi"].as_str().unwrap().contains(vi), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_announcement_is_refused_in_a_plain_sentence() {
+    with_central(async |central| {
+        let wav = tone();
+        let ok = Some(&wav[..]);
+        let normal = |more: Value| {
+            let mut fields = json!({ "to": ["xa"], "class": "normal" });
+            fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            fields
+        };
+        check(
+            central,
+            json!({ "to": [], "class": "normal" }),
+            ok,
+            400,
+            "at least one group",
+            "ít nhất một nhóm",
+        )
+        .await;
+        check(
+            central,
+            json!({ "to": ["x9"], "class": "normal" }),
+            ok,
+            400,
+            "no group x9",
+            "không có nhóm x9",
+        )
+        .await;
+        check(central, normal(json!({})), None, 400, "give audio or a text", "tệp âm thanh hoặc nội dung")
+            .await;
+        check(central, normal(json!({ "repeat": 0 })), ok, 400, "1 or more", "từ 1 trở lên").await;
+        check(central, normal(json!({ "volume_percent": 130 })), ok, 400, "0 to 100", "0 đến 100").await;
+        check(central, normal(json!({ "at": "2020-01-01T00:00:00Z" })), ok, 400, "is past", "đã qua").await;
+        check(central, normal(json!({ "expires_in_s": 9_000_000 })), ok, 400, "30 days", "30 ngày").await;
+        check(central, normal(json!({ "loud": true })), ok, 400, "unknown field `loud`", "loud").await;
+        check(
+            central,
+            normal(json!({})),
+            Some(b"no sound at all"),
+            400,
+            "no audio that the boxes can play",
+            "không phát được tệp này",
+        )
+        .await;
+        check(central, normal(json!({})), Some(&wav[..30]), 400, "bai.wav", "bai.wav").await;
+        let live_at_night = json!({ "to": ["xa"], "class": "extreme" });
+        check(central, live_at_night, ok, 400, "unknown variant `extreme`", "extreme").await;
+        assert_eq!(get_api(central, "/api/v1/announcements").await.json(), json!([]));
+
+        let answer = post(central, "/api/v1/announcements/none/cancel", "text/plain", Vec::new()).await;
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (404, Some("there is no announcement none"))
+        );
+        let answer = post(central, "/api/v1/announcements", "text/plain", Vec::new()).await;
+        assert_eq!(answer.status, 400);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_keys_may_not_do_is_refused_before_anything_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers.truncate(1);
+    let central = start(settings).await;
+    let alone = json!({ "to": ["xa"], "class": "emergency" });
+    check(&central, alone, Some(&tone()), 403, "1 of 2 signatures", "không có quyền").await;
+    assert_eq!(get_api(&central, "/api/v1/announcements").await.json(), json!([]));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_spoken_at_central() {
+    with_central(async |central| {
+        let fields = json!({ "to": ["xa"], "class": "priority", "text": "Mời bà con đi tiêm phòng." });
+        let answer = announce(central, &fields, None).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        let announced = get_api(central, &format!("/api/v1/announcements/{id}")).await.json();
+        assert_eq!(announced["title"], "Mời bà con đi tiêm phòng.");
+        assert!(announced["command"]["body"]["media"]["ms"].as_u64().unwrap() > 800, "{announced}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_vietnamese_first_and_english_one_click_away() {
+    with_central(async |central| {
+        let page = get(central, "/", &[]).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("lang=\"vi\"") && page.text().contains("Nhật ký phát"));
+        assert!(page.text().contains("Cụm loa 1") && page.text().contains("chưa liên lạc lần nào"));
+        let outside = page.text().split("\"").filter(|part| part.starts_with("http")).count();
+        assert_eq!(outside, 0, "nothing comes from another server");
+        let click = get(central, "/?lang=en", &[]).await;
+        assert_eq!((click.status, click.header("location")), (303, "/"));
+        let cookie = click.header("set-cookie").split(';').next().unwrap().to_owned();
+        let page = get(central, "/", &[("cookie", &cookie)]).await;
+        assert!(page.text().contains("lang=\"en\"") && page.text().contains("Playback log"));
+        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz"] {
+            assert_eq!(get(central, asset, &[]).await.status, 200, "{asset}");
+        }
+    })
+    .await;
+}

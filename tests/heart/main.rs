@@ -1,0 +1,6 @@
+//! The heart from outside: calendars, recurrences, golden messages, and what fuzzing found.
+
+mod fuzz_corpus;
+mod lunar;
+mod recurrence;
+mod wire_golden;

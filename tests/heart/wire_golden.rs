@@ -1,0 +1,576 @@
+//! Golden files of every message, kept for ever, and the published JSON Schemas.
+//!
+//! A golden file is never rewritten: boxes that were built long ago write like this, and are to be understood.
+//! `LOAXA_BLESS=1` writes golden files that are missing, and all schemas.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loaxa_heart::domain::announcement::*;
+use loaxa_heart::domain::authority::*;
+use loaxa_heart::domain::ids::*;
+use loaxa_heart::domain::playback::*;
+use loaxa_heart::domain::policy::{GuardRefusal, Policy};
+use loaxa_heart::domain::sound::{Fault, Heard, Pattern};
+use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::wire::chain::{Link, verify_chain};
+use loaxa_heart::wire::codec::{self, Message, Sealed};
+use loaxa_heart::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
+use loaxa_heart::wire::messages::*;
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
+use serde_json::Value;
+
+fn blessing() -> bool {
+    std::env::var_os("LOAXA_BLESS").is_some()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn golden(name: &str) -> PathBuf {
+    root().join("tests/golden/v1").join(name)
+}
+
+/// The golden file; written from `sample` where it is missing.
+fn read_golden(name: &str, sample: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    let path = golden(name);
+    if blessing() && !path.exists() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, sample()).unwrap();
+    }
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; LOAXA_BLESS=1 writes it", path.display()))
+}
+
+fn pretty<M: serde::Serialize>(message: &M) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(message).unwrap();
+    text.push(b'\n');
+    text
+}
+
+/// Reads a golden file as the message that it is, and finds in it all that the message holds.
+fn check<M: Message + PartialEq + std::fmt::Debug>(name: &str, sample: &M) {
+    let bytes = read_golden(name, || pretty(sample));
+    let message: M = codec::decode(&bytes).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    assert_eq!(message, *sample, "{name}");
+    let read: Value = serde_json::from_slice(&bytes).unwrap();
+    let written: Value = serde_json::from_slice(&codec::encode(&message)).unwrap();
+    assert_eq!(read, written, "{name}");
+}
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed(&[seed; 32])
+}
+
+fn known(id: &KeyId) -> Option<PublicKey> {
+    (1..=4).map(|seed| key(seed).public()).find(|key| key.key_id() == *id)
+}
+
+/// Opens a golden envelope. Ed25519 signs alike every time, so that it is also what is written today.
+fn check_sealed<M: Sealed + PartialEq + std::fmt::Debug>(name: &str, sample: &M, seeds: &[u8]) {
+    let keys: Vec<_> = seeds.iter().map(|seed| key(*seed)).collect();
+    let sealed = codec::seal(sample, &keys.iter().collect::<Vec<_>>());
+    let bytes = read_golden(name, || sealed.clone());
+    assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&sealed), "{name}");
+    let opened = codec::open::<M>(&bytes, &known).unwrap();
+    assert_eq!(opened.payload, *sample);
+    assert_eq!(opened.signers, keys.iter().map(SecretKey::key_id).collect::<Vec<_>>());
+}
+
+fn wall(text: &str) -> Wall {
+    text.parse().unwrap()
+}
+
+fn name<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().unwrap()
+}
+
+fn media() -> Media {
+    let sha256 = ContentHash::of(b"audio");
+    Media { sha256, bytes: 480_000, codec: "audio/mpeg".to_owned(), ms: 30_000, path: sha256.to_string() }
+}
+
+fn command(id: &str, serial: u64, body: Body) -> Command {
+    Command {
+        v: VERSION,
+        id: name(id),
+        issuer: key(1).key_id(),
+        serial,
+        issued_at: wall("2026-11-20T22:00:00.000001Z"),
+        groups: vec![name("xa-dong")],
+        not_before: wall("2026-11-20T22:00:00Z"),
+        expires: wall("2026-11-21T10:00:00Z"),
+        author: "Nguyễn Văn An".to_owned(),
+        approver: None,
+        critical: Vec::new(),
+        body,
+    }
+}
+
+fn storm() -> Command {
+    let body = Body::Announce {
+        title: "Bão số 9".to_owned(),
+        class: BulletinClass::Emergency,
+        mode: Mode::Actual,
+        plan: PlayPlan {
+            repeats: Repeats::UntilCancelled,
+            gap_s: 60,
+            opening: Some(Pattern::siren(3)),
+            volume_percent: 100,
+            interruption: Interruption::Restart,
+            at: None,
+        },
+        media: Some(media()),
+        words: Some(Words {
+            text: "Bà con khẩn trương sơ tán.".to_owned(), language: "vi".to_owned()
+        }),
+        supersedes: Some(name("bao-8")),
+        cap: Some("urn:oid:2.49.0.1.704.0.2026".to_owned()),
+    };
+    let approver = Some("Trần Thị Bình".to_owned());
+    let critical = vec!["expires".to_owned(), "opening".to_owned()];
+    Command { approver, critical, ..command("bao-9", 41, body) }
+}
+
+fn drill() -> Command {
+    let body = Body::Announce {
+        title: "Diễn tập".to_owned(),
+        class: BulletinClass::Emergency,
+        mode: Mode::Exercise,
+        plan: PlayPlan { at: Some(wall("2026-11-21T02:00:00Z")), ..PlayPlan::default() },
+        media: None,
+        words: Some(Words { text: "Đây là bài diễn tập.".to_owned(), language: "vi".to_owned() }),
+        supersedes: None,
+        cap: None,
+    };
+    command("dien-tap-1", 42, body)
+}
+
+fn trust() -> Trust {
+    let grant = |seed: u8, holder: &str, powers: &[Power]| Grant {
+        key: key(seed).key_id(),
+        public: key(seed).public().to_string(),
+        holder: holder.to_owned(),
+        powers: powers.iter().copied().collect(),
+        groups: [name("xa-dong")].into(),
+        level: 1,
+        valid_from: None,
+        valid_until: Some(wall("2030-01-01T00:00:00Z")),
+    };
+    let all = [Power::Normal, Power::Priority, Power::Emergency, Power::Exercise, Power::Live, Power::Cancel];
+    Trust {
+        version: 3,
+        grants: vec![
+            grant(1, "Nguyễn Văn An", &all),
+            grant(2, "Trần Thị Bình", &[Power::Emergency, Power::Cancel]),
+            grant(
+                3,
+                "Trung tâm",
+                &[Power::Central, Power::Programme, Power::Policy, Power::Groups, Power::Test],
+            ),
+        ],
+        thresholds: vec![Threshold { power: Power::Emergency, signatures: 2 }],
+        nesting: [(name("thon-1"), name("xa-dong"))].into(),
+    }
+}
+
+fn holds() -> Holds {
+    Holds {
+        commands: commands_digest([&name("bao-9"), &name("dien-tap-1")]),
+        programmes: [(name("xa-dong"), 12)].into(),
+        trust: 3,
+        policy: 2,
+        groups: 5,
+    }
+}
+
+#[test]
+fn commands() {
+    check("command-announce-emergency.json", &storm());
+    check("command-announce-exercise.json", &drill());
+    check("command-cancel.json", &command("c-1", 43, Body::Cancel { of: Some(name("bao-9")) }));
+    check("command-cancel-all.json", &command("c-2", 44, Body::Cancel { of: None }));
+    let programme = Body::Programme {
+        programme: name("xa-dong"),
+        version: 12,
+        toml: "version = 12\n".to_owned(),
+        media: [("chao-buoi-sang.mp3".to_owned(), media())].into(),
+    };
+    check("command-programme.json", &command("c-3", 45, programme));
+    check(
+        "command-policy.json",
+        &command("c-4", 46, Body::Policy(Policy { version: 2, ..Policy::default() })),
+    );
+    let members = [(name("loa-1"), vec![name("thon-1"), name("xa-dong")])].into();
+    check("command-groups.json", &command("c-5", 47, Body::Groups { version: 5, members }));
+    let live =
+        Body::Live { session: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
+    check("command-live.json", &command("c-6", 48, live));
+    check("command-test.json", &command("c-7", 49, Body::Test));
+}
+
+#[test]
+fn other_messages() {
+    check("trust.json", &TrustMessage { v: VERSION, trust: trust() });
+    let (box_id, epoch): (BoxId, _) = (name("loa-1"), Epoch(0x0123_4567_89ab_cdef));
+    let hello = Hello {
+        v: VERSION,
+        box_id: box_id.clone(),
+        software: "loaxa 0.1.0".to_owned(),
+        key: None,
+        epoch,
+        nonce: "5f1c".repeat(8),
+        clock: ClockTrust::Floor,
+        wall: wall("2026-11-20T21:59:58Z"),
+        holds: holds(),
+    };
+    check("hello.json", &hello);
+    check("hello-with-key.json", &Hello { key: Some(key(4).public().to_string()), ..hello });
+    let welcome = Welcome {
+        v: VERSION,
+        box_id: box_id.clone(),
+        nonce: "5f1c".repeat(8),
+        time: wall("2026-11-20T22:00:00Z"),
+        upload_after_s: 17,
+        media_base: "http://central:8080/media/".to_owned(),
+    };
+    check("welcome.json", &welcome);
+    let heartbeat = Heartbeat {
+        v: VERSION,
+        wall: wall("2026-11-20T22:01:00Z"),
+        clock: ClockTrust::Synced,
+        on_air: Some(OnAir { play: PlayId::new(3, 7), title: "Bản tin sáng".to_owned() }),
+        holds: Some(holds()),
+        held: None,
+        backlog: 2,
+        faults: vec!["device_lost".to_owned()],
+    };
+    check("heartbeat.json", &heartbeat);
+    let quiet = Heartbeat { on_air: None, faults: Vec::new(), backlog: 0, ..heartbeat };
+    check("heartbeat-quiet.json", &quiet);
+    let held = Some(holds().digest());
+    check("heartbeat-held.json", &Heartbeat { holds: None, held, ..quiet });
+    check("log-batch.json", &batch());
+    let head = head();
+    check("log-head.json", &head);
+    let sealed = String::from_utf8(codec::seal(&head, &[&key(3)])).unwrap();
+    check("log-batch-with-head.json", &LogBatch { head: Some(sealed), ..batch() });
+    check_sealed("envelope-log-head.json", &head, &[3]);
+    check("log-ack.json", &LogAck { v: VERSION, epoch, contiguous_upto: 200, forked: false });
+    check("log-ack-forked.json", &LogAck { v: VERSION, epoch, contiguous_upto: 200, forked: true });
+    check("lost.json", &Lost { v: VERSION, epoch });
+    check_sealed("envelope-command.json", &storm(), &[1, 2]);
+    check_sealed("envelope-trust.json", &TrustMessage { v: VERSION, trust: trust() }, &[4]);
+    check_sealed("envelope-welcome.json", &welcome, &[3]);
+    check_sealed("envelope-log-batch.json", &batch(), &[3]);
+    let ack = LogAck { v: VERSION, epoch, contiguous_upto: 200, forked: false };
+    check_sealed("envelope-log-ack.json", &ack, &[3]);
+}
+
+/// An entry of every kind.
+fn events() -> Vec<Event> {
+    let slot = SlotKey { slot: name("sang"), date: "2026-11-21".parse().unwrap() };
+    let announcement = Subject::Announcement { command: name("bao-9") };
+    let damaged = Fault::Damaged { what: "a.mp3".to_owned(), detail: "cut short".to_owned() };
+    let play = PlayId::new(3, 7);
+    let start = PlayStart {
+        play,
+        subject: announcement.clone(),
+        rung: Rung::Emergency,
+        title: "Bão số 9".to_owned(),
+        section: Some(name("thien-tai")),
+        campaign: Some(name("mua-bao")),
+        class: Some(BulletinClass::Emergency),
+        mode: Some(Mode::Actual),
+        issuer: Some(key(1).key_id()),
+        content: Some(ContentHash::of(b"audio")),
+        source: "speech".to_owned(),
+        language: "vi".to_owned(),
+        repetition: 1,
+        scheduled: Some(wall("2026-11-20T22:00:00Z")),
+        entered_at_ms: 0,
+        volume_percent: 100,
+        instead_of: Some(damaged.clone()),
+    };
+    let end = |outcome, frames_due| PlayEnd {
+        play,
+        subject: announcement.clone(),
+        outcome,
+        started_at: Some(stamp()),
+        frames_played: 480_000,
+        frames_due,
+        loudness_lufs: Some(-18.5),
+        heard: Some(Heard { heard: true, score: 0.75 }),
+    };
+    let hours = || GuardRefusal::OutsideHours;
+    let ended = [
+        PlayOutcome::Finished,
+        PlayOutcome::Interrupted { by: Rung::Emergency },
+        PlayOutcome::HardEnd,
+        PlayOutcome::Cancelled,
+        PlayOutcome::Superseded,
+        PlayOutcome::Failed { reason: damaged.clone() },
+        PlayOutcome::Guarded { reason: GuardRefusal::SessionTooLong { minutes: 180 } },
+        PlayOutcome::PowerLost,
+        PlayOutcome::Stopped,
+    ];
+    let not_played = [
+        NotPlayed::Missed,
+        NotPlayed::Late,
+        NotPlayed::PreEmpted { by: Rung::Priority },
+        NotPlayed::Guarded { reason: hours() },
+        NotPlayed::Unplayable { reason: damaged },
+        NotPlayed::NoRoom,
+        NotPlayed::Mourning,
+        NotPlayed::Replaced,
+        NotPlayed::Expired,
+        NotPlayed::Cancelled,
+        NotPlayed::Superseded,
+        NotPlayed::OnlyATest,
+    ];
+    let steps = [
+        DeliveryStep::Received,
+        DeliveryStep::Staged,
+        DeliveryStep::Started,
+        DeliveryStep::Finished,
+        DeliveryStep::Interrupted,
+        DeliveryStep::Superseded,
+        DeliveryStep::Cancelled,
+        DeliveryStep::Expired,
+        DeliveryStep::NotPlayed { reason: NotPlayed::Guarded { reason: hours() } },
+    ];
+    let (id, at) = (key(1).key_id(), wall("2026-11-20T22:00:00Z"));
+    let refusals = [
+        CommandRefusal::TooLarge { max: 262_144 },
+        CommandRefusal::Malformed { detail: "EOF".to_owned() },
+        CommandRefusal::UnknownVersion { version: 2 },
+        CommandRefusal::BadSignature,
+        CommandRefusal::UnknownKey { key: id.clone() },
+        CommandRefusal::NotAllowed { key: id, detail: "it has no power Live".to_owned() },
+        CommandRefusal::TooFewSignatures { valid: 1, needed: 2 },
+        CommandRefusal::NotForThisBox,
+        CommandRefusal::Expired { at },
+        CommandRefusal::Replayed { serial: 41 },
+        CommandRefusal::Forged { id: name("bao-9") },
+        CommandRefusal::Rollback { offered: 2, held: 3 },
+        CommandRefusal::ClockUntrusted,
+        CommandRefusal::TooMany { max: 500 },
+        CommandRefusal::Impossible { detail: "it expires before it begins".to_owned() },
+    ];
+    let outcomes = [
+        SlotOutcome::Aired { finished: 4, not_finished: 1 },
+        SlotOutcome::NotAired(NotPlayed::Guarded { reason: GuardRefusal::RestDay }),
+    ];
+    let mut all = vec![
+        Event::BoxStarted { version: "0.1.0".to_owned() },
+        Event::BoxStopped,
+        Event::PlayStarted(start),
+        Event::Adopted { what: "programme/xa-dong".to_owned(), version: 12 },
+        Event::ClockSet { step_us: -3_600_000_000, before: ClockTrust::Floor },
+        Event::DeviceLost { detail: "unplugged".to_owned() },
+        Event::DeviceBack,
+        Event::AmplifierFault { detail: "gpio".to_owned() },
+        Event::EntriesLost { count: 5 },
+        Event::StoreReplaced { kept_as: "box.db.damaged-1".to_owned() },
+        Event::RefusalsCounted { reason: "bad_signature".to_owned(), count: 1_000 },
+    ];
+    all.extend(ended.map(|outcome| Event::PlayEnded(end(outcome, Some(960_000)))));
+    let title = || "Bản tin sáng".to_owned();
+    let subjects = [Subject::Slot(slot.clone()), Subject::Live { session: "s-1".to_owned() }];
+    let subjects = subjects.iter().cycle();
+    all.extend(not_played.into_iter().zip(subjects).map(|(reason, subject)| Event::NotPlayed {
+        subject: subject.clone(),
+        title: title(),
+        reason,
+    }));
+    all.extend(outcomes.map(|outcome| Event::SlotEnded {
+        key: slot.clone(),
+        title: title(),
+        scheduled: at,
+        outcome,
+    }));
+    all.extend(steps.map(|step| Event::Delivery { command: name("bao-9"), step }));
+    all.extend(refusals.map(|reason| Event::CommandRefused { command: Some(name("bao-9")), reason }));
+    all
+}
+
+fn stamp() -> Stamp {
+    let wall = wall("2026-11-20T22:00:00.5Z");
+    Stamp { start: 3, mono_us: 61_000_000, wall, trust: ClockTrust::Synced, uncertainty_ms: 12 }
+}
+
+fn batch() -> LogBatch {
+    let (box_id, epoch): (BoxId, _) = (name("loa-1"), Epoch(0x0123_4567_89ab_cdef));
+    let mut link = Link::FIRST;
+    let mut next = |event| {
+        let record = link.record(&box_id, epoch, Entry { at: stamp(), event }).unwrap();
+        link = Link::after(record.seq, &record.body);
+        record
+    };
+    let records = events().into_iter().map(&mut next).collect();
+    LogBatch { v: VERSION, box_id, epoch, oldest: 1, records, head: None }
+}
+
+fn head() -> LogHead {
+    let LogBatch { v, box_id, epoch, records, .. } = batch();
+    let last = records.last().unwrap();
+    LogHead { v, box_id, epoch, seq: last.seq, hash: ContentHash::of(last.body.as_bytes()) }
+}
+
+/// Every kind of entry survives its JSON: what is flattened does not collide.
+#[test]
+fn log_bodies() {
+    let batch = batch();
+    for (record, event) in batch.records.iter().zip(events()) {
+        let body: LogBody =
+            serde_json::from_str(&record.body).unwrap_or_else(|error| panic!("{error}: {}", record.body));
+        assert_eq!(body.entry.event, event);
+    }
+    let end = verify_chain(&batch.box_id, batch.epoch, Link::FIRST, &batch.records).unwrap();
+    assert_eq!(end.seq, events().len() as u64 + 1);
+}
+
+/// Every field of a command may be named as critical.
+#[test]
+fn the_fields_understood_are_those_that_commands_have() {
+    fn names(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                found.insert(name.clone());
+                names(value, found);
+            }),
+            Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = std::collections::BTreeSet::new();
+    let dir = fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().path());
+    let of_announcements =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("command-announce");
+    for path in dir.filter(of_announcements) {
+        names(&serde_json::from_slice(&fs::read(path).unwrap()).unwrap(), &mut found);
+    }
+    // The version is judged before, and `times` is a value of `repeats`.
+    found.remove("v");
+    found.remove("times");
+    for name in found {
+        assert!(codec::FIELDS_UNDERSTOOD.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn unknown_fields_are_passed_over_and_unknown_critical_ones_are_not() {
+    let mut value = serde_json::to_value(storm()).unwrap();
+    value["from_the_future"] = 1.into();
+    value["body"]["from_the_future"] = 1.into();
+    assert_eq!(codec::decode::<Command>(value.to_string().as_bytes()), Ok(storm()));
+    value["critical"] = serde_json::json!(["from_the_future"]);
+    let refused = codec::decode::<Command>(value.to_string().as_bytes());
+    assert!(refused.unwrap_err().to_string().contains("from_the_future"));
+    value["v"] = 2.into();
+    let refused = codec::decode::<Command>(value.to_string().as_bytes());
+    assert_eq!(refused, Err(CommandRefusal::UnknownVersion { version: 2 }));
+}
+
+#[test]
+fn senseless_commands_are_refused() {
+    let check = |change: fn(&mut Command), expected: &str| {
+        let mut command = drill();
+        change(&mut command);
+        let refused = codec::decode::<Command>(&codec::encode(&command)).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    };
+    check(|command| command.expires = command.not_before, "it expires before it begins");
+    check(|command| command.groups = vec![name("xa"); 257], "groups: 257, at most 256");
+    check(|command| command.author = "x".repeat(513), "author: 513, at most 512");
+    check(|command| command.author = "a\nb".to_owned(), "control characters");
+    fn plan(command: &mut Command) -> &mut PlayPlan {
+        let Body::Announce { plan, .. } = &mut command.body else { unreachable!() };
+        plan
+    }
+    check(|command| plan(command).repeats = Repeats::Times(0), "0 times");
+    check(|command| plan(command).volume_percent = 101, "above 100 %");
+    check(|command| plan(command).opening = Some(Pattern::siren(u16::MAX)), "longer than half an hour");
+    fn with_media(command: &mut Command, change: impl Fn(&mut Media)) {
+        let Body::Announce { media: place, .. } = &mut command.body else { unreachable!() };
+        let mut media = media();
+        change(&mut media);
+        *place = Some(media);
+    }
+    for path in ["../x", "/etc/x", "http://x/y", "a//b", "", "a/./b", "a b"] {
+        let mut command = drill();
+        with_media(&mut command, |media| media.path = path.to_owned());
+        assert!(codec::decode::<Command>(&codec::encode(&command)).is_err(), "{path}");
+    }
+    check(|command| with_media(command, |media| media.bytes = u64::MAX), "at most 536870912");
+}
+
+#[test]
+fn the_issuer_must_have_signed() {
+    let by = |seed: u8| {
+        codec::open_command(&codec::seal(&storm(), &[&key(seed)]), &known).map(|signed| signed.signers)
+    };
+    assert_eq!(by(1), Ok(vec![key(1).key_id()]));
+    assert!(matches!(by(2), Err(CommandRefusal::NotAllowed { .. })));
+}
+
+#[test]
+fn the_specification_shows_what_is_so() {
+    let page = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let shows = |text: &str| assert!(page.contains(text), "docs/protocol.md does not show {text}");
+    shows(&fs::read_to_string(golden("envelope-log-ack.json")).unwrap());
+    shows(&key(3).public().to_string());
+    (1..=3).for_each(|seed| shows(key(seed).key_id().as_str()));
+    shows(&holds().commands);
+    let records = batch().records;
+    shows(&records[0].body);
+    shows(&format!("\"prev\":\"{}\"", ContentHash::of(records[0].body.as_bytes())));
+    Kind::ALL.iter().for_each(|kind| shows(kind.payload_type()));
+    let id: BoxId = name("x");
+    let of_box = Up::ALL.map(|up| Topic::Up(id.clone(), up)).into_iter();
+    let topics = of_box.chain(Down::ALL.map(|down| Topic::Down(id.clone(), down)));
+    topics.for_each(|topic| shows(&topic.to_string().replace("/x/", "/{box}/")));
+    let payload = codec::encode(&LogAck {
+        v: VERSION,
+        epoch: Epoch(0x0123_4567_89ab_cdef),
+        contiguous_upto: 200,
+        forked: false,
+    });
+    let signed = pre_authentication_encoding(Kind::LogAck.payload_type(), &payload);
+    shows(&format!("Signed are {} bytes", signed.len()));
+    let thousands = |n: usize| format!("{},{:03}", n / 1_000, n % 1_000);
+    for bound in [MESSAGE_BYTES_MAX, BATCH_BYTES_MAX, codec::TEXT_BYTES_MAX, codec::LOG_BODY_BYTES_MAX] {
+        shows(&thousands(bound));
+    }
+}
+
+#[test]
+fn the_published_schemas_are_those_of_the_code() {
+    let schemas = [
+        ("command", schemars::schema_for!(Command)),
+        ("trust", schemars::schema_for!(TrustMessage)),
+        ("hello", schemars::schema_for!(Hello)),
+        ("welcome", schemars::schema_for!(Welcome)),
+        ("heartbeat", schemars::schema_for!(Heartbeat)),
+        ("log-batch", schemars::schema_for!(LogBatch)),
+        ("log-head", schemars::schema_for!(LogHead)),
+        ("log-body", schemars::schema_for!(LogBody)),
+        ("log-ack", schemars::schema_for!(LogAck)),
+        ("lost", schemars::schema_for!(Lost)),
+        ("envelope", schemars::schema_for!(Envelope)),
+    ];
+    for (name, schema) in schemas {
+        let path = root().join("docs/schemas").join(format!("{name}.json"));
+        let text = pretty(&schema);
+        if blessing() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+        let published = fs::read(&path).unwrap_or_default();
+        assert!(published == text, "{} differs: LOAXA_BLESS=1 cargo test --test wire_golden", path.display());
+    }
+}

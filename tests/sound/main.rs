@@ -1,0 +1,10 @@
+//! The sound path: files of every kind, loudness, relays, and what a microphone hears.
+
+mod formats;
+mod heard;
+mod long_play;
+mod relay;
+mod sound;
+
+#[path = "../support/mod.rs"]
+mod support;

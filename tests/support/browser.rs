@@ -1,0 +1,159 @@
+//! A real Chromium without a window, driven over its DevTools protocol.
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket};
+
+/// How long anything may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One Chromium process.
+pub struct Browser {
+    child: Child,
+    address: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    pub fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let child = Command::new("chromium")
+            .args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ])
+            .args(["--remote-debugging-port=0", "--mute-audio", "--lang=vi", "about:blank"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Its helpers end with it.
+            .process_group(0)
+            .spawn()
+            .expect("chromium is installed (scripts/setup.sh --tests)");
+        let deadline = Instant::now() + PATIENCE;
+        let address = loop {
+            let told = std::fs::read_to_string(profile.path().join("DevToolsActivePort")).unwrap_or_default();
+            if let Some((port, path)) = told.trim().split_once('\n') {
+                break format!("ws://127.0.0.1:{port}{path}");
+            }
+            assert!(Instant::now() < deadline, "chromium does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        Self { child, address, _profile: profile }
+    }
+
+    /// A page of a person who shares nothing with the others: no storage, no cookies.
+    pub fn person(&self, url: &str) -> Page {
+        let (socket, _) = tungstenite::connect(&self.address).unwrap();
+        let mut page = Page { socket, session: Value::Null, asked: 0 };
+        let context = page.ask("Target.createBrowserContext", json!({}))["browserContextId"].clone();
+        let size = json!({ "url": "about:blank", "browserContextId": context, "width": 412, "height": 915 });
+        let target = page.ask("Target.createTarget", size)["targetId"].clone();
+        let attached = page.ask("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
+        page.session = attached["sessionId"].clone();
+        page.ask("Page.enable", json!({}));
+        page.go(url);
+        page
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// One page.
+pub struct Page {
+    socket: WebSocket<MaybeTlsStream<TcpStream>>,
+    session: Value,
+    asked: u64,
+}
+
+impl Page {
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.asked += 1;
+        let mut request = json!({ "id": self.asked, "method": method, "params": params });
+        if !self.session.is_null() {
+            request["sessionId"] = self.session.clone();
+        }
+        self.socket.send(Message::text(request.to_string())).unwrap();
+        loop {
+            let Message::Text(said) = self.socket.read().unwrap() else { continue };
+            let said: Value = serde_json::from_str(&said).unwrap();
+            if said["id"] == self.asked {
+                assert!(said["error"].is_null(), "{method}: {said}");
+                return said["result"].clone();
+            }
+        }
+    }
+
+    /// Opens an address and waits until it is there.
+    pub fn go(&mut self, url: &str) {
+        self.ask("Page.navigate", json!({ "url": url }));
+        self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
+    }
+
+    /// What an expression is worth on the page.
+    pub fn value(&mut self, expression: &str) -> Value {
+        let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        let answer = self.ask("Runtime.evaluate", asked);
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// The text of an element.
+    pub fn text(&mut self, selector: &str) -> String {
+        self.value(&format!("document.querySelector({selector:?})?.innerText ?? ''"))
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Waits until an expression is true.
+    pub fn until(&mut self, condition: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.value(&format!("Boolean({condition})")) != true {
+            let page = self.value("document.body?.innerText ?? ''");
+            assert!(Instant::now() < deadline, "waited in vain for {condition}; the page says:\n{page}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Waits until an element is shown and says so.
+    pub fn until_says(&mut self, selector: &str, words: &str) {
+        self.until(&format!("document.querySelector({selector:?})?.innerText.includes({words:?})"));
+    }
+
+    /// Types into a field.
+    pub fn fill(&mut self, selector: &str, words: &str) {
+        self.value(&format!("document.querySelector({selector:?}).value = {words:?}; 0"));
+    }
+
+    /// Clicks on what is there and not disabled.
+    pub fn click(&mut self, selector: &str) {
+        self.until(&format!("document.querySelector({selector:?})?.disabled === false"));
+        self.value(&format!("document.querySelector({selector:?}).click(); 0"));
+    }
+
+    /// Writes what a phone shows, from top to bottom, into a PNG.
+    pub fn picture(&mut self, path: &Path) {
+        let phone = json!({ "width": 412, "height": 915, "deviceScaleFactor": 1, "mobile": true });
+        self.ask("Emulation.setDeviceMetricsOverride", phone);
+        let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
+    }
+}

@@ -1,0 +1,11 @@
+//! Box and centre together, over a real broker, under faults.
+
+mod central_orders;
+mod conformance;
+mod demo;
+mod faults;
+mod live;
+mod reconciliation;
+
+#[path = "../support/mod.rs"]
+mod support;
