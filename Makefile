@@ -25,8 +25,8 @@ test:
 
 soak:
 	@scripts/setup.sh --tests
-	LOAXA_SOAK=$(SOAK) cargo test --locked --test faults -- --nocapture
-	LOAXA_SOAK_HOURS=8 cargo test --locked --test long_play -- --nocapture
+	LOAXA_SOAK=$(SOAK) cargo test --locked --test whole faults -- --nocapture
+	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
 
 bench:
 	@scripts/setup.sh --tests

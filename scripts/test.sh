@@ -12,7 +12,7 @@ step() {
 
 step shellcheck scripts/*.sh playlists/*.sh .ci/run
 step cargo fmt --all --check
-step cargo clippy --locked --all-targets -- -D warnings
+step cargo clippy --locked --workspace --all-targets -- -D warnings
 # A box carries no web stack, a central no sound: each must build alone.
 step cargo check --locked --no-default-features --features box
 step cargo check --locked --no-default-features --features central
@@ -34,8 +34,8 @@ counts() {
 trap 'counts "$report"; rm -f "$report"' EXIT
 
 if cargo nextest --version >/dev/null 2>&1; then
-    step cargo test --locked --doc 2>&1 | tee -a "$report"
-    step cargo nextest run --locked --no-fail-fast --no-tests pass 2>&1 | tee -a "$report"
+    step cargo test --locked --workspace --doc 2>&1 | tee -a "$report"
+    step cargo nextest run --locked --workspace --no-fail-fast --no-tests pass 2>&1 | tee -a "$report"
 else
-    step cargo test --locked --no-fail-fast 2>&1 | tee -a "$report"
+    step cargo test --locked --workspace --no-fail-fast 2>&1 | tee -a "$report"
 fi
