@@ -9,7 +9,7 @@ use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
-use loaxa_sound::sink::SinkSpec;
+use loaxa_sound::output::sink::SinkSpec;
 
 /// The settings of one box.
 pub struct Settings {

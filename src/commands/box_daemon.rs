@@ -10,15 +10,15 @@ use super::{Outcome, box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;
+use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
-use loaxa_box::status;
 use loaxa_heart::config::box_file::{
     self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig,
 };
 use loaxa_heart::decide::downloads::{Night, Rules};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::signing::SecretKey;
-use loaxa_sound::sink::{self, SinkSpec};
+use loaxa_sound::output::sink::{self, SinkSpec};
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;
@@ -72,7 +72,7 @@ pub fn run(args: Args) -> Outcome {
         }
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
-            let status = status::ask(&state_dir).map_err(|error| {
+            let status = local_socket::ask(&state_dir).map_err(|error| {
                 format!("no daemon answers in {}: {error}; is loaxa-box running?", state_dir.display())
             })?;
             println!("{}", serde_json::to_string_pretty(&status)?);

@@ -14,7 +14,7 @@ use loaxa_heart::domain::sound::{
     Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone,
 };
 use loaxa_heart::domain::time::Span;
-use loaxa_sound::sink::SinkSpec;
+use loaxa_sound::output::sink::SinkSpec;
 use loaxa_sound::tts::Speech;
 
 const PLAY: PlayId = PlayId::new(0, 1);

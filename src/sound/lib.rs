@@ -1,34 +1,15 @@
 //! Sound: from a file, a pattern or words to samples at the device.
 //!
-//! `decode`, `resample`, `synth`, `loudness` and `limiter` only compute and serve central too; `mix` and
-//! `sink` are the box's output. Everything past `resample` is stereo at [`RATE`].
+//! `decode`, `level` and `source::synth` only compute and serve central too; `output`, `hearing` and the streams in
+//! `source` are the box's. Everything past `decode::resample` is stereo at [`RATE`].
 
-mod adts;
-pub mod decimate;
 pub mod decode;
 #[cfg(feature = "output")]
-pub mod feed;
-mod he_aac;
+pub mod hearing;
+pub mod level;
 #[cfg(feature = "output")]
-pub mod heard;
-pub mod limiter;
-#[cfg(feature = "output")]
-pub mod live;
-pub mod loudness;
-#[cfg(feature = "output")]
-pub mod microphone;
-#[cfg(feature = "output")]
-pub mod mix;
-#[cfg(feature = "output")]
-pub mod relay;
-pub mod resample;
-pub mod resampled;
-pub mod shape;
-#[cfg(feature = "output")]
-pub mod sink;
-pub mod synth;
-#[cfg(feature = "output")]
-pub mod together;
+pub mod output;
+pub mod source;
 pub mod tts;
 
 use loaxa_heart::domain::time::Span;

@@ -11,10 +11,10 @@ use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Fault, FileRef, Score, Sound};
 use loaxa_heart::domain::time::{Moment, Span};
-use loaxa_sound::feed::{Feeder, Sources};
-use loaxa_sound::limiter::DELAY;
-use loaxa_sound::loudness::LoudnessBook;
-use loaxa_sound::mix::{Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
+use loaxa_sound::level::limiter::DELAY;
+use loaxa_sound::level::loudness::LoudnessBook;
+use loaxa_sound::output::feed::{Feeder, Sources};
+use loaxa_sound::output::mixer::{Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE, span_of};
 

@@ -1,7 +1,7 @@
 //! What commands put in force until something newer comes: programmes, limits, groups.
 
 use super::Daemon;
-use crate::start::still_believed;
+use super::start::still_believed;
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::schedule::Place;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Daemon;
-use crate::status::{Offered, Request, Status, Visit};
+use crate::local_socket::{Offered, Request, Visit};
+use crate::status::Status;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::envelope::Kind;
 use loaxa_heart::wire::topics::{Down, Topic};

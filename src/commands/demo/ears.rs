@@ -8,8 +8,8 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 use loaxa_heart::domain::sound::{Fault, Pattern};
-use loaxa_sound::resample::{ResampleError, Resampler};
-use loaxa_sound::synth::Synth;
+use loaxa_sound::decode::resample::{ResampleError, Resampler};
+use loaxa_sound::source::synth::Synth;
 use loaxa_sound::{Frame, decode};
 
 /// Samples a second.

@@ -10,17 +10,16 @@ use std::time::Duration;
 use chrono::Timelike;
 use rtrb::Producer;
 
-use super::decode;
-use super::live::Live;
-use super::loudness::{LoudnessBook, Meter, TARGET_LUFS, Way, gain_db, measure};
-use super::mix::{Ledger, MEAN_FRAMES, Voice};
-use super::relay::Relay;
-use super::resampled::Resampled;
-use super::shape::Shaper;
-use super::synth::Synth;
+use super::mixer::{Ledger, MEAN_FRAMES, Voice};
 use super::together::{Place, SharedClock, Steering};
-use super::{Frame, RATE, amplitude, frames_in, span_of};
+use crate::decode::{self, resampled::Resampled};
+use crate::level::loudness::{LoudnessBook, Meter, TARGET_LUFS, Way, gain_db, measure};
+use crate::level::shape::Shaper;
+use crate::source::live::Live;
+use crate::source::relay::Relay;
+use crate::source::synth::Synth;
 use crate::tts::Speech;
+use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_adapters::clock::wall;
 use loaxa_heart::config::shaping::{Shape, Shaping};
 use loaxa_heart::domain::ids::PlayId;
@@ -166,7 +165,7 @@ impl Sources {
 }
 
 /// A part of a score as a stream of frames at [`RATE`].
-pub(super) trait Part: Send {
+pub(crate) trait Part: Send {
     /// Frames of the whole part, where that is known.
     fn frames(&self) -> Option<u64>;
     /// Goes on from a frame.
@@ -521,7 +520,7 @@ fn open_all(score: &Score, sources: &Sources) -> Result<Opened, Fault> {
 }
 
 /// Runs something that may panic on damaged input, and makes a fault of it.
-pub(super) fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(crate) fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -1,6 +1,7 @@
 //! The daemon: one loop that tells the heart what happened and carries out what it asks for.
 
 mod documents;
+mod start;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,17 +10,17 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::adopt::Programmes;
-use super::data_usage::UsageFile;
-use super::downloads::{self, Downloads, News};
-use super::player::Player;
-use super::settings::Settings;
-use super::start::{
+use self::start::{
     InForce, Needed, connect, media_of, newest_trust, open_store, random, restore_commands,
     restore_documents, start_player,
 };
-use super::status::{self, Visit};
-use super::uplink::{Arrived, Uplink};
+use crate::adopt::Programmes;
+use crate::data_usage::UsageFile;
+use crate::downloads::{self, Downloads, News};
+use crate::local_socket::{self, Visit};
+use crate::player::Player;
+use crate::settings::Settings;
+use crate::uplink::{Arrived, Uplink};
 use loaxa_adapters::box_store::{BoxStore, Change, StoreError};
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::fetch::{FetchError, Fetcher, MediaDir};
@@ -184,7 +185,7 @@ impl Daemon {
         let outbox = Outbox::new(store.last_seq(), acknowledged);
         let box_id = settings.box_id.clone();
         let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
-        let visits = status::listen(&state_dir);
+        let visits = local_socket::listen(&state_dir);
         if let Err(error) = &visits {
             tracing::warn!(%error, "no status socket");
         }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::Buffer;
 use super::mpeg_ts::{Demuxer, is_transport_stream};
-use super::web::{ByteRange, Bytes, Web};
+use crate::source::web::{ByteRange, Bytes, Web};
 use loaxa_heart::domain::time::Span;
 
 /// A live presentation is entered so many segments before its end, as RFC 8216 6.3.3 asks for.

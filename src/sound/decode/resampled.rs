@@ -1,8 +1,8 @@
-//! A decoder whose sound is brought to [`super::RATE`], whatever its rate is from block to block.
+//! A decoder whose sound is brought to [`crate::RATE`], whatever its rate is from block to block.
 
-use super::Frame;
-use super::decode::Decoder;
+use super::Decoder;
 use super::resample::{ResampleError, Resampler};
+use crate::Frame;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 

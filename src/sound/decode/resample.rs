@@ -3,7 +3,7 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
 
-use super::{Frame, RATE};
+use crate::{Frame, RATE};
 
 /// Rates accepted; beyond them a header lies.
 pub const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;

@@ -17,12 +17,12 @@ use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
-use loaxa_sound::feed::{Feeder, Sources};
-use loaxa_sound::loudness::LoudnessBook;
-use loaxa_sound::microphone::Ears;
-use loaxa_sound::mix::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
-use loaxa_sound::sink::{self, Sink, SinkError, SinkSpec, Trouble};
-use loaxa_sound::together::SharedClock;
+use loaxa_sound::hearing::microphone::Ears;
+use loaxa_sound::level::loudness::LoudnessBook;
+use loaxa_sound::output::feed::{Feeder, Sources};
+use loaxa_sound::output::mixer::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
+use loaxa_sound::output::sink::{self, Sink, SinkError, SinkSpec, Trouble};
+use loaxa_sound::output::together::SharedClock;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{frames_in, span_of};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 
-use super::adopt::Programmes;
-use super::daemon::DaemonError;
-use super::player::{self, Player, PlayerConfig};
-use super::settings::{CentralSettings, Settings};
-use super::uplink::{Uplink, public_key, read_trust};
+use super::DaemonError;
+use crate::adopt::Programmes;
+use crate::player::{self, Player, PlayerConfig};
+use crate::settings::{CentralSettings, Settings};
+use crate::uplink::{Uplink, public_key, read_trust};
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use loaxa_heart::domain::announcement::Media;

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use super::{Frame, RATE};
+use crate::{Frame, RATE};
 use loaxa_heart::domain::sound::{Pattern, Tone};
 
 /// Peak of a synthesised tone, -6 dBFS: louder than speech at -18 LUFS, below the limiter.
@@ -87,8 +87,8 @@ fn sample(tone: &Tone, n: u64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frames_in;
     use super::*;
+    use crate::frames_in;
 
     fn whole(pattern: Pattern, step: usize) -> Vec<Frame> {
         let mut synth = Synth::new(pattern);

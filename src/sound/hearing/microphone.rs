@@ -12,10 +12,10 @@ use std::time::Duration;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::decimate::Decimator;
 use super::heard::{BEFORE, Comparer, HEARD_HZ, LAGS, Tally, WINDOW, WINDOW_MIN};
-use super::sink::{PERIOD, SinkError};
-use super::{Frame, RATE, span_of};
+use crate::decode::decimate::Decimator;
+use crate::output::sink::{PERIOD, SinkError};
+use crate::{Frame, RATE, span_of};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::Heard;

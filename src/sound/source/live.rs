@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::feed::Part;
-use super::relay::web::{Answer, Bytes, Web};
-use super::resample::Resampler;
-use super::{Frame, RATE, frames_in, span_of};
+use super::web::{Answer, Bytes, Web};
+use crate::decode::resample::Resampler;
+use crate::output::feed::Part;
+use crate::{Frame, RATE, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 

@@ -1,6 +1,6 @@
 //! Sound made fit for a loudspeaker: a band limit and a moderate compressor, off the device's callback.
 
-use super::{Frame, RATE, amplitude};
+use crate::{Frame, RATE, amplitude};
 use loaxa_heart::config::shaping::{Loudspeaker, Shape};
 
 /// What a horn radiates, in hertz.

@@ -1,6 +1,6 @@
 //! A look-ahead limiter that is always on: nothing leaves the box above -1 dBTP.
 
-use super::Frame;
+use crate::Frame;
 
 /// What no sample and no point between samples exceeds: -1 dBTP, with 0.15 dB kept for the interpolation's error.
 pub const CEILING: f32 = 0.876;
@@ -136,8 +136,8 @@ mod tests {
 
     use ebur128::{EbuR128, Mode};
 
-    use super::super::RATE;
     use super::*;
+    use crate::RATE;
 
     fn limited(input: impl Fn(usize) -> f32, frames: usize) -> Vec<Frame> {
         let mut out: Vec<Frame> = (0..frames).map(|n| [input(n), -input(n)]).collect();

@@ -8,10 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ebur128::{EbuR128, Mode};
 
-use super::decode::Decoder;
-use super::resampled::Resampled;
 use super::shape::Shaper;
-use super::{Frame, RATE, amplitude, decode};
+use crate::decode::resampled::Resampled;
+use crate::decode::{self, Decoder};
+use crate::{Frame, RATE, amplitude};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::config::shaping::{Loudspeaker, Shape};
 use loaxa_heart::domain::sound::Fault;

@@ -2,7 +2,6 @@
 
 mod hls;
 mod mpeg_ts;
-pub(super) mod web;
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -12,11 +11,11 @@ use std::time::Duration;
 use ebur128::{EbuR128, Mode};
 
 use self::hls::Hls;
-use self::web::{Answer, Web};
-use super::feed::{Part, contained};
-use super::loudness::gain_db;
-use super::resampled::Resampled;
-use super::{Frame, RATE, amplitude, decode, frames_in, span_of};
+use super::web::{Answer, Web};
+use crate::decode::{self, resampled::Resampled};
+use crate::level::loudness::gain_db;
+use crate::output::feed::{Part, contained};
+use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 

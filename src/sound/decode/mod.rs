@@ -1,5 +1,11 @@
 //! Files to stereo frames at the file's own rate, block by block, in constant memory.
 
+mod adts;
+pub mod decimate;
+mod he_aac;
+pub mod resample;
+pub mod resampled;
+
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,9 +25,9 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
 use symphonia_adapter_libopus::OpusDecoder;
 
-use super::adts::Turns;
-use super::resample::RATES;
-use super::{Frame, he_aac};
+use self::adts::Turns;
+use self::resample::RATES;
+use crate::Frame;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{Frame, RATE};
+use crate::{Frame, RATE};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 
 /// Frames over which one frame is gained or lost: 488 ppm, a fifteenth of what a trained ear notices in a steady tone.

@@ -130,11 +130,10 @@ mod tests {
     use std::f32::consts::TAU;
     use std::path::Path;
 
-    use super::super::decimate::Decimator;
-    use super::super::resampled::Resampled;
-    use super::super::synth::Synth;
-    use super::super::{Frame, RATE, decode};
     use super::*;
+    use crate::decode::{self, decimate::Decimator, resampled::Resampled};
+    use crate::source::synth::Synth;
+    use crate::{Frame, RATE};
     use loaxa_heart::domain::sound::Pattern;
 
     /// Seconds of each sound that are compared.

@@ -16,9 +16,9 @@ use rodio::Source;
 use rodio::mixer::MixerSource;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::limiter::{self, Limiter};
-use super::microphone::Tap;
-use super::{Frame, RATE, frames_in, span_of};
+use crate::hearing::microphone::Tap;
+use crate::level::limiter::{self, Limiter};
+use crate::{Frame, RATE, frames_in, span_of};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::time::{Moment, Span};

@@ -14,8 +14,8 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::mix::Renderer;
-use super::{Frame, RATE, span_of};
+use super::mixer::Renderer;
+use crate::{Frame, RATE, span_of};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 

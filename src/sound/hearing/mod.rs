@@ -1,0 +1,4 @@
+//! The box's ear: records while something sounds, and compares the recording with what was handed to the device.
+
+pub mod heard;
+pub mod microphone;
