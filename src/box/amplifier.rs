@@ -1,18 +1,23 @@
 //! When the amplifier is to be on: warm before the first sound, off a while after the last.
 
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use loaxa_adapters::gpio::{self, Line, LineError};
 use loaxa_adapters::program::{self, ProgramError};
 use loaxa_heart::config::box_file::{AmplifierConfig, GpioLine};
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_sound::losses::Losses;
 
 /// Longest time that a command of the amplifier may take.
 const COMMAND_MAX: Span = Span::secs(5);
 
-/// What the amplifier does now.
+/// Switchings that may wait while a command of the amplifier hangs.
+const SWITCHES_MAX: usize = 8;
+
+/// States of the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amplifier {
     Off,
@@ -27,7 +32,7 @@ pub enum Amplifier {
     },
 }
 
-/// What is to be switched.
+/// Switchings of the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
     On,
@@ -71,47 +76,61 @@ impl Amplifier {
 }
 
 /// The thread that moves the amplifier's line and runs its commands, one after the other.
-pub struct Relay {
-    switches: Option<Sender<Switch>>,
+pub struct Switcher {
+    switches: Option<SyncSender<Switch>>,
     thread: Option<JoinHandle<()>>,
+    /// The newest switching that found no room. Older ones that found none are skipped.
+    owed: Option<Switch>,
+    losses: Arc<Losses>,
 }
 
-impl Relay {
+impl Switcher {
     /// Starts the thread; `on_fault` gets what went wrong, on that thread.
     ///
     /// # Errors
-    /// Where no thread can be started.
+    /// Fails when no thread can be started.
     pub fn start(
         config: AmplifierConfig,
+        losses: Arc<Losses>,
         on_fault: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
-        Self::start_with(config, Box::new(gpio::open), on_fault)
+        Self::start_with(config, losses, Box::new(gpio::open), on_fault)
     }
 
     fn start_with(
         config: AmplifierConfig,
+        losses: Arc<Losses>,
         open: Box<Opener>,
         on_fault: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (switches, asked) = channel();
+        let (switches, asked) = sync_channel(SWITCHES_MAX);
         let run = move || obey(&config, &open, &asked, on_fault);
         let thread = std::thread::Builder::new().name("amplifier".into()).spawn(run)?;
-        Ok(Self { switches: Some(switches), thread: Some(thread) })
+        Ok(Self { switches: Some(switches), thread: Some(thread), owed: None, losses })
     }
 
-    /// Runs a command when those before it are done.
-    pub fn switch(&self, switch: Switch) {
-        if let Some(switches) = &self.switches {
-            // The thread ends only when this sender does.
-            let _ = switches.send(switch);
+    /// Switches when the switchings before are done. Call it now and then without a switching, too: one that found no room
+    /// is then tried again.
+    pub fn switch(&mut self, switch: Option<Switch>) {
+        if switch.is_some() && self.owed.is_some() {
+            self.losses.amplifier_switches.add(1);
+        }
+        self.owed = switch.or(self.owed);
+        if let (Some(switches), Some(owed)) = (&self.switches, self.owed)
+            && switches.try_send(owed).is_ok()
+        {
+            self.owed = None;
         }
     }
 }
 
-impl Drop for Relay {
-    /// Waits until the last command is done.
+impl Drop for Switcher {
+    /// Waits until the last switching is done.
     fn drop(&mut self) {
-        self.switches = None;
+        if let (Some(switches), Some(owed)) = (self.switches.take(), self.owed) {
+            // The thread ends only when this sender does.
+            let _ = switches.send(owed);
+        }
         if let Some(thread) = self.thread.take() {
             // A fault was told when it happened.
             let _ = thread.join();
@@ -183,6 +202,8 @@ fn run(command: &[String]) -> Result<(), ProgramError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::*;
 
     const WARM: Span = Span::secs(2);
@@ -240,9 +261,10 @@ mod tests {
             Ok(Box::new(Mock { seen: seen.clone(), left: good }) as Box<dyn Line>)
         };
         let config = AmplifierConfig { gpio: Some(line()), ..AmplifierConfig::default() };
-        let relay = Relay::start_with(config, Box::new(open), move |fault| drop(faults.send(fault))).unwrap();
-        switches.iter().for_each(|switch| relay.switch(*switch));
-        drop(relay);
+        let told = move |fault| drop(faults.send(fault));
+        let mut switcher = Switcher::start_with(config, Arc::default(), Box::new(open), told).unwrap();
+        switches.iter().for_each(|switch| switcher.switch(Some(*switch)));
+        drop(switcher);
         assert_eq!(heard.iter().collect::<Vec<_>>(), expected);
     }
 
@@ -256,6 +278,31 @@ mod tests {
             &[Switch::On, Switch::Off, Switch::On],
             &[opened, "set true", broke, opened, "set true"],
         );
+    }
+
+    #[test]
+    fn what_hangs_skips_switchings_and_obeys_the_last() {
+        let (go, hangs) = channel::<()>();
+        let (seen, heard) = channel();
+        let open = move |_: &GpioLine| {
+            // Hangs until the test lets go.
+            let _ = hangs.recv();
+            Ok(Box::new(Mock { seen: seen.clone(), left: 99 }) as Box<dyn Line>)
+        };
+        let config = AmplifierConfig { gpio: Some(line()), ..AmplifierConfig::default() };
+        let losses = Arc::<Losses>::default();
+        let mut switcher = Switcher::start_with(config, losses.clone(), Box::new(open), |_| {}).unwrap();
+        for _ in 0..50 {
+            switcher.switch(Some(Switch::On));
+            switcher.switch(Some(Switch::Off));
+        }
+        drop(go);
+        drop(switcher);
+        let seen: Vec<String> = heard.iter().collect();
+        assert_eq!(seen.last().map(String::as_str), Some("set false"));
+        let skipped = losses.amplifier_switches.get();
+        assert_eq!(seen.len() as u64 + skipped, 100);
+        assert!(skipped >= 100 - SWITCHES_MAX as u64 - 2, "{skipped}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::status::Status;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_sound::losses::Count;
 
 /// Name of the socket in the state directory.
 pub const SOCKET: &str = "status.sock";
@@ -20,13 +22,13 @@ pub const SOCKET: &str = "status.sock";
 /// Visitors that wait to be answered.
 const VISITS_MAX: usize = 8;
 
-/// How long a visitor may take to say what it wants.
+/// Longest time in which a visitor says what it wants.
 const ASK_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest request: an envelope with every byte escaped.
 const REQUEST_BYTES_MAX: u64 = 2 * MESSAGE_BYTES_MAX as u64 + 1_024;
 
-/// What a visitor asks for: one JSON object, then the end of what it writes. Nothing at all asks for the status.
+/// A visitor's request: one JSON object, then the end of what the visitor writes. Nothing at all asks for the status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
@@ -41,11 +43,11 @@ pub enum Request {
     },
 }
 
-/// What became of an envelope that was offered.
+/// The fate of an envelope that was offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Offered {
-    /// It is obeyed, or was so already.
+    /// The envelope is obeyed, or was so already.
     Taken,
     Refused {
         reason: String,
@@ -59,19 +61,22 @@ pub struct Visit {
     pub answer: oneshot::Sender<Vec<u8>>,
 }
 
-/// Opens the socket; one that a dead daemon left is replaced.
+/// Opens the socket, in the place of one that a dead daemon left. Visitors beyond [`VISITS_MAX`] are turned away and
+/// counted.
 ///
 /// # Errors
 /// When the directory can't be written.
-pub fn listen(state_dir: &Path) -> std::io::Result<mpsc::Receiver<Visit>> {
+pub fn listen(state_dir: &Path, turned_away: Arc<Count>) -> std::io::Result<mpsc::Receiver<Visit>> {
     let path = state_dir.join(SOCKET);
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(path)?;
     let (visits, receiver) = mpsc::channel(VISITS_MAX);
     tokio::spawn(async move {
         while let Ok((visitor, _)) = listener.accept().await {
-            // One that can't be waited for is sent away.
-            let Ok(place) = visits.clone().try_reserve_owned() else { continue };
+            let Ok(place) = visits.clone().try_reserve_owned() else {
+                turned_away.add(1);
+                continue;
+            };
             tokio::spawn(attend(visitor, place));
         }
     });

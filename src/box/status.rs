@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_sound::hearing::ears::Microphone;
 
-/// What the daemon says of itself, one JSON object on the socket.
+/// The daemon's account of itself, one JSON object on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub box_id: BoxId,
@@ -21,10 +22,45 @@ pub struct Status {
     pub faults: Vec<String>,
     /// Audio over the network in this month, in bytes.
     pub media_month_bytes: u64,
-    /// What of it this month may bring; absent for no limit.
+    /// Limit of that audio in this month, in bytes; absent for no limit.
     pub media_month_bytes_max: Option<u64>,
     /// Files that are waited for.
     pub media_waiting: usize,
     /// Refused messages since the start, by reason.
     pub refused: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub microphone: MicrophoneStatus,
+    /// What was dropped where a bound was reached, or came too late to be heard, since the start: by kind, those of which
+    /// nothing was lost left out.
+    #[serde(default)]
+    pub lost: BTreeMap<String, u64>,
+}
+
+/// The state of the microphone that proves that the loudspeaker sounds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum MicrophoneStatus {
+    /// None is set in box.toml.
+    #[default]
+    NotSet,
+    /// Set, and opened when something sounds for the first time.
+    Waiting,
+    /// Open, and no sound has come from it yet.
+    Opened,
+    /// Gives sound.
+    Hears,
+    /// Set, and can't be used; it is tried again and again.
+    Failed { why: String },
+}
+
+impl From<Option<Microphone>> for MicrophoneStatus {
+    fn from(microphone: Option<Microphone>) -> Self {
+        match microphone {
+            None => Self::NotSet,
+            Some(Microphone::Waiting) => Self::Waiting,
+            Some(Microphone::Opened) => Self::Opened,
+            Some(Microphone::Hears) => Self::Hears,
+            Some(Microphone::Failed { why }) => Self::Failed { why },
+        }
+    }
 }

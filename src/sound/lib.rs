@@ -8,6 +8,8 @@ pub mod decode;
 pub mod hearing;
 pub mod level;
 #[cfg(feature = "output")]
+pub mod losses;
+#[cfg(feature = "output")]
 pub mod output;
 pub mod source;
 pub mod tts;

@@ -1,85 +1,63 @@
-//! The daemon: one loop that tells the heart what happened and carries out what it asks for.
+//! The daemon: one loop that tells the heart what happened, and carries out what the heart asks for.
 
 mod documents;
+pub mod error;
+mod link;
+mod restore;
 mod start;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use self::start::{
-    InForce, Needed, connect, media_of, newest_trust, open_store, random, restore_commands,
-    restore_documents, start_player,
-};
+use self::error::DaemonError;
 use crate::adopt::Programmes;
-use crate::data_usage::UsageFile;
-use crate::downloads::{self, Downloads, News};
-use crate::local_socket::{self, Visit};
+use crate::downloads::{Downloads, FetchAsked, News};
+use crate::local_socket::Visit;
 use crate::player::Player;
 use crate::settings::Settings;
-use crate::uplink::{Arrived, Uplink};
-use loaxa_adapters::box_store::{BoxStore, Change, StoreError};
+use crate::uplink::Uplink;
+use loaxa_adapters::box_store::{BoxStore, Change};
 use loaxa_adapters::clock::{Clock, monotonic};
-use loaxa_adapters::fetch::{FetchError, Fetcher, MediaDir};
-use loaxa_adapters::mqtt::{LinkError, LinkEvent};
-use loaxa_heart::decide::memory::{Memo, Memory};
-use loaxa_heart::decide::outbox::{self, Outbox};
+use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_heart::decide::memory::Memo;
+use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::refusals::Refusals;
-use loaxa_heart::decide::schedule::Place;
-use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
+use loaxa_heart::decide::speaker::{Action, Input, Speaker};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
-use loaxa_heart::domain::playback::{CommandRefusal, Event};
+use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
 use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span};
-use loaxa_heart::wire::messages::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
-    VERSION, Welcome, commands_digest,
-};
-use loaxa_heart::wire::topics::Topic;
+use loaxa_sound::hearing::ears::Microphone;
+use loaxa_sound::losses::Count;
 
-/// How often the clock, the store and the watchdog are looked after.
+/// Time between two looks at the clock, the store and the watchdog.
 const TICK: Span = Span::secs(1);
 
-/// How often old log entries are deleted.
+/// Time between two deletions of old log entries.
 const TRIM_EVERY: Span = Span::secs(3_600);
 
-/// How often audio that is over is given up to whatever needs its room.
+/// Time between two looks at which audio is still in use.
 const PROTECT_EVERY: Span = Span::secs(60);
 
-/// How long the last play may take to fade out at the end.
+/// Longest wait for the last play to fade out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What the installer wrote, in force where nothing signed takes its place.
+/// Limits and groups that the installer wrote, in force where nothing signed takes their place.
 struct Installed {
     policy: Policy,
     groups: Vec<GroupId>,
 }
 
-/// Why the daemon can't run.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    #[error("the state directory {path} can't be used: {error}")]
-    State { path: String, error: std::io::Error },
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Link(#[from] LinkError),
-    #[error("{0}")]
-    Fetch(#[from] FetchError),
-    #[error("the system refuses what the daemon needs: {0}")]
-    System(#[from] std::io::Error),
-    #[error("the player died; the supervisor starts the daemon again")]
-    PlayerDied,
-}
-
 /// Runs the daemon until it is asked to end.
 ///
 /// # Errors
-/// What keeps it from running. Everything that can be lived without is lived without.
+/// Tells what keeps the daemon from running; everything that it can do without is done without.
 pub fn run(settings: Settings) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -88,11 +66,11 @@ pub fn run(settings: Settings) -> Result<(), DaemonError> {
     })
 }
 
-/// What the loop listens to.
+/// The channels that the loop listens to.
 struct Channels {
-    player: mpsc::UnboundedReceiver<PlayerEvent>,
+    player: mpsc::Receiver<PlayerEvent>,
     link: Option<mpsc::Receiver<LinkEvent>>,
-    downloads: mpsc::UnboundedReceiver<News>,
+    downloads: mpsc::Receiver<News>,
     visits: Option<mpsc::Receiver<Visit>>,
 }
 
@@ -117,119 +95,11 @@ struct Daemon {
     arriving: BTreeMap<CommandId, Vec<u8>>,
     faults: BTreeSet<&'static str>,
     trim_at: Moment,
+    /// Visitors of the local socket that found too many before them.
+    turned_away: Arc<Count>,
 }
 
 impl Daemon {
-    fn start(settings: Settings) -> Result<(Self, Channels), DaemonError> {
-        let state_dir = settings.state_dir.clone();
-        let media = state_dir.join("media");
-        let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
-        std::fs::create_dir_all(&state_dir).map_err(unusable)?;
-        let media_dir = MediaDir::open(&media).map_err(unusable)?;
-        let (store, mut notes) = open_store(&settings)?;
-        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
-        let (mut programmes, wrong) =
-            Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
-        wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
-
-        let (player_events, player_receiver) = mpsc::unbounded_channel();
-        let player = start_player(&settings, move |event| {
-            // The loop is ending when nobody listens.
-            let _ = player_events.send(event);
-        })?;
-        let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
-        let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
-        let (news, downloads_receiver) = mpsc::unbounded_channel();
-        let fetching = downloads::Start {
-            fetcher,
-            rules: settings.media.clone(),
-            usage: UsageFile::open(state_dir.join("media-usage")),
-            now: clock.read(),
-            seed: random()?,
-        };
-        let downloads = Downloads::start(fetching, news)?;
-
-        let documents = store.documents()?;
-        let trust = newest_trust(&settings, documents.get("trust"));
-        let (memory, unread) = Memory::restore(store.memory()?);
-        unread
-            .iter()
-            .for_each(|key| tracing::warn!(key, "a remembered row can't be read and is passed over"));
-        let commands = restore_commands(&store, trust.as_ref())?;
-        let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
-        let restored = Restored {
-            start: store.start_number(),
-            memory,
-            commands,
-            checkpoints: store.checkpoints()?,
-            staged,
-        };
-        let InForce { groups, groups_version, policy, needed } =
-            restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
-        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
-            tracing::error!("no programme is in force: {clash}");
-            Default::default()
-        });
-        let now = clock.read();
-        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
-
-        let (link, link_receiver) = match &settings.central {
-            Some(central) => {
-                let (link, receiver) = connect(&settings, central, &groups, &store)?;
-                (Some(link), Some(receiver))
-            }
-            None => (None, None),
-        };
-        let acknowledged = store.last_seq() - store.backlog();
-        let outbox = Outbox::new(store.last_seq(), acknowledged);
-        let box_id = settings.box_id.clone();
-        let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
-        let visits = local_socket::listen(&state_dir);
-        if let Err(error) = &visits {
-            tracing::warn!(%error, "no status socket");
-        }
-        let mut daemon = Self {
-            box_id,
-            volume_percent: settings.volume_percent,
-            last_trust: now.trust,
-            last_offset: offset(&now),
-            clock,
-            speaker,
-            store,
-            player,
-            downloads,
-            month_bytes_max: settings.media.budget_bytes,
-            protect_at: monotonic(),
-            uplink,
-            programmes,
-            refusals: Refusals::default(),
-            groups_version,
-            installed: Installed { policy: settings.policy.clone(), groups: settings.groups.clone() },
-            arriving: BTreeMap::new(),
-            faults: BTreeSet::new(),
-            trim_at: monotonic(),
-        };
-        for Needed { programme, media, not_before } in needed {
-            daemon.fetch_programme(&programme, media, not_before);
-        }
-        daemon.protect();
-        // Nothing is fetched, and nothing makes room for it, before it is known what stays.
-        if let Some(base) = settings.central.and_then(|central| central.media) {
-            daemon.downloads.set_base(base);
-        }
-        for event in notes.drain(..) {
-            daemon.tell(Input::Noted(Box::new(event)));
-        }
-        let channels = Channels {
-            player: player_receiver,
-            link: link_receiver,
-            downloads: downloads_receiver,
-            visits: visits.ok(),
-        };
-        Ok((daemon, channels))
-    }
-
     async fn run(mut self, mut channels: Channels) -> Result<(), DaemonError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -252,7 +122,12 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = sleep(wake) => self.on_time(),
-                _ = tick.tick() => self.on_tick(),
+                _ = tick.tick() => {
+                    self.on_tick();
+                    if self.player.is_stuck() {
+                        return Err(DaemonError::PlayerHangs);
+                    }
+                }
                 Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
             }
         }
@@ -260,7 +135,7 @@ impl Daemon {
     }
 
     /// Fades out, closes the log and ends.
-    async fn end(mut self, mut events: mpsc::UnboundedReceiver<PlayerEvent>) -> Result<(), DaemonError> {
+    async fn end(mut self, mut events: mpsc::Receiver<PlayerEvent>) -> Result<(), DaemonError> {
         self.tell(Input::Shutdown);
         let farewell = async {
             while !self.speaker.is_stopped() {
@@ -273,6 +148,8 @@ impl Daemon {
         // A device that hangs does not keep the daemon from ending; the log says the rest at the next start.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
         self.send_log();
+        // A player that waits for room in the channel must not wait for ever.
+        drop(events);
         self.player.shutdown();
         tracing::info!("the box has stopped");
         Ok(())
@@ -301,6 +178,7 @@ impl Daemon {
         // Without a supervisor there is nobody to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
+        self.look_at_the_microphone();
         self.player.set_clock((now.trust > ClockTrust::None).then(|| offset(&now)));
         if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
             (self.last_trust, self.last_offset) = (now.trust, offset(&now));
@@ -321,6 +199,15 @@ impl Daemon {
                 Ok(count) => self.tell(Input::Noted(Box::new(Event::EntriesLost { count }))),
                 Err(error) => tracing::error!(%error, "old log entries can't be deleted"),
             }
+        }
+    }
+
+    /// Raises a fault while a microphone that is set can't be used.
+    fn look_at_the_microphone(&mut self) {
+        match self.player.microphone() {
+            Some(Microphone::Failed { .. }) => self.set_fault(FAULT_MICROPHONE, true),
+            Some(Microphone::Hears) => self.set_fault(FAULT_MICROPHONE, false),
+            Some(Microphone::Waiting | Microphone::Opened) | None => {}
         }
     }
 
@@ -361,7 +248,7 @@ impl Daemon {
         }
     }
 
-    /// Does everything that the heart asks for. A play starts only when what it wrote before is on the disk.
+    /// Does everything that the heart asks for. A play starts only when everything asked for before it is on the disk.
     fn carry_out(&mut self) {
         let mut batch = Vec::new();
         while let Some(action) = self.speaker.poll_action() {
@@ -394,12 +281,28 @@ impl Daemon {
                     }
                     self.player.send(self.as_loud_as_installed(command));
                 }
-                Action::Fetch { media, by, urgent } => self.downloads.fetch(media, by, urgent),
+                Action::Fetch { media, by, urgent } => {
+                    let sha256 = media.sha256;
+                    if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, urgent) {
+                        let refused = Input::Fetched { sha256, result: Err(fault) };
+                        self.speaker.handle(&self.clock.read(), refused);
+                    }
+                }
                 Action::Adopt(command) => batch.extend(self.adopt(&command)),
             }
         }
         self.commit(&mut batch);
         self.send_log();
+    }
+
+    /// Counts refusals, the shell's and the heart's, so that a flood of them fills no log.
+    fn is_worth_logging(&mut self, event: &Event) -> bool {
+        match event {
+            Event::CommandRefused { command, reason } => {
+                self.refusals.note(monotonic(), command.as_ref(), reason)
+            }
+            _ => true,
+        }
     }
 
     fn as_loud_as_installed(&self, command: PlayerCommand) -> PlayerCommand {
@@ -431,170 +334,15 @@ impl Daemon {
             }
         }
     }
-
-    /// Sends what the outbox wants sent, and the heartbeat where it is due.
-    fn send_log(&mut self) {
-        let now = monotonic();
-        while let Some(send) = self.uplink.outbox.poll_send(now) {
-            let records = self.store.pending(send.from, BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
-            let oldest = self.store.oldest();
-            let (Ok(records), Ok(oldest)) = (records, oldest) else {
-                self.uplink.outbox.handle(now, outbox::Input::Published { upto: None });
-                break;
-            };
-            let (box_id, epoch) = (self.box_id.clone(), self.store.epoch());
-            let batch = LogBatch { v: VERSION, box_id, epoch, oldest, records, head: None };
-            self.uplink.send_batch(now, batch);
-        }
-        if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
-            self.introduce();
-        } else if self.uplink.heartbeat_is_due(now) {
-            let (heartbeat, holds) = (self.heartbeat(), self.holds());
-            self.uplink.heartbeat(now, heartbeat, holds);
-        }
-    }
-
-    fn holds(&self) -> Holds {
-        Holds {
-            commands: commands_digest(self.speaker.in_force(&self.clock.read())),
-            programmes: self.programmes.versions(),
-            trust: self.speaker.trust().map_or(0, |trust| trust.version),
-            policy: self.speaker.policy().version,
-            groups: self.groups_version,
-        }
-    }
-
-    fn heartbeat(&self) -> Heartbeat {
-        let now = self.clock.read();
-        let on_air = self.speaker.on_air();
-        Heartbeat {
-            v: VERSION,
-            wall: now.wall,
-            clock: now.trust,
-            on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
-            holds: None,
-            held: None,
-            backlog: self.store.backlog(),
-            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
-        }
-    }
-
-    fn on_link(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Connected => self.introduce(),
-            LinkEvent::Disconnected { reason } => {
-                if self.uplink.is_connected() {
-                    tracing::warn!(reason, "central is out of reach; the programme goes on");
-                }
-                self.uplink.disconnected(monotonic());
-            }
-            LinkEvent::Refused { reason } => tracing::warn!(reason, "the broker refused something"),
-            LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
-        }
-    }
-
-    fn introduce(&mut self) {
-        let Ok(random) = random() else { return };
-        let now = self.clock.read();
-        self.uplink.connected(Hello {
-            v: VERSION,
-            box_id: self.box_id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
-            key: Some(self.uplink.public_key()),
-            epoch: self.store.epoch(),
-            nonce: format!("{random:016x}"),
-            clock: now.trust,
-            wall: now.wall,
-            holds: self.holds(),
-        });
-    }
-
-    fn on_message(&mut self, topic: &Topic, bytes: Vec<u8>) {
-        match self.uplink.read(topic, bytes, self.speaker.trust()) {
-            Ok(None) => {}
-            Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
-            Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
-            Ok(Some(Arrived::Trust { message, envelope })) => {
-                let before = self.speaker.trust().map(|trust| trust.version);
-                self.tell(Input::Trust(message.trust));
-                if self.speaker.trust().map(|trust| trust.version) != before {
-                    let name = "trust".to_owned();
-                    self.commit(&mut vec![Change::KeepDocument { name, envelope: Some(envelope) }]);
-                    self.drop_what_lost_authority();
-                }
-            }
-            Ok(Some(Arrived::Command { signed, envelope })) => self.on_command(*signed, envelope),
-            Err(reason) => self.refuse(None, reason),
-        }
-    }
-
-    fn refuse(&mut self, command: Option<CommandId>, reason: CommandRefusal) {
-        tracing::warn!(%reason, "a message is refused");
-        self.tell(Input::Refused { command, reason });
-    }
-
-    /// Counts refusals, the shell's and the heart's, so that a flood of them fills no log.
-    fn is_worth_logging(&mut self, event: &Event) -> bool {
-        match event {
-            Event::CommandRefused { command, reason } => {
-                self.refusals.note(monotonic(), command.as_ref(), reason)
-            }
-            _ => true,
-        }
-    }
-
-    fn on_command(&mut self, signed: Signed<Command>, envelope: Vec<u8>) {
-        // Audio that came with something else is no reason to wait, or to sound a siren in its place.
-        if let Some(sha256) = media_of(&signed).filter(|sha256| self.downloads.claim(sha256)) {
-            self.tell(Input::Fetched { sha256, result: Ok(()) });
-        }
-        self.arriving.insert(signed.payload.id.clone(), envelope);
-        self.tell(Input::Command(Box::new(signed)));
-        self.arriving.clear();
-        self.uplink.hurry_heartbeat(monotonic() + HURRY);
-    }
-
-    fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
-        self.clock.learn(welcome.time, asked);
-        self.downloads.set_clock(self.clock.read());
-        self.downloads.set_base(welcome.media_base);
-        let upload_after = Span::secs(u64::from(welcome.upload_after_s));
-        self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
-        let now = self.clock.read();
-        (self.last_trust, self.last_offset) = (now.trust, offset(&now));
-        self.tell(Input::ClockChanged);
-    }
-
-    fn on_ack(&mut self, ack: &LogAck) {
-        if ack.epoch != self.store.epoch() {
-            return;
-        }
-        if ack.forked {
-            match self.store.begin_epoch() {
-                Ok(kept_as) => {
-                    self.uplink.outbox.handle(monotonic(), outbox::Input::NewEpoch);
-                    return self.tell(Input::Noted(Box::new(Event::StoreReplaced { kept_as })));
-                }
-                Err(error) => tracing::error!(%error, "no new epoch can be begun"),
-            }
-        }
-        match self.store.acknowledge(ack.epoch, ack.contiguous_upto) {
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "an acknowledgement can't be written"),
-        }
-        let upto = ack.contiguous_upto;
-        self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
-        self.send_log();
-    }
 }
+
+/// A microphone is set, and can't be used.
+const FAULT_MICROPHONE: &str = "microphone";
 
 /// A change of the wall clock against the monotonic one that the heart is told of.
 const CLOCK_NEWS: Span = Span::millis(100);
 
-/// How soon after a command central hears what the box now holds.
-const HURRY: Span = Span::secs(2);
-
-/// The wall clock minus the monotonic clock.
+/// Returns the wall clock minus the monotonic clock, in microseconds.
 fn offset(now: &Reading) -> i64 {
     now.wall.0 - now.mono.0 as i64
 }

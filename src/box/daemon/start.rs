@@ -1,26 +1,40 @@
-//! What the daemon begins with: its store, its player, its link, and what was remembered.
+//! The start of the daemon: store, player, link, and what was in force before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::DaemonError;
+use super::error::DaemonError;
+use super::restore::{InForce, Needed, TRUST, media_of, newest_trust, restore_commands, restore_documents};
+use super::{Channels, Daemon, Installed, offset};
 use crate::adopt::Programmes;
+use crate::data_usage::UsageFile;
+use crate::downloads::{self, Downloads};
+use crate::local_socket;
 use crate::player::{self, Player, PlayerConfig};
 use crate::settings::{CentralSettings, Settings};
-use crate::uplink::{Uplink, public_key, read_trust};
+use crate::uplink::Uplink;
 use loaxa_adapters::box_store::BoxStore;
+use loaxa_adapters::clock::{Clock, monotonic};
+use loaxa_adapters::fetch::{Fetcher, MediaDir};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
-use loaxa_heart::domain::announcement::Media;
-use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
-use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::decide::memory::Memory;
+use loaxa_heart::decide::outbox::Outbox;
+use loaxa_heart::decide::refusals::Refusals;
+use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::speaker::{Input, Restored, Speaker};
+use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::sound::PlayerEvent;
-use loaxa_heart::domain::time::Wall;
-use loaxa_heart::wire::codec;
-use loaxa_heart::wire::messages::{Body, Command, Signed};
+use loaxa_sound::losses::Count;
 use loaxa_sound::tts::Speech;
+
+/// Events of the player that may wait for the loop; the player waits beyond that.
+const PLAYER_EVENTS_MAX: usize = 256;
+
+/// News of downloads that may wait for the loop; the downloading thread waits beyond that.
+const NEWS_MAX: usize = 64;
 
 /// Time that a speech engine may take.
 const SPEECH_TIMEOUT_MS: u64 = 20_000;
@@ -28,12 +42,131 @@ const SPEECH_TIMEOUT_MS: u64 = 20_000;
 /// After a regional power cut boxes come back spread over this time.
 const FIRST_CONNECT_S_MAX: f64 = 120.0;
 
+impl Daemon {
+    /// Opens everything that the daemon works with, and takes up what was in force.
+    ///
+    /// # Errors
+    /// Tells what the daemon can't do without.
+    pub(super) fn start(settings: Settings) -> Result<(Self, Channels), DaemonError> {
+        let state_dir = settings.state_dir.clone();
+        let media = state_dir.join("media");
+        let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
+        std::fs::create_dir_all(&state_dir).map_err(unusable)?;
+        let media_dir = MediaDir::open(&media).map_err(unusable)?;
+        let (store, mut notes) = open_store(&settings)?;
+        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
+        let (mut programmes, wrong) =
+            Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
+        wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
+
+        let (player_events, player_receiver) = mpsc::channel(PLAYER_EVENTS_MAX);
+        let player = start_player(&settings, move |event| {
+            // Waits for room, as no event may be lost; the loop is ending when nobody listens.
+            let _ = player_events.blocking_send(event);
+        })?;
+        let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
+        let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
+        let (news, downloads_receiver) = mpsc::channel(NEWS_MAX);
+        let fetching = downloads::Start {
+            fetcher,
+            rules: settings.media.clone(),
+            usage: UsageFile::open(state_dir.join("media-usage")),
+            now: clock.read(),
+            seed: random()?,
+        };
+        let downloads = Downloads::start(fetching, news)?;
+
+        let documents = store.documents()?;
+        let trust = newest_trust(&settings, documents.get(TRUST));
+        let (memory, unread) = Memory::restore(store.memory()?);
+        unread
+            .iter()
+            .for_each(|key| tracing::warn!(key, "a remembered row can't be read and is passed over"));
+        let commands = restore_commands(&store, trust.as_ref())?;
+        let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
+        let restored = Restored {
+            start: store.start_number(),
+            memory,
+            commands,
+            checkpoints: store.checkpoints()?,
+            staged,
+        };
+        let InForce { groups, groups_version, policy, needed } =
+            restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
+        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
+        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
+            tracing::error!("no programme is in force: {clash}");
+            Default::default()
+        });
+        let now = clock.read();
+        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
+
+        let (link, link_receiver) = match &settings.central {
+            Some(central) => {
+                let (link, receiver) = connect(&settings, central, &groups, &store)?;
+                (Some(link), Some(receiver))
+            }
+            None => (None, None),
+        };
+        let acknowledged = store.last_seq() - store.backlog();
+        let outbox = Outbox::new(store.last_seq(), acknowledged);
+        let box_id = settings.box_id.clone();
+        let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
+        let turned_away = Arc::<Count>::default();
+        let visits = local_socket::listen(&state_dir, turned_away.clone());
+        if let Err(error) = &visits {
+            tracing::warn!(%error, "no status socket");
+        }
+        let mut daemon = Self {
+            box_id,
+            volume_percent: settings.volume_percent,
+            last_trust: now.trust,
+            last_offset: offset(&now),
+            clock,
+            speaker,
+            store,
+            player,
+            downloads,
+            month_bytes_max: settings.media.budget_bytes,
+            protect_at: monotonic(),
+            uplink,
+            programmes,
+            refusals: Refusals::default(),
+            groups_version,
+            installed: Installed { policy: settings.policy.clone(), groups: settings.groups.clone() },
+            arriving: BTreeMap::new(),
+            faults: BTreeSet::new(),
+            trim_at: monotonic(),
+            turned_away,
+        };
+        for Needed { programme, media, not_before } in needed {
+            daemon.fetch_programme(&programme, media, not_before);
+        }
+        daemon.protect();
+        // Nothing is fetched, and nothing makes room for it, before it is known what stays.
+        if let Some(base) = settings.central.and_then(|central| central.media) {
+            daemon.downloads.set_base(base);
+        }
+        for event in notes.drain(..) {
+            daemon.tell(Input::Noted(Box::new(event)));
+        }
+        let channels = Channels {
+            player: player_receiver,
+            link: link_receiver,
+            downloads: downloads_receiver,
+            visits: visits.ok(),
+        };
+        Ok((daemon, channels))
+    }
+}
+
+/// Draws a random number from the system.
 pub(super) fn random() -> std::io::Result<u64> {
     getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record.
-pub(super) fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
+fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
     let path = settings.state_dir.join("box.sqlite");
     match BoxStore::open(&path, &settings.box_id) {
         Ok(opened) => {
@@ -47,7 +180,7 @@ pub(super) fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), 
     }
 }
 
-pub(super) fn start_player(
+fn start_player(
     settings: &Settings,
     events: impl Fn(PlayerEvent) + Send + 'static,
 ) -> Result<Player, DaemonError> {
@@ -70,7 +203,7 @@ pub(super) fn start_player(
     Ok(player::start(config, events)?)
 }
 
-pub(super) fn connect(
+fn connect(
     settings: &Settings,
     central: &CentralSettings,
     groups: &[GroupId],
@@ -90,105 +223,4 @@ pub(super) fn connect(
         config.first_delay_s_max = FIRST_CONNECT_S_MAX;
     }
     Ok(Link::connect(config)?)
-}
-
-/// The newer of the trust document that the installer gave and the one that was received.
-pub(super) fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> Option<Trust> {
-    let read = |bytes: &Vec<u8>| match read_trust(bytes, settings.root.as_ref()) {
-        Ok(message) => Some(message.trust),
-        Err(reason) => {
-            tracing::error!(%reason, "a trust document is not believed");
-            None
-        }
-    };
-    let known = [settings.trust.as_ref(), received].into_iter().flatten();
-    known.filter_map(read).max_by_key(|trust| trust.version)
-}
-
-/// A kept document, where those who signed it may still do so.
-///
-/// # Errors
-/// Why it is not believed any more.
-pub(super) fn still_believed(envelope: &[u8], trust: Option<&Trust>) -> Result<Command, CommandRefusal> {
-    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
-    let Signed { signers, payload: command, .. } = codec::open_command(envelope, &keys)?;
-    trust.map(|trust| trust.permits(&signers, command.power(), &command.groups, None)).transpose()?;
-    Ok(command)
-}
-
-/// What was in force before the restart.
-pub(super) struct InForce {
-    pub groups: Vec<GroupId>,
-    pub groups_version: u32,
-    pub policy: Policy,
-    /// What programmes need.
-    pub needed: Vec<Needed>,
-}
-
-/// The audio of a programme.
-pub(super) struct Needed {
-    pub programme: ProgrammeId,
-    pub media: Vec<Media>,
-    pub not_before: Wall,
-}
-
-/// Puts in force what was kept. It was judged when it came, and is not judged again; an installer may have brought
-/// something newer meanwhile. The heart must know all of it when it starts: what it misses, it takes for replaced.
-pub(super) fn restore_documents(
-    settings: &Settings,
-    documents: &BTreeMap<String, Vec<u8>>,
-    trust: Option<&Trust>,
-    programmes: &mut Programmes,
-) -> InForce {
-    let (groups, policy) = (settings.groups.clone(), settings.policy.clone());
-    let mut restored = InForce { groups, groups_version: 0, policy, needed: Vec::new() };
-    // By name: the groups come before the programmes that depend on them.
-    for (name, envelope) in documents.iter().filter(|(name, _)| *name != "trust") {
-        let command = match still_believed(envelope, trust) {
-            Ok(command) => command,
-            Err(reason) => {
-                tracing::warn!(name, %reason, "a kept document is no longer believed");
-                continue;
-            }
-        };
-        match command.body {
-            Body::Groups { version, mut members } => {
-                restored.groups_version = version;
-                restored.groups = members.remove(&settings.box_id).unwrap_or(restored.groups);
-            }
-            Body::Policy(policy) if policy.version > restored.policy.version => restored.policy = policy,
-            Body::Programme { programme, version, toml, media } => {
-                let groups = restored.groups.iter().cloned().collect();
-                match programmes.adopt(&programme, version, &toml, &media, &groups) {
-                    Ok(_) => {
-                        let (media, not_before) = (media.into_values().collect(), command.not_before);
-                        restored.needed.push(Needed { programme, media, not_before });
-                    }
-                    Err(reason) => tracing::warn!(name, %reason, "a kept programme is not put in force"),
-                }
-            }
-            _ => {}
-        }
-    }
-    restored
-}
-
-pub(super) fn restore_commands(
-    store: &BoxStore,
-    trust: Option<&Trust>,
-) -> Result<Vec<Signed<Command>>, DaemonError> {
-    let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
-    let opened = store.commands()?.into_iter().filter_map(|(id, envelope)| {
-        codec::open_command(&envelope, &keys)
-            .inspect_err(|reason| tracing::warn!(id, %reason, "a kept command is no longer believed"))
-            .ok()
-    });
-    Ok(opened.collect())
-}
-
-pub(super) fn media_of(signed: &Signed<Command>) -> Option<ContentHash> {
-    match &signed.payload.body {
-        Body::Announce { media, .. } => media.as_ref().map(|media| media.sha256),
-        _ => None,
-    }
 }

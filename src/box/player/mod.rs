@@ -1,51 +1,55 @@
 //! The player: obeys the heart's commands, and tells what really sounded.
 //!
-//! One thread owns the plays, the desk and the device. Each play has a feeder thread; opening and closing a
+//! One thread owns the plays, the mixer and the device. Each play has a feeder thread; opening and closing a
 //! device happen apart, as both may hang.
+
+mod device;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::amplifier::{Amplifier, Relay, Switch};
+use self::device::{Device, Loss, Opener};
+use crate::amplifier::{Amplifier, Switch, Switcher};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::config::box_file::AmplifierConfig;
 use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
-use loaxa_sound::hearing::microphone::Ears;
+use loaxa_sound::hearing::ears::{Ears, Microphone, Recording};
+use loaxa_sound::hearing::microphone;
 use loaxa_sound::level::loudness::LoudnessBook;
-use loaxa_sound::output::feed::{Feeder, Sources};
-use loaxa_sound::output::mixer::{CUT_FADE, Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
-use loaxa_sound::output::sink::{self, Sink, SinkError, SinkSpec, Trouble};
-use loaxa_sound::output::together::SharedClock;
+use loaxa_sound::losses::Losses;
+use loaxa_sound::output::feed::Feeder;
+use loaxa_sound::output::ledger::Ledger;
+use loaxa_sound::output::mixer::{CUT_FADE, Entry, Note, Order};
+use loaxa_sound::output::sink::device::DeviceError;
+use loaxa_sound::output::sink::{self, Sink, SinkSpec};
+use loaxa_sound::output::together::{Course, SharedClock};
+use loaxa_sound::output::voice::{Leave, Voice};
+use loaxa_sound::source::sources::Sources;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{frames_in, span_of};
 
 /// Plays that may be ready and waiting; the oldest is forgotten for a newer one.
 pub const READY_MAX: usize = 4;
-/// A device that asks for nothing this long is lost.
-const SILENT_DEVICE: Span = Span::secs(1);
-/// Periods that a device may miss, if that is longer.
-const SILENT_PERIODS: u64 = 4;
-/// Time until a lost device is opened again; doubles up to the second.
-const REOPEN: (Span, Span) = (Span::millis(500), Span::secs(5));
 /// Audio left when [`PlayerEvent::Ending`] is told.
 const ENDING: Span = Span::millis(500);
-/// A play that enters by the clock is given to the desk this long before.
+/// A play that enters by the clock is given to the mixer this long before.
 const AHEAD: Span = Span::secs(2);
-/// How often a full desk is asked again.
+/// Time until a full mixer is asked again.
 const RETRY: Span = Span::millis(5);
-/// How long the last fade is waited for at a shutdown.
+/// Longest wait for the last fade at a shutdown.
 const FAREWELL: Span = Span::millis(200);
-/// What was handed over last is still on its way through the limiter and two periods of the device.
+/// Time that the last sound needs through the limiter and two periods of the device.
 const DRAIN: Duration = Duration::from_millis(50);
 
-/// What the player needs to know.
+/// Settings of the player.
 #[derive(Debug, Clone)]
 pub struct PlayerConfig {
     pub sink: SinkSpec,
@@ -64,35 +68,37 @@ pub struct PlayerConfig {
     pub microphone: Option<String>,
     /// Certificates that central's server is checked against.
     pub ca: Option<PathBuf>,
-    /// What sounds by the shared clock sounds this much later, or earlier.
+    /// Plays that keep to the shared clock sound this much later, or earlier where negative.
     pub delay_ms: i32,
 }
 
-/// Opens a device for a renderer.
-type Opener = Arc<dyn Fn(Renderer, Arc<Trouble>) -> Result<Box<dyn Sink>, SinkError> + Send + Sync>;
+/// Messages that may wait for the player's thread: it takes them within milliseconds, and needs few.
+const INBOX_MAX: usize = 256;
+
 type Ledgers = Arc<Mutex<BTreeMap<PlayId, Arc<Ledger>>>>;
 
 /// A handle on the player's thread.
 pub struct Player {
-    inbox: Sender<Inbox>,
+    inbox: SyncSender<Inbox>,
     thread: JoinHandle<()>,
     ledgers: Ledgers,
     sources: Arc<Sources>,
     ears: Option<Arc<Ears>>,
+    stuck: AtomicBool,
 }
 
 enum Inbox {
     Command(PlayerCommand),
     Opened { play: PlayId, result: Result<Option<Span>, Fault> },
-    Device(Result<Box<dyn Sink>, SinkError>),
+    Device(Result<Box<dyn Sink>, DeviceError>),
     AmplifierFault(String),
     Quit,
 }
 
-/// Starts the player; `events` runs on its thread and must not block.
+/// Starts the player; `events` runs on its thread, which looks after nothing else meanwhile.
 ///
 /// # Errors
-/// Where no thread can be started.
+/// Fails when no thread can be started.
 pub fn start(config: PlayerConfig, events: impl Fn(PlayerEvent) + Send + 'static) -> std::io::Result<Player> {
     let spec = config.sink.clone();
     start_with(config, Arc::new(move |renderer, trouble| sink::open(&spec, renderer, trouble)), events)
@@ -103,7 +109,8 @@ fn start_with(
     opener: Opener,
     events: impl Fn(PlayerEvent) + Send + 'static,
 ) -> std::io::Result<Player> {
-    let (inbox, received) = channel();
+    let (inbox, received) = sync_channel(INBOX_MAX);
+    let losses = Arc::<Losses>::default();
     let ledgers = Ledgers::default();
     let sources = Arc::new(Sources {
         programme_dir: config.programme_dir,
@@ -114,37 +121,52 @@ fn start_with(
         ca: config.ca,
         shaping: config.shaping,
         clock: SharedClock::default(),
+        losses: losses.clone(),
     });
     let (sender, shared_ledgers, shared_sources) = (inbox.clone(), ledgers.clone(), sources.clone());
     let faults = inbox.clone();
     let told = move |detail| {
-        // The player is gone only at a shutdown, when nobody listens any more.
-        let _ = faults.send(Inbox::AmplifierFault(detail));
+        // The player waits for this thread at a shutdown, so this thread never waits for the player.
+        let _ = faults.try_send(Inbox::AmplifierFault(detail));
     };
-    let relay = Relay::start(config.amplifier.clone(), told)?;
-    let ears = config.microphone.map(Ears::start).transpose()?.map(Arc::new);
+    let switcher = Switcher::start(config.amplifier.clone(), losses.clone(), told)?;
+    let ears = config.microphone.map(|name| hear(name, losses.clone())).transpose()?.map(Arc::new);
     let heard_by = ears.clone();
     let run = move || {
+        let (devices, thread) = (sender.clone(), std::thread::current());
+        let opened = move |result| {
+            // A device that opens after the player is gone is closed right here.
+            let _ = devices.send(Inbox::Device(result));
+            thread.unpark();
+        };
         let mut core = Core {
             events: Box::new(events),
             inbox: sender,
-            opener,
+            device: Device::new(opener, Arc::new(opened), ears.clone(), losses),
             sources: shared_sources,
             ledgers: shared_ledgers,
             amplifier: Amplifier::Off,
-            relay,
+            switcher,
             ears,
             delay_us: i64::from(config.delay_ms) * 1_000,
-            due_next: None,
+            course_next: None,
             amplifier_config: config.amplifier,
-            device: Device::Waiting { until: monotonic(), pause: REOPEN.0 },
-            lost: false,
             plays: Vec::new(),
         };
         core.run(&received);
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
-    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by })
+    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false) })
+}
+
+/// Listens to an ALSA input.
+fn hear(name: String, losses: Arc<Losses>) -> std::io::Result<Ears> {
+    let input = name.clone();
+    let open = move |tap| match microphone::open(&input, tap) {
+        Ok(open) => Ok(Box::new(open) as Box<dyn Recording>),
+        Err(error) => Err(error),
+    };
+    Ears::start(name, Box::new(open), losses)
 }
 
 impl Player {
@@ -153,19 +175,29 @@ impl Player {
         self.tell(Inbox::Command(command));
     }
 
-    /// Audio of a play handed to the device so far; `None` where it is not preflighted or has ended.
+    /// Returns how much of a play was handed to the device so far; `None` where it is not preflighted or has ended.
     pub fn position(&self, play: PlayId) -> Option<Span> {
         lock(&self.ledgers).get(&play).map(|ledger| span_of(ledger.handed()))
     }
 
-    /// Says how far the wall clock is from the monotonic one, in microseconds; `None` while it is not known.
+    /// Sets how far the wall clock is from the monotonic one, in microseconds; `None` while it is not known.
     pub fn set_clock(&self, offset_us: Option<i64>) {
         self.sources.clock.set(offset_us);
     }
 
-    /// Whether the microphone gives sound.
-    pub fn hears(&self) -> bool {
-        self.ears.as_ref().is_some_and(|ears| ears.hears())
+    /// Returns the state of the microphone; `None` where none is set.
+    pub fn microphone(&self) -> Option<Microphone> {
+        self.ears.as_ref().map(|ears| ears.microphone())
+    }
+
+    /// Returns the counts of what was lost since the start.
+    pub fn losses(&self) -> &Losses {
+        &self.sources.losses
+    }
+
+    /// Tells whether the player was too busy to take a command: its thread hangs, and only a new start helps.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// Measures the loudness of a file when there is time, so that its first play has the right level.
@@ -175,7 +207,9 @@ impl Player {
 
     /// Fades everything out, closes the device and waits for it.
     pub fn shutdown(self) {
-        self.tell(Inbox::Quit);
+        // Waits for room: a full inbox is emptied by a player that lives.
+        let _ = self.inbox.send(Inbox::Quit);
+        self.thread.thread().unpark();
         if self.thread.join().is_err() {
             tracing::error!("the player's thread had panicked");
         }
@@ -183,7 +217,10 @@ impl Player {
 
     fn tell(&self, what: Inbox) {
         // A player that is gone has panicked; whoever waits for its events sees their channel close.
-        let _ = self.inbox.send(what);
+        if let Err(TrySendError::Full(_)) = self.inbox.try_send(what) {
+            self.losses().player_commands.add(1);
+            self.stuck.store(true, Ordering::Relaxed);
+        }
         self.thread.thread().unpark();
     }
 }
@@ -192,35 +229,14 @@ fn lock(ledgers: &Ledgers) -> MutexGuard<'_, BTreeMap<PlayId, Arc<Ledger>>> {
     ledgers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-enum Device {
-    /// A thread opens it.
-    Opening {
-        desk: Desk,
-        trouble: Arc<Trouble>,
-        pause: Span,
-    },
-    Running {
-        sink: Box<dyn Sink>,
-        desk: Desk,
-        trouble: Arc<Trouble>,
-    },
-    /// Opened at a moment.
-    Waiting {
-        until: Moment,
-        pause: Span,
-    },
-}
-
 struct Play {
     id: PlayId,
     feeder: Feeder,
     ledger: Arc<Ledger>,
     stage: Stage,
-    /// What was to sound from where it was entered.
+    /// The length that was to sound from where the play was entered.
     due: Option<Span>,
     skip: Span,
-    /// It takes the air where another leaves it.
-    follows: bool,
 }
 
 impl Play {
@@ -243,7 +259,7 @@ enum Stage {
         cut: Cut,
         warm_at: Moment,
     },
-    /// At the desk.
+    /// In the mixer.
     Ordered {
         started: bool,
         ending_told: bool,
@@ -252,20 +268,17 @@ enum Stage {
 
 struct Core {
     events: Box<dyn Fn(PlayerEvent)>,
-    inbox: Sender<Inbox>,
-    opener: Opener,
+    inbox: SyncSender<Inbox>,
+    device: Device,
     sources: Arc<Sources>,
     ledgers: Ledgers,
     amplifier: Amplifier,
-    relay: Relay,
+    switcher: Switcher,
     ears: Option<Arc<Ears>>,
     delay_us: i64,
-    /// When a play that follows without a gap is due by the shared clock.
-    due_next: Option<Wall>,
+    /// The course of a play that follows without a gap on the one that ended last.
+    course_next: Option<Course>,
     amplifier_config: AmplifierConfig,
-    device: Device,
-    /// Whether the heart was told that the device is lost.
-    lost: bool,
     plays: Vec<Play>,
 }
 
@@ -281,7 +294,11 @@ impl Core {
                         self.stop(play, Span::millis(u64::from(fade_ms)));
                     }
                     Inbox::Opened { play, result } => self.opened(play, result),
-                    Inbox::Device(result) => self.device_opened(result),
+                    Inbox::Device(result) => {
+                        if let Some(event) = self.device.opened(result) {
+                            self.tell(event);
+                        }
+                    }
                     Inbox::AmplifierFault(detail) => self.tell(PlayerEvent::AmplifierFault { detail }),
                     Inbox::Quit => {
                         quit_at = Some(monotonic() + FAREWELL);
@@ -292,7 +309,9 @@ impl Core {
             }
             let now = monotonic();
             self.take_notes();
-            self.watch_device(now);
+            if let Some(loss) = self.device.watch(now) {
+                self.lose_device(loss);
+            }
             self.start_plays(now);
             self.tell_endings();
             self.mind_amplifier(now);
@@ -321,6 +340,7 @@ impl Core {
             && let Some(oldest) = self.plays.iter().position(idle)
         {
             self.forget(oldest);
+            self.sources.losses.forgotten_plays.add(1);
         }
         let (inbox, thread) = (self.inbox.clone(), std::thread::current());
         let opened = move |result| {
@@ -332,7 +352,7 @@ impl Core {
         let (feeder, voice, ledger) = Feeder::start(id, score, self.sources.clone(), opened);
         lock(&self.ledgers).insert(id, ledger.clone());
         let stage = Stage::Opening { voice: Box::new(voice), then: None };
-        self.plays.push(Play { id, feeder, ledger, stage, due: None, skip, follows: false });
+        self.plays.push(Play { id, feeder, ledger, stage, due: None, skip });
     }
 
     fn forget(&mut self, index: usize) -> Play {
@@ -373,13 +393,10 @@ impl Core {
             return self.tell_ended(id, Sounded::default(), End::Failed(Fault::Player { detail }));
         };
         let mut play = self.plays.remove(index);
-        play.follows = cut == Cut::AtEnd && self.plays.iter().any(|other| other.is_on_air());
         play.stage = match play.stage {
             Stage::Opening { voice, .. } => Stage::Opening { voice, then: Some(undelayed) },
             Stage::Ready { voice } => {
-                if let Cut::At { shared: Some(due), .. } = cut {
-                    play.feeder.keep_time(due);
-                }
+                self.keep_time(&play.feeder, cut);
                 play.feeder.go();
                 let warm_up = Span::millis(u64::from(self.amplifier_config.warm_up_ms));
                 let (warm_at, switch) = self.amplifier.wake(monotonic(), warm_up);
@@ -391,7 +408,20 @@ impl Core {
         self.plays.push(play);
     }
 
-    /// The same entry for a box whose listeners hear it sooner than those of its neighbours.
+    /// Keeps a play to the shared clock: by its own due moment, or where it follows one that keeps to the clock. A play
+    /// that follows too late keeps its distance from there on.
+    fn keep_time(&mut self, feeder: &Feeder, cut: Cut) {
+        let course = self.course_next.take();
+        match (cut, self.plays.iter().find(|other| other.is_on_air()), course) {
+            (Cut::At { shared: Some(due), .. }, ..) => feeder.keep_time(due),
+            (Cut::AtEnd, Some(before), _) => feeder.follow(&before.feeder),
+            (Cut::AtEnd, None, Some(course)) => feeder.keep_course(course),
+            _ => {}
+        }
+    }
+
+    /// Returns an entry by the shared clock as this box is to make it, whose listeners hear it later or sooner than those
+    /// of its neighbours; any other entry is unchanged.
     fn delayed(&self, cut: Cut) -> Cut {
         match cut {
             Cut::At { moment, shared: Some(due) } => Cut::At {
@@ -410,17 +440,17 @@ impl Core {
             }
             Stage::Opening { then: Some(_), .. } | Stage::Starting { .. } => self.end(index, End::Stopped),
             Stage::Ordered { .. } => {
-                if let Device::Running { desk, .. } = &mut self.device
-                    && desk.order(Order::Leave { play: id, fade }).is_err()
+                if let Some(mixer) = self.device.mixer()
+                    && mixer.order(Order::Leave { play: id, fade }).is_err()
                 {
-                    // The desk takes nothing any more: its device hangs, and the watchdog ends the play.
+                    // The mixer takes nothing any more: its device hangs, and the watchdog ends the play.
                     tracing::warn!("a stop could not be passed to the sound device");
                 }
             }
         }
     }
 
-    /// Gives plays to the desk whose time has come.
+    /// Gives plays to the mixer whose time has come.
     fn start_plays(&mut self, now: Moment) {
         let mut index = 0;
         while index < self.plays.len() {
@@ -432,22 +462,19 @@ impl Core {
                 Cut::At { moment, .. } => moment.since(now) > AHEAD,
                 Cut::Now | Cut::AtEnd => *warm_at > now,
             };
-            match &self.device {
-                Device::Running { .. } if early => {}
-                Device::Running { .. } => self.order(index),
-                _ if self.lost => {
-                    self.end(index, End::Failed(device_lost("it is being opened again")));
-                    continue;
-                }
-                Device::Opening { .. } | Device::Waiting { .. } => {}
+            if self.device.runs() && !early {
+                self.order(index);
+            } else if self.device.is_lost() {
+                self.end(index, End::Failed(device_lost("it is being opened again")));
+                continue;
             }
             index += 1;
         }
     }
 
-    /// Passes a play to the desk; it stays where it is if the desk has no room.
+    /// Passes a play to the mixer; the play stays where it is if the mixer has no room.
     fn order(&mut self, index: usize) {
-        let Device::Running { desk, .. } = &mut self.device else { return };
+        let Some(mixer) = self.device.mixer() else { return };
         let play = &mut self.plays[index];
         let ordered = Stage::Ordered { started: false, ending_told: false };
         let Stage::Starting { voice, cut, warm_at } = std::mem::replace(&mut play.stage, ordered) else {
@@ -458,15 +485,14 @@ impl Core {
             Cut::AtEnd => Entry::AtEnd,
             Cut::At { moment, .. } => Entry::At(moment.max(warm_at)),
         };
-        if let Err(Order::Enter { voice, .. }) = desk.order(Order::Enter { voice, entry }) {
+        if let Err(Order::Enter { voice, .. }) = mixer.order(Order::Enter { voice, entry }) {
             play.stage = Stage::Starting { voice, cut, warm_at };
         }
     }
 
     fn take_notes(&mut self) {
         loop {
-            let Device::Running { desk, .. } = &mut self.device else { return };
-            let Some(note) = desk.note() else { return };
+            let Some(note) = self.device.mixer().and_then(|mixer| mixer.note()) else { return };
             match note {
                 Note::Started { play } => self.started(play),
                 Note::Left { voice, how } => self.left(&voice, how),
@@ -479,10 +505,6 @@ impl Core {
         let play = &mut self.plays[index];
         if let Stage::Ordered { started, .. } = &mut play.stage {
             *started = true;
-        }
-        // What follows without a gap stays in time with others, too.
-        if let Some(due) = self.due_next.take().filter(|_| play.follows) {
-            play.feeder.keep_time(due);
         }
         let at = play.ledger.sounds_at().unwrap_or_else(monotonic);
         if let Some(ears) = &self.ears {
@@ -500,7 +522,7 @@ impl Core {
             Leave::Faded => End::Stopped,
             Leave::Drained => {
                 let play = &self.plays[index];
-                self.due_next = play.feeder.due_after(play.ledger.handed());
+                self.course_next = play.feeder.course_after();
                 play.feeder.fault().map_or(End::Whole, End::Failed)
             }
         };
@@ -512,13 +534,17 @@ impl Core {
         let play = self.forget(index);
         let frames = play.ledger.handed();
         let played = span_of(frames);
-        // What an index announced and what was there may differ by a rounding, or by an encoder's delay.
+        // The announced length and the real one may differ by a rounding, or by an encoder's delay.
         let due = if end == End::Whole { Some(played) } else { play.due.map(|due| due.max(played)) };
         if play.ledger.starved() > 0 {
+            self.sources.losses.late_frames.add(play.ledger.starved());
             let ms = span_of(play.ledger.starved()).as_millis();
             tracing::warn!(play = %play.id, ms, "sound came too late from the disk or the network: silence stood in");
         }
         let heard = self.ears.as_ref().and_then(|ears| ears.end(play.id));
+        if let (Some(ears), None) = (&self.ears, &heard) {
+            tracing::info!(play = %play.id, microphone = ?ears.microphone(), "the microphone proves nothing of this play");
+        }
         let sounded = Sounded { played, due, loudness_lufs: play.feeder.loudness(frames), heard };
         self.tell_ended(play.id, sounded, end);
     }
@@ -540,73 +566,8 @@ impl Core {
         }
     }
 
-    fn watch_device(&mut self, now: Moment) {
-        match &self.device {
-            Device::Opening { .. } => {}
-            Device::Waiting { until, pause } if *until <= now => self.open_device(*pause),
-            Device::Waiting { .. } => {}
-            Device::Running { sink, desk, trouble } => {
-                let allowed = SILENT_DEVICE.max(Span(sink.period().0 * SILENT_PERIODS));
-                if desk.panicked() {
-                    let detail = "mixing failed".to_owned();
-                    self.lose_device("mixing failed", Fault::Player { detail });
-                } else if let Some(detail) = trouble.broken() {
-                    self.lose_device(detail, device_lost(detail));
-                } else if now.since(desk.last_render()) > allowed {
-                    self.lose_device("it asks for no more sound", device_lost("it asks for no more sound"));
-                }
-            }
-        }
-    }
-
-    fn open_device(&mut self, pause: Span) {
-        let player = std::thread::current();
-        let (desk, mut renderer) = Desk::new(player.clone());
-        if let Some(ears) = &self.ears {
-            renderer.tap_into(ears.tap());
-        }
-        let trouble = Trouble::new(player.clone());
-        self.device = Device::Opening { desk, trouble: trouble.clone(), pause };
-        let (inbox, opener) = (self.inbox.clone(), self.opener.clone());
-        let run = move || {
-            // A device that opens after the player is gone is closed right here.
-            let _ = inbox.send(Inbox::Device(opener(renderer, trouble)));
-            player.unpark();
-        };
-        if let Err(error) = std::thread::Builder::new().name("open-sound".into()).spawn(run) {
-            self.device_opened(Err(SinkError::Device(error.to_string())));
-        }
-    }
-
-    fn device_opened(&mut self, result: Result<Box<dyn Sink>, SinkError>) {
-        let now = monotonic();
-        let waiting = Device::Waiting { until: now, pause: REOPEN.0 };
-        let Device::Opening { desk, trouble, pause } = std::mem::replace(&mut self.device, waiting) else {
-            return;
-        };
-        match result {
-            Ok(sink) => {
-                self.device = Device::Running { sink, desk, trouble };
-                if std::mem::take(&mut self.lost) {
-                    self.tell(PlayerEvent::DeviceBack);
-                }
-            }
-            Err(error) => {
-                self.device = Device::Waiting { until: now + pause, pause: Span(pause.0 * 2).min(REOPEN.1) };
-                if !std::mem::replace(&mut self.lost, true) {
-                    self.tell(PlayerEvent::DeviceLost { detail: error.to_string() });
-                }
-            }
-        }
-    }
-
-    fn lose_device(&mut self, detail: &str, fault: Fault) {
-        let now = monotonic();
-        let waiting = Device::Waiting { until: now + REOPEN.0, pause: Span(REOPEN.0.0 * 2) };
-        let lost = std::mem::replace(&mut self.device, waiting);
-        close_apart(lost);
-        self.lost = true;
-        self.tell(PlayerEvent::DeviceLost { detail: detail.to_owned() });
+    fn lose_device(&mut self, Loss { detail, fault }: Loss) {
+        self.tell(PlayerEvent::DeviceLost { detail });
         let concerned = |play: &Play| matches!(play.stage, Stage::Ordered { .. } | Stage::Starting { .. });
         while let Some(index) = self.plays.iter().position(concerned) {
             self.end(index, End::Failed(fault.clone()));
@@ -627,18 +588,13 @@ impl Core {
         self.switch(switch);
     }
 
-    fn switch(&self, switch: Option<Switch>) {
-        if let Some(switch) = switch {
-            self.relay.switch(switch);
-        }
+    fn switch(&mut self, switch: Option<Switch>) {
+        self.switcher.switch(switch);
     }
 
-    /// How long the thread may sleep, if nothing wakes it.
+    /// Returns how long the thread may sleep, if nothing wakes it.
     fn patience(&self, now: Moment) -> Span {
-        let mut patience = match &self.device {
-            Device::Waiting { until, .. } => until.since(now),
-            Device::Running { .. } | Device::Opening { .. } => SILENT_DEVICE,
-        };
+        let mut patience = self.device.patience(now);
         if let Some(off_at) = self.amplifier.deadline() {
             patience = patience.min(off_at.since(now));
         }
@@ -661,11 +617,10 @@ impl Core {
     }
 
     fn close(&mut self) {
-        if let Device::Running { .. } = self.device {
+        if self.device.runs() {
             std::thread::sleep(DRAIN);
         }
-        let waiting = Device::Waiting { until: Moment::default(), pause: REOPEN.0 };
-        drop(std::mem::replace(&mut self.device, waiting));
+        self.device.close();
         let off = Some(Switch::Off).filter(|_| self.amplifier != Amplifier::Off);
         self.switch(off);
     }
@@ -673,14 +628,6 @@ impl Core {
 
 fn device_lost(detail: &str) -> Fault {
     Fault::DeviceLost { detail: detail.to_owned() }
-}
-
-/// Closes a device on a thread of its own: a device that hangs may never come back from it.
-fn close_apart(device: Device) {
-    let close = std::thread::Builder::new().name("close-sound".into()).spawn(move || drop(device));
-    if let Err(error) = close {
-        tracing::error!(%error, "no thread could be started to close the sound device");
-    }
 }
 
 #[cfg(test)]

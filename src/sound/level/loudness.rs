@@ -149,11 +149,10 @@ impl LoudnessBook {
         }
     }
 
-    /// Asks for `path` to be measured when there is time; a full queue forgets it until it is asked again.
-    pub fn ask(&self, path: &Path, shape: Shape) {
-        if self.known(path, shape).is_none() {
-            let _ = self.queue.try_send((path.to_owned(), shape));
-        }
+    /// Asks for `path` to be measured when there is time; returns `false` where the queue is full, and the file must be
+    /// asked for again.
+    pub fn ask(&self, path: &Path, shape: Shape) -> bool {
+        self.known(path, shape).is_some() || self.queue.try_send((path.to_owned(), shape)).is_ok()
     }
 }
 

@@ -1,24 +1,21 @@
-//! The desk: what the device's callback runs. It never allocates, frees, locks, logs or waits.
+//! The mixer, which the device's callback runs. The callback never allocates, frees, locks, logs or waits.
 //!
-//! Voices come in and go out through lock-free rings, so memory is made and freed on the player's thread.
-//! rodio's mixer adds up what sounds at the same time. Its sources are the strips of the desk, which stay for
-//! good: its own way of taking in a source would free memory in the callback when that ends. It takes sample
-//! after sample through two dynamic calls, so where one voice sounds alone it has nothing to add and is spared.
+//! Voices come in and go out through lock-free rings, so memory is made and freed on the player's thread. A panic is
+//! contained: silence is rendered, and the player takes the device for lost.
 
-use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
 
-use rodio::Source;
-use rodio::mixer::MixerSource;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::hearing::microphone::Tap;
+use super::channels::{Channels, LEAVING_MAX};
+use super::ledger::BLOCK;
+use super::voice::{Leave, Voice};
+use crate::hearing::tap::Tap;
 use crate::level::limiter::{self, Limiter};
-use crate::{Frame, RATE, frames_in, span_of};
+use crate::{Frame, frames_in, span_of};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::time::{Moment, Span};
@@ -29,216 +26,35 @@ pub const CUT_FADE: Span = Span::millis(20);
 const ORDERS_MAX: usize = 16;
 /// Notes that may wait for the player.
 const NOTES_MAX: usize = 64;
-/// Voices that may fade out at the same time.
-const LEAVING_MAX: usize = 4;
-/// Frames rendered at a time: orders are obeyed to the millisecond.
-const BLOCK: usize = 48;
-/// What the mixer adds up: the voice on the air, and those that leave.
-const STRIPS: usize = 1 + LEAVING_MAX;
+/// Notes that the voices in the mixer can still cause: two for each on the air, next and leaving.
+const NOTES_RESERVED: usize = 2 * (2 + LEAVING_MAX);
 
-/// Frames over which the device's time is averaged: a second.
-pub const MEAN_FRAMES: u64 = RATE as u64;
-const MARKS_A_MEAN: i64 = MEAN_FRAMES as i64 / BLOCK as i64;
-/// A device that is this far from where it was has stood still: 20 ms.
-const MARK_STEP_NS: i64 = 20_000_000;
-const NS_A_SECOND: u64 = 1_000_000_000;
-
-/// What feeder, desk and player know together about one voice.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// Frames handed to the device.
-    handed: AtomicU64,
-    /// Frames of silence handed because the feeder was late.
-    starved: AtomicU64,
-    /// Moment at which the first frame sounds, in microseconds; 0 before.
-    sounds_at: AtomicU64,
-    /// Set by the feeder after its last frame.
-    fed_all: AtomicBool,
-    /// Frames that the feeder put into the ring.
-    fed: AtomicU64,
-    /// When the first frame would have sounded, had the device always run as now, in nanoseconds; 0 before it sounds.
-    origin_ns: AtomicI64,
-}
-
-impl Ledger {
-    /// Frames handed to the device so far.
-    pub fn handed(&self) -> u64 {
-        self.handed.load(Ordering::Relaxed)
-    }
-
-    /// Frames of silence that stood in for late audio.
-    pub fn starved(&self) -> u64 {
-        self.starved.load(Ordering::Relaxed)
-    }
-
-    /// When the first frame sounds, once it was handed over.
-    pub fn sounds_at(&self) -> Option<Moment> {
-        let at = self.sounds_at.load(Ordering::Acquire);
-        (at != 0).then_some(Moment(at))
-    }
-
-    /// When the first frame would have sounded, had the device always run as it does now, in nanoseconds.
-    pub fn origin_ns(&self) -> Option<i64> {
-        Some(self.origin_ns.load(Ordering::Relaxed)).filter(|origin| *origin != 0)
-    }
-
-    /// Notes that the next frame sounds `at`. One callback's stamp is rough; the mean over a second is not.
-    fn mark(&self, at: Moment) {
-        let seen = at.0 as i64 * 1_000 - (self.handed() * NS_A_SECOND / u64::from(RATE)) as i64;
-        let before = self.origin_ns.load(Ordering::Relaxed);
-        let off = seen - before;
-        let origin = if off.abs() > MARK_STEP_NS { seen } else { before + off / MARKS_A_MEAN };
-        self.origin_ns.store(origin, Ordering::Relaxed);
-    }
-
-    /// Frames still to come, known once the feeder is through.
-    pub fn left(&self) -> Option<u64> {
-        let through = self.fed_all.load(Ordering::Acquire);
-        through.then(|| self.fed.load(Ordering::Relaxed).saturating_sub(self.handed()))
-    }
-
-    /// Counts frames put into the ring.
-    pub fn add_fed(&self, frames: u64) {
-        self.fed.fetch_add(frames, Ordering::Relaxed);
-    }
-
-    /// Frames put into the ring so far.
-    pub fn fed(&self) -> u64 {
-        self.fed.load(Ordering::Relaxed)
-    }
-
-    /// Says that nothing more will be fed.
-    pub fn close(&self) {
-        self.fed_all.store(true, Ordering::Release);
-    }
-}
-
-/// One play at the desk: a ring that a feeder fills.
-pub struct Voice {
-    play: PlayId,
-    ring: Consumer<Frame>,
-    ledger: Arc<Ledger>,
-    fade: Option<Fade>,
-}
-
-#[derive(Clone, Copy)]
-struct Fade {
-    left: u32,
-    whole: u32,
-}
-
-impl Voice {
-    /// Makes a voice and the feeder's end of its ring.
-    pub fn new(play: PlayId, ring_frames: usize) -> (Self, Producer<Frame>, Arc<Ledger>) {
-        let (producer, ring) = RingBuffer::new(ring_frames);
-        let ledger = Arc::new(Ledger::default());
-        (Self { play, ring, ledger: ledger.clone(), fade: None }, producer, ledger)
-    }
-
-    /// The play that it carries.
-    pub fn play(&self) -> PlayId {
-        self.play
-    }
-
-    fn leave(&mut self, frames: u32) {
-        let whole = frames.max(1);
-        let sooner = self.fade.is_none_or(|fade| fade.left > whole);
-        if sooner {
-            // A fade that is cut short goes on from the level it has reached.
-            let left = self.fade.map_or(whole, |fade| (fade.level() * whole as f32) as u32);
-            self.fade = Some(Fade { left: left.max(1), whole });
-        }
-    }
-
-    /// Adds to `out` what the ring has; answers how many frames it had.
-    fn add_to(&mut self, out: &mut [Frame], first_at: impl FnOnce() -> Moment) -> usize {
-        let wanted = match self.fade {
-            Some(fade) => out.len().min(fade.left as usize),
-            None => out.len(),
-        };
-        let frames = wanted.min(self.ring.slots());
-        if let Some(fade) = &mut self.fade {
-            // A fade goes on while its feeder is late, or it would never end.
-            fade.left -= (wanted - frames) as u32;
-        }
-        if frames == 0 {
-            return 0;
-        }
-        let at = first_at();
-        if self.ledger.sounds_at.load(Ordering::Relaxed) == 0 {
-            self.ledger.sounds_at.store(at.0.max(1), Ordering::Release);
-        }
-        if self.fade.is_none() {
-            self.ledger.mark(at);
-        }
-        let chunk = self.ring.read_chunk(frames).expect("the ring holds as many as it said");
-        let (older, newer) = chunk.as_slices();
-        for (mixed, frame) in out.iter_mut().zip(older.iter().chain(newer)) {
-            let level = match &mut self.fade {
-                Some(fade) => fade.step(),
-                None => 1.0,
-            };
-            mixed[0] += frame[0] * level;
-            mixed[1] += frame[1] * level;
-        }
-        chunk.commit_all();
-        self.ledger.handed.fetch_add(frames as u64, Ordering::Relaxed);
-        frames
-    }
-
-    fn left_by(&self) -> Option<Leave> {
-        if self.fade.is_some_and(|fade| fade.left == 0) {
-            return Some(Leave::Faded);
-        }
-        let drained = self.ledger.fed_all.load(Ordering::Acquire) && self.ring.is_empty();
-        drained.then_some(Leave::Drained)
-    }
-}
-
-impl Fade {
-    fn level(self) -> f32 {
-        self.left as f32 / self.whole as f32
-    }
-
-    fn step(&mut self) -> f32 {
-        let level = self.level();
-        self.left = self.left.saturating_sub(1);
-        level
-    }
-}
-
-/// How a voice takes the air.
+/// Ways in which a voice takes the air.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
+    /// At once, over whatever sounds.
     Now,
+    /// When whatever sounds has ended.
     AtEnd,
+    /// At a moment, over whatever sounds.
     At(Moment),
 }
 
-/// How a voice left the air.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// Its last frame was handed over.
-    Drained,
-    /// It was faded out, or left before it began.
-    Faded,
-}
-
-/// What the player asks of the desk.
+/// Requests of the player to the mixer.
 pub enum Order {
     Enter { voice: Box<Voice>, entry: Entry },
     Leave { play: PlayId, fade: Span },
 }
 
-/// What the desk tells the player.
+/// Events in the mixer that the player is told.
 pub enum Note {
     Started { play: PlayId },
     Left { voice: Box<Voice>, how: Leave },
 }
 
-/// What both ends of the desk share without locks.
+/// State that both ends of the mixer share without locks.
 struct Shared {
-    /// When the first frame of the buffer being rendered sounds.
+    /// The moment at which the first frame of the buffer being rendered sounds.
     buffer_at: AtomicU64,
     /// Frames rendered before that buffer.
     buffer_frame: AtomicU64,
@@ -247,15 +63,15 @@ struct Shared {
     panicked: AtomicBool,
 }
 
-/// The player's end of the desk.
-pub struct Desk {
+/// The player's end of the mixer.
+pub struct Mixer {
     orders: Producer<Order>,
     notes: Consumer<Note>,
     shared: Arc<Shared>,
 }
 
-impl Desk {
-    /// Makes a desk whose callback wakes `player` when something happened.
+impl Mixer {
+    /// Makes a mixer whose callback wakes `player` when something happened.
     pub fn new(player: Thread) -> (Self, Renderer) {
         let (orders, orders_in) = RingBuffer::new(ORDERS_MAX);
         let (notes_out, notes) = RingBuffer::new(NOTES_MAX);
@@ -266,7 +82,7 @@ impl Desk {
             last_render: AtomicU64::new(monotonic().0),
             panicked: AtomicBool::new(false),
         });
-        let console = Console {
+        let playout = Playout {
             orders: orders_in,
             notes: notes_out,
             player,
@@ -275,52 +91,60 @@ impl Desk {
             next: None,
             leaving: [const { None }; LEAVING_MAX],
             fading: [None; LEAVING_MAX],
-            strips: Strips::new(),
+            channels: Channels::new(),
             rendered: 0,
         };
         let renderer =
-            Renderer { console, shared: shared.clone(), limiter: Limiter::default(), tail: 0, tap: None };
+            Renderer { playout, shared: shared.clone(), limiter: Limiter::default(), tail: 0, tap: None };
         (Self { orders, notes, shared }, renderer)
     }
 
-    /// Passes an order on; gives it back where too many wait.
+    /// Passes an order on.
+    ///
+    /// # Errors
+    /// Gives the order back when [`ORDERS_MAX`] wait already.
     pub fn order(&mut self, order: Order) -> Result<(), Order> {
         self.orders.push(order).map_err(|rtrb::PushError::Full(order)| order)?;
         self.shared.awake.store(true, Ordering::SeqCst);
         Ok(())
     }
 
-    /// The next thing that happened.
+    /// Takes the oldest event.
     pub fn note(&mut self) -> Option<Note> {
         self.notes.pop().ok()
     }
 
-    /// When the device last asked for sound.
+    /// Returns the moment at which the device last asked for sound.
     pub fn last_render(&self) -> Moment {
         Moment(self.shared.last_render.load(Ordering::Relaxed))
     }
 
-    /// Whether rendering failed since the desk was made.
+    /// Tells whether rendering has panicked since the mixer was made.
     pub fn panicked(&self) -> bool {
         self.shared.panicked.load(Ordering::Relaxed)
     }
 }
 
-/// The device's end of the desk.
+/// The device's end of the mixer.
 pub struct Renderer {
-    console: Console,
+    playout: Playout,
     shared: Arc<Shared>,
     limiter: Limiter,
-    /// Frames still inside the limiter after the desk fell asleep.
+    /// Frames still inside the limiter after the mixer fell asleep.
     tail: usize,
-    /// What a microphone is compared with.
+    /// Copies what sounds to whoever compares it with a microphone.
     tap: Option<Tap>,
 }
 
 impl Renderer {
-    /// Leaves there, too, what it renders.
+    /// Copies everything that is rendered into `tap`.
     pub fn tap_into(&mut self, tap: Tap) {
         self.tap = Some(tap);
+    }
+
+    /// Tells how many orders wait for the next callback.
+    pub fn orders_waiting(&self) -> usize {
+        self.playout.orders.slots()
     }
 
     /// Fills `out`, whose first frame will sound at `at`; silence where rendering panics.
@@ -340,9 +164,9 @@ impl Renderer {
         if self.shared.awake.load(Ordering::SeqCst) {
             self.tail = limiter::DELAY;
             let sounds = at + span_of(limiter::DELAY as u64);
-            self.console.begin_buffer(sounds);
+            self.playout.begin_buffer(sounds);
             for block in out.chunks_mut(BLOCK) {
-                self.console.render(block);
+                self.playout.render(block);
             }
             self.limiter.process(out);
         } else {
@@ -355,74 +179,8 @@ impl Renderer {
     }
 }
 
-/// The rings into rodio's mixer, and what it gives.
-struct Strips {
-    rings: [Producer<f32>; STRIPS],
-    sum: MixerSource,
-}
-
-impl Strips {
-    fn new() -> Self {
-        let (mixer, mut sum) = rodio::mixer::mixer(CHANNELS, SAMPLE_RATE);
-        let rings = std::array::from_fn(|_| {
-            let (ring, samples) = RingBuffer::new(2 * BLOCK);
-            mixer.add(Strip { samples });
-            ring
-        });
-        // The first frame makes the mixer take in its sources, which frees what carried them.
-        sum.by_ref().take(2).for_each(drop);
-        Self { rings, sum }
-    }
-
-    /// Lays frames on a strip; the others are silent in this block unless they are laid on, too.
-    fn lay(&mut self, strip: usize, frames: &[Frame]) {
-        let (_, left_over) = self.rings[strip].push_partial_slice(frames.as_flattened());
-        debug_assert!(left_over.is_empty(), "a strip was emptied by the block before");
-    }
-
-    fn add_up(&mut self, out: &mut [Frame]) {
-        for sample in out.as_flattened_mut() {
-            *sample = self.sum.next().unwrap_or(0.0);
-        }
-    }
-}
-
-const CHANNELS: NonZero<u16> = NonZero::new(2).expect("two is not zero");
-const SAMPLE_RATE: NonZero<u32> = NonZero::new(RATE).expect("the rate is not zero");
-
-/// A source of the mixer that never ends: silent where nothing was laid on it.
-struct Strip {
-    samples: Consumer<f32>,
-}
-
-impl Iterator for Strip {
-    type Item = f32;
-
-    fn next(&mut self) -> Option<f32> {
-        Some(self.samples.pop().unwrap_or(0.0))
-    }
-}
-
-impl Source for Strip {
-    fn current_span_len(&self) -> Option<usize> {
-        None
-    }
-
-    fn channels(&self) -> NonZero<u16> {
-        CHANNELS
-    }
-
-    fn sample_rate(&self) -> NonZero<u32> {
-        SAMPLE_RATE
-    }
-
-    fn total_duration(&self) -> Option<Duration> {
-        None
-    }
-}
-
-/// What the desk holds and decides, block by block.
-struct Console {
+/// The voices in the mixer, and what is decided about them block by block.
+struct Playout {
     orders: Consumer<Order>,
     notes: Producer<Note>,
     player: Thread,
@@ -430,14 +188,14 @@ struct Console {
     on_air: Option<Box<Voice>>,
     next: Option<(Box<Voice>, Entry)>,
     leaving: [Option<Box<Voice>>; LEAVING_MAX],
-    /// What the leaving voices gave to this block.
+    /// Sound of the leaving voices in this block.
     fading: [Option<[Frame; BLOCK]>; LEAVING_MAX],
-    strips: Strips,
+    channels: Channels,
     /// Frames rendered so far.
     rendered: u64,
 }
 
-impl Console {
+impl Playout {
     /// Takes the moment at which the next frame sounds.
     fn begin_buffer(&self, sounds: Moment) {
         self.shared.buffer_at.store(sounds.0, Ordering::Relaxed);
@@ -473,13 +231,13 @@ impl Console {
         if self.fading.iter().all(Option::is_none) {
             return;
         }
-        self.strips.lay(0, block);
+        self.channels.put(0, block);
         for (place, fading) in self.fading.iter().enumerate() {
             if let Some(fading) = fading {
-                self.strips.lay(1 + place, &fading[..block.len()]);
+                self.channels.put(1 + place, &fading[..block.len()]);
             }
         }
-        self.strips.add_up(block);
+        self.channels.add_up(block);
     }
 
     fn render_on_air(&mut self, block: &mut [Frame]) {
@@ -500,8 +258,8 @@ impl Console {
                 }
                 break;
             };
-            let fresh = voice.ledger.sounds_at.load(Ordering::Relaxed) == 0;
-            let play = voice.play;
+            let fresh = voice.ledger().sounds_at().is_none();
+            let play = voice.play();
             let handed = voice.add_to(&mut block[from..until], || first_at);
             if fresh && handed > 0 {
                 self.tell(Note::Started { play });
@@ -517,7 +275,7 @@ impl Console {
                     }
                 }
                 None if from < until => {
-                    voice.ledger.starved.fetch_add((until - from) as u64, Ordering::Relaxed);
+                    voice.ledger().add_starved(until - from);
                     from = until;
                 }
                 None => {}
@@ -560,9 +318,9 @@ impl Console {
 
     fn take_orders(&mut self) {
         while let Ok(order) = self.orders.peek() {
-            // Room is checked before an order is taken, as nothing may be freed here.
-            let room = self.notes.slots() > LEAVING_MAX && self.leaving.iter().any(Option::is_none);
-            if !room && matches!(order, Order::Enter { .. }) {
+            // Room is made sure of before a voice is taken in: a note without room would be freed here.
+            let can_enter = self.notes.slots() >= NOTES_RESERVED && self.leaving.iter().any(Option::is_none);
+            if !can_enter && matches!(order, Order::Enter { .. }) {
                 return;
             }
             match self.orders.pop() {
@@ -590,11 +348,11 @@ impl Console {
 
     fn leave(&mut self, play: PlayId, fade: Span) {
         let frames = frames_in(fade) as u32;
-        if let Some((voice, _)) = self.next.take_if(|(voice, _)| voice.play == play) {
+        if let Some((voice, _)) = self.next.take_if(|(voice, _)| voice.play() == play) {
             self.tell(Note::Left { voice, how: Leave::Faded });
         }
         let sounding = self.on_air.iter_mut().chain(self.leaving.iter_mut().flatten());
-        for voice in sounding.filter(|voice| voice.play == play) {
+        for voice in sounding.filter(|voice| voice.play() == play) {
             voice.leave(frames);
         }
     }
@@ -607,7 +365,7 @@ impl Console {
         };
     }
 
-    /// Hands a voice back to the player; keeps it where too many notes wait.
+    /// Hands a voice back to the player; returns it where too many notes wait.
     fn retire(&mut self, voice: Box<Voice>, how: Leave) -> Option<Box<Voice>> {
         match self.notes.push(Note::Left { voice, how }) {
             Ok(()) => {
@@ -621,7 +379,7 @@ impl Console {
 
     fn tell(&mut self, note: Note) {
         let told = self.notes.push(note);
-        debug_assert!(told.is_ok(), "room was checked when the order was taken");
+        debug_assert!(told.is_ok(), "room was reserved when the voice was taken in");
         self.player.unpark();
     }
 
@@ -629,7 +387,7 @@ impl Console {
         self.on_air.is_none() && self.next.is_none() && self.leaving.iter().all(Option::is_none)
     }
 
-    /// Lets the renderer skip this console until an order comes.
+    /// Lets the renderer skip this mixer until an order comes.
     fn sleep(&mut self) {
         self.shared.awake.store(false, Ordering::SeqCst);
         if !self.orders.is_empty() {

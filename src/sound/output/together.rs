@@ -1,4 +1,4 @@
-//! Neighbours speak as one voice: a play is kept to the shared clock by corrections that nobody hears.
+//! Steering of a play by the shared clock, so that neighbouring boxes speak as one voice; nobody hears the corrections.
 //!
 //! Now and then one frame more or less is consumed, over [`SLIP`] frames, by a filter that reads between the samples; all
 //! other frames pass untouched. A slow controller says when. It sees where the play stands on the device's clock, and
@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::{Frame, RATE};
+use crate::{Frame, RATE, span_of};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 
 /// Frames over which one frame is gained or lost: 488 ppm, a fifteenth of what a trained ear notices in a steady tone.
@@ -31,7 +31,7 @@ const TAPS: usize = 2 * HALF;
 /// Points between two samples with taps of their own; between them the taps are interpolated (error below -90 dB).
 const PHASES: usize = 256;
 
-/// What the daemon knows of the time, and the plays have learnt of the device.
+/// The shared clock as the daemon knows it, and the device's clock as the plays have learnt it.
 #[derive(Debug)]
 pub struct SharedClock {
     /// Wall clock minus monotonic clock in microseconds; `UNKNOWN` where nobody can be in time with it.
@@ -59,44 +59,70 @@ impl SharedClock {
     }
 }
 
-/// Steers one play.
+/// The steering of one play.
 pub struct Steering {
+    due: Wall,
     slip: Slip,
     pilot: Pilot,
 }
 
-impl Default for Steering {
-    fn default() -> Self {
-        Self { slip: Slip::default(), pilot: Pilot::new(0.0) }
+/// The course of a play along the shared clock, and all that the steering has learnt on it. A play that follows without
+/// a gap goes on with the course as if both were one.
+#[derive(Debug, Clone, Copy)]
+pub struct Course {
+    /// The moment at which the first frame is due.
+    due: Wall,
+    /// Frames consumed beyond those given.
+    slipped: i64,
+    /// The state of the controller; `None` before the first play.
+    pilot: Option<Pilot>,
+}
+
+impl Course {
+    /// Begins a course whose first frame is due then.
+    pub fn from(due: Wall) -> Self {
+        Self { due, slipped: 0, pilot: None }
+    }
+
+    /// Returns the course of what follows after `frames` frames were given.
+    pub fn after(self, frames: u64) -> Self {
+        let consumed = frames.saturating_add_signed(self.slipped);
+        Self { due: self.due.plus(span_of(consumed)), slipped: 0, pilot: self.pilot }
     }
 }
 
-/// Where a play stands.
+/// A play's place on the device's clock.
 pub struct Place {
-    /// When its first frame is due.
-    pub due: Wall,
-    /// When its first frame would have sounded, as the device runs now, in nanoseconds of the monotonic clock.
+    /// The moment, in nanoseconds of the monotonic clock, at which the first frame would have sounded as the device runs
+    /// now.
     pub origin_ns: i64,
-    /// Frames given that have not sounded, and frames over which the origin is a mean: what is seen is as late.
+    /// Frames given that have not sounded, and the frames over which the origin is a mean: by so much the measurement is
+    /// late.
     pub late_frames: u64,
 }
 
 impl Steering {
-    /// Begins with what earlier plays have learnt.
-    pub fn new(clock: &SharedClock) -> Self {
+    /// Goes on where the play before left off, or else begins with the device's error as earlier plays have learnt it.
+    pub fn on(course: &Course, clock: &SharedClock) -> Self {
         let learnt = clock.device_ppb.load(Ordering::Relaxed) as f64 * 1e-9;
-        Self { slip: Slip::default(), pilot: Pilot::new(learnt) }
+        let pilot = course.pilot.unwrap_or_else(|| Pilot::new(learnt));
+        Self { due: course.due, slip: Slip::default(), pilot }
     }
 
-    /// Frames consumed beyond those given.
+    /// Returns the course so far.
+    pub fn course(&self) -> Course {
+        Course { due: self.due, slipped: self.slip.slipped, pilot: Some(self.pilot) }
+    }
+
+    /// Returns the frames consumed beyond those given.
     pub fn slipped(&self) -> i64 {
         self.slip.slipped
     }
 
-    /// Looks where the play is.
+    /// Measures where the play is, and corrects the rate.
     pub fn measure(&mut self, place: &Place, clock: &SharedClock, now: Moment) {
         let Some(offset_us) = clock.offset_us() else { return };
-        let late_ns = place.origin_ns + 1_000 * (offset_us - place.due.0);
+        let late_ns = place.origin_ns + 1_000 * (offset_us - self.due.0);
         let ahead = self.slip.slipped as f64 - late_ns as f64 * f64::from(RATE) * 1e-9;
         // What waits was turned to be right when it sounds; now it would be early by what the device loses until then.
         let ahead = ahead - self.pilot.learnt * place.late_frames as f64;
@@ -116,17 +142,18 @@ impl Steering {
     }
 }
 
-/// What becomes of the next [`SLIP`] frames.
+/// The treatment of the next [`SLIP`] frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Straight,
     /// One frame more is consumed than given.
     Faster,
-    /// One less.
+    /// One frame less is consumed than given.
     Slower,
 }
 
 /// The controller: proportional and integral, in frames and seconds.
+#[derive(Debug, Clone, Copy)]
 struct Pilot {
     /// The device's own error, as far as it is known, in parts of the rate.
     learnt: f64,
@@ -135,7 +162,7 @@ struct Pilot {
     owed: f64,
     began: Option<Moment>,
     last: Moment,
-    /// The distance that is kept.
+    /// The distance that is kept, in frames.
     kept: f64,
 }
 
@@ -144,7 +171,7 @@ impl Pilot {
         Self { learnt, rate: learnt, owed: 0.0, began: None, last: Moment::default(), kept: 0.0 }
     }
 
-    /// Takes by how many frames the play is ahead; gives what is known of the device once that is worth keeping.
+    /// Takes by how many frames the play is ahead; returns the device's error once that is worth keeping.
     fn measure(&mut self, ahead: f64, now: Moment) -> Option<f64> {
         let began = *self.began.get_or_insert(now);
         let first = began == now;
@@ -180,9 +207,9 @@ impl Pilot {
     }
 }
 
-/// Gives frames as they come, but for the blocks in which one is gained or lost.
+/// A stream of frames that pass as they come, but for the blocks in which one is gained or lost.
 struct Slip {
-    /// What is still needed around the next frame, and what comes after it.
+    /// Frames that are still needed around the next one, and those after it.
     held: Vec<Frame>,
     turn: Turn,
     /// Frames given of the block.
@@ -287,6 +314,10 @@ mod tests {
 
     const MS: f64 = RATE as f64 / 1_000.0;
 
+    fn free() -> Steering {
+        Steering::on(&Course::from(Wall(0)), &SharedClock::default())
+    }
+
     fn tone(hz: f64, at: f64) -> f32 {
         ((TAU * hz * at / f64::from(RATE)).sin() * 0.5) as f32
     }
@@ -325,7 +356,7 @@ mod tests {
     fn what_needs_no_correction_passes_untouched() {
         let input: Vec<Frame> = (0..10_000).map(|n| [tone(440.0, f64::from(n)); 2]).collect();
         let mut out = Vec::new();
-        let mut steering = Steering::default();
+        let mut steering = free();
         input.chunks(1_000).for_each(|part| steering.process(part, &mut out));
         steering.finish(&mut out);
         assert_eq!(out, input);
@@ -334,9 +365,9 @@ mod tests {
     /// A device whose clock is `ppm` fast (negative: slow) plays what the steering makes, a second after it was made, seen
     /// with a noise of `noise_ms`. Gives the error in milliseconds, second by second.
     fn simulate(ppm: f64, start_ms: f64, noise_ms: f64, seconds: usize) -> Vec<f64> {
-        let (clock, mut steering) = (SharedClock::default(), Steering::default());
+        let (clock, mut steering) =
+            (SharedClock::default(), Steering::on(&Course::from(Wall(1_000_000)), &SharedClock::default()));
         clock.set(Some(0));
-        let due = Wall(1_000_000);
         let mut dice = 1u64;
         let mut noise = || {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -350,7 +381,7 @@ mod tests {
             let origin_s = 1.0 + start_ms / 1e3 + time_s - played_s;
             let origin_ns = ((origin_s + noise() / 1e3) * 1e9) as i64;
             let now = Moment(2_000_000 + (time_s * 1e6) as u64);
-            steering.measure(&Place { due, origin_ns, late_frames: RATE.into() }, &clock, now);
+            steering.measure(&Place { origin_ns, late_frames: RATE.into() }, &clock, now);
             let mut out = Vec::new();
             steering.process(&vec![[0.0; 2]; step], &mut out);
             consumed.push_back(steering.slipped());
@@ -398,9 +429,9 @@ mod tests {
 
     #[test]
     fn without_a_shared_clock_nothing_is_corrected() {
-        let mut steering = Steering::default();
+        let mut steering = free();
         steering.measure(
-            &Place { due: Wall(0), origin_ns: 1_000_000_000, late_frames: 0 },
+            &Place { origin_ns: 1_000_000_000, late_frames: 0 },
             &SharedClock::default(),
             Moment(1),
         );

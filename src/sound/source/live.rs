@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::part::Part;
 use super::web::{Answer, Bytes, Web};
 use crate::decode::resample::Resampler;
-use crate::output::feed::Part;
+use crate::losses::Losses;
 use crate::{Frame, RATE, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
@@ -81,12 +82,12 @@ impl Live {
     ///
     /// # Errors
     /// `NoStream` where nothing is heard.
-    pub fn open(url: &str, ca: Option<&Path>) -> Result<Self, Fault> {
+    pub fn open(url: &str, ca: Option<&Path>, losses: Arc<Losses>) -> Result<Self, Fault> {
         let buffer = Arc::new(Buffer::default());
         let (theirs, address) = (buffer.clone(), url.to_owned());
         let ca = ca.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         let receive = move || {
-            let received = receive(&theirs, &address, &ca);
+            let received = receive(&theirs, &address, &ca, &losses);
             theirs.change(|inside| {
                 inside.over = true;
                 inside.trouble = received.err();
@@ -161,7 +162,7 @@ impl Drop for Live {
 }
 
 /// Receives until the voice is over or nobody listens any more.
-fn receive(buffer: &Buffer, url: &str, ca: &[u8]) -> Result<(), String> {
+fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(), String> {
     let Answer::Stream(mut bytes) = Web::with(ca, READ_TIMEOUT).open(url)? else {
         return Err("it is a playlist, not a voice".to_owned());
     };
@@ -184,10 +185,13 @@ fn receive(buffer: &Buffer, url: &str, ca: &[u8]) -> Result<(), String> {
             inside.frames.extend(out);
             let late = inside.frames.len().saturating_sub(frames_in(HELD_MAX) as usize);
             if late > 0 {
-                tracing::debug!(ms = span_of(late as u64).as_millis(), "a part of the voice came too late");
-                let keep = frames_in(GATHERED) as usize;
-                let drop = inside.frames.len() - keep;
-                inside.frames.drain(..drop);
+                let dropped = inside.frames.len() - frames_in(GATHERED) as usize;
+                tracing::debug!(
+                    ms = span_of(dropped as u64).as_millis(),
+                    "a part of the voice came too late"
+                );
+                losses.voice_frames.add(dropped as u64);
+                inside.frames.drain(..dropped);
             }
             left = inside.left;
         });
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_does_not_answer_is_said() {
-        let fault = Live::open("http://127.0.0.1:9/live/x", None).err().unwrap();
+        let fault = Live::open("http://127.0.0.1:9/live/x", None, Arc::default()).err().unwrap();
         assert!(matches!(fault, Fault::NoStream { .. }), "{fault}");
     }
 }

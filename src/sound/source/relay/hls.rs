@@ -7,7 +7,7 @@ use std::sync::Arc;
 use m3u8_rs::{KeyMethod, MasterPlaylist, MediaPlaylist, Playlist};
 use url::Url;
 
-use super::Buffer;
+use super::buffer::Buffer;
 use super::mpeg_ts::{Demuxer, is_transport_stream};
 use crate::source::web::{ByteRange, Bytes, Web};
 use loaxa_heart::domain::time::Span;

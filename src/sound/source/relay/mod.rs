@@ -1,26 +1,24 @@
 //! A station's stream as a part of a score: received, decoded and buffered ahead by a thread of its own.
 
+mod buffer;
 mod hls;
 mod mpeg_ts;
 
-use std::collections::VecDeque;
 use std::io::Read;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ebur128::{EbuR128, Mode};
 
+use self::buffer::{Buffer, Inside, STEP};
 use self::hls::Hls;
-use super::web::{Answer, Web};
 use crate::decode::{self, resampled::Resampled};
 use crate::level::loudness::gain_db;
-use crate::output::feed::{Part, contained};
+use crate::source::part::{Part, contained};
+use crate::source::web::{Answer, Web};
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
-/// Most that is kept ahead.
-const AHEAD_FRAMES_MAX: usize = 8 * RATE as usize;
 /// What is gathered before a stream sounds, at first and after it had run dry.
 const GATHERED_FRAMES: usize = 2 * RATE as usize;
 /// How long a station may take to be heard at all.
@@ -29,8 +27,6 @@ const FIRST_SOUND_MAX: Span = Span::secs(8);
 const SILENT_MAX: Span = Span::secs(20);
 /// Below this (-60 dBFS) nothing is heard.
 const SILENT_PEAK: f32 = 0.001;
-/// Frames given at a time: 100 ms.
-const STEP: usize = RATE as usize / 10;
 /// How long is waited for further frames before silence stands in; shorter than what it fills.
 const PATIENCE: Span = Span::millis(80);
 /// Fade where a stream runs dry and where it comes back: 20 ms.
@@ -40,68 +36,6 @@ const PAUSE: (Span, Span) = (Span::millis(500), Span::secs(5));
 /// Most that the gain of a stream moves in a step of 100 ms, and from the station's own level.
 const GAIN_STEP_DB: f32 = 0.05;
 const GAIN_DB_MAX: f32 = 12.0;
-
-/// What the receiving thread and the feeding one share.
-#[derive(Default)]
-pub struct Buffer {
-    inside: Mutex<Inside>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Inside {
-    frames: VecDeque<Frame>,
-    /// What went wrong last.
-    trouble: Option<String>,
-    /// Nothing more will come.
-    over: bool,
-    /// Nobody listens any more.
-    left: bool,
-}
-
-impl Buffer {
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits while `busy`, at most so long.
-    fn wait_while(&self, at_most: Span, busy: impl FnMut(&mut Inside) -> bool) -> MutexGuard<'_, Inside> {
-        let waited = self.changed.wait_timeout_while(self.lock(), Duration::from(at_most), busy);
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Waits so long; `true`, at once, where nobody listens any more.
-    fn wait(&self, span: Span) -> bool {
-        self.wait_while(span, |inside| !inside.left).left
-    }
-
-    /// Adds frames when there is room; `false` where nobody listens any more.
-    fn push(&self, frames: &[Frame]) -> bool {
-        let full = |inside: &mut Inside| inside.frames.len() >= AHEAD_FRAMES_MAX && !inside.left;
-        let waited = self.changed.wait_while(self.lock(), full);
-        let mut inside = waited.unwrap_or_else(PoisonError::into_inner);
-        inside.frames.extend(frames);
-        self.changed.notify_all();
-        !inside.left
-    }
-
-    /// Takes a step of frames as soon as there are `least`; nothing where they do not come in time.
-    fn take(&self, least: usize, at_most: Span) -> Vec<Frame> {
-        let mut inside = self.wait_while(at_most, |inside| inside.frames.len() < least && !inside.over);
-        if inside.frames.len() < least && !inside.over {
-            return Vec::new();
-        }
-        let frames = inside.frames.len().min(STEP);
-        let taken = inside.frames.drain(..frames).collect();
-        self.changed.notify_all();
-        taken
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Inside)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-}
 
 /// A stream that sounds.
 pub struct Relay {
