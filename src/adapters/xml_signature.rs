@@ -26,7 +26,7 @@ const CANONICAL: [&str; 4] = [
 const NODES_MAX: u32 = 65_536;
 const PATIENCE: Span = Span::secs(5);
 
-/// Why a document is not believed.
+/// Reasons for which a document is not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     #[error("it is no XML: {0}")]
@@ -44,7 +44,7 @@ pub enum SignatureError {
 /// Checks that one of `certificates` (PEM) signed the whole document.
 ///
 /// # Errors
-/// Why it is not believed.
+/// Tells why it is not believed.
 pub fn verify(document: &str, certificates: &[PathBuf]) -> Result<(), SignatureError> {
     covers_everything(document)?;
     for certificate in certificates {

@@ -25,7 +25,7 @@ pub enum Amplifier {
     On {
         warm_at: Moment,
     },
-    /// Nothing sounds any more; off at this moment.
+    /// On though nothing sounds any more, and off at this moment.
     Lingering {
         warm_at: Moment,
         off_at: Moment,
@@ -40,7 +40,7 @@ pub enum Switch {
 }
 
 impl Amplifier {
-    /// Something is to sound: answers from when it can be heard, and whether to switch on.
+    /// Makes ready for a sound: returns from when on it can be heard, and the switching that this takes.
     pub fn wake(&mut self, now: Moment, warm_up: Span) -> (Moment, Option<Switch>) {
         let (warm_at, switch) = match *self {
             Self::Off => (now + warm_up, Some(Switch::On)),
@@ -50,14 +50,14 @@ impl Amplifier {
         (warm_at, switch)
     }
 
-    /// Nothing sounds any more and nothing is about to.
+    /// Lets the amplifier linger, as nothing sounds any more and nothing is about to.
     pub fn rest(&mut self, now: Moment, off_delay: Span) {
         if let Self::On { warm_at } = *self {
             *self = Self::Lingering { warm_at, off_at: now + off_delay };
         }
     }
 
-    /// When [`Self::expire`] is to be asked.
+    /// Returns the moment at which [`Self::expire`] is to be called.
     pub fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Lingering { off_at, .. } => Some(*off_at),
@@ -65,7 +65,7 @@ impl Amplifier {
         }
     }
 
-    /// Whether it is time to switch off.
+    /// Returns the switching off, where it is time for it.
     pub fn expire(&mut self, now: Moment) -> Option<Switch> {
         let due = self.deadline().is_some_and(|off_at| off_at <= now);
         due.then(|| {
@@ -252,7 +252,7 @@ mod tests {
         GpioLine { chip: "/dev/gpiochip9".into(), line: 17, active_low: false }
     }
 
-    /// What a line that breaks after `good` switches is told, with what is reported.
+    /// Checks the orders to a line that breaks after `good` switchings, and the faults that are reported.
     fn check_line(good: u32, switches: &[Switch], expected: &[&str]) {
         let (seen, heard) = channel();
         let faults = seen.clone();

@@ -30,7 +30,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Tries after which a file that the server does not have, or has wrong, is given up.
 const TRIES_MAX: u32 = 20;
 
-/// How long audio that finds no room waits for some.
+/// Time for which audio that finds no room waits for some.
 const ROOM_WAIT: Span = Span::secs(600);
 
 /// Something in the month's data budget waits, or had to exceed it.
@@ -86,7 +86,7 @@ struct Shared {
     in_use: Mutex<BTreeSet<ContentHash>>,
     /// Bytes received in this month.
     used: Mutex<u64>,
-    /// What is waited for, as the installer's stick may bring it.
+    /// Files that are waited for, as the installer's stick may bring them.
     wanted: Mutex<BTreeMap<ContentHash, Media>>,
 }
 
@@ -107,7 +107,7 @@ pub struct Start {
     pub fetcher: Fetcher,
     pub rules: Rules,
     pub usage: UsageFile,
-    /// What the clocks say.
+    /// The clocks at the start.
     pub now: Reading,
     pub seed: u64,
 }
@@ -116,7 +116,7 @@ impl Downloads {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When there can be no thread.
+    /// Fails when there can be no thread.
     pub fn start(start: Start, news: Sender<News>) -> std::io::Result<Self> {
         let (requests, receiver) = sync_channel(REQUESTS_MAX);
         let shared = Arc::<Shared>::default();
@@ -204,7 +204,7 @@ struct Worker {
     base: Option<String>,
     rules: Rules,
     usage: UsageFile,
-    /// What the clocks said last.
+    /// The clocks at the last reading.
     now: Reading,
     seed: u64,
     wanted: BTreeMap<ContentHash, Wanted>,

@@ -65,7 +65,7 @@ pub struct Visit {
 /// counted.
 ///
 /// # Errors
-/// When the directory can't be written.
+/// Fails when the directory can't be written.
 pub fn listen(state_dir: &Path, turned_away: Arc<Count>) -> std::io::Result<mpsc::Receiver<Visit>> {
     let path = state_dir.join(SOCKET);
     let _ = std::fs::remove_file(&path);
@@ -116,7 +116,7 @@ fn request<T: DeserializeOwned>(state_dir: &Path, request: &Request) -> std::io:
 /// Asks the daemon whose state is in `state_dir` how it is.
 ///
 /// # Errors
-/// When no daemon runs there.
+/// Fails when no daemon runs there.
 pub fn ask(state_dir: &Path) -> std::io::Result<Status> {
     request(state_dir, &Request::Status)
 }
@@ -124,7 +124,7 @@ pub fn ask(state_dir: &Path) -> std::io::Result<Status> {
 /// Asks what audio is scheduled, live or waited for.
 ///
 /// # Errors
-/// As [`ask`].
+/// Fails as [`ask`] does.
 pub fn known_media(state_dir: &Path) -> std::io::Result<BTreeSet<ContentHash>> {
     request(state_dir, &Request::Known)
 }
@@ -132,7 +132,7 @@ pub fn known_media(state_dir: &Path) -> std::io::Result<BTreeSet<ContentHash>> {
 /// Says that audio was put into the media directory.
 ///
 /// # Errors
-/// As [`ask`].
+/// Fails as [`ask`] does.
 pub fn look(state_dir: &Path) -> std::io::Result<()> {
     request(state_dir, &Request::Look)
 }
@@ -140,7 +140,7 @@ pub fn look(state_dir: &Path) -> std::io::Result<()> {
 /// Brings an envelope, to be judged as if it came over the wire.
 ///
 /// # Errors
-/// As [`ask`].
+/// Fails as [`ask`] does.
 pub fn offer(state_dir: &Path, envelope: String) -> std::io::Result<Offered> {
     request(state_dir, &Request::Offer { envelope })
 }

@@ -30,7 +30,7 @@ pub struct Status {
     pub refused: BTreeMap<String, u64>,
     #[serde(default)]
     pub microphone: MicrophoneStatus,
-    /// What was dropped where a bound was reached, or came too late to be heard, since the start: by kind, those of which
+    /// Losses since the start, where a bound was reached or sound came too late to be heard: by kind, those of which
     /// nothing was lost left out.
     #[serde(default)]
     pub lost: BTreeMap<String, u64>,

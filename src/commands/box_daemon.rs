@@ -48,7 +48,8 @@ enum Doing {
         /// The output, if not that of the settings, e.g. alsa:plughw:0.
         #[arg(long)]
         output: Option<SinkSpec>,
-        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone.
+        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone
+        /// is set, 3 the microphone can't be used.
         #[arg(long)]
         verify: bool,
         /// The microphone, if not that of the settings, e.g. alsa:plughw:1.

@@ -12,6 +12,8 @@ pub mod losses;
 #[cfg(feature = "output")]
 pub mod output;
 pub mod source;
+#[cfg(test)]
+mod test_allocator;
 pub mod tts;
 
 use loaxa_heart::domain::time::Span;
@@ -27,7 +29,7 @@ pub const fn span_of(frames: u64) -> Span {
     Span((frames as u128 * 1_000_000 / RATE as u128) as u64)
 }
 
-/// How many frames at [`RATE`] lie in `span`, rounded to the nearest.
+/// Returns the frames at [`RATE`] that lie in `span`, rounded to the nearest.
 pub const fn frames_in(span: Span) -> u64 {
     ((span.0 as u128 * RATE as u128 + 500_000) / 1_000_000) as u64
 }

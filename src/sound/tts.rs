@@ -24,7 +24,7 @@ pub struct Speech {
     /// Program and arguments; `{language}` is the primary language subtag, `{out}` the WAV to write.
     pub command: Vec<String>,
     pub timeout_ms: u64,
-    /// Where spoken texts are kept.
+    /// The folder in which spoken texts are kept.
     pub cache_dir: PathBuf,
 }
 

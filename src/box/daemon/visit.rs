@@ -67,7 +67,7 @@ impl Daemon {
     }
 }
 
-/// Whether the bytes say that they are a trust document; whether they are one is judged later.
+/// Tells whether the bytes claim to be a trust document; that claim is judged later.
 fn is_trust(envelope: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Outside {

@@ -29,7 +29,7 @@ struct Rig {
     at: Moment,
     heard: Vec<Frame>,
     told: Vec<PlayerEvent>,
-    /// Whether the crank waits for the player to say that a play is ending.
+    /// The crank waits for the player to say that a play is ending.
     must_hear_ending: bool,
     /// By so much a buffer takes longer than it should.
     late: Span,
@@ -177,7 +177,7 @@ impl Rig {
         ended_of(&event, of).unwrap()
     }
 
-    /// What was heard from `from` on, without the limiter's delay.
+    /// Returns the left side of everything that was heard.
     fn left_side(&self) -> Vec<f32> {
         self.heard.iter().map(|frame| frame[0]).collect()
     }
@@ -281,7 +281,7 @@ fn what_follows_at_the_end_leaves_no_gap() {
     rig.preflight(2, vec![second], Span::default()).unwrap();
     rig.send_play(1, Cut::Now);
     rig.wait(|event| matches!(event, PlayerEvent::Ending { .. }));
-    rig.send_play(2, Cut::AtEnd);
+    rig.order_play(2, Cut::AtEnd);
     assert_eq!(rig.wait_ended(2).1, End::Whole);
     assert_eq!(rig.wait_ended(1).1, End::Whole);
     rig.crank_frames(BUFFER);
@@ -301,7 +301,7 @@ fn check_cut(cut: impl Fn(&Rig) -> Cut) {
     rig.wait(|event| matches!(event, PlayerEvent::Started { .. }));
     rig.crank_frames(48_000);
     let cut = cut(&rig);
-    rig.send_play(2, cut);
+    rig.order_play(2, cut);
     let (sounded, end) = rig.wait_ended(1);
     assert_eq!(end, End::Stopped);
     assert_eq!(sounded.due, Some(Span::secs(10)));
@@ -423,7 +423,7 @@ fn a_play_enters_by_the_clock() {
     rig.crank_frames(BUFFER);
     let begin = Moment(rig.at.0 - span_of(rig.heard.len() as u64).0);
     let moment = rig.at + Span(777_000);
-    rig.send_play(1, Cut::At { moment, shared: None });
+    rig.order_play(1, Cut::At { moment, shared: None });
     rig.wait_ended(1);
     rig.crank_frames(BUFFER);
     let first = first_sound(&rig.left_side()) as u64;

@@ -52,7 +52,7 @@ static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     codecs
 });
 
-/// What a file holds, as far as its first packets and its index tell.
+/// The contents of a file, as far as its first packets and its index tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioInfo {
     /// Length in milliseconds; 0 where only playing it would tell.
@@ -80,7 +80,7 @@ pub fn probe(path: &Path) -> Result<AudioInfo, Fault> {
 /// Opens a file and decodes its first good packet.
 ///
 /// # Errors
-/// As [`probe`].
+/// Fails as [`probe`] does.
 pub fn open(path: &Path) -> Result<Decoder, Fault> {
     let what = path.display().to_string();
     let file = File::open(path).map_err(|error| match error.kind() {
@@ -130,7 +130,7 @@ pub struct Decoder {
     what: String,
     format: Box<dyn FormatReader>,
     track: Track,
-    /// Whether delay and padding of the encoder are known, and cut off.
+    /// Delay and padding of the encoder are known, and cut off.
     trims: bool,
     length: Option<Span>,
     rate: u32,
@@ -231,7 +231,7 @@ impl Decoder {
         Ok(self)
     }
 
-    /// Whether it stopped because this decoder can't go on, not because the sound ended.
+    /// Tells whether decoding stopped because this decoder can't go on, not because the sound ended.
     pub fn is_stuck(&self) -> bool {
         self.damaged_in_row >= self.damaged_in_row_max || self.turned.load(Ordering::Acquire)
     }
@@ -239,7 +239,7 @@ impl Decoder {
     /// Looks at the rest of a stream as if it were new.
     ///
     /// # Errors
-    /// As [`open_stream`].
+    /// Fails as [`open_stream`] does.
     pub fn begin_anew(self) -> Result<Self, Fault> {
         self.turned.store(false, Ordering::Release);
         Self::probe(self.format.into_inner(), self.what, false)?.of_stream(self.turned).begun()
@@ -299,7 +299,7 @@ impl Decoder {
     /// Decodes on; `false` at the end.
     ///
     /// # Errors
-    /// As [`Self::next_block`].
+    /// Fails as [`Self::next_block`] does.
     pub fn advance(&mut self) -> Result<bool, Fault> {
         if !std::mem::take(&mut self.first_is_waiting) {
             self.decode_packet()?;
@@ -307,7 +307,7 @@ impl Decoder {
         Ok(!self.block.is_empty())
     }
 
-    /// What was decoded last, at [`Self::rate`].
+    /// Returns the block that was decoded last, at [`Self::rate`].
     pub fn block(&self) -> &[Frame] {
         &self.block
     }

@@ -11,7 +11,7 @@ pub const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 /// 44.1 kHz family is centred between two samples, half a sample late, where this is odd.
 const CHUNK: usize = 1_176;
 
-/// Why a resampler can't be made or can't go on.
+/// Reasons for which a resampler can't be made or can't go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResampleError {
     #[error("a rate of {0} Hz is not one of sound")]

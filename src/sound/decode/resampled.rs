@@ -35,7 +35,7 @@ impl Resampled {
     /// Goes on from `to`, exactly.
     ///
     /// # Errors
-    /// As [`Decoder::seek`].
+    /// Fails as [`Decoder::seek`] does.
     pub fn seek(&mut self, to: Span) -> Result<(), Fault> {
         self.decoder.seek(to)?;
         self.resampler =
@@ -46,7 +46,7 @@ impl Resampled {
     /// Appends what the next block makes, sometimes nothing; `false` at the end.
     ///
     /// # Errors
-    /// As [`Decoder::next_block`].
+    /// Fails as [`Decoder::next_block`] does.
     pub fn more(&mut self, out: &mut Vec<Frame>) -> Result<bool, Fault> {
         let more = self.decoder.advance()?;
         self.resample(more, out).map_err(|error| damaged(&self.decoder, &error))?;

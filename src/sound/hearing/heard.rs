@@ -26,7 +26,7 @@ pub const HEARD_FROM: f32 = 0.3;
 
 /// Room for a window at the last lag without wrapping around.
 const FFT: usize = 32_768;
-/// What a loudspeaker and a microphone both have, in Hz.
+/// The band that a loudspeaker and a microphone share, in Hz.
 const BAND: (usize, usize) = (150, 3_500);
 /// Played sound below this (-55 dBFS) is a pause, and is not to be heard.
 const PAUSE_RMS: f32 = 0.0018;
@@ -47,7 +47,7 @@ impl Default for Comparer {
 }
 
 impl Comparer {
-    /// How surely `recorded` holds `played`, 0 to 1; `None` where there was nothing to hear. Both at [`HEARD_HZ`]; of
+    /// Scores how surely `recorded` holds `played`, 0 to 1; `None` where there was nothing to hear. Both at [`HEARD_HZ`]; of
     /// `played` the first [`WINDOW`] samples count, of `recorded`, which begins with the first lag, [`LAGS`] more.
     pub fn score(&self, played: &[f32], recorded: &[f32]) -> Option<f32> {
         let played = &played[..played.len().min(WINDOW)];
@@ -104,7 +104,7 @@ fn likeness(plain: &[f32], heard: &[f32], energy: f32, length: usize, recorded: 
     (0..lags).map(at).fold(0.0, f32::max).min(1.0)
 }
 
-/// What the windows of one play add up to.
+/// The scores of one play's windows, added up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
     sum: f32,

@@ -26,7 +26,7 @@ pub struct Tap {
 
 impl Tap {
     /// Makes both ends of a line.
-    pub(super) fn new(losses: Arc<Losses>) -> (Self, Line) {
+    pub(crate) fn new(losses: Arc<Losses>) -> (Self, Line) {
         let (ring, samples) = RingBuffer::new(RING_SAMPLES);
         let end_at = Arc::new(AtomicU64::new(0));
         let decimator = Decimator::new(RATE as usize / HEARD_HZ);
@@ -51,7 +51,7 @@ impl Tap {
 }
 
 /// The thread's end of a [`Tap`].
-pub(super) struct Line {
+pub(crate) struct Line {
     pub(super) samples: Consumer<f32>,
     end_at: Arc<AtomicU64>,
     decimator: Decimator,

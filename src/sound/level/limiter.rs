@@ -2,7 +2,7 @@
 
 use crate::Frame;
 
-/// What no sample and no point between samples exceeds: -1 dBTP, with 0.15 dB kept for the interpolation's error.
+/// The ceiling that no sample and no point between samples exceeds: -1 dBTP, with 0.15 dB kept for the interpolation's error.
 pub const CEILING: f32 = 0.876;
 /// Frames by which the output lags the input.
 pub const DELAY: usize = AHEAD - 1 + TAPS / 2;

@@ -37,16 +37,16 @@ pub fn gain_db(lufs: Option<f32>, target: f32) -> f32 {
     lufs.map_or(0.0, |lufs| (target - lufs).min(BOOST_DB_MAX))
 }
 
-/// What a measurement found.
+/// The finding of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
     /// Integrated loudness; `None` for silence and below 400 ms.
     pub lufs: Option<f32>,
-    /// Whether the whole file was measured.
+    /// The whole file was measured.
     pub whole: bool,
 }
 
-/// How a file is to be measured: raised by so much, then shaped.
+/// The way in which a file is measured: raised by so much, then shaped.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Way {
     pub before_db: f32,
@@ -56,7 +56,7 @@ pub struct Way {
 /// Measures a file's integrated loudness as it will sound in stereo, for at most `budget`.
 ///
 /// # Errors
-/// As [`decode::open`].
+/// Fails as [`decode::open`] does.
 pub fn measure(path: &Path, way: Way, budget: Option<Span>) -> Result<Measured, Fault> {
     let start = monotonic();
     measure_while(path, way, || budget.is_none_or(|budget| monotonic().since(start) < budget))
@@ -186,7 +186,7 @@ fn work(asked: &Receiver<(PathBuf, Shape)>, entries: &Mutex<Entries>, file: &Pat
     }
 }
 
-/// What is known, or else measured with rests, and kept in `file`.
+/// Returns the loudness that is known, or else measures it with rests and keeps it in `file`.
 fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) -> Option<f32> {
     let key = key(path, way.shape)?;
     if let Some(known) = lock(entries).get(&key) {

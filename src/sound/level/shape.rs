@@ -3,15 +3,15 @@
 use crate::{Frame, RATE, amplitude};
 use loaxa_heart::config::shaping::{Loudspeaker, Shape};
 
-/// What a horn radiates, in hertz.
+/// The band that a horn radiates, in hertz.
 const HORN: (f32, f32) = (300.0, 7_000.0);
 /// Of the two halves of a Butterworth filter of fourth order.
 const BUTTERWORTH: [f32; 2] = [0.541_196_1, 1.306_563];
-/// What is louder is compressed, in decibels of full scale; sound comes in at -18 LUFS.
+/// The level from which on sound is compressed, in decibels of full scale; sound comes in at -18 LUFS.
 const THRESHOLD_DB: f32 = -20.0;
 /// Decibels above the threshold that become one: moderate.
 const RATIO: f32 = 3.0;
-/// How fast the compressor notices that it gets louder, and softer; in seconds.
+/// The time in which the compressor follows rising and falling sound, in seconds.
 const ATTACK: f32 = 0.005;
 const RELEASE: f32 = 0.150;
 /// The gain is reckoned once in so many frames, and moves in a straight line between.
@@ -94,10 +94,10 @@ struct Compressor {
     attack: f32,
     release: f32,
     threshold: f32,
-    /// How loud it is.
+    /// The level now.
     envelope: f32,
     gain: f32,
-    /// What the gain changes by, frame by frame, until the next reckoning.
+    /// The change of the gain from frame to frame until the next reckoning.
     slope: f32,
     until_step: usize,
 }

@@ -22,7 +22,7 @@ use loaxa_heart::domain::time::{Moment, Span, Wall};
 const PRE_ROLL_FRAMES: usize = RATE as usize / 5;
 /// The rise where a play is entered in its middle.
 const ENTRY_FADE_FRAMES: u64 = RATE as u64 / 100;
-/// How long a feeder waits for a play to begin before it looks around again.
+/// Longest sleep of a feeder whose play has not begun.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Findings of a feeder while it feeds.
@@ -48,7 +48,7 @@ struct FeederShared {
     findings: Mutex<Findings>,
 }
 
-/// How a play keeps to the shared clock.
+/// The relation of a play to the shared clock.
 #[derive(Default)]
 enum Keeping {
     /// Not at all.

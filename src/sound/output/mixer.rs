@@ -395,3 +395,126 @@ impl Playout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RATE;
+    use crate::losses::Losses;
+    use crate::test_allocator::counted;
+
+    const BUFFER: usize = 480;
+
+    /// A mixer whose callback is run by the test, which counts what the callback allocates and frees.
+    struct Rig {
+        mixer: Mixer,
+        renderer: Renderer,
+        at: Moment,
+        plays: u32,
+        /// Voices that were handed back, as the player would hold them.
+        back: Vec<Box<Voice>>,
+        rings: Vec<rtrb::Producer<Frame>>,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let (mixer, renderer) = Mixer::new(std::thread::current());
+            let (at, plays) = (Moment(1_000_000), 0);
+            Self { mixer, renderer, at, plays, back: Vec::new(), rings: Vec::new() }
+        }
+
+        /// A voice with so many frames; one that is `fed` whole ends after them, another one goes on in silence.
+        fn enter(&mut self, frames: usize, fed: bool, entry: Entry) -> PlayId {
+            self.plays += 1;
+            let play = PlayId::new(1, self.plays);
+            let (voice, mut ring, ledger) = Voice::new(play, RATE as usize);
+            (0..frames).for_each(|n| ring.push([n as f32 / frames as f32; 2]).unwrap());
+            ledger.add_fed(frames as u64);
+            if fed {
+                ledger.close();
+            }
+            self.rings.push(ring);
+            assert!(self.mixer.order(Order::Enter { voice: Box::new(voice), entry }).is_ok());
+            play
+        }
+
+        fn run(&mut self, buffers: usize) {
+            let mut out = [[0.0; 2]; BUFFER];
+            for _ in 0..buffers {
+                let (renderer, at) = (&mut self.renderer, self.at);
+                assert_eq!(
+                    counted(|| renderer.render(&mut out, at)),
+                    0,
+                    "the callback touched the allocator"
+                );
+                self.at = self.at + span_of(BUFFER as u64);
+            }
+        }
+
+        fn take_notes(&mut self) -> usize {
+            let mut taken = 0;
+            while let Some(note) = self.mixer.note() {
+                taken += 1;
+                if let Note::Left { voice, .. } = note {
+                    self.back.push(voice);
+                }
+            }
+            taken
+        }
+    }
+
+    #[test]
+    fn the_callback_allocates_and_frees_nothing() {
+        let mut rig = Rig::new();
+        let (tap, line) = Tap::new(std::sync::Arc::<Losses>::default());
+        rig.renderer.tap_into(tap);
+        rig.run(3);
+        // One after the other without a gap, then over each other, by the clock, and stopped.
+        rig.enter(5_000, true, Entry::Now);
+        rig.run(2);
+        rig.enter(7_000, true, Entry::AtEnd);
+        rig.run(20);
+        for _ in 0..8 {
+            rig.enter(20_000, true, Entry::Now);
+            rig.run(1);
+        }
+        let by_clock = rig.at + Span::millis(33);
+        let stopped = rig.enter(20_000, true, Entry::At(by_clock));
+        rig.run(10);
+        assert!(rig.mixer.order(Order::Leave { play: stopped, fade: Span::millis(50) }).is_ok());
+        rig.run(10);
+        // One that is replaced before its time, and one that starves.
+        rig.enter(100, true, Entry::At(rig.at + Span::secs(9)));
+        rig.run(1);
+        let starving = rig.enter(300, false, Entry::Now);
+        rig.run(5);
+        assert!(rig.mixer.order(Order::Leave { play: starving, fade: CUT_FADE }).is_ok());
+        rig.run(1_000);
+        assert!(rig.take_notes() >= 2 * 12, "all were started, and are handed back");
+        drop(line);
+    }
+
+    #[test]
+    fn a_player_that_takes_no_notes_loses_none() {
+        let mut rig = Rig::new();
+        for _ in 0..NOTES_MAX {
+            rig.enter(500, true, Entry::Now);
+            rig.run(8);
+            if rig.renderer.orders_waiting() > 0 {
+                break;
+            }
+        }
+        assert_eq!(
+            rig.renderer.orders_waiting(),
+            1,
+            "the mixer takes in no voice without room for its notes"
+        );
+        let play = PlayId::new(1, rig.plays);
+        assert!(rig.mixer.order(Order::Leave { play, fade: CUT_FADE }).is_ok());
+        rig.run(8);
+        assert!(rig.take_notes() > NOTES_MAX - NOTES_RESERVED);
+        rig.run(20);
+        rig.take_notes();
+        assert_eq!(rig.back.len() as u32, rig.plays, "each voice is handed back");
+    }
+}

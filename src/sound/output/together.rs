@@ -36,7 +36,7 @@ const PHASES: usize = 256;
 pub struct SharedClock {
     /// Wall clock minus monotonic clock in microseconds; `UNKNOWN` where nobody can be in time with it.
     offset_us: AtomicI64,
-    /// How much slower than the shared clock the device runs, in billionths.
+    /// The device's lag behind the shared clock, in billionths.
     device_ppb: AtomicI64,
 }
 

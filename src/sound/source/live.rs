@@ -20,13 +20,13 @@ use loaxa_heart::domain::time::Span;
 const GATHERED: Span = Span::millis(100);
 /// Held at most; of more, the oldest is dropped.
 const HELD_MAX: Span = Span::millis(400);
-/// What may wait in the ring of a voice.
+/// Sound that may wait in the ring of a voice.
 const AHEAD: Span = Span::millis(100);
 /// Waited for further sound before silence stands in.
 const PATIENCE: Duration = Duration::from_millis(60);
 /// The silence that stands in at a time.
 const SILENCE: Span = Span::millis(20);
-/// How long the first sound is waited for; the heart waits two seconds.
+/// Longest wait for the first sound; the heart waits two seconds.
 const FIRST_SOUND_MAX: Duration = Duration::from_millis(1_800);
 /// A stream that gives nothing this long has broken.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);

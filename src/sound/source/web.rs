@@ -28,7 +28,7 @@ pub struct ByteRange {
     pub bytes: u64,
 }
 
-/// What an address turned out to be.
+/// The two kinds of things that an address can name.
 pub enum Answer {
     /// Sound without an end.
     Stream(Bytes),
@@ -74,7 +74,7 @@ impl Web {
     /// Opens what a relay's address names.
     ///
     /// # Errors
-    /// In words.
+    /// Tells in words what failed.
     pub fn open(&self, url: &str) -> Result<Answer, String> {
         let mut response = self.get(url, None)?;
         let address = response.get_uri().to_string();
@@ -94,7 +94,7 @@ impl Web {
     /// Reads a playlist.
     ///
     /// # Errors
-    /// In words.
+    /// Tells in words what failed.
     pub fn playlist(&self, url: &str) -> Result<(Vec<u8>, String), String> {
         let mut response = self.get(url, None)?;
         Ok((text_of(&mut response)?, response.get_uri().to_string()))
@@ -103,7 +103,7 @@ impl Web {
     /// Opens a segment, or a part of one.
     ///
     /// # Errors
-    /// In words.
+    /// Tells in words what failed.
     pub fn segment(&self, url: &str, range: Option<ByteRange>) -> Result<Bytes, String> {
         Ok(Box::new(self.get(url, range)?.into_body().into_reader()))
     }

@@ -12,7 +12,7 @@ use super::device::DeviceError;
 use super::paced::{Outlet, sample_bytes};
 use crate::Frame;
 
-/// How long a pipe may refuse data before the output is taken for dead.
+/// Longest time for which a pipe refuses data before the output is taken for dead.
 const PIPE_STALL_MS: u16 = 1_000;
 /// A named pipe, made where there is none.
 pub struct Fifo {

@@ -25,7 +25,7 @@ pub(super) struct Inside {
     pub(super) frames: VecDeque<Frame>,
     /// The last thing that went wrong.
     pub(super) trouble: Option<String>,
-    /// Nothing more will come.
+    /// The stream has ended.
     pub(super) over: bool,
     /// Nobody listens any more.
     pub(super) left: bool,

@@ -29,7 +29,7 @@ struct Segment {
     place: Place,
     /// Initialisation of fMP4 that it needs.
     map: Option<Place>,
-    /// Its coding may differ from that before it.
+    /// The coding may differ from that of the segment before.
     breaks: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct Hls {
     complete: bool,
     /// Initialisation that the decoder has been given.
     map: Option<Place>,
-    /// Whether the decoder of this run has been given anything.
+    /// The decoder of this run has been given something.
     begun: bool,
     body: Option<Bytes>,
     demuxer: Option<Demuxer>,
@@ -65,7 +65,7 @@ impl Hls {
     /// Follows the presentation whose first playlist has this text and address.
     ///
     /// # Errors
-    /// In words.
+    /// Tells in words what failed.
     pub fn open(web: Web, buffer: Arc<Buffer>, text: &[u8], url: String) -> Result<Self, String> {
         let (list, url) = media_playlist(&web, text, url, NESTING_MAX)?;
         let mut hls = Self {
@@ -88,7 +88,7 @@ impl Hls {
         Ok(hls)
     }
 
-    /// Whether all of it was read; a live presentation is never.
+    /// Tells whether all of the presentation was read; a live one never is.
     pub fn is_over(&self) -> bool {
         self.complete && self.queue.is_empty() && self.body.is_none() && self.given == self.ready.len()
     }

@@ -19,15 +19,15 @@ use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
-/// What is gathered before a stream sounds, at first and after it had run dry.
+/// Frames gathered before a stream sounds, at first and again after the stream had run dry.
 const GATHERED_FRAMES: usize = 2 * RATE as usize;
-/// How long a station may take to be heard at all.
+/// Longest wait for a station's first sound.
 const FIRST_SOUND_MAX: Span = Span::secs(8);
 /// A stream that has failed or been silent for this long is given up.
 const SILENT_MAX: Span = Span::secs(20);
 /// Below this (-60 dBFS) nothing is heard.
 const SILENT_PEAK: f32 = 0.001;
-/// How long is waited for further frames before silence stands in; shorter than what it fills.
+/// Longest wait for further frames before silence stands in; shorter than the silence itself.
 const PATIENCE: Span = Span::millis(80);
 /// Fade where a stream runs dry and where it comes back: 20 ms.
 const FADE: usize = RATE as usize / 50;

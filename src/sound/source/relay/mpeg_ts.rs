@@ -6,7 +6,7 @@ const PAT_PID: u16 = 0;
 /// Stream types of sound that can be decoded: MPEG-1 and -2 layers I to III, and AAC in ADTS.
 const SOUND_TYPES: [u8; 3] = [0x03, 0x04, 0x0f];
 
-/// Whether these are the first bytes of a transport stream.
+/// Tells whether these are the first bytes of a transport stream.
 pub fn is_transport_stream(bytes: &[u8]) -> bool {
     bytes.first() == Some(&SYNC) && bytes.get(PACKET_BYTES).is_none_or(|byte| *byte == SYNC)
 }
@@ -16,7 +16,7 @@ pub fn is_transport_stream(bytes: &[u8]) -> bool {
 pub struct Demuxer {
     map_pid: Option<u16>,
     sound_pid: Option<u16>,
-    /// What came after the last whole packet.
+    /// Bytes after the last whole packet.
     rest: Vec<u8>,
 }
 
@@ -86,7 +86,7 @@ fn first_sound(table: &[u8]) -> Option<u16> {
     }
 }
 
-/// What follows the header of a packetised elementary stream.
+/// Returns the bytes after the header of a packetised elementary stream.
 fn pes_payload(payload: &[u8]) -> Option<&[u8]> {
     let header = payload.get(..9).filter(|header| header[..3] == [0, 0, 1])?;
     payload.get(9 + usize::from(header[8])..)
