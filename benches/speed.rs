@@ -16,7 +16,7 @@ use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{ContentHash, PlayId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{Cut, End, PlayerCommand, PlayerEvent, Sounded};
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Signed, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
@@ -135,7 +135,7 @@ fn heart() {
     let reading = |mono: Moment| Reading {
         mono,
         wall: begin.plus(mono.since(Moment(0))),
-        trust: ClockTrust::Synced,
+        quality: ClockQuality::Synced,
         uncertainty_ms: 5,
     };
     let restored = Restored { start: 1, ..Restored::default() };

@@ -6,7 +6,7 @@
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// A battery clock is believed this far beyond the last time known; a drained battery shows years.
 const FLOOR_AHEAD_MAX: Span = Span::secs(60 * 24 * 3600);
@@ -109,18 +109,18 @@ impl Clock {
 
     fn judge(&self, mono: Moment, system: Wall, kernel: KernelSync) -> Reading {
         if kernel.synced && system >= self.floor {
-            let (trust, uncertainty_ms) = (ClockTrust::Synced, kernel.uncertainty_ms);
-            return Reading { mono, wall: system, trust, uncertainty_ms };
+            let (quality, uncertainty_ms) = (ClockQuality::Synced, kernel.uncertainty_ms);
+            return Reading { mono, wall: system, quality, uncertainty_ms };
         }
         if let Some(learnt) = self.learnt {
             let wall = learnt.wall.plus(mono.since(learnt.at));
-            let (trust, uncertainty_ms) = (ClockTrust::Synced, learnt.uncertainty_ms);
-            return Reading { mono, wall, trust, uncertainty_ms };
+            let (quality, uncertainty_ms) = (ClockQuality::Synced, learnt.uncertainty_ms);
+            return Reading { mono, wall, quality, uncertainty_ms };
         }
         let plausible =
             system >= self.floor && (self.floor == Wall(0) || system <= self.floor.plus(FLOOR_AHEAD_MAX));
-        let trust = if self.has_battery && plausible { ClockTrust::Floor } else { ClockTrust::None };
-        Reading { mono, wall: system, trust, uncertainty_ms: RTC_UNCERTAINTY_MS }
+        let quality = if self.has_battery && plausible { ClockQuality::Floor } else { ClockQuality::None };
+        Reading { mono, wall: system, quality, uncertainty_ms: RTC_UNCERTAINTY_MS }
     }
 }
 
@@ -131,22 +131,22 @@ mod tests {
     const DAY: Span = Span::secs(86_400);
     const FLOOR: Wall = Wall(1_795_000_000_000_000);
 
-    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockTrust) {
+    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockQuality) {
         let kernel = KernelSync { synced, uncertainty_ms: 5 };
-        assert_eq!(clock.judge(Moment(0), system, kernel).trust, expected, "{system}");
+        assert_eq!(clock.judge(Moment(0), system, kernel).quality, expected, "{system}");
     }
 
     #[test]
     fn a_clock_is_believed_as_far_as_it_can_be() {
         let battery = Clock::new(FLOOR, true);
-        check(&battery, FLOOR.plus(DAY), false, ClockTrust::Floor);
-        check(&battery, FLOOR.minus(DAY), false, ClockTrust::None);
-        check(&battery, Wall(0), false, ClockTrust::None);
-        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), false, ClockTrust::None);
-        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), true, ClockTrust::Synced);
-        check(&battery, FLOOR.minus(DAY), true, ClockTrust::None);
+        check(&battery, FLOOR.plus(DAY), false, ClockQuality::Floor);
+        check(&battery, FLOOR.minus(DAY), false, ClockQuality::None);
+        check(&battery, Wall(0), false, ClockQuality::None);
+        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), false, ClockQuality::None);
+        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), true, ClockQuality::Synced);
+        check(&battery, FLOOR.minus(DAY), true, ClockQuality::None);
         let bare = Clock::new(FLOOR, false);
-        check(&bare, FLOOR.plus(DAY), false, ClockTrust::None);
+        check(&bare, FLOOR.plus(DAY), false, ClockQuality::None);
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
         let kernel = KernelSync { synced: false, uncertainty_ms: 0 };
         let later = monotonic() + Span::secs(10);
         let reading = clock.judge(later, Wall(0), kernel);
-        assert_eq!(reading.trust, ClockTrust::Synced);
+        assert_eq!(reading.quality, ClockQuality::Synced);
         assert!(reading.wall >= FLOOR.plus(DAY).plus(Span::secs(9)));
     }
 

@@ -12,7 +12,7 @@ use loaxa_heart::domain::ids::*;
 use loaxa_heart::domain::playback::*;
 use loaxa_heart::domain::policy::{GuardRefusal, Policy};
 use loaxa_heart::domain::sound::{Fault, Heard, Pattern};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 use loaxa_heart::wire::codec::{self, Message, Sealed};
 use loaxa_heart::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
@@ -224,7 +224,7 @@ fn other_messages() {
         key: None,
         epoch,
         nonce: "5f1c".repeat(8),
-        clock: ClockTrust::Floor,
+        clock: ClockQuality::Floor,
         wall: wall("2026-11-20T21:59:58Z"),
         holds: holds(),
     };
@@ -242,7 +242,7 @@ fn other_messages() {
     let heartbeat = Heartbeat {
         v: VERSION,
         wall: wall("2026-11-20T22:01:00Z"),
-        clock: ClockTrust::Synced,
+        clock: ClockQuality::Synced,
         on_air: Some(OnAir { play: PlayId::new(3, 7), title: "Bản tin sáng".to_owned() }),
         holds: Some(holds()),
         held: None,
@@ -357,7 +357,7 @@ fn events() -> Vec<Event> {
         CommandRefusal::Replayed { serial: 41 },
         CommandRefusal::Forged { id: name("bao-9") },
         CommandRefusal::Rollback { offered: 2, held: 3 },
-        CommandRefusal::ClockUntrusted,
+        CommandRefusal::ClockUnknown,
         CommandRefusal::TooMany { max: 500 },
         CommandRefusal::Impossible { detail: "it expires before it begins".to_owned() },
     ];
@@ -370,7 +370,7 @@ fn events() -> Vec<Event> {
         Event::BoxStopped,
         Event::PlayStarted(start),
         Event::Adopted { what: "programme/xa-dong".to_owned(), version: 12 },
-        Event::ClockSet { step_us: -3_600_000_000, before: ClockTrust::Floor },
+        Event::ClockSet { step_us: -3_600_000_000, before: ClockQuality::Floor },
         Event::DeviceLost { detail: "unplugged".to_owned() },
         Event::DeviceBack,
         Event::AmplifierFault { detail: "gpio".to_owned() },
@@ -400,7 +400,7 @@ fn events() -> Vec<Event> {
 
 fn stamp() -> Stamp {
     let wall = wall("2026-11-20T22:00:00.5Z");
-    Stamp { start: 3, mono_us: 61_000_000, wall, trust: ClockTrust::Synced, uncertainty_ms: 12 }
+    Stamp { start: 3, mono_us: 61_000_000, wall, quality: ClockQuality::Synced, uncertainty_ms: 12 }
 }
 
 fn batch() -> LogBatch {

@@ -10,7 +10,7 @@ use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, GroupId};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::policy::Policy;
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::messages::{Body, Command, Signed, commands_digest};
 
 const HEARTBEAT: Span = Span::secs(60);
@@ -130,7 +130,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let wall = Wall(1_795_221_000_000_000);
-        let now = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+        let now = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
         Self { central: Central::default(), speaker: new_box(&now), now, log: Vec::new() }
     }
 

@@ -17,7 +17,7 @@ use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage
 use self::unwritten::Unwritten;
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
@@ -326,7 +326,7 @@ impl BoxStore {
         let mut too_long = 0;
         for entry in self.unwritten.entries() {
             let at = entry.at;
-            let known = at.trust != ClockTrust::None;
+            let known = at.quality != ClockQuality::None;
             let Ok(record) = link.record(box_id, epoch, entry) else {
                 too_long += 1;
                 continue;

@@ -13,7 +13,7 @@ fn box_id() -> BoxId {
 }
 
 fn entry_at(wall: Wall, event: Event) -> Change {
-    let at = Stamp { start: 1, mono_us: 0, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+    let at = Stamp { start: 1, mono_us: 0, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
     Change::Log(Box::new(Entry { at, event }))
 }
 

@@ -9,7 +9,7 @@ use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::{Body, Command};
 
 /// What a command put in force.
@@ -45,7 +45,7 @@ impl Daemon {
         let now = self.clock.read();
         let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
         // What no day to come needs can wait; without a clock nobody knows.
-        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
+        let unknown = if now.quality > ClockQuality::None { Wall::MAX } else { not_before };
         for media in media {
             let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
             self.downloads.fetch(media, by, false);

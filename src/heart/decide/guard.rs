@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
 use crate::domain::announcement::Rung;
 use crate::domain::policy::{GuardRefusal, Policy};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// A pause of this length ends a session in the sense of `session_minutes_max`.
 pub const PAUSE_THAT_ENDS_A_SESSION: Span = Span::secs(300);
@@ -102,8 +102,8 @@ impl Guard {
         if rung == Rung::Emergency {
             return Ok(Permit { volume_percent, until: None });
         }
-        if now.trust == ClockTrust::None {
-            return Err(GuardRefusal::ClockUntrusted);
+        if now.quality == ClockQuality::None {
+            return Err(GuardRefusal::ClockUnknown);
         }
         let local = now.wall.local();
         if rung == Rung::Exercise && !DAY_BAND_HOURS.contains(&local.hour()) {
@@ -197,7 +197,7 @@ mod tests {
         Reading {
             mono: Moment(1_000_000_000),
             wall: Wall::from_local(local),
-            trust: ClockTrust::Synced,
+            quality: ClockQuality::Synced,
             uncertainty_ms: 0,
         }
     }
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn an_unknown_clock_allows_only_emergencies() {
-        let now = Reading { trust: ClockTrust::None, ..at("2026-11-20 07:00") };
+        let now = Reading { quality: ClockQuality::None, ..at("2026-11-20 07:00") };
         let guard = guard(Policy::default());
-        assert_eq!(guard.permit(&now, Rung::Live, 50, None), Err(GuardRefusal::ClockUntrusted));
+        assert_eq!(guard.permit(&now, Rung::Live, 50, None), Err(GuardRefusal::ClockUnknown));
         assert!(guard.permit(&now, Rung::Emergency, 50, None).is_ok());
     }
 

@@ -8,7 +8,7 @@ use crate::decide::memory::{Known, Memo, Memory};
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
-use crate::domain::time::{ClockTrust, Reading, Span};
+use crate::domain::time::{ClockQuality, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
 
 /// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
@@ -50,13 +50,13 @@ pub fn judge(
             Err(CommandRefusal::Forged { id: command.id.clone() })
         };
     }
-    let time = (now.trust > ClockTrust::None).then_some(now.wall);
+    let time = (now.quality > ClockQuality::None).then_some(now.wall);
     let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
     let level = trust.ok_or(no_trust)?.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
         return Err(CommandRefusal::NotForThisBox);
     }
-    let wall = time.ok_or(CommandRefusal::ClockUntrusted)?;
+    let wall = time.ok_or(CommandRefusal::ClockUnknown)?;
     if wall >= command.expires {
         return Err(CommandRefusal::Expired { at: command.expires });
     }
@@ -105,7 +105,7 @@ const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
 /// What can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
-    if now.trust == ClockTrust::None {
+    if now.quality == ClockQuality::None {
         return Vec::new();
     }
     let past = now.wall.minus(REMEMBERED_AFTER_EXPIRY);
@@ -146,7 +146,7 @@ pub(crate) mod tests {
     }
 
     fn now() -> Reading {
-        Reading { mono: Moment(0), wall: Wall(1_000_000_000), trust: ClockTrust::Synced, uncertainty_ms: 0 }
+        Reading { mono: Moment(0), wall: Wall(1_000_000_000), quality: ClockQuality::Synced, uncertainty_ms: 0 }
     }
 
     fn test_command(id: &str, serial: u64) -> Signed<Command> {
@@ -194,7 +194,7 @@ pub(crate) mod tests {
         );
         check(|_, now| now.wall = Wall(0), "it claims to be issued in the future");
         check(
-            |_, now| now.trust = ClockTrust::None,
+            |_, now| now.quality = ClockQuality::None,
             "the clock is not known, and this command is no fresh emergency",
         );
         check(

@@ -92,7 +92,8 @@ pub enum GuardRefusal {
     #[error("the day has reached {minutes} minutes")]
     DayFull { minutes: u32 },
     #[error("the clock can't be trusted")]
-    ClockUntrusted,
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     #[error("an exercise is not allowed at night")]
     ExerciseAtNight,
 }

@@ -166,7 +166,8 @@ impl schemars::JsonSchema for Wall {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum ClockTrust {
+#[schemars(rename = "ClockTrust")]
+pub enum ClockQuality {
     /// No time since boot: nothing scheduled sounds.
     None,
     /// A battery clock, not earlier than the last time known.
@@ -180,7 +181,7 @@ pub enum ClockTrust {
 pub struct Reading {
     pub mono: Moment,
     pub wall: Wall,
-    pub trust: ClockTrust,
+    pub quality: ClockQuality,
     /// Half-width of the wall clock's uncertainty.
     pub uncertainty_ms: u32,
 }

@@ -9,7 +9,7 @@ use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Wall};
+use crate::domain::time::{ClockQuality, Wall};
 
 /// The version of the protocol that this program speaks.
 pub const VERSION: u32 = 1;
@@ -158,7 +158,7 @@ pub struct Hello {
     pub epoch: Epoch,
     /// Random; `welcome` signs it together with the time.
     pub nonce: String,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub wall: Wall,
     pub holds: Holds,
 }
@@ -217,7 +217,7 @@ pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) 
 pub struct Heartbeat {
     pub v: u32,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
     /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.

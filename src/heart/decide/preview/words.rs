@@ -96,7 +96,7 @@ fn refusal(reason: &GuardRefusal, lang: Lang) -> String {
         GuardRefusal::RestDay => "ngày nghỉ phát".to_owned(),
         GuardRefusal::SessionTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
         GuardRefusal::DayFull { minutes } => format!("trong ngày đã phát đủ {minutes} phút"),
-        GuardRefusal::ClockUntrusted => "đồng hồ chưa đáng tin".to_owned(),
+        GuardRefusal::ClockUnknown => "đồng hồ chưa đáng tin".to_owned(),
         GuardRefusal::ExerciseAtNight => "không diễn tập ban đêm".to_owned(),
     }
 }

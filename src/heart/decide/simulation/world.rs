@@ -10,7 +10,7 @@ use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Command, Signed};
 
 /// What a box is set up with.
@@ -61,7 +61,7 @@ pub struct World {
 impl World {
     /// A box that is off. The monotonic clock starts at zero.
     pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup>) -> Self {
-        let clock = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 10 };
+        let clock = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 10 };
         Self {
             setup,
             clock,
@@ -131,8 +131,8 @@ impl World {
     }
 
     /// Steps the wall clock.
-    pub fn set_clock(&mut self, wall: Wall, trust: ClockTrust) {
-        (self.clock.wall, self.clock.trust) = (wall, trust);
+    pub fn set_clock(&mut self, wall: Wall, quality: ClockQuality) {
+        (self.clock.wall, self.clock.quality) = (wall, quality);
         self.input(Input::ClockChanged);
     }
 

@@ -169,7 +169,7 @@ impl Speaker {
 
     /// Ends what has expired, and forgets what was over long ago.
     pub(super) fn expire(&mut self, now: &Reading) {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return;
         }
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
@@ -240,7 +240,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return Vec::new();
         }
         let mut claims = Vec::new();
@@ -417,7 +417,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return None;
         }
         let due = |held: &Held| {

@@ -30,7 +30,7 @@ use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, Stamp};
 use crate::domain::policy::Policy;
 use crate::domain::sound::{Cut, Fault, PlayerCommand, PlayerEvent};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
 
 use air::{Ready, Sounding};
@@ -281,7 +281,7 @@ impl Speaker {
     /// [`crate::wire::messages::Holds`] digests.
     pub fn in_force(&self, now: &Reading) -> impl Iterator<Item = &CommandId> {
         self.held_until()
-            .filter(move |(_, expires)| now.trust == ClockTrust::None || now.wall < *expires)
+            .filter(move |(_, expires)| now.quality == ClockQuality::None || now.wall < *expires)
             .map(|(id, _)| id)
     }
 
@@ -340,11 +340,11 @@ impl Speaker {
         let expected = before.wall.plus(now.mono.since(before.mono));
         let step_us = now.wall - expected;
         let stepped = step_us.unsigned_abs() > STEP_MIN.0;
-        if !stepped && before.trust == now.trust {
+        if !stepped && before.quality == now.quality {
             return;
         }
-        if stepped || before.trust == ClockTrust::None {
-            self.log(now, Event::ClockSet { step_us, before: before.trust });
+        if stepped || before.quality == ClockQuality::None {
+            self.log(now, Event::ClockSet { step_us, before: before.quality });
         }
         self.sessions_after_step(now, expected);
     }

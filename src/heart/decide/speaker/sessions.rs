@@ -28,7 +28,7 @@ pub(super) const WORTH_STARTING: Span = Span::secs(1);
 impl Speaker {
     /// Looks which sessions have become due, and gives the first its turn.
     pub(super) fn open_sessions(&mut self, now: &Reading) {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             // What has begun ends by the monotonic clock.
             return self.close_running(now);
         }
@@ -470,7 +470,7 @@ impl Speaker {
         }
         self.timetable = timetable;
         self.waiting = Waiting::default();
-        if now.trust > ClockTrust::None {
+        if now.quality > ClockQuality::None {
             self.remember(Memo::AccountedUpto(now.wall));
         }
     }
@@ -478,7 +478,7 @@ impl Speaker {
     /// The wall clock was stepped from `expected`: what was decided under a wrong time is looked at again.
     pub(super) fn sessions_after_step(&mut self, now: &Reading, expected: Wall) {
         self.waiting.looked = false;
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return;
         }
         if now.wall < expected {
@@ -501,8 +501,8 @@ impl Speaker {
     }
 
     pub(super) fn session_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        let start = match now.trust {
-            ClockTrust::None => None,
+        let start = match now.quality {
+            ClockQuality::None => None,
             _ => {
                 let start = self.waiting.next_start.map(|start| now.moment_of(start.minus(LEAD)));
                 start.map(|start| (start, Why::SessionStarts))

@@ -365,15 +365,15 @@ fn a_missed_slot_is_told_and_not_replayed() {
 fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
     let mut scene = Scene::at("2026-11-21 04:30:00", "");
     scene.run(60);
-    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockQuality::Synced);
     scene.run(60);
     scene.check(&["slot not aired: Missed"]);
     // The clock was wrong: the slot is still to come, and it comes.
-    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
     let told = scene.story().len();
-    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().len(), told, "it has sounded and does not sound again");
 }
@@ -381,10 +381,10 @@ fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
 #[test]
 fn without_a_clock_nothing_scheduled_sounds() {
     let mut scene = Scene::at("2026-11-21 04:00:00", "");
-    scene.world.set_clock(Wall(0), ClockTrust::None);
+    scene.world.set_clock(Wall(0), ClockQuality::None);
     scene.run(7_200);
     scene.check(&[]);
-    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockQuality::Synced);
     scene.run(1);
     scene.check(&["slot not aired: Missed"]);
 }

@@ -112,7 +112,7 @@ impl Speaker {
     }
 
     fn forget_old_sessions(&mut self, now: &Reading) {
-        let days = if now.trust == ClockTrust::Synced { REMEMBERED_DAYS } else { REMEMBERED_DAYS_UNSURE };
+        let days = if now.quality == ClockQuality::Synced { REMEMBERED_DAYS } else { REMEMBERED_DAYS_UNSURE };
         let before = now.wall.minus(Span::secs(days * 86_400));
         let old = self.memory.sessions.iter().filter(|(_, memo)| memo.start < before);
         let old: Vec<_> = old.map(|(key, _)| key.clone()).collect();
