@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
@@ -123,7 +123,7 @@ fn heart() {
     let programme = programme_file::read(&file, Audio::Required(&length)).expect("the example is right");
     let calendar = Calendar::new(Arc::new(programme)).expect("the example is right");
     let timetable = Timetable::new(vec![calendar]).expect("one programme");
-    let place = Place {
+    let listeners = Listeners {
         groups: BTreeSet::from([GROUP, "thon-dong"].map(|name| name.parse().expect("a name"))),
         languages: vec!["vi".to_owned()],
     };
@@ -140,7 +140,7 @@ fn heart() {
     };
     let restored = Restored { start: 1, ..Restored::default() };
     let now = reading(Moment(0));
-    let speaker = Speaker::new(restored, place, timetable, Some(trust()), Policy::default(), &now);
+    let speaker = Speaker::new(restored, listeners, timetable, Some(trust()), Policy::default(), &now);
     let mut shell = Shell { speaker, due: BTreeMap::new(), number: 0, times: BTreeMap::new() };
     shell.obey(Moment(0));
     let end = Moment(0) + Span::secs(DAYS * 86_400);

@@ -27,7 +27,7 @@ use loaxa_adapters::mqtt::{LinkError, LinkEvent};
 use loaxa_heart::decide::memory::{Memo, Memory};
 use loaxa_heart::decide::outbox::{self, Outbox};
 use loaxa_heart::decide::refusals::Refusals;
-use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
@@ -165,13 +165,14 @@ impl Daemon {
         };
         let InForce { groups, groups_version, policy, needed } =
             restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
-        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
+        let timetable = programmes.timetable(&listeners.groups).unwrap_or_else(|clash| {
             tracing::error!("no programme is in force: {clash}");
             Default::default()
         });
         let now = clock.read();
-        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
+        let speaker = Speaker::new(restored, listeners, timetable, trust, policy, &now);
 
         let (link, link_receiver) = match &settings.central {
             Some(central) => {
@@ -301,7 +302,8 @@ impl Daemon {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
         self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
-        if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
+        if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
+        {
             (self.last_quality, self.last_offset) = (now.quality, offset(&now));
             self.downloads.set_clock(now);
             self.tell(Input::ClockChanged);

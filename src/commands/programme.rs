@@ -19,7 +19,7 @@ use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::{m3u8, programme_text};
 use loaxa_heart::decide::preview::words::Lang;
 use loaxa_heart::decide::preview::{self, PlannedSession, svg, text};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::{Content, Item, Playlist, Programme};
@@ -136,17 +136,20 @@ fn preview(args: &PreviewArgs) -> Outcome {
         return Err(format!("--to {until}: a preview has 1 to {PREVIEW_DAYS_MAX} days from {from}").into());
     }
     let programmes = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let (place, policy) = match &args.box_file {
+    let (listeners, policy) = match &args.box_file {
         Some(file) => {
             let config = box_file::read(file, NamedFiles::Unseen)?;
-            (Place { groups: config.groups.into_iter().collect(), languages: config.languages }, config.guard)
+            (
+                Listeners { groups: config.groups.into_iter().collect(), languages: config.languages },
+                config.guard,
+            )
         }
-        None => (place(args, &programmes), Policy::default()),
+        None => (listeners(args, &programmes), Policy::default()),
     };
     let calendars =
         programmes.iter().cloned().map(Arc::new).map(Calendar::new).collect::<Result<Vec<_>, _>>()?;
     let timetable = Timetable::new(calendars)?;
-    let sessions = preview::plan(&timetable, &place, &policy, from, until);
+    let sessions = preview::plan(&timetable, &listeners, &policy, from, until);
     let programmes: Vec<_> = programmes.iter().collect();
     let weeks = preview::section_weeks(&sessions, &programmes, from, until);
     let lang = match args.lang {
@@ -167,7 +170,7 @@ fn preview(args: &PreviewArgs) -> Outcome {
 }
 
 /// The groups asked for, or all that any audience names; and those of the programmes, which every box that gets them is in.
-fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
+fn listeners(args: &PreviewArgs, programmes: &[Programme]) -> Listeners {
     let audiences = |programme: &Programme| {
         let items = programme.playlists.values().flat_map(|playlist| &playlist.items);
         let slots = programme.slots.iter().flat_map(|slot| slot.audience.clone());
@@ -178,7 +181,7 @@ fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
         groups.extend(programmes.iter().flat_map(audiences));
     }
     groups.extend(args.group.iter().cloned());
-    Place { groups, languages: args.language.clone() }
+    Listeners { groups, languages: args.language.clone() }
 }
 
 fn single_events(programme: &Programme, sessions: &[PlannedSession]) -> String {

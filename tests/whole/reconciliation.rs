@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use loaxa_heart::decide::delivery::{self, Order, Standing, Step};
-use loaxa_heart::decide::schedule::{Place, Timetable};
+use loaxa_heart::decide::schedule::{Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
@@ -184,8 +184,8 @@ impl Pair {
 }
 
 fn new_box(now: &Reading) -> Speaker {
-    let place = Place { groups: [group()].into(), languages: Vec::new() };
-    Speaker::new(Restored::default(), place, Timetable::default(), Some(trust()), Policy::default(), now)
+    let listeners = Listeners { groups: [group()].into(), languages: Vec::new() };
+    Speaker::new(Restored::default(), listeners, Timetable::default(), Some(trust()), Policy::default(), now)
 }
 
 /// Something that staff do: announcements that wait for a slot, one that is only a test (over at once), one that the

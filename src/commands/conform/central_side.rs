@@ -45,8 +45,13 @@ impl Unit {
         let epoch = Epoch(u64::try_from(wall().0).unwrap_or_default());
         let mut link = Link::FIRST;
         let mut next = |n| {
-            let at =
-                Stamp { start: 1, mono_us: n, wall: wall(), quality: ClockQuality::Synced, uncertainty_ms: 5 };
+            let at = Stamp {
+                start: 1,
+                mono_us: n,
+                wall: wall(),
+                quality: ClockQuality::Synced,
+                uncertainty_ms: 5,
+            };
             let entry = Entry { at, event: Event::EntriesLost { count: n } };
             let record = link.record(&id, epoch, entry).expect("it is short");
             link = Link::after(record.seq, &record.body);

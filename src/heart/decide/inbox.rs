@@ -146,7 +146,12 @@ pub(crate) mod tests {
     }
 
     fn now() -> Reading {
-        Reading { mono: Moment(0), wall: Wall(1_000_000_000), quality: ClockQuality::Synced, uncertainty_ms: 0 }
+        Reading {
+            mono: Moment(0),
+            wall: Wall(1_000_000_000),
+            quality: ClockQuality::Synced,
+            uncertainty_ms: 0,
+        }
     }
 
     fn test_command(id: &str, serial: u64) -> Signed<Command> {

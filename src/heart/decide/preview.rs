@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{Datelike, Days, NaiveDate};
 use serde::Serialize;
 
-use super::schedule::{Place, Timetable};
+use super::schedule::{Listeners, Timetable};
 use crate::domain::days::DayNote;
 use crate::domain::ids::{BoxId, SectionId};
 use crate::domain::playback::{NotPlayed, SlotKey};
@@ -77,36 +77,36 @@ impl Planned {
     }
 }
 
-/// Plans the days `from` to `until`, both counted, at one place: the heart rehearses them. The guard starts afresh on
+/// Plans the days `from` to `until`, both counted, for one set of listeners: the heart rehearses them. The guard starts afresh on
 /// `from`, and a rotating slot at its first item.
 pub fn plan(
     timetable: &Timetable,
-    place: &Place,
+    listeners: &Listeners,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
 ) -> Vec<PlannedSession> {
-    rehearsal::rehearse(timetable, place, policy, from, until)
+    rehearsal::rehearse(timetable, listeners, policy, from, until)
 }
 
 /// Plans for many boxes; those to whom the timetable is the same share one plan.
 pub fn plan_boxes(
     timetable: &Timetable,
-    boxes: &BTreeMap<BoxId, Place>,
+    boxes: &BTreeMap<BoxId, Listeners>,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
 ) -> BTreeMap<BoxId, Arc<Vec<PlannedSession>>> {
-    let mut plans: BTreeMap<Place, Arc<Vec<PlannedSession>>> = BTreeMap::new();
-    let mut of = |place: &Place| {
-        let seen = timetable.seen_from(place);
+    let mut plans: BTreeMap<Listeners, Arc<Vec<PlannedSession>>> = BTreeMap::new();
+    let mut of = |listeners: &Listeners| {
+        let seen = timetable.seen_from(listeners);
         let make = || Arc::new(plan(timetable, &seen, policy, from, until));
         match plans.get(&seen) {
             Some(plan) => Arc::clone(plan),
             None => Arc::clone(plans.entry(seen.clone()).or_insert(make())),
         }
     };
-    boxes.iter().map(|(id, place)| (id.clone(), of(place))).collect()
+    boxes.iter().map(|(id, listeners)| (id.clone(), of(listeners))).collect()
 }
 
 /// Sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share boxes.
@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn planned(slots: &[&str], policy: &Policy, from: &str, until: &str) -> Vec<PlannedSession> {
-        plan(&timetable(slots), &Place::default(), policy, date(from), date(until))
+        plan(&timetable(slots), &Listeners::default(), policy, date(from), date(until))
     }
 
     fn check(slots: &[&str], policy: &Policy, day: &str, expected: &[&str]) {
@@ -297,7 +297,7 @@ mod tests {
             "start = '05:05'\nminutes = 10\naudience = ['b']",
         ];
         let both =
-            Place { groups: ["a", "b"].map(|name| name.parse().unwrap()).into(), languages: Vec::new() };
+            Listeners { groups: ["a", "b"].map(|name| name.parse().unwrap()).into(), languages: Vec::new() };
         let sessions =
             plan(&timetable(&apart), &both, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
         assert_eq!(conflicts(&sessions), [(0, 1)]);
@@ -306,12 +306,12 @@ mod tests {
     #[test]
     fn boxes_that_hear_the_same_share_a_plan() {
         let timetable = timetable(&["start = '05:00'\nminutes = 10\naudience = ['a']"]);
-        let place = |group: &str, language: &str| Place {
+        let listeners = |group: &str, language: &str| Listeners {
             groups: [group.parse().unwrap()].into(),
             languages: vec![language.to_owned()],
         };
-        let boxes = [("x", place("a", "vi")), ("y", place("a", "tay")), ("z", place("b", "vi"))];
-        let boxes = boxes.map(|(id, place)| (id.parse().unwrap(), place)).into();
+        let boxes = [("x", listeners("a", "vi")), ("y", listeners("a", "tay")), ("z", listeners("b", "vi"))];
+        let boxes = boxes.map(|(id, listeners)| (id.parse().unwrap(), listeners)).into();
         let plans =
             plan_boxes(&timetable, &boxes, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
         let lengths: Vec<_> = plans.values().map(|plan| plan.len()).collect();

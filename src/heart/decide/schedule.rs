@@ -1,4 +1,4 @@
-//! What a programme has for a date and a place: sessions, and the pieces that fill them.
+//! What a programme has for a date and its listeners: sessions, and the pieces that fill them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::domain::recurrence::BadRule;
 use crate::domain::sound::{FileRef, Pattern, Sound};
 use crate::domain::time::{Span, Wall};
 
-/// What a box is to a programme.
+/// The people who hear a box, as a programme sees them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Place {
+pub struct Listeners {
     /// All groups that it is in, those above them included.
     pub groups: BTreeSet<GroupId>,
     /// BCP 47 tags of the languages that its village hears, in turn; empty for each item's own.
     pub languages: Vec<String>,
 }
 
-impl Place {
-    /// Whether something for `audience` is for this place; an empty audience is everybody.
-    pub fn hears(&self, audience: &[GroupId]) -> bool {
+impl Listeners {
+    /// Whether something for `audience` is for these listeners; an empty audience is everybody.
+    pub fn hear(&self, audience: &[GroupId]) -> bool {
         audience.is_empty() || audience.iter().any(|group| self.groups.contains(group))
     }
 }
@@ -202,10 +202,11 @@ impl Calendar {
         &self.programme.slots[session.slot]
     }
 
-    /// What sounds on `date` at `place`, by start.
-    pub fn sessions_on(&self, date: NaiveDate, place: &Place) -> Vec<Session> {
+    /// What sounds on `date` for `listeners`, by start.
+    pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
         let plan = self.days.on(date);
-        let here = plan.due.into_iter().filter(|due| place.hears(&self.programme.slots[due.slot].audience));
+        let here =
+            plan.due.into_iter().filter(|due| listeners.hear(&self.programme.slots[due.slot].audience));
         let session = |due: DueSlot| {
             let slot = &self.programme.slots[due.slot];
             Session {
@@ -223,12 +224,12 @@ impl Calendar {
         sessions
     }
 
-    /// What fills a session at a place. `rotation` is the index of the item with which a rotating slot goes on; other
+    /// What fills a session for `listeners`. `rotation` is the index of the item with which a rotating slot goes on; other
     /// orders take no notice of it.
-    pub fn fill(&self, session: &Session, place: &Place, rotation: u32) -> Filling {
+    pub fn fill(&self, session: &Session, listeners: &Listeners, rotation: u32) -> Filling {
         let slot = self.slot(session);
         let Some(playlist) = self.programme.playlists.get(&slot.playlist) else { return Filling::default() };
-        let mut filling = self.filling(playlist, session, place, rotation);
+        let mut filling = self.filling(playlist, session, listeners, rotation);
         if filling.pieces.is_empty() {
             return filling;
         }
@@ -242,12 +243,18 @@ impl Calendar {
     }
 
     /// What sounds in the place of a relay that does not: the items of its fallback, in turn.
-    pub fn fallback(&self, session: &Session, place: &Place, playlist: &PlaylistId) -> Filling {
+    pub fn fallback(&self, session: &Session, listeners: &Listeners, playlist: &PlaylistId) -> Filling {
         let playlist = self.programme.playlists.get(playlist);
-        playlist.map(|playlist| self.filling(playlist, session, place, 0)).unwrap_or_default()
+        playlist.map(|playlist| self.filling(playlist, session, listeners, 0)).unwrap_or_default()
     }
 
-    fn filling(&self, playlist: &Playlist, session: &Session, place: &Place, rotation: u32) -> Filling {
+    fn filling(
+        &self,
+        playlist: &Playlist,
+        session: &Session,
+        listeners: &Listeners,
+        rotation: u32,
+    ) -> Filling {
         let slot = self.slot(session);
         let mut leaves = Vec::new();
         self.expand(playlist, &mut Vec::new(), &mut leaves);
@@ -260,7 +267,7 @@ impl Calendar {
         }
         let mut filling = Filling::default();
         for (index, leaf) in leaves {
-            if !self.is_due(&leaf, session.key.date, place) {
+            if !self.is_due(&leaf, session.key.date, listeners) {
                 continue;
             }
             if session.mourning && leaf.is_music() {
@@ -271,7 +278,7 @@ impl Calendar {
                 });
                 continue;
             }
-            pieces_of(&leaf, index as u32, slot, place, &mut filling.pieces);
+            pieces_of(&leaf, index as u32, slot, listeners, &mut filling.pieces);
         }
         filling
     }
@@ -292,11 +299,11 @@ impl Calendar {
         }
     }
 
-    fn is_due(&self, leaf: &Leaf<'_>, date: NaiveDate, place: &Place) -> bool {
+    fn is_due(&self, leaf: &Leaf<'_>, date: NaiveDate, listeners: &Listeners) -> bool {
         leaf.upwards().all(|item| {
             let campaign = item.campaign.as_ref().and_then(|id| self.programme.campaigns.get(id));
             let (from, until) = validity(item.valid_from, item.valid_until, campaign);
-            (from..=until).contains(&date) && place.hears(&item.audience)
+            (from..=until).contains(&date) && listeners.hear(&item.audience)
         })
     }
 }
@@ -323,11 +330,17 @@ impl<'p> Leaf<'p> {
     }
 }
 
-/// The pieces of an item: each repetition in each language that the place hears.
-fn pieces_of<'p>(leaf: &Leaf<'p>, index: u32, slot: &'p Slot, place: &Place, pieces: &mut Vec<Piece>) {
+/// The pieces of an item: each repetition in each language that its listeners hear.
+fn pieces_of<'p>(
+    leaf: &Leaf<'p>,
+    index: u32,
+    slot: &'p Slot,
+    listeners: &Listeners,
+    pieces: &mut Vec<Piece>,
+) {
     let item = leaf.item;
     for repetition in 1..=u32::from(item.repeats.max(1)) {
-        for (nth, (language, content)) in versions(item, &place.languages).into_iter().enumerate() {
+        for (nth, (language, content)) in versions(item, &listeners.languages).into_iter().enumerate() {
             let Some((sound, length, fallback)) = sound_of(content, language) else { continue };
             pieces.push(Piece {
                 title: item.title.clone(),
@@ -349,7 +362,7 @@ fn pieces_of<'p>(leaf: &Leaf<'p>, index: u32, slot: &'p Slot, place: &Place, pie
     }
 }
 
-/// The versions of an item that a place hears: each of its languages that the item has, else the main one.
+/// The versions of an item that listeners hear: each of its languages that the item has, else the main one.
 fn versions<'i>(item: &'i Item, languages: &[String]) -> Vec<(&'i str, &'i Content)> {
     let main = (item.language.as_str(), &item.content);
     let all = || {
@@ -482,9 +495,9 @@ impl Timetable {
         &self.calendars[session.calendar]
     }
 
-    /// A place without the groups and languages that the programmes know nothing of: two boxes that look the same from
+    /// Listeners without the groups and languages that the programmes know nothing of: two boxes that look the same from
     /// here hear the same.
-    pub fn seen_from(&self, place: &Place) -> Place {
+    pub fn seen_from(&self, listeners: &Listeners) -> Listeners {
         let programmes = || self.calendars.iter().map(|calendar| &*calendar.programme);
         let items =
             || programmes().flat_map(|programme| programme.playlists.values().flat_map(|list| &list.items));
@@ -497,28 +510,28 @@ impl Timetable {
             };
             items().any(tags)
         };
-        Place {
-            groups: audiences.filter(|group| place.groups.contains(*group)).cloned().collect(),
-            languages: place.languages.iter().filter(spoken).cloned().collect(),
+        Listeners {
+            groups: audiences.filter(|group| listeners.groups.contains(*group)).cloned().collect(),
+            languages: listeners.languages.iter().filter(spoken).cloned().collect(),
         }
     }
 
-    /// The sessions of all programmes on `date` at `place`, by start, those of the higher authority first. Sessions of
+    /// The sessions of all programmes on `date` for `listeners`, by start, those of the higher authority first. Sessions of
     /// different programmes may overlap.
-    pub fn sessions_on(&self, date: NaiveDate, place: &Place) -> Vec<Session> {
+    pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
         let mut sessions = Vec::new();
         for (index, calendar) in self.calendars.iter().enumerate() {
-            let here = calendar.sessions_on(date, place).into_iter();
+            let here = calendar.sessions_on(date, listeners).into_iter();
             sessions.extend(here.map(|session| Session { calendar: index, ..session }));
         }
         sessions.sort_by_key(|session| session.start);
         sessions
     }
 
-    /// The next session at `place` that starts after `after`, at most `days_max` days away.
-    pub fn next_session(&self, after: Wall, place: &Place, days_max: u32) -> Option<Session> {
+    /// The next session for `listeners` that starts after `after`, at most `days_max` days away.
+    pub fn next_session(&self, after: Wall, listeners: &Listeners, days_max: u32) -> Option<Session> {
         let days = after.date().iter_days().take(days_max as usize + 1);
-        days.flat_map(|date| self.sessions_on(date, place)).find(|session| session.start > after)
+        days.flat_map(|date| self.sessions_on(date, listeners)).find(|session| session.start > after)
     }
 }
 
@@ -541,10 +554,10 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn place(groups: &[&str], languages: &[&str]) -> Place {
+    fn listeners(groups: &[&str], languages: &[&str]) -> Listeners {
         let group = |name: &&str| GroupId::new(*name).unwrap();
         let languages = languages.iter().map(|tag| (*tag).to_owned()).collect();
-        Place { groups: groups.iter().map(group).collect(), languages }
+        Listeners { groups: groups.iter().map(group).collect(), languages }
     }
 
     fn slot(id: &str, rest: &str) -> String {
@@ -561,9 +574,9 @@ mod tests {
 
     fn check_days(text: &str, groups: &[&str], from: &str, days: u64, expected: &[&str]) {
         let calendar = calendar(text);
-        let place = place(groups, &[]);
+        let listeners = listeners(groups, &[]);
         let sessions =
-            date(from).iter_days().take(days as usize).flat_map(|day| calendar.sessions_on(day, &place));
+            date(from).iter_days().take(days as usize).flat_map(|day| calendar.sessions_on(day, &listeners));
         let found: Vec<_> = sessions
             .map(|session| {
                 let notes =
@@ -634,17 +647,17 @@ mod tests {
     #[test]
     fn mourning_leaves_out_music_and_says_so() {
         let calendar = calendar(&with_holidays());
-        let session = &calendar.sessions_on(date("2026-11-22"), &Place::default())[0];
-        let filling = calendar.fill(session, &Place::default(), 0);
+        let session = &calendar.sessions_on(date("2026-11-22"), &Listeners::default())[0];
+        let filling = calendar.fill(session, &Listeners::default(), 0);
         assert_eq!(filling.pieces.iter().map(|piece| piece.title.as_str()).collect::<Vec<_>>(), ["A"]);
         let left_out = LeftOut { title: "N".to_owned(), section: None, reason: NotPlayed::Mourning };
         assert_eq!(filling.left_out, [left_out]);
     }
 
     /// Titles (with language and repetition where not plain) of a day's one session.
-    fn check_fill(text: &str, at: &str, place: &Place, rotation: u32, expected: &[&str]) {
+    fn check_fill(text: &str, at: &str, listeners: &Listeners, rotation: u32, expected: &[&str]) {
         let calendar = calendar(text);
-        let session = &calendar.sessions_on(date(at), place)[0];
+        let session = &calendar.sessions_on(date(at), listeners)[0];
         let shown = |piece: &Piece| match piece.role {
             Role::Opening => "<".to_owned(),
             Role::Closing => ">".to_owned(),
@@ -652,7 +665,7 @@ mod tests {
                 format!("{index} {} {} {}", piece.title, piece.language, piece.repetition)
             }
         };
-        let pieces = calendar.fill(session, place, rotation).pieces;
+        let pieces = calendar.fill(session, listeners, rotation).pieces;
         assert_eq!(pieces.iter().map(shown).collect::<Vec<_>>(), expected);
     }
 
@@ -667,14 +680,14 @@ mod tests {
         check_fill(
             &text,
             "2026-11-21",
-            &Place::default(),
+            &Listeners::default(),
             7,
             &["<", "0 A vi 1", "1 B vi 1", "1 B vi 2", ">"],
         );
-        check_fill(&text, "2026-11-22", &Place::default(), 7, &["<", "0 A vi 1", ">"]);
+        check_fill(&text, "2026-11-22", &Listeners::default(), 7, &["<", "0 A vi 1", ">"]);
         let none =
             list(&["title = 'B'\nfile = 'b.mp3'\nvalid_until = '2026-11-21'"]) + &daily("opening = 'chime'");
-        check_fill(&none, "2026-11-22", &Place::default(), 0, &[]);
+        check_fill(&none, "2026-11-22", &Listeners::default(), 0, &[]);
     }
 
     #[test]
@@ -682,7 +695,7 @@ mod tests {
         let item = "title = 'A'\nfile = 'a.mp3'\n[playlist.item.translations.tay]\ntext = 'b'\n[playlist.item.translations.hmn]\nfile = 'c.mp3'";
         let text = list(&[item]) + &daily("");
         let heard = |languages: &[&str], expected: &[&str]| {
-            check_fill(&text, "2026-11-21", &place(&[], languages), 0, expected);
+            check_fill(&text, "2026-11-21", &listeners(&[], languages), 0, expected);
         };
         heard(&[], &["0 A vi 1"]);
         heard(&["en"], &["0 A vi 1"]);
@@ -694,8 +707,8 @@ mod tests {
         let item = |name: &str, rest: &str| format!("title = '{name}'\nfile = '{name}.mp3'\n{rest}");
         let items = [item("A", ""), item("B", "valid_from = '2026-12-01'"), item("C", "")];
         let text = list(&items.each_ref().map(String::as_str)) + &daily("order = 'rotating'");
-        check_fill(&text, "2026-11-21", &Place::default(), 1, &["2 C vi 1", "0 A vi 1"]);
-        check_fill(&text, "2026-12-01", &Place::default(), 4, &["1 B vi 1", "2 C vi 1", "0 A vi 1"]);
+        check_fill(&text, "2026-11-21", &Listeners::default(), 1, &["2 C vi 1", "0 A vi 1"]);
+        check_fill(&text, "2026-12-01", &Listeners::default(), 4, &["1 B vi 1", "2 C vi 1", "0 A vi 1"]);
     }
 
     #[test]
@@ -703,12 +716,17 @@ mod tests {
         let items: Vec<_> = (0..8).map(|n| format!("title = '{n}'\nfile = '{n}.mp3'")).collect();
         let text = list(&items.iter().map(String::as_str).collect::<Vec<_>>()) + &daily("order = 'shuffled'");
         let calendar = calendar(&text);
-        let order = |day: &str, place: &Place| {
-            let session = &calendar.sessions_on(date(day), place)[0];
-            calendar.fill(session, place, 0).pieces.into_iter().map(|piece| piece.title).collect::<String>()
+        let order = |day: &str, listeners: &Listeners| {
+            let session = &calendar.sessions_on(date(day), listeners)[0];
+            calendar
+                .fill(session, listeners, 0)
+                .pieces
+                .into_iter()
+                .map(|piece| piece.title)
+                .collect::<String>()
         };
-        let here = Place::default();
-        assert_eq!(order("2026-11-21", &here), order("2026-11-21", &place(&["x"], &["vi"])));
+        let here = Listeners::default();
+        assert_eq!(order("2026-11-21", &here), order("2026-11-21", &listeners(&["x"], &["vi"])));
         assert_ne!(order("2026-11-21", &here), order("2026-11-22", &here));
         // Changing this order would make boxes of two versions disagree.
         assert_eq!(order("2026-11-21", &here), "62754130");
@@ -720,10 +738,10 @@ mod tests {
             [[section]]\nid = 'y-te'\ntitle = 'Y'\n";
         let holder = "playlist = 'n'\nsection = 'y-te'\naudience = ['thon-1']\nresponsible = 'Lan'";
         let text = list(&[ONE, holder]) + nested + &daily("");
-        check_fill(&text, "2026-11-21", &place(&["thon-1"], &[]), 0, &["0 A vi 1", "1 B vi 1"]);
-        check_fill(&text, "2026-11-21", &Place::default(), 0, &["0 A vi 1"]);
+        check_fill(&text, "2026-11-21", &listeners(&["thon-1"], &[]), 0, &["0 A vi 1", "1 B vi 1"]);
+        check_fill(&text, "2026-11-21", &Listeners::default(), 0, &["0 A vi 1"]);
         let calendar = calendar(&text);
-        let here = place(&["thon-1"], &[]);
+        let here = listeners(&["thon-1"], &[]);
         let session = &calendar.sessions_on(date("2026-11-21"), &here)[0];
         let piece = &calendar.fill(session, &here, 0).pieces[1];
         assert_eq!(piece.section.as_ref().map(SectionId::as_str), Some("y-te"));
@@ -734,8 +752,8 @@ mod tests {
         let items =
             [ONE, "title = 'G'\nfile = 'gone.mp3'", "title = 'B'\nfile = 'b.mp3'\nrepeats = 2\ngap_s = 10"];
         let calendar = calendar(&(list(&items) + &daily("opening = 'chime'\nclosing = 'chime'")));
-        let session = &calendar.sessions_on(date("2026-11-21"), &Place::default())[0];
-        let pieces = calendar.fill(session, &Place::default(), 0).pieces;
+        let session = &calendar.sessions_on(date("2026-11-21"), &Listeners::default())[0];
+        let pieces = calendar.fill(session, &Listeners::default(), 0).pieces;
         let expected = expected.map(|(index, skip)| EntryPoint { index, skip: Span::millis(skip) });
         assert_eq!(entry_at(&pieces, fill, Span::secs(elapsed_s)), expected);
     }
@@ -762,11 +780,11 @@ mod tests {
         };
         let (one, other) = (calendar(&text("a", "06:00")), calendar(&text("b", "05:00")));
         let timetable = Timetable::new(vec![one.clone(), other]).unwrap();
-        let sessions = timetable.sessions_on(date("2026-11-21"), &Place::default());
+        let sessions = timetable.sessions_on(date("2026-11-21"), &Listeners::default());
         let found: Vec<_> =
             sessions.iter().map(|session| (session.calendar, session.key.slot.as_str())).collect();
         assert_eq!(found, [(1, "b"), (0, "a")]);
-        let next = timetable.next_session(sessions[1].start, &Place::default(), 3).unwrap();
+        let next = timetable.next_session(sessions[1].start, &Listeners::default(), 3).unwrap();
         assert_eq!(next.start.local().to_string(), "2026-11-22 05:00:00");
         assert!(Timetable::new(vec![one.clone(), one]).is_err());
     }

@@ -10,7 +10,7 @@ use super::judge::{Broken, Judge};
 use super::scenario::{BootClock, Happening, Push, What};
 use super::world::{Setup, World};
 use crate::config::programme_file::{self, Audio};
-use crate::decide::schedule::{Calendar, Place, Timetable};
+use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::speaker::Input;
 use crate::domain::announcement::{BulletinClass, Media, PlayPlan, Repeats, Words};
 use crate::domain::authority::{Grant, Power, Threshold, Trust};
@@ -221,8 +221,11 @@ impl Life {
         let off_us = if clock.quality == ClockQuality::Synced { 0 } else { clock.off_by_us };
         // A battery clock behind the last known time, or far beyond, is not believed: see `adapters::clock`.
         let believed = (0..60 * 86_400_000_000).contains(&off_us);
-        let quality =
-            if clock.quality == ClockQuality::Floor && !believed { ClockQuality::None } else { clock.quality };
+        let quality = if clock.quality == ClockQuality::Floor && !believed {
+            ClockQuality::None
+        } else {
+            clock.quality
+        };
         self.judge.was_set_back |= off_us != 0;
         let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
         self.world.set_clock(wall, quality);
@@ -334,7 +337,7 @@ impl Life {
         let setup = setup();
         let last = self.truth().date().pred_opt().expect("simulated dates are ordinary");
         let days = BEGIN.date().iter_days().take_while(|date| *date <= last);
-        let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.place)).collect();
+        let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.listeners)).collect();
         let due: Vec<_> = due.into_iter().map(|session| session.key).collect();
         self.judge.end(&due);
         Verdict { broken: self.judge.broken().to_vec(), judged: self.judge.judged, plays: self.plays }
@@ -387,7 +390,7 @@ pub fn setup() -> Setup {
     let calendar = Calendar::new(Arc::new(programme)).expect("its rules were read already");
     let group = "xa".parse().expect("a plain name");
     Setup {
-        place: Place { groups: [group].into(), languages: vec!["vi".to_owned()] },
+        listeners: Listeners { groups: [group].into(), languages: vec!["vi".to_owned()] },
         timetable: Timetable::new(vec![calendar]).expect("one programme does not clash with itself"),
         trust: Some(trust()),
         policy: Policy::default(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::player::{Heard, Lookup, SimulatedPlayer};
 use crate::decide::memory::{Memo, Memory};
-use crate::decide::schedule::{Place, Timetable};
+use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
@@ -16,7 +16,7 @@ use crate::wire::messages::{Command, Signed};
 /// What a box is set up with.
 #[derive(Clone)]
 pub struct Setup {
-    pub place: Place,
+    pub listeners: Listeners,
     pub timetable: Timetable,
     pub trust: Option<Trust>,
     pub policy: Policy,
@@ -111,8 +111,8 @@ impl World {
             checkpoints: self.disk.checkpoints.clone(),
             staged: self.disk.staged.clone(),
         };
-        let Setup { place, timetable, trust, policy } = self.setup.clone();
-        self.speaker = Some(Speaker::new(restored, place, timetable, trust, policy, &self.clock));
+        let Setup { listeners, timetable, trust, policy } = self.setup.clone();
+        self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
     }
 

@@ -23,7 +23,7 @@ use crate::decide::arbiter::{self, Claim, Verdict};
 use crate::decide::guard::Guard;
 use crate::decide::inbox;
 use crate::decide::memory::{Memo, Memory};
-use crate::decide::schedule::{Place, Timetable};
+use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::announcement::{Media, Rung};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
@@ -63,7 +63,7 @@ pub enum Input {
     /// The limits that were in force are not believed any more; these take their place, whatever their version.
     Limits(Policy),
     /// Groups of this box, with all groups above them, and its languages.
-    Place(Place),
+    Listeners(Listeners),
     /// Audio is on disk with the right hash, or can't be had.
     Fetched {
         sha256: ContentHash,
@@ -103,7 +103,7 @@ pub enum Action {
     /// Puts the position of a play on disk.
     Checkpoint(PlayId),
     /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups are
-    /// put in force by the shell, which answers with [`Input::Timetable`], [`Input::Place`] or [`Input::Refused`]; a
+    /// put in force by the shell, which answers with [`Input::Timetable`], [`Input::Listeners`] or [`Input::Refused`]; a
     /// policy is in force already.
     Adopt(Box<Command>),
     /// Fetches audio; `by` is when it is needed.
@@ -158,7 +158,7 @@ enum Job {
 pub struct Speaker {
     start: u32,
     plays_made: u32,
-    place: Place,
+    listeners: Listeners,
     timetable: Timetable,
     trust: Option<Trust>,
     guard: Guard,
@@ -188,7 +188,7 @@ impl Speaker {
     /// A speaker that goes on from what was restored. Its first actions close what a power cut left open.
     pub fn new(
         restored: Restored,
-        place: Place,
+        listeners: Listeners,
         timetable: Timetable,
         trust: Option<Trust>,
         policy: Policy,
@@ -199,7 +199,7 @@ impl Speaker {
         let mut speaker = Self {
             start,
             plays_made: 0,
-            place,
+            listeners,
             timetable,
             trust,
             guard: Guard::new(policy, day, used),
@@ -237,7 +237,7 @@ impl Speaker {
             Input::Trust(trust) => self.on_trust(now, trust),
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
             Input::Limits(policy) => self.guard.adopt(policy),
-            Input::Place(place) => self.place = place,
+            Input::Listeners(listeners) => self.listeners = listeners,
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
             Input::Refused { command, reason } => self.refuse(now, command, reason),
@@ -305,8 +305,8 @@ impl Speaker {
     }
 
     /// What the box is.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// What sounds now, with its title and rung.
@@ -455,7 +455,7 @@ impl Speaker {
 
     fn on_command(&mut self, now: &Reading, signed: Signed<Command>) {
         let id = signed.payload.id.clone();
-        match inbox::judge(&self.memory, self.trust.as_ref(), &self.place.groups, now, &signed) {
+        match inbox::judge(&self.memory, self.trust.as_ref(), &self.listeners.groups, now, &signed) {
             Ok(inbox::Verdict::Again) => {}
             Ok(inbox::Verdict::Accepted { level, memos }) => {
                 memos.into_iter().for_each(|memo| self.remember(memo));

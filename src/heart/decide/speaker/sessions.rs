@@ -78,7 +78,7 @@ impl Speaker {
             return self.remember_session(&session, SessionState::Closed);
         }
         let rotation = self.memory.rotations.get(&session.key.slot).copied().unwrap_or(0);
-        let filled = self.timetable.calendar(&session).fill(&session, &self.place, rotation);
+        let filled = self.timetable.calendar(&session).fill(&session, &self.listeners, rotation);
         let state = self.memory.sessions.get(&session.key).map(|memo| memo.state.clone());
         let (next, position, finished, not_finished) = match state {
             Some(SessionState::Open { next, position_us, finished, not_finished }) => {

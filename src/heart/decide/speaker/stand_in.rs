@@ -78,7 +78,7 @@ impl Speaker {
             return Some(false);
         }
         let calendar = self.timetable.calendar(&running.session);
-        let items = calendar.fallback(&running.session, &self.place, fallback).pieces;
+        let items = calendar.fallback(&running.session, &self.listeners, fallback).pieces;
         if items.is_empty() {
             return None;
         }

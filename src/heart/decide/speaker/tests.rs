@@ -66,7 +66,7 @@ impl Scene {
         let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
         let calendar = Calendar::new(Arc::new(programme)).unwrap();
         let setup = Setup {
-            place: Place { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
+            listeners: Listeners { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
             timetable: Timetable::new(vec![calendar]).unwrap(),
             trust: Some(everything(&["an", "binh"])),
             policy: Policy::default(),

@@ -39,7 +39,7 @@ impl Speaker {
         let (mut date, today) = (upto.date(), taken_up.date());
         let mut found = false;
         while date <= today {
-            for session in self.timetable.sessions_on(date, &self.place) {
+            for session in self.timetable.sessions_on(date, &self.listeners) {
                 let open = match self.memory.sessions.get(&session.key).map(|memo| &memo.state) {
                     None => session.start > upto || known.is_none() && session.end > now.wall,
                     Some(SessionState::Open { .. }) => !self.is_taken_up(&session.key),
@@ -123,7 +123,7 @@ impl Speaker {
 
     fn find_next_start(&self, now: &Reading) -> Wall {
         let days = now.wall.date().iter_days().take(LOOK_AHEAD_DAYS);
-        let sessions = days.flat_map(|date| self.timetable.sessions_on(date, &self.place));
+        let sessions = days.flat_map(|date| self.timetable.sessions_on(date, &self.listeners));
         let next = sessions.map(|session| session.start).find(|start| *start > now.wall.plus(LEAD));
         next.unwrap_or(now.wall.plus(Span::secs(LOOK_AHEAD_DAYS as u64 * 43_200)))
     }
