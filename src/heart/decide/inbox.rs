@@ -22,9 +22,9 @@ pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 
 /// What the inbox says of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Admission {
     /// New: obey it, after these changes are on disk. `level` is the issuer's.
-    Accepted { level: u8, memos: Vec<Memo> },
+    New { level: u8, memos: Vec<Memo> },
     /// The same bytes as before: acknowledge again, do nothing again.
     Again,
 }
@@ -40,12 +40,12 @@ pub fn judge(
     groups: &BTreeSet<GroupId>,
     now: &Reading,
     signed: &Signed<Command>,
-) -> Result<Verdict, CommandRefusal> {
+) -> Result<Admission, CommandRefusal> {
     let command = &signed.payload;
     if let Some(known) = memory.known.get(&command.id) {
         let same = known.digest == signed.digest;
         return if same {
-            Ok(Verdict::Again)
+            Ok(Admission::Again)
         } else {
             Err(CommandRefusal::Forged { id: command.id.clone() })
         };
@@ -75,7 +75,7 @@ pub fn judge(
     let known = Known { digest: signed.digest, expires: command.expires };
     let memos =
         vec![Memo::Serials(command.issuer.clone(), window), Memo::Known(command.id.clone(), Some(known))];
-    Ok(Verdict::Accepted { level, memos })
+    Ok(Admission::New { level, memos })
 }
 
 fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
@@ -173,7 +173,7 @@ pub(crate) mod tests {
         Signed { signers: vec!["a".parse().unwrap()], digest, payload }
     }
 
-    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Verdict, String> {
+    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Admission, String> {
         let groups = ["xa".parse().unwrap(), "thon-1".parse().unwrap()].into();
         judge(memory, Some(&everything(&["a"])), &groups, now, signed).map_err(|refusal| refusal.to_string())
     }
@@ -212,11 +212,11 @@ pub(crate) mod tests {
     fn a_command_is_obeyed_once() {
         let mut memory = Memory::default();
         let signed = test_command("c1", 5);
-        let Ok(Verdict::Accepted { memos, .. }) = judge_in(&memory, &now(), &signed) else {
+        let Ok(Admission::New { memos, .. }) = judge_in(&memory, &now(), &signed) else {
             panic!("refused");
         };
         memos.iter().for_each(|memo| memory.apply(memo));
-        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Verdict::Again));
+        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Admission::Again));
         let forged = test_command("c1", 6);
         assert_eq!(judge_in(&memory, &now(), &forged), Err("id c1 was used for other content".to_owned()));
         let replayed = test_command("c2", 5);

@@ -175,7 +175,7 @@ pub struct Sounded {
     pub heard: Option<Heard>,
 }
 
-/// The microphone's verdict on a play.
+/// The microphone's finding on a play.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Heard {
     pub heard: bool,

@@ -19,7 +19,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::decide::arbiter::{self, Claim, Verdict};
+use crate::decide::arbiter::{self, Claim, Handover};
 use crate::decide::guard::Guard;
 use crate::decide::inbox;
 use crate::decide::memory::{Memo, Memory};
@@ -422,24 +422,24 @@ impl Speaker {
             Job::Piece { .. } => self.session_begins(now),
             Job::Announcement(_) | Job::Voice => None,
         };
-        match (arbiter::verdict(self.air_view(), best), ahead) {
-            (Verdict::Start, Some((moment, shared))) => {
+        match (arbiter::handover(self.air_view(), best), ahead) {
+            (Handover::Start, Some((moment, shared))) => {
                 self.launch(now, Cut::At { moment, shared: Some(shared) });
             }
             (_, Some(_)) => {}
-            (verdict, None) => self.give_air(now, verdict, best.rung),
+            (handover, None) => self.give_air(now, handover, best.rung),
         }
     }
 
-    fn give_air(&mut self, now: &Reading, verdict: Verdict, rung: Rung) {
-        match verdict {
-            Verdict::Start => self.launch(now, Cut::Now),
-            Verdict::Cut => {
+    fn give_air(&mut self, now: &Reading, handover: Handover, rung: Rung) {
+        match handover {
+            Handover::Start => self.launch(now, Cut::Now),
+            Handover::Cut => {
                 self.interrupt(rung);
                 self.launch(now, Cut::Now);
             }
-            Verdict::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),
-            Verdict::Follow => {}
+            Handover::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),
+            Handover::Follow => {}
         }
     }
 
@@ -456,8 +456,8 @@ impl Speaker {
     fn on_command(&mut self, now: &Reading, signed: Signed<Command>) {
         let id = signed.payload.id.clone();
         match inbox::judge(&self.memory, self.trust.as_ref(), &self.listeners.groups, now, &signed) {
-            Ok(inbox::Verdict::Again) => {}
-            Ok(inbox::Verdict::Accepted { level, memos }) => {
+            Ok(inbox::Admission::Again) => {}
+            Ok(inbox::Admission::New { level, memos }) => {
                 memos.into_iter().for_each(|memo| self.remember(memo));
                 // A programme and the groups are kept by the shell, where it can adopt them.
                 if !matches!(signed.payload.body, Body::Programme { .. } | Body::Groups { .. }) {
