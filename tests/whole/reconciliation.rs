@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loaxa_heart::decide::delivery::{self, Order, Standing, Step};
+use loaxa_heart::decide::delivery::{self, CommandKind, Standing, Step};
 use loaxa_heart::decide::schedule::{Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
@@ -102,10 +102,10 @@ impl Central {
             .map(|Signed { payload, .. }| Standing {
                 id: payload.id.clone(),
                 groups: payload.groups.clone(),
-                order: match payload.body {
-                    Body::Announce { .. } => Order::Announce,
-                    Body::Cancel { .. } => Order::Cancel,
-                    _ => Order::Other,
+                kind: match payload.body {
+                    Body::Announce { .. } => CommandKind::Announce,
+                    Body::Cancel { .. } => CommandKind::Cancel,
+                    _ => CommandKind::Other,
                 },
                 ended: self.ended.contains(&payload.id),
                 supersedes: matches!(payload.body, Body::Announce { supersedes: Some(_), .. }),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::Entry;
@@ -107,7 +107,7 @@ pub struct Ingested {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCommand {
     pub id: CommandId,
-    pub order: Order,
+    pub kind: CommandKind,
     pub issuer: KeyId,
     pub serial: u64,
     pub issued_at: Wall,
