@@ -211,19 +211,19 @@ fn export(
         .playlists
         .get(id)
         .ok_or_else(|| format!("there is no playlist {id} in {}", file.display()))?;
-    let entries: Vec<_> = playlist.items.iter().filter_map(|item| entry(item, file)).collect();
-    let left_out = playlist.items.len() - entries.len();
+    let tracks: Vec<_> = playlist.items.iter().filter_map(|item| track(item, file)).collect();
+    let left_out = playlist.items.len() - tracks.len();
     if left_out > 0 {
         eprintln!(
             "loaxa: {left_out} items are texts or playlists, which M3U8 does not know, and were left out"
         );
     }
-    print!("{}", m3u8::write(&entries));
+    print!("{}", m3u8::write(&tracks));
     Ok(ExitCode::SUCCESS)
 }
 
 /// What M3U8 can say of an item.
-fn entry(item: &Item, file: &Path) -> Option<m3u8::Entry> {
+fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
     let base = file.parent().unwrap_or(Path::new(""));
     let (source, ms) = match &item.content {
         Content::File { path, ms } => {
@@ -234,7 +234,7 @@ fn entry(item: &Item, file: &Path) -> Option<m3u8::Entry> {
         }
         Content::Text { .. } | Content::Playlist(_) => return None,
     };
-    Some(m3u8::Entry { title: item.title.clone(), source, ms, line: 0 })
+    Some(m3u8::Track { title: item.title.clone(), source, ms, line: 0 })
 }
 
 fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
@@ -248,8 +248,8 @@ fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
             }
         }
         Some(Kind::M3u8) => {
-            let entries = m3u8::parse(&text, &shown, Path::new(""))?;
-            let items = programme_file::items_of(entries);
+            let tracks = m3u8::parse(&text, &shown, Path::new(""))?;
+            let items = programme_file::items_of(tracks);
             let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             print!(
                 "{}",

@@ -268,21 +268,21 @@ impl<'p> Parser<'p> {
         });
         let file = path.display().to_string();
         let inside = Path::new(value.text()?).parent().unwrap_or(Path::new(""));
-        let entries = match m3u8::parse(&read.ok()?, &file, inside) {
-            Ok(entries) => entries,
+        let tracks = match m3u8::parse(&read.ok()?, &file, inside) {
+            Ok(tracks) => tracks,
             Err(problems) => {
                 self.reader.append(problems);
                 return None;
             }
         };
         let mut items = Vec::new();
-        for (line, mut item) in entries.iter().map(|entry| entry.line).zip(items_of(entries.clone())) {
+        for (line, mut item) in tracks.iter().map(|track| track.line).zip(items_of(tracks.clone())) {
             item.kind = kind;
             if let Content::File { path, ms } = &mut item.content {
                 *path = self.base.join(&*path);
                 match self.length(path) {
                     Ok(length) => *ms = length.or(*ms),
-                    Err(why) => self.reader.append(entry_problem(&file, line, path, &why).into()),
+                    Err(why) => self.reader.append(track_problem(&file, line, path, &why).into()),
                 }
             }
             items.push(item);
@@ -520,19 +520,19 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// The entries of an M3U8 playlist as items: music, as what is exchanged in this form mostly is.
-pub fn items_of(entries: Vec<m3u8::Entry>) -> Vec<Item> {
+/// The tracks of an M3U8 playlist as items: music, as what is exchanged in this form mostly is.
+pub fn items_of(tracks: Vec<m3u8::Track>) -> Vec<Item> {
     let content = |source, ms: Option<u32>| match source {
         m3u8::Source::File(path) => Content::File { path, ms },
         m3u8::Source::Stream(url) => {
             Content::Relay { url, minutes: ms.map(|ms| ms.div_ceil(60_000)), fallback: None }
         }
     };
-    let item = |entry: m3u8::Entry| Item {
+    let item = |track: m3u8::Track| Item {
         kind: ItemKind::Music,
-        ..plain_item(entry.title, content(entry.source, entry.ms))
+        ..plain_item(track.title, content(track.source, track.ms))
     };
-    entries.into_iter().map(item).collect()
+    tracks.into_iter().map(item).collect()
 }
 
 const KINDS: [(&str, ItemKind); 2] = [("speech", ItemKind::Speech), ("music", ItemKind::Music)];
@@ -570,7 +570,7 @@ fn cant_play(path: &Path, why: &str) -> (String, String) {
     )
 }
 
-fn entry_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
+fn track_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
     let (what, remedy) = cant_play(path, why);
     Problem { file: file.to_owned(), line, column: 1, key: String::new(), what, remedy }
 }

@@ -129,7 +129,7 @@ pub struct LeftOut {
 
 /// Where to enter a filling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntryPoint {
+pub struct CuePoint {
     /// Index of the piece.
     pub index: usize,
     /// How far into it; a relay is to last so much shorter.
@@ -138,7 +138,7 @@ pub struct EntryPoint {
 
 /// Where a filling would be `elapsed` after its start, or `None` where it would be over. Gaps count; a file of
 /// unknown length counts as nothing; with [`Fill::Loop`] the items go round until the end.
-pub fn entry_at(pieces: &[Piece], fill: Fill, elapsed: Span) -> Option<EntryPoint> {
+pub fn cue_at(pieces: &[Piece], fill: Fill, elapsed: Span) -> Option<CuePoint> {
     let is_item = |piece: &Piece| matches!(piece.role, Role::Item { .. });
     let opening = pieces.iter().take_while(|piece| piece.role == Role::Opening).count();
     let mut left = elapsed;
@@ -165,11 +165,11 @@ fn whole(piece: &Piece) -> Option<Span> {
     (piece.length != Length::UntilEnd).then(|| piece.length.span().map_or(Span(0), |span| piece.gap + span))
 }
 
-fn walk(pieces: &[Piece], first: usize, left: &mut Span) -> Option<EntryPoint> {
+fn walk(pieces: &[Piece], first: usize, left: &mut Span) -> Option<CuePoint> {
     for (index, piece) in pieces.iter().enumerate() {
         match whole(piece) {
             Some(whole) if whole <= *left => *left = left.saturating_sub(whole),
-            _ => return Some(EntryPoint { index: first + index, skip: left.saturating_sub(piece.gap) }),
+            _ => return Some(CuePoint { index: first + index, skip: left.saturating_sub(piece.gap) }),
         }
     }
     None
@@ -748,29 +748,29 @@ mod tests {
         assert_eq!(piece.responsible.as_deref(), Some("Lan"));
     }
 
-    fn check_entry(fill: Fill, elapsed_s: u64, expected: Option<(usize, u64)>) {
+    fn check_cue(fill: Fill, elapsed_s: u64, expected: Option<(usize, u64)>) {
         let items =
             [ONE, "title = 'G'\nfile = 'gone.mp3'", "title = 'B'\nfile = 'b.mp3'\nrepeats = 2\ngap_s = 10"];
         let calendar = calendar(&(list(&items) + &daily("opening = 'chime'\nclosing = 'chime'")));
         let session = &calendar.sessions_on(date("2026-11-21"), &Listeners::default())[0];
         let pieces = calendar.fill(session, &Listeners::default(), 0).pieces;
-        let expected = expected.map(|(index, skip)| EntryPoint { index, skip: Span::millis(skip) });
-        assert_eq!(entry_at(&pieces, fill, Span::secs(elapsed_s)), expected);
+        let expected = expected.map(|(index, skip)| CuePoint { index, skip: Span::millis(skip) });
+        assert_eq!(cue_at(&pieces, fill, Span::secs(elapsed_s)), expected);
     }
 
     #[test]
     fn joining_enters_where_it_would_be() {
         // Chime 1.2 s, A 60 s, gone 0, B 60 s, gap 10 s, B 60 s, chime 1.2 s.
-        check_entry(Fill::Once, 0, Some((0, 0)));
-        check_entry(Fill::Once, 1, Some((0, 1_000)));
-        check_entry(Fill::Once, 2, Some((1, 800)));
-        check_entry(Fill::Once, 62, Some((3, 800)));
-        check_entry(Fill::Once, 125, Some((4, 0)));
-        check_entry(Fill::Once, 132, Some((4, 800)));
-        check_entry(Fill::Once, 192, Some((5, 800)));
-        check_entry(Fill::Once, 193, None);
-        check_entry(Fill::Loop, 193, Some((1, 1_800)));
-        check_entry(Fill::Loop, 193 + 190 * 1_000, Some((1, 1_800)));
+        check_cue(Fill::Once, 0, Some((0, 0)));
+        check_cue(Fill::Once, 1, Some((0, 1_000)));
+        check_cue(Fill::Once, 2, Some((1, 800)));
+        check_cue(Fill::Once, 62, Some((3, 800)));
+        check_cue(Fill::Once, 125, Some((4, 0)));
+        check_cue(Fill::Once, 132, Some((4, 800)));
+        check_cue(Fill::Once, 192, Some((5, 800)));
+        check_cue(Fill::Once, 193, None);
+        check_cue(Fill::Loop, 193, Some((1, 1_800)));
+        check_cue(Fill::Loop, 193 + 190 * 1_000, Some((1, 1_800)));
     }
 
     #[test]

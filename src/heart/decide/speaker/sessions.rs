@@ -7,7 +7,7 @@ use super::waiting::Waiting;
 use super::*;
 use crate::decide::arbiter::Take;
 use crate::decide::memory::{SessionMemo, SessionState};
-use crate::decide::schedule::{Length, Role, Session, entry_at};
+use crate::decide::schedule::{Length, Role, Session, cue_at};
 use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject};
 use crate::domain::policy::GuardRefusal;
 use crate::domain::programme::{Fill, Lateness, Order};
@@ -133,8 +133,8 @@ impl Speaker {
             return false;
         }
         if lateness == Lateness::Join && late > ON_TIME {
-            let entry = entry_at(&running.pieces, running.slot.fill, late);
-            let (next, skip) = entry.map_or((u32::MAX, Span(0)), |entry| (entry.index as u32, entry.skip));
+            let cue = cue_at(&running.pieces, running.slot.fill, late);
+            let (next, skip) = cue.map_or((u32::MAX, Span(0)), |cue| (cue.index as u32, cue.skip));
             if next > running.next || next == running.next && skip > running.position {
                 (running.next, running.position) = (next, skip);
             }
