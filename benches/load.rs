@@ -54,7 +54,7 @@ fn batches(n: usize) -> Vec<Batch> {
     };
     let mut of_batch = |_| {
         let records = (0..RECORDS_OF_EACH).map(|_| {
-            let subject = Subject::Live { session: "s".to_owned() };
+            let subject = Subject::Live { voice: "s".to_owned() };
             let event =
                 Event::NotPlayed { subject, title: "Bản tin xã".to_owned(), reason: NotPlayed::Late };
             let entry = Entry { at, event };

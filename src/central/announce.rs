@@ -408,7 +408,7 @@ pub async fn voice(
         approver: None,
         title: VOICE_TITLE.to_owned(),
         document: None,
-        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
+        body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
     };
     issue(app, draft).await

@@ -207,8 +207,7 @@ fn commands() {
     );
     let members = [(name("loa-1"), vec![name("thon-1"), name("xa-dong")])].into();
     check("command-groups.json", &command("c-5", 47, Body::Groups { version: 5, members }));
-    let live =
-        Body::Live { session: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
+    let live = Body::Live { voice: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
     check("command-live.json", &command("c-6", 48, live));
     check("command-test.json", &command("c-7", 49, Body::Test));
 }
@@ -314,7 +313,7 @@ fn events() -> Vec<Event> {
         PlayOutcome::Cancelled,
         PlayOutcome::Superseded,
         PlayOutcome::Failed { reason: damaged.clone() },
-        PlayOutcome::Guarded { reason: GuardRefusal::SessionTooLong { minutes: 180 } },
+        PlayOutcome::Guarded { reason: GuardRefusal::StretchTooLong { minutes: 180 } },
         PlayOutcome::PowerLost,
         PlayOutcome::Stopped,
     ];
@@ -380,7 +379,7 @@ fn events() -> Vec<Event> {
     ];
     all.extend(ended.map(|outcome| Event::PlayEnded(end(outcome, Some(960_000)))));
     let title = || "Bản tin sáng".to_owned();
-    let subjects = [Subject::Slot(slot.clone()), Subject::Live { session: "s-1".to_owned() }];
+    let subjects = [Subject::Slot(slot.clone()), Subject::Live { voice: "s-1".to_owned() }];
     let subjects = subjects.iter().cycle();
     all.extend(not_played.into_iter().zip(subjects).map(|(reason, subject)| Event::NotPlayed {
         subject: subject.clone(),

@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn reading(wall: &str, quality: ClockQuality) -> Reading {
-        Reading { mono: Moment(1_000_000), wall: at(wall), trust, uncertainty_ms: 10 }
+        Reading { mono: Moment(1_000_000), wall: at(wall), quality, uncertainty_ms: 10 }
     }
 
     fn wish(bytes: u64, by: &str, urgent: bool) -> Wish {

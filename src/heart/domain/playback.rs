@@ -63,7 +63,8 @@ pub enum Subject {
     Slot(SlotKey),
     /// A live voice.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
     },
 }
 

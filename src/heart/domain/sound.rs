@@ -80,7 +80,7 @@ pub enum Sound {
     },
     /// Voice of staff, arriving now from this address.
     Live {
-        session: String,
+        voice: String,
         url: String,
     },
     Silence(Span),

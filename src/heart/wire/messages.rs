@@ -88,7 +88,8 @@ pub enum Body {
     },
     /// A live voice opens or closes; the voice itself arrives on its own stream.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
         open: bool,
         url: String,
     },

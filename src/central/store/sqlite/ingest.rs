@@ -162,7 +162,7 @@ fn subject_columns(subject: &Subject) -> (&'static str, String) {
     match subject {
         Subject::Announcement { command } => ("announcement", command.to_string()),
         Subject::Slot(key) => ("slot", format!("{}/{}", key.slot, key.date)),
-        Subject::Live { session } => ("live", session.clone()),
+        Subject::Live { voice } => ("live", voice.clone()),
     }
 }
 

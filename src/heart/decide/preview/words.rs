@@ -94,7 +94,7 @@ fn refusal(reason: &GuardRefusal, lang: Lang) -> String {
     match reason {
         GuardRefusal::OutsideHours => "ngoài giờ được phép".to_owned(),
         GuardRefusal::RestDay => "ngày nghỉ phát".to_owned(),
-        GuardRefusal::SessionTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
+        GuardRefusal::StretchTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
         GuardRefusal::DayFull { minutes } => format!("trong ngày đã phát đủ {minutes} phút"),
         GuardRefusal::ClockUnknown => "đồng hồ chưa đáng tin".to_owned(),
         GuardRefusal::ExerciseAtNight => "không diễn tập ban đêm".to_owned(),

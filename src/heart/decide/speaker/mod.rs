@@ -486,10 +486,8 @@ impl Speaker {
                     self.actions.push_back(Action::Adopt(Box::new(command)));
                 }
             }
-            Body::Live { session, open: true, url } => {
-                self.open_voice(command.id, session, url, command.expires)
-            }
-            Body::Live { session, open: false, .. } => self.close_voice(&session),
+            Body::Live { voice, open: true, url } => self.open_voice(command.id, voice, url, command.expires),
+            Body::Live { voice, open: false, .. } => self.close_voice(&voice),
             Body::Programme { .. } | Body::Groups { .. } => {
                 self.actions.push_back(Action::Adopt(Box::new(command)));
             }

@@ -592,7 +592,7 @@ fn nested_interruptions_unwind() {
 fn a_live_voice_takes_the_air_and_gives_it_back() {
     let mut scene = Scene::at("2026-11-21 05:00:00", "");
     scene.run(20);
-    let live = |open| Body::Live { session: "s1".to_owned(), open, url: String::new() };
+    let live = |open| Body::Live { voice: "s1".to_owned(), open, url: String::new() };
     scene.send(live(true), |_| {});
     scene.run(30);
     scene.send(live(false), |_| {});

@@ -14,26 +14,26 @@ const VOICE_TITLE: &str = "Phát trực tiếp";
 #[derive(Debug)]
 pub(super) struct Voice {
     pub command: CommandId,
-    session: String,
+    id: String,
     url: String,
     pub until: Wall,
 }
 
 impl Speaker {
-    pub(super) fn open_voice(&mut self, command: CommandId, session: String, url: String, until: Wall) {
-        self.voice = Some(Voice { command, session, url, until });
+    pub(super) fn open_voice(&mut self, command: CommandId, id: String, url: String, until: Wall) {
+        self.voice = Some(Voice { command, id, url, until });
     }
 
     /// Its stream does not answer, or the box has no sound.
     pub(super) fn voice_unplayable(&mut self, now: &Reading, reason: Fault) {
         let Some(voice) = self.voice.take() else { return };
-        let subject = Subject::Live { session: voice.session };
+        let subject = Subject::Live { voice: voice.id };
         let (title, reason) = (VOICE_TITLE.to_owned(), NotPlayed::Unplayable { reason });
         self.log(now, Event::NotPlayed { subject, title, reason });
     }
 
-    pub(super) fn close_voice(&mut self, session: &str) {
-        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
+    pub(super) fn close_voice(&mut self, id: &str) {
+        if self.voice.as_ref().is_some_and(|voice| voice.id == id) {
             self.voice = None;
             self.end_job(&Job::Voice, &PlayOutcome::Finished);
         }
@@ -45,7 +45,7 @@ impl Speaker {
             return None;
         }
         if let Err(reason) = self.guard.permit(now, Rung::Live, 100, None) {
-            let subject = Subject::Live { session: voice.session.clone() };
+            let subject = Subject::Live { voice: voice.id.clone() };
             let title = VOICE_TITLE.to_owned();
             self.voice = None;
             self.log(now, Event::NotPlayed { subject, title, reason: NotPlayed::Guarded { reason } });
@@ -56,12 +56,12 @@ impl Speaker {
     }
 
     pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
-        let Voice { session, url, .. } = self.voice.as_ref()?;
-        let (session, url) = (session.clone(), url.clone());
+        let Voice { id, url, .. } = self.voice.as_ref()?;
+        let (id, url) = (id.clone(), url.clone());
         let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
         let start = PlayStart {
             play,
-            subject: Subject::Live { session: session.clone() },
+            subject: Subject::Live { voice: id.clone() },
             rung: Rung::Live,
             title: VOICE_TITLE.to_owned(),
             section: None,
@@ -78,7 +78,7 @@ impl Speaker {
             volume_percent: permit.volume_percent,
             instead_of: None,
         };
-        let parts = vec![Sound::Live { session, url }];
+        let parts = vec![Sound::Live { voice: id, url }];
         let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
         let until = self.guard_limit(permit.until);
         Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
