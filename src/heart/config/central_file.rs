@@ -9,8 +9,8 @@ use super::box_file::{
 };
 use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::programme_file::read_text;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;

@@ -191,6 +191,12 @@ impl Reading {
     pub fn moment_of(&self, wall: Wall) -> Moment {
         self.mono + wall.since(self.wall)
     }
+
+    /// Reads the clocks as they will be at `moment`, or are now where that is past.
+    pub fn at(&self, moment: Moment) -> Self {
+        let ahead = moment.since(self.mono);
+        Self { mono: self.mono + ahead, wall: self.wall.plus(ahead), ..*self }
+    }
 }
 
 #[cfg(test)]

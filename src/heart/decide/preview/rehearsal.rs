@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{Fate, Planned, PlannedSession};
+use super::planned::{Fate, Planned, PlannedSession};
 use crate::decide::schedule::{Length, Listeners, Piece, Role, Session, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::ids::PlayId;

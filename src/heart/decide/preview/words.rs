@@ -2,9 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{Fate, NotPlayed, Planned};
+use super::planned::{Fate, Planned};
 use crate::domain::days::DayNote;
 use crate::domain::lunar::LunarDate;
+use crate::domain::playback::NotPlayed;
 use crate::domain::policy::GuardRefusal;
 
 /// The language of what a person reads.

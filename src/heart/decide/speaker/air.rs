@@ -1,12 +1,21 @@
-//! The air: what is prepared, what sounds, and how a play is opened and closed in the log.
+//! The air: what is prepared, who gets it, and how a play is opened and closed in the log.
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::interface::Action;
+use super::job::Job;
+use super::play::{
+    CHECKPOINT_EVERY, Ended, Opening, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Ready, Sounding, Wish,
+};
+use super::state::Speaker;
+use crate::decide::arbiter::{self, Claim, Handover};
 use crate::decide::guard::Limit;
-use crate::domain::announcement::Interruption;
-use crate::domain::playback::{NotPlayed, PlayEnd, PlayOutcome, PlayStart, Subject};
-use crate::domain::sound::{End, Score, Sounded};
+use crate::decide::memory::Memo;
+use crate::domain::announcement::Rung;
+use crate::domain::ids::PlayId;
+use crate::domain::playback::{Event, NotPlayed, PlayEnd, PlayOutcome, Stamp, Subject};
+use crate::domain::sound::{Cut, End, Fault, PlayerCommand, PlayerEvent, Sounded};
+use crate::domain::time::{Moment, Reading, Span};
 
 /// Frames a second of everything that is played; the log counts frames.
 const FRAMES_PER_SECOND: u64 = 48_000;
@@ -14,126 +23,59 @@ const FRAMES_PER_SECOND: u64 = 48_000;
 /// Fade of what is stopped, in the range of 10 to 20 ms that the design asks for.
 const FADE_MS: u32 = 20;
 
-/// A play that the player has been asked to open.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub job: Job,
-    pub start: PlayStart,
-    pub interruption: Interruption,
-    /// Nothing of it may sound after, and what that would be called.
-    pub until: Option<(Moment, PlayOutcome)>,
-    lasts: Option<Span>,
-    state: Opening,
-}
-
-#[derive(Debug)]
-enum Opening {
-    /// The player was asked, and must answer by then.
-    Asked { by: Moment },
-    /// Opened; the whole length from the start of the score.
-    Opened { length: Option<Span> },
-}
-
-impl Ready {
-    pub fn is_ready(&self) -> bool {
-        matches!(self.state, Opening::Opened { .. })
-    }
-
-    pub fn wakes(&self) -> Option<(Moment, Why)> {
-        match self.state {
-            Opening::Asked { by } => Some((by, Why::PreflightSlow)),
-            Opening::Opened { .. } => None,
-        }
-    }
-}
-
-/// A play that the player has been told to sound.
-#[derive(Debug)]
-pub(super) struct Sounding {
-    pub job: Job,
-    pub start: PlayStart,
-    interruption: Interruption,
-    /// What is to sound from where it is entered; `None` for what has no end.
-    due: Option<Span>,
-    started: Option<Stamp>,
-    /// The player has said that little is left.
-    ending: bool,
-    /// It was told to stop, and this is why.
-    stopping: Option<PlayOutcome>,
-    checkpoint_at: Option<Moment>,
-    until: Option<(Moment, PlayOutcome)>,
-    lasts: Option<Span>,
-}
-
-impl Sounding {
-    /// The number of the piece that it plays.
-    pub fn piece(&self) -> Option<u32> {
-        match self.job {
-            Job::Piece { number, .. } => Some(number),
-            Job::Announcement(_) | Job::Voice => None,
-        }
-    }
-
-    /// The number of the relay in whose place it sounds.
-    pub fn stands_in_for(&self) -> Option<u32> {
-        match self.job {
-            Job::Piece { number, instead: Some(_), .. } => Some(number),
-            _ => None,
-        }
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
-    }
-
-    pub fn wakes(&self) -> Option<(Moment, Why)> {
-        if self.stopping.is_some() {
-            return None;
-        }
-        let limit = self.until.as_ref().map(|(moment, _)| (*moment, Why::LimitReached));
-        let checkpoint = self.checkpoint_at.map(|moment| (moment, Why::Checkpoint));
-        [limit, checkpoint].into_iter().flatten().min()
-    }
-}
-
-/// What a job needs to sound.
-pub(super) struct Wish {
-    pub start: PlayStart,
-    pub score: Score,
-    pub interruption: Interruption,
-    pub until: Option<(Moment, PlayOutcome)>,
-    /// How long it is to sound at most, counted from its first sample; then it has finished.
-    pub lasts: Option<Span>,
-}
-
-/// What is left of a job when a play of it has ended.
-pub(super) struct Ended {
-    pub outcome: PlayOutcome,
-    pub interruption: Interruption,
-    /// Where the audio stopped, counted from its start.
-    pub position: Span,
-    /// Nothing of it sounded: it was cut before its first sample.
-    pub unheard: bool,
-}
-
-impl Ended {
-    /// Whether the job goes on, and from where.
-    pub fn goes_on_from(&self) -> Option<Span> {
-        let again = match &self.outcome {
-            PlayOutcome::Interrupted { .. } | PlayOutcome::PowerLost | PlayOutcome::Stopped => true,
-            PlayOutcome::Failed { reason } => matches!(reason, Fault::DeviceLost { .. }),
-            _ => false,
-        };
-        match self.interruption {
-            _ if !again => None,
-            Interruption::Restart => Some(Span(0)),
-            Interruption::Resume => Some(self.position),
-            Interruption::Drop => self.unheard.then_some(self.position),
-        }
-    }
-}
-
 impl Speaker {
+    /// Prepares the best claim and gives it the air when it is ready and may have it.
+    pub(super) fn arrange(&mut self, now: &Reading) {
+        if self.device_lost {
+            return;
+        }
+        let claims = self.claims(now);
+        let Some(best) = arbiter::best(&claims) else {
+            self.discard_next();
+            return;
+        };
+        if self.next.as_ref().is_none_or(|next| next.job != best.job) {
+            self.discard_next();
+            self.prepare(now, best);
+        }
+        if self.next.as_ref().is_none_or(|next| !next.is_ready()) {
+            return;
+        }
+        let ahead = match &best.job {
+            Job::Piece { .. } => self.session_begins(now),
+            Job::Announcement(_) | Job::Voice => None,
+        };
+        match (arbiter::handover(self.air_view(), best), ahead) {
+            (Handover::Start, Some((moment, shared))) => {
+                self.launch(now, Cut::At { moment, shared: Some(shared) });
+            }
+            (_, Some(_)) => {}
+            (handover, None) => self.give_air(now, handover, best.rung),
+        }
+    }
+
+    fn give_air(&mut self, now: &Reading, handover: Handover, rung: Rung) {
+        match handover {
+            Handover::Start => self.launch(now, Cut::Now),
+            Handover::Cut => {
+                self.interrupt(rung);
+                self.launch(now, Cut::Now);
+            }
+            Handover::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),
+            Handover::Follow => {}
+        }
+    }
+
+    /// Everything that wants to sound now and is allowed to.
+    fn claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
+        let mut claims = self.announcement_claims(now);
+        claims.extend(self.voice_claim(now));
+        claims.extend(self.piece_claim(now));
+        let reserved = self.reserved(now);
+        claims.retain(|claim| reserved.is_none_or(|rung| claim.rung >= rung));
+        claims
+    }
+
     pub(super) fn new_play(&mut self) -> PlayId {
         self.plays_made += 1;
         PlayId::new(self.start, self.plays_made)

@@ -1,16 +1,22 @@
 //! Announcements, from their receipt to their end.
 
-use super::air::{Ended, Wish};
 use super::held::{Held, Version};
-use super::*;
-use crate::decide::arbiter::Take;
-
-use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Mode, Repeats};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
+use super::interface::{Action, Why};
+use super::job::Job;
+use super::play::{Ended, Wish};
+use super::state::Speaker;
+use crate::decide::arbiter::{Claim, Take};
+use crate::decide::inbox;
+use crate::decide::memory::{Memo, Progress};
+use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
+};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::Score;
+use crate::domain::sound::{Fault, Score};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// Most announcements that are held at once; the last quarter is kept for emergencies.
 pub const HELD_MAX: usize = 256;

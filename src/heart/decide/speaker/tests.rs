@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use super::*;
+use super::interface::Input;
 use crate::config::programme_file;
 use crate::decide::inbox::tests::everything;
-use crate::decide::schedule::Calendar;
+use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, SlotOutcome};
-use crate::domain::sound::{FileRef, Sound};
+use crate::domain::ids::{CommandId, ContentHash, KeyId};
+use crate::domain::playback::{DeliveryStep, Entry, Event, NotPlayed, PlayOutcome, SlotOutcome};
+use crate::domain::policy::Policy;
+use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::time::{ClockQuality, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// A morning of three items of one minute each: talk, music, farm.
 const PROGRAMME: &str = r#"
