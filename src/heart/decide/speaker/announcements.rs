@@ -365,8 +365,8 @@ impl Speaker {
         };
         let score =
             Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: announcement.plan.interruption, until, lasts: None })
+        let limit = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: announcement.plan.interruption, limit, lasts: None })
     }
 
     pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {

@@ -3,38 +3,40 @@
 
 use std::collections::BTreeSet;
 
+use super::job::PieceSource;
 use super::play::Ended;
-use super::stand_in::StandIn;
+use super::stand_in::{RelayTime, StandIn, StandsIn};
 use super::state::Speaker;
 use crate::decide::schedule::Length;
 use crate::domain::playback::{NotPlayed, PlayOutcome};
 use crate::domain::sound::Fault;
 use crate::domain::time::{Reading, Span};
 
-/// Whether a relay failed for a reason of its station.
+/// Tells whether a relay failed for a reason of its station.
 fn is_of_the_station(reason: &Fault) -> bool {
     matches!(reason, Fault::NoStream { .. } | Fault::SilentStream { .. })
 }
 
 impl Speaker {
-    /// Puts the fallback in the place of a relay that failed at `position`, where it has one. `true`: it failed for the
-    /// first time.
-    pub(super) fn stand_in_for(&mut self, relay: u32, position: Span, reason: &Fault) -> Option<bool> {
-        let running = self.running.as_mut()?;
-        let piece = running.piece(relay)?.clone();
-        let fallback = piece.fallback.as_ref().filter(|_| is_of_the_station(reason))?;
-        if let Some(same) = running.stand_in.as_mut().filter(|it| it.relay == relay) {
+    /// Puts the fallback in the place of a relay that failed at `position`.
+    pub(super) fn stand_in_for(&mut self, relay: u32, position: Span, reason: &Fault) -> StandsIn {
+        let Some(running) = &mut self.running else { return StandsIn::Nothing };
+        let Some(piece) = running.piece(relay).cloned() else { return StandsIn::Nothing };
+        let Some(fallback) = piece.fallback.as_ref().filter(|_| is_of_the_station(reason)) else {
+            return StandsIn::Nothing;
+        };
+        if let Some(same) = running.stand_in.as_mut().filter(|stand_in| stand_in.relay == relay) {
             (same.is_tried, same.reason) = (true, reason.clone());
-            return Some(false);
+            return StandsIn::Still;
         }
         let calendar = self.timetable.calendar(&running.session);
         let items = calendar.fallback(&running.session, &self.listeners, fallback).pieces;
         if items.is_empty() {
-            return None;
+            return StandsIn::Nothing;
         }
-        let left = match piece.length {
-            Length::Known(length) => Some(length.saturating_sub(position)),
-            _ => None,
+        let time = match piece.length {
+            Length::Known(length) => RelayTime::Left(length.saturating_sub(position)),
+            Length::About(_) | Length::Unknown | Length::UntilEnd => RelayTime::UntilHardEnd,
         };
         running.not_finished += 1;
         running.stand_in = Some(StandIn {
@@ -44,29 +46,27 @@ impl Speaker {
             next: 0,
             broken: BTreeSet::new(),
             is_tried: true,
-            left,
-            until: None,
+            time,
         });
-        Some(true)
+        StandsIn::FromNow
     }
 
-    /// The relay, or what stands in for it, was given the air.
-    pub(super) fn stand_in_begun(&mut self, now: &Reading, instead: Option<u32>) {
+    /// Takes in that the relay, or what stands in for it, was given the air.
+    pub(super) fn stand_in_begun(&mut self, now: &Reading, source: PieceSource) {
         let Some(running) = &mut self.running else { return };
         let (begins, end_at) = (now.mono.max(running.begin_at), running.end_at);
         let Some(stand_in) = &mut running.stand_in else { return };
-        match instead {
-            Some(nth) => {
-                let until = stand_in.left.map_or(end_at, |left| begins + left);
-                stand_in.until.get_or_insert(until);
+        match (source, stand_in.time) {
+            (PieceSource::Fallback { nth }, time) => {
+                stand_in.time = RelayTime::Until(time.over_at(begins).unwrap_or(end_at));
                 (stand_in.next, stand_in.is_tried) = (nth + 1, false);
             }
-            None if stand_in.until.is_none() => running.stand_in = None,
-            None => stand_in.is_tried = false,
+            (PieceSource::Itself, RelayTime::Until(_)) => stand_in.is_tried = false,
+            (PieceSource::Itself, RelayTime::Left(_) | RelayTime::UntilHardEnd) => running.stand_in = None,
         }
     }
 
-    /// An item that stood in has ended; what was cut is not taken up again.
+    /// Takes in that an item which stood in has ended. What was cut is not taken up again.
     pub(super) fn stand_in_ended(&mut self, now: &Reading, nth: u32, ended: &Ended) {
         let Some(running) = &mut self.running else { return };
         let Some(stand_in) = &mut running.stand_in else { return };
@@ -79,7 +79,7 @@ impl Speaker {
         }
     }
 
-    /// An item that was to stand in can't be played.
+    /// Logs that an item which was to stand in can't be played, and passes it over.
     pub(super) fn stand_in_unplayable(&mut self, now: &Reading, nth: u32, reason: NotPlayed) {
         let Some(running) = &mut self.running else { return };
         let subject = running.subject();

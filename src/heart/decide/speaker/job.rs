@@ -1,17 +1,30 @@
-//! What wants the air.
+//! Jobs, of which the arbiter gives the air to one at a time.
 
 use crate::domain::ids::CommandId;
 
-/// What wants the air.
+/// A thing that wants the air.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Job {
     Announcement(CommandId),
-    /// A piece of a session: which session since the start, and its number in it.
-    Piece {
-        turn: u32,
-        number: u32,
-        /// Where it is a relay that does not sound: which item of its fallback does, counted on and on.
-        instead: Option<u32>,
-    },
+    Piece(PieceJob),
     Voice,
+}
+
+/// A piece of a session, or what stands in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PieceJob {
+    /// The session, by the number of its turn since the start.
+    pub turn: u32,
+    /// The piece, by its number in the session.
+    pub number: u32,
+    pub source: PieceSource,
+}
+
+/// The origin of what sounds for a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PieceSource {
+    /// The piece itself.
+    Itself,
+    /// An item of the fallback: the piece is a relay that does not sound. The items go round, and `nth` counts on.
+    Fallback { nth: u32 },
 }

@@ -75,8 +75,8 @@ impl Speaker {
         };
         let parts = vec![Sound::Live { voice: id, url }];
         let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
+        let limit = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: Interruption::Resume, limit, lasts: None })
     }
 
     pub(super) fn voice_ended(&mut self, ended: &Ended) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::interface::{Action, Input, Restored, Why};
-use super::play::{Ready, Sounding};
+use super::play::{Play, Ready};
 use super::state::Speaker;
 use super::waiting::Waiting;
 use crate::decide::guard::Guard;
@@ -13,7 +13,7 @@ use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::announcement::Rung;
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
-use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, Stamp};
+use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, PlayStart, Stamp};
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
@@ -102,12 +102,12 @@ impl Speaker {
     /// When to call [`Speaker::handle_timeout`] at the latest, if the wall clock is not stepped before.
     pub fn poll_timeout(&self) -> Option<(Moment, Why)> {
         let now = self.clock.as_ref()?;
-        let sounding = self.current.and_then(|play| self.plays.get(&play));
+        let current = self.current.and_then(|play| self.plays.get(&play));
         [
             self.session_wakes(now),
             self.announcement_wakes(now),
             self.next.as_ref().and_then(Ready::wakes),
-            sounding.and_then(Sounding::wakes),
+            current.and_then(Play::wakes),
         ]
         .into_iter()
         .flatten()
@@ -148,8 +148,8 @@ impl Speaker {
 
     /// What sounds now, with its title and rung.
     pub fn on_air(&self) -> Option<(PlayId, &str, Rung)> {
-        let sounding = self.plays.get(&self.current?)?;
-        Some((sounding.start.play, &sounding.start.title, sounding.start.rung))
+        let PlayStart { play, title, rung, .. } = &self.plays.get(&self.current?)?.start;
+        Some((*play, title, *rung))
     }
 
     /// Whether everything has ended after [`Input::Shutdown`].

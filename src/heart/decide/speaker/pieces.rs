@@ -1,9 +1,9 @@
 //! The pieces of the running session: which is wanted, what it needs, and what becomes of it.
 
-use super::job::Job;
-use super::play::{Ended, Sounding, WORTH_STARTING, Wish};
+use super::job::{Job, PieceJob, PieceSource};
+use super::play::{Ended, Play, WORTH_STARTING, Wish};
 use super::running::Stage;
-use super::stand_in::StandIn;
+use super::stand_in::{StandIn, StandsIn};
 use super::state::Speaker;
 use crate::decide::arbiter::{Claim, Take};
 use crate::decide::memory::{Memo, SessionMemo, SessionState};
@@ -16,16 +16,18 @@ use crate::domain::sound::{FileRef, Score, Sound};
 use crate::domain::time::{Reading, Span};
 
 impl Speaker {
+    /// Returns the number of the last piece that sounds or will follow.
     pub(super) fn piece_on_air(&self) -> Option<u32> {
-        self.plays.values().filter_map(Sounding::piece).max()
+        self.plays.values().filter_map(Play::piece).map(|piece| piece.number).max()
     }
 
+    /// Tells whether a piece was stopped and has not ended yet.
     pub(super) fn piece_is_stopping(&self) -> bool {
-        self.plays.values().any(|sounding| sounding.piece().is_some() && sounding.is_stopping())
+        self.plays.values().any(|play| play.piece().is_some() && play.sounding.is_stopping())
     }
 
-    /// The number of the piece that wants to sound next, after the one on the air, and what of its stand-in.
-    fn wanted_piece(&self, now: &Reading) -> Option<(u32, Option<u32>)> {
+    /// Returns the piece that wants to sound next, after the one on the air.
+    fn wanted_piece(&self, now: &Reading) -> Option<PieceJob> {
         let running = self.running.as_ref()?;
         // A piece that was cut may go on: its number is settled when it has ended.
         if self.piece_is_stopping() {
@@ -33,15 +35,16 @@ impl Speaker {
         }
         let free_at = self.air_is_free_at(now);
         let stands_in = running.stand_in.as_ref().filter(|stand_in| !stand_in.is_over(free_at));
-        let stood_in = self.plays.values().find_map(Sounding::stands_in_for).filter(|_| stands_in.is_some());
+        let stood_in = self.plays.values().find_map(Play::stands_in_for).filter(|_| stands_in.is_some());
         let after = stood_in.or_else(|| self.piece_on_air().map(|on_air| on_air + 1));
         let number = running.playable_from(after.unwrap_or(running.next))?;
-        let stand_in = running.stand_in.as_ref().filter(|stand_in| stand_in.relay == number);
-        Some((number, stand_in.and_then(StandIn::wants)))
+        let source = running.stand_in_at(number).map_or(PieceSource::Itself, StandIn::wants);
+        Some(PieceJob { turn: running.turn, number, source })
     }
 
+    /// Claims the air for the piece that wants to sound next, where the session may sound.
     pub(super) fn piece_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
-        let (number, instead) = self.wanted_piece(now)?;
+        let piece = self.wanted_piece(now)?;
         let running = self.running.as_ref()?;
         let held_by = self.air_view().map(|on_air| on_air.rung).filter(|rung| *rung > Rung::Programme);
         let held_by = held_by.filter(|_| !self.air_is_given_up());
@@ -65,9 +68,10 @@ impl Speaker {
         let is_retried = running.stand_in.is_some();
         if running.stage == Stage::Entered
             && !is_retried
-            && running.would_not_fit(self.air_is_free_at(now), number)
+            && running.would_not_fit(self.air_is_free_at(now), piece.number)
         {
-            self.piece_unplayable(now, number, None, NotPlayed::NoRoom);
+            let piece = PieceJob { source: PieceSource::Itself, ..piece };
+            self.piece_unplayable(now, piece, NotPlayed::NoRoom);
             return self.piece_claim(now);
         }
         if running.stage == Stage::Due {
@@ -77,28 +81,26 @@ impl Speaker {
         let running = self.running.as_ref()?;
         let (since, take) = (running.session.start, Take::AtBoundary);
         let rung = Rung::Programme;
-        let job = Job::Piece { turn: running.turn, number, instead };
+        let job = Job::Piece(piece);
         Some(Claim { job, rung, has_room: false, level: 0, since, serial: 0, take })
     }
 
-    /// The instant at which the running session starts, while that is still to come.
-    pub(super) fn piece_wish(
-        &mut self,
-        now: &Reading,
-        number: u32,
-        instead: Option<u32>,
-        play: PlayId,
-    ) -> Option<Wish> {
+    /// Says what a piece needs to sound.
+    pub(super) fn piece_wish(&mut self, now: &Reading, wanted: PieceJob, play: PlayId) -> Option<Wish> {
         let running = self.running.as_ref()?;
-        let stand_in = running.stand_in.as_ref().filter(|stand_in| stand_in.relay == number);
-        let piece = match instead {
-            None => running.piece(number)?,
-            Some(nth) => stand_in?.item(nth)?,
+        let PieceJob { number, source: from, .. } = wanted;
+        let stand_in = running.stand_in_at(number);
+        let (piece, skip, instead_of) = match from {
+            PieceSource::Itself if number == running.next => (running.piece(number)?, running.position, None),
+            PieceSource::Itself => (running.piece(number)?, Span(0), None),
+            PieceSource::Fallback { nth } => {
+                let stand_in = stand_in?;
+                (stand_in.item(nth)?, Span(0), Some(stand_in.reason.clone()))
+            }
         };
         let length = piece.length.span().unwrap_or(running.end_at.since(now.mono));
         let (then, wanted) = (now.at(running.begin_at), running.slot.volume_percent);
         let permit = self.guard.permit(&then, Rung::Programme, wanted, Some(length)).ok()?;
-        let skip = if number == running.next && instead.is_none() { running.position } else { Span(0) };
         let start = PlayStart {
             play,
             subject: running.subject(),
@@ -113,13 +115,13 @@ impl Speaker {
                 Sound::File(FileRef::Stored(hash)) => Some(*hash),
                 _ => None,
             },
-            source: source(&piece.sound),
+            source: name_of(&piece.sound),
             language: piece.language.clone(),
             repetition: piece.repetition,
             scheduled: Some(running.session.start),
             entered_at_ms: skip.as_millis(),
             volume_percent: permit.volume_percent,
-            instead_of: stand_in.filter(|_| instead.is_some()).map(|stand_in| stand_in.reason.clone()),
+            instead_of,
         };
         let score = Score {
             parts: vec![piece.sound.clone()],
@@ -129,46 +131,43 @@ impl Speaker {
         };
         let limits =
             [self.guard_limit(permit.until), stand_in.and_then(|stand_in| stand_in.limit(then.mono))];
-        let until = limits.into_iter().flatten().min_by_key(|(moment, _)| *moment);
+        let limit = limits.into_iter().flatten().min_by_key(|limit| limit.at);
         let lasts = match (&piece.sound, piece.length) {
             (Sound::Relay { .. }, Length::Known(length)) if stand_in.is_none() => {
                 Some(length.saturating_sub(skip))
             }
             _ => None,
         };
-        Some(Wish { start, score, interruption: piece.interruption, until, lasts })
+        Some(Wish { start, score, interruption: piece.interruption, limit, lasts })
     }
 
-    pub(super) fn piece_begun(&mut self, now: &Reading, number: u32, instead: Option<u32>) {
+    /// Takes in that a piece was given the air.
+    pub(super) fn piece_begun(&mut self, now: &Reading, piece: PieceJob) {
         let Some(running) = &mut self.running else { return };
         running.blocked_by = None;
-        if running.stand_in.as_ref().is_some_and(|stand_in| stand_in.relay == number) {
-            self.stand_in_begun(now, instead);
+        if running.stand_in_at(piece.number).is_some() {
+            self.stand_in_begun(now, piece.source);
         }
     }
 
-    pub(super) fn piece_unplayable(
-        &mut self,
-        now: &Reading,
-        number: u32,
-        instead: Option<u32>,
-        reason: NotPlayed,
-    ) {
-        if let Some(nth) = instead {
+    /// Logs that a piece can't be played, and passes it over, or puts its fallback in its place.
+    pub(super) fn piece_unplayable(&mut self, now: &Reading, piece: PieceJob, reason: NotPlayed) {
+        let number = piece.number;
+        if let PieceSource::Fallback { nth } = piece.source {
             return self.stand_in_unplayable(now, nth, reason);
         }
         let stands_in = match &reason {
             NotPlayed::Unplayable { reason } => self.stand_in_for(number, Span(0), reason),
-            _ => None,
+            _ => StandsIn::Nothing,
         };
-        if stands_in == Some(false) {
-            // Said when it failed first.
+        if stands_in == StandsIn::Still {
+            // The log has it since the relay failed first.
             return;
         }
         let Some(running) = &mut self.running else { return };
         let Some(title) = running.piece(number).map(|piece| piece.title.clone()) else { return };
         let subject = running.subject();
-        if stands_in.is_none() {
+        if stands_in == StandsIn::Nothing {
             running.not_finished += 1;
             running.broken.insert(number);
             if number == running.next {
@@ -179,21 +178,18 @@ impl Speaker {
         self.save_session();
     }
 
-    pub(super) fn piece_ended(
-        &mut self,
-        now: &Reading,
-        (turn, number, instead): (u32, u32, Option<u32>),
-        ended: Ended,
-    ) {
+    /// Settles where the session goes on after a play of a piece has ended.
+    pub(super) fn piece_ended(&mut self, now: &Reading, piece: PieceJob, ended: Ended) {
+        let PieceJob { turn, number, source } = piece;
         if self.running.as_ref().is_none_or(|running| running.turn != turn) {
             return;
         }
-        if let Some(nth) = instead {
+        if let PieceSource::Fallback { nth } = source {
             self.stand_in_ended(now, nth, &ended);
             return self.save_session();
         }
         if let PlayOutcome::Failed { reason } = &ended.outcome
-            && self.stand_in_for(number, ended.position, reason).is_some()
+            && self.stand_in_for(number, ended.position, reason) != StandsIn::Nothing
         {
             if let Some(running) = &mut self.running {
                 (running.next, running.position) = (number, ended.position);
@@ -219,6 +215,7 @@ impl Speaker {
         self.save_session();
     }
 
+    /// Remembers how far the running session has come.
     fn save_session(&mut self) {
         let Some(running) = self.running.as_ref().filter(|running| running.stage != Stage::Done) else {
             return;
@@ -233,7 +230,7 @@ impl Speaker {
         self.remember_session(&session, state);
     }
 
-    /// A power cut ended a piece of this session at `position`.
+    /// Remembers that a power cut ended a piece of this session at `position`.
     pub(super) fn piece_power_cut(&mut self, key: &SlotKey, position: Span) {
         let Some(memo) = self.memory.sessions.get(key).cloned() else { return };
         if let SessionState::Open { next, finished, not_finished, .. } = memo.state {
@@ -242,7 +239,7 @@ impl Speaker {
         }
     }
 
-    /// Whether a normal announcement of this length fits between the items of the running session.
+    /// Tells whether a normal announcement of this length fits between the items of the running session.
     pub(super) fn slot_has_room(&self, now: &Reading, length: Span) -> bool {
         let Some(running) = &self.running else { return false };
         let begun = running.next > 0 || running.finished > 0 || self.piece_on_air().is_some();
@@ -254,8 +251,8 @@ impl Speaker {
     }
 }
 
-/// What a piece sounds, for the log.
-fn source(sound: &Sound) -> String {
+/// Names what a piece sounds, for the log.
+fn name_of(sound: &Sound) -> String {
     match sound {
         Sound::File(FileRef::Path(path)) => path.display().to_string(),
         Sound::File(FileRef::Stored(hash)) => hash.to_string(),

@@ -1,22 +1,22 @@
 //! Plays: prepared, sounding, ended.
 
 use super::interface::Why;
-use super::job::Job;
+use super::job::{Job, PieceJob, PieceSource};
 use crate::domain::announcement::Interruption;
 use crate::domain::playback::{PlayOutcome, PlayStart, Stamp};
 use crate::domain::sound::{Fault, Score};
 use crate::domain::time::{Moment, Span};
 
-/// How often the position of a play is put on disk.
-pub const CHECKPOINT_EVERY: Span = Span::secs(10);
+/// Interval at which the position of a play is put on disk.
+pub(super) const CHECKPOINT_EVERY: Span = Span::secs(10);
 
-/// How long the player may take to open what a play needs, before the next version of it is tried.
-pub const PREFLIGHT_MAX: Span = Span::secs(20);
+/// Longest time that the player may take to open a play, before the next version of what it plays is tried.
+pub(super) const PREFLIGHT_MAX: Span = Span::secs(20);
 
-/// The same for what must not wait.
-pub const PREFLIGHT_URGENT_MAX: Span = Span::secs(2);
+/// Longest time that the player may take to open a play that takes the air at once, such as an emergency.
+pub(super) const PREFLIGHT_URGENT_MAX: Span = Span::secs(2);
 
-/// A piece is not started for less than this before the hard end.
+/// Shortest time before a hard end for which a play is still started.
 pub(super) const WORTH_STARTING: Span = Span::secs(1);
 
 /// A play that the player has been asked to open.
@@ -25,104 +25,195 @@ pub(super) struct Ready {
     pub job: Job,
     pub start: PlayStart,
     pub interruption: Interruption,
-    /// Nothing of it may sound after, and what that would be called.
-    pub until: Option<(Moment, PlayOutcome)>,
+    pub limit: Option<TimeLimit>,
     pub lasts: Option<Span>,
-    pub state: Opening,
+    pub opening: Opening,
 }
 
+/// The player's answer to a preflight.
 #[derive(Debug)]
 pub(super) enum Opening {
-    /// The player was asked, and must answer by then.
+    /// Not there yet; the player must answer by then.
     Asked { by: Moment },
-    /// Opened; the whole length from the start of the score.
+    /// The play is open. `length` is that of the whole score, `None` for a stream without an end.
     Opened { length: Option<Span> },
 }
 
 impl Ready {
-    pub fn is_ready(&self) -> bool {
-        matches!(self.state, Opening::Opened { .. })
+    /// Tells whether the play can be started.
+    pub fn is_open(&self) -> bool {
+        matches!(self.opening, Opening::Opened { .. })
     }
 
+    /// Returns the moment at which the player's answer is overdue.
     pub fn wakes(&self) -> Option<(Moment, Why)> {
-        match self.state {
+        match self.opening {
             Opening::Asked { by } => Some((by, Why::PreflightSlow)),
             Opening::Opened { .. } => None,
         }
     }
 }
 
-/// A play that the player has been told to sound.
+/// The end of the time that a play may take.
+#[derive(Debug, Clone)]
+pub(super) struct TimeLimit {
+    pub at: Moment,
+    /// The outcome of a play that is stopped here.
+    pub outcome: PlayOutcome,
+}
+
+/// A play that the player has been told to sound, and that has not ended.
 #[derive(Debug)]
-pub(super) struct Sounding {
+pub(super) struct Play {
     pub job: Job,
     pub start: PlayStart,
     pub interruption: Interruption,
-    /// What is to sound from where it is entered; `None` for what has no end.
+    /// Length of what is to sound from where the play is entered; `None` for what has no end.
     pub due: Option<Span>,
-    pub started: Option<Stamp>,
-    /// The player has said that little is left.
-    pub ending: bool,
-    /// It was told to stop, and this is why.
-    pub stopping: Option<PlayOutcome>,
-    pub checkpoint_at: Option<Moment>,
-    pub until: Option<(Moment, PlayOutcome)>,
+    pub limit: Option<TimeLimit>,
+    /// Longest time from the first sample on; then the play has finished.
     pub lasts: Option<Span>,
+    pub sounding: Sounding,
+}
+
+/// The state of a play at the player.
+#[derive(Debug)]
+pub(super) enum Sounding {
+    /// No sample has sounded.
+    Ordered,
+    Underway {
+        /// The first sample.
+        since: Stamp,
+        checkpoint_at: Moment,
+    },
+    /// The player has said that little is left.
+    Ending { since: Stamp, checkpoint_at: Moment },
+    /// Stopped, or about to be cut; the player has not yet told its end.
+    Stopping {
+        /// The first sample, `None` where none has sounded.
+        since: Option<Stamp>,
+        was_ending: bool,
+        /// The outcome in the log, unless the whole of it has sounded.
+        outcome: PlayOutcome,
+    },
 }
 
 impl Sounding {
-    /// The number of the piece that it plays.
-    pub fn piece(&self) -> Option<u32> {
+    /// Takes in that the first sample sounded at `since`.
+    pub fn begin(&mut self, first: Stamp) {
+        match self {
+            Self::Ordered => {
+                let checkpoint_at = first.moment() + CHECKPOINT_EVERY;
+                *self = Self::Underway { since: first, checkpoint_at };
+            }
+            Self::Stopping { since, .. } => *since = Some(first),
+            Self::Underway { .. } | Self::Ending { .. } => {}
+        }
+    }
+
+    /// Takes in that little is left.
+    pub fn near_end(&mut self) {
+        match self {
+            Self::Underway { since, checkpoint_at } => {
+                *self = Self::Ending { since: *since, checkpoint_at: *checkpoint_at };
+            }
+            Self::Stopping { was_ending, .. } => *was_ending = true,
+            Self::Ordered | Self::Ending { .. } => {}
+        }
+    }
+
+    /// Stops the play with `outcome`; an earlier outcome stays. Tells whether it was not stopping before.
+    pub fn stop(&mut self, outcome: PlayOutcome) -> bool {
+        let was_ending = self.is_ending();
+        match self {
+            Self::Stopping { .. } => return false,
+            Self::Ordered => *self = Self::Stopping { since: None, was_ending, outcome },
+            Self::Underway { since, .. } | Self::Ending { since, .. } => {
+                *self = Self::Stopping { since: Some(*since), was_ending, outcome };
+            }
+        }
+        true
+    }
+
+    /// Returns the stamp of the first sample.
+    pub fn since(&self) -> Option<Stamp> {
+        match self {
+            Self::Ordered => None,
+            Self::Underway { since, .. } | Self::Ending { since, .. } => Some(*since),
+            Self::Stopping { since, .. } => *since,
+        }
+    }
+
+    /// Tells whether the player has said that little is left.
+    pub fn is_ending(&self) -> bool {
+        matches!(self, Self::Ending { .. } | Self::Stopping { was_ending: true, .. })
+    }
+
+    /// Tells whether the play was stopped.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self, Self::Stopping { .. })
+    }
+
+    /// Returns the moment of the next checkpoint, for the caller to move on.
+    pub fn checkpoint_at(&mut self) -> Option<&mut Moment> {
+        match self {
+            Self::Underway { checkpoint_at, .. } | Self::Ending { checkpoint_at, .. } => Some(checkpoint_at),
+            Self::Ordered | Self::Stopping { .. } => None,
+        }
+    }
+}
+
+impl Play {
+    /// Returns the piece that this plays.
+    pub fn piece(&self) -> Option<PieceJob> {
         match self.job {
-            Job::Piece { number, .. } => Some(number),
+            Job::Piece(piece) => Some(piece),
             Job::Announcement(_) | Job::Voice => None,
         }
     }
 
-    /// The number of the relay in whose place it sounds.
+    /// Returns the number of the relay in whose place this sounds.
     pub fn stands_in_for(&self) -> Option<u32> {
-        match self.job {
-            Job::Piece { number, instead: Some(_), .. } => Some(number),
-            _ => None,
-        }
+        let fallback = |piece: &PieceJob| matches!(piece.source, PieceSource::Fallback { .. });
+        self.piece().filter(fallback).map(|piece| piece.number)
     }
 
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
-    }
-
+    /// Returns when the play must be looked at next.
     pub fn wakes(&self) -> Option<(Moment, Why)> {
-        if self.stopping.is_some() {
-            return None;
-        }
-        let limit = self.until.as_ref().map(|(moment, _)| (*moment, Why::LimitReached));
-        let checkpoint = self.checkpoint_at.map(|moment| (moment, Why::Checkpoint));
+        let checkpoint = match self.sounding {
+            Sounding::Stopping { .. } => return None,
+            Sounding::Ordered => None,
+            Sounding::Underway { checkpoint_at, .. } | Sounding::Ending { checkpoint_at, .. } => {
+                Some((checkpoint_at, Why::Checkpoint))
+            }
+        };
+        let limit = self.limit.as_ref().map(|limit| (limit.at, Why::LimitReached));
         [limit, checkpoint].into_iter().flatten().min()
     }
 }
 
-/// What a job needs to sound.
+/// The needs of a job that is to sound.
 pub(super) struct Wish {
     pub start: PlayStart,
     pub score: Score,
     pub interruption: Interruption,
-    pub until: Option<(Moment, PlayOutcome)>,
-    /// How long it is to sound at most, counted from its first sample; then it has finished.
+    pub limit: Option<TimeLimit>,
+    /// Longest time from the first sample on; then the play has finished.
     pub lasts: Option<Span>,
 }
 
-/// What is left of a job when a play of it has ended.
+/// A play's end, for the job behind it.
 pub(super) struct Ended {
     pub outcome: PlayOutcome,
     pub interruption: Interruption,
     /// Where the audio stopped, counted from its start.
     pub position: Span,
-    /// Nothing of it sounded: it was cut before its first sample.
+    /// The play was cut before its first sample.
     pub unheard: bool,
 }
 
 impl Ended {
-    /// Whether the job goes on, and from where.
+    /// Returns the position at which the job goes on, or `None` for a job that does not.
     pub fn goes_on_from(&self) -> Option<Span> {
         let again = match &self.outcome {
             PlayOutcome::Interrupted { .. } | PlayOutcome::PowerLost | PlayOutcome::Stopped => true,

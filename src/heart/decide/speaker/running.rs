@@ -109,6 +109,11 @@ impl Running {
         self.slot.fill == Fill::Fitting && length.is_some_and(|length| length.saturating_sub(skip) > left)
     }
 
+    /// Returns the stand-in for the piece with this number.
+    pub fn stand_in_at(&self, number: u32) -> Option<&StandIn> {
+        self.stand_in.as_ref().filter(|stand_in| stand_in.relay == number)
+    }
+
     /// Gives the relay up, and goes on behind it.
     pub fn pass_relay(&mut self) {
         let Some(stand_in) = self.stand_in.take() else { return };

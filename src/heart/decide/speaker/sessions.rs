@@ -158,7 +158,7 @@ impl Speaker {
         let sounding = self.piece_on_air().is_some();
         if over && sounding {
             // Its closing entry comes first.
-            return self.end_where(|job| matches!(job, Job::Piece { .. }), &PlayOutcome::HardEnd);
+            return self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::HardEnd);
         }
         let done = running.playable_from(running.next).is_none() && !sounding;
         if done && running.stage != Stage::Done {
@@ -222,7 +222,7 @@ impl Speaker {
                 self.log_session_end(now, Some(NotPlayed::Replaced));
                 self.running = None;
             }
-            self.end_where(|job| matches!(job, Job::Piece { .. }), &PlayOutcome::Stopped);
+            self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::Stopped);
         }
         for session in std::mem::take(&mut self.waiting.due) {
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Replaced));

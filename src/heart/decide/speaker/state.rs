@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::held::Held;
 use super::interface::Action;
-use super::play::{Ready, Sounding};
+use super::play::{Play, Ready};
 use super::running::Running;
 use super::voice::Voice;
 use super::waiting::Waiting;
@@ -32,7 +32,7 @@ pub struct Speaker {
     /// Sessions that have had their turn since the start.
     pub(super) turns: u32,
     /// Plays that the player has been told to sound and that have not ended.
-    pub(super) plays: BTreeMap<PlayId, Sounding>,
+    pub(super) plays: BTreeMap<PlayId, Play>,
     pub(super) current: Option<PlayId>,
     /// Starts when `current` ends by itself.
     pub(super) follow: Option<PlayId>,
