@@ -58,12 +58,15 @@ impl<J: Ord> Claim<J> {
 
 /// The claim that is to sound next.
 pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
-    claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))
+    let best = claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))?;
+    let ladder = |claim: &Claim<J>| if claim.has_room { Rung::Programme } else { claim.rung };
+    debug_assert!(claims.iter().all(|claim| ladder(claim) <= ladder(best)), "a higher rung waits");
+    Some(best)
 }
 
 /// What becomes of the best claim while `on_air` sounds.
 pub fn handover<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Handover {
-    match on_air {
+    let handover = match on_air {
         None => Handover::Start,
         Some(on_air) if claim.rung > on_air.rung => match claim.take {
             Take::AtOnce => Handover::Cut,
@@ -71,7 +74,11 @@ pub fn handover<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Handover {
             Take::AtBoundary => Handover::Follow,
         },
         Some(_) => Handover::Follow,
-    }
+    };
+    let is_higher = on_air.is_none_or(|on_air| claim.rung > on_air.rung);
+    debug_assert!(handover != Handover::Cut || is_higher, "{:?} cuts {on_air:?}", claim.rung);
+    debug_assert!((handover == Handover::Start) == on_air.is_none(), "the air is free, or not");
+    handover
 }
 
 #[cfg(test)]

@@ -4,15 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::decide::memory::{Known, Memo, Memory};
+use crate::decide::memory::{KNOWN_MAX, Known, Memo, Memory};
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::{ClockQuality, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
-
-/// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
-pub const KNOWN_MAX: usize = 4_096;
 
 /// A command may be issued this far in the future of the box's clock: clocks of people differ.
 pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
@@ -75,6 +72,11 @@ pub fn judge(
     let known = Known { digest: signed.digest, expires: command.expires };
     let memos =
         vec![Memo::Serials(command.issuer.clone(), window), Memo::Known(command.id.clone(), Some(known))];
+    debug_assert!(memory.known.len() < KNOWN_MAX, "there is no room for another command");
+    debug_assert!(
+        command.not_before < command.expires && wall < command.expires,
+        "it is over before it begins"
+    );
     Ok(Admission::New { level, memos })
 }
 

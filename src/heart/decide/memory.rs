@@ -9,6 +9,9 @@ use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId, SlotId};
 use crate::domain::playback::{PlayStart, SlotKey};
 use crate::domain::time::{Span, Wall};
 
+/// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
+pub const KNOWN_MAX: usize = 4_096;
+
 /// How many serials below the highest are still told apart, as the design asks.
 pub const SERIAL_WINDOW: u64 = 1_024;
 
@@ -131,6 +134,8 @@ fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: &Opti
 impl Memory {
     /// Makes one change.
     pub fn apply(&mut self, memo: &Memo) {
+        self.invariants();
+        self.allows(memo);
         match memo {
             Memo::OpenPlay(play, start) => put(&mut self.open_plays, play, start),
             Memo::Session(key, session) => put(&mut self.sessions, key, session),
@@ -142,6 +147,61 @@ impl Memory {
             Memo::AllCancelledUpto(wall) => self.all_cancelled_upto = Some(*wall),
             Memo::Progress(id, progress) => put(&mut self.progress, id, progress),
             Memo::Sounded(day, span) => self.sounded = Some((*day, *span)),
+        }
+        self.invariants();
+    }
+
+    /// Asserts what holds between any two changes.
+    fn invariants(&self) {
+        debug_assert!(self.known.len() <= KNOWN_MAX, "{} commands are known", self.known.len());
+        let is_own = |(play, start): (&PlayId, &PlayStart)| *play == start.play;
+        debug_assert!(self.open_plays.iter().all(is_own), "a play has the start of another");
+    }
+
+    /// Asserts that a change takes nothing back that must stay: what is over stays over, what was used stays used.
+    fn allows(&self, memo: &Memo) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        match memo {
+            Memo::OpenPlay(play, start) => {
+                let is_open = self.open_plays.contains_key(play);
+                debug_assert!(is_open != start.is_some(), "{play} starts twice, or ends twice");
+            }
+            Memo::Session(key, Some(now)) => {
+                let opens = matches!(now.state, SessionState::Open { .. });
+                let was_open = |memo: &SessionMemo| matches!(memo.state, SessionState::Open { .. });
+                let may = !opens || self.sessions.get(key).is_none_or(was_open);
+                debug_assert!(may, "{key:?} is over and opens again");
+            }
+            Memo::Serials(key, window) => {
+                let before = self.serials.get(key).map_or(0, |window| window.highest);
+                debug_assert!(window.highest >= before, "the serials of {key} go back");
+            }
+            Memo::Known(id, Some(known)) => {
+                let is_same = self.known.get(id).is_none_or(|before| before.digest == known.digest);
+                debug_assert!(is_same, "{id} is another command");
+            }
+            Memo::Cancelled(id, Some(until)) => {
+                let before = self.cancelled.get(id);
+                debug_assert!(before <= Some(until), "{id} was cancelled for longer");
+            }
+            Memo::AllCancelledUpto(upto) => {
+                debug_assert!(self.all_cancelled_upto <= Some(*upto), "a cancel of all is taken back");
+            }
+            Memo::Progress(id, Some(now)) => {
+                let before = self.progress.get(id).cloned().unwrap_or_default();
+                debug_assert!(now.over || !before.over, "{id} is over and goes on");
+                let is_later = now.repetitions >= before.repetitions && now.started >= before.started;
+                debug_assert!(now.over || is_later, "{id} goes back from {before:?} to {now:?}");
+            }
+            Memo::Session(_, None)
+            | Memo::AccountedUpto(_)
+            | Memo::Rotation(..)
+            | Memo::Known(_, None)
+            | Memo::Cancelled(_, None)
+            | Memo::Progress(_, None)
+            | Memo::Sounded(..) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,8 +61,21 @@ struct Life {
     plays: u64,
 }
 
-/// Lets a box live through a scenario for so long.
+/// The rule that an assertion in the heart broke.
+const INVARIANTS: &str = "the heart keeps its invariants";
+
+/// Lets a box live through a scenario for so long. An assertion that fails in the heart is a broken rule.
 pub fn live(happenings: &[Happening], length: Span) -> Verdict {
+    let whole = panic::catch_unwind(AssertUnwindSafe(|| live_whole(happenings, length)));
+    whole.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let broken = Broken { rule: INVARIANTS, detail: said.unwrap_or_default() };
+        Verdict { broken: vec![broken], judged: 0, plays: 0 }
+    })
+}
+
+fn live_whole(happenings: &[Happening], length: Span) -> Verdict {
     let files_gone = Rc::new(Cell::new(false));
     let world = World::new(setup(), BEGIN, Box::new(lookup(files_gone.clone())));
     let mut life = Life {

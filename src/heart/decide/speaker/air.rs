@@ -59,6 +59,8 @@ impl Speaker {
         match handover {
             Handover::Start => self.launch(now, Cut::Now),
             Handover::Cut => {
+                let holder = self.holder().map(|holder| holder.start.rung);
+                debug_assert!(holder < Some(rung), "{rung:?} takes the air from {holder:?}");
                 self.interrupt(rung);
                 self.launch(now, Cut::Now);
             }
@@ -157,6 +159,7 @@ impl Speaker {
         let Some(next) = self.next.take() else { return };
         let Opening::Opened { length } = next.opening else { return };
         let play = next.start.play;
+        debug_assert!(cut == Cut::AtEnd || self.holder().is_none(), "two plays would hold the air");
         self.log(now, Event::PlayStarted(next.start.clone()));
         self.remember(Memo::OpenPlay(play, Some(next.start.clone())));
         match &next.job {

@@ -15,6 +15,7 @@ use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, PlayStart, Stamp};
 use crate::domain::policy::Policy;
+use crate::domain::sound::PlayerCommand;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
 
@@ -63,11 +64,13 @@ impl Speaker {
             speaker.obey_again(now, command);
         }
         speaker.decide(now);
+        speaker.invariants();
         speaker
     }
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: &Reading, input: Input) {
+        self.invariants();
         self.notice_clock(now);
         match input {
             Input::Command(signed) => self.on_command(now, *signed),
@@ -86,17 +89,26 @@ impl Speaker {
             Input::Shutdown => self.on_shutdown(now),
         }
         self.decide(now);
+        self.invariants();
     }
 
     /// Takes in that time has passed.
     pub fn handle_timeout(&mut self, now: &Reading) {
+        self.invariants();
         self.notice_clock(now);
         self.decide(now);
+        self.invariants();
     }
 
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.invariants();
+        let action = self.actions.pop_front();
+        if let Some(Action::Player(PlayerCommand::Play { play, .. })) = &action {
+            debug_assert!(self.plays.contains_key(play), "{play} is to sound and was not opened");
+        }
+        self.invariants();
+        action
     }
 
     /// When to call [`Speaker::handle_timeout`] at the latest, if the wall clock is not stepped before.

@@ -12,6 +12,7 @@ mod due;
 mod fallback;
 mod held;
 mod interface;
+mod invariants;
 mod job;
 mod live;
 mod machine;

@@ -169,7 +169,7 @@ impl Speaker {
         let subject = running.subject();
         if stands_in == StandsIn::Nothing {
             running.not_finished += 1;
-            running.broken.insert(number);
+            running.broken.insert(running.index(number));
             if number == running.next {
                 (running.next, running.position) = (number + 1, Span(0));
             }

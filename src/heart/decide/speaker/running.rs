@@ -25,7 +25,7 @@ pub(super) struct Running {
     pub next: u32,
     pub position: Span,
     pub gap_until: Option<Moment>,
-    /// Numbers of pieces that can't be played.
+    /// Indices of pieces that can't be played.
     pub broken: BTreeSet<u32>,
     pub finished: u32,
     pub not_finished: u32,
@@ -51,14 +51,21 @@ impl Running {
         Subject::Slot(self.session.key.clone())
     }
 
-    /// The piece behind a number: with an endless fill the items go round and the closing is never reached.
+    /// Returns the piece behind a number.
     pub fn piece(&self, number: u32) -> Option<&Piece> {
-        let number = number as usize;
+        self.pieces.get(self.index(number) as usize)
+    }
+
+    /// Returns the index of the piece behind a number. With an endless fill the items go round, and the closing is never
+    /// reached.
+    pub fn index(&self, number: u32) -> u32 {
         let items = self.items();
-        if self.slot.fill != Fill::Loop || number < items.end || items.is_empty() {
-            return self.pieces.get(number);
+        let (start, end, count) = (items.start as u32, items.end as u32, items.len() as u32);
+        if self.slot.fill == Fill::Loop && number >= end && count > 0 {
+            start + (number - start) % count
+        } else {
+            number
         }
-        self.pieces.get(items.start + (number - items.start) % items.len())
     }
 
     pub fn items(&self) -> std::ops::Range<usize> {
@@ -74,15 +81,8 @@ impl Running {
         (number..end).find(|number| self.piece(*number).is_some() && !self.is_broken(*number))
     }
 
-    pub fn is_broken(&self, number: u32) -> bool {
-        let items = self.items();
-        let first = match self.slot.fill {
-            Fill::Loop if number as usize >= items.end && !items.is_empty() => {
-                items.start + (number as usize - items.start) % items.len()
-            }
-            _ => number as usize,
-        };
-        self.broken.contains(&(first as u32))
+    fn is_broken(&self, number: u32) -> bool {
+        self.broken.contains(&self.index(number))
     }
 
     /// Known length of what is still to come after the piece that sounds.

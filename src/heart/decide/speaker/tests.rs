@@ -712,3 +712,35 @@ fn an_emergency_cuts_what_stands_in_and_the_relay_is_tried_after_it() {
     assert!(scene.steps(&id).iter().any(|step| matches!(step, DeliveryStep::Finished)), "{story:?}");
     assert!(story.iter().filter(|line| *line == "one starts").count() == 1, "{story:?}");
 }
+
+/// A relay of one minute, again and again.
+const ROUNDS: &str = r#"
+[[playlist]]
+id = "vong"
+title = "Vòng"
+[[playlist.item]]
+title = "radio"
+relay = "http://radio"
+minutes = 1
+[[slot]]
+id = "vong"
+title = "Vòng"
+start = "11:00"
+end = "11:10"
+playlist = "vong"
+fill = "loop"
+"#;
+
+#[test]
+fn a_piece_that_breaks_in_a_later_round_is_passed_over_in_the_next() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", ROUNDS);
+    scene.run(90);
+    scene.station_is_off.set(true);
+    scene.run(900);
+    scene.check(&[
+        "radio starts",
+        "finished after 60 s",
+        r#"radio not played: Unplayable { reason: NoStream { url: "http://radio", detail: "off" } }"#,
+        "slot aired 1, not 1",
+    ]);
+}
