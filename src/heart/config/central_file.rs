@@ -15,12 +15,12 @@ use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
-/// What central is started with.
+/// The settings that central is started with, from `central.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CentralConfig {
     /// Pages, API and media.
     pub listen: SocketAddr,
-    /// Where boxes find this server, ending with a slash; without it, the address listened on.
+    /// Address at which boxes find this server, ending with a slash; without it, the address listened on.
     pub public_url: Option<String>,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
@@ -74,9 +74,9 @@ pub struct EnrolmentFiles {
     pub ca: (PathBuf, PathBuf),
     /// The root's public key, for boxes to pin.
     pub root: RootKey,
-    /// Where boxes find the broker.
+    /// Address at which boxes find the broker.
     pub broker: BrokerAddress,
-    /// Where the list of revoked certificates goes; without it, `crl.pem` in the data directory.
+    /// File for the list of revoked certificates; without it, `crl.pem` in the data directory.
     pub crl: Option<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ pub struct ListedBox {
     pub id: BoxId,
     pub title: String,
     pub groups: Vec<GroupId>,
-    /// What its log is signed with.
+    /// Public key of the box, with which its log is signed.
     pub key: Option<PublicKey>,
 }
 
@@ -236,7 +236,7 @@ fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {
     near.unwrap_or_else(|| format!("add [[group]] with id = \"{name}\""))
 }
 
-/// The groups with their places in the text.
+/// Reads the groups, with their places in the text.
 fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, ListedGroup)> {
     let mut groups: Vec<(usize, ListedGroup)> = Vec::new();
     for mut fields in tables {

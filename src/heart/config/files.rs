@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The text of a file that is not larger than `bytes_max`, or what is wrong and what to do.
+/// Reads a text file that is not larger than `bytes_max`, or says what is wrong and what to do.
 pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<String, (String, String)> {
     let cant_read =
         |error: std::io::Error| (format!("can't be read: {error}"), "check its name and rights".to_owned());

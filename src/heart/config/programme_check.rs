@@ -1,5 +1,5 @@
-//! What can be wrong with a programme only as a whole: names that lead nowhere, lists that hold themselves, slots
-//! that would sound at once or never.
+//! Faults of a programme as a whole: names that lead nowhere, lists that hold themselves, slots that would sound at
+//! once or never.
 
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ fn nesting(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     }
 }
 
-/// How many items a list has with its nested ones, or the way on which it comes back to itself.
+/// Counts the items of a list with those of its nested ones, or shows the way on which the list comes back to itself.
 fn size<'p>(
     programme: &'p Programme,
     id: &'p PlaylistId,
@@ -243,7 +243,7 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     }
 }
 
-/// The first day that is worth looking at for a slot.
+/// Returns the first day that is worth looking at for a slot.
 fn first_day(slot: &Slot) -> NaiveDate {
     let named = slot.days.rules.iter().filter_map(|rule| match rule {
         DayRule::Date(date) => Some(*date),

@@ -70,7 +70,7 @@ pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
 }
 
 impl<'p> Parser<'p> {
-    /// `None` only where problems were noted.
+    /// Reads the whole file. `None` only where problems were noted.
     fn programme(&mut self, mut root: Fields<'p>) -> Option<Programme> {
         let mut head = root.section("programme");
         let id = head.need("id").and_then(|value| value.parse::<ProgrammeId>());
@@ -184,7 +184,7 @@ impl<'p> Parser<'p> {
         Some(Holiday { id: id?, title: title?.to_owned(), rules, lasts_days: lasts_days?, effect: effect? })
     }
 
-    /// The slots of a table: one for each start.
+    /// Reads the slots of a table: one for each start.
     fn slots(&mut self, mut fields: Fields<'p>) -> Vec<Slot> {
         let at = fields.at;
         let times = times(&mut fields);
@@ -205,7 +205,7 @@ impl<'p> Parser<'p> {
         slots
     }
 
-    /// A slot without its times.
+    /// Reads a slot without its times.
     fn slot(&mut self, fields: &mut Fields<'p>) -> Option<Slot> {
         let id = fields.need("id").and_then(|value| value.parse());
         let title = fields.need("title").and_then(|value| value.words());
@@ -281,7 +281,7 @@ mod tests {
         expected(&read(text).unwrap_or_else(|problems| panic!("{problems}")));
     }
 
-    /// Exactly one problem, in this line, that says all of these.
+    /// Checks that a text has exactly one problem, in this line, and that its words hold all of these.
     fn check_bad(text: &str, line: usize, says: &[&str]) {
         let Problems(problems) = read(text).expect_err("a problem");
         assert_eq!(problems.len(), 1, "{}", Problems(problems.clone()));

@@ -38,7 +38,8 @@ impl<'p> Parser<'p> {
         Some(Playlist { id: id?, title: title?.to_owned(), items })
     }
 
-    /// M3U8 knows no kinds; what is exchanged in it is music unless the programme says otherwise.
+    /// Reads the tracks of an M3U8 playlist as items of `kind`. The form knows no kinds: what is exchanged in it is
+    /// music unless the programme says otherwise.
     fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
         let path = self.path(value)?;
         let read = read_text(&path, PLAYLIST_BYTES_MAX).map_err(|(what, remedy)| {
@@ -99,7 +100,7 @@ impl<'p> Parser<'p> {
         Some(item)
     }
 
-    /// What only an item that itself sounds can have.
+    /// Reads the keys that only an item which itself sounds can have.
     fn sounding(&mut self, fields: &mut Fields<'p>, item: Item) -> Option<Item> {
         let language = fields.get("language").map_or(Some("vi".to_owned()), |value| language(&value));
         let interruption = interruption(fields);
@@ -134,7 +135,7 @@ impl<'p> Parser<'p> {
         })
     }
 
-    /// The one of `file`, `text`, `relay` and `playlist` that is there.
+    /// Reads the one of `file`, `text`, `relay` and `playlist` that is there.
     fn content(&mut self, fields: &mut Fields<'p>) -> Option<Content> {
         let file = fields.get("file");
         let text = fields.get("text");
@@ -180,7 +181,7 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// The tracks of an M3U8 playlist as items: music, as what is exchanged in this form mostly is.
+/// Turns the tracks of an M3U8 playlist into items of music, which this form mostly carries.
 pub fn items_of(tracks: Vec<m3u8::Track>) -> Vec<Item> {
     let content = |source, ms: Option<u32>| match source {
         m3u8::Source::File(path) => Content::File { path, ms },
@@ -197,7 +198,7 @@ pub fn items_of(tracks: Vec<m3u8::Track>) -> Vec<Item> {
 
 const KINDS: [(&str, ItemKind); 2] = [("speech", ItemKind::Speech), ("music", ItemKind::Music)];
 
-/// An item with nothing but a title and a content.
+/// Makes an item with nothing but a title and a content.
 fn plain_item(title: String, content: Content) -> Item {
     Item {
         title,
@@ -231,7 +232,7 @@ fn track_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
     Problem { file: file.to_owned(), line, column: 1, key: String::new(), what, remedy }
 }
 
-/// About how long a text takes to speak: espeak-ng's Vietnamese voice at its usual pace.
+/// Estimates how long a text takes to speak: espeak-ng's Vietnamese voice at its usual pace.
 fn speech_ms(text: &str) -> u32 {
     let words = text.split_whitespace().count() as u32;
     let pauses = text.matches(['.', ',', ';', ':', '!', '?', '\n']).count() as u32;

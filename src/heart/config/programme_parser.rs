@@ -10,14 +10,14 @@ use crate::domain::ids::GroupId;
 /// Opens an audio file and tells its length in milliseconds, 0 where only playing it would tell.
 pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, String> + 'a;
 
-/// What is done about the audio files that a programme names.
+/// The treatment of the audio files that a programme names.
 #[derive(Clone, Copy)]
 pub enum Audio<'a> {
-    /// They are opened; one that can't be is a problem. For people who write a programme.
+    /// For people who write a programme: files are opened, and one that can't be is a problem.
     Required(&'a Probe<'a>),
-    /// They are opened where they can be. For a box, which plays what it has.
+    /// For a box, which plays what it has: files are opened where they can be.
     WherePresent(&'a Probe<'a>),
-    /// They are not looked at.
+    /// For readers who only want the text: files are left alone.
     Unseen,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Parser<'p> {
 }
 
 impl<'p> Parser<'p> {
-    /// A path beside the programme.
+    /// Reads a path that leads to a file beside the programme.
     pub fn path(&self, value: &Value<'p>) -> Option<PathBuf> {
         let path = Path::new(value.words()?);
         if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
@@ -52,7 +52,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// The name of a section, campaign or holiday under the key of that name.
+    /// Reads the name of a section, campaign or holiday under the key of that name.
     pub fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
         &mut self,
         fields: &mut Fields<'p>,
@@ -67,7 +67,7 @@ impl<'p> Parser<'p> {
         self.name_value(fields, key, of)?.parse()
     }
 
-    /// A value that names something else; that it is there is checked when all of the file is known.
+    /// Reads a value that names something else. Whether that exists is checked when all of the file is known.
     pub fn name_value(
         &mut self,
         fields: &mut Fields<'p>,

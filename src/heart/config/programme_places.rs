@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::ids::{HolidayId, PlaylistId};
 
-/// Where things stand in the text, for problems that show only when all of it is known.
+/// Lines of things in the text, for problems that show only when all of it is known.
 #[derive(Default)]
 pub(super) struct Places {
     /// By index of the slot.

@@ -3,13 +3,13 @@
 use super::fields::{Fields, Value};
 use crate::domain::sound::{Pattern, Tone};
 
-/// A BCP 47 tag in the plain form of letters, digits and hyphens.
+/// Tells whether a text is a BCP 47 tag in the plain form of letters, digits and hyphens.
 pub(super) fn is_language(tag: &str) -> bool {
     let part = |part: &str| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric());
     tag.split('-').all(part) && tag.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
-/// A language tag, checked.
+/// Reads a language tag.
 pub(super) fn language(value: &Value<'_>) -> Option<String> {
     let tag = value.text()?;
     if !is_language(tag) {
@@ -19,7 +19,7 @@ pub(super) fn language(value: &Value<'_>) -> Option<String> {
     Some(tag.to_owned())
 }
 
-/// `"chime"`, `"none"`, or a table of tones.
+/// Reads `"chime"`, `"none"`, or a table of tones.
 pub(super) fn chime(value: &Value<'_>) -> Option<Pattern> {
     if value.is_text() {
         return value.choice(&[("chime", true), ("none", false)])?.then(Pattern::chime);
@@ -27,7 +27,7 @@ pub(super) fn chime(value: &Value<'_>) -> Option<Pattern> {
     pattern(value.table()?)
 }
 
-/// A pattern of tones, for instance `{ tones = [{ from_hz = 784, ms = 350, gap_ms = 50 }], repeats = 2 }`.
+/// Reads a pattern of tones, for instance `{ tones = [{ from_hz = 784, ms = 350, gap_ms = 50 }], repeats = 2 }`.
 pub(super) fn pattern(mut fields: Fields<'_>) -> Option<Pattern> {
     let tones: Option<Vec<_>> = fields.tables("tones").into_iter().map(tone).collect();
     let repeats = fields.get("repeats").map_or(Some(1), |value| value.integer(1..=100));

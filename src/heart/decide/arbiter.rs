@@ -14,29 +14,29 @@ pub struct Claim<J> {
     pub has_room: bool,
     /// Province 0, commune 1, village 2; compared only among emergencies.
     pub level: u8,
-    /// When it was issued, or is scheduled.
+    /// Instant of issue, or of the scheduled start.
     pub since: Wall,
     /// Order among those issued at the same instant: the commune's serial.
     pub serial: u64,
     pub take: Take,
 }
 
-/// How a claim takes the air from something lower.
+/// The way in which a claim takes the air from something lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
     AtOnce,
     AtBoundary,
 }
 
-/// What sounds now, as far as the arbiter cares.
+/// The play that holds the air, as far as the arbiter cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnAir {
     pub rung: Rung,
-    /// Whether it ends by itself soon enough to be waited for; a relay does not.
+    /// The play ends by itself soon enough to be waited for; a relay does not.
     pub has_boundary: bool,
 }
 
-/// What is to be done for the best claim.
+/// The way in which the best claim gets the air.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handover {
     /// The air is free.
@@ -48,7 +48,7 @@ pub enum Handover {
 }
 
 impl<J: Ord> Claim<J> {
-    /// Lower sorts first and sounds first.
+    /// Returns the key by which claims are sorted: the first sounds first.
     fn standing(&self) -> (std::cmp::Reverse<(Rung, bool)>, u8, Wall, u64, &J) {
         let rung = if self.has_room { Rung::Programme } else { self.rung };
         let level = if rung >= Rung::Exercise { self.level } else { 0 };
@@ -56,7 +56,7 @@ impl<J: Ord> Claim<J> {
     }
 }
 
-/// The claim that is to sound next.
+/// Finds the claim that is to sound next.
 pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
     let best = claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))?;
     let ladder = |claim: &Claim<J>| if claim.has_room { Rung::Programme } else { claim.rung };
@@ -64,7 +64,7 @@ pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
     Some(best)
 }
 
-/// What becomes of the best claim while `on_air` sounds.
+/// Decides how the best claim gets the air from `on_air`.
 pub fn handover<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Handover {
     let handover = match on_air {
         None => Handover::Start,

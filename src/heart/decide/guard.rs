@@ -14,12 +14,12 @@ pub const PAUSE_THAT_ENDS_A_STRETCH: Span = Span::secs(300);
 /// The day band of QCVN 26:2010/BTNMT.
 const DAY_BAND_HOURS: std::ops::Range<u32> = 6..21;
 
-/// What the guard lets pass.
+/// The guard's permission for a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
     /// 0 to 100, the wish lowered to the ceiling.
     pub volume_percent: u8,
-    /// When the sound must be over, and by which rule.
+    /// Moment at which the sound must be over, and the rule behind it.
     pub until: Option<(Moment, Limit)>,
 }
 
@@ -48,12 +48,12 @@ struct Stretch {
 }
 
 impl Guard {
-    /// A guard for a box that has sounded for `used` on `day`.
+    /// Makes a guard for a box that has sounded for `used` on `day`.
     pub fn new(policy: Policy, day: NaiveDate, used: Span) -> Self {
         Self { policy, day, used_today: used, stretch: None }
     }
 
-    /// The policy in force.
+    /// Returns the policy in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -75,7 +75,7 @@ impl Guard {
         (self.day, self.used_today)
     }
 
-    /// Sound of the stretch that is still open at a monotonic time.
+    /// Returns how much has sounded in the stretch that is still open at a monotonic time.
     fn stretch_used(&self, at: Span) -> Span {
         match self.stretch {
             Some(stretch)
@@ -87,8 +87,8 @@ impl Guard {
         }
     }
 
-    /// Whether something of this rung may start to sound now, how loud, and until when. What reaches into the next band
-    /// of the day keeps to the lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
+    /// Permits a play of this rung to start now, or refuses. What reaches into the next band of the day keeps to the
+    /// lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
     ///
     /// # Errors
     /// The rule that refuses it.
@@ -134,7 +134,7 @@ impl Guard {
         Ok(Permit { volume_percent: volume_percent.min(ceiling), until })
     }
 
-    /// The refusal that a limit stands for.
+    /// Returns the refusal that a limit stands for.
     pub fn refusal(&self, limit: Limit) -> GuardRefusal {
         match limit {
             Limit::Hours => GuardRefusal::OutsideHours,
@@ -152,7 +152,7 @@ impl Guard {
         self.policy.rest_weekdays.contains(&date.weekday()) || self.policy.rest_dates.contains(&date)
     }
 
-    /// The loudest that the time of day and the zone allow.
+    /// Returns the loudest volume that the time of day and the zone allow.
     fn ceiling(&self, time: NaiveTime) -> u8 {
         let band = if DAY_BAND_HOURS.contains(&time.hour()) {
             self.policy.volume_day_percent_max
@@ -162,7 +162,7 @@ impl Guard {
         band.min(self.policy.volume_zone_percent_max)
     }
 
-    /// When the allowed window around `wall` closes; windows that touch or overlap are one.
+    /// Returns when the allowed window around `wall` closes; windows that touch or overlap are one.
     fn window_end(&self, wall: Wall) -> Option<Wall> {
         let local = wall.local();
         let (date, mut time) = (local.date(), local.time());

@@ -17,12 +17,12 @@ pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
 /// The longest time that a command may stay in force.
 pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 
-/// What the inbox says of a command.
+/// The inbox's answer to a command that it does not refuse.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
     /// New: obey it, after these changes are on disk. `level` is the issuer's.
     New { level: u8, memos: Vec<Memo> },
-    /// The same bytes as before: acknowledge again, do nothing again.
+    /// A repetition of the same bytes: the command is acknowledged again, and nothing is done again.
     Again,
 }
 
@@ -94,18 +94,18 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-/// Whether an announcement or a live voice was cancelled or superseded before it arrived.
+/// Tells whether an announcement or a live voice was cancelled or superseded before it arrived.
 pub fn was_cancelled(memory: &Memory, command: &Command) -> bool {
     let announces = matches!(command.body, Body::Announce { .. } | Body::Live { .. });
     let by_all = memory.all_cancelled_upto.is_some_and(|upto| command.issued_at <= upto);
     announces && (memory.cancelled.contains_key(&command.id) || by_all)
 }
 
-/// How long what has expired is still remembered. A clock may be ahead by as much before it is set right, and must not
-/// make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
+/// Time for which what has expired is still remembered. A clock may be ahead by as much before it is set right, and
+/// must not make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
 const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
-/// What can be forgotten because it has expired long ago.
+/// Lists what can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
     if now.quality == ClockQuality::None {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What the heart must not forget over a power cut: one typed note at a time, each on disk before what follows from it.
+//! The memory of the heart over a power cut: one typed note at a time, each on disk before what follows from it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::domain::time::{Span, Wall};
 /// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
 pub const KNOWN_MAX: usize = 4_096;
 
-/// How many serials below the highest are still told apart, as the design asks.
+/// Number of serials below the highest that are still told apart, as the design asks.
 pub const SERIAL_WINDOW: u64 = 1_024;
 
 /// The serials seen of one issuer: the highest, and which of the 1,024 below it.
@@ -24,7 +24,7 @@ pub struct SerialWindow {
 }
 
 impl SerialWindow {
-    /// Whether a serial was used already, or is too old to tell.
+    /// Tells whether a serial was used already, or is too old to tell.
     pub fn was_used(&self, serial: u64) -> bool {
         match self.highest.checked_sub(serial) {
             None => false,
@@ -55,32 +55,32 @@ impl SerialWindow {
     }
 }
 
-/// How far a session has come.
+/// A session's state as it is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMemo {
     pub start: Wall,
     pub state: SessionState,
 }
 
-/// Whether a session may still sound.
+/// The state of a session that was taken up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SessionState {
     /// Begun; `next` is the piece to go on with.
     Open { next: u32, position_us: u64, finished: u32, not_finished: u32 },
-    /// It sounded, or was refused: never again.
+    /// The session sounded, or was refused: never again.
     Closed,
-    /// Its time passed without a sound; taken back where the clock turns out to have been wrong.
+    /// The session's time passed without a sound; taken back where the clock turns out to have been wrong.
     Missed,
 }
 
-/// How far an announcement has come.
+/// An announcement's state as it is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub repetitions: u32,
     pub position_us: u64,
     pub started: bool,
-    /// It is over and is only remembered so that it is not taken again.
+    /// The announcement is over, and remembered only so that it is not taken in again.
     pub over: bool,
 }
 
@@ -220,7 +220,7 @@ impl Memory {
 }
 
 impl Memo {
-    /// The change as a row of the store; no value removes the row.
+    /// Writes the change as a row of the store; no value removes the row.
     pub fn row(&self) -> (String, Option<String>) {
         fn json<T: Serialize>(value: &T) -> String {
             serde_json::to_string(value).expect("memos hold only plain data with text keys")
@@ -278,7 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The window agrees with a plain set of all serials ever marked.
+        /// Checks that the window agrees with a plain set of all serials ever marked.
         #[test]
         fn serial_window_is_a_set(serials in proptest::collection::vec(1u64..3_000, 1..200)) {
             let mut window = SerialWindow::default();

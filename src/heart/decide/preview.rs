@@ -1,4 +1,4 @@
-//! What would sound: planned sessions with their plays, what the guard would refuse, and minutes by section. The heart
+//! The plan of days to come: sessions with their plays, what the guard would refuse, and minutes by section. The heart
 //! itself rehearses the days.
 //!
 //! Drawing and words are in the rooms below, so that the command line and the pages show the same.
@@ -73,12 +73,12 @@ pub struct SectionWeek {
     pub section: SectionId,
     pub title: String,
     pub sounds_s: u64,
-    /// What the programme asks for.
+    /// Least minutes a week that the programme asks for.
     pub minutes_min: Option<u32>,
 }
 
 impl SectionWeek {
-    /// Whether it is less than the programme asks for.
+    /// Tells whether the week has less than the programme asks for.
     pub fn is_short(&self) -> bool {
         self.minutes_min.is_some_and(|minutes| self.sounds_s < 60 * u64::from(minutes))
     }

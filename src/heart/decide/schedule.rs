@@ -39,17 +39,17 @@ impl Calendar {
         Ok(Self { programme, days })
     }
 
-    /// The programme itself.
+    /// Returns the programme itself.
     pub fn programme(&self) -> &Arc<Programme> {
         &self.programme
     }
 
-    /// The slot of a session of this calendar.
+    /// Returns the slot of a session of this calendar.
     pub fn slot(&self, session: &Session) -> &Slot {
         &self.programme.slots[session.slot]
     }
 
-    /// What sounds on `date` for `listeners`, by start.
+    /// Lists the sessions on `date` for `listeners`, by start.
     pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
         let plan = self.days.on(date);
         let here =
@@ -116,12 +116,12 @@ impl Timetable {
         Ok(Self { calendars })
     }
 
-    /// The programmes, in their order.
+    /// Returns the programmes, in their order.
     pub fn calendars(&self) -> &[Calendar] {
         &self.calendars
     }
 
-    /// The calendar of a session of this timetable.
+    /// Returns the calendar of a session of this timetable.
     pub fn calendar(&self, session: &Session) -> &Calendar {
         &self.calendars[session.calendar]
     }
@@ -147,8 +147,8 @@ impl Timetable {
         }
     }
 
-    /// The sessions of all programmes on `date` for `listeners`, by start, those of the higher authority first. Sessions of
-    /// different programmes may overlap.
+    /// Lists the sessions of all programmes on `date` for `listeners`, by start, those of the higher authority first.
+    /// Sessions of different programmes may overlap.
     pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
         let mut sessions = Vec::new();
         for (index, calendar) in self.calendars.iter().enumerate() {
@@ -159,7 +159,7 @@ impl Timetable {
         sessions
     }
 
-    /// The next session for `listeners` that starts after `after`, at most `days_max` days away.
+    /// Finds the next session for `listeners` that starts after `after`, at most `days_max` days away.
     pub fn next_session(&self, after: Wall, listeners: &Listeners, days_max: u32) -> Option<Session> {
         let days = after.date().iter_days().take(days_max as usize + 1);
         days.flat_map(|date| self.sessions_on(date, listeners)).find(|session| session.start > after)
@@ -199,7 +199,7 @@ mod tests {
         format!("[[slot]]\nid = '{id}'\ntitle = '{id}'\nplaylist = 'l'\n{rest}\n")
     }
 
-    /// A list of files a.mp3, b.mp3, ... of one minute each.
+    /// Writes a list of files a.mp3, b.mp3, ... of one minute each.
     fn list(items: &[&str]) -> String {
         let item = |rest: &&str| format!("[[playlist.item]]\n{rest}\n");
         format!("[[playlist]]\nid = 'l'\ntitle = 'L'\n{}", items.iter().map(item).collect::<String>())

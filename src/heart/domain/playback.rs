@@ -9,7 +9,7 @@ use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
 use super::time::{ClockQuality, Moment, Reading, Wall};
 
-/// When something was written, by both clocks.
+/// The time of an entry, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stamp {
     /// Number of the daemon's start; monotonic times compare only within one.
@@ -23,7 +23,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a clock reading.
+    /// Makes the stamp of a clock reading.
     pub const fn of(start: u32, now: &Reading) -> Self {
         Self {
             start,
@@ -34,7 +34,7 @@ impl Stamp {
         }
     }
 
-    /// The monotonic moment.
+    /// Returns the monotonic moment.
     pub const fn moment(&self) -> Moment {
         Moment(self.mono_us)
     }
@@ -51,7 +51,7 @@ pub struct SlotKey {
     pub date: NaiveDate,
 }
 
-/// What a play or a refusal is about.
+/// The thing that a play or a refusal is about.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -68,7 +68,7 @@ pub enum Subject {
     },
 }
 
-/// What a reviewer wants to know of a play.
+/// The facts of a play that are known at its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlayStart {
     pub play: PlayId,
@@ -87,22 +87,22 @@ pub struct PlayStart {
     pub issuer: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentHash>,
-    /// What sounds: a file's name, "speech", "siren", a stream's address.
+    /// Origin of the sound: a file's name, "speech", "siren", a stream's address.
     pub source: String,
     pub language: String,
-    /// Which repetition this is, from 1.
+    /// Number of this repetition, from 1.
     pub repetition: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Wall>,
-    /// Where in the audio it was entered; not 0 after an interruption or a late joining.
+    /// Position in the audio at which the play was entered; not 0 after an interruption or a late joining.
     pub entered_at_ms: u64,
     pub volume_percent: u8,
-    /// What could not be played, where this play stands in for it.
+    /// Fault of what could not be played, where this play stands in for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<Fault>,
 }
 
-/// How a play ended.
+/// The end of a play, as the log tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum PlayOutcome {
@@ -115,7 +115,7 @@ pub enum PlayOutcome {
     HardEnd,
     Cancelled,
     Superseded,
-    /// It broke off.
+    /// The play broke off.
     Failed {
         reason: Fault,
     },
@@ -136,7 +136,7 @@ pub struct PlayEnd {
     pub subject: Subject,
     #[serde(flatten)]
     pub outcome: PlayOutcome,
-    /// When the first sample was handed to the device, `None` where none was.
+    /// Time at which the first sample was handed to the device; `None` where none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Stamp>,
     /// Frames of 48 kHz handed to the device.
@@ -150,7 +150,7 @@ pub struct PlayEnd {
     pub heard: Option<Heard>,
 }
 
-/// Why something that was due did not sound.
+/// The reason for which something that was due did not sound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum NotPlayed {
@@ -165,7 +165,7 @@ pub enum NotPlayed {
     Guarded {
         reason: GuardRefusal,
     },
-    /// It can't be played.
+    /// The audio, the words or the stream can't be played.
     Unplayable {
         reason: Fault,
     },
@@ -182,7 +182,7 @@ pub enum NotPlayed {
     OnlyATest,
 }
 
-/// What became of a slot on a date; every slot that was due has exactly one.
+/// The outcome of a slot on a date; every slot that was due has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum SlotOutcome {
@@ -200,7 +200,7 @@ pub enum SlotOutcome {
 pub enum DeliveryStep {
     /// Verified and on disk.
     Received,
-    /// Its audio is on disk and its hash is right.
+    /// The audio is on disk and its hash is right.
     Staged,
     /// The first repetition has begun.
     Started,
@@ -215,7 +215,7 @@ pub enum DeliveryStep {
     },
 }
 
-/// Why a command was refused.
+/// The reason for which a command was refused.
 #[derive(
     Debug,
     Clone,
@@ -268,7 +268,7 @@ pub enum CommandRefusal {
 }
 
 impl CommandRefusal {
-    /// Whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
+    /// Tells whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
     pub const fn may_pass(&self) -> bool {
         matches!(self, CommandRefusal::ClockUnknown | CommandRefusal::NotForThisBox)
     }
@@ -282,7 +282,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {

@@ -51,7 +51,7 @@ const fn hundred() -> u8 {
 }
 
 impl Default for Policy {
-    /// 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
+    /// Allows 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
     fn default() -> Self {
         let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).expect("a time of day");
         Self {
@@ -68,7 +68,7 @@ impl Default for Policy {
     }
 }
 
-/// Why the guard refuses a play.
+/// The rule by which the guard refuses a play.
 #[derive(
     Debug,
     Clone,

@@ -14,15 +14,15 @@ pub const VIETNAM: FixedOffset = FixedOffset::east_opt(7 * 3600).expect("7 hours
 pub struct Span(pub u64);
 
 impl Span {
-    /// `n` milliseconds.
+    /// Makes a span of `n` milliseconds.
     pub const fn millis(n: u64) -> Self {
         Self(n * 1_000)
     }
-    /// `n` seconds.
+    /// Makes a span of `n` seconds.
     pub const fn secs(n: u64) -> Self {
         Self(n * 1_000_000)
     }
-    /// Whole milliseconds, rounded down.
+    /// Returns whole milliseconds, rounded down.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
@@ -30,7 +30,7 @@ impl Span {
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// `self - other`, or nothing where `other` is longer.
+    /// Returns `self - other`, or nothing where `other` is longer.
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
@@ -54,7 +54,7 @@ impl From<Span> for std::time::Duration {
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// The span since `earlier`, or zero where it is later.
+    /// Returns the span since `earlier`, or zero where it is later.
     pub const fn since(self, earlier: Moment) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -75,17 +75,17 @@ impl Wall {
     /// The last instant that is taken seriously, 2200-01-01T00:00:00Z; keeps all arithmetic far from overflow.
     pub const MAX: Wall = Wall(7_258_118_400_000_000);
 
-    /// The instant at which clocks in Vietnam show `local`.
+    /// Returns the instant at which clocks in Vietnam show `local`.
     pub fn from_local(local: NaiveDateTime) -> Self {
         Self(local.and_utc().timestamp_micros() - i64::from(VIETNAM.local_minus_utc()) * 1_000_000)
     }
 
-    /// What clocks in Vietnam show at this instant.
+    /// Returns what clocks in Vietnam show at this instant.
     pub fn local(self) -> NaiveDateTime {
         self.utc().with_timezone(&VIETNAM).naive_local()
     }
 
-    /// The date in Vietnam at this instant.
+    /// Returns the date in Vietnam at this instant.
     pub fn date(self) -> NaiveDate {
         self.local().date()
     }
@@ -95,17 +95,17 @@ impl Wall {
         Utc.timestamp_micros(self.0.clamp(0, Wall::MAX.0)).single().unwrap_or_default()
     }
 
-    /// `self + span`.
+    /// Returns `self + span`.
     pub const fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0 as i64))
     }
 
-    /// `self - span`.
+    /// Returns `self - span`.
     pub const fn minus(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0 as i64))
     }
 
-    /// The span since `earlier`, or zero where it is later.
+    /// Returns the span since `earlier`, or zero where it is later.
     pub const fn since(self, earlier: Wall) -> Span {
         let micros = self.0.saturating_sub(earlier.0);
         Span(if micros < 0 { 0 } else { micros as u64 })
@@ -114,7 +114,7 @@ impl Wall {
 
 impl Sub for Wall {
     type Output = i64;
-    /// The signed difference in microseconds.
+    /// Returns the signed difference in microseconds.
     fn sub(self, other: Self) -> i64 {
         self.0.saturating_sub(other.0)
     }
@@ -161,7 +161,7 @@ impl schemars::JsonSchema for Wall {
     }
 }
 
-/// How far the wall clock can be believed.
+/// The degree to which the wall clock can be believed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -176,7 +176,7 @@ pub enum ClockQuality {
     Synced,
 }
 
-/// What the clocks say now; every decision takes one.
+/// A reading of both clocks; every decision takes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     pub mono: Moment,
@@ -187,7 +187,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it is past.
+    /// Returns the monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it
+    /// is past.
     pub fn moment_of(&self, wall: Wall) -> Moment {
         self.mono + wall.since(self.wall)
     }

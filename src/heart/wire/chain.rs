@@ -5,7 +5,7 @@ use super::messages::{LogBody, LogRecord, VERSION};
 use crate::domain::ids::{BoxId, ContentHash, Epoch};
 use crate::domain::playback::Entry;
 
-/// Where a chain stands: what the next record must say.
+/// The end of a chain so far, and so what the next record must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
     /// The next sequence number, from 1.
@@ -18,12 +18,12 @@ impl Link {
     /// Before the first record of an epoch.
     pub const FIRST: Link = Link { seq: 1, prev: ContentHash([0; 32]) };
 
-    /// After a record with this number and body.
+    /// Makes the link after a record with this number and body.
     pub fn after(seq: u64, body: &str) -> Self {
         Self::at(seq, ContentHash::of(body.as_bytes()))
     }
 
-    /// After a record with this number whose body has this hash.
+    /// Makes the link after a record with this number whose body has this hash.
     pub fn at(seq: u64, hash: ContentHash) -> Self {
         Self { seq: seq.saturating_add(1), prev: hash }
     }
@@ -45,7 +45,7 @@ impl Link {
 #[error("the entry is longer than {LOG_BODY_BYTES_MAX} bytes")]
 pub struct TooLong;
 
-/// Where a chain is broken.
+/// The place and reason of a broken chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
     #[error("record {found} stands where {expected} should: records are missing or out of turn")]

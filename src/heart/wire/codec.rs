@@ -129,11 +129,11 @@ pub trait Message: Serialize + DeserializeOwned {
 
 /// A message that travels in an envelope.
 pub trait Sealed: Message {
-    /// What its envelope says that it is.
+    /// The kind that the envelope of this message names.
     const KIND: Kind;
 }
 
-/// The bytes of a message.
+/// Writes a message as bytes.
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     serde_json::to_vec(message).expect("messages are JSON: their map keys are names")
 }
@@ -339,7 +339,7 @@ impl Sealed for TrustMessage {
     const KIND: Kind = Kind::Trust;
 }
 
-/// Whether a trust document makes sense.
+/// Checks that a trust document makes sense.
 ///
 /// # Errors
 /// When it is out of bounds, a key stands in it twice or under another's id, or more people must sign than can.

@@ -47,7 +47,7 @@ pub struct Command {
     pub body: Body,
 }
 
-/// What a command orders.
+/// The content of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Body {
@@ -98,7 +98,7 @@ pub enum Body {
 }
 
 impl Command {
-    /// The power that its signers must hold.
+    /// Returns the power that the signers must hold.
     pub fn power(&self) -> Power {
         match &self.body {
             Body::Announce { class, mode, .. } => Power::to_announce(*class, *mode),
@@ -111,7 +111,7 @@ impl Command {
         }
     }
 
-    /// The announcement that it carries, issued at `level`.
+    /// Returns the announcement that the command carries, issued at `level`.
     pub fn announcement(&self, level: u8) -> Option<Announcement> {
         let Body::Announce { title, class, mode, plan, media, words, supersedes, .. } = &self.body else {
             return None;
@@ -171,13 +171,13 @@ pub struct Welcome {
     pub box_id: BoxId,
     pub nonce: String,
     pub time: Wall,
-    /// When this box may start to upload what it kept while it was away.
+    /// Seconds until this box may start to upload what it kept while it was away.
     pub upload_after_s: u32,
     /// Base address of media, for instance `http://central:8080/media/`.
     pub media_base: String,
 }
 
-/// What a box holds, so that central can send the difference.
+/// The holdings of a box, so that central can send the difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Holds {
     /// First 16 hex digits of the SHA-256 over the sorted ids of live commands, one a line.
@@ -207,7 +207,7 @@ impl Holds {
     }
 }
 
-/// Digest of live commands for [`Holds::commands`].
+/// Digests the ids of commands in force for [`Holds::commands`].
 pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) -> String {
     let text: String = sorted_ids.into_iter().map(|id| format!("{id}\n")).collect();
     ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
@@ -234,7 +234,7 @@ pub struct Heartbeat {
     pub faults: Vec<String>,
 }
 
-/// What sounds now.
+/// The play that sounds now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OnAir {
     pub play: PlayId,
@@ -249,7 +249,7 @@ pub struct LogRecord {
     pub body: String,
 }
 
-/// What `LogRecord::body` holds.
+/// The content of `LogRecord::body`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogBody {
     pub v: u32,
@@ -279,8 +279,8 @@ pub struct LogBatch {
     pub head: Option<String>,
 }
 
-/// How far a box's log goes and what it ends with, in an envelope signed by the box's key: whoever has the public key
-/// can check an export with it, without believing central.
+/// The length of a box's log and the hash of its end, in an envelope signed by the box's key: whoever has the public
+/// key can check an export with it, without believing central.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogHead {
     pub v: u32,

@@ -28,9 +28,9 @@ pub struct PlannedSession {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planned {
     pub from: Wall,
-    /// When it would be over; equal to `from` for what has no length.
+    /// Instant at which the play would be over; equal to `from` for what has no length.
     pub to: Wall,
-    /// Its length is an estimate.
+    /// The length is an estimate.
     pub about: bool,
     pub title: String,
     pub kind: ItemKind,
@@ -41,7 +41,7 @@ pub struct Planned {
     pub fate: Fate,
 }
 
-/// What would become of a play.
+/// The outcome that a play would have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 pub enum Fate {
@@ -58,7 +58,7 @@ pub enum Fate {
 }
 
 impl Planned {
-    /// How long it would really sound.
+    /// Returns how long the play would really sound.
     pub fn sounds(&self) -> Span {
         if matches!(self.fate, Fate::NotPlayed { .. }) { Span(0) } else { self.to.since(self.from) }
     }

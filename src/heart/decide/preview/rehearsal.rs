@@ -58,10 +58,10 @@ pub fn rehearse(
 struct Stage {
     sessions: Vec<PlannedSession>,
     index: BTreeMap<SlotKey, usize>,
-    /// What each session holds, by title: the log does not tell speech from music.
+    /// Pieces of each session, by title: the log does not tell speech from music.
     pieces: BTreeMap<SlotKey, BTreeMap<String, Piece>>,
     open: BTreeMap<PlayId, PlayStart>,
-    /// What was left out while something sounded: it comes after that.
+    /// Items that were left out while something sounded: they come after that.
     left_out: Vec<(SlotKey, String, NotPlayed)>,
 }
 
@@ -133,7 +133,7 @@ impl Stage {
         self.push(key, play);
     }
 
-    /// Nothing of a session sounds: its first item says why, unless the items did already.
+    /// Notes a session of which nothing sounds: its first item says why, unless the items did already.
     fn silent(&mut self, key: &SlotKey, reason: NotPlayed) {
         let Some(session) = self.index.get(key).map(|index| &self.sessions[*index]) else { return };
         let first = self.pieces.get(key).and_then(|pieces| {
@@ -172,7 +172,7 @@ impl Stage {
     }
 }
 
-/// What is known of the lengths of a timetable's sounds.
+/// Makes the lookup of a timetable's sounds, as far as their lengths are known.
 fn lookup(timetable: &Timetable) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> + use<> {
     let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
     let playlists = timetable.calendars().iter().flat_map(|calendar| calendar.programme().playlists.values());

@@ -127,7 +127,7 @@ fn day_label(date: NaiveDate, lang: Lang) -> String {
     whole.split(" (").next().unwrap_or_default().to_owned()
 }
 
-/// Where a day is drawn.
+/// The canvas for a day.
 struct Sheet<'a> {
     axis: &'a Axis,
     y: usize,

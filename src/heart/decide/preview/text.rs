@@ -86,7 +86,7 @@ fn week_lines(out: &mut String, weeks: &[SectionWeek], lang: Lang) {
     }
 }
 
-/// `HH:MM` in Vietnam.
+/// Writes an instant as `HH:MM` in Vietnam.
 pub(super) fn clock(at: Wall) -> String {
     at.local().format("%H:%M").to_string()
 }

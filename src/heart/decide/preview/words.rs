@@ -17,7 +17,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// One of two texts.
+    /// Chooses one of two texts.
     pub const fn of<'t>(self, vi: &'t str, en: &'t str) -> &'t str {
         match self {
             Lang::Vi => vi,
@@ -26,7 +26,7 @@ impl Lang {
     }
 }
 
-/// A date with its day of the week and its lunar date.
+/// Writes a date with its day of the week and its lunar date.
 pub fn day(date: NaiveDate, lang: Lang) -> String {
     const VI: [&str; 7] = ["Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật"];
     const EN: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -38,7 +38,7 @@ pub fn day(date: NaiveDate, lang: Lang) -> String {
     }
 }
 
-/// A note on a day.
+/// Writes a note on a day.
 pub fn note(note: &DayNote, lang: Lang) -> String {
     match note {
         DayNote::LunarThirtieth => lang
@@ -51,12 +51,12 @@ pub fn note(note: &DayNote, lang: Lang) -> String {
     }
 }
 
-/// What a play is called.
+/// Returns the title that people see for a play.
 pub fn title(play: &Planned, lang: Lang) -> &str {
     if play.chime { lang.of("(nhạc hiệu)", "(chime)") } else { &play.title }
 }
 
-/// What becomes of a play; empty for one that sounds whole.
+/// Says what becomes of a play; empty for one that sounds whole.
 pub fn fate(fate: &Fate, lang: Lang) -> String {
     match fate {
         Fate::Whole => String::new(),

@@ -4,16 +4,16 @@ use super::filling::{Length, Piece, Role};
 use crate::domain::programme::Fill;
 use crate::domain::time::Span;
 
-/// Where to enter a filling.
+/// The point at which a filling is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CuePoint {
     /// Index of the piece.
     pub index: usize,
-    /// How far into it; a relay is to last so much shorter.
+    /// Part of the piece that is passed over; a relay is to last so much shorter.
     pub skip: Span,
 }
 
-/// Where a filling would be `elapsed` after its start, or `None` where it would be over. Gaps count; a file of
+/// Finds the point of a filling `elapsed` after its start, or `None` where it would be over. Gaps count; a file of
 /// unknown length counts as nothing; with [`Fill::Loop`] the items go round until the end.
 pub fn cue_at(pieces: &[Piece], fill: Fill, elapsed: Span) -> Option<CuePoint> {
     let is_item = |piece: &Piece| matches!(piece.role, Role::Item { .. });
@@ -37,7 +37,7 @@ pub fn cue_at(pieces: &[Piece], fill: Fill, elapsed: Span) -> Option<CuePoint> {
     walk(&pieces[opening..after], opening, &mut left).or_else(|| walk(&pieces[after..], after, &mut left))
 }
 
-/// How long a piece takes with its gap; `None` for one that ends only with the session.
+/// Returns how long a piece takes with its gap; `None` for one that ends only with the session.
 fn whole(piece: &Piece) -> Option<Span> {
     (piece.length != Length::UntilEnd).then(|| piece.length.span().map_or(Span(0), |span| piece.gap + span))
 }

@@ -12,7 +12,7 @@ use crate::domain::programme::{Content, Item, ItemKind, Order, Playlist, Program
 use crate::domain::sound::{FileRef, Pattern, Sound};
 use crate::domain::time::Span;
 
-/// What a piece is in its session.
+/// The part of a piece in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Opening,
@@ -35,18 +35,18 @@ pub struct Piece {
     pub campaign: Option<CampaignId>,
     pub language: String,
     pub responsible: Option<String>,
-    /// Which repetition of the item this is, from 1.
+    /// Number of this repetition of the item, from 1.
     pub repetition: u32,
     /// Silence before it.
     pub gap: Span,
     pub gain_db: f32,
     pub interruption: Interruption,
     pub length: Length,
-    /// What sounds where a relay does not.
+    /// Playlist that sounds while a relay does not.
     pub fallback: Option<PlaylistId>,
 }
 
-/// How long a piece takes.
+/// The length of a piece, as well as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
     /// Measured, or set by a pattern or a relay's minutes.
@@ -60,7 +60,7 @@ pub enum Length {
 }
 
 impl Length {
-    /// The length, where there is any idea of it.
+    /// Returns the length, where there is any idea of it.
     pub fn span(self) -> Option<Span> {
         match self {
             Length::Known(span) | Length::About(span) => Some(span),
@@ -69,12 +69,12 @@ impl Length {
     }
 }
 
-/// What fills a session.
+/// The pieces of a session.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filling {
     /// In turn: the opening, the items once through, the closing. Empty where no item is left.
     pub pieces: Vec<Piece>,
-    /// What would have been here on another day.
+    /// Items that would have been here on another day.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -86,7 +86,7 @@ pub struct LeftOut {
     pub reason: NotPlayed,
 }
 
-/// What fills a session for `listeners`. `rotation` is the index of the item with which a rotating slot goes on; other
+/// Fills a session for `listeners`. `rotation` is the index of the item with which a rotating slot goes on; other
 /// orders take no notice of it.
 pub(super) fn fill(
     programme: &Programme,
@@ -109,7 +109,7 @@ pub(super) fn fill(
     filling
 }
 
-/// What sounds in the place of a relay that does not: the items of its fallback, in turn.
+/// Fills the place of a relay that does not sound with the items of its fallback, in turn.
 pub(super) fn fallback(
     programme: &Programme,
     session: &Session,
@@ -191,12 +191,12 @@ struct Leaf<'p> {
 }
 
 impl<'p> Leaf<'p> {
-    /// The item, then its holders from the innermost.
+    /// Goes through the item, then its holders from the innermost.
     fn upwards(&self) -> impl Iterator<Item = &'p Item> + '_ {
         std::iter::once(self.item).chain(self.holders.iter().rev().copied())
     }
 
-    /// What the item itself says, or the innermost list that says anything, or the slot.
+    /// Returns the value of the item itself, or of the innermost list that has one, or of the slot.
     fn first<T: Clone + 'p>(&self, of: impl Fn(&'p Item) -> Option<&'p T>, slot: Option<&'p T>) -> Option<T> {
         self.upwards().find_map(of).or(slot).cloned()
     }
@@ -206,7 +206,7 @@ impl<'p> Leaf<'p> {
     }
 }
 
-/// The pieces of an item: each repetition in each language that its listeners hear.
+/// Makes the pieces of an item: each repetition in each language that its listeners hear.
 fn pieces_of<'p>(
     leaf: &Leaf<'p>,
     index: u32,
@@ -238,7 +238,7 @@ fn pieces_of<'p>(
     }
 }
 
-/// The versions of an item that listeners hear: each of its languages that the item has, else the main one.
+/// Chooses the versions of an item that listeners hear: each of their languages that the item has, else the main one.
 fn versions<'i>(item: &'i Item, languages: &[String]) -> Vec<(&'i str, &'i Content)> {
     let main = (item.language.as_str(), &item.content);
     let all = || {
@@ -254,7 +254,7 @@ fn versions<'i>(item: &'i Item, languages: &[String]) -> Vec<(&'i str, &'i Conte
     if versions.is_empty() { vec![main] } else { versions }
 }
 
-/// What sounds of a content, `None` for a list.
+/// Returns the sound of a content, its length and its fallback; `None` for a list.
 fn sound_of(content: &Content, language: &str) -> Option<(Sound, Length, Option<PlaylistId>)> {
     Some(match content {
         Content::File { path, ms } => {
@@ -274,7 +274,7 @@ fn sound_of(content: &Content, language: &str) -> Option<(Sound, Length, Option<
     })
 }
 
-/// The piece of a chime.
+/// Makes the piece of a chime.
 fn signal(slot: &Slot, pattern: &Pattern, role: Role) -> Piece {
     Piece {
         title: slot.title.clone(),
@@ -311,7 +311,7 @@ fn shuffle<T>(things: &mut [T], key: &SlotKey) {
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// Draws the next number of SplitMix64 (Steele, Lea, Flood 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;

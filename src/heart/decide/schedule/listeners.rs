@@ -14,13 +14,13 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Whether something for `audience` is for these listeners; an empty audience is everybody.
+    /// Tells whether something for `audience` is for these listeners; an empty audience is everybody.
     pub fn hear(&self, audience: &[GroupId]) -> bool {
         audience.is_empty() || audience.iter().any(|group| self.groups.contains(group))
     }
 }
 
-/// Whether two tags name one language, regions apart: `vi` and `vi-VN`.
+/// Tells whether two tags name one language, regions apart: `vi` and `vi-VN`.
 pub(super) fn same_language(a: &str, b: &str) -> bool {
     fn primary(tag: &str) -> &str {
         tag.split('-').next().unwrap_or(tag)

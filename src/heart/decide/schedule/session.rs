@@ -21,7 +21,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// From start to hard end.
+    /// Returns the time from start to hard end.
     pub fn length(&self) -> Span {
         self.end.since(self.start)
     }

@@ -9,10 +9,10 @@ use crate::domain::time::{Moment, Span};
 /// From a command to its first effect; a real box takes 5 to 10 ms.
 pub const LATENCY: Span = Span::millis(5);
 
-/// How long before its end a play is announced to end.
+/// Time before the end of a play at which its end is announced.
 const ENDING: Span = Span::millis(400);
 
-/// What a part of a score is: its length, `None` where it has no end, or why it can't sound.
+/// The length of a part of a score, `None` where it has no end, or the reason why it can't sound.
 pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
 
 /// A stretch of sound that came out of the loudspeaker.
@@ -28,7 +28,7 @@ struct Channel {
     play: PlayId,
     began: Moment,
     left: Option<Span>,
-    /// It breaks here although more was promised.
+    /// The play breaks off here although more was promised.
     breaks: Option<(Span, Fault)>,
     ending_told: bool,
 }
@@ -63,7 +63,7 @@ impl Default for SimulatedPlayer {
 }
 
 impl SimulatedPlayer {
-    /// A player that answers without delay.
+    /// Makes a player that answers without delay.
     pub fn instant() -> Self {
         Self {
             latency: Span(0),
@@ -164,7 +164,7 @@ impl SimulatedPlayer {
         }
     }
 
-    /// The sound device vanishes.
+    /// Takes the sound device away.
     pub fn lose_device(&mut self, now: Moment) {
         let detail = || "simulated".to_owned();
         self.device_lost = true;
@@ -178,14 +178,14 @@ impl SimulatedPlayer {
         }
     }
 
-    /// The sound device is back.
+    /// Gives the sound device back.
     pub fn find_device(&mut self, now: Moment) {
         if std::mem::replace(&mut self.device_lost, false) {
             self.events.push_back((now, PlayerEvent::DeviceBack));
         }
     }
 
-    /// When something happens by itself.
+    /// Returns when something happens by itself.
     pub fn wakes(&self) -> Option<Moment> {
         let told = self.events.front().map(|(at, _)| *at);
         let channel =
@@ -197,7 +197,7 @@ impl SimulatedPlayer {
         [told, channel, waiting].into_iter().flatten().min()
     }
 
-    /// What has happened by `now`, one at a time.
+    /// Returns what has happened by `now`, one event at a time.
     pub fn poll(&mut self, now: Moment) -> Option<PlayerEvent> {
         if self.events.front().is_some_and(|(at, _)| *at <= now) {
             return self.events.pop_front().map(|(_, event)| event);
@@ -230,7 +230,7 @@ impl SimulatedPlayer {
         self.events.pop_front().map(|(_, event)| event)
     }
 
-    /// How much of a play has sounded.
+    /// Returns how much of a play has sounded.
     pub fn position(&self, now: Moment, play: PlayId) -> Option<Span> {
         let channel = self.sounding.as_ref().filter(|channel| channel.play == play)?;
         Some(now.since(channel.began))
@@ -241,7 +241,7 @@ impl SimulatedPlayer {
         std::mem::take(&mut self.heard)
     }
 
-    /// The power goes: what sounds breaks off without a word.
+    /// Takes the power away: what sounds breaks off without a word.
     pub fn lose_power(&mut self, now: Moment) {
         if let Some(channel) = self.sounding.take() {
             self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });

@@ -30,7 +30,7 @@ const MEDIA_MS: u32 = 25_000;
 /// 2026-01-01T00:00 in Vietnam.
 const BEGIN: Wall = Wall(1_767_200_400_000_000);
 
-/// How a life went.
+/// The judge's findings on one life.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub broken: Vec<Broken>,
@@ -39,7 +39,7 @@ pub struct Verdict {
     pub plays: u64,
 }
 
-/// What happens, with the ends of what lasts.
+/// An event of the agenda: from the scenario, or the end of what lasts.
 enum Doing {
     Scenario(What),
     Deliver(Box<Signed<Command>>),
@@ -389,14 +389,14 @@ fn lookup(files_gone: Rc<Cell<bool>>) -> impl Fn(&Sound) -> Result<Option<Span>,
     }
 }
 
-/// How long a power cut waits for its action, in steps.
+/// Step in which a power cut waits for its action.
 const CUT_STEP: Span = Span::secs(60);
 const CUT_WITHIN_STEPS: u32 = 60;
 
 /// Length of the programme's files.
 const ITEM_S: u64 = 120;
 
-/// The simulated box.
+/// Sets up the simulated box.
 pub fn setup() -> Setup {
     let audio = Audio::Required(&|_| Ok(ITEM_S as u32 * 1_000));
     let programme = programme_file::parse(PROGRAMME, "commune.toml", Path::new("/"), audio)

@@ -69,7 +69,7 @@ impl Speaker {
         }
     }
 
-    /// Everything that wants to sound now and is allowed to.
+    /// Collects everything that wants to sound now and is allowed to.
     fn claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
         let mut claims = self.announcement_claims(now);
         claims.extend(self.voice_claim(now));

@@ -24,11 +24,11 @@ pub const HELD_MAX: usize = 256;
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
 
-/// How often an announcement that the guard holds back is looked at again.
+/// Interval at which an announcement that the guard holds back is looked at again.
 const GUARD_RETRY: Span = Span::secs(60);
 
 impl Speaker {
-    /// What is held, with the instant at which it expires.
+    /// Lists the announcements that are held, with the instant at which each expires.
     pub(super) fn held_until(&self) -> impl Iterator<Item = (&CommandId, Wall)> {
         self.held.iter().map(|(id, held)| (id, held.announcement.expires))
     }
@@ -155,7 +155,7 @@ impl Speaker {
         }
     }
 
-    /// An announcement is over: what still sounds of it stops with `outcome`.
+    /// Ends an announcement: a play of it that still sounds stops with `outcome`.
     fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
         let Some(mut held) = self.held.remove(id) else { return };
         self.end_job(&Job::Announcement(id.clone()), &outcome);
@@ -164,7 +164,7 @@ impl Speaker {
         self.remember(Memo::Progress(id.clone(), Some(held.progress)));
     }
 
-    /// An announcement is over without having sounded as it should.
+    /// Ends an announcement that has not sounded as it should.
     fn give_up(&mut self, now: &Reading, id: &CommandId, reason: NotPlayed) {
         let Some(held) = self.held.get(id) else { return };
         let subject = Subject::Announcement { command: id.clone() };
@@ -262,12 +262,12 @@ impl Speaker {
         claims
     }
 
-    /// Whether the repetition that sounds is the last.
+    /// Tells whether the repetition that sounds is the last.
     pub(super) fn is_last_repetition(&self, id: &CommandId) -> bool {
         self.held.get(id).is_none_or(|held| !held.goes_on_after(held.progress.repetitions + 1))
     }
 
-    /// The rung that keeps the air through the short gaps between its repetitions.
+    /// Returns the rung that keeps the air through the short gaps between its repetitions.
     pub(super) fn reserved(&self, now: &Reading) -> Option<Rung> {
         let in_gap = |held: &&Held| {
             let short = held.announcement.plan.gap_s <= GAP_KEEPS_THE_AIR_S_MAX;
@@ -311,8 +311,8 @@ impl Speaker {
         }))
     }
 
-    /// The guard holds an announcement back: staff are told once. At a time that staff chose it is over; else it
-    /// waits for the allowed hours.
+    /// Takes in that the guard holds an announcement back: staff are told once. An announcement with a time that staff
+    /// chose is over; any other waits for the allowed hours.
     fn on_guarded(&mut self, now: &Reading, id: &CommandId, refusal: GuardRefusal) {
         let Some(held) = self.held.get_mut(id) else { return };
         let reason = NotPlayed::Guarded { reason: refusal.clone() };
@@ -413,7 +413,7 @@ impl Speaker {
         }
     }
 
-    /// A power cut ended a play of this announcement at `position`.
+    /// Remembers that a power cut ended a play of this announcement at `position`.
     pub(super) fn announcement_power_cut(&mut self, id: &CommandId, position: Span) {
         let mut progress = self.memory.progress.get(id).cloned().unwrap_or_default();
         if !progress.over {
@@ -444,10 +444,10 @@ impl Speaker {
     }
 }
 
-/// How often what has expired is forgotten.
+/// Interval at which what has expired is forgotten.
 const FORGET_EVERY: Span = Span::secs(600);
 
-/// Why an announcement does not sound now.
+/// Reasons for which an announcement that is due does not sound.
 enum NotNow {
     Guarded(GuardRefusal),
     Never(Fault),

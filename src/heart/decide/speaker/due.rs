@@ -1,4 +1,4 @@
-//! Which sessions have become due, and what is said of those that passed unheard.
+//! Sessions that have become due, and entries for those that passed unheard.
 
 use chrono::Days;
 
@@ -9,16 +9,17 @@ use crate::decide::schedule::Session;
 use crate::domain::playback::{Event, NotPlayed, SlotKey, SlotOutcome};
 use crate::domain::time::{ClockQuality, Reading, Span, Wall};
 
-/// How far back missed sessions are listed one by one.
+/// Days back for which missed sessions are listed one by one.
 pub const LOOK_BACK_DAYS: u64 = 366;
 
-/// How far ahead the next session is looked for at once.
+/// Days ahead in which the next session is sought at once.
 const LOOK_AHEAD_DAYS: usize = 10;
 
-/// How long closed sessions are remembered, so that a clock that is set back does not replay them.
+/// Days for which closed sessions are remembered, so that a clock that is set back does not replay them.
 const REMEMBERED_DAYS: u64 = 62;
 
-/// The same while only a battery clock says how old they are: it may be weeks ahead (simulated seed 42).
+/// Days for which closed sessions are remembered while only a battery clock says how old they are: it may be weeks
+/// ahead (simulated seed 42).
 const REMEMBERED_DAYS_UNSURE: u64 = 400;
 
 impl Speaker {
@@ -68,7 +69,7 @@ impl Speaker {
         self.waiting.due.push_back(session);
     }
 
-    /// The end of a session whose time passed while the box was off or the clock unknown.
+    /// Ends a session whose time passed while the box was off or the clock unknown.
     fn close_unheard(&mut self, now: &Reading, session: Session) {
         match self.memory.sessions.get(&session.key).map(|memo| memo.state.clone()) {
             Some(SessionState::Open { finished, not_finished, .. }) if finished + not_finished > 0 => {

@@ -1,4 +1,4 @@
-//! What the shell tells the speaker, and what the speaker asks of the shell.
+//! The words between the shell and the speaker: inputs, actions, wakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::domain::sound::{Fault, PlayerCommand, PlayerEvent};
 use crate::domain::time::{Span, Wall};
 use crate::wire::messages::{Command, Signed};
 
-/// What happened.
+/// News for the speaker.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A command whose signatures were checked.
@@ -50,7 +50,7 @@ pub enum Input {
     Shutdown,
 }
 
-/// What is to be done, in this order.
+/// An order to the shell; orders are carried out in turn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Writes to the log. What follows in the queue is done only when it is on disk.
@@ -76,7 +76,7 @@ pub enum Action {
     },
 }
 
-/// Why the speaker wants to be woken.
+/// The reason for which the speaker wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     SessionStarts,
@@ -88,7 +88,7 @@ pub enum Why {
     Checkpoint,
 }
 
-/// What the shell restores after a start.
+/// The state that the shell restores after a start.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
     /// Number of this start, from 1.
@@ -96,7 +96,7 @@ pub struct Restored {
     pub memory: Memory,
     /// Commands in force, opened anew under the trust in force.
     pub commands: Vec<Signed<Command>>,
-    /// What the last checkpoints prove of the plays that were open.
+    /// Positions of the plays that were open, as the last checkpoints prove them.
     pub checkpoints: BTreeMap<PlayId, Span>,
     /// Media on disk.
     pub staged: BTreeSet<ContentHash>,

@@ -19,7 +19,7 @@ impl Speaker {
         self.voice = Some(Voice { command, id, url, until });
     }
 
-    /// Its stream does not answer, or the box has no sound.
+    /// Logs that the stream of the live voice does not answer, or that the box has no sound.
     pub(super) fn voice_unplayable(&mut self, now: &Reading, reason: Fault) {
         let Some(voice) = self.voice.take() else { return };
         let subject = Subject::Live { voice: voice.id };

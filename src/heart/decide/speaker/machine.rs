@@ -23,7 +23,7 @@ use crate::wire::messages::{Body, Command, Signed};
 pub const STEP_MIN: Span = Span::secs(2);
 
 impl Speaker {
-    /// A speaker that goes on from what was restored. Its first actions close what a power cut left open.
+    /// Makes a speaker that goes on from what was restored. Its first actions close what a power cut left open.
     pub fn new(
         restored: Restored,
         listeners: Listeners,
@@ -100,7 +100,7 @@ impl Speaker {
         self.invariants();
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.invariants();
         let action = self.actions.pop_front();
@@ -111,7 +111,7 @@ impl Speaker {
         action
     }
 
-    /// When to call [`Speaker::handle_timeout`] at the latest, if the wall clock is not stepped before.
+    /// Returns when to call [`Speaker::handle_timeout`] at the latest, if the wall clock is not stepped before.
     pub fn poll_timeout(&self) -> Option<(Moment, Why)> {
         let now = self.clock.as_ref()?;
         let current = self.current.and_then(|play| self.plays.get(&play));
@@ -134,7 +134,7 @@ impl Speaker {
             .map(|(id, _)| id)
     }
 
-    /// What is remembered, for the simulation's checks.
+    /// Lists the audio of the announcements that are held, which must not be deleted.
     pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
         self.held.values().filter_map(|held| held.announcement.media.as_ref().map(|media| media.sha256))
     }
@@ -143,28 +143,28 @@ impl Speaker {
         &self.memory
     }
 
-    /// The trust document in force.
+    /// Returns the trust document in force.
     pub fn trust(&self) -> Option<&Trust> {
         self.trust.as_ref()
     }
 
-    /// The policy in force.
+    /// Returns the policy in force.
     pub fn policy(&self) -> &Policy {
         self.guard.policy()
     }
 
-    /// What the box is.
+    /// Returns the people who hear this box.
     pub fn listeners(&self) -> &Listeners {
         &self.listeners
     }
 
-    /// What sounds now, with its title and rung.
+    /// Returns the play that sounds now, with its title and rung.
     pub fn on_air(&self) -> Option<(PlayId, &str, Rung)> {
         let PlayStart { play, title, rung, .. } = &self.plays.get(&self.current?)?.start;
         Some((*play, title, *rung))
     }
 
-    /// Whether everything has ended after [`Input::Shutdown`].
+    /// Tells whether everything has ended after [`Input::Shutdown`].
     pub fn is_stopped(&self) -> bool {
         self.stopping && self.plays.is_empty()
     }
@@ -211,7 +211,7 @@ impl Speaker {
         self.drop_what_lost_authority(now);
     }
 
-    /// Says whether it is in force now.
+    /// Adopts a newer policy, and tells whether that is in force now.
     fn on_policy(&mut self, now: &Reading, id: &CommandId, policy: Policy) -> bool {
         let held = self.guard.policy().version;
         if policy.version <= held {
@@ -231,7 +231,7 @@ impl Speaker {
         self.log_if_stopped(now);
     }
 
-    /// The last entry of an orderly end, after the closing entries of all plays.
+    /// Logs the last entry of an orderly end, after the closing entries of all plays.
     pub(super) fn log_if_stopped(&mut self, now: &Reading) {
         if self.is_stopped() {
             self.log(now, Event::BoxStopped);

@@ -206,7 +206,7 @@ pub(super) struct Wish {
 pub(super) struct Ended {
     pub outcome: PlayOutcome,
     pub interruption: Interruption,
-    /// Where the audio stopped, counted from its start.
+    /// Point at which the audio stopped, counted from its start.
     pub position: Span,
     /// The play was cut before its first sample.
     pub unheard: bool,

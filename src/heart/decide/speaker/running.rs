@@ -17,7 +17,7 @@ pub(super) struct Running {
     pub session: Session,
     pub slot: Slot,
     pub pieces: Vec<Piece>,
-    /// Nothing of it sounds before.
+    /// Start of the session; no piece sounds earlier.
     pub begin_at: Moment,
     /// The hard end.
     pub end_at: Moment,
@@ -32,17 +32,17 @@ pub(super) struct Running {
     /// Sounds where a relay of this session does not.
     pub stand_in: Option<StandIn>,
     pub stage: Stage,
-    /// What kept it from the air.
+    /// Highest rung that kept the session from the air.
     pub blocked_by: Option<Rung>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its time has come, nothing has sounded.
+    /// The session's time has come, and nothing has sounded.
     Due,
     /// The place to enter is settled.
     Entered,
-    /// Its pieces are done and its outcome is logged; until the hard end it has room for announcements.
+    /// The pieces are done and the outcome is logged; until the hard end there is room for announcements.
     Done,
 }
 
@@ -74,7 +74,7 @@ impl Running {
         start..start + self.pieces[start..].iter().take_while(|piece| is_item(piece)).count()
     }
 
-    /// The first playable piece from this number on.
+    /// Finds the first playable piece from this number on.
     pub fn playable_from(&self, number: u32) -> Option<u32> {
         let rounds = if self.slot.fill == Fill::Loop { 2 } else { 1 };
         let end = number.max(self.pieces.len() as u32).saturating_add(rounds * self.pieces.len() as u32);
@@ -85,14 +85,14 @@ impl Running {
         self.broken.contains(&self.index(number))
     }
 
-    /// Known length of what is still to come after the piece that sounds.
+    /// Adds up the known lengths of what is still to come after the piece that sounds.
     pub fn left(&self, sounding: bool) -> Span {
         let from = self.next as usize + usize::from(sounding);
         let lengths = self.pieces.iter().skip(from).filter_map(|piece| piece.length.span());
         lengths.fold(Span(0), |sum, span| sum + span)
     }
 
-    /// Where a rotating slot begins the next day: after the last item that was passed.
+    /// Returns the item at which a rotating slot begins the next day: after the last one that was passed.
     pub fn rotation_after(&self) -> Option<u32> {
         let passed = self.pieces.iter().take(self.next as usize);
         passed.rev().find_map(|piece| match piece.role {
@@ -101,7 +101,7 @@ impl Running {
         })
     }
 
-    /// Whether a piece would run past the hard end, where the slot asks not to start such.
+    /// Tells whether a piece would run past the hard end, where the slot asks not to start such.
     pub fn would_not_fit(&self, begins: Moment, number: u32) -> bool {
         let length = self.piece(number).and_then(|piece| piece.length.span());
         let skip = if number == self.next { self.position } else { Span(0) };

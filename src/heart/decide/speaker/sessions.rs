@@ -18,7 +18,7 @@ use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 /// A session that starts within this time after its instant is on time.
 pub const ON_TIME: Span = Span::secs(5);
 
-/// How late a slot may start whose lateness is `skip` and that names no `start_within_s`.
+/// Longest delay of a slot whose lateness is `skip` and that names no `start_within_s`.
 pub const SKIP_GRACE: Span = Span::secs(60);
 
 impl Speaker {
@@ -203,7 +203,7 @@ impl Speaker {
         self.running = Some(running);
     }
 
-    /// The instant at which the running session starts, while that is still to come.
+    /// Returns the instant at which the running session starts, while that is still to come.
     pub(super) fn session_begins(&self, now: &Reading) -> Option<(Moment, Wall)> {
         let running = self.running.as_ref().filter(|running| running.begin_at > now.mono)?;
         Some((running.begin_at, running.session.start))
@@ -213,7 +213,7 @@ impl Speaker {
         self.log_session_end(now, Some(NotPlayed::Guarded { reason }));
     }
 
-    /// A new programme: what was due under the old one is accounted for first.
+    /// Puts a new programme in force. Sessions that were due under the old one are accounted for first.
     pub(super) fn on_timetable(&mut self, now: &Reading, timetable: Timetable) {
         self.open_sessions(now);
         if let Some(running) = self.running.take() {
@@ -235,7 +235,7 @@ impl Speaker {
         }
     }
 
-    /// The wall clock was stepped from `expected`: what was decided under a wrong time is looked at again.
+    /// Looks again at what was decided under a wrong time: the wall clock was stepped from `expected`.
     pub(super) fn sessions_after_step(&mut self, now: &Reading, expected: Wall) {
         self.waiting.looked = false;
         if now.quality == ClockQuality::None {

@@ -30,9 +30,9 @@ pub(super) struct StandIn {
 /// The part of a relay's time that its stand-in fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RelayTime {
-    /// Nothing has sounded in the relay's place. So much of the relay's time was left when it failed.
+    /// So much of the relay's time was left when it failed; nothing has sounded in its place.
     Left(Span),
-    /// Nothing has sounded in the relay's place, which would have lasted until the hard end.
+    /// The relay would have lasted until the hard end; nothing has sounded in its place.
     UntilHardEnd,
     /// Something has sounded in the relay's place, whose time is over then.
     Until(Moment),
@@ -52,7 +52,7 @@ impl RelayTime {
 /// The effect of a relay's fault on what sounds in the relay's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandsIn {
-    /// Nothing: the relay has no fallback that helps.
+    /// The relay has no fallback that helps.
     Nothing,
     /// The fallback, from now on.
     FromNow,

@@ -39,7 +39,7 @@ pub struct Speaker {
     pub(super) next: Option<Ready>,
     pub(super) device_lost: bool,
     pub(super) stopping: bool,
-    /// When to look next for what can be forgotten.
+    /// Next moment to look for what can be forgotten.
     pub(super) forget_at: Moment,
     pub(super) clock: Option<Reading>,
     pub(super) actions: VecDeque<Action>,

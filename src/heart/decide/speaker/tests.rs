@@ -57,12 +57,12 @@ struct Scene {
     world: World,
     serial: u64,
     log: Vec<Entry>,
-    /// Whether relays are without sound.
+    /// Relays are without sound.
     station_is_off: Rc<Cell<bool>>,
 }
 
 impl Scene {
-    /// A box that is switched on at a local time, with a change to the programme's text.
+    /// Switches a box on at a local time, with a change to the programme's text.
     fn at(time: &str, change: &str) -> Self {
         let text = format!("{PROGRAMME}{change}");
         let audio = programme_file::Audio::Required(&|_| Ok(60_000));
@@ -151,7 +151,7 @@ impl Scene {
         &self.log
     }
 
-    /// What the log says of plays and slots, a line each.
+    /// Tells what the log says of plays and slots, a line each.
     fn story(&mut self) -> Vec<String> {
         self.log().iter().filter_map(|entry| tell(&entry.event)).collect()
     }

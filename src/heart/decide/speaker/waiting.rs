@@ -14,6 +14,6 @@ pub(super) struct Waiting {
     pub due: VecDeque<Session>,
     /// Start of the next session that is not yet due.
     pub next_start: Option<Wall>,
-    /// What was known has changed: look anew.
+    /// The timetable was searched since it last changed; `false` asks for another search.
     pub looked: bool,
 }
