@@ -21,7 +21,7 @@ pub(super) const CONFIG_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxConfig {
     pub id: BoxId,
-    /// Smallest first; central can change them.
+    /// Groups of this box, the smallest first; central can change them.
     pub groups: Vec<GroupId>,
     /// BCP 47 tags; an item with versions sounds once in each of these that it has, in this order.
     pub languages: Vec<String>,
@@ -31,7 +31,7 @@ pub struct BoxConfig {
     pub amplifier: AmplifierConfig,
     /// Text on stdin; `{language}` and `{out}`, the WAV to be written, are put in.
     pub speech: Vec<String>,
-    /// Until a signed policy replaces it.
+    /// Limits in force until a signed policy replaces them.
     pub guard: Policy,
     /// `None` for a box that plays on its own.
     pub central: Option<CentralLink>,
@@ -60,18 +60,18 @@ pub struct SoundConfig {
 pub struct AmplifierConfig {
     pub on: Vec<String>,
     pub off: Vec<String>,
-    /// Switched before the command for on, and after the one for off.
+    /// Switch that is thrown before the command for on, and after the one for off.
     pub gpio: Option<GpioLine>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
 }
 
-/// A relay on a GPIO character device.
+/// A switch on a GPIO character device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpioLine {
     pub chip: PathBuf,
     pub line: u32,
-    /// The relay is on where the line is low.
+    /// The switch is on where the line is low.
     pub active_low: bool,
 }
 
@@ -86,7 +86,7 @@ impl std::fmt::Display for GpioLine {
 pub struct MediaConfig {
     /// Megabytes (10^6 bytes) in a calendar month; `None` for no limit.
     pub month_mb_max: Option<u32>,
-    /// From and until, local time, when what can wait is fetched; `None` for at any time.
+    /// Daily window in local time for audio that can wait; `None` for any time.
     pub night: Option<(NaiveTime, NaiveTime)>,
     /// Megabytes on the disk.
     pub disk_mb_max: u32,
@@ -132,7 +132,7 @@ impl RootKey {
     /// Reads the key, from its file where it stands in one.
     ///
     /// # Errors
-    /// Where its file can't be read or holds no public key.
+    /// Fails when the file of the key can't be read or holds no public key.
     pub fn read(&self) -> Result<PublicKey, Problems> {
         match self {
             RootKey::Written(key) => Ok(*key),
@@ -169,7 +169,7 @@ pub enum NamedFiles {
 /// Reads `box.toml`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     let file = path.display().to_string();
     let text =
@@ -180,7 +180,7 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
 /// Reads the text of a `box.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut root = reader.root(&table);
@@ -390,7 +390,7 @@ pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
 /// Reads limits from a file of their own: the keys of `[guard]`, and `version`, 0 where there is none.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read_policy(path: &Path) -> Result<Policy, Problems> {
     let file = path.display().to_string();
     let text =

@@ -101,7 +101,7 @@ pub struct ListedBox {
 /// Reads `central.toml`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let file = path.display().to_string();
     let text =
@@ -112,7 +112,7 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
 /// Reads the text of a `central.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut root = reader.root(&table);

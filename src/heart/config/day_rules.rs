@@ -19,7 +19,7 @@ pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<Na
     (from, until)
 }
 
-/// Starts and ends of a slot's table.
+/// Reads the starts and ends of a slot's table.
 pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime)>> {
     let starts_value = fields.need("start");
     let end_value = fields.get("end");

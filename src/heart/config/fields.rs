@@ -183,7 +183,7 @@ pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>)
     near.then(|| format!("did you mean {closest:?}?"))
 }
 
-/// A value with its place.
+/// A value and its place in the text.
 #[derive(Clone)]
 pub struct Value<'r> {
     reader: &'r Reader<'r>,

@@ -34,7 +34,7 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// Reads a playlist; `inside` is its directory, seen from the programme's. Unknown `#` lines are passed over.
 ///
 /// # Errors
-/// Paths that lead out of the programme's directory, addresses that are no streams, too many tracks.
+/// Lists paths that lead out of the programme's directory, addresses that are no streams, too many tracks.
 pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Problems> {
     let mut tracks = Vec::new();
     let mut problems = Vec::new();

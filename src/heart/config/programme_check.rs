@@ -26,10 +26,10 @@ const RULES_MAX: usize = 5_000;
 /// Most items of a playlist after nested lists have been put in place.
 const ITEMS_MAX: usize = 5_000;
 
-/// For how long slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
+/// Years for which slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
 const LOOK_YEARS: u64 = 19;
 
-/// From when on slots without a first day are looked at; any fixed day would do.
+/// Day from which slots without a first day are looked at; any fixed day would do.
 const LOOK_FROM: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date");
 
 /// Notes in `reader` all that is wrong with the whole.
@@ -258,7 +258,7 @@ fn first_day(slot: &Slot) -> NaiveDate {
         .unwrap_or(LOOK_FROM)
 }
 
-/// Slots whose times and audiences meet.
+/// Finds the slots whose times and audiences meet.
 fn pairs(programme: &Programme) -> impl Iterator<Item = (usize, usize)> + '_ {
     let slots = &programme.slots;
     let meet = |a: &Slot, b: &Slot| {

@@ -24,7 +24,7 @@ pub const PROGRAMME_BYTES_MAX: u64 = 1 << 20;
 /// Reads a programme from a file; the audio and playlists that it names are sought beside it.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let file = path.display().to_string();
     let text = read_text(path, PROGRAMME_BYTES_MAX)
@@ -35,7 +35,7 @@ pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
 /// Reads a programme from its text. Audio and playlists are sought in `base`; `file` names the text in problems.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut parser = Parser { reader: &reader, base, audio, places: Places::default() };
@@ -53,7 +53,7 @@ pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Pr
 /// Reads one `[[slot]]` alone; that what it names exists is not checked.
 ///
 /// # Errors
-/// All that is wrong with it, or that it is not one slot.
+/// Lists all that is wrong with the text, or says that it is not one slot.
 pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     let (reader, table) = Reader::new("slot", text);
     let mut parser =

@@ -5,10 +5,10 @@ use super::fields::Fields;
 /// The kind of loudspeaker on the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Loudspeaker {
-    /// Gets everything.
+    /// A loudspeaker that radiates everything.
     #[default]
     Full,
-    /// A horn: gets only what it can radiate, 300 Hz to 7 kHz. Deeper sound only heats and tears its driver.
+    /// A horn, which gets only what it can radiate, 300 Hz to 7 kHz. Deeper sound only heats and tears its driver.
     Horn,
 }
 

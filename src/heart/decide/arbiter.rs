@@ -1,6 +1,6 @@
 //! The arbiter: who has the air, and who takes it when.
 //!
-//! It compares claims and knows nothing of what stands behind them.
+//! Claims are compared here; what stands behind them is not known.
 
 use crate::domain::announcement::Rung;
 use crate::domain::time::Wall;

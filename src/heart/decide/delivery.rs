@@ -129,7 +129,7 @@ pub struct Standing {
     pub kind: CommandKind,
     /// Cancelled or superseded.
     pub ended: bool,
-    /// Takes the place of an earlier one, also where it was ended itself.
+    /// The command replaces an earlier one, even where it was ended itself.
     pub supersedes: bool,
     /// The last step of the command at the box; `None` where nothing was heard.
     pub step: Option<Step>,

@@ -45,7 +45,7 @@ pub struct Wish {
     pub by: Wall,
     /// The download waits for nothing, and may exceed the budget.
     pub urgent: bool,
-    /// Not tried again before.
+    /// Earliest moment of the next try.
     pub not_before: Moment,
 }
 

@@ -1,6 +1,6 @@
 //! The guard: allowed hours, rest days, longest stretch without a pause, most minutes a day, volume ceilings.
 //!
-//! It knows nothing of programmes or announcements, only rungs. Nothing but an actual emergency passes it.
+//! Programmes and announcements are not known here, only rungs. Nothing but an actual emergency passes it.
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
@@ -91,7 +91,7 @@ impl Guard {
     /// lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
     ///
     /// # Errors
-    /// The rule that refuses it.
+    /// Names the rule that refuses the play.
     pub fn permit(
         &self,
         now: &Reading,

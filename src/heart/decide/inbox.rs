@@ -1,6 +1,6 @@
-//! The inbox: whether a command whose signatures were checked is to be obeyed.
+//! The inbox: judgement on commands whose signatures were checked.
 //!
-//! It decides on authority, target, time and replay. What is done with an accepted command is the speaker's business.
+//! Authority, target, time and replay decide. What is done with an accepted command is the speaker's business.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +28,8 @@ pub enum Admission {
 
 /// Judges a command for a box in `groups`.
 ///
-/// # Errors
-/// Why it is refused. A refused command leaves no trace in the memory, so that it can be sent again when the
-/// reason is gone.
+/// # Errors Says why the command is refused. A refused command leaves no trace in the memory, so that it can be sent
+/// again when the reason is gone.
 pub fn judge(
     memory: &Memory,
     trust: Option<&Trust>,

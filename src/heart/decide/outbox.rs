@@ -52,7 +52,7 @@ pub enum Input {
 pub struct Outbox {
     /// The last number in the store.
     last: u64,
-    /// Up to where central has it.
+    /// The last number that central has.
     acknowledged: u64,
     state: State,
     wait: Span,

@@ -22,8 +22,8 @@ use crate::domain::ids::{BoxId, SectionId};
 use crate::domain::policy::Policy;
 use crate::domain::programme::Programme;
 
-/// Plans the days `from` to `until`, both counted, for one set of listeners: the heart rehearses them. The guard starts afresh on
-/// `from`, and a rotating slot at its first item.
+/// Plans the days `from` to `until`, both counted, for one set of listeners: the heart rehearses them. The guard starts
+/// afresh on `from`, and a rotating slot at its first item.
 pub fn plan(
     timetable: &Timetable,
     listeners: &Listeners,
@@ -54,7 +54,8 @@ pub fn plan_boxes(
     boxes.iter().map(|(id, listeners)| (id.clone(), of(listeners))).collect()
 }
 
-/// Sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share boxes.
+/// Finds sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share
+/// boxes.
 pub fn conflicts(sessions: &[PlannedSession]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (index, session) in sessions.iter().enumerate() {
@@ -84,7 +85,7 @@ impl SectionWeek {
     }
 }
 
-/// Minutes of each section in each whole week, Monday to Sunday, of the days `from` to `until`.
+/// Adds up the minutes of each section in each whole week, Monday to Sunday, of the days `from` to `until`.
 pub fn section_weeks(
     sessions: &[PlannedSession],
     programmes: &[&Programme],

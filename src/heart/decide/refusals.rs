@@ -35,7 +35,7 @@ pub struct Counted {
 }
 
 impl Refusals {
-    /// Counts a refusal. Says whether it is to be logged by itself. `command` is known only where a signature was
+    /// Counts a refusal, and tells whether to log it by itself. `command` is known only where a signature was
     /// right: its people are told of each command, once.
     pub fn note(&mut self, now: Moment, command: Option<&CommandId>, refusal: &CommandRefusal) -> bool {
         let kind = self.kinds.entry(name(refusal)).or_default();

@@ -33,7 +33,7 @@ impl Calendar {
     /// Makes a programme's days ready.
     ///
     /// # Errors
-    /// A recurrence rule that can't be read; a programme from [`crate::config::programme_file`] has none.
+    /// Names a recurrence rule that can't be read; a programme from [`crate::config::programme_file`] has none.
     pub fn new(programme: Arc<Programme>) -> Result<Self, BadRule> {
         let days = Arc::new(ProgrammeDays::new(&programme)?);
         Ok(Self { programme, days })
@@ -126,8 +126,8 @@ impl Timetable {
         &self.calendars[session.calendar]
     }
 
-    /// Listeners without the groups and languages that the programmes know nothing of: two boxes that look the same from
-    /// here hear the same.
+    /// Returns the listeners without the groups and languages that the programmes know nothing of: two boxes that look
+    /// the same from here hear the same.
     pub fn seen_from(&self, listeners: &Listeners) -> Listeners {
         let programmes = || self.calendars.iter().map(|calendar| &*calendar.programme);
         let items =

@@ -50,10 +50,10 @@ pub struct Grant {
     pub key: KeyId,
     /// The Ed25519 public key, 32 bytes in base64.
     pub public: String,
-    /// Whose key it is, for people to read.
+    /// Name of the key's holder, for people to read.
     pub holder: String,
     pub powers: BTreeSet<Power>,
-    /// The groups it may speak to, with all groups below them.
+    /// The groups to which the key may issue, with all groups below them.
     pub groups: BTreeSet<GroupId>,
     /// Province 0, commune 1, village 2.
     pub level: u8,

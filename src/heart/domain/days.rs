@@ -45,7 +45,7 @@ impl ProgrammeDays {
     /// Makes the rules of a programme ready.
     ///
     /// # Errors
-    /// The first recurrence rule that can't be read.
+    /// Names the first recurrence rule that can't be read.
     pub fn new(programme: &Programme) -> Result<Self, BadRule> {
         let slots = programme.slots.iter().map(|slot| SlotDays::new(programme, slot));
         let holidays = programme.holidays.values().map(|holiday| {

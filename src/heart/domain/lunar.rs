@@ -84,7 +84,7 @@ impl FromStr for LunarDay {
 /// A date of the Vietnamese lunar calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LunarDate {
-    /// The solar year in which its first month begins.
+    /// The solar year in which the first month of the lunar year begins.
     pub year: i32,
     /// 1 to 12.
     pub month: u8,
@@ -92,7 +92,7 @@ pub struct LunarDate {
     pub leap: bool,
     /// 1 to 30.
     pub day: u8,
-    /// Length of its month, 29 or 30.
+    /// Length of the month, 29 or 30.
     pub month_days: u8,
 }
 

@@ -119,11 +119,11 @@ pub enum PlayOutcome {
     Failed {
         reason: Fault,
     },
-    /// The guard's limit was reached while it sounded.
+    /// The guard's limit was reached while the play sounded.
     Guarded {
         reason: GuardRefusal,
     },
-    /// The box lost power or the daemon died; `played_ms` is what the last checkpoint proves.
+    /// The box lost power or the daemon died; `frames_played` is what the last checkpoint proves.
     PowerLost,
     /// The daemon was stopped in order.
     Stopped,
@@ -141,7 +141,7 @@ pub struct PlayEnd {
     pub started_at: Option<Stamp>,
     /// Frames of 48 kHz handed to the device.
     pub frames_played: u64,
-    /// Frames that were to be played from where it was entered.
+    /// Frames that were to be played from the point of entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames_due: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,11 +154,11 @@ pub struct PlayEnd {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum NotPlayed {
-    /// The box was off, or the clock unknown, when it was due.
+    /// The box was off, or the clock unknown, at the time.
     Missed,
     /// Too late by its own lateness policy.
     Late,
-    /// Something higher had the air until it was over.
+    /// Something higher had the air until the time was over.
     PreEmpted {
         by: Rung,
     },
@@ -173,7 +173,7 @@ pub enum NotPlayed {
     NoRoom,
     /// Not a day of music.
     Mourning,
-    /// The programme changed before it came to it.
+    /// The programme changed before the turn came.
     Replaced,
     Expired,
     Cancelled,

@@ -1,4 +1,4 @@
-//! The policy that the guard on the box keeps: when it may sound, how long and how loud.
+//! The policy that the guard on the box keeps: hours, length and loudness of sound.
 
 use chrono::{NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};

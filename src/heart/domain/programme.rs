@@ -55,7 +55,7 @@ pub struct Slot {
     pub audience: Vec<GroupId>,
 }
 
-/// On which days a slot sounds: any of the rules, inside the validity, not on an exception.
+/// The days of a slot: any of the rules, inside the validity, not on an exception.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Days {
     pub rules: Vec<DayRule>,
@@ -84,7 +84,7 @@ pub enum DayRule {
     },
 }
 
-/// In what order the items of a slot sound.
+/// The order in which the items of a slot sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
@@ -164,7 +164,7 @@ pub enum Content {
     Text { text: String, ms: u32 },
     /// A station's stream, for so long; `None` until the hard end.
     Relay { url: String, minutes: Option<u32>, fallback: Option<PlaylistId> },
-    /// The items of another list, in its place.
+    /// The items of another list, in place of this one.
     Playlist(PlaylistId),
 }
 

@@ -26,7 +26,7 @@ impl Span {
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
-    /// Seconds as a fraction.
+    /// Returns seconds as a fraction.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -90,7 +90,7 @@ impl Wall {
         self.local().date()
     }
 
-    /// This instant in UTC, clamped to years 1970 to 2200.
+    /// Returns this instant in UTC, clamped to years 1970 to 2200.
     pub fn utc(self) -> DateTime<Utc> {
         Utc.timestamp_micros(self.0.clamp(0, Wall::MAX.0)).single().unwrap_or_default()
     }

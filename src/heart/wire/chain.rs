@@ -15,7 +15,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Before the first record of an epoch.
+    /// The link before the first record of an epoch.
     pub const FIRST: Link = Link { seq: 1, prev: ContentHash([0; 32]) };
 
     /// Makes the link after a record with this number and body.
@@ -31,7 +31,7 @@ impl Link {
     /// Makes the next record of a chain.
     ///
     /// # Errors
-    /// When the entry is longer than [`LOG_BODY_BYTES_MAX`].
+    /// Fails when the entry is longer than [`LOG_BODY_BYTES_MAX`].
     pub fn record(self, box_id: &BoxId, epoch: Epoch, entry: Entry) -> Result<LogRecord, TooLong> {
         let Link { seq, prev } = self;
         let body = LogBody { v: VERSION, box_id: box_id.clone(), epoch, seq, prev, entry };
@@ -83,7 +83,7 @@ pub fn verify_record(
     Ok((Link::after(seq, &record.body), body))
 }
 
-/// Checks records in turn from where a chain stands, and says where it then stands.
+/// Checks records in turn from a link of the chain, and returns the link after them.
 ///
 /// The first record of a chain whose beginning was deleted after acknowledgement is checked from a [`Link`] that was
 /// kept. The last record is bound by nothing but the signature of its batch.

@@ -106,7 +106,7 @@ pub fn assemble(kind: Kind, payload: &[u8], signatures: &[(KeyId, [u8; SIGNATURE
 /// replaced. The signatures that are there are not verified.
 ///
 /// # Errors
-/// When `bytes` are no envelope of this kind, or it is full.
+/// Fails when `bytes` are no envelope of this kind, or the envelope is full.
 pub fn countersign(kind: Kind, bytes: &[u8], key: &SecretKey) -> Result<Vec<u8>, CommandRefusal> {
     let mut envelope = Envelope::parse(kind, bytes)?;
     let message = pre_authentication_encoding(kind.payload_type(), &envelope.payload()?);
@@ -123,7 +123,7 @@ pub fn countersign(kind: Kind, bytes: &[u8], key: &SecretKey) -> Result<Vec<u8>,
 /// Signatures of unknown keys and false ones are passed over while another is valid; a key counts once.
 ///
 /// # Errors
-/// When it is too large, no envelope of this kind, or no signature of a known key is valid.
+/// Fails when `bytes` are too large or no envelope of this kind, or when no signature of a known key is valid.
 pub fn open(
     kind: Kind,
     bytes: &[u8],

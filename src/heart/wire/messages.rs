@@ -63,7 +63,7 @@ pub enum Body {
         words: Option<Words>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         supersedes: Option<CommandId>,
-        /// Identifier of the CAP alert it came from.
+        /// Identifier of the CAP alert behind the announcement.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cap: Option<String>,
     },
@@ -153,7 +153,7 @@ pub struct Hello {
     pub v: u32,
     pub box_id: BoxId,
     pub software: String,
-    /// The public key that signs its log, in base64: only for a central that trusts a box at its first word.
+    /// The public key that signs the box's log, in base64: only for a central that trusts a box at its first word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     pub epoch: Epoch,
@@ -189,8 +189,8 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// Stands for all of it in most heartbeats: the first 16 hex digits of the SHA-256 over `commands`, each programme
-    /// with its version, and the versions of trust, policy and groups, one a line.
+    /// Digests the holdings, to stand for them in most heartbeats: the first 16 hex digits of the SHA-256 over
+    /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line.
     ///
     /// ```
     /// let holds = loaxa_heart::wire::messages::Holds::default();
@@ -221,7 +221,7 @@ pub struct Heartbeat {
     pub clock: ClockQuality,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
-    /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.
+    /// The holdings in full when they have changed, and every tenth time; otherwise `held` says that they have not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<Holds>,
     /// [`Holds::digest`] of what stood in full in an earlier hello or heartbeat.

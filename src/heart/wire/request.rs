@@ -3,11 +3,11 @@
 use crate::domain::ids::ContentHash;
 use crate::domain::time::Wall;
 
-/// Whose key signed a request.
+/// Header with the id of the key that signed a request.
 pub const KEY_HEADER: &str = "x-loaxa-key";
 /// Header with the instant of signing, as in `2026-11-21T05:00:00.000000Z`.
 pub const TIME_HEADER: &str = "x-loaxa-time";
-/// The signature, in base64.
+/// Header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "x-loaxa-signature";
 
 /// Returns the bytes that are signed of a request. No envelope begins like this, so that neither is taken for the

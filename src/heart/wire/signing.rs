@@ -64,7 +64,7 @@ impl PublicKey {
     /// Checks 32 bytes.
     ///
     /// # Errors
-    /// When they are no point of the curve, or a weak one, under which anything would verify.
+    /// Fails when the bytes are no point of the curve, or a weak one, under which anything would verify.
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Result<Self, BadPublicKey> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| BadPublicKey)?;
         if key.is_weak() { Err(BadPublicKey) } else { Ok(Self(key)) }

@@ -1,5 +1,5 @@
-//! A rehearsal: the heart itself lives through the days to come, in a world where nothing goes wrong, and its log is the
-//! plan.
+//! A rehearsal: the heart itself lives through the days to come, in a world where nothing goes wrong, and its log is
+//! the plan.
 
 use std::collections::BTreeMap;
 

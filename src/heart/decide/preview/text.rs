@@ -95,7 +95,7 @@ fn seconds(at: Wall) -> String {
     at.local().format("%H:%M:%S").to_string()
 }
 
-/// Minutes and seconds.
+/// Writes a span in minutes and seconds.
 pub(super) fn length(span: Span) -> String {
     let seconds = (span.as_millis() + 500) / 1_000;
     format!("{}:{:02}", seconds / 60, seconds % 60)

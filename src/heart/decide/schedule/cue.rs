@@ -30,7 +30,7 @@ pub fn cue_at(pieces: &[Piece], fill: Fill, elapsed: Span) -> Option<CuePoint> {
         match round {
             Some(0) => return None,
             Some(round) => left = Span(left.0 % round),
-            // Something in it lasts until the end: the first round never ends.
+            // A piece lasts until the end: the first round never ends.
             None => {}
         }
     }

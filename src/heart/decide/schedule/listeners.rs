@@ -1,4 +1,4 @@
-//! The people who hear a box, and which languages are theirs.
+//! The people who hear a box, with their groups and languages.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use crate::domain::ids::GroupId;
 /// The people who hear a box, as a programme sees them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Listeners {
-    /// All groups that it is in, those above them included.
+    /// All groups of the box, those above them included.
     pub groups: BTreeSet<GroupId>,
-    /// BCP 47 tags of the languages that its village hears, in turn; empty for each item's own.
+    /// BCP 47 tags of the languages of the village, in turn; empty for each item's own.
     pub languages: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! The judge: a simple model of what a box may and must do, that shares no code with the heart.
 //!
-//! It sees what was delivered, what is in the log and what came out of the loudspeaker, never the heart's state.
+//! The judge sees what was delivered, what is in the log and what came out of the loudspeaker, never the heart's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -47,7 +47,7 @@ pub struct SimulatedPlayer {
     opened: BTreeMap<PlayId, Option<Span>>,
     sounding: Option<Channel>,
     follow: Option<PlayId>,
-    /// Begins at a moment.
+    /// Play that begins at a moment.
     waiting: Option<(PlayId, Moment)>,
     events: VecDeque<(Moment, PlayerEvent)>,
     device_lost: bool,

@@ -179,7 +179,7 @@ impl Life {
                 }
                 self.judge.excuse();
                 self.world.power_off_after(after_actions);
-                // It goes between two actions, whenever the heart has so many more; else after an hour.
+                // The power goes between two actions, when the heart has so many more; else after an hour.
                 for _ in 0..CUT_WITHIN_STEPS {
                     self.world.run_for(CUT_STEP);
                     if self.world.speaker().is_none() {

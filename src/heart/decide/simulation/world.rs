@@ -47,7 +47,7 @@ pub struct World {
     lookup: Box<Lookup>,
     log: Vec<Entry>,
     fetches: Vec<ContentHash>,
-    /// Set where the heart wanted to be woken without end.
+    /// Report of a heart that asked to be woken again and again without time passing.
     stalled: Option<String>,
     disk_is_full: bool,
     /// Committed while the disk was full: it waits in memory.

@@ -146,8 +146,8 @@ impl Speaker {
         self.plays.values().any(|play| play.job == *job)
     }
 
-    /// Tells whether a play can be told to follow the current one without a gap. What follows a stream is known only when
-    /// the stream has ended: it may have failed.
+    /// Tells whether a play can be told to follow the current one without a gap. What follows a stream is known only
+    /// when the stream has ended: it may have failed.
     fn may_follow(&self) -> bool {
         let current = self.current.and_then(|play| self.plays.get(&play));
         let ends = |play: &Play| matches!(play.sounding, Sounding::Ending { .. }) && play.due.is_some();
@@ -331,7 +331,7 @@ impl Speaker {
         };
         let outcome = match (end, stopped) {
             (End::Whole, _) => PlayOutcome::Finished,
-            // It was cut in the moment of its end.
+            // The play was cut in the moment of its end.
             (End::Stopped, _) if all_sounded => PlayOutcome::Finished,
             (End::Failed(reason), None) => PlayOutcome::Failed { reason },
             (_, Some(outcome)) => outcome,

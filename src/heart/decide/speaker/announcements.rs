@@ -139,8 +139,8 @@ impl Speaker {
         self.log(now, Event::Delivery { command: id.clone(), step });
     }
 
-    /// Remembers that it must not sound any more: until `expires`, its own end, or what was remembered before, whichever
-    /// is last.
+    /// Remembers that an announcement must not sound any more: until `expires`, its own end, or what was remembered
+    /// before, whichever is last.
     fn remember_cancelled(&mut self, id: &CommandId, expires: Wall) {
         let known = self.memory.known.get(id).map(|known| known.expires);
         let before = self.memory.cancelled.get(id).copied();
@@ -199,7 +199,7 @@ impl Speaker {
     }
 
     fn expire_one(&mut self, now: &Reading, id: &CommandId) {
-        // What has begun is played to its end; nothing of it starts again.
+        // A repetition that has begun is played to its end; no other one starts.
         if self.is_on_air(&Job::Announcement(id.clone())) {
             return;
         }

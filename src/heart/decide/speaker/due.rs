@@ -83,7 +83,7 @@ impl Speaker {
         }
     }
 
-    /// Sessions that were open in the memory and are no longer in the timetable end as replaced.
+    /// Ends as replaced the sessions that are open in the memory and no longer in the timetable.
     fn drop_orphans(&mut self, now: &Reading) {
         let open =
             self.memory.sessions.iter().filter(|(key, memo)| {

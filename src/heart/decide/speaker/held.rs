@@ -40,7 +40,7 @@ pub(super) struct Held {
     pub due_since: Option<Moment>,
     /// Versions that can't be played, with their faults.
     pub failed: BTreeMap<Version, Fault>,
-    /// The version that `progress.position_us` counts in.
+    /// Version in which `progress.position_us` counts.
     pub entered: Option<Version>,
     /// The guard's last refusal, so that staff are told once.
     pub guarded: Option<GuardRefusal>,

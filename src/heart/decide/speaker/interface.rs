@@ -44,7 +44,7 @@ pub enum Input {
     },
     /// Something about the box that a reviewer should know: it is logged as it is.
     Noted(Box<Event>),
-    /// The wall clock was stepped, or its trust changed.
+    /// The wall clock was stepped, or its quality changed.
     ClockChanged,
     /// The daemon is asked to end.
     Shutdown,
@@ -64,11 +64,11 @@ pub enum Action {
     Player(PlayerCommand),
     /// Puts the position of a play on disk.
     Checkpoint(PlayId),
-    /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups are
-    /// put in force by the shell, which answers with [`Input::Timetable`], [`Input::Listeners`] or [`Input::Refused`]; a
-    /// policy is in force already.
+    /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups
+    /// are put in force by the shell, which answers with [`Input::Timetable`], [`Input::Listeners`] or
+    /// [`Input::Refused`]; a policy is in force already.
     Adopt(Box<Command>),
-    /// Fetches audio; `by` is when it is needed.
+    /// Fetches audio, which is needed at the instant `by`.
     Fetch {
         media: Media,
         by: Wall,

@@ -126,8 +126,8 @@ impl Speaker {
         .min()
     }
 
-    /// Ids of the announcements in force, in order: accepted, and neither over nor expired. It is what
-    /// [`crate::wire::messages::Holds`] digests.
+    /// Lists the ids of the announcements in force, in order: accepted, and neither over nor expired.
+    /// [`crate::wire::messages::Holds`] digests them.
     pub fn in_force(&self, now: &Reading) -> impl Iterator<Item = &CommandId> {
         self.held_until()
             .filter(move |(_, expires)| now.quality == ClockQuality::None || now.wall < *expires)

@@ -49,7 +49,7 @@ impl Speaker {
         let held_by = self.air_view().map(|on_air| on_air.rung).filter(|rung| *rung > Rung::Programme);
         let held_by = held_by.filter(|_| !self.air_is_given_up());
         if held_by.is_some() {
-            // It would be prepared in vain; it is looked at again when the air is free.
+            // The piece would be prepared in vain; it is looked at again when the air is free.
             let running = self.running.as_mut()?;
             running.blocked_by = running.blocked_by.max(held_by);
             return None;
@@ -75,7 +75,7 @@ impl Speaker {
             return self.piece_claim(now);
         }
         if running.stage == Stage::Due {
-            // Where it is entered may change which piece is wanted.
+            // The point of entry may change which piece is wanted.
             return if self.enter(now) { self.piece_claim(now) } else { None };
         }
         let running = self.running.as_ref()?;
@@ -200,7 +200,7 @@ impl Speaker {
         let Some(piece) = running.piece(number) else { return };
         let counts = matches!(piece.role, Role::Item { .. });
         match ended.goes_on_from() {
-            // It was to follow another piece that was cut as well: that one goes on first.
+            // This piece was to follow another that was cut as well: that one goes on first.
             Some(_) if ended.unheard && number > running.next => {}
             Some(position) => (running.next, running.position) = (number, position),
             None => {

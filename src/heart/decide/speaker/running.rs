@@ -12,7 +12,7 @@ use crate::domain::time::{Moment, Span};
 /// The session that has its turn.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Tells the sessions since the start apart: a piece of one is no piece of the next.
+    /// Number of the turn since the start, which tells the pieces of this session from those of the next.
     pub turn: u32,
     pub session: Session,
     pub slot: Slot,
@@ -56,8 +56,8 @@ impl Running {
         self.pieces.get(self.index(number) as usize)
     }
 
-    /// Returns the index of the piece behind a number. With an endless fill the items go round, and the closing is never
-    /// reached.
+    /// Returns the index of the piece behind a number. With an endless fill the items go round, and the closing is
+    /// never reached.
     pub fn index(&self, number: u32) -> u32 {
         let items = self.items();
         let (start, end, count) = (items.start as u32, items.end as u32, items.len() as u32);

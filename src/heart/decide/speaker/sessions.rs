@@ -22,10 +22,10 @@ pub const ON_TIME: Span = Span::secs(5);
 pub const SKIP_GRACE: Span = Span::secs(60);
 
 impl Speaker {
-    /// Looks which sessions have become due, and gives the first its turn.
+    /// Looks for sessions that have become due, and gives the first its turn.
     pub(super) fn open_sessions(&mut self, now: &Reading) {
         if now.quality == ClockQuality::None {
-            // What has begun ends by the monotonic clock.
+            // A session that has begun ends by the monotonic clock.
             return self.close_running(now);
         }
         if !self.waiting.looked || self.waiting.next_start.is_some_and(|start| start <= now.wall.plus(LEAD)) {
@@ -62,7 +62,7 @@ impl Speaker {
     /// Gives a session its turn, where the guard lets it.
     fn open(&mut self, now: &Reading, session: Session) {
         if session.end <= now.wall {
-            // Another session had the turn until it was over.
+            // Another session had the turn until this one was over.
             self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::PreEmpted { by: Rung::Programme }));
             return self.remember_session(&session, SessionState::Closed);
         }
@@ -157,7 +157,7 @@ impl Speaker {
         let over = running.end_at <= now.mono;
         let sounding = self.piece_on_air().is_some();
         if over && sounding {
-            // Its closing entry comes first.
+            // The closing entry of the piece comes first.
             return self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::HardEnd);
         }
         let done = running.playable_from(running.next).is_none() && !sounding;
