@@ -94,8 +94,12 @@ impl Running {
 
     /// Returns the item at which a rotating slot begins the next day: after the last one that was passed.
     pub fn rotation_after(&self) -> Option<u32> {
-        let passed = self.pieces.iter().take(self.next as usize);
-        passed.rev().find_map(|piece| match piece.role {
+        if self.items().is_empty() {
+            return None;
+        }
+        let endless = self.slot.fill == Fill::Loop;
+        let passed = if endless { self.next } else { self.next.min(self.pieces.len() as u32) };
+        (0..passed).rev().find_map(|number| match self.piece(number)?.role {
             Role::Item { index } => Some(index + 1),
             Role::Opening | Role::Closing => None,
         })

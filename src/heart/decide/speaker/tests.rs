@@ -744,3 +744,34 @@ fn a_piece_that_breaks_in_a_later_round_is_passed_over_in_the_next() {
         "slot aired 1, not 1",
     ]);
 }
+
+/// Two items in rotation, again and again for two minutes and a half.
+const TURNS: &str = r#"
+[[playlist]]
+id = "luan-phien"
+title = "Luân phiên"
+[[playlist.item]]
+title = "one"
+file = "one.mp3"
+[[playlist.item]]
+title = "two"
+file = "two.mp3"
+[[slot]]
+id = "luan-phien"
+title = "Luân phiên"
+start = "11:00:00"
+end = "11:02:30"
+playlist = "luan-phien"
+order = "rotating"
+fill = "loop"
+"#;
+
+#[test]
+fn a_rotation_that_goes_round_begins_the_next_day_after_its_last_item() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", TURNS);
+    scene.run(86_400 + 600);
+    let is_item = |line: &String| ["one starts", "two starts"].contains(&line.as_str());
+    let starts: Vec<_> = scene.story().into_iter().filter(is_item).collect();
+    let expected = ["one starts", "two starts", "one starts", "two starts", "one starts", "two starts"];
+    assert_eq!(starts, expected);
+}
