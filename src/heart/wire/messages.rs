@@ -218,6 +218,9 @@ pub struct Heartbeat {
     pub v: u32,
     pub wall: Wall,
     pub clock: ClockTrust,
+    /// Random, from a box that asks for the time again: central answers with a `welcome` that signs the nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
     /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.
