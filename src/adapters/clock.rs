@@ -7,7 +7,7 @@
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// 2026-01-01 in UTC: no clock is right that shows a time before this program was written.
 pub const EARLIEST: Wall = Wall(1_767_225_600_000_000);
@@ -97,7 +97,7 @@ impl Learnt {
         let drift_ms = carried_on.as_millis() * DRIFT_PPM_MAX / 1_000_000;
         let uncertainty_ms = u64::from(self.uncertainty_ms) + drift_ms;
         let uncertainty_ms = u32::try_from(uncertainty_ms).unwrap_or(u32::MAX);
-        Reading { mono, wall: self.wall.plus(carried_on), trust: ClockTrust::Synced, uncertainty_ms }
+        Reading { mono, wall: self.wall.plus(carried_on), quality: ClockQuality::Synced, uncertainty_ms }
     }
 }
 
@@ -156,8 +156,8 @@ impl Clock {
     fn judge(&self, mono: Moment, system: Wall, kernel: KernelSync) -> Reading {
         // A synchronised clock beats what earlier starts knew: that came from a clock, too, and may have been ahead.
         if kernel.synced && system >= EARLIEST {
-            let (trust, uncertainty_ms) = (ClockTrust::Synced, kernel.uncertainty_ms);
-            return Reading { mono, wall: system, trust, uncertainty_ms };
+            let (quality, uncertainty_ms) = (ClockQuality::Synced, kernel.uncertainty_ms);
+            return Reading { mono, wall: system, quality, uncertainty_ms };
         }
         if let Some(learnt) = self.learnt {
             return learnt.reading(mono);
@@ -165,8 +165,8 @@ impl Clock {
         let LastKnown { synced, believed } = self.last_known;
         let latest = if believed == Wall(0) { Wall(i64::MAX) } else { believed.plus(FLOOR_AHEAD_MAX) };
         let plausible = (synced.max(EARLIEST)..=latest).contains(&system);
-        let trust = if self.has_battery && plausible { ClockTrust::Floor } else { ClockTrust::None };
-        Reading { mono, wall: system, trust, uncertainty_ms: RTC_UNCERTAINTY_MS }
+        let quality = if self.has_battery && plausible { ClockQuality::Floor } else { ClockQuality::None };
+        Reading { mono, wall: system, quality, uncertainty_ms: RTC_UNCERTAINTY_MS }
     }
 }
 
@@ -177,9 +177,9 @@ mod tests {
     const DAY: Span = Span::secs(86_400);
     const KNOWN: Wall = Wall(1_795_000_000_000_000);
 
-    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockTrust) {
+    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockQuality) {
         let kernel = KernelSync { synced, uncertainty_ms: 5 };
-        assert_eq!(clock.judge(Moment(0), system, kernel).trust, expected, "{system}");
+        assert_eq!(clock.judge(Moment(0), system, kernel).quality, expected, "{system}");
     }
 
     fn days(count: u64) -> Span {
@@ -189,31 +189,31 @@ mod tests {
     #[test]
     fn a_battery_clock_is_believed_as_far_as_it_can_be() {
         let battery = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, true);
-        check(&battery, KNOWN.plus(DAY), false, ClockTrust::Floor);
-        check(&battery, KNOWN.minus(DAY), false, ClockTrust::None);
-        check(&battery, Wall(0), false, ClockTrust::None);
-        check(&battery, KNOWN.plus(days(70)), false, ClockTrust::None);
-        check(&Clock::new(LastKnown::default(), true), Wall(0), false, ClockTrust::None);
-        check(&Clock::new(LastKnown::default(), true), KNOWN, false, ClockTrust::Floor);
+        check(&battery, KNOWN.plus(DAY), false, ClockQuality::Floor);
+        check(&battery, KNOWN.minus(DAY), false, ClockQuality::None);
+        check(&battery, Wall(0), false, ClockQuality::None);
+        check(&battery, KNOWN.plus(days(70)), false, ClockQuality::None);
+        check(&Clock::new(LastKnown::default(), true), Wall(0), false, ClockQuality::None);
+        check(&Clock::new(LastKnown::default(), true), KNOWN, false, ClockQuality::Floor);
         let bare = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, false);
-        check(&bare, KNOWN.plus(DAY), false, ClockTrust::None);
+        check(&bare, KNOWN.plus(DAY), false, ClockQuality::None);
     }
 
     #[test]
     fn a_synchronised_clock_beats_a_last_known_time_that_was_ahead() {
         let year_2099 = KNOWN.plus(days(26_600));
         let misled = Clock::new(LastKnown { synced: year_2099, believed: year_2099 }, true);
-        check(&misled, KNOWN, true, ClockTrust::Synced);
-        check(&misled, KNOWN, false, ClockTrust::None);
-        check(&misled, Wall(0), true, ClockTrust::None);
+        check(&misled, KNOWN, true, ClockQuality::Synced);
+        check(&misled, KNOWN, false, ClockQuality::None);
+        check(&misled, Wall(0), true, ClockQuality::None);
     }
 
     #[test]
     fn a_clock_that_was_ahead_unconfirmed_is_believed_again_once_it_is_set_back() {
         let ahead = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN.plus(days(2)) }, true);
-        check(&ahead, KNOWN.plus(DAY), false, ClockTrust::Floor);
-        check(&ahead, KNOWN.plus(days(61)), false, ClockTrust::Floor);
-        check(&ahead, KNOWN.minus(Span(1)), false, ClockTrust::None);
+        check(&ahead, KNOWN.plus(DAY), false, ClockQuality::Floor);
+        check(&ahead, KNOWN.plus(days(61)), false, ClockQuality::Floor);
+        check(&ahead, KNOWN.minus(Span(1)), false, ClockQuality::None);
     }
 
     const UNSYNCED: KernelSync = KernelSync { synced: false, uncertainty_ms: 0 };
@@ -225,7 +225,7 @@ mod tests {
         let arrived = asked + Span::millis(400);
         assert!(clock.learn(KNOWN.plus(DAY), asked, arrived));
         let reading = clock.judge(arrived + Span::secs(10), Wall(0), UNSYNCED);
-        assert_eq!(reading.trust, ClockTrust::Synced);
+        assert_eq!(reading.quality, ClockQuality::Synced);
         assert_eq!(reading.wall, KNOWN.plus(DAY).plus(Span::millis(10_200)));
         assert_eq!(reading.uncertainty_ms, 201);
     }
@@ -235,7 +235,7 @@ mod tests {
         let mut clock = Clock::new(LastKnown::default(), false);
         let at = |ms| Moment(0) + Span::millis(ms);
         assert!(!clock.learn(KNOWN, at(0), at(2_001)), "held up on the way");
-        assert_eq!(clock.judge(at(2_001), Wall(0), UNSYNCED).trust, ClockTrust::None);
+        assert_eq!(clock.judge(at(2_001), Wall(0), UNSYNCED).quality, ClockQuality::None);
         assert!(clock.learn(KNOWN.plus(Span::millis(3_000)), at(3_000), at(3_010)));
         assert!(
             !clock.learn(KNOWN.plus(Span::millis(4_300)), at(4_000), at(5_000)),

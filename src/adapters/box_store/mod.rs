@@ -18,7 +18,7 @@ use self::unwritten::Unwritten;
 use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
@@ -325,16 +325,16 @@ impl BoxStore {
         let mut too_long = 0;
         for entry in self.unwritten.entries() {
             let at = entry.at;
-            let known = at.trust != ClockTrust::None;
+            let known = at.quality != ClockQuality::None;
             let Ok(record) = link.record(box_id, epoch, entry) else {
                 too_long += 1;
                 continue;
             };
-            match at.trust {
+            match at.quality {
                 // Also where that is earlier: then what was known before came from a clock that was ahead.
-                ClockTrust::Synced => last_known = LastKnown { synced: at.wall, believed: at.wall },
-                ClockTrust::Floor => last_known.believed = last_known.believed.max(at.wall),
-                ClockTrust::None => {}
+                ClockQuality::Synced => last_known = LastKnown { synced: at.wall, believed: at.wall },
+                ClockQuality::Floor => last_known.believed = last_known.believed.max(at.wall),
+                ClockQuality::None => {}
             }
             append(&transaction, &record, known.then_some(at.wall))?;
             link = Link::after(record.seq, &record.body);

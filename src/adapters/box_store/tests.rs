@@ -13,7 +13,7 @@ fn box_id() -> BoxId {
 }
 
 fn entry_at(wall: Wall, event: Event) -> Change {
-    let at = Stamp { start: 1, mono_us: 0, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+    let at = Stamp { start: 1, mono_us: 0, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
     Change::Log(Box::new(Entry { at, event }))
 }
 
@@ -84,18 +84,18 @@ fn everything_is_there_after_a_start() {
 fn the_last_known_time_follows_confirmed_times_back_and_others_only_forth() {
     let dir = TempDir::new().unwrap();
     let mut store = open(&dir).store;
-    let mut check = |trust, wall, expected: (i64, i64)| {
-        let at = Stamp { start: 1, mono_us: 0, wall: Wall(wall), trust, uncertainty_ms: 1 };
+    let mut check = |quality, wall, expected: (i64, i64)| {
+        let at = Stamp { start: 1, mono_us: 0, wall: Wall(wall), quality, uncertainty_ms: 1 };
         let event = Event::DeviceBack;
         store.commit([Change::Log(Box::new(Entry { at, event }))]).unwrap();
         let LastKnown { synced, believed } = store.last_known();
         assert_eq!((synced.0, believed.0), expected);
     };
-    check(ClockTrust::Synced, 100, (100, 100));
-    check(ClockTrust::Floor, 900, (100, 900));
-    check(ClockTrust::Floor, 500, (100, 900));
-    check(ClockTrust::None, 9_000, (100, 900));
-    check(ClockTrust::Synced, 120, (120, 120));
+    check(ClockQuality::Synced, 100, (100, 100));
+    check(ClockQuality::Floor, 900, (100, 900));
+    check(ClockQuality::Floor, 500, (100, 900));
+    check(ClockQuality::None, 9_000, (100, 900));
+    check(ClockQuality::Synced, 120, (120, 120));
     drop(store);
     assert_eq!(open(&dir).store.last_known(), LastKnown { synced: Wall(120), believed: Wall(120) });
 }

@@ -6,8 +6,8 @@ use chrono::{NaiveTime, Weekday};
 
 use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::programme_file::read_text;
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
@@ -240,7 +240,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     }
     let languages = head.get("languages").map(|value| value.list());
     let languages = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
-        values.iter().map(super::programme_file::language).collect()
+        values.iter().map(super::sound_fields::language).collect()
     });
     let state_dir = head.need("state_dir").and_then(|value| paths.path(&value));
     head.finish();

@@ -7,7 +7,7 @@ use chrono::{Days, NaiveDate, TimeDelta};
 
 use super::day_rules::hm;
 use super::fields::{Reader, did_you_mean};
-use super::programme_file::{NameOf, Places};
+use super::programme_places::{NameOf, Places};
 use crate::domain::days::ProgrammeDays;
 use crate::domain::ids::PlaylistId;
 use crate::domain::programme::{Content, DayRule, HolidayEffect, Programme, Slot};

@@ -38,7 +38,7 @@ pub struct OnAir {
 
 /// What is to be done for the best claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Handover {
     /// The air is free.
     Start,
     /// Stop what sounds, then start.
@@ -62,15 +62,15 @@ pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
 }
 
 /// What becomes of the best claim while `on_air` sounds.
-pub fn verdict<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Verdict {
+pub fn handover<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Handover {
     match on_air {
-        None => Verdict::Start,
+        None => Handover::Start,
         Some(on_air) if claim.rung > on_air.rung => match claim.take {
-            Take::AtOnce => Verdict::Cut,
-            Take::AtBoundary if !on_air.has_boundary => Verdict::Cut,
-            Take::AtBoundary => Verdict::Follow,
+            Take::AtOnce => Handover::Cut,
+            Take::AtBoundary if !on_air.has_boundary => Handover::Cut,
+            Take::AtBoundary => Handover::Follow,
         },
-        Some(_) => Verdict::Follow,
+        Some(_) => Handover::Follow,
     }
 }
 
@@ -119,12 +119,12 @@ mod tests {
     fn only_who_must_not_wait_cuts() {
         let on_air = |rung, has_boundary| Some(OnAir { rung, has_boundary });
         let priority = claim("priority", Rung::Priority);
-        assert_eq!(verdict(None, &priority), Verdict::Start);
-        assert_eq!(verdict(on_air(Rung::Programme, true), &priority), Verdict::Follow);
-        assert_eq!(verdict(on_air(Rung::Programme, false), &priority), Verdict::Cut);
-        assert_eq!(verdict(on_air(Rung::Emergency, true), &priority), Verdict::Follow);
+        assert_eq!(handover(None, &priority), Handover::Start);
+        assert_eq!(handover(on_air(Rung::Programme, true), &priority), Handover::Follow);
+        assert_eq!(handover(on_air(Rung::Programme, false), &priority), Handover::Cut);
+        assert_eq!(handover(on_air(Rung::Emergency, true), &priority), Handover::Follow);
         let storm = claim("storm", Rung::Emergency);
-        assert_eq!(verdict(on_air(Rung::Live, true), &storm), Verdict::Cut);
-        assert_eq!(verdict(on_air(Rung::Emergency, false), &storm), Verdict::Follow);
+        assert_eq!(handover(on_air(Rung::Live, true), &storm), Handover::Cut);
+        assert_eq!(handover(on_air(Rung::Emergency, false), &storm), Handover::Follow);
     }
 }

@@ -125,7 +125,7 @@ impl From<&DeliveryStep> for Step {
 pub struct Standing {
     pub id: CommandId,
     pub groups: Vec<GroupId>,
-    pub order: Order,
+    pub kind: CommandKind,
     /// Cancelled or superseded.
     pub ended: bool,
     /// Takes the place of an earlier one, also where it was ended itself.
@@ -136,7 +136,7 @@ pub struct Standing {
 
 /// What a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum CommandKind {
     Announce,
     Cancel,
     /// A programme, a policy and the like: they have versions of their own in `holds`.
@@ -156,7 +156,7 @@ impl Standing {
 
     /// Whether the box should hold it, as far as central knows.
     fn is_in_force(&self) -> bool {
-        self.order == Order::Announce && !self.ended && !self.is_over()
+        self.kind == CommandKind::Announce && !self.ended && !self.is_over()
     }
 }
 
@@ -182,9 +182,9 @@ pub fn to_send<'a>(
         return Vec::new();
     }
     let may_hold =
-        |command: &Standing| command.order == Order::Announce && command.ended && !command.is_over();
+        |command: &Standing| command.kind == CommandKind::Announce && command.ended && !command.is_over();
     let some_to_cancel = for_it().any(may_hold);
-    let cancels = for_it().filter(|command| some_to_cancel && command.order == Order::Cancel);
+    let cancels = for_it().filter(|command| some_to_cancel && command.kind == CommandKind::Cancel);
     let all = backlog == 0 && in_force.iter().all(|command| command.is_confirmed());
     let lacking = in_force.iter().copied().filter(|command| all || !command.is_confirmed());
     let updates = for_it().filter(|command| {
@@ -317,21 +317,21 @@ mod tests {
         GroupId::new(text).unwrap()
     }
 
-    fn of(name: &str, to: &str, order: Order, step: Option<Step>) -> Standing {
+    fn of(name: &str, to: &str, kind: CommandKind, step: Option<Step>) -> Standing {
         let (ended, supersedes) = (name.contains("ended"), name.starts_with("update"));
-        Standing { id: id(name), groups: vec![group(to)], order, ended, supersedes, step }
+        Standing { id: id(name), groups: vec![group(to)], kind, ended, supersedes, step }
     }
 
     fn commands() -> Vec<Standing> {
         vec![
-            of("b", "xa", Order::Announce, Some(Step::Received)),
-            of("a", "thon-1", Order::Announce, Some(Step::Sent)),
-            of("done", "xa", Order::Announce, Some(Step::Finished)),
-            of("held-ended", "xa", Order::Announce, Some(Step::Staged)),
-            of("refused", "xa", Order::Announce, Some(Step::Refused)),
-            of("else", "thon-2", Order::Announce, None),
-            of("stop", "xa", Order::Cancel, None),
-            of("programme", "xa", Order::Other, None),
+            of("b", "xa", CommandKind::Announce, Some(Step::Received)),
+            of("a", "thon-1", CommandKind::Announce, Some(Step::Sent)),
+            of("done", "xa", CommandKind::Announce, Some(Step::Finished)),
+            of("held-ended", "xa", CommandKind::Announce, Some(Step::Staged)),
+            of("refused", "xa", CommandKind::Announce, Some(Step::Refused)),
+            of("else", "thon-2", CommandKind::Announce, None),
+            of("stop", "xa", CommandKind::Cancel, None),
+            of("programme", "xa", CommandKind::Other, None),
         ]
     }
 
@@ -355,7 +355,7 @@ mod tests {
         check(&all, &["a", "b"], 0, &[]);
         check(&all, &["a"], 7, &[]);
         check(&all, &[], 0, &["b", "a"]);
-        all.push(of("update-ended", "xa", Order::Announce, None));
+        all.push(of("update-ended", "xa", CommandKind::Announce, None));
         all[3].step = Some(Step::Staged);
         check(&all, &["a", "b", "held-ended"], 0, &["stop", "b", "a", "update-ended"]);
         all[3].step = Some(Step::Cancelled);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, NaiveDate, NaiveTime};
 
 use crate::domain::ids::ContentHash;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// How long before it is needed audio is to be there: a large file over a bad network takes its time.
 pub const LEAD: Span = Span::secs(3_600);
@@ -135,7 +135,7 @@ fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
     if wish.urgent {
         return When::Now;
     }
-    let knows_time = now.trust > ClockTrust::None;
+    let knows_time = now.quality > ClockQuality::None;
     if !is_within(rules, used, wish.bytes) {
         return if knows_time {
             When::NextMonth(now.moment_of(Month::of(now.wall).end()))
@@ -216,8 +216,8 @@ mod tests {
         Wall::from_local(text.parse().unwrap())
     }
 
-    fn reading(wall: &str, trust: ClockTrust) -> Reading {
-        Reading { mono: Moment(1_000_000), wall: at(wall), trust, uncertainty_ms: 10 }
+    fn reading(wall: &str, quality: ClockQuality) -> Reading {
+        Reading { mono: Moment(1_000_000), wall: at(wall), quality, uncertainty_ms: 10 }
     }
 
     fn wish(bytes: u64, by: &str, urgent: bool) -> Wish {
@@ -239,7 +239,7 @@ mod tests {
         wake_min: Option<u64>,
     ) -> bool {
         let wishes = (0..).map(hash).zip(wishes.iter().copied()).collect();
-        let now = reading(now, ClockTrust::Synced);
+        let now = reading(now, ClockQuality::Synced);
         let plan = plan(&wishes, &rules(), used, &now);
         let expected = fetched.map(|(n, over_budget)| Fetch { sha256: hash(n), over_budget });
         assert_eq!(plan.fetch, expected);
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn without_a_clock_only_the_urgent_is_fetched() {
-        let now = reading(NOON, ClockTrust::None);
+        let now = reading(NOON, ClockQuality::None);
         let fetched = |urgent| {
             let wishes = [(hash(0), wish(MB, NOON, urgent))].into();
             plan(&wishes, &rules(), 0, &now)

@@ -92,7 +92,7 @@ const fn name(refusal: &CommandRefusal) -> &'static str {
         CommandRefusal::Replayed { .. } => "replayed",
         CommandRefusal::Forged { .. } => "forged",
         CommandRefusal::Rollback { .. } => "rollback",
-        CommandRefusal::ClockUntrusted => "clock_untrusted",
+        CommandRefusal::ClockUnknown => "clock_untrusted",
         CommandRefusal::TooMany { .. } => "too_many",
         CommandRefusal::Impossible { .. } => "impossible",
     }

@@ -7,7 +7,7 @@ use super::announcement::{BulletinClass, Mode, Rung};
 use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, SlotId};
 use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
-use super::time::{ClockTrust, Moment, Reading, Wall};
+use super::time::{ClockQuality, Moment, Reading, Wall};
 
 /// When something was written, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -17,7 +17,8 @@ pub struct Stamp {
     /// Microseconds of the machine's monotonic clock.
     pub mono_us: u64,
     pub wall: Wall,
-    pub trust: ClockTrust,
+    #[serde(rename = "trust")]
+    pub quality: ClockQuality,
     pub uncertainty_ms: u32,
 }
 
@@ -28,7 +29,7 @@ impl Stamp {
             start,
             mono_us: now.mono.0,
             wall: now.wall,
-            trust: now.trust,
+            quality: now.quality,
             uncertainty_ms: now.uncertainty_ms,
         }
     }
@@ -62,7 +63,8 @@ pub enum Subject {
     Slot(SlotKey),
     /// A live voice.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
     },
 }
 
@@ -257,7 +259,8 @@ pub enum CommandRefusal {
     #[error("version {offered} is not newer than {held}")]
     Rollback { offered: u32, held: u32 },
     #[error("the clock is not known, and this command is no fresh emergency")]
-    ClockUntrusted,
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     #[error("the box already keeps {max} announcements")]
     TooMany { max: u32 },
     #[error("{detail}")]
@@ -267,7 +270,7 @@ pub enum CommandRefusal {
 impl CommandRefusal {
     /// Whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, CommandRefusal::ClockUntrusted | CommandRefusal::NotForThisBox)
+        matches!(self, CommandRefusal::ClockUnknown | CommandRefusal::NotForThisBox)
     }
 }
 
@@ -322,7 +325,7 @@ pub enum Event {
     /// The wall clock became known or was stepped: entries of this start are dated anew by the difference.
     ClockSet {
         step_us: i64,
-        before: ClockTrust,
+        before: ClockQuality,
     },
     DeviceLost {
         detail: String,

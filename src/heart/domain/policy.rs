@@ -87,12 +87,14 @@ pub enum GuardRefusal {
     OutsideHours,
     #[error("a rest day")]
     RestDay,
-    #[error("the session has reached {minutes} minutes")]
-    SessionTooLong { minutes: u32 },
+    #[error("sound without a pause has reached {minutes} minutes")]
+    #[serde(rename = "session_too_long")]
+    StretchTooLong { minutes: u32 },
     #[error("the day has reached {minutes} minutes")]
     DayFull { minutes: u32 },
     #[error("the clock can't be trusted")]
-    ClockUntrusted,
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     #[error("an exercise is not allowed at night")]
     ExerciseAtNight,
 }

@@ -80,7 +80,7 @@ pub enum Sound {
     },
     /// Voice of staff, arriving now from this address.
     Live {
-        session: String,
+        voice: String,
         url: String,
     },
     Silence(Span),
@@ -175,7 +175,7 @@ pub struct Sounded {
     pub heard: Option<Heard>,
 }
 
-/// The microphone's verdict on a play.
+/// The microphone's finding on a play.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Heard {
     pub heard: bool,

@@ -166,7 +166,8 @@ impl schemars::JsonSchema for Wall {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum ClockTrust {
+#[schemars(rename = "ClockQuality")]
+pub enum ClockQuality {
     /// No time since boot: nothing scheduled sounds.
     None,
     /// A battery clock, not earlier than the last time known.
@@ -180,7 +181,7 @@ pub enum ClockTrust {
 pub struct Reading {
     pub mono: Moment,
     pub wall: Wall,
-    pub trust: ClockTrust,
+    pub quality: ClockQuality,
     /// Half-width of the wall clock's uncertainty.
     pub uncertainty_ms: u32,
 }
@@ -189,6 +190,12 @@ impl Reading {
     /// The monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it is past.
     pub fn moment_of(&self, wall: Wall) -> Moment {
         self.mono + wall.since(self.wall)
+    }
+
+    /// Reads the clocks as they will be at `moment`, or are now where that is past.
+    pub fn at(&self, moment: Moment) -> Self {
+        let ahead = moment.since(self.mono);
+        Self { mono: self.mono + ahead, wall: self.wall.plus(ahead), ..*self }
     }
 }
 

@@ -105,7 +105,7 @@ pub fn verify_chain<'a>(
 mod tests {
     use super::*;
     use crate::domain::playback::{Event, Stamp};
-    use crate::domain::time::{ClockTrust, Wall};
+    use crate::domain::time::{ClockQuality, Wall};
 
     const EPOCH: Epoch = Epoch(7);
 
@@ -115,7 +115,8 @@ mod tests {
 
     fn chain(length: u64) -> Vec<LogRecord> {
         let mut link = Link::FIRST;
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let at =
+            Stamp { start: 1, mono_us: 5, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
         let entry = |n| Entry { at, event: Event::EntriesLost { count: n } };
         let next = |n| {
             let record = link.record(&box_id(), EPOCH, entry(n)).unwrap();
@@ -160,7 +161,8 @@ mod tests {
 
     #[test]
     fn an_entry_has_a_bound() {
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let at =
+            Stamp { start: 1, mono_us: 5, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
         let entry = Entry { at, event: Event::DeviceLost { detail: "x".repeat(LOG_BODY_BYTES_MAX) } };
         assert_eq!(Link::FIRST.record(&box_id(), EPOCH, entry), Err(TooLong));
     }

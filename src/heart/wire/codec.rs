@@ -280,8 +280,8 @@ impl Body {
                     .values()
                     .try_for_each(|groups| at_most("groups of a box", groups.len(), GROUPS_OF_BOX_MAX))
             }
-            Body::Live { session, url, .. } => {
-                line("session", session)?;
+            Body::Live { voice, url, .. } => {
+                line("session", voice)?;
                 http_address("url", url)
             }
             Body::Cancel { .. } | Body::Test => Ok(()),

@@ -9,7 +9,7 @@ use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Wall};
+use crate::domain::time::{ClockQuality, Wall};
 
 /// The version of the protocol that this program speaks.
 pub const VERSION: u32 = 1;
@@ -88,7 +88,8 @@ pub enum Body {
     },
     /// A live voice opens or closes; the voice itself arrives on its own stream.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
         open: bool,
         url: String,
     },
@@ -158,7 +159,7 @@ pub struct Hello {
     pub epoch: Epoch,
     /// Random; `welcome` signs it together with the time.
     pub nonce: String,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub wall: Wall,
     pub holds: Holds,
 }
@@ -217,7 +218,7 @@ pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) 
 pub struct Heartbeat {
     pub v: u32,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     /// Random, from a box that asks for the time again: central answers with a `welcome` that signs the nonce.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{Fate, Planned, PlannedSession};
-use crate::decide::schedule::{Length, Piece, Place, Role, Session, Timetable};
+use super::planned::{Fate, Planned, PlannedSession};
+use crate::decide::schedule::{Length, Listeners, Piece, Role, Session, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::ids::PlayId;
 use crate::domain::playback::{
@@ -20,10 +20,10 @@ use crate::domain::time::{Span, Wall};
 /// Frames a second of the log.
 const FRAMES_PER_SECOND: u64 = 48_000;
 
-/// Lives through `from` to `until`, both counted, at one place.
+/// Lives through `from` to `until`, both counted, for one set of listeners.
 pub fn rehearse(
     timetable: &Timetable,
-    place: &Place,
+    listeners: &Listeners,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
@@ -34,12 +34,16 @@ pub fn rehearse(
     let mut length = Span(0);
     for date in days {
         length = length + Span::secs(86_400);
-        for session in timetable.sessions_on(date, place) {
-            stage.announce(timetable, place, session);
+        for session in timetable.sessions_on(date, listeners) {
+            stage.announce(timetable, listeners, session);
         }
     }
-    let setup =
-        Setup { place: place.clone(), timetable: timetable.clone(), trust: None, policy: policy.clone() };
+    let setup = Setup {
+        listeners: listeners.clone(),
+        timetable: timetable.clone(),
+        trust: None,
+        policy: policy.clone(),
+    };
     let mut world = World::new(setup, begin, Box::new(lookup(timetable))).without_latency();
     world.power_on();
     world.run_for(length);
@@ -62,10 +66,10 @@ struct Stage {
 }
 
 impl Stage {
-    fn announce(&mut self, timetable: &Timetable, place: &Place, session: Session) {
+    fn announce(&mut self, timetable: &Timetable, listeners: &Listeners, session: Session) {
         let calendar = timetable.calendar(&session);
         let slot = calendar.slot(&session);
-        let pieces = calendar.fill(&session, place, 0).pieces;
+        let pieces = calendar.fill(&session, listeners, 0).pieces;
         let pieces = pieces.into_iter().map(|piece| (piece.title.clone(), piece)).collect();
         self.pieces.insert(session.key.clone(), pieces);
         self.index.insert(session.key.clone(), self.sessions.len());

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use chrono::{NaiveDate, Timelike};
 
+use super::planned::{Fate, Planned, PlannedSession};
 use super::words::{self, Lang};
-use super::{Fate, Planned, PlannedSession};
 use crate::domain::programme::ItemKind;
 use crate::domain::time::Wall;
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::planned::{Fate, PlannedSession};
 use super::words::{self, Lang};
-use super::{Fate, PlannedSession, SectionWeek, conflicts};
+use super::{SectionWeek, conflicts};
 use crate::domain::time::{Span, Wall};
 
 /// Writes the days, their sessions and plays, conflicts, and minutes by section.

@@ -2,9 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{Fate, NotPlayed, Planned};
+use super::planned::{Fate, Planned};
 use crate::domain::days::DayNote;
 use crate::domain::lunar::LunarDate;
+use crate::domain::playback::NotPlayed;
 use crate::domain::policy::GuardRefusal;
 
 /// The language of what a person reads.
@@ -94,9 +95,9 @@ fn refusal(reason: &GuardRefusal, lang: Lang) -> String {
     match reason {
         GuardRefusal::OutsideHours => "ngoài giờ được phép".to_owned(),
         GuardRefusal::RestDay => "ngày nghỉ phát".to_owned(),
-        GuardRefusal::SessionTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
+        GuardRefusal::StretchTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
         GuardRefusal::DayFull { minutes } => format!("trong ngày đã phát đủ {minutes} phút"),
-        GuardRefusal::ClockUntrusted => "đồng hồ chưa đáng tin".to_owned(),
+        GuardRefusal::ClockUnknown => "đồng hồ chưa đáng tin".to_owned(),
         GuardRefusal::ExerciseAtNight => "không diễn tập ban đêm".to_owned(),
     }
 }

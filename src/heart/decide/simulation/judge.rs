@@ -12,7 +12,7 @@ use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{
     DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject,
 };
-use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 use crate::wire::messages::{Body, Command};
 
 /// An emergency that was received sounds within this time: the longest time that opening its audio, then its words,
@@ -117,7 +117,7 @@ impl Judge {
             self.accuse("a play starts once", start.play.to_string());
         }
         if start.rung != Rung::Emergency {
-            if entry.at.trust == ClockTrust::None {
+            if entry.at.quality == ClockQuality::None {
                 self.accuse(
                     "without a clock only emergencies sound",
                     format!("{} {}", start.play, start.title),

@@ -24,7 +24,7 @@ pub struct Heard {
 }
 
 #[derive(Debug, Clone)]
-struct Voice {
+struct Channel {
     play: PlayId,
     began: Moment,
     left: Option<Span>,
@@ -33,7 +33,7 @@ struct Voice {
     ending_told: bool,
 }
 
-impl Voice {
+impl Channel {
     fn ends(&self) -> Option<Moment> {
         let whole = self.left.map(|left| self.began + left);
         let breaks = self.breaks.as_ref().map(|(after, _)| self.began + *after);
@@ -45,7 +45,7 @@ impl Voice {
 pub struct SimulatedPlayer {
     latency: Span,
     opened: BTreeMap<PlayId, Option<Span>>,
-    sounding: Option<Voice>,
+    sounding: Option<Channel>,
     follow: Option<PlayId>,
     /// Begins at a moment.
     waiting: Option<(PlayId, Moment)>,
@@ -114,7 +114,7 @@ impl SimulatedPlayer {
             return self.end(at, play, Span(0), left, End::Failed(reason));
         }
         let breaks = self.break_next.take();
-        self.sounding = Some(Voice { play, began: at, left, breaks, ending_told: false });
+        self.sounding = Some(Channel { play, began: at, left, breaks, ending_told: false });
         self.events.push_back((at, PlayerEvent::Started { play, at }));
     }
 
@@ -136,15 +136,15 @@ impl SimulatedPlayer {
             self.opened.remove(&play);
             self.end(now, play, Span(0), None, End::Stopped);
         }
-        if let Some(voice) = self.sounding.take() {
-            self.silence(now, voice, End::Stopped);
+        if let Some(channel) = self.sounding.take() {
+            self.silence(now, channel, End::Stopped);
         }
     }
 
-    fn silence(&mut self, now: Moment, voice: Voice, end: End) {
-        let played = now.since(voice.began);
-        self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
-        self.end(now, voice.play, played, voice.left, end);
+    fn silence(&mut self, now: Moment, channel: Channel, end: End) {
+        let played = now.since(channel.began);
+        self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
+        self.end(now, channel.play, played, channel.left, end);
     }
 
     fn stop(&mut self, now: Moment, play: PlayId) {
@@ -156,8 +156,8 @@ impl SimulatedPlayer {
             self.follow = None;
             self.end(now, play, Span(0), None, End::Stopped);
         }
-        if let Some(voice) = self.sounding.take_if(|voice| voice.play == play) {
-            self.silence(now, voice, End::Stopped);
+        if let Some(channel) = self.sounding.take_if(|channel| channel.play == play) {
+            self.silence(now, channel, End::Stopped);
             if let Some(next) = self.follow.take() {
                 self.begin(now, next);
             }
@@ -173,8 +173,8 @@ impl SimulatedPlayer {
         if let Some(play) = self.follow.take() {
             self.end(now, play, Span(0), None, End::Failed(Fault::DeviceLost { detail: detail() }));
         }
-        if let Some(voice) = self.sounding.take() {
-            self.silence(now, voice, End::Failed(Fault::DeviceLost { detail: detail() }));
+        if let Some(channel) = self.sounding.take() {
+            self.silence(now, channel, End::Failed(Fault::DeviceLost { detail: detail() }));
         }
     }
 
@@ -188,12 +188,13 @@ impl SimulatedPlayer {
     /// When something happens by itself.
     pub fn wakes(&self) -> Option<Moment> {
         let told = self.events.front().map(|(at, _)| *at);
-        let voice = self.sounding.as_ref().and_then(|voice| match (voice.ends(), voice.ending_told) {
-            (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(voice.began)),
-            (ends, _) => ends,
-        });
+        let channel =
+            self.sounding.as_ref().and_then(|channel| match (channel.ends(), channel.ending_told) {
+                (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(channel.began)),
+                (ends, _) => ends,
+            });
         let waiting = self.waiting.map(|(_, at)| at);
-        [told, voice, waiting].into_iter().flatten().min()
+        [told, channel, waiting].into_iter().flatten().min()
     }
 
     /// What has happened by `now`, one at a time.
@@ -206,21 +207,23 @@ impl SimulatedPlayer {
             self.begin(at, play);
             return self.events.pop_front().map(|(_, event)| event);
         }
-        let voice = self.sounding.as_mut()?;
-        let ends = voice.ends()?;
-        if !voice.ending_told && ends.0.saturating_sub(ENDING.0).max(voice.began.0) <= now.0 {
-            voice.ending_told = true;
-            return Some(PlayerEvent::Ending { play: voice.play });
+        let channel = self.sounding.as_mut()?;
+        let ends = channel.ends()?;
+        if !channel.ending_told && ends.0.saturating_sub(ENDING.0).max(channel.began.0) <= now.0 {
+            channel.ending_told = true;
+            return Some(PlayerEvent::Ending { play: channel.play });
         }
         if ends > now {
             return None;
         }
-        let voice = self.sounding.take()?;
-        let end = match &voice.breaks {
-            Some((after, fault)) if voice.left.is_none_or(|left| *after < left) => End::Failed(fault.clone()),
+        let channel = self.sounding.take()?;
+        let end = match &channel.breaks {
+            Some((after, fault)) if channel.left.is_none_or(|left| *after < left) => {
+                End::Failed(fault.clone())
+            }
             _ => End::Whole,
         };
-        self.silence(ends, voice, end);
+        self.silence(ends, channel, end);
         if let Some(next) = self.follow.take() {
             self.begin(ends, next);
         }
@@ -229,8 +232,8 @@ impl SimulatedPlayer {
 
     /// How much of a play has sounded.
     pub fn position(&self, now: Moment, play: PlayId) -> Option<Span> {
-        let voice = self.sounding.as_ref().filter(|voice| voice.play == play)?;
-        Some(now.since(voice.began))
+        let channel = self.sounding.as_ref().filter(|channel| channel.play == play)?;
+        Some(now.since(channel.began))
     }
 
     /// Takes what has been heard since the last call. After a power cut, what sounded until then is part of it.
@@ -240,8 +243,8 @@ impl SimulatedPlayer {
 
     /// The power goes: what sounds breaks off without a word.
     pub fn lose_power(&mut self, now: Moment) {
-        if let Some(voice) = self.sounding.take() {
-            self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+        if let Some(channel) = self.sounding.take() {
+            self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
         }
         let heard = std::mem::take(&mut self.heard);
         *self = Self { heard, latency: self.latency, ..Self::instant() };

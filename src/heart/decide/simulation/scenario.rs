@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::time::{ClockTrust, Span};
+use crate::domain::time::{ClockQuality, Span};
 
 /// How many announcements a week, as a busy commune pushes.
 pub const ANNOUNCEMENTS_A_WEEK: u64 = 10;
@@ -73,7 +73,7 @@ pub struct Push {
 /// What the clock shows after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootClock {
-    pub trust: ClockTrust,
+    pub quality: ClockQuality,
     /// Until the clock is right and known.
     pub synced_after: Span,
     /// How far it is off until then, in microseconds.
@@ -155,18 +155,18 @@ fn push(random: &mut Random, faults: bool) -> Push {
 }
 
 fn power_cut(random: &mut Random) -> What {
-    let trust = match random.below(3) {
-        0 => ClockTrust::None,
-        1 => ClockTrust::Floor,
-        _ => ClockTrust::Synced,
+    let quality = match random.below(3) {
+        0 => ClockQuality::None,
+        1 => ClockQuality::Floor,
+        _ => ClockQuality::Synced,
     };
     let off_for = if random.percent(70) {
         random.span(Span::secs(1), HOUR)
     } else {
         random.span(HOUR, Span(9 * DAY.0))
     };
-    let off_by_us = if trust == ClockTrust::Synced { 0 } else { clock_error(random) };
-    let clock = BootClock { trust, synced_after: random.span(Span::secs(1), DAY), off_by_us };
+    let off_by_us = if quality == ClockQuality::Synced { 0 } else { clock_error(random) };
+    let clock = BootClock { quality, synced_after: random.span(Span::secs(1), DAY), off_by_us };
     What::PowerCut { after_actions: random.below(12) as u32, off_for, clock }
 }
 

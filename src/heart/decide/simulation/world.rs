@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::player::{Heard, Lookup, SimulatedPlayer};
 use crate::decide::memory::{Memo, Memory};
-use crate::decide::schedule::{Place, Timetable};
+use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Command, Signed};
 
 /// What a box is set up with.
 #[derive(Clone)]
 pub struct Setup {
-    pub place: Place,
+    pub listeners: Listeners,
     pub timetable: Timetable,
     pub trust: Option<Trust>,
     pub policy: Policy,
@@ -61,7 +61,7 @@ pub struct World {
 impl World {
     /// A box that is off. The monotonic clock starts at zero.
     pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup>) -> Self {
-        let clock = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 10 };
+        let clock = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 10 };
         Self {
             setup,
             clock,
@@ -111,8 +111,8 @@ impl World {
             checkpoints: self.disk.checkpoints.clone(),
             staged: self.disk.staged.clone(),
         };
-        let Setup { place, timetable, trust, policy } = self.setup.clone();
-        self.speaker = Some(Speaker::new(restored, place, timetable, trust, policy, &self.clock));
+        let Setup { listeners, timetable, trust, policy } = self.setup.clone();
+        self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
     }
 
@@ -131,8 +131,8 @@ impl World {
     }
 
     /// Steps the wall clock.
-    pub fn set_clock(&mut self, wall: Wall, trust: ClockTrust) {
-        (self.clock.wall, self.clock.trust) = (wall, trust);
+    pub fn set_clock(&mut self, wall: Wall, quality: ClockQuality) {
+        (self.clock.wall, self.clock.quality) = (wall, quality);
         self.input(Input::ClockChanged);
     }
 

@@ -1,16 +1,22 @@
 //! Announcements, from their receipt to their end.
 
-use super::air::{Ended, Wish};
 use super::held::{Held, Version};
-use super::*;
-use crate::decide::arbiter::Take;
-
-use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Mode, Repeats};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
+use super::interface::{Action, Why};
+use super::job::Job;
+use super::play::{Ended, Wish};
+use super::state::Speaker;
+use crate::decide::arbiter::{Claim, Take};
+use crate::decide::inbox;
+use crate::decide::memory::{Memo, Progress};
+use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
+};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::Score;
+use crate::domain::sound::{Fault, Score};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// Most announcements that are held at once; the last quarter is kept for emergencies.
 pub const HELD_MAX: usize = 256;
@@ -169,7 +175,7 @@ impl Speaker {
 
     /// Ends what has expired, and forgets what was over long ago.
     pub(super) fn expire(&mut self, now: &Reading) {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return;
         }
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
@@ -240,7 +246,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return Vec::new();
         }
         let mut claims = Vec::new();
@@ -359,8 +365,8 @@ impl Speaker {
         };
         let score =
             Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: announcement.plan.interruption, until, lasts: None })
+        let limit = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: announcement.plan.interruption, limit, lasts: None })
     }
 
     pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {
@@ -417,7 +423,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return None;
         }
         let due = |held: &Held| {

@@ -1,12 +1,14 @@
 //! One announcement that the box holds: when it is due, and the ways to say it.
 
-use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Repeats, Words};
+use crate::domain::announcement::{Announcement, Repeats, Rung, Words};
 use crate::domain::authority::Power;
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{ContentHash, KeyId};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::{FileRef, Pattern, Sound};
+use crate::domain::sound::{Fault, FileRef, Pattern, Sound};
+use crate::domain::time::{Moment, Reading, Span, Wall};
 
 /// How long an announcement that is due waits for its audio before its words are spoken instead.
 pub const MEDIA_WAIT: Span = Span::secs(600);

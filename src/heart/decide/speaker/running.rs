@@ -1,10 +1,13 @@
 //! The session that has its turn, and its way through its pieces.
 
+use std::collections::BTreeSet;
+
 use super::stand_in::StandIn;
-use super::*;
 use crate::decide::schedule::{Piece, Role, Session};
+use crate::domain::announcement::Rung;
 use crate::domain::playback::Subject;
 use crate::domain::programme::{Fill, Slot};
+use crate::domain::time::{Moment, Span};
 
 /// The session that has its turn.
 #[derive(Debug)]
@@ -104,5 +107,16 @@ impl Running {
         let skip = if number == self.next { self.position } else { Span(0) };
         let left = self.end_at.since(begins);
         self.slot.fill == Fill::Fitting && length.is_some_and(|length| length.saturating_sub(skip) > left)
+    }
+
+    /// Returns the stand-in for the piece with this number.
+    pub fn stand_in_at(&self, number: u32) -> Option<&StandIn> {
+        self.stand_in.as_ref().filter(|stand_in| stand_in.relay == number)
+    }
+
+    /// Gives the relay up, and goes on behind it.
+    pub fn pass_relay(&mut self) {
+        let Some(stand_in) = self.stand_in.take() else { return };
+        (self.next, self.position) = (stand_in.relay + 1, Span(0));
     }
 }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use super::*;
+use super::interface::Input;
 use crate::config::programme_file;
 use crate::decide::inbox::tests::everything;
-use crate::decide::schedule::Calendar;
+use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, SlotOutcome};
-use crate::domain::sound::{FileRef, Sound};
+use crate::domain::ids::{CommandId, ContentHash, KeyId};
+use crate::domain::playback::{DeliveryStep, Entry, Event, NotPlayed, PlayOutcome, SlotOutcome};
+use crate::domain::policy::Policy;
+use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::time::{ClockQuality, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// A morning of three items of one minute each: talk, music, farm.
 const PROGRAMME: &str = r#"
@@ -66,7 +69,7 @@ impl Scene {
         let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
         let calendar = Calendar::new(Arc::new(programme)).unwrap();
         let setup = Setup {
-            place: Place { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
+            listeners: Listeners { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
             timetable: Timetable::new(vec![calendar]).unwrap(),
             trust: Some(everything(&["an", "binh"])),
             policy: Policy::default(),
@@ -365,15 +368,15 @@ fn a_missed_slot_is_told_and_not_replayed() {
 fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
     let mut scene = Scene::at("2026-11-21 04:30:00", "");
     scene.run(60);
-    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockQuality::Synced);
     scene.run(60);
     scene.check(&["slot not aired: Missed"]);
     // The clock was wrong: the slot is still to come, and it comes.
-    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
     let told = scene.story().len();
-    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().len(), told, "it has sounded and does not sound again");
 }
@@ -381,10 +384,10 @@ fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
 #[test]
 fn without_a_clock_nothing_scheduled_sounds() {
     let mut scene = Scene::at("2026-11-21 04:00:00", "");
-    scene.world.set_clock(Wall(0), ClockTrust::None);
+    scene.world.set_clock(Wall(0), ClockQuality::None);
     scene.run(7_200);
     scene.check(&[]);
-    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockQuality::Synced);
     scene.run(1);
     scene.check(&["slot not aired: Missed"]);
 }
@@ -592,7 +595,7 @@ fn nested_interruptions_unwind() {
 fn a_live_voice_takes_the_air_and_gives_it_back() {
     let mut scene = Scene::at("2026-11-21 05:00:00", "");
     scene.run(20);
-    let live = |open| Body::Live { session: "s1".to_owned(), open, url: String::new() };
+    let live = |open| Body::Live { voice: "s1".to_owned(), open, url: String::new() };
     scene.send(live(true), |_| {});
     scene.run(30);
     scene.send(live(false), |_| {});
