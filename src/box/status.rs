@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use loaxa_heart::domain::ids::BoxId;
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_sound::hearing::ears::Microphone;
 
 /// The daemon's account of itself, one JSON object on the socket.
@@ -14,7 +14,7 @@ pub struct Status {
     pub box_id: BoxId,
     pub software: String,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub on_air: Option<String>,
     pub connected: bool,
     /// Log entries that central does not have yet.

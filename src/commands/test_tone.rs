@@ -124,7 +124,11 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
             PlayerEvent::Ended { sounded, .. } => {
                 let played = sounded.played.as_secs_f64();
                 println!("{played:.1} s of sound were handed to the device");
-                outcome = Ok(if test.verify { verdict(sounded.heard, player.microphone()) } else { ExitCode::SUCCESS });
+                outcome = Ok(if test.verify {
+                    verdict(sounded.heard, player.microphone())
+                } else {
+                    ExitCode::SUCCESS
+                });
                 break;
             }
             PlayerEvent::Started { .. } => patience = PATIENCE + Duration::from_secs(test.seconds.into()),
@@ -152,7 +156,9 @@ fn verdict(heard: Option<Heard>, microphone: Option<Microphone>) -> ExitCode {
                 Some(Microphone::Waiting) => "chưa mở được".to_owned(),
                 Some(Microphone::Hears) | None => "đoạn thu quá ngắn để so sánh".to_owned(),
             };
-            eprintln!("Đã đặt micro nhưng chưa kiểm tra được loa: {why}. Kiểm tra dây và tên micro rồi thử lại.");
+            eprintln!(
+                "Đã đặt micro nhưng chưa kiểm tra được loa: {why}. Kiểm tra dây và tên micro rồi thử lại."
+            );
             ExitCode::from(MICROPHONE_FAILED)
         }
         None => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_box::local_socket;
 use loaxa_box::status::Status;
-use loaxa_heart::domain::time::ClockTrust;
+use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::wire::topics::{Topic, Up};
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ fn a_box_comes_in_by_its_code_and_is_shut_out() {
     let dir = commune.enrol("loa-1");
     let running = start_box(&dir);
     let state = dir.join("state");
-    let welcomed = |status: &Status| status.connected && status.clock == ClockTrust::Synced;
+    let welcomed = |status: &Status| status.connected && status.clock == ClockQuality::Synced;
     until("a box that was welcomed", || local_socket::ask(&state).ok().filter(welcomed));
     // Its log is believed: it was enrolled with the key that signs it.
     until("a log that is home", || local_socket::ask(&state).ok().filter(|status| status.backlog == 0));

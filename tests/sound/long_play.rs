@@ -14,10 +14,10 @@ use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_sound::level::limiter::DELAY;
 use loaxa_sound::level::loudness::LoudnessBook;
 use loaxa_sound::output::feed::Feeder;
-use loaxa_sound::source::sources::Sources;
 use loaxa_sound::output::ledger::Ledger;
 use loaxa_sound::output::mixer::{Entry, Mixer, Note, Order, Renderer};
 use loaxa_sound::output::voice::{Leave, Voice};
+use loaxa_sound::source::sources::Sources;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE, span_of};
 

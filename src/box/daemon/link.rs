@@ -11,7 +11,7 @@ use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::domain::time::{Moment, Span, Wall};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     VERSION, Welcome, commands_digest,
@@ -60,7 +60,8 @@ impl Daemon {
         Heartbeat {
             v: VERSION,
             wall: now.wall,
-            clock: now.trust,
+            clock: now.quality,
+            nonce: self.clock.wants_time().then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
             on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,
@@ -93,7 +94,7 @@ impl Daemon {
             key: Some(self.uplink.public_key()),
             epoch: self.store.epoch(),
             nonce: format!("{random:016x}"),
-            clock: now.trust,
+            clock: now.quality,
             wall: now.wall,
             holds: self.holds(),
         });
@@ -103,6 +104,7 @@ impl Daemon {
         match self.uplink.read(topic, bytes, self.speaker.trust()) {
             Ok(None) => {}
             Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
+            Ok(Some(Arrived::Time { time, asked })) => self.on_time_told(time, asked),
             Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
             Ok(Some(Arrived::Trust { message, envelope })) => {
                 let before = self.speaker.trust().map(|trust| trust.version);
@@ -135,13 +137,19 @@ impl Daemon {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
-        self.clock.learn(welcome.time, asked);
-        self.downloads.set_clock(self.clock.read());
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+        self.on_time_told(welcome.time, asked);
+    }
+
+    fn on_time_told(&mut self, time: Wall, asked: Moment) {
+        if !self.clock.learn(time, asked, monotonic()) {
+            return;
+        }
         let now = self.clock.read();
-        (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+        self.downloads.set_clock(now);
+        (self.last_quality, self.last_offset) = (now.quality, offset(&now));
         self.tell(Input::ClockChanged);
     }
 

@@ -32,7 +32,7 @@ use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span};
 use loaxa_sound::hearing::ears::Microphone;
 use loaxa_sound::losses::Count;
 
@@ -78,7 +78,7 @@ struct Daemon {
     box_id: BoxId,
     volume_percent: u8,
     clock: Clock,
-    last_trust: ClockTrust,
+    last_quality: ClockQuality,
     last_offset: i64,
     speaker: Speaker,
     store: BoxStore,
@@ -179,9 +179,10 @@ impl Daemon {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
         self.look_at_the_microphone();
-        self.player.set_clock((now.trust > ClockTrust::None).then(|| offset(&now)));
-        if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
-            (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+        self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
+        if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
+        {
+            (self.last_quality, self.last_offset) = (now.quality, offset(&now));
             self.downloads.set_clock(now);
             self.tell(Input::ClockChanged);
         }
@@ -192,7 +193,7 @@ impl Daemon {
         if self.store.has_unwritten() {
             self.commit(&mut Vec::new());
         }
-        if self.trim_at <= now.mono && now.trust > ClockTrust::None {
+        if self.trim_at <= now.mono && now.quality > ClockQuality::None {
             self.trim_at = now.mono + TRIM_EVERY;
             match self.store.trim(now.wall) {
                 Ok(0) => {}

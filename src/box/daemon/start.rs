@@ -22,7 +22,7 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use loaxa_heart::decide::memory::Memory;
 use loaxa_heart::decide::outbox::Outbox;
 use loaxa_heart::decide::refusals::Refusals;
-use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::{Input, Restored, Speaker};
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::Event;
@@ -54,7 +54,7 @@ impl Daemon {
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
         let media_dir = MediaDir::open(&media).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
-        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
+        let clock = Clock::new(store.last_known(), settings.has_battery_clock);
         let (mut programmes, wrong) =
             Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
         wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
@@ -93,13 +93,14 @@ impl Daemon {
         };
         let InForce { groups, groups_version, policy, needed } =
             restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
-        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
+        let timetable = programmes.timetable(&listeners.groups).unwrap_or_else(|clash| {
             tracing::error!("no programme is in force: {clash}");
             Default::default()
         });
         let now = clock.read();
-        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
+        let speaker = Speaker::new(restored, listeners, timetable, trust, policy, &now);
 
         let (link, link_receiver) = match &settings.central {
             Some(central) => {
@@ -120,7 +121,7 @@ impl Daemon {
         let mut daemon = Self {
             box_id,
             volume_percent: settings.volume_percent,
-            last_trust: now.trust,
+            last_quality: now.quality,
             last_offset: offset(&now),
             clock,
             speaker,
