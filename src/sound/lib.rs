@@ -16,10 +16,11 @@ pub mod source;
 mod test_allocator;
 pub mod tts;
 
+use loaxa_heart::domain::sound::FRAMES_A_SECOND;
 use loaxa_heart::domain::time::Span;
 
 /// Frames a second of everything that is mixed and handed to a device.
-pub const RATE: u32 = 48_000;
+pub const RATE: u32 = FRAMES_A_SECOND;
 
 /// One stereo sample pair, left then right, full scale at 1.0.
 pub type Frame = [f32; 2];

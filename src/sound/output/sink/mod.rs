@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use self::alsa::Alsa;
 use self::device::DeviceError;
+pub use self::device::alsa_outputs;
 use self::fifo::Fifo;
 use self::paced::{Nothing, Paced};
 pub use self::trouble::{Sink, Trouble};
