@@ -194,6 +194,7 @@ fn heartbeat() {
         v: VERSION,
         wall: Wall(1_795_221_000_123_456),
         clock: ClockQuality::Synced,
+        nonce: None,
         on_air: None,
         holds: None,
         held: Some(

@@ -126,7 +126,7 @@ impl Daemon {
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
         let media_dir = MediaDir::open(&media).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
-        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
+        let clock = Clock::new(store.last_known(), settings.has_battery_clock);
         let (mut programmes, wrong) =
             Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
         wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
@@ -472,6 +472,7 @@ impl Daemon {
             v: VERSION,
             wall: now.wall,
             clock: now.quality,
+            nonce: self.clock.wants_time().then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
             on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,
@@ -514,6 +515,7 @@ impl Daemon {
         match self.uplink.read(topic, bytes, self.speaker.trust()) {
             Ok(None) => {}
             Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
+            Ok(Some(Arrived::Time { time, asked })) => self.on_time_told(time, asked),
             Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
             Ok(Some(Arrived::Trust { message, envelope })) => {
                 let before = self.speaker.trust().map(|trust| trust.version);
@@ -556,12 +558,18 @@ impl Daemon {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
-        self.clock.learn(welcome.time, asked);
-        self.downloads.set_clock(self.clock.read());
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+        self.on_time_told(welcome.time, asked);
+    }
+
+    fn on_time_told(&mut self, time: Wall, asked: Moment) {
+        if !self.clock.learn(time, asked, monotonic()) {
+            return;
+        }
         let now = self.clock.read();
+        self.downloads.set_clock(now);
         (self.last_quality, self.last_offset) = (now.quality, offset(&now));
         self.tell(Input::ClockChanged);
     }

@@ -242,6 +242,7 @@ fn other_messages() {
         v: VERSION,
         wall: wall("2026-11-20T22:01:00Z"),
         clock: ClockQuality::Synced,
+        nonce: None,
         on_air: Some(OnAir { play: PlayId::new(3, 7), title: "Bản tin sáng".to_owned() }),
         holds: Some(holds()),
         held: None,

@@ -269,6 +269,7 @@ impl ScriptedBox {
             v: VERSION,
             wall: Wall(0),
             clock: ClockQuality::Synced,
+            nonce: None,
             on_air: None,
             holds,
             held,

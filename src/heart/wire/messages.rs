@@ -219,6 +219,9 @@ pub struct Heartbeat {
     pub v: u32,
     pub wall: Wall,
     pub clock: ClockQuality,
+    /// Random, from a box that asks for the time again: central answers with a `welcome` that signs the nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
     /// The holdings in full when they have changed, and every tenth time; otherwise `held` says that they have not.

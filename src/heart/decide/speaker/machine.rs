@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::due::LONG_STRETCH;
 use super::interface::{Action, Input, Restored, Why};
 use super::play::{Play, Ready};
 use super::state::Speaker;
@@ -56,6 +57,7 @@ impl Speaker {
             stopping: false,
             forget_at: Moment(0),
             clock: Some(*now),
+            steady_since: now.mono,
             actions: VecDeque::new(),
         };
         speaker.log(now, Event::BoxStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
@@ -194,6 +196,9 @@ impl Speaker {
         }
         if stepped || before.quality == ClockQuality::None {
             self.log(now, Event::ClockSet { step_us, before: before.quality });
+        }
+        if step_us.unsigned_abs() > LONG_STRETCH.0 || before.quality == ClockQuality::None {
+            self.steady_since = now.mono;
         }
         self.sessions_after_step(now, expected);
     }

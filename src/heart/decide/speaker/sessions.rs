@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::due::LONG_STRETCH;
 use super::interface::Why;
 use super::job::Job;
 use super::running::{Running, Stage};
@@ -28,7 +29,9 @@ impl Speaker {
             // A session that has begun ends by the monotonic clock.
             return self.close_running(now);
         }
-        if !self.waiting.looked || self.waiting.next_start.is_some_and(|start| start <= now.wall.plus(LEAD)) {
+        let waited = self.waiting.account_at.is_some_and(|at| at <= now.mono);
+        let begins = self.waiting.next_start.is_some_and(|start| start <= now.wall.plus(LEAD));
+        if !self.waiting.looked || waited || begins {
             self.look_for_sessions(now);
         }
         self.close_running(now);
@@ -241,21 +244,10 @@ impl Speaker {
         if now.quality == ClockQuality::None {
             return;
         }
-        if now.wall < expected {
-            let too_early = self
-                .memory
-                .sessions
-                .iter()
-                .filter(|(_, memo)| memo.state == SessionState::Missed && memo.start > now.wall);
-            let too_early: Vec<_> = too_early.map(|(key, _)| key.clone()).collect();
-            for key in too_early {
-                self.remember(Memo::Session(key, None));
-            }
-            if self.memory.accounted_upto.is_some_and(|upto| upto > now.wall) {
-                self.remember(Memo::AccountedUpto(now.wall));
-            }
-        }
-        if let Some(running) = &mut self.running {
+        self.release_too_early(now);
+        // Far ahead, what has begun goes on by the monotonic clock.
+        let far_ahead = now.wall.since(expected) > LONG_STRETCH;
+        if let Some(running) = self.running.as_mut().filter(|_| !far_ahead) {
             running.end_at = running.end_at.min(now.moment_of(running.session.end));
         }
     }
@@ -274,6 +266,7 @@ impl Speaker {
         let begin = running.map(|running| (running.begin_at, Why::SessionStarts));
         let begin = begin.filter(|(begin, _)| *begin > now.mono);
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
-        [start, begin, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
+        let account = self.waiting.account_at.map(|at| (at, Why::SessionStarts));
+        [start, account, begin, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
 }

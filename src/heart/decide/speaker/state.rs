@@ -42,5 +42,7 @@ pub struct Speaker {
     /// Next moment to look for what can be forgotten.
     pub(super) forget_at: Moment,
     pub(super) clock: Option<Reading>,
+    /// Since then the wall clock has run without a step that moves days.
+    pub(super) steady_since: Moment,
     pub(super) actions: VecDeque<Action>,
 }

@@ -382,6 +382,39 @@ fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_for_seconds_writes_off_nothing() {
+    let mut scene = Scene::at("2026-11-20 12:00:00", "");
+    scene.run(60);
+    for wrong in ["2099-06-01 12:00:00", "1970-06-01 12:00:00", "2025-11-20 12:00:00"] {
+        scene.world.set_clock(local(wrong), ClockQuality::Synced);
+        scene.run(25);
+        scene.world.set_clock(local("2026-11-20 12:10:00"), ClockQuality::Synced);
+        scene.run(300);
+        scene.check(&[]);
+    }
+    // Nothing is hidden either: what was missed in a month without power is told once the clock has proved steady.
+    scene.world.power_off();
+    scene.run(30 * 86_400);
+    scene.world.power_on();
+    scene.run(60);
+    scene.check(&[]);
+    scene.run(70);
+    scene.check(&["slot not aired: Missed"; 30]);
+}
+
+#[test]
+fn a_slot_on_the_air_outlives_a_clock_that_is_far_ahead_for_seconds() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(90);
+    let before = scene.world.now().wall;
+    scene.world.set_clock(local("2099-06-01 05:00:30"), ClockQuality::Synced);
+    scene.run(25);
+    scene.world.set_clock(before.plus(Span::secs(25)), ClockQuality::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
+}
+
+#[test]
 fn without_a_clock_nothing_scheduled_sounds() {
     let mut scene = Scene::at("2026-11-21 04:00:00", "");
     scene.world.set_clock(Wall(0), ClockQuality::None);

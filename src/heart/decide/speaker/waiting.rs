@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::decide::schedule::Session;
-use crate::domain::time::{Span, Wall};
+use crate::domain::time::{Moment, Span, Wall};
 
 /// A session is taken up this long before its start, so that its first sample sounds at the very instant.
 pub const LEAD: Span = Span::secs(2);
@@ -16,4 +16,6 @@ pub(super) struct Waiting {
     pub next_start: Option<Wall>,
     /// The timetable was searched since it last changed; `false` asks for another search.
     pub looked: bool,
+    /// When a stretch that was left open under a doubtful clock is to be accounted for.
+    pub account_at: Option<Moment>,
 }
