@@ -33,7 +33,7 @@ use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
-use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     VERSION, Welcome, commands_digest,
