@@ -74,6 +74,11 @@ impl Polygon {
 }
 
 impl Area {
+    /// Says whether anything in it can be found on a map: its description is for people only.
+    pub fn is_placed(&self) -> bool {
+        !(self.polygons.is_empty() && self.circles.is_empty() && self.geocodes.is_empty())
+    }
+
     /// Whether a place with these codes (`name` and `value`) is in it. A code of a whole province reaches the codes
     /// that begin with it only where they are listed: nothing is guessed.
     pub fn reaches(&self, place: Option<Point>, codes: &[Named]) -> bool {

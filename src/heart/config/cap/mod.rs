@@ -6,26 +6,37 @@ mod area;
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use area::{Area, Circle, Point, Polygon};
-pub use read::read;
+pub use read::{read, read_text};
+pub use text::decode;
 
 use crate::domain::time::Wall;
 
-/// Most bytes of an alert, before it is read.
-pub const ALERT_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of an alert, before it is read. Weather services send up to 1 MB, where coasts are drawn as polygons.
+pub const ALERT_BYTES_MAX: usize = 4 << 20;
 
 /// Most nodes of its XML.
-pub const NODES_MAX: u32 = 20_000;
+pub const NODES_MAX: u32 = 262_144;
 
-/// Most `info` blocks, areas of one, polygons and circles of one area, and corners of a polygon.
-pub const INFOS_MAX: usize = 32;
-pub const AREAS_MAX: usize = 256;
-pub const SHAPES_MAX: usize = 64;
-pub const CORNERS_MAX: usize = 4_096;
+/// Most bytes of what an alert is named by: its sender, and its identifier.
+pub const NAME_BYTES_MAX: usize = 1_024;
+
+/// Most `info` blocks: a country with many languages and levels sends some thirty.
+pub const INFOS_MAX: usize = 128;
+
+/// Most areas of an `info` block.
+pub const AREAS_MAX: usize = 1_024;
+
+/// Most polygons, and most circles, of an area: alerts with 65 are seen.
+pub const SHAPES_MAX: usize = 1_024;
+
+/// Most corners of a polygon: alerts with 5,000 are seen.
+pub const CORNERS_MAX: usize = 65_536;
 
 /// Most other elements that may repeat: codes, references, geocodes.
-pub const REPEATS_MAX: usize = 512;
+pub const REPEATS_MAX: usize = 4_096;
 
 /// An alert, as it was written and is allowed to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +105,7 @@ pub struct Info {
     pub language: String,
     pub categories: Vec<Category>,
     pub event: String,
+    pub responses: Vec<Response>,
     pub urgency: Urgency,
     pub severity: Severity,
     pub certainty: Certainty,
@@ -106,6 +118,15 @@ pub struct Info {
     pub description: Option<String>,
     pub instruction: Option<String>,
     pub areas: Vec<Area>,
+}
+
+impl Info {
+    /// Says that the danger is over, and asks nobody to do anything against it.
+    pub fn is_all_clear(&self) -> bool {
+        let harmless =
+            |response| matches!(response, Response::AllClear | Response::Monitor | Response::Assess | Response::None);
+        self.responses.contains(&Response::AllClear) && self.responses.iter().copied().all(harmless)
+    }
 }
 
 /// A value of a system that is named beside it.
@@ -130,6 +151,8 @@ macro_rules! words {
 
 words!(/// What kind of thing happens.
     Category: Geo, Met, Safety, Security, Rescue, Fire, Health, Env, Transport, Infra, CBRNE, Other);
+words!(/// What those who hear of it are to do.
+    Response: Shelter, Evacuate, Prepare, Execute, Avoid, Monitor, Assess, AllClear, None);
 words!(/// How soon one must act; the most urgent first.
     Urgency: Immediate, Expected, Future, Past, Unknown);
 words!(/// How bad it is; the worst first.
@@ -144,6 +167,8 @@ pub enum CapError {
     TooLarge,
     #[error("is not XML in UTF-8: {0}")]
     NotXml(String),
+    #[error("is written in {found:?}; UTF-8 is read, and UTF-16 with its byte order mark")]
+    Encoding { found: String },
     #[error("is no CAP 1.2: the root is {found}, not alert in urn:oasis:names:tc:emergency:cap:1.2")]
     NotCap { found: String },
     #[error("line {line}: <{element}> {what}")]
