@@ -98,13 +98,12 @@ fn check(files: &[PathBuf]) -> Outcome {
 
 fn cells(row: &Value, lang: Lang) -> Vec<String> {
     let alert = &row["alert"];
-    vec![
-        text(&row["id"]),
-        local(&row["received"]),
-        state(&alert["state"], lang),
-        text(&alert["title"]),
-        text(&alert["why"]),
-    ]
+    let (why, title) = (lang.pick("why_vi", "why"), text(&alert["title"]));
+    // What was passed over is known by its address alone.
+    let title = if title.is_empty() { text(&row["reference"]) } else { title };
+    // Alerts that were taken by an earlier version have no reason in Vietnamese.
+    let why = if alert[why].is_string() { &alert[why] } else { &alert["why"] };
+    vec![text(&row["id"]), local(&row["received"]), state(&alert["state"], lang), title, text(why)]
 }
 
 fn state(state: &Value, lang: Lang) -> String {
@@ -112,6 +111,8 @@ fn state(state: &Value, lang: Lang) -> String {
         "draft" => lang.pick("chờ duyệt", "draft"),
         "signing" => lang.pick("chờ ký", "waits for signatures"),
         "sent" => lang.pick("đã gửi", "sent"),
+        "sending" => lang.pick("đang gửi", "is being sent"),
+        "passed_over" => lang.pick("bị bỏ qua", "passed over"),
         "ended" => lang.pick("đã kết thúc", "ended"),
         "ignored" => lang.pick("không phát", "nothing is said"),
         other => other,

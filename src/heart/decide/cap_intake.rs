@@ -103,7 +103,9 @@ impl Voucher {
         match (self, other) {
             // Staff may stop everything.
             (Voucher::Staff, _) => true,
-            (Voucher::Signers(own), Voucher::Signers(others)) => !others.is_empty() && own.is_superset(others),
+            (Voucher::Signers(own), Voucher::Signers(others)) => {
+                !others.is_empty() && own.is_superset(others)
+            }
             _ => self == other,
         }
     }
@@ -152,8 +154,12 @@ impl WhyAsk {
     /// The same sentence in Vietnamese.
     pub const fn in_vietnamese(self) -> &'static str {
         match self {
-            WhyAsk::OtherVoucher => "bản tin muốn kết thúc cảnh báo do nguồn khác xác nhận: cần cán bộ quyết định",
-            WhyAsk::Lesser => "bản tin nhẹ hơn nhưng muốn kết thúc một cảnh báo khẩn cấp: cần cán bộ quyết định",
+            WhyAsk::OtherVoucher => {
+                "bản tin muốn kết thúc cảnh báo do nguồn khác xác nhận: cần cán bộ quyết định"
+            }
+            WhyAsk::Lesser => {
+                "bản tin nhẹ hơn nhưng muốn kết thúc một cảnh báo khẩn cấp: cần cán bộ quyết định"
+            }
         }
     }
 }
@@ -431,7 +437,8 @@ mod tests {
                 assert!(said[0].all_clear && said[0].class != BulletinClass::Emergency, "{said:?}");
             }
         }
-        let both = (">Evacuate</responseType>", ">AllClear</responseType><responseType>Shelter</responseType>");
+        let both =
+            (">Evacuate</responseType>", ">AllClear</responseType><responseType>Shelter</responseType>");
         check_class(&[both], &[], BulletinClass::Emergency);
     }
 
@@ -458,7 +465,11 @@ mod tests {
     fn a_long_text_is_cut_after_a_sentence() {
         let long = "Mưa rất to, sông dâng. ".repeat(2_000);
         let Verdict::Say(said) = judged(&[("Mưa rất to,", &long)], &policy()) else { panic!("said") };
-        assert!(said[0].text.len() <= TEXT_BYTES_MAX && said[0].text.ends_with("dâng."), "{}", said[0].text.len());
+        assert!(
+            said[0].text.len() <= TEXT_BYTES_MAX && said[0].text.ends_with("dâng."),
+            "{}",
+            said[0].text.len()
+        );
     }
 
     fn block(class: BulletinClass, mode: Mode, all_clear: bool) -> Said {

@@ -3,6 +3,7 @@
 //! Deliberately absent: signatures, and what is done with an alert.
 
 mod area;
+pub mod feed;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -123,8 +124,9 @@ pub struct Info {
 impl Info {
     /// Says that the danger is over, and asks nobody to do anything against it.
     pub fn is_all_clear(&self) -> bool {
-        let harmless =
-            |response| matches!(response, Response::AllClear | Response::Monitor | Response::Assess | Response::None);
+        let harmless = |response| {
+            matches!(response, Response::AllClear | Response::Monitor | Response::Assess | Response::None)
+        };
         self.responses.contains(&Response::AllClear) && self.responses.iter().copied().all(harmless)
     }
 }

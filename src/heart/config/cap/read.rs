@@ -178,7 +178,7 @@ fn words(node: Node<'_, '_>) -> Read<String> {
 /// Words that name something to others: section 3.2.1 forbids what parts them.
 fn identifier(node: Node<'_, '_>) -> Read<String> {
     let text = words(node)?;
-    if text.contains([',', '<', '&']) || text.contains(char::is_whitespace) {
+    if text.contains([',', '<', '&']) || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return broken(node, "holds a blank, a comma, '<' or '&'");
     }
     if text.len() > NAME_BYTES_MAX {
@@ -410,7 +410,9 @@ fn nameds(element: &Element<'_>, name: &str) -> Read<Vec<Named>> {
     let mut found = Vec::new();
     for node in element.at_most(name, REPEATS_MAX)? {
         let pair = Element::new(node, &["valueName", "value"])?;
-        if let (Some(name), Some(value)) = (pair.optional("valueName", words)?, pair.optional("value", words)?) {
+        if let (Some(name), Some(value)) =
+            (pair.optional("valueName", words)?, pair.optional("value", words)?)
+        {
             found.push(Named { name, value });
         }
     }

@@ -123,7 +123,10 @@ fn empty_optional_elements_are_as_absent() {
     check_absent("<source>", "<source><![CDATA[]]>");
     check_absent("<effective>", "<eventCode><valueName>X</valueName><value/></eventCode><effective>");
     check_absent("<effective>", "<eventCode/><effective>");
-    check_absent("<area>", "<web/><contact/><parameter><valueName/><value>1</value></parameter><resource/><area>");
+    check_absent(
+        "<area>",
+        "<web/><contact/><parameter><valueName/><value>1</value></parameter><resource/><area>",
+    );
     check_absent("</areaDesc>", "</areaDesc><polygon></polygon>");
     check_absent("</circle>", "</circle><circle/>");
     check_absent("</geocode>", "</geocode><geocode><valueName>FIPS6</valueName><value></value></geocode>");
@@ -148,13 +151,18 @@ fn alerts_as_the_world_writes_them() {
         (include_bytes!("../../../../tests/fixtures/cap/world/two_signatures_naad.xml"), ""),
         (include_bytes!("../../../../tests/fixtures/cap/world/reverse_1_cancel.xml"), ""),
         (
-            include_bytes!("../../../../tests/fixtures/cap/world/cap-signed-alert-rewritten-by-utf7-comment.xml"),
+            include_bytes!(
+                "../../../../tests/fixtures/cap/world/cap-signed-alert-rewritten-by-utf7-comment.xml"
+            ),
             "is written in \"UTF-7\"",
         ),
     ];
     for (bytes, says) in FILES {
         let found = read(bytes).map_or_else(|error| error.to_string(), |_| String::new());
-        assert!(if says.is_empty() { found.is_empty() } else { found.contains(says) }, "{found:?}, not {says:?}");
+        assert!(
+            if says.is_empty() { found.is_empty() } else { found.contains(says) },
+            "{found:?}, not {says:?}"
+        );
     }
 }
 

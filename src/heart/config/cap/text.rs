@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn every_other_encoding_is_refused_by_its_name() {
         let declared = |name: &str| format!("<?xml version='1.0' encoding='{name}'?><a/>");
-        for name in ["UTF-7", "utf-7", "ISO-8859-1", "windows-1258", "UTF-16", "EBCDIC-CP-US", "US-ASCII", ""] {
+        for name in ["UTF-7", "utf-7", "ISO-8859-1", "windows-1258", "UTF-16", "EBCDIC-CP-US", "US-ASCII", ""]
+        {
             check(declared(name).as_bytes(), Err(&format!("is written in {name:?}")));
         }
         check(&utf16(&format!("\u{feff}{}", declared("UTF-8")), u16::to_le_bytes), Err("\"UTF-8\""));
