@@ -16,6 +16,7 @@ use url::Url;
 use super::app::App;
 use super::cap::{self, NotAlert};
 use super::store::{Alarm, AlarmKind, PassedOver, StoreError};
+use loaxa_adapters::xml_signature::SignatureError;
 use loaxa_heart::config::cap::feed::{self, Brings, Brought, Entry};
 use loaxa_heart::config::cap::{self as cap_text, ALERT_BYTES_MAX, Alert, Kind};
 use loaxa_heart::decide::cap_intake::Voucher;
@@ -36,8 +37,8 @@ const AT_ONCE: usize = 4;
 /// Most redirects that are followed.
 const REDIRECTS_MAX: usize = 3;
 
-/// Most looks at the feed between two tries of what can't be taken.
-const LOOKS_BETWEEN_MAX: u32 = 63;
+/// Most looks at the feed between two tries of what can't be taken: an hour, where it is looked at every five minutes.
+const LOOKS_BETWEEN_MAX: u32 = 11;
 
 /// How long a server may take.
 const WAIT: Duration = Duration::from_secs(30);
@@ -71,6 +72,17 @@ enum NotBrought {
 }
 
 impl NotBrought {
+    /// Says whether the next look may find it mended without anybody changing the alert.
+    fn is_passing(&self) -> bool {
+        match self {
+            NotBrought::Lost(_) | NotBrought::Status(408 | 429 | 500..) => true,
+            NotBrought::NotAlert(not) => {
+                matches!(not, NotAlert::Store(_) | NotAlert::Unsigned(SignatureError::NoProgram(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// The same sentence in Vietnamese.
     fn in_vietnamese(&self) -> String {
         match self {
@@ -126,11 +138,19 @@ impl Tried {
         is_due
     }
 
-    fn end(&mut self, stamp: Option<String>, is_taken: bool) {
+    fn end(&mut self, stamp: Option<String>, taken: Result<(), &NotBrought>) {
         self.stamp = stamp;
-        self.is_taken = is_taken;
-        self.failures = if is_taken { 0 } else { self.failures.saturating_add(1) };
-        self.rest = (1u32 << self.failures.saturating_sub(1).min(6)).saturating_sub(1).min(LOOKS_BETWEEN_MAX);
+        self.is_taken = taken.is_ok();
+        match taken {
+            Ok(()) => self.failures = 0,
+            Err(error) if error.is_passing() => {}
+            Err(_) => self.failures = self.failures.saturating_add(1),
+        }
+        let doubled = 1u32.checked_shl(self.failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.rest = doubled.saturating_sub(1).min(LOOKS_BETWEEN_MAX);
+        if taken.is_err_and(NotBrought::is_passing) {
+            self.rest = 0;
+        }
     }
 }
 
@@ -167,7 +187,9 @@ async fn look(app: &Arc<App>, feed: &Feed, tried: &mut BTreeMap<String, Tried>) 
         match &entry.brings {
             Brings::Nothing(why) => {
                 let why = NotBrought::Nothing(why.clone());
-                pass_over(app, feed, entry.name.clone(), &why).await.map_err(NotAlert::Store)?;
+                let name =
+                    if entry.name.is_empty() { feed.url.to_string() + "#" } else { entry.name.clone() };
+                pass_over(app, feed, name, &why).await.map_err(NotAlert::Store)?;
             }
             Brings::Embedded(text) => insert(&mut jobs, &entry, Job::Embedded(text.clone())),
             Brings::Perhaps(urls) => insert(&mut jobs, &entry, Job::Fetch(urls.clone())),
@@ -229,7 +251,7 @@ async fn take_batch(
             Ok(bytes) => cap::take(app, voucher(feed), &bytes).await.map(|_| ()).map_err(NotBrought::from),
             Err(error) => Err(error),
         };
-        tried.entry(name.clone()).or_default().end(stamp, taken.is_ok());
+        tried.entry(name.clone()).or_default().end(stamp, taken.as_ref().copied());
         let said = match taken {
             Ok(()) => app.store.cap_passed_over_no_more(name).await,
             Err(error) => pass_over(app, feed, name, &error).await,
@@ -344,17 +366,19 @@ mod tests {
         let stamp = Some("2026-11-26".to_owned());
         let mut tried = Tried::default();
         let mut looks = Vec::new();
-        for look in 0..20 {
+        for look in 0..40 {
             if tried.is_due(stamp.as_ref()) {
                 looks.push(look);
-                tried.end(stamp.clone(), false);
+                tried.end(stamp.clone(), Err(&NotBrought::Status(404)));
             }
         }
-        assert_eq!(looks, [0, 1, 3, 7, 15]);
-        tried.end(stamp.clone(), true);
+        assert_eq!(looks, [0, 1, 3, 7, 15, 27, 39]);
+        tried.end(stamp.clone(), Err(&NotBrought::Lost("no route".to_owned())));
+        assert!(tried.is_due(stamp.as_ref()), "the network may be back");
+        tried.end(stamp.clone(), Ok(()));
         assert!(!tried.is_due(stamp.as_ref()), "it is taken");
         assert!(tried.is_due(Some(&"2026-11-27".to_owned())), "it changed");
-        tried.end(None, true);
+        tried.end(None, Ok(()));
         assert!(tried.is_due(None), "nothing would tell that it changed");
     }
 }

@@ -10,13 +10,16 @@ use crate::config::cap::{Alert, Info, Kind, Scope, Status, Urgency};
 use crate::config::cap_policy::{CapPolicy, Place, Threshold};
 use crate::domain::announcement::{BulletinClass, Mode};
 use crate::domain::ids::{ContentHash, GroupId};
-use crate::domain::time::Wall;
+use crate::domain::time::{Span, Wall};
 
 /// Longest title made of an alert, in characters.
 const TITLE_CHARS_MAX: usize = 120;
 
 /// Longest text made of an alert, in bytes: half an hour of speech, and below what a command carries.
 const TEXT_BYTES_MAX: usize = 16_000;
+
+/// How long an alert without an expiry holds after it was sent: an old one that is sent again is not news.
+const HOLDS_WITHOUT_EXPIRY: Span = Span::secs(24 * 3_600);
 
 /// What is to be said in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +201,7 @@ pub fn judge(alert: &Alert, policy: &CapPolicy, now: Wall) -> Verdict {
     // An all-clear speaks of what is past.
     let over = |info: &Info| {
         info.urgency == Urgency::Past && !info.is_all_clear()
-            || info.expires.is_some_and(|expires| expires <= now)
+            || info.expires.unwrap_or(alert.sent.plus(HOLDS_WITHOUT_EXPIRY)) <= now
     };
     let live: Vec<_> = alert.infos.iter().filter(|info| !over(info)).collect();
     if live.is_empty() {
@@ -294,7 +297,8 @@ fn shortened(text: String) -> String {
     if text.len() <= TEXT_BYTES_MAX {
         return text;
     }
-    let kept = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    let bound = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let kept = &text[..bound];
     let end = kept.rfind(". ").map(|at| at + 1).or_else(|| kept.rfind(' ')).unwrap_or(kept.len());
     kept[..end].to_owned()
 }
@@ -407,6 +411,9 @@ mod tests {
         check(&[(">Actual<", ">System<")], Why::NotForPeople);
         check(&[(">Immediate<", ">Past<")], Why::Over);
         check(&[("2026-11-20T10:00:00", "2026-11-20T04:59:00")], Why::Over);
+        let endless = ("<expires>2026-11-20T10:00:00+07:00</expires>", "");
+        assert!(matches!(judged(&[endless], &policy()), Verdict::Say(_)));
+        check(&[endless, ("<sent>2026-11-20T", "<sent>2026-11-18T")], Why::Over);
         check(&[("26-0417", "26-0001"), ("21.10,", "1.10,"), ("21.20,", "1.20,")], Why::Elsewhere);
         let french = CapPolicy { languages: vec!["fr".to_owned(), "v".to_owned()], ..policy() };
         assert_eq!(judged(&[], &french), Verdict::Nothing(Why::Language));
