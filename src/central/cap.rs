@@ -16,13 +16,16 @@ use super::settings::CapSettings;
 use super::store::{CapRow, PassedOver, StoreError};
 use loaxa_adapters::xml_signature::{self, SignatureError};
 use loaxa_heart::config::cap::{self, Alert, CapError, Kind, Reference};
-use loaxa_heart::decide::cap_intake::{self, Reach, Said, Standing, Verdict, Voucher, Why};
+use loaxa_heart::decide::cap_intake::{self, Reach, Said, Standing, Verdict, Voucher, Why, WhyAsk};
 use loaxa_heart::domain::announcement::Mode;
 use loaxa_heart::domain::ids::{CommandId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
 /// Hex digits of the id that people type.
 const ID_DIGITS: usize = 12;
+
+/// How often an id is looked for, four digits longer each time.
+const IDS_TRIED: usize = 5;
 
 /// Most alerts that one alert ends, with those that they would have ended.
 const TARGETS_MAX: usize = 1_024;
@@ -167,27 +170,73 @@ pub async fn take(app: &Arc<App>, voucher: Voucher, bytes: &[u8]) -> Result<(Cap
     let cap = settings(app)?;
     let (text, voucher) = verified(cap, voucher, bytes).await?;
     let alert = cap::read_text(&text)?;
-    let (mut kept, is_new) = keep(app, &alert, judge(&alert, cap, voucher, app.now())).await?;
-    if !is_new {
-        return Ok((kept.row, kept.taken));
+    let (mut kept, news) = keep(app, &alert, judge(&alert, cap, voucher, app.now())).await?;
+    if news != News::Nothing {
+        tracing::info!(reference = kept.row.reference, state = ?kept.taken.state, "took a CAP alert");
+        kept = go_on(app, kept).await?;
     }
-    tracing::info!(reference = kept.row.reference, state = ?kept.taken.state, "took a CAP alert");
+    if news == News::Vouched {
+        for waiting in waiting_for_this_voucher(app, &kept).await? {
+            go_on(app, waiting).await?;
+        }
+    }
+    Ok((kept.row, kept.taken))
+}
+
+/// What an alert that came tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// It is known.
+    Nothing,
+    /// It is known, and has a better voucher now.
+    Vouched,
+    New,
+}
+
+/// Lets an alert meet the others, and sends it where nobody need be asked.
+async fn go_on(app: &Arc<App>, mut kept: Kept) -> Result<Kept, NotAlert> {
     if kept.taken.state == State::Draft {
         kept = meet_the_others(app, kept).await?;
     }
-    if cap.straight_to_air && kept.taken.state == State::Draft && !kept.taken.asks {
-        kept = match send(app, &kept.row.id).await {
-            Ok(sent) => sent,
-            Err(NotAlert::Refused(refused)) => {
-                tracing::warn!(%refused, id = kept.row.id, "an alert waits for people");
-                find(app, &kept.row.id).await?
-            }
-            // It was ended a moment ago.
-            Err(NotAlert::NotADraft) => find(app, &kept.row.id).await?,
-            Err(error) => return Err(error),
-        };
+    if !settings(app)?.straight_to_air || kept.taken.state != State::Draft || kept.taken.asks {
+        return Ok(kept);
     }
-    Ok((kept.row, kept.taken))
+    match send(app, &kept.row.id).await {
+        Ok(sent) => Ok(sent),
+        Err(NotAlert::Refused(refused)) => {
+            tracing::warn!(%refused, id = kept.row.id, "an alert waits for people");
+            find(app, &kept.row.id).await
+        }
+        // It was ended a moment ago.
+        Err(NotAlert::NotADraft) => find(app, &kept.row.id).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// Alerts that would have ended this one, had the same voucher stood behind both: they need ask no more.
+async fn waiting_for_this_voucher(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
+    let mut found = Vec::new();
+    for other in all_read(app.store.caps_naming(own_name(kept)).await?)? {
+        if cap_intake::reach(other.taken.standing(), kept.taken.standing()) != Reach::Ends {
+            continue;
+        }
+        let (other, is_open) = change(app, &other.row.id, |taken| {
+            let asked = taken.why.as_ref().is_some_and(|why| *why == WhyAsk::OtherVoucher.to_string());
+            let is_open = taken.state == State::Draft && taken.asks && asked;
+            if is_open {
+                (taken.asks, taken.why, taken.why_vi) = (false, None, None);
+            }
+            is_open
+        })
+        .await?;
+        found.extend(is_open.then_some(other));
+    }
+    Ok(found)
+}
+
+/// The reference by which others name it.
+fn own_name(kept: &Kept) -> String {
+    kept.row.reference.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Decides what is read, and who vouches for it: where certificates are named, what one of them signed; else what came.
@@ -203,7 +252,15 @@ async fn verified(cap: &CapSettings, voucher: Voucher, bytes: &[u8]) -> Result<(
 
 fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken {
     let because = |why: Why| (why.to_string(), why.in_vietnamese().to_owned());
+    let refers_to: Vec<_> = match &alert.kind {
+        // Nobody takes back what another sender said.
+        Kind::Update(references) | Kind::Cancel(references) => {
+            references.iter().filter(|other| other.sender == alert.sender).map(written).collect()
+        }
+        Kind::Alert | Kind::Ack(_) | Kind::Error(_) => Vec::new(),
+    };
     let (state, why, said, ends) = match cap_intake::judge(alert, &cap.policy, now) {
+        Verdict::End if refers_to.is_empty() => (State::Ignored, Some(Why::OtherSender), Vec::new(), false),
         Verdict::Say(said) => (State::Draft, None, said, false),
         Verdict::Ask(why, said) => (State::Draft, Some(why), said, false),
         Verdict::End => (State::Draft, None, Vec::new(), true),
@@ -216,13 +273,6 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
     let title = said.first().map(|said| said.title.clone());
     let of_info = || alert.infos.first().map(|info| info.headline.as_ref().unwrap_or(&info.event));
     let title = title.or_else(|| of_info().or(alert.note.as_ref()).map(|words| cap_intake::title(words)));
-    let refers_to = match &alert.kind {
-        // Nobody takes back what another sender said.
-        Kind::Update(references) | Kind::Cancel(references) => {
-            references.iter().filter(|other| other.sender == alert.sender).map(written).collect()
-        }
-        Kind::Alert | Kind::Ack(_) | Kind::Error(_) => Vec::new(),
-    };
     Taken {
         state,
         why: why.map(|why| because(why).0),
@@ -240,33 +290,59 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
     }
 }
 
-/// Keeps an alert; says whether it is new. Another voucher's alert of the same name but with other words is another alert:
-/// else whoever is first to use a name would keep the true alert out.
-async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(Kept, bool), NotAlert> {
+/// Keeps an alert. Another voucher's alert of the same name but with other
+/// words is another alert: else whoever is first to use a name would keep the true alert out.
+async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(Kept, News), NotAlert> {
     let reference = written(&alert.reference());
-    loop {
+    for tried in 0..IDS_TRIED {
         let known = all_read(app.store.caps_referred(reference.clone()).await?)?;
         let is_same = |known: &&Kept| {
             let other = &known.taken;
             other.voucher.is_none() || other.voucher == taken.voucher || other.content == taken.content
         };
         if let Some(same) = known.iter().find(is_same) {
-            return Ok((same.clone(), false));
+            return vouch_again(app, same, &taken).await;
         }
         let reference = match known.is_empty() {
             true => reference.clone(),
-            false => format!("{reference} {}", short_hash(&format!("{:?}", taken.voucher))),
+            false => format!("{reference} {}", short_hash(&format!("{:?}", taken.voucher), 0)),
         };
-        let id = short_hash(&reference);
+        let id = short_hash(&reference, tried);
         let row = CapRow { reference, id, received: app.now(), state: as_text(&taken) };
         if app.store.add_cap(row.clone(), taken.refers_to.clone()).await? {
-            return Ok((Kept { row, taken }, true));
+            return Ok((Kept { row, taken }, News::New));
         }
     }
+    Err(StoreError::Sql("no id is free for an alert".to_owned()).into())
 }
 
-fn short_hash(text: &str) -> String {
-    ContentHash::of(text.as_bytes()).to_string()[..ID_DIGITS].to_owned()
+/// Takes note of a better voucher for an alert that is known: what was put off for want of one is judged anew.
+async fn vouch_again(app: &App, known: &Kept, again: &Taken) -> Result<(Kept, News), NotAlert> {
+    let outranks = |known: &Taken| match (&again.voucher, &known.voucher) {
+        (Some(new), Some(old)) => again.content == known.content && new.outranks(old),
+        _ => false,
+    };
+    let (kept, is_better) = change(app, &known.row.id, |taken| {
+        if !outranks(taken) {
+            return false;
+        }
+        taken.voucher.clone_from(&again.voucher);
+        let ended_nothing = taken.ends && taken.state == State::Ended && taken.commands.is_empty();
+        if taken.state == State::Draft || ended_nothing {
+            taken.state = again.state;
+            taken.asks = again.asks;
+            taken.why.clone_from(&again.why);
+            taken.why_vi.clone_from(&again.why_vi);
+        }
+        true
+    })
+    .await?;
+    Ok((kept, if is_better { News::Vouched } else { News::Nothing }))
+}
+
+/// Some digits of a hash: more where the shorter one was taken already.
+fn short_hash(text: &str, tried: usize) -> String {
+    ContentHash::of(text.as_bytes()).to_string()[..ID_DIGITS + 4 * tried].to_owned()
 }
 
 pub(super) fn all_read(rows: Vec<CapRow>) -> Result<Vec<Kept>, StoreError> {
@@ -300,18 +376,17 @@ pub(super) async fn change(
 /// Lets a new alert be ended by those that came before it and name it, and ends drafts that it names itself.
 async fn meet_the_others(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
     let id = kept.row.id.clone();
-    let own_name = kept.row.reference.split(' ').next().unwrap_or_default().to_owned();
     let mut ended_by = None;
-    let mut asks = None;
-    for other in all_read(app.store.caps_naming(own_name).await?)? {
+    let mut has_lesser = false;
+    for other in all_read(app.store.caps_naming(own_name(&kept)).await?)? {
         if other.row.id == id || other.taken.state == State::Ignored {
             continue;
         }
         match cap_intake::reach(other.taken.standing(), kept.taken.standing()) {
             Reach::Ends => ended_by = Some(other.row.reference),
-            Reach::Asks(why @ cap_intake::WhyAsk::Lesser) => asks = Some(why),
+            Reach::Asks(WhyAsk::Lesser) => has_lesser = true,
             // A stranger's word keeps no warning from being said.
-            Reach::Asks(cap_intake::WhyAsk::OtherVoucher) | Reach::Never => {}
+            Reach::Asks(WhyAsk::OtherVoucher) | Reach::Never => {}
         }
     }
     let (kept, _) = change(app, &id, |taken| {
@@ -327,11 +402,14 @@ async fn meet_the_others(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
                 format!("đã bị hủy hoặc thay thế trước khi đến, bởi {by}"),
             ));
         }
-        if let (Some(why), None) = (asks, &ended_by) {
+        if has_lesser && ended_by.is_none() {
             taken.asks = true;
-            taken.because((why.to_string(), why.in_vietnamese().to_owned()));
+            taken.because((
+                "a lesser bulletin that replaces it came before it: a person decides".to_owned(),
+                "bản tin nhẹ hơn thay thế cảnh báo này đã đến trước: cần cán bộ quyết định".to_owned(),
+            ));
         }
-        ended_by.is_some() || asks.is_some()
+        ended_by.is_some() || has_lesser
     })
     .await?;
     end_drafts(app, kept).await

@@ -214,7 +214,7 @@ pub async fn approve(app: &Arc<App>, id: String, key: Option<KeyId>) -> Result<T
     match draft_all(app, &kept, &key).await {
         Ok(drafted) => {
             change(app, &id, |taken| {
-                taken.commands = drafted.clone();
+                taken.commands.extend(drafted.iter().cloned());
                 true
             })
             .await?;
@@ -227,11 +227,11 @@ pub async fn approve(app: &Arc<App>, id: String, key: Option<KeyId>) -> Result<T
     }
 }
 
-/// Drafts all that an alert says for a person to sign, or nothing of it.
+/// Drafts what an alert says, and was not sent yet, for a person to sign; all of it, or nothing.
 async fn draft_all(app: &Arc<App>, kept: &Kept, key: &KeyId) -> Result<Vec<CommandId>, NotAlert> {
     let mut standing = standing_commands(app, &ended_by_sending(app, kept).await?).await?;
     let mut drafted = Vec::new();
-    for said in kept.taken.said.clone() {
+    for said in kept.taken.said.clone().into_iter().skip(kept.taken.commands.len()) {
         let supersedes = supersedable(app, &mut standing, &said);
         let fields = asked(said, supersedes, app.now()).ok_or(NotAlert::Over)?;
         match drafts::make(app, key.clone(), DraftAsked::Announce { fields, media: None }).await {

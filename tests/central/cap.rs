@@ -568,3 +568,102 @@ async fn where_certificates_are_named_only_what_is_signed_is_an_alert() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_being_sent_when_central_ended_goes_on_or_waits_again() {
+    let check = async |lines: &str, changes: &[(&str, &str)], expected: &str, announcements: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let central = start(settings_with(dir.path(), "")).await;
+        let taken = push(&central, &soon(FLOOD)).await;
+        let id = taken["id"].as_str().unwrap().to_owned();
+        let before = central.store().cap(id.clone()).await.unwrap().unwrap().state;
+        let sending = changes.iter().fold(before.clone(), |state, (from, to)| {
+            assert!(state.contains(from));
+            state.replace(from, to)
+        });
+        assert!(central.store().change_cap(id.clone(), before.clone(), sending).await.unwrap());
+        // Whoever read it before changes it no more.
+        assert!(!central.store().change_cap(id, before.clone(), before).await.unwrap());
+        central.stop().await;
+        let central = start(settings_with(dir.path(), lines)).await;
+        until_states(&central, &[("VN-KTTV-2026-11-20-0417", expected)]).await;
+        assert_eq!(announced(&central).await.len(), announcements);
+        central.stop().await;
+    };
+    let sending = ("\"state\":\"draft\"", "\"state\":\"sending\"");
+    let straight = "on_arrival = 'straight_to_air'";
+    check(straight, &[sending], "sent", 1).await;
+    check("", &[sending], "draft", 0).await;
+    check(straight, &[sending, ("\"asks\":false", "\"asks\":true")], "draft", 0).await;
+    check("", &[sending, ("\"doomed\":false", "\"doomed\":true")], "ended", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_cancels_its_alert_although_somebody_passed_both_on_before() {
+    let cancel = CANCEL.replace("-0630", "-0417").replace("T06:30", "T04:17");
+    let feed = "<rss><channel><item><link>/cap/huy.xml</link></item><item><link>/cap/lu.xml</link></item></channel></rss>";
+    let flood = soon(FLOOD);
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings_with(dir.path(), "")).await;
+    let taken = push_as(&central, TOKEN, &flood).await;
+    assert_eq!(approve(&central, &taken, "").await, 200);
+    // The token for alerts may not end what staff sent.
+    let cancelled = push(&central, &cancel).await;
+    assert_eq!(
+        (cancelled["alert"]["asks"].as_bool(), endings(&central).await),
+        (Some(true), vec!["-".to_owned()])
+    );
+    central.stop().await;
+    let base = serve(vec![
+        ("/feed.rss", whole(feed)),
+        ("/cap/huy.xml", whole(&cancel)),
+        ("/cap/lu.xml", vec![Answer::Whole(flood.clone())]),
+    ]);
+    let lines = format!("on_arrival = 'straight_to_air'\nfeed = {{ url = '{base}/feed.rss' }}");
+    let central = start(settings_with(dir.path(), &lines)).await;
+    until("the feed ends its alert", async || (endings(&central).await == ["cancelled"]).then_some(())).await;
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lesser_update_that_came_before_an_emergency_leaves_it_to_a_person() {
+    with_central("on_arrival = 'straight_to_air'", async |central| {
+        let lesser = UPDATE.replace(">Severe<", ">Minor<");
+        assert_eq!(push(central, &soon(&lesser)).await["alert"]["state"], "sent");
+        let flood = push(central, &soon(FLOOD)).await;
+        assert_eq!(
+            (&flood["alert"]["state"], &flood["alert"]["asks"]),
+            (&"draft".into(), &true.into()),
+            "{flood}"
+        );
+        let other = CANCEL.replace("<references>canhbao@kttv", "<references>ai-do@kttv");
+        assert_eq!(push(central, &other).await["alert"]["state"], "ignored");
+    })
+    .await;
+}
+
+/// Files of other services, each with what becomes of it where nothing goes out by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_file_of_the_world_has_its_outcome() {
+    const FILES: &[(&str, &str, &str)] = &[
+        (include_str!("../fixtures/cap/world/allclear.xml"), "draft", "priority"),
+        (include_str!("../fixtures/cap/world/areas_65_polygons.xml"), "draft", "emergency"),
+        (include_str!("../fixtures/cap/world/empty_geocode_value.xml"), "draft", "emergency"),
+        (include_str!("../fixtures/cap/world/empty_headline.xml"), "draft", "emergency"),
+        (include_str!("../fixtures/cap/world/empty_note.xml"), "draft", "emergency"),
+        (include_str!("../fixtures/cap/world/no_area.xml"), "draft", "emergency"),
+        (include_str!("../fixtures/cap/world/public_with_empty_addresses.xml"), "draft", "emergency"),
+        (FIRST_CANCEL, "ended", ""),
+        (THEN_ALERT, "ended", ""),
+    ];
+    with_central("", async |central| {
+        for (text, state, class) in FILES {
+            let taken = push(central, &soon(text)).await;
+            let alert = &taken["alert"];
+            let found =
+                (alert["state"].as_str().unwrap(), alert["said"][0]["class"].as_str().unwrap_or_default());
+            assert_eq!(found, (*state, *class), "{taken}");
+        }
+    })
+    .await;
+}

@@ -66,6 +66,8 @@ pub enum Why {
     Elsewhere,
     #[error("it has none of our languages")]
     Language,
+    #[error("it cancels only what other senders said")]
+    OtherSender,
     #[error("it names no area that can be found on a map: approved, it is said to all groups")]
     NoPlace,
 }
@@ -81,6 +83,7 @@ impl Why {
             Why::Over => "bản tin đã hết hiệu lực",
             Why::Elsewhere => "bản tin không thuộc địa bàn của nhóm nào",
             Why::Language => "bản tin không có ngôn ngữ nào của xã",
+            Why::OtherSender => "bản tin chỉ hủy cảnh báo của nơi gửi khác",
             Why::NoPlace => "bản tin không ghi khu vực tìm được trên bản đồ: nếu duyệt sẽ phát tới mọi nhóm",
         }
     }
@@ -101,6 +104,12 @@ pub enum Voucher {
 }
 
 impl Voucher {
+    /// Says whether this one's word for an alert counts in place of that of `other`: a feed tells of its own alerts, which
+    /// others may have passed on before.
+    pub fn outranks(&self, other: &Self) -> bool {
+        matches!((self, other), (Voucher::Feed(_), Voucher::Token | Voucher::Staff))
+    }
+
     /// Says whether what `other` vouched for may be taken back by what this one vouches for.
     fn speaks_for(&self, other: &Self) -> bool {
         match (self, other) {

@@ -121,9 +121,13 @@ fn embedded(entry: Node<'_, '_>) -> Option<String> {
     texts.into_iter().find(|text| text.starts_with('<') && text.contains(CAP))
 }
 
-/// The XML of an element with the namespaces that its ancestors declared.
+/// The XML of an element, with the namespaces that its ancestors declared where it needs them: more of them would break a
+/// signature.
 fn standalone(node: Node<'_, '_>) -> String {
     let text = &node.document().input_text()[node.range()];
+    if Document::parse(text).is_ok_and(|alone| alone.root_element().has_tag_name((CAP, "alert"))) {
+        return text.to_owned();
+    }
     let name_ends = text.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(text.len());
     let own = &text[name_ends..text.find('>').unwrap_or(text.len())];
     let mut declarations = String::new();
@@ -305,6 +309,9 @@ mod tests {
         check(&format!("<content type='text/xml'><alert xmlns='{CAP}'>lũ</alert></content>"));
         check("<content type='text/xml'><c:alert>lũ</c:alert></content>");
         check("<c:alert a = 'xmlns:c'>lũ</c:alert>");
+        let own = format!("<alert xmlns=\"{CAP}\">lũ</alert>");
+        let [Entry { brings, .. }] = &feed(&format!("<entry>{own}</entry>"))[..] else { panic!("one entry") };
+        assert_eq!(*brings, Brings::Embedded(own));
         check(&format!("<content>&lt;alert xmlns='{CAP}'>lũ&lt;/alert></content>"));
         check(&format!("<description><![CDATA[<alert xmlns='{CAP}'>lũ</alert>]]></description>"));
     }
