@@ -40,6 +40,9 @@ const REDIRECTS_MAX: usize = 3;
 /// Most looks at the feed between two tries of what can't be taken: an hour, where it is looked at every five minutes.
 const LOOKS_BETWEEN_MAX: u32 = 11;
 
+/// How often something is passed over for the same reason before it is an alarm: once may be a moment's fault.
+const TIMES_TO_ALARM: u32 = 2;
+
 /// How long a server may take.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -270,14 +273,17 @@ fn newest_first(alert: &Alert) -> (std::cmp::Reverse<loaxa_heart::domain::time::
     (std::cmp::Reverse(alert.sent), kind)
 }
 
-/// Tells staff of what is not taken, once for each reason.
+/// Tells staff of what is not taken: in the list at once, and on the page once where it stays so.
 async fn pass_over(app: &App, feed: &Feed, what: String, error: &NotBrought) -> Result<(), StoreError> {
     let (why, why_vi, at) = (error.to_string(), error.in_vietnamese(), app.now());
     let passed = PassedOver { what: what.clone(), why: why.clone(), why_vi, last: at };
-    if !app.store.pass_over_cap(passed).await? {
+    let times = app.store.pass_over_cap(passed).await?;
+    if times == 1 {
+        tracing::warn!(feed = %feed.url, what, why, "something of the feed of alerts is passed over");
+    }
+    if times != TIMES_TO_ALARM {
         return Ok(());
     }
-    tracing::warn!(feed = %feed.url, what, why, "something of the feed of alerts is passed over");
     let detail = format!("{what}: {why}");
     let alarm = Alarm { kind: AlarmKind::AlertPassedOver, subject: feed.url.to_string(), detail, at };
     app.store.raise_alarm(alarm).await

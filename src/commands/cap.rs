@@ -119,3 +119,24 @@ fn state(state: &Value, lang: Lang) -> String {
     };
     word.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_says_what_it_is_and_why() {
+        let passed = serde_json::json!({
+            "id": "", "reference": "https://kttv.example.vn/5", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "passed_over", "title": "", "why": "status 404", "why_vi": "mã 404" },
+        });
+        let shown = |row: &Value, lang| cells(row, lang)[2..].join("|");
+        assert_eq!(shown(&passed, Lang::Vi), "bị bỏ qua|https://kttv.example.vn/5|mã 404");
+        assert_eq!(shown(&passed, Lang::En), "passed over|https://kttv.example.vn/5|status 404");
+        let earlier = serde_json::json!({
+            "id": "1", "reference": "a,b,c", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "ignored", "title": "Lũ", "why": "it is over" },
+        });
+        assert_eq!(shown(&earlier, Lang::Vi), "không phát|Lũ|it is over");
+    }
+}

@@ -127,8 +127,8 @@ pub trait Store: Send + Sync + 'static {
     /// Alerts that name this reference.
     fn caps_naming(&self, reference: String) -> Answer<'_, Vec<CapRow>>;
 
-    /// Keeps what a feed brought and was not taken; `false` where that is known for the same reason.
-    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, bool>;
+    /// Keeps what a feed brought and was not taken; says how often that was so, for the same reason.
+    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, u32>;
 
     /// Forgets what was passed over and was taken since.
     fn cap_passed_over_no_more(&self, what: String) -> Answer<'_, ()>;

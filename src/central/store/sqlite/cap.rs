@@ -79,22 +79,22 @@ fn row(row: &rusqlite::Row<'_>) -> Result<CapRow> {
     })
 }
 
-/// Keeps what was passed over; `false` where it was passed over before for the same reason.
-pub fn pass_over(db: &Connection, passed: &PassedOver) -> Result<bool> {
-    let known: bool = db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM cap_passed_over WHERE what = ?1 AND why = ?2)")?
-        .query_row(params![passed.what, passed.why], |row| row.get(0))?;
-    db.prepare_cached(
-        "INSERT INTO cap_passed_over (what, why, why_vi, first, last) VALUES (?1, ?2, ?3, ?4, ?4)
-         ON CONFLICT (what) DO UPDATE SET why = ?2, why_vi = ?3, last = ?4",
-    )?
-    .execute(params![passed.what, passed.why, passed.why_vi, passed.last.0])?;
+/// Keeps what was passed over; says how often it was, for the same reason.
+pub fn pass_over(db: &Connection, passed: &PassedOver) -> Result<u32> {
+    let times = db
+        .prepare_cached(
+            "INSERT INTO cap_passed_over (what, why, why_vi, last, times) VALUES (?1, ?2, ?3, ?4, 1)
+             ON CONFLICT (what) DO UPDATE
+             SET times = iif(why = ?2, times + 1, 1), why = ?2, why_vi = ?3, last = ?4
+             RETURNING times",
+        )?
+        .query_row(params![passed.what, passed.why, passed.why_vi, passed.last.0], |row| row.get(0))?;
     db.prepare_cached(
         "DELETE FROM cap_passed_over WHERE what NOT IN
          (SELECT what FROM cap_passed_over ORDER BY last DESC, what LIMIT ?1)",
     )?
     .execute([PASSED_OVER_MAX])?;
-    Ok(!known)
+    Ok(times)
 }
 
 /// Forgets what was passed over and was taken since.

@@ -302,7 +302,7 @@ impl Store for SqliteStore {
         self.read(move |db| cap::naming(db, &reference))
     }
 
-    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, bool> {
+    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, u32> {
         self.write(move |db| cap::pass_over(db, &passed))
     }
 

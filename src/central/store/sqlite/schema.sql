@@ -220,6 +220,6 @@ CREATE TABLE IF NOT EXISTS cap_passed_over (
     what   TEXT PRIMARY KEY,
     why    TEXT NOT NULL,
     why_vi TEXT NOT NULL,
-    first  INTEGER NOT NULL,
-    last   INTEGER NOT NULL
+    last   INTEGER NOT NULL,
+    times  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
