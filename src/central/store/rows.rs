@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
@@ -36,7 +36,7 @@ pub struct BoxRow {
     /// Its connection broke off and it has not spoken since.
     pub lost: bool,
     pub software: Option<String>,
-    pub clock: Option<ClockTrust>,
+    pub clock: Option<ClockQuality>,
     pub epoch: Option<Epoch>,
     /// Log entries that wait on the box.
     pub backlog: u64,
@@ -52,7 +52,7 @@ pub struct BoxRow {
 pub struct SignOfLife {
     pub id: BoxId,
     pub at: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     /// `None` where it says that nothing has changed.
     pub holds: Option<Holds>,
     pub kind: SignKind,
@@ -107,7 +107,7 @@ pub struct Ingested {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCommand {
     pub id: CommandId,
-    pub order: Order,
+    pub kind: CommandKind,
     pub issuer: KeyId,
     pub serial: u64,
     pub issued_at: Wall,
