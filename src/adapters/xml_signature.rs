@@ -38,14 +38,14 @@ const DIGESTS: [(&str, Digested); 3] = [
     ("http://www.w3.org/2001/04/xmldsig-more#sha384", |octets| Sha384::digest(octets).to_vec()),
     ("http://www.w3.org/2001/04/xmlenc#sha512", |octets| Sha512::digest(octets).to_vec()),
 ];
-/// How the names of signature methods of these digests end.
+/// Endings of the names of signature methods that use these digests.
 const METHOD_ENDINGS: [&str; 3] = ["-sha256", "-sha384", "-sha512"];
 /// Most signatures of a document: its author's, and those of who passes it on.
 const SIGNATURES_MAX: usize = 4;
 /// Most bytes that `xmlsec1` may answer: canonical XML is seldom longer than what it was made of.
 const ANSWER_BYTES_MAX: u64 = 2 * ALERT_BYTES_MAX as u64;
 const PATIENCE: Span = Span::secs(10);
-/// What `xmlsec1` writes around the octets that it digested.
+/// Marks that `xmlsec1` writes around the octets that it digested.
 const DIGESTED_BEGINS: &[u8] = b"== PreDigest data - start buffer:\n";
 const DIGESTED_ENDS: &[u8] = b"\n== PreDigest data - end buffer\n";
 
@@ -103,7 +103,7 @@ pub fn verify(document: &[u8], certificates: &[PathBuf]) -> Result<Verified, Sig
     verified.ok_or(SignatureError::Strange)
 }
 
-/// The SHA-256 of a certificate's DER form.
+/// Computes the SHA-256 of a certificate's DER form.
 fn hash_of(certificate: &Path) -> Result<ContentHash, SignatureError> {
     let pem = std::fs::read_to_string(certificate)?;
     let inside =
@@ -122,7 +122,7 @@ struct Candidate {
     digest: Vec<u8>,
 }
 
-/// All signatures that claim to cover the whole, with the document as it is, and as it was before others signed it.
+/// Finds all signatures that claim to cover the whole, with the document as it is, and as it was before others signed it.
 fn candidates(text: &str) -> Result<Vec<Candidate>, SignatureError> {
     let document = parse(text)?;
     let signatures = signatures(&document)?;
@@ -156,7 +156,7 @@ fn signatures<'d>(document: &'d Document<'d>) -> Result<Vec<Node<'d, 'd>>, Signa
     }
 }
 
-/// The text without these parts, which are in order.
+/// Gives the text without these parts, which are in order.
 fn without<'r>(text: &str, parts: impl Iterator<Item = &'r Range<usize>>) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut end = 0;
@@ -176,7 +176,7 @@ fn without_signatures(octets: &[u8]) -> Result<String, SignatureError> {
     Ok(without(text, ranges.iter()))
 }
 
-/// The digest of a signature's one reference, where that is the whole document but the signature.
+/// Gives the digest of a signature's one reference, where that is the whole document but the signature.
 fn digest_of_whole(signature: Node<'_, '_>) -> Option<(Digested, Vec<u8>)> {
     let all = |name: &'static str| signature.descendants().filter(move |node| is(node, name));
     let one = |name: &'static str| all(name).next().filter(|_| all(name).count() == 1);
@@ -203,7 +203,7 @@ fn is(node: &Node<'_, '_>, name: &str) -> bool {
 }
 
 impl Candidate {
-    /// The octets that the certificate's key signed; `None` where the signature is not its.
+    /// Gives the octets that the certificate's key signed; `None` where the signature is not its.
     fn octets_signed_by(&self, certificate: &Path) -> Result<Option<Vec<u8>>, SignatureError> {
         let answer = self.ask_xmlsec1(certificate)?;
         let octets = answer.as_deref().and_then(digested_octets);

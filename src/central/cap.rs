@@ -24,13 +24,13 @@ use loaxa_heart::domain::time::Wall;
 /// Hex digits of the id that people type.
 const ID_DIGITS: usize = 12;
 
-/// How often an id is looked for, four digits longer each time.
+/// Most tries to find a free id, four digits longer each time.
 const IDS_TRIED: usize = 5;
 
 /// Most alerts that one alert ends, with those that they would have ended.
 const TARGETS_MAX: usize = 1_024;
 
-/// How far an alert has come.
+/// A state of an alert on its way from its arrival to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -59,7 +59,7 @@ pub struct Taken {
     pub why_vi: Option<String>,
     pub title: String,
     pub said: Vec<Said>,
-    /// It ends what it refers to, and says nothing itself.
+    /// Marks an alert that ends what it refers to, and says nothing itself.
     pub ends: bool,
     /// Other alerts that it updates or cancels.
     pub refers_to: Vec<String>,
@@ -183,12 +183,12 @@ pub async fn take(app: &Arc<App>, voucher: Voucher, bytes: &[u8]) -> Result<(Cap
     Ok((kept.row, kept.taken))
 }
 
-/// What an alert that came tells.
+/// News that the arrival of an alert brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
-    /// It is known.
+    /// The alert is known.
     Nothing,
-    /// It is known, and has a better voucher now.
+    /// The alert is known, and has a better voucher now.
     Vouched,
     New,
 }
@@ -213,7 +213,7 @@ async fn go_on(app: &Arc<App>, mut kept: Kept) -> Result<Kept, NotAlert> {
     }
 }
 
-/// Alerts that would have ended this one, had the same voucher stood behind both: they need ask no more.
+/// Finds alerts that would have ended this one, had the same voucher stood behind both: they need ask no more.
 async fn waiting_for_this_voucher(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
     let mut found = Vec::new();
     for other in all_read(app.store.caps_naming(own_name(kept)).await?)? {
@@ -234,7 +234,7 @@ async fn waiting_for_this_voucher(app: &App, kept: &Kept) -> Result<Vec<Kept>, N
     Ok(found)
 }
 
-/// The reference by which others name it.
+/// Gives the reference by which others name an alert.
 fn own_name(kept: &Kept) -> String {
     kept.row.reference.split(' ').next().unwrap_or_default().to_owned()
 }
@@ -340,7 +340,7 @@ async fn vouch_again(app: &App, known: &Kept, again: &Taken) -> Result<(Kept, Ne
     Ok((kept, if is_better { News::Vouched } else { News::Nothing }))
 }
 
-/// Some digits of a hash: more where the shorter one was taken already.
+/// Gives some digits of a hash: more where the shorter one was taken already.
 fn short_hash(text: &str, tried: usize) -> String {
     ContentHash::of(text.as_bytes()).to_string()[..ID_DIGITS + 4 * tried].to_owned()
 }
@@ -450,7 +450,8 @@ async fn end_drafts(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
     Ok(kept)
 }
 
-/// Alerts that may still sound and are named by one, or by those that it names: who cancels an update means all of it.
+/// Finds alerts that may still sound and are named by one, or by those that this one names: who cancels an update means
+/// all of the chain.
 pub(super) async fn targets(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
     let mut names: VecDeque<_> = kept.taken.refers_to.iter().cloned().collect();
     let mut seen = BTreeSet::from([kept.row.id.clone()]);
@@ -493,7 +494,7 @@ async fn end_unless_aired(app: &App, id: &str) -> Result<bool, NotAlert> {
     Ok(kept.taken.state == State::Ended)
 }
 
-/// All alerts, newest first.
+/// Lists all alerts, newest first.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -502,7 +503,7 @@ pub async fn list(app: &App) -> Result<Vec<(CapRow, Taken)>, StoreError> {
     Ok(rows.into_iter().map(|kept| (kept.row, kept.taken)).collect())
 }
 
-/// What feeds brought and was not taken, latest first.
+/// Lists what feeds brought and was not taken, latest first.
 ///
 /// # Errors
 /// When the store does not answer.

@@ -40,10 +40,10 @@ const REDIRECTS_MAX: usize = 3;
 /// Most looks at the feed between two tries of what can't be taken: an hour, where it is looked at every five minutes.
 const LOOKS_BETWEEN_MAX: u32 = 11;
 
-/// How often something is passed over for the same reason before it is an alarm: once may be a moment's fault.
+/// Times that something is passed over for the same reason before there is an alarm: once may be a moment's fault.
 const TIMES_TO_ALARM: u32 = 2;
 
-/// How long a server may take.
+/// Longest time that a server may take.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// A feed that is looked at again and again.
@@ -110,7 +110,7 @@ enum Job {
 }
 
 impl Job {
-    /// What it is remembered by, and shown as.
+    /// Gives the name by which a job is remembered and shown.
     fn name(&self, entry: &Entry) -> String {
         match self {
             Job::Fetch(urls) => urls.iter().map(Url::as_str).collect::<Vec<_>>().join(" "),
@@ -121,7 +121,7 @@ impl Job {
     }
 }
 
-/// How often and when something was tried.
+/// A memory of the tries to take something.
 #[derive(Debug, Clone, Default)]
 struct Tried {
     stamp: Option<String>,
@@ -289,7 +289,7 @@ async fn pass_over(app: &App, feed: &Feed, what: String, error: &NotBrought) -> 
     app.store.raise_alarm(alarm).await
 }
 
-/// The octets of an alert; of what may be one, the first that is.
+/// Gets the octets of an alert; of several addresses that may be one, the first that is.
 async fn bring(feed: &Feed, job: Job) -> Result<Vec<u8>, NotBrought> {
     let urls = match job {
         Job::Embedded(text) => return Ok(text.into_bytes()),

@@ -51,21 +51,39 @@ async fn claim(app: &App, id: &str) -> Result<Kept, NotAlert> {
     let now = app.now();
     let is_over = |said: &Said| said.expires.is_some_and(|expires| expires <= now);
     let kept = find(app, id).await?;
-    if kept.taken.state == State::Draft && !kept.taken.ends && kept.taken.said.iter().all(is_over) {
+    let is_lapsed = kept.taken.state == State::Signing && has_lapsed(app, &kept).await?;
+    let is_free = kept.taken.state == State::Draft || is_lapsed;
+    if is_free && !kept.taken.ends && kept.taken.said.iter().all(is_over) {
         return Err(NotAlert::Over);
     }
     let (kept, is_claimed) = change(app, id, |taken| {
-        let is_draft = taken.state == State::Draft;
-        if is_draft {
-            taken.state = State::Sending;
-            // What was sent already keeps its place beside its command.
-            let rest = taken.said.split_off(taken.commands.len().min(taken.said.len()));
-            taken.said.extend(rest.into_iter().filter(|said| !is_over(said)));
+        let is_as_seen = taken.state == kept.taken.state && taken.commands == kept.taken.commands;
+        if !is_free || !is_as_seen {
+            return false;
         }
-        is_draft
+        taken.state = State::Sending;
+        if is_lapsed {
+            taken.commands.clear();
+        }
+        // What was sent already keeps its place beside its command.
+        let rest = taken.said.split_off(taken.commands.len().min(taken.said.len()));
+        taken.said.extend(rest.into_iter().filter(|said| !is_over(said)));
+        true
     })
     .await?;
     if is_claimed { Ok(kept) } else { Err(NotAlert::NotADraft) }
+}
+
+/// Says whether nobody can sign any more what was drafted of an alert, and none of it went out: it may be approved again.
+async fn has_lapsed(app: &App, kept: &Kept) -> Result<bool, NotAlert> {
+    let waiting = app.store.drafts(app.now()).await?;
+    for command in &kept.taken.commands {
+        let is_waiting = waiting.iter().any(|row| row.draft.id == *command);
+        if is_waiting || app.store.command(command.clone()).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Signs what an alert says with the keys on this server, and ends what it replaces.
@@ -124,7 +142,7 @@ async fn carry_out(app: &Arc<App>, mut kept: Kept) -> Result<(), NotAlert> {
     Ok(())
 }
 
-/// What ends when an alert goes out; where a person was asked and let it go out, also what only a person may end.
+/// Finds what ends when an alert goes out; where a person was asked and let it go out, also what only a person may end.
 async fn ended_by_sending(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
     let mut targets = targets(app, kept).await?;
     targets.retain(|target| match cap_intake::reach(kept.taken.standing(), target.taken.standing()) {
@@ -155,8 +173,8 @@ async fn standing_commands(app: &App, old: &[Kept]) -> Result<Vec<StandingComman
     Ok(found)
 }
 
-/// The announcement that this one may replace in one step: of the same power, and heard by no box that does not hear this
-/// one, too. Others are cancelled, which takes the power to do so.
+/// Picks the announcement that this one may replace in one step: of the same power, and heard by no box that does not hear
+/// this one, too. Others are cancelled, which takes the power to do so.
 fn supersedable(app: &App, standing: &mut Vec<StandingCommand>, said: &Said) -> Option<CommandId> {
     let power = Power::to_announce(said.class, said.mode);
     let parents = app.settings.parents();

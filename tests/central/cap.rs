@@ -670,3 +670,20 @@ async fn each_file_of_the_world_has_its_outcome() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_whose_hour_for_signatures_passed_may_be_approved_again() {
+    with_central("", async |central| {
+        let flood = push(central, &soon(FLOOD)).await;
+        let by_person = format!("?key={}", key(1).key_id());
+        assert_eq!(approve(central, &flood, &by_person).await, 200);
+        assert_eq!(approve(central, &flood, &by_person).await, 409);
+        let now = loaxa_adapters::clock::wall();
+        let [waiting] = &central.store().drafts(now).await.unwrap()[..] else { panic!("one draft") };
+        // As after its hour.
+        central.store().withdraw_draft(waiting.draft.id.clone()).await.unwrap();
+        assert_eq!(approve(central, &flood, &by_person).await, 200);
+        assert_eq!(central.store().drafts(now).await.unwrap().len(), 1);
+    })
+    .await;
+}

@@ -47,7 +47,7 @@ fn shown(row: &CapRow, taken: &Taken) -> Value {
     json!({ "id": row.id, "reference": row.reference, "received": row.received, "alert": taken })
 }
 
-/// What was passed over stands in the same list: staff look in one place.
+/// Shows what was passed over as the alerts are shown: staff look at one list.
 fn shown_as_passed_over(passed: &PassedOver) -> Value {
     let alert = json!({ "state": "passed_over", "title": "", "why": passed.why, "why_vi": passed.why_vi });
     json!({ "id": "", "reference": passed.what, "received": passed.last, "alert": alert })

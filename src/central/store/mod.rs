@@ -133,7 +133,7 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets what was passed over and was taken since.
     fn cap_passed_over_no_more(&self, what: String) -> Answer<'_, ()>;
 
-    /// What was passed over, latest first.
+    /// Lists what was passed over, latest first.
     fn caps_passed_over(&self) -> Answer<'_, Vec<PassedOver>>;
 
     /// Takes a draft back, unless it was sent.

@@ -141,7 +141,7 @@ pub struct CapRow {
     pub state: String,
 }
 
-/// What a feed of alerts brought and was not taken.
+/// Something that a feed of alerts brought and that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedOver {
     /// An address, or the words by which its entry is known.

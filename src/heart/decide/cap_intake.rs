@@ -18,10 +18,10 @@ const TITLE_CHARS_MAX: usize = 120;
 /// Longest text made of an alert, in bytes: half an hour of speech, and below what a command carries.
 const TEXT_BYTES_MAX: usize = 16_000;
 
-/// How long an alert without an expiry holds after it was sent: an old one that is sent again is not news.
+/// Life of an alert without an expiry, from when it was sent: an old one that is sent again is not news.
 const HOLDS_WITHOUT_EXPIRY: Span = Span::secs(24 * 3_600);
 
-/// What is to be said in one language.
+/// An announcement to be made of an alert, in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub groups: Vec<GroupId>,
@@ -38,13 +38,13 @@ pub struct Said {
     pub all_clear: bool,
 }
 
-/// What becomes of an alert.
+/// A decision on an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Say(Vec<Said>),
     /// A person decides whether it is said to all groups.
     Ask(Why, Vec<Said>),
-    /// What it names ends.
+    /// The alerts that this one names end.
     End,
     Nothing(Why),
 }
@@ -89,7 +89,7 @@ impl Why {
     }
 }
 
-/// Who vouches for an alert. The sender that it names is only text until one of these stands behind it.
+/// A party that vouches for an alert. The sender that an alert names is only text until one of these stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Voucher {
@@ -143,7 +143,7 @@ impl Standing<'_> {
     }
 }
 
-/// Whether an alert that cancels or updates another one ends it.
+/// The power of an alert over another one that it cancels or updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     Ends,
@@ -324,11 +324,9 @@ fn class(info: &Info, policy: &CapPolicy) -> BulletinClass {
         None if reaches(&policy.priority) => BulletinClass::Priority,
         None => BulletinClass::Normal,
     };
-    match class {
-        // Nobody is frightened by news that the danger is over.
-        BulletinClass::Emergency if info.is_all_clear() => BulletinClass::Priority,
-        class => class,
-    }
+    // Nobody is frightened by news that the danger is over, nor do they wait for tomorrow's programme.
+    let is_lowered = named.is_none() || class == BulletinClass::Emergency;
+    if info.is_all_clear() && is_lowered { BulletinClass::Priority } else { class }
 }
 
 #[cfg(test)]
@@ -446,11 +444,12 @@ mod tests {
     #[test]
     fn an_all_clear_is_no_emergency() {
         let all_clear = (">Evacuate<", ">AllClear<");
-        for change in [&[all_clear][..], &[all_clear, (">Immediate<", ">Past<")]] {
+        let minor = (">Extreme<", ">Minor<");
+        for change in [&[all_clear][..], &[all_clear, minor, (">Immediate<", ">Past<")]] {
             let events = vec![("Lũ quét".to_owned(), BulletinClass::Emergency)];
             for policy in [policy(), CapPolicy { events, ..policy() }] {
                 let Verdict::Say(said) = judged(change, &policy) else { panic!("said") };
-                assert!(said[0].all_clear && said[0].class != BulletinClass::Emergency, "{said:?}");
+                assert!(said[0].all_clear && said[0].class == BulletinClass::Priority, "{said:?}");
             }
         }
         let both =

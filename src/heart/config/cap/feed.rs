@@ -19,7 +19,7 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Links of these relations may lead to an alert; one without a relation is an alternate, too.
 const RELATIONS: [&str; 5] = ["alternate", "enclosure", "related", "via", "item"];
 
-/// What an address gave.
+/// The content of an address that is polled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Brought {
     /// One alert, and no feed.
@@ -32,12 +32,12 @@ pub enum Brought {
 pub struct Entry {
     /// For people: its title, or else its id.
     pub name: String,
-    /// When it was changed, as the feed writes it.
+    /// Time of the last change, as the feed writes it.
     pub stamp: Option<String>,
     pub brings: Brings,
 }
 
-/// What an entry brings.
+/// An alert that an entry brings, or the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Brings {
     /// The XML of an alert that stands in the entry itself.
@@ -111,7 +111,7 @@ fn words(node: Node<'_, '_>) -> String {
     parts.trim().to_owned()
 }
 
-/// The alert inside an entry, as XML or as escaped text.
+/// Finds the alert inside an entry, as XML or as escaped text.
 fn embedded(entry: Node<'_, '_>) -> Option<String> {
     if let Some(alert) = entry.descendants().find(|node| node.has_tag_name((CAP, "alert"))) {
         return Some(standalone(alert));
@@ -121,8 +121,8 @@ fn embedded(entry: Node<'_, '_>) -> Option<String> {
     texts.into_iter().find(|text| text.starts_with('<') && text.contains(CAP))
 }
 
-/// The XML of an element, with the namespaces that its ancestors declared where it needs them: more of them would break a
-/// signature.
+/// Cuts out the XML of an element, with the namespaces that its ancestors declared where they are needed: more of them
+/// would break a signature.
 fn standalone(node: Node<'_, '_>) -> String {
     let text = &node.document().input_text()[node.range()];
     if Document::parse(text).is_ok_and(|alone| alone.root_element().has_tag_name((CAP, "alert"))) {
@@ -148,7 +148,7 @@ fn standalone(node: Node<'_, '_>) -> String {
     format!("{}{declarations}{}", &text[..name_ends], &text[name_ends..])
 }
 
-/// How likely a link leads to an alert; the likeliest is the least.
+/// A likelihood that a link leads to an alert; the likeliest is the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likely {
     Alert,
@@ -216,7 +216,7 @@ fn looks_like_an_alert(url: &Url) -> bool {
     path.ends_with(".xml") || path.ends_with(".cap") || path.contains("/cap")
 }
 
-/// The address against which a link is resolved: `xml:base` of its ancestors, from the outside.
+/// Gives the address against which a link is resolved: `xml:base` of its ancestors, from the outside.
 fn base_of(node: Node<'_, '_>, base: &Url) -> Url {
     let written: Vec<_> = node.ancestors().filter_map(|node| node.attribute((XML, "base"))).collect();
     written.iter().rev().fold(base.clone(), |base, written| base.join(written).unwrap_or(base))

@@ -55,13 +55,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// What others name it by; unique over all alerts.
+    /// Gives the name that other alerts use for this one; unique over all alerts.
     pub fn reference(&self) -> Reference {
         Reference { sender: self.sender.clone(), identifier: self.identifier.clone(), sent: self.sent }
     }
 }
 
-/// What it is for.
+/// A purpose: only an actual alert tells of something real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Actual,
@@ -71,7 +71,7 @@ pub enum Status {
     Draft,
 }
 
-/// What it does.
+/// An effect of an alert on others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Alert,
@@ -99,7 +99,7 @@ pub enum Scope {
     Private { addresses: Vec<String> },
 }
 
-/// What is said in one language.
+/// A block of an alert in one language.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
     /// BCP 47, in lower case; `en-us` where none is named: section 3.2.2.
@@ -151,15 +151,15 @@ macro_rules! words {
     };
 }
 
-words!(/// What kind of thing happens.
+words!(/// A kind of event.
     Category: Geo, Met, Safety, Security, Rescue, Fire, Health, Env, Transport, Infra, CBRNE, Other);
-words!(/// What those who hear of it are to do.
+words!(/// An action that those who hear of the alert are to take.
     Response: Shelter, Evacuate, Prepare, Execute, Avoid, Monitor, Assess, AllClear, None);
-words!(/// How soon one must act; the most urgent first.
+words!(/// A time in which one must act; the most urgent first.
     Urgency: Immediate, Expected, Future, Past, Unknown);
-words!(/// How bad it is; the worst first.
+words!(/// A degree of harm; the worst first.
     Severity: Extreme, Severe, Moderate, Minor, Unknown);
-words!(/// How sure it is; the surest first.
+words!(/// A degree of certainty; the surest first.
     Certainty: Observed, Likely, Possible, Unlikely, Unknown);
 
 /// Why a text is no alert that may be taken.
