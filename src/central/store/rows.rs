@@ -141,6 +141,17 @@ pub struct CapRow {
     pub state: String,
 }
 
+/// Something that a feed of alerts brought and that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// An address, or the words by which its entry is known.
+    pub what: String,
+    pub why: String,
+    /// The same in Vietnamese.
+    pub why_vi: String,
+    pub last: Wall,
+}
+
 /// A command that waits for people's signatures, under the id that it will have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDraft {
@@ -354,6 +365,8 @@ pub enum AlarmKind {
     UnknownBox,
     /// Entries that the box no longer holds never arrived.
     Gap,
+    /// A feed of alerts can't be read, or something in it was passed over.
+    AlertPassedOver,
 }
 
 impl AlarmKind {
@@ -364,6 +377,7 @@ impl AlarmKind {
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
             AlarmKind::Gap => "gap",
+            AlarmKind::AlertPassedOver => "alert_passed_over",
         }
     }
 }
