@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::broadcast;
 
-use super::authority::Authority;
-use super::live::Sessions;
-use super::media::MediaFolder;
-use super::publisher::Publisher;
-use super::settings::Settings;
-use super::store::{Alarm, AlarmKind, SharedStore};
+use crate::keyring::Authority;
+use crate::link::outbound::Publisher;
+use crate::media::MediaFolder;
+use crate::orders::live::Sessions;
+use crate::settings::Settings;
+use crate::store::{Alarm, AlarmKind, SharedStore};
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};

@@ -1,27 +1,15 @@
 //! Floor 5: the server for commune staff.
 
-pub mod announce;
-mod api;
-pub mod app;
-pub mod authority;
-pub mod broker;
-mod cap;
-pub mod cap_feed;
-pub mod certificates;
-pub mod drafts;
-mod enrol;
-mod gate;
-mod ingest;
-pub mod issue;
-mod live;
-pub mod media;
-pub mod orders;
-mod pages;
-pub mod publisher;
-mod router;
+mod alerts;
+mod app;
+mod boxes;
+mod keyring;
+pub mod link;
+mod media;
+mod orders;
 pub mod settings;
 pub mod store;
-mod texts;
+mod web;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,14 +20,15 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use app::App;
-use authority::{Authority, BadAuthority};
-use broker::{Broker, CantListen, Embedded, External};
-use certificates::{Ca, CertificateError};
+use keyring::{Authority, BadAuthority};
+use link::broker::{self, Broker, CantListen, Embedded, External};
+use link::certificates::{Ca, CertificateError};
+use link::gate;
+use link::outbound::Publisher;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkError};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::wire::topics;
 use media::MediaFolder;
-use publisher::Publisher;
 use settings::{BrokerChoice, Logins, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
@@ -112,16 +101,16 @@ impl Central {
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
         let app = App::new(settings, store, authority, Publisher::new(link), media, public_url, revoked);
         let app = Arc::new(app);
-        if let Err(error) = enrol::write_revocation_list(&app).await {
+        if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        let (batches, waiting) = mpsc::channel(ingest::WAITING_MAX);
+        let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
-            tokio::spawn(router::run(Arc::clone(&app), events, batches)),
-            tokio::spawn(ingest::run(Arc::clone(&app), waiting)),
+            tokio::spawn(boxes::inbound::run(Arc::clone(&app), events, batches)),
+            tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
         ];
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
-        tasks.extend(feed.map(|feed| tokio::spawn(cap_feed::run(Arc::clone(&app), feed))));
+        tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
@@ -262,8 +251,9 @@ fn reachable(listens_on: SocketAddr) -> SocketAddr {
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let routes =
-        pages::routes(Arc::clone(&app)).merge(live::routes(Arc::clone(&app))).merge(api::routes(app));
+    let routes = web::pages::routes(Arc::clone(&app))
+        .merge(orders::live::routes(Arc::clone(&app)))
+        .merge(web::api::routes(app));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let shutdown = async {
         // A sender that is gone means the same.

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use sha2::Digest;
 use tower_http::services::ServeFile;
 
-use super::store::MediaRow;
+use crate::store::MediaRow;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;

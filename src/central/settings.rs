@@ -9,9 +9,9 @@ use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
-use super::cap_feed::Feed;
-use super::certificates::Identity;
-use super::store::BoxDeclared;
+use crate::alerts::cap_feed::Feed;
+use crate::link::certificates::Identity;
+use crate::store::BoxDeclared;
 
 /// Everything that one central process needs to know.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::Outcome;
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
-use loaxa_central::certificates::Ca;
+use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::GroupId;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::announce::{self, Asked, Refused};
-use super::app::App;
+use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
-use super::orders::{self, PolicyAsked};
-use super::store::{DraftRow, DraftSignature, NewDraft, StoreError};
+use crate::app::App;
+use crate::store::{DraftRow, DraftSignature, NewDraft, StoreError};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::{Span, Wall};
@@ -107,7 +107,7 @@ pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Co
             let row = row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?;
             announce::draft(app, fields, Some(row)).await?
         }
-        DraftAsked::Policy(asked) => orders::draft_policy(app, asked).await?,
+        DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
     };
     let unnumbered = issue::command(&draft, issuer.clone(), 0);
     unnumbered.check().map_err(Refused::Senseless)?;

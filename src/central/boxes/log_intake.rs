@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::app::{App, Counters};
-use super::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
+use crate::app::{App, Counters};
+use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::codec;

@@ -3,7 +3,6 @@
 mod enrol;
 mod home;
 mod sign;
-mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use axum::routing::get;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 
-use super::api::has_token;
-use super::app::App;
-use super::store::StoreError;
-use super::texts::Lang;
+use crate::app::App;
+use crate::store::StoreError;
+use crate::web::api::has_token;
+use crate::web::texts::Lang;
 
 pub use home::is_online;
 

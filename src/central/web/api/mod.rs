@@ -16,15 +16,15 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::announce::{self, Asked, Refused};
-use super::app::App;
-use super::enrol::{self, NotEnrolled};
-use super::live::{self, NotLive};
-use super::media::{Incoming, MediaRefusal};
-use super::pages::is_online;
-use super::store::{
+use crate::app::App;
+use crate::boxes::enrolment::{self, NotEnrolled};
+use crate::media::{Incoming, MediaRefusal};
+use crate::orders::announce::{self, Asked, Refused};
+use crate::orders::live::{self, NotLive};
+use crate::store::{
     BoxRow, CommandRow, DeliveryRow, LogFilter, LogRow, MediaRow, PlayRow, ROWS_MAX, ReportRow, StoreError,
 };
+use crate::web::pages::is_online;
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
@@ -68,7 +68,7 @@ pub fn routes(app: Arc<App>) -> Router {
 }
 
 async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("assets/openapi.json"))
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../assets/openapi.json"))
 }
 
 /// Whether the request carries the token; compared in constant time.
@@ -290,9 +290,9 @@ async fn invite(
     State(app): State<Arc<App>>,
     Json(Invited { id, title, groups }): Json<Invited>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let (code, expires) = enrol::invite(&app, id, title, groups).await?;
-    let command = enrol::command(&app, &code);
-    let qr = enrol::qr(&command);
+    let (code, expires) = enrolment::invite(&app, id, title, groups).await?;
+    let command = enrolment::command(&app, &code);
+    let qr = enrolment::qr(&command);
     let said = json!({ "code": code.to_string(), "expires": expires, "command": command, "qr": qr });
     Ok((StatusCode::CREATED, Json(said)))
 }
@@ -301,11 +301,11 @@ async fn take_in(
     State(app): State<Arc<App>>,
     Json(request): Json<EnrolRequest>,
 ) -> Result<Json<Enrolled>, Problem> {
-    Ok(Json(enrol::enrol(&app, request).await?))
+    Ok(Json(enrolment::enrol(&app, request).await?))
 }
 
 async fn revoke(State(app): State<Arc<App>>, Path(id): Path<BoxId>) -> Result<StatusCode, Problem> {
-    match enrol::revoke(&app, &id).await? {
+    match enrolment::revoke(&app, &id).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem {
             status: StatusCode::NOT_FOUND,

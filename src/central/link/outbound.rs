@@ -10,8 +10,8 @@ use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::messages::Holds;
 use loaxa_heart::wire::topics::{Down, Topic};
 
-use super::authority::Authority;
-use super::store::{SharedStore, StoreError};
+use crate::keyring::Authority;
+use crate::store::{SharedStore, StoreError};
 
 /// Hands messages to the broker. Nothing here is a promise: what is lost is sent again after the next heartbeat.
 pub struct Publisher {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::words;
 use crate::app::App;
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
-use crate::texts::{Lang, Texts};
+use crate::web::texts::{Lang, Texts};
+use crate::web::words;
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::{ClockTrust, Span, Wall};

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::settings::Keys;
+use crate::settings::Keys;
 use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{GroupId, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Problem, bears, has_token};
+use crate::alerts::cap::{self, NotAlert, Taken};
 use crate::app::App;
-use crate::cap::{self, NotAlert, Taken};
 use crate::store::CapRow;
 use loaxa_heart::config::cap::ALERT_BYTES_MAX;
 use loaxa_heart::domain::ids::KeyId;

@@ -91,7 +91,7 @@ mod tests {
             include_str!("pages/home.rs"),
             include_str!("pages/enrol.rs"),
             include_str!("pages/sign.rs"),
-            include_str!("pages/words.rs"),
+            include_str!("words.rs"),
         ];
         for page in pages {
             for rest in page.split(".say(\"").skip(1) {

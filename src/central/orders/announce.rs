@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::app::App;
 use super::issue::{Draft, issue};
-use super::media::{self, MediaRefusal};
-use super::store::{Ended, MediaRow, StoreError};
+use crate::app::App;
+use crate::media::{self, MediaRefusal};
+use crate::store::{Ended, MediaRow, StoreError};
 use loaxa_heart::decide::delivery::{DocumentName, Order};
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
@@ -25,7 +25,7 @@ const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
 const SPEECH_MS_MAX: u64 = 60_000;
 
 /// Most announcements that one `stop` looks at.
-const STOP_MAX: u32 = super::store::ROWS_MAX;
+const STOP_MAX: u32 = crate::store::ROWS_MAX;
 
 /// Title of a live voice.
 const VOICE_TITLE: &str = "Phát trực tiếp";

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::app::App;
-use super::certificates::{self, Ca, CertificateError};
-use super::orders;
-use super::store::{BoxDeclared, StoreError};
+use crate::app::App;
+use crate::link::certificates::{self, Ca, CertificateError};
+use crate::orders::documents;
+use crate::store::{BoxDeclared, StoreError};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
@@ -99,7 +99,7 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     app.store.add_certificate(issued.fingerprint, issued.serial, declared.id.clone(), now).await?;
     shut_out(app, &declared.id).await;
     tracing::info!(id = %declared.id, "a box was enrolled");
-    if let Err(error) = orders::groups_follow_enrolment(app).await {
+    if let Err(error) = documents::groups_follow_enrolment(app).await {
         tracing::warn!(%error, "the boxes are not told of the groups of the new one");
     }
     Ok(Enrolled {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::announce::{self, Asked, Opening, Refused};
-use super::app::App;
-use super::drafts::{self, DraftAsked, NotTaken};
-use super::settings::CapSettings;
-use super::store::{CapRow, StoreError};
+use crate::app::App;
+use crate::orders::announce::{self, Asked, Opening, Refused};
+use crate::orders::cosigning::{self, DraftAsked, NotTaken};
+use crate::settings::CapSettings;
+use crate::store::{CapRow, StoreError};
 use loaxa_adapters::xml_signature::{self, SignatureError};
 use loaxa_heart::config::cap::{self, Alert, CapError, Kind, Reference};
 use loaxa_heart::decide::cap_intake::{self, Said, Verdict, Why};
@@ -287,7 +287,7 @@ pub async fn approve(app: &Arc<App>, id: String, key: Option<KeyId>) -> Result<T
             for said in taken.said.clone() {
                 let fields = asked(said, replaced.next(), now).ok_or(NotAlert::Over)?;
                 let draft = DraftAsked::Announce { fields, media: None };
-                taken.commands.push(drafts::make(app, key.clone(), draft).await?);
+                taken.commands.push(cosigning::make(app, key.clone(), draft).await?);
             }
             taken.state = State::Signing;
         }

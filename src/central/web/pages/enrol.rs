@@ -11,7 +11,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
-use crate::texts::Texts;
+use crate::web::texts::Texts;
 
 const SCRIPT: &str = include_str!("../assets/enrol.js");
 

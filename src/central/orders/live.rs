@@ -18,7 +18,7 @@ use http_body::Frame;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::announce::{self, Refused};
-use super::app::App;
+use crate::app::App;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::announce::{Refused, top_groups};
-use super::app::App;
 use super::issue::{Draft, issue};
-use super::media;
-use super::store::StoreError;
+use crate::app::App;
+use crate::media;
+use crate::store::StoreError;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::delivery::{Document, DocumentName, Order};
 use loaxa_heart::decide::schedule::Calendar;
@@ -184,7 +184,7 @@ pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Ref
     let Ok(Command { body: Body::Groups { members, .. }, .. }) = codec::decode(row.payload.as_bytes()) else {
         return Ok(None);
     };
-    let moved = |row: &super::store::BoxRow| {
+    let moved = |row: &crate::store::BoxRow| {
         members.get(&row.id).is_none_or(|groups| *groups != app.groups_of(&row.groups))
     };
     match app.store.boxes().await?.iter().any(moved) {

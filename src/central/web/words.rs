@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::store::PlayRow;
-use crate::texts::Texts;
+use crate::web::texts::Texts;
 use loaxa_heart::domain::time::Wall;
 
 /// Frames a second in the log.
@@ -62,7 +62,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::texts::Lang;
+    use crate::web::texts::Lang;
 
     #[test]
     fn lengths_are_read_as_a_person_says_them() {

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{FIELDS_BYTES_MAX, Problem};
-use crate::announce::Refused;
 use crate::app::App;
 use crate::media::MediaRefusal;
-use crate::orders::{self, GroupsAsked, PolicyAsked, ProgrammeAsked, Sent};
+use crate::orders::announce::Refused;
+use crate::orders::documents::{self, GroupsAsked, PolicyAsked, ProgrammeAsked, Sent};
 use crate::store::MediaRow;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Wall;
@@ -37,15 +37,15 @@ fn sent(Sent { id, name, version }: Sent) -> (StatusCode, Json<Value>) {
 type Answer = Result<(StatusCode, Json<Value>), Problem>;
 
 async fn programme(State(app): State<Arc<App>>, Json(asked): Json<ProgrammeAsked>) -> Answer {
-    Ok(sent(orders::send_programme(&app, asked).await?))
+    Ok(sent(documents::send_programme(&app, asked).await?))
 }
 
 async fn policy(State(app): State<Arc<App>>, Json(asked): Json<PolicyAsked>) -> Answer {
-    Ok(sent(orders::send_policy(&app, asked).await?))
+    Ok(sent(documents::send_policy(&app, asked).await?))
 }
 
 async fn groups(State(app): State<Arc<App>>, Json(asked): Json<GroupsAsked>) -> Answer {
-    Ok(sent(orders::send_groups(&app, asked).await?))
+    Ok(sent(documents::send_groups(&app, asked).await?))
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::certificates::Identity;
-use super::store::SharedStore;
+use crate::store::SharedStore;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
 /// How long a client may take to show who it is.

@@ -14,7 +14,7 @@ use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use tokio::task::JoinHandle;
 
-use super::settings::Logins;
+use crate::settings::Logins;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
@@ -111,17 +111,17 @@ impl Embedded {
     }
 
     /// Where it listens without TLS.
-    pub(super) fn plain_addr(&self) -> SocketAddr {
+    pub(crate) fn plain_addr(&self) -> SocketAddr {
         self.listens_on
     }
 
     /// What a client that came through the gate is known by; derived from central's `password`.
-    pub(super) fn gate_secret(password: &str) -> String {
+    pub(crate) fn gate_secret(password: &str) -> String {
         ContentHash::of(format!("{password}/gate").as_bytes()).to_string()
     }
 
     /// From now on boxes find it behind this gate only.
-    pub(super) fn behind_gate(self, listens_on: SocketAddr, gate: JoinHandle<()>) -> Self {
+    pub(crate) fn behind_gate(self, listens_on: SocketAddr, gate: JoinHandle<()>) -> Self {
         Self { listens_on, gate: Some(gate), ..self }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::app::{App, Counters};
-use super::store::{AlarmKind, BoxDeclared, SignKind, SignOfLife, StoreError};
+use crate::app::{App, Counters};
+use crate::store::{AlarmKind, BoxDeclared, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::BoxId;

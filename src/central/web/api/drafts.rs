@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{FIELDS_BYTES_MAX, Problem, has_token};
 use crate::app::App;
-use crate::drafts::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
+use crate::orders::cosigning::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
@@ -98,7 +98,7 @@ async fn waiting(
     if !has_token(&app, &headers) {
         Asking { method, path: uri.path().to_owned(), headers, body: Bytes::new() }.who(&app)?;
     }
-    let drafts = drafts::waiting(&app).await?;
+    let drafts = cosigning::waiting(&app).await?;
     let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));
     let people = app.authority.trust().grants.iter().map(
         |grant| json!({ "key": grant.key, "holder": grant.holder, "powers": grant.powers, "groups": grant.groups }),
@@ -122,7 +122,7 @@ async fn make(
         Problem::bad(format!("the draft can't be read: {error}"), format!("bản thảo không đúng: {error}"))
     };
     let asked: DraftAsked = serde_json::from_slice(&asking.body).map_err(unreadable)?;
-    let id = drafts::make(&app, issuer, asked).await?;
+    let id = cosigning::make(&app, issuer, asked).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }
 
@@ -141,5 +141,5 @@ async fn sign(
     Json(Signed { key, signature }): Json<Signed>,
 ) -> Result<Json<Value>, Problem> {
     let signature = signature_of(&signature).ok_or_else(|| NotTaken::BadSignature(key.clone()))?;
-    Ok(Json(json!({ "sent": drafts::sign(&app, id, key, signature).await? })))
+    Ok(Json(json!({ "sent": cosigning::sign(&app, id, key, signature).await? })))
 }

@@ -10,8 +10,8 @@ use roxmltree::{Document, ParsingOptions};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use url::Url;
 
-use super::app::App;
 use super::cap;
+use crate::app::App;
 use loaxa_heart::config::cap::{ALERT_BYTES_MAX, NODES_MAX};
 
 /// Most bytes of a feed.

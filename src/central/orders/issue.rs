@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::announce::Refused;
-use super::app::App;
-use super::store::{Ended, NewCommand, StoreError};
+use crate::app::App;
+use crate::store::{Ended, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{DocumentName, Order};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};

@@ -1,0 +1,4 @@
+//! Alerts of others, taken in and passed on.
+
+pub mod cap;
+pub mod cap_feed;

@@ -1,0 +1,6 @@
+//! The way between central and the boxes: the broker, the gate before it, certificates, and what goes out.
+
+pub mod broker;
+pub mod certificates;
+pub mod gate;
+pub mod outbound;

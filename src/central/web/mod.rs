@@ -1,0 +1,6 @@
+//! Pages and API.
+
+pub mod api;
+pub mod pages;
+mod texts;
+mod words;
