@@ -9,9 +9,9 @@ use tokio::sync::broadcast;
 use crate::keyring::Authority;
 use crate::link::outbound::Publisher;
 use crate::media::MediaFolder;
-use crate::orders::live::Sessions;
 use crate::settings::Settings;
 use crate::store::{Alarm, AlarmKind, SharedStore};
+use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -27,7 +27,7 @@ pub struct App {
     pub public_url: String,
     pub counters: Counters,
     /// Voices that are live now.
-    pub voices: Sessions,
+    pub voices: Voices,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
@@ -66,7 +66,7 @@ impl App {
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
-        let voices = Sessions::default();
+        let voices = Voices::default();
         Self { settings, store, authority, publisher, media, public_url, counters, voices, revoked, raised }
     }
 

@@ -9,6 +9,7 @@ mod media;
 mod orders;
 pub mod settings;
 pub mod store;
+mod voices;
 mod web;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,24 +22,15 @@ use tokio::task::JoinHandle;
 
 use app::App;
 use keyring::{Authority, BadAuthority};
-use link::broker::{self, Broker, CantListen, Embedded, External};
-use link::certificates::{Ca, CertificateError};
-use link::gate;
+use link::broker::Broker;
+use link::connect::{self, Gate, NoBroker};
 use link::outbound::Publisher;
-use loaxa_adapters::mqtt::{Link, LinkConfig, LinkError};
-use loaxa_heart::domain::ids::BoxId;
-use loaxa_heart::wire::topics;
+use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
-use settings::{BrokerChoice, Logins, Settings};
+use settings::Settings;
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 
-/// Delays between tries to reach the broker, in seconds.
-const RECONNECT_S: (f64, f64) = (0.2, 5.0);
-/// Messages on their way to the broker: one to each box of a province at once.
-const OUTGOING_MAX: u16 = 8_192;
-/// Messages from the broker that wait for the router.
-const INCOMING_MAX: usize = 1_024;
 /// Revocations that a session of the gate may be behind.
 const REVOKED_MAX: usize = 64;
 /// How long open requests may take when central stops.
@@ -52,21 +44,13 @@ pub enum StartError {
     #[error("the folder {} can't be used: {error}", path.display())]
     Folder { path: std::path::PathBuf, error: std::io::Error },
     #[error(transparent)]
-    Broker(#[from] CantListen),
-    #[error(transparent)]
-    Gate(#[from] gate::CantOpen),
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    #[error("boxes come with certificates, but central has no authority to issue them: add [enrolment]")]
-    NoEnrolment,
+    Broker(#[from] NoBroker),
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Authority(#[from] BadAuthority),
-    #[error("the system gives no randomness: {0}")]
-    Random(getrandom::Error),
 }
 
 /// A central that runs.
@@ -96,7 +80,7 @@ impl Central {
         let http = listener.local_addr().map_err(listen_error)?;
         let (revoked, _) = broadcast::channel(REVOKED_MAX);
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
-        let (broker, config) = connect_to_broker(&settings.broker, gate).await?;
+        let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
         let app = App::new(settings, store, authority, Publisher::new(link), media, public_url, revoked);
@@ -112,7 +96,7 @@ impl Central {
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, Arc::clone(&app), stopped));
+        let server = tokio::spawn(web::serve(listener, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
         Ok(Self { app, http, broker, stop_http, server, tasks })
     }
@@ -174,92 +158,11 @@ pub async fn run(
     Ok(())
 }
 
-/// What the gate before the embedded broker is made of.
-struct Gate<'a> {
-    settings: &'a Settings,
-    store: &'a SharedStore,
-    revoked: &'a broadcast::Sender<BoxId>,
-}
-
-impl Gate<'_> {
-    /// Starts the embedded broker, on the loopback address, behind a gate on `listen`.
-    async fn start(self, listen: SocketAddr, password: String) -> Result<Embedded, StartError> {
-        let enrolment = self.settings.enrolment.as_ref().ok_or(StartError::NoEnrolment)?;
-        let server = Ca::open(&enrolment.ca)?
-            .issue_to_server(vec![enrolment.broker.host.clone(), "localhost".to_owned()], broker::CENTRAL)?;
-        let secret = Embedded::gate_secret(&password);
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let broker = Embedded::start(loopback, Logins::Certificates, password).await?;
-        let behind = gate::Behind {
-            broker: broker.plain_addr(),
-            secret,
-            store: Arc::clone(self.store),
-            revoked: self.revoked.clone(),
-        };
-        let (listens_on, task) = gate::open(listen, &enrolment.ca.certificate, &server, behind).await?;
-        Ok(broker.behind_gate(listens_on, task))
-    }
-}
-
-async fn connect_to_broker(
-    choice: &BrokerChoice,
-    gate: Gate<'_>,
-) -> Result<(Box<dyn Broker>, LinkConfig), StartError> {
-    let mut random = [0; 40];
-    getrandom::fill(&mut random).map_err(StartError::Random)?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let seed = u64::from_be_bytes(random[..8].try_into().expect("eight bytes"));
-    let client_id = format!("loaxa-central-{}", hex(&random[..8]));
-    let (broker, ca, identity): (Box<dyn Broker>, _, _) = match choice {
-        BrokerChoice::Embedded { listen, logins } => {
-            if matches!(logins, Logins::NameAlone) && !listen.ip().is_loopback() {
-                tracing::warn!(%listen, "boxes prove their name to the broker by saying it: keep this network closed");
-            }
-            let password = hex(&random[8..]);
-            let broker = match logins {
-                Logins::Certificates => gate.start(*listen, password).await?,
-                logins => Embedded::start(*listen, logins.clone(), password).await?,
-            };
-            (Box::new(broker), None, None)
-        }
-        BrokerChoice::Url { address, ca, identity } => {
-            (Box::new(External(address.clone())), ca.clone(), identity.clone())
-        }
-    };
-    let config = LinkConfig {
-        ca,
-        identity,
-        subscriptions: vec![topics::central_filter(None)],
-        reconnect_s_min: RECONNECT_S.0,
-        reconnect_s_max: RECONNECT_S.1,
-        seed,
-        outgoing_max: OUTGOING_MAX,
-        incoming_max: INCOMING_MAX,
-        keep_alive_s: 15,
-        ..LinkConfig::new(broker.address().clone(), client_id)
-    };
-    Ok((broker, config))
-}
-
 /// An address that others can connect to, for one that may say "all of this machine's".
 fn reachable(listens_on: SocketAddr) -> SocketAddr {
     if listens_on.ip().is_unspecified() {
         SocketAddr::from((Ipv4Addr::LOCALHOST, listens_on.port()))
     } else {
         listens_on
-    }
-}
-
-async fn serve(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let routes = web::pages::routes(Arc::clone(&app))
-        .merge(orders::live::routes(Arc::clone(&app)))
-        .merge(web::api::routes(app));
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let shutdown = async {
-        // A sender that is gone means the same.
-        let _ = stopped.await;
-    };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(shutdown).await {
-        tracing::error!(%error, "the pages ended");
     }
 }

@@ -1,7 +1,7 @@
 //! The media folder: audio named by its SHA-256, served with Range, never changed.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -143,11 +143,6 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Where it lies meanwhile, for a program that writes it.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Adds what came.
     ///
     /// # Errors

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
-
-use crate::alerts::cap_feed::Feed;
-use crate::link::certificates::Identity;
-use crate::store::BoxDeclared;
 
 /// Everything that one central process needs to know.
 #[derive(Clone)]
@@ -52,6 +51,25 @@ pub struct CapSettings {
     pub feed: Option<Feed>,
     /// Who has it may send alerts, and nothing else.
     pub token: Option<String>,
+}
+
+/// A feed of alerts that is polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    pub url: Url,
+    /// The only certificates that the server's is checked against.
+    pub ca: Option<PathBuf>,
+    pub every: Duration,
+}
+
+/// A box as the configuration, or its enrolment, names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxDeclared {
+    pub id: BoxId,
+    pub title: String,
+    pub groups: Vec<GroupId>,
+    /// Public key in base64; `None` keeps what was learnt.
+    pub key: Option<String>,
 }
 
 /// A group as the configuration names it.
@@ -95,6 +113,13 @@ pub struct Enrolment {
     pub crl: PathBuf,
 }
 
+/// A certificate with its key, both in PEM.
+#[derive(Clone)]
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
+}
+
 /// The keys that lie on this machine.
 #[derive(Clone)]
 pub struct Keys {
@@ -111,5 +136,16 @@ impl Settings {
     pub fn parents(&self) -> BTreeMap<GroupId, GroupId> {
         let above = |group: &Group| Some((group.id.clone(), group.parent.clone()?));
         self.groups.iter().filter_map(above).collect()
+    }
+
+    /// The first of these groups that the configuration does not name.
+    pub fn unknown_group<'g>(&self, groups: &'g [GroupId]) -> Option<&'g GroupId> {
+        groups.iter().find(|id| self.groups.iter().all(|known| known.id != **id))
+    }
+
+    /// The groups that no other group holds.
+    pub fn top_groups(&self) -> Vec<GroupId> {
+        let top = self.groups.iter().filter(|group| group.parent.is_none());
+        top.map(|group| group.id.clone()).collect()
     }
 }

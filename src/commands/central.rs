@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use super::{Outcome, central_init};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
-use loaxa_central::link::certificates::Identity;
+use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
+use loaxa_central::settings::Identity;
 use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
-use loaxa_central::store::BoxDeclared;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file::{self, CentralConfig, StoreChoice};
 

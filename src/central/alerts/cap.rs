@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::orders::announce::{self, Asked, Opening, Refused};
+use crate::orders::announce::{self, Asked, Opening};
+use crate::orders::cancel;
 use crate::orders::cosigning::{self, DraftAsked, NotTaken};
+use crate::orders::refused::Refused;
 use crate::settings::CapSettings;
 use crate::store::{CapRow, StoreError};
 use loaxa_adapters::xml_signature::{self, SignatureError};
@@ -223,7 +225,7 @@ async fn send(app: &Arc<App>, taken: &mut Taken) -> Result<(), NotAlert> {
         taken.commands.push(announce::announce(app, asked, None).await?);
     }
     for id in replaced {
-        match announce::cancel(app, id, Some("CAP".to_owned())).await {
+        match cancel::cancel(app, id, Some("CAP".to_owned())).await {
             // It waited for signatures, and was never an announcement.
             Ok(_) | Err(Refused::NoSuchAnnouncement(_)) => {}
             Err(refused) => return Err(refused.into()),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use url::Url;
 
 use super::cap;
 use crate::app::App;
+use crate::settings::Feed;
 use loaxa_heart::config::cap::{ALERT_BYTES_MAX, NODES_MAX};
 
 /// Most bytes of a feed.
@@ -25,15 +25,6 @@ const SEEN_MAX: usize = 10_000;
 
 /// How long a server may take.
 const WAIT: Duration = Duration::from_secs(30);
-
-/// A feed that is looked at again and again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feed {
-    pub url: Url,
-    /// The only certificates that the server's is checked against.
-    pub ca: Option<PathBuf>,
-    pub every: Duration,
-}
 
 /// Polls until it is dropped.
 pub async fn run(app: Arc<App>, feed: Feed) {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::link::certificates::{self, Ca, CertificateError};
 use crate::orders::documents;
-use crate::store::{BoxDeclared, StoreError};
+use crate::settings::BoxDeclared;
+use crate::store::StoreError;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
@@ -55,8 +56,7 @@ pub async fn invite(
     if groups.is_empty() {
         return Err(NotEnrolled::NoGroup);
     }
-    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
-    if let Some(group) = groups.iter().find(|group| !known(group)) {
+    if let Some(group) = app.settings.unknown_group(&groups) {
         return Err(NotEnrolled::NoSuchGroup(group.clone()));
     }
     let mut random = [0; SECRET_DIGITS / 2];

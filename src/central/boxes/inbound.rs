@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::app::{App, Counters};
-use crate::store::{AlarmKind, BoxDeclared, SignKind, SignOfLife, StoreError};
+use crate::settings::BoxDeclared;
+use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::BoxId;

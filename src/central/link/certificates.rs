@@ -9,6 +9,8 @@ use rcgen::{
     SerialNumber, SignatureAlgorithm,
 };
 
+use crate::settings::Identity;
+use crate::store::{SERIAL_BYTES, Serial};
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::wire::signing::{KEY_BYTES, PublicKey};
 
@@ -22,12 +24,6 @@ const YEARS: i32 = 20;
 /// A first day that lies before any commune's.
 const FIRST_YEAR: i32 = 2025;
 
-/// Bytes of a certificate's serial number (RFC 5280, 4.1.2.2: at most 20).
-pub const SERIAL_BYTES: usize = 16;
-
-/// A certificate's number; random, so that a key that is certified anew is not revoked with its earlier certificate.
-pub type Serial = [u8; SERIAL_BYTES];
-
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -37,13 +33,6 @@ pub enum CertificateError {
     BadPem,
     #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
-}
-
-/// A certificate with its secret key, both PEM.
-#[derive(Clone)]
-pub struct Identity {
-    pub certificate: String,
-    pub key: String,
 }
 
 /// A certificate for a key that stays elsewhere.

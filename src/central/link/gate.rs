@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::certificates::Identity;
+use crate::settings::Identity;
 use crate::store::SharedStore;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 

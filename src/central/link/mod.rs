@@ -2,5 +2,6 @@
 
 pub mod broker;
 pub mod certificates;
+pub mod connect;
 pub mod gate;
 pub mod outbound;

@@ -1,34 +1,24 @@
 //! From what staff ask for to a signed command: checked, kept, and sent.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
+use super::speech;
 use crate::app::App;
-use crate::media::{self, MediaRefusal};
-use crate::store::{Ended, MediaRow, StoreError};
-use loaxa_heart::decide::delivery::{DocumentName, Order};
+use crate::media;
+use crate::store::{Ended, MediaRow};
+use loaxa_heart::decide::delivery::Order;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
-use loaxa_heart::domain::playback::CommandRefusal;
-use loaxa_heart::domain::sound::{Fault, Pattern};
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::time::{Span, Wall};
-use loaxa_heart::wire::messages::{Body, MESSAGE_BYTES_MAX};
-use loaxa_sound::tts::Speech;
+use loaxa_heart::wire::messages::Body;
 
 /// Longest life of an announcement.
 const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
-
-/// How long a speech engine may take.
-const SPEECH_MS_MAX: u64 = 60_000;
-
-/// Most announcements that one `stop` looks at.
-const STOP_MAX: u32 = crate::store::ROWS_MAX;
-
-/// Title of a live voice.
-const VOICE_TITLE: &str = "Phát trực tiếp";
 
 /// Longest part of a text that stands in for a title, in characters.
 const TITLE_FROM_TEXT_CHARS: usize = 60;
@@ -99,108 +89,6 @@ const fn full() -> u8 {
     100
 }
 
-/// Why it can't be done, for the person who asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    #[error("name at least one group to speak to")]
-    NoGroup,
-    #[error("there is no group {0}")]
-    NoSuchGroup(GroupId),
-    #[error("give audio or a text")]
-    NothingToSay,
-    #[error("repeat must be 1 or more")]
-    Repeat,
-    #[error("volume_percent must be 0 to 100")]
-    Volume,
-    #[error("the time {0} is past")]
-    Past(Wall),
-    #[error("it would expire before its time {0}")]
-    ExpiresBefore(Wall),
-    #[error("it may live at most 30 days")]
-    TooLong,
-    #[error("there is no announcement {0}")]
-    NoSuchAnnouncement(CommandId),
-    #[error("the text could not be spoken: {0}")]
-    NotSpoken(Fault),
-    #[error(transparent)]
-    Media(#[from] MediaRefusal),
-    #[error("the keys on this server may not do this: {0}")]
-    Authority(CommandRefusal),
-    #[error("it is larger than the {} kB that a box reads", MESSAGE_BYTES_MAX >> 10)]
-    TooLarge,
-    #[error("the programme is not right:\n{0}")]
-    BadProgramme(String),
-    #[error("the audio {0:?} was not uploaded")]
-    NoSuchMedia(String),
-    #[error("{name} was sent in version {sent} already: {offered} is not newer")]
-    NotNewer { name: DocumentName, sent: u32, offered: u32 },
-    #[error("there is no box {0}")]
-    NoSuchBox(BoxId),
-    #[error("no box would take it: {0}")]
-    Senseless(CommandRefusal),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Refused {
-    /// The same sentence in Vietnamese.
-    pub fn in_vietnamese(&self) -> String {
-        match self {
-            Refused::NoGroup => "hãy chọn ít nhất một nhóm nhận".to_owned(),
-            Refused::NoSuchGroup(group) => format!("không có nhóm {group}"),
-            Refused::NothingToSay => "hãy gửi tệp âm thanh hoặc nội dung chữ".to_owned(),
-            Refused::Repeat => "số lần phát phải từ 1 trở lên".to_owned(),
-            Refused::Volume => "âm lượng phải từ 0 đến 100".to_owned(),
-            Refused::Past(at) => format!("thời điểm {} đã qua", at.local().format("%H:%M %d/%m/%Y")),
-            Refused::ExpiresBefore(at) => {
-                format!("thông báo sẽ hết hạn trước giờ phát {}", at.local().format("%H:%M %d/%m/%Y"))
-            }
-            Refused::TooLong => "thông báo chỉ được giữ nhiều nhất 30 ngày".to_owned(),
-            Refused::NoSuchAnnouncement(id) => format!("không có thông báo {id}"),
-            Refused::NotSpoken(fault) => format!("không đọc được nội dung chữ thành tiếng: {fault}"),
-            Refused::Media(MediaRefusal::TooLarge) => "tệp âm thanh quá lớn".to_owned(),
-            Refused::Media(MediaRefusal::Unplayable(fault)) => {
-                format!("các cụm loa không phát được tệp này: {fault}")
-            }
-            Refused::Media(MediaRefusal::NoLength) => {
-                "tệp âm thanh không rõ độ dài, hoặc dài quá một ngày".to_owned()
-            }
-            Refused::Media(MediaRefusal::Disk(error)) => format!("không lưu được tệp âm thanh: {error}"),
-            Refused::TooLarge => format!("lớn hơn {} kB mà cụm loa đọc được", MESSAGE_BYTES_MAX >> 10),
-            Refused::BadProgramme(problems) => format!("chương trình chưa đúng:\n{problems}"),
-            Refused::NoSuchMedia(name) => format!("chưa gửi tệp âm thanh {name:?} lên"),
-            Refused::NotNewer { name, sent, offered } => {
-                format!("{name} đã gửi bản {sent}: bản {offered} không mới hơn")
-            }
-            Refused::NoSuchBox(id) => format!("không có cụm loa {id}"),
-            Refused::Senseless(refusal) => format!("không cụm loa nào nhận lệnh này: {refusal}"),
-            Refused::Authority(refusal) => format!("các khóa trên máy chủ này không có quyền: {refusal}"),
-            Refused::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
-        }
-    }
-}
-
-/// Speaks the text into the media folder.
-///
-/// # Errors
-/// When the engine fails, or the disk refuses.
-pub fn speak(app: &App, text: &str, language: &str) -> Result<MediaRow, Refused> {
-    let speech = Speech {
-        command: app.settings.speech.clone(),
-        timeout_ms: SPEECH_MS_MAX,
-        cache_dir: speech_folder(app),
-    };
-    let wav = speech.speak(text, language).map_err(Refused::NotSpoken)?;
-    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
-    let bytes = std::fs::read(&wav).map_err(MediaRefusal::from)?;
-    incoming.write(&bytes)?;
-    Ok(app.media.finish(incoming, "speech.wav", app.now())?)
-}
-
-fn speech_folder(app: &App) -> PathBuf {
-    app.settings.data_dir.join("speech")
-}
-
 /// Makes, keeps and sends an announcement.
 ///
 /// # Errors
@@ -218,7 +106,10 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
     check(app, &asked, audio.is_some(), now)?;
     let audio = match audio {
         Some(audio) => audio,
-        None => speak_apart(app, &asked).await?,
+        None => {
+            let text = asked.text.clone().ok_or(Refused::NothingToSay)?;
+            speech::speak(app, text, asked.language.clone()).await?
+        }
     };
     app.store.add_media(audio.clone()).await?;
     let title = asked.title.clone().unwrap_or_else(|| title_of(&asked, &audio));
@@ -253,14 +144,6 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
     })
 }
 
-/// Speaks on a thread of its own, as an engine takes its time.
-async fn speak_apart(app: &Arc<App>, asked: &Asked) -> Result<MediaRow, Refused> {
-    let text = asked.text.clone().ok_or(Refused::NothingToSay)?;
-    let (app, language) = (Arc::clone(app), asked.language.clone());
-    let spoken = tokio::task::spawn_blocking(move || speak(&app, &text, &language)).await;
-    spoken.unwrap_or_else(|panic| Err(Refused::NotSpoken(Fault::NoSpeech { detail: panic.to_string() })))
-}
-
 fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Refused> {
     known_groups(app, &asked.to)?;
     let has_text = asked.text.as_ref().is_some_and(|text| !text.trim().is_empty());
@@ -283,17 +166,6 @@ fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Ref
     match asked.at {
         Some(at) if now.plus(lifetime) <= at => Err(Refused::ExpiresBefore(at)),
         _ => Ok(()),
-    }
-}
-
-fn known_groups(app: &App, groups: &[GroupId]) -> Result<(), Refused> {
-    if groups.is_empty() {
-        return Err(Refused::NoGroup);
-    }
-    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
-    match groups.iter().find(|group| !known(group)) {
-        Some(group) => Err(Refused::NoSuchGroup(group.clone())),
-        None => Ok(()),
     }
 }
 
@@ -330,92 +202,4 @@ fn title_of(asked: &Asked, audio: &MediaRow) -> String {
         Some((end, _)) => format!("{}…", line[..end].trim_end()),
         None => line,
     }
-}
-
-/// Ends one announcement, mid-word, for good.
-///
-/// # Errors
-/// When there is none of this id, or the keys may not.
-pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<CommandId, Refused> {
-    let announced = app.store.command(id.clone()).await?;
-    let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
-    let now = app.now();
-    let draft = Draft {
-        order: Order::Cancel,
-        groups: announced.groups,
-        now,
-        // As long as a box could still take up what it cancels.
-        expires: announced.expires.max(now.plus(Span::secs(3_600))),
-        author: author.unwrap_or_default(),
-        approver: None,
-        title: announced.title,
-        body: Body::Cancel { of: Some(id.clone()) },
-        ends: vec![(id, Ended::Cancelled)],
-        document: None,
-    };
-    issue(app, draft).await
-}
-
-/// Ends everything that is not a slot, on all boxes that this commune's keys reach.
-///
-/// # Errors
-/// When the keys may not.
-pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
-    let now = app.now();
-    let announced = app.store.announcements(STOP_MAX).await?;
-    let mut standing = Vec::new();
-    for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
-        let chain = app.store.deliveries(row.id.clone()).await?;
-        if chain.is_empty() || chain.iter().any(|delivery| !delivery.step.is_over()) {
-            standing.push(row);
-        }
-    }
-    let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
-    let draft = Draft {
-        order: Order::Cancel,
-        groups: top_groups(app),
-        now,
-        expires: last.max(now.plus(Span::secs(3_600))),
-        author: author.unwrap_or_default(),
-        approver: None,
-        title: String::new(),
-        body: Body::Cancel { of: None },
-        ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
-        document: None,
-    };
-    issue(app, draft).await
-}
-
-/// Opens or closes the live voice of a session on the boxes of its groups.
-///
-/// # Errors
-/// When there is no such group, or the keys may not.
-pub async fn voice(
-    app: &App,
-    to: &[GroupId],
-    (session, url, open): (&str, &str, bool),
-    author: Option<String>,
-    lasts: Span,
-) -> Result<CommandId, Refused> {
-    known_groups(app, to)?;
-    let now = app.now();
-    let draft = Draft {
-        order: Order::Other,
-        groups: to.to_vec(),
-        now,
-        expires: now.plus(lasts),
-        author: author.unwrap_or_default(),
-        approver: None,
-        title: VOICE_TITLE.to_owned(),
-        document: None,
-        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
-        ends: Vec::new(),
-    };
-    issue(app, draft).await
-}
-
-/// The groups that no other group holds.
-pub(super) fn top_groups(app: &App) -> Vec<GroupId> {
-    let top = app.settings.groups.iter().filter(|group| group.parent.is_none());
-    top.map(|group| group.id.clone()).collect()
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::announce::{self, Asked, Refused};
+use super::announce::{self, Asked};
 use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
+use super::refused::Refused;
 use crate::app::App;
 use crate::store::{DraftRow, DraftSignature, NewDraft, StoreError};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
@@ -13,7 +14,6 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::envelope::{self, Kind, SIGNATURES_MAX};
 use loaxa_heart::wire::messages::Command;
-use loaxa_heart::wire::request;
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// How long people may take to sign: what is announced belongs to this hour.
@@ -21,9 +21,6 @@ const LIVES: Span = Span::secs(3_600);
 
 /// Most drafts that wait at once.
 const OPEN_MAX: usize = 32;
-
-/// How far the clock of a browser may be off, and how long a request of it can be repeated.
-const REQUEST_CLOCK_OFF_MAX: Span = Span::secs(600);
 
 /// What is to be drafted.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -203,32 +200,4 @@ pub async fn sign(
 async fn find(app: &App, id: &CommandId) -> Result<DraftRow, NotTaken> {
     let found = app.store.drafts(app.now()).await?.into_iter().find(|row| row.draft.id == *id);
     found.ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))
-}
-
-/// A request that is signed by a person's key instead of carrying the token.
-pub struct SignedRequest<'a> {
-    pub key: KeyId,
-    pub at: Wall,
-    pub signature: [u8; SIGNATURE_BYTES],
-    pub method: &'a str,
-    pub path: &'a str,
-    pub body: &'a [u8],
-}
-
-impl SignedRequest<'_> {
-    /// Whose request it is.
-    ///
-    /// # Errors
-    /// When the key is unknown, the signature false, or the time is not now.
-    pub fn check(&self, app: &App) -> Result<KeyId, NotTaken> {
-        let public =
-            app.authority.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;
-        let message = request::to_be_signed(self.method, self.path, self.at, self.body);
-        if !public.verifies(&message, &self.signature) {
-            return Err(NotTaken::BadSignature(self.key.clone()));
-        }
-        let now = app.now();
-        let off = if self.at > now { self.at.since(now) } else { now.since(self.at) };
-        if off > REQUEST_CLOCK_OFF_MAX { Err(NotTaken::Clock(self.at)) } else { Ok(self.key.clone()) }
-    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::announce::{Refused, top_groups};
 use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::media;
 use crate::store::StoreError;
@@ -129,9 +129,6 @@ pub async fn send_policy(app: &App, asked: PolicyAsked) -> Result<Sent, Refused>
 /// # Errors
 /// As [`send_policy`], but for the keys.
 pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refused> {
-    if asked.to.is_empty() {
-        return Err(Refused::NoGroup);
-    }
     known_groups(app, &asked.to)?;
     let name = DocumentName::Policy;
     let newest = newest_version(app, &name).await?;
@@ -152,9 +149,6 @@ pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Ref
     let mut members: BTreeMap<BoxId, Vec<GroupId>> =
         app.store.boxes().await?.into_iter().map(|row| (row.id, row.groups)).collect();
     for (id, groups) in &asked.members {
-        if groups.is_empty() {
-            return Err(Refused::NoGroup);
-        }
         known_groups(app, groups)?;
         *members.get_mut(id).ok_or_else(|| Refused::NoSuchBox(id.clone()))? = groups.clone();
     }
@@ -165,7 +159,7 @@ pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Ref
     let version = newest_version(app, &name).await? + 1;
     let body = Body::Groups { version, members };
     let title = format!("groups {version}");
-    let groups = top_groups(app);
+    let groups = app.settings.top_groups();
     let sent = send(app, document(app, (name, version), title, groups, body, (asked.author, asked.approver)))
         .await?;
     app.store.move_boxes(asked.members.into_iter().collect()).await?;
@@ -203,14 +197,6 @@ async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreErro
 
 fn of_name<'a>(documents: &'a [Document], name: &'a DocumentName) -> impl Iterator<Item = &'a Document> {
     documents.iter().filter(move |document| document.name == *name)
-}
-
-fn known_groups(app: &App, groups: &[GroupId]) -> Result<(), Refused> {
-    let known = |group: &&GroupId| app.settings.groups.iter().any(|known| known.id == **group);
-    match groups.iter().find(|group| !known(group)) {
-        Some(group) => Err(Refused::NoSuchGroup(group.clone())),
-        None => Ok(()),
-    }
 }
 
 /// Who wrote a document and who approved it, for the log.

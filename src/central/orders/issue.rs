@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::announce::Refused;
+use super::refused::Refused;
 use crate::app::App;
 use crate::store::{Ended, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{DocumentName, Order};

@@ -1,137 +1,50 @@
-//! Live voices: what staff speak goes on to every box that listens, as it comes.
+//! Live voices of staff: the boxes are told to listen, and what is spoken is passed on as it comes.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, HttpBody};
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use bytes::{Bytes, BytesMut};
-use http_body::Frame;
-use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::announce::{self, Refused};
+use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
 use crate::app::App;
+use crate::voices::TooManyVoices;
+use loaxa_heart::decide::delivery::Order;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::time::Span;
-use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
+use loaxa_heart::wire::messages::Body;
+use loaxa_heart::wire::voice::VOICE_HZ;
 
-/// Voices at the same time.
-const SESSIONS_MAX: usize = 8;
-/// Boxes that listen to one voice.
-const LISTENERS_MAX: usize = 512;
-/// Pieces that wait for a slow box; what is more is not sent to it: it would only be late.
-const WAITING_MAX: usize = 16;
 /// Longest session.
 const SESSION_MAX: Span = Span::secs(2 * 3_600);
 /// A speaker of whom nothing comes this long has gone.
 const SILENT_MAX: Duration = Duration::from_secs(3);
+/// Title of a live voice.
+const VOICE_TITLE: &str = "Phát trực tiếp";
 
-/// Why nobody hears it.
+/// A voice as it is spoken: 16-bit PCM of one channel at 16 kHz, in pieces of any length.
+pub trait VoiceSource: Send {
+    /// Waits for the next bytes; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// The reasons for which a voice is not heard.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLive {
-    #[error("{SESSIONS_MAX} voices are live already")]
-    TooMany,
+    #[error(transparent)]
+    TooMany(#[from] TooManyVoices),
     #[error("no voice came")]
     NoVoice,
     #[error(transparent)]
     Refused(#[from] Refused),
 }
 
-/// What became of a voice.
+/// A voice that was heard to its end.
 pub struct Spoken {
     /// The command that opened it.
     pub id: CommandId,
     pub session: String,
     pub seconds: f64,
-}
-
-/// The voices that are live now, each with those who listen.
-#[derive(Default)]
-pub struct Sessions(Mutex<BTreeMap<String, Vec<Sender<Bytes>>>>);
-
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Sender<Bytes>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Opens a session under a name that nobody can guess.
-    fn open(&self) -> Result<String, NotLive> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).expect("the system gives randomness");
-        let session: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut sessions = self.lock();
-        if sessions.len() >= SESSIONS_MAX {
-            return Err(NotLive::TooMany);
-        }
-        sessions.insert(session.clone(), Vec::new());
-        Ok(session)
-    }
-
-    fn close(&self, session: &str) {
-        self.lock().remove(session);
-    }
-
-    /// Ends all voices: those who speak are told so, those who listen hear the end.
-    pub fn close_all(&self) {
-        self.lock().clear();
-    }
-
-    /// Passes a piece on; `false` where the session was closed.
-    fn pass_on(&self, session: &str, piece: &Bytes) -> bool {
-        let mut sessions = self.lock();
-        let Some(listeners) = sessions.get_mut(session) else { return false };
-        listeners.retain(|listener| {
-            !matches!(listener.try_send(piece.clone()), Err(mpsc::error::TrySendError::Closed(_)))
-        });
-        true
-    }
-
-    fn listen(&self, session: &str) -> Option<Receiver<Bytes>> {
-        let mut sessions = self.lock();
-        let listeners = sessions.get_mut(session).filter(|listeners| listeners.len() < LISTENERS_MAX)?;
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        sender.try_send(Bytes::copy_from_slice(&wav_header(VOICE_HZ))).ok()?;
-        listeners.push(sender);
-        Some(receiver)
-    }
-}
-
-/// Where boxes listen.
-pub fn routes(app: Arc<App>) -> Router {
-    Router::new().route("/live/{session}", get(listen)).with_state(app)
-}
-
-async fn listen(State(app): State<Arc<App>>, Path(session): Path<String>) -> Response {
-    match app.voices.listen(&session) {
-        Some(pieces) => {
-            let headers = [(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "no-store")];
-            (headers, Body::new(Pieces(pieces))).into_response()
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-/// A response that goes on until the session is closed.
-struct Pieces(Receiver<Bytes>);
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
-    }
 }
 
 /// Takes a voice from its first piece to its end. The boxes are told when there is something to hear, and when it is
@@ -143,24 +56,24 @@ pub async fn speak(
     app: Arc<App>,
     to: Vec<GroupId>,
     author: Option<String>,
-    mut voice: Body,
+    mut source: impl VoiceSource,
 ) -> Result<Spoken, NotLive> {
-    let first = next_piece(&mut voice).await.ok_or(NotLive::NoVoice)?;
+    let first = next_piece(&mut source).await.ok_or(NotLive::NoVoice)?;
     let session = app.voices.open()?;
     let url = format!("{}/live/{session}", app.public_url);
-    let opened = announce::voice(&app, &to, (&session, &url, true), author.clone(), SESSION_MAX).await;
+    let opened = voice(&app, &to, (&session, &url, true), author.clone()).await;
     let id = opened.inspect_err(|_| app.voices.close(&session))?;
-    let bytes = pass_on(&app, &session, first, &mut voice).await;
+    let bytes = pass_on(&app, &session, first, &mut source).await;
     app.voices.close(&session);
     // The stream has ended; where this does not reach a box, it ends by that.
-    if let Err(error) = announce::voice(&app, &to, (&session, &url, false), author, SESSION_MAX).await {
+    if let Err(error) = voice(&app, &to, (&session, &url, false), author).await {
         tracing::error!(%error, "the end of a live voice could not be told");
     }
     Ok(Spoken { id, session, seconds: bytes as f64 / f64::from(2 * VOICE_HZ) })
 }
 
 /// Passes pieces on in whole samples; gives how many bytes there were.
-async fn pass_on(app: &App, session: &str, first: Bytes, voice: &mut Body) -> u64 {
+async fn pass_on(app: &App, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
     let most = SESSION_MAX.0 / 1_000_000 * u64::from(2 * VOICE_HZ);
     let (mut waiting, mut bytes) = (BytesMut::new(), 0);
     let mut piece = Some(first);
@@ -171,22 +84,36 @@ async fn pass_on(app: &App, session: &str, first: Bytes, voice: &mut Body) -> u6
         if bytes > most || !app.voices.pass_on(session, &whole) {
             break;
         }
-        piece = next_piece(voice).await;
+        piece = next_piece(source).await;
     }
     bytes
 }
 
-/// The next bytes; `None` at the end, where the speaker is gone, or has been silent for too long.
-async fn next_piece(voice: &mut Body) -> Option<Bytes> {
-    let next = async {
-        loop {
-            let frame = std::future::poll_fn(|context| Pin::new(&mut *voice).poll_frame(context)).await?;
-            match frame.map(Frame::into_data) {
-                Ok(Ok(data)) if !data.is_empty() => return Some(data),
-                Ok(_) => {}
-                Err(_) => return None,
-            }
-        }
+/// Waits for the next bytes; `None` at the end, or where the speaker has been silent for too long.
+async fn next_piece(source: &mut impl VoiceSource) -> Option<Bytes> {
+    tokio::time::timeout(SILENT_MAX, source.next()).await.ok().flatten()
+}
+
+/// Opens or closes the live voice of a session on the boxes of its groups.
+async fn voice(
+    app: &App,
+    to: &[GroupId],
+    (session, url, open): (&str, &str, bool),
+    author: Option<String>,
+) -> Result<CommandId, Refused> {
+    known_groups(app, to)?;
+    let now = app.now();
+    let draft = Draft {
+        order: Order::Other,
+        groups: to.to_vec(),
+        now,
+        expires: now.plus(SESSION_MAX),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: VOICE_TITLE.to_owned(),
+        document: None,
+        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
+        ends: Vec::new(),
     };
-    tokio::time::timeout(SILENT_MAX, next).await.ok().flatten()
+    issue(app, draft).await
 }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::link::certificates::Serial;
+use crate::settings::BoxDeclared;
 use loaxa_heart::decide::delivery::{Document, Standing};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::time::Wall;

@@ -6,22 +6,21 @@ use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Most rows that one question returns.
 pub const ROWS_MAX: u32 = 1_000;
 
-/// A box as the configuration names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoxDeclared {
-    pub id: BoxId,
-    pub title: String,
-    pub groups: Vec<GroupId>,
-    /// Public key in base64; `None` keeps what was learnt.
-    pub key: Option<String>,
-}
+/// Bytes of a certificate's serial number (RFC 5280, 4.1.2.2: at most 20).
+pub const SERIAL_BYTES: usize = 16;
+
+/// A certificate's number; random, so that a key that is certified anew is not revoked with its earlier certificate.
+pub type Serial = [u8; SERIAL_BYTES];
+
+/// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
+const SILENT_MAX: Span = Span::secs(150);
 
 /// A box and what is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,6 +44,13 @@ pub struct BoxRow {
     pub holds: Option<Holds>,
     /// What its log says is sounding.
     pub on_air: Option<OnAir>,
+}
+
+impl BoxRow {
+    /// Whether the box can be reached now.
+    pub fn is_online(&self, now: Wall) -> bool {
+        !self.lost && self.last_seen.is_some_and(|at| now.since(at) < SILENT_MAX)
+    }
 }
 
 /// A hello or a heartbeat.

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn every_key_in_the_pages_is_in_the_tables() {
         let pages = [
-            include_str!("pages/mod.rs"),
+            include_str!("pages/layout.rs"),
             include_str!("pages/home.rs"),
             include_str!("pages/enrol.rs"),
             include_str!("pages/sign.rs"),

@@ -10,10 +10,11 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, bears, has_token};
-use crate::alerts::cap::{self, NotAlert, Taken};
+use crate::alerts::cap::{self, Taken};
 use crate::app::App;
 use crate::store::CapRow;
+use crate::web::access::{bears, has_token};
+use crate::web::problem::Problem;
 use loaxa_heart::config::cap::ALERT_BYTES_MAX;
 use loaxa_heart::domain::ids::KeyId;
 
@@ -25,20 +26,6 @@ pub(super) fn open_routes() -> Router<Arc<App>> {
 /// For staff's programs only.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/cap/alerts", get(list)).route("/cap/alerts/{id}/approve", post(approve))
-}
-
-impl From<NotAlert> for Problem {
-    fn from(not: NotAlert) -> Self {
-        let status = match not {
-            NotAlert::Refused(refused) => return refused.into(),
-            NotAlert::NotTaken(not) => return not.into(),
-            NotAlert::Store(error) => return error.into(),
-            NotAlert::Off | NotAlert::NotADraft | NotAlert::Over => StatusCode::CONFLICT,
-            NotAlert::NoSuch(_) => StatusCode::NOT_FOUND,
-            NotAlert::Bad(_) | NotAlert::Unsigned(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
-        };
-        Self { status, en: not.to_string(), vi: not.in_vietnamese() }
-    }
 }
 
 fn shown(row: &CapRow, taken: &Taken) -> Value {

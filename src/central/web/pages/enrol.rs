@@ -9,13 +9,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
-use super::{Wanted, asset, choose_language, lang_of, layout};
+use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
 use crate::web::texts::Texts;
 
 const SCRIPT: &str = include_str!("../assets/enrol.js");
 
-pub(super) fn routes() -> Router<Arc<App>> {
+/// The page, and its script.
+pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/enrol", get(page))
         .route("/assets/enrol.js", get(|| async { asset("text/javascript", SCRIPT) }))

@@ -1,9 +1,16 @@
 //! The first page: what sounds now, what is wrong, what was sent, what sounded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use maud::{Markup, html};
 
+use super::layout::{PageError, Wanted, choose_language, lang_of, layout};
 use crate::app::App;
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
@@ -12,10 +19,8 @@ use crate::web::texts::{Lang, Texts};
 use crate::web::words;
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::GroupId;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockTrust, Wall};
 
-/// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
-const SILENT_MAX: Span = Span::secs(150);
 /// Plays in the table.
 const PLAYS_SHOWN: u32 = 40;
 /// Announcements with their chain.
@@ -25,13 +30,38 @@ const CHAIN_SHOWN: usize = 12;
 /// Alarms and missed plays shown.
 const TROUBLE_SHOWN: u32 = 8;
 
-/// Whether the box can be reached now.
-pub fn is_online(row: &BoxRow, now: Wall) -> bool {
-    !row.lost && row.last_seen.is_some_and(|at| now.since(at) < SILENT_MAX)
+/// The page, and what it draws anew every few seconds.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/", get(page)).route("/fragments/home", get(fragment))
 }
 
-/// Everything below the header, drawn anew every few seconds.
-pub async fn fragment(app: &App, lang: Lang) -> Result<Markup, StoreError> {
+async fn page(
+    State(app): State<Arc<App>>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    if let Some(chosen) = choose_language(wanted, "/") {
+        return Ok(chosen);
+    }
+    let lang = lang_of(&headers);
+    let body = content(&app, lang).await?;
+    Ok(layout(
+        &app,
+        lang,
+        "/",
+        html! {
+            main #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
+        },
+    )
+    .into_response())
+}
+
+async fn fragment(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Markup, PageError> {
+    Ok(content(&app, lang_of(&headers)).await?)
+}
+
+/// Draws everything below the header.
+async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let boxes = app.store.boxes().await?;
     let alarms = app.store.alarms(TROUBLE_SHOWN).await?;
     let missed = app.store.not_played(TROUBLE_SHOWN).await?;
@@ -93,10 +123,10 @@ impl View<'_> {
         let is_emergency = |row: &BoxRow| {
             let sounding = row.on_air.as_ref().map(|on_air| on_air.play);
             let of_box = plays.iter().find(|play| play.id == row.id && Some(play.play) == sounding);
-            is_online(row, self.now) && of_box.is_some_and(|play| play.rung == "emergency")
+            row.is_online(self.now) && of_box.is_some_and(|play| play.rung == "emergency")
         };
         let mut sounding: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for row in boxes.iter().filter(|row| is_online(row, self.now)) {
+        for row in boxes.iter().filter(|row| row.is_online(self.now)) {
             if let Some(on_air) = &row.on_air {
                 sounding.entry(&on_air.title).or_default().push(&row.title);
             }
@@ -116,7 +146,7 @@ impl View<'_> {
 
     fn boxes(&self, boxes: &[BoxRow]) -> Markup {
         let mut sorted: Vec<_> = boxes.iter().collect();
-        sorted.sort_by_key(|row| (is_online(row, self.now) && row.faults.is_empty(), &row.title));
+        sorted.sort_by_key(|row| (row.is_online(self.now) && row.faults.is_empty(), &row.title));
         html! {
             section {
                 h2 { (self.texts.say("boxes.title")) }
@@ -127,7 +157,7 @@ impl View<'_> {
     }
 
     fn one_box(&self, row: &BoxRow) -> Markup {
-        let online = is_online(row, self.now);
+        let online = row.is_online(self.now);
         let (class, state) = match &row.on_air {
             _ if row.last_seen.is_none() => ("lost", self.texts.say("boxes.never")),
             _ if !online => ("lost", self.texts.say("boxes.lost")),

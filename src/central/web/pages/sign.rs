@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
-use super::{Wanted, asset, choose_language, lang_of, layout};
+use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
 use crate::web::texts::Texts;
 
@@ -27,7 +27,7 @@ const SCRIPTS: [(&str, &str); 9] = [
 ];
 
 /// Anybody may open the page: it shows nothing before a key of the trust document has signed for it.
-pub(super) fn routes() -> Router<Arc<App>> {
+pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/sign", get(page)).route("/assets/sign/{name}", get(script))
 }
 
