@@ -141,6 +141,7 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
         body,
         ends,
         document: None,
+        moves: Vec::new(),
     })
 }
 

@@ -32,6 +32,7 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
         body: Body::Cancel { of: Some(id.clone()) },
         ends: vec![(id, Ended::Cancelled)],
         document: None,
+        moves: Vec::new(),
     };
     issue(app, draft).await
 }
@@ -62,6 +63,7 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
         body: Body::Cancel { of: None },
         ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
         document: None,
+        moves: Vec::new(),
     };
     issue(app, draft).await
 }

@@ -94,6 +94,7 @@ pub struct Waiting {
 /// # Errors
 /// A sentence for the person who asked.
 pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<CommandId, NotTaken> {
+    // Once before the words are spoken, and once more when the draft is kept.
     if app.store.drafts(app.now()).await?.iter().filter(|row| !row.sent).count() >= OPEN_MAX {
         return Err(NotTaken::TooMany);
     }
@@ -116,7 +117,9 @@ pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Co
         expires: draft.now.plus(LIVES).min(command.expires),
         payload: String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8"),
     };
-    app.store.add_draft(kept).await?;
+    if !app.store.add_draft(kept, OPEN_MAX).await? {
+        return Err(NotTaken::TooMany);
+    }
     tracing::info!(id = %command.id, issuer = %command.issuer, "drafted a command for people to sign");
     Ok(command.id)
 }
@@ -169,14 +172,14 @@ pub async fn sign(
     }
     may_sign(app, &command, &key)?;
     if !signatures.iter().any(|signed| signed.key == key) {
-        if signatures.len() >= SIGNATURES_MAX {
-            return Err(NotTaken::Full);
-        }
         let signed = DraftSignature { key, signature, at: now };
-        tracing::info!(%id, key = %signed.key, "a person signed a draft");
-        app.store.add_signature(id.clone(), signed).await?;
+        let is_kept = app.store.add_signature(id.clone(), signed, SIGNATURES_MAX).await?;
         // Somebody else may have signed in the same moment: whoever sees both sends it.
         DraftRow { signatures, sent, .. } = find(app, &id).await?;
+        if !is_kept {
+            return Err(NotTaken::Full);
+        }
+        tracing::info!(%id, "a person signed a draft");
     }
     if sent {
         return Ok(true);
@@ -189,12 +192,8 @@ pub async fn sign(
     let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
     let sealed = envelope::assemble(Kind::Command, payload, &signatures);
     let draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
-    match issue::keep_and_send(app, &draft, &command, sealed).await {
-        Ok(_) => Ok(true),
-        // Both saw both signatures, and the other was first.
-        Err(_) if find(app, &id).await?.sent => Ok(true),
-        Err(refused) => Err(refused.into()),
-    }
+    issue::keep_and_send(app, &draft, &command, sealed).await?;
+    Ok(true)
 }
 
 async fn find(app: &App, id: &CommandId) -> Result<DraftRow, NotTaken> {

@@ -10,7 +10,7 @@ use super::issue::{Draft, issue};
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::media;
-use crate::store::StoreError;
+use crate::store::{BoxRow, StoreError};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::delivery::{Document, DocumentName, Order};
 use loaxa_heart::decide::schedule::Calendar;
@@ -24,6 +24,9 @@ use loaxa_heart::wire::messages::{Body, Command};
 
 /// How long a document can be sent to boxes that lack it; boxes refuse what lives longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);
+
+/// How often groups are put together anew where others send groups in the same moment.
+const TRIES_MAX: u32 = 8;
 
 /// A programme as staff send it.
 #[derive(Debug, Clone, Deserialize)]
@@ -146,6 +149,20 @@ pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refuse
 /// # Errors
 /// A sentence for the person who asked; nothing was moved and sent then.
 pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
+    let mut tries = TRIES_MAX;
+    loop {
+        match try_to_send_groups(app, asked.clone()).await {
+            // Somebody else sent the groups meanwhile: the boxes are where that puts them, and this goes on from there.
+            Err(Refused::NotNewer { .. }) if tries > 1 => tries -= 1,
+            done => return done,
+        }
+    }
+}
+
+async fn try_to_send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
+    let name = DocumentName::Groups;
+    // Before the boxes are read: where they are moved meanwhile, this version is no longer the next one.
+    let version = newest_version(app, &name).await? + 1;
     let mut members: BTreeMap<BoxId, Vec<GroupId>> =
         app.store.boxes().await?.into_iter().map(|row| (row.id, row.groups)).collect();
     for (id, groups) in &asked.members {
@@ -155,15 +172,11 @@ pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Ref
     for groups in members.values_mut() {
         *groups = app.groups_of(groups);
     }
-    let name = DocumentName::Groups;
-    let version = newest_version(app, &name).await? + 1;
     let body = Body::Groups { version, members };
     let title = format!("groups {version}");
-    let groups = app.settings.top_groups();
-    let sent = send(app, document(app, (name, version), title, groups, body, (asked.author, asked.approver)))
-        .await?;
-    app.store.move_boxes(asked.members.into_iter().collect()).await?;
-    Ok(sent)
+    let by = (asked.author, asked.approver);
+    let draft = document(app, (name, version), title, app.settings.top_groups(), body, by);
+    send(app, Draft { moves: asked.members.into_iter().collect(), ..draft }).await
 }
 
 /// Sends the groups anew where boxes were enrolled into others since they were last sent. Nothing where they were never
@@ -178,9 +191,8 @@ pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Ref
     let Ok(Command { body: Body::Groups { members, .. }, .. }) = codec::decode(row.payload.as_bytes()) else {
         return Ok(None);
     };
-    let moved = |row: &crate::store::BoxRow| {
-        members.get(&row.id).is_none_or(|groups| *groups != app.groups_of(&row.groups))
-    };
+    let moved =
+        |row: &BoxRow| members.get(&row.id).is_none_or(|groups| *groups != app.groups_of(&row.groups));
     match app.store.boxes().await?.iter().any(moved) {
         true => send_groups(app, GroupsAsked::default()).await.map(Some),
         false => Ok(None),
@@ -222,6 +234,7 @@ fn document(
         body,
         ends: Vec::new(),
         document: Some((name, version)),
+        moves: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::refused::Refused;
 use crate::app::App;
-use crate::store::{Ended, NewCommand, StoreError};
+use crate::store::{Ended, Kept, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{DocumentName, Order};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -29,6 +29,8 @@ pub struct Draft {
     pub ends: Vec<(CommandId, Ended)>,
     /// The document that it carries, and its version.
     pub document: Option<(DocumentName, u32)>,
+    /// Boxes that it puts into other groups.
+    pub moves: Vec<(BoxId, Vec<GroupId>)>,
 }
 
 impl Draft {
@@ -56,6 +58,7 @@ impl Draft {
             body: command.body.clone(),
             ends,
             document,
+            moves: Vec::new(),
         })
     }
 }
@@ -93,10 +96,10 @@ pub fn command(draft: &Draft, issuer: KeyId, serial: u64) -> Command {
     }
 }
 
-/// Keeps a signed command, and sends it.
+/// Keeps a signed command, and sends it; one that is kept already was sent by whoever kept it.
 ///
 /// # Errors
-/// When it is too large for a box, or the store does not answer.
+/// When it is too large for a box, a newer document of its name was sent meanwhile, or the store does not answer.
 pub async fn keep_and_send(
     app: &App,
     draft: &Draft,
@@ -128,11 +131,20 @@ pub async fn keep_and_send(
         envelope: envelope.clone(),
         ends: draft.ends.clone(),
         document: draft.document.clone(),
+        moves: draft.moves.clone(),
         boxes: boxes_in(app, &command.groups).await?,
     };
-    app.store.add_command(kept).await?;
-    app.publisher.to_groups(&command.groups, &envelope);
-    tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
+    match (app.store.add_command(kept).await?, &draft.document) {
+        (Kept::Now, _) => {
+            app.publisher.to_groups(&command.groups, &envelope);
+            tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
+        }
+        (Kept::Overtaken, Some((name, version))) => {
+            return Err(Refused::NotNewer { name: name.clone(), sent: *version, offered: *version });
+        }
+        // Somebody else sent it in the same moment.
+        (Kept::Before | Kept::Overtaken, _) => {}
+    }
     Ok(command.id.clone())
 }
 

@@ -112,6 +112,7 @@ async fn voice(
         approver: None,
         title: VOICE_TITLE.to_owned(),
         document: None,
+        moves: Vec::new(),
         body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
     };

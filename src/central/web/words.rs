@@ -1,9 +1,11 @@
 //! Codes and numbers as a person says them.
 
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::store::PlayRow;
+use crate::store::NotHeard;
 use crate::web::texts::Texts;
+use loaxa_heart::domain::playback::{NotPlayed, PlayOutcome};
 use loaxa_heart::domain::time::Wall;
 
 /// Frames a second in the log.
@@ -27,25 +29,42 @@ pub fn length(frames: u64, texts: &Texts) -> String {
     format!("{minutes} {} {:02} {}", texts.say("log.minutes"), rest / 10, texts.say("log.seconds"))
 }
 
-/// How a play ended, with who or what ended it.
-pub fn outcome(play: &PlayRow, texts: &Texts) -> String {
-    let Some(code) = &play.outcome else { return texts.say("outcome.playing").to_owned() };
-    let words = texts.code("outcome", code);
-    let reason = play.reason.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    with_detail(words, &reason.unwrap_or(Value::Null), texts)
-}
-
-/// Why something did not sound, or was refused.
-pub fn because(section: &str, tag: &str, reason: &Value, texts: &Texts) -> String {
-    match reason[tag].as_str() {
-        Some(code) => with_detail(texts.code(section, code), reason, texts),
-        None => String::new(),
+/// Says how a play ended, with who or what ended it.
+pub fn outcome(outcome: Option<&PlayOutcome>, texts: &Texts) -> String {
+    match outcome {
+        Some(outcome) => with_detail("outcome", "outcome", outcome, texts),
+        None => texts.say("outcome.playing").to_owned(),
     }
 }
 
-fn with_detail(words: String, reason: &Value, texts: &Texts) -> String {
-    let inner = &reason["reason"];
-    if let Some(rung) = reason["by"].as_str() {
+/// Says why something that was due did not sound.
+pub fn not_played(reason: &NotPlayed, texts: &Texts) -> String {
+    with_detail("because", "because", reason, texts)
+}
+
+/// Says why a box did not play an announcement, or did not take it.
+pub fn not_heard(reason: &NotHeard, texts: &Texts) -> String {
+    match reason {
+        NotHeard::NotPlayed(reason) => not_played(reason, texts),
+        NotHeard::Refused(refusal) => with_detail("refusal", "refusal", refusal, texts),
+    }
+}
+
+/// The word that a plain enum has in JSON, for classes of style and tables of texts.
+pub fn code_of<T: Serialize>(value: &T) -> String {
+    json_of(value).as_str().unwrap_or_default().to_owned()
+}
+
+fn json_of<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("enums are JSON")
+}
+
+/// The words for an enum under its `tag`, with the rung, the rule or the fault that it carries.
+fn with_detail<T: Serialize>(section: &str, tag: &str, value: &T, texts: &Texts) -> String {
+    let value = json_of(value);
+    let words = texts.code(section, value[tag].as_str().unwrap_or_default());
+    let inner = &value["reason"];
+    if let Some(rung) = value["by"].as_str() {
         return format!("{words} {}", texts.code("rung", rung));
     }
     if let Some(rule) = inner["rule"].as_str() {
@@ -59,10 +78,11 @@ fn with_detail(words: String, reason: &Value, texts: &Texts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::web::texts::Lang;
+    use loaxa_heart::domain::announcement::Rung;
+    use loaxa_heart::domain::policy::GuardRefusal;
+    use loaxa_heart::domain::sound::Fault;
 
     #[test]
     fn lengths_are_read_as_a_person_says_them() {
@@ -75,20 +95,19 @@ mod tests {
     #[test]
     fn reasons_go_into_their_detail() {
         let vi = Lang::Vi.texts();
-        let check = |reason: Value, expected: &str| {
-            assert_eq!(because("because", "because", &reason, vi), expected);
-        };
-        check(json!({ "because": "late" }), "quá muộn");
-        check(json!({ "because": "pre_empted", "by": "emergency" }), "phải nhường cho thông báo khẩn cấp");
+        let check = |reason: NotPlayed, expected: &str| assert_eq!(not_played(&reason, vi), expected);
+        check(NotPlayed::Late, "quá muộn");
+        check(NotPlayed::PreEmpted { by: Rung::Emergency }, "phải nhường cho thông báo khẩn cấp");
         check(
-            json!({ "because": "guarded", "reason": { "rule": "outside_hours" } }),
+            NotPlayed::Guarded { reason: GuardRefusal::OutsideHours },
             "ngoài giới hạn cho phép: ngoài giờ cho phép",
         );
         check(
-            json!({ "because": "unplayable", "reason": { "fault": "missing", "what": "x" } }),
+            NotPlayed::Unplayable { reason: Fault::Missing { what: "x".to_owned() } },
             "không phát được: thiếu tệp âm thanh",
         );
-        check(json!({}), "");
+        assert_eq!(outcome(Some(&PlayOutcome::Finished), vi), "phát hết");
+        assert_eq!(outcome(None, vi), "đang phát");
     }
 
     #[test]

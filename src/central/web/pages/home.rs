@@ -16,9 +16,11 @@ use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
 use crate::web::texts::{Lang, Texts};
-use crate::web::words;
+use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
+use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::playback::PlayOutcome;
 use loaxa_heart::domain::time::{ClockTrust, Wall};
 
 /// Plays in the table.
@@ -108,7 +110,7 @@ impl View<'_> {
                     ul {
                         @for alarm in alarms {
                             li {
-                                strong { (alarm.subject) } ": " (self.texts.code("alarms", &alarm.kind))
+                                strong { (alarm.subject) } ": " (self.texts.code("alarms", alarm.kind.code()))
                                 small { " (" (alarm.count) " " (self.texts.say("alarms.times")) ", "
                                     (self.texts.say("alarms.last")) " " (self.time(alarm.last)) "; " (alarm.detail) ")" }
                             }
@@ -123,7 +125,7 @@ impl View<'_> {
         let is_emergency = |row: &BoxRow| {
             let sounding = row.on_air.as_ref().map(|on_air| on_air.play);
             let of_box = plays.iter().find(|play| play.id == row.id && Some(play.play) == sounding);
-            row.is_online(self.now) && of_box.is_some_and(|play| play.rung == "emergency")
+            row.is_online(self.now) && of_box.is_some_and(|play| play.rung == Rung::Emergency)
         };
         let mut sounding: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for row in boxes.iter().filter(|row| row.is_online(self.now)) {
@@ -197,7 +199,6 @@ impl View<'_> {
 
     fn announcement(&self, row: &CommandRow, chain: &[DeliveryRow]) -> Markup {
         let class = row.class.as_ref().map(code_of).unwrap_or_default();
-        let mode = row.mode.as_ref().map(code_of).unwrap_or_default();
         let groups = row.groups.iter().map(|id| self.groups.get(id).copied().unwrap_or(id.as_str()));
         let groups = groups.collect::<Vec<_>>().join(", ");
         let finished = chain.iter().filter(|delivery| delivery.step == Step::Finished).count();
@@ -208,7 +209,9 @@ impl View<'_> {
                 h3 { (row.title) }
                 p {
                     span.badge.(class) { (self.texts.code("class", &class)) }
-                    @if mode != "actual" { " " span.badge.exercise { (self.texts.code("mode", &mode)) } }
+                    @if let Some(mode @ (Mode::Exercise | Mode::Test)) = &row.mode {
+                        " " span.badge.exercise { (self.texts.code("mode", &code_of(mode))) }
+                    }
                     " " (self.time(row.issued_at)) " · " (self.texts.say("announcements.to")) " " b { (groups) }
                     @if !row.author.is_empty() { " · " (self.texts.say("announcements.by")) " " (row.author) }
                     @if let Some(approver) = &row.approver { " · " (self.texts.say("announcements.approved_by")) " " (approver) }
@@ -233,18 +236,12 @@ impl View<'_> {
 
     fn delivery(&self, delivery: &DeliveryRow) -> Markup {
         let step = delivery.step.code();
-        let reason =
-            delivery.reason.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let why = match delivery.step {
-            Step::Refused => words::because("refusal", "refusal", &reason, self.texts),
-            Step::NotPlayed => words::because("because", "because", &reason, self.texts),
-            _ => String::new(),
-        };
+        let why = delivery.reason.as_ref().map(|reason| words::not_heard(reason, self.texts));
         let times = [delivery.over, delivery.started, delivery.staged, delivery.received, delivery.sent];
         html! {
             li.(step) {
                 b { (delivery.title) } ": " (self.texts.code("step", step))
-                @if !why.is_empty() { " (" (why) ")" }
+                @if let Some(why) = why { " (" (why) ")" }
                 @if let Some(at) = times.into_iter().flatten().next() { " " (self.time(at)) }
             }
         }
@@ -269,8 +266,11 @@ impl View<'_> {
     }
 
     fn play(&self, play: &PlayRow) -> Markup {
-        let class = play.class.as_deref().unwrap_or(&play.rung);
-        let bad = matches!(play.outcome.as_deref(), Some("failed" | "power_lost" | "guarded"));
+        let class = play.class.as_ref().map_or_else(|| code_of(&play.rung), code_of);
+        let bad = matches!(
+            play.outcome,
+            Some(PlayOutcome::Failed { .. } | PlayOutcome::PowerLost | PlayOutcome::Guarded { .. })
+        );
         let played = play.frames_played.map(|frames| words::length(frames, self.texts));
         let due = play.frames_due.map(|frames| words::length(frames, self.texts));
         html! {
@@ -282,16 +282,16 @@ impl View<'_> {
                     @if play.repetition > 1 { " (" (play.repetition) ")" }
                 }
                 td data-label=(self.texts.say("log.class")) {
-                    span.badge.(class) { (self.texts.code("class", class)) }
-                    @if let Some(mode @ ("exercise" | "test")) = play.mode.as_deref() {
-                        " " span.badge.exercise { (self.texts.code("mode", mode)) }
+                    span.badge.(class) { (self.texts.code("class", &class)) }
+                    @if let Some(mode @ (Mode::Exercise | Mode::Test)) = &play.mode {
+                        " " span.badge.exercise { (self.texts.code("mode", &code_of(mode))) }
                     }
                 }
                 td data-label=(self.texts.say("log.length")) {
                     @if let Some(played) = played { (played) @if let Some(due) = due { " / " (due) } }
                 }
                 td data-label=(self.texts.say("log.outcome")) {
-                    (words::outcome(play, self.texts))
+                    (words::outcome(play.outcome.as_ref(), self.texts))
                     @match play.heard {
                         Some(true) => { " · " (self.texts.say("log.heard")) }
                         Some(false) => { " · " (self.texts.say("log.not_heard")) }
@@ -318,7 +318,7 @@ impl View<'_> {
                                     td data-label=(self.texts.say("log.box")) { (row.box_title) }
                                     td data-label=(self.texts.say("log.what")) { b { (row.title) } }
                                     td data-label=(self.texts.say("missed.why")) {
-                                        (words::because("because", "because", &row.reason, self.texts))
+                                        (words::not_played(&row.reason, self.texts))
                                     }
                                 }
                             }
@@ -328,9 +328,4 @@ impl View<'_> {
             }
         }
     }
-}
-
-/// The word that a plain enum has in JSON, for classes of style and tables of texts.
-fn code_of<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

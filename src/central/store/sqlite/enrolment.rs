@@ -1,12 +1,48 @@
-//! Enrolment: one-time codes, certificates, revocation.
+//! Enrolment: one-time codes, certificates, and boxes that were shut out.
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::super::*;
-use super::read::{from_json, name, wall};
-use super::write::{declare_boxes, json, move_boxes};
+use super::SqliteStore;
+use super::boxes::{declare_boxes, move_boxes};
+use super::columns::{from_json, json, name, wall};
+use crate::settings::BoxDeclared;
+use crate::store::{Answer, Enrolment, Serial};
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::domain::time::Wall;
 
-pub fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: Wall) -> Result<()> {
+impl Enrolment for SqliteStore {
+    fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()> {
+        self.write(move |db| add(db, code, &declared, expires))
+    }
+
+    fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>> {
+        self.write(move |db| use_up(db, code, &key, now))
+    }
+
+    fn add_certificate(
+        &self,
+        fingerprint: ContentHash,
+        serial: Serial,
+        id: BoxId,
+        issued: Wall,
+    ) -> Answer<'_, ()> {
+        self.write(move |db| add_certificate(db, fingerprint, serial, &id, issued))
+    }
+
+    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>> {
+        self.read(revoked_certificates)
+    }
+
+    fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>> {
+        self.read(move |db| certified(db, fingerprint))
+    }
+
+    fn revoke_box(&self, id: BoxId, now: Wall) -> Answer<'_, bool> {
+        self.write(move |db| revoke(db, &id, now))
+    }
+}
+
+fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: Wall) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO enrolments (code, box, title, groups, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
@@ -20,7 +56,7 @@ pub fn add(db: &Connection, code: ContentHash, declared: &BoxDeclared, expires: 
     Ok(())
 }
 
-pub fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Result<Option<BoxDeclared>> {
+fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Result<Option<BoxDeclared>> {
     let found = db
         .prepare_cached(
             "UPDATE enrolments SET used = ?2 WHERE code = ?1 AND used IS NULL AND expires > ?2
@@ -39,7 +75,7 @@ pub fn use_up(db: &Connection, code: ContentHash, key: &str, now: Wall) -> Resul
     Ok(found)
 }
 
-pub fn add_certificate(
+fn add_certificate(
     db: &Connection,
     fingerprint: ContentHash,
     serial: Serial,
@@ -56,7 +92,7 @@ pub fn add_certificate(
     Ok(())
 }
 
-pub fn revoked_certificates(db: &Connection) -> Result<Vec<(Serial, Wall)>> {
+fn revoked_certificates(db: &Connection) -> Result<Vec<(Serial, Wall)>> {
     let mut query = db.prepare_cached(
         "SELECT serial, revoked FROM certificates JOIN certificate_serials USING (fingerprint)
          WHERE revoked IS NOT NULL ORDER BY revoked, serial",
@@ -65,13 +101,13 @@ pub fn revoked_certificates(db: &Connection) -> Result<Vec<(Serial, Wall)>> {
     rows.collect()
 }
 
-pub fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<BoxId>> {
+fn certified(db: &Connection, fingerprint: ContentHash) -> Result<Option<BoxId>> {
     db.prepare_cached("SELECT box FROM certificates WHERE fingerprint = ?1 AND revoked IS NULL")?
         .query_row([fingerprint.to_string()], |row| name(row, "box"))
         .optional()
 }
 
-pub fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
+fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
     db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
         .execute(params![id.as_str(), now.0])?;
     db.prepare_cached("INSERT INTO shut_out (box, since) VALUES (?1, ?2) ON CONFLICT (box) DO NOTHING")?

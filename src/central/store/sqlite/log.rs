@@ -1,17 +1,41 @@
 //! The log comes in: once, in turn, with everything that follows from an entry in the same commit.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
 
-use super::super::*;
-use super::write::{advance, json, not_played_reason, raise_alarm, word};
+use super::SqliteStore;
+use super::columns::{count, from_json, from_word, name, unreadable, wall};
+use super::{alarms, deliveries, plays};
+use crate::store::{
+    Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,
+    Record,
+};
 use loaxa_heart::decide::delivery::Step;
-use loaxa_heart::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Stamp, Subject};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
+use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, Subject};
 use loaxa_heart::domain::time::ClockTrust;
 
 const DAY_US: i64 = 86_400_000_000;
 
+impl Log for SqliteStore {
+    fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>> {
+        Box::pin(self.enqueue(move |db| ingest(db, &batch)))
+    }
+
+    fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>> {
+        self.read(move |db| entries(db, &filter))
+    }
+
+    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>> {
+        self.read(move |db| not_played(db, limit))
+    }
+
+    fn contiguous_upto(&self, id: BoxId, epoch: Epoch) -> Answer<'_, u64> {
+        self.read(move |db| contiguous_upto(db, &id, epoch))
+    }
+}
+
 /// Takes a batch in; what is there already is compared, what comes after a gap is left out.
-pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
+fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
     let (box_id, epoch) = (batch.id.as_str(), batch.epoch.to_string());
     let head = db
         .prepare_cached("SELECT upto, hash, forked FROM heads WHERE box = ?1 AND epoch = ?2")?
@@ -24,7 +48,7 @@ pub fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
     {
         let detail = format!("epoch {epoch}, seq {} to {}", upto + 1, first.seq - 1);
         let (subject, at) = (batch.id.to_string(), batch.arrived);
-        raise_alarm(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;
+        alarms::raise(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;
         (upto, hash) = (first.seq - 1, first.prev.0);
     }
     for record in &batch.records {
@@ -81,7 +105,7 @@ fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Resu
 fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {
     outcome.forked = true;
     let detail = format!("epoch {}, seq {seq}", batch.epoch);
-    raise_alarm(
+    alarms::raise(
         db,
         &Alarm { kind: AlarmKind::Forked, subject: batch.id.to_string(), detail, at: batch.arrived },
     )
@@ -104,22 +128,25 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
         command_of(&record.entry.event).map(CommandId::as_str),
         record.body,
     ])?;
-    let entry = Arrived { db, id: &batch.id, epoch, at };
+    let of = plays::Origin { id: &batch.id, epoch, at };
     match &record.entry.event {
-        Event::PlayStarted(start) => entry.play_started(start),
-        Event::PlayEnded(end) => entry.play_ended(end),
+        Event::PlayStarted(start) => plays::start(db, &of, start),
+        Event::PlayEnded(end) => plays::end(db, &of, end),
         Event::Delivery { command, step } => {
             let reason = match step {
-                DeliveryStep::NotPlayed { reason } => Some(not_played_reason(reason)),
+                DeliveryStep::NotPlayed { reason } => Some(NotHeard::NotPlayed(reason.clone())),
                 _ => None,
             };
-            advance(db, command, &batch.id, Step::from(step), reason.as_deref(), at.wall)
+            deliveries::advance(db, command, &batch.id, Step::from(step), reason.as_ref(), at.wall)
         }
         // What it refuses for now is sent again, less and less often.
         Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
-            advance(db, command, &batch.id, Step::Refused, Some(&json(reason)), at.wall)
+            let reason = NotHeard::Refused(reason.clone());
+            deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), at.wall)
         }
-        Event::ClockSet { step_us, before } if *before != ClockTrust::Synced => entry.date_anew(*step_us),
+        Event::ClockSet { step_us, before } if *before != ClockTrust::Synced => {
+            plays::date_anew(db, &of, *step_us)
+        }
         _ => Ok(()),
     }
 }
@@ -158,92 +185,69 @@ fn command_of(event: &Event) -> Option<&CommandId> {
     }
 }
 
-fn subject_columns(subject: &Subject) -> (&'static str, String) {
-    match subject {
-        Subject::Announcement { command } => ("announcement", command.to_string()),
-        Subject::Slot(key) => ("slot", format!("{}/{}", key.slot, key.date)),
-        Subject::Live { session } => ("live", session.clone()),
-    }
+fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
+    let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let mut query = db.prepare_cached(&format!(
+        "SELECT cursor, box, epoch, seq, hash, event, arrived, body,
+                (SELECT envelope FROM signed_heads
+                 WHERE (signed_heads.box, signed_heads.epoch, signed_heads.seq) = (log.box, log.epoch, log.seq)
+                ) AS head FROM log
+         WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
+           AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
+           AND cursor > coalesce(:after, 0)
+         ORDER BY cursor {order} LIMIT :limit"
+    ))?;
+    let parameters = named_params! {
+        ":box": filter.id.as_ref().map(BoxId::as_str),
+        ":from": filter.from.map(|at| at.0),
+        ":to": filter.to.map(|at| at.0),
+        ":event": filter.event,
+        ":command": filter.command.as_ref().map(CommandId::as_str),
+        ":after": filter.after,
+        ":limit": filter.limit.min(ROWS_MAX),
+    };
+    let rows = query.query_map(parameters, |row| {
+        Ok(LogRow {
+            cursor: row.get("cursor")?,
+            id: name(row, "box")?,
+            epoch: from_word(row, "epoch")?,
+            seq: count(row, "seq")?,
+            hash: ContentHash(row.get("hash")?),
+            event: row.get("event")?,
+            arrived: wall(row, "arrived")?,
+            body: row.get("body")?,
+            head: row.get("head")?,
+        })
+    })?;
+    rows.collect()
 }
 
-/// Where and when an entry comes from.
-struct Arrived<'a> {
-    db: &'a Connection,
-    id: &'a BoxId,
-    epoch: &'a str,
-    at: &'a Stamp,
+fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
+    // An index of its own answers it.
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1",
+    )?;
+    let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+        let entry: Entry = from_json(row, "body")?;
+        let Event::NotPlayed { title, reason, .. } = entry.event else {
+            return Err(unreadable(row, "body", "not the entry that its column says".into()));
+        };
+        Ok(NotPlayedRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            at: wall(row, "wall")?,
+            title,
+            reason,
+        })
+    })?;
+    rows.collect()
 }
 
-impl Arrived<'_> {
-    fn play_started(&self, start: &PlayStart) -> Result<()> {
-        let (subject, subject_id) = subject_columns(&start.subject);
-        self.db
-            .prepare_cached(
-                "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class,
-                                    mode, rung, source, language, repetition, volume_percent, scheduled, opened)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
-                 ON CONFLICT (box, epoch, play) DO NOTHING",
-            )?
-            .execute(params![
-                self.id.as_str(),
-                self.epoch,
-                start.play.to_string(),
-                self.at.start,
-                subject,
-                subject_id,
-                start.title,
-                start.section.as_ref().map(|id| id.as_str()),
-                start.campaign.as_ref().map(|id| id.as_str()),
-                start.class.as_ref().map(word),
-                start.mode.as_ref().map(word),
-                word(&start.rung),
-                start.source,
-                start.language,
-                start.repetition,
-                start.volume_percent,
-                start.scheduled.map(|at| at.0),
-                self.at.wall.0,
-            ])?;
-        Ok(())
-    }
-
-    fn play_ended(&self, end: &PlayEnd) -> Result<()> {
-        let outcome = serde_json::to_value(&end.outcome).expect("outcomes are JSON");
-        let code = outcome["outcome"].as_str().map(str::to_owned);
-        let mut more = outcome;
-        if let Some(fields) = more.as_object_mut() {
-            fields.remove("outcome");
-        }
-        let reason = more.as_object().is_some_and(|fields| !fields.is_empty()).then(|| more.to_string());
-        self.db
-            .prepare_cached(
-                "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
-                                  reason = ?9, heard = ?10
-                 WHERE box = ?1 AND epoch = ?2 AND play = ?3",
-            )?
-            .execute(params![
-                self.id.as_str(),
-                self.epoch,
-                end.play.to_string(),
-                end.started_at.map(|at| at.wall.0),
-                self.at.wall.0,
-                end.frames_played as i64,
-                end.frames_due.map(|frames| frames as i64),
-                code,
-                reason,
-                end.heard.map(|heard| heard.heard),
-            ])?;
-        Ok(())
-    }
-
-    /// Plays that were dated while the clock was not known are dated anew; the log keeps the original reading.
-    fn date_anew(&self, step_us: i64) -> Result<()> {
-        self.db
-            .prepare_cached(
-                "UPDATE plays SET opened = opened + ?4, started = started + ?4, ended = ended + ?4
-                 WHERE box = ?1 AND epoch = ?2 AND start = ?3",
-            )?
-            .execute(params![self.id.as_str(), self.epoch, self.at.start, step_us])?;
-        Ok(())
-    }
+fn contiguous_upto(db: &Connection, id: &BoxId, epoch: Epoch) -> Result<u64> {
+    let upto = db
+        .prepare_cached("SELECT upto FROM heads WHERE box = ?1 AND epoch = ?2")?
+        .query_row([id.as_str(), &epoch.to_string()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(upto.unwrap_or(0) as u64)
 }
