@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::keyring::Authority;
@@ -33,7 +34,7 @@ pub struct App {
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
 }
 
-/// What was refused or put off since the start.
+/// Counts of what `boxes` took, refused and put off, since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub messages_refused: AtomicU64,
@@ -42,10 +43,27 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts one more.
+    /// Adds to a counter.
     pub fn more(counter: &AtomicU64, by: u64) {
         counter.fetch_add(by, Ordering::Relaxed);
     }
+}
+
+/// Everything that this process counts, since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Log entries that were not there before.
+    pub entries_added: u64,
+    /// Messages of boxes that were wrong, or of strangers.
+    pub messages_refused: u64,
+    /// Batches of logs that found no room; their boxes send them again.
+    pub batches_put_off: u64,
+    /// Messages that the broker did not get at once; boxes get them after their next heartbeat.
+    pub messages_unsent: u64,
+    /// Pieces of live voices that slow boxes did not get.
+    pub voice_pieces_dropped: u64,
+    /// Boxes that found no room beside a live voice's other listeners.
+    pub listeners_refused: u64,
 }
 
 /// Alarms about one box are written at most this often.
@@ -73,6 +91,19 @@ impl App {
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
         loaxa_adapters::clock::wall()
+    }
+
+    /// Everything that was counted since the start.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            entries_added: read(&self.counters.entries_added),
+            messages_refused: read(&self.counters.messages_refused),
+            batches_put_off: read(&self.counters.batches_put_off),
+            messages_unsent: self.publisher.unsent(),
+            voice_pieces_dropped: self.voices.pieces_dropped(),
+            listeners_refused: self.voices.listeners_refused(),
+        }
     }
 
     /// The groups of a box with all above them.

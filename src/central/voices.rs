@@ -1,9 +1,11 @@
 //! The live voices: each is a session, and what is spoken goes on to every box that listens, as it comes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
@@ -22,11 +24,15 @@ pub struct TooManyVoices;
 
 /// The voices that are live now, each with those who listen.
 #[derive(Default)]
-pub struct Voices(Mutex<BTreeMap<String, Vec<Sender<Bytes>>>>);
+pub struct Voices {
+    sessions: Mutex<BTreeMap<String, Vec<Sender<Bytes>>>>,
+    pieces_dropped: AtomicU64,
+    listeners_refused: AtomicU64,
+}
 
 impl Voices {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Sender<Bytes>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a session under a name that nobody can guess.
@@ -59,8 +65,13 @@ impl Voices {
     pub fn pass_on(&self, session: &str, piece: &Bytes) -> bool {
         let mut sessions = self.lock();
         let Some(listeners) = sessions.get_mut(session) else { return false };
-        listeners.retain(|listener| {
-            !matches!(listener.try_send(piece.clone()), Err(mpsc::error::TrySendError::Closed(_)))
+        listeners.retain(|listener| match listener.try_send(piece.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.pieces_dropped.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
         });
         true
     }
@@ -68,10 +79,49 @@ impl Voices {
     /// What is spoken from now on, as a WAV without an end; `None` where there is no such session, or no room.
     pub fn listen(&self, session: &str) -> Option<Receiver<Bytes>> {
         let mut sessions = self.lock();
-        let listeners = sessions.get_mut(session).filter(|listeners| listeners.len() < LISTENERS_MAX)?;
+        let listeners = sessions.get_mut(session)?;
+        if listeners.len() >= LISTENERS_MAX {
+            self.listeners_refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         sender.try_send(Bytes::copy_from_slice(&wav_header(VOICE_HZ))).ok()?;
         listeners.push(sender);
         Some(receiver)
+    }
+
+    /// The pieces that slow boxes did not get, since the start.
+    pub fn pieces_dropped(&self) -> u64 {
+        self.pieces_dropped.load(Ordering::Relaxed)
+    }
+
+    /// The boxes that found no room beside a voice's other listeners, since the start.
+    pub fn listeners_refused(&self) -> u64 {
+        self.listeners_refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_box_loses_pieces_and_a_late_one_finds_no_room() {
+        let voices = Voices::default();
+        let session = voices.open().unwrap();
+        let _slow = voices.listen(&session).unwrap();
+        // The head of the WAV waits already.
+        for _ in 0..WAITING_MAX + 2 {
+            assert!(voices.pass_on(&session, &Bytes::from_static(b"pi")));
+        }
+        assert_eq!(voices.pieces_dropped(), 3);
+        let others: Vec<_> = (1..LISTENERS_MAX).map(|_| voices.listen(&session).unwrap()).collect();
+        assert!(voices.listen(&session).is_none());
+        assert_eq!((others.len(), voices.listeners_refused()), (LISTENERS_MAX - 1, 1));
+        voices.close(&session);
+        assert!(!voices.pass_on(&session, &Bytes::new()));
+        let open: Vec<_> = (0..SESSIONS_MAX).map(|_| voices.open().unwrap()).collect();
+        assert!(voices.open().is_err());
+        assert_eq!(open.len(), SESSIONS_MAX);
     }
 }

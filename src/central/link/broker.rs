@@ -26,7 +26,7 @@ pub const CENTRAL: &str = "central";
 /// Room for topic and properties beside the largest message, in bytes.
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 /// Most connections: a province's boxes and central.
-const CLIENTS_MAX: usize = 12_000;
+pub const CLIENTS_MAX: usize = 12_000;
 /// Most subscriptions of one client: a box has one for itself and one for each group.
 const SUBSCRIPTIONS_MAX: usize = 64;
 /// Messages that wait for a slow box; what is lost is sent again after its next heartbeat.

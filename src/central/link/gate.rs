@@ -23,8 +23,10 @@ use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
 /// How long a client may take to show who it is.
 const SHOW_MAX: Duration = Duration::from_secs(20);
-/// Clients that are showing who they are at the same time.
+/// Clients that are showing who they are at the same time; the next one waits.
 const SHOWING_MAX: usize = 256;
+/// Most sessions at the same time, as many as the broker behind takes; the next client waits until one ends.
+const SESSIONS_MAX: usize = super::broker::CLIENTS_MAX;
 /// Largest first packet: names, a last will and room to spare.
 const CONNECT_BYTES_MAX: usize = 4_096;
 /// The wait after an accept that failed, for instance for want of descriptors.
@@ -100,10 +102,12 @@ fn tls(ca: &str, server: &Identity) -> Result<ServerConfig, CantOpen> {
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
     let showing = Arc::new(Semaphore::new(SHOWING_MAX));
+    let room = Arc::new(Semaphore::new(SESSIONS_MAX));
     // Ends with this task: so every session ends with the gate.
     let mut sessions = tokio::task::JoinSet::new();
     loop {
         let permit = Arc::clone(&showing).acquire_owned().await.expect("it is never closed");
+        let place = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
         while sessions.try_join_next().is_some() {}
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -119,6 +123,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
                 Ok((id, outside, inside)) => carry(&id, outside, inside, revoked).await,
                 Err(refused) => tracing::warn!(%from, %refused, "the gate let nobody in"),
             }
+            drop(place);
         });
     }
 }
@@ -156,7 +161,8 @@ async fn carry(
         loop {
             match revoked.recv().await {
                 Ok(gone) if gone != *id => {}
-                // Who missed one may have missed its own: it comes again and is asked.
+                // The channel overflowed, so this box's own revocation may be among the lost ones: drop the connection;
+                // the check at its next connect decides.
                 _ => break,
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loaxa_adapters::mqtt::{Link, LinkError, Qos};
 use loaxa_heart::decide::delivery::{self, Standing};
@@ -17,16 +18,23 @@ use crate::store::{SharedStore, StoreError};
 pub struct Publisher {
     link: Link,
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
+    /// Messages that the broker did not get at once.
+    unsent: AtomicU64,
 }
 
-/// What a box lacks; a document that it will not take keeps no announcement from being tried again.
+/// Most memories of what boxes were sent again: two kinds for each box of two provinces. When all are taken they are
+/// forgotten, and what boxes lack is sent to them at once again.
+const RESENT_MAX: usize = 24_000;
+
+/// Kinds of thing that central sends again. They are counted apart, so that a document which the box keeps refusing does
+/// not stop announcements from being resent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lacking {
     Documents,
     Announcements,
 }
 
-/// What a box got last, and how often in a row.
+/// The commands that a box was sent last, and how often in a row.
 struct Resent {
     commands: Vec<CommandId>,
     times: u32,
@@ -36,10 +44,15 @@ struct Resent {
 impl Publisher {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
-        Self { link, resent: Mutex::default() }
+        Self { link, resent: Mutex::default(), unsent: AtomicU64::new(0) }
     }
 
-    /// Whether the broker has central now.
+    /// The messages that the broker did not get at once, since the start.
+    pub fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether central is connected to the broker now.
     pub fn is_connected(&self) -> bool {
         self.link.is_connected()
     }
@@ -57,12 +70,13 @@ impl Publisher {
     }
 
     fn hand_over(&self, topic: &Topic, bytes: Vec<u8>) {
-        match self.link.publish(topic, bytes, Qos::AtLeastOnce) {
-            Ok(()) => {}
-            Err(error @ (LinkError::NotConnected | LinkError::Full { .. })) => {
+        let Err(error) = self.link.publish(topic, bytes, Qos::AtLeastOnce) else { return };
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        match error {
+            error @ (LinkError::NotConnected | LinkError::Full { .. }) => {
                 tracing::warn!(%topic, %error, "not sent now; it is sent after the next heartbeat");
             }
-            Err(error) => tracing::error!(%topic, %error, "a message can't be sent"),
+            error => tracing::error!(%topic, %error, "a message can't be sent"),
         }
     }
 
@@ -111,11 +125,15 @@ impl Publisher {
         Ok(())
     }
 
-    /// Whether to send these now; counts that they are.
+    /// Tells whether to send these now; counts that they are.
     fn is_due(&self, id: &BoxId, kind: Lacking, lacking: &[CommandId], now: Wall) -> bool {
         let mut resent = self.resent.lock().expect("nothing panics while it holds what was sent again");
         let nothing = || Resent { commands: Vec::new(), times: 0, at: now };
-        let last = resent.entry((id.clone(), kind)).or_insert_with(nothing);
+        let key = (id.clone(), kind);
+        if resent.len() >= RESENT_MAX && !resent.contains_key(&key) {
+            resent.clear();
+        }
+        let last = resent.entry(key).or_insert_with(nothing);
         if last.commands != lacking {
             *last = Resent { commands: lacking.to_vec(), ..nothing() };
         }

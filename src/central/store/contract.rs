@@ -478,8 +478,14 @@ async fn alarms_are_counted_and_bounded(store: SharedStore) {
             at: at(seconds),
         })
     };
-    for n in 0..=u64::from(ALARMS_MAX) {
-        raise(format!("la-{n}"), n).await.unwrap();
+    for first in (0..=u64::from(ALARMS_MAX)).step_by(500) {
+        let mut raised = tokio::task::JoinSet::new();
+        for n in first..(first + 500).min(u64::from(ALARMS_MAX) + 1) {
+            let (store, subject) = (Arc::clone(&store), format!("la-{n}"));
+            let alarm = Alarm { kind: AlarmKind::UnknownBox, subject, detail: "x".to_owned(), at: at(n) };
+            raised.spawn(async move { store.raise_alarm(alarm).await.unwrap() });
+        }
+        raised.join_all().await;
     }
     raise("la-9".to_owned(), 20_000).await.unwrap();
     let newest = store.alarms(1).await.unwrap().remove(0);

@@ -28,6 +28,7 @@ mod revoke;
 mod sent;
 mod sign;
 mod speak;
+mod status;
 mod stop;
 mod upload;
 
@@ -87,6 +88,7 @@ fn evidence() -> Router<Arc<App>> {
         .route("/log", get(log::handle))
         .route("/export", get(export::handle))
         .route("/report", get(report::handle))
+        .route("/status", get(status::handle))
 }
 
 /// Routes without the token: each finds out by itself who is asking.

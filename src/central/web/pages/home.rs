@@ -11,7 +11,7 @@ use axum::routing::get;
 use maud::{Markup, html};
 
 use super::layout::{PageError, Wanted, choose_language, lang_of, layout};
-use crate::app::App;
+use crate::app::{App, Counts};
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
@@ -84,6 +84,7 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         (view.announcements(&announcements))
         (view.plays(&plays))
         (view.missed(&missed))
+        (view.counted(&app.counts()))
     })
 }
 
@@ -298,6 +299,23 @@ impl View<'_> {
                         None => {}
                     }
                 }
+            }
+        }
+    }
+
+    fn counted(&self, counts: &Counts) -> Markup {
+        let counts = [
+            ("counted.entries_added", counts.entries_added),
+            ("counted.messages_refused", counts.messages_refused),
+            ("counted.batches_put_off", counts.batches_put_off),
+            ("counted.messages_unsent", counts.messages_unsent),
+            ("counted.voice_pieces_dropped", counts.voice_pieces_dropped),
+            ("counted.listeners_refused", counts.listeners_refused),
+        ];
+        html! {
+            section.small {
+                h2 { (self.texts.say("counted.title")) }
+                ul { @for (key, count) in counts { li { (count) " " (self.texts.say(key)) } } }
             }
         }
     }
