@@ -92,8 +92,7 @@ impl MediaDir {
 
     /// Where a file is, once it is there.
     pub fn path_of(&self, hash: &ContentHash) -> PathBuf {
-        let name = hash.to_string();
-        self.root.join(&name[..2]).join(name)
+        hash.path_under(&self.root)
     }
 
     /// Whether it is there as a whole.
