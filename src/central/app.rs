@@ -1,4 +1,4 @@
-//! What every part of central shares.
+//! The parts of one central process, shared by everything above this file.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -18,7 +18,7 @@ pub struct Authority {
     trust: Trust,
 }
 
-/// Why the keys can't be used.
+/// A reason for which the keys can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAuthority {
     #[error("the trust document can't be read: {0}")]
@@ -30,11 +30,10 @@ pub enum BadAuthority {
 }
 
 impl Authority {
-    /// Reads the trust document. Whether the root key signed it is judged by the boxes, which hold the root's public
-    /// half.
+    /// Reads the trust document. The boxes, which hold the root's public half, judge whether the root key signed it.
     ///
     /// # Errors
-    /// When the document can't be read, or does not know central's key.
+    /// Fails when the document can't be read, or does not know central's key.
     pub fn new(keys: Keys) -> Result<Self, BadAuthority> {
         let trust = read_trust(&keys.trust)?;
         let central = keys.central.key_id();
@@ -49,13 +48,13 @@ impl Authority {
         &self.trust
     }
 
-    /// The public half of a key that the trust document names.
+    /// Finds the public half of a key that the trust document names.
     pub fn public_key(&self, id: &KeyId) -> Option<PublicKey> {
         let grant = self.trust.grants.iter().find(|grant| grant.key == *id)?;
         grant.public.parse().ok()
     }
 
-    /// Whether those who signed a command may still do so at `now`.
+    /// Tells whether those who signed a command may still do so at `now`.
     pub fn believes(&self, envelope: &[u8], now: Wall) -> bool {
         let opened = codec::open_command(envelope, &|id: &KeyId| self.public_key(id));
         opened.is_ok_and(|signed| {
@@ -79,7 +78,7 @@ impl Authority {
         codec::seal(message, &[&self.keys.central])
     }
 
-    /// The fewest of the keys here that together may use `power` on `groups`, the issuer first.
+    /// Finds the fewest of the keys here that together may use `power` on `groups`, the issuer first.
     ///
     /// # Errors
     /// Says what the keys here lack.
@@ -113,7 +112,7 @@ impl Authority {
 pub struct Signers<'a>(Vec<&'a SecretKey>);
 
 impl Signers<'_> {
-    /// Whose serial the command carries.
+    /// The key whose serial the command carries.
     pub fn issuer(&self) -> KeyId {
         self.0.first().expect("there is at least one signer").key_id()
     }
@@ -121,7 +120,7 @@ impl Signers<'_> {
     /// Signs the command with all of them.
     ///
     /// # Errors
-    /// When the command breaks a bound of the protocol.
+    /// Fails when the command breaks a bound of the protocol.
     pub fn seal(&self, command: &Command) -> Result<Vec<u8>, CommandRefusal> {
         command.check()?;
         Ok(codec::seal(command, &self.0))

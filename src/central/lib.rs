@@ -31,12 +31,12 @@ use settings::Settings;
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 
-/// Revocations that a session of the gate may be behind.
+/// Revocations that wait for a session of the gate; a session that lags further is ended.
 const REVOKED_MAX: usize = 64;
-/// How long open requests may take when central stops.
+/// Time for open requests to end when central stops.
 const REQUESTS_WAIT: Duration = Duration::from_secs(3);
 
-/// Why central can't start.
+/// A reason for which central can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("the page can't listen on {listen}: {error}")]
@@ -53,7 +53,7 @@ pub enum StartError {
     Authority(#[from] BadAuthority),
 }
 
-/// A central that runs.
+/// A running central.
 pub struct Central {
     app: Arc<App>,
     http: SocketAddr,
@@ -101,22 +101,22 @@ impl Central {
         Ok(Self { app, http, broker, stop_http, server, tasks })
     }
 
-    /// Where page and API are.
+    /// The address of page and API.
     pub fn http_addr(&self) -> SocketAddr {
         self.http
     }
 
-    /// Where the embedded broker listens; `None` with a broker of somebody else.
+    /// The address that the embedded broker listens on; `None` with any other broker.
     pub fn broker_addr(&self) -> Option<SocketAddr> {
         self.broker.listens_on()
     }
 
-    /// What central keeps.
+    /// The store.
     pub fn store(&self) -> &SharedStore {
         &self.app.store
     }
 
-    /// Whether the broker has central now.
+    /// Tells whether central is connected to its broker now.
     pub fn is_connected(&self) -> bool {
         self.app.publisher.is_connected()
     }

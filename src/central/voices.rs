@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
 
 /// Voices at the same time.
@@ -38,11 +39,11 @@ impl Voices {
     /// Opens a session under a name that nobody can guess.
     ///
     /// # Errors
-    /// When too many are live already.
+    /// Fails when too many are live already.
     pub fn open(&self) -> Result<String, TooManyVoices> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).expect("the system gives randomness");
-        let session: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let session = hex(&random);
         let mut sessions = self.lock();
         if sessions.len() >= SESSIONS_MAX {
             return Err(TooManyVoices);
@@ -76,7 +77,8 @@ impl Voices {
         true
     }
 
-    /// What is spoken from now on, as a WAV without an end; `None` where there is no such session, or no room.
+    /// Joins a session: gives what is spoken from now on, as a WAV without an end; `None` where there is no such session,
+    /// or no room.
     pub fn listen(&self, session: &str) -> Option<Receiver<Bytes>> {
         let mut sessions = self.lock();
         let listeners = sessions.get_mut(session)?;

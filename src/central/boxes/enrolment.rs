@@ -14,10 +14,10 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
 use loaxa_heart::wire::signing::PublicKey;
 
-/// How long a code is good for: an installer's day and the next.
+/// Life of a code: an installer's day and the next.
 pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
 
-/// Why a box is not enrolled.
+/// A reason for which a box is not enrolled.
 #[derive(Debug, thiserror::Error)]
 pub enum NotEnrolled {
     #[error(
@@ -45,7 +45,7 @@ pub enum NotEnrolled {
 /// Makes a code with which one box may come in once.
 ///
 /// # Errors
-/// When a group is unknown, or central enrols nobody.
+/// Fails when a group is unknown, or central enrols nobody.
 pub async fn invite(
     app: &App,
     id: BoxId,
@@ -68,12 +68,12 @@ pub async fn invite(
     Ok((code, expires))
 }
 
-/// What the installer types on the box.
+/// Writes the command that the installer types on the box.
 pub fn command(app: &App, code: &EnrolmentCode) -> String {
     format!("sudo loaxa box enrol --central {} --code {code}", app.public_url)
 }
 
-/// A text as a QR code, in SVG.
+/// Draws a text as a QR code, in SVG.
 pub fn qr(text: &str) -> String {
     use qrcode::render::svg;
     // A command with an address of a hundred characters is far below what a QR code holds.
@@ -81,11 +81,11 @@ pub fn qr(text: &str) -> String {
     code.map(|code| code.render::<svg::Color>().min_dimensions(320, 320).build()).unwrap_or_default()
 }
 
-/// Takes a box in: its code is used up, its log's key is known, and it gets its certificate. An earlier certificate of
-/// a box of this name is revoked.
+/// Enrols a box: uses its code up, keeps the key of its log, and issues its certificate. An earlier certificate of this
+/// name is revoked.
 ///
 /// # Errors
-/// When the code is not good.
+/// Fails when the code is not good.
 pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, NotEnrolled> {
     let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
     let code: EnrolmentCode = request.code.parse().map_err(|_| NotEnrolled::Code)?;
@@ -113,10 +113,10 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     })
 }
 
-/// Revokes a box: its sessions end, its certificate opens the gate no more, and its log is not believed.
+/// Revokes a box: its sessions end, its certificate no longer opens the gate, and its log is no longer believed.
 ///
 /// # Errors
-/// When the store does not answer.
+/// Fails when the store does not answer.
 pub async fn revoke(app: &App, id: &BoxId) -> Result<bool, StoreError> {
     let known = app.store.revoke_box(id.clone(), app.now()).await?;
     shut_out(app, id).await;
@@ -135,12 +135,12 @@ async fn shut_out(app: &App, id: &BoxId) {
 /// Writes the list of revoked certificates for a broker that is not ours, as a whole or not at all.
 ///
 /// # Errors
-/// When the store does not answer, or the disk refuses.
+/// Fails when the store does not answer, or the disk refuses.
 pub async fn write_revocation_list(app: &App) -> Result<(), NotEnrolled> {
     let Some(enrolment) = &app.settings.enrolment else { return Ok(()) };
     let revoked = app.store.revoked_certificates().await?;
     let revoked: Vec<_> = revoked.into_iter().map(|(serial, at)| (serial, at.date())).collect();
-    // A broker that restarts when the list changes is left in peace.
+    // Brokers may restart when this file changes, so an equal list is not written again.
     let before = std::fs::read_to_string(&enrolment.crl).unwrap_or_default();
     if before.lines().next() == Some(&certificates::list_mark(&revoked)) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What boxes say, and who deals with it.
+//! Messages from boxes: signs of life are answered here, batches of logs go to `log_intake`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
-/// Signs of life that are dealt with at the same time; beyond it the link waits.
+/// Signs of life that are dealt with at the same time; further ones wait in the link.
 const ANSWERING_MAX: usize = 256;
 
 /// Hellos within this time count as one mass reconnect.
@@ -25,7 +25,7 @@ const RECONNECT_WINDOW: Span = Span::secs(60);
 /// Most hellos remembered for counting.
 const HELLOS_MAX: usize = 65_536;
 
-/// Deals with what the link tells until it closes.
+/// Deals with messages until the link closes.
 pub async fn run(
     app: Arc<App>,
     mut events: mpsc::Receiver<LinkEvent>,
@@ -100,7 +100,7 @@ async fn read<M: Message>(app: &App, id: &BoxId, bytes: &[u8]) -> Option<M> {
     }
 }
 
-/// Answers a hello with the time and what the box lacks.
+/// Answers a hello with the time and the commands that the box lacks.
 async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(), StoreError> {
     if hello.box_id != *id {
         app.refuse(AlarmKind::BadLog, id, format!("it says hello as {}", hello.box_id)).await;
@@ -138,7 +138,7 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
         .await
 }
 
-/// What is enrolled of the box; where it may, central takes the key that a box without one shows.
+/// Reads what is enrolled of a box. Where the settings allow, the key that a box without one shows is taken first.
 async fn enrolled(app: &App, id: &BoxId, hello: &Hello) -> Result<Option<BoxDeclared>, StoreError> {
     let enrolled = app.store.enrolled(id.clone()).await?;
     let has_key = enrolled.as_ref().is_some_and(|enrolled| enrolled.key.is_some());
@@ -159,7 +159,7 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
     let now = app.now();
     let holds = match (heartbeat.holds, heartbeat.held) {
         (Some(holds), _) => Some(holds),
-        // Where the news were lost, the box tells them again within ten heartbeats.
+        // If the heartbeat that said more was lost, the box says it all again within ten heartbeats.
         (None, Some(held)) => app.store.holds(id.clone()).await?.filter(|holds| holds.digest() == held),
         (None, None) => None,
     };
@@ -174,12 +174,12 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
     app.store.note_sign_of_life(sign).await
 }
 
-/// Counts who has come lately.
+/// The times of the latest hellos.
 #[derive(Default)]
 struct Hellos(Mutex<VecDeque<Wall>>);
 
 impl Hellos {
-    /// Counts one more at `now`, and says how many came within the window.
+    /// Counts one more at `now`, and returns how many came within the window.
     fn count(&self, now: Wall) -> u32 {
         let mut times = self.0.lock().expect("nothing panics while it holds the hellos");
         while times.len() >= HELLOS_MAX || times.front().is_some_and(|at| now.since(*at) > RECONNECT_WINDOW) {

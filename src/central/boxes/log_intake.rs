@@ -1,4 +1,4 @@
-//! Logs come home: signature, chain and sequence are checked, then everything is committed, then acknowledged.
+//! Intake of the boxes' logs: signature, chain and sequence are checked, then everything is committed, then acknowledged.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub const WAITING_MAX: usize = 1_024;
 /// Batches that wait for their commit.
 const COMMITTING_MAX: usize = 512;
 
-/// Why a batch is not taken.
+/// A reason for which a batch is not taken.
 #[derive(Debug, thiserror::Error)]
 enum BadBatch {
     #[error("nobody enrolled this box")]
@@ -102,7 +102,7 @@ fn check(
     Ok(Batch { id: id.clone(), epoch, arrived, oldest, records: checked, head })
 }
 
-/// A head that is kept as evidence for others is one that they can check.
+/// Checks that a head is the box's signature over its last record, so that others can check the log by it.
 fn check_head(id: &BoxId, epoch: Epoch, key: PublicKey, end: Link, head: &str) -> Result<(), String> {
     let signed = codec::open::<LogHead>(head.as_bytes(), &|_| Some(key)).map_err(|why| why.to_string())?;
     let LogHead { box_id, epoch: of, seq, hash, .. } = signed.payload;
@@ -113,7 +113,7 @@ fn check_head(id: &BoxId, epoch: Epoch, key: PublicKey, end: Link, head: &str) -
     }
 }
 
-/// What the first record of a batch says of the one before; the store judges whether it fits.
+/// The hash of the record before the first one of a batch, as that record says; the store judges whether it fits.
 #[derive(Deserialize)]
 struct Begins {
     prev: ContentHash,

@@ -29,20 +29,20 @@ const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 pub const CLIENTS_MAX: usize = 12_000;
 /// Most subscriptions of one client: a box has one for itself and one for each group.
 const SUBSCRIPTIONS_MAX: usize = 64;
-/// Messages that wait for a slow box; what is lost is sent again after its next heartbeat.
+/// Messages that wait for a slow box; further ones are dropped, and sent again after its next heartbeat.
 const WAITING_MAX: usize = 256;
-/// How long the embedded broker may take to end its connections.
+/// Time for the embedded broker to end its connections.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
 /// A broker that central may rely on while it runs.
 pub trait Broker: Send {
-    /// Where central connects to.
+    /// The address that central connects to.
     fn address(&self) -> &BrokerAddress;
 
-    /// Where boxes can connect to, if it is this process that listens.
+    /// The address that boxes connect to, if this process listens.
     fn listens_on(&self) -> Option<SocketAddr>;
 
-    /// Ends it in order, if it is ours.
+    /// Ends the broker in order, if it runs in this process.
     fn stop(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -63,7 +63,7 @@ impl Broker for External {
     }
 }
 
-/// The embedded broker could not be started.
+/// The embedded broker that could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded broker can't listen on {listen}: {detail}")]
 pub struct CantListen {
@@ -71,7 +71,7 @@ pub struct CantListen {
     detail: String,
 }
 
-/// The embedded broker. Keeps nothing: what must not be lost lies in central's store and on the boxes.
+/// The embedded broker. It keeps nothing on disk: what must not be lost lies in central's store and on the boxes.
 pub struct Embedded {
     address: BrokerAddress,
     listens_on: SocketAddr,
@@ -81,10 +81,10 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts it; `password` is what central proves itself with.
+    /// Starts the broker; central logs in with `password`.
     ///
     /// # Errors
-    /// When the address can't be listened on.
+    /// Fails when the address can't be listened on.
     pub async fn start(listen: SocketAddr, logins: Logins, password: String) -> Result<Self, CantListen> {
         let cant_listen = |detail: String| CantListen { listen, detail };
         let gate = ContentHash::of(Self::gate_secret(&password).as_bytes());
@@ -110,17 +110,17 @@ impl Embedded {
         Ok(Self { address, listens_on, gate: None, shutdown, task })
     }
 
-    /// Where it listens without TLS.
+    /// The address on which the broker listens without TLS.
     pub(crate) fn plain_addr(&self) -> SocketAddr {
         self.listens_on
     }
 
-    /// What a client that came through the gate is known by; derived from central's `password`.
+    /// Derives the secret of the gate from central's `password`: a client that brings it came through the gate.
     pub(crate) fn gate_secret(password: &str) -> String {
         ContentHash::of(format!("{password}/gate").as_bytes()).to_string()
     }
 
-    /// From now on boxes find it behind this gate only.
+    /// Puts the broker behind a gate, where boxes find it from now on.
     pub(crate) fn behind_gate(self, listens_on: SocketAddr, gate: JoinHandle<()>) -> Self {
         Self { listens_on, gate: Some(gate), ..self }
     }
@@ -168,7 +168,7 @@ fn broker_config(listen: SocketAddr) -> BrokerConfig {
     config
 }
 
-/// Who may log in, say what, and hear what.
+/// The rules of access: who may log in, publish and subscribe.
 struct Access {
     central: ContentHash,
     gate: ContentHash,
@@ -197,7 +197,7 @@ fn equal(a: ContentHash, b: ContentHash) -> bool {
     a.0.iter().zip(b.0).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
-/// What `user` may publish: central everything, a box on its own `up` topics.
+/// Tells whether `user` may publish here: central everywhere, a box on its own `up` topics.
 fn may_publish(user: Option<&str>, topic: &str) -> bool {
     match (user, topic.parse()) {
         (Some(CENTRAL), Ok(_)) => true,
@@ -206,7 +206,7 @@ fn may_publish(user: Option<&str>, topic: &str) -> bool {
     }
 }
 
-/// What `user` may subscribe to: central everything, a box its own `down` topics and the commands of groups.
+/// Tells whether `user` may subscribe: central to everything, a box to its own `down` topics and the commands of groups.
 fn may_subscribe(user: Option<&str>, filter: &str) -> bool {
     let Some(user) = user else { return false };
     if user == CENTRAL {
@@ -254,7 +254,7 @@ impl AuthProvider for Access {
     }
 }
 
-/// Passwords by box, for [`Logins::Passwords`].
+/// Hashes the passwords of boxes, for [`Logins::Passwords`].
 pub fn passwords<'a>(of: impl IntoIterator<Item = (BoxId, &'a str)>) -> BTreeMap<BoxId, ContentHash> {
     of.into_iter().map(|(id, password)| (id, ContentHash::of(password.as_bytes()))).collect()
 }

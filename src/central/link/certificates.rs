@@ -1,6 +1,6 @@
-//! The commune's own certificate authority: who may come to the broker.
+//! The commune's own certificate authority: a certificate opens the way to the broker.
 //!
-//! It says who a box is, not what it may order: that is the trust document's business.
+//! A certificate says who a box is. The trust document says who may order what.
 
 use chrono::{Datelike, NaiveDate};
 use rcgen::{
@@ -24,7 +24,7 @@ const YEARS: i32 = 20;
 /// A first day that lies before any commune's.
 const FIRST_YEAR: i32 = 2025;
 
-/// Why there is no certificate.
+/// A reason for which there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     #[error("the certificate authority: {0}")]
@@ -38,7 +38,7 @@ pub enum CertificateError {
 /// A certificate for a key that stays elsewhere.
 pub struct Issued {
     pub certificate: String,
-    /// SHA-256 of its DER bytes: what it is known by.
+    /// SHA-256 of the DER bytes, by which the store knows the certificate.
     pub fingerprint: ContentHash,
     pub serial: Serial,
 }
@@ -53,35 +53,35 @@ impl Ca {
     /// Makes a new authority.
     ///
     /// # Errors
-    /// When the machine gives no randomness.
+    /// Fails when the machine gives no randomness.
     pub fn make() -> Result<Identity, CertificateError> {
         let key = KeyPair::generate()?;
         let certificate = ca_params()?.self_signed(&key)?.pem();
         Ok(Identity { certificate, key: key.serialize_pem() })
     }
 
-    /// Takes up one that was made.
+    /// Opens an authority that was made before.
     ///
     /// # Errors
-    /// When its key can't be read.
+    /// Fails when its key can't be read.
     pub fn open(identity: &Identity) -> Result<Self, CertificateError> {
         let issuer = Issuer::new(ca_params()?, KeyPair::from_pem(&identity.key)?);
         Ok(Self { certificate: identity.certificate.clone(), issuer })
     }
 
-    /// Its own certificate, PEM: what boxes check the broker against.
+    /// The authority's own certificate, PEM, against which boxes check the broker.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
 
-    /// A certificate with a box's name as its CN, for the key that the box made.
+    /// Issues a certificate with a box's name as its CN, for the key that the box made.
     ///
     /// # Errors
-    /// When the machine gives no randomness.
+    /// Fails when the machine gives no randomness.
     pub fn issue_to_box(&self, id: &BoxId, key: &PublicKey) -> Result<Issued, CertificateError> {
         let mut serial: Serial = [0; SERIAL_BYTES];
         getrandom::fill(&mut serial).map_err(CertificateError::Random)?;
-        // A positive number whose first byte counts.
+        // RFC 5280 asks for a positive number; with the second bit set, all bytes of it are written.
         serial[0] = serial[0] & 0x7f | 0x40;
         let mut params = leaf_params(Vec::new(), id.as_str())?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
@@ -90,11 +90,11 @@ impl Ca {
         Ok(Issued { fingerprint: ContentHash::of(certificate.der()), certificate: certificate.pem(), serial })
     }
 
-    /// The list of certificates that are good no more, PEM, for a broker that is not ours; `today` dates it. It names no
-    /// end: brokers let nobody in when a list has run out.
+    /// Makes the list of revoked certificates, PEM, for a broker that is not ours, dated `today`. The list ends in the far
+    /// future, as brokers let nobody in when their list has run out.
     ///
     /// # Errors
-    /// Not for dates of this century.
+    /// Fails only for dates that X.509 can't name.
     pub fn revocation_list(
         &self,
         revoked: &[(Serial, NaiveDate)],
@@ -116,14 +116,14 @@ impl Ca {
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        // PEM readers pass over what stands before it.
+        // PEM readers skip lines before the first block.
         Ok(format!("{}\n{}", list_mark(revoked), params.signed_by(&self.issuer)?.pem()?))
     }
 
-    /// A certificate and a key for a server that is reached under `hosts`, and that may log in elsewhere as `name`.
+    /// Issues a certificate and a key to a server that is reached under `hosts`, and that may log in elsewhere as `name`.
     ///
     /// # Errors
-    /// When a host is no name.
+    /// Fails when a host is no name.
     pub fn issue_to_server(&self, hosts: Vec<String>, name: &str) -> Result<Identity, CertificateError> {
         let mut params = leaf_params(hosts, name)?;
         params.extended_key_usages =
@@ -157,7 +157,7 @@ fn leaf_params(hosts: Vec<String>, name: &str) -> Result<CertificateParams, Cert
     Ok(params)
 }
 
-/// A box's public key as X.509 wants it.
+/// A box's public key in the form that X.509 asks for.
 struct Ed25519([u8; KEY_BYTES]);
 
 impl PublicKeyData for Ed25519 {

@@ -11,6 +11,7 @@ use super::gate;
 use crate::settings::{BrokerChoice, Logins, Settings};
 use crate::store::SharedStore;
 use loaxa_adapters::mqtt::LinkConfig;
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::wire::topics;
 
@@ -43,7 +44,7 @@ pub struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Starts the embedded broker, on the loopback address, behind a gate on `listen`.
+    /// Starts the embedded broker on the loopback address, behind a gate on `listen`.
     async fn start(self, listen: SocketAddr, password: String) -> Result<Embedded, NoBroker> {
         let enrolment = self.settings.enrolment.as_ref().ok_or(NoBroker::NoEnrolment)?;
         let server = Ca::open(&enrolment.ca)?
@@ -65,11 +66,10 @@ impl Gate<'_> {
 /// Starts the broker that the settings choose, where it is ours, and says how to connect to it.
 ///
 /// # Errors
-/// When the broker or its gate can't be started.
+/// Fails when the broker or its gate can't be started.
 pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoBroker> {
     let mut random = [0; 40];
     getrandom::fill(&mut random).map_err(NoBroker::Random)?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let seed = u64::from_be_bytes(random[..8].try_into().expect("eight bytes"));
     let client_id = format!("loaxa-central-{}", hex(&random[..8]));
     let (broker, ca, identity): (Box<dyn Broker>, _, _) = match &gate.settings.broker {

@@ -21,7 +21,7 @@ use crate::settings::Identity;
 use crate::store::SharedStore;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
-/// How long a client may take to show who it is.
+/// Time for a client to show who it is.
 const SHOW_MAX: Duration = Duration::from_secs(20);
 /// Clients that are showing who they are at the same time; the next one waits.
 const SHOWING_MAX: usize = 256;
@@ -32,7 +32,7 @@ const CONNECT_BYTES_MAX: usize = 4_096;
 /// The wait after an accept that failed, for instance for want of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Why a client is not let in.
+/// A reason for which a client is not let in.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("{0}")]
@@ -49,27 +49,27 @@ enum Refused {
     Password,
 }
 
-/// The gate could not be set up.
+/// The gate that could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the gate for boxes: {0}")]
 pub struct CantOpen(pub String);
 
-/// What stands behind the gate.
+/// The broker behind the gate, and the means to judge who may pass.
 #[derive(Clone)]
 pub struct Behind {
     /// The embedded broker, on the loopback address.
     pub broker: SocketAddr,
-    /// What the gate proves to the broker that a client came through it.
+    /// The password by which the broker knows that a client came through the gate.
     pub secret: String,
     pub store: SharedStore,
-    /// Says which boxes must go.
+    /// Names boxes whose sessions must end.
     pub revoked: broadcast::Sender<BoxId>,
 }
 
 /// Opens the gate; it closes when the handle is aborted.
 ///
 /// # Errors
-/// When a certificate can't be used, or the address not be listened on.
+/// Fails when a certificate can't be used, or the address not be listened on.
 pub async fn open(
     listen: SocketAddr,
     ca: &str,
@@ -103,7 +103,7 @@ fn tls(ca: &str, server: &Identity) -> Result<ServerConfig, CantOpen> {
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
     let showing = Arc::new(Semaphore::new(SHOWING_MAX));
     let room = Arc::new(Semaphore::new(SESSIONS_MAX));
-    // Ends with this task: so every session ends with the gate.
+    // Dropped with this task, so that every session ends with the gate.
     let mut sessions = tokio::task::JoinSet::new();
     loop {
         let permit = Arc::clone(&showing).acquire_owned().await.expect("it is never closed");
@@ -115,7 +115,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
         };
         let (acceptor, behind) = (acceptor.clone(), behind.clone());
         sessions.spawn(async move {
-            // Before the certificate is looked up, so that no revocation falls between.
+            // Subscribed before the certificate is looked up, so that no revocation falls between.
             let revoked = behind.revoked.subscribe();
             let shown = tokio::time::timeout(SHOW_MAX, let_in(stream, &acceptor, &behind)).await;
             drop(permit);
@@ -130,7 +130,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
 
 type Outside = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// Checks who it is, and opens its way to the broker.
+/// Checks who a client is, and opens its way to the broker.
 async fn let_in(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
@@ -168,7 +168,7 @@ async fn carry(
         }
     };
     tokio::select! {
-        // However it ends, the box connects anew.
+        // However the connection ends, the box makes another.
         _ = copy_bidirectional(&mut outside, &mut inside) => {}
         () = must_go => tracing::warn!(%id, "its session was ended"),
     }
@@ -213,7 +213,7 @@ impl<'p> Bytes<'p> {
     }
 }
 
-/// The same packet with the name and the secret that the broker believes, for a client that says its own name.
+/// Adds to a client's packet the name and the secret that the broker believes, if the client says its own name.
 fn prove(body: &[u8], id: &BoxId, secret: &str) -> Result<Vec<u8>, Refused> {
     const HAS_LOGIN: u8 = 0b1100_0000;
     let mut bytes = Bytes(body);

@@ -1,4 +1,4 @@
-//! What central says to boxes: at once to groups, and again to single boxes until they hold it.
+//! Messages to boxes: commands go out at once to groups, and again to single boxes until they hold them.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use loaxa_heart::wire::topics::{Down, Topic};
 use crate::keyring::Authority;
 use crate::store::{SharedStore, StoreError};
 
-/// Hands messages to the broker. Nothing here is a promise: what is lost is sent again after the next heartbeat.
+/// The way out to the boxes. Messages may be lost on it; after the next heartbeat they are sent again.
 pub struct Publisher {
     link: Link,
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
@@ -80,11 +80,11 @@ impl Publisher {
         }
     }
 
-    /// Sends a box what it lacks, as its hello or heartbeat tells: what it holds, and how many records of its log are
-    /// still to come.
+    /// Sends a box the documents and announcements that it lacks. Its hello or heartbeat said what it holds, and how many
+    /// records of its log are still to come.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// Fails when the store does not answer.
     pub async fn reconcile(
         &self,
         store: &SharedStore,

@@ -17,13 +17,13 @@ use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::messages::Body;
 
-/// Longest life of an announcement.
+/// Longest time from the issue of an announcement to its expiry.
 const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
 
 /// Longest part of a text that stands in for a title, in characters.
 const TITLE_FROM_TEXT_CHARS: usize = 60;
 
-/// What staff ask for: the `fields` of the API.
+/// An announcement as staff ask for it: the `fields` of the API.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
@@ -38,7 +38,7 @@ pub struct Asked {
     pub text: Option<String>,
     #[serde(default = "vietnamese")]
     pub language: String,
-    /// When it is to sound; without it, as soon as its class allows.
+    /// The instant to sound at; without one, as soon as its class allows.
     #[serde(default)]
     pub at: Option<Wall>,
     #[serde(default = "once")]
@@ -56,14 +56,14 @@ pub struct Asked {
     pub expires_in_s: Option<u32>,
     #[serde(default)]
     pub supersedes: Option<CommandId>,
-    /// Who wrote it, for the log.
+    /// The writer's name, for the log.
     #[serde(default)]
     pub author: Option<String>,
     #[serde(default)]
     pub approver: Option<String>,
 }
 
-/// What sounds before the message.
+/// The sound before the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
@@ -92,15 +92,15 @@ const fn full() -> u8 {
 /// Makes, keeps and sends an announcement.
 ///
 /// # Errors
-/// A sentence for the person who asked; nothing was sent then.
+/// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
     issue(app, draft(app, asked, audio).await?).await
 }
 
-/// Makes an announcement that is not signed yet; its words are spoken, its audio is kept.
+/// Makes an announcement that is not signed yet. Its words are spoken and its audio is kept by then.
 ///
 /// # Errors
-/// As [`announce`], but for the keys.
+/// As [`announce`]; the keys are not asked.
 pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
     let now = app.now();
     check(app, &asked, audio.is_some(), now)?;
@@ -170,7 +170,8 @@ fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Ref
     }
 }
 
-/// How long it may wait to be played: what staff said, or from its time on as long as its class is of use.
+/// The time that an announcement may wait to be played: as staff said, or for as long after its instant as its class is
+/// of use.
 fn lifetime(asked: &Asked, now: Wall) -> Span {
     let of_use = match asked.class {
         BulletinClass::Normal => Span::secs(24 * 3_600),

@@ -15,7 +15,7 @@ const STOP_MAX: u32 = ROWS_MAX;
 /// Ends one announcement, mid-word, for good.
 ///
 /// # Errors
-/// When there is none of this id, or the keys may not.
+/// Fails when there is none of this id, or the keys may not.
 pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<CommandId, Refused> {
     let announced = app.store.command(id.clone()).await?;
     let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
@@ -37,10 +37,10 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
     issue(app, draft).await
 }
 
-/// Ends everything that is not a slot, on all boxes that this commune's keys reach.
+/// Ends everything but programme slots, on all boxes of this commune.
 ///
 /// # Errors
-/// When the keys may not.
+/// Fails when the keys may not.
 pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
     let now = app.now();
     let announced = app.store.announcements(STOP_MAX).await?;

@@ -1,4 +1,4 @@
-//! Commands that people sign with keys that are not here: drafted, signed one by one, sent when enough have signed.
+//! Commands that people sign with their own keys: drafted, signed one by one, sent when enough have signed.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use loaxa_heart::wire::envelope::{self, Kind, SIGNATURES_MAX};
 use loaxa_heart::wire::messages::Command;
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
-/// How long people may take to sign: what is announced belongs to this hour.
+/// Time that people may take to sign: an announcement belongs to its hour.
 const LIVES: Span = Span::secs(3_600);
 
 /// Most drafts that wait at once.
 const OPEN_MAX: usize = 32;
 
-/// What is to be drafted.
+/// An order to be drafted.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DraftAsked {
@@ -35,7 +35,7 @@ pub enum DraftAsked {
     Policy(PolicyAsked),
 }
 
-/// Why a draft or a signature is not taken.
+/// A reason for which a draft or a signature is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
     #[error("there is no draft {0}, or its hour is over")]
@@ -59,7 +59,7 @@ pub enum NotTaken {
 }
 
 impl NotTaken {
-    /// The same sentence in Vietnamese.
+    /// Says the same in Vietnamese.
     pub fn in_vietnamese(&self) -> String {
         match self {
             NotTaken::NoSuchDraft(id) => format!("không có bản thảo {id}, hoặc đã quá một giờ"),
@@ -81,18 +81,18 @@ impl NotTaken {
     }
 }
 
-/// A draft with what is still to be done.
+/// A draft with the number of signatures that it needs.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     pub row: DraftRow,
-    /// How many people must sign.
+    /// The number of people who must sign.
     pub needed: u32,
 }
 
 /// Drafts a command for the person who holds `issuer` to sign first.
 ///
 /// # Errors
-/// A sentence for the person who asked.
+/// Gives a sentence for the person who asked.
 pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<CommandId, NotTaken> {
     // Once before the words are spoken, and once more when the draft is kept.
     if app.store.drafts(app.now()).await?.iter().filter(|row| !row.sent).count() >= OPEN_MAX {
@@ -124,7 +124,7 @@ pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Co
     Ok(command.id)
 }
 
-/// Whether a key may be one of those who sign.
+/// Checks that a key may be one of those that sign.
 fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
     let alone = app.authority.trust().permits(
         std::slice::from_ref(key),
@@ -138,10 +138,10 @@ fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
     }
 }
 
-/// All drafts that wait, or went out within their hour.
+/// Lists the drafts that wait, and those that went out within their hour.
 ///
 /// # Errors
-/// When the store does not answer.
+/// Fails when the store does not answer.
 pub async fn waiting(app: &App) -> Result<Vec<Waiting>, StoreError> {
     let rows = app.store.drafts(app.now()).await?.into_iter();
     let needed = |row: &DraftRow| {
@@ -151,10 +151,10 @@ pub async fn waiting(app: &App) -> Result<Vec<Waiting>, StoreError> {
     Ok(rows.map(|row| Waiting { needed: needed(&row), row }).collect())
 }
 
-/// Takes a signature; the command goes out when enough have signed. Says whether it did.
+/// Takes a signature, and sends the command when enough have signed; returns whether it was sent.
 ///
 /// # Errors
-/// Why the signature is not taken.
+/// Says why the signature is not taken.
 pub async fn sign(
     app: &App,
     id: CommandId,

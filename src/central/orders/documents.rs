@@ -1,4 +1,4 @@
-//! What stays in force until a newer version takes its place: programmes, limits, and which box is in which group.
+//! Documents stay in force until a newer version takes their place: programmes, limits, and which box is in which group.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -22,10 +22,10 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command};
 
-/// How long a document can be sent to boxes that lack it; boxes refuse what lives longer than 400 days.
+/// Time for which a document can be sent to boxes that lack it; boxes refuse commands that live longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);
 
-/// How often groups are put together anew where others send groups in the same moment.
+/// Most tries to send groups while others send groups in the same moment.
 const TRIES_MAX: u32 = 8;
 
 /// A programme as staff send it.
@@ -33,7 +33,7 @@ const TRIES_MAX: u32 = 8;
 #[serde(deny_unknown_fields)]
 pub struct ProgrammeAsked {
     pub toml: String,
-    /// What was uploaded for each path that the programme names.
+    /// The uploaded audio of each path that the programme names.
     #[serde(default)]
     pub media: BTreeMap<String, ContentHash>,
     #[serde(default)]
@@ -78,7 +78,7 @@ pub struct Sent {
 /// Checks, keeps and sends a programme to the group that it names.
 ///
 /// # Errors
-/// A sentence for the person who asked; nothing was sent then.
+/// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sent, Refused> {
     let mut media = BTreeMap::new();
     for (path, hash) in &asked.media {
@@ -107,7 +107,7 @@ pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sen
         .await
 }
 
-/// As a box reads it, so that no box refuses what was sent.
+/// Reads a programme as a box does, so that no box refuses it.
 fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
     let base = Path::new("sent");
     let lengths: BTreeMap<PathBuf, u32> =
@@ -122,15 +122,15 @@ fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Program
 /// Checks, numbers, keeps and sends limits to the guards of boxes.
 ///
 /// # Errors
-/// A sentence for the person who asked; nothing was sent then.
+/// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn send_policy(app: &App, asked: PolicyAsked) -> Result<Sent, Refused> {
     send(app, draft_policy(app, asked).await?).await
 }
 
-/// Limits that are not signed yet.
+/// Makes a command with limits that is not signed yet.
 ///
 /// # Errors
-/// As [`send_policy`], but for the keys.
+/// As [`send_policy`]; the keys are not asked.
 pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refused> {
     known_groups(app, &asked.to)?;
     let name = DocumentName::Policy;
@@ -147,7 +147,7 @@ pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refuse
 /// Moves boxes to other groups, and tells all boxes where they belong.
 ///
 /// # Errors
-/// A sentence for the person who asked; nothing was moved and sent then.
+/// Gives a sentence for the person who asked; nothing was moved and sent then.
 pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
     let mut tries = TRIES_MAX;
     loop {
@@ -179,8 +179,8 @@ async fn try_to_send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, 
     send(app, Draft { moves: asked.members.into_iter().collect(), ..draft }).await
 }
 
-/// Sends the groups anew where boxes were enrolled into others since they were last sent. Nothing where they were never
-/// sent: boxes are then where their own configuration says.
+/// Sends the groups anew if boxes were enrolled into other groups since. Does nothing as long as groups were never sent:
+/// boxes are then in the groups of their own configuration.
 ///
 /// # Errors
 /// As [`send_groups`].
@@ -199,7 +199,8 @@ pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Ref
     }
 }
 
-/// The newest version that was sent, or that a box says it holds: a central that lost its database must not begin at 1.
+/// Finds the newest version that was sent, or that a box says it holds: a central that lost its database must not begin
+/// at 1.
 async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreError> {
     let sent = app.store.documents(app.now()).await?;
     let sent = of_name(&sent, name).map(|document| document.version).max();
@@ -211,7 +212,7 @@ fn of_name<'a>(documents: &'a [Document], name: &'a DocumentName) -> impl Iterat
     documents.iter().filter(move |document| document.name == *name)
 }
 
-/// Who wrote a document and who approved it, for the log.
+/// The names of a document's writer and approver, for the log.
 type By = (Option<String>, Option<String>);
 
 fn document(

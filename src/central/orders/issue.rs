@@ -11,7 +11,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Body, Command, MESSAGE_BYTES_MAX, VERSION};
 
-/// How much earlier than its issue a command begins, so that a box whose clock is a little late plays it at once.
+/// The time before its issue at which a command begins, so that a box whose clock is a little late plays it at once.
 const CLOCK_LATE_MAX: Span = Span::secs(300);
 
 /// A command without number and signature.
@@ -34,7 +34,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// What a command that was drafted for people to sign came from; `None` for what is not drafted.
+    /// Restores the draft of a command that people signed; `None` for kinds of command that are never drafted.
     pub fn of(command: &Command) -> Option<Self> {
         let (order, title, ends, document) = match &command.body {
             Body::Announce { title, supersedes, .. } => {
@@ -63,10 +63,10 @@ impl Draft {
     }
 }
 
-/// Numbers, signs, keeps and sends a command, in this order: what was sent is always known here.
+/// Numbers, signs, keeps and sends a command, in this order, so that everything sent is in the store.
 ///
 /// # Errors
-/// When the keys on this machine may not, or it is too large for a box.
+/// Fails when the keys on this machine may not, or it is too large for a box.
 pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
     let unsigned = command(&draft, app.authority.central_id(), 0);
     unsigned.check().map_err(Refused::Senseless)?;
@@ -78,7 +78,7 @@ pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
     keep_and_send(app, &draft, &command, envelope).await
 }
 
-/// The command that a draft becomes.
+/// Makes the command of a draft, not signed yet.
 pub fn command(draft: &Draft, issuer: KeyId, serial: u64) -> Command {
     Command {
         v: VERSION,
@@ -99,7 +99,7 @@ pub fn command(draft: &Draft, issuer: KeyId, serial: u64) -> Command {
 /// Keeps a signed command, and sends it; one that is kept already was sent by whoever kept it.
 ///
 /// # Errors
-/// When it is too large for a box, a newer document of its name was sent meanwhile, or the store does not answer.
+/// Fails when it is too large for a box, a newer document of its name was sent meanwhile, or the store does not answer.
 pub async fn keep_and_send(
     app: &App,
     draft: &Draft,
@@ -168,7 +168,7 @@ async fn boxes_in(app: &App, groups: &[GroupId]) -> Result<Vec<BoxId>, StoreErro
     Ok(boxes.into_iter().filter(|row| reached(&row.groups)).map(|row| row.id).collect())
 }
 
-/// Date and time in Vietnam and 32 random bits: readable, and in order when sorted.
+/// Makes an id of date and time in Vietnam and 32 random bits: readable, and in order when sorted.
 fn new_id(now: Wall) -> CommandId {
     let mut random = [0; 4];
     getrandom::fill(&mut random).expect("the system gives randomness");

@@ -47,11 +47,11 @@ pub struct Spoken {
     pub seconds: f64,
 }
 
-/// Takes a voice from its first piece to its end. The boxes are told when there is something to hear, and when it is
-/// over, however it ends.
+/// Takes a voice from its first piece to its end. The boxes are told when there is something to hear, and when that
+/// is over, however it ends.
 ///
 /// # Errors
-/// When it may not be heard.
+/// Fails when it may not be heard.
 pub async fn speak(
     app: Arc<App>,
     to: Vec<GroupId>,
@@ -65,14 +65,14 @@ pub async fn speak(
     let id = opened.inspect_err(|_| app.voices.close(&session))?;
     let bytes = pass_on(&app, &session, first, &mut source).await;
     app.voices.close(&session);
-    // The stream has ended; where this does not reach a box, it ends by that.
+    // A box that does not get this command notices that its stream has ended.
     if let Err(error) = voice(&app, &to, (&session, &url, false), author).await {
         tracing::error!(%error, "the end of a live voice could not be told");
     }
     Ok(Spoken { id, session, seconds: bytes as f64 / f64::from(2 * VOICE_HZ) })
 }
 
-/// Passes pieces on in whole samples; gives how many bytes there were.
+/// Passes pieces on in whole samples; returns the number of bytes.
 async fn pass_on(app: &App, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
     let most = SESSION_MAX.0 / 1_000_000 * u64::from(2 * VOICE_HZ);
     let (mut waiting, mut bytes) = (BytesMut::new(), 0);

@@ -10,7 +10,7 @@ use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
-/// Why it can't be done, for the person who asked.
+/// A reason for which an order is not carried out, for the person who gave it.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error("name at least one group to speak to")]
@@ -54,7 +54,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// The same sentence in Vietnamese.
+    /// Says the same in Vietnamese.
     pub fn in_vietnamese(&self) -> String {
         match self {
             Refused::NoGroup => "hãy chọn ít nhất một nhóm nhận".to_owned(),

@@ -7,7 +7,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::request;
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
-/// How far the clock of a browser may be off, and how long a request of it can be repeated.
+/// Largest difference between a browser's clock and ours; for so long a request of it can be repeated.
 const REQUEST_CLOCK_OFF_MAX: Span = Span::secs(600);
 
 /// A request that is signed by a person's key instead of carrying the token.
@@ -24,7 +24,7 @@ impl SignedRequest<'_> {
     /// Finds the person whose request this is.
     ///
     /// # Errors
-    /// When the key is unknown, the signature false, or the time is not now.
+    /// Fails when the key is unknown, the signature false, or the time is not now.
     pub fn check(&self, app: &App) -> Result<KeyId, NotTaken> {
         let public =
             app.authority.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;

@@ -9,13 +9,13 @@ use crate::store::MediaRow;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_sound::tts::Speech;
 
-/// How long a speech engine may take.
+/// Longest time that a speech engine may take.
 const SPEECH_MS_MAX: u64 = 60_000;
 
 /// Speaks a text into the media folder, on a thread of its own, as an engine takes its time.
 ///
 /// # Errors
-/// When the engine fails, or the disk refuses.
+/// Fails when the engine fails, or the disk refuses.
 pub async fn speak(app: &Arc<App>, text: String, language: String) -> Result<MediaRow, Refused> {
     let app = Arc::clone(app);
     let spoken = tokio::task::spawn_blocking(move || speak_here(&app, &text, &language)).await;

@@ -8,7 +8,7 @@ use loaxa_heart::domain::time::Wall;
 /// Most alarms that are kept: a stranger who sends under ever new names must not fill the disk.
 pub const ALARMS_MAX: u32 = 10_000;
 
-/// What staff must look at.
+/// Something that staff must look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
     pub kind: AlarmKind,
@@ -32,7 +32,7 @@ pub enum AlarmKind {
 }
 
 impl AlarmKind {
-    /// Its word in the database and in the tables of texts.
+    /// The word in the database and in the tables of texts.
     pub const fn code(self) -> &'static str {
         match self {
             AlarmKind::Forked => "forked",

@@ -8,7 +8,7 @@ use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
 use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 
-/// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
+/// Silence after which a box counts as out of contact: two heartbeats and half of one.
 const SILENT_MAX: Span = Span::secs(150);
 
 /// A box and what is known of it.
@@ -19,9 +19,9 @@ pub struct BoxRow {
     pub groups: Vec<GroupId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// When the last message came.
+    /// The time of the last message.
     pub last_seen: Option<Wall>,
-    /// Its connection broke off and it has not spoken since.
+    /// The connection broke off, and no message came since.
     pub lost: bool,
     pub software: Option<String>,
     pub clock: Option<ClockTrust>,
@@ -29,14 +29,14 @@ pub struct BoxRow {
     /// Log entries that wait on the box.
     pub backlog: u64,
     pub faults: Vec<String>,
-    /// What it said last that it holds.
+    /// The commands and documents that it holds, as it said last.
     pub holds: Option<Holds>,
-    /// What its log says is sounding.
+    /// The play that its log says is sounding.
     pub on_air: Option<OnAir>,
 }
 
 impl BoxRow {
-    /// Whether the box can be reached now.
+    /// Tells whether the box can be reached now.
     pub fn is_online(&self, now: Wall) -> bool {
         !self.lost && self.last_seen.is_some_and(|at| now.since(at) < SILENT_MAX)
     }
@@ -53,7 +53,7 @@ pub struct SignOfLife {
     pub kind: SignKind,
 }
 
-/// What only one of the two says.
+/// The fields that only one of the two has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SignKind {
     Hello { software: String, epoch: Epoch },
@@ -69,13 +69,13 @@ pub trait Boxes: Send + Sync {
     /// Remembers the key of a box that has none yet; says whether it was taken.
     fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool>;
 
-    /// What is enrolled of one box.
+    /// Reads what is enrolled of one box.
     fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>>;
 
-    /// What a box said last that it holds.
+    /// Reads what a box holds, as it said last.
     fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>>;
 
-    /// All boxes with what is known of them, by id.
+    /// Lists all boxes with what is known of them, by id.
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
 
     /// Remembers a sign of life, unless a later one is there already.

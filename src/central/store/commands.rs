@@ -8,7 +8,7 @@ use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::Wall;
 
-/// A sealed command, before it is sent.
+/// A sealed command, before it is sent, with everything that follows from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCommand {
     pub id: CommandId,
@@ -36,7 +36,7 @@ pub struct NewCommand {
     pub boxes: Vec<BoxId>,
 }
 
-/// How a command came to stand no more.
+/// The way in which an announcement ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
@@ -70,7 +70,7 @@ pub struct CommandRow {
     pub approver: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
-    /// The command as it was signed.
+    /// The command as JSON, as it was signed.
     #[serde(skip)]
     pub payload: String,
 }

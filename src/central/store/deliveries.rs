@@ -8,7 +8,7 @@ use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::{CommandRefusal, NotPlayed};
 use loaxa_heart::domain::time::Wall;
 
-/// How far an announcement has come with one box.
+/// The delivery of an announcement to one box.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeliveryRow {
     #[serde(rename = "box")]
@@ -23,7 +23,7 @@ pub struct DeliveryRow {
     pub received: Option<Wall>,
     pub staged: Option<Wall>,
     pub started: Option<Wall>,
-    /// When it was over, however it ended.
+    /// The time at which it was over, however it ended.
     pub over: Option<Wall>,
 }
 

@@ -39,7 +39,7 @@ pub trait Drafts: Send + Sync {
     /// Keeps what people are to sign, unless `open_max` drafts wait already; says whether it did.
     fn add_draft(&self, draft: NewDraft, open_max: usize) -> Answer<'_, bool>;
 
-    /// What people may sign at `now`, newest first, and what became of it.
+    /// Lists the drafts whose hour is not over at `now`, newest first.
     fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>>;
 
     /// Keeps a signature that was verified, while the draft can be signed and has fewer than `signatures_max`; one of the

@@ -11,7 +11,7 @@ pub const SERIAL_BYTES: usize = 16;
 /// A certificate's number; random, so that a key that is certified anew is not revoked with its earlier certificate.
 pub type Serial = [u8; SERIAL_BYTES];
 
-/// How boxes come in, and how they are shut out.
+/// Codes and certificates by which boxes come in, and their end.
 pub trait Enrolment: Send + Sync {
     /// Keeps a one-time code (its hash) with which a box may enrol until `expires`.
     fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()>;
@@ -19,7 +19,7 @@ pub trait Enrolment: Send + Sync {
     /// Uses a code up: the box is known by this key from now on. `None` where it is unknown, used or expired at `now`.
     fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>>;
 
-    /// Remembers whose a certificate is, by its fingerprint and its serial number.
+    /// Keeps the fingerprint and the serial number of a box's certificate, and revokes its earlier one.
     fn add_certificate(
         &self,
         fingerprint: ContentHash,
@@ -28,10 +28,10 @@ pub trait Enrolment: Send + Sync {
         issued: Wall,
     ) -> Answer<'_, ()>;
 
-    /// The serial numbers of revoked certificates, and when they were revoked, oldest first.
+    /// Lists the serial numbers of revoked certificates with the time of their revocation, oldest first.
     fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>>;
 
-    /// Whose certificate it is, unless it was revoked.
+    /// Finds the box that has this certificate, unless it was revoked.
     fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>>;
 
     /// Revokes a box's certificates, and forgets its key: its log is not believed any more. Says whether there is such

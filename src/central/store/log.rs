@@ -31,7 +31,7 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// What became of a batch.
+/// The fate of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ingested {
     pub contiguous_upto: u64,
@@ -45,7 +45,7 @@ pub struct Ingested {
     pub after_gap: u64,
 }
 
-/// Which rows of the log or of plays are asked for.
+/// A question for rows of the log or of plays.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LogFilter {
     pub id: Option<BoxId>,
@@ -96,12 +96,12 @@ pub trait Log: Send + Sync {
     /// calls; the inner one when it is on disk.
     fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>>;
 
-    /// Log entries in the order of arrival.
+    /// Lists log entries in the order of arrival.
     fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>>;
 
-    /// What did not sound although it was due, latest first.
+    /// Lists what was due and did not sound, latest first.
     fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>>;
 
-    /// How far the log of an epoch has arrived without a gap.
+    /// Finds the number up to which the log of an epoch has arrived without a gap.
     fn contiguous_upto(&self, id: BoxId, epoch: Epoch) -> Answer<'_, u64>;
 }

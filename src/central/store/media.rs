@@ -14,16 +14,16 @@ pub struct MediaRow {
     /// MIME type.
     pub codec: String,
     pub ms: u32,
-    /// What the file was called, for people.
+    /// The file's name, for people.
     pub name: String,
     pub added: Wall,
 }
 
 /// The audio that was uploaded or spoken.
 pub trait Media: Send + Sync {
-    /// Keeps what a media file is; the file itself lies in the media folder.
+    /// Keeps the description of a media file.
     fn add_media(&self, media: MediaRow) -> Answer<'_, ()>;
 
-    /// One media file.
+    /// Finds a media file.
     fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>>;
 }

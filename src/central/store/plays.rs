@@ -35,9 +35,9 @@ pub struct PlayRow {
     pub repetition: u32,
     pub volume_percent: u32,
     pub scheduled: Option<Wall>,
-    /// When the entry of its start was written.
+    /// The time at which the entry of its start was written.
     pub opened: Wall,
-    /// When the first sample sounded; `None` until it ended, or where none did.
+    /// The time of the first sample; `None` until the play has ended, or where none sounded.
     pub started: Option<Wall>,
     pub ended: Option<Wall>,
     /// Frames of 48 kHz.
@@ -107,9 +107,9 @@ pub struct ReportRow {
 
 /// The plays of all boxes.
 pub trait Plays: Send + Sync {
-    /// Plays as joined from start and end, newest first.
+    /// Lists plays, newest first.
     fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>>;
 
-    /// Minutes and counts of plays.
+    /// Adds up plays that were opened in a period.
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>>;
 }

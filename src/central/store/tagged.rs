@@ -16,7 +16,7 @@ pub fn apart<T: Serialize>(tag: &str, value: &T) -> (String, Option<String>) {
 /// Puts a value together again.
 ///
 /// # Errors
-/// When there is no such word, or the rest is not what belongs to it.
+/// Fails when there is no such word, or the rest is not what belongs to it.
 pub fn together<T: DeserializeOwned>(
     tag: &str,
     word: &str,

@@ -1,4 +1,4 @@
-//! Who is asking: programs by their token, people by a signature, readers by the machine that they sit at.
+//! Access: programs show a token, people a signature, and readers of pages sit at this machine.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl SignedParts {
     /// Finds the person who signed the request.
     ///
     /// # Errors
-    /// When the signature is absent, false, of an unknown key, or not of now.
+    /// Fails when the signature is absent, false, of an unknown key, or not of now.
     pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
         let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
         let key = header(KEY_HEADER).and_then(|text| text.parse().ok());

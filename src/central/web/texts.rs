@@ -11,7 +11,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// Its BCP 47 tag.
+    /// The BCP 47 tag.
     pub const fn tag(self) -> &'static str {
         match self {
             Lang::Vi => "vi",
@@ -19,12 +19,12 @@ impl Lang {
         }
     }
 
-    /// The language of a tag; Vietnamese where it is neither.
+    /// Reads a tag; Vietnamese where it is neither.
     pub fn of(tag: &str) -> Self {
         if tag == "en" { Lang::En } else { Lang::Vi }
     }
 
-    /// The one that is a click away.
+    /// The other language, which is a click away.
     pub const fn other(self) -> Self {
         match self {
             Lang::Vi => Lang::En,
@@ -32,7 +32,7 @@ impl Lang {
         }
     }
 
-    /// Its table.
+    /// The table of words in this language.
     pub fn texts(self) -> &'static Texts {
         static VI: OnceLock<Texts> = OnceLock::new();
         static EN: OnceLock<Texts> = OnceLock::new();
@@ -56,19 +56,19 @@ impl Texts {
         Self(flat.collect())
     }
 
-    /// The words for `key`, or the key itself, so that a newer box's word is shown rather than nothing.
+    /// Finds the words for `key`; without any, gives the key itself, so that a newer box's word is shown rather than nothing.
     pub fn say<'a>(&'a self, key: &'a str) -> &'a str {
         self.0.get(key).map_or(key, String::as_str)
     }
 
-    /// All words of a section, for a script in the browser.
+    /// Gives all words of a section, for a script in the browser.
     pub fn section(&self, section: &str) -> BTreeMap<&str, &str> {
         let prefix = format!("{section}.");
         let keys = self.0.iter().filter(|(key, _)| key.starts_with(&prefix));
         keys.map(|(key, text)| (&key[prefix.len()..], text.as_str())).collect()
     }
 
-    /// The words for a code of a section, or the code itself.
+    /// Finds the words for a code of a section; without any, gives the code itself.
     pub fn code(&self, section: &str, code: &str) -> String {
         self.0.get(&format!("{section}.{code}")).cloned().unwrap_or_else(|| code.to_owned())
     }

@@ -11,8 +11,8 @@ use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 
-/// How much later a sign of life may be kept than one that overtook it on its way through this process; beyond that the
-/// clock of this machine was set back, and the newcomer is right.
+/// Largest disorder of a box's messages on their way through this process. A sign of life that is older than the kept
+/// one by more than this means that the clock of this machine was set back: the newcomer is right.
 const DISORDER_MAX: Span = Span::secs(60);
 
 impl Boxes for SqliteStore {

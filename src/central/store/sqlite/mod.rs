@@ -48,7 +48,7 @@ impl SqliteStore {
     /// Opens or creates the database.
     ///
     /// # Errors
-    /// When the file can't be opened, or is no database of this program.
+    /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         let connect = || connect(path).map_err(|error| cant_open(error.to_string()));

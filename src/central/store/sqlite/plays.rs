@@ -26,7 +26,7 @@ impl Plays for SqliteStore {
     }
 }
 
-/// Where and when an entry comes from.
+/// The origin of an entry: box, epoch and time.
 pub struct Origin<'a> {
     pub id: &'a BoxId,
     pub epoch: &'a str,

@@ -10,7 +10,7 @@ use crate::web::problem::Problem;
 /// Checks audio on a thread of its own, as probing takes its time.
 ///
 /// # Errors
-/// When the boxes can't play it, or the disk refuses.
+/// Fails when the boxes can't play it, or the disk refuses.
 pub async fn finish(app: &Arc<App>, incoming: Incoming, name: String) -> Result<MediaRow, Problem> {
     let app = Arc::clone(app);
     let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));

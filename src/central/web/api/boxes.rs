@@ -22,7 +22,7 @@ pub struct BoxState {
 /// Reads all boxes, by id.
 ///
 /// # Errors
-/// When the store does not answer.
+/// Fails when the store does not answer.
 pub async fn states(app: &App) -> Result<Vec<BoxState>, StoreError> {
     let now = app.now();
     let rows = app.store.boxes().await?.into_iter();

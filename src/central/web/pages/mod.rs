@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::web::access;
 use layout::asset;
 
-/// Nothing from other servers, nothing inline but what htmx sets itself.
+/// The content policy of all pages: nothing from other servers, and no inline script or style.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
