@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::keyring::Authority;
-use crate::link::outbound::Publisher;
+use crate::keyring::Keyring;
+use crate::link::outbound::Outbound;
 use crate::media::MediaFolder;
 use crate::settings::Settings;
 use crate::store::{Alarm, AlarmKind, SharedStore};
@@ -21,8 +21,8 @@ use loaxa_heart::domain::time::{Span, Wall};
 pub struct App {
     pub settings: Settings,
     pub store: SharedStore,
-    pub authority: Authority,
-    pub publisher: Publisher,
+    pub keyring: Keyring,
+    pub outbound: Outbound,
     pub media: MediaFolder,
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
@@ -77,15 +77,15 @@ impl App {
     pub fn new(
         settings: Settings,
         store: SharedStore,
-        authority: Authority,
-        publisher: Publisher,
+        keyring: Keyring,
+        outbound: Outbound,
         media: MediaFolder,
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
         let voices = Voices::default();
-        Self { settings, store, authority, publisher, media, public_url, counters, voices, revoked, raised }
+        Self { settings, store, keyring, outbound, media, public_url, counters, voices, revoked, raised }
     }
 
     /// The wall clock of this machine.
@@ -100,7 +100,7 @@ impl App {
             entries_added: read(&self.counters.entries_added),
             messages_refused: read(&self.counters.messages_refused),
             batches_put_off: read(&self.counters.batches_put_off),
-            messages_unsent: self.publisher.unsent(),
+            messages_unsent: self.outbound.unsent(),
             voice_pieces_dropped: self.voices.pieces_dropped(),
             listeners_refused: self.voices.listeners_refused(),
         }

@@ -13,14 +13,14 @@ use loaxa_heart::wire::messages::{Command, TrustMessage};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// Signs for central, and for the people whose keys lie here.
-pub struct Authority {
+pub struct Keyring {
     keys: Keys,
     trust: Trust,
 }
 
 /// A reason for which the keys can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BadAuthority {
+pub enum BadKeyring {
     #[error("the trust document can't be read: {0}")]
     Unreadable(String),
     #[error(
@@ -29,16 +29,16 @@ pub enum BadAuthority {
     CentralNotTrusted(KeyId),
 }
 
-impl Authority {
+impl Keyring {
     /// Reads the trust document. The boxes, which hold the root's public half, judge whether the root key signed it.
     ///
     /// # Errors
     /// Fails when the document can't be read, or does not know central's key.
-    pub fn new(keys: Keys) -> Result<Self, BadAuthority> {
+    pub fn new(keys: Keys) -> Result<Self, BadKeyring> {
         let trust = read_trust(&keys.trust)?;
         let central = keys.central.key_id();
         if trust.permits(std::slice::from_ref(&central), Power::Central, &[], None).is_err() {
-            return Err(BadAuthority::CentralNotTrusted(central));
+            return Err(BadKeyring::CentralNotTrusted(central));
         }
         Ok(Self { keys, trust })
     }
@@ -127,8 +127,8 @@ impl Signers<'_> {
     }
 }
 
-fn read_trust(envelope: &[u8]) -> Result<Trust, BadAuthority> {
-    let unreadable = |error: String| BadAuthority::Unreadable(error);
+fn read_trust(envelope: &[u8]) -> Result<Trust, BadKeyring> {
+    let unreadable = |error: String| BadKeyring::Unreadable(error);
     let json: serde_json::Value =
         serde_json::from_slice(envelope).map_err(|error| unreadable(error.to_string()))?;
     let payload = json["payload"].as_str().ok_or_else(|| unreadable("it is no envelope".to_owned()))?;

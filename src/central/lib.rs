@@ -1,4 +1,7 @@
 //! Floor 5: the server for commune staff.
+//!
+//! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices` and
+//! `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alerts;
 mod app;
@@ -21,10 +24,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use app::App;
-use keyring::{Authority, BadAuthority};
+use keyring::{BadKeyring, Keyring};
 use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
-use link::outbound::Publisher;
+use link::outbound::Outbound;
 use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
 use settings::Settings;
@@ -50,7 +53,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Authority(#[from] BadAuthority),
+    Keyring(#[from] BadKeyring),
 }
 
 /// A running central.
@@ -69,7 +72,7 @@ impl Central {
     /// # Errors
     /// Says what could not be started; nothing keeps running then.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let authority = Authority::new(settings.keys.clone())?;
+        let keyring = Keyring::new(settings.keys.clone())?;
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
         let store: SharedStore = Arc::new(SqliteStore::open(&settings.sqlite)?);
@@ -83,7 +86,7 @@ impl Central {
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
-        let app = App::new(settings, store, authority, Publisher::new(link), media, public_url, revoked);
+        let app = App::new(settings, store, keyring, Outbound::new(link), media, public_url, revoked);
         let app = Arc::new(app);
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
@@ -118,7 +121,7 @@ impl Central {
 
     /// Tells whether central is connected to its broker now.
     pub fn is_connected(&self) -> bool {
-        self.app.publisher.is_connected()
+        self.app.outbound.is_connected()
     }
 
     /// Ends everything in order: requests, then the link, then the broker; what was taken in is committed.

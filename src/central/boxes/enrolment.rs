@@ -106,7 +106,7 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
         groups: app.groups_of(&declared.groups),
         id: declared.id,
         root: enrolment.root.to_string(),
-        trust: String::from_utf8_lossy(app.authority.trust_envelope()).into_owned(),
+        trust: String::from_utf8_lossy(app.keyring.trust_envelope()).into_owned(),
         ca: ca.certificate().to_owned(),
         certificate: issued.certificate,
         broker: enrolment.broker.to_string(),

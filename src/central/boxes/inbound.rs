@@ -119,12 +119,12 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
         upload_after_s: delivery::upload_after_s(id, hellos.count(now)),
         media_base: format!("{}/media/", app.public_url),
     };
-    app.publisher.to_box(id, Down::Welcome, app.authority.seal(&welcome));
+    app.outbound.to_box(id, Down::Welcome, app.keyring.seal(&welcome));
     let groups = app.groups_of(&enrolled.groups);
     // A hello does not say how much of the log is still to come; the next heartbeat does.
     let hello_backlog = 1;
-    app.publisher
-        .reconcile(&app.store, &app.authority, (id, &groups), (&hello.holds, hello_backlog), now)
+    app.outbound
+        .reconcile(&app.store, &app.keyring, (id, &groups), (&hello.holds, hello_backlog), now)
         .await?;
     let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
     app.store
@@ -165,8 +165,8 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
     };
     if let Some(holds) = &holds {
         let groups = app.groups_of(&enrolled.groups);
-        app.publisher
-            .reconcile(&app.store, &app.authority, (id, &groups), (holds, heartbeat.backlog), now)
+        app.outbound
+            .reconcile(&app.store, &app.keyring, (id, &groups), (holds, heartbeat.backlog), now)
             .await?;
     }
     let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };

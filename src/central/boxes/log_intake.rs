@@ -128,7 +128,7 @@ async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
                 tracing::warn!(%id, %epoch, contiguous_upto, "the log of this box has forked");
             }
             let ack = LogAck { v: VERSION, epoch, contiguous_upto, forked };
-            app.publisher.to_box(&id, Down::LogAck, app.authority.seal(&ack));
+            app.outbound.to_box(&id, Down::LogAck, app.keyring.seal(&ack));
         }
         Err(error) => tracing::error!(%id, %error, "a batch could not be kept; the box sends it again"),
     }

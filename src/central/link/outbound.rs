@@ -11,11 +11,11 @@ use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::messages::Holds;
 use loaxa_heart::wire::topics::{Down, Topic};
 
-use crate::keyring::Authority;
+use crate::keyring::Keyring;
 use crate::store::{SharedStore, StoreError};
 
 /// The way out to the boxes. Messages may be lost on it; after the next heartbeat they are sent again.
-pub struct Publisher {
+pub struct Outbound {
     link: Link,
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
     /// Messages that the broker did not get at once.
@@ -41,7 +41,7 @@ struct Resent {
     at: Wall,
 }
 
-impl Publisher {
+impl Outbound {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
         Self { link, resent: Mutex::default(), unsent: AtomicU64::new(0) }
@@ -88,16 +88,16 @@ impl Publisher {
     pub async fn reconcile(
         &self,
         store: &SharedStore,
-        authority: &Authority,
+        keyring: &Keyring,
         to: (&BoxId, &[GroupId]),
         (holds, backlog): (&Holds, u64),
         now: Wall,
     ) -> Result<(), StoreError> {
         let (id, groups) = to;
         let documents = store.documents(now).await?;
-        let wanted = delivery::documents_to_send(holds, authority.trust().version, groups, &documents);
+        let wanted = delivery::documents_to_send(holds, keyring.trust().version, groups, &documents);
         if wanted.trust {
-            self.to_box(id, Down::Trust, authority.trust_envelope().to_vec());
+            self.to_box(id, Down::Trust, keyring.trust_envelope().to_vec());
         }
         let documents = wanted.commands.into_iter().cloned().collect();
         self.send_lacking(store, id, Lacking::Documents, documents, now).await?;

@@ -126,7 +126,7 @@ pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Co
 
 /// Checks that a key may be one of those that sign.
 fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
-    let alone = app.authority.trust().permits(
+    let alone = app.keyring.trust().permits(
         std::slice::from_ref(key),
         command.power(),
         &command.groups,
@@ -146,7 +146,7 @@ pub async fn waiting(app: &App) -> Result<Vec<Waiting>, StoreError> {
     let rows = app.store.drafts(app.now()).await?.into_iter();
     let needed = |row: &DraftRow| {
         let command = codec::decode::<Command>(row.draft.payload.as_bytes());
-        command.map_or(u32::MAX, |command| app.authority.trust().signatures_needed(command.power()))
+        command.map_or(u32::MAX, |command| app.keyring.trust().signatures_needed(command.power()))
     };
     Ok(rows.map(|row| Waiting { needed: needed(&row), row }).collect())
 }
@@ -166,7 +166,7 @@ pub async fn sign(
     let payload = draft.payload.as_bytes();
     let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
     let message = envelope::pre_authentication_encoding(Kind::Command.payload_type(), payload);
-    let public = app.authority.public_key(&key).ok_or_else(|| NotTaken::Stranger(key.clone()))?;
+    let public = app.keyring.public_key(&key).ok_or_else(|| NotTaken::Stranger(key.clone()))?;
     if !public.verifies(&message, &signature) {
         return Err(NotTaken::BadSignature(key));
     }
@@ -185,7 +185,7 @@ pub async fn sign(
         return Ok(true);
     }
     let signers: Vec<_> = signatures.iter().map(|signed| signed.key.clone()).collect();
-    let enough = app.authority.trust().permits(&signers, command.power(), &command.groups, Some(now)).is_ok();
+    let enough = app.keyring.trust().permits(&signers, command.power(), &command.groups, Some(now)).is_ok();
     if !enough || !signers.contains(&command.issuer) {
         return Ok(false);
     }

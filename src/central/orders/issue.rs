@@ -68,10 +68,10 @@ impl Draft {
 /// # Errors
 /// Fails when the keys on this machine may not, or it is too large for a box.
 pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
-    let unsigned = command(&draft, app.authority.central_id(), 0);
+    let unsigned = command(&draft, app.keyring.central_id(), 0);
     unsigned.check().map_err(Refused::Senseless)?;
     let signers =
-        app.authority.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
+        app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
     let serial = app.store.next_serial(signers.issuer()).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
@@ -136,7 +136,7 @@ pub async fn keep_and_send(
     };
     match (app.store.add_command(kept).await?, &draft.document) {
         (Kept::Now, _) => {
-            app.publisher.to_groups(&command.groups, &envelope);
+            app.outbound.to_groups(&command.groups, &envelope);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }
         (Kept::Overtaken, Some((name, version))) => {

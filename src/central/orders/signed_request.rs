@@ -26,8 +26,7 @@ impl SignedRequest<'_> {
     /// # Errors
     /// Fails when the key is unknown, the signature false, or the time is not now.
     pub fn check(&self, app: &App) -> Result<KeyId, NotTaken> {
-        let public =
-            app.authority.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;
+        let public = app.keyring.public_key(&self.key).ok_or_else(|| NotTaken::Stranger(self.key.clone()))?;
         let message = request::to_be_signed(self.method, self.path, self.at, self.body);
         if !public.verifies(&message, &self.signature) {
             return Err(NotTaken::BadSignature(self.key.clone()));

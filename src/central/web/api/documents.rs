@@ -53,7 +53,7 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentStat
             title: row.title,
             issued_at: row.issued_at,
             author: row.author,
-            believed: envelopes.iter().all(|envelope| app.authority.believes(envelope, app.now())),
+            believed: envelopes.iter().all(|envelope| app.keyring.believes(envelope, app.now())),
             boxes: meant
                 .map(|row| Held {
                     id: row.id.clone(),

@@ -36,7 +36,7 @@ pub async fn handle(
     }
     let drafts = cosigning::waiting(&app).await?;
     let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));
-    let people = app.authority.trust().grants.iter().map(
+    let people = app.keyring.trust().grants.iter().map(
         |grant| json!({ "key": grant.key, "holder": grant.holder, "powers": grant.powers, "groups": grant.groups }),
     );
     Ok(Json(json!({

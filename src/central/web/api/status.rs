@@ -18,5 +18,5 @@ pub struct Status {
 
 /// Tells the state of this process.
 pub async fn handle(State(app): State<Arc<App>>) -> Json<Status> {
-    Json(Status { connected: app.publisher.is_connected(), since_start: app.counts() })
+    Json(Status { connected: app.outbound.is_connected(), since_start: app.counts() })
 }

@@ -77,7 +77,7 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let view = View { texts: lang.texts(), now: app.now(), groups: titles };
     Ok(html! {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
-        @if !app.publisher.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }
+        @if !app.outbound.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }
         (view.alarms(&alarms))
         (view.on_air(&boxes, &plays))
         (view.boxes(&boxes))
