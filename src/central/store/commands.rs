@@ -47,9 +47,9 @@ pub enum Ended {
 /// The fate of a command that was to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// It is kept, and goes out.
+    /// The command is kept, and goes out.
     Now,
-    /// It was kept before, under the same id.
+    /// The same command was kept before.
     Before,
     /// A document of its name is there in its version or a newer one.
     Overtaken,

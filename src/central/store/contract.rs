@@ -349,6 +349,8 @@ async fn a_command_is_kept_once(store: SharedStore) {
     let mut kept = [a.unwrap(), b.unwrap()];
     kept.sort_by_key(|kept| *kept == Kept::Before);
     assert_eq!(kept, [Kept::Now, Kept::Before], "one of two racers");
+    let other = NewCommand { payload: "{\"other\":1}".to_owned(), ..command("mot", 9) };
+    assert!(store.add_command(other).await.is_err(), "another command under the same id");
     let ends = vec![("mot".parse().unwrap(), Ended::Superseded)];
     store.add_command(NewCommand { ends, ..command("hai", 2) }).await.unwrap();
     let ends = vec![("mot".parse().unwrap(), Ended::Cancelled)];

@@ -51,8 +51,8 @@ fn next_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
 
 fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
     let known = db
-        .prepare_cached("SELECT 1 FROM commands WHERE id = ?1")?
-        .query_row([command.id.as_str()], |_| Ok(()))
+        .prepare_cached("SELECT 1 FROM commands WHERE id = ?1 AND payload = ?2")?
+        .query_row([command.id.as_str(), &command.payload], |_| Ok(()))
         .optional()?;
     if known.is_some() {
         return Ok(Kept::Before);
