@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
@@ -142,14 +142,19 @@ impl Programmes {
     }
 
     /// When each file of a programme that was sent is first needed, as far as the days to come tell.
-    pub fn first_needed(&self, id: &ProgrammeId, place: &Place, now: Wall) -> BTreeMap<ContentHash, Wall> {
+    pub fn first_needed(
+        &self,
+        id: &ProgrammeId,
+        listeners: &Listeners,
+        now: Wall,
+    ) -> BTreeMap<ContentHash, Wall> {
         let mut needed = BTreeMap::new();
         let (Some(calendar), Some(named)) = (self.sent.get(id), self.media.get(id)) else {
             return needed;
         };
         for date in now.date().iter_days().take(DAYS_AHEAD) {
-            for session in calendar.sessions_on(date, place).iter().filter(|session| session.end > now) {
-                for piece in calendar.fill(session, place, 0).pieces {
+            for session in calendar.sessions_on(date, listeners).iter().filter(|session| session.end > now) {
+                for piece in calendar.fill(session, listeners, 0).pieces {
                     let Sound::File(FileRef::Path(path)) = &piece.sound else { continue };
                     if let Some(sha256) = named.get(path) {
                         needed.entry(*sha256).or_insert(session.start);

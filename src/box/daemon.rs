@@ -27,13 +27,13 @@ use loaxa_adapters::mqtt::{LinkError, LinkEvent};
 use loaxa_heart::decide::memory::{Memo, Memory};
 use loaxa_heart::decide::outbox::{self, Outbox};
 use loaxa_heart::decide::refusals::Refusals;
-use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     VERSION, Welcome, commands_digest,
@@ -99,7 +99,7 @@ struct Daemon {
     box_id: BoxId,
     volume_percent: u8,
     clock: Clock,
-    last_trust: ClockTrust,
+    last_quality: ClockQuality,
     last_offset: i64,
     speaker: Speaker,
     store: BoxStore,
@@ -126,7 +126,7 @@ impl Daemon {
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
         let media_dir = MediaDir::open(&media).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
-        let clock = Clock::new(store.wall_floor(), settings.has_battery_clock);
+        let clock = Clock::new(store.last_known(), settings.has_battery_clock);
         let (mut programmes, wrong) =
             Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
         wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
@@ -165,13 +165,14 @@ impl Daemon {
         };
         let InForce { groups, groups_version, policy, needed } =
             restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        let place = Place { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
-        let timetable = programmes.timetable(&place.groups).unwrap_or_else(|clash| {
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
+        let timetable = programmes.timetable(&listeners.groups).unwrap_or_else(|clash| {
             tracing::error!("no programme is in force: {clash}");
             Default::default()
         });
         let now = clock.read();
-        let speaker = Speaker::new(restored, place, timetable, trust, policy, &now);
+        let speaker = Speaker::new(restored, listeners, timetable, trust, policy, &now);
 
         let (link, link_receiver) = match &settings.central {
             Some(central) => {
@@ -191,7 +192,7 @@ impl Daemon {
         let mut daemon = Self {
             box_id,
             volume_percent: settings.volume_percent,
-            last_trust: now.trust,
+            last_quality: now.quality,
             last_offset: offset(&now),
             clock,
             speaker,
@@ -300,9 +301,10 @@ impl Daemon {
         // Without a supervisor there is nobody to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
-        self.player.set_clock((now.trust > ClockTrust::None).then(|| offset(&now)));
-        if now.trust != self.last_trust || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0 {
-            (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+        self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
+        if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
+        {
+            (self.last_quality, self.last_offset) = (now.quality, offset(&now));
             self.downloads.set_clock(now);
             self.tell(Input::ClockChanged);
         }
@@ -313,7 +315,7 @@ impl Daemon {
         if self.store.has_unwritten() {
             self.commit(&mut Vec::new());
         }
-        if self.trim_at <= now.mono && now.trust > ClockTrust::None {
+        if self.trim_at <= now.mono && now.quality > ClockQuality::None {
             self.trim_at = now.mono + TRIM_EVERY;
             match self.store.trim(now.wall) {
                 Ok(0) => {}
@@ -469,7 +471,8 @@ impl Daemon {
         Heartbeat {
             v: VERSION,
             wall: now.wall,
-            clock: now.trust,
+            clock: now.quality,
+            nonce: self.clock.wants_time().then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
             on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,
@@ -502,7 +505,7 @@ impl Daemon {
             key: Some(self.uplink.public_key()),
             epoch: self.store.epoch(),
             nonce: format!("{random:016x}"),
-            clock: now.trust,
+            clock: now.quality,
             wall: now.wall,
             holds: self.holds(),
         });
@@ -512,6 +515,7 @@ impl Daemon {
         match self.uplink.read(topic, bytes, self.speaker.trust()) {
             Ok(None) => {}
             Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
+            Ok(Some(Arrived::Time { time, asked })) => self.on_time_told(time, asked),
             Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
             Ok(Some(Arrived::Trust { message, envelope })) => {
                 let before = self.speaker.trust().map(|trust| trust.version);
@@ -554,13 +558,19 @@ impl Daemon {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
-        self.clock.learn(welcome.time, asked);
-        self.downloads.set_clock(self.clock.read());
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+        self.on_time_told(welcome.time, asked);
+    }
+
+    fn on_time_told(&mut self, time: Wall, asked: Moment) {
+        if !self.clock.learn(time, asked, monotonic()) {
+            return;
+        }
         let now = self.clock.read();
-        (self.last_trust, self.last_offset) = (now.trust, offset(&now));
+        self.downloads.set_clock(now);
+        (self.last_quality, self.last_offset) = (now.quality, offset(&now));
         self.tell(Input::ClockChanged);
     }
 

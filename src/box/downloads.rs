@@ -15,7 +15,7 @@ use loaxa_heart::decide::downloads::{self, Fetch, Month, Rules, Wish};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// Most files that are waited for.
 const WANTED_MAX: usize = 1_024;
@@ -250,7 +250,7 @@ impl Worker {
     /// Fetches what is to be fetched now; says how long there is nothing to do then.
     fn work(&mut self) -> Span {
         let now = self.reading();
-        if now.trust > ClockTrust::None {
+        if now.quality > ClockQuality::None {
             self.usage.begin(Month::of(now.wall));
         }
         *lock(&self.shared.used) = self.usage.bytes;

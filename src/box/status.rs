@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
 /// Name of the socket in the state directory.
@@ -32,7 +32,7 @@ pub struct Status {
     pub box_id: BoxId,
     pub software: String,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub on_air: Option<String>,
     pub connected: bool,
     /// Log entries that central does not have yet.

@@ -27,8 +27,14 @@ pub const HEARTBEAT_EVERY: Span = Span::secs(60);
 /// Something that arrived and was checked as far as signatures go.
 #[derive(Debug)]
 pub enum Arrived {
+    /// The answer to the hello that was sent at `asked`.
     Welcome {
         welcome: Welcome,
+        asked: Moment,
+    },
+    /// The answer to a heartbeat that asked for the time at `asked`.
+    Time {
+        time: Wall,
         asked: Moment,
     },
     /// With the exact bytes of its envelope.
@@ -52,6 +58,8 @@ pub struct Uplink {
     pub outbox: Outbox,
     /// Nonce of the last hello, and when it was sent.
     asked: Option<(String, Moment)>,
+    /// Nonce of the last heartbeat that asked for the time, and when it was sent.
+    asked_time: Option<(String, Moment)>,
     heartbeat_at: Moment,
     connected: bool,
     told: Told,
@@ -99,6 +107,7 @@ impl Uplink {
             link,
             outbox,
             asked: None,
+            asked_time: None,
             heartbeat_at,
             connected: false,
             told: Told::default(),
@@ -160,6 +169,7 @@ impl Uplink {
     /// Sends a heartbeat with what the box holds, or its digest; the next is due in a minute.
     pub fn heartbeat(&mut self, now: Moment, mut heartbeat: Heartbeat, holds: Holds) {
         self.heartbeat_at = now + HEARTBEAT_EVERY;
+        self.asked_time = heartbeat.nonce.clone().map(|nonce| (nonce, monotonic()));
         (heartbeat.holds, heartbeat.held) = self.told.next(holds);
         // The next one says the same and more.
         let _ = self.publish(Up::Heartbeat, codec::encode(&heartbeat), Qos::AtMostOnce);
@@ -210,15 +220,16 @@ impl Uplink {
             }
             Topic::Down(_, Down::Welcome) => {
                 let welcome: Welcome = from_central(&bytes, &keys, trust)?;
-                match self.asked.take() {
-                    Some((nonce, asked)) if nonce == welcome.nonce && welcome.box_id == self.box_id => {
-                        Arrived::Welcome { welcome, asked }
-                    }
-                    asked => {
-                        self.asked = asked;
-                        let detail = "a welcome that answers no hello of this box".to_owned();
-                        return Err(CommandRefusal::Impossible { detail });
-                    }
+                let answers = |(nonce, _): &mut (String, Moment)| {
+                    *nonce == welcome.nonce && welcome.box_id == self.box_id
+                };
+                if let Some((_, asked)) = self.asked.take_if(answers) {
+                    Arrived::Welcome { welcome, asked }
+                } else if let Some((_, asked)) = self.asked_time.take_if(answers) {
+                    Arrived::Time { time: welcome.time, asked }
+                } else {
+                    let detail = "a welcome that answers no question of this box".to_owned();
+                    return Err(CommandRefusal::Impossible { detail });
                 }
             }
             Topic::Down(_, Down::LogAck) => Arrived::Acknowledged(from_central(&bytes, &keys, trust)?),

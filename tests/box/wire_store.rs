@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use loaxa_adapters::box_store::{BoxStore, Change, Opened};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 
 /// Where the child finds its store; the parent sets it.
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Opened {
 
 /// Two entries and what the heart remembers of them, together.
 fn changes(n: u64) -> [Change; 3] {
-    let at = Stamp { start: 1, mono_us: n, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+    let at = Stamp { start: 1, mono_us: n, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
     let entry = || Change::Log(Box::new(Entry { at, event: Event::DeviceBack }));
     [entry(), Change::Remember { key: "n".to_owned(), value: Some(n.to_string()) }, entry()]
 }

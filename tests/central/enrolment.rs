@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_box::status;
-use loaxa_heart::domain::time::ClockTrust;
+use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::wire::topics::{Topic, Up};
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ fn a_box_comes_in_by_its_code_and_is_shut_out() {
     let dir = commune.enrol("loa-1");
     let running = start_box(&dir);
     let state = dir.join("state");
-    let welcomed = |status: &status::Status| status.connected && status.clock == ClockTrust::Synced;
+    let welcomed = |status: &status::Status| status.connected && status.clock == ClockQuality::Synced;
     until("a box that was welcomed", || status::ask(&state).ok().filter(welcomed));
     // Its log is believed: it was enrolled with the key that signs it.
     until("a log that is home", || status::ask(&state).ok().filter(|status| status.backlog == 0));

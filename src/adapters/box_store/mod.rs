@@ -15,9 +15,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
 use self::unwritten::Unwritten;
+use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
@@ -110,8 +111,6 @@ pub enum Change {
         play: PlayId,
         played: Option<Span>,
     },
-    /// It is at least so late, whatever the clock says after the next start.
-    WallFloor(Wall),
 }
 
 /// A store that was opened.
@@ -131,7 +130,7 @@ pub struct BoxStore {
     start: u32,
     link: Link,
     acked: u64,
-    wall_floor: Wall,
+    last_known: LastKnown,
     unwritten: Unwritten,
 }
 
@@ -191,7 +190,7 @@ impl BoxStore {
         set_meta(&transaction, "epoch", &(epoch.0 as i64))?;
         set_meta(&transaction, "start", &start)?;
         set_meta(&transaction, "acked", &0)?;
-        set_meta(&transaction, "wall_floor", &carried.wall_floor.0)?;
+        keep_last_known(&transaction, carried.last_known)?;
         insert_all(&transaction, "INSERT INTO memory VALUES (?1, ?2)", &carried.memory)?;
         insert_all(&transaction, "INSERT INTO command VALUES (?1, ?2)", &carried.commands)?;
         insert_all(&transaction, "INSERT INTO document VALUES (?1, ?2)", &carried.documents)?;
@@ -204,7 +203,7 @@ impl BoxStore {
             start,
             link: Link::FIRST,
             acked: 0,
-            wall_floor: carried.wall_floor,
+            last_known: carried.last_known,
             unwritten: Unwritten::default(),
         })
     }
@@ -240,7 +239,7 @@ impl BoxStore {
             start,
             link,
             acked: (meta::<i64>(&connection, "acked")? as u64).min(link.seq - 1),
-            wall_floor: Wall(meta(&connection, "wall_floor")?),
+            last_known: last_known(&connection)?,
             unwritten: Unwritten::default(),
             connection,
         })
@@ -285,9 +284,9 @@ impl BoxStore {
         self.start
     }
 
-    /// The latest time known before this start.
-    pub const fn wall_floor(&self) -> Wall {
-        self.wall_floor
+    /// The latest times known.
+    pub const fn last_known(&self) -> LastKnown {
+        self.last_known
     }
 
     /// The number of the last record, 0 where there is none.
@@ -321,29 +320,32 @@ impl BoxStore {
             return Ok(());
         }
         let (box_id, epoch, mut link) = (&self.box_id, self.epoch, self.link);
-        let mut wall_floor = self.wall_floor.max(self.unwritten.wall_floor);
+        let mut last_known = self.last_known;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut too_long = 0;
         for entry in self.unwritten.entries() {
             let at = entry.at;
-            let known = at.trust != ClockTrust::None;
+            let known = at.quality != ClockQuality::None;
             let Ok(record) = link.record(box_id, epoch, entry) else {
                 too_long += 1;
                 continue;
             };
-            if known {
-                wall_floor = wall_floor.max(at.wall);
+            match at.quality {
+                // Also where that is earlier: then what was known before came from a clock that was ahead.
+                ClockQuality::Synced => last_known = LastKnown { synced: at.wall, believed: at.wall },
+                ClockQuality::Floor => last_known.believed = last_known.believed.max(at.wall),
+                ClockQuality::None => {}
             }
             append(&transaction, &record, known.then_some(at.wall))?;
             link = Link::after(record.seq, &record.body);
         }
         self.unwritten.write_state(&transaction)?;
-        if wall_floor > self.wall_floor {
-            set_meta(&transaction, "wall_floor", &wall_floor.0)?;
+        if last_known != self.last_known {
+            keep_last_known(&transaction, last_known)?;
         }
         transaction.commit()?;
         self.unwritten = Unwritten::after_losing(too_long);
-        (self.link, self.wall_floor) = (link, wall_floor);
+        (self.link, self.last_known) = (link, last_known);
         Ok(())
     }
 
@@ -484,6 +486,17 @@ fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> Resu
         .query_row([key], |row| row.get(0))
         .optional()?;
     value.ok_or_else(|| StoreError::Damaged { detail: format!("it has no {key}") })
+}
+
+/// Reads the latest times known. A store of an earlier version kept one time and took it for confirmed.
+fn last_known(connection: &Connection) -> Result<LastKnown, StoreError> {
+    let believed = Wall(meta(connection, "wall_floor")?);
+    Ok(LastKnown { believed, synced: meta(connection, "wall_synced").map_or(believed, Wall) })
+}
+
+fn keep_last_known(connection: &Connection, known: LastKnown) -> rusqlite::Result<()> {
+    set_meta(connection, "wall_floor", &known.believed.0)?;
+    set_meta(connection, "wall_synced", &known.synced.0)
 }
 
 fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {

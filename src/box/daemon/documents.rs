@@ -4,12 +4,12 @@ use super::Daemon;
 use crate::start::still_believed;
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
-use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::{Body, Command};
 
 /// What a command put in force.
@@ -43,9 +43,9 @@ impl Daemon {
     /// Wants the audio of a programme in time for its first use.
     pub(super) fn fetch_programme(&self, programme: &ProgrammeId, media: Vec<Media>, not_before: Wall) {
         let now = self.clock.read();
-        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
+        let needed = self.programmes.first_needed(programme, self.speaker.listeners(), now.wall);
         // What no day to come needs can wait; without a clock nobody knows.
-        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
+        let unknown = if now.quality > ClockQuality::None { Wall::MAX } else { not_before };
         for media in media {
             let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
             self.downloads.fetch(media, by, false);
@@ -55,7 +55,7 @@ impl Daemon {
     fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
-                let groups = &self.speaker.place().groups;
+                let groups = &self.speaker.listeners().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
                 self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
                 self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
@@ -83,7 +83,7 @@ impl Daemon {
     pub(super) fn drop_what_lost_authority(&mut self) {
         let documents = self.store.documents().unwrap_or_default();
         let trust = self.speaker.trust().cloned();
-        let (mut batch, mut groups) = (Vec::new(), self.speaker.place().groups.iter().cloned().collect());
+        let (mut batch, mut groups) = (Vec::new(), self.speaker.listeners().groups.iter().cloned().collect());
         for (name, envelope) in documents.into_iter().filter(|(name, _)| name != "trust") {
             let Err(reason) = still_believed(&envelope, trust.as_ref()) else { continue };
             tracing::warn!(name, %reason, "a document is no longer believed");
@@ -105,12 +105,13 @@ impl Daemon {
     }
 
     fn move_to(&mut self, groups: &[GroupId]) {
-        let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), ..self.speaker.listeners().clone() };
         self.uplink.listen_to(groups);
-        match self.programmes.timetable(&place.groups) {
+        match self.programmes.timetable(&listeners.groups) {
             Ok(timetable) => self.speaker.handle(&self.clock.read(), Input::Timetable(timetable)),
             Err(clash) => tracing::error!("the programmes stay as they are: {clash}"),
         }
-        self.speaker.handle(&self.clock.read(), Input::Place(place));
+        self.speaker.handle(&self.clock.read(), Input::Listeners(listeners));
     }
 }

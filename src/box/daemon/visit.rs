@@ -34,7 +34,7 @@ impl Daemon {
             box_id: self.box_id.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             wall: now.wall,
-            clock: now.trust,
+            clock: now.quality,
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
             connected: self.uplink.is_connected(),
             backlog: self.store.backlog(),

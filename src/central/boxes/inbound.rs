@@ -111,15 +111,7 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
         return Ok(());
     };
     let now = app.now();
-    let welcome = Welcome {
-        v: VERSION,
-        box_id: id.clone(),
-        nonce: hello.nonce,
-        time: now,
-        upload_after_s: delivery::upload_after_s(id, hellos.count(now)),
-        media_base: format!("{}/media/", app.public_url),
-    };
-    app.outbound.to_box(id, Down::Welcome, app.keyring.seal(&welcome));
+    tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
     let groups = app.groups_of(&enrolled.groups);
     // A hello does not say how much of the log is still to come; the next heartbeat does.
     let hello_backlog = 1;
@@ -136,6 +128,13 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
             kind,
         })
         .await
+}
+
+/// Signs the time together with the nonce of a hello, or of a heartbeat that asks for the time.
+fn tell_time(app: &App, id: &BoxId, nonce: String, now: Wall, upload_after_s: u32) {
+    let media_base = format!("{}/media/", app.public_url);
+    let welcome = Welcome { v: VERSION, box_id: id.clone(), nonce, time: now, upload_after_s, media_base };
+    app.outbound.to_box(id, Down::Welcome, app.keyring.seal(&welcome));
 }
 
 /// Reads what is enrolled of a box. Where the settings allow, the key that a box without one shows is taken first.
@@ -157,6 +156,9 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
         return Ok(());
     };
     let now = app.now();
+    if let Some(nonce) = heartbeat.nonce {
+        tell_time(app, id, nonce, now, 0);
+    }
     let holds = match (heartbeat.holds, heartbeat.held) {
         (Some(holds), _) => Some(holds),
         // If the heartbeat that said more was lost, the box says it all again within ten heartbeats.

@@ -10,7 +10,7 @@ use super::speech;
 use crate::app::App;
 use crate::media;
 use crate::store::{Ended, MediaRow};
-use loaxa_heart::decide::delivery::Order;
+use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::sound::Pattern;
@@ -131,7 +131,7 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
     };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
     Ok(Draft {
-        order: Order::Announce,
+        kind: CommandKind::Announce,
         groups: asked.to.clone(),
         now,
         expires: now.plus(lifetime(&asked, now)).max(replaces_until),

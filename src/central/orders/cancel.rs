@@ -4,7 +4,7 @@ use super::issue::{Draft, issue};
 use super::refused::Refused;
 use crate::app::App;
 use crate::store::{Ended, ROWS_MAX};
-use loaxa_heart::decide::delivery::Order;
+use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::messages::Body;
@@ -21,7 +21,7 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
     let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
     let now = app.now();
     let draft = Draft {
-        order: Order::Cancel,
+        kind: CommandKind::Cancel,
         groups: announced.groups,
         now,
         // As long as a box could still take up what it cancels.
@@ -53,7 +53,7 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
     }
     let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
     let draft = Draft {
-        order: Order::Cancel,
+        kind: CommandKind::Cancel,
         groups: app.settings.top_groups(),
         now,
         expires: last.max(now.plus(Span::secs(3_600))),

@@ -9,7 +9,7 @@ use super::issue::{Draft, issue};
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::voices::TooManyVoices;
-use loaxa_heart::decide::delivery::Order;
+use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::messages::Body;
@@ -104,7 +104,7 @@ async fn voice(
     known_groups(app, to)?;
     let now = app.now();
     let draft = Draft {
-        order: Order::Other,
+        kind: CommandKind::Other,
         groups: to.to_vec(),
         now,
         expires: now.plus(SESSION_MAX),
@@ -113,7 +113,7 @@ async fn voice(
         title: VOICE_TITLE.to_owned(),
         document: None,
         moves: Vec::new(),
-        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
+        body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
     };
     issue(app, draft).await

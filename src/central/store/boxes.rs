@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::answer::Answer;
 use crate::settings::BoxDeclared;
 use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 
 /// Silence after which a box counts as out of contact: two heartbeats and half of one.
@@ -24,7 +24,7 @@ pub struct BoxRow {
     /// The connection broke off, and no message came since.
     pub lost: bool,
     pub software: Option<String>,
-    pub clock: Option<ClockTrust>,
+    pub clock: Option<ClockQuality>,
     pub epoch: Option<Epoch>,
     /// Log entries that wait on the box.
     pub backlog: u64,
@@ -47,7 +47,7 @@ impl BoxRow {
 pub struct SignOfLife {
     pub id: BoxId,
     pub at: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     /// `None` where it says that nothing has changed.
     pub holds: Option<Holds>,
     pub kind: SignKind,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
-use loaxa_heart::decide::delivery::{DocumentName, Order};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::Wall;
@@ -12,7 +12,7 @@ use loaxa_heart::domain::time::Wall;
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCommand {
     pub id: CommandId,
-    pub order: Order,
+    pub kind: CommandKind,
     pub issuer: KeyId,
     pub serial: u64,
     pub issued_at: Wall,

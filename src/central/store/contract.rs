@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::settings::BoxDeclared;
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::{
     DeliveryStep, Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, Stamp, Subject,
 };
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain;
 use loaxa_heart::wire::messages::{Holds, commands_digest};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
@@ -92,7 +92,7 @@ fn holds(version: u32) -> Holds {
 fn command(name: &str, serial: u64) -> NewCommand {
     NewCommand {
         id: name.parse().unwrap(),
-        order: Order::Announce,
+        kind: CommandKind::Announce,
         issuer: "an".parse().unwrap(),
         serial,
         issued_at: at(serial),
@@ -114,7 +114,7 @@ fn command(name: &str, serial: u64) -> NewCommand {
 
 fn document(name: &str, serial: u64, version: u32) -> NewCommand {
     let document = Some((DocumentName::Groups, version));
-    NewCommand { order: Order::Other, class: None, mode: None, document, ..command(name, serial) }
+    NewCommand { kind: CommandKind::Other, class: None, mode: None, document, ..command(name, serial) }
 }
 
 /// A log as a box writes it.
@@ -128,7 +128,7 @@ impl Written {
     fn batch(&mut self, events: impl IntoIterator<Item = Event>) -> Batch {
         let records = events.into_iter().map(|event| {
             let stamp =
-                Stamp { start: 1, mono_us: 1, wall: NOW, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+                Stamp { start: 1, mono_us: 1, wall: NOW, trust: ClockQuality::Synced, uncertainty_ms: 1 };
             let entry = Entry { at: stamp, event };
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;
@@ -204,7 +204,7 @@ async fn signs_of_life_are_kept_in_their_order(store: SharedStore) {
         store.note_sign_of_life(SignOfLife {
             id: id("loa-1"),
             at: at(seconds),
-            clock: ClockTrust::Floor,
+            clock: ClockQuality::Floor,
             holds,
             kind,
         })
@@ -213,7 +213,7 @@ async fn signs_of_life_are_kept_in_their_order(store: SharedStore) {
     heartbeat(100, 2).await.unwrap();
     heartbeat(99, 1).await.unwrap();
     assert_eq!(store.holds(id("loa-1")).await.unwrap(), Some(holds(2)), "an earlier one came late");
-    assert_eq!((row().await.backlog, row().await.clock), (2, Some(ClockTrust::Floor)));
+    assert_eq!((row().await.backlog, row().await.clock), (2, Some(ClockQuality::Floor)));
     store.note_lost(id("loa-1"), at(50)).await.unwrap();
     assert!(row().await.is_online(at(101)), "it has spoken since");
     store.note_lost(id("loa-1"), at(101)).await.unwrap();
@@ -354,7 +354,7 @@ async fn a_command_is_kept_once(store: SharedStore) {
     let ends = vec![("mot".parse().unwrap(), Ended::Superseded)];
     store.add_command(NewCommand { ends, ..command("hai", 2) }).await.unwrap();
     let ends = vec![("mot".parse().unwrap(), Ended::Cancelled)];
-    let cancel = NewCommand { order: Order::Cancel, class: None, mode: None, ends, ..command("huy", 3) };
+    let cancel = NewCommand { kind: CommandKind::Cancel, class: None, mode: None, ends, ..command("huy", 3) };
     store.add_command(cancel).await.unwrap();
     let row = store.command("mot".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((row.ended, row.mode), (Some(Ended::Superseded), Some(Mode::Exercise)), "what ended it first");
@@ -363,10 +363,13 @@ async fn a_command_is_kept_once(store: SharedStore) {
     let ids = ["hai", "mot"].map(|name| name.parse::<CommandId>().unwrap()).to_vec();
     assert_eq!(store.envelopes(ids).await.unwrap(), [b"hai".to_vec(), b"mot".to_vec()]);
     let standing = store.standing(id("loa-1"), at(10)).await.unwrap();
-    let orders: Vec<_> = standing.iter().map(|row| (row.order, row.ended, row.step)).collect();
+    let orders: Vec<_> = standing.iter().map(|row| (row.kind, row.ended, row.step)).collect();
     let sent = Some(Step::Sent);
-    let expected =
-        [(Order::Announce, true, sent), (Order::Announce, false, sent), (Order::Cancel, false, None)];
+    let expected = [
+        (CommandKind::Announce, true, sent),
+        (CommandKind::Announce, false, sent),
+        (CommandKind::Cancel, false, None),
+    ];
     assert_eq!(orders, expected);
 }
 

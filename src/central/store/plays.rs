@@ -71,7 +71,7 @@ pub(super) fn subject_apart(subject: &Subject) -> (&'static str, String) {
     match subject {
         Subject::Announcement { command } => ("announcement", command.to_string()),
         Subject::Slot(key) => ("slot", format!("{}/{}", key.slot, key.date)),
-        Subject::Live { session } => ("live", session.clone()),
+        Subject::Live { voice } => ("live", voice.clone()),
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn subject_together(kind: &str, id: &str) -> Option<Subject> {
             let (slot, date) = id.split_once('/')?;
             Some(Subject::Slot(SlotKey { slot: SlotId::new(slot).ok()?, date: date.parse().ok()? }))
         }
-        "live" => Some(Subject::Live { session: id.to_owned() }),
+        "live" => Some(Subject::Live { voice: id.to_owned() }),
         _ => None,
     }
 }

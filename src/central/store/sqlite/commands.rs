@@ -7,7 +7,7 @@ use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
 use super::{deliveries, documents};
 use crate::store::{Answer, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
-use loaxa_heart::decide::delivery::{Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
 impl Commands for SqliteStore {
@@ -71,7 +71,7 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         documents::add(db, name, *version, command)?;
     }
     move_boxes(db, &command.moves)?;
-    let told = if command.order == Order::Announce { &command.boxes[..] } else { &[] };
+    let told = if command.kind == CommandKind::Announce { &command.boxes[..] } else { &[] };
     for id in told {
         deliveries::advance(db, &command.id, id, Step::Sent, None, command.issued_at)?;
     }
@@ -86,7 +86,7 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     )?
     .execute(params![
         command.id.as_str(),
-        deliveries::order_code(command.order),
+        deliveries::kind_code(command.kind),
         command.issuer.as_str(),
         command.serial as i64,
         command.issued_at.0,
@@ -132,7 +132,7 @@ fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
     db.prepare_cached(&format!(
         "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
     ))?
-    .query_map(params![limit.min(ROWS_MAX), deliveries::order_code(Order::Announce)], command_row)?
+    .query_map(params![limit.min(ROWS_MAX), deliveries::kind_code(CommandKind::Announce)], command_row)?
     .collect()
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params}
 use super::SqliteStore;
 use super::columns::{from_json, json, name, optional_wall, parsed};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard};
-use loaxa_heart::decide::delivery::{Order, Standing, Step};
+use loaxa_heart::decide::delivery::{CommandKind, Standing, Step};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::time::Wall;
 
@@ -96,13 +96,14 @@ fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
          WHERE commands.expires > :now AND commands.kind <> :other ORDER BY issued_at, serial",
     )?;
     // Documents have versions of their own, and are sent by them.
-    let parameters = named_params! { ":box": id.as_str(), ":now": now.0, ":other": order_code(Order::Other) };
+    let parameters =
+        named_params! { ":box": id.as_str(), ":now": now.0, ":other": kind_code(CommandKind::Other) };
     let rows = query.query_map(parameters, |row| {
         let step: Option<String> = row.get("step")?;
         Ok(Standing {
             id: name(row, "id")?,
             groups: from_json(row, "groups")?,
-            order: parsed(row, "kind", |code| order_of(code).ok_or("no kind of a command"))?,
+            kind: parsed(row, "kind", |code| kind_of(code).ok_or("no kind of a command"))?,
             ended: row.get("is_ended")?,
             supersedes: row.get("supersedes")?,
             step: step.as_deref().and_then(Step::from_code),
@@ -111,15 +112,17 @@ fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
     rows.collect()
 }
 
-/// The word of an order in the database.
-pub const fn order_code(order: Order) -> &'static str {
-    match order {
-        Order::Announce => "announce",
-        Order::Cancel => "cancel",
-        Order::Other => "other",
+/// The word of a command's kind in the database.
+pub const fn kind_code(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Announce => "announce",
+        CommandKind::Cancel => "cancel",
+        CommandKind::Other => "other",
     }
 }
 
-fn order_of(code: &str) -> Option<Order> {
-    [Order::Announce, Order::Cancel, Order::Other].into_iter().find(|order| order_code(*order) == code)
+fn kind_of(code: &str) -> Option<CommandKind> {
+    [CommandKind::Announce, CommandKind::Cancel, CommandKind::Other]
+        .into_iter()
+        .find(|kind| kind_code(*kind) == code)
 }

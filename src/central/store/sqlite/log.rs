@@ -12,7 +12,7 @@ use crate::store::{
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
 use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, Subject};
-use loaxa_heart::domain::time::ClockTrust;
+use loaxa_heart::domain::time::ClockQuality;
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -144,7 +144,7 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
             let reason = NotHeard::Refused(reason.clone());
             deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), at.wall)
         }
-        Event::ClockSet { step_us, before } if *before != ClockTrust::Synced => {
+        Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => {
             plays::date_anew(db, &of, *step_us)
         }
         _ => Ok(()),

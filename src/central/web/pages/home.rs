@@ -21,7 +21,7 @@ use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::PlayOutcome;
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 
 /// Plays in the table.
 const PLAYS_SHOWN: u32 = 40;
@@ -179,9 +179,9 @@ impl View<'_> {
                         (row.faults.iter().map(|code| self.texts.code("fault", code)).collect::<Vec<_>>().join(", ")) }
                 }
                 @match row.clock {
-                    Some(ClockTrust::None) => p.fault { (self.texts.say("boxes.clock_none")) },
-                    Some(ClockTrust::Floor) => p.small { (self.texts.say("boxes.clock_floor")) },
-                    Some(ClockTrust::Synced) | None => {},
+                    Some(ClockQuality::None) => p.fault { (self.texts.say("boxes.clock_none")) },
+                    Some(ClockQuality::Floor) => p.small { (self.texts.say("boxes.clock_floor")) },
+                    Some(ClockQuality::Synced) | None => {},
                 }
                 @if row.backlog > 0 { p.small { (self.texts.say("boxes.backlog")) ": " (row.backlog) } }
             }
