@@ -21,7 +21,7 @@ use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Signed, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_sound::decode;
-use loaxa_sound::resample::Resampler;
+use loaxa_sound::decode::resample::Resampler;
 
 const ROUNDS: usize = 2_000;
 /// A commune's box: announcements in a simulated year of ten a week.

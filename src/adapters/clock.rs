@@ -56,7 +56,7 @@ fn both() -> (Moment, Wall) {
     (best.1, best.2)
 }
 
-/// Whether the kernel's clock is disciplined by NTP, and how far it may be off.
+/// Reads whether the kernel's clock is disciplined by NTP, and how far it may be off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelSync {
     pub synced: bool,
@@ -115,7 +115,7 @@ impl Clock {
         Self { last_known, has_battery, learnt: None }
     }
 
-    /// Whether this machine has a clock with a battery.
+    /// Tells whether this machine has a clock with a battery.
     pub fn battery_is_there() -> bool {
         std::path::Path::new("/sys/class/rtc/rtc0").exists()
     }

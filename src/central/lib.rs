@@ -96,6 +96,7 @@ impl Central {
             tokio::spawn(boxes::inbound::run(Arc::clone(&app), events, batches)),
             tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
         ];
+        tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();

@@ -45,7 +45,7 @@ fn killed_at_any_moment_nothing_that_was_promised_is_lost() {
     let mut epoch = None;
     for commits in COMMITS_BEFORE_KILL {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
+            .args(["--exact", "wire_store::child", "--nocapture"])
             .env(CHILD, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -12,10 +12,10 @@ use loaxa_heart::domain::ids::{BoxId, Epoch};
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::messages::LogRecord;
 
-/// How many of the last records are checked against the chain at start.
+/// Number of the last records that are checked against the chain at start.
 const CHAIN_CHECK_RECORDS: u64 = 200;
 
-/// What a new store takes over from the one that it replaces.
+/// Contents that a new store takes over from the one that it replaces.
 #[derive(Default)]
 pub struct Carried {
     pub start: u32,

@@ -25,7 +25,7 @@ pub struct Unwritten {
 }
 
 impl Unwritten {
-    /// Nothing waits, but so many entries are still to be told as lost.
+    /// Returns the state after a commit that lost so many entries, which are still to be told.
     pub fn after_losing(lost: u64) -> Self {
         Self { lost, ..Self::default() }
     }

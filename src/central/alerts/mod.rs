@@ -2,3 +2,5 @@
 
 pub mod cap;
 pub mod cap_feed;
+pub mod cap_sending;
+pub mod record;

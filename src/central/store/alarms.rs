@@ -29,6 +29,8 @@ pub enum AlarmKind {
     UnknownBox,
     /// Entries that the box no longer holds never arrived.
     Gap,
+    /// A feed of alerts can't be read, or something in it was passed over.
+    AlertPassedOver,
 }
 
 impl AlarmKind {
@@ -39,6 +41,7 @@ impl AlarmKind {
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
             AlarmKind::Gap => "gap",
+            AlarmKind::AlertPassedOver => "alert_passed_over",
         }
     }
 }

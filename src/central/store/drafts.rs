@@ -39,6 +39,9 @@ pub trait Drafts: Send + Sync {
     /// Keeps what people are to sign, unless `open_max` drafts wait already; says whether it did.
     fn add_draft(&self, draft: NewDraft, open_max: usize) -> Answer<'_, bool>;
 
+    /// Takes a draft back, unless it was sent.
+    fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()>;
+
     /// Lists the drafts whose hour is not over at `now`, newest first.
     fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>>;
 

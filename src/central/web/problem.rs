@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::alerts::cap::NotAlert;
+use crate::alerts::record::NotAlert;
 use crate::boxes::enrolment::NotEnrolled;
 use crate::media::MediaRefusal;
 use crate::orders::cosigning::NotTaken;

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::ids::{ContentHash, PlayId};
 use super::time::{Moment, Span, Wall};
 
+/// Frames a second of everything that is mixed, handed to a device and counted in the log.
+pub const FRAMES_A_SECOND: u32 = 48_000;
+
 /// One steady or sweeping tone of a [`Pattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

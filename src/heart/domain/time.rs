@@ -166,7 +166,7 @@ impl schemars::JsonSchema for Wall {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "ClockQuality")]
+#[schemars(rename = "ClockTrust")]
 pub enum ClockQuality {
     /// No time since boot: nothing scheduled sounds.
     None,

@@ -17,6 +17,10 @@ impl Drafts for SqliteStore {
         self.read(move |db| open(db, now))
     }
 
+    fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()> {
+        self.write(move |db| withdraw(db, &id))
+    }
+
     fn add_signature(
         &self,
         draft: CommandId,
@@ -84,4 +88,13 @@ fn add_signature(
     ])?;
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM draft_signatures WHERE draft = ?1 AND key = ?2)")?
         .query_row([draft.as_str(), signature.key.as_str()], |row| row.get(0))
+}
+
+fn withdraw(db: &Connection, draft: &CommandId) -> Result<()> {
+    let unsent = "NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = ?1)";
+    db.prepare_cached(&format!("DELETE FROM draft_signatures WHERE draft = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
+    db.prepare_cached(&format!("DELETE FROM drafts WHERE id = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
+    Ok(())
 }

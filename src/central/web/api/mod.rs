@@ -1,12 +1,13 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod alerts;
 mod announce;
 mod announcement;
 mod announcements;
+mod approve_alert;
 mod audio;
 mod boxes;
 mod cancel;
-mod cap;
 mod documents;
 mod draft;
 mod drafts;
@@ -30,6 +31,7 @@ mod sign;
 mod speak;
 mod status;
 mod stop;
+mod take_alert;
 mod upload;
 
 use std::sync::Arc;
@@ -74,7 +76,8 @@ fn orders() -> Router<Arc<App>> {
         .route("/policies", post(policy::handle))
         .route("/groups", post(groups::handle))
         .route("/documents", get(documents::handle))
-        .merge(cap::routes())
+        .route("/cap/alerts", get(alerts::handle))
+        .route("/cap/alerts/{id}/approve", post(approve_alert::handle))
         .route("/enrolments", post(invite::handle))
         .route("/boxes/{id}/revoke", post(revoke::handle))
 }
@@ -100,7 +103,7 @@ fn open() -> Router<Arc<App>> {
             "/drafts/{id}/signatures",
             post(sign::handle).layer(DefaultBodyLimit::max(SIGNATURE_BYTES_MAX)),
         )
-        .merge(cap::open_routes())
+        .route("/cap", post(take_alert::handle))
         .route("/openapi.json", get(openapi::handle))
         .route("/enrol", post(enrol::handle).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)))
 }

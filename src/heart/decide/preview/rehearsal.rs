@@ -14,11 +14,8 @@ use crate::domain::playback::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::programme::{Content, ItemKind};
-use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::sound::{FRAMES_A_SECOND, Fault, FileRef, Sound};
 use crate::domain::time::{Span, Wall};
-
-/// Frames a second of the log.
-const FRAMES_PER_SECOND: u64 = 48_000;
 
 /// Lives through `from` to `until`, both counted, for one set of listeners.
 pub fn rehearse(
@@ -105,7 +102,7 @@ impl Stage {
         let Some(start) = self.open.remove(&end.play) else { return };
         let Subject::Slot(key) = &end.subject else { return };
         let from = end.started_at.map_or(at, |stamp| stamp.wall);
-        let to = from.plus(Span(end.frames_played * 1_000_000 / FRAMES_PER_SECOND));
+        let to = from.plus(Span(end.frames_played * 1_000_000 / u64::from(FRAMES_A_SECOND)));
         let fate = match &end.outcome {
             PlayOutcome::HardEnd => Fate::HardEnd,
             PlayOutcome::Guarded { reason } => Fate::Guarded { reason: reason.clone() },

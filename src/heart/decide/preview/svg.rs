@@ -63,14 +63,14 @@ pub fn render(sessions: &[PlannedSession], lang: Lang) -> String {
     out
 }
 
-/// A stretch of the day, in seconds since midnight, and its place in the drawing.
+/// A part of the day, in seconds since midnight, and its place in the drawing.
 struct Band {
     from: u32,
     until: u32,
     x: f64,
 }
 
-/// The stretches of the day in which any session lies.
+/// The parts of the day in which any session lies.
 struct Axis {
     bands: Vec<Band>,
     second_px: f64,

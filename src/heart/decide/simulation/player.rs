@@ -15,7 +15,7 @@ const ENDING: Span = Span::millis(400);
 /// The length of a part of a score, `None` where it has no end, or the reason why it can't sound.
 pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
 
-/// A stretch of sound that came out of the loudspeaker.
+/// A length of sound that came out of the loudspeaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
     pub play: PlayId,

@@ -34,7 +34,7 @@ const BEGIN: Wall = Wall(1_767_200_400_000_000);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub broken: Vec<Broken>,
-    /// Entries and stretches of sound that were judged.
+    /// Entries and lengths of sound that were judged.
     pub judged: u64,
     pub plays: u64,
 }

@@ -15,11 +15,8 @@ use crate::decide::memory::Memo;
 use crate::domain::announcement::Rung;
 use crate::domain::ids::PlayId;
 use crate::domain::playback::{Event, NotPlayed, PlayEnd, PlayOutcome, Stamp, Subject};
-use crate::domain::sound::{Cut, End, Fault, PlayerCommand, PlayerEvent, Sounded};
+use crate::domain::sound::{Cut, End, FRAMES_A_SECOND, Fault, PlayerCommand, PlayerEvent, Sounded};
 use crate::domain::time::{Moment, Reading, Span};
-
-/// Frames a second of everything that is played; the log counts frames.
-const FRAMES_PER_SECOND: u64 = 48_000;
 
 /// Fade of what is stopped, in the range of 10 to 20 ms that the design asks for.
 const FADE_MS: u32 = 20;
@@ -402,5 +399,5 @@ impl Speaker {
 }
 
 fn frames(span: Span) -> u64 {
-    (span.0 * FRAMES_PER_SECOND + 500_000) / 1_000_000
+    (span.0 * u64::from(FRAMES_A_SECOND) + 500_000) / 1_000_000
 }

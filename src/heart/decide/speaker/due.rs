@@ -23,23 +23,23 @@ const REMEMBERED_DAYS: u64 = 62;
 /// ahead (simulated seed 42).
 const REMEMBERED_DAYS_UNSURE: u64 = 400;
 
-/// A stretch longer than this is accounted for only under a clock that has proved steady: a clock that shows 2099 for
-/// half a minute must not write off a year of slots.
-pub(super) const LONG_STRETCH: Span = Span::secs(48 * 3600);
+/// A lapse of the calendar longer than this is accounted for only under a clock that has proved steady: a clock that
+/// shows 2099 for half a minute must not write off a year of slots.
+pub(super) const LONG_LAPSE: Span = Span::secs(48 * 3600);
 
-/// A clock has proved steady after so long without a step of more than [`LONG_STRETCH`].
+/// Time after which a clock has proved steady: so long without a step of more than [`LONG_LAPSE`].
 const STEADY_AFTER: Span = Span::secs(120);
 
 impl Speaker {
-    /// When the wall clock will have proved steady; `None` where it has.
+    /// Returns when the wall clock will have proved steady; `None` where it has.
     fn steady_at(&self, now: &Reading) -> Option<Moment> {
         Some(self.steady_since + STEADY_AFTER).filter(|steady_at| *steady_at > now.mono)
     }
 
-    /// When to account for what lies between the last account and `now`, where that has to wait.
+    /// Returns when to account for what lies between the last account and `now`, where that has to wait.
     fn account_later(&self, now: &Reading) -> Option<Moment> {
         let upto = self.memory.accounted_upto?;
-        let far_apart = (now.wall - upto).unsigned_abs() > LONG_STRETCH.0;
+        let far_apart = (now.wall - upto).unsigned_abs() > LONG_LAPSE.0;
         self.steady_at(now).filter(|_| far_apart)
     }
 

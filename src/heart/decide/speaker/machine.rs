@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::due::LONG_STRETCH;
+use super::due::LONG_LAPSE;
 use super::interface::{Action, Input, Restored, Why};
 use super::play::{Play, Ready};
 use super::state::Speaker;
@@ -197,7 +197,7 @@ impl Speaker {
         if stepped || before.quality == ClockQuality::None {
             self.log(now, Event::ClockSet { step_us, before: before.quality });
         }
-        if step_us.unsigned_abs() > LONG_STRETCH.0 || before.quality == ClockQuality::None {
+        if step_us.unsigned_abs() > LONG_LAPSE.0 || before.quality == ClockQuality::None {
             self.steady_since = now.mono;
         }
         self.sessions_after_step(now, expected);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::due::LONG_STRETCH;
+use super::due::LONG_LAPSE;
 use super::interface::Why;
 use super::job::Job;
 use super::running::{Running, Stage};
@@ -246,7 +246,7 @@ impl Speaker {
         }
         self.release_too_early(now);
         // Far ahead, what has begun goes on by the monotonic clock.
-        let far_ahead = now.wall.since(expected) > LONG_STRETCH;
+        let far_ahead = now.wall.since(expected) > LONG_LAPSE;
         if let Some(running) = self.running.as_mut().filter(|_| !far_ahead) {
             running.end_at = running.end_at.min(now.moment_of(running.session.end));
         }

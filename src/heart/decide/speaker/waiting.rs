@@ -16,6 +16,6 @@ pub(super) struct Waiting {
     pub next_start: Option<Wall>,
     /// The timetable was searched since it last changed; `false` asks for another search.
     pub looked: bool,
-    /// When a stretch that was left open under a doubtful clock is to be accounted for.
+    /// Moment at which a lapse that was left open under a doubtful clock is accounted for.
     pub account_at: Option<Moment>,
 }
