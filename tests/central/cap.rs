@@ -8,8 +8,7 @@ use std::time::Duration;
 use crate::support::commune::*;
 use chrono::{FixedOffset, SecondsFormat, TimeDelta, Utc};
 use loaxa_central::Central;
-use loaxa_central::cap_feed::Feed;
-use loaxa_central::settings::{CapSettings, Settings};
+use loaxa_central::settings::{CapSettings, Feed, Settings};
 use loaxa_heart::config::central_file;
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Identifiers: one newtype for each kind of thing, so that a box can't be taken for a group.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -164,11 +165,17 @@ impl ContentHash {
         use sha2::Digest;
         Self(sha2::Sha256::digest(bytes).into())
     }
+
+    /// The path of the file with this content in a media folder: its first two digits, then all of them.
+    pub fn path_under(&self, folder: &Path) -> PathBuf {
+        let name = self.to_string();
+        folder.join(&name[..2]).join(name)
+    }
 }
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&super::hex::Hex(&self.0), f)
     }
 }
 
