@@ -1,6 +1,5 @@
 //! The broker that central and boxes meet at: embedded in this process, or any other by its address.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -252,11 +251,6 @@ impl AuthProvider for Access {
     ) -> Verdict<'a, bool> {
         Box::pin(async move { may_subscribe(user, filter) })
     }
-}
-
-/// Hashes the passwords of boxes, for [`Logins::Passwords`].
-pub fn passwords<'a>(of: impl IntoIterator<Item = (BoxId, &'a str)>) -> BTreeMap<BoxId, ContentHash> {
-    of.into_iter().map(|(id, password)| (id, ContentHash::of(password.as_bytes()))).collect()
 }
 
 #[cfg(test)]
