@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_login_is_a_name_of_its_own_with_its_password() {
         let id = || BoxId::new("loa-1").unwrap();
-        let logins = Logins::Passwords(passwords([(id(), "secret")]));
+        let logins = Logins::Passwords([(id(), ContentHash::of(b"secret"))].into());
         let central = ContentHash::of(b"central's");
         let access = Access { central, gate: ContentHash::of(b"gate's"), logins };
         assert!(access.login("loa-1", "loa-1", b"secret"));
