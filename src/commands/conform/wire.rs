@@ -93,6 +93,7 @@ impl Authority {
             groups: ["xa".parse().expect("it is a name")].into(),
             level: 1,
             valid_from: None,
+            account: None,
             valid_until: None,
         };
         let all = [Normal, Priority, Emergency, Exercise, Live, Cancel, Programme, Policy, Groups, Test];

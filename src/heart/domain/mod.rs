@@ -8,6 +8,7 @@ pub mod authority;
 pub mod days;
 pub mod ids;
 pub mod lunar;
+pub mod person;
 pub mod playback;
 pub mod policy;
 pub mod programme;
