@@ -404,6 +404,7 @@ fn trust() -> Trust {
         groups: ["xa".parse().expect("a plain name")].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     Trust {

@@ -406,9 +406,9 @@ impl Speaker {
         let unheard = sounded.played == Span(0);
         let ended = Ended { outcome, interruption: sounding.interruption, position, unheard };
         match sounding.job {
-            Job::Announcement(id) => self.announcement_ended(now, &id, ended),
+            Job::Announcement(id) => self.announcement_ended(now, &id, sounding.start.rung, ended),
             Job::Piece { turn, number, instead } => self.piece_ended(now, (turn, number, instead), ended),
-            Job::Voice => self.voice_ended(&ended),
+            Job::Voice => self.voice_ended(&sounding.start.subject, &ended),
         }
         self.log_if_stopped(now);
     }
@@ -437,7 +437,9 @@ impl Speaker {
             self.count_sound(now, played);
             let position = Span::millis(start.entered_at_ms) + played;
             match &start.subject {
-                Subject::Announcement { command } => self.announcement_power_cut(command, position),
+                Subject::Announcement { command } => {
+                    self.announcement_power_cut(command, start.rung, position);
+                }
                 Subject::Slot(key) => self.piece_power_cut(key, position),
                 Subject::Live { .. } => {}
             }

@@ -4,6 +4,8 @@ use super::air::{Ended, Wish};
 use super::*;
 use crate::decide::arbiter::Take;
 use crate::domain::announcement::Interruption;
+use crate::domain::authority::{Ender, Power};
+use crate::domain::ids::{GroupId, KeyId};
 use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, Subject};
 use crate::domain::sound::{Score, Sound};
 
@@ -14,14 +16,44 @@ const VOICE_TITLE: &str = "Phát trực tiếp";
 #[derive(Debug)]
 pub(super) struct Voice {
     pub command: CommandId,
+    pub issuer: KeyId,
+    pub signers: Vec<KeyId>,
+    pub groups: Vec<GroupId>,
     session: String,
     url: String,
     pub until: Wall,
 }
 
+impl Voice {
+    pub fn new(command: &Command, signers: Vec<KeyId>, session: String, url: String) -> Self {
+        Self {
+            command: command.id.clone(),
+            issuer: command.issuer.clone(),
+            signers,
+            groups: command.groups.clone(),
+            session,
+            url,
+            until: command.expires,
+        }
+    }
+
+    pub fn standing(&self) -> Standing<'_> {
+        Standing { id: &self.command, issuer: &self.issuer, power: Power::Live, groups: &self.groups }
+    }
+}
+
 impl Speaker {
-    pub(super) fn open_voice(&mut self, command: CommandId, session: String, url: String, until: Wall) {
-        self.voice = Some(Voice { command, session, url, until });
+    /// Gives the air to a voice. The inbox has seen to it that its signers may end the one before.
+    pub(super) fn open_voice(&mut self, voice: Voice) {
+        self.end_voice(&PlayOutcome::Superseded);
+        self.voice = Some(voice);
+    }
+
+    /// Ends the live voice, where there is one.
+    pub(super) fn end_voice(&mut self, outcome: &PlayOutcome) {
+        if self.voice.take().is_some() {
+            self.end_job(&Job::Voice, outcome);
+        }
     }
 
     /// Its stream does not answer, or the box has no sound.
@@ -32,10 +64,11 @@ impl Speaker {
         self.log(now, Event::NotPlayed { subject, title, reason });
     }
 
-    pub(super) fn close_voice(&mut self, session: &str) {
-        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
-            self.voice = None;
-            self.end_job(&Job::Voice, &PlayOutcome::Finished);
+    pub(super) fn close_voice(&mut self, now: &Reading, session: &str, by: &Ender) {
+        let Some(voice) = self.voice.as_ref().filter(|voice| voice.session == session) else { return };
+        match self.may_end(by, &voice.standing()) {
+            Ok(()) => self.end_voice(&PlayOutcome::Finished),
+            Err(reason) => self.refuse(now, None, reason),
         }
     }
 
@@ -84,8 +117,10 @@ impl Speaker {
         Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
     }
 
-    pub(super) fn voice_ended(&mut self, ended: &Ended) {
-        if ended.goes_on_from().is_none() {
+    /// A play of a voice has ended; another voice may have taken its place meanwhile.
+    pub(super) fn voice_ended(&mut self, subject: &Subject, ended: &Ended) {
+        let is_of = |voice: &Voice| *subject == Subject::Live { session: voice.session.clone() };
+        if ended.goes_on_from().is_none() && self.voice.as_ref().is_some_and(is_of) {
             self.voice = None;
         }
     }
