@@ -21,12 +21,14 @@ pub struct Heard {
     pub play: PlayId,
     pub from: Moment,
     pub to: Moment,
+    pub volume_percent: u8,
 }
 
 #[derive(Debug, Clone)]
 struct Voice {
     play: PlayId,
     began: Moment,
+    volume_percent: u8,
     left: Option<Span>,
     /// It breaks here although more was promised.
     breaks: Option<(Span, Fault)>,
@@ -44,7 +46,8 @@ impl Voice {
 /// The player.
 pub struct SimulatedPlayer {
     latency: Span,
-    opened: BTreeMap<PlayId, Option<Span>>,
+    /// What is left of each, and how loud it is to be.
+    opened: BTreeMap<PlayId, (Option<Span>, u8)>,
     sounding: Option<Voice>,
     follow: Option<PlayId>,
     /// Begins at a moment.
@@ -101,20 +104,21 @@ impl SimulatedPlayer {
         let lengths: Result<Vec<_>, _> = score.parts.iter().map(lookup).collect();
         let result = lengths.map(|lengths| {
             let whole = lengths.into_iter().try_fold(Span(0), |sum, length| Some(sum + length?));
-            self.opened.insert(play, whole.map(|whole| whole.saturating_sub(score.skip)));
+            let left = whole.map(|whole| whole.saturating_sub(score.skip));
+            self.opened.insert(play, (left, score.volume_percent));
             whole
         });
         self.events.push_back((now + self.latency, PlayerEvent::Preflighted { play, result }));
     }
 
     fn begin(&mut self, at: Moment, play: PlayId) {
-        let Some(left) = self.opened.remove(&play) else { return };
+        let Some((left, volume_percent)) = self.opened.remove(&play) else { return };
         if self.device_lost {
             let reason = Fault::DeviceLost { detail: "simulated".to_owned() };
             return self.end(at, play, Span(0), left, End::Failed(reason));
         }
         let breaks = self.break_next.take();
-        self.sounding = Some(Voice { play, began: at, left, breaks, ending_told: false });
+        self.sounding = Some(Voice { play, began: at, volume_percent, left, breaks, ending_told: false });
         self.events.push_back((at, PlayerEvent::Started { play, at }));
     }
 
@@ -143,8 +147,13 @@ impl SimulatedPlayer {
 
     fn silence(&mut self, now: Moment, voice: Voice, end: End) {
         let played = now.since(voice.began);
-        self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+        self.note_heard(now, &voice);
         self.end(now, voice.play, played, voice.left, end);
+    }
+
+    fn note_heard(&mut self, now: Moment, voice: &Voice) {
+        let Voice { play, began, volume_percent, .. } = *voice;
+        self.heard.push(Heard { play, from: began, to: now.max(began), volume_percent });
     }
 
     fn stop(&mut self, now: Moment, play: PlayId) {
@@ -241,7 +250,7 @@ impl SimulatedPlayer {
     /// The power goes: what sounds breaks off without a word.
     pub fn lose_power(&mut self, now: Moment) {
         if let Some(voice) = self.sounding.take() {
-            self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+            self.note_heard(now, &voice);
         }
         let heard = std::mem::take(&mut self.heard);
         *self = Self { heard, latency: self.latency, ..Self::instant() };

@@ -15,6 +15,7 @@ const FRAMES_PER_SECOND: u64 = 48_000;
 const FADE_MS: u32 = 20;
 
 /// A play that the player has been asked to open.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Ready {
     pub job: Job,
@@ -26,6 +27,7 @@ pub(super) struct Ready {
     state: Opening,
 }
 
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 enum Opening {
     /// The player was asked, and must answer by then.
@@ -48,6 +50,7 @@ impl Ready {
 }
 
 /// A play that the player has been told to sound.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Sounding {
     pub job: Job,

@@ -12,6 +12,8 @@ mod announcements;
 mod authority_tests;
 mod held;
 mod running;
+#[cfg(test)]
+mod search;
 mod sessions;
 mod stand_in;
 #[cfg(test)]
@@ -158,6 +160,7 @@ enum Job {
 }
 
 /// The heart of a box.
+#[cfg_attr(test, derive(Clone))]
 pub struct Speaker {
     start: u32,
     plays_made: u32,

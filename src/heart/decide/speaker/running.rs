@@ -7,6 +7,7 @@ use crate::domain::playback::Subject;
 use crate::domain::programme::{Fill, Slot};
 
 /// The session that has its turn.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Running {
     /// Tells the sessions since the start apart: a piece of one is no piece of the next.

@@ -11,6 +11,7 @@ use crate::decide::schedule::{Length, Piece};
 use crate::domain::playback::{NotPlayed, PlayOutcome};
 
 /// The stand-in for one relay.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct StandIn {
     /// The number of the relay's piece.

@@ -13,6 +13,7 @@ use crate::domain::sound::{Score, Sound};
 const VOICE_TITLE: &str = "Phát trực tiếp";
 
 /// A live voice that staff have opened.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Voice {
     pub command: CommandId,

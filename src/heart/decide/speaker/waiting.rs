@@ -21,6 +21,7 @@ const REMEMBERED_DAYS: u64 = 62;
 const REMEMBERED_DAYS_UNSURE: u64 = 400;
 
 /// Sessions whose time has come, and when to look for more.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub due: VecDeque<Session>,
