@@ -15,6 +15,9 @@ use crate::domain::time::{ClockTrust, Moment, Span, Wall};
 /// How far a sound may reach beyond a limit: latency, and the fade at its end.
 const SLACK: Span = Span::secs(1);
 
+/// How long before its instant a session is logged as started.
+const LEAD: Span = Span::secs(2);
+
 /// Frames a second in the log.
 const FRAMES_PER_SECOND: u64 = 48_000;
 
@@ -26,6 +29,10 @@ const HARD_ENDS: [(&str, (u32, u32)); 4] =
 #[derive(Default)]
 pub struct Law {
     policy: Policy,
+    /// Those that were sent, by their versions.
+    policies: BTreeMap<u32, Policy>,
+    /// When the last came into force: what sounds already keeps its volume.
+    policy_since: Option<Moment>,
     /// Commands that nobody had the authority to give.
     unlawful: BTreeSet<CommandId>,
     /// Voices by their session: who signed them, and until when they may last.
@@ -59,9 +66,9 @@ impl Law {
         self.voices.insert(session.to_owned(), (signers, until));
     }
 
-    /// A policy is in force on the box.
+    /// A policy is on its way; the log says when it is in force.
     pub fn policy(&mut self, policy: Policy) {
-        self.policy = policy;
+        self.policies.insert(policy.version, policy);
     }
 
     /// The box has taken a trust document in which these keys are revoked: what they signed ends now.
@@ -76,6 +83,11 @@ impl Law {
         for play in by_revoked {
             self.must_end.insert(play, (now + SLACK, "what revoked keys signed ends at once"));
         }
+    }
+
+    /// The power is off: nothing sounds.
+    pub fn power_is_off(&mut self) {
+        self.must_end.clear();
     }
 
     /// A voice is closed, or ended by its cancel.
@@ -140,6 +152,15 @@ impl Judge {
                 }
                 self.law.trust_version = *version;
             }
+            Event::Adopted { what, version } if what == "policy" => {
+                if *version <= self.law.policy.version {
+                    self.accuse("no older policy is taken", version.to_string());
+                }
+                if let Some(policy) = self.law.policies.get(version) {
+                    self.law.policy = policy.clone();
+                    self.law.policy_since = Some(entry.at.moment());
+                }
+            }
             Event::ClockSet { .. } => self.note_clock(&entry.at),
             Event::BoxStarted { .. } => {
                 self.law.must_end.clear();
@@ -156,7 +177,9 @@ impl Judge {
     }
 
     fn judge_start(&mut self, entry: &Entry, start: &PlayStart) {
-        let at = entry.at.wall;
+        // A session is launched 2 s before its instant, and held by the player until then.
+        let ahead = if matches!(start.subject, Subject::Slot(_)) { LEAD } else { Span(0) };
+        let at = entry.at.wall.plus(ahead);
         self.law.open.insert(start.play, (start.clone(), entry.at));
         let what = || format!("{} at {}", start.title, at.local());
         if let Subject::Announcement { command } = &start.subject
@@ -225,7 +248,8 @@ impl Judge {
         if closes.is_some_and(|closes| over > closes) {
             self.accuse("nothing but an emergency goes on out of hours", what.clone());
         }
-        if played > SLACK && start.volume_percent > self.law.ceiling(over) {
+        let same_policy = self.law.policy_since.is_none_or(|since| since < opened.moment());
+        if same_policy && played > SLACK && start.volume_percent > self.law.ceiling(over) {
             self.accuse("nothing reaches into the night too loud", what.clone());
         }
         let most = Span::secs(60 * u64::from(self.law.policy.day_minutes_max)) + SLACK;

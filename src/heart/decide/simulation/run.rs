@@ -129,7 +129,10 @@ impl Life {
             let heard = self.world.take_heard();
             self.judge.heard(&heard);
         }
-        self.judge.time(self.world.now().mono);
+        // Without power nothing is late.
+        if self.world.speaker().is_some() {
+            self.judge.time(self.world.now().mono);
+        }
         for sha256 in self.world.take_fetches() {
             let after = self.issued.iter().rev().find_map(|signed| media_delay(signed, sha256));
             if let Some(after) = after {
@@ -181,6 +184,8 @@ impl Life {
                     }
                 }
                 self.world.power_off();
+                self.look();
+                self.judge.law.power_is_off();
                 self.plan(self.world.now().mono + off_for, Doing::PowerOn(clock));
             }
             What::ClockStep { by_us, lasts } => {
@@ -403,13 +408,9 @@ impl Life {
         let policy = Policy { version: self.policy_version + 1, ..policy(number) };
         let signed =
             self.sign(Signing::Proper, Body::Policy(policy.clone()), self.truth(), Span::secs(86_400));
-        let id = signed.payload.id.clone();
+        self.policy_version = policy.version;
+        self.judge.law.policy(policy);
         self.world.input(Input::Command(Box::new(signed)));
-        if self.world.memory().known.contains_key(&id) {
-            self.policy_version = policy.version;
-            self.look();
-            self.judge.law.policy(policy);
-        }
     }
 
     /// Heals everything, lets the box come to rest and asks the judge.

@@ -373,6 +373,33 @@ impl Speaker {
         {
             sounding.until = Some((at + lasts, PlayOutcome::Finished));
         }
+        self.tell_guard();
+    }
+
+    /// Holds what sounds to the limits that have come into force, and prepares anew what was prepared under others. Wider
+    /// limits are for what starts after them.
+    pub(super) fn apply_limits_to_the_air(&mut self, now: &Reading) {
+        if self.next.as_ref().is_some_and(|next| next.start.rung != Rung::Emergency) {
+            self.discard_next();
+        }
+        let emergency = |sounding: &Sounding| sounding.start.rung == Rung::Emergency;
+        for sounding in self.plays.values_mut().filter(|sounding| !emergency(sounding)) {
+            let limit = match self.guard.permit(now, sounding.start.rung, 100, None) {
+                Ok(permit) => permit.until.map(|(at, limit)| (at, self.guard.refusal(limit))),
+                Err(refusal) => Some((now.mono, refusal)),
+            };
+            if let Some((at, reason)) = limit
+                && sounding.until.as_ref().is_none_or(|(until, _)| at < *until)
+            {
+                sounding.until = Some((at, PlayOutcome::Guarded { reason }));
+            }
+        }
+    }
+
+    /// Tells the guard what sounds and is not counted yet.
+    fn tell_guard(&mut self) {
+        let started = self.plays.values().filter_map(|sounding| Some(sounding.started?.moment()));
+        self.guard.note_on_air(started.min());
     }
 
     fn on_ended(&mut self, now: &Reading, play: PlayId, sounded: Sounded, end: End) {
@@ -405,6 +432,7 @@ impl Speaker {
         self.log(now, Event::PlayEnded(closing));
         self.remember(Memo::OpenPlay(play, None));
         self.count_sound(now, sounded.played);
+        self.tell_guard();
         let position = Span::millis(sounding.start.entered_at_ms) + sounded.played;
         let unheard = sounded.played == Span(0);
         let ended = Ended { outcome, interruption: sounding.interruption, position, unheard };

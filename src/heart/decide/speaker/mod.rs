@@ -251,7 +251,10 @@ impl Speaker {
             Input::Command(signed) => self.on_command(now, *signed),
             Input::Trust(trust) => self.on_trust(now, trust),
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
-            Input::Limits(policy) => self.guard.adopt(policy),
+            Input::Limits(policy) => {
+                self.guard.adopt(policy);
+                self.apply_limits_to_the_air(now);
+            }
             Input::Place(place) => self.place = place,
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
@@ -405,6 +408,7 @@ impl Speaker {
         }
         self.log(now, Event::Adopted { what: "policy".to_owned(), version: policy.version });
         self.guard.adopt(policy);
+        self.apply_limits_to_the_air(now);
         true
     }
 
