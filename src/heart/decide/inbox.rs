@@ -1,6 +1,6 @@
-//! The inbox: whether a command whose signatures were checked is to be obeyed.
+//! The inbox: judgement on commands whose signatures were checked.
 //!
-//! It decides on authority, target, time and replay. What is done with an accepted command is the speaker's business.
+//! Authority, target, time and replay decide. What is done with an accepted command is the speaker's business.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::domain::announcement::Mode;
 use crate::domain::authority::{Ender, Power, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
-use crate::domain::time::{ClockTrust, Reading, Span};
+use crate::domain::time::{ClockQuality, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
 
 /// A command may be issued this far in the future of the box's clock: clocks of people differ.
@@ -23,12 +23,12 @@ pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 /// counts and who takes the time never come near. So no single command uses up a key, and no sum of serials overflows.
 pub const SERIAL_STEP_MAX: u64 = 1 << 32;
 
-/// What the inbox says of a command.
+/// The inbox's answer to a command that it does not refuse.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Admission {
     /// New: obey it, after these changes are on disk. `level` is the issuer's.
-    Accepted { level: u8, memos: Vec<Memo> },
-    /// The same bytes as before: acknowledge again, do nothing again.
+    New { level: u8, memos: Vec<Memo> },
+    /// A repetition of the same bytes: the command is acknowledged again, and nothing is done again.
     Again,
 }
 
@@ -45,14 +45,14 @@ pub struct Bench<'a> {
 /// Judges a command for a box.
 ///
 /// # Errors
-/// Why it is refused. A refused command leaves no trace in the memory, so that it can be sent again when the
-/// reason is gone.
-pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<Verdict, CommandRefusal> {
+/// Says why the command is refused. A refused command leaves no trace in the memory, so that it can be sent again when
+/// the reason is gone.
+pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<Admission, CommandRefusal> {
     let Bench { memory, limits, trust, groups, standing } = bench;
     let command = &signed.payload;
     if let Some(known) = memory.known.get(&command.id) {
         if known.digest == signed.digest {
-            return Ok(Verdict::Again);
+            return Ok(Admission::Again);
         }
         let by_lesser =
             known.origin.as_ref().is_some_and(|from| weight(from.power) < weight(command.power()));
@@ -60,14 +60,14 @@ pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<V
             return Err(CommandRefusal::Forged { id: command.id.clone() });
         }
     }
-    let time = (now.trust > ClockTrust::None).then_some(now.wall);
+    let time = (now.quality > ClockQuality::None).then_some(now.wall);
     let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
     let trust = trust.ok_or(no_trust)?;
     let level = trust.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
         return Err(CommandRefusal::NotForThisBox);
     }
-    let wall = time.ok_or(CommandRefusal::ClockUntrusted)?;
+    let wall = time.ok_or(CommandRefusal::ClockUnknown)?;
     if wall >= command.expires {
         return Err(CommandRefusal::Expired { at: command.expires });
     }
@@ -82,12 +82,12 @@ pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<V
     }
     // A lesser command that had this id leaves nothing of its progress.
     if memory.known.contains_key(&command.id) || memory.progress.contains_key(&command.id) {
-        memos.push(Memo::Progress(command.id.clone(), None));
+        memos.extend([Memo::Known(command.id.clone(), None), Memo::Progress(command.id.clone(), None)]);
     }
     let origin = Origin { issuer: command.issuer.clone(), serial: command.serial, power: command.power() };
     let known = Known { digest: signed.digest, expires: command.expires, origin: Some(origin) };
     memos.push(Memo::Known(command.id.clone(), Some(known)));
-    Ok(Verdict::Accepted { level, memos })
+    Ok(Admission::New { level, memos })
 }
 
 /// What keeps its id where two keys use one: ids travel in the open, and nobody is to keep an emergency or a stop away by
@@ -169,9 +169,9 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
 /// ending has nothing but this.
 const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
-/// What can be forgotten because it has expired long ago.
+/// Lists what can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
-    if now.trust == ClockTrust::None {
+    if now.quality == ClockQuality::None {
         return Vec::new();
     }
     let past = now.wall.minus(REMEMBERED_AFTER_EXPIRY);
@@ -217,7 +217,12 @@ pub(crate) mod tests {
     }
 
     fn now() -> Reading {
-        Reading { mono: Moment(0), wall: Wall(1_000_000_000), trust: ClockTrust::Synced, uncertainty_ms: 0 }
+        Reading {
+            mono: Moment(0),
+            wall: Wall(1_000_000_000),
+            quality: ClockQuality::Synced,
+            uncertainty_ms: 0,
+        }
     }
 
     fn test_command(id: &str, serial: u64) -> Signed<Command> {
@@ -239,7 +244,7 @@ pub(crate) mod tests {
         Signed { signers: vec!["a".parse().unwrap()], digest, payload }
     }
 
-    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Verdict, String> {
+    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Admission, String> {
         let groups = ["xa".parse().unwrap(), "thon-1".parse().unwrap()].into();
         let (trust, limits) = (everything(&["a", "b"]), Limits { known_of_issuer: 3, ..Limits::default() });
         let bench = Bench { memory, limits: &limits, trust: Some(&trust), groups: &groups, standing: &[] };
@@ -248,7 +253,7 @@ pub(crate) mod tests {
 
     fn accept(memory: &mut Memory, signed: &Signed<Command>) {
         match judge_in(memory, &now(), signed) {
-            Ok(Verdict::Accepted { memos, .. }) => memos.iter().for_each(|memo| memory.apply(memo)),
+            Ok(Admission::New { memos, .. }) => memos.iter().for_each(|memo| memory.apply(memo)),
             other => panic!("{:?}: {other:?}", signed.payload.id),
         }
     }
@@ -274,7 +279,7 @@ pub(crate) mod tests {
         );
         check(|_, now| now.wall = Wall(0), "it claims to be issued in the future");
         check(
-            |_, now| now.trust = ClockTrust::None,
+            |_, now| now.quality = ClockQuality::None,
             "the clock is not known, and this command is no fresh emergency",
         );
         check(
@@ -288,7 +293,7 @@ pub(crate) mod tests {
         let mut memory = Memory::default();
         let signed = test_command("c1", 5);
         accept(&mut memory, &signed);
-        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Verdict::Again));
+        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Admission::Again));
         let forged = test_command("c1", 6);
         assert_eq!(judge_in(&memory, &now(), &forged), Err("id c1 was used for other content".to_owned()));
         let replayed = test_command("c2", 5);
@@ -354,7 +359,7 @@ pub(crate) mod tests {
         accept(&mut memory, &test_command("c2", SERIAL_STEP_MAX));
         let storm = emergency("e1", 7);
         accept(&mut memory, &storm);
-        assert_eq!(judge_in(&memory, &now(), &storm), Ok(Verdict::Again));
+        assert_eq!(judge_in(&memory, &now(), &storm), Ok(Admission::Again));
         let back = judge_in(&memory, &now(), &test_command("e1", 8));
         assert_eq!(back, Err("id e1 was used for other content".to_owned()));
         let again = judge_in(&memory, &now(), &emergency("e2", 7));

@@ -10,13 +10,16 @@ use crate::domain::announcement::Rung;
 use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{Entry, Event, PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 
 /// How far a sound may reach beyond a limit: latency, and the fade at its end.
 const SLACK: Span = Span::secs(1);
 
 /// How long before its instant a session is logged as started.
 const LEAD: Span = Span::secs(2);
+
+/// The longest session of the simulated programme, and room to spare.
+const SESSION_MAX: Span = Span::secs(3_600);
 
 /// Frames a second in the log.
 const FRAMES_PER_SECOND: u64 = 48_000;
@@ -45,7 +48,7 @@ pub struct Law {
     open: BTreeMap<PlayId, (PlayStart, Stamp)>,
     /// Plays that had to end, at the latest by then.
     must_end: BTreeMap<PlayId, (Moment, &'static str)>,
-    /// The last time that the wall clock was moved, or the box started.
+    /// The last time that the wall clock was moved.
     clock_moved: Option<Moment>,
     sounded: BTreeMap<NaiveDate, Span>,
     /// Days on which the clock was moved: what had sounded is not known to the minute.
@@ -92,7 +95,7 @@ impl Law {
 
     /// A voice is closed, or ended by its cancel.
     pub fn voice_closed(&mut self, now: Moment, session: &str) {
-        let of = |subject: &Subject| matches!(subject, Subject::Live { session: own } if own == session);
+        let of = |subject: &Subject| matches!(subject, Subject::Live { voice } if voice == session);
         let plays = self.open.iter().filter(|(_, (start, _))| of(&start.subject)).map(|(play, _)| *play);
         for play in plays.collect::<Vec<_>>() {
             self.must_end.insert(play, (now + SLACK, "a voice that was closed ends"));
@@ -103,7 +106,7 @@ impl Law {
     fn is_revoked(&self, subject: &Subject) -> bool {
         let signers = match subject {
             Subject::Announcement { command } => self.signers.get(command),
-            Subject::Live { session } => self.voices.get(session).map(|(signers, _)| signers),
+            Subject::Live { voice } => self.voices.get(voice).map(|(signers, _)| signers),
             Subject::Slot(_) => None,
         };
         signers.is_some_and(|signers| signers.iter().all(|key| self.revoked.contains(key)))
@@ -164,7 +167,7 @@ impl Judge {
             Event::ClockSet { .. } => self.note_clock(&entry.at),
             Event::BoxStarted { .. } => {
                 self.law.must_end.clear();
-                self.note_clock(&entry.at);
+                self.law.unsure.insert(entry.at.wall.date());
             }
             Event::DeviceLost { .. } => self.law.must_end.clear(),
             _ => {}
@@ -190,13 +193,13 @@ impl Judge {
         if self.law.is_revoked(&start.subject) {
             self.accuse("what revoked keys signed makes no sound", what());
         }
-        if let Subject::Live { session } = &start.subject
-            && let Some((_, until)) = self.law.voices.get(session)
+        if let Subject::Live { voice } = &start.subject
+            && let Some((_, until)) = self.law.voices.get(voice)
         {
             let by = entry.at.moment() + until.since(at) + SLACK;
             self.law.must_end.insert(start.play, (by, "a voice ends when its time is over"));
         }
-        if start.rung == Rung::Emergency || entry.at.trust == ClockTrust::None {
+        if start.rung == Rung::Emergency || entry.at.quality == ClockQuality::None {
             return;
         }
         let local = at.local();
@@ -236,7 +239,9 @@ impl Judge {
             && let Some((_, (hour, minute))) = HARD_ENDS.iter().find(|(slot, _)| key.slot.as_str() == *slot)
         {
             let hard = key.date.and_hms_opt(*hour, *minute, 0).map(Wall::from_local);
-            if hard.is_some_and(|hard| over > hard) {
+            // A session keeps its time where the clock is moved under it.
+            let steady = self.law.clock_moved.is_none_or(|moved| moved + SESSION_MAX < opened.moment());
+            if steady && hard.is_some_and(|hard| over > hard) {
                 self.accuse("no slot runs past its hard end", what.clone());
             }
         }

@@ -1,25 +1,33 @@
 //! Announcements, from their receipt to their end.
 
-use super::air::{Ended, Wish};
 use super::held::{Held, Version};
-use super::*;
-use crate::decide::arbiter::Take;
-
-use crate::decide::memory::{Ending, Origin, Progress, Stop};
-use crate::domain::announcement::{Announcement, Mode, Repeats};
+use super::interface::{Action, Why};
+use super::job::Job;
+use super::play::{Ended, Wish};
+use super::state::Speaker;
+use crate::decide::arbiter::{Claim, Take};
+use crate::decide::memory::{Ending, Memo, Origin, Progress, Stop};
+use crate::decide::quotas::Standing;
+use crate::decide::{endings, inbox};
+use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
 use crate::domain::authority::{Ender, Power};
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
+};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::Score;
+use crate::domain::sound::{Fault, Score};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
 
-/// How often an announcement that the guard holds back is looked at again.
+/// Interval at which an announcement that the guard holds back is looked at again.
 const GUARD_RETRY: Span = Span::secs(60);
 
 impl Speaker {
-    /// What is held, with the instant at which it expires.
+    /// Lists the announcements that are held, with the instant at which each expires.
     pub(super) fn held_until(&self) -> impl Iterator<Item = (&CommandId, Wall)> {
         self.held.iter().map(|(id, held)| (id, held.announcement.expires))
     }
@@ -174,7 +182,7 @@ impl Speaker {
         }
     }
 
-    /// An announcement is over: what still sounds of it stops with `outcome`, and its envelope is kept no more.
+    /// Ends an announcement: a play of it that still sounds stops with `outcome`, and its envelope is kept no more.
     pub(super) fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
         let Some(mut held) = self.held.remove(id) else { return };
         self.end_job(&Job::Announcement(id.clone()), &outcome);
@@ -184,7 +192,7 @@ impl Speaker {
         self.actions.push_back(Action::Forget(id.clone()));
     }
 
-    /// An announcement is over without having sounded as it should.
+    /// Ends an announcement that has not sounded as it should.
     fn give_up(&mut self, now: &Reading, id: &CommandId, reason: NotPlayed) {
         let Some(held) = self.held.get(id) else { return };
         let subject = Subject::Announcement { command: id.clone() };
@@ -195,7 +203,7 @@ impl Speaker {
 
     /// Ends what has expired, and forgets what was over long ago.
     pub(super) fn expire(&mut self, now: &Reading) {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return;
         }
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
@@ -214,7 +222,7 @@ impl Speaker {
     }
 
     fn expire_one(&mut self, now: &Reading, id: &CommandId) {
-        // What has begun is played to its end; nothing of it starts again.
+        // A repetition that has begun is played to its end; no other one starts.
         if self.is_on_air(&Job::Announcement(id.clone())) {
             return;
         }
@@ -261,7 +269,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return Vec::new();
         }
         let mut claims = Vec::new();
@@ -277,12 +285,12 @@ impl Speaker {
         claims
     }
 
-    /// Whether the repetition that sounds is the last.
+    /// Tells whether the repetition that sounds is the last.
     pub(super) fn is_last_repetition(&self, id: &CommandId) -> bool {
         self.held.get(id).is_none_or(|held| !held.goes_on_after(held.progress.repetitions + 1))
     }
 
-    /// The rung that keeps the air through the short gaps between its repetitions.
+    /// Returns the rung that keeps the air through the short gaps between its repetitions.
     pub(super) fn reserved(&self, now: &Reading) -> Option<Rung> {
         let in_gap = |held: &&Held| {
             let short = held.announcement.plan.gap_s <= GAP_KEEPS_THE_AIR_S_MAX;
@@ -326,8 +334,8 @@ impl Speaker {
         }))
     }
 
-    /// The guard holds an announcement back: staff are told once. At a time that staff chose it is over; else it
-    /// waits for the allowed hours.
+    /// Takes in that the guard holds an announcement back: staff are told once. An announcement with a time that staff
+    /// chose is over; any other waits for the allowed hours.
     fn on_guarded(&mut self, now: &Reading, id: &CommandId, refusal: GuardRefusal) {
         let Some(held) = self.held.get_mut(id) else { return };
         let reason = NotPlayed::Guarded { reason: refusal.clone() };
@@ -380,8 +388,8 @@ impl Speaker {
         };
         let score =
             Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: announcement.plan.interruption, until, lasts: None })
+        let limit = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: announcement.plan.interruption, limit, lasts: None })
     }
 
     pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {
@@ -430,7 +438,7 @@ impl Speaker {
         }
     }
 
-    /// A power cut ended a play of this announcement at `position`.
+    /// Remembers that a power cut ended a play of this announcement at `position`.
     pub(super) fn announcement_power_cut(&mut self, id: &CommandId, rung: Rung, position: Span) {
         let origin = self.memory.known.get(id).and_then(|known| known.origin.as_ref());
         let is_emergency = |origin: &Origin| origin.power == Power::Emergency;
@@ -445,7 +453,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return None;
         }
         let due = |held: &Held| {
@@ -466,10 +474,10 @@ impl Speaker {
     }
 }
 
-/// How often what has expired is forgotten.
+/// Interval at which what has expired is forgotten.
 const FORGET_EVERY: Span = Span::secs(600);
 
-/// Why an announcement does not sound now.
+/// Reasons for which an announcement that is due does not sound.
 enum NotNow {
     Guarded(GuardRefusal),
     Never(Fault),

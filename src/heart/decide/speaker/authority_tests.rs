@@ -1,10 +1,15 @@
 //! Scenes of who may end what, and of floods.
 
+use super::interface::Input;
 use super::tests::{Scene, everything_of};
-use super::*;
+use crate::decide::quotas::Limits;
 use crate::domain::announcement::{BulletinClass, Mode, Repeats};
+use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
+use crate::domain::ids::CommandId;
 use crate::domain::ids::{GroupId, KeyId};
+use crate::domain::time::Span;
+use crate::wire::messages::{Body, Command};
 
 /// Officers who may do all but cancel, somebody who may cancel, somebody with every everyday power, and the same for one
 /// village alone.
@@ -172,7 +177,7 @@ fn a_lesser_command_under_its_id_keeps_no_emergency_away() {
 
 #[test]
 fn a_lesser_voice_takes_no_ones_place() {
-    let live = |session: &str, open| Body::Live { session: session.to_owned(), open, url: String::new() };
+    let live = |session: &str, open| Body::Live { voice: session.to_owned(), open, url: String::new() };
     let mut scene = village();
     scene.signed_by(&["an"]).send(live("commune", true), |_| {});
     scene.run(2);
@@ -193,7 +198,7 @@ fn a_lesser_voice_takes_no_ones_place() {
 #[test]
 fn a_voice_of_revoked_keys_ends_at_once() {
     let mut scene = village();
-    let live = Body::Live { session: "s".to_owned(), open: true, url: String::new() };
+    let live = Body::Live { voice: "s".to_owned(), open: true, url: String::new() };
     scene.signed_by(&["dung"]).send(live, |_| {});
     scene.run(2);
     let mut trust = Trust { version: 2, ..people() };

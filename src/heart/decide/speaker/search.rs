@@ -6,10 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::authority_tests::people;
-use super::*;
+use super::interface::{Action, Input, Restored};
+use super::state::Speaker;
+use crate::decide::inbox;
+use crate::decide::memory::Memory;
+use crate::decide::quotas::Limits;
+use crate::decide::schedule::{Listeners, Timetable};
+use crate::domain::announcement::Rung;
 use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Words};
+use crate::domain::authority::Trust;
 use crate::domain::ids::KeyId;
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::playback::{DeliveryStep, Entry, Event};
+use crate::domain::policy::Policy;
 use crate::domain::sound::{End, Sounded};
+use crate::domain::sound::{PlayerCommand, PlayerEvent};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 const LIMITS: Limits = Limits {
     held_of_issuer: 2,
@@ -75,8 +88,8 @@ impl Step {
             Step::NormalInstead => sign(&["dung"], "n", 4, announce(Normal, Mode::Actual, storm())),
             Step::ExerciseInstead => sign(&["dung"], "x", 5, announce(Emergency, Mode::Exercise, storm())),
             Step::Voice => {
-                let (session, url) = ("s".to_owned(), String::new());
-                sign(&["dung"], "v", 6, Body::Live { session, open: true, url })
+                let (voice, url) = ("s".to_owned(), String::new());
+                sign(&["dung"], "v", 6, Body::Live { voice, open: true, url })
             }
             Step::SilentPolicy => {
                 let policy = Policy {
@@ -177,14 +190,14 @@ struct State {
     storm_is_excused: bool,
 }
 
-fn place() -> Place {
+fn place() -> Listeners {
     let groups = ["xa", "thon-1"].map(|group| group.parse().unwrap()).into();
-    Place { groups, languages: vec!["vi".to_owned()] }
+    Listeners { groups, languages: vec!["vi".to_owned()] }
 }
 
 impl State {
     fn begin() -> Self {
-        let now = Reading { mono: Moment(0), wall: BEGIN, trust: ClockTrust::Synced, uncertainty_ms: 10 };
+        let now = Reading { mono: Moment(0), wall: BEGIN, quality: ClockQuality::Synced, uncertainty_ms: 10 };
         let speaker = Speaker::new(
             Restored { start: 1, ..Restored::default() },
             place(),
@@ -224,9 +237,9 @@ impl State {
         self.drain(None);
     }
 
-    fn set_clock(&mut self, ahead: Span, trust: ClockTrust) {
+    fn set_clock(&mut self, ahead: Span, quality: ClockQuality) {
         self.now.wall = BEGIN.plus(self.now.mono.since(Moment(0))).plus(ahead);
-        self.now.trust = trust;
+        self.now.quality = quality;
         self.tell(Input::ClockChanged, None);
     }
 
@@ -242,17 +255,17 @@ impl State {
             self.tell(Input::Command(Box::new(signed)), Some(step));
         }
         match step {
-            Step::Storm if self.now.trust == ClockTrust::Synced && !self.storm_is_excused => {
+            Step::Storm if self.now.quality == ClockQuality::Synced && !self.storm_is_excused => {
                 self.storm_stands = true;
             }
             Step::Cancel => (self.storm_stands, self.storm_is_excused) = (false, true),
             Step::Restart => self.restart(),
             Step::ClockAhead => {
                 (self.storm_stands, self.storm_is_excused) = (false, true);
-                self.set_clock(Span::secs(30 * 86_400), ClockTrust::Floor);
+                self.set_clock(Span::secs(30 * 86_400), ClockQuality::Floor);
             }
-            Step::ClockLost => self.set_clock(Span(0), ClockTrust::None),
-            Step::ClockRight => self.set_clock(Span(0), ClockTrust::Synced),
+            Step::ClockLost => self.set_clock(Span(0), ClockQuality::None),
+            Step::ClockRight => self.set_clock(Span(0), ClockQuality::Synced),
             Step::Revoke => {
                 let mut trust = Trust { version: 2, ..people() };
                 trust.grants.retain(|grant| grant.holder != "dung");
@@ -312,7 +325,7 @@ impl State {
         match &entry.event {
             Event::PlayStarted(start) => {
                 assert!(self.open.insert(start.play), "it starts twice: {start:?}");
-                let timed = self.now.trust > ClockTrust::None || start.rung == Rung::Emergency;
+                let timed = self.now.quality > ClockQuality::None || start.rung == Rung::Emergency;
                 assert!(timed, "without a clock only emergencies sound: {start:?}");
                 let allowed = self.policy.version == 0 || start.rung == Rung::Emergency;
                 assert!(allowed, "the guard is passed: {start:?}");
@@ -361,7 +374,7 @@ impl State {
     /// An emergency comes now, with the clock set right.
     fn try_emergency(&self) {
         let mut state = self.clone();
-        state.set_clock(Span(0), ClockTrust::Synced);
+        state.set_clock(Span(0), ClockQuality::Synced);
         state.tell(Input::Command(Box::new(trial())), None);
         assert!(state.holds("trial"), "it was refused");
         let sounds = |state: &State| state.speaker.on_air().map(|(_, _, rung)| rung);
@@ -383,7 +396,7 @@ impl State {
         let held: Vec<_> = self.speaker.held.keys().collect();
         let on_air = self.speaker.on_air().map(|(_, title, rung)| (title, rung));
         let voice = self.speaker.voice.is_some();
-        let clock = (self.now.trust, self.now.wall >= BEGIN.plus(Span::secs(86_400)));
+        let clock = (self.now.quality, self.now.wall >= BEGIN.plus(Span::secs(86_400)));
         let more =
             (self.storm_stands, self.storm_is_excused, &self.received, self.policy.version, self.version());
         ContentHash::of(format!("{text}{held:?}{on_air:?}{voice}{clock:?}{more:?}").as_bytes())
