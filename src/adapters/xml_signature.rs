@@ -12,6 +12,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::program::{self, ProgramError};
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 const NAMESPACE: &str = "http://www.w3.org/2000/09/xmldsig#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
@@ -28,17 +30,25 @@ const PATIENCE: Span = Span::secs(5);
 
 /// Why a document is not believed.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum SignatureError {
-    #[error("it is no XML: {0}")]
     NotXml(String),
-    #[error("it bears {found} signatures, and must bear one, in its root element")]
     NotOne { found: usize },
-    #[error("its signature does not cover the whole document, and nothing else")]
     NotWhole,
-    #[error("no certificate that is believed here has signed it")]
     Strange,
-    #[error("xmlsec1, which checks signatures, is not installed or fails: {0}")]
     NoProgram(#[from] std::io::Error),
+}
+
+impl Say for SignatureError {
+    fn say(&self) -> Sentence {
+        match self {
+            SignatureError::NotXml(detail) => said!("xml_signature.not_xml", detail),
+            SignatureError::NotOne { found } => said!("xml_signature.not_one", found),
+            SignatureError::NotWhole => said!("xml_signature.not_whole"),
+            SignatureError::Strange => said!("xml_signature.strange"),
+            SignatureError::NoProgram(error) => said!("xml_signature.no_program", error),
+        }
+    }
 }
 
 /// Checks that one of `certificates` (PEM) signed the whole document.

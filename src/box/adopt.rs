@@ -11,6 +11,8 @@ use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::sound::{FileRef, Sound};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 use loaxa_sound::decode;
 
 /// How far it is looked ahead for the first use of a file.
@@ -41,8 +43,8 @@ impl Programmes {
         let mut wrong = Vec::new();
         for file in files {
             let probe = |path: &Path| match decode::probe(path) {
-                Ok(info) => u32::try_from(info.ms).map_err(|_| "it is longer than 49 days".to_owned()),
-                Err(fault) => Err(fault.to_string()),
+                Ok(info) => u32::try_from(info.ms).map_err(|_| said!("audio.too_long")),
+                Err(fault) => Err(fault.say()),
             };
             let read = programme_file::read(file, Audio::WherePresent(&probe))
                 .map_err(|problems| problems.to_string());
@@ -103,8 +105,7 @@ impl Programmes {
         let base = self.dir.join(id.as_str());
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
-        let probe =
-            |path: &Path| lengths.get(path).copied().ok_or_else(|| "it was not sent along".to_owned());
+        let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("audio.not_sent_along"));
         let programme = programme_file::parse(toml, id.as_str(), &base, Audio::Required(&probe))
             .map_err(|problems| problems.to_string())?;
         if programme.id != *id || programme.version != version {

@@ -34,6 +34,8 @@ use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
 use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     VERSION, Welcome, commands_digest,
@@ -60,19 +62,27 @@ struct Installed {
 
 /// Why the daemon can't run.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum DaemonError {
-    #[error("the state directory {path} can't be used: {error}")]
     State { path: String, error: std::io::Error },
-    #[error("{0}")]
     Store(#[from] StoreError),
-    #[error("{0}")]
     Link(#[from] LinkError),
-    #[error("{0}")]
     Fetch(#[from] FetchError),
-    #[error("the system refuses what the daemon needs: {0}")]
     System(#[from] std::io::Error),
-    #[error("the player died; the supervisor starts the daemon again")]
     PlayerDied,
+}
+
+impl Say for DaemonError {
+    fn say(&self) -> Sentence {
+        match self {
+            DaemonError::State { path, error } => said!("daemon.state", path, error),
+            DaemonError::Store(error) => error.say(),
+            DaemonError::Link(error) => error.say(),
+            DaemonError::Fetch(error) => error.say(),
+            DaemonError::System(error) => said!("daemon.system", error),
+            DaemonError::PlayerDied => said!("daemon.player_died"),
+        }
+    }
 }
 
 /// Runs the daemon until it is asked to end.

@@ -27,6 +27,8 @@ use super::store::{
 };
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Lang, Say, Sentence};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled};
 
@@ -88,48 +90,40 @@ async fn let_token_in(State(app): State<Arc<App>>, request: Request, next: Next)
     if has_token(&app, request.headers()) {
         return next.run(request).await;
     }
-    let refusal = Problem {
-        status: StatusCode::UNAUTHORIZED,
-        en: "the API asks for the token in the header 'Authorization: Bearer ...'".to_owned(),
-        vi: "API cần mã truy cập trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
-    };
+    let refusal = Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.token") };
     refusal.into_response()
 }
 
 /// What the API answers when it does not do what was asked.
 struct Problem {
     status: StatusCode,
-    en: String,
-    vi: String,
+    said: Sentence,
 }
 
 impl Problem {
-    fn bad(en: impl Into<String>, vi: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, en: en.into(), vi: vi.into() }
+    fn bad(said: Sentence) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, said }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.en, "error_vi": self.vi }))).into_response()
+        let (en, vi) = (self.said.to(Lang::En), self.said.to(Lang::Vi));
+        (self.status, Json(json!({ "error": en, "error_vi": vi }))).into_response()
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the API has no answer from the store");
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            en: "the database does not answer; please try again later".to_owned(),
-            vi: "cơ sở dữ liệu không trả lời, xin thử lại sau".to_owned(),
-        }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, said: said!("api.no_database") }
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
-            Refused::Store(_) => return refused_store(refused),
+            Refused::Store(error) => return error.clone().into(),
             Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
             Refused::Authority(_) => StatusCode::FORBIDDEN,
             Refused::NotNewer { .. } => StatusCode::CONFLICT,
@@ -137,24 +131,14 @@ impl From<Refused> for Problem {
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: refused.to_string(), vi: refused.in_vietnamese() }
+        Self { status, said: refused.say() }
     }
 }
 
 impl From<NotEnrolled> for Problem {
     fn from(not: NotEnrolled) -> Self {
-        let vi = match &not {
-            NotEnrolled::Store(error) => return error.clone().into(),
-            NotEnrolled::Off => "trung tâm này chưa bật ghi danh cụm loa".to_owned(),
-            NotEnrolled::NoSuchGroup(group) => format!("không có nhóm {group}"),
-            NotEnrolled::NoGroup => "hãy chọn ít nhất một nhóm".to_owned(),
-            NotEnrolled::Code => "mã ghi danh sai, đã dùng hoặc đã hết hạn: hãy xin mã mới".to_owned(),
-            NotEnrolled::Keys => "yêu cầu không có khóa công khai dùng được".to_owned(),
-            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
-                "không cấp được chứng thư, xin thử lại sau".to_owned()
-            }
-        };
         let status = match &not {
+            NotEnrolled::Store(error) => return error.clone().into(),
             NotEnrolled::Code => StatusCode::FORBIDDEN,
             NotEnrolled::Off => StatusCode::NOT_FOUND,
             NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
@@ -162,7 +146,7 @@ impl From<NotEnrolled> for Problem {
             }
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: not.to_string(), vi }
+        Self { status, said: not.say() }
     }
 }
 
@@ -170,20 +154,9 @@ impl From<NotLive> for Problem {
     fn from(not: NotLive) -> Self {
         match not {
             NotLive::Refused(refused) => refused.into(),
-            NotLive::TooMany => Self {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                en: not.to_string(),
-                vi: "đang có quá nhiều người phát trực tiếp".to_owned(),
-            },
-            NotLive::NoVoice => Problem::bad(not.to_string(), "không có tiếng nói nào gửi đến"),
+            NotLive::TooMany => Self { status: StatusCode::TOO_MANY_REQUESTS, said: not.say() },
+            NotLive::NoVoice => Problem::bad(not.say()),
         }
-    }
-}
-
-fn refused_store(refused: Refused) -> Problem {
-    match refused {
-        Refused::Store(error) => error.into(),
-        other => Problem::bad(other.to_string(), other.in_vietnamese()),
     }
 }
 
@@ -195,12 +168,7 @@ impl From<MediaRefusal> for Problem {
 
 impl From<MultipartError> for Problem {
     fn from(error: MultipartError) -> Self {
-        let detail = error.body_text();
-        Self {
-            status: error.status(),
-            vi: format!("không đọc được dữ liệu gửi lên: {detail}"),
-            en: format!("the upload can't be read: {detail}"),
-        }
+        Self { status: error.status(), said: said!("api.upload", detail = error.body_text()) }
     }
 }
 
@@ -220,22 +188,17 @@ async fn announce(
         match field.name() {
             Some("fields") => {
                 let text = field.text().await?;
-                let unreadable = |error: serde_json::Error| {
-                    Problem::bad(format!("'fields': {error}"), format!("'fields' không đúng: {error}"))
-                };
+                let unreadable = |error: serde_json::Error| Problem::bad(said!("api.fields", error));
                 asked = Some(serde_json::from_str(&text).map_err(unreadable)?);
             }
             Some("audio") => audio = Some(take_audio(&app, field).await?),
             other => {
                 let name = other.unwrap_or_default();
-                return Err(Problem::bad(
-                    format!("there is no field {name:?}; send 'fields' and 'audio'"),
-                    format!("không có trường {name:?}; hãy gửi 'fields' và 'audio'"),
-                ));
+                return Err(Problem::bad(said!("api.no_such_field", name = name.escape_debug())));
             }
         }
     }
-    let asked = asked.ok_or_else(|| Problem::bad("send 'fields' as JSON", "hãy gửi 'fields' dạng JSON"))?;
+    let asked = asked.ok_or_else(|| Problem::bad(said!("api.no_fields")))?;
     let id = announce::announce(&app, asked, audio).await?;
     Ok((StatusCode::CREATED, Json(Issued { id })))
 }
@@ -258,7 +221,7 @@ async fn finish_audio(app: &Arc<App>, incoming: Incoming, name: String) -> Resul
     let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
     let finished = finish.await.map_err(|panic| {
         tracing::error!(%panic, "audio could not be probed");
-        Problem::bad("this audio can't be read", "không đọc được tệp âm thanh này")
+        Problem::bad(said!("api.audio"))
     })?;
     Ok(finished?)
 }
@@ -307,11 +270,7 @@ async fn take_in(
 async fn revoke(State(app): State<Arc<App>>, Path(id): Path<BoxId>) -> Result<StatusCode, Problem> {
     match enrol::revoke(&app, &id).await? {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem {
-            status: StatusCode::NOT_FOUND,
-            en: format!("there is no box {id}"),
-            vi: format!("không có cụm loa {id}"),
-        }),
+        false => Err(Problem { status: StatusCode::NOT_FOUND, said: said!("api.no_such_box", id) }),
     }
 }
 
@@ -336,12 +295,12 @@ async fn speak(
     voice: axum::body::Body,
 ) -> Result<Json<Value>, Problem> {
     let to: Result<Vec<GroupId>, _> = speaking.to.split(',').map(GroupId::new).collect();
-    let to = to.map_err(|error| Problem::bad(format!("to: {error}"), format!("'to' không đúng: {error}")))?;
+    let to = to.map_err(|error| Problem::bad(said!("api.to", error)))?;
     // Apart, so that a caller who hangs up does not leave the session open.
     let spoken = tokio::spawn(live::speak(app, to, speaking.author, voice)).await;
     let spoken = spoken.map_err(|panic| {
         tracing::error!(%panic, "a live voice ended in a panic");
-        Problem::bad("the voice could not be passed on", "không chuyển tiếp được tiếng nói")
+        Problem::bad(said!("api.voice"))
     })??;
     Ok(Json(json!({ "id": spoken.id, "session": spoken.session, "seconds": spoken.seconds })))
 }

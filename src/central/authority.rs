@@ -8,6 +8,8 @@ use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{GroupId, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec::{self, Message, Sealed};
 use loaxa_heart::wire::messages::{Command, TrustMessage};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
@@ -20,13 +22,19 @@ pub struct Authority {
 
 /// Why the keys can't be used.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadAuthority {
-    #[error("the trust document can't be read: {0}")]
     Unreadable(String),
-    #[error(
-        "the trust document gives central's key {0} no power to acknowledge: boxes would not listen to it"
-    )]
     CentralNotTrusted(KeyId),
+}
+
+impl Say for BadAuthority {
+    fn say(&self) -> Sentence {
+        match self {
+            BadAuthority::Unreadable(detail) => said!("authority.unreadable", detail),
+            BadAuthority::CentralNotTrusted(key) => said!("authority.central_not_trusted", key),
+        }
+    }
 }
 
 impl Authority {

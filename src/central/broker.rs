@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::settings::Logins;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_heart::wire::topics::Topic;
@@ -65,10 +67,17 @@ impl Broker for External {
 
 /// The embedded broker could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("the embedded broker can't listen on {listen}: {detail}")]
+#[error("{}", self.say())]
 pub struct CantListen {
     listen: SocketAddr,
     detail: String,
+}
+
+impl Say for CantListen {
+    fn say(&self) -> Sentence {
+        let CantListen { listen, detail } = self;
+        said!("broker.bad", listen, detail)
+    }
 }
 
 /// The embedded broker. Keeps nothing: what must not be lost lies in central's store and on the boxes.

@@ -11,10 +11,12 @@ use super::settings::CapSettings;
 use super::store::{CapRow, StoreError};
 use loaxa_adapters::xml_signature::{self, SignatureError};
 use loaxa_heart::config::cap::{self, Alert, CapError, Kind, Reference};
-use loaxa_heart::decide::cap_intake::{self, Said, Verdict, Why};
+use loaxa_heart::decide::cap_intake::{self, Sentence, Verdict, Why};
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Longest life of what an alert says, where it expires later or never.
 const LIVES_MAX: Span = Span::secs(30 * 86_400);
@@ -45,7 +47,7 @@ pub struct Taken {
     /// Why nothing is said, or why it did not go out by itself.
     pub why: Option<String>,
     pub title: String,
-    pub said: Vec<Said>,
+    pub said: Vec<Sentence>,
     /// It ends what it refers to, and says nothing itself.
     pub ends: bool,
     /// Other alerts that it updates or cancels.
@@ -55,45 +57,33 @@ pub struct Taken {
 
 /// Why an alert is not taken, or not sent.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotAlert {
-    #[error("this central takes no alerts: add [cap] to central.toml")]
     Off,
-    #[error("the alert is refused: {0}")]
     Bad(#[from] CapError),
-    #[error("the alert is refused: {0}")]
     Unsigned(#[from] SignatureError),
-    #[error("there is no alert {0}")]
     NoSuch(String),
-    #[error("this alert waits for nobody: it was sent, ended or ignored")]
     NotADraft,
-    #[error("what it said is over")]
     Over,
-    #[error("a cancel is signed by the keys on this server only")]
     CancelByKey,
-    #[error(transparent)]
     Refused(#[from] Refused),
-    #[error(transparent)]
     NotTaken(#[from] NotTaken),
-    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl NotAlert {
-    /// The same sentence in Vietnamese.
-    pub fn in_vietnamese(&self) -> String {
+impl Say for NotAlert {
+    fn say(&self) -> Sentence {
         match self {
-            NotAlert::Off => {
-                "trung tâm này chưa bật nhận cảnh báo CAP: thêm [cap] vào central.toml".to_owned()
-            }
-            NotAlert::Bad(error) => format!("cảnh báo CAP không đúng quy cách: {error}"),
-            NotAlert::Unsigned(error) => format!("chữ ký của cảnh báo CAP không được tin: {error}"),
-            NotAlert::NoSuch(id) => format!("không có cảnh báo {id}"),
-            NotAlert::NotADraft => "cảnh báo này không còn chờ duyệt".to_owned(),
-            NotAlert::Over => "cảnh báo này đã hết hạn".to_owned(),
-            NotAlert::CancelByKey => "lệnh hủy chỉ ký được bằng khóa trên máy chủ".to_owned(),
-            NotAlert::Refused(refused) => refused.in_vietnamese(),
-            NotAlert::NotTaken(not) => not.in_vietnamese(),
-            NotAlert::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+            NotAlert::Off => said!("alert.off"),
+            NotAlert::Bad(error) => said!("alert.bad", error),
+            NotAlert::Unsigned(error) => said!("alert.unsigned", error),
+            NotAlert::NoSuch(id) => said!("alert.no_such", id),
+            NotAlert::NotADraft => said!("alert.not_a_draft"),
+            NotAlert::Over => said!("alert.over"),
+            NotAlert::CancelByKey => said!("alert.cancel_by_key"),
+            NotAlert::Refused(error) => error.say(),
+            NotAlert::NotTaken(error) => error.say(),
+            NotAlert::Store(error) => error.say(),
         }
     }
 }
@@ -238,7 +228,7 @@ async fn send(app: &Arc<App>, taken: &mut Taken) -> Result<(), NotAlert> {
     Ok(())
 }
 
-fn asked(said: Said, supersedes: Option<CommandId>, now: Wall) -> Option<Asked> {
+fn asked(said: Sentence, supersedes: Option<CommandId>, now: Wall) -> Option<Asked> {
     let lives = match said.expires {
         Some(expires) if expires <= now => return None,
         Some(expires) => Some(expires.since(now)),

@@ -10,6 +10,8 @@ use rcgen::{
 };
 
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::signing::{KEY_BYTES, PublicKey};
 
 /// The authority's name in its certificates.
@@ -30,13 +32,21 @@ pub type Serial = [u8; SERIAL_BYTES];
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum CertificateError {
-    #[error("the certificate authority: {0}")]
     Rcgen(#[from] rcgen::Error),
-    #[error("a certificate in PEM can't be read")]
     BadPem,
-    #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
+}
+
+impl Say for CertificateError {
+    fn say(&self) -> Sentence {
+        match self {
+            CertificateError::Rcgen(error) => said!("certificate.rcgen", error),
+            CertificateError::BadPem => said!("certificate.bad_pem"),
+            CertificateError::Random(error) => said!("certificate.random", error),
+        }
+    }
 }
 
 /// A certificate with its secret key, both PEM.

@@ -20,6 +20,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use super::certificates::Identity;
 use super::store::SharedStore;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// How long a client may take to show who it is.
 const SHOW_MAX: Duration = Duration::from_secs(20);
@@ -32,25 +34,40 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why a client is not let in.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 enum Refused {
-    #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("it took too long")]
     Slow,
-    #[error("its certificate was revoked, or is none of this commune")]
     Revoked,
-    #[error("its first packet is no CONNECT")]
     NoConnect,
-    #[error("it says that it is {said:?}, but its certificate is {is}'s")]
     Name { said: String, is: BoxId },
-    #[error("it brings a password beside its certificate")]
     Password,
+}
+
+impl Say for Refused {
+    fn say(&self) -> Sentence {
+        match self {
+            Refused::Io(error) => error.say(),
+            Refused::Slow => said!("gate.slow"),
+            Refused::Revoked => said!("gate.revoked"),
+            Refused::NoConnect => said!("gate.no_connect"),
+            Refused::Name { said, is } => said!("gate.name", said = said.escape_debug(), is),
+            Refused::Password => said!("gate.password"),
+        }
+    }
 }
 
 /// The gate could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the gate for boxes: {0}")]
+#[error("{}", self.say())]
 pub struct CantOpen(pub String);
+
+impl Say for CantOpen {
+    fn say(&self) -> Sentence {
+        let CantOpen(detail) = self;
+        said!("gate_shut.bad", detail)
+    }
+}
 
 /// What stands behind the gate.
 #[derive(Clone)]

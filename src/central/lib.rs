@@ -21,7 +21,6 @@ pub mod publisher;
 mod router;
 pub mod settings;
 pub mod store;
-mod texts;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -37,12 +36,17 @@ use broker::{Broker, CantListen, Embedded, External};
 use certificates::{Ca, CertificateError};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkError};
 use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence, Tables};
 use loaxa_heart::wire::topics;
 use media::MediaFolder;
 use publisher::Publisher;
 use settings::{BrokerChoice, Logins, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
+
+/// The words on the pages and in the answers of the API.
+pub static TEXTS: Tables = Tables::new(include_str!("texts/vi.toml"), include_str!("texts/en.toml"));
 
 /// Delays between tries to reach the broker, in seconds.
 const RECONNECT_S: (f64, f64) = (0.2, 5.0);
@@ -57,27 +61,35 @@ const REQUESTS_WAIT: Duration = Duration::from_secs(3);
 
 /// Why central can't start.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StartError {
-    #[error("the page can't listen on {listen}: {error}")]
     Listen { listen: SocketAddr, error: std::io::Error },
-    #[error("the folder {} can't be used: {error}", path.display())]
     Folder { path: std::path::PathBuf, error: std::io::Error },
-    #[error(transparent)]
     Broker(#[from] CantListen),
-    #[error(transparent)]
     Gate(#[from] gate::CantOpen),
-    #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error("boxes come with certificates, but central has no authority to issue them: add [enrolment]")]
     NoEnrolment,
-    #[error(transparent)]
     Link(#[from] LinkError),
-    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
     Authority(#[from] BadAuthority),
-    #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
+}
+
+impl Say for StartError {
+    fn say(&self) -> Sentence {
+        match self {
+            StartError::Listen { listen, error } => said!("start.listen", listen, error),
+            StartError::Folder { path, error } => said!("start.folder", path = path.display(), error),
+            StartError::Broker(error) => error.say(),
+            StartError::Gate(error) => error.say(),
+            StartError::Certificate(error) => error.say(),
+            StartError::NoEnrolment => said!("start.no_enrolment"),
+            StartError::Link(error) => error.say(),
+            StartError::Store(error) => error.say(),
+            StartError::Authority(error) => error.say(),
+            StartError::Random(error) => said!("start.random", error),
+        }
+    }
 }
 
 /// A central that runs.

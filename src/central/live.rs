@@ -21,6 +21,8 @@ use super::announce::{self, Refused};
 use super::app::App;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
 
 /// Voices at the same time.
@@ -36,13 +38,21 @@ const SILENT_MAX: Duration = Duration::from_secs(3);
 
 /// Why nobody hears it.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotLive {
-    #[error("{SESSIONS_MAX} voices are live already")]
     TooMany,
-    #[error("no voice came")]
     NoVoice,
-    #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl Say for NotLive {
+    fn say(&self) -> Sentence {
+        match self {
+            NotLive::TooMany => said!("live.too_many", max = SESSIONS_MAX),
+            NotLive::NoVoice => said!("live.no_voice"),
+            NotLive::Refused(error) => error.say(),
+        }
+    }
 }
 
 /// What became of a voice.

@@ -18,6 +18,8 @@ use super::mix::Renderer;
 use super::{Frame, RATE, span_of};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Frames asked for at a time, 10 ms; a device holds two of these.
 pub const PERIOD: usize = 480;
@@ -53,8 +55,15 @@ pub enum SinkSpec {
 
 /// A text that names no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no sound output; write alsa:default, alsa:NAME, wav:PATH, fifo:PATH or null")]
+#[error("{}", self.say())]
 pub struct BadSink(String);
+
+impl Say for BadSink {
+    fn say(&self) -> Sentence {
+        let BadSink(name) = self;
+        said!("sink_name.bad", name = name.escape_debug())
+    }
+}
 
 impl FromStr for SinkSpec {
     type Err = BadSink;
@@ -72,13 +81,21 @@ impl FromStr for SinkSpec {
 
 /// Why an output can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum SinkError {
-    #[error("there is no sound device {0:?}")]
     NoDevice(String),
-    #[error("the sound device can't be opened: {0}")]
     Device(String),
-    #[error("{path} can't be opened: {detail}")]
     File { path: PathBuf, detail: String },
+}
+
+impl Say for SinkError {
+    fn say(&self) -> Sentence {
+        match self {
+            SinkError::NoDevice(name) => said!("sink.no_device", name = name.escape_debug()),
+            SinkError::Device(detail) => said!("sink.device", detail),
+            SinkError::File { path, detail } => said!("sink.file", path = path.display(), detail),
+        }
+    }
 }
 
 /// An output that asks its renderer for sound until it is dropped.

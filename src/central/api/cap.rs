@@ -16,6 +16,8 @@ use crate::cap::{self, NotAlert, Taken};
 use crate::store::CapRow;
 use loaxa_heart::config::cap::ALERT_BYTES_MAX;
 use loaxa_heart::domain::ids::KeyId;
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 
 /// Who sends alerts has a token of its own.
 pub(super) fn open_routes() -> Router<Arc<App>> {
@@ -37,7 +39,7 @@ impl From<NotAlert> for Problem {
             NotAlert::NoSuch(_) => StatusCode::NOT_FOUND,
             NotAlert::Bad(_) | NotAlert::Unsigned(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: not.to_string(), vi: not.in_vietnamese() }
+        Self { status, said: not.say() }
     }
 }
 
@@ -52,11 +54,7 @@ async fn take(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let own = app.settings.cap.as_ref().and_then(|cap| cap.token.as_deref());
     if !has_token(&app, &headers) && !own.is_some_and(|token| bears(token, &headers)) {
-        return Err(Problem {
-            status: StatusCode::UNAUTHORIZED,
-            en: "alerts are taken with the token for them in 'Authorization: Bearer ...'".to_owned(),
-            vi: "cần mã truy cập dành cho cảnh báo trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
-        });
+        return Err(Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.alert_token") });
     }
     let (row, taken) = cap::take(&app, &body).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&row, &taken))))

@@ -16,6 +16,8 @@ use super::{FIELDS_BYTES_MAX, Problem, has_token};
 use crate::app::App;
 use crate::drafts::{self, DraftAsked, NotTaken, SignedRequest, Waiting};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
@@ -44,7 +46,7 @@ impl From<NotTaken> for Problem {
             }
             NotTaken::NotAllowed(_) => StatusCode::FORBIDDEN,
         };
-        Self { status, en: not.to_string(), vi: not.in_vietnamese() }
+        Self { status, said: not.say() }
     }
 }
 
@@ -66,8 +68,12 @@ impl Asking {
         let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
             return Err(Problem {
                 status: StatusCode::UNAUTHORIZED,
-                en: format!("sign the request: {KEY_HEADER}, {TIME_HEADER}, {SIGNATURE_HEADER}"),
-                vi: "yêu cầu chưa được ký bằng khóa của cán bộ".to_owned(),
+                said: said!(
+                    "api.unsigned",
+                    key = KEY_HEADER,
+                    time = TIME_HEADER,
+                    signature = SIGNATURE_HEADER
+                ),
             });
         };
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
@@ -118,9 +124,7 @@ async fn make(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let asking = Asking { method, path: uri.path().to_owned(), headers, body };
     let issuer = asking.who(&app)?;
-    let unreadable = |error: serde_json::Error| {
-        Problem::bad(format!("the draft can't be read: {error}"), format!("bản thảo không đúng: {error}"))
-    };
+    let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));
     let asked: DraftAsked = serde_json::from_slice(&asking.body).map_err(unreadable)?;
     let id = drafts::make(&app, issuer, asked).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))

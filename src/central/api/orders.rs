@@ -18,6 +18,7 @@ use crate::orders::{self, GroupsAsked, PolicyAsked, ProgrammeAsked, Sent};
 use crate::store::MediaRow;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
 
 /// The routes of this module. An upload is bounded as it is written.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -63,10 +64,7 @@ async fn upload(
     let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
     let mut body = std::pin::pin!(body);
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        let broken = |error| {
-            let vi = format!("việc gửi tệp bị ngắt: {error}");
-            Problem::bad(format!("the upload broke off: {error}"), vi)
-        };
+        let broken = |error: axum::Error| Problem::bad(said!("api.upload_broken", error));
         if let Ok(chunk) = frame.map_err(broken)?.into_data() {
             incoming.write(&chunk)?;
         }

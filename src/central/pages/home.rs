@@ -9,10 +9,10 @@ use crate::app::App;
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
-use crate::texts::{Lang, Texts};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::texts::{Lang, Texts};
 
 /// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
 const SILENT_MAX: Span = Span::secs(150);
@@ -42,7 +42,7 @@ pub async fn fragment(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         announcements.push((row, chain));
     }
     let titles = app.settings.groups.iter().map(|group| (&group.id, group.title.as_str())).collect();
-    let view = View { texts: lang.texts(), now: app.now(), groups: titles };
+    let view = View { texts: crate::TEXTS.of(lang), now: app.now(), groups: titles };
     Ok(html! {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
         @if !app.publisher.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }

@@ -20,7 +20,8 @@ use serde::Deserialize;
 use super::api::has_token;
 use super::app::App;
 use super::store::StoreError;
-use super::texts::Lang;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Lang, Sentence};
 
 pub use home::is_online;
 
@@ -73,8 +74,7 @@ async fn let_readers_in(
     if from.ip().is_loopback() || has_token(&app, request.headers()) {
         return next.run(request).await;
     }
-    let sorry = "Trang này chỉ xem được trên máy chủ trung tâm. · This page is read on the server itself.\n";
-    (StatusCode::FORBIDDEN, sorry).into_response()
+    (StatusCode::FORBIDDEN, in_both(&said!("page.only_here"))).into_response()
 }
 
 #[derive(Deserialize)]
@@ -127,7 +127,7 @@ fn lang_of(headers: &HeaderMap) -> Lang {
 
 /// The frame of every page; `page` is its address.
 fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
-    let texts = lang.texts();
+    let texts = crate::TEXTS.of(lang);
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
@@ -155,6 +155,11 @@ fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
     }
 }
 
+/// A line in both languages, for where no page can be drawn.
+fn in_both(said: &Sentence) -> String {
+    format!("{} · {}\n", said.to(Lang::Vi), said.to(Lang::En))
+}
+
 /// What a page can't be drawn for.
 struct PageError(StoreError);
 
@@ -167,8 +172,6 @@ impl From<StoreError> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         tracing::error!(error = %self.0, "a page can't be drawn");
-        let sorry =
-            "Không đọc được dữ liệu, xin thử lại sau. · The data can't be read, please try again later.\n";
-        (StatusCode::INTERNAL_SERVER_ERROR, sorry).into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, in_both(&said!("page.no_data"))).into_response()
     }
 }

@@ -11,6 +11,8 @@ use super::certificates::Serial;
 use loaxa_heart::decide::delivery::{Document, Standing};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::Holds;
 
 pub use rows::*;
@@ -23,13 +25,21 @@ pub type SharedStore = Arc<dyn Store>;
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StoreError {
-    #[error("the database refused: {0}")]
     Sql(String),
-    #[error("the database is closed")]
     Closed,
-    #[error("the database {path} can't be opened: {detail}")]
     CantOpen { path: String, detail: String },
+}
+
+impl Say for StoreError {
+    fn say(&self) -> Sentence {
+        match self {
+            StoreError::Sql(detail) => said!("store.sql", detail),
+            StoreError::Closed => said!("store.closed"),
+            StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
+        }
+    }
 }
 
 /// What central keeps. Every write is on disk when its answer resolves.

@@ -1,5 +1,7 @@
 //! A programme's TOML file to a checked [`Programme`].
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -15,7 +17,7 @@ use crate::domain::programme::*;
 use crate::domain::sound::{Pattern, Tone};
 
 /// Opens an audio file and tells its length in milliseconds, 0 where only playing it would tell.
-pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, String> + 'a;
+pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, Sentence> + 'a;
 
 /// What is done about the audio files that a programme names.
 #[derive(Clone, Copy)]
@@ -37,21 +39,19 @@ pub const PROGRAMME_BYTES_MAX: u64 = 1 << 20;
 /// All that is wrong with it.
 pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let file = path.display().to_string();
-    let text = read_text(path, PROGRAMME_BYTES_MAX)
-        .map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let text = read_text(path, PROGRAMME_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), audio)
 }
 
 /// The text of a file that is not larger than `bytes_max`, or what is wrong and what to do.
-pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<String, (String, String)> {
-    let cant_read =
-        |error: std::io::Error| (format!("can't be read: {error}"), "check its name and rights".to_owned());
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Sentence> {
+    let cant_read = |error: std::io::Error| said!("problem.cant_read", error);
     let bytes = std::fs::metadata(path).map_err(cant_read)?.len();
     if bytes > bytes_max {
-        return Err((format!("has {bytes} bytes"), format!("at most {bytes_max} are read")));
+        return Err(said!("problem.large", bytes, max = bytes_max));
     }
     let bytes = std::fs::read(path).map_err(cant_read)?;
-    String::from_utf8(bytes).map_err(|_| ("is not UTF-8 text".to_owned(), "save it as UTF-8".to_owned()))
+    String::from_utf8(bytes).map_err(|_| said!("problem.no_utf8"))
 }
 
 /// Reads a programme from its text. Audio and playlists are sought in `base`; `file` names the text in problems.
@@ -85,8 +85,8 @@ pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     root.finish();
     match slots.pop() {
         Some(slot) if slots.is_empty() && reader.is_clean() => Ok(slot),
-        Some(_) if reader.is_clean() => Err(Problem::of_file("slot", "more than one slot", "").into()),
-        None if reader.is_clean() => Err(Problem::of_file("slot", "no slot", "").into()),
+        Some(_) if reader.is_clean() => Err(Problem::of_file("slot", said!("problem.two_slots")).into()),
+        None if reader.is_clean() => Err(Problem::of_file("slot", said!("problem.no_slot")).into()),
         _ => Err(reader.into_problems()),
     }
 }
@@ -168,12 +168,7 @@ impl<'p> Parser<'p> {
             let id = key(&thing).clone();
             if let Some(first) = first_at.get(&id) {
                 let line = self.reader.line(*first);
-                self.reader.problem(
-                    at,
-                    "id",
-                    format!("{id} is named in line {line} already"),
-                    "choose another id",
-                );
+                self.reader.problem(at, "id", said!("problem.id_in_line", id, line));
                 continue;
             }
             first_at.insert(id.clone(), at);
@@ -204,7 +199,7 @@ impl<'p> Parser<'p> {
         if let (Some(from), Some(until), Some(value)) = (from, until, until_value)
             && until < from
         {
-            value.problem(format!("the campaign ends before it begins on {from}"), "swap the dates");
+            value.problem(said!("problem.backward_campaign", from));
         }
         Some(Campaign {
             id: id?,
@@ -231,7 +226,7 @@ impl<'p> Parser<'p> {
         let rules = calendar_rules(&mut fields);
         let lasts_days = fields.get("lasts_days").map_or(Some(1), |value| value.integer(1..=30));
         if rules.is_empty() && self.reader.is_clean() {
-            fields.problem("no day is named", "add lunar = [\"1/1\"], yearly = [\"2/9\"] or dates = [...]");
+            fields.problem(said!("problem.no_holiday_day"));
         }
         fields.finish();
         if let Some(id) = &id {
@@ -251,7 +246,7 @@ impl<'p> Parser<'p> {
         };
         items.extend(fields.tables("item").into_iter().filter_map(|fields| self.item(fields)));
         if items.is_empty() && self.reader.is_clean() {
-            fields.problem("the playlist is empty", "add [[playlist.item]] or m3u8 = \"...\"");
+            fields.problem(said!("problem.empty_playlist"));
         }
         fields.finish();
         if let Some(id) = &id {
@@ -263,8 +258,8 @@ impl<'p> Parser<'p> {
     /// M3U8 knows no kinds; what is exchanged in it is music unless the programme says otherwise.
     fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
         let path = self.path(value)?;
-        let read = read_text(&path, PROGRAMME_BYTES_MAX).map_err(|(what, remedy)| {
-            value.problem(format!("{} {what}", path.display()), remedy);
+        let read = read_text(&path, PROGRAMME_BYTES_MAX).map_err(|wrong| {
+            value.problem(said!("problem.of_named_file", path = path.display(), wrong));
         });
         let file = path.display().to_string();
         let inside = Path::new(value.text()?).parent().unwrap_or(Path::new(""));
@@ -295,7 +290,7 @@ impl<'p> Parser<'p> {
         let content = self.content(&mut fields)?;
         let nested = matches!(content, Content::Playlist(_));
         if title.is_none() && !nested && self.reader.is_clean() {
-            fields.problem("the item has no title", "add title = \"...\": the playback log shows it");
+            fields.problem(said!("problem.no_title"));
         }
         let kind = fields.get("kind").map_or(Some(ItemKind::Speech), |value| value.choice(&KINDS));
         let (valid_from, valid_until) = validity(&mut fields);
@@ -333,13 +328,13 @@ impl<'p> Parser<'p> {
             for name in table.names() {
                 let Some(mut fields) = table.any(name).and_then(|value| value.table()) else { continue };
                 if !is_language(name) {
-                    fields.problem(format!("{name:?} is no language tag"), "for instance tay, hmn, en");
+                    fields.problem(said!("problem.no_language", tag = name.escape_debug()));
                 }
                 match self.content(&mut fields) {
                     Some(content @ (Content::File { .. } | Content::Text { .. })) => {
                         translations.insert(name.to_owned(), content);
                     }
-                    Some(_) => fields.problem("a translation is a file or a text", "use file = or text ="),
+                    Some(_) => fields.problem(said!("problem.translation")),
                     None => {}
                 }
                 fields.finish();
@@ -366,8 +361,7 @@ impl<'p> Parser<'p> {
             (Some(value), None, None, None) => {
                 let path = self.path(&value)?;
                 let ms = self.length(&path).unwrap_or_else(|why| {
-                    let (what, remedy) = cant_play(&path, &why);
-                    value.problem(what, remedy);
+                    value.problem(said!("problem.cant_play", path = path.display(), why));
                     None
                 });
                 Some(Content::File { path, ms })
@@ -379,10 +373,7 @@ impl<'p> Parser<'p> {
             (None, None, Some(value), None) => {
                 let url = value.text()?;
                 if !(url.starts_with("http://") || url.starts_with("https://")) {
-                    value.problem(
-                        format!("{url:?} is no stream's address"),
-                        "it begins with https:// or http://",
-                    );
+                    value.problem(said!("problem.no_stream", url = url.escape_debug()));
                 }
                 let minutes = fields.get("minutes").and_then(|value| value.integer(1..=1_440));
                 let fallback = self.name_value(fields, "fallback", NameOf::Playlist);
@@ -391,11 +382,11 @@ impl<'p> Parser<'p> {
             }
             (None, None, None, Some(value)) => value.parse().map(Content::Playlist),
             (None, None, None, None) => {
-                fields.problem("nothing to sound", "add file = , text = , relay = or playlist =");
+                fields.problem(said!("problem.nothing_to_sound"));
                 None
             }
             _ => {
-                fields.problem("more than one of file, text, relay and playlist", "make an item of each");
+                fields.problem(said!("problem.too_much_to_sound"));
                 None
             }
         }
@@ -405,16 +396,13 @@ impl<'p> Parser<'p> {
     fn path(&self, value: &Value<'p>) -> Option<PathBuf> {
         let path = Path::new(value.words()?);
         if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-            value.problem(
-                format!("{} leads away from the programme", path.display()),
-                "put the file beside the programme and write its path from there",
-            );
+            value.problem(said!("problem.leads_away", path = path.display()));
             return None;
         }
         Some(self.base.join(path))
     }
 
-    fn length(&self, path: &Path) -> Result<Option<u32>, String> {
+    fn length(&self, path: &Path) -> Result<Option<u32>, Sentence> {
         let known = |ms: u32| (ms > 0).then_some(ms);
         match self.audio {
             Audio::Required(probe) => probe(path).map(known),
@@ -435,7 +423,7 @@ impl<'p> Parser<'p> {
         for (index, (start, end)) in times.into_iter().enumerate() {
             let id = if several { format!("{}-{}", slot.id, index + 1) } else { slot.id.to_string() };
             let Ok(id) = SlotId::new(id) else {
-                self.reader.problem(at, "slot.id", "the id is too long", "leave room for -1, -2, ...");
+                self.reader.problem(at, "slot.id", said!("problem.long_id"));
                 return slots;
             };
             self.places.slots.push(at);
@@ -495,11 +483,7 @@ impl<'p> Parser<'p> {
     }
 
     /// The name of a section, campaign or holiday under the key of that name.
-    fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &mut self,
-        fields: &mut Fields<'p>,
-        of: NameOf,
-    ) -> Option<T> {
+    fn named<T: std::str::FromStr<Err: Say>>(&mut self, fields: &mut Fields<'p>, of: NameOf) -> Option<T> {
         let key = match of {
             NameOf::Section => "section",
             NameOf::Campaign => "campaign",
@@ -563,16 +547,9 @@ fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
     Some(fields.get(key)?.words()?.to_owned())
 }
 
-fn cant_play(path: &Path, why: &str) -> (String, String) {
-    (
-        format!("{} can't be played: {why}", path.display()),
-        "check the path, or make the audio again".to_owned(),
-    )
-}
-
-fn entry_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
-    let (what, remedy) = cant_play(path, why);
-    Problem { file: file.to_owned(), line, column: 1, key: String::new(), what, remedy }
+fn entry_problem(file: &str, line: usize, path: &Path, why: &Sentence) -> Problem {
+    let said = said!("problem.cant_play", path = path.display(), why);
+    Problem { file: file.to_owned(), line, column: 1, key: String::new(), said }
 }
 
 fn interruption(fields: &mut Fields<'_>) -> Option<Interruption> {
@@ -598,7 +575,7 @@ fn is_language(tag: &str) -> bool {
 pub(super) fn language(value: &Value<'_>) -> Option<String> {
     let tag = value.text()?;
     if !is_language(tag) {
-        value.problem(format!("{tag:?} is no language tag"), "for instance \"vi\", \"tay\", \"hmn\"");
+        value.problem(said!("problem.no_language", tag = tag.escape_debug()));
         return None;
     }
     Some(tag.to_owned())
@@ -618,7 +595,7 @@ pub(super) fn pattern(mut fields: Fields<'_>) -> Option<Pattern> {
     let repeats = fields.get("repeats").map_or(Some(1), |value| value.integer(1..=100));
     let tones = tones?;
     if tones.is_empty() {
-        fields.problem("no tone", "add tones = [{ from_hz = 784, ms = 350 }]");
+        fields.problem(said!("problem.no_tone"));
         return None;
     }
     fields.finish();

@@ -26,19 +26,32 @@ use crate::domain::authority::{Grant, Power, Threshold, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::Wall;
+use crate::said;
+use crate::texts::{Say, Sentence};
 use crate::wire::codec;
 use crate::wire::signing::{BadPublicKey, PublicKey};
 
 /// Why a text is no trust document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadTrustFile {
     /// The text of the error shows line and key.
-    #[error("{0}")]
     Toml(#[from] toml::de::Error),
-    #[error("the public key of {holder}: {error}")]
-    Key { holder: String, error: BadPublicKey },
-    #[error("{0}")]
+    Key {
+        holder: String,
+        error: BadPublicKey,
+    },
     Senseless(#[from] CommandRefusal),
+}
+
+impl Say for BadTrustFile {
+    fn say(&self) -> Sentence {
+        match self {
+            BadTrustFile::Toml(error) => error.say(),
+            BadTrustFile::Key { holder, error } => said!("trust.key", holder, error),
+            BadTrustFile::Senseless(error) => error.say(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -7,6 +7,8 @@ use crate::config::cap_policy::{CapPolicy, Place, Threshold};
 use crate::domain::announcement::{BulletinClass, Mode};
 use crate::domain::ids::GroupId;
 use crate::domain::time::Wall;
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// Longest title made of an alert, in characters.
 const TITLE_CHARS_MAX: usize = 120;
@@ -36,21 +38,29 @@ pub enum Verdict {
 
 /// Why nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum Why {
-    #[error("its sender is not one of those that are listened to")]
     Sender,
-    #[error("it is not for the public")]
     NotPublic,
-    #[error("it is a draft or a message between systems")]
     NotForPeople,
-    #[error("it acknowledges or reports an error")]
     Answer,
-    #[error("it is over")]
     Over,
-    #[error("it holds for none of our groups")]
     Elsewhere,
-    #[error("it has none of our languages")]
     Language,
+}
+
+impl Say for Why {
+    fn say(&self) -> Sentence {
+        match self {
+            Why::Sender => said!("cap_ignored.sender"),
+            Why::NotPublic => said!("cap_ignored.not_public"),
+            Why::NotForPeople => said!("cap_ignored.not_for_people"),
+            Why::Answer => said!("cap_ignored.answer"),
+            Why::Over => said!("cap_ignored.over"),
+            Why::Elsewhere => said!("cap_ignored.elsewhere"),
+            Why::Language => said!("cap_ignored.language"),
+        }
+    }
 }
 
 /// Judges an alert that was read and whose source was believed.

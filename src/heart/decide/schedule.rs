@@ -13,6 +13,8 @@ use crate::domain::programme::{Content, Fill, Item, ItemKind, Order, Playlist, P
 use crate::domain::recurrence::BadRule;
 use crate::domain::sound::{FileRef, Pattern, Sound};
 use crate::domain::time::{Span, Wall};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// What a box is to a programme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -447,11 +449,18 @@ pub struct Timetable {
 
 /// Two programmes that use one slot id: their sessions could not be told apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("programmes {one} and {other} both have a slot {slot}")]
+#[error("{}", self.say())]
 pub struct SlotClash {
     pub slot: SlotId,
     pub one: ProgrammeId,
     pub other: ProgrammeId,
+}
+
+impl Say for SlotClash {
+    fn say(&self) -> Sentence {
+        let SlotClash { slot, one, other } = self;
+        said!("slot_clash.bad", one, other, slot)
+    }
 }
 
 impl Timetable {

@@ -1,5 +1,7 @@
 //! The policy that the guard on the box keeps: when it may sound, how long and how loud.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use chrono::{NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};
 
@@ -82,17 +84,25 @@ impl Default for Policy {
     thiserror::Error,
 )]
 #[serde(tag = "rule", rename_all = "snake_case")]
+#[error("{}", self.say())]
 pub enum GuardRefusal {
-    #[error("outside the allowed hours")]
     OutsideHours,
-    #[error("a rest day")]
     RestDay,
-    #[error("the session has reached {minutes} minutes")]
     SessionTooLong { minutes: u32 },
-    #[error("the day has reached {minutes} minutes")]
     DayFull { minutes: u32 },
-    #[error("the clock can't be trusted")]
     ClockUntrusted,
-    #[error("an exercise is not allowed at night")]
     ExerciseAtNight,
+}
+
+impl Say for GuardRefusal {
+    fn say(&self) -> Sentence {
+        match self {
+            GuardRefusal::OutsideHours => said!("guard.outside_hours"),
+            GuardRefusal::RestDay => said!("guard.rest_day"),
+            GuardRefusal::SessionTooLong { minutes } => said!("guard.session_too_long", minutes),
+            GuardRefusal::DayFull { minutes } => said!("guard.day_full", minutes),
+            GuardRefusal::ClockUntrusted => said!("guard.clock_untrusted"),
+            GuardRefusal::ExerciseAtNight => said!("guard.exercise_at_night"),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Two kinds of time that are never mixed up: monotonic moments for durations, wall instants for the calendar.
 
+use crate::texts::{Say, Sentence};
 use std::fmt;
 use std::ops::{Add, Sub};
 
@@ -189,6 +190,13 @@ impl Reading {
     /// The monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it is past.
     pub fn moment_of(&self, wall: Wall) -> Moment {
         self.mono + wall.since(self.wall)
+    }
+}
+
+/// Vietnamese by the clock on the wall, English as logs write it.
+impl Say for Wall {
+    fn say(&self) -> Sentence {
+        Sentence::Each { vi: self.local().format("%H:%M %d/%m/%Y").to_string(), en: self.to_string() }
     }
 }
 
