@@ -11,7 +11,7 @@ use super::settings::CapSettings;
 use super::store::{CapRow, StoreError};
 use loaxa_adapters::xml_signature::{self, SignatureError};
 use loaxa_heart::config::cap::{self, Alert, CapError, Kind, Reference};
-use loaxa_heart::decide::cap_intake::{self, Sentence, Verdict, Why};
+use loaxa_heart::decide::cap_intake::{self, Said, Verdict, Why};
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -47,7 +47,7 @@ pub struct Taken {
     /// Why nothing is said, or why it did not go out by itself.
     pub why: Option<String>,
     pub title: String,
-    pub said: Vec<Sentence>,
+    pub said: Vec<Said>,
     /// It ends what it refers to, and says nothing itself.
     pub ends: bool,
     /// Other alerts that it updates or cancels.
@@ -228,7 +228,7 @@ async fn send(app: &Arc<App>, taken: &mut Taken) -> Result<(), NotAlert> {
     Ok(())
 }
 
-fn asked(said: Sentence, supersedes: Option<CommandId>, now: Wall) -> Option<Asked> {
+fn asked(said: Said, supersedes: Option<CommandId>, now: Wall) -> Option<Asked> {
     let lives = match said.expires {
         Some(expires) if expires <= now => return None,
         Some(expires) => Some(expires.since(now)),
