@@ -22,7 +22,7 @@ pub fn translate(mut command: Command, lang: Lang) -> Command {
     translated(command, "", TEXTS.of(lang), lang)
 }
 
-fn translated(command: Command, path: &str, texts: &Texts, lang: Lang) -> Command {
+fn translated(command: Command, path: &str, texts: &'static Texts, lang: Lang) -> Command {
     let about = texts.code("command", if path.is_empty() { "loaxa" } else { path });
     let usage = texts.say("usage.usage");
     let template = format!("{{about-with-newline}}\n{usage} {{usage}}\n\n{{all-args}}");
@@ -30,7 +30,7 @@ fn translated(command: Command, path: &str, texts: &Texts, lang: Lang) -> Comman
         .about(about)
         .long_about(None)
         .help_template(template)
-        .subcommand_help_heading(texts.say("usage.commands").to_owned())
+        .subcommand_help_heading(texts.say("usage.commands"))
         .mut_args(|arg| translated_argument(arg, path, texts, lang));
     command.mut_subcommands(|below| {
         let name = below.get_name();
@@ -52,17 +52,21 @@ fn name_of(arg: &Arg) -> &str {
 fn keys(arg: &Arg, path: &str) -> Vec<String> {
     let name = name_of(arg);
     let above = std::iter::successors(Some(path), |path| path.rsplit_once('-').map(|(above, _)| above));
-    above.filter(|path| !path.is_empty()).map(|path| format!("{path}.{name}")).chain([name.to_owned()]).collect()
+    above
+        .filter(|path| !path.is_empty())
+        .map(|path| format!("{path}.{name}"))
+        .chain([name.to_owned()])
+        .collect()
 }
 
-fn translated_argument(arg: Arg, path: &str, texts: &Texts, lang: Lang) -> Arg {
+fn translated_argument(arg: Arg, path: &str, texts: &'static Texts, lang: Lang) -> Arg {
     let text = keys(&arg, path).into_iter().find_map(|key| {
         let text = texts.code("argument", &key);
         (text != key).then_some(text)
     });
     let mut help = text.unwrap_or_default();
     let heading = if arg.is_positional() { "usage.arguments" } else { "usage.options" };
-    let arg = arg.long_help(None).help_heading(texts.say(heading).to_owned());
+    let arg = arg.long_help(None).help_heading(texts.say(heading));
     if lang == Lang::En {
         return arg.help(help);
     }
@@ -136,19 +140,24 @@ fn refusal(error: &clap::Error) -> Sentence {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::commands::Cli;
+    use crate::commands::command_line;
 
     /// The keys of the texts that a command and all below it show, each argument by the narrowest key that has a text.
-    fn shown(command: &Command, path: &str, lang: Lang, found: &mut BTreeSet<String>, lacking: &mut Vec<String>) {
+    fn shown(
+        command: &Command,
+        path: &str,
+        lang: Lang,
+        found: &mut BTreeSet<String>,
+        lacking: &mut Vec<String>,
+    ) {
         let texts = TEXTS.of(lang);
-        let mut note = |section: &str, keys: Vec<String>| {
-            match keys.iter().find(|key| texts.code(section, key) != **key) {
-                Some(key) => drop(found.insert(format!("{section}.{key}"))),
-                None => lacking.push(format!("{}: {section}.{}", lang.tag(), keys[0])),
-            }
+        let mut note = |section: &str, keys: Vec<String>| match keys
+            .iter()
+            .find(|key| texts.code(section, key) != **key)
+        {
+            Some(key) => drop(found.insert(format!("{section}.{key}"))),
+            None => lacking.push(format!("{}: {section}.{}", lang.tag(), keys[0])),
         };
         note("command", vec![if path.is_empty() { "loaxa".to_owned() } else { path.to_owned() }]);
         command.get_arguments().for_each(|arg| note("argument", keys(arg, path)));
@@ -166,15 +175,15 @@ mod tests {
     #[test]
     #[cfg(all(feature = "box", feature = "central"))]
     fn every_command_and_argument_has_a_text_in_both_languages_and_no_text_is_left_over() {
-        let mut command = Cli::command();
-        command.build();
         for lang in Lang::ALL {
+            let command = command_line(lang);
             let (mut found, mut lacking) = (BTreeSet::new(), Vec::new());
             shown(&command, "", lang, &mut found, &mut lacking);
             assert!(lacking.is_empty(), "without a text: {lacking:#?}");
             for section in ["command", "argument"] {
                 let unused = TEXTS.of(lang).section(section).into_keys();
-                let unused: Vec<_> = unused.filter(|key| !found.contains(&format!("{section}.{key}"))).collect();
+                let unused: Vec<_> =
+                    unused.filter(|key| !found.contains(&format!("{section}.{key}"))).collect();
                 assert!(unused.is_empty(), "{}: nothing shows {section}: {unused:#?}", lang.tag());
             }
         }
@@ -183,7 +192,8 @@ mod tests {
     #[test]
     fn a_refusal_is_said_in_vietnamese() {
         let check = |line: &str, expected: &str| {
-            let error = Cli::command().try_get_matches_from(line.split(' ')).expect_err("it is wrong");
+            let error =
+                command_line(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("it is wrong");
             assert_eq!(refusal(&error).to(Lang::Vi), expected, "{line}");
         };
         check("loaxa status --jsn", "không có tham số '--jsn'");

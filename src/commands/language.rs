@@ -24,7 +24,8 @@ pub fn chosen() -> Lang {
 /// Chooses the language by `--lang`, which is looked for before anything is read so that help speaks it, too, else by
 /// the environment.
 pub fn choose(arguments: impl IntoIterator<Item = OsString>) {
-    let mut variables = std::iter::once(VARIABLE).chain(LOCALE).map(|name| std::env::var(name).unwrap_or_default());
+    let mut variables =
+        std::iter::once(VARIABLE).chain(LOCALE).map(|name| std::env::var(name).unwrap_or_default());
     let asked = asked_for(arguments.into_iter().filter_map(|argument| argument.into_string().ok()));
     let lang = asked.unwrap_or_else(|| {
         Lang::of_locale(variables.by_ref().collect::<Vec<_>>().iter().map(String::as_str))
@@ -59,13 +60,13 @@ macro_rules! tell {
 }
 
 /// Prints a sentence of the texts on standard error.
-macro_rules! warn {
+macro_rules! complain {
     ($($sentence:tt)*) => {
         eprintln!("{}", $crate::commands::language::words(loaxa_heart::said!($($sentence)*)))
     };
 }
 
-pub(super) use {tell, warn};
+pub(super) use {complain, tell};
 
 /// What a command fails with: a sentence for the person who typed it.
 pub struct Failure(pub Sentence);

@@ -8,7 +8,6 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 use loaxa_heart::domain::sound::{Fault, Pattern};
-use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_sound::resample::{ResampleError, Resampler};
 use loaxa_sound::synth::Synth;

@@ -182,6 +182,25 @@ pub enum NotPlayed {
     OnlyATest,
 }
 
+impl Say for NotPlayed {
+    fn say(&self) -> Sentence {
+        match self {
+            NotPlayed::Missed => said!("not_played.missed"),
+            NotPlayed::Late => said!("not_played.late"),
+            NotPlayed::PreEmpted { .. } => said!("not_played.pre_empted"),
+            NotPlayed::Guarded { reason } => reason.say(),
+            NotPlayed::Unplayable { reason } => reason.say(),
+            NotPlayed::NoRoom => said!("not_played.no_room"),
+            NotPlayed::Mourning => said!("not_played.mourning"),
+            NotPlayed::Replaced => said!("not_played.replaced"),
+            NotPlayed::Expired => said!("not_played.expired"),
+            NotPlayed::Cancelled => said!("not_played.cancelled"),
+            NotPlayed::Superseded => said!("not_played.superseded"),
+            NotPlayed::OnlyATest => said!("not_played.only_a_test"),
+        }
+    }
+}
+
 /// What became of a slot on a date; every slot that was due has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
