@@ -12,7 +12,7 @@ use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::sound::{FileRef, Sound};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::Say;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_sound::decode;
 
 /// How far it is looked ahead for the first use of a file.
@@ -77,7 +77,7 @@ impl Programmes {
         if version <= held {
             return Err(CommandRefusal::Rollback { offered: version, held });
         }
-        let impossible = |detail: String| CommandRefusal::Impossible { detail };
+        let impossible = |detail: Sentence| CommandRefusal::Impossible { detail };
         let (calendar, named) = self.read_sent(id, version, toml, media).map_err(impossible)?;
         let before = self.sent.insert(id.clone(), calendar);
         let adopted = self.timetable(groups).map_err(impossible);
@@ -101,18 +101,19 @@ impl Programmes {
         version: u32,
         toml: &str,
         media: &BTreeMap<String, Media>,
-    ) -> Result<(Calendar, Named), String> {
+    ) -> Result<(Calendar, Named), Sentence> {
         let base = self.dir.join(id.as_str());
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
         let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("audio.not_sent_along"));
         let programme = programme_file::parse(toml, id.as_str(), &base, Audio::Required(&probe))
-            .map_err(|problems| problems.to_string())?;
+            .map_err(|problems| problems.say())?;
         if programme.id != *id || programme.version != version {
-            return Err(format!("it says that it is {} version {}", programme.id, programme.version));
+            let (id, version) = (programme.id, programme.version);
+            return Err(said!("refused.other_programme", id, version));
         }
-        let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())?;
-        self.link_media(&base, media).map_err(|error| error.to_string())?;
+        let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.say())?;
+        self.link_media(&base, media).map_err(|error| error.say())?;
         let named = media.iter().map(|(name, media)| (base.join(name), media.sha256));
         Ok((calendar, named.collect()))
     }
@@ -166,11 +167,11 @@ impl Programmes {
     ///
     /// # Errors
     /// Names two that use one slot id.
-    pub fn timetable(&self, groups: &BTreeSet<GroupId>) -> Result<Timetable, String> {
+    pub fn timetable(&self, groups: &BTreeSet<GroupId>) -> Result<Timetable, Sentence> {
         let installed = self.installed.iter().filter(|(id, _)| !self.sent.contains_key(*id));
         let sent = self.sent.iter().filter(|(_, calendar)| groups.contains(&calendar.programme().group));
         let calendars: BTreeMap<_, _> = installed.chain(sent).collect();
-        Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.to_string())
+        Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.say())
     }
 
     /// The version of each.

@@ -7,6 +7,7 @@ use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::said;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{
     Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, Lost, Signed, TrustMessage,
@@ -216,7 +217,7 @@ impl Uplink {
                     }
                     asked => {
                         self.asked = asked;
-                        let detail = "a welcome that answers no hello of this box".to_owned();
+                        let detail = said!("refused.no_hello");
                         return Err(CommandRefusal::Impossible { detail });
                     }
                 }
@@ -252,7 +253,7 @@ fn from_central<M: codec::Sealed>(
     trust: Option<&Trust>,
 ) -> Result<M, CommandRefusal> {
     let signed = codec::open::<M>(bytes, keys)?;
-    let no_trust = || CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
+    let no_trust = || CommandRefusal::Impossible { detail: said!("refused.no_trust") };
     trust.ok_or_else(no_trust)?.permits(&signed.signers, Power::Central, &[], None::<Wall>)?;
     Ok(signed.payload)
 }

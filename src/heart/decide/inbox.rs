@@ -2,6 +2,8 @@
 //!
 //! It decides on authority, target, time and replay. What is done with an accepted command is the speaker's business.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeSet;
 
 use crate::decide::memory::{Known, Memo, Memory};
@@ -51,7 +53,7 @@ pub fn judge(
         };
     }
     let time = (now.trust > ClockTrust::None).then_some(now.wall);
-    let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
+    let no_trust = CommandRefusal::Impossible { detail: said!("detail.no_trust") };
     let level = trust.ok_or(no_trust)?.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
         return Err(CommandRefusal::NotForThisBox);
@@ -79,15 +81,15 @@ pub fn judge(
 }
 
 fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
-    let impossible = |detail: &str| Err(CommandRefusal::Impossible { detail: detail.to_owned() });
+    let impossible = |detail: Sentence| Err(CommandRefusal::Impossible { detail });
     if command.not_before >= command.expires {
-        return impossible("not_before is not earlier than expires");
+        return impossible(said!("detail.not_before"));
     }
     if command.issued_at > now.wall.plus(ISSUED_AHEAD_MAX) {
-        return impossible("it claims to be issued in the future");
+        return impossible(said!("detail.future"));
     }
     if command.expires > command.issued_at.plus(LIFETIME_MAX) {
-        return impossible("it would stay in force for more than 400 days");
+        return impossible(said!("detail.too_long"));
     }
     Ok(())
 }

@@ -265,7 +265,7 @@ pub enum CommandRefusal {
     },
     NotAllowed {
         key: KeyId,
-        detail: String,
+        detail: Sentence,
     },
     TooFewSignatures {
         valid: u32,
@@ -292,7 +292,7 @@ pub enum CommandRefusal {
         max: u32,
     },
     Impossible {
-        detail: String,
+        detail: Sentence,
     },
 }
 

@@ -135,15 +135,6 @@ impl Sentence {
             },
         }
     }
-
-    /// What tells two sentences apart, whatever the language.
-    fn identity(&self) -> (&str, &[(&'static str, Value)], &[Sentence]) {
-        match self {
-            Sentence::Text { key, values, .. } => (key, values, &[]),
-            Sentence::Lines(lines) => ("", &[], lines),
-            Sentence::Each { en, .. } => (en, &[], &[]),
-        }
-    }
 }
 
 /// Puts the values into a text; braces that name none stay as they are.
@@ -179,9 +170,10 @@ fn placed(inside: &str, value: impl Fn(&str) -> Option<String>) -> Option<String
     })
 }
 
+/// Two sentences are the same where they say the same: one that came over the wire has no key.
 impl PartialEq for Sentence {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.to(Lang::En) == other.to(Lang::En)
     }
 }
 
@@ -195,13 +187,13 @@ impl PartialOrd for Sentence {
 
 impl Ord for Sentence {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.identity().cmp(&other.identity())
+        self.to(Lang::En).cmp(&other.to(Lang::En))
     }
 }
 
 impl fmt::Debug for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {:?}", self.identity().0, self.to(Lang::En))
+        f.write_str(&self.to(Lang::En))
     }
 }
 
@@ -213,6 +205,39 @@ impl Display for Sentence {
 }
 
 impl std::error::Error for Sentence {}
+
+impl From<String> for Sentence {
+    fn from(words: String) -> Self {
+        Sentence::from_outside(words)
+    }
+}
+
+/// Over the wire a sentence goes in English.
+impl serde::Serialize for Sentence {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Sentence {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Sentence::from)
+    }
+}
+
+impl schemars::JsonSchema for Sentence {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
 
 /// A thing that has a sentence for people, above all an error.
 pub trait Say {

@@ -147,7 +147,7 @@ pub enum CapError {
     TooLarge,
     NotXml(String),
     NotCap { found: String },
-    Rule { line: u32, element: String, what: String },
+    Rule { line: u32, element: String, what: Sentence },
 }
 
 impl Say for CapError {
