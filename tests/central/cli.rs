@@ -10,7 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn loaxa() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_loaxa"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
+    command.env("LOAXA_LANG", "vi");
+    command
 }
 
 struct Running {

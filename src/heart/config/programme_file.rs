@@ -636,8 +636,9 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Programme, Problems> {
-        let exists =
-            |path: &Path| if path.ends_with("da-co.mp3") { Ok(61_000) } else { Err("not found".to_owned()) };
+        let exists = |path: &Path| {
+            if path.ends_with("da-co.mp3") { Ok(61_000) } else { Err("not found".to_owned().into()) }
+        };
         parse(text, "p.toml", Path::new("base"), Audio::Required(&exists))
     }
 

@@ -541,7 +541,8 @@ mod tests {
     const HEAD: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n";
 
     fn calendar(text: &str) -> Calendar {
-        let probe = |path: &Path| if path.ends_with("gone.mp3") { Err(String::new()) } else { Ok(60_000) };
+        let probe =
+            |path: &Path| if path.ends_with("gone.mp3") { Err(String::new().into()) } else { Ok(60_000) };
         let programme = parse(&format!("{HEAD}{text}"), "p.toml", Path::new(""), Audio::WherePresent(&probe));
         Calendar::new(Arc::new(programme.unwrap_or_else(|problems| panic!("{problems}")))).unwrap()
     }
