@@ -8,10 +8,10 @@ use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
-/// How often a running program is looked at.
+/// Time between two looks at a running program.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Why a program did not do its work.
+/// Reasons for which a program did not do its work.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum ProgramError {
@@ -33,7 +33,7 @@ impl Say for ProgramError {
 /// Waits for a program to succeed, and kills it after `patience`.
 ///
 /// # Errors
-/// Where it fails, or was killed.
+/// Fails where it fails, or was killed.
 pub fn wait(child: &mut Child, patience: Span) -> Result<(), ProgramError> {
     let deadline = monotonic() + patience;
     loop {

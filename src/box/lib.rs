@@ -7,9 +7,9 @@ pub mod amplifier;
 pub mod daemon;
 pub mod data_usage;
 pub mod downloads;
+pub mod local_socket;
 pub mod player;
 pub mod settings;
-mod start;
 pub mod status;
 pub mod uplink;
 

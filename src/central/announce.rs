@@ -9,7 +9,7 @@ use super::app::App;
 use super::issue::{Draft, issue};
 use super::media::{self, MediaRefusal};
 use super::store::{Ended, MediaRow, StoreError};
-use loaxa_heart::decide::delivery::{DocumentName, Order};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::CommandRefusal;
@@ -212,7 +212,7 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
     };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
     Ok(Draft {
-        order: Order::Announce,
+        kind: CommandKind::Announce,
         groups: asked.to.clone(),
         now,
         expires: now.plus(lifetime(&asked, now)).max(replaces_until),
@@ -313,7 +313,7 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
     let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
     let now = app.now();
     let draft = Draft {
-        order: Order::Cancel,
+        kind: CommandKind::Cancel,
         groups: announced.groups,
         now,
         // As long as a box could still take up what it cancels.
@@ -344,7 +344,7 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
     }
     let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
     let draft = Draft {
-        order: Order::Cancel,
+        kind: CommandKind::Cancel,
         groups: top_groups(app),
         now,
         expires: last.max(now.plus(Span::secs(3_600))),
@@ -372,7 +372,7 @@ pub async fn voice(
     known_groups(app, to)?;
     let now = app.now();
     let draft = Draft {
-        order: Order::Other,
+        kind: CommandKind::Other,
         groups: to.to_vec(),
         now,
         expires: now.plus(lasts),
@@ -380,7 +380,7 @@ pub async fn voice(
         approver: None,
         title: VOICE_TITLE.to_owned(),
         document: None,
-        body: Body::Live { session: session.to_owned(), open, url: url.to_owned() },
+        body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
     };
     issue(app, draft).await

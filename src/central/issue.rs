@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::announce::Refused;
 use super::app::App;
 use super::store::{Ended, NewCommand, StoreError};
-use loaxa_heart::decide::delivery::{DocumentName, Order};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::{self, Message};
@@ -17,7 +17,7 @@ const CLOCK_LATE_MAX: Span = Span::secs(300);
 /// A command without number and signature.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    pub order: Order,
+    pub kind: CommandKind,
     pub groups: Vec<GroupId>,
     pub now: Wall,
     pub expires: Wall,
@@ -34,19 +34,19 @@ pub struct Draft {
 impl Draft {
     /// What a command that was drafted for people to sign came from; `None` for what is not drafted.
     pub fn of(command: &Command) -> Option<Self> {
-        let (order, title, ends, document) = match &command.body {
+        let (kind, title, ends, document) = match &command.body {
             Body::Announce { title, supersedes, .. } => {
                 let ends = supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
-                (Order::Announce, title.clone(), ends, None)
+                (CommandKind::Announce, title.clone(), ends, None)
             }
             Body::Policy(policy) => {
                 let document = Some((DocumentName::Policy, policy.version));
-                (Order::Other, format!("policy {}", policy.version), Vec::new(), document)
+                (CommandKind::Other, format!("policy {}", policy.version), Vec::new(), document)
             }
             _ => return None,
         };
         Some(Self {
-            order,
+            kind,
             groups: command.groups.clone(),
             now: command.issued_at,
             expires: command.expires,
@@ -113,7 +113,7 @@ pub async fn keep_and_send(
     let (class, mode) = announces.unzip();
     let kept = NewCommand {
         id: command.id.clone(),
-        order: draft.order,
+        kind: draft.kind,
         issuer: command.issuer.clone(),
         serial: command.serial,
         issued_at: command.issued_at,

@@ -7,6 +7,7 @@ pub mod authority;
 pub mod broker;
 mod cap;
 pub mod cap_feed;
+mod cap_sending;
 pub mod certificates;
 pub mod drafts;
 mod enrol;
@@ -132,6 +133,7 @@ impl Central {
             tokio::spawn(router::run(Arc::clone(&app), events, batches)),
             tokio::spawn(ingest::run(Arc::clone(&app), waiting)),
         ];
+        tasks.push(tokio::spawn(cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();

@@ -12,7 +12,7 @@ use super::issue::{Draft, issue};
 use super::media;
 use super::store::StoreError;
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::delivery::{Document, DocumentName, Order};
+use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName};
 use loaxa_heart::decide::schedule::Calendar;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
@@ -228,7 +228,7 @@ fn document(
 ) -> Draft {
     let now: Wall = app.now();
     Draft {
-        order: Order::Other,
+        kind: CommandKind::Other,
         groups,
         now,
         expires: now.plus(LIVES),

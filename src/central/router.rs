@@ -110,15 +110,7 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
         return Ok(());
     };
     let now = app.now();
-    let welcome = Welcome {
-        v: VERSION,
-        box_id: id.clone(),
-        nonce: hello.nonce,
-        time: now,
-        upload_after_s: delivery::upload_after_s(id, hellos.count(now)),
-        media_base: format!("{}/media/", app.public_url),
-    };
-    app.publisher.to_box(id, Down::Welcome, app.authority.seal(&welcome));
+    tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
     let groups = app.groups_of(&enrolled.groups);
     // A hello does not say how much of the log is still to come; the next heartbeat does.
     let hello_backlog = 1;
@@ -135,6 +127,13 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(
             kind,
         })
         .await
+}
+
+/// Signs the time together with the nonce of a hello, or of a heartbeat that asks for the time.
+fn tell_time(app: &App, id: &BoxId, nonce: String, now: Wall, upload_after_s: u32) {
+    let media_base = format!("{}/media/", app.public_url);
+    let welcome = Welcome { v: VERSION, box_id: id.clone(), nonce, time: now, upload_after_s, media_base };
+    app.publisher.to_box(id, Down::Welcome, app.authority.seal(&welcome));
 }
 
 /// What is enrolled of the box; where it may, central takes the key that a box without one shows.
@@ -156,6 +155,9 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
         return Ok(());
     };
     let now = app.now();
+    if let Some(nonce) = heartbeat.nonce {
+        tell_time(app, id, nonce, now, 0);
+    }
     let holds = match (heartbeat.holds, heartbeat.held) {
         (Some(holds), _) => Some(holds),
         // Where the news were lost, the box tells them again within ten heartbeats.

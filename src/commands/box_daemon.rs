@@ -11,8 +11,8 @@ use super::{Outcome, box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;
+use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
-use loaxa_box::status;
 use loaxa_heart::config::box_file::{
     self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig,
 };
@@ -20,7 +20,7 @@ use loaxa_heart::decide::downloads::{Night, Rules};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 use loaxa_heart::wire::signing::SecretKey;
-use loaxa_sound::sink::{self, SinkSpec};
+use loaxa_sound::output::sink::{self, SinkSpec};
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;
@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Outcome {
         }
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
-            let status = status::ask(&state_dir)
+            let status = local_socket::ask(&state_dir)
                 .map_err(|error| said!("box.no_daemon", path = state_dir.display(), error))?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }

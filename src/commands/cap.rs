@@ -1,5 +1,6 @@
 //! `loaxa cap`: alerts of the Common Alerting Protocol.
 
+use loaxa_heart::texts::Lang;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,21 +51,22 @@ pub fn run(args: Args) -> Outcome {
                 let answer = client
                     .post("cap", "application/cap+xml", &bytes)
                     .map_err(|failure| of_file(&file, &failure.0))?;
-                println!("{}: {}", file.display(), cells(&answer).join("  "));
+                println!("{}: {}", file.display(), cells(&answer, chosen()).join("  "));
             }
         }
         Doing::Check { files } => return check(&files),
         Doing::List { central } => {
             let client = central.client()?;
             let alerts = client.get("cap/alerts", &[])?;
-            let rows: Vec<_> = alerts.as_array().into_iter().flatten().map(cells).collect();
+            let rows: Vec<_> =
+                alerts.as_array().into_iter().flatten().map(|row| cells(row, chosen())).collect();
             print_table("cap", &rows);
         }
         Doing::Approve { id, key, central } => {
             let client = central.client()?;
             let key = key.map(|key| format!("?key={key}")).unwrap_or_default();
             let answer = client.post(&format!("cap/alerts/{id}/approve{key}"), "text/plain", b"")?;
-            println!("{}", state(&answer["alert"]["state"]));
+            println!("{}", state(&answer["alert"]["state"], chosen()));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -85,17 +87,41 @@ fn check(files: &[PathBuf]) -> Outcome {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn cells(row: &Value) -> Vec<String> {
+fn cells(row: &Value, lang: Lang) -> Vec<String> {
     let alert = &row["alert"];
-    vec![
-        text(&row["id"]),
-        local(&row["received"]),
-        state(&alert["state"]),
-        text(&alert["title"]),
-        text(&alert["why"]),
-    ]
+    let title = text(&alert["title"]);
+    // What was passed over is known by its address alone.
+    let title = if title.is_empty() { text(&row["reference"]) } else { title };
+    let of_language = match lang {
+        Lang::Vi => &alert["why_vi"],
+        Lang::En => &alert["why"],
+    };
+    // Alerts that were taken by an earlier version have no reason in Vietnamese.
+    let why = if of_language.is_string() { of_language } else { &alert["why"] };
+    vec![text(&row["id"]), local(&row["received"]), state(&alert["state"], lang), title, text(why)]
 }
 
-fn state(state: &Value) -> String {
-    crate::TEXTS.of(chosen()).code("cap_state", &text(state))
+fn state(state: &Value, lang: Lang) -> String {
+    crate::TEXTS.of(lang).code("cap_state", &text(state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_says_what_it_is_and_why() {
+        let passed = serde_json::json!({
+            "id": "", "reference": "https://kttv.example.vn/5", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "passed_over", "title": "", "why": "status 404", "why_vi": "mã 404" },
+        });
+        let shown = |row: &Value, lang| cells(row, lang)[2..].join("|");
+        assert_eq!(shown(&passed, Lang::Vi), "bị bỏ qua|https://kttv.example.vn/5|mã 404");
+        assert_eq!(shown(&passed, Lang::En), "passed over|https://kttv.example.vn/5|status 404");
+        let earlier = serde_json::json!({
+            "id": "1", "reference": "a,b,c", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "ignored", "title": "Lũ", "why": "it is over" },
+        });
+        assert_eq!(shown(&earlier, Lang::Vi), "không phát|Lũ|it is over");
+    }
 }

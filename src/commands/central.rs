@@ -87,8 +87,8 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     };
     let enrolment = config.enrolment.map(|files| enrolment(files, &config.data_dir)).transpose()?;
     let group =
-        |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
-    let declared = |entry: central_file::BoxEntry| BoxDeclared {
+        |entry: central_file::ListedGroup| Group { id: entry.id, title: entry.title, parent: entry.parent };
+    let declared = |entry: central_file::ListedBox| BoxDeclared {
         id: entry.id,
         title: entry.title,
         groups: entry.groups,

@@ -12,8 +12,8 @@ use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::voice::VOICE_HZ;
-use loaxa_sound::decimate::Decimator;
-use loaxa_sound::resampled::Resampled;
+use loaxa_sound::decode::decimate::Decimator;
+use loaxa_sound::decode::resampled::Resampled;
 use loaxa_sound::{Frame, RATE, decode};
 
 /// A file is sent no more than this ahead of its own time.
@@ -138,7 +138,7 @@ mod microphone {
     use super::super::language::Failure;
     use super::Converter;
     use loaxa_heart::said;
-    use loaxa_sound::microphone::{self, Open, Samples};
+    use loaxa_sound::hearing::microphone::{self, Open, Samples};
 
     /// How often a microphone is asked for more.
     const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -153,7 +153,7 @@ mod microphone {
     impl Spoken {
         pub fn open(name: &str) -> Result<Self, Failure> {
             let (open, samples) =
-                microphone::record(name).map_err(|error| said!("live.no_microphone", detail = error))?;
+                microphone::record(name).map_err(|error| said!("live.no_microphone", error))?;
             Ok(Self { open, samples, converter: Converter::default() })
         }
     }

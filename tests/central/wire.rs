@@ -229,7 +229,7 @@ async fn logs_are_taken_once_in_turn_and_without_gaps() {
         let mut loa = ScriptedBox::connect(1, port).await;
         for n in 0..30 {
             loa.append(Event::NotPlayed {
-                subject: Subject::Live { session: n.to_string() },
+                subject: Subject::Live { voice: n.to_string() },
                 title: format!("tin {n}"),
                 reason: NotPlayed::Late,
             });

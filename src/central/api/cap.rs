@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::{self, Body};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,15 +13,17 @@ use serde_json::{Value, json};
 use super::{Problem, bears, has_token};
 use crate::app::App;
 use crate::cap::{self, NotAlert, Taken};
-use crate::store::CapRow;
-use loaxa_heart::config::cap::ALERT_BYTES_MAX;
+use crate::cap_sending;
+use crate::store::{CapRow, PassedOver};
+use loaxa_heart::config::cap::{ALERT_BYTES_MAX, CapError};
+use loaxa_heart::decide::cap_intake::Voucher;
 use loaxa_heart::domain::ids::KeyId;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
 /// Who sends alerts has a token of its own.
 pub(super) fn open_routes() -> Router<Arc<App>> {
-    Router::new().route("/cap", post(take).layer(DefaultBodyLimit::max(ALERT_BYTES_MAX + 1)))
+    Router::new().route("/cap", post(take))
 }
 
 /// For staff's programs only.
@@ -47,22 +49,40 @@ fn shown(row: &CapRow, taken: &Taken) -> Value {
     json!({ "id": row.id, "reference": row.reference, "received": row.received, "alert": taken })
 }
 
+/// Shows what was passed over as the alerts are shown: staff look at one list.
+fn shown_as_passed_over(passed: &PassedOver) -> Value {
+    let alert = json!({ "state": "passed_over", "title": "", "why": passed.why, "why_vi": passed.why_vi });
+    json!({ "id": "", "reference": passed.what, "received": passed.last, "alert": alert })
+}
+
+/// The token is looked at before the body is read.
 async fn take(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let own = app.settings.cap.as_ref().and_then(|cap| cap.token.as_deref());
-    if !has_token(&app, &headers) && !own.is_some_and(|token| bears(token, &headers)) {
+    let voucher = if has_token(&app, &headers) {
+        Voucher::Staff
+    } else if own.is_some_and(|token| bears(token, &headers)) {
+        Voucher::Token
+    } else {
         return Err(Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.alert_token") });
-    }
-    let (row, taken) = cap::take(&app, &body).await?;
+    };
+    let read = body::to_bytes(body, ALERT_BYTES_MAX).await;
+    let bytes = read.map_err(|_| NotAlert::Bad(CapError::TooLarge))?;
+    let (row, taken) = cap::take(&app, voucher, &bytes).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&row, &taken))))
 }
 
 async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let rows = cap::list(&app).await?;
-    Ok(Json(rows.iter().map(|(row, taken)| shown(row, taken)).collect()))
+    let taken = cap::list(&app).await?;
+    let passed = cap::passed_over(&app).await?;
+    let taken = taken.iter().map(|(row, taken)| (row.received, shown(row, taken)));
+    let passed = passed.iter().map(|passed| (passed.last, shown_as_passed_over(passed)));
+    let mut all: Vec<_> = taken.chain(passed).collect();
+    all.sort_by_key(|(received, _)| std::cmp::Reverse(*received));
+    Ok(Json(all.into_iter().map(|(_, shown)| shown).collect()))
 }
 
 #[derive(Deserialize)]
@@ -75,5 +95,5 @@ async fn approve(
     Path(id): Path<String>,
     Query(By { key }): Query<By>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "alert": cap::approve(&app, id, key).await? })))
+    Ok(Json(json!({ "alert": cap_sending::approve(&app, id, key).await? })))
 }

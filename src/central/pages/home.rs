@@ -11,7 +11,7 @@ use crate::store::{
 };
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::GroupId;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::texts::{Lang, Texts};
 
 /// A box that has not spoken for so long is out of contact: two heartbeats and some patience.
@@ -146,9 +146,9 @@ impl View<'_> {
                         (row.faults.iter().map(|code| self.texts.code("fault", code)).collect::<Vec<_>>().join(", ")) }
                 }
                 @match row.clock {
-                    Some(ClockTrust::None) => p.fault { (self.texts.say("boxes.clock_none")) },
-                    Some(ClockTrust::Floor) => p.small { (self.texts.say("boxes.clock_floor")) },
-                    Some(ClockTrust::Synced) | None => {},
+                    Some(ClockQuality::None) => p.fault { (self.texts.say("boxes.clock_none")) },
+                    Some(ClockQuality::Floor) => p.small { (self.texts.say("boxes.clock_floor")) },
+                    Some(ClockQuality::Synced) | None => {},
                 }
                 @if row.backlog > 0 { p.small { (self.texts.say("boxes.backlog")) ": " (row.backlog) } }
             }

@@ -116,20 +116,38 @@ pub trait Store: Send + Sync + 'static {
     /// Puts boxes into these groups.
     fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()>;
 
-    /// Keeps a CAP alert; `false` where one of its reference is there already.
-    fn add_cap(&self, alert: CapRow) -> Answer<'_, bool>;
+    /// Keeps a CAP alert and the references of those that it names; `false` where one of its reference is there already.
+    fn add_cap(&self, alert: CapRow, names: Vec<String>) -> Answer<'_, bool>;
 
-    /// Says what became of an alert.
-    fn set_cap(&self, id: String, state: String) -> Answer<'_, ()>;
+    /// Changes what became of an alert; `false` where that is no more what it was when it was read.
+    fn change_cap(&self, id: String, from: String, to: String) -> Answer<'_, bool>;
 
     /// Alerts, newest first.
     fn caps(&self) -> Answer<'_, Vec<CapRow>>;
 
+    /// Alerts whose state is this word, oldest first.
+    fn caps_in_state(&self, word: &'static str) -> Answer<'_, Vec<CapRow>>;
+
     /// An alert by its short id.
     fn cap(&self, id: String) -> Answer<'_, Option<CapRow>>;
 
-    /// An alert by what others name it with.
-    fn cap_referred(&self, reference: String) -> Answer<'_, Option<CapRow>>;
+    /// Alerts by what others name them with: more than one where different vouchers use the same name.
+    fn caps_referred(&self, reference: String) -> Answer<'_, Vec<CapRow>>;
+
+    /// Alerts that name this reference.
+    fn caps_naming(&self, reference: String) -> Answer<'_, Vec<CapRow>>;
+
+    /// Keeps what a feed brought and was not taken; says how often that was so, for the same reason.
+    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, u32>;
+
+    /// Forgets what was passed over and was taken since.
+    fn cap_passed_over_no_more(&self, what: String) -> Answer<'_, ()>;
+
+    /// Lists what was passed over, latest first.
+    fn caps_passed_over(&self) -> Answer<'_, Vec<PassedOver>>;
+
+    /// Takes a draft back, unless it was sent.
+    fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()>;
 
     /// Keeps what people are to sign.
     fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()>;

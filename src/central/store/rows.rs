@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
@@ -36,7 +36,7 @@ pub struct BoxRow {
     /// Its connection broke off and it has not spoken since.
     pub lost: bool,
     pub software: Option<String>,
-    pub clock: Option<ClockTrust>,
+    pub clock: Option<ClockQuality>,
     pub epoch: Option<Epoch>,
     /// Log entries that wait on the box.
     pub backlog: u64,
@@ -52,7 +52,7 @@ pub struct BoxRow {
 pub struct SignOfLife {
     pub id: BoxId,
     pub at: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     /// `None` where it says that nothing has changed.
     pub holds: Option<Holds>,
     pub kind: SignKind,
@@ -107,7 +107,7 @@ pub struct Ingested {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCommand {
     pub id: CommandId,
-    pub order: Order,
+    pub kind: CommandKind,
     pub issuer: KeyId,
     pub serial: u64,
     pub issued_at: Wall,
@@ -139,6 +139,17 @@ pub struct CapRow {
     pub received: Wall,
     /// What became of it, as JSON.
     pub state: String,
+}
+
+/// Something that a feed of alerts brought and that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// An address, or the words by which its entry is known.
+    pub what: String,
+    pub why: String,
+    /// The same in Vietnamese.
+    pub why_vi: String,
+    pub last: Wall,
 }
 
 /// A command that waits for people's signatures, under the id that it will have.
@@ -354,6 +365,8 @@ pub enum AlarmKind {
     UnknownBox,
     /// Entries that the box no longer holds never arrived.
     Gap,
+    /// A feed of alerts can't be read, or something in it was passed over.
+    AlertPassedOver,
 }
 
 impl AlarmKind {
@@ -364,6 +377,7 @@ impl AlarmKind {
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
             AlarmKind::Gap => "gap",
+            AlarmKind::AlertPassedOver => "alert_passed_over",
         }
     }
 }

@@ -24,7 +24,7 @@ use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
-use loaxa_sound::sink;
+use loaxa_sound::output::sink;
 use processes::Processes;
 use story::{Story, say};
 

@@ -13,6 +13,7 @@ use loaxa_heart::domain::ids::{BoxId, CommandId, PlayId};
 use loaxa_heart::domain::playback::{
     DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject,
 };
+use loaxa_heart::domain::sound::FRAMES_A_SECOND;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::LogBody;
@@ -136,7 +137,7 @@ fn line_of_start(start: &PlayStart) -> Sentence {
 }
 
 fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<Sentence> {
-    let seconds = end.frames_played as f64 / 48_000.0;
+    let seconds = end.frames_played as f64 / f64::from(FRAMES_A_SECOND);
     let title = &start.title;
     match &end.outcome {
         PlayOutcome::Finished => None,

@@ -28,7 +28,7 @@ const TONES: [(&str, f64); 6] = [
     ("nhac-ket.aac", 587.3),
 ];
 /// Frames a second in the log.
-const FRAMES_A_SECOND: f64 = 48_000.0;
+const FRAMES_A_SECOND: f64 = loaxa_heart::domain::sound::FRAMES_A_SECOND as f64;
 /// How far an item may go on from where it was cut off, in seconds.
 const RESUME_OFF_MAX_S: f64 = 0.050;
 

@@ -11,18 +11,18 @@ use super::box_file::{
 };
 use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::programme_file::read_text;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
-/// What central is started with.
+/// The settings that central is started with, from `central.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CentralConfig {
     /// Pages, API and media.
     pub listen: SocketAddr,
-    /// Where boxes find this server, ending with a slash; without it, the address listened on.
+    /// Address at which boxes find this server, ending with a slash; without it, the address listened on.
     pub public_url: Option<String>,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
@@ -40,8 +40,8 @@ pub struct CentralConfig {
     /// `None` where no alerts are taken.
     pub cap: Option<CapConfig>,
     /// A parent before its children is not asked for; a loop is refused.
-    pub groups: Vec<GroupEntry>,
-    pub boxes: Vec<BoxEntry>,
+    pub groups: Vec<ListedGroup>,
+    pub boxes: Vec<ListedBox>,
 }
 
 /// `[broker]`: one of the two.
@@ -76,15 +76,15 @@ pub struct EnrolmentFiles {
     pub ca: (PathBuf, PathBuf),
     /// The root's public key, for boxes to pin.
     pub root: RootKey,
-    /// Where boxes find the broker.
+    /// Address at which boxes find the broker.
     pub broker: BrokerAddress,
-    /// Where the list of revoked certificates goes; without it, `crl.pem` in the data directory.
+    /// File for the list of revoked certificates; without it, `crl.pem` in the data directory.
     pub crl: Option<PathBuf>,
 }
 
 /// `[[group]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupEntry {
+pub struct ListedGroup {
     pub id: GroupId,
     pub title: String,
     pub parent: Option<GroupId>,
@@ -92,18 +92,18 @@ pub struct GroupEntry {
 
 /// `[[box]]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BoxEntry {
+pub struct ListedBox {
     pub id: BoxId,
     pub title: String,
     pub groups: Vec<GroupId>,
-    /// What its log is signed with.
+    /// Public key of the box, with which its log is signed.
     pub key: Option<PublicKey>,
 }
 
 /// Reads `central.toml`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let file = path.display().to_string();
     let text = read_text(path, CONFIG_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
@@ -113,7 +113,7 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
 /// Reads the text of a `central.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut root = reader.root(&table);
@@ -237,9 +237,9 @@ fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> Sentence {
     near.unwrap_or_else(|| said!("problem.add_group", group = name))
 }
 
-/// The groups with their places in the text.
-fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntry)> {
-    let mut groups: Vec<(usize, GroupEntry)> = Vec::new();
+/// Reads the groups, with their places in the text.
+fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, ListedGroup)> {
+    let mut groups: Vec<(usize, ListedGroup)> = Vec::new();
     for mut fields in tables {
         let at = fields.at;
         let id = fields.need("id").and_then(|value| value.parse::<GroupId>());
@@ -250,7 +250,7 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntr
         if groups.iter().any(|(_, group)| group.id == id) {
             reader.problem(at, "group.id", said!("problem.id_twice", id));
         }
-        groups.push((at, GroupEntry { id, title: title.to_owned(), parent }));
+        groups.push((at, ListedGroup { id, title: title.to_owned(), parent }));
     }
     let parents: BTreeMap<_, _> =
         groups.iter().map(|(_, group)| (&group.id, group.parent.as_ref())).collect();
@@ -268,8 +268,8 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntr
     groups
 }
 
-fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>) -> Vec<BoxEntry> {
-    let mut boxes: Vec<BoxEntry> = Vec::new();
+fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>) -> Vec<ListedBox> {
+    let mut boxes: Vec<ListedBox> = Vec::new();
     for mut fields in tables {
         let at = fields.at;
         let id = fields.need("id").and_then(|value| value.parse::<BoxId>());
@@ -285,7 +285,7 @@ fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>
         if boxes.iter().any(|entry| entry.id == id) {
             reader.problem(at, "box.id", said!("problem.id_twice", id));
         }
-        boxes.push(BoxEntry { id, title: title.to_owned(), groups, key });
+        boxes.push(ListedBox { id, title: title.to_owned(), groups, key });
     }
     boxes
 }

@@ -1,4 +1,4 @@
-//! A thing that is wrong with a file, where it stands, and what would be right.
+//! Problems of a file: the place, the fault, and what would be right.
 
 use std::fmt;
 

@@ -31,7 +31,7 @@ use crate::texts::{Say, Sentence};
 use crate::wire::codec;
 use crate::wire::signing::{BadPublicKey, PublicKey};
 
-/// Why a text is no trust document.
+/// The faults of a text that is no trust document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum BadTrustFile {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Longest identifier accepted, in bytes: it must fit into an MQTT topic level and a log line.
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// Why a text is not an identifier.
+/// The faults of a text that is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum BadName {
@@ -59,7 +59,7 @@ macro_rules! name {
                 Ok(Self(text))
             }
 
-            /// The text itself.
+            /// Returns the text itself.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -123,7 +123,7 @@ pub struct Epoch(pub u64);
 pub struct PlayId(pub u64);
 
 impl PlayId {
-    /// The `n`-th play since the daemon's start number `start`.
+    /// Makes the id of the `n`-th play since the daemon's start number `start`.
     pub const fn new(start: u32, n: u32) -> Self {
         Self((start as u64) << 32 | n as u64)
     }
@@ -169,7 +169,7 @@ hex_number!(PlayId);
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
-    /// The hash of `bytes`.
+    /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest;
         Self(sha2::Sha256::digest(bytes).into())

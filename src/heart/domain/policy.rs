@@ -1,4 +1,4 @@
-//! The policy that the guard on the box keeps: when it may sound, how long and how loud.
+//! The policy that the guard on the box keeps: hours, length and loudness of sound.
 
 use crate::said;
 use crate::texts::{Say, Sentence};
@@ -53,7 +53,7 @@ const fn hundred() -> u8 {
 }
 
 impl Default for Policy {
-    /// 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
+    /// Allows 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
     fn default() -> Self {
         let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).expect("a time of day");
         Self {
@@ -70,7 +70,7 @@ impl Default for Policy {
     }
 }
 
-/// Why the guard refuses a play.
+/// The rule by which the guard refuses a play.
 #[derive(
     Debug,
     Clone,
@@ -88,9 +88,15 @@ impl Default for Policy {
 pub enum GuardRefusal {
     OutsideHours,
     RestDay,
-    SessionTooLong { minutes: u32 },
-    DayFull { minutes: u32 },
-    ClockUntrusted,
+    #[serde(rename = "session_too_long")]
+    StretchTooLong {
+        minutes: u32,
+    },
+    DayFull {
+        minutes: u32,
+    },
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     ExerciseAtNight,
 }
 
@@ -99,9 +105,9 @@ impl Say for GuardRefusal {
         match self {
             GuardRefusal::OutsideHours => said!("guard.outside_hours"),
             GuardRefusal::RestDay => said!("guard.rest_day"),
-            GuardRefusal::SessionTooLong { minutes } => said!("guard.session_too_long", minutes),
+            GuardRefusal::StretchTooLong { minutes } => said!("guard.stretch_too_long", minutes),
             GuardRefusal::DayFull { minutes } => said!("guard.day_full", minutes),
-            GuardRefusal::ClockUntrusted => said!("guard.clock_untrusted"),
+            GuardRefusal::ClockUnknown => said!("guard.clock_unknown"),
             GuardRefusal::ExerciseAtNight => said!("guard.exercise_at_night"),
         }
     }

@@ -115,6 +115,11 @@ impl Sentence {
         Sentence::Each { vi: en.replace('.', ","), en }
     }
 
+    /// The sentence in English and in Vietnamese.
+    pub fn in_both(&self) -> (String, String) {
+        (self.to(Lang::En), self.to(Lang::Vi))
+    }
+
     /// The sentence in a language.
     pub fn to(&self, lang: Lang) -> String {
         match self {

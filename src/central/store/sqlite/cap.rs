@@ -1,23 +1,37 @@
-//! CAP alerts that were taken.
+//! CAP alerts that were taken, and what was passed over.
 
 use rusqlite::{Connection, Result, params};
 
 use super::super::*;
 
-/// Keeps an alert; `false` where one of its reference is there.
-pub fn add(db: &Connection, alert: &CapRow) -> Result<bool> {
+/// Most things that were passed over and are shown; the oldest are forgotten.
+const PASSED_OVER_MAX: u32 = 500;
+
+/// Keeps an alert and which others it names; `false` where one of its reference is there.
+pub fn add(db: &Connection, alert: &CapRow, names: &[String]) -> Result<bool> {
     let added = db
         .prepare_cached(
             "INSERT INTO cap_alerts (reference, id, received, state) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![alert.reference, alert.id, alert.received.0, alert.state])?;
-    Ok(added == 1)
+    if added == 0 {
+        return Ok(false);
+    }
+    let mut name =
+        db.prepare_cached("INSERT OR IGNORE INTO cap_references (target, named_by) VALUES (?1, ?2)")?;
+    for target in names {
+        name.execute(params![target, alert.id])?;
+    }
+    Ok(true)
 }
 
-pub fn set(db: &Connection, id: &str, state: &str) -> Result<()> {
-    db.prepare_cached("UPDATE cap_alerts SET state = ?2 WHERE id = ?1")?.execute(params![id, state])?;
-    Ok(())
+/// Changes what became of an alert, unless somebody else changed it since it was read.
+pub fn change(db: &Connection, id: &str, from: &str, to: &str) -> Result<bool> {
+    let changed = db
+        .prepare_cached("UPDATE cap_alerts SET state = ?3 WHERE id = ?1 AND state = ?2")?
+        .execute(params![id, from, to])?;
+    Ok(changed == 1)
 }
 
 pub fn all(db: &Connection) -> Result<Vec<CapRow>> {
@@ -26,9 +40,29 @@ pub fn all(db: &Connection) -> Result<Vec<CapRow>> {
     rows.collect()
 }
 
-pub fn by_reference(db: &Connection, reference: &str) -> Result<Option<CapRow>> {
-    let mut query = db.prepare_cached("SELECT * FROM cap_alerts WHERE reference = ?1")?;
-    query.query_map([reference], row)?.next().transpose()
+pub fn in_state(db: &Connection, word: &str) -> Result<Vec<CapRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT * FROM cap_alerts WHERE json_extract(state, '$.state') = ?1 ORDER BY received, id LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![word, ROWS_MAX], row)?;
+    rows.collect()
+}
+
+/// Alerts under a reference: the first that came, and those of other vouchers behind it. A reference holds no blank.
+pub fn by_reference(db: &Connection, reference: &str) -> Result<Vec<CapRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT * FROM cap_alerts WHERE reference = ?1 OR (reference > ?1 || ' ' AND reference < ?1 || '!')",
+    )?;
+    let rows = query.query_map([reference], row)?;
+    rows.collect()
+}
+
+pub fn naming(db: &Connection, reference: &str) -> Result<Vec<CapRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT cap_alerts.* FROM cap_references JOIN cap_alerts ON cap_alerts.id = named_by WHERE target = ?1",
+    )?;
+    let rows = query.query_map([reference], row)?;
+    rows.collect()
 }
 
 pub fn by_id(db: &Connection, id: &str) -> Result<Option<CapRow>> {
@@ -43,4 +77,41 @@ fn row(row: &rusqlite::Row<'_>) -> Result<CapRow> {
         received: Wall(row.get("received")?),
         state: row.get("state")?,
     })
+}
+
+/// Keeps what was passed over; says how often it was, for the same reason.
+pub fn pass_over(db: &Connection, passed: &PassedOver) -> Result<u32> {
+    let times = db
+        .prepare_cached(
+            "INSERT INTO cap_passed_over (what, why, why_vi, last, times) VALUES (?1, ?2, ?3, ?4, 1)
+             ON CONFLICT (what) DO UPDATE
+             SET times = iif(why = ?2, times + 1, 1), why = ?2, why_vi = ?3, last = ?4
+             RETURNING times",
+        )?
+        .query_row(params![passed.what, passed.why, passed.why_vi, passed.last.0], |row| row.get(0))?;
+    db.prepare_cached(
+        "DELETE FROM cap_passed_over WHERE what NOT IN
+         (SELECT what FROM cap_passed_over ORDER BY last DESC, what LIMIT ?1)",
+    )?
+    .execute([PASSED_OVER_MAX])?;
+    Ok(times)
+}
+
+/// Forgets what was passed over and was taken since.
+pub fn no_more_passed_over(db: &Connection, what: &str) -> Result<()> {
+    db.prepare_cached("DELETE FROM cap_passed_over WHERE what = ?1")?.execute([what])?;
+    Ok(())
+}
+
+pub fn passed_over(db: &Connection) -> Result<Vec<PassedOver>> {
+    let mut query = db.prepare_cached("SELECT * FROM cap_passed_over ORDER BY last DESC, what")?;
+    let rows = query.query_map([], |row| {
+        Ok(PassedOver {
+            what: row.get("what")?,
+            why: row.get("why")?,
+            why_vi: row.get("why_vi")?,
+            last: Wall(row.get("last")?),
+        })
+    })?;
+    rows.collect()
 }

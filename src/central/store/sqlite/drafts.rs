@@ -11,6 +11,15 @@ pub fn add(db: &Connection, draft: &NewDraft) -> Result<()> {
     Ok(())
 }
 
+pub fn withdraw(db: &Connection, draft: &CommandId) -> Result<()> {
+    let unsent = "NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = ?1)";
+    db.prepare_cached(&format!("DELETE FROM draft_signatures WHERE draft = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
+    db.prepare_cached(&format!("DELETE FROM drafts WHERE id = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
+    Ok(())
+}
+
 pub fn open(db: &Connection, now: Wall) -> Result<Vec<DraftRow>> {
     let mut query = db.prepare_cached(
         "SELECT *, EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id) AS sent FROM drafts

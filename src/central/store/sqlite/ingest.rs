@@ -6,7 +6,7 @@ use super::super::*;
 use super::write::{advance, json, not_played_reason, raise_alarm, word};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Stamp, Subject};
-use loaxa_heart::domain::time::ClockTrust;
+use loaxa_heart::domain::time::ClockQuality;
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -119,7 +119,7 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
         Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
             advance(db, command, &batch.id, Step::Refused, Some(&json(reason)), at.wall)
         }
-        Event::ClockSet { step_us, before } if *before != ClockTrust::Synced => entry.date_anew(*step_us),
+        Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => entry.date_anew(*step_us),
         _ => Ok(()),
     }
 }
@@ -162,7 +162,7 @@ fn subject_columns(subject: &Subject) -> (&'static str, String) {
     match subject {
         Subject::Announcement { command } => ("announcement", command.to_string()),
         Subject::Slot(key) => ("slot", format!("{}/{}", key.slot, key.date)),
-        Subject::Live { session } => ("live", session.clone()),
+        Subject::Live { voice } => ("live", voice.clone()),
     }
 }
 

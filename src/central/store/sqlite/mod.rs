@@ -274,24 +274,48 @@ impl Store for SqliteStore {
         self.write(move |db| write::move_boxes(db, &groups))
     }
 
-    fn add_cap(&self, alert: CapRow) -> Answer<'_, bool> {
-        self.write(move |db| cap::add(db, &alert))
+    fn add_cap(&self, alert: CapRow, names: Vec<String>) -> Answer<'_, bool> {
+        self.write(move |db| cap::add(db, &alert, &names))
     }
 
-    fn set_cap(&self, id: String, state: String) -> Answer<'_, ()> {
-        self.write(move |db| cap::set(db, &id, &state))
+    fn change_cap(&self, id: String, from: String, to: String) -> Answer<'_, bool> {
+        self.write(move |db| cap::change(db, &id, &from, &to))
     }
 
     fn caps(&self) -> Answer<'_, Vec<CapRow>> {
         self.read(cap::all)
     }
 
+    fn caps_in_state(&self, word: &'static str) -> Answer<'_, Vec<CapRow>> {
+        self.read(move |db| cap::in_state(db, word))
+    }
+
     fn cap(&self, id: String) -> Answer<'_, Option<CapRow>> {
         self.read(move |db| cap::by_id(db, &id))
     }
 
-    fn cap_referred(&self, reference: String) -> Answer<'_, Option<CapRow>> {
+    fn caps_referred(&self, reference: String) -> Answer<'_, Vec<CapRow>> {
         self.read(move |db| cap::by_reference(db, &reference))
+    }
+
+    fn caps_naming(&self, reference: String) -> Answer<'_, Vec<CapRow>> {
+        self.read(move |db| cap::naming(db, &reference))
+    }
+
+    fn pass_over_cap(&self, passed: PassedOver) -> Answer<'_, u32> {
+        self.write(move |db| cap::pass_over(db, &passed))
+    }
+
+    fn cap_passed_over_no_more(&self, what: String) -> Answer<'_, ()> {
+        self.write(move |db| cap::no_more_passed_over(db, &what))
+    }
+
+    fn caps_passed_over(&self) -> Answer<'_, Vec<PassedOver>> {
+        self.read(cap::passed_over)
+    }
+
+    fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()> {
+        self.write(move |db| drafts::withdraw(db, &id))
     }
 
     fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()> {

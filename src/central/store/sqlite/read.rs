@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 use serde::de::DeserializeOwned;
 
 use super::super::*;
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::wire::messages::OnAir;
 
@@ -154,10 +154,10 @@ pub fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>>
         Ok(Standing {
             id: name(row, "id")?,
             groups: from_json(row, "groups")?,
-            order: match kind.as_str() {
-                "announce" => Order::Announce,
-                "cancel" => Order::Cancel,
-                _ => Order::Other,
+            kind: match kind.as_str() {
+                "announce" => CommandKind::Announce,
+                "cancel" => CommandKind::Cancel,
+                _ => CommandKind::Other,
             },
             ended: row.get("is_ended")?,
             supersedes: row.get("supersedes")?,

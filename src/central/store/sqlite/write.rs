@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::super::*;
-use loaxa_heart::decide::delivery::{DocumentName, Order, Step};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
 use loaxa_heart::domain::playback::NotPlayed;
 
 pub fn json<T: serde::Serialize>(value: &T) -> String {
@@ -15,11 +15,11 @@ pub fn word<T: serde::Serialize>(value: &T) -> String {
     json(value).trim_matches('"').to_owned()
 }
 
-pub const fn order_code(order: Order) -> &'static str {
-    match order {
-        Order::Announce => "announce",
-        Order::Cancel => "cancel",
-        Order::Other => "other",
+pub const fn kind_code(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Announce => "announce",
+        CommandKind::Cancel => "cancel",
+        CommandKind::Other => "other",
     }
 }
 
@@ -108,7 +108,7 @@ pub fn add_command(db: &Connection, command: &NewCommand) -> Result<()> {
     )?
     .execute(params![
         command.id.as_str(),
-        order_code(command.order),
+        kind_code(command.kind),
         command.issuer.as_str(),
         command.serial as i64,
         command.issued_at.0,
@@ -129,7 +129,7 @@ pub fn add_command(db: &Connection, command: &NewCommand) -> Result<()> {
     if let Some((name, version)) = &command.document {
         add_document(db, name, *version, command)?;
     }
-    if command.order != Order::Announce {
+    if command.kind != CommandKind::Announce {
         return Ok(());
     }
     for id in &command.boxes {

@@ -6,29 +6,41 @@ use crate::said;
 use crate::texts::{Say, Sentence};
 
 mod area;
+pub mod feed;
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use area::{Area, Circle, Point, Polygon};
-pub use read::read;
+pub use read::{read, read_text};
+pub use text::decode;
 
 use crate::domain::time::Wall;
 
-/// Most bytes of an alert, before it is read.
-pub const ALERT_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of an alert, before it is read. Weather services send up to 1 MB, where coasts are drawn as polygons.
+pub const ALERT_BYTES_MAX: usize = 4 << 20;
 
 /// Most nodes of its XML.
-pub const NODES_MAX: u32 = 20_000;
+pub const NODES_MAX: u32 = 262_144;
 
-/// Most `info` blocks, areas of one, polygons and circles of one area, and corners of a polygon.
-pub const INFOS_MAX: usize = 32;
-pub const AREAS_MAX: usize = 256;
-pub const SHAPES_MAX: usize = 64;
-pub const CORNERS_MAX: usize = 4_096;
+/// Most bytes of what an alert is named by: its sender, and its identifier.
+pub const NAME_BYTES_MAX: usize = 1_024;
+
+/// Most `info` blocks: a country with many languages and levels sends some thirty.
+pub const INFOS_MAX: usize = 128;
+
+/// Most areas of an `info` block.
+pub const AREAS_MAX: usize = 1_024;
+
+/// Most polygons, and most circles, of an area: alerts with 65 are seen.
+pub const SHAPES_MAX: usize = 1_024;
+
+/// Most corners of a polygon: alerts with 5,000 are seen.
+pub const CORNERS_MAX: usize = 65_536;
 
 /// Most other elements that may repeat: codes, references, geocodes.
-pub const REPEATS_MAX: usize = 512;
+pub const REPEATS_MAX: usize = 4_096;
 
 /// An alert, as it was written and is allowed to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,13 +58,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// What others name it by; unique over all alerts.
+    /// Gives the name that other alerts use for this one; unique over all alerts.
     pub fn reference(&self) -> Reference {
         Reference { sender: self.sender.clone(), identifier: self.identifier.clone(), sent: self.sent }
     }
 }
 
-/// What it is for.
+/// A purpose: only an actual alert tells of something real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Actual,
@@ -62,7 +74,7 @@ pub enum Status {
     Draft,
 }
 
-/// What it does.
+/// An effect of an alert on others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Alert,
@@ -90,13 +102,14 @@ pub enum Scope {
     Private { addresses: Vec<String> },
 }
 
-/// What is said in one language.
+/// A block of an alert in one language.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
     /// BCP 47, in lower case; `en-us` where none is named: section 3.2.2.
     pub language: String,
     pub categories: Vec<Category>,
     pub event: String,
+    pub responses: Vec<Response>,
     pub urgency: Urgency,
     pub severity: Severity,
     pub certainty: Certainty,
@@ -109,6 +122,16 @@ pub struct Info {
     pub description: Option<String>,
     pub instruction: Option<String>,
     pub areas: Vec<Area>,
+}
+
+impl Info {
+    /// Says that the danger is over, and asks nobody to do anything against it.
+    pub fn is_all_clear(&self) -> bool {
+        let harmless = |response| {
+            matches!(response, Response::AllClear | Response::Monitor | Response::Assess | Response::None)
+        };
+        self.responses.contains(&Response::AllClear) && self.responses.iter().copied().all(harmless)
+    }
 }
 
 /// A value of a system that is named beside it.
@@ -131,13 +154,15 @@ macro_rules! words {
     };
 }
 
-words!(/// What kind of thing happens.
+words!(/// A kind of event.
     Category: Geo, Met, Safety, Security, Rescue, Fire, Health, Env, Transport, Infra, CBRNE, Other);
-words!(/// How soon one must act; the most urgent first.
+words!(/// An action that those who hear of the alert are to take.
+    Response: Shelter, Evacuate, Prepare, Execute, Avoid, Monitor, Assess, AllClear, None);
+words!(/// A time in which one must act; the most urgent first.
     Urgency: Immediate, Expected, Future, Past, Unknown);
-words!(/// How bad it is; the worst first.
+words!(/// A degree of harm; the worst first.
     Severity: Extreme, Severe, Moderate, Minor, Unknown);
-words!(/// How sure it is; the surest first.
+words!(/// A degree of certainty; the surest first.
     Certainty: Observed, Likely, Possible, Unlikely, Unknown);
 
 /// Why a text is no alert that may be taken.
@@ -146,6 +171,7 @@ words!(/// How sure it is; the surest first.
 pub enum CapError {
     TooLarge,
     NotXml(String),
+    Encoding { found: String },
     NotCap { found: String },
     Rule { line: u32, element: String, what: Sentence },
 }
@@ -155,6 +181,7 @@ impl Say for CapError {
         match self {
             CapError::TooLarge => said!("cap.too_large", max = ALERT_BYTES_MAX),
             CapError::NotXml(detail) => said!("cap.not_xml", detail),
+            CapError::Encoding { found } => said!("cap.encoding", found = found.escape_debug()),
             CapError::NotCap { found } => said!("cap.not_cap", found),
             CapError::Rule { line, element, what } => said!("cap.rule", line, element, what),
         }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::planned::{Fate, PlannedSession};
 use super::words;
-use super::{Fate, PlannedSession, SectionWeek, conflicts};
+use super::{SectionWeek, conflicts};
 use crate::domain::time::{Span, Wall};
 use crate::said;
 use crate::texts::Lang;
@@ -79,7 +80,7 @@ fn week_lines(out: &mut String, weeks: &[SectionWeek], lang: Lang) {
     }
 }
 
-/// `HH:MM` in Vietnam.
+/// Writes an instant as `HH:MM` in Vietnam.
 pub(super) fn clock(at: Wall) -> String {
     at.local().format("%H:%M").to_string()
 }
@@ -88,7 +89,7 @@ fn seconds(at: Wall) -> String {
     at.local().format("%H:%M:%S").to_string()
 }
 
-/// Minutes and seconds.
+/// Writes a span in minutes and seconds.
 pub(super) fn length(span: Span) -> String {
     let seconds = (span.as_millis() + 500) / 1_000;
     format!("{}:{:02}", seconds / 60, seconds % 60)

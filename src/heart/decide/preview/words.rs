@@ -2,13 +2,13 @@
 
 use chrono::{Datelike, NaiveDate, Weekday};
 
-use super::{Fate, Planned};
+use super::planned::{Fate, Planned};
 use crate::domain::days::DayNote;
 use crate::domain::lunar::LunarDate;
 use crate::said;
 use crate::texts::{Say, Sentence};
 
-/// A date with its day of the week and its lunar date.
+/// Says a date with its day of the week and its lunar date.
 pub fn day(date: NaiveDate) -> Sentence {
     let weekday = match date.weekday() {
         Weekday::Mon => said!("weekday.mon"),
@@ -24,7 +24,7 @@ pub fn day(date: NaiveDate) -> Sentence {
     said!("preview.day", weekday, date = written, lunar = LunarDate::from_solar(date))
 }
 
-/// A note on a day.
+/// Says a note on a day.
 pub fn note(note: &DayNote) -> Sentence {
     match note {
         DayNote::LunarThirtieth => said!("preview.lunar_thirtieth"),
@@ -32,12 +32,12 @@ pub fn note(note: &DayNote) -> Sentence {
     }
 }
 
-/// The name of a play.
+/// Returns the title that people see for a play.
 pub fn title(play: &Planned) -> Sentence {
     if play.chime { said!("preview.chime") } else { Sentence::from_outside(&*play.title) }
 }
 
-/// What becomes of a play; nothing for one that sounds whole.
+/// Says what becomes of a play; nothing for one that sounds whole.
 pub fn fate(fate: &Fate) -> Option<Sentence> {
     match fate {
         Fate::Whole => None,
