@@ -4,13 +4,18 @@
 //! (`argument.box-enrol.code`) or, where many commands have it, `argument.NAME`. An argument of `box` that all below it
 //! take stands under `box`.
 
+use std::num::{ParseFloatError, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
+use loaxa_heart::domain::ids::BadName;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Lang, Sentence, Texts};
+use loaxa_heart::texts::{Lang, Say, Sentence, Texts};
+use loaxa_heart::wire::broker_address::BadBrokerAddress;
+use loaxa_heart::wire::enrolment::BadCode;
+use loaxa_heart::wire::signing::BadPublicKey;
 
 use super::language::words;
 use crate::TEXTS;
@@ -118,11 +123,8 @@ fn refusal(error: &clap::Error) -> Sentence {
             said!("typed.unknown_value", value, argument, values = context(ContextKind::ValidValue))
         }
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(error);
-            let why = why.map_or_else(String::new, |why| match why.downcast_ref::<Sentence>() {
-                Some(sentence) => words(sentence),
-                None => why.to_string(),
-            });
+            let why = std::error::Error::source(error).map(why_wrong);
+            let why = why.unwrap_or_else(|| Sentence::from_outside(""));
             said!("typed.wrong_value", value, argument, why)
         }
         ErrorKind::ArgumentConflict => {
@@ -134,6 +136,36 @@ fn refusal(error: &clap::Error) -> Sentence {
         ErrorKind::InvalidUtf8 => said!("typed.no_utf8"),
         _ => said!("typed.other", detail = error.to_string()),
     }
+}
+
+/// Why a value was not taken, by the type of the error that its parser gave.
+fn why_wrong(error: &(dyn std::error::Error + 'static)) -> Sentence {
+    type Known = fn(&(dyn std::error::Error + 'static)) -> Option<Sentence>;
+    let known: &[Known] = &[
+        sentence_of::<Sentence>,
+        sentence_of::<BadName>,
+        sentence_of::<BadCode>,
+        sentence_of::<BadPublicKey>,
+        sentence_of::<BadBrokerAddress>,
+        #[cfg(feature = "box")]
+        sentence_of::<loaxa_sound::output::sink::BadSink>,
+    ];
+    if let Some(sentence) = known.iter().find_map(|sentence_of| sentence_of(error)) {
+        return sentence;
+    }
+    if error.is::<ParseIntError>() || error.is::<ParseFloatError>() {
+        return said!("typed.no_number");
+    }
+    if error.is::<chrono::ParseError>() {
+        return said!("typed.no_date");
+    }
+    Sentence::from_outside(error.to_string())
+}
+
+fn sentence_of<E: Say + std::error::Error + 'static>(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<Sentence> {
+    error.downcast_ref::<E>().map(Say::say)
 }
 
 #[cfg(test)]
@@ -200,5 +232,10 @@ mod tests {
         check("loaxa stattus", "không có lệnh 'stattus'");
         check("loaxa stop a b", "không có tham số 'b'");
         check("loaxa cap check", "còn thiếu <FILES>...");
+        check(
+            "loaxa draft sign Bao --key k",
+            "'Bao' không dùng được cho <ID>: tên \"Bao\" chỉ được có a-z, 0-9, '-', '_' và '.', và bắt đầu bằng chữ cái hoặc chữ số",
+        );
+        check("loaxa simulate --seed x", "'x' không dùng được cho --seed <SEED>: đây không phải là số");
     }
 }

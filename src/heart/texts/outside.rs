@@ -39,7 +39,7 @@ impl Say for toml::de::Error {
     }
 }
 
-impl Say for std::net::AddrParseError {
+impl Say for core::net::AddrParseError {
     fn say(&self) -> Sentence {
         said!("parse.address")
     }
