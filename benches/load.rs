@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use loaxa_central::broker::{Broker, Embedded};
+use loaxa_central::link::broker::{Broker, Embedded};
 use loaxa_central::settings::Logins;
 use loaxa_central::store::sqlite::SqliteStore;
 use loaxa_central::store::{Batch, Record, SharedStore};

@@ -56,7 +56,7 @@ fn both() -> (Moment, Wall) {
     (best.1, best.2)
 }
 
-/// Reads whether the kernel's clock is disciplined by NTP, and how far it may be off.
+/// The kernel's word on its clock: disciplined by NTP or not, and how far it may be off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelSync {
     pub synced: bool,

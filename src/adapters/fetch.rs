@@ -102,8 +102,7 @@ impl MediaDir {
 
     /// Returns the path of a file, which may not be there yet.
     pub fn path_of(&self, hash: &ContentHash) -> PathBuf {
-        let name = hash.to_string();
-        self.root.join(&name[..2]).join(name)
+        hash.path_under(&self.root)
     }
 
     /// Tells whether a file is there as a whole.

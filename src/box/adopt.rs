@@ -128,8 +128,7 @@ impl Programmes {
             if let Some(parent) = link.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            let hash = media.sha256.to_string();
-            let target = self.media_dir.join(&hash[..2]).join(&hash);
+            let target = media.sha256.path_under(&self.media_dir);
             let fresh = link.with_extension("new-link");
             let _ = std::fs::remove_file(&fresh);
             std::os::unix::fs::symlink(target, &fresh)?;

@@ -138,7 +138,7 @@ impl Drop for Switcher {
     }
 }
 
-/// Takes a line; a test puts its own in the place of the kernel's.
+/// A way to take a line; a test puts its own in the place of the kernel's.
 type Opener = dyn Fn(&GpioLine) -> Result<Box<dyn Line>, LineError> + Send;
 
 fn obey(config: &AmplifierConfig, open: &Opener, asked: &Receiver<Switch>, on_fault: impl Fn(String)) {

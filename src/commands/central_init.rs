@@ -9,9 +9,10 @@ use super::Outcome;
 use super::language::{Failure, foreign, of_file, tell};
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
-use loaxa_central::certificates::Ca;
+use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
@@ -97,7 +98,7 @@ pub fn run(args: Args) -> Outcome {
     }
     let mut token = [0; 32];
     getrandom::fill(&mut token).map_err(|error| foreign(&error))?;
-    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = hex(&token);
     write(dir, "api-token", format!("{token}\n").as_bytes())?;
     write(dir, "central.toml", settings(&args).as_bytes())?;
     tell(&args, &root);
@@ -113,6 +114,7 @@ fn trust(group: &GroupId, central: &SecretKey, staff: &SecretKey, officers: &[Se
         groups: [group.clone()].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     let on_duty = officers.iter().zip(1..).map(|(key, n)| grant(key, format!("Trực ban {n}"), &ON_DUTY));

@@ -8,7 +8,7 @@ use super::language::{Failure, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
-use loaxa_heart::domain::ids::{GroupId, KeyId};
+use loaxa_heart::domain::ids::{AccountId, GroupId, KeyId};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec;
@@ -55,6 +55,8 @@ struct GrantArgs {
     #[arg(long)]
     holder: String,
     #[arg(long)]
+    account: Option<AccountId>,
+    #[arg(long)]
     public: PublicKey,
     #[arg(long, required = true, value_delimiter = ',', value_parser = power)]
     powers: Vec<Power>,
@@ -93,7 +95,7 @@ fn show(file: &KeyFile) {
 }
 
 fn grant(args: GrantArgs) -> Result<(), Failure> {
-    let GrantArgs { trust, holder, public, powers, groups, level } = args;
+    let GrantArgs { trust, holder, account, public, powers, groups, level } = args;
     let key = public.key_id();
     edit(&trust, |document| {
         if document.grants.iter().any(|grant| grant.key == key) {
@@ -103,6 +105,7 @@ fn grant(args: GrantArgs) -> Result<(), Failure> {
             key,
             public: public.to_string(),
             holder,
+            account,
             powers: powers.into_iter().collect(),
             groups: groups.into_iter().collect(),
             level,
@@ -120,7 +123,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Failure>) -> 
     let mut trust = trust_file::parse(&text).map_err(|error| of(&error))?;
     change(&mut trust)?;
     trust.version += 1;
-    codec::check_trust(&trust)?;
+    trust_file::check(&trust).map_err(|error| of(&error))?;
     let fresh = path.with_extension("toml.new");
     std::fs::write(&fresh, trust_file::print(&trust)).map_err(|error| of(&error))?;
     std::fs::rename(&fresh, path).map_err(|error| of(&error))?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::Central;
+use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
-use loaxa_central::store::BoxDeclared;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
@@ -55,6 +55,7 @@ pub fn trust() -> Vec<u8> {
         groups: [group("xa")].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     let trust = Trust {

@@ -109,13 +109,21 @@ impl Rig {
         let deadline = Instant::now() + DEADLINE;
         while self.device.as_ref().is_none_or(|(renderer, _)| renderer.orders_waiting() == 0) {
             assert!(Instant::now() < deadline, "the play is not ordered");
-            std::thread::yield_now();
+            self.stand_still();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Asks for no sound, and lets the player know that the device is there all the same.
+    fn stand_still(&mut self) {
+        if let Some((renderer, _)) = &mut self.device {
+            renderer.render(&mut [], self.at);
         }
     }
 
     /// A moment that lies ahead for the device, whose time is the crank's, and for the player, whose time is real.
     fn ahead(&self, span: Span) -> Moment {
-        self.at.max(monotonic() + Span::secs(4)) + span
+        self.at.max(monotonic() + Span::secs(3)) + span
     }
 
     /// Turns the crank until an event is told; sound is taken only as fast as it can be fed.
@@ -157,7 +165,7 @@ impl Rig {
             || self.must_hear_ending
                 && ledgers.iter().any(|(id, ledger)| on_air(&ledger) && unended(id, ledger))
         {
-            return;
+            return self.stand_still();
         }
         let mut buffer = [[0.0; 2]; BUFFER];
         renderer.render(&mut buffer, self.at);

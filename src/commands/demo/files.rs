@@ -11,6 +11,7 @@ use crate::commands::language::{Failure, foreign, of_file};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -79,7 +80,7 @@ impl Commune {
         let (programme, items) = morning(&text, short)?;
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| said!("demo.no_randomness", error))?;
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = hex(&random);
         let village = |(index, (group, title, languages)): (usize, (&'static str, _, _))| Village {
             group,
             title,
@@ -187,6 +188,7 @@ impl Commune {
                 groups: [COMMUNE.parse()?].into(),
                 level: 1,
                 valid_from: None,
+                account: None,
                 valid_until: None,
             })
         };

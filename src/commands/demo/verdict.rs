@@ -107,8 +107,7 @@ impl Library<'_> {
     fn decode(&self, start: &PlayStart) -> Result<(Option<Sound>, bool), Failure> {
         let (pattern, file) = match (&start.subject, &start.content) {
             (Subject::Announcement { command }, Some(hash)) if start.rung != Rung::Exercise => {
-                let name = hash.to_string();
-                let file = self.commune.path("central/media").join(&name[..2]).join(&name);
+                let file = hash.path_under(&self.commune.path("central/media"));
                 (self.opening(command)?, Some(file))
             }
             (Subject::Slot(_), None) if start.source == "pattern" => (Some(Pattern::chime()), None),

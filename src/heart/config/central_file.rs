@@ -30,7 +30,8 @@ pub struct CentralConfig {
     /// The group that holds all others.
     pub group: GroupId,
     pub broker: BrokerChoice,
-    pub store: StoreChoice,
+    /// The database; in the data directory where nothing is said.
+    pub sqlite: PathBuf,
     /// Holds the API's token.
     pub token_file: PathBuf,
     pub keys: KeyFiles,
@@ -49,13 +50,6 @@ pub struct CentralConfig {
 pub enum BrokerChoice {
     Embedded(SocketAddr),
     Url { address: BrokerAddress, tls: TlsFiles },
-}
-
-/// `[store]`: one of the two; SQLite in the data directory where nothing is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    Sqlite(PathBuf),
-    Postgres(String),
 }
 
 /// `[keys]`.
@@ -136,7 +130,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let group: Option<GroupId> = group_value.as_ref().and_then(|value| value.parse());
     head.finish();
     let broker = broker(root.section("broker"), paths);
-    let store = store(root.section("store"), paths, data_dir.as_deref());
+    let sqlite = store(root.section("store"), paths, data_dir.as_deref());
     let mut api = root.section("api");
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
     api.finish();
@@ -160,7 +154,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         commune: commune?.to_owned(),
         group: group?,
         broker: broker?,
-        store: store?,
+        sqlite: sqlite?,
         token_file: token_file?,
         keys: keys?,
         enrolment: absent_or(enrolment)?,
@@ -193,23 +187,12 @@ fn broker(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<BrokerChoice> {
     choice
 }
 
-fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<StoreChoice> {
-    let (sqlite, postgres) = (fields.get("sqlite"), fields.get("postgres"));
+fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<PathBuf> {
+    let sqlite = fields.get("sqlite");
     fields.finish();
-    match (sqlite, postgres) {
-        (Some(value), None) => paths.path(&value).map(StoreChoice::Sqlite),
-        (None, Some(value)) => {
-            let url = value.words()?;
-            if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-                value.problem(said!("problem.no_postgres"));
-            }
-            Some(StoreChoice::Postgres(url.to_owned()))
-        }
-        (Some(value), Some(_)) => {
-            value.problem(said!("problem.two_stores"));
-            None
-        }
-        (None, None) => Some(StoreChoice::Sqlite(data_dir?.join("central.db"))),
+    match sqlite {
+        Some(value) => paths.path(&value),
+        None => Some(data_dir?.join("central.db")),
     }
 }
 
@@ -312,7 +295,7 @@ mod tests {
     #[test]
     fn little_is_needed() {
         let config = read(&format!("{HEAD}{EMBEDDED}")).unwrap();
-        assert_eq!(config.store, StoreChoice::Sqlite("/etc/loaxa/d/central.db".into()));
+        assert_eq!(config.sqlite, Path::new("/etc/loaxa/d/central.db"));
         assert!(matches!(config.broker, BrokerChoice::Embedded(address) if address.port() == 1883));
     }
 
@@ -322,7 +305,7 @@ mod tests {
         check_bad("embedded = 'localhost'", 12, "broker.embedded");
         check_bad(&format!("{EMBEDDED}url = 'mqtt://a'"), 12, "keep one of them");
         check_bad("url = 'mqtt://a'\nca = 'x'", 13, "without TLS");
-        check_bad(&format!("{EMBEDDED}[store]\npostgres = 'mysql://a'"), 14, "postgresql://");
+        check_bad(&format!("{EMBEDDED}[store]\npostgres = 'postgresql://a'"), 14, "postgres");
         let group =
             |id: &str, parent: &str| format!("[[group]]\nid = '{id}'\ntitle = 'T'\nparent = '{parent}'\n");
         let xa = "[[group]]\nid = 'xa'\ntitle = 'X'\n";

@@ -1,6 +1,7 @@
 //! Identifiers: one newtype for each kind of thing, so that a box can't be taken for a group.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::said;
@@ -111,6 +112,8 @@ name!(/// Items and slots with a purpose and dates (*đợt tuyên truyền*).
     CampaignId);
 name!(/// A set of days that change the programme: Tết, a national day, mourning.
     HolidayId);
+name!(/// A person in the trust document, whatever their name is and how many keys they hold.
+    AccountId);
 name!(/// A signing key: the first 16 hex digits of the SHA-256 of its public half.
     KeyId);
 
@@ -174,11 +177,17 @@ impl ContentHash {
         use sha2::Digest;
         Self(sha2::Sha256::digest(bytes).into())
     }
+
+    /// The path of the file with this content in a media folder: its first two digits, then all of them.
+    pub fn path_under(&self, folder: &Path) -> PathBuf {
+        let name = self.to_string();
+        folder.join(&name[..2]).join(name)
+    }
 }
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&super::hex::Hex(&self.0), f)
     }
 }
 

@@ -6,8 +6,10 @@
 pub mod announcement;
 pub mod authority;
 pub mod days;
+pub mod hex;
 pub mod ids;
 pub mod lunar;
+pub mod person;
 pub mod playback;
 pub mod policy;
 pub mod programme;

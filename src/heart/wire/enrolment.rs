@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::hex::hex;
 use crate::domain::ids::{BoxId, ContentHash, GroupId, KeyId};
 use crate::said;
 use crate::texts::{Say, Sentence};
@@ -37,7 +38,7 @@ impl Say for BadCode {
 impl EnrolmentCode {
     /// Makes the code of 10 random bytes for a commune.
     pub fn new(random: [u8; SECRET_DIGITS / 2], root: &PublicKey) -> Self {
-        let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = hex(&random);
         Self { secret, root: root.key_id() }
     }
 

@@ -412,7 +412,7 @@ mod tests {
         at: Moment,
         plays: u32,
         /// Voices that were handed back, as the player would hold them.
-        back: Vec<Box<Voice>>,
+        back: Vec<Voice>,
         rings: Vec<rtrb::Producer<Frame>>,
     }
 
@@ -456,7 +456,7 @@ mod tests {
             while let Some(note) = self.mixer.note() {
                 taken += 1;
                 if let Note::Left { voice, .. } = note {
-                    self.back.push(voice);
+                    self.back.push(*voice);
                 }
             }
             taken

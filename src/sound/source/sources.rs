@@ -53,10 +53,7 @@ impl Sources {
     pub fn path(&self, file: &FileRef) -> PathBuf {
         match file {
             FileRef::Path(path) => self.programme_dir.join(path),
-            FileRef::Stored(hash) => {
-                let name = hash.to_string();
-                self.media_dir.join(&name[..2]).join(&name)
-            }
+            FileRef::Stored(hash) => hash.path_under(&self.media_dir),
         }
     }
 

@@ -11,7 +11,7 @@ pub fn is_transport_stream(bytes: &[u8]) -> bool {
     bytes.first() == Some(&SYNC) && bytes.get(PACKET_BYTES).is_none_or(|byte| *byte == SYNC)
 }
 
-/// Takes the first sound of the first programme out of a transport stream.
+/// A demultiplexer that takes the first sound of the first programme out of a transport stream.
 #[derive(Debug, Default)]
 pub struct Demuxer {
     map_pid: Option<u16>,
