@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use loaxa_central::broker::{Broker, Embedded};
+use loaxa_central::link::broker::{Broker, Embedded};
 use loaxa_central::settings::Logins;
 use loaxa_central::store::sqlite::SqliteStore;
 use loaxa_central::store::{Batch, Record, SharedStore};
 use loaxa_heart::domain::ids::{BoxId, Epoch};
 use loaxa_heart::domain::playback::{Entry, Event, NotPlayed, Stamp, Subject};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::chain;
 use loaxa_heart::wire::messages::{Heartbeat, Holds, VERSION, commands_digest};
@@ -49,12 +49,12 @@ fn batches(n: usize) -> Vec<Batch> {
         start: 1,
         mono_us: 1,
         wall: Wall(1_795_221_000_000_000),
-        trust: ClockTrust::Synced,
+        quality: ClockQuality::Synced,
         uncertainty_ms: 1,
     };
     let mut of_batch = |_| {
         let records = (0..RECORDS_OF_EACH).map(|_| {
-            let subject = Subject::Live { session: "s".to_owned() };
+            let subject = Subject::Live { voice: "s".to_owned() };
             let event =
                 Event::NotPlayed { subject, title: "Bản tin xã".to_owned(), reason: NotPlayed::Late };
             let entry = Entry { at, event };
@@ -193,7 +193,8 @@ fn heartbeat() {
     let heartbeat = Heartbeat {
         v: VERSION,
         wall: Wall(1_795_221_000_123_456),
-        clock: ClockTrust::Synced,
+        clock: ClockQuality::Synced,
+        nonce: None,
         on_air: None,
         holds: None,
         held: Some(

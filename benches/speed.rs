@@ -9,19 +9,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{ContentHash, PlayId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{Cut, End, PlayerCommand, PlayerEvent, Sounded};
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Signed, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_sound::decode;
-use loaxa_sound::resample::Resampler;
+use loaxa_sound::decode::resample::Resampler;
 
 const ROUNDS: usize = 2_000;
 /// A commune's box: announcements in a simulated year of ten a week.
@@ -123,7 +123,7 @@ fn heart() {
     let programme = programme_file::read(&file, Audio::Required(&length)).expect("the example is right");
     let calendar = Calendar::new(Arc::new(programme)).expect("the example is right");
     let timetable = Timetable::new(vec![calendar]).expect("one programme");
-    let place = Place {
+    let listeners = Listeners {
         groups: BTreeSet::from([GROUP, "thon-dong"].map(|name| name.parse().expect("a name"))),
         languages: vec!["vi".to_owned()],
     };
@@ -135,12 +135,12 @@ fn heart() {
     let reading = |mono: Moment| Reading {
         mono,
         wall: begin.plus(mono.since(Moment(0))),
-        trust: ClockTrust::Synced,
+        quality: ClockQuality::Synced,
         uncertainty_ms: 5,
     };
     let restored = Restored { start: 1, ..Restored::default() };
     let now = reading(Moment(0));
-    let speaker = Speaker::new(restored, place, timetable, Some(trust()), Policy::default(), &now);
+    let speaker = Speaker::new(restored, listeners, timetable, Some(trust()), Policy::default(), &now);
     let mut shell = Shell { speaker, due: BTreeMap::new(), number: 0, times: BTreeMap::new() };
     shell.obey(Moment(0));
     let end = Moment(0) + Span::secs(DAYS * 86_400);

@@ -31,8 +31,18 @@ pub fn envelope(data: &[u8]) {
     assert!(codec::open_command(data, &|_| None).is_err());
 }
 
-/// An alert from anyone: read within its bounds or refused.
+/// An alert or a feed of alerts from anyone: read within its bounds or refused.
 pub fn cap(data: &[u8]) {
+    let Ok(text) = cap::decode(data) else { return };
+    let base = "https://kttv.example.vn/feed".parse().expect("it is an address");
+    if let Ok(cap::feed::Brought::Entries(entries)) = cap::feed::read_feed(&text, &base) {
+        assert!(entries.len() <= cap::feed::ENTRIES_MAX);
+        for entry in entries {
+            if let cap::feed::Brings::Embedded(alert) = entry.brings {
+                let _ = cap::read(alert.as_bytes());
+            }
+        }
+    }
     let Ok(alert) = cap::read(data) else { return };
     assert!(data.len() <= cap::ALERT_BYTES_MAX && alert.infos.len() <= cap::INFOS_MAX);
     for info in &alert.infos {

@@ -2,14 +2,24 @@
 //!
 //! The wall clock is the kernel's where the kernel says that it is synchronised; else it is what central's signed
 //! time said, carried on by the monotonic clock, so that nobody who sets the system clock by hand moves the programme.
+//! A battery clock is believed within bounds around the times that earlier starts knew ([`LastKnown`]).
 
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+
+/// 2026-01-01 in UTC: no clock is right that shows a time before this program was written.
+pub const EARLIEST: Wall = Wall(1_767_225_600_000_000);
 
 /// A battery clock is believed this far beyond the last time known; a drained battery shows years.
 const FLOOR_AHEAD_MAX: Span = Span::secs(60 * 24 * 3600);
+
+/// An answer of central that took longer is no source of time: nobody knows on which half of the way it was held up.
+pub const ROUND_TRIP_MAX: Span = Span::secs(2);
+
+/// A carried-on time loses 100 microseconds a second at most: the quartz of a cheap board in the sun.
+const DRIFT_PPM_MAX: u64 = 100;
 
 /// Uncertainty of a battery clock that nobody has checked.
 const RTC_UNCERTAINTY_MS: u32 = 60_000;
@@ -46,7 +56,7 @@ fn both() -> (Moment, Wall) {
     (best.1, best.2)
 }
 
-/// Whether the kernel's clock is disciplined by NTP, and how far it may be off.
+/// The kernel's word on its clock: disciplined by NTP or not, and how far it may be off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelSync {
     pub synced: bool,
@@ -64,7 +74,16 @@ pub fn kernel_sync() -> KernelSync {
     KernelSync { synced, uncertainty_ms: u32::try_from(timex.maxerror / 1_000).unwrap_or(u32::MAX) }
 }
 
-/// A wall instant that was learnt at a moment.
+/// The latest times that earlier starts of this box knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastKnown {
+    /// Confirmed by the kernel's synchronisation or by central: a battery clock that shows less is wrong.
+    pub synced: Wall,
+    /// Believed, and perhaps never confirmed. Not below `synced`.
+    pub believed: Wall,
+}
+
+/// A wall instant that central told at a moment.
 #[derive(Debug, Clone, Copy)]
 struct Learnt {
     wall: Wall,
@@ -72,33 +91,60 @@ struct Learnt {
     uncertainty_ms: u32,
 }
 
+impl Learnt {
+    fn reading(&self, mono: Moment) -> Reading {
+        let carried_on = mono.since(self.at);
+        let drift_ms = carried_on.as_millis() * DRIFT_PPM_MAX / 1_000_000;
+        let uncertainty_ms = u64::from(self.uncertainty_ms) + drift_ms;
+        let uncertainty_ms = u32::try_from(uncertainty_ms).unwrap_or(u32::MAX);
+        Reading { mono, wall: self.wall.plus(carried_on), quality: ClockQuality::Synced, uncertainty_ms }
+    }
+}
+
 /// The clock of a box.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    /// The latest time known before this start.
-    floor: Wall,
+    last_known: LastKnown,
     has_battery: bool,
     learnt: Option<Learnt>,
 }
 
 impl Clock {
-    /// A clock that knows it is not earlier than `floor`. `has_battery`: the system clock survived the power cut.
-    pub fn new(floor: Wall, has_battery: bool) -> Self {
-        Self { floor, has_battery, learnt: None }
+    /// A clock that goes by what earlier starts knew. `has_battery`: the system clock survived the power cut.
+    pub fn new(last_known: LastKnown, has_battery: bool) -> Self {
+        Self { last_known, has_battery, learnt: None }
     }
 
-    /// Whether this machine has a clock with a battery.
+    /// Tells whether this machine has a clock with a battery.
     pub fn battery_is_there() -> bool {
         std::path::Path::new("/sys/class/rtc/rtc0").exists()
     }
 
-    /// Central's signed time, which answered a question asked at `asked` and arrived now.
-    pub fn learn(&mut self, wall: Wall, asked: Moment) {
-        let at = monotonic();
-        let half_way = at.since(asked).as_millis() / 2;
+    /// Takes central's signed time, which answered a question asked at `asked` and arrived at `arrived`. An answer that
+    /// took longer than [`ROUND_TRIP_MAX`], or that only repeats less exactly what is known, changes nothing. Returns
+    /// whether it was taken.
+    pub fn learn(&mut self, wall: Wall, asked: Moment, arrived: Moment) -> bool {
+        let round_trip = arrived.since(asked);
+        if round_trip > ROUND_TRIP_MAX || wall < EARLIEST {
+            return false;
+        }
+        let half_way = round_trip.as_millis() / 2;
         let uncertainty_ms = u32::try_from(half_way).unwrap_or(u32::MAX);
-        let wall = wall.plus(Span::millis(half_way));
-        self.learnt = Some(Learnt { wall, at, uncertainty_ms });
+        let told = Learnt { wall: wall.plus(Span::millis(half_way)), at: arrived, uncertainty_ms };
+        if let Some(known) = self.learnt.map(|learnt| learnt.reading(arrived)) {
+            let apart_ms = (known.wall - told.wall).unsigned_abs() / 1_000;
+            let agree = apart_ms <= u64::from(known.uncertainty_ms) + u64::from(uncertainty_ms);
+            if agree && known.uncertainty_ms <= uncertainty_ms {
+                return false;
+            }
+        }
+        self.learnt = Some(told);
+        true
+    }
+
+    /// Whether central's time would be better than what this machine knows by itself.
+    pub fn wants_time(&self) -> bool {
+        !kernel_sync().synced || wall() < EARLIEST
     }
 
     /// Reads both clocks.
@@ -108,19 +154,19 @@ impl Clock {
     }
 
     fn judge(&self, mono: Moment, system: Wall, kernel: KernelSync) -> Reading {
-        if kernel.synced && system >= self.floor {
-            let (trust, uncertainty_ms) = (ClockTrust::Synced, kernel.uncertainty_ms);
-            return Reading { mono, wall: system, trust, uncertainty_ms };
+        // A synchronised clock beats what earlier starts knew: that came from a clock, too, and may have been ahead.
+        if kernel.synced && system >= EARLIEST {
+            let (quality, uncertainty_ms) = (ClockQuality::Synced, kernel.uncertainty_ms);
+            return Reading { mono, wall: system, quality, uncertainty_ms };
         }
         if let Some(learnt) = self.learnt {
-            let wall = learnt.wall.plus(mono.since(learnt.at));
-            let (trust, uncertainty_ms) = (ClockTrust::Synced, learnt.uncertainty_ms);
-            return Reading { mono, wall, trust, uncertainty_ms };
+            return learnt.reading(mono);
         }
-        let plausible =
-            system >= self.floor && (self.floor == Wall(0) || system <= self.floor.plus(FLOOR_AHEAD_MAX));
-        let trust = if self.has_battery && plausible { ClockTrust::Floor } else { ClockTrust::None };
-        Reading { mono, wall: system, trust, uncertainty_ms: RTC_UNCERTAINTY_MS }
+        let LastKnown { synced, believed } = self.last_known;
+        let latest = if believed == Wall(0) { Wall(i64::MAX) } else { believed.plus(FLOOR_AHEAD_MAX) };
+        let plausible = (synced.max(EARLIEST)..=latest).contains(&system);
+        let quality = if self.has_battery && plausible { ClockQuality::Floor } else { ClockQuality::None };
+        Reading { mono, wall: system, quality, uncertainty_ms: RTC_UNCERTAINTY_MS }
     }
 }
 
@@ -129,35 +175,78 @@ mod tests {
     use super::*;
 
     const DAY: Span = Span::secs(86_400);
-    const FLOOR: Wall = Wall(1_795_000_000_000_000);
+    const KNOWN: Wall = Wall(1_795_000_000_000_000);
 
-    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockTrust) {
+    fn check(clock: &Clock, system: Wall, synced: bool, expected: ClockQuality) {
         let kernel = KernelSync { synced, uncertainty_ms: 5 };
-        assert_eq!(clock.judge(Moment(0), system, kernel).trust, expected, "{system}");
+        assert_eq!(clock.judge(Moment(0), system, kernel).quality, expected, "{system}");
+    }
+
+    fn days(count: u64) -> Span {
+        Span(DAY.0 * count)
     }
 
     #[test]
-    fn a_clock_is_believed_as_far_as_it_can_be() {
-        let battery = Clock::new(FLOOR, true);
-        check(&battery, FLOOR.plus(DAY), false, ClockTrust::Floor);
-        check(&battery, FLOOR.minus(DAY), false, ClockTrust::None);
-        check(&battery, Wall(0), false, ClockTrust::None);
-        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), false, ClockTrust::None);
-        check(&battery, FLOOR.plus(Span(DAY.0 * 70)), true, ClockTrust::Synced);
-        check(&battery, FLOOR.minus(DAY), true, ClockTrust::None);
-        let bare = Clock::new(FLOOR, false);
-        check(&bare, FLOOR.plus(DAY), false, ClockTrust::None);
+    fn a_battery_clock_is_believed_as_far_as_it_can_be() {
+        let battery = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, true);
+        check(&battery, KNOWN.plus(DAY), false, ClockQuality::Floor);
+        check(&battery, KNOWN.minus(DAY), false, ClockQuality::None);
+        check(&battery, Wall(0), false, ClockQuality::None);
+        check(&battery, KNOWN.plus(days(70)), false, ClockQuality::None);
+        check(&Clock::new(LastKnown::default(), true), Wall(0), false, ClockQuality::None);
+        check(&Clock::new(LastKnown::default(), true), KNOWN, false, ClockQuality::Floor);
+        let bare = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, false);
+        check(&bare, KNOWN.plus(DAY), false, ClockQuality::None);
     }
+
+    #[test]
+    fn a_synchronised_clock_beats_a_last_known_time_that_was_ahead() {
+        let year_2099 = KNOWN.plus(days(26_600));
+        let misled = Clock::new(LastKnown { synced: year_2099, believed: year_2099 }, true);
+        check(&misled, KNOWN, true, ClockQuality::Synced);
+        check(&misled, KNOWN, false, ClockQuality::None);
+        check(&misled, Wall(0), true, ClockQuality::None);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_unconfirmed_is_believed_again_once_it_is_set_back() {
+        let ahead = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN.plus(days(2)) }, true);
+        check(&ahead, KNOWN.plus(DAY), false, ClockQuality::Floor);
+        check(&ahead, KNOWN.plus(days(61)), false, ClockQuality::Floor);
+        check(&ahead, KNOWN.minus(Span(1)), false, ClockQuality::None);
+    }
+
+    const UNSYNCED: KernelSync = KernelSync { synced: false, uncertainty_ms: 0 };
 
     #[test]
     fn central_tells_the_time_where_nobody_else_does() {
-        let mut clock = Clock::new(FLOOR, false);
-        clock.learn(FLOOR.plus(DAY), monotonic());
-        let kernel = KernelSync { synced: false, uncertainty_ms: 0 };
-        let later = monotonic() + Span::secs(10);
-        let reading = clock.judge(later, Wall(0), kernel);
-        assert_eq!(reading.trust, ClockTrust::Synced);
-        assert!(reading.wall >= FLOOR.plus(DAY).plus(Span::secs(9)));
+        let mut clock = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, false);
+        let asked = Moment(0);
+        let arrived = asked + Span::millis(400);
+        assert!(clock.learn(KNOWN.plus(DAY), asked, arrived));
+        let reading = clock.judge(arrived + Span::secs(10), Wall(0), UNSYNCED);
+        assert_eq!(reading.quality, ClockQuality::Synced);
+        assert_eq!(reading.wall, KNOWN.plus(DAY).plus(Span::millis(10_200)));
+        assert_eq!(reading.uncertainty_ms, 201);
+    }
+
+    #[test]
+    fn a_late_answer_is_no_source_of_time_and_a_vague_one_replaces_no_better_one() {
+        let mut clock = Clock::new(LastKnown::default(), false);
+        let at = |ms| Moment(0) + Span::millis(ms);
+        assert!(!clock.learn(KNOWN, at(0), at(2_001)), "held up on the way");
+        assert_eq!(clock.judge(at(2_001), Wall(0), UNSYNCED).quality, ClockQuality::None);
+        assert!(clock.learn(KNOWN.plus(Span::millis(3_000)), at(3_000), at(3_010)));
+        assert!(
+            !clock.learn(KNOWN.plus(Span::millis(4_300)), at(4_000), at(5_000)),
+            "agrees, and is less exact"
+        );
+        let hour = 3_600_000;
+        assert!(
+            clock.learn(KNOWN.plus(Span::millis(hour + 80)), at(hour), at(hour + 100)),
+            "after an hour's drift"
+        );
+        assert!(clock.learn(KNOWN, at(hour), at(hour + 900)), "central's clock was set");
     }
 
     #[test]

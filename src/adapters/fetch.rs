@@ -33,7 +33,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Size of the pieces that are read and written.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Why audio is not here.
+/// Reasons for which audio is not here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     #[error("the audio has {bytes} bytes, at most {MEDIA_BYTES_MAX}")]
@@ -53,7 +53,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether another try may succeed without anybody doing something.
+    /// Tells whether another try may succeed without anybody doing something.
     pub const fn may_pass(&self) -> bool {
         match self {
             FetchError::Network { .. } | FetchError::WrongContent { .. } => true,
@@ -83,20 +83,19 @@ impl MediaDir {
     /// Makes the directory where there is none.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::create_dir_all(root.join(PARTIAL))?;
         Ok(Self { root })
     }
 
-    /// Where a file is, once it is there.
+    /// Returns the path of a file, which may not be there yet.
     pub fn path_of(&self, hash: &ContentHash) -> PathBuf {
-        let name = hash.to_string();
-        self.root.join(&name[..2]).join(name)
+        hash.path_under(&self.root)
     }
 
-    /// Whether it is there as a whole.
+    /// Tells whether a file is there as a whole.
     pub fn has(&self, hash: &ContentHash) -> bool {
         self.path_of(hash).is_file()
     }
@@ -110,7 +109,7 @@ impl MediaDir {
     /// All whole files.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn stored(&self) -> io::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         for directory in fs::read_dir(&self.root)? {
@@ -141,7 +140,7 @@ impl MediaDir {
     /// Deletes a file.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn remove(&self, hash: &ContentHash) -> io::Result<()> {
         fs::remove_file(self.path_of(hash))
     }
@@ -149,7 +148,7 @@ impl MediaDir {
     /// Takes in a copy of a file that lies elsewhere: checked while it is copied, there as a whole or not at all.
     ///
     /// # Errors
-    /// When it is not the content that its hash names, or the disk refuses.
+    /// Fails when it is not the content that its hash names, or the disk refuses.
     pub fn take_in(&self, from: &Path, hash: &ContentHash) -> Result<(), FetchError> {
         let mut source = File::open(from)?;
         let bytes = source.metadata()?.len();
@@ -176,7 +175,7 @@ impl MediaDir {
         copied.map(drop)
     }
 
-    /// Where a file grows until it is whole.
+    /// Returns the path at which a file grows until it is whole.
     fn partial_of(&self, hash: &ContentHash) -> PathBuf {
         self.root.join(PARTIAL).join(hash.to_string())
     }
@@ -196,7 +195,7 @@ impl MediaDir {
     }
 }
 
-/// Where unfinished files are.
+/// Folder of unfinished files.
 const PARTIAL: &str = "partial";
 
 /// Fetches into a [`MediaDir`].
@@ -212,7 +211,7 @@ impl Fetcher {
     /// A fetcher; `ca` holds the certificates (PEM) that an https server's is checked against.
     ///
     /// # Errors
-    /// When the certificates can't be read.
+    /// Fails when the certificates can't be read.
     pub fn new(dir: MediaDir, ca: Option<&Path>) -> Result<Self, FetchError> {
         let mut tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
@@ -242,7 +241,7 @@ impl Fetcher {
         Ok(Self { dir, agent: config.new_agent(), has_ca: ca.is_some(), received: Arc::default() })
     }
 
-    /// Where the files go.
+    /// Returns the folder of the files.
     pub const fn dir(&self) -> &MediaDir {
         &self.dir
     }
@@ -337,7 +336,7 @@ fn check_room(root: &Path, bytes: u64) -> Result<(), FetchError> {
     if free < bytes.saturating_add(DISK_RESERVE_BYTES) { Err(FetchError::NoRoom { bytes }) } else { Ok(()) }
 }
 
-/// What the installer makes as root belongs to the daemon, like the directory itself.
+/// Gives a file to the owner of the directory: the installer makes it as root, and the daemon needs it.
 fn give_as(root: &Path, made: &Path) -> io::Result<()> {
     if nix::unistd::geteuid().is_root() {
         let owner = fs::metadata(root)?;
@@ -349,7 +348,7 @@ fn give_as(root: &Path, made: &Path) -> io::Result<()> {
 /// SHA-256 of a file.
 ///
 /// # Errors
-/// When it can't be read.
+/// Fails when it can't be read.
 pub fn hash_of_file(path: &Path) -> io::Result<ContentHash> {
     hash_of(&mut File::open(path)?)
 }
@@ -379,7 +378,7 @@ mod tests {
 
     use super::*;
 
-    /// How the server answers one request.
+    /// The server's answer to one request.
     enum Answer {
         /// The bytes that were asked for, but not more than so many.
         Cut(usize),

@@ -14,7 +14,7 @@ pub trait Line: Send {
     fn set(&mut self, on: bool) -> Result<(), LineError>;
 }
 
-/// Why a line does not obey.
+/// Reason for which a line does not obey.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LineError(pub String);

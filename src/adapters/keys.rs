@@ -22,7 +22,7 @@ const FILE_BYTES_MAX: u64 = 4_096;
 /// First word of a key file.
 const MARK: &str = "loaxa-secret-key";
 
-/// Why there is no key.
+/// Reasons for which there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("{}: {error}", path.display())]
@@ -37,11 +37,11 @@ pub enum KeyError {
     NoRandomness(String),
 }
 
-/// What a key file holds.
+/// The contents of a key file.
 #[derive(Debug, Clone)]
 pub struct KeyFile {
     pub key: SecretKey,
-    /// Whose key it is.
+    /// The holder of the key.
     pub holder: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl KeyFile {
     /// A new key from the machine's randomness.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when there is none.
     pub fn generate(holder: Option<&str>) -> Result<Self, KeyError> {
         let mut seed = [0; KEY_BYTES];
         getrandom::fill(&mut seed).map_err(|error| KeyError::NoRandomness(error.to_string()))?;
@@ -60,7 +60,7 @@ impl KeyFile {
     /// Writes it to a new file that only its owner may read, and makes sure that it is on the disk.
     ///
     /// # Errors
-    /// When a file of this name exists, or the disk refuses.
+    /// Fails when a file of this name exists, or the disk refuses.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
@@ -74,7 +74,7 @@ impl KeyFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When others may read it, or it is no key file.
+    /// Fails when others may read it, or it is no key file.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |error: io::Error| KeyError::File { path: path.to_owned(), error };
         let file = fs::File::open(path).map_err(failed)?;

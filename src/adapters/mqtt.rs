@@ -25,19 +25,19 @@ use loaxa_heart::wire::topics::Topic;
 /// Room for topic and properties beside the largest message, in bytes.
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 
-/// How long a connection must last for the delays to begin again with the shortest.
+/// Time that a connection must last for the delays to begin again with the shortest.
 const STABLE_AFTER: Span = Span::secs(300);
 
-/// How long a broker may take to accept a connection: TLS over a poor 4G link.
+/// Longest time in which a broker accepts a connection: TLS over a poor 4G link.
 const CONNECT_TIMEOUT_S: u64 = 15;
 
-/// How long an orderly end may take.
+/// Longest time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The shortest keep-alive that the client library accepts.
 const KEEP_ALIVE_S_MIN: u16 = 5;
 
-/// How a link is made.
+/// Settings of a link.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
     pub broker: BrokerAddress,
@@ -47,7 +47,7 @@ pub struct LinkConfig {
     pub ca: Option<PathBuf>,
     /// Our own certificate and key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// What the broker says for us when we vanish.
+    /// The message that the broker sends for us when we vanish.
     pub last_will: Option<(Topic, Vec<u8>)>,
     pub keep_alive_s: u16,
     /// Topic filters to begin with.
@@ -65,7 +65,7 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    /// What a box uses: connects at once, then after 5 to 300 s.
+    /// Makes the settings of a box, which connects at once, and again after 5 to 300 s.
     pub fn new(broker: BrokerAddress, client_id: impl Into<String>) -> Self {
         Self {
             broker,
@@ -85,7 +85,7 @@ impl LinkConfig {
     }
 }
 
-/// Why a link can't be made, or a message can't be handed to it.
+/// Reasons for which a link can't be made, or a message can't be handed to it.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     #[error("{}: {error}", path.display())]
@@ -100,7 +100,7 @@ pub enum LinkError {
     TooLarge { bytes: usize },
 }
 
-/// What a link tells.
+/// Events of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
     /// The broker took us and our subscriptions.
@@ -113,7 +113,7 @@ pub enum LinkEvent {
     Refused { reason: String },
 }
 
-/// How hard the broker tries.
+/// The broker's promise for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Qos {
     AtMostOnce,
@@ -133,7 +133,7 @@ impl From<Qos> for QoS {
 #[derive(Clone)]
 pub struct Link(Arc<Owned>);
 
-/// What the handles own together; the task holds only [`Shared`], so that dropping the handles ends it.
+/// The part that the handles own together. The task holds only [`Shared`], so that dropping the handles ends the task.
 struct Owned(Arc<Shared>);
 
 struct Shared {
@@ -152,7 +152,7 @@ impl Link {
     /// Starts a link in the current tokio runtime. It goes on for ever, through every failure of the network.
     ///
     /// # Errors
-    /// When a certificate file can't be read, or TLS is asked for without one.
+    /// Fails when a certificate file can't be read, or TLS is asked for without one.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -172,7 +172,7 @@ impl Link {
     /// Hands a message to the link; never blocks. That it arrives is not promised.
     ///
     /// # Errors
-    /// When there is no connection, the queue is full, or the message is too large.
+    /// Fails when there is no connection, the queue is full, or the message is too large.
     pub fn publish(&self, topic: &Topic, bytes: Vec<u8>, qos: Qos) -> Result<(), LinkError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(LinkError::TooLarge { bytes: bytes.len() });
@@ -200,7 +200,7 @@ impl Link {
         }
     }
 
-    /// Whether the broker has us now.
+    /// Tells whether there is a connection to the broker now.
     pub fn is_connected(&self) -> bool {
         self.0.0.lock().client.is_some()
     }

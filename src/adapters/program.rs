@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 
-/// How often a running program is looked at.
+/// Time between two looks at a running program.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Why a program did not do its work.
+/// Reasons for which a program did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     #[error("it can't be run: {0}")]
@@ -23,7 +23,7 @@ pub enum ProgramError {
 /// Waits for a program to succeed, and kills it after `patience`.
 ///
 /// # Errors
-/// Where it fails, or was killed.
+/// Fails where it fails, or was killed.
 pub fn wait(child: &mut Child, patience: Span) -> Result<(), ProgramError> {
     let deadline = monotonic() + patience;
     loop {

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
@@ -13,10 +13,10 @@ use loaxa_heart::domain::sound::{FileRef, Sound};
 use loaxa_heart::domain::time::Wall;
 use loaxa_sound::decode;
 
-/// How far it is looked ahead for the first use of a file.
+/// Days that are searched for the first use of a file.
 const DAYS_AHEAD: usize = 14;
 
-/// What a programme's files are, by their names.
+/// The files of a programme, by their names.
 type Named = BTreeMap<PathBuf, ContentHash>;
 
 /// Programmes in force on a box.
@@ -26,7 +26,7 @@ pub struct Programmes {
     installed: BTreeMap<ProgrammeId, Calendar>,
     /// Those that central sent, each in place of an installed one of its name; they sound in their group.
     sent: BTreeMap<ProgrammeId, Calendar>,
-    /// Where audio of programmes that were sent is found by its name in the programme.
+    /// The folder in which audio of programmes that were sent is found by its name in the programme.
     dir: PathBuf,
     media_dir: PathBuf,
     /// Audio of what was sent.
@@ -34,8 +34,7 @@ pub struct Programmes {
 }
 
 impl Programmes {
-    /// Reads the installer's files. One that is wrong is left out, and what is wrong with it is returned: the others
-    /// still sound.
+    /// Reads the installer's files. Returns what is wrong with those that are left out; the others still sound.
     pub fn read(files: &[PathBuf], dir: PathBuf, media_dir: PathBuf) -> (Self, Vec<String>) {
         let mut programmes = Self { dir, media_dir, ..Self::default() };
         let mut wrong = Vec::new();
@@ -62,7 +61,7 @@ impl Programmes {
     /// this one is wrong, not newer, or can't stand beside the others.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Tells what is wrong with it.
     pub fn adopt(
         &mut self,
         id: &ProgrammeId,
@@ -88,7 +87,7 @@ impl Programmes {
         adopted
     }
 
-    /// Takes a programme that was sent out of force; an installed one of its name is heard again.
+    /// Takes out of force a programme that was sent; an installed one of the same name is heard again.
     pub fn forget(&mut self, id: &ProgrammeId) {
         self.sent.remove(id);
     }
@@ -127,8 +126,7 @@ impl Programmes {
             if let Some(parent) = link.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            let hash = media.sha256.to_string();
-            let target = self.media_dir.join(&hash[..2]).join(&hash);
+            let target = media.sha256.path_under(&self.media_dir);
             let fresh = link.with_extension("new-link");
             let _ = std::fs::remove_file(&fresh);
             std::os::unix::fs::symlink(target, &fresh)?;
@@ -137,20 +135,26 @@ impl Programmes {
         Ok(())
     }
 
-    /// Audio that programmes in force name.
+    /// Returns the audio that programmes in force name.
     pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
         self.media.values().flat_map(|named| named.values().copied())
     }
 
-    /// When each file of a programme that was sent is first needed, as far as the days to come tell.
-    pub fn first_needed(&self, id: &ProgrammeId, place: &Place, now: Wall) -> BTreeMap<ContentHash, Wall> {
+    /// Returns the instant at which each file of a programme that was sent is first needed, as far as the days to come
+    /// tell.
+    pub fn first_needed(
+        &self,
+        id: &ProgrammeId,
+        listeners: &Listeners,
+        now: Wall,
+    ) -> BTreeMap<ContentHash, Wall> {
         let mut needed = BTreeMap::new();
         let (Some(calendar), Some(named)) = (self.sent.get(id), self.media.get(id)) else {
             return needed;
         };
         for date in now.date().iter_days().take(DAYS_AHEAD) {
-            for session in calendar.sessions_on(date, place).iter().filter(|session| session.end > now) {
-                for piece in calendar.fill(session, place, 0).pieces {
+            for session in calendar.sessions_on(date, listeners).iter().filter(|session| session.end > now) {
+                for piece in calendar.fill(session, listeners, 0).pieces {
                     let Sound::File(FileRef::Path(path)) = &piece.sound else { continue };
                     if let Some(sha256) = named.get(path) {
                         needed.entry(*sha256).or_insert(session.start);
@@ -161,7 +165,7 @@ impl Programmes {
         needed
     }
 
-    /// What a box in `groups` airs.
+    /// Returns the timetable of a box in `groups`.
     ///
     /// # Errors
     /// Names two that use one slot id.
@@ -172,7 +176,7 @@ impl Programmes {
         Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.to_string())
     }
 
-    /// The version of each.
+    /// Returns the version of each programme.
     pub fn versions(&self) -> BTreeMap<ProgrammeId, u32> {
         let version = |(id, calendar): (&ProgrammeId, &Calendar)| (id.clone(), calendar.programme().version);
         self.installed.iter().chain(&self.sent).map(version).collect()

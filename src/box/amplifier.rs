@@ -1,18 +1,23 @@
 //! When the amplifier is to be on: warm before the first sound, off a while after the last.
 
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use loaxa_adapters::gpio::{self, Line, LineError};
 use loaxa_adapters::program::{self, ProgramError};
 use loaxa_heart::config::box_file::{AmplifierConfig, GpioLine};
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_sound::losses::Losses;
 
 /// Longest time that a command of the amplifier may take.
 const COMMAND_MAX: Span = Span::secs(5);
 
-/// What the amplifier does now.
+/// Switchings that may wait while a command of the amplifier hangs.
+const SWITCHES_MAX: usize = 8;
+
+/// States of the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amplifier {
     Off,
@@ -20,14 +25,14 @@ pub enum Amplifier {
     On {
         warm_at: Moment,
     },
-    /// Nothing sounds any more; off at this moment.
+    /// On though nothing sounds any more, and off at this moment.
     Lingering {
         warm_at: Moment,
         off_at: Moment,
     },
 }
 
-/// What is to be switched.
+/// Switchings of the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
     On,
@@ -35,7 +40,7 @@ pub enum Switch {
 }
 
 impl Amplifier {
-    /// Something is to sound: answers from when it can be heard, and whether to switch on.
+    /// Makes ready for a sound: returns from when on it can be heard, and the switching that this takes.
     pub fn wake(&mut self, now: Moment, warm_up: Span) -> (Moment, Option<Switch>) {
         let (warm_at, switch) = match *self {
             Self::Off => (now + warm_up, Some(Switch::On)),
@@ -45,14 +50,14 @@ impl Amplifier {
         (warm_at, switch)
     }
 
-    /// Nothing sounds any more and nothing is about to.
+    /// Lets the amplifier linger, as nothing sounds any more and nothing is about to.
     pub fn rest(&mut self, now: Moment, off_delay: Span) {
         if let Self::On { warm_at } = *self {
             *self = Self::Lingering { warm_at, off_at: now + off_delay };
         }
     }
 
-    /// When [`Self::expire`] is to be asked.
+    /// Returns the moment at which [`Self::expire`] is to be called.
     pub fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Lingering { off_at, .. } => Some(*off_at),
@@ -60,7 +65,7 @@ impl Amplifier {
         }
     }
 
-    /// Whether it is time to switch off.
+    /// Returns the switching off, where it is time for it.
     pub fn expire(&mut self, now: Moment) -> Option<Switch> {
         let due = self.deadline().is_some_and(|off_at| off_at <= now);
         due.then(|| {
@@ -71,47 +76,61 @@ impl Amplifier {
 }
 
 /// The thread that moves the amplifier's line and runs its commands, one after the other.
-pub struct Relay {
-    switches: Option<Sender<Switch>>,
+pub struct Switcher {
+    switches: Option<SyncSender<Switch>>,
     thread: Option<JoinHandle<()>>,
+    /// The newest switching that found no room. Older ones that found none are skipped.
+    owed: Option<Switch>,
+    losses: Arc<Losses>,
 }
 
-impl Relay {
+impl Switcher {
     /// Starts the thread; `on_fault` gets what went wrong, on that thread.
     ///
     /// # Errors
-    /// Where no thread can be started.
+    /// Fails when no thread can be started.
     pub fn start(
         config: AmplifierConfig,
+        losses: Arc<Losses>,
         on_fault: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
-        Self::start_with(config, Box::new(gpio::open), on_fault)
+        Self::start_with(config, losses, Box::new(gpio::open), on_fault)
     }
 
     fn start_with(
         config: AmplifierConfig,
+        losses: Arc<Losses>,
         open: Box<Opener>,
         on_fault: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (switches, asked) = channel();
+        let (switches, asked) = sync_channel(SWITCHES_MAX);
         let run = move || obey(&config, &open, &asked, on_fault);
         let thread = std::thread::Builder::new().name("amplifier".into()).spawn(run)?;
-        Ok(Self { switches: Some(switches), thread: Some(thread) })
+        Ok(Self { switches: Some(switches), thread: Some(thread), owed: None, losses })
     }
 
-    /// Runs a command when those before it are done.
-    pub fn switch(&self, switch: Switch) {
-        if let Some(switches) = &self.switches {
-            // The thread ends only when this sender does.
-            let _ = switches.send(switch);
+    /// Switches when the switchings before are done. Call it now and then without a switching, too: one that found no room
+    /// is then tried again.
+    pub fn switch(&mut self, switch: Option<Switch>) {
+        if switch.is_some() && self.owed.is_some() {
+            self.losses.amplifier_switches.add(1);
+        }
+        self.owed = switch.or(self.owed);
+        if let (Some(switches), Some(owed)) = (&self.switches, self.owed)
+            && switches.try_send(owed).is_ok()
+        {
+            self.owed = None;
         }
     }
 }
 
-impl Drop for Relay {
-    /// Waits until the last command is done.
+impl Drop for Switcher {
+    /// Waits until the last switching is done.
     fn drop(&mut self) {
-        self.switches = None;
+        if let (Some(switches), Some(owed)) = (self.switches.take(), self.owed) {
+            // The thread ends only when this sender does.
+            let _ = switches.send(owed);
+        }
         if let Some(thread) = self.thread.take() {
             // A fault was told when it happened.
             let _ = thread.join();
@@ -119,7 +138,7 @@ impl Drop for Relay {
     }
 }
 
-/// Takes a line; a test puts its own in the place of the kernel's.
+/// A way to take a line; a test puts its own in the place of the kernel's.
 type Opener = dyn Fn(&GpioLine) -> Result<Box<dyn Line>, LineError> + Send;
 
 fn obey(config: &AmplifierConfig, open: &Opener, asked: &Receiver<Switch>, on_fault: impl Fn(String)) {
@@ -183,6 +202,8 @@ fn run(command: &[String]) -> Result<(), ProgramError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::*;
 
     const WARM: Span = Span::secs(2);
@@ -231,7 +252,7 @@ mod tests {
         GpioLine { chip: "/dev/gpiochip9".into(), line: 17, active_low: false }
     }
 
-    /// What a line that breaks after `good` switches is told, with what is reported.
+    /// Checks the orders to a line that breaks after `good` switchings, and the faults that are reported.
     fn check_line(good: u32, switches: &[Switch], expected: &[&str]) {
         let (seen, heard) = channel();
         let faults = seen.clone();
@@ -240,9 +261,10 @@ mod tests {
             Ok(Box::new(Mock { seen: seen.clone(), left: good }) as Box<dyn Line>)
         };
         let config = AmplifierConfig { gpio: Some(line()), ..AmplifierConfig::default() };
-        let relay = Relay::start_with(config, Box::new(open), move |fault| drop(faults.send(fault))).unwrap();
-        switches.iter().for_each(|switch| relay.switch(*switch));
-        drop(relay);
+        let told = move |fault| drop(faults.send(fault));
+        let mut switcher = Switcher::start_with(config, Arc::default(), Box::new(open), told).unwrap();
+        switches.iter().for_each(|switch| switcher.switch(Some(*switch)));
+        drop(switcher);
         assert_eq!(heard.iter().collect::<Vec<_>>(), expected);
     }
 
@@ -256,6 +278,31 @@ mod tests {
             &[Switch::On, Switch::Off, Switch::On],
             &[opened, "set true", broke, opened, "set true"],
         );
+    }
+
+    #[test]
+    fn what_hangs_skips_switchings_and_obeys_the_last() {
+        let (go, hangs) = channel::<()>();
+        let (seen, heard) = channel();
+        let open = move |_: &GpioLine| {
+            // Hangs until the test lets go.
+            let _ = hangs.recv();
+            Ok(Box::new(Mock { seen: seen.clone(), left: 99 }) as Box<dyn Line>)
+        };
+        let config = AmplifierConfig { gpio: Some(line()), ..AmplifierConfig::default() };
+        let losses = Arc::<Losses>::default();
+        let mut switcher = Switcher::start_with(config, losses.clone(), Box::new(open), |_| {}).unwrap();
+        for _ in 0..50 {
+            switcher.switch(Some(Switch::On));
+            switcher.switch(Some(Switch::Off));
+        }
+        drop(go);
+        drop(switcher);
+        let seen: Vec<String> = heard.iter().collect();
+        assert_eq!(seen.last().map(String::as_str), Some("set false"));
+        let skipped = losses.amplifier_switches.get();
+        assert_eq!(seen.len() as u64 + skipped, 100);
+        assert!(skipped >= 100 - SWITCHES_MAX as u64 - 2, "{skipped}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct UsageFile {
     path: PathBuf,
     pub month: Month,
     pub bytes: u64,
-    /// It was said in this month that the budget was exceeded.
+    /// The heart was told in this month that the budget is exceeded.
     exceeded: bool,
     expected: u64,
 }
@@ -33,7 +33,7 @@ impl UsageFile {
         Self { path, month, bytes, exceeded, expected: 0 }
     }
 
-    /// It is `month` now. A clock that goes back gives no second budget.
+    /// Begins `month`, unless it has begun. A clock that goes back gives no second budget.
     pub fn begin(&mut self, month: Month) {
         if month > self.month {
             (self.month, self.bytes, self.exceeded) = (month, 0, false);
@@ -41,26 +41,26 @@ impl UsageFile {
         }
     }
 
-    /// So many bytes are about to come.
+    /// Counts bytes that are about to come.
     pub fn expect(&mut self, bytes: u64) {
         self.expected = bytes;
         self.bytes = self.bytes.saturating_add(bytes);
         self.write();
     }
 
-    /// So many came of those that were expected.
+    /// Counts how many came of the bytes that were expected.
     pub fn settle(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(self.expected).saturating_add(bytes);
         self.expected = 0;
         self.write();
     }
 
-    /// The budget is exceeded; says whether that is news in this month.
+    /// Notes that the budget is exceeded, and tells whether that is news in this month.
     pub fn exceed(&mut self) -> bool {
         !std::mem::replace(&mut self.exceeded, true)
     }
 
-    /// A disk that refuses keeps no audio from coming; then the count is in memory.
+    /// Writes the count down. A disk that refuses keeps no audio from coming; the count is then only in memory.
     fn write(&self) {
         let Month { year, month } = self.month;
         let exceeded = if self.exceeded { "exceeded" } else { "within" };

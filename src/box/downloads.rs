@@ -1,11 +1,11 @@
 //! Audio on its way to the box: one at a time, as `decide::downloads` says, tried again for as long as it is wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::data_usage::UsageFile;
 use loaxa_adapters::backoff::Backoff;
@@ -15,7 +15,11 @@ use loaxa_heart::decide::downloads::{self, Fetch, Month, Rules, Wish};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use loaxa_sound::losses::Count;
+
+/// Requests that may wait while a file is on its way: more than all files that may be waited for.
+const REQUESTS_MAX: usize = 4 * WANTED_MAX;
 
 /// Most files that are waited for.
 const WANTED_MAX: usize = 1_024;
@@ -26,7 +30,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Tries after which a file that the server does not have, or has wrong, is given up.
 const TRIES_MAX: u32 = 20;
 
-/// How long audio that finds no room waits for some.
+/// Time for which audio that finds no room waits for some.
 const ROOM_WAIT: Span = Span::secs(600);
 
 /// Something in the month's data budget waits, or had to exceed it.
@@ -35,10 +39,10 @@ pub const FAULT_BUDGET: &str = "data_budget";
 /// Audio that is scheduled leaves no room for more.
 pub const FAULT_FULL: &str = "media_full";
 
-/// What the daemon hears.
+/// News of the downloads for the daemon.
 #[derive(Debug)]
 pub enum News {
-    /// What came of a download.
+    /// The outcome of a download.
     Done(ContentHash, Result<(), Fault>),
     /// A fault begins or ends.
     Fault(&'static str, bool),
@@ -60,9 +64,20 @@ enum Request {
 
 /// A handle on the downloading thread; it ends when this is dropped.
 pub struct Downloads {
-    requests: Sender<Request>,
+    requests: SyncSender<Request>,
     shared: Arc<Shared>,
     dir: MediaDir,
+    /// Requests without room.
+    refused: Count,
+}
+
+/// Answers to a wish for a file.
+#[derive(Debug)]
+pub enum FetchAsked {
+    /// The thread knows of the wish; news follow.
+    Taken,
+    /// Too many requests wait; no news follow.
+    Refused(Fault),
 }
 
 #[derive(Default)]
@@ -71,7 +86,7 @@ struct Shared {
     in_use: Mutex<BTreeSet<ContentHash>>,
     /// Bytes received in this month.
     used: Mutex<u64>,
-    /// What is waited for, as the installer's stick may bring it.
+    /// Files that are waited for, as the installer's stick may bring them.
     wanted: Mutex<BTreeMap<ContentHash, Media>>,
 }
 
@@ -87,12 +102,12 @@ struct Wanted {
     backoff: Backoff,
 }
 
-/// What the thread is started with.
+/// Everything that the thread is started with.
 pub struct Start {
     pub fetcher: Fetcher,
     pub rules: Rules,
     pub usage: UsageFile,
-    /// What the clocks say.
+    /// The clocks at the start.
     pub now: Reading,
     pub seed: u64,
 }
@@ -101,9 +116,9 @@ impl Downloads {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When there can be no thread.
-    pub fn start(start: Start, news: UnboundedSender<News>) -> std::io::Result<Self> {
-        let (requests, receiver) = channel();
+    /// Fails when there can be no thread.
+    pub fn start(start: Start, news: Sender<News>) -> std::io::Result<Self> {
+        let (requests, receiver) = sync_channel(REQUESTS_MAX);
         let shared = Arc::<Shared>::default();
         *lock(&shared.used) = start.usage.bytes;
         let dir = start.fetcher.dir().clone();
@@ -114,36 +129,50 @@ impl Downloads {
         let worker =
             Worker { fetcher, base, rules, usage, now, seed, wanted, faults, news, shared: shared_too };
         std::thread::Builder::new().name("downloads".into()).spawn(move || worker.run(&receiver))?;
-        Ok(Self { requests, shared, dir })
+        Ok(Self { requests, shared, dir, refused: Count::default() })
     }
 
     /// Wants a file.
-    pub fn fetch(&self, media: Media, by: Wall, urgent: bool) {
+    pub fn fetch(&self, media: Media, by: Wall, urgent: bool) -> FetchAsked {
+        let what = media.path.clone();
         lock(&self.shared.in_use).insert(media.sha256);
-        self.ask(Request::Fetch { media, by, urgent });
+        if self.ask(Request::Fetch { media, by, urgent }) {
+            return FetchAsked::Taken;
+        }
+        FetchAsked::Refused(Fault::Damaged { what, detail: format!("{REQUESTS_MAX} requests wait already") })
     }
 
-    fn ask(&self, request: Request) {
-        // The thread ends only with this handle.
-        let _ = self.requests.send(request);
+    /// Passes a request on; counts and forgets one that finds too many before it.
+    fn ask(&self, request: Request) -> bool {
+        // The thread ends only with this handle: what fails lacks room.
+        let taken = self.requests.try_send(request).is_ok();
+        if !taken {
+            self.refused.add(1);
+        }
+        taken
     }
 
-    /// Central says where its media are.
+    /// Returns how many requests found too many before them.
+    pub fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    /// Sets the address of central's media.
     pub fn set_base(&self, base: String) {
         self.ask(Request::Base(base));
     }
 
-    /// The clock became known, or was set.
+    /// Sets the clock, which became known or was corrected.
     pub fn set_clock(&self, now: Reading) {
         self.ask(Request::Clock(now));
     }
 
-    /// Files came another way.
+    /// Looks for files that came another way.
     pub fn look(&self) {
         self.ask(Request::Look);
     }
 
-    /// Whether audio is here; if so, it is not evicted before [`Downloads::protect`] is told otherwise.
+    /// Tells whether audio is here; if so, it is not evicted before [`Downloads::protect`] says otherwise.
     pub fn claim(&self, sha256: &ContentHash) -> bool {
         let mut in_use = lock(&self.shared.in_use);
         let here = self.dir.has(sha256);
@@ -154,17 +183,17 @@ impl Downloads {
         here
     }
 
-    /// All that is scheduled or live: never evicted.
+    /// Sets the audio that is scheduled or live, which is never evicted.
     pub fn protect(&self, in_use: BTreeSet<ContentHash>) {
         *lock(&self.shared.in_use) = in_use;
     }
 
-    /// Bytes received in this month.
+    /// Returns the bytes received in this month.
     pub fn used(&self) -> u64 {
         *lock(&self.shared.used)
     }
 
-    /// What is waited for.
+    /// Returns the files that are waited for.
     pub fn wanted(&self) -> Vec<Media> {
         lock(&self.shared.wanted).values().cloned().collect()
     }
@@ -175,12 +204,12 @@ struct Worker {
     base: Option<String>,
     rules: Rules,
     usage: UsageFile,
-    /// What the clocks said last.
+    /// The clocks at the last reading.
     now: Reading,
     seed: u64,
     wanted: BTreeMap<ContentHash, Wanted>,
     faults: BTreeSet<&'static str>,
-    news: UnboundedSender<News>,
+    news: Sender<News>,
     shared: Arc<Shared>,
 }
 
@@ -250,7 +279,7 @@ impl Worker {
     /// Fetches what is to be fetched now; says how long there is nothing to do then.
     fn work(&mut self) -> Span {
         let now = self.reading();
-        if now.trust > ClockTrust::None {
+        if now.quality > ClockQuality::None {
             self.usage.begin(Month::of(now.wall));
         }
         *lock(&self.shared.used) = self.usage.bytes;
@@ -339,8 +368,8 @@ impl Worker {
     }
 
     fn tell(&self, news: News) {
-        // The daemon is ending when nobody listens.
-        let _ = self.news.send(news);
+        // Waits for room; the daemon is ending when nobody listens.
+        let _ = self.news.blocking_send(news);
     }
 }
 

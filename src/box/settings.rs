@@ -1,4 +1,4 @@
-//! What the daemon needs to know, checked.
+//! The settings of the daemon, checked.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
-use loaxa_sound::sink::SinkSpec;
+use loaxa_sound::output::sink::SinkSpec;
 
 /// The settings of one box.
 pub struct Settings {
@@ -31,7 +31,7 @@ pub struct Settings {
     pub delay_ms: i32,
     /// Program and arguments of the speech engine.
     pub speech: Vec<String>,
-    /// In force until a signed one arrives.
+    /// The limits that are in force until a signed policy arrives.
     pub policy: Policy,
     pub central: Option<CentralSettings>,
     /// Pinned: the only key whose trust documents are believed.
@@ -40,13 +40,13 @@ pub struct Settings {
     pub trust: Option<Vec<u8>>,
     /// Signs this box's log.
     pub key: SecretKey,
-    /// What audio may be fetched and kept.
+    /// The rules by which audio is fetched and kept.
     pub media: Rules,
     /// The system clock survives a power cut.
     pub has_battery_clock: bool,
 }
 
-/// How central is reached.
+/// The addresses and certificates by which central is reached.
 #[derive(Debug, Clone)]
 pub struct CentralSettings {
     pub broker: BrokerAddress,

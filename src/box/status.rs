@@ -1,38 +1,20 @@
-//! The local socket: what an installer beside the box asks for, and brings.
+//! The state of the daemon, as an installer beside the box reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
 
-use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
-use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::time::{ClockQuality, Wall};
+use loaxa_sound::hearing::ears::Microphone;
 
-/// Name of the socket in the state directory.
-pub const SOCKET: &str = "status.sock";
-
-/// Visitors that wait to be answered.
-const VISITS_MAX: usize = 8;
-
-/// How long a visitor may take to say what it wants.
-const ASK_WAIT: Duration = Duration::from_secs(2);
-
-/// Longest request: an envelope with every byte escaped.
-const REQUEST_BYTES_MAX: u64 = 2 * MESSAGE_BYTES_MAX as u64 + 1_024;
-
-/// What the daemon says of itself, one JSON object on the socket.
+/// The daemon's account of itself, one JSON object on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub box_id: BoxId,
     pub software: String,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub on_air: Option<String>,
     pub connected: bool,
     /// Log entries that central does not have yet.
@@ -40,124 +22,45 @@ pub struct Status {
     pub faults: Vec<String>,
     /// Audio over the network in this month, in bytes.
     pub media_month_bytes: u64,
-    /// What of it this month may bring; absent for no limit.
+    /// Limit of that audio in this month, in bytes; absent for no limit.
     pub media_month_bytes_max: Option<u64>,
     /// Files that are waited for.
     pub media_waiting: usize,
     /// Refused messages since the start, by reason.
     pub refused: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub microphone: MicrophoneStatus,
+    /// Losses since the start, where a bound was reached or sound came too late to be heard: by kind, those of which
+    /// nothing was lost left out.
+    #[serde(default)]
+    pub lost: BTreeMap<String, u64>,
 }
 
-/// What a visitor asks for: one JSON object, then the end of what it writes. Nothing at all asks for the status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum Request {
-    Status,
-    /// The hashes of audio that is scheduled, live or waited for.
-    Known,
-    /// Audio was put into the media directory.
-    Look,
-    /// A signed command or trust document.
-    Offer {
-        envelope: String,
-    },
+/// The state of the microphone that proves that the loudspeaker sounds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum MicrophoneStatus {
+    /// None is set in box.toml.
+    #[default]
+    NotSet,
+    /// Set, and opened when something sounds for the first time.
+    Waiting,
+    /// Open, and no sound has come from it yet.
+    Opened,
+    /// Gives sound.
+    Hears,
+    /// Set, and can't be used; it is tried again and again.
+    Failed { why: String },
 }
 
-/// What became of an envelope that was offered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Offered {
-    /// It is obeyed, or was so already.
-    Taken,
-    Refused {
-        reason: String,
-    },
-}
-
-/// A request on its way to the daemon, and the way back.
-#[derive(Debug)]
-pub struct Visit {
-    pub request: Request,
-    pub answer: oneshot::Sender<Vec<u8>>,
-}
-
-/// Opens the socket; one that a dead daemon left is replaced.
-///
-/// # Errors
-/// When the directory can't be written.
-pub fn listen(state_dir: &Path) -> std::io::Result<mpsc::Receiver<Visit>> {
-    let path = state_dir.join(SOCKET);
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(path)?;
-    let (visits, receiver) = mpsc::channel(VISITS_MAX);
-    tokio::spawn(async move {
-        while let Ok((visitor, _)) = listener.accept().await {
-            // One that can't be waited for is sent away.
-            let Ok(place) = visits.clone().try_reserve_owned() else { continue };
-            tokio::spawn(attend(visitor, place));
+impl From<Option<Microphone>> for MicrophoneStatus {
+    fn from(microphone: Option<Microphone>) -> Self {
+        match microphone {
+            None => Self::NotSet,
+            Some(Microphone::Waiting) => Self::Waiting,
+            Some(Microphone::Opened) => Self::Opened,
+            Some(Microphone::Hears) => Self::Hears,
+            Some(Microphone::Failed { why }) => Self::Failed { why },
         }
-    });
-    Ok(receiver)
-}
-
-async fn attend(mut visitor: UnixStream, place: mpsc::OwnedPermit<Visit>) {
-    let mut asked = Vec::new();
-    let mut bounded = (&mut visitor).take(REQUEST_BYTES_MAX);
-    let read = tokio::time::timeout(ASK_WAIT, bounded.read_to_end(&mut asked)).await;
-    let request = match read {
-        Ok(Ok(0)) => Ok(Request::Status),
-        // A visitor that only listens is told how the box is.
-        Err(_) if asked.is_empty() => Ok(Request::Status),
-        _ => serde_json::from_slice(&asked),
-    };
-    let Ok(request) = request else { return };
-    let (answer, answered) = oneshot::channel();
-    place.send(Visit { request, answer });
-    if let Ok(mut json) = answered.await {
-        json.push(b'\n');
-        // A visitor that hangs up early gets nothing.
-        let _ = visitor.write_all(&json).await;
     }
-}
-
-fn request<T: DeserializeOwned>(state_dir: &Path, request: &Request) -> std::io::Result<T> {
-    use std::io::{Read, Write};
-    let mut socket = std::os::unix::net::UnixStream::connect(state_dir.join(SOCKET))?;
-    socket.write_all(&serde_json::to_vec(request).map_err(std::io::Error::other)?)?;
-    socket.shutdown(std::net::Shutdown::Write)?;
-    let mut text = String::new();
-    socket.read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(std::io::Error::other)
-}
-
-/// Asks the daemon whose state is in `state_dir` how it is.
-///
-/// # Errors
-/// When no daemon runs there.
-pub fn ask(state_dir: &Path) -> std::io::Result<Status> {
-    request(state_dir, &Request::Status)
-}
-
-/// Asks what audio is scheduled, live or waited for.
-///
-/// # Errors
-/// As [`ask`].
-pub fn known_media(state_dir: &Path) -> std::io::Result<BTreeSet<ContentHash>> {
-    request(state_dir, &Request::Known)
-}
-
-/// Says that audio was put into the media directory.
-///
-/// # Errors
-/// As [`ask`].
-pub fn look(state_dir: &Path) -> std::io::Result<()> {
-    request(state_dir, &Request::Look)
-}
-
-/// Brings an envelope, to be judged as if it came over the wire.
-///
-/// # Errors
-/// As [`ask`].
-pub fn offer(state_dir: &Path, envelope: String) -> std::io::Result<Offered> {
-    request(state_dir, &Request::Offer { envelope })
 }

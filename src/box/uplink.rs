@@ -15,20 +15,26 @@ use loaxa_heart::wire::messages::{
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
-/// How often news of what the box holds are told in full: a heartbeat may be lost.
+/// Times that news of what the box holds are told in full, as a heartbeat may be lost.
 const TOLD_IN_FULL: u32 = 2;
 
 /// After so many heartbeats with a digest one tells it in full, for a central that has missed the news.
 const TOLD_AGAIN_AFTER: u32 = 9;
 
-/// A sign of life this often, as the design asks.
+/// Time between two signs of life.
 pub const HEARTBEAT_EVERY: Span = Span::secs(60);
 
 /// Something that arrived and was checked as far as signatures go.
 #[derive(Debug)]
 pub enum Arrived {
+    /// The answer to the hello that was sent at `asked`.
     Welcome {
         welcome: Welcome,
+        asked: Moment,
+    },
+    /// The answer to a heartbeat that asked for the time at `asked`.
+    Time {
+        time: Wall,
         asked: Moment,
     },
     /// With the exact bytes of its envelope.
@@ -52,23 +58,25 @@ pub struct Uplink {
     pub outbox: Outbox,
     /// Nonce of the last hello, and when it was sent.
     asked: Option<(String, Moment)>,
+    /// Nonce of the last heartbeat that asked for the time, and when it was sent.
+    asked_time: Option<(String, Moment)>,
     heartbeat_at: Moment,
     connected: bool,
     told: Told,
 }
 
-/// What central was told of what the box holds, so that most heartbeats need not repeat it.
+/// The last account of what the box holds, so that most heartbeats need not repeat it.
 #[derive(Default)]
 struct Told {
     holds: Option<Holds>,
-    /// Heartbeats since it was told in full.
+    /// Heartbeats since the account was told in full.
     since: u32,
-    /// How often it was told in full.
+    /// Times that the account was told in full.
     times: u32,
 }
 
 impl Told {
-    /// What the next heartbeat says: all of it, or its digest.
+    /// Returns the account for the next heartbeat: all of it, or its digest.
     fn next(&mut self, holds: Holds) -> (Option<Holds>, Option<String>) {
         if self.holds.as_ref() != Some(&holds) {
             *self = Self { holds: Some(holds.clone()), ..Self::default() };
@@ -83,7 +91,7 @@ impl Told {
 }
 
 impl Uplink {
-    /// The way of a box that is not connected yet.
+    /// Makes the uplink of a box that is not connected yet.
     pub fn new(
         box_id: BoxId,
         key: SecretKey,
@@ -99,13 +107,14 @@ impl Uplink {
             link,
             outbox,
             asked: None,
+            asked_time: None,
             heartbeat_at,
             connected: false,
             told: Told::default(),
         }
     }
 
-    /// The last will of a box.
+    /// Returns the last will of a box.
     pub fn last_will(box_id: &BoxId, epoch: loaxa_heart::domain::ids::Epoch) -> (Topic, Vec<u8>) {
         let lost = Lost { v: VERSION, epoch };
         (Topic::Up(box_id.clone(), Up::Lost), codec::encode(&lost))
@@ -115,7 +124,7 @@ impl Uplink {
         self.connected
     }
 
-    /// The public half of the key that signs the log, in base64.
+    /// Returns the public half of the key that signs the log, in base64.
     pub fn public_key(&self) -> String {
         self.key.public().to_string()
     }
@@ -132,7 +141,7 @@ impl Uplink {
         link.publish(&Topic::Up(self.box_id.clone(), up), bytes, qos)
     }
 
-    /// The broker took us: introduces the box. `nonce` is random.
+    /// Introduces the box to central, once the broker took the connection. The nonce of `hello` is random.
     pub fn connected(&mut self, hello: Hello) {
         self.connected = true;
         self.asked = Some((hello.nonce.clone(), monotonic()));
@@ -147,12 +156,12 @@ impl Uplink {
         self.outbox.handle(now, outbox::Input::Disconnected);
     }
 
-    /// Whether a heartbeat is due.
+    /// Tells whether a heartbeat is due.
     pub fn heartbeat_is_due(&self, now: Moment) -> bool {
         self.connected && self.heartbeat_at <= now
     }
 
-    /// Whether central did not answer the last hello for as long as a heartbeat: the answer, or the hello, is lost.
+    /// Tells whether central has left the last hello unanswered for as long as a heartbeat: the answer, or the hello, is lost.
     pub fn welcome_is_missing(&self, now: Moment) -> bool {
         self.asked.as_ref().is_some_and(|(_, asked)| now.since(*asked) >= HEARTBEAT_EVERY)
     }
@@ -160,6 +169,7 @@ impl Uplink {
     /// Sends a heartbeat with what the box holds, or its digest; the next is due in a minute.
     pub fn heartbeat(&mut self, now: Moment, mut heartbeat: Heartbeat, holds: Holds) {
         self.heartbeat_at = now + HEARTBEAT_EVERY;
+        self.asked_time = heartbeat.nonce.clone().map(|nonce| (nonce, monotonic()));
         (heartbeat.holds, heartbeat.held) = self.told.next(holds);
         // The next one says the same and more.
         let _ = self.publish(Up::Heartbeat, codec::encode(&heartbeat), Qos::AtMostOnce);
@@ -186,7 +196,7 @@ impl Uplink {
         String::from_utf8(codec::seal(&head, &[&self.key])).expect("envelopes are JSON")
     }
 
-    /// When something is to be done here without anything arriving.
+    /// Returns the moment at which something is to be done even if nothing arrives.
     pub fn poll_timeout(&self) -> Option<Moment> {
         let heartbeat = self.connected.then_some(self.heartbeat_at);
         [heartbeat, self.outbox.poll_timeout()].into_iter().flatten().min()
@@ -195,7 +205,7 @@ impl Uplink {
     /// Reads what arrived. `None` for what is not for boxes.
     ///
     /// # Errors
-    /// Why it is not believed.
+    /// Tells why it is not believed.
     pub fn read(
         &mut self,
         topic: &Topic,
@@ -210,15 +220,16 @@ impl Uplink {
             }
             Topic::Down(_, Down::Welcome) => {
                 let welcome: Welcome = from_central(&bytes, &keys, trust)?;
-                match self.asked.take() {
-                    Some((nonce, asked)) if nonce == welcome.nonce && welcome.box_id == self.box_id => {
-                        Arrived::Welcome { welcome, asked }
-                    }
-                    asked => {
-                        self.asked = asked;
-                        let detail = "a welcome that answers no hello of this box".to_owned();
-                        return Err(CommandRefusal::Impossible { detail });
-                    }
+                let answers = |(nonce, _): &mut (String, Moment)| {
+                    *nonce == welcome.nonce && welcome.box_id == self.box_id
+                };
+                if let Some((_, asked)) = self.asked.take_if(answers) {
+                    Arrived::Welcome { welcome, asked }
+                } else if let Some((_, asked)) = self.asked_time.take_if(answers) {
+                    Arrived::Time { time: welcome.time, asked }
+                } else {
+                    let detail = "a welcome that answers no question of this box".to_owned();
+                    return Err(CommandRefusal::Impossible { detail });
                 }
             }
             Topic::Down(_, Down::LogAck) => Arrived::Acknowledged(from_central(&bytes, &keys, trust)?),
@@ -233,19 +244,19 @@ impl Uplink {
 /// Opens a trust document. Only the pinned root key can sign one.
 ///
 /// # Errors
-/// When it is not the root's, or makes no sense.
+/// Fails when it is not the root's, or makes no sense.
 pub fn read_trust(bytes: &[u8], root: Option<&PublicKey>) -> Result<TrustMessage, CommandRefusal> {
     let pinned = |id: &KeyId| root.filter(|root| root.key_id() == *id).cloned();
     Ok(codec::open::<TrustMessage>(bytes, &pinned)?.payload)
 }
 
-/// The public half of a key of the trust document.
+/// Returns the public half of a key of the trust document.
 pub fn public_key(trust: &Trust, id: &KeyId) -> Option<PublicKey> {
     let grant = trust.grants.iter().find(|grant| grant.key == *id)?;
     grant.public.parse().ok()
 }
 
-/// Opens what only central may say.
+/// Opens a message that only central may sign.
 fn from_central<M: codec::Sealed>(
     bytes: &[u8],
     keys: &impl Fn(&KeyId) -> Option<PublicKey>,

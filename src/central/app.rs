@@ -1,17 +1,18 @@
-//! What every part of central shares.
+//! The parts of one central process, shared by everything above this file.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::authority::Authority;
-use super::live::Sessions;
-use super::media::MediaFolder;
-use super::publisher::Publisher;
-use super::settings::Settings;
-use super::store::{Alarm, AlarmKind, SharedStore};
+use crate::keyring::Keyring;
+use crate::link::outbound::Outbound;
+use crate::media::MediaFolder;
+use crate::settings::Settings;
+use crate::store::{Alarm, AlarmKind, SharedStore};
+use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -20,20 +21,20 @@ use loaxa_heart::domain::time::{Span, Wall};
 pub struct App {
     pub settings: Settings,
     pub store: SharedStore,
-    pub authority: Authority,
-    pub publisher: Publisher,
+    pub keyring: Keyring,
+    pub outbound: Outbound,
     pub media: MediaFolder,
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
     pub counters: Counters,
     /// Voices that are live now.
-    pub voices: Sessions,
+    pub voices: Voices,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
 }
 
-/// What was refused or put off since the start.
+/// Counts of what `boxes` took, refused and put off, since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub messages_refused: AtomicU64,
@@ -42,10 +43,27 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts one more.
+    /// Adds to a counter.
     pub fn more(counter: &AtomicU64, by: u64) {
         counter.fetch_add(by, Ordering::Relaxed);
     }
+}
+
+/// Everything that this process counts, since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Log entries that were not there before.
+    pub entries_added: u64,
+    /// Messages of boxes that were wrong, or of strangers.
+    pub messages_refused: u64,
+    /// Batches of logs that found no room; their boxes send them again.
+    pub batches_put_off: u64,
+    /// Messages that the broker did not get at once; boxes get them after their next heartbeat.
+    pub messages_unsent: u64,
+    /// Pieces of live voices that slow boxes did not get.
+    pub voice_pieces_dropped: u64,
+    /// Boxes that found no room beside a live voice's other listeners.
+    pub listeners_refused: u64,
 }
 
 /// Alarms about one box are written at most this often.
@@ -59,20 +77,33 @@ impl App {
     pub fn new(
         settings: Settings,
         store: SharedStore,
-        authority: Authority,
-        publisher: Publisher,
+        keyring: Keyring,
+        outbound: Outbound,
         media: MediaFolder,
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
-        let voices = Sessions::default();
-        Self { settings, store, authority, publisher, media, public_url, counters, voices, revoked, raised }
+        let voices = Voices::default();
+        Self { settings, store, keyring, outbound, media, public_url, counters, voices, revoked, raised }
     }
 
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
         loaxa_adapters::clock::wall()
+    }
+
+    /// Everything that was counted since the start.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            entries_added: read(&self.counters.entries_added),
+            messages_refused: read(&self.counters.messages_refused),
+            batches_put_off: read(&self.counters.batches_put_off),
+            messages_unsent: self.outbound.unsent(),
+            voice_pieces_dropped: self.voices.pieces_dropped(),
+            listeners_refused: self.voices.listeners_refused(),
+        }
     }
 
     /// The groups of a box with all above them.

@@ -1,7 +1,7 @@
 //! The media folder: audio named by its SHA-256, served with Range, never changed.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use sha2::Digest;
 use tower_http::services::ServeFile;
 
-use super::store::MediaRow;
+use crate::store::MediaRow;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -20,16 +20,16 @@ use loaxa_sound::decode;
 /// Longest audio that is taken: a day.
 const MS_MAX: u64 = 24 * 3_600 * 1_000;
 
-/// A year: what is named by its content never changes.
+/// Cached for a year: a file that is named by its content never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Where audio lies.
+/// The folder in which audio lies.
 #[derive(Debug, Clone)]
 pub struct MediaFolder {
     root: PathBuf,
 }
 
-/// Why audio is not taken.
+/// A reason for which audio is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaRefusal {
     #[error("the audio is larger than {} MiB", MEDIA_BYTES_MAX >> 20)]
@@ -43,25 +43,24 @@ pub enum MediaRefusal {
 }
 
 impl MediaFolder {
-    /// Uses a folder, and makes it.
+    /// Opens a folder, and makes it where there is none.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Fails when it can't be made.
     pub fn open(root: PathBuf) -> std::io::Result<Self> {
         std::fs::create_dir_all(root.join(INCOMING))?;
         Ok(Self { root })
     }
 
-    /// Where the audio of this hash lies.
+    /// The file with the audio of this hash.
     pub fn path(&self, hash: ContentHash) -> PathBuf {
-        let name = hash.to_string();
-        self.root.join(&name[..2]).join(name)
+        hash.path_under(&self.root)
     }
 
     /// Begins to take a file in.
     ///
     /// # Errors
-    /// When it can't be created.
+    /// Fails when it can't be created.
     pub fn begin(&self) -> std::io::Result<Incoming> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
@@ -70,10 +69,10 @@ impl MediaFolder {
         Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0 })
     }
 
-    /// Checks that it can be played, and gives it its name for good.
+    /// Checks that a file can be played, and gives it its final name.
     ///
     /// # Errors
-    /// When it is no audio, or the disk refuses. Nothing is left behind then.
+    /// Fails when it is no audio, or the disk refuses. Nothing is left behind then.
     pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
         let info =
@@ -125,7 +124,7 @@ impl MediaFolder {
 /// Subfolder of files that are still coming in.
 const INCOMING: &str = "incoming";
 
-/// The fault names a temporary file; people know it by another name.
+/// Puts the name that people know into a fault that names a temporary file.
 fn as_named(fault: Fault, name: &str) -> Fault {
     match fault {
         Fault::Damaged { detail, .. } => Fault::Damaged { what: name.to_owned(), detail },
@@ -134,7 +133,7 @@ fn as_named(fault: Fault, name: &str) -> Fault {
     }
 }
 
-/// A file that is coming in; dropped before its end, it leaves nothing.
+/// A file that is coming in; dropped before its end, the file is deleted.
 pub struct Incoming {
     file: std::fs::File,
     path: PathBuf,
@@ -143,15 +142,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Where it lies meanwhile, for a program that writes it.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Adds what came.
+    /// Adds bytes.
     ///
     /// # Errors
-    /// When it grows too large, or the disk refuses.
+    /// Fails when it grows too large, or the disk refuses.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), MediaRefusal> {
         self.bytes += chunk.len() as u64;
         if self.bytes > MEDIA_BYTES_MAX {
@@ -165,12 +159,12 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // After the file got its name for good there is nothing here any more.
+        // A file that got its final name is no longer here.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// How a command names this media.
+/// Names a media file as a command does.
 pub fn reference(row: &MediaRow) -> Media {
     Media {
         sha256: row.sha256,

@@ -1,57 +1,75 @@
-//! What central is started with: checked, with its keys already read.
+//! The settings of a central: checked, with its keys already read.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
-use super::cap_feed::Feed;
-use super::certificates::Identity;
-use super::store::BoxDeclared;
-
 /// Everything that one central process needs to know.
 #[derive(Clone)]
 pub struct Settings {
     /// Pages, API and media; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where boxes find this server, for instance `http://10.0.0.1:8080`; without it, the address listened on.
+    /// The address at which boxes find this server, for instance `http://10.0.0.1:8080`; without one, the address listened on.
     pub public_url: Option<String>,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
     pub commune: String,
     pub broker: BrokerChoice,
     pub sqlite: PathBuf,
-    /// Who has it may do everything over the API.
+    /// The API's token: its holder may do everything.
     pub token: String,
     pub keys: Keys,
     /// A command that speaks a text into a WAV file.
     pub speech: Vec<String>,
-    /// Which CAP alerts are taken, and how.
+    /// The alerts that are taken; `None` takes none.
     pub cap: Option<CapSettings>,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
-    /// What a new box is given; without it, boxes are enrolled by hand.
+    /// The means to enrol boxes; without them, boxes are named in the configuration.
     pub enrolment: Option<Enrolment>,
-    /// Takes the key that a box shows with its first hello, where none is known; for trials only.
+    /// Takes the key that a box without one shows with its first hello; for trials only.
     pub trust_first_use: bool,
 }
 
-/// What becomes of CAP alerts.
+/// The settings for CAP alerts.
 #[derive(Debug, Clone)]
 pub struct CapSettings {
     pub policy: CapPolicy,
-    /// Without a person, where the keys on this machine may sign; else each is a draft.
+    /// Alerts go out without a person, where the keys on this machine may sign; else each waits as a draft.
     pub straight_to_air: bool,
-    /// Only what one of these signed is an alert; none for alerts without signatures.
+    /// Certificates of which one must have signed an alert; empty takes alerts without signatures.
     pub certificates: Vec<PathBuf>,
-    /// Where alerts are polled.
+    /// The feed that is polled.
     pub feed: Option<Feed>,
-    /// Who has it may send alerts, and nothing else.
+    /// A token for senders of alerts, good for nothing else.
     pub token: Option<String>,
+}
+
+/// A feed of alerts that is polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    pub url: Url,
+    /// The only certificates that the server's is checked against.
+    pub ca: Option<PathBuf>,
+    pub every: Duration,
+}
+
+/// A box as the configuration, or its enrolment, names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxDeclared {
+    pub id: BoxId,
+    pub title: String,
+    pub groups: Vec<GroupId>,
+    /// Public key in base64; `None` keeps what was learnt.
+    pub key: Option<String>,
 }
 
 /// A group as the configuration names it.
@@ -62,7 +80,7 @@ pub struct Group {
     pub parent: Option<GroupId>,
 }
 
-/// Which broker.
+/// A broker: our own, or any other.
 #[derive(Debug, Clone)]
 pub enum BrokerChoice {
     /// In this process; port 0 takes a free one.
@@ -71,10 +89,10 @@ pub enum BrokerChoice {
     Url { address: BrokerAddress, ca: Option<PathBuf>, identity: Option<(PathBuf, PathBuf)> },
 }
 
-/// How boxes prove their name to the embedded broker.
+/// Proofs of a box's name to the embedded broker.
 #[derive(Debug, Clone)]
 pub enum Logins {
-    /// By saying it: for a broker that listens on the loopback address only.
+    /// A box is whoever it says: for a broker that listens on the loopback address only.
     NameAlone,
     /// By a certificate of the commune's own authority, over TLS: the address listened on is that of the gate.
     Certificates,
@@ -82,17 +100,24 @@ pub enum Logins {
     Passwords(BTreeMap<BoxId, ContentHash>),
 }
 
-/// What it takes to enrol boxes.
+/// The means to enrol boxes.
 #[derive(Clone)]
 pub struct Enrolment {
     /// The commune's own certificate authority.
     pub ca: Identity,
     /// The key that boxes pin.
     pub root: PublicKey,
-    /// Where boxes find the broker.
+    /// The address at which boxes find the broker.
     pub broker: BrokerAddress,
-    /// Where the list of revoked certificates is written, for a broker that is not ours.
+    /// The file for the list of revoked certificates, for a broker that is not ours.
     pub crl: PathBuf,
+}
+
+/// A certificate with its key, both in PEM.
+#[derive(Clone)]
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
 }
 
 /// The keys that lie on this machine.
@@ -107,9 +132,20 @@ pub struct Keys {
 }
 
 impl Settings {
-    /// `child -> parent`.
+    /// The parent of each group that has one.
     pub fn parents(&self) -> BTreeMap<GroupId, GroupId> {
         let above = |group: &Group| Some((group.id.clone(), group.parent.clone()?));
         self.groups.iter().filter_map(above).collect()
+    }
+
+    /// The first of these groups that the configuration does not name.
+    pub fn unknown_group<'g>(&self, groups: &'g [GroupId]) -> Option<&'g GroupId> {
+        groups.iter().find(|id| self.groups.iter().all(|known| known.id != **id))
+    }
+
+    /// The groups that no other group holds.
+    pub fn top_groups(&self) -> Vec<GroupId> {
+        let top = self.groups.iter().filter(|group| group.parent.is_none());
+        top.map(|group| group.id.clone()).collect()
     }
 }

@@ -10,15 +10,15 @@ use super::{Outcome, box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;
+use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
-use loaxa_box::status;
 use loaxa_heart::config::box_file::{
     self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig,
 };
 use loaxa_heart::decide::downloads::{Night, Rules};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::signing::SecretKey;
-use loaxa_sound::sink::{self, SinkSpec};
+use loaxa_sound::output::sink::{self, SinkSpec};
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;
@@ -48,7 +48,8 @@ enum Doing {
         /// The output, if not that of the settings, e.g. alsa:plughw:0.
         #[arg(long)]
         output: Option<SinkSpec>,
-        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone.
+        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone
+        /// is set, 3 the microphone can't be used.
         #[arg(long)]
         verify: bool,
         /// The microphone, if not that of the settings, e.g. alsa:plughw:1.
@@ -72,7 +73,7 @@ pub fn run(args: Args) -> Outcome {
         }
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
-            let status = status::ask(&state_dir).map_err(|error| {
+            let status = local_socket::ask(&state_dir).map_err(|error| {
                 format!("no daemon answers in {}: {error}; is loaxa-box running?", state_dir.display())
             })?;
             println!("{}", serde_json::to_string_pretty(&status)?);

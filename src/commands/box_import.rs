@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::Outcome;
 use super::client::Lang;
 use loaxa_adapters::fetch::{FetchError, MediaDir, hash_of_file};
-use loaxa_box::status::{self, Offered};
+use loaxa_box::local_socket::{self, Offered};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
@@ -85,7 +85,7 @@ pub fn run(args: &Args, state_dir: &Path) -> Outcome {
     // Commands first: they name the audio that comes after them.
     for path in envelopes {
         let fate = match read_envelope(&path) {
-            Ok(envelope) => match status::offer(state_dir, envelope).map_err(no_daemon)? {
+            Ok(envelope) => match local_socket::offer(state_dir, envelope).map_err(no_daemon)? {
                 Offered::Taken => Fate::Taken,
                 Offered::Refused { reason } => Fate::Refused(reason),
             },
@@ -93,14 +93,14 @@ pub fn run(args: &Args, state_dir: &Path) -> Outcome {
         };
         fates.push(say(&args.dir, &path, fate, lang));
     }
-    let known = status::known_media(state_dir).map_err(no_daemon)?;
+    let known = local_socket::known_media(state_dir).map_err(no_daemon)?;
     let listed = manifest(&args.dir)?;
     let store = MediaDir::open(state_dir.join("media"))?;
     for path in audio.into_iter().filter(|path| path != &args.dir.join(MANIFEST)) {
         let fate = take(&path, &store, &known, listed.get(&path));
         fates.push(say(&args.dir, &path, fate, lang));
     }
-    status::look(state_dir).map_err(no_daemon)?;
+    local_socket::look(state_dir).map_err(no_daemon)?;
     Ok(if fates.contains(&true) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

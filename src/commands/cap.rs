@@ -98,13 +98,12 @@ fn check(files: &[PathBuf]) -> Outcome {
 
 fn cells(row: &Value, lang: Lang) -> Vec<String> {
     let alert = &row["alert"];
-    vec![
-        text(&row["id"]),
-        local(&row["received"]),
-        state(&alert["state"], lang),
-        text(&alert["title"]),
-        text(&alert["why"]),
-    ]
+    let (why, title) = (lang.pick("why_vi", "why"), text(&alert["title"]));
+    // What was passed over is known by its address alone.
+    let title = if title.is_empty() { text(&row["reference"]) } else { title };
+    // Alerts that were taken by an earlier version have no reason in Vietnamese.
+    let why = if alert[why].is_string() { &alert[why] } else { &alert["why"] };
+    vec![text(&row["id"]), local(&row["received"]), state(&alert["state"], lang), title, text(why)]
 }
 
 fn state(state: &Value, lang: Lang) -> String {
@@ -112,9 +111,32 @@ fn state(state: &Value, lang: Lang) -> String {
         "draft" => lang.pick("chờ duyệt", "draft"),
         "signing" => lang.pick("chờ ký", "waits for signatures"),
         "sent" => lang.pick("đã gửi", "sent"),
+        "sending" => lang.pick("đang gửi", "is being sent"),
+        "passed_over" => lang.pick("bị bỏ qua", "passed over"),
         "ended" => lang.pick("đã kết thúc", "ended"),
         "ignored" => lang.pick("không phát", "nothing is said"),
         other => other,
     };
     word.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_says_what_it_is_and_why() {
+        let passed = serde_json::json!({
+            "id": "", "reference": "https://kttv.example.vn/5", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "passed_over", "title": "", "why": "status 404", "why_vi": "mã 404" },
+        });
+        let shown = |row: &Value, lang| cells(row, lang)[2..].join("|");
+        assert_eq!(shown(&passed, Lang::Vi), "bị bỏ qua|https://kttv.example.vn/5|mã 404");
+        assert_eq!(shown(&passed, Lang::En), "passed over|https://kttv.example.vn/5|status 404");
+        let earlier = serde_json::json!({
+            "id": "1", "reference": "a,b,c", "received": "2026-11-26T10:00:00Z",
+            "alert": { "state": "ignored", "title": "Lũ", "why": "it is over" },
+        });
+        assert_eq!(shown(&earlier, Lang::Vi), "không phát|Lũ|it is over");
+    }
 }

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use super::{Outcome, central_init};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
-use loaxa_central::cap_feed::Feed;
-use loaxa_central::certificates::Identity;
+use loaxa_central::settings::BoxDeclared;
+use loaxa_central::settings::Feed;
+use loaxa_central::settings::Identity;
 use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
-use loaxa_central::store::BoxDeclared;
 use loaxa_heart::config::box_file::NamedFiles;
-use loaxa_heart::config::central_file::{self, CentralConfig, StoreChoice};
+use loaxa_heart::config::central_file::{self, CentralConfig};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,11 +67,6 @@ async fn asked_to_end() {
 
 /// Reads what the configuration names.
 fn settings(config: CentralConfig) -> Result<Settings, Failure> {
-    let StoreChoice::Sqlite(sqlite) = config.store else {
-        return Err(
-            "this version keeps central's data in SQLite: write sqlite = \"...\" under [store]".into()
-        );
-    };
     std::fs::create_dir_all(&config.data_dir).map_err(|error| of_file(&config.data_dir, &error))?;
     let token_read = token(&config.token_file)?;
     let cap = config.cap.map(|cap| -> Result<_, Failure> {
@@ -92,8 +87,8 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     };
     let enrolment = config.enrolment.map(|files| enrolment(files, &config.data_dir)).transpose()?;
     let group =
-        |entry: central_file::GroupEntry| Group { id: entry.id, title: entry.title, parent: entry.parent };
-    let declared = |entry: central_file::BoxEntry| BoxDeclared {
+        |entry: central_file::ListedGroup| Group { id: entry.id, title: entry.title, parent: entry.parent };
+    let declared = |entry: central_file::ListedBox| BoxDeclared {
         id: entry.id,
         title: entry.title,
         groups: entry.groups,
@@ -106,7 +101,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         commune: config.commune,
         broker: broker(config.broker, enrolment.is_some()),
         enrolment,
-        sqlite,
+        sqlite: config.sqlite,
         token: token_read,
         keys,
         speech: config.speech,

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use super::Outcome;
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
-use loaxa_central::certificates::Ca;
+use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
@@ -103,7 +104,7 @@ pub fn run(args: Args) -> Outcome {
     }
     let mut token = [0; 32];
     getrandom::fill(&mut token).map_err(|error| error.to_string())?;
-    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = hex(&token);
     write(dir, "api-token", format!("{token}\n").as_bytes())?;
     write(dir, "central.toml", settings(&args).as_bytes())?;
     tell(&args, &root);

@@ -10,8 +10,8 @@ use super::client::{CentralArgs, Failure};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::wire::voice::VOICE_HZ;
-use loaxa_sound::decimate::Decimator;
-use loaxa_sound::resampled::Resampled;
+use loaxa_sound::decode::decimate::Decimator;
+use loaxa_sound::decode::resampled::Resampled;
 use loaxa_sound::{Frame, RATE, decode};
 
 /// A file is sent no more than this ahead of its own time.
@@ -140,7 +140,7 @@ mod microphone {
 
     use super::super::Error;
     use super::Converter;
-    use loaxa_sound::microphone::{self, Open, Samples};
+    use loaxa_sound::hearing::microphone::{self, Open, Samples};
 
     /// How often a microphone is asked for more.
     const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Rows that `--follow` looks at.
 const FOLLOW_ROWS: &str = "200";
 /// Frames a second in the log.
-const FRAMES_A_SECOND: f64 = 48_000.0;
+const FRAMES_A_SECOND: f64 = loaxa_heart::domain::sound::FRAMES_A_SECOND as f64;
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -19,7 +19,7 @@ use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::{m3u8, programme_text};
 use loaxa_heart::decide::preview::words::Lang;
 use loaxa_heart::decide::preview::{self, PlannedSession, svg, text};
-use loaxa_heart::decide::schedule::{Calendar, Place, Timetable};
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::{Content, Item, Playlist, Programme};
@@ -136,17 +136,20 @@ fn preview(args: &PreviewArgs) -> Outcome {
         return Err(format!("--to {until}: a preview has 1 to {PREVIEW_DAYS_MAX} days from {from}").into());
     }
     let programmes = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let (place, policy) = match &args.box_file {
+    let (listeners, policy) = match &args.box_file {
         Some(file) => {
             let config = box_file::read(file, NamedFiles::Unseen)?;
-            (Place { groups: config.groups.into_iter().collect(), languages: config.languages }, config.guard)
+            (
+                Listeners { groups: config.groups.into_iter().collect(), languages: config.languages },
+                config.guard,
+            )
         }
-        None => (place(args, &programmes), Policy::default()),
+        None => (listeners(args, &programmes), Policy::default()),
     };
     let calendars =
         programmes.iter().cloned().map(Arc::new).map(Calendar::new).collect::<Result<Vec<_>, _>>()?;
     let timetable = Timetable::new(calendars)?;
-    let sessions = preview::plan(&timetable, &place, &policy, from, until);
+    let sessions = preview::plan(&timetable, &listeners, &policy, from, until);
     let programmes: Vec<_> = programmes.iter().collect();
     let weeks = preview::section_weeks(&sessions, &programmes, from, until);
     let lang = match args.lang {
@@ -167,7 +170,7 @@ fn preview(args: &PreviewArgs) -> Outcome {
 }
 
 /// The groups asked for, or all that any audience names; and those of the programmes, which every box that gets them is in.
-fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
+fn listeners(args: &PreviewArgs, programmes: &[Programme]) -> Listeners {
     let audiences = |programme: &Programme| {
         let items = programme.playlists.values().flat_map(|playlist| &playlist.items);
         let slots = programme.slots.iter().flat_map(|slot| slot.audience.clone());
@@ -178,7 +181,7 @@ fn place(args: &PreviewArgs, programmes: &[Programme]) -> Place {
         groups.extend(programmes.iter().flat_map(audiences));
     }
     groups.extend(args.group.iter().cloned());
-    Place { groups, languages: args.language.clone() }
+    Listeners { groups, languages: args.language.clone() }
 }
 
 fn single_events(programme: &Programme, sessions: &[PlannedSession]) -> String {
@@ -208,19 +211,19 @@ fn export(
         .playlists
         .get(id)
         .ok_or_else(|| format!("there is no playlist {id} in {}", file.display()))?;
-    let entries: Vec<_> = playlist.items.iter().filter_map(|item| entry(item, file)).collect();
-    let left_out = playlist.items.len() - entries.len();
+    let tracks: Vec<_> = playlist.items.iter().filter_map(|item| track(item, file)).collect();
+    let left_out = playlist.items.len() - tracks.len();
     if left_out > 0 {
         eprintln!(
             "loaxa: {left_out} items are texts or playlists, which M3U8 does not know, and were left out"
         );
     }
-    print!("{}", m3u8::write(&entries));
+    print!("{}", m3u8::write(&tracks));
     Ok(ExitCode::SUCCESS)
 }
 
 /// What M3U8 can say of an item.
-fn entry(item: &Item, file: &Path) -> Option<m3u8::Entry> {
+fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
     let base = file.parent().unwrap_or(Path::new(""));
     let (source, ms) = match &item.content {
         Content::File { path, ms } => {
@@ -231,7 +234,7 @@ fn entry(item: &Item, file: &Path) -> Option<m3u8::Entry> {
         }
         Content::Text { .. } | Content::Playlist(_) => return None,
     };
-    Some(m3u8::Entry { title: item.title.clone(), source, ms, line: 0 })
+    Some(m3u8::Track { title: item.title.clone(), source, ms, line: 0 })
 }
 
 fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
@@ -245,8 +248,8 @@ fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
             }
         }
         Some(Kind::M3u8) => {
-            let entries = m3u8::parse(&text, &shown, Path::new(""))?;
-            let items = programme_file::items_of(entries);
+            let tracks = m3u8::parse(&text, &shown, Path::new(""))?;
+            let items = programme_file::items_of(tracks);
             let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             print!(
                 "{}",

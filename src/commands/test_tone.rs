@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Error;
 use loaxa_adapters::clock::monotonic;
-use loaxa_box::player::{self, PlayerConfig};
+use loaxa_box::player::{self, Player, PlayerConfig};
 use loaxa_heart::config::box_file::AmplifierConfig;
 use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
@@ -14,7 +14,8 @@ use loaxa_heart::domain::sound::{
     Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone,
 };
 use loaxa_heart::domain::time::Span;
-use loaxa_sound::sink::SinkSpec;
+use loaxa_sound::hearing::ears::Microphone;
+use loaxa_sound::output::sink::SinkSpec;
 use loaxa_sound::tts::Speech;
 
 const PLAY: PlayId = PlayId::new(0, 1);
@@ -24,11 +25,15 @@ const SWEEP: (f32, f32) = (350.0, 3_200.0);
 const SWEEP_MS: u32 = 500;
 /// How long a microphone may be late.
 const LISTENING: Span = Span::millis(1_500);
+/// Longest wait for a microphone that does not give sound at once; it is tried again meanwhile.
+const MICROPHONE_WAIT: Span = Span::secs(12);
 /// How long a device that was lost is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
 const TRIES_MAX: u32 = 3;
 /// Exit code where there is no microphone to ask.
 const NO_MICROPHONE: u8 = 2;
+/// Exit code where a microphone is set, and can't be used.
+const MICROPHONE_FAILED: u8 = 3;
 
 /// What is tested.
 pub struct Test {
@@ -60,7 +65,7 @@ impl Test {
 /// Where the output or the amplifier fails.
 pub fn run(test: Test) -> Result<ExitCode, Error> {
     let folder = std::env::temp_dir().join(format!("loaxa-test-tone-{}", std::process::id()));
-    let (parts, has_microphone) = (test.parts(), test.microphone.is_some());
+    let parts = test.parts();
     let config = PlayerConfig {
         sink: test.output,
         programme_dir: folder.clone(),
@@ -82,10 +87,7 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
         player.send(PlayerCommand::Preflight { play: PLAY, score: score.clone() });
         player.send(PlayerCommand::Play { play: PLAY, cut: Cut::Now });
     };
-    let deadline = monotonic() + Span(PATIENCE.as_micros() as u64);
-    while test.verify && has_microphone && !player.hears() && monotonic() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    await_microphone(&player);
     sound();
     let (mut tries, mut patience) = (1, PATIENCE);
     let mut outcome: Result<ExitCode, Error> = Err("the player ended without a word".into());
@@ -107,10 +109,26 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
                 outcome = Err(fault.to_string().into());
                 break;
             }
+            // The microphone came too late, or was lost meanwhile.
+            PlayerEvent::Ended { sounded, .. }
+                if sounded.heard.is_none() && player.microphone().is_some() && tries < TRIES_MAX =>
+            {
+                tries += 1;
+                await_microphone(&player);
+                if player.microphone() != Some(Microphone::Hears) {
+                    outcome = Ok(verdict(None, player.microphone()));
+                    break;
+                }
+                sound();
+            }
             PlayerEvent::Ended { sounded, .. } => {
                 let played = sounded.played.as_secs_f64();
                 println!("{played:.1} s of sound were handed to the device");
-                outcome = Ok(if test.verify { verdict(sounded.heard) } else { ExitCode::SUCCESS });
+                outcome = Ok(if test.verify {
+                    verdict(sounded.heard, player.microphone())
+                } else {
+                    ExitCode::SUCCESS
+                });
                 break;
             }
             PlayerEvent::Started { .. } => patience = PATIENCE + Duration::from_secs(test.seconds.into()),
@@ -121,8 +139,28 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
     outcome
 }
 
-fn verdict(heard: Option<Heard>) -> ExitCode {
+/// Waits until the microphone gives sound, where one is set.
+fn await_microphone(player: &Player) {
+    let deadline = monotonic() + MICROPHONE_WAIT;
+    while player.microphone().is_some_and(|state| state != Microphone::Hears) && monotonic() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn verdict(heard: Option<Heard>, microphone: Option<Microphone>) -> ExitCode {
     match heard {
+        None if microphone.is_some() => {
+            let why = match microphone {
+                Some(Microphone::Failed { why }) => why,
+                Some(Microphone::Opened) => "đã mở nhưng chưa có tiếng".to_owned(),
+                Some(Microphone::Waiting) => "chưa mở được".to_owned(),
+                Some(Microphone::Hears) | None => "đoạn thu quá ngắn để so sánh".to_owned(),
+            };
+            eprintln!(
+                "Đã đặt micro nhưng chưa kiểm tra được loa: {why}. Kiểm tra dây và tên micro rồi thử lại."
+            );
+            ExitCode::from(MICROPHONE_FAILED)
+        }
         None => {
             eprintln!(
                 "Không có micro để kiểm tra: đặt microphone = \"alsa:...\" trong mục [sound] của box.toml."

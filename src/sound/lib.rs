@@ -1,40 +1,26 @@
 //! Sound: from a file, a pattern or words to samples at the device.
 //!
-//! `decode`, `resample`, `synth`, `loudness` and `limiter` only compute and serve central too; `mix` and
-//! `sink` are the box's output. Everything past `resample` is stereo at [`RATE`].
+//! `decode`, `level` and `source::synth` only compute and serve central too; `output`, `hearing` and the streams in
+//! `source` are the box's. Everything past `decode::resample` is stereo at [`RATE`].
 
-mod adts;
-pub mod decimate;
 pub mod decode;
 #[cfg(feature = "output")]
-pub mod feed;
-mod he_aac;
+pub mod hearing;
+pub mod level;
 #[cfg(feature = "output")]
-pub mod heard;
-pub mod limiter;
+pub mod losses;
 #[cfg(feature = "output")]
-pub mod live;
-pub mod loudness;
-#[cfg(feature = "output")]
-pub mod microphone;
-#[cfg(feature = "output")]
-pub mod mix;
-#[cfg(feature = "output")]
-pub mod relay;
-pub mod resample;
-pub mod resampled;
-pub mod shape;
-#[cfg(feature = "output")]
-pub mod sink;
-pub mod synth;
-#[cfg(feature = "output")]
-pub mod together;
+pub mod output;
+pub mod source;
+#[cfg(test)]
+mod test_allocator;
 pub mod tts;
 
+use loaxa_heart::domain::sound::FRAMES_A_SECOND;
 use loaxa_heart::domain::time::Span;
 
 /// Frames a second of everything that is mixed and handed to a device.
-pub const RATE: u32 = 48_000;
+pub const RATE: u32 = FRAMES_A_SECOND;
 
 /// One stereo sample pair, left then right, full scale at 1.0.
 pub type Frame = [f32; 2];
@@ -44,7 +30,7 @@ pub const fn span_of(frames: u64) -> Span {
     Span((frames as u128 * 1_000_000 / RATE as u128) as u64)
 }
 
-/// How many frames at [`RATE`] lie in `span`, rounded to the nearest.
+/// Returns the frames at [`RATE`] that lie in `span`, rounded to the nearest.
 pub const fn frames_in(span: Span) -> u64 {
     ((span.0 as u128 * RATE as u128 + 500_000) / 1_000_000) as u64
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 pub use vietnamese::readable;
 
+use crate::RATE;
 use loaxa_adapters::program;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -16,7 +17,7 @@ use loaxa_heart::domain::time::Span;
 /// Longest text that is spoken, in bytes: some 25 minutes.
 pub const TEXT_BYTES_MAX: usize = 20_000;
 /// Largest WAV taken from an engine: 30 minutes at 48 kHz stereo.
-const WAV_BYTES_MAX: u64 = 30 * 60 * 48_000 * 4;
+const WAV_BYTES_MAX: u64 = 30 * 60 * RATE as u64 * 4;
 
 /// A speech engine: a program that reads text from its standard input and writes a WAV.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Speech {
     /// Program and arguments; `{language}` is the primary language subtag, `{out}` the WAV to write.
     pub command: Vec<String>,
     pub timeout_ms: u64,
-    /// Where spoken texts are kept.
+    /// The folder in which spoken texts are kept.
     pub cache_dir: PathBuf,
 }
 

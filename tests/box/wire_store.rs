@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use loaxa_adapters::box_store::{BoxStore, Change, Opened};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 
 /// Where the child finds its store; the parent sets it.
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Opened {
 
 /// Two entries and what the heart remembers of them, together.
 fn changes(n: u64) -> [Change; 3] {
-    let at = Stamp { start: 1, mono_us: n, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+    let at = Stamp { start: 1, mono_us: n, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
     let entry = || Change::Log(Box::new(Entry { at, event: Event::DeviceBack }));
     [entry(), Change::Remember { key: "n".to_owned(), value: Some(n.to_string()) }, entry()]
 }
@@ -45,7 +45,7 @@ fn killed_at_any_moment_nothing_that_was_promised_is_lost() {
     let mut epoch = None;
     for commits in COMMITS_BEFORE_KILL {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
+            .args(["--exact", "wire_store::child", "--nocapture"])
             .env(CHILD, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -3,7 +3,7 @@ use std::process::Command;
 
 use crate::support::browser::Browser;
 use crate::support::commune::*;
-use loaxa_central::certificates::Ca;
+use loaxa_central::link::certificates::Ca;
 use loaxa_central::settings::Enrolment;
 use serde_json::json;
 

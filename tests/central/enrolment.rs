@@ -6,8 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
-use loaxa_box::status;
-use loaxa_heart::domain::time::ClockTrust;
+use loaxa_box::local_socket;
+use loaxa_box::status::Status;
+use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::wire::topics::{Topic, Up};
 use serde_json::{Value, json};
 
@@ -156,13 +157,13 @@ fn a_box_comes_in_by_its_code_and_is_shut_out() {
     let dir = commune.enrol("loa-1");
     let running = start_box(&dir);
     let state = dir.join("state");
-    let welcomed = |status: &status::Status| status.connected && status.clock == ClockTrust::Synced;
-    until("a box that was welcomed", || status::ask(&state).ok().filter(welcomed));
+    let welcomed = |status: &Status| status.connected && status.clock == ClockQuality::Synced;
+    until("a box that was welcomed", || local_socket::ask(&state).ok().filter(welcomed));
     // Its log is believed: it was enrolled with the key that signs it.
-    until("a log that is home", || status::ask(&state).ok().filter(|status| status.backlog == 0));
+    until("a log that is home", || local_socket::ask(&state).ok().filter(|status| status.backlog == 0));
 
     assert_eq!(commune.post("boxes/loa-1/revoke", &json!({})).0, 204);
-    until("the end of its session", || status::ask(&state).ok().filter(|status| !status.connected));
+    until("the end of its session", || local_socket::ask(&state).ok().filter(|status| !status.connected));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_, event) = runtime.block_on(first_event(commune.link(&dir, "loa-1")));
     assert!(matches!(event, LinkEvent::Disconnected { .. }), "{event:?}");
@@ -173,7 +174,7 @@ fn a_box_comes_in_by_its_code_and_is_shut_out() {
     assert!(enrolled.status.success(), "{enrolled:?}");
     drop(running);
     let _box = start_box(&dir);
-    until("a box that is back", || status::ask(&state).ok().filter(welcomed));
+    until("a box that is back", || local_socket::ask(&state).ok().filter(welcomed));
 }
 
 #[test]

@@ -187,3 +187,21 @@ async fn the_page_is_vietnamese_first_and_english_one_click_away() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_is_shown() {
+    with_central(async |central| {
+        let status = get_api(central, "/api/v1/status").await.json();
+        assert_eq!(status["connected"], true);
+        assert_eq!(status["since_start"]["messages_refused"], 0, "{status}");
+        let stranger = ScriptedBox::connect(9, central.broker_addr().unwrap().port()).await;
+        stranger.hello("n", stranger.holds(&[]));
+        until("the stranger is counted", async || {
+            let status = get_api(central, "/api/v1/status").await.json();
+            (status["since_start"]["messages_refused"] == 1).then_some(())
+        })
+        .await;
+        assert!(get(central, "/", &[]).await.text().contains("1 tin của cụm loa bị từ chối"));
+    })
+    .await;
+}

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Mutations of each target where nothing else is asked for.
 const MUTATIONS: u64 = 1_500;
 
-/// What parsers trip over.
+/// Texts that parsers trip over.
 const TOKENS: [&[u8]; 20] = [
     b"\"",
     b"{",

@@ -38,7 +38,7 @@ const ERRATA: [(&str, &str, Lunar, Lunar); 4] = [
 /// Day, month, year, whether the month is a leap one.
 type Lunar = (u8, u8, i32, bool);
 
-/// What the table says of `date`, mended where it errs.
+/// Looks `date` up in the table, mended where that errs.
 fn mended(date: NaiveDate, said: Lunar) -> Lunar {
     let within = |first: &str, last: &str| (first.parse().unwrap()..=last.parse().unwrap()).contains(&date);
     let Some((_, _, wrong, right)) = ERRATA.iter().find(|(first, last, ..)| within(first, last)) else {

@@ -58,7 +58,7 @@ fn in_days(vector: &Vector<'_>) -> String {
     vector.rule.to_ascii_uppercase().split(';').map(part).collect::<Vec<_>>().join(";")
 }
 
-/// What became of a vector.
+/// The outcome of a vector.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Same,
@@ -69,7 +69,7 @@ enum Outcome {
     Differs(String),
 }
 
-/// Whether RFC 5545 forbids a part together with this frequency.
+/// Tells whether RFC 5545 forbids a part together with this frequency.
 fn is_forbidden(rule: &str) -> bool {
     let has = |part: &str| rule.contains(part);
     let yearly = has("FREQ=YEARLY");

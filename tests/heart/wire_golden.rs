@@ -12,7 +12,7 @@ use loaxa_heart::domain::ids::*;
 use loaxa_heart::domain::playback::*;
 use loaxa_heart::domain::policy::{GuardRefusal, Policy};
 use loaxa_heart::domain::sound::{Fault, Heard, Pattern};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 use loaxa_heart::wire::codec::{self, Message, Sealed};
 use loaxa_heart::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
@@ -207,8 +207,7 @@ fn commands() {
     );
     let members = [(name("loa-1"), vec![name("thon-1"), name("xa-dong")])].into();
     check("command-groups.json", &command("c-5", 47, Body::Groups { version: 5, members }));
-    let live =
-        Body::Live { session: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
+    let live = Body::Live { voice: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
     check("command-live.json", &command("c-6", 48, live));
     check("command-test.json", &command("c-7", 49, Body::Test));
 }
@@ -224,7 +223,7 @@ fn other_messages() {
         key: None,
         epoch,
         nonce: "5f1c".repeat(8),
-        clock: ClockTrust::Floor,
+        clock: ClockQuality::Floor,
         wall: wall("2026-11-20T21:59:58Z"),
         holds: holds(),
     };
@@ -242,7 +241,8 @@ fn other_messages() {
     let heartbeat = Heartbeat {
         v: VERSION,
         wall: wall("2026-11-20T22:01:00Z"),
-        clock: ClockTrust::Synced,
+        clock: ClockQuality::Synced,
+        nonce: None,
         on_air: Some(OnAir { play: PlayId::new(3, 7), title: "Bản tin sáng".to_owned() }),
         holds: Some(holds()),
         held: None,
@@ -314,7 +314,7 @@ fn events() -> Vec<Event> {
         PlayOutcome::Cancelled,
         PlayOutcome::Superseded,
         PlayOutcome::Failed { reason: damaged.clone() },
-        PlayOutcome::Guarded { reason: GuardRefusal::SessionTooLong { minutes: 180 } },
+        PlayOutcome::Guarded { reason: GuardRefusal::StretchTooLong { minutes: 180 } },
         PlayOutcome::PowerLost,
         PlayOutcome::Stopped,
     ];
@@ -357,7 +357,7 @@ fn events() -> Vec<Event> {
         CommandRefusal::Replayed { serial: 41 },
         CommandRefusal::Forged { id: name("bao-9") },
         CommandRefusal::Rollback { offered: 2, held: 3 },
-        CommandRefusal::ClockUntrusted,
+        CommandRefusal::ClockUnknown,
         CommandRefusal::TooMany { max: 500 },
         CommandRefusal::Impossible { detail: "it expires before it begins".to_owned() },
     ];
@@ -370,7 +370,7 @@ fn events() -> Vec<Event> {
         Event::BoxStopped,
         Event::PlayStarted(start),
         Event::Adopted { what: "programme/xa-dong".to_owned(), version: 12 },
-        Event::ClockSet { step_us: -3_600_000_000, before: ClockTrust::Floor },
+        Event::ClockSet { step_us: -3_600_000_000, before: ClockQuality::Floor },
         Event::DeviceLost { detail: "unplugged".to_owned() },
         Event::DeviceBack,
         Event::AmplifierFault { detail: "gpio".to_owned() },
@@ -380,7 +380,7 @@ fn events() -> Vec<Event> {
     ];
     all.extend(ended.map(|outcome| Event::PlayEnded(end(outcome, Some(960_000)))));
     let title = || "Bản tin sáng".to_owned();
-    let subjects = [Subject::Slot(slot.clone()), Subject::Live { session: "s-1".to_owned() }];
+    let subjects = [Subject::Slot(slot.clone()), Subject::Live { voice: "s-1".to_owned() }];
     let subjects = subjects.iter().cycle();
     all.extend(not_played.into_iter().zip(subjects).map(|(reason, subject)| Event::NotPlayed {
         subject: subject.clone(),
@@ -400,7 +400,7 @@ fn events() -> Vec<Event> {
 
 fn stamp() -> Stamp {
     let wall = wall("2026-11-20T22:00:00.5Z");
-    Stamp { start: 3, mono_us: 61_000_000, wall, trust: ClockTrust::Synced, uncertainty_ms: 12 }
+    Stamp { start: 3, mono_us: 61_000_000, wall, quality: ClockQuality::Synced, uncertainty_ms: 12 }
 }
 
 fn batch() -> LogBatch {

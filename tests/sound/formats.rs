@@ -10,8 +10,8 @@ use loaxa_heart::config::shaping::{Loudspeaker, Shape, Shaping};
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sound};
 use loaxa_heart::domain::time::Span;
-use loaxa_sound::limiter::Limiter;
-use loaxa_sound::resampled::Resampled;
+use loaxa_sound::decode::resampled::Resampled;
+use loaxa_sound::level::limiter::Limiter;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE, decode};
 

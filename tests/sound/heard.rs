@@ -33,6 +33,11 @@ fn without_a_microphone_nothing_is_proved() {
     check("alsa:near", &[], 2, "Không có micro");
 }
 
+#[test]
+fn a_microphone_that_is_set_and_cannot_be_opened_is_told_apart() {
+    check("alsa:near", &["--microphone", "alsa:not-there"], 3, "not-there");
+}
+
 /// Words of a slot, played and logged.
 fn heard_in_the_log(output: &str) -> Option<Heard> {
     let mut unit = Unit::new();

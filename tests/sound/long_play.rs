@@ -1,4 +1,4 @@
-//! Hours of sound through feeder and desk, as fast as the machine can: not one frame is missing, added or wrong.
+//! Hours of sound through feeder and mixer, as fast as the machine can: not one frame is missing, added or wrong.
 //!
 //! `LOAXA_SOAK_HOURS` says how many; without it some minutes are played.
 use std::path::Path;
@@ -11,10 +11,13 @@ use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Fault, FileRef, Score, Sound};
 use loaxa_heart::domain::time::{Moment, Span};
-use loaxa_sound::feed::{Feeder, Sources};
-use loaxa_sound::limiter::DELAY;
-use loaxa_sound::loudness::LoudnessBook;
-use loaxa_sound::mix::{Desk, Entry, Leave, Ledger, Note, Order, Renderer, Voice};
+use loaxa_sound::level::limiter::DELAY;
+use loaxa_sound::level::loudness::LoudnessBook;
+use loaxa_sound::output::feed::Feeder;
+use loaxa_sound::output::ledger::Ledger;
+use loaxa_sound::output::mixer::{Entry, Mixer, Note, Order, Renderer};
+use loaxa_sound::output::voice::{Leave, Voice};
+use loaxa_sound::source::sources::Sources;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE, span_of};
 
@@ -55,7 +58,7 @@ fn make(folder: &Path) {
     }
 }
 
-/// What is asked of the desk, and what comes.
+/// What is asked of the mixer, and what comes.
 struct Device {
     renderer: Renderer,
     at: Moment,
@@ -100,8 +103,9 @@ fn hours_have_no_gap_and_no_click() {
         ca: None,
         clock: Default::default(),
         shaping: Shaping::default(),
+        losses: Arc::default(),
     });
-    let (mut desk, renderer) = Desk::new(std::thread::current());
+    let (mut mixer, renderer) = Mixer::new(std::thread::current());
     let cycle = (0..(f64::from(RATE) / HZ) as usize)
         .map(|n| ((n as f64 * HZ / f64::from(RATE) * std::f64::consts::TAU).sin() * PEAK) as f32)
         .collect();
@@ -112,7 +116,7 @@ fn hours_have_no_gap_and_no_click() {
     for n in 0..plays {
         let Next { feeder, voice, ledger, opened } = next.take().expect("each opens the one after it");
         assert_eq!(opened.recv_timeout(DEADLINE).unwrap().unwrap(), Some(span_of(whole)));
-        assert!(desk.order(Order::Enter { voice: Box::new(voice), entry: Entry::AtEnd }).is_ok());
+        assert!(mixer.order(Order::Enter { voice: Box::new(voice), entry: Entry::AtEnd }).is_ok());
         feeder.go();
         next = (n + 1 < plays).then(|| open(n + 1, &sources));
         // The last period of a play holds the first frames of the one after it.
@@ -128,7 +132,7 @@ fn hours_have_no_gap_and_no_click() {
         assert_eq!(ledger.fed(), whole);
         assert_eq!(ledger.starved(), 0);
         assert_eq!(feeder.fault(), None);
-        while let Some(note) = desk.note() {
+        while let Some(note) = mixer.note() {
             let Note::Left { voice, how } = note else { continue };
             assert_eq!((voice.play(), how), (PlayId::new(1, left), Leave::Drained));
             left += 1;

@@ -180,7 +180,7 @@ fn alsa_gets_what_was_played() {
     );
     std::fs::write(&config, text).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "child_that_plays_through_alsa", "--nocapture"])
+        .args(["--ignored", "--exact", "sound::child_that_plays_through_alsa", "--nocapture"])
         .env("ALSA_CONFIG_PATH", &config)
         .env("LOAXA_TEST_FOLDER", folder.path())
         .spawn()

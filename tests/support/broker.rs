@@ -72,7 +72,7 @@ pub struct Embedded {
 
 impl Embedded {
     pub fn start() -> Self {
-        use loaxa_central::broker::{self, Broker};
+        use loaxa_central::link::broker::{self, Broker};
         use loaxa_central::settings::Logins;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

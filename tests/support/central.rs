@@ -142,7 +142,7 @@ impl ScriptedCentral {
     pub fn await_box(&self, unit: &Unit) {
         eventually("a hello", || (!self.heard.lock().unwrap().hellos.is_empty()).then_some(()));
         let synced = |status: &loaxa_box::status::Status| {
-            status.clock == loaxa_heart::domain::time::ClockTrust::Synced && status.connected
+            status.clock == loaxa_heart::domain::time::ClockQuality::Synced && status.connected
         };
         eventually("a box that was welcomed", || unit.status().filter(synced));
     }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::Central;
+use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
-use loaxa_central::store::BoxDeclared;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::messages::{
     Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, TrustMessage, VERSION, commands_digest,
@@ -248,7 +248,7 @@ impl ScriptedBox {
             key: None,
             epoch: self.epoch,
             nonce: nonce.to_owned(),
-            clock: ClockTrust::Synced,
+            clock: ClockQuality::Synced,
             wall: Wall(0),
             holds,
         };
@@ -268,7 +268,8 @@ impl ScriptedBox {
         let heartbeat = Heartbeat {
             v: VERSION,
             wall: Wall(0),
-            clock: ClockTrust::Synced,
+            clock: ClockQuality::Synced,
+            nonce: None,
             on_air: None,
             holds,
             held,
@@ -299,7 +300,7 @@ impl ScriptedBox {
     /// Writes an entry into the box's own log.
     pub fn append(&mut self, event: Event) {
         let wall = Wall(1_795_221_000_000_000 + self.records.len() as i64 * 1_000_000);
-        let at = Stamp { start: 1, mono_us: 5, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+        let at = Stamp { start: 1, mono_us: 5, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
         let record = self.chain.record(&self.id, self.epoch, Entry { at, event }).unwrap();
         self.chain = chain::Link::after(record.seq, &record.body);
         self.records.push(record);

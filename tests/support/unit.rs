@@ -6,7 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_adapters::clock;
-use loaxa_box::status::{self, Status};
+use loaxa_box::local_socket;
+use loaxa_box::status::Status;
 use loaxa_heart::domain::ids::{BoxId, Epoch};
 use loaxa_heart::domain::playback::{Event, PlayEnd, PlayStart};
 use loaxa_heart::domain::time::Wall;
@@ -184,7 +185,7 @@ impl Unit {
     }
 
     pub fn status(&self) -> Option<Status> {
-        status::ask(&self.path("state")).ok()
+        local_socket::ask(&self.path("state")).ok()
     }
 
     /// A store of this box that nobody has open.

@@ -190,7 +190,7 @@ async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     loa.append(Event::BoxStopped);
     loa.say(Up::Log, loa.batch(1, 1));
     let alarm = until("an alarm", async || central.store().alarms(1).await.unwrap().into_iter().next()).await;
-    assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), ("unknown_box", "loa-2"));
+    assert_eq!((alarm.kind.code(), alarm.subject.as_str()), ("unknown_box", "loa-2"));
     central.stop().await;
 
     // Staff see which documents must be sent anew when those who signed them may not any more.

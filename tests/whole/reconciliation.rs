@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loaxa_heart::decide::delivery::{self, Order, Standing, Step};
-use loaxa_heart::decide::schedule::{Place, Timetable};
+use loaxa_heart::decide::delivery::{self, CommandKind, Standing, Step};
+use loaxa_heart::decide::schedule::{Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, GroupId};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::policy::Policy;
-use loaxa_heart::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::messages::{Body, Command, Signed, commands_digest};
 
 const HEARTBEAT: Span = Span::secs(60);
@@ -102,10 +102,10 @@ impl Central {
             .map(|Signed { payload, .. }| Standing {
                 id: payload.id.clone(),
                 groups: payload.groups.clone(),
-                order: match payload.body {
-                    Body::Announce { .. } => Order::Announce,
-                    Body::Cancel { .. } => Order::Cancel,
-                    _ => Order::Other,
+                kind: match payload.body {
+                    Body::Announce { .. } => CommandKind::Announce,
+                    Body::Cancel { .. } => CommandKind::Cancel,
+                    _ => CommandKind::Other,
                 },
                 ended: self.ended.contains(&payload.id),
                 supersedes: matches!(payload.body, Body::Announce { supersedes: Some(_), .. }),
@@ -130,7 +130,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let wall = Wall(1_795_221_000_000_000);
-        let now = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+        let now = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
         Self { central: Central::default(), speaker: new_box(&now), now, log: Vec::new() }
     }
 
@@ -184,8 +184,8 @@ impl Pair {
 }
 
 fn new_box(now: &Reading) -> Speaker {
-    let place = Place { groups: [group()].into(), languages: Vec::new() };
-    Speaker::new(Restored::default(), place, Timetable::default(), Some(trust()), Policy::default(), now)
+    let listeners = Listeners { groups: [group()].into(), languages: Vec::new() };
+    Speaker::new(Restored::default(), listeners, Timetable::default(), Some(trust()), Policy::default(), now)
 }
 
 /// Something that staff do: announcements that wait for a slot, one that is only a test (over at once), one that the

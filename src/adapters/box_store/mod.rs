@@ -15,13 +15,14 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
 use self::unwritten::Unwritten;
+use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use loaxa_heart::domain::playback::Entry;
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
-/// How long acknowledged records are kept.
+/// Time for which acknowledged records are kept.
 pub const KEPT: Span = Span::secs(30 * 24 * 3600);
 
 /// Most records in the log: 30 days without contact at one record every 5 s, about 350 MB.
@@ -45,7 +46,7 @@ const TABLES: &str = "
     CREATE TABLE checkpoint (play INTEGER PRIMARY KEY, played_us INTEGER NOT NULL);
 ";
 
-/// Why the store could not do it. The daemon goes on: changes that were not written wait in memory.
+/// Failures of the store. The daemon goes on: changes that were not written wait in memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("the disk is full")]
@@ -105,13 +106,11 @@ pub enum Change {
         name: String,
         envelope: Option<Vec<u8>>,
     },
-    /// How much of an open play has sounded; `None` once it is closed.
+    /// The part of an open play that has sounded; `None` once the play is closed.
     Checkpoint {
         play: PlayId,
         played: Option<Span>,
     },
-    /// It is at least so late, whatever the clock says after the next start.
-    WallFloor(Wall),
 }
 
 /// A store that was opened.
@@ -131,7 +130,7 @@ pub struct BoxStore {
     start: u32,
     link: Link,
     acked: u64,
-    wall_floor: Wall,
+    last_known: LastKnown,
     unwritten: Unwritten,
 }
 
@@ -140,7 +139,7 @@ impl BoxStore {
     /// beside it, and a new epoch begins; what the heart remembers is taken over where it is whole.
     ///
     /// # Errors
-    /// When the directory can't be written. [`BoxStore::volatile`] then still lets the box sound.
+    /// Fails when the directory can't be written. [`BoxStore::volatile`] then still lets the box sound.
     pub fn open(path: &Path, box_id: &BoxId) -> Result<Opened, StoreError> {
         if !path.exists() {
             return Ok(Opened { store: Self::create(path, box_id, &Carried::default())?, replaced: None });
@@ -161,7 +160,7 @@ impl BoxStore {
     /// A store that forgets everything when the process ends: better than silence where the disk can't be used.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// Fails when there is no memory for it.
     pub fn volatile(box_id: &BoxId) -> Result<Self, StoreError> {
         let connection = Connection::open_in_memory()?;
         Self::begin(connection, None, box_id, &Carried::default())
@@ -191,7 +190,7 @@ impl BoxStore {
         set_meta(&transaction, "epoch", &(epoch.0 as i64))?;
         set_meta(&transaction, "start", &start)?;
         set_meta(&transaction, "acked", &0)?;
-        set_meta(&transaction, "wall_floor", &carried.wall_floor.0)?;
+        keep_last_known(&transaction, carried.last_known)?;
         insert_all(&transaction, "INSERT INTO memory VALUES (?1, ?2)", &carried.memory)?;
         insert_all(&transaction, "INSERT INTO command VALUES (?1, ?2)", &carried.commands)?;
         insert_all(&transaction, "INSERT INTO document VALUES (?1, ?2)", &carried.documents)?;
@@ -204,7 +203,7 @@ impl BoxStore {
             start,
             link: Link::FIRST,
             acked: 0,
-            wall_floor: carried.wall_floor,
+            last_known: carried.last_known,
             unwritten: Unwritten::default(),
         })
     }
@@ -240,7 +239,7 @@ impl BoxStore {
             start,
             link,
             acked: (meta::<i64>(&connection, "acked")? as u64).min(link.seq - 1),
-            wall_floor: Wall(meta(&connection, "wall_floor")?),
+            last_known: last_known(&connection)?,
             unwritten: Unwritten::default(),
             connection,
         })
@@ -250,7 +249,7 @@ impl BoxStore {
     /// under one name. The old store is put aside; gives the name that it has then.
     ///
     /// # Errors
-    /// When the disk refuses; the old store then stays in use.
+    /// Fails when the disk refuses; the old store then stays in use.
     pub fn begin_epoch(&mut self) -> Result<String, StoreError> {
         self.flush()?;
         let Some(path) = self.path.clone() else {
@@ -275,32 +274,32 @@ impl BoxStore {
         }
     }
 
-    /// The identity of this store.
+    /// Returns the identity of this store.
     pub const fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// How often the store was opened, this time included; from 1.
+    /// Returns how often the store was opened, this time included; from 1.
     pub const fn start_number(&self) -> u32 {
         self.start
     }
 
-    /// The latest time known before this start.
-    pub const fn wall_floor(&self) -> Wall {
-        self.wall_floor
+    /// Returns the latest times known.
+    pub const fn last_known(&self) -> LastKnown {
+        self.last_known
     }
 
-    /// The number of the last record, 0 where there is none.
+    /// Returns the number of the last record, 0 where there is none.
     pub const fn last_seq(&self) -> u64 {
         self.link.seq - 1
     }
 
-    /// Records that wait for acknowledgement.
+    /// Returns how many records wait for acknowledgement.
     pub const fn backlog(&self) -> u64 {
         self.last_seq().saturating_sub(self.acked)
     }
 
-    /// Whether changes wait in memory because the disk refused them; a later commit writes them.
+    /// Tells whether changes wait in memory because the disk refused them; a later commit writes them.
     pub fn has_unwritten(&self) -> bool {
         !self.unwritten.is_empty()
     }
@@ -309,7 +308,7 @@ impl BoxStore {
     /// all of them are there or none. They are on the disk when it returns. Gives the number of the last record.
     ///
     /// # Errors
-    /// Says why the disk refused. The changes are kept in memory, within bounds, and tried again by the next call.
+    /// Tells why the disk refused. The changes are kept in memory, within bounds, and tried again by the next call.
     pub fn commit(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<u64, StoreError> {
         changes.into_iter().for_each(|change| self.unwritten.add(change));
         self.flush().inspect_err(|_| self.unwritten.bound())?;
@@ -321,70 +320,73 @@ impl BoxStore {
             return Ok(());
         }
         let (box_id, epoch, mut link) = (&self.box_id, self.epoch, self.link);
-        let mut wall_floor = self.wall_floor.max(self.unwritten.wall_floor);
+        let mut last_known = self.last_known;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut too_long = 0;
         for entry in self.unwritten.entries() {
             let at = entry.at;
-            let known = at.trust != ClockTrust::None;
+            let known = at.quality != ClockQuality::None;
             let Ok(record) = link.record(box_id, epoch, entry) else {
                 too_long += 1;
                 continue;
             };
-            if known {
-                wall_floor = wall_floor.max(at.wall);
+            match at.quality {
+                // Also where that is earlier: then what was known before came from a clock that was ahead.
+                ClockQuality::Synced => last_known = LastKnown { synced: at.wall, believed: at.wall },
+                ClockQuality::Floor => last_known.believed = last_known.believed.max(at.wall),
+                ClockQuality::None => {}
             }
             append(&transaction, &record, known.then_some(at.wall))?;
             link = Link::after(record.seq, &record.body);
         }
         self.unwritten.write_state(&transaction)?;
-        if wall_floor > self.wall_floor {
-            set_meta(&transaction, "wall_floor", &wall_floor.0)?;
+        if last_known != self.last_known {
+            keep_last_known(&transaction, last_known)?;
         }
         transaction.commit()?;
         self.unwritten = Unwritten::after_losing(too_long);
-        (self.link, self.wall_floor) = (link, wall_floor);
+        (self.link, self.last_known) = (link, last_known);
         Ok(())
     }
 
-    /// The heart's durable state.
+    /// Reads the heart's durable state.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn memory(&self) -> Result<BTreeMap<String, String>, StoreError> {
         Ok(read_map(&self.connection, "SELECT key, value FROM memory")?)
     }
 
-    /// The envelopes of the commands in force.
+    /// Reads the envelopes of the commands in force.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn commands(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         Ok(read_map(&self.connection, "SELECT id, envelope FROM command")?)
     }
 
-    /// The envelopes of the documents in force, by name.
+    /// Reads the envelopes of the documents in force, by name.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn documents(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         Ok(read_map(&self.connection, "SELECT name, envelope FROM document")?)
     }
 
-    /// How much of each open play is proved to have sounded.
+    /// Reads how much of each open play is proved to have sounded.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn checkpoints(&self) -> Result<BTreeMap<PlayId, Span>, StoreError> {
         let rows: BTreeMap<i64, i64> = read_map(&self.connection, "SELECT play, played_us FROM checkpoint")?;
         Ok(rows.into_iter().map(|(play, played)| (PlayId(play as u64), Span(played as u64))).collect())
     }
 
-    /// Records in turn from `from` on, or from the oldest that is held where that is later: at least one where there is
+    /// Reads records in turn from `from` on, or from the oldest that is held where that is later: at least one where there is
     /// one, then as many as fit. `bytes_max` counts bodies as they stand in the JSON of a batch.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn pending(
         &self,
         from: u64,
@@ -410,21 +412,21 @@ impl BoxStore {
         Ok(records)
     }
 
-    /// The number of the oldest record that is still held, 0 where there is none.
+    /// Reads the number of the oldest record that is still held, 0 where there is none.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store can't be read.
     pub fn oldest(&self) -> Result<u64, StoreError> {
         let oldest: Option<i64> =
             self.connection.query_row("SELECT min(seq) FROM log", [], |row| row.get(0))?;
         Ok(oldest.unwrap_or(0) as u64)
     }
 
-    /// Central has everything up to and with `upto`. An acknowledgement of another epoch, or of what was never
-    /// written, is passed over. Says whether it counted.
+    /// Notes that central has everything up to and with `upto`, and tells whether that counted: an acknowledgement of
+    /// another epoch, or of what was never written, does not.
     ///
     /// # Errors
-    /// When the disk refuses; it counts in memory all the same.
+    /// Fails when the disk refuses; it counts in memory all the same.
     pub fn acknowledge(&mut self, epoch: Epoch, upto: u64) -> Result<bool, StoreError> {
         if epoch != self.epoch || upto > self.last_seq() {
             return Ok(false);
@@ -441,7 +443,7 @@ impl BoxStore {
     /// never acknowledged: the caller logs them. Call it now and then, with a clock that is trusted.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn trim(&mut self, now: Wall) -> Result<u64, StoreError> {
         self.trim_beyond(now, RECORDS_MAX)
     }
@@ -484,6 +486,17 @@ fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> Resu
         .query_row([key], |row| row.get(0))
         .optional()?;
     value.ok_or_else(|| StoreError::Damaged { detail: format!("it has no {key}") })
+}
+
+/// Reads the latest times known. A store of an earlier version kept one time and took it for confirmed.
+fn last_known(connection: &Connection) -> Result<LastKnown, StoreError> {
+    let believed = Wall(meta(connection, "wall_floor")?);
+    Ok(LastKnown { believed, synced: meta(connection, "wall_synced").map_or(believed, Wall) })
+}
+
+fn keep_last_known(connection: &Connection, known: LastKnown) -> rusqlite::Result<()> {
+    set_meta(connection, "wall_floor", &known.believed.0)?;
+    set_meta(connection, "wall_synced", &known.synced.0)
 }
 
 fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{StoreError, meta, read_map, to_sql};
+use super::{StoreError, last_known, meta, read_map, to_sql};
+use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, Epoch};
-use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::messages::LogRecord;
 
-/// How many of the last records are checked against the chain at start.
+/// Number of the last records that are checked against the chain at start.
 const CHAIN_CHECK_RECORDS: u64 = 200;
 
-/// What a new store takes over from the one that it replaces.
+/// Contents that a new store takes over from the one that it replaces.
 #[derive(Default)]
 pub struct Carried {
     pub start: u32,
-    pub wall_floor: Wall,
+    pub last_known: LastKnown,
     pub memory: BTreeMap<String, String>,
     pub commands: BTreeMap<String, Vec<u8>>,
     pub documents: BTreeMap<String, Vec<u8>>,
@@ -76,7 +76,7 @@ pub fn salvage(path: &Path, box_id: &BoxId) -> Carried {
     }
     Carried {
         start: meta(&connection, "start").unwrap_or(0),
-        wall_floor: Wall(meta(&connection, "wall_floor").unwrap_or(0)),
+        last_known: last_known(&connection).unwrap_or_default(),
         memory: whole(&connection, "memory", "SELECT key, value FROM memory"),
         commands: whole(&connection, "command", "SELECT id, envelope FROM command"),
         documents: whole(&connection, "document", "SELECT name, envelope FROM document"),

@@ -13,7 +13,7 @@ fn box_id() -> BoxId {
 }
 
 fn entry_at(wall: Wall, event: Event) -> Change {
-    let at = Stamp { start: 1, mono_us: 0, wall, trust: ClockTrust::Synced, uncertainty_ms: 1 };
+    let at = Stamp { start: 1, mono_us: 0, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
     Change::Log(Box::new(Entry { at, event }))
 }
 
@@ -58,7 +58,6 @@ fn everything_is_there_after_a_start() {
         Change::KeepDocument { name: "trust".to_owned(), envelope: Some(b"t".to_vec()) },
         kept(1),
         kept(2),
-        Change::WallFloor(Wall(77)),
     ];
     assert_eq!(store.commit(changes), Ok(2));
     let forgotten = vec![
@@ -71,7 +70,7 @@ fn everything_is_there_after_a_start() {
 
     let Opened { mut store, replaced } = open(&dir);
     assert_eq!((replaced, store.epoch(), store.start_number()), (None, epoch, 2));
-    assert_eq!((store.last_seq(), store.backlog(), store.wall_floor()), (3, 3, Wall(77)));
+    assert_eq!((store.last_seq(), store.backlog(), store.last_known().synced), (3, 3, Wall(3)));
     assert_eq!(store.memory().unwrap(), [("a".to_owned(), "1".to_owned())].into());
     assert_eq!(store.commands().unwrap(), [("c-1".to_owned(), b"{}".to_vec())].into());
     assert_eq!(store.documents().unwrap(), [("trust".to_owned(), b"t".to_vec())].into());
@@ -79,6 +78,26 @@ fn everything_is_there_after_a_start() {
     assert_eq!(store.commit([entry(4), Change::ForgetCommand { id }]), Ok(4));
     assert!(store.commands().unwrap().is_empty());
     assert_eq!(verify_chain(&box_id(), epoch, Link::FIRST, &all(&store)).unwrap().seq, 5);
+}
+
+#[test]
+fn the_last_known_time_follows_confirmed_times_back_and_others_only_forth() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(&dir).store;
+    let mut check = |quality, wall, expected: (i64, i64)| {
+        let at = Stamp { start: 1, mono_us: 0, wall: Wall(wall), quality, uncertainty_ms: 1 };
+        let event = Event::DeviceBack;
+        store.commit([Change::Log(Box::new(Entry { at, event }))]).unwrap();
+        let LastKnown { synced, believed } = store.last_known();
+        assert_eq!((synced.0, believed.0), expected);
+    };
+    check(ClockQuality::Synced, 100, (100, 100));
+    check(ClockQuality::Floor, 900, (100, 900));
+    check(ClockQuality::Floor, 500, (100, 900));
+    check(ClockQuality::None, 9_000, (100, 900));
+    check(ClockQuality::Synced, 120, (120, 120));
+    drop(store);
+    assert_eq!(open(&dir).store.last_known(), LastKnown { synced: Wall(120), believed: Wall(120) });
 }
 
 #[test]

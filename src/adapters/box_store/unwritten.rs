@@ -8,7 +8,7 @@ use rusqlite::{Transaction, params};
 use super::Change;
 use loaxa_heart::domain::ids::{CommandId, PlayId};
 use loaxa_heart::domain::playback::{Entry, Event};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::Span;
 
 /// Most log entries that wait in memory, about 1 MB; beyond it the oldest go and are counted.
 pub const ENTRIES_WAITING_MAX: usize = 1_000;
@@ -22,11 +22,10 @@ pub struct Unwritten {
     commands: BTreeMap<CommandId, Option<Vec<u8>>>,
     documents: BTreeMap<String, Option<Vec<u8>>>,
     checkpoints: BTreeMap<PlayId, Option<Span>>,
-    pub wall_floor: Wall,
 }
 
 impl Unwritten {
-    /// Nothing waits, but so many entries are still to be told as lost.
+    /// Returns the state after a commit that lost so many entries, which are still to be told.
     pub fn after_losing(lost: u64) -> Self {
         Self { lost, ..Self::default() }
     }
@@ -37,7 +36,6 @@ impl Unwritten {
             && self.commands.is_empty()
             && self.documents.is_empty()
             && self.checkpoints.is_empty()
-            && self.wall_floor == Wall::default()
     }
 
     /// A later change of the same thing replaces the earlier; so there are never more than the heart has things.
@@ -49,7 +47,6 @@ impl Unwritten {
             Change::ForgetCommand { id } => drop(self.commands.insert(id, None)),
             Change::KeepDocument { name, envelope } => drop(self.documents.insert(name, envelope)),
             Change::Checkpoint { play, played } => drop(self.checkpoints.insert(play, played)),
-            Change::WallFloor(wall) => self.wall_floor = self.wall_floor.max(wall),
         }
     }
 

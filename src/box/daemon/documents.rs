@@ -1,30 +1,33 @@
-//! What commands put in force until something newer comes: programmes, limits, groups.
+//! Documents, which commands put in force until something newer comes: programmes, limits, groups.
 
 use super::Daemon;
-use crate::start::still_believed;
+use super::restore::{TRUST, still_believed};
+use crate::downloads::FetchAsked;
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
-use loaxa_heart::decide::schedule::Place;
+use loaxa_heart::decide::delivery::DocumentName;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::{GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::time::{ClockTrust, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::{Body, Command};
 
-/// What a command put in force.
+/// A document that a command put in force.
 struct Document {
-    name: String,
-    /// `None` where it is in the log already.
+    name: DocumentName,
+    /// `None` where the heart has logged the adoption itself.
     version: Option<u32>,
 }
 
 impl Daemon {
-    /// Puts the document of a command in force; gives what is to be kept of it.
+    /// Puts the document of a command in force, and returns the change that keeps it.
     pub(super) fn adopt(&mut self, command: &Command) -> Option<Change> {
         let envelope = self.arriving.get(&command.id).cloned();
         match self.put_in_force(command) {
             Ok(Some(Document { name, version })) => {
+                let name = name.to_string();
                 if let Some(version) = version {
                     let adopted = Event::Adopted { what: name.clone(), version };
                     self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
@@ -43,23 +46,29 @@ impl Daemon {
     /// Wants the audio of a programme in time for its first use.
     pub(super) fn fetch_programme(&self, programme: &ProgrammeId, media: Vec<Media>, not_before: Wall) {
         let now = self.clock.read();
-        let needed = self.programmes.first_needed(programme, self.speaker.place(), now.wall);
+        let needed = self.programmes.first_needed(programme, self.speaker.listeners(), now.wall);
         // What no day to come needs can wait; without a clock nobody knows.
-        let unknown = if now.trust > ClockTrust::None { Wall::MAX } else { not_before };
+        let unknown = if now.quality > ClockQuality::None { Wall::MAX } else { not_before };
         for media in media {
             let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
-            self.downloads.fetch(media, by, false);
+            let what = media.path.clone();
+            if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, false) {
+                tracing::warn!(%programme, what, %fault, "audio of a programme is not fetched");
+            }
         }
     }
 
     fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
-                let groups = &self.speaker.place().groups;
+                let groups = &self.speaker.listeners().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
                 self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
                 self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
-                Ok(Some(Document { name: format!("programme/{programme}"), version: Some(*version) }))
+                Ok(Some(Document {
+                    name: DocumentName::Programme(programme.clone()),
+                    version: Some(*version),
+                }))
             }
             Body::Groups { version, members } => {
                 if *version <= self.groups_version {
@@ -71,10 +80,10 @@ impl Daemon {
                 if let Some(groups) = members.get(&self.box_id) {
                     self.move_to(groups);
                 }
-                Ok(Some(Document { name: "groups".to_owned(), version: Some(*version) }))
+                Ok(Some(Document { name: DocumentName::Groups, version: Some(*version) }))
             }
             // The heart has adopted and logged it.
-            Body::Policy(_) => Ok(Some(Document { name: "policy".to_owned(), version: None })),
+            Body::Policy(_) => Ok(Some(Document { name: DocumentName::Policy, version: None })),
             Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
         }
     }
@@ -83,16 +92,19 @@ impl Daemon {
     pub(super) fn drop_what_lost_authority(&mut self) {
         let documents = self.store.documents().unwrap_or_default();
         let trust = self.speaker.trust().cloned();
-        let (mut batch, mut groups) = (Vec::new(), self.speaker.place().groups.iter().cloned().collect());
-        for (name, envelope) in documents.into_iter().filter(|(name, _)| name != "trust") {
+        let (mut batch, mut groups) = (Vec::new(), self.speaker.listeners().groups.iter().cloned().collect());
+        for (name, envelope) in documents.into_iter().filter(|(name, _)| name != TRUST) {
             let Err(reason) = still_believed(&envelope, trust.as_ref()) else { continue };
             tracing::warn!(name, %reason, "a document is no longer believed");
-            match name.strip_prefix("programme/").and_then(|id| id.parse().ok()) {
-                Some(id) => self.programmes.forget(&id),
-                None if name == "policy" => {
+            match DocumentName::from_text(&name) {
+                Some(DocumentName::Programme(id)) => self.programmes.forget(&id),
+                Some(DocumentName::Policy) => {
                     self.speaker.handle(&self.clock.read(), Input::Limits(self.installed.policy.clone()));
                 }
-                None => (self.groups_version, groups) = (0, self.installed.groups.clone()),
+                Some(DocumentName::Groups) => {
+                    (self.groups_version, groups) = (0, self.installed.groups.clone());
+                }
+                None => tracing::error!(name, "a document of this name is not known, and is forgotten"),
             }
             batch.push(Change::KeepDocument { name, envelope: None });
         }
@@ -105,12 +117,13 @@ impl Daemon {
     }
 
     fn move_to(&mut self, groups: &[GroupId]) {
-        let place = Place { groups: groups.iter().cloned().collect(), ..self.speaker.place().clone() };
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), ..self.speaker.listeners().clone() };
         self.uplink.listen_to(groups);
-        match self.programmes.timetable(&place.groups) {
+        match self.programmes.timetable(&listeners.groups) {
             Ok(timetable) => self.speaker.handle(&self.clock.read(), Input::Timetable(timetable)),
             Err(clash) => tracing::error!("the programmes stay as they are: {clash}"),
         }
-        self.speaker.handle(&self.clock.read(), Input::Place(place));
+        self.speaker.handle(&self.clock.read(), Input::Listeners(listeners));
     }
 }

@@ -1,9 +1,10 @@
-//! What the installer beside the box asks of the daemon, and what a stick brings.
+//! Answers to the installer beside the box, and envelopes that a stick brings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Daemon;
-use crate::status::{Offered, Request, Status, Visit};
+use crate::local_socket::{Offered, Request, Visit};
+use crate::status::Status;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::envelope::Kind;
 use loaxa_heart::wire::topics::{Down, Topic};
@@ -34,7 +35,7 @@ impl Daemon {
             box_id: self.box_id.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             wall: now.wall,
-            clock: now.trust,
+            clock: now.quality,
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
             connected: self.uplink.is_connected(),
             backlog: self.store.backlog(),
@@ -43,7 +44,16 @@ impl Daemon {
             media_month_bytes_max: self.month_bytes_max,
             media_waiting: self.downloads.wanted().len(),
             refused: self.refusals.totals().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            microphone: self.player.microphone().into(),
+            lost: self.lost(),
         }
+    }
+
+    /// Returns what was lost since the start; kinds of which nothing was lost are left out.
+    fn lost(&self) -> BTreeMap<String, u64> {
+        let own = [("visits", self.turned_away.get()), ("downloads", self.downloads.refused())];
+        let all = self.player.losses().report().into_iter().chain(own);
+        all.filter(|(_, count)| *count > 0).map(|(kind, count)| (kind.to_owned(), count)).collect()
     }
 
     /// Judges an envelope as if it came over the wire.
@@ -57,7 +67,7 @@ impl Daemon {
     }
 }
 
-/// Whether the bytes say that they are a trust document; whether they are one is judged later.
+/// Tells whether the bytes claim to be a trust document; that claim is judged later.
 fn is_trust(envelope: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Outside {

@@ -6,7 +6,7 @@ use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-use loaxa_heart::domain::time::{ClockTrust, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{
@@ -45,8 +45,13 @@ impl Unit {
         let epoch = Epoch(u64::try_from(wall().0).unwrap_or_default());
         let mut link = Link::FIRST;
         let mut next = |n| {
-            let at =
-                Stamp { start: 1, mono_us: n, wall: wall(), trust: ClockTrust::Synced, uncertainty_ms: 5 };
+            let at = Stamp {
+                start: 1,
+                mono_us: n,
+                wall: wall(),
+                quality: ClockQuality::Synced,
+                uncertainty_ms: 5,
+            };
             let entry = Entry { at, event: Event::EntriesLost { count: n } };
             let record = link.record(&id, epoch, entry).expect("it is short");
             link = Link::after(record.seq, &record.body);
@@ -74,7 +79,7 @@ impl Unit {
             key: Some(unit_key().public().to_string()),
             epoch: self.epoch,
             nonce: nonce.clone(),
-            clock: ClockTrust::None,
+            clock: ClockQuality::None,
             wall: Wall(0),
             holds: Holds { trust, ..Holds::default() },
         };
@@ -209,7 +214,7 @@ fn foreign_head(unit: &mut Unit) -> Result<(), String> {
 
 fn fork(unit: &mut Unit) -> Result<(), String> {
     let before = &unit.records[28];
-    let at = Stamp { start: 2, mono_us: 1, wall: wall(), trust: ClockTrust::Synced, uncertainty_ms: 5 };
+    let at = Stamp { start: 2, mono_us: 1, wall: wall(), quality: ClockQuality::Synced, uncertainty_ms: 5 };
     let entry = Entry { at, event: Event::EntriesLost { count: 99 } };
     let record =
         Link::after(before.seq, &before.body).record(&unit.id, unit.epoch, entry).expect("it is short");

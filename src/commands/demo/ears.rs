@@ -8,12 +8,12 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 use loaxa_heart::domain::sound::{Fault, Pattern};
-use loaxa_sound::resample::{ResampleError, Resampler};
-use loaxa_sound::synth::Synth;
+use loaxa_sound::decode::resample::{ResampleError, Resampler};
+use loaxa_sound::source::synth::Synth;
 use loaxa_sound::{Frame, decode};
 
 /// Samples a second.
-pub const RATE: f64 = 48_000.0;
+pub const RATE: f64 = loaxa_sound::RATE as f64;
 /// Samples of a spectrum, so that its lines are 0.37 Hz apart.
 const SPECTRUM: usize = 1 << 17;
 /// Below this nothing sounds.

@@ -11,6 +11,7 @@ use crate::commands::client::Failure;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
@@ -78,7 +79,7 @@ impl Commune {
         let (programme, items) = morning(&text, short)?;
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| format!("no randomness: {error}"))?;
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = hex(&random);
         let village = |(index, (group, title, languages)): (usize, (&'static str, _, _))| Village {
             group,
             title,

@@ -21,7 +21,7 @@ use cues::Cue;
 use files::Commune;
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::time::{Moment, Span};
-use loaxa_sound::sink;
+use loaxa_sound::output::sink;
 use processes::Processes;
 use story::{Story, say};
 

@@ -12,6 +12,7 @@ use loaxa_heart::domain::ids::{BoxId, CommandId, PlayId};
 use loaxa_heart::domain::playback::{
     DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject,
 };
+use loaxa_heart::domain::sound::FRAMES_A_SECOND;
 use loaxa_heart::wire::messages::LogBody;
 
 /// Log entries that are asked for at a time.
@@ -137,7 +138,7 @@ fn line_of_start(start: &PlayStart) -> String {
 }
 
 fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<String> {
-    let seconds = end.frames_played as f64 / 48_000.0;
+    let seconds = end.frames_played as f64 / f64::from(FRAMES_A_SECOND);
     let title = &start.title;
     match &end.outcome {
         PlayOutcome::Finished => None,

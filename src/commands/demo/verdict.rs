@@ -25,7 +25,7 @@ const TONES: [(&str, f64); 6] = [
     ("nhac-ket.aac", 587.3),
 ];
 /// Frames a second in the log.
-const FRAMES_A_SECOND: f64 = 48_000.0;
+const FRAMES_A_SECOND: f64 = loaxa_heart::domain::sound::FRAMES_A_SECOND as f64;
 /// How far an item may go on from where it was cut off, in seconds.
 const RESUME_OFF_MAX_S: f64 = 0.050;
 
@@ -105,8 +105,7 @@ impl Library<'_> {
     fn decode(&self, start: &PlayStart) -> Result<(Option<Sound>, bool), Failure> {
         let (pattern, file) = match (&start.subject, &start.content) {
             (Subject::Announcement { command }, Some(hash)) if start.rung != Rung::Exercise => {
-                let name = hash.to_string();
-                let file = self.commune.path("central/media").join(&name[..2]).join(&name);
+                let file = hash.path_under(&self.commune.path("central/media"));
                 (self.opening(command)?, Some(file))
             }
             (Subject::Slot(_), None) if start.source == "pattern" => (Some(Pattern::chime()), None),

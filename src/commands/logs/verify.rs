@@ -152,14 +152,15 @@ mod tests {
     use super::*;
     use loaxa_heart::domain::ids::ContentHash;
     use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-    use loaxa_heart::domain::time::{ClockTrust, Wall};
+    use loaxa_heart::domain::time::{ClockQuality, Wall};
     use loaxa_heart::wire::messages::VERSION;
     use loaxa_heart::wire::signing::SecretKey;
 
     fn lines(id: &str, length: u64) -> Vec<String> {
         let id = BoxId::new(id).unwrap();
         let mut link = Link::FIRST;
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let at =
+            Stamp { start: 1, mono_us: 5, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
         let next = |n| {
             let entry = Entry { at, event: Event::EntriesLost { count: n } };
             let record = link.record(&id, Epoch(7), entry).unwrap();

@@ -6,8 +6,8 @@ use chrono::{NaiveTime, Weekday};
 
 use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::programme_file::read_text;
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
@@ -17,11 +17,11 @@ use crate::wire::signing::PublicKey;
 /// Most bytes of a configuration file.
 pub(super) const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// What a box is started with.
+/// The settings that a box is started with, from `box.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxConfig {
     pub id: BoxId,
-    /// Smallest first; central can change them.
+    /// Groups of this box, the smallest first; central can change them.
     pub groups: Vec<GroupId>,
     /// BCP 47 tags; an item with versions sounds once in each of these that it has, in this order.
     pub languages: Vec<String>,
@@ -31,7 +31,7 @@ pub struct BoxConfig {
     pub amplifier: AmplifierConfig,
     /// Text on stdin; `{language}` and `{out}`, the WAV to be written, are put in.
     pub speech: Vec<String>,
-    /// Until a signed policy replaces it.
+    /// Limits in force until a signed policy replaces them.
     pub guard: Policy,
     /// `None` for a box that plays on its own.
     pub central: Option<CentralLink>,
@@ -50,7 +50,7 @@ pub struct SoundConfig {
     pub loudness_lufs: f32,
     /// ALSA name of the input that hears the loudspeakers.
     pub microphone: Option<String>,
-    /// What sounds in time with other boxes sounds this much later (or earlier), for the way to their listeners.
+    /// Delay of what sounds in time with other boxes, for the way of the sound to the listeners; negative for earlier.
     pub delay_ms: i32,
     pub shaping: Shaping,
 }
@@ -60,18 +60,18 @@ pub struct SoundConfig {
 pub struct AmplifierConfig {
     pub on: Vec<String>,
     pub off: Vec<String>,
-    /// Switched before the command for on, and after the one for off.
+    /// Switch that is thrown before the command for on, and after the one for off.
     pub gpio: Option<GpioLine>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
 }
 
-/// A relay on a GPIO character device.
+/// A switch on a GPIO character device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpioLine {
     pub chip: PathBuf,
     pub line: u32,
-    /// The relay is on where the line is low.
+    /// The switch is on where the line is low.
     pub active_low: bool,
 }
 
@@ -86,7 +86,7 @@ impl std::fmt::Display for GpioLine {
 pub struct MediaConfig {
     /// Megabytes (10^6 bytes) in a calendar month; `None` for no limit.
     pub month_mb_max: Option<u32>,
-    /// From and until, local time, when what can wait is fetched; `None` for at any time.
+    /// Daily window in local time for audio that can wait; `None` for any time.
     pub night: Option<(NaiveTime, NaiveTime)>,
     /// Megabytes on the disk.
     pub disk_mb_max: u32,
@@ -121,7 +121,7 @@ pub struct TrustConfig {
     pub key: PathBuf,
 }
 
-/// Where the pinned root key is found.
+/// The place of the pinned root key: in the file itself, or in one of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RootKey {
     Written(PublicKey),
@@ -129,10 +129,10 @@ pub enum RootKey {
 }
 
 impl RootKey {
-    /// The key itself.
+    /// Reads the key, from its file where it stands in one.
     ///
     /// # Errors
-    /// Where its file can't be read or holds no public key.
+    /// Fails when the file of the key can't be read or holds no public key.
     pub fn read(&self) -> Result<PublicKey, Problems> {
         match self {
             RootKey::Written(key) => Ok(*key),
@@ -150,7 +150,7 @@ impl RootKey {
 
 const ROOT_REMEDY: &str = "the root's public key in base64, as `loaxa key new` shows it";
 
-/// Whether the machine's clock goes on without power.
+/// The kind of the machine's clock: one that goes on without power, or one that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rtc {
     Auto,
@@ -158,7 +158,7 @@ pub enum Rtc {
     No,
 }
 
-/// Whether files that a configuration names are looked for.
+/// The treatment of files that a configuration names: sought, or left unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedFiles {
     MustExist,
@@ -169,7 +169,7 @@ pub enum NamedFiles {
 /// Reads `box.toml`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     let file = path.display().to_string();
     let text =
@@ -180,7 +180,7 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
 /// Reads the text of a `box.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut root = reader.root(&table);
@@ -193,19 +193,19 @@ pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<B
     }
 }
 
-/// How paths of a configuration are read.
+/// The base of relative paths in a configuration, and the treatment of the files behind them.
 pub(super) struct Paths<'p> {
     pub base: &'p Path,
     pub named: NamedFiles,
 }
 
 impl Paths<'_> {
-    /// A path of something that is made when it is absent.
+    /// Reads a path of something that is made when it is absent.
     pub fn path(&self, value: &Value<'_>) -> Option<PathBuf> {
         Some(self.base.join(value.words()?))
     }
 
-    /// A path of a file that must be there.
+    /// Reads a path of a file that must be there.
     pub fn existing(&self, value: &Value<'_>) -> Option<PathBuf> {
         let path = self.path(value)?;
         if self.named == NamedFiles::MustExist && !path.is_file() {
@@ -215,7 +215,7 @@ impl Paths<'_> {
         Some(path)
     }
 
-    /// `ca`, `cert` and `key`.
+    /// Reads `ca`, `cert` and `key`.
     pub fn tls(&self, fields: &mut Fields<'_>, tls: bool) -> TlsFiles {
         let (ca, cert, key) = (fields.get("ca"), fields.get("cert"), fields.get("key"));
         for value in [&ca, &cert, &key].into_iter().flatten() {
@@ -240,7 +240,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     }
     let languages = head.get("languages").map(|value| value.list());
     let languages = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
-        values.iter().map(super::programme_file::language).collect()
+        values.iter().map(super::sound_fields::language).collect()
     });
     let state_dir = head.need("state_dir").and_then(|value| paths.path(&value));
     head.finish();
@@ -277,7 +277,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     })
 }
 
-/// Something that may be absent, but must be right where it is there.
+/// Turns a value that may be absent, but must be right where it is there, inside out.
 pub(super) fn absent_or<T>(found: Option<Option<T>>) -> Option<Option<T>> {
     match found {
         None => Some(None),
@@ -286,7 +286,7 @@ pub(super) fn absent_or<T>(found: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// A list of names, none twice.
+/// Reads a list of names, none twice.
 pub(super) fn names(fields: &mut Fields<'_>, key: &'static str) -> Vec<GroupId> {
     let mut names = Vec::new();
     for value in fields.get(key).map(|value| value.list()).unwrap_or_default() {
@@ -349,7 +349,7 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
     Some(AmplifierConfig { on, off, gpio: gpio?, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
 }
 
-/// `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
+/// Reads `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
 fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
     let active_low =
         fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
@@ -364,7 +364,7 @@ fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
     Some(Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low: active_low? }))
 }
 
-/// A program and its arguments: a list, or one text parted at blanks; an empty text is no command.
+/// Reads a program and its arguments: a list, or one text parted at blanks. An empty text is no command.
 fn command(value: &Value<'_>) -> Option<Vec<String>> {
     if value.is_text() {
         return Some(value.text()?.split_whitespace().map(str::to_owned).collect());
@@ -372,7 +372,7 @@ fn command(value: &Value<'_>) -> Option<Vec<String>> {
     value.list().iter().map(|part| part.text().map(str::to_owned)).collect()
 }
 
-/// `[speech]` of a box or of central.
+/// Reads `[speech]` of a box or of central.
 pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
     let value = fields.get("command");
     fields.finish();
@@ -390,7 +390,7 @@ pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
 /// Reads limits from a file of their own: the keys of `[guard]`, and `version`, 0 where there is none.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read_policy(path: &Path) -> Result<Policy, Problems> {
     let file = path.display().to_string();
     let text =
@@ -487,7 +487,7 @@ fn link(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<CentralLink> {
     Some(CentralLink { broker: broker?, username, password_file, tls, media })
 }
 
-/// An address of the web that ends with a slash.
+/// Reads an address of the web that ends with a slash.
 pub(super) fn web_address(value: &Value<'_>) -> Option<String> {
     let address = value.words()?;
     if !(address.starts_with("http://") || address.starts_with("https://")) {

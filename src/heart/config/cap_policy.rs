@@ -85,7 +85,7 @@ pub(super) fn read(
     let senders = texts(fields.get("senders"));
     let languages = fields.get("languages").map(|value| value.list());
     let languages = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
-        values.iter().map(super::programme_file::language).collect()
+        values.iter().map(super::sound_fields::language).collect()
     });
     let grave = (Severity::Severe, Urgency::Expected, Certainty::Likely);
     let emergency = threshold(fields.section("emergency"), grave);

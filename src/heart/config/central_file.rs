@@ -9,18 +9,18 @@ use super::box_file::{
 };
 use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::programme_file::read_text;
 use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
-/// What central is started with.
+/// The settings that central is started with, from `central.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CentralConfig {
     /// Pages, API and media.
     pub listen: SocketAddr,
-    /// Where boxes find this server, ending with a slash; without it, the address listened on.
+    /// Address at which boxes find this server, ending with a slash; without it, the address listened on.
     pub public_url: Option<String>,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
@@ -28,7 +28,8 @@ pub struct CentralConfig {
     /// The group that holds all others.
     pub group: GroupId,
     pub broker: BrokerChoice,
-    pub store: StoreChoice,
+    /// The database; in the data directory where nothing is said.
+    pub sqlite: PathBuf,
     /// Holds the API's token.
     pub token_file: PathBuf,
     pub keys: KeyFiles,
@@ -38,8 +39,8 @@ pub struct CentralConfig {
     /// `None` where no alerts are taken.
     pub cap: Option<CapConfig>,
     /// A parent before its children is not asked for; a loop is refused.
-    pub groups: Vec<GroupEntry>,
-    pub boxes: Vec<BoxEntry>,
+    pub groups: Vec<ListedGroup>,
+    pub boxes: Vec<ListedBox>,
 }
 
 /// `[broker]`: one of the two.
@@ -47,13 +48,6 @@ pub struct CentralConfig {
 pub enum BrokerChoice {
     Embedded(SocketAddr),
     Url { address: BrokerAddress, tls: TlsFiles },
-}
-
-/// `[store]`: one of the two; SQLite in the data directory where nothing is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    Sqlite(PathBuf),
-    Postgres(String),
 }
 
 /// `[keys]`.
@@ -74,15 +68,15 @@ pub struct EnrolmentFiles {
     pub ca: (PathBuf, PathBuf),
     /// The root's public key, for boxes to pin.
     pub root: RootKey,
-    /// Where boxes find the broker.
+    /// Address at which boxes find the broker.
     pub broker: BrokerAddress,
-    /// Where the list of revoked certificates goes; without it, `crl.pem` in the data directory.
+    /// File for the list of revoked certificates; without it, `crl.pem` in the data directory.
     pub crl: Option<PathBuf>,
 }
 
 /// `[[group]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupEntry {
+pub struct ListedGroup {
     pub id: GroupId,
     pub title: String,
     pub parent: Option<GroupId>,
@@ -90,18 +84,18 @@ pub struct GroupEntry {
 
 /// `[[box]]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BoxEntry {
+pub struct ListedBox {
     pub id: BoxId,
     pub title: String,
     pub groups: Vec<GroupId>,
-    /// What its log is signed with.
+    /// Public key of the box, with which its log is signed.
     pub key: Option<PublicKey>,
 }
 
 /// Reads `central.toml`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let file = path.display().to_string();
     let text =
@@ -112,7 +106,7 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
 /// Reads the text of a `central.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut root = reader.root(&table);
@@ -135,7 +129,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let group: Option<GroupId> = group_value.as_ref().and_then(|value| value.parse());
     head.finish();
     let broker = broker(root.section("broker"), paths);
-    let store = store(root.section("store"), paths, data_dir.as_deref());
+    let sqlite = store(root.section("store"), paths, data_dir.as_deref());
     let mut api = root.section("api");
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
     api.finish();
@@ -159,7 +153,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         commune: commune?.to_owned(),
         group: group?,
         broker: broker?,
-        store: store?,
+        sqlite: sqlite?,
         token_file: token_file?,
         keys: keys?,
         enrolment: absent_or(enrolment)?,
@@ -192,23 +186,12 @@ fn broker(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<BrokerChoice> {
     choice
 }
 
-fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<StoreChoice> {
-    let (sqlite, postgres) = (fields.get("sqlite"), fields.get("postgres"));
+fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<PathBuf> {
+    let sqlite = fields.get("sqlite");
     fields.finish();
-    match (sqlite, postgres) {
-        (Some(value), None) => paths.path(&value).map(StoreChoice::Sqlite),
-        (None, Some(value)) => {
-            let url = value.words()?;
-            if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-                value.problem("is no PostgreSQL address", "for instance postgresql://loaxa@localhost/loaxa");
-            }
-            Some(StoreChoice::Postgres(url.to_owned()))
-        }
-        (Some(value), Some(_)) => {
-            value.problem("both sqlite and postgres", "keep one of them");
-            None
-        }
-        (None, None) => Some(StoreChoice::Sqlite(data_dir?.join("central.db"))),
+    match sqlite {
+        Some(value) => paths.path(&value),
+        None => Some(data_dir?.join("central.db")),
     }
 }
 
@@ -236,9 +219,9 @@ fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {
     near.unwrap_or_else(|| format!("add [[group]] with id = \"{name}\""))
 }
 
-/// The groups with their places in the text.
-fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntry)> {
-    let mut groups: Vec<(usize, GroupEntry)> = Vec::new();
+/// Reads the groups, with their places in the text.
+fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, ListedGroup)> {
+    let mut groups: Vec<(usize, ListedGroup)> = Vec::new();
     for mut fields in tables {
         let at = fields.at;
         let id = fields.need("id").and_then(|value| value.parse::<GroupId>());
@@ -249,7 +232,7 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntr
         if groups.iter().any(|(_, group)| group.id == id) {
             reader.problem(at, "group.id", format!("{id} is named twice"), "choose another id");
         }
-        groups.push((at, GroupEntry { id, title: title.to_owned(), parent }));
+        groups.push((at, ListedGroup { id, title: title.to_owned(), parent }));
     }
     let parents: BTreeMap<_, _> =
         groups.iter().map(|(_, group)| (&group.id, group.parent.as_ref())).collect();
@@ -267,8 +250,8 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, GroupEntr
     groups
 }
 
-fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>) -> Vec<BoxEntry> {
-    let mut boxes: Vec<BoxEntry> = Vec::new();
+fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>) -> Vec<ListedBox> {
+    let mut boxes: Vec<ListedBox> = Vec::new();
     for mut fields in tables {
         let at = fields.at;
         let id = fields.need("id").and_then(|value| value.parse::<BoxId>());
@@ -284,7 +267,7 @@ fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>
         if boxes.iter().any(|entry| entry.id == id) {
             reader.problem(at, "box.id", format!("{id} is named twice"), "choose another id");
         }
-        boxes.push(BoxEntry { id, title: title.to_owned(), groups, key });
+        boxes.push(ListedBox { id, title: title.to_owned(), groups, key });
     }
     boxes
 }
@@ -311,7 +294,7 @@ mod tests {
     #[test]
     fn little_is_needed() {
         let config = read(&format!("{HEAD}{EMBEDDED}")).unwrap();
-        assert_eq!(config.store, StoreChoice::Sqlite("/etc/loaxa/d/central.db".into()));
+        assert_eq!(config.sqlite, Path::new("/etc/loaxa/d/central.db"));
         assert!(matches!(config.broker, BrokerChoice::Embedded(address) if address.port() == 1883));
     }
 
@@ -321,7 +304,7 @@ mod tests {
         check_bad("embedded = 'localhost'", 12, "broker.embedded");
         check_bad(&format!("{EMBEDDED}url = 'mqtt://a'"), 12, "keep one of them");
         check_bad("url = 'mqtt://a'\nca = 'x'", 13, "without TLS");
-        check_bad(&format!("{EMBEDDED}[store]\npostgres = 'mysql://a'"), 14, "postgresql://");
+        check_bad(&format!("{EMBEDDED}[store]\npostgres = 'postgresql://a'"), 14, "postgres");
         let group =
             |id: &str, parent: &str| format!("[[group]]\nid = '{id}'\ntitle = 'T'\nparent = '{parent}'\n");
         let xa = "[[group]]\nid = 'xa'\ntitle = 'X'\n";

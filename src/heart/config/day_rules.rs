@@ -1,4 +1,4 @@
-//! When a slot sounds, as a programme file says it: times of day and rules for days.
+//! Times of day and rules for days, as a programme file gives them for slots and holidays.
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike, Weekday};
 
@@ -6,7 +6,7 @@ use super::fields::{Fields, Value};
 use crate::domain::programme::{DayRule, Days};
 use crate::domain::recurrence::Recurrence;
 
-/// First and last day under `valid_from` and `valid_until`.
+/// Reads the first and last day under `valid_from` and `valid_until`.
 pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<NaiveDate>) {
     let from = fields.get("valid_from").and_then(|value| value.date());
     let value = fields.get("valid_until");
@@ -19,7 +19,7 @@ pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<Na
     (from, until)
 }
 
-/// Starts and ends of a slot's table.
+/// Reads the starts and ends of a slot's table.
 pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime)>> {
     let starts_value = fields.need("start");
     let end_value = fields.get("end");
@@ -71,12 +71,12 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
     }
 }
 
-/// A time of day as people write it.
+/// Writes a time of day as people do: `05:00`, with seconds only where there are some.
 pub(super) fn hm(time: NaiveTime) -> String {
     time.format(if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
 
-/// The days of a slot; every day where none are named.
+/// Reads the days of a slot; every day where none are named.
 pub(super) fn days(fields: &mut Fields<'_>) -> Days {
     let weekdays = fields.get("days").and_then(|value| weekdays(&value));
     let rule = fields.get("rrule");
@@ -128,7 +128,7 @@ fn weekdays(value: &Value<'_>) -> Option<DayRule> {
     Some(DayRule::Weekdays(days))
 }
 
-/// The rules under `lunar`, `yearly` and `dates`.
+/// Reads the rules under `lunar`, `yearly` and `dates`.
 pub(super) fn calendar_rules(fields: &mut Fields<'_>) -> Vec<DayRule> {
     let mut list = |key| fields.get(key).map(|value| value.list()).unwrap_or_default();
     let (lunar, yearly_days, dates) = (list("lunar"), list("yearly"), list("dates"));
@@ -138,7 +138,7 @@ pub(super) fn calendar_rules(fields: &mut Fields<'_>) -> Vec<DayRule> {
     lunar.chain(yearly_days).chain(dates).collect()
 }
 
-/// A solar `day/month` of every year.
+/// Reads a solar `day/month` of every year.
 fn yearly(value: &Value<'_>) -> Option<DayRule> {
     let text = value.text()?;
     let parts = text.split_once('/').and_then(|(day, month)| Some((day.parse().ok()?, month.parse().ok()?)));

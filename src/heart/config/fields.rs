@@ -34,7 +34,7 @@ impl<'t> Reader<'t> {
         (reader, table)
     }
 
-    /// The outermost table.
+    /// Returns the outermost table.
     pub fn root<'r>(&'r self, table: &'r Spanned<DeTable<'t>>) -> Fields<'r> {
         Fields::new(self, String::new(), 0, table.as_ref())
     }
@@ -63,17 +63,17 @@ impl<'t> Reader<'t> {
         problems.extend(others.into_iter().take(room));
     }
 
-    /// The line of a byte of the text, from 1.
+    /// Returns the line of a byte of the text, from 1.
     pub fn line(&self, at: usize) -> usize {
         self.text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1
     }
 
-    /// Whether nothing is wrong so far.
+    /// Tells whether nothing is wrong so far.
     pub fn is_clean(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 
-    /// All that was found, by line.
+    /// Returns all problems that were found, by line.
     pub fn into_problems(self) -> Problems {
         let mut problems = self.problems.into_inner();
         problems.sort();
@@ -86,7 +86,7 @@ impl<'t> Reader<'t> {
 pub struct Fields<'r> {
     reader: &'r Reader<'r>,
     path: String,
-    /// Where the table stands in the text.
+    /// Byte of the text at which the table stands.
     pub at: usize,
     values: BTreeMap<&'r str, (usize, &'r Spanned<DeValue<'r>>)>,
     known: Vec<&'static str>,
@@ -110,14 +110,14 @@ impl<'r> Fields<'r> {
         self.reader.problem(self.at, &self.path, what, remedy);
     }
 
-    /// The value of a key that may be absent.
+    /// Returns the value of a key that may be absent.
     pub fn get(&mut self, key: &'static str) -> Option<Value<'r>> {
         self.known.push(key);
         let (_, value) = *self.values.get(key)?;
         Some(Value { reader: self.reader, key: self.key(key), at: value.span().start, value: value.as_ref() })
     }
 
-    /// The value of a key that must be there.
+    /// Returns the value of a key that must be there.
     pub fn need(&mut self, key: &'static str) -> Option<Value<'r>> {
         let value = self.get(key);
         if value.is_none() {
@@ -127,7 +127,7 @@ impl<'r> Fields<'r> {
         value
     }
 
-    /// The table under `key`; an empty one where it is absent.
+    /// Returns the table under `key`; an empty one where it is absent.
     pub fn section(&mut self, key: &'static str) -> Fields<'r> {
         let at = self.at;
         let table = self.get(key).and_then(|value| value.table());
@@ -141,18 +141,18 @@ impl<'r> Fields<'r> {
         })
     }
 
-    /// The tables under `key`, written `[[key]]`.
+    /// Returns the tables under `key`, written `[[key]]`.
     pub fn tables(&mut self, key: &'static str) -> Vec<Fields<'r>> {
         let values = self.get(key).map(|value| value.list()).unwrap_or_default();
         values.into_iter().filter_map(|value| value.table()).collect()
     }
 
-    /// The names of keys that are there.
+    /// Returns the names of keys that are there.
     pub fn names(&self) -> Vec<&'r str> {
         self.values.keys().copied().collect()
     }
 
-    /// The value of a key whose name is data; it counts as asked for.
+    /// Returns the value of a key whose name is data; the key counts as asked for.
     pub fn any(&mut self, name: &'r str) -> Option<Value<'r>> {
         let (_, value) = self.values.remove(name)?;
         Some(Value {
@@ -175,7 +175,7 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// The closest of `known` to what was written, as advice.
+/// Proposes the closest of `known` to what was written.
 pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let distance = |name: &str| strsim::damerau_levenshtein(written, name);
     let closest = known.into_iter().min_by_key(|name| distance(name))?;
@@ -183,13 +183,13 @@ pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>)
     near.then(|| format!("did you mean {closest:?}?"))
 }
 
-/// A value with its place.
+/// A value and its place in the text.
 #[derive(Clone)]
 pub struct Value<'r> {
     reader: &'r Reader<'r>,
     /// Path of its key.
     pub key: String,
-    /// Where it stands in the text.
+    /// Byte of the text at which the value stands.
     pub at: usize,
     value: &'r DeValue<'r>,
 }
@@ -209,12 +209,12 @@ impl<'r> Value<'r> {
         None
     }
 
-    /// A string.
+    /// Reads a string.
     pub fn text(&self) -> Option<&'r str> {
         self.value.as_str().or_else(|| self.expected("a text", "\"...\""))
     }
 
-    /// A string that is not blank.
+    /// Reads a string that is not blank.
     pub fn words(&self) -> Option<&'r str> {
         let text = self.text()?;
         if text.trim().is_empty() {
@@ -224,12 +224,12 @@ impl<'r> Value<'r> {
         Some(text)
     }
 
-    /// Whether it is a string, without complaint where not.
+    /// Tells whether the value is a string, without complaint where not.
     pub fn is_text(&self) -> bool {
         self.value.is_str()
     }
 
-    /// A string that means a `T`.
+    /// Reads a string that means a `T`.
     pub fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
         match self.text()?.parse() {
             Ok(value) => Some(value),
@@ -240,7 +240,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of a few words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let written = self.text()?;
         let found = choices.iter().find(|(name, _)| *name == written).map(|(_, value)| *value);
@@ -251,7 +251,7 @@ impl<'r> Value<'r> {
         found
     }
 
-    /// A whole number in `range`.
+    /// Reads a whole number in `range`.
     pub fn integer<T: TryFrom<i64> + TryInto<i64> + Copy + Display>(
         &self,
         range: RangeInclusive<T>,
@@ -272,7 +272,7 @@ impl<'r> Value<'r> {
         value
     }
 
-    /// A number in `range`.
+    /// Reads a number in `range`.
     pub fn number(&self, range: RangeInclusive<f32>) -> Option<f32> {
         let text = match self.value {
             DeValue::Float(float) => float.as_str(),
@@ -286,7 +286,7 @@ impl<'r> Value<'r> {
         value
     }
 
-    /// A date, as TOML date or as string `YYYY-MM-DD`.
+    /// Reads a date, written as TOML date or as string `YYYY-MM-DD`.
     pub fn date(&self) -> Option<NaiveDate> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
@@ -300,7 +300,7 @@ impl<'r> Value<'r> {
         date
     }
 
-    /// A time of day, as TOML time or as string `HH:MM` or `HH:MM:SS`.
+    /// Reads a time of day, written as TOML time or as string `HH:MM` or `HH:MM:SS`.
     pub fn time(&self) -> Option<NaiveTime> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
@@ -316,7 +316,7 @@ impl<'r> Value<'r> {
         time
     }
 
-    /// The elements of an array, or the one value that stands in its place.
+    /// Returns the elements of an array, or the one value that stands in its place.
     pub fn list(&self) -> Vec<Value<'r>> {
         let Some(array) = self.value.as_array() else { return vec![self.clone()] };
         let element = |value: &'r Spanned<DeValue<'r>>| Value {
@@ -328,12 +328,12 @@ impl<'r> Value<'r> {
         array.iter().map(element).collect()
     }
 
-    /// Whether it is an array.
+    /// Tells whether the value is an array.
     pub fn is_list(&self) -> bool {
         self.value.is_array()
     }
 
-    /// A table.
+    /// Reads a table.
     pub fn table(&self) -> Option<Fields<'r>> {
         match self.value.as_table() {
             Some(table) => Some(Fields::new(self.reader, self.key.clone(), self.at, table)),

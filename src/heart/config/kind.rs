@@ -1,4 +1,4 @@
-//! Which kind of file a text is.
+//! The kind of a file, told from its text.
 
 use std::path::Path;
 

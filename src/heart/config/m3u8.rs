@@ -4,9 +4,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::problem::{Problem, Problems};
 
-/// One line of a playlist with what was said of it.
+/// One line of an M3U8 playlist with what `#EXTINF` said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Track {
     /// From `#EXTINF`, else the file's name.
     pub title: String,
     pub source: Source,
@@ -16,7 +16,7 @@ pub struct Entry {
     pub line: usize,
 }
 
-/// Where an entry's sound is.
+/// The address of a track: a file or a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A path below the directory of the programme.
@@ -25,18 +25,18 @@ pub enum Source {
     Stream(String),
 }
 
-/// Most entries of a playlist.
-pub const ENTRIES_MAX: usize = 5_000;
+/// Most tracks of a playlist.
+pub const TRACKS_MAX: usize = 5_000;
 
-/// Longest entry that is believed, 24 h.
+/// Longest track that is believed, 24 h.
 const SECONDS_MAX: f64 = 86_400.0;
 
 /// Reads a playlist; `inside` is its directory, seen from the programme's. Unknown `#` lines are passed over.
 ///
 /// # Errors
-/// Paths that lead out of the programme's directory, addresses that are no streams, too many entries.
-pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Entry>, Problems> {
-    let mut entries = Vec::new();
+/// Lists paths that lead out of the programme's directory, addresses that are no streams, too many tracks.
+pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Problems> {
+    let mut tracks = Vec::new();
     let mut problems = Vec::new();
     let mut info: Option<(Option<u32>, String)> = None;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -53,27 +53,27 @@ pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Entry>, Proble
             info = Some((length_ms(seconds), title.trim().to_owned()));
         } else if line.starts_with('#') || line.trim().is_empty() {
             continue;
-        } else if entries.len() == ENTRIES_MAX {
-            problems.push(problem(format!("more than {ENTRIES_MAX} entries"), "split the playlist"));
+        } else if tracks.len() == TRACKS_MAX {
+            problems.push(problem(format!("more than {TRACKS_MAX} tracks"), "split the playlist"));
             break;
         } else {
             let (ms, title) = info.take().unwrap_or_default();
             match source(line, inside) {
                 Ok(source) => {
                     let title = if title.is_empty() { title_of(&source) } else { title };
-                    entries.push(Entry { title, source, ms, line: index + 1 });
+                    tracks.push(Track { title, source, ms, line: index + 1 });
                 }
                 Err(remedy) => problems.push(problem(format!("{line:?} can't be played from here"), remedy)),
             }
         }
     }
-    if problems.is_empty() { Ok(entries) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(tracks) } else { Err(Problems(problems)) }
 }
 
 /// Writes a playlist whose paths are seen from the programme's directory.
-pub fn write(entries: &[Entry]) -> String {
+pub fn write(tracks: &[Track]) -> String {
     let mut text = String::from("#EXTM3U\n");
-    for Entry { title, source, ms, .. } in entries {
+    for Track { title, source, ms, .. } in tracks {
         let seconds = ms.map_or("-1".to_owned(), |ms| format!("{}.{:03}", ms / 1_000, ms % 1_000));
         let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
         let source = match source {
@@ -133,12 +133,12 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[(&str, &str, Option<u32>)]) {
-        let entries = parse(text, "a.m3u8", Path::new("lists")).unwrap();
-        let found: Vec<_> = entries
+        let tracks = parse(text, "a.m3u8", Path::new("lists")).unwrap();
+        let found: Vec<_> = tracks
             .iter()
-            .map(|entry| match &entry.source {
-                Source::File(path) => (entry.title.as_str(), path.to_str().unwrap(), entry.ms),
-                Source::Stream(url) => (entry.title.as_str(), url.as_str(), entry.ms),
+            .map(|track| match &track.source {
+                Source::File(path) => (track.title.as_str(), path.to_str().unwrap(), track.ms),
+                Source::Stream(url) => (track.title.as_str(), url.as_str(), track.ms),
             })
             .collect();
         assert_eq!(found, expected);
@@ -174,13 +174,13 @@ mod tests {
             ms in prop::option::of(1u32..86_400_000),
         ) {
             let flat = |title: &String| title.split_whitespace().collect::<Vec<_>>().join(" ");
-            let entries: Vec<_> = titles.iter().map(flat).filter(|title| !title.is_empty()).enumerate().map(|(index, title)| Entry {
+            let tracks: Vec<_> = titles.iter().map(flat).filter(|title| !title.is_empty()).enumerate().map(|(index, title)| Track {
                 title,
                 source: if index % 2 == 0 { Source::File(name.clone().into()) } else { Source::Stream("https://a.vn/b".into()) },
                 ms,
                 line: 3 + 2 * index,
             }).collect();
-            prop_assert_eq!(parse(&write(&entries), "a", Path::new("")).unwrap(), entries);
+            prop_assert_eq!(parse(&write(&tracks), "a", Path::new("")).unwrap(), tracks);
         }
 
         #[test]

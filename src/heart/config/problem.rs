@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what would be right.
+//! Problems of a file: the place, the fault, and what would be right.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ pub struct Problem {
     /// Path of the key, for instance `slot.start`; empty where none is meant.
     pub key: String,
     pub what: String,
-    /// What to do about it.
+    /// Advice to the reader: what would be right.
     pub remedy: String,
 }
 
 impl Problem {
-    /// A problem of a file as a whole.
+    /// Makes a problem of a file as a whole.
     pub fn of_file(file: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         let (file, what, remedy) = (file.into(), what.into(), remedy.into());
         Self { file, line: 0, column: 0, key: String::new(), what, remedy }

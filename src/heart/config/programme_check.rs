@@ -1,5 +1,5 @@
-//! What can be wrong with a programme only as a whole: names that lead nowhere, lists that hold themselves, slots
-//! that would sound at once or never.
+//! Faults of a programme as a whole: names that lead nowhere, lists that hold themselves, slots that would sound at
+//! once or never.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use chrono::{Days, NaiveDate, TimeDelta};
 
 use super::day_rules::hm;
 use super::fields::{Reader, did_you_mean};
-use super::programme_file::{NameOf, Places};
+use super::programme_places::{NameOf, Places};
 use crate::domain::days::ProgrammeDays;
 use crate::domain::ids::PlaylistId;
 use crate::domain::programme::{Content, DayRule, HolidayEffect, Programme, Slot};
@@ -26,10 +26,10 @@ const RULES_MAX: usize = 5_000;
 /// Most items of a playlist after nested lists have been put in place.
 const ITEMS_MAX: usize = 5_000;
 
-/// For how long slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
+/// Years for which slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
 const LOOK_YEARS: u64 = 19;
 
-/// From when on slots without a first day are looked at; any fixed day would do.
+/// Day from which slots without a first day are looked at; any fixed day would do.
 const LOOK_FROM: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date");
 
 /// Notes in `reader` all that is wrong with the whole.
@@ -116,7 +116,7 @@ fn nesting(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     }
 }
 
-/// How many items a list has with its nested ones, or the way on which it comes back to itself.
+/// Counts the items of a list with those of its nested ones, or shows the way on which the list comes back to itself.
 fn size<'p>(
     programme: &'p Programme,
     id: &'p PlaylistId,
@@ -243,7 +243,7 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     }
 }
 
-/// The first day that is worth looking at for a slot.
+/// Returns the first day that is worth looking at for a slot.
 fn first_day(slot: &Slot) -> NaiveDate {
     let named = slot.days.rules.iter().filter_map(|rule| match rule {
         DayRule::Date(date) => Some(*date),
@@ -258,7 +258,7 @@ fn first_day(slot: &Slot) -> NaiveDate {
         .unwrap_or(LOOK_FROM)
 }
 
-/// Slots whose times and audiences meet.
+/// Finds the slots whose times and audiences meet.
 fn pairs(programme: &Programme) -> impl Iterator<Item = (usize, usize)> + '_ {
     let slots = &programme.slots;
     let meet = |a: &Slot, b: &Slot| {

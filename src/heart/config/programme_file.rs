@@ -1,32 +1,22 @@
 //! A programme's TOML file to a checked [`Programme`].
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use chrono::NaiveTime;
 
-use super::day_rules::{calendar_rules, days, times, validity};
+use super::day_rules::{calendar_rules, days, times};
 use super::fields::{Fields, Reader, Value};
+use super::files::read_text;
 use super::problem::{Problem, Problems};
-use super::{m3u8, programme_check};
-use crate::domain::announcement::Interruption;
+use super::programme_check;
+pub use super::programme_items::items_of;
+pub use super::programme_parser::{Audio, Probe};
+use super::programme_parser::{Parser, audience, interruption, words};
+use super::programme_places::{NameOf, Places};
+use super::sound_fields::chime;
 use crate::domain::ids::{GroupId, HolidayId, PlaylistId, ProgrammeId, SlotId};
 use crate::domain::programme::*;
-use crate::domain::sound::{Pattern, Tone};
-
-/// Opens an audio file and tells its length in milliseconds, 0 where only playing it would tell.
-pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, String> + 'a;
-
-/// What is done about the audio files that a programme names.
-#[derive(Clone, Copy)]
-pub enum Audio<'a> {
-    /// They are opened; one that can't be is a problem. For people who write a programme.
-    Required(&'a Probe<'a>),
-    /// They are opened where they can be. For a box, which plays what it has.
-    WherePresent(&'a Probe<'a>),
-    /// They are not looked at.
-    Unseen,
-}
 
 /// Most bytes of a programme file.
 pub const PROGRAMME_BYTES_MAX: u64 = 1 << 20;
@@ -34,7 +24,7 @@ pub const PROGRAMME_BYTES_MAX: u64 = 1 << 20;
 /// Reads a programme from a file; the audio and playlists that it names are sought beside it.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let file = path.display().to_string();
     let text = read_text(path, PROGRAMME_BYTES_MAX)
@@ -42,22 +32,10 @@ pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), audio)
 }
 
-/// The text of a file that is not larger than `bytes_max`, or what is wrong and what to do.
-pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<String, (String, String)> {
-    let cant_read =
-        |error: std::io::Error| (format!("can't be read: {error}"), "check its name and rights".to_owned());
-    let bytes = std::fs::metadata(path).map_err(cant_read)?.len();
-    if bytes > bytes_max {
-        return Err((format!("has {bytes} bytes"), format!("at most {bytes_max} are read")));
-    }
-    let bytes = std::fs::read(path).map_err(cant_read)?;
-    String::from_utf8(bytes).map_err(|_| ("is not UTF-8 text".to_owned(), "save it as UTF-8".to_owned()))
-}
-
 /// Reads a programme from its text. Audio and playlists are sought in `base`; `file` names the text in problems.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let (reader, table) = Reader::new(file, text);
     let mut parser = Parser { reader: &reader, base, audio, places: Places::default() };
@@ -75,7 +53,7 @@ pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Pr
 /// Reads one `[[slot]]` alone; that what it names exists is not checked.
 ///
 /// # Errors
-/// All that is wrong with it, or that it is not one slot.
+/// Lists all that is wrong with the text, or says that it is not one slot.
 pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     let (reader, table) = Reader::new("slot", text);
     let mut parser =
@@ -91,42 +69,8 @@ pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     }
 }
 
-/// Where things stand in the text, for problems that show only when all of it is known.
-#[derive(Default)]
-pub(super) struct Places {
-    /// By index of the slot.
-    pub slots: Vec<usize>,
-    pub playlists: BTreeMap<PlaylistId, usize>,
-    pub holidays: BTreeMap<HolidayId, usize>,
-    /// Each name of something else: where, under which key, of what kind, the name.
-    pub names: Vec<Name>,
-}
-
-/// A mention of something by its name.
-pub(super) struct Name {
-    pub at: usize,
-    pub key: String,
-    pub of: NameOf,
-    pub name: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum NameOf {
-    Section,
-    Campaign,
-    Playlist,
-    Holiday,
-}
-
-struct Parser<'p> {
-    reader: &'p Reader<'p>,
-    base: &'p Path,
-    audio: Audio<'p>,
-    places: Places,
-}
-
 impl<'p> Parser<'p> {
-    /// `None` only where problems were noted.
+    /// Reads the whole file. `None` only where problems were noted.
     fn programme(&mut self, mut root: Fields<'p>) -> Option<Programme> {
         let mut head = root.section("programme");
         let id = head.need("id").and_then(|value| value.parse::<ProgrammeId>());
@@ -240,190 +184,7 @@ impl<'p> Parser<'p> {
         Some(Holiday { id: id?, title: title?.to_owned(), rules, lasts_days: lasts_days?, effect: effect? })
     }
 
-    fn playlist(&mut self, mut fields: Fields<'p>) -> Option<Playlist> {
-        let at = fields.at;
-        let id: Option<PlaylistId> = fields.need("id").and_then(|value| value.parse());
-        let title = fields.need("title").and_then(|value| value.words());
-        let m3u8_kind = fields.get("m3u8_kind").and_then(|value| value.choice(&KINDS));
-        let mut items = match fields.get("m3u8") {
-            Some(value) => self.m3u8(&value, m3u8_kind.unwrap_or(ItemKind::Music)).unwrap_or_default(),
-            None => Vec::new(),
-        };
-        items.extend(fields.tables("item").into_iter().filter_map(|fields| self.item(fields)));
-        if items.is_empty() && self.reader.is_clean() {
-            fields.problem("the playlist is empty", "add [[playlist.item]] or m3u8 = \"...\"");
-        }
-        fields.finish();
-        if let Some(id) = &id {
-            self.places.playlists.insert(id.clone(), at);
-        }
-        Some(Playlist { id: id?, title: title?.to_owned(), items })
-    }
-
-    /// M3U8 knows no kinds; what is exchanged in it is music unless the programme says otherwise.
-    fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
-        let path = self.path(value)?;
-        let read = read_text(&path, PROGRAMME_BYTES_MAX).map_err(|(what, remedy)| {
-            value.problem(format!("{} {what}", path.display()), remedy);
-        });
-        let file = path.display().to_string();
-        let inside = Path::new(value.text()?).parent().unwrap_or(Path::new(""));
-        let entries = match m3u8::parse(&read.ok()?, &file, inside) {
-            Ok(entries) => entries,
-            Err(problems) => {
-                self.reader.append(problems);
-                return None;
-            }
-        };
-        let mut items = Vec::new();
-        for (line, mut item) in entries.iter().map(|entry| entry.line).zip(items_of(entries.clone())) {
-            item.kind = kind;
-            if let Content::File { path, ms } = &mut item.content {
-                *path = self.base.join(&*path);
-                match self.length(path) {
-                    Ok(length) => *ms = length.or(*ms),
-                    Err(why) => self.reader.append(entry_problem(&file, line, path, &why).into()),
-                }
-            }
-            items.push(item);
-        }
-        Some(items)
-    }
-
-    fn item(&mut self, mut fields: Fields<'p>) -> Option<Item> {
-        let title = words(&mut fields, "title");
-        let content = self.content(&mut fields)?;
-        let nested = matches!(content, Content::Playlist(_));
-        if title.is_none() && !nested && self.reader.is_clean() {
-            fields.problem("the item has no title", "add title = \"...\": the playback log shows it");
-        }
-        let kind = fields.get("kind").map_or(Some(ItemKind::Speech), |value| value.choice(&KINDS));
-        let (valid_from, valid_until) = validity(&mut fields);
-        let (section, campaign) =
-            (self.named(&mut fields, NameOf::Section), self.named(&mut fields, NameOf::Campaign));
-        let responsible = words(&mut fields, "responsible");
-        let licence = words(&mut fields, "licence");
-        let audience = audience(&mut fields);
-        let plain = plain_item(title.unwrap_or_default(), content);
-        let item = Item {
-            kind: kind?,
-            valid_from,
-            valid_until,
-            section,
-            campaign,
-            responsible,
-            licence,
-            audience,
-            ..plain
-        };
-        let item = if nested { item } else { self.sounding(&mut fields, item)? };
-        fields.finish();
-        Some(item)
-    }
-
-    /// What only an item that itself sounds can have.
-    fn sounding(&mut self, fields: &mut Fields<'p>, item: Item) -> Option<Item> {
-        let language = fields.get("language").map_or(Some("vi".to_owned()), |value| language(&value));
-        let interruption = interruption(fields);
-        let repeats = fields.get("repeats").map_or(Some(1), |value| value.integer(1..=100));
-        let gap_s = fields.get("gap_s").map_or(Some(0), |value| value.integer(0..=3_600));
-        let gain_db = fields.get("gain_db").map_or(Some(0.0), |value| value.number(-40.0..=12.0));
-        let mut translations = BTreeMap::new();
-        if let Some(mut table) = fields.get("translations").and_then(|value| value.table()) {
-            for name in table.names() {
-                let Some(mut fields) = table.any(name).and_then(|value| value.table()) else { continue };
-                if !is_language(name) {
-                    fields.problem(format!("{name:?} is no language tag"), "for instance tay, hmn, en");
-                }
-                match self.content(&mut fields) {
-                    Some(content @ (Content::File { .. } | Content::Text { .. })) => {
-                        translations.insert(name.to_owned(), content);
-                    }
-                    Some(_) => fields.problem("a translation is a file or a text", "use file = or text ="),
-                    None => {}
-                }
-                fields.finish();
-            }
-        }
-        Some(Item {
-            language: language?,
-            interruption,
-            repeats: repeats?,
-            gap_s: gap_s?,
-            gain_db: gain_db?,
-            translations,
-            ..item
-        })
-    }
-
-    /// The one of `file`, `text`, `relay` and `playlist` that is there.
-    fn content(&mut self, fields: &mut Fields<'p>) -> Option<Content> {
-        let file = fields.get("file");
-        let text = fields.get("text");
-        let relay = fields.get("relay");
-        let playlist = self.name_value(fields, "playlist", NameOf::Playlist);
-        match (file, text, relay, playlist) {
-            (Some(value), None, None, None) => {
-                let path = self.path(&value)?;
-                let ms = self.length(&path).unwrap_or_else(|why| {
-                    let (what, remedy) = cant_play(&path, &why);
-                    value.problem(what, remedy);
-                    None
-                });
-                Some(Content::File { path, ms })
-            }
-            (None, Some(value), None, None) => {
-                let text = value.words()?.to_owned();
-                Some(Content::Text { ms: speech_ms(&text), text })
-            }
-            (None, None, Some(value), None) => {
-                let url = value.text()?;
-                if !(url.starts_with("http://") || url.starts_with("https://")) {
-                    value.problem(
-                        format!("{url:?} is no stream's address"),
-                        "it begins with https:// or http://",
-                    );
-                }
-                let minutes = fields.get("minutes").and_then(|value| value.integer(1..=1_440));
-                let fallback = self.name_value(fields, "fallback", NameOf::Playlist);
-                let fallback = fallback.and_then(|value| value.parse());
-                Some(Content::Relay { url: url.to_owned(), minutes, fallback })
-            }
-            (None, None, None, Some(value)) => value.parse().map(Content::Playlist),
-            (None, None, None, None) => {
-                fields.problem("nothing to sound", "add file = , text = , relay = or playlist =");
-                None
-            }
-            _ => {
-                fields.problem("more than one of file, text, relay and playlist", "make an item of each");
-                None
-            }
-        }
-    }
-
-    /// A path beside the programme.
-    fn path(&self, value: &Value<'p>) -> Option<PathBuf> {
-        let path = Path::new(value.words()?);
-        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-            value.problem(
-                format!("{} leads away from the programme", path.display()),
-                "put the file beside the programme and write its path from there",
-            );
-            return None;
-        }
-        Some(self.base.join(path))
-    }
-
-    fn length(&self, path: &Path) -> Result<Option<u32>, String> {
-        let known = |ms: u32| (ms > 0).then_some(ms);
-        match self.audio {
-            Audio::Required(probe) => probe(path).map(known),
-            Audio::WherePresent(probe) => Ok(probe(path).ok().and_then(known)),
-            Audio::Unseen => Ok(None),
-        }
-    }
-
-    /// The slots of a table: one for each start.
+    /// Reads the slots of a table: one for each start.
     fn slots(&mut self, mut fields: Fields<'p>) -> Vec<Slot> {
         let at = fields.at;
         let times = times(&mut fields);
@@ -444,7 +205,7 @@ impl<'p> Parser<'p> {
         slots
     }
 
-    /// A slot without its times.
+    /// Reads a slot without its times.
     fn slot(&mut self, fields: &mut Fields<'p>) -> Option<Slot> {
         let id = fields.need("id").and_then(|value| value.parse());
         let title = fields.need("title").and_then(|value| value.words());
@@ -493,162 +254,14 @@ impl<'p> Parser<'p> {
             audience,
         })
     }
-
-    /// The name of a section, campaign or holiday under the key of that name.
-    fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &mut self,
-        fields: &mut Fields<'p>,
-        of: NameOf,
-    ) -> Option<T> {
-        let key = match of {
-            NameOf::Section => "section",
-            NameOf::Campaign => "campaign",
-            NameOf::Holiday => "holiday",
-            NameOf::Playlist => "playlist",
-        };
-        self.name_value(fields, key, of)?.parse()
-    }
-
-    /// A value that names something else; that it is there is checked when all of the file is known.
-    fn name_value(&mut self, fields: &mut Fields<'p>, key: &'static str, of: NameOf) -> Option<Value<'p>> {
-        let value = fields.get(key)?;
-        if value.is_text() {
-            let name = value.text()?.to_owned();
-            self.places.names.push(Name { at: value.at, key: value.key.clone(), of, name });
-        }
-        Some(value)
-    }
 }
-
-/// The entries of an M3U8 playlist as items: music, as what is exchanged in this form mostly is.
-pub fn items_of(entries: Vec<m3u8::Entry>) -> Vec<Item> {
-    let content = |source, ms: Option<u32>| match source {
-        m3u8::Source::File(path) => Content::File { path, ms },
-        m3u8::Source::Stream(url) => {
-            Content::Relay { url, minutes: ms.map(|ms| ms.div_ceil(60_000)), fallback: None }
-        }
-    };
-    let item = |entry: m3u8::Entry| Item {
-        kind: ItemKind::Music,
-        ..plain_item(entry.title, content(entry.source, entry.ms))
-    };
-    entries.into_iter().map(item).collect()
-}
-
-const KINDS: [(&str, ItemKind); 2] = [("speech", ItemKind::Speech), ("music", ItemKind::Music)];
-
-/// An item with nothing but a title and a content.
-fn plain_item(title: String, content: Content) -> Item {
-    Item {
-        title,
-        content,
-        kind: ItemKind::Speech,
-        language: "vi".to_owned(),
-        translations: BTreeMap::new(),
-        section: None,
-        campaign: None,
-        responsible: None,
-        licence: None,
-        valid_from: None,
-        valid_until: None,
-        interruption: None,
-        repeats: 1,
-        gap_s: 0,
-        gain_db: 0.0,
-        audience: Vec::new(),
-    }
-}
-
-fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
-    Some(fields.get(key)?.words()?.to_owned())
-}
-
-fn cant_play(path: &Path, why: &str) -> (String, String) {
-    (
-        format!("{} can't be played: {why}", path.display()),
-        "check the path, or make the audio again".to_owned(),
-    )
-}
-
-fn entry_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
-    let (what, remedy) = cant_play(path, why);
-    Problem { file: file.to_owned(), line, column: 1, key: String::new(), what, remedy }
-}
-
-fn interruption(fields: &mut Fields<'_>) -> Option<Interruption> {
-    fields.get("interruption")?.choice(&[
-        ("resume", Interruption::Resume),
-        ("restart", Interruption::Restart),
-        ("drop", Interruption::Drop),
-    ])
-}
-
-fn audience(fields: &mut Fields<'_>) -> Vec<GroupId> {
-    let values = fields.get("audience").map(|value| value.list()).unwrap_or_default();
-    values.iter().filter_map(Value::parse).collect()
-}
-
-/// A BCP 47 tag in the plain form of letters, digits and hyphens.
-fn is_language(tag: &str) -> bool {
-    let part = |part: &str| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric());
-    tag.split('-').all(part) && tag.starts_with(|c: char| c.is_ascii_alphabetic())
-}
-
-/// A language tag, checked.
-pub(super) fn language(value: &Value<'_>) -> Option<String> {
-    let tag = value.text()?;
-    if !is_language(tag) {
-        value.problem(format!("{tag:?} is no language tag"), "for instance \"vi\", \"tay\", \"hmn\"");
-        return None;
-    }
-    Some(tag.to_owned())
-}
-
-/// `"chime"`, `"none"`, or a table of tones.
-fn chime(value: &Value<'_>) -> Option<Pattern> {
-    if value.is_text() {
-        return value.choice(&[("chime", true), ("none", false)])?.then(Pattern::chime);
-    }
-    pattern(value.table()?)
-}
-
-/// A pattern of tones, for instance `{ tones = [{ from_hz = 784, ms = 350, gap_ms = 50 }], repeats = 2 }`.
-pub(super) fn pattern(mut fields: Fields<'_>) -> Option<Pattern> {
-    let tones: Option<Vec<_>> = fields.tables("tones").into_iter().map(tone).collect();
-    let repeats = fields.get("repeats").map_or(Some(1), |value| value.integer(1..=100));
-    let tones = tones?;
-    if tones.is_empty() {
-        fields.problem("no tone", "add tones = [{ from_hz = 784, ms = 350 }]");
-        return None;
-    }
-    fields.finish();
-    Some(Pattern { tones, repeats: repeats? })
-}
-
-fn tone(mut fields: Fields<'_>) -> Option<Tone> {
-    let from_hz = fields.need("from_hz").and_then(|value| value.number(50.0..=8_000.0));
-    let to_hz = fields.get("to_hz").map_or(from_hz, |value| value.number(50.0..=8_000.0));
-    let ms = fields.need("ms").and_then(|value| value.integer(10..=60_000));
-    let gap_ms = fields.get("gap_ms").map_or(Some(0), |value| value.integer(0..=60_000));
-    fields.finish();
-    Some(Tone { from_hz: from_hz?, to_hz: to_hz?, ms: ms?, gap_ms: gap_ms? })
-}
-
-/// About how long a text takes to speak: espeak-ng's Vietnamese voice at its usual pace.
-fn speech_ms(text: &str) -> u32 {
-    let words = text.split_whitespace().count() as u32;
-    let pauses = text.matches(['.', ',', ';', ':', '!', '?', '\n']).count() as u32;
-    words.saturating_mul(WORD_MS).saturating_add(pauses.saturating_mul(PAUSE_MS))
-}
-
-/// Measured with espeak-ng 1.51, voice `vi`, 175 words a minute.
-const WORD_MS: u32 = 220;
-const PAUSE_MS: u32 = 320;
 
 #[cfg(test)]
 mod tests {
     use super::super::day_rules::{EVERY_DAY, hm};
+    use super::super::programme_items::WORD_MS;
     use super::*;
+    use crate::domain::sound::Pattern;
 
     const HEAD: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n";
     const LIST: &str =
@@ -668,7 +281,7 @@ mod tests {
         expected(&read(text).unwrap_or_else(|problems| panic!("{problems}")));
     }
 
-    /// Exactly one problem, in this line, that says all of these.
+    /// Checks that a text has exactly one problem, in this line, and that its words hold all of these.
     fn check_bad(text: &str, line: usize, says: &[&str]) {
         let Problems(problems) = read(text).expect_err("a problem");
         assert_eq!(problems.len(), 1, "{}", Problems(problems.clone()));

@@ -80,7 +80,7 @@ impl Toml {
         value.into_iter().for_each(|value| self.bare(key, value));
     }
 
-    /// Nothing for an empty list.
+    /// Writes a list of texts; an empty list is left out.
     fn list(&mut self, key: &str, values: &[impl Display]) {
         if !values.is_empty() {
             let values: Vec<_> = values.iter().map(quoted).collect();
@@ -244,7 +244,7 @@ impl Toml {
     }
 }
 
-/// A text in TOML's quotes.
+/// Puts a text into TOML's quotes.
 fn quoted(value: impl Display) -> String {
     toml::Value::String(value.to_string()).to_string()
 }

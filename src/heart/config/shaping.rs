@@ -1,18 +1,18 @@
-//! How a box shapes sound for its loudspeakers: part of `[sound]`.
+//! Shaping of sound for the loudspeakers of a box: part of `[sound]`.
 
 use super::fields::Fields;
 
-/// What hangs on the amplifier.
+/// The kind of loudspeaker on the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Loudspeaker {
-    /// Gets everything.
+    /// A loudspeaker that radiates everything.
     #[default]
     Full,
-    /// A horn: gets only what it can radiate, 300 Hz to 7 kHz. Deeper sound only heats and tears its driver.
+    /// A horn, which gets only what it can radiate, 300 Hz to 7 kHz. Deeper sound only heats and tears its driver.
     Horn,
 }
 
-/// What is done to a sound beside its level.
+/// The shaping of a sound beside its level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shape {
     pub loudspeaker: Loudspeaker,
@@ -24,7 +24,7 @@ pub struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Shaping {
     pub day: Shape,
-    /// What is different from 21:00 to 06:00.
+    /// Differences from 21:00 to 06:00.
     pub night: Option<Night>,
 }
 
@@ -36,14 +36,14 @@ pub struct Night {
 }
 
 impl Shape {
-    /// Whether nothing is done.
+    /// Tells whether the shape leaves sound as it is.
     pub fn is_flat(self) -> bool {
         self == Self::default()
     }
 }
 
 impl Shaping {
-    /// Shape and target in force, by night or by day; `target_lufs` is the day's.
+    /// Returns shape and target in force, by night or by day; `target_lufs` is the day's.
     pub fn at(&self, is_night: bool, target_lufs: Option<f32>) -> (Shape, Option<f32>) {
         match self.night.filter(|_| is_night) {
             Some(night) => {

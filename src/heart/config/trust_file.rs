@@ -29,7 +29,7 @@ use crate::domain::time::Wall;
 use crate::wire::codec;
 use crate::wire::signing::{BadPublicKey, PublicKey};
 
-/// Why a text is no trust document.
+/// The faults of a text that is no trust document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTrustFile {
     /// The text of the error shows line and key.

@@ -1,6 +1,6 @@
 //! The arbiter: who has the air, and who takes it when.
 //!
-//! It compares claims and knows nothing of what stands behind them.
+//! Claims are compared here; what stands behind them is not known.
 
 use crate::domain::announcement::Rung;
 use crate::domain::time::Wall;
@@ -14,31 +14,31 @@ pub struct Claim<J> {
     pub has_room: bool,
     /// Province 0, commune 1, village 2; compared only among emergencies.
     pub level: u8,
-    /// When it was issued, or is scheduled.
+    /// Instant of issue, or of the scheduled start.
     pub since: Wall,
     /// Order among those issued at the same instant: the commune's serial.
     pub serial: u64,
     pub take: Take,
 }
 
-/// How a claim takes the air from something lower.
+/// The way in which a claim takes the air from something lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
     AtOnce,
     AtBoundary,
 }
 
-/// What sounds now, as far as the arbiter cares.
+/// The play that holds the air, as far as the arbiter cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnAir {
     pub rung: Rung,
-    /// Whether it ends by itself soon enough to be waited for; a relay does not.
+    /// The play ends by itself soon enough to be waited for; a relay does not.
     pub has_boundary: bool,
 }
 
-/// What is to be done for the best claim.
+/// The way in which the best claim gets the air.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Handover {
     /// The air is free.
     Start,
     /// Stop what sounds, then start.
@@ -48,7 +48,7 @@ pub enum Verdict {
 }
 
 impl<J: Ord> Claim<J> {
-    /// Lower sorts first and sounds first.
+    /// Returns the key by which claims are sorted: the first sounds first.
     fn standing(&self) -> (std::cmp::Reverse<(Rung, bool)>, u8, Wall, u64, &J) {
         let rung = if self.has_room { Rung::Programme } else { self.rung };
         let level = if rung >= Rung::Exercise { self.level } else { 0 };
@@ -56,22 +56,29 @@ impl<J: Ord> Claim<J> {
     }
 }
 
-/// The claim that is to sound next.
+/// Finds the claim that is to sound next.
 pub fn best<J: Ord>(claims: &[Claim<J>]) -> Option<&Claim<J>> {
-    claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))
+    let best = claims.iter().min_by(|a, b| a.standing().cmp(&b.standing()))?;
+    let ladder = |claim: &Claim<J>| if claim.has_room { Rung::Programme } else { claim.rung };
+    debug_assert!(claims.iter().all(|claim| ladder(claim) <= ladder(best)), "a higher rung waits");
+    Some(best)
 }
 
-/// What becomes of the best claim while `on_air` sounds.
-pub fn verdict<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Verdict {
-    match on_air {
-        None => Verdict::Start,
+/// Decides how the best claim gets the air from `on_air`.
+pub fn handover<J>(on_air: Option<OnAir>, claim: &Claim<J>) -> Handover {
+    let handover = match on_air {
+        None => Handover::Start,
         Some(on_air) if claim.rung > on_air.rung => match claim.take {
-            Take::AtOnce => Verdict::Cut,
-            Take::AtBoundary if !on_air.has_boundary => Verdict::Cut,
-            Take::AtBoundary => Verdict::Follow,
+            Take::AtOnce => Handover::Cut,
+            Take::AtBoundary if !on_air.has_boundary => Handover::Cut,
+            Take::AtBoundary => Handover::Follow,
         },
-        Some(_) => Verdict::Follow,
-    }
+        Some(_) => Handover::Follow,
+    };
+    let is_higher = on_air.is_none_or(|on_air| claim.rung > on_air.rung);
+    debug_assert!(handover != Handover::Cut || is_higher, "{:?} cuts {on_air:?}", claim.rung);
+    debug_assert!((handover == Handover::Start) == on_air.is_none(), "the air is free, or not");
+    handover
 }
 
 #[cfg(test)]
@@ -119,12 +126,12 @@ mod tests {
     fn only_who_must_not_wait_cuts() {
         let on_air = |rung, has_boundary| Some(OnAir { rung, has_boundary });
         let priority = claim("priority", Rung::Priority);
-        assert_eq!(verdict(None, &priority), Verdict::Start);
-        assert_eq!(verdict(on_air(Rung::Programme, true), &priority), Verdict::Follow);
-        assert_eq!(verdict(on_air(Rung::Programme, false), &priority), Verdict::Cut);
-        assert_eq!(verdict(on_air(Rung::Emergency, true), &priority), Verdict::Follow);
+        assert_eq!(handover(None, &priority), Handover::Start);
+        assert_eq!(handover(on_air(Rung::Programme, true), &priority), Handover::Follow);
+        assert_eq!(handover(on_air(Rung::Programme, false), &priority), Handover::Cut);
+        assert_eq!(handover(on_air(Rung::Emergency, true), &priority), Handover::Follow);
         let storm = claim("storm", Rung::Emergency);
-        assert_eq!(verdict(on_air(Rung::Live, true), &storm), Verdict::Cut);
-        assert_eq!(verdict(on_air(Rung::Emergency, false), &storm), Verdict::Follow);
+        assert_eq!(handover(on_air(Rung::Live, true), &storm), Handover::Cut);
+        assert_eq!(handover(on_air(Rung::Emergency, false), &storm), Handover::Follow);
     }
 }

@@ -2,17 +2,27 @@
 //!
 //! Deliberately absent: who signs. An alert is never more than a draft until keys of the trust document sign it.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
 use crate::config::cap::{Alert, Info, Kind, Scope, Status, Urgency};
 use crate::config::cap_policy::{CapPolicy, Place, Threshold};
 use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::ids::GroupId;
-use crate::domain::time::Wall;
+use crate::domain::ids::{ContentHash, GroupId};
+use crate::domain::time::{Span, Wall};
 
 /// Longest title made of an alert, in characters.
 const TITLE_CHARS_MAX: usize = 120;
 
-/// What is to be said in one language.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// Longest text made of an alert, in bytes: half an hour of speech, and below what a command carries.
+const TEXT_BYTES_MAX: usize = 16_000;
+
+/// Life of an alert without an expiry, from when it was sent: an old one that is sent again is not news.
+const HOLDS_WITHOUT_EXPIRY: Span = Span::secs(24 * 3_600);
+
+/// An announcement to be made of an alert, in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub groups: Vec<GroupId>,
     pub class: BulletinClass,
@@ -23,13 +33,18 @@ pub struct Said {
     /// Not before.
     pub at: Option<Wall>,
     pub expires: Option<Wall>,
+    /// The danger is over: no siren.
+    #[serde(default)]
+    pub all_clear: bool,
 }
 
-/// What becomes of an alert.
+/// A decision on an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Say(Vec<Said>),
-    /// What it names ends.
+    /// A person decides whether it is said to all groups.
+    Ask(Why, Vec<Said>),
+    /// The alerts that this one names end.
     End,
     Nothing(Why),
 }
@@ -51,6 +66,131 @@ pub enum Why {
     Elsewhere,
     #[error("it has none of our languages")]
     Language,
+    #[error("it cancels only what other senders said")]
+    OtherSender,
+    #[error("it names no area that can be found on a map: approved, it is said to all groups")]
+    NoPlace,
+}
+
+impl Why {
+    /// The same sentence in Vietnamese.
+    pub const fn in_vietnamese(self) -> &'static str {
+        match self {
+            Why::Sender => "nơi gửi không có trong danh sách được nhận",
+            Why::NotPublic => "bản tin không dành cho công chúng",
+            Why::NotForPeople => "bản tin là bản nháp hoặc tin giữa các hệ thống",
+            Why::Answer => "bản tin chỉ xác nhận đã nhận hoặc báo lỗi",
+            Why::Over => "bản tin đã hết hiệu lực",
+            Why::Elsewhere => "bản tin không thuộc địa bàn của nhóm nào",
+            Why::Language => "bản tin không có ngôn ngữ nào của xã",
+            Why::OtherSender => "bản tin chỉ hủy cảnh báo của nơi gửi khác",
+            Why::NoPlace => "bản tin không ghi khu vực tìm được trên bản đồ: nếu duyệt sẽ phát tới mọi nhóm",
+        }
+    }
+}
+
+/// A party that vouches for an alert. The sender that an alert names is only text until one of these stands behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Voucher {
+    /// Staff, with the token of the API.
+    Staff,
+    /// Who has the token for alerts.
+    Token,
+    /// A feed, by the origin of its address.
+    Feed(String),
+    /// The certificates, by their hash, that signed it as a whole.
+    Signers(BTreeSet<ContentHash>),
+}
+
+impl Voucher {
+    /// Says whether this one's word for an alert counts in place of that of `other`: a feed tells of its own alerts, which
+    /// others may have passed on before.
+    pub fn outranks(&self, other: &Self) -> bool {
+        matches!((self, other), (Voucher::Feed(_), Voucher::Token | Voucher::Staff))
+    }
+
+    /// Says whether what `other` vouched for may be taken back by what this one vouches for.
+    fn speaks_for(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Staff may stop everything.
+            (Voucher::Staff, _) => true,
+            (Voucher::Signers(own), Voucher::Signers(others)) => {
+                !others.is_empty() && own.is_superset(others)
+            }
+            _ => self == other,
+        }
+    }
+}
+
+/// An alert, as far as it can end another one or be ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Unknown for alerts that were taken before this was kept.
+    pub voucher: Option<&'a Voucher>,
+    pub mode: Mode,
+    pub said: &'a [Said],
+}
+
+impl Standing<'_> {
+    fn is_emergency(&self) -> bool {
+        let class = |said: &Said| said.class == BulletinClass::Emergency;
+        self.mode == Mode::Actual && self.said.iter().any(class)
+    }
+
+    fn is_all_clear(&self) -> bool {
+        self.said.iter().all(|said| said.all_clear)
+    }
+}
+
+/// The power of an alert over another one that it cancels or updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Ends,
+    /// Only if a person says so.
+    Asks(WhyAsk),
+    /// An exercise or a test ends nothing that is real, whoever approves it, nor the reverse.
+    Never,
+}
+
+/// Why an alert does not end another one by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyAsk {
+    #[error("it would end an alert that somebody else vouched for: a person decides")]
+    OtherVoucher,
+    #[error("it would end an emergency and is a lesser bulletin itself: a person decides")]
+    Lesser,
+}
+
+impl WhyAsk {
+    /// The same sentence in Vietnamese.
+    pub const fn in_vietnamese(self) -> &'static str {
+        match self {
+            WhyAsk::OtherVoucher => {
+                "bản tin muốn kết thúc cảnh báo do nguồn khác xác nhận: cần cán bộ quyết định"
+            }
+            WhyAsk::Lesser => {
+                "bản tin nhẹ hơn nhưng muốn kết thúc một cảnh báo khẩn cấp: cần cán bộ quyết định"
+            }
+        }
+    }
+}
+
+/// Judges whether `by` ends `target`, which it names. A cancel says nothing itself, as does an update that holds here no
+/// more; both end what their own voucher said.
+pub fn reach(by: Standing<'_>, target: Standing<'_>) -> Reach {
+    if by.mode != target.mode {
+        return Reach::Never;
+    }
+    let is_own = by.voucher.zip(target.voucher).is_some_and(|(by, target)| by.speaks_for(target))
+        || by.voucher == Some(&Voucher::Staff);
+    if !is_own {
+        Reach::Asks(WhyAsk::OtherVoucher)
+    } else if target.is_emergency() && !by.is_emergency() && !by.is_all_clear() {
+        Reach::Asks(WhyAsk::Lesser)
+    } else {
+        Reach::Ends
+    }
 }
 
 /// Judges an alert that was read and whose source was believed.
@@ -61,37 +201,59 @@ pub fn judge(alert: &Alert, policy: &CapPolicy, now: Wall) -> Verdict {
     if alert.scope != Scope::Public {
         return Verdict::Nothing(Why::NotPublic);
     }
-    let mode = match alert.status {
-        Status::Actual => Mode::Actual,
-        Status::Exercise => Mode::Exercise,
-        Status::Test => Mode::Test,
-        Status::Draft | Status::System => return Verdict::Nothing(Why::NotForPeople),
-    };
+    let Some(mode) = mode(alert.status) else { return Verdict::Nothing(Why::NotForPeople) };
     match alert.kind {
         Kind::Alert | Kind::Update(_) => {}
         Kind::Cancel(_) => return Verdict::End,
         Kind::Ack(_) | Kind::Error(_) => return Verdict::Nothing(Why::Answer),
     }
-    let over =
-        |info: &Info| info.urgency == Urgency::Past || info.expires.is_some_and(|expires| expires <= now);
+    // An all-clear speaks of what is past.
+    let over = |info: &Info| {
+        info.urgency == Urgency::Past && !info.is_all_clear()
+            || info.expires.unwrap_or(alert.sent.plus(HOLDS_WITHOUT_EXPIRY)) <= now
+    };
     let live: Vec<_> = alert.infos.iter().filter(|info| !over(info)).collect();
     if live.is_empty() {
         return Verdict::Nothing(Why::Over);
     }
     let here: Vec<_> = live
-        .into_iter()
-        .map(|info| (info, groups(info, policy)))
+        .iter()
+        .map(|info| (*info, groups(info, policy)))
         .filter(|(_, groups)| !groups.is_empty())
         .collect();
-    if here.is_empty() {
-        return Verdict::Nothing(Why::Elsewhere);
+    if !here.is_empty() {
+        let spoken = spoken(&here, mode, policy, now);
+        return if spoken.is_empty() { Verdict::Nothing(Why::Language) } else { Verdict::Say(spoken) };
     }
-    let spoken = policy.languages.iter().flat_map(|language| {
-        let mine = here.iter().filter(move |(info, _)| speaks(info, language));
-        mine.map(move |(info, groups)| said(info, groups.clone(), mode, language, policy, now))
-    });
-    let spoken: Vec<_> = spoken.collect();
-    if spoken.is_empty() { Verdict::Nothing(Why::Language) } else { Verdict::Say(spoken) }
+    let everywhere: BTreeSet<_> = policy.places.iter().map(|place| place.group.clone()).collect();
+    let everywhere: Vec<_> = everywhere.into_iter().collect();
+    let is_placed = |info: &Info| !info.areas.is_empty() && info.areas.iter().all(|area| area.is_placed());
+    let nowhere: Vec<_> =
+        live.into_iter().filter(|info| !is_placed(info)).map(|info| (info, everywhere.clone())).collect();
+    let spoken = spoken(&nowhere, mode, policy, now);
+    match (nowhere.is_empty(), spoken.is_empty()) {
+        (true, _) => Verdict::Nothing(Why::Elsewhere),
+        (false, true) => Verdict::Nothing(Why::Language),
+        (false, false) => Verdict::Ask(Why::NoPlace, spoken),
+    }
+}
+
+/// The mode of what an alert of this status says; `None` for what is not said to people.
+pub const fn mode(status: Status) -> Option<Mode> {
+    match status {
+        Status::Actual => Some(Mode::Actual),
+        Status::Exercise => Some(Mode::Exercise),
+        Status::Test => Some(Mode::Test),
+        Status::Draft | Status::System => None,
+    }
+}
+
+fn spoken(blocks: &[(&Info, Vec<GroupId>)], mode: Mode, policy: &CapPolicy, now: Wall) -> Vec<Said> {
+    let in_language = |language: &String| {
+        let mine = blocks.iter().filter(|(info, _)| speaks(info, language));
+        mine.map(|(info, groups)| said(info, groups.clone(), mode, language, policy, now)).collect::<Vec<_>>()
+    };
+    policy.languages.iter().flat_map(in_language).collect()
 }
 
 /// The groups for which a block holds.
@@ -120,34 +282,51 @@ fn said(
         let words = part.split_whitespace().collect::<Vec<_>>().join(" ");
         if words.ends_with(['.', '!', '?']) { words } else { format!("{words}.") }
     });
-    let line: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
     Said {
         groups,
         class: class(info, policy),
         mode,
         language: language.to_owned(),
-        title: line.chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect(),
-        text: sentences.collect::<Vec<_>>().join(" "),
+        title: self::title(title),
+        text: shortened(sentences.collect::<Vec<_>>().join(" ")),
         at: info.effective.filter(|effective| *effective > now),
         expires: info.expires,
+        all_clear: info.is_all_clear(),
     }
 }
 
-fn class(info: &Info, policy: &CapPolicy) -> BulletinClass {
-    if let Some((_, class)) = policy.events.iter().find(|(event, _)| *event == info.event) {
-        return *class;
+/// One line for a list, without control characters.
+pub fn title(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect()
+}
+
+/// Keeps whole sentences up to the bound, or whole words where there is no sentence.
+fn shortened(text: String) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text;
     }
+    let bound = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let kept = &text[..bound];
+    let end = kept.rfind(". ").map(|at| at + 1).or_else(|| kept.rfind(' ')).unwrap_or(kept.len());
+    kept[..end].to_owned()
+}
+
+fn class(info: &Info, policy: &CapPolicy) -> BulletinClass {
+    let named = policy.events.iter().find(|(event, _)| *event == info.event);
     // The gravest is the least; what is unknown is the last.
     let reaches = |least: &Threshold| {
         info.severity <= least.severity && info.urgency <= least.urgency && info.certainty <= least.certainty
     };
-    if reaches(&policy.emergency) {
-        BulletinClass::Emergency
-    } else if reaches(&policy.priority) {
-        BulletinClass::Priority
-    } else {
-        BulletinClass::Normal
-    }
+    let class = match named {
+        Some((_, class)) => *class,
+        None if reaches(&policy.emergency) => BulletinClass::Emergency,
+        None if reaches(&policy.priority) => BulletinClass::Priority,
+        None => BulletinClass::Normal,
+    };
+    // Nobody is frightened by news that the danger is over, nor do they wait for tomorrow's programme.
+    let is_lowered = named.is_none() || class == BulletinClass::Emergency;
+    if info.is_all_clear() && is_lowered { BulletinClass::Priority } else { class }
 }
 
 #[cfg(test)]
@@ -239,6 +418,9 @@ mod tests {
         check(&[(">Actual<", ">System<")], Why::NotForPeople);
         check(&[(">Immediate<", ">Past<")], Why::Over);
         check(&[("2026-11-20T10:00:00", "2026-11-20T04:59:00")], Why::Over);
+        let endless = ("<expires>2026-11-20T10:00:00+07:00</expires>", "");
+        assert!(matches!(judged(&[endless], &policy()), Verdict::Say(_)));
+        check(&[endless, ("<sent>2026-11-20T", "<sent>2026-11-18T")], Why::Over);
         check(&[("26-0417", "26-0001"), ("21.10,", "1.10,"), ("21.20,", "1.20,")], Why::Elsewhere);
         let french = CapPolicy { languages: vec!["fr".to_owned(), "v".to_owned()], ..policy() };
         assert_eq!(judged(&[], &french), Verdict::Nothing(Why::Language));
@@ -257,5 +439,108 @@ mod tests {
         );
         assert_eq!(judged(&[(">Alert<", ">Cancel<"), references], &policy()), Verdict::End);
         assert_eq!(judged(&[(">Alert<", ">Ack<"), references], &policy()), Verdict::Nothing(Why::Answer));
+    }
+
+    #[test]
+    fn an_all_clear_is_no_emergency() {
+        let all_clear = (">Evacuate<", ">AllClear<");
+        let minor = (">Extreme<", ">Minor<");
+        for change in [&[all_clear][..], &[all_clear, minor, (">Immediate<", ">Past<")]] {
+            let events = vec![("Lũ quét".to_owned(), BulletinClass::Emergency)];
+            for policy in [policy(), CapPolicy { events, ..policy() }] {
+                let Verdict::Say(said) = judged(change, &policy) else { panic!("said") };
+                assert!(said[0].all_clear && said[0].class == BulletinClass::Priority, "{said:?}");
+            }
+        }
+        let both =
+            (">Evacuate</responseType>", ">AllClear</responseType><responseType>Shelter</responseType>");
+        check_class(&[both], &[], BulletinClass::Emergency);
+    }
+
+    #[test]
+    fn what_has_no_place_is_asked_about() {
+        let all = ["thon-dong", "thon-xa", "xa"];
+        let check = |text: &str| {
+            let now = "2026-11-19T22:00:00Z".parse().unwrap();
+            let found = judge(&cap::read(text.as_bytes()).unwrap(), &policy(), now);
+            let Verdict::Ask(Why::NoPlace, said) = found else { panic!("{found:?}") };
+            assert_eq!(said[0].groups.iter().map(GroupId::as_str).collect::<Vec<_>>(), all);
+        };
+        let parts: Vec<_> = FLOOD.split("<area>").collect();
+        let without = parts.iter().map(|part| part.split_once("</area>").map_or(*part, |(_, rest)| rest));
+        check(&without.collect::<String>());
+        let described = parts.iter().map(|part| match part.split_once("</area>") {
+            Some((_, rest)) => format!("<area><areaDesc>Toàn tỉnh</areaDesc></area>{rest}"),
+            None => (*part).to_owned(),
+        });
+        check(&described.collect::<String>());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_after_a_sentence() {
+        let long = "Mưa rất to, sông dâng. ".repeat(2_000);
+        let Verdict::Say(said) = judged(&[("Mưa rất to,", &long)], &policy()) else { panic!("said") };
+        assert!(
+            said[0].text.len() <= TEXT_BYTES_MAX && said[0].text.ends_with("dâng."),
+            "{}",
+            said[0].text.len()
+        );
+    }
+
+    fn block(class: BulletinClass, mode: Mode, all_clear: bool) -> Said {
+        Said {
+            groups: vec!["xa".parse().unwrap()],
+            class,
+            mode,
+            language: "vi".to_owned(),
+            title: String::new(),
+            text: String::new(),
+            at: None,
+            expires: None,
+            all_clear,
+        }
+    }
+
+    #[test]
+    fn ending_another_alert_needs_its_voucher_its_mode_and_its_weight() {
+        use BulletinClass::{Emergency, Normal, Priority};
+        let signed = |keys: &[u8]| Voucher::Signers(keys.iter().map(|key| ContentHash([*key; 32])).collect());
+        let feed = |host: &str| Voucher::Feed(host.to_owned());
+        let emergency = [block(Emergency, Mode::Actual, false)];
+        let priority = [block(Priority, Mode::Actual, false)];
+        let normal = [block(Normal, Mode::Actual, false)];
+        let all_clear = [block(Priority, Mode::Actual, true)];
+        let check = |by: (&Voucher, Mode, &[Said]), target: (&Voucher, Mode, &[Said]), expected| {
+            let standing = |(voucher, mode, said)| Standing { voucher: Some(voucher), mode, said };
+            assert_eq!(reach(standing(by), standing(target)), expected, "{by:?} {target:?}");
+        };
+        let (a, actual) = (feed("https://a"), Mode::Actual);
+        let other = Reach::Asks(WhyAsk::OtherVoucher);
+        let lesser = Reach::Asks(WhyAsk::Lesser);
+        check((&a, actual, &[]), (&a, actual, &emergency), Reach::Ends);
+        check((&a, actual, &emergency), (&a, actual, &emergency), Reach::Ends);
+        check((&a, actual, &emergency), (&a, actual, &normal), Reach::Ends);
+        check((&a, actual, &all_clear), (&a, actual, &emergency), Reach::Ends);
+        check((&a, actual, &priority), (&a, actual, &emergency), lesser);
+        check((&a, actual, &normal), (&a, actual, &priority), Reach::Ends);
+        check((&a, Mode::Test, &[]), (&a, actual, &emergency), Reach::Never);
+        check((&a, Mode::Exercise, &emergency), (&a, actual, &normal), Reach::Never);
+        check((&a, actual, &[]), (&a, Mode::Exercise, &emergency), Reach::Never);
+        check((&Voucher::Staff, Mode::Test, &[]), (&a, actual, &emergency), Reach::Never);
+        check((&Voucher::Staff, actual, &[]), (&a, actual, &emergency), Reach::Ends);
+        check((&a, actual, &[]), (&Voucher::Staff, actual, &emergency), other);
+        check((&feed("https://b"), actual, &[]), (&a, actual, &emergency), other);
+        check((&Voucher::Token, actual, &[]), (&a, actual, &emergency), other);
+        check((&a, actual, &[]), (&signed(&[1]), actual, &emergency), other);
+        check((&signed(&[1]), actual, &[]), (&signed(&[1]), actual, &emergency), Reach::Ends);
+        check((&signed(&[2]), actual, &[]), (&signed(&[1]), actual, &emergency), other);
+        check((&signed(&[1, 2]), actual, &[]), (&signed(&[1]), actual, &emergency), Reach::Ends);
+        check((&signed(&[1]), actual, &[]), (&signed(&[1, 2]), actual, &emergency), other);
+        check((&signed(&[]), actual, &[]), (&signed(&[]), actual, &emergency), other);
+        let unknown = Standing { voucher: None, mode: actual, said: &emergency };
+        let by = |voucher| Standing { voucher, mode: actual, said: &[] };
+        assert_eq!(reach(by(Some(&a)), unknown), other);
+        assert_eq!(reach(by(None), unknown), other);
+        assert_eq!(reach(by(Some(&Voucher::Staff)), unknown), Reach::Ends);
     }
 }

@@ -10,19 +10,20 @@ use crate::wire::messages::{Holds, commands_digest};
 /// Most commands sent to one box in answer to one heartbeat; the rest follow with the next one.
 pub const RESEND_MAX: usize = 32;
 
-/// How often the same is sent to the same box with each heartbeat, before it is sent less often.
+/// Most times that the same command is sent to the same box with one heartbeat after the other; then every
+/// [`RESEND_LATER`].
 const RESENDS_AT_ONCE_MAX: u32 = 3;
 
-/// How often the same is sent then.
+/// Pause between resends of a command that a box keeps refusing.
 const RESEND_LATER: Span = Span::secs(1_800);
 
-/// How many boxes may start to upload at once after a mass reconnect, each second.
+/// Most boxes that start to upload each second after a mass reconnect.
 pub const UPLOADS_A_SECOND: u32 = 20;
 
-/// How deep groups may nest, as in a trust document.
+/// Deepest nesting of groups, as in a trust document.
 const NESTING_MAX: usize = 8;
 
-/// Where an announcement is with one box, as far as central knows.
+/// The last step of an announcement at one box that central knows of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Handed to the broker.
@@ -55,7 +56,7 @@ impl Step {
         Step::Refused,
     ];
 
-    /// Its word in the database, in the API and in the tables of texts.
+    /// Returns the step's word in the database, in the API and in the tables of texts.
     pub const fn code(self) -> &'static str {
         match self {
             Step::Sent => "sent",
@@ -72,12 +73,12 @@ impl Step {
         }
     }
 
-    /// The step of this code.
+    /// Finds the step with this code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.code() == code)
     }
 
-    /// Whether the box has nothing more to do for it.
+    /// Tells whether the box has nothing more to do after this step.
     pub const fn is_over(self) -> bool {
         match self {
             Step::Sent | Step::Received | Step::Staged | Step::Started => false,
@@ -91,8 +92,8 @@ impl Step {
         }
     }
 
-    /// The step after `next` was reported. What is over stays over, and a repeated acknowledgement takes nothing back:
-    /// only a refusal can be made good by a later acceptance.
+    /// Returns the step after `next` was reported. What is over stays over, and a repeated acknowledgement takes
+    /// nothing back: only a refusal can be made good by a later acceptance.
     pub fn then(self, next: Step) -> Step {
         match (self, next) {
             (Step::Refused, next) => next,
@@ -125,18 +126,18 @@ impl From<&DeliveryStep> for Step {
 pub struct Standing {
     pub id: CommandId,
     pub groups: Vec<GroupId>,
-    pub order: Order,
+    pub kind: CommandKind,
     /// Cancelled or superseded.
     pub ended: bool,
-    /// Takes the place of an earlier one, also where it was ended itself.
+    /// The command replaces an earlier one, even where it was ended itself.
     pub supersedes: bool,
-    /// How far the box has come with it; `None` where nothing was heard.
+    /// The last step of the command at the box; `None` where nothing was heard.
     pub step: Option<Step>,
 }
 
-/// What a command is.
+/// The kinds of commands that resending tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum CommandKind {
     Announce,
     Cancel,
     /// A programme, a policy and the like: they have versions of their own in `holds`.
@@ -144,24 +145,24 @@ pub enum Order {
 }
 
 impl Standing {
-    /// Whether the box said that it accepted it.
+    /// Tells whether the box said that it accepted the command.
     fn is_confirmed(&self) -> bool {
         self.step.is_some_and(|step| !matches!(step, Step::Sent | Step::Refused))
     }
 
-    /// Whether the box has nothing more to do for it, and says so.
+    /// Tells whether the box said that it has nothing more to do for the command.
     fn is_over(&self) -> bool {
         self.step.is_some_and(Step::is_over)
     }
 
-    /// Whether the box should hold it, as far as central knows.
+    /// Tells whether the box should hold the announcement, as far as central knows.
     fn is_in_force(&self) -> bool {
-        self.order == Order::Announce && !self.ended && !self.is_over()
+        self.kind == CommandKind::Announce && !self.ended && !self.is_over()
     }
 }
 
-/// What to send to a box that is in the groups `member_of` and says that `digest` is what it holds, and that `backlog`
-/// records of its log are still to come.
+/// Chooses the commands to send to a box that is in the groups `member_of`, says that `digest` is what it holds, and
+/// has `backlog` records of its log still to upload.
 ///
 /// Nothing, where central expects the same. Else the cancels of what the box may still hold, and what it never
 /// confirmed; last, updates that were ended themselves, but that may be what ends an earlier one. Where it confirmed
@@ -182,9 +183,9 @@ pub fn to_send<'a>(
         return Vec::new();
     }
     let may_hold =
-        |command: &Standing| command.order == Order::Announce && command.ended && !command.is_over();
+        |command: &Standing| command.kind == CommandKind::Announce && command.ended && !command.is_over();
     let some_to_cancel = for_it().any(may_hold);
-    let cancels = for_it().filter(|command| some_to_cancel && command.order == Order::Cancel);
+    let cancels = for_it().filter(|command| some_to_cancel && command.kind == CommandKind::Cancel);
     let all = backlog == 0 && in_force.iter().all(|command| command.is_confirmed());
     let lacking = in_force.iter().copied().filter(|command| all || !command.is_confirmed());
     let updates = for_it().filter(|command| {
@@ -193,7 +194,7 @@ pub fn to_send<'a>(
     cancels.chain(lacking).chain(updates).map(|command| &command.id).take(RESEND_MAX).collect()
 }
 
-/// What stays in force until a newer version takes its place.
+/// A document, which stays in force until a newer version takes its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DocumentName {
     /// First, since it decides what else a box takes.
@@ -213,7 +214,7 @@ impl std::fmt::Display for DocumentName {
 }
 
 impl DocumentName {
-    /// The document of this name.
+    /// Finds the document of this name.
     pub fn from_text(text: &str) -> Option<Self> {
         match text {
             "groups" => Some(DocumentName::Groups),
@@ -222,7 +223,7 @@ impl DocumentName {
         }
     }
 
-    /// The version that a box holds, 0 for none.
+    /// Returns the version that a box holds, 0 for none.
     pub fn held(&self, holds: &Holds) -> u32 {
         match self {
             DocumentName::Groups => holds.groups,
@@ -241,7 +242,7 @@ pub struct Document {
     pub groups: Vec<GroupId>,
 }
 
-/// What a box lacks of what has versions.
+/// The documents that a box lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DocumentsToSend<'a> {
     /// The trust document, before all else.
@@ -250,8 +251,8 @@ pub struct DocumentsToSend<'a> {
     pub commands: Vec<&'a CommandId>,
 }
 
-/// Which documents to send to a box that is in the groups `member_of` and says what it holds: of each name the newest
-/// that was meant for one of its groups, where the box's is older.
+/// Chooses the documents to send to a box that is in the groups `member_of` and says what it holds: of each name the
+/// newest that was meant for one of its groups, where the box's is older.
 pub fn documents_to_send<'a>(
     holds: &Holds,
     trust_version: u32,
@@ -274,13 +275,13 @@ fn is_for(groups: &[GroupId], member_of: &[GroupId]) -> bool {
     groups.iter().any(|group| member_of.contains(group))
 }
 
-/// Whether to send the same to the same box again that it got `times` times, the last `since` ago, and still says that
-/// it lacks: what got lost is made good at once, what the box will not take does not eat up its data.
+/// Tells whether to send a command again to a box that got it `times` times, the last `since` ago, and still lacks it.
+/// A lost message is made good at once; one that the box keeps refusing must not eat up its data.
 pub fn is_due_again(times: u32, since: Span) -> bool {
     times < RESENDS_AT_ONCE_MAX || since >= RESEND_LATER
 }
 
-/// The groups that a box is in: those named, and all above them by `child -> parent`.
+/// Returns the groups that a box is in: those named, and all above them by `child -> parent`.
 pub fn with_ancestors(groups: &[GroupId], parents: &BTreeMap<GroupId, GroupId>) -> Vec<GroupId> {
     let mut all = Vec::new();
     for group in groups {
@@ -294,8 +295,8 @@ pub fn with_ancestors(groups: &[GroupId], parents: &BTreeMap<GroupId, GroupId>) 
     all
 }
 
-/// When a box may start to upload, in seconds, while `connecting` boxes have said hello lately: at once in a small
-/// commune, spread evenly by the box's name after a regional power cut.
+/// Chooses the second from now at which a box may start to upload, while `connecting` boxes have said hello lately: at
+/// once in a small commune, spread evenly by the box's name after a regional power cut.
 pub fn upload_after_s(id: &BoxId, connecting: u32) -> u32 {
     let window_s = connecting / UPLOADS_A_SECOND;
     if window_s < 2 {
@@ -317,21 +318,21 @@ mod tests {
         GroupId::new(text).unwrap()
     }
 
-    fn of(name: &str, to: &str, order: Order, step: Option<Step>) -> Standing {
+    fn of(name: &str, to: &str, kind: CommandKind, step: Option<Step>) -> Standing {
         let (ended, supersedes) = (name.contains("ended"), name.starts_with("update"));
-        Standing { id: id(name), groups: vec![group(to)], order, ended, supersedes, step }
+        Standing { id: id(name), groups: vec![group(to)], kind, ended, supersedes, step }
     }
 
     fn commands() -> Vec<Standing> {
         vec![
-            of("b", "xa", Order::Announce, Some(Step::Received)),
-            of("a", "thon-1", Order::Announce, Some(Step::Sent)),
-            of("done", "xa", Order::Announce, Some(Step::Finished)),
-            of("held-ended", "xa", Order::Announce, Some(Step::Staged)),
-            of("refused", "xa", Order::Announce, Some(Step::Refused)),
-            of("else", "thon-2", Order::Announce, None),
-            of("stop", "xa", Order::Cancel, None),
-            of("programme", "xa", Order::Other, None),
+            of("b", "xa", CommandKind::Announce, Some(Step::Received)),
+            of("a", "thon-1", CommandKind::Announce, Some(Step::Sent)),
+            of("done", "xa", CommandKind::Announce, Some(Step::Finished)),
+            of("held-ended", "xa", CommandKind::Announce, Some(Step::Staged)),
+            of("refused", "xa", CommandKind::Announce, Some(Step::Refused)),
+            of("else", "thon-2", CommandKind::Announce, None),
+            of("stop", "xa", CommandKind::Cancel, None),
+            of("programme", "xa", CommandKind::Other, None),
         ]
     }
 
@@ -355,7 +356,7 @@ mod tests {
         check(&all, &["a", "b"], 0, &[]);
         check(&all, &["a"], 7, &[]);
         check(&all, &[], 0, &["b", "a"]);
-        all.push(of("update-ended", "xa", Order::Announce, None));
+        all.push(of("update-ended", "xa", CommandKind::Announce, None));
         all[3].step = Some(Step::Staged);
         check(&all, &["a", "b", "held-ended"], 0, &["stop", "b", "a", "update-ended"]);
         all[3].step = Some(Step::Cancelled);

@@ -1,4 +1,5 @@
-//! Which audio is fetched next, what waits for the night or for the next month, and what makes room for it.
+//! Downloads of audio: the next to be fetched, those that wait for the night or for the next month, and the files that
+//! make room.
 //!
 //! Deliberately absent: network and disk. The shell counts bytes, fetches and deletes.
 
@@ -7,20 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, NaiveDate, NaiveTime};
 
 use crate::domain::ids::ContentHash;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
-/// How long before it is needed audio is to be there: a large file over a bad network takes its time.
+/// Time before the need by which audio is to be there: a large file over a bad network takes its time.
 pub const LEAD: Span = Span::secs(3_600);
 
 /// The share of the night window over which boxes spread their beginning.
 const JITTER_SHARE: f64 = 0.5;
 
-/// What a box may fetch and keep.
+/// The limits of what a box fetches and keeps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// Bytes in a calendar month; `None` for no limit.
     pub budget_bytes: Option<u64>,
-    /// When what can wait is fetched; `None` for at any time.
+    /// The window for audio that can wait; `None` for any time.
     pub night: Option<Night>,
     /// Bytes of audio on the disk.
     pub disk_bytes_max: u64,
@@ -38,13 +39,13 @@ pub struct Night {
 /// Audio that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
-    /// What is still to be received.
+    /// Bytes that are still to be received.
     pub bytes: u64,
-    /// When it is needed.
+    /// Instant at which the audio is needed.
     pub by: Wall,
-    /// It waits for nothing, and may exceed the budget.
+    /// The download waits for nothing, and may exceed the budget.
     pub urgent: bool,
-    /// Not tried again before.
+    /// Earliest moment of the next try.
     pub not_before: Moment,
 }
 
@@ -56,13 +57,13 @@ pub struct Month {
 }
 
 impl Month {
-    /// The month at this instant.
+    /// Returns the month at an instant.
     pub fn of(at: Wall) -> Self {
         let date = at.date();
         Self { year: date.year(), month: date.month() }
     }
 
-    /// When the next one begins.
+    /// Returns the instant at which the next month begins.
     fn end(self) -> Wall {
         let (year, month) = if self.month == 12 { (self.year + 1, 1) } else { (self.year, self.month + 1) };
         let first = NaiveDate::from_ymd_opt(year, month, 1).expect("a month has a first day");
@@ -70,12 +71,12 @@ impl Month {
     }
 }
 
-/// What is to be done.
+/// The downloads to begin, and those that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// To be fetched now.
     pub fetch: Option<Fetch>,
-    /// When it is worth asking again without any news.
+    /// Moment at which it is worth asking again without any news.
     pub wake: Option<Moment>,
     /// Something waits for the next month.
     pub waits_for_budget: bool,
@@ -85,7 +86,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetch {
     pub sha256: ContentHash,
-    /// It is urgent, and more than the budget has left.
+    /// The download is urgent, and larger than what the budget has left.
     pub over_budget: bool,
 }
 
@@ -97,7 +98,8 @@ enum When {
     Unknown,
 }
 
-/// What is fetched now: the urgent before the rest, then what is needed soonest. `used` are the bytes of this month.
+/// Chooses what is fetched now: the urgent before the rest, then what is needed soonest. `used` are the bytes of this
+/// month.
 pub fn plan(wishes: &BTreeMap<ContentHash, Wish>, rules: &Rules, used: u64, now: &Reading) -> Plan {
     let mut plan = Plan { fetch: None, wake: None, waits_for_budget: false };
     let mut best: Option<(bool, Wall, ContentHash)> = None;
@@ -135,7 +137,7 @@ fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
     if wish.urgent {
         return When::Now;
     }
-    let knows_time = now.trust > ClockTrust::None;
+    let knows_time = now.quality > ClockQuality::None;
     if !is_within(rules, used, wish.bytes) {
         return if knows_time {
             When::NextMonth(now.moment_of(Month::of(now.wall).end()))
@@ -158,7 +160,7 @@ impl Night {
         Span::secs(if seconds == 0 { 86_400 } else { seconds as u64 })
     }
 
-    /// When this box's window opens; not later than `now` while it is open.
+    /// Returns when this box's window opens; not later than `now` while it is open.
     fn next_opening(&self, now: Wall) -> Wall {
         let length = self.length();
         let jitter = Span((length.0 as f64 * JITTER_SHARE * self.jitter.clamp(0.0, 1.0)) as u64);
@@ -175,12 +177,12 @@ impl Night {
 pub struct Stored {
     pub sha256: ContentHash,
     pub bytes: u64,
-    /// When it was last wanted or played, in seconds of any clock.
+    /// Last time that the file was wanted or played, in seconds of any clock.
     pub used_at_s: u64,
 }
 
-/// What must go so that `coming` bytes fit; never what is `in_use`. Least recently used first. Where that is not
-/// enough, the second value says how many bytes are too many.
+/// Chooses the files to delete so that `coming` bytes fit, least recently used first, and never what is `in_use`. Where
+/// that is not enough, the second value says how many bytes are too many.
 pub fn evict(
     stored: &[Stored],
     in_use: &BTreeSet<ContentHash>,
@@ -216,8 +218,8 @@ mod tests {
         Wall::from_local(text.parse().unwrap())
     }
 
-    fn reading(wall: &str, trust: ClockTrust) -> Reading {
-        Reading { mono: Moment(1_000_000), wall: at(wall), trust, uncertainty_ms: 10 }
+    fn reading(wall: &str, quality: ClockQuality) -> Reading {
+        Reading { mono: Moment(1_000_000), wall: at(wall), quality, uncertainty_ms: 10 }
     }
 
     fn wish(bytes: u64, by: &str, urgent: bool) -> Wish {
@@ -230,7 +232,7 @@ mod tests {
         Rules { budget_bytes: Some(100 * MB), night, disk_bytes_max: 500 * MB }
     }
 
-    /// Which wish is fetched now, whether over the budget, and else in how many minutes one is looked at again.
+    /// Checks which wish is fetched now, whether over the budget, and else in how many minutes one is looked at again.
     fn check(
         wishes: &[Wish],
         used: u64,
@@ -239,7 +241,7 @@ mod tests {
         wake_min: Option<u64>,
     ) -> bool {
         let wishes = (0..).map(hash).zip(wishes.iter().copied()).collect();
-        let now = reading(now, ClockTrust::Synced);
+        let now = reading(now, ClockQuality::Synced);
         let plan = plan(&wishes, &rules(), used, &now);
         let expected = fetched.map(|(n, over_budget)| Fetch { sha256: hash(n), over_budget });
         assert_eq!(plan.fetch, expected);
@@ -292,7 +294,7 @@ mod tests {
 
     #[test]
     fn without_a_clock_only_the_urgent_is_fetched() {
-        let now = reading(NOON, ClockTrust::None);
+        let now = reading(NOON, ClockQuality::None);
         let fetched = |urgent| {
             let wishes = [(hash(0), wish(MB, NOON, urgent))].into();
             plan(&wishes, &rules(), 0, &now)

@@ -1,25 +1,25 @@
-//! The guard: allowed hours, rest days, longest session, most minutes a day, volume ceilings.
+//! The guard: allowed hours, rest days, longest stretch without a pause, most minutes a day, volume ceilings.
 //!
-//! It knows nothing of programmes or announcements, only rungs. Nothing but an actual emergency passes it.
+//! Programmes and announcements are not known here, only rungs. Nothing but an actual emergency passes it.
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
 use crate::domain::announcement::Rung;
 use crate::domain::policy::{GuardRefusal, Policy};
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
-/// A pause of this length ends a session in the sense of `session_minutes_max`.
-pub const PAUSE_THAT_ENDS_A_SESSION: Span = Span::secs(300);
+/// A pause of this length ends a stretch of sound in the sense of `session_minutes_max`.
+pub const PAUSE_THAT_ENDS_A_STRETCH: Span = Span::secs(300);
 
 /// The day band of QCVN 26:2010/BTNMT.
 const DAY_BAND_HOURS: std::ops::Range<u32> = 6..21;
 
-/// What the guard lets pass.
+/// The guard's permission for a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
     /// 0 to 100, the wish lowered to the ceiling.
     pub volume_percent: u8,
-    /// When the sound must be over, and by which rule.
+    /// Moment at which the sound must be over, and the rule behind it.
     pub until: Option<(Moment, Limit)>,
 }
 
@@ -27,7 +27,7 @@ pub struct Permit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     Hours,
-    Session,
+    Stretch,
     Day,
 }
 
@@ -37,10 +37,10 @@ pub struct Guard {
     policy: Policy,
     day: NaiveDate,
     used_today: Span,
-    session: Option<Stretch>,
+    stretch: Option<Stretch>,
 }
 
-/// Sound without a pause of [`PAUSE_THAT_ENDS_A_SESSION`].
+/// Sound without a pause of [`PAUSE_THAT_ENDS_A_STRETCH`].
 #[derive(Debug, Clone, Copy)]
 struct Stretch {
     used: Span,
@@ -48,12 +48,12 @@ struct Stretch {
 }
 
 impl Guard {
-    /// A guard for a box that has sounded for `used` on `day`.
+    /// Makes a guard for a box that has sounded for `used` on `day`.
     pub fn new(policy: Policy, day: NaiveDate, used: Span) -> Self {
-        Self { policy, day, used_today: used, session: None }
+        Self { policy, day, used_today: used, stretch: None }
     }
 
-    /// The policy in force.
+    /// Returns the policy in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -70,16 +70,16 @@ impl Guard {
             (self.day, self.used_today) = (today, Span(0));
         }
         self.used_today = self.used_today + sounded;
-        let used = self.session_used(now.mono.since(Moment(0)).saturating_sub(sounded));
-        self.session = Some(Stretch { used: used + sounded, last_end: now.mono });
+        let used = self.stretch_used(now.mono.since(Moment(0)).saturating_sub(sounded));
+        self.stretch = Some(Stretch { used: used + sounded, last_end: now.mono });
         (self.day, self.used_today)
     }
 
-    /// Sound of the session that is still open at a monotonic time.
-    fn session_used(&self, at: Span) -> Span {
-        match self.session {
+    /// Returns how much has sounded in the stretch that is still open at a monotonic time.
+    fn stretch_used(&self, at: Span) -> Span {
+        match self.stretch {
             Some(stretch)
-                if at.saturating_sub(stretch.last_end.since(Moment(0))) < PAUSE_THAT_ENDS_A_SESSION =>
+                if at.saturating_sub(stretch.last_end.since(Moment(0))) < PAUSE_THAT_ENDS_A_STRETCH =>
             {
                 stretch.used
             }
@@ -87,11 +87,11 @@ impl Guard {
         }
     }
 
-    /// Whether something of this rung may start to sound now, how loud, and until when. What reaches into the next band
-    /// of the day keeps to the lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
+    /// Permits a play of this rung to start now, or refuses. What reaches into the next band of the day keeps to the
+    /// lower ceiling from its start; `length` is `None` for what may go on until it is stopped.
     ///
     /// # Errors
-    /// The rule that refuses it.
+    /// Names the rule that refuses the play.
     pub fn permit(
         &self,
         now: &Reading,
@@ -102,8 +102,8 @@ impl Guard {
         if rung == Rung::Emergency {
             return Ok(Permit { volume_percent, until: None });
         }
-        if now.trust == ClockTrust::None {
-            return Err(GuardRefusal::ClockUntrusted);
+        if now.quality == ClockQuality::None {
+            return Err(GuardRefusal::ClockUnknown);
         }
         let local = now.wall.local();
         if rung == Rung::Exercise && !DAY_BAND_HOURS.contains(&local.hour()) {
@@ -117,14 +117,14 @@ impl Guard {
         if day_left == Span(0) {
             return Err(GuardRefusal::DayFull { minutes: self.policy.day_minutes_max });
         }
-        let session_left = minutes(self.policy.session_minutes_max)
-            .saturating_sub(self.session_used(now.mono.since(Moment(0))));
-        if session_left == Span(0) {
-            return Err(GuardRefusal::SessionTooLong { minutes: self.policy.session_minutes_max });
+        let stretch_left = minutes(self.policy.session_minutes_max)
+            .saturating_sub(self.stretch_used(now.mono.since(Moment(0))));
+        if stretch_left == Span(0) {
+            return Err(GuardRefusal::StretchTooLong { minutes: self.policy.session_minutes_max });
         }
         let limits = [
             (now.moment_of(closes), Limit::Hours),
-            (now.mono + session_left, Limit::Session),
+            (now.mono + stretch_left, Limit::Stretch),
             (now.mono + day_left, Limit::Day),
         ];
         let until = limits.into_iter().min_by_key(|(moment, _)| *moment);
@@ -134,11 +134,11 @@ impl Guard {
         Ok(Permit { volume_percent: volume_percent.min(ceiling), until })
     }
 
-    /// The refusal that a limit stands for.
+    /// Returns the refusal that a limit stands for.
     pub fn refusal(&self, limit: Limit) -> GuardRefusal {
         match limit {
             Limit::Hours => GuardRefusal::OutsideHours,
-            Limit::Session => GuardRefusal::SessionTooLong { minutes: self.policy.session_minutes_max },
+            Limit::Stretch => GuardRefusal::StretchTooLong { minutes: self.policy.session_minutes_max },
             Limit::Day => GuardRefusal::DayFull { minutes: self.policy.day_minutes_max },
         }
     }
@@ -152,7 +152,7 @@ impl Guard {
         self.policy.rest_weekdays.contains(&date.weekday()) || self.policy.rest_dates.contains(&date)
     }
 
-    /// The loudest that the time of day and the zone allow.
+    /// Returns the loudest volume that the time of day and the zone allow.
     fn ceiling(&self, time: NaiveTime) -> u8 {
         let band = if DAY_BAND_HOURS.contains(&time.hour()) {
             self.policy.volume_day_percent_max
@@ -162,7 +162,7 @@ impl Guard {
         band.min(self.policy.volume_zone_percent_max)
     }
 
-    /// When the allowed window around `wall` closes; windows that touch or overlap are one.
+    /// Returns when the allowed window around `wall` closes; windows that touch or overlap are one.
     fn window_end(&self, wall: Wall) -> Option<Wall> {
         let local = wall.local();
         let (date, mut time) = (local.date(), local.time());
@@ -197,7 +197,7 @@ mod tests {
         Reading {
             mono: Moment(1_000_000_000),
             wall: Wall::from_local(local),
-            trust: ClockTrust::Synced,
+            quality: ClockQuality::Synced,
             uncertainty_ms: 0,
         }
     }
@@ -249,14 +249,14 @@ mod tests {
 
     #[test]
     fn an_unknown_clock_allows_only_emergencies() {
-        let now = Reading { trust: ClockTrust::None, ..at("2026-11-20 07:00") };
+        let now = Reading { quality: ClockQuality::None, ..at("2026-11-20 07:00") };
         let guard = guard(Policy::default());
-        assert_eq!(guard.permit(&now, Rung::Live, 50, None), Err(GuardRefusal::ClockUntrusted));
+        assert_eq!(guard.permit(&now, Rung::Live, 50, None), Err(GuardRefusal::ClockUnknown));
         assert!(guard.permit(&now, Rung::Emergency, 50, None).is_ok());
     }
 
     #[test]
-    fn minutes_add_up_over_a_session_and_over_a_day() {
+    fn minutes_add_up_over_a_stretch_and_over_a_day() {
         let mut guard = guard(Policy { session_minutes_max: 30, day_minutes_max: 40, ..Policy::default() });
         let mut now = at("2026-11-20 07:00");
         let step = |now: &mut Reading, span| {
@@ -265,9 +265,9 @@ mod tests {
         };
         step(&mut now, minutes(30));
         guard.count(&now, minutes(30));
-        let refused = Err(GuardRefusal::SessionTooLong { minutes: 30 });
+        let refused = Err(GuardRefusal::StretchTooLong { minutes: 30 });
         assert_eq!(guard.permit(&now, Rung::Programme, 50, None), refused);
-        step(&mut now, PAUSE_THAT_ENDS_A_SESSION);
+        step(&mut now, PAUSE_THAT_ENDS_A_STRETCH);
         let (until, limit) = guard.permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
         assert_eq!((until.since(now.mono), limit), (minutes(10), Limit::Day));
         step(&mut now, minutes(10));

@@ -1,18 +1,15 @@
-//! The inbox: whether a command whose signatures were checked is to be obeyed.
+//! The inbox: judgement on commands whose signatures were checked.
 //!
-//! It decides on authority, target, time and replay. What is done with an accepted command is the speaker's business.
+//! Authority, target, time and replay decide. What is done with an accepted command is the speaker's business.
 
 use std::collections::BTreeSet;
 
-use crate::decide::memory::{Known, Memo, Memory};
+use crate::decide::memory::{KNOWN_MAX, Known, Memo, Memory};
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
-use crate::domain::time::{ClockTrust, Reading, Span};
+use crate::domain::time::{ClockQuality, Reading, Span};
 use crate::wire::messages::{Body, Command, Signed};
-
-/// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
-pub const KNOWN_MAX: usize = 4_096;
 
 /// A command may be issued this far in the future of the box's clock: clocks of people differ.
 pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
@@ -20,43 +17,42 @@ pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
 /// The longest time that a command may stay in force.
 pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 
-/// What the inbox says of a command.
+/// The inbox's answer to a command that it does not refuse.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Admission {
     /// New: obey it, after these changes are on disk. `level` is the issuer's.
-    Accepted { level: u8, memos: Vec<Memo> },
-    /// The same bytes as before: acknowledge again, do nothing again.
+    New { level: u8, memos: Vec<Memo> },
+    /// A repetition of the same bytes: the command is acknowledged again, and nothing is done again.
     Again,
 }
 
 /// Judges a command for a box in `groups`.
 ///
-/// # Errors
-/// Why it is refused. A refused command leaves no trace in the memory, so that it can be sent again when the
-/// reason is gone.
+/// # Errors Says why the command is refused. A refused command leaves no trace in the memory, so that it can be sent
+/// again when the reason is gone.
 pub fn judge(
     memory: &Memory,
     trust: Option<&Trust>,
     groups: &BTreeSet<GroupId>,
     now: &Reading,
     signed: &Signed<Command>,
-) -> Result<Verdict, CommandRefusal> {
+) -> Result<Admission, CommandRefusal> {
     let command = &signed.payload;
     if let Some(known) = memory.known.get(&command.id) {
         let same = known.digest == signed.digest;
         return if same {
-            Ok(Verdict::Again)
+            Ok(Admission::Again)
         } else {
             Err(CommandRefusal::Forged { id: command.id.clone() })
         };
     }
-    let time = (now.trust > ClockTrust::None).then_some(now.wall);
+    let time = (now.quality > ClockQuality::None).then_some(now.wall);
     let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
     let level = trust.ok_or(no_trust)?.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
         return Err(CommandRefusal::NotForThisBox);
     }
-    let wall = time.ok_or(CommandRefusal::ClockUntrusted)?;
+    let wall = time.ok_or(CommandRefusal::ClockUnknown)?;
     if wall >= command.expires {
         return Err(CommandRefusal::Expired { at: command.expires });
     }
@@ -75,7 +71,12 @@ pub fn judge(
     let known = Known { digest: signed.digest, expires: command.expires };
     let memos =
         vec![Memo::Serials(command.issuer.clone(), window), Memo::Known(command.id.clone(), Some(known))];
-    Ok(Verdict::Accepted { level, memos })
+    debug_assert!(memory.known.len() < KNOWN_MAX, "there is no room for another command");
+    debug_assert!(
+        command.not_before < command.expires && wall < command.expires,
+        "it is over before it begins"
+    );
+    Ok(Admission::New { level, memos })
 }
 
 fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
@@ -92,20 +93,20 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-/// Whether an announcement or a live voice was cancelled or superseded before it arrived.
+/// Tells whether an announcement or a live voice was cancelled or superseded before it arrived.
 pub fn was_cancelled(memory: &Memory, command: &Command) -> bool {
     let announces = matches!(command.body, Body::Announce { .. } | Body::Live { .. });
     let by_all = memory.all_cancelled_upto.is_some_and(|upto| command.issued_at <= upto);
     announces && (memory.cancelled.contains_key(&command.id) || by_all)
 }
 
-/// How long what has expired is still remembered. A clock may be ahead by as much before it is set right, and must not
-/// make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
+/// Time for which what has expired is still remembered. A clock may be ahead by as much before it is set right, and
+/// must not make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
 const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
-/// What can be forgotten because it has expired long ago.
+/// Lists what can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
-    if now.trust == ClockTrust::None {
+    if now.quality == ClockQuality::None {
         return Vec::new();
     }
     let past = now.wall.minus(REMEMBERED_AFTER_EXPIRY);
@@ -146,7 +147,12 @@ pub(crate) mod tests {
     }
 
     fn now() -> Reading {
-        Reading { mono: Moment(0), wall: Wall(1_000_000_000), trust: ClockTrust::Synced, uncertainty_ms: 0 }
+        Reading {
+            mono: Moment(0),
+            wall: Wall(1_000_000_000),
+            quality: ClockQuality::Synced,
+            uncertainty_ms: 0,
+        }
     }
 
     fn test_command(id: &str, serial: u64) -> Signed<Command> {
@@ -168,7 +174,7 @@ pub(crate) mod tests {
         Signed { signers: vec!["a".parse().unwrap()], digest, payload }
     }
 
-    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Verdict, String> {
+    fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Admission, String> {
         let groups = ["xa".parse().unwrap(), "thon-1".parse().unwrap()].into();
         judge(memory, Some(&everything(&["a"])), &groups, now, signed).map_err(|refusal| refusal.to_string())
     }
@@ -194,7 +200,7 @@ pub(crate) mod tests {
         );
         check(|_, now| now.wall = Wall(0), "it claims to be issued in the future");
         check(
-            |_, now| now.trust = ClockTrust::None,
+            |_, now| now.quality = ClockQuality::None,
             "the clock is not known, and this command is no fresh emergency",
         );
         check(
@@ -207,11 +213,11 @@ pub(crate) mod tests {
     fn a_command_is_obeyed_once() {
         let mut memory = Memory::default();
         let signed = test_command("c1", 5);
-        let Ok(Verdict::Accepted { memos, .. }) = judge_in(&memory, &now(), &signed) else {
+        let Ok(Admission::New { memos, .. }) = judge_in(&memory, &now(), &signed) else {
             panic!("refused");
         };
         memos.iter().for_each(|memo| memory.apply(memo));
-        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Verdict::Again));
+        assert_eq!(judge_in(&memory, &now(), &signed), Ok(Admission::Again));
         let forged = test_command("c1", 6);
         assert_eq!(judge_in(&memory, &now(), &forged), Err("id c1 was used for other content".to_owned()));
         let replayed = test_command("c2", 5);

@@ -1,4 +1,4 @@
-//! What the heart must not forget over a power cut: one typed note at a time, each on disk before what follows from it.
+//! The memory of the heart over a power cut: one typed note at a time, each on disk before what follows from it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,10 @@ use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId, SlotId};
 use crate::domain::playback::{PlayStart, SlotKey};
 use crate::domain::time::{Span, Wall};
 
-/// How many serials below the highest are still told apart, as the design asks.
+/// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
+pub const KNOWN_MAX: usize = 4_096;
+
+/// Number of serials below the highest that are still told apart, as the design asks.
 pub const SERIAL_WINDOW: u64 = 1_024;
 
 /// The serials seen of one issuer: the highest, and which of the 1,024 below it.
@@ -21,7 +24,7 @@ pub struct SerialWindow {
 }
 
 impl SerialWindow {
-    /// Whether a serial was used already, or is too old to tell.
+    /// Tells whether a serial was used already, or is too old to tell.
     pub fn was_used(&self, serial: u64) -> bool {
         match self.highest.checked_sub(serial) {
             None => false,
@@ -52,32 +55,32 @@ impl SerialWindow {
     }
 }
 
-/// How far a session has come.
+/// A session's state as it is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMemo {
     pub start: Wall,
     pub state: SessionState,
 }
 
-/// Whether a session may still sound.
+/// The state of a session that was taken up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SessionState {
     /// Begun; `next` is the piece to go on with.
     Open { next: u32, position_us: u64, finished: u32, not_finished: u32 },
-    /// It sounded, or was refused: never again.
+    /// The session sounded, or was refused: never again.
     Closed,
-    /// Its time passed without a sound; taken back where the clock turns out to have been wrong.
+    /// The session's time passed without a sound; taken back where the clock turns out to have been wrong.
     Missed,
 }
 
-/// How far an announcement has come.
+/// An announcement's state as it is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub repetitions: u32,
     pub position_us: u64,
     pub started: bool,
-    /// It is over and is only remembered so that it is not taken again.
+    /// The announcement is over, and remembered only so that it is not taken in again.
     pub over: bool,
 }
 
@@ -131,6 +134,8 @@ fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: &Opti
 impl Memory {
     /// Makes one change.
     pub fn apply(&mut self, memo: &Memo) {
+        self.invariants();
+        self.allows(memo);
         match memo {
             Memo::OpenPlay(play, start) => put(&mut self.open_plays, play, start),
             Memo::Session(key, session) => put(&mut self.sessions, key, session),
@@ -142,6 +147,61 @@ impl Memory {
             Memo::AllCancelledUpto(wall) => self.all_cancelled_upto = Some(*wall),
             Memo::Progress(id, progress) => put(&mut self.progress, id, progress),
             Memo::Sounded(day, span) => self.sounded = Some((*day, *span)),
+        }
+        self.invariants();
+    }
+
+    /// Asserts what holds between any two changes.
+    fn invariants(&self) {
+        debug_assert!(self.known.len() <= KNOWN_MAX, "{} commands are known", self.known.len());
+        let is_own = |(play, start): (&PlayId, &PlayStart)| *play == start.play;
+        debug_assert!(self.open_plays.iter().all(is_own), "a play has the start of another");
+    }
+
+    /// Asserts that a change takes nothing back that must stay: what is over stays over, what was used stays used.
+    fn allows(&self, memo: &Memo) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        match memo {
+            Memo::OpenPlay(play, start) => {
+                let is_open = self.open_plays.contains_key(play);
+                debug_assert!(is_open != start.is_some(), "{play} starts twice, or ends twice");
+            }
+            Memo::Session(key, Some(now)) => {
+                let opens = matches!(now.state, SessionState::Open { .. });
+                let was_open = |memo: &SessionMemo| matches!(memo.state, SessionState::Open { .. });
+                let may = !opens || self.sessions.get(key).is_none_or(was_open);
+                debug_assert!(may, "{key:?} is over and opens again");
+            }
+            Memo::Serials(key, window) => {
+                let before = self.serials.get(key).map_or(0, |window| window.highest);
+                debug_assert!(window.highest >= before, "the serials of {key} go back");
+            }
+            Memo::Known(id, Some(known)) => {
+                let is_same = self.known.get(id).is_none_or(|before| before.digest == known.digest);
+                debug_assert!(is_same, "{id} is another command");
+            }
+            Memo::Cancelled(id, Some(until)) => {
+                let before = self.cancelled.get(id);
+                debug_assert!(before <= Some(until), "{id} was cancelled for longer");
+            }
+            Memo::AllCancelledUpto(upto) => {
+                debug_assert!(self.all_cancelled_upto <= Some(*upto), "a cancel of all is taken back");
+            }
+            Memo::Progress(id, Some(now)) => {
+                let before = self.progress.get(id).cloned().unwrap_or_default();
+                debug_assert!(now.over || !before.over, "{id} is over and goes on");
+                let is_later = now.repetitions >= before.repetitions && now.started >= before.started;
+                debug_assert!(now.over || is_later, "{id} goes back from {before:?} to {now:?}");
+            }
+            Memo::Session(_, None)
+            | Memo::AccountedUpto(_)
+            | Memo::Rotation(..)
+            | Memo::Known(_, None)
+            | Memo::Cancelled(_, None)
+            | Memo::Progress(_, None)
+            | Memo::Sounded(..) => {}
         }
     }
 
@@ -160,7 +220,7 @@ impl Memory {
 }
 
 impl Memo {
-    /// The change as a row of the store; no value removes the row.
+    /// Writes the change as a row of the store; no value removes the row.
     pub fn row(&self) -> (String, Option<String>) {
         fn json<T: Serialize>(value: &T) -> String {
             serde_json::to_string(value).expect("memos hold only plain data with text keys")
@@ -218,7 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The window agrees with a plain set of all serials ever marked.
+        /// Checks that the window agrees with a plain set of all serials ever marked.
         #[test]
         fn serial_window_is_a_set(serials in proptest::collection::vec(1u64..3_000, 1..200)) {
             let mut window = SerialWindow::default();

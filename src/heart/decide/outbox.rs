@@ -1,10 +1,10 @@
-//! When the log goes to central: one batch on its way at a time, until central has it all.
+//! The way of the log to central: one batch at a time, until central has it all.
 //!
 //! Deliberately absent: the records themselves. The shell reads them from the store when a [`Send`] says so.
 
 use crate::domain::time::{Moment, Span};
 
-/// How long central may take to acknowledge a batch before it is sent again.
+/// Time that central has to acknowledge a batch before it is sent again, at first.
 pub const ACK_WAIT_MIN: Span = Span::secs(10);
 
 /// The longest wait between two tries.
@@ -16,14 +16,14 @@ pub const RECORDS_MAX: usize = crate::wire::messages::BATCH_RECORDS_MAX;
 /// Most bytes of bodies in a batch.
 pub const BYTES_MAX: usize = crate::wire::messages::BATCH_BYTES_MAX;
 
-/// What the shell is to do: read records from `from` on, at most [`RECORDS_MAX`] and [`BYTES_MAX`], and publish them.
+/// A request to the shell: to read records from `from` on, at most [`RECORDS_MAX`] and [`BYTES_MAX`], and publish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Send {
     /// The first sequence number.
     pub from: u64,
 }
 
-/// What the outbox hears.
+/// News for the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// Central welcomed the box; nothing is uploaded before `upload_after` has passed.
@@ -47,12 +47,12 @@ pub enum Input {
     NewEpoch,
 }
 
-/// What is known of the way between the box's log and central's.
+/// The state of the way between the box's log and central's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbox {
     /// The last number in the store.
     last: u64,
-    /// Up to where central has it.
+    /// The last number that central has.
     acknowledged: u64,
     state: State,
     wait: Span,
@@ -73,7 +73,7 @@ enum State {
 }
 
 impl Outbox {
-    /// The outbox of a store that was just opened.
+    /// Makes the outbox of a store that was just opened.
     pub const fn new(last: u64, acknowledged: u64) -> Self {
         Self { last, acknowledged, state: State::Offline, wait: ACK_WAIT_MIN }
     }
@@ -125,7 +125,7 @@ impl Outbox {
         }
     }
 
-    /// When [`Outbox::poll_send`] is worth asking again without any input.
+    /// Returns when [`Outbox::poll_send`] is worth asking again without any input.
     pub const fn poll_timeout(&self) -> Option<Moment> {
         match self.state {
             _ if self.acknowledged >= self.last => None,
@@ -135,7 +135,7 @@ impl Outbox {
         }
     }
 
-    /// What is to be sent now. The shell answers with [`Input::Published`].
+    /// Returns what is to be sent now. The shell answers with [`Input::Published`].
     pub fn poll_send(&mut self, now: Moment) -> Option<Send> {
         if self.acknowledged >= self.last || !self.may_send(now) {
             return None;

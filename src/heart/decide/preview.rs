@@ -1,8 +1,9 @@
-//! What would sound: planned sessions with their plays, what the guard would refuse, and minutes by section. The heart
+//! The plan of days to come: sessions with their plays, what the guard would refuse, and minutes by section. The heart
 //! itself rehearses the days.
 //!
 //! Drawing and words are in the rooms below, so that the command line and the pages show the same.
 
+mod planned;
 mod rehearsal;
 pub mod svg;
 pub mod text;
@@ -12,104 +13,49 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate};
+
 use serde::Serialize;
 
-use super::schedule::{Place, Timetable};
-use crate::domain::days::DayNote;
+pub use self::planned::{Fate, Planned, PlannedSession};
+use super::schedule::{Listeners, Timetable};
 use crate::domain::ids::{BoxId, SectionId};
-use crate::domain::playback::{NotPlayed, SlotKey};
-use crate::domain::policy::{GuardRefusal, Policy};
-use crate::domain::programme::{ItemKind, Programme};
-use crate::domain::time::{Span, Wall};
+use crate::domain::policy::Policy;
+use crate::domain::programme::Programme;
 
-/// A session as it would sound.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlannedSession {
-    #[serde(flatten)]
-    pub key: SlotKey,
-    pub title: String,
-    pub start: Wall,
-    /// Hard end.
-    pub end: Wall,
-    /// 0 to 100, before the guard's ceiling.
-    pub volume_percent: u8,
-    pub notes: Vec<DayNote>,
-    pub plays: Vec<Planned>,
-}
-
-/// Something that would sound in a session, or would be there and not sound.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Planned {
-    pub from: Wall,
-    /// When it would be over; equal to `from` for what has no length.
-    pub to: Wall,
-    /// Its length is an estimate.
-    pub about: bool,
-    pub title: String,
-    pub kind: ItemKind,
-    /// A chime, not an item.
-    pub chime: bool,
-    pub section: Option<SectionId>,
-    pub language: String,
-    pub fate: Fate,
-}
-
-/// What would become of a play.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "fate", rename_all = "snake_case")]
-pub enum Fate {
-    Whole,
-    /// Faded out at the hard end.
-    HardEnd,
-    /// Stopped by the guard.
-    Guarded {
-        reason: GuardRefusal,
-    },
-    NotPlayed {
-        reason: NotPlayed,
-    },
-}
-
-impl Planned {
-    /// How long it would really sound.
-    pub fn sounds(&self) -> Span {
-        if matches!(self.fate, Fate::NotPlayed { .. }) { Span(0) } else { self.to.since(self.from) }
-    }
-}
-
-/// Plans the days `from` to `until`, both counted, at one place: the heart rehearses them. The guard starts afresh on
-/// `from`, and a rotating slot at its first item.
+/// Plans the days `from` to `until`, both counted, for one set of listeners: the heart rehearses them. The guard starts
+/// afresh on `from`, and a rotating slot at its first item.
 pub fn plan(
     timetable: &Timetable,
-    place: &Place,
+    listeners: &Listeners,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
 ) -> Vec<PlannedSession> {
-    rehearsal::rehearse(timetable, place, policy, from, until)
+    rehearsal::rehearse(timetable, listeners, policy, from, until)
 }
 
 /// Plans for many boxes; those to whom the timetable is the same share one plan.
 pub fn plan_boxes(
     timetable: &Timetable,
-    boxes: &BTreeMap<BoxId, Place>,
+    boxes: &BTreeMap<BoxId, Listeners>,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
 ) -> BTreeMap<BoxId, Arc<Vec<PlannedSession>>> {
-    let mut plans: BTreeMap<Place, Arc<Vec<PlannedSession>>> = BTreeMap::new();
-    let mut of = |place: &Place| {
-        let seen = timetable.seen_from(place);
+    let mut plans: BTreeMap<Listeners, Arc<Vec<PlannedSession>>> = BTreeMap::new();
+    let mut of = |listeners: &Listeners| {
+        let seen = timetable.seen_from(listeners);
         let make = || Arc::new(plan(timetable, &seen, policy, from, until));
         match plans.get(&seen) {
             Some(plan) => Arc::clone(plan),
             None => Arc::clone(plans.entry(seen.clone()).or_insert(make())),
         }
     };
-    boxes.iter().map(|(id, place)| (id.clone(), of(place))).collect()
+    boxes.iter().map(|(id, listeners)| (id.clone(), of(listeners))).collect()
 }
 
-/// Sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share boxes.
+/// Finds sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share
+/// boxes.
 pub fn conflicts(sessions: &[PlannedSession]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (index, session) in sessions.iter().enumerate() {
@@ -128,18 +74,18 @@ pub struct SectionWeek {
     pub section: SectionId,
     pub title: String,
     pub sounds_s: u64,
-    /// What the programme asks for.
+    /// Least minutes a week that the programme asks for.
     pub minutes_min: Option<u32>,
 }
 
 impl SectionWeek {
-    /// Whether it is less than the programme asks for.
+    /// Tells whether the week has less than the programme asks for.
     pub fn is_short(&self) -> bool {
         self.minutes_min.is_some_and(|minutes| self.sounds_s < 60 * u64::from(minutes))
     }
 }
 
-/// Minutes of each section in each whole week, Monday to Sunday, of the days `from` to `until`.
+/// Adds up the minutes of each section in each whole week, Monday to Sunday, of the days `from` to `until`.
 pub fn section_weeks(
     sessions: &[PlannedSession],
     programmes: &[&Programme],
@@ -207,7 +153,7 @@ mod tests {
     }
 
     fn planned(slots: &[&str], policy: &Policy, from: &str, until: &str) -> Vec<PlannedSession> {
-        plan(&timetable(slots), &Place::default(), policy, date(from), date(until))
+        plan(&timetable(slots), &Listeners::default(), policy, date(from), date(until))
     }
 
     fn check(slots: &[&str], policy: &Policy, day: &str, expected: &[&str]) {
@@ -297,7 +243,7 @@ mod tests {
             "start = '05:05'\nminutes = 10\naudience = ['b']",
         ];
         let both =
-            Place { groups: ["a", "b"].map(|name| name.parse().unwrap()).into(), languages: Vec::new() };
+            Listeners { groups: ["a", "b"].map(|name| name.parse().unwrap()).into(), languages: Vec::new() };
         let sessions =
             plan(&timetable(&apart), &both, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
         assert_eq!(conflicts(&sessions), [(0, 1)]);
@@ -306,12 +252,12 @@ mod tests {
     #[test]
     fn boxes_that_hear_the_same_share_a_plan() {
         let timetable = timetable(&["start = '05:00'\nminutes = 10\naudience = ['a']"]);
-        let place = |group: &str, language: &str| Place {
+        let listeners = |group: &str, language: &str| Listeners {
             groups: [group.parse().unwrap()].into(),
             languages: vec![language.to_owned()],
         };
-        let boxes = [("x", place("a", "vi")), ("y", place("a", "tay")), ("z", place("b", "vi"))];
-        let boxes = boxes.map(|(id, place)| (id.parse().unwrap(), place)).into();
+        let boxes = [("x", listeners("a", "vi")), ("y", listeners("a", "tay")), ("z", listeners("b", "vi"))];
+        let boxes = boxes.map(|(id, listeners)| (id.parse().unwrap(), listeners)).into();
         let plans =
             plan_boxes(&timetable, &boxes, &Policy::default(), date("2026-11-23"), date("2026-11-23"));
         let lengths: Vec<_> = plans.values().map(|plan| plan.len()).collect();

@@ -12,7 +12,7 @@ pub const QUIET: Span = Span::secs(60);
 /// Commands of known people that are named one by one in this time, of a kind; further ones are counted.
 pub const NAMED_MAX: usize = 64;
 
-/// What has been refused, by kind.
+/// Counts of what has been refused, by kind.
 #[derive(Debug, Default)]
 pub struct Refusals {
     kinds: BTreeMap<&'static str, Kind>,
@@ -35,7 +35,7 @@ pub struct Counted {
 }
 
 impl Refusals {
-    /// Counts a refusal. Says whether it is to be logged by itself. `command` is known only where a signature was
+    /// Counts a refusal, and tells whether to log it by itself. `command` is known only where a signature was
     /// right: its people are told of each command, once.
     pub fn note(&mut self, now: Moment, command: Option<&CommandId>, refusal: &CommandRefusal) -> bool {
         let kind = self.kinds.entry(name(refusal)).or_default();
@@ -55,7 +55,7 @@ impl Refusals {
         first || named
     }
 
-    /// What has been counted in silence and is to be logged now.
+    /// Returns what has been counted in silence and is to be logged now.
     pub fn report(&mut self, now: Moment) -> Vec<Counted> {
         let due = self.kinds.iter_mut().filter(|(_, kind)| kind.unreported > 0 && now >= kind.quiet_until);
         due.map(|(reason, kind)| {
@@ -65,19 +65,19 @@ impl Refusals {
         .collect()
     }
 
-    /// When [`Refusals::report`] has something to say.
+    /// Returns when [`Refusals::report`] has something to say.
     pub fn poll_timeout(&self) -> Option<Moment> {
         let silent = self.kinds.values().filter(|kind| kind.unreported > 0);
         silent.map(|kind| kind.quiet_until).min()
     }
 
-    /// All refusals since the start, by kind.
+    /// Returns all refusals since the start, by kind.
     pub fn totals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.kinds.iter().map(|(name, kind)| (*name, kind.total))
     }
 }
 
-/// The kind of a refusal, as it is counted.
+/// Returns the kind under which a refusal is counted.
 const fn name(refusal: &CommandRefusal) -> &'static str {
     match refusal {
         CommandRefusal::TooLarge { .. } => "too_large",
@@ -92,7 +92,7 @@ const fn name(refusal: &CommandRefusal) -> &'static str {
         CommandRefusal::Replayed { .. } => "replayed",
         CommandRefusal::Forged { .. } => "forged",
         CommandRefusal::Rollback { .. } => "rollback",
-        CommandRefusal::ClockUntrusted => "clock_untrusted",
+        CommandRefusal::ClockUnknown => "clock_untrusted",
         CommandRefusal::TooMany { .. } => "too_many",
         CommandRefusal::Impossible { .. } => "impossible",
     }

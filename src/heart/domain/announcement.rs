@@ -17,7 +17,7 @@ pub enum BulletinClass {
     Emergency,
 }
 
-/// Whether it is meant.
+/// The intent of an announcement: actual, exercise or test.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -51,7 +51,7 @@ pub enum Rung {
 }
 
 impl Rung {
-    /// The rung of an announcement. A `test` never reaches the ladder.
+    /// Returns the rung of an announcement. A `test` never reaches the ladder.
     pub const fn of(class: BulletinClass, mode: Mode) -> Self {
         match (class, mode) {
             (BulletinClass::Normal, _) => Rung::Normal,
@@ -61,13 +61,13 @@ impl Rung {
         }
     }
 
-    /// Whether this rung stops what sounds instead of waiting for a boundary.
+    /// Tells whether this rung stops what sounds instead of waiting for a boundary.
     pub const fn takes_the_air_at_once(self) -> bool {
         matches!(self, Rung::Live | Rung::Exercise | Rung::Emergency)
     }
 }
 
-/// What becomes of a play that was interrupted.
+/// The continuation of a play that was interrupted.
 #[derive(
     Debug,
     Clone,
@@ -93,7 +93,7 @@ pub enum Interruption {
     Drop,
 }
 
-/// How often an announcement is played.
+/// The number of times that an announcement is played.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -125,13 +125,13 @@ pub struct Words {
     pub language: String,
 }
 
-/// How an announcement is played.
+/// The wishes of staff for how an announcement is played.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlayPlan {
     pub repeats: Repeats,
     /// Silence between repetitions.
     pub gap_s: u32,
-    /// What sounds before the message at each repetition.
+    /// Pattern that sounds before the message at each repetition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Pattern>,
     /// 0 to 100; the guard may lower it, except for an actual emergency.
@@ -163,9 +163,9 @@ pub struct Announcement {
     pub class: BulletinClass,
     pub mode: Mode,
     pub groups: Vec<GroupId>,
-    /// Nothing of it sounds before.
+    /// Earliest instant at which the announcement sounds.
     pub not_before: Wall,
-    /// Nothing of it starts after.
+    /// Instant from which on no repetition starts.
     pub expires: Wall,
     pub plan: PlayPlan,
     pub media: Option<Media>,
@@ -176,13 +176,13 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Its place on the ladder.
+    /// Returns the announcement's place on the ladder.
     pub const fn rung(&self) -> Rung {
         Rung::of(self.class, self.mode)
     }
 }
 
-/// Who issued a command, and when.
+/// The issue of a command: by whom, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Issued {
     pub issuer: super::ids::KeyId,

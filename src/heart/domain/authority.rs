@@ -9,7 +9,7 @@ use super::ids::{GroupId, KeyId};
 use super::playback::CommandRefusal;
 use super::time::Wall;
 
-/// What a command asks for, as far as authority is concerned.
+/// A permission that a command needs from the trust document.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -32,7 +32,7 @@ pub enum Power {
 }
 
 impl Power {
-    /// The power that an announcement needs.
+    /// Returns the power that an announcement needs.
     pub const fn to_announce(class: BulletinClass, mode: Mode) -> Self {
         match (class, mode) {
             (_, Mode::Test) => Power::Test,
@@ -50,10 +50,10 @@ pub struct Grant {
     pub key: KeyId,
     /// The Ed25519 public key, 32 bytes in base64.
     pub public: String,
-    /// Whose key it is, for people to read.
+    /// Name of the key's holder, for people to read.
     pub holder: String,
     pub powers: BTreeSet<Power>,
-    /// The groups it may speak to, with all groups below them.
+    /// The groups to which the key may issue, with all groups below them.
     pub groups: BTreeSet<GroupId>,
     /// Province 0, commune 1, village 2.
     pub level: u8,
@@ -63,7 +63,7 @@ pub struct Grant {
     pub valid_until: Option<Wall>,
 }
 
-/// How many people must sign.
+/// The number of people who must sign for a power.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Threshold {
     pub power: Power,
@@ -83,18 +83,18 @@ pub struct Trust {
     pub nesting: std::collections::BTreeMap<GroupId, GroupId>,
 }
 
-/// How deep groups may nest: country, province, commune, village, hamlet and room to spare.
+/// Deepest nesting of groups: country, province, commune, village, hamlet and room to spare.
 const NESTING_MAX: usize = 8;
 
 impl Trust {
-    /// How many different holders must sign to use `power`.
+    /// Returns how many different holders must sign to use `power`.
     pub fn signatures_needed(&self, power: Power) -> u32 {
         let named = self.thresholds.iter().find(|threshold| threshold.power == power);
         named.map_or(1, |threshold| threshold.signatures.max(1))
     }
 
-    /// Whether these signers together may use `power` on all of `groups` at `now` (`None`: time unknown,
-    /// validity dates are not judged). Each holder counts once, whatever number of keys they hold.
+    /// Checks that these signers together may use `power` on all of `groups` at `now` (`None`: time unknown, validity
+    /// dates are not judged). Each holder counts once, whatever number of keys they hold.
     ///
     /// # Errors
     /// Says which key lacks what, or how many signatures are missing.

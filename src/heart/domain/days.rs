@@ -1,4 +1,4 @@
-//! Which slots of a programme are due on a date: day rules, validity, campaigns and holidays.
+//! The days of a programme: which slots are due on a date, by day rules, validity, campaigns and holidays.
 
 use chrono::{Datelike, Days as DayCount, NaiveDate};
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub struct ProgrammeDays {
     holidays: Vec<HolidayDays>,
 }
 
-/// What a programme has for a date.
+/// The slots of a programme on a date.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DayPlan {
     /// Music is left out.
@@ -31,7 +31,7 @@ pub struct DueSlot {
     pub notes: Vec<DayNote>,
 }
 
-/// What a reader of the plan should know of a day.
+/// A peculiarity of a day that readers of the plan should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DayNote {
@@ -45,7 +45,7 @@ impl ProgrammeDays {
     /// Makes the rules of a programme ready.
     ///
     /// # Errors
-    /// The first recurrence rule that can't be read.
+    /// Names the first recurrence rule that can't be read.
     pub fn new(programme: &Programme) -> Result<Self, BadRule> {
         let slots = programme.slots.iter().map(|slot| SlotDays::new(programme, slot));
         let holidays = programme.holidays.values().map(|holiday| {
@@ -62,7 +62,7 @@ impl ProgrammeDays {
         })
     }
 
-    /// What is due on `date`, for whatever audience.
+    /// Finds what is due on `date`, for whatever audience.
     pub fn on(&self, date: NaiveDate) -> DayPlan {
         let day = Day::new(date);
         let (holidays, thirtieth) = self.holidays_on(&day);
@@ -91,7 +91,7 @@ impl ProgrammeDays {
         DayPlan { mourning: has(HolidayEffect::Mourning), due: due.collect() }
     }
 
-    /// The holidays of a day, and whether one of them stands on a 29th for a 30th.
+    /// Finds the holidays of a day, and whether one of them stands on a 29th for a 30th.
     fn holidays_on(&self, day: &Day) -> (Vec<&HolidayDays>, bool) {
         let mut thirtieth = false;
         let active = |holiday: &&HolidayDays| {
@@ -142,7 +142,7 @@ impl SlotDays {
     }
 }
 
-/// The first and last day of something with a validity of its own and perhaps a campaign.
+/// Returns the first and last day of something with a validity of its own and perhaps a campaign.
 pub fn validity(
     from: Option<NaiveDate>,
     until: Option<NaiveDate>,

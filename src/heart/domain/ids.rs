@@ -1,6 +1,7 @@
 //! Identifiers: one newtype for each kind of thing, so that a box can't be taken for a group.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Longest identifier accepted, in bytes: it must fit into an MQTT topic level and a log line.
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// Why a text is not an identifier.
+/// The faults of a text that is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     #[error("the name is empty")]
@@ -49,7 +50,7 @@ macro_rules! name {
                 Ok(Self(text))
             }
 
-            /// The text itself.
+            /// Returns the text itself.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -113,7 +114,7 @@ pub struct Epoch(pub u64);
 pub struct PlayId(pub u64);
 
 impl PlayId {
-    /// The `n`-th play since the daemon's start number `start`.
+    /// Makes the id of the `n`-th play since the daemon's start number `start`.
     pub const fn new(start: u32, n: u32) -> Self {
         Self((start as u64) << 32 | n as u64)
     }
@@ -159,16 +160,22 @@ hex_number!(PlayId);
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
-    /// The hash of `bytes`.
+    /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest;
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The path of the file with this content in a media folder: its first two digits, then all of them.
+    pub fn path_under(&self, folder: &Path) -> PathBuf {
+        let name = self.to_string();
+        folder.join(&name[..2]).join(name)
     }
 }
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&super::hex::Hex(&self.0), f)
     }
 }
 

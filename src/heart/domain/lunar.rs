@@ -19,17 +19,17 @@ pub struct LunarDay {
     pub day: u8,
 }
 
-/// How a date meets a [`LunarDay`].
+/// The relation of a date to a [`LunarDay`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meets {
     No,
     Exactly,
-    /// It is the 29th and last of its month, and stands in for the 30th.
+    /// The date is the 29th and last of its month, and stands in for the 30th.
     ForThe30th,
 }
 
 impl LunarDay {
-    /// Whether `date` is this day. A named month means the regular one and not its leap repetition; every month
+    /// Compares `date` with this day. A named month means the regular one and not its leap repetition; every month
     /// means leap months too. The 30th of a month of 29 days is the 29th.
     pub fn meets(self, date: &LunarDate) -> Meets {
         let month = self.month == 0 || (self.month == date.month && !date.leap);
@@ -84,20 +84,20 @@ impl FromStr for LunarDay {
 /// A date of the Vietnamese lunar calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LunarDate {
-    /// The solar year in which its first month begins.
+    /// The solar year in which the first month of the lunar year begins.
     pub year: i32,
     /// 1 to 12.
     pub month: u8,
-    /// Whether it lies in the leap repetition of `month`.
+    /// The day lies in the leap repetition of `month`.
     pub leap: bool,
     /// 1 to 30.
     pub day: u8,
-    /// Length of its month, 29 or 30.
+    /// Length of the month, 29 or 30.
     pub month_days: u8,
 }
 
 impl LunarDate {
-    /// The lunar date of a solar one. Equal to the published tables for 1900 to 2099.
+    /// Converts a solar date. Equal to the published tables for 1900 to 2099.
     pub fn from_solar(date: NaiveDate) -> Self {
         let day = julian_day(date);
         // The cycle that holds the solar year's beginning ends in its December, or a little earlier.
@@ -116,19 +116,19 @@ impl LunarDate {
         }
     }
 
-    /// The solar date of day `day` of a lunar month, or `None` where there is no such month or day.
+    /// Converts day `day` of a lunar month to a solar date, or to `None` where there is no such month or day.
     pub fn to_solar(year: i32, month: u8, leap: bool, day: u8) -> Option<NaiveDate> {
         let (start, length) = month_of(year, month, leap)?;
         let real = (1..=length).contains(&day);
         real.then(|| solar(start + i32::from(day) - 1)).flatten()
     }
 
-    /// The length of a lunar month in days, or `None` where there is no such month.
+    /// Returns the length of a lunar month in days, or `None` where there is no such month.
     pub fn month_length(year: i32, month: u8, leap: bool) -> Option<u8> {
         month_of(year, month, leap).map(|(_, length)| length)
     }
 
-    /// The first day of a lunar year: Tết.
+    /// Returns the first day of a lunar year: Tết.
     pub fn new_year(year: i32) -> Option<NaiveDate> {
         Self::to_solar(year, 1, false, 1)
     }
@@ -141,7 +141,7 @@ impl fmt::Display for LunarDate {
     }
 }
 
-/// Start (Julian day) and length of a lunar month.
+/// Returns start (Julian day) and length of a lunar month.
 fn month_of(year: i32, month: u8, leap: bool) -> Option<(i32, u8)> {
     // Months 11 and 12 of a lunar year lie in the cycle that begins with its own solstice.
     let cycle = if month >= 11 { cycle(year.checked_add(1)?) } else { cycle(year) };
@@ -162,7 +162,7 @@ struct Cycle {
 }
 
 impl Cycle {
-    /// Number of the month at `index`, and whether it is its leap repetition.
+    /// Returns the number of the month at `index`, and whether it is its leap repetition.
     fn month(&self, index: usize) -> (u8, bool) {
         let leaps_before = usize::from(self.leap.is_some_and(|leap| leap <= index));
         let number = (10 + index - leaps_before) % 12 + 1;
@@ -174,7 +174,7 @@ const CACHED_FROM: i32 = 1900;
 const CACHED_YEARS: usize = 300;
 static CACHE: [OnceLock<Cycle>; CACHED_YEARS] = [const { OnceLock::new() }; CACHED_YEARS];
 
-/// The cycle that ends in the solstice month of solar year `year`. Reckoned once for 1900 to 2199.
+/// Returns the cycle that ends in the solstice month of solar year `year`. Reckoned once for 1900 to 2199.
 fn cycle(year: i32) -> Cycle {
     let place = usize::try_from(year - CACHED_FROM).ok().and_then(|index| CACHE.get(index));
     match place {
@@ -195,7 +195,8 @@ fn reckon_cycle(year: i32) -> Cycle {
     Cycle { starts, months, leap }
 }
 
-/// Number of the new moon that begins month 11 of the lunar year `year`: the last one not after the winter solstice.
+/// Returns the number of the new moon that begins month 11 of the lunar year `year`: the last one not after the winter
+/// solstice.
 fn solstice_moon(year: i32) -> i64 {
     let last_day = julian_day(NaiveDate::from_ymd_opt(year, 12, 31).unwrap_or(NaiveDate::MAX));
     let moon = ((f64::from(last_day) - 2_415_021.0) / SYNODIC_MONTH_DAYS).floor() as i64;
@@ -206,8 +207,8 @@ fn solstice_moon(year: i32) -> i64 {
 /// Mean length of a lunation in days.
 const SYNODIC_MONTH_DAYS: f64 = 29.530_588_853;
 
-/// The Julian day, reckoned from midnight in UTC+7, on which new moon number `moon` (0: 1900-01-01) falls.
-/// Jean Meeus, "Astronomical Formulae for Calculators", 1982.
+/// Returns the Julian day, reckoned from midnight in UTC+7, on which new moon number `moon` (0: 1900-01-01) falls. Jean
+/// Meeus, "Astronomical Formulae for Calculators", 1982.
 fn new_moon_day(moon: i64) -> i32 {
     let k = moon as f64;
     let t = k / 1236.85;
@@ -237,7 +238,8 @@ fn new_moon_day(moon: i64) -> i32 {
     (mean + correction - dynamical + 0.5 + 7.0 / 24.0).floor() as i32
 }
 
-/// Which twelfth of the ecliptic (0 from the spring equinox) the sun is in at the midnight, UTC+7, that begins a day.
+/// Returns the twelfth of the ecliptic (0 from the spring equinox) in which the sun is at the midnight, UTC+7, that
+/// begins a day.
 fn solar_term(day: i32) -> u8 {
     let t = (f64::from(day) - 2_451_545.5 - 7.0 / 24.0) / 36_525.0;
     let t2 = t * t;

@@ -6,6 +6,7 @@
 pub mod announcement;
 pub mod authority;
 pub mod days;
+pub mod hex;
 pub mod ids;
 pub mod lunar;
 pub mod playback;

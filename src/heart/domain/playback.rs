@@ -7,9 +7,9 @@ use super::announcement::{BulletinClass, Mode, Rung};
 use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, SlotId};
 use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
-use super::time::{ClockTrust, Moment, Reading, Wall};
+use super::time::{ClockQuality, Moment, Reading, Wall};
 
-/// When something was written, by both clocks.
+/// The time of an entry, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stamp {
     /// Number of the daemon's start; monotonic times compare only within one.
@@ -17,23 +17,24 @@ pub struct Stamp {
     /// Microseconds of the machine's monotonic clock.
     pub mono_us: u64,
     pub wall: Wall,
-    pub trust: ClockTrust,
+    #[serde(rename = "trust")]
+    pub quality: ClockQuality,
     pub uncertainty_ms: u32,
 }
 
 impl Stamp {
-    /// The stamp of a clock reading.
+    /// Makes the stamp of a clock reading.
     pub const fn of(start: u32, now: &Reading) -> Self {
         Self {
             start,
             mono_us: now.mono.0,
             wall: now.wall,
-            trust: now.trust,
+            quality: now.quality,
             uncertainty_ms: now.uncertainty_ms,
         }
     }
 
-    /// The monotonic moment.
+    /// Returns the monotonic moment.
     pub const fn moment(&self) -> Moment {
         Moment(self.mono_us)
     }
@@ -50,7 +51,7 @@ pub struct SlotKey {
     pub date: NaiveDate,
 }
 
-/// What a play or a refusal is about.
+/// The thing that a play or a refusal is about.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -62,11 +63,12 @@ pub enum Subject {
     Slot(SlotKey),
     /// A live voice.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
     },
 }
 
-/// What a reviewer wants to know of a play.
+/// The facts of a play that are known at its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlayStart {
     pub play: PlayId,
@@ -85,22 +87,22 @@ pub struct PlayStart {
     pub issuer: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentHash>,
-    /// What sounds: a file's name, "speech", "siren", a stream's address.
+    /// Origin of the sound: a file's name, "speech", "siren", a stream's address.
     pub source: String,
     pub language: String,
-    /// Which repetition this is, from 1.
+    /// Number of this repetition, from 1.
     pub repetition: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Wall>,
-    /// Where in the audio it was entered; not 0 after an interruption or a late joining.
+    /// Position in the audio at which the play was entered; not 0 after an interruption or a late joining.
     pub entered_at_ms: u64,
     pub volume_percent: u8,
-    /// What could not be played, where this play stands in for it.
+    /// Fault of what could not be played, where this play stands in for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<Fault>,
 }
 
-/// How a play ended.
+/// The end of a play, as the log tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum PlayOutcome {
@@ -113,15 +115,15 @@ pub enum PlayOutcome {
     HardEnd,
     Cancelled,
     Superseded,
-    /// It broke off.
+    /// The play broke off.
     Failed {
         reason: Fault,
     },
-    /// The guard's limit was reached while it sounded.
+    /// The guard's limit was reached while the play sounded.
     Guarded {
         reason: GuardRefusal,
     },
-    /// The box lost power or the daemon died; `played_ms` is what the last checkpoint proves.
+    /// The box lost power or the daemon died; `frames_played` is what the last checkpoint proves.
     PowerLost,
     /// The daemon was stopped in order.
     Stopped,
@@ -134,12 +136,12 @@ pub struct PlayEnd {
     pub subject: Subject,
     #[serde(flatten)]
     pub outcome: PlayOutcome,
-    /// When the first sample was handed to the device, `None` where none was.
+    /// Time at which the first sample was handed to the device; `None` where none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Stamp>,
     /// Frames of 48 kHz handed to the device.
     pub frames_played: u64,
-    /// Frames that were to be played from where it was entered.
+    /// Frames that were to be played from the point of entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames_due: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,22 +150,22 @@ pub struct PlayEnd {
     pub heard: Option<Heard>,
 }
 
-/// Why something that was due did not sound.
+/// The reason for which something that was due did not sound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum NotPlayed {
-    /// The box was off, or the clock unknown, when it was due.
+    /// The box was off, or the clock unknown, at the time.
     Missed,
     /// Too late by its own lateness policy.
     Late,
-    /// Something higher had the air until it was over.
+    /// Something higher had the air until the time was over.
     PreEmpted {
         by: Rung,
     },
     Guarded {
         reason: GuardRefusal,
     },
-    /// It can't be played.
+    /// The audio, the words or the stream can't be played.
     Unplayable {
         reason: Fault,
     },
@@ -171,7 +173,7 @@ pub enum NotPlayed {
     NoRoom,
     /// Not a day of music.
     Mourning,
-    /// The programme changed before it came to it.
+    /// The programme changed before the turn came.
     Replaced,
     Expired,
     Cancelled,
@@ -180,7 +182,7 @@ pub enum NotPlayed {
     OnlyATest,
 }
 
-/// What became of a slot on a date; every slot that was due has exactly one.
+/// The outcome of a slot on a date; every slot that was due has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum SlotOutcome {
@@ -198,7 +200,7 @@ pub enum SlotOutcome {
 pub enum DeliveryStep {
     /// Verified and on disk.
     Received,
-    /// Its audio is on disk and its hash is right.
+    /// The audio is on disk and its hash is right.
     Staged,
     /// The first repetition has begun.
     Started,
@@ -213,7 +215,7 @@ pub enum DeliveryStep {
     },
 }
 
-/// Why a command was refused.
+/// The reason for which a command was refused.
 #[derive(
     Debug,
     Clone,
@@ -257,7 +259,8 @@ pub enum CommandRefusal {
     #[error("version {offered} is not newer than {held}")]
     Rollback { offered: u32, held: u32 },
     #[error("the clock is not known, and this command is no fresh emergency")]
-    ClockUntrusted,
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     #[error("the box already keeps {max} announcements")]
     TooMany { max: u32 },
     #[error("{detail}")]
@@ -265,9 +268,9 @@ pub enum CommandRefusal {
 }
 
 impl CommandRefusal {
-    /// Whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
+    /// Tells whether the same bytes may be accepted later: when the clock is known, or the box is in another group.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, CommandRefusal::ClockUntrusted | CommandRefusal::NotForThisBox)
+        matches!(self, CommandRefusal::ClockUnknown | CommandRefusal::NotForThisBox)
     }
 }
 
@@ -279,7 +282,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -322,7 +325,7 @@ pub enum Event {
     /// The wall clock became known or was stepped: entries of this start are dated anew by the difference.
     ClockSet {
         step_us: i64,
-        before: ClockTrust,
+        before: ClockQuality,
     },
     DeviceLost {
         detail: String,

@@ -1,4 +1,4 @@
-//! The policy that the guard on the box keeps: when it may sound, how long and how loud.
+//! The policy that the guard on the box keeps: hours, length and loudness of sound.
 
 use chrono::{NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ const fn hundred() -> u8 {
 }
 
 impl Default for Policy {
-    /// 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
+    /// Allows 04:45 to 21:30 every day, 3 h in one stretch, 6 h a day, 100 % by day and 60 % by night.
     fn default() -> Self {
         let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).expect("a time of day");
         Self {
@@ -68,7 +68,7 @@ impl Default for Policy {
     }
 }
 
-/// Why the guard refuses a play.
+/// The rule by which the guard refuses a play.
 #[derive(
     Debug,
     Clone,
@@ -87,12 +87,14 @@ pub enum GuardRefusal {
     OutsideHours,
     #[error("a rest day")]
     RestDay,
-    #[error("the session has reached {minutes} minutes")]
-    SessionTooLong { minutes: u32 },
+    #[error("sound without a pause has reached {minutes} minutes")]
+    #[serde(rename = "session_too_long")]
+    StretchTooLong { minutes: u32 },
     #[error("the day has reached {minutes} minutes")]
     DayFull { minutes: u32 },
     #[error("the clock can't be trusted")]
-    ClockUntrusted,
+    #[serde(rename = "clock_untrusted")]
+    ClockUnknown,
     #[error("an exercise is not allowed at night")]
     ExerciseAtNight,
 }

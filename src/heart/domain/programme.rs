@@ -45,7 +45,7 @@ pub struct Slot {
     pub opening: Option<Pattern>,
     pub closing: Option<Pattern>,
     pub lateness: Lateness,
-    /// How late it may start at all, in seconds; the hard end bounds it anyway.
+    /// Longest delay of the start, in seconds; the hard end bounds it anyway.
     pub start_within_s: Option<u32>,
     pub interruption: Interruption,
     pub volume_percent: u8,
@@ -55,7 +55,7 @@ pub struct Slot {
     pub audience: Vec<GroupId>,
 }
 
-/// On which days a slot sounds: any of the rules, inside the validity, not on an exception.
+/// The days of a slot: any of the rules, inside the validity, not on an exception.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Days {
     pub rules: Vec<DayRule>,
@@ -84,7 +84,7 @@ pub enum DayRule {
     },
 }
 
-/// In what order the items of a slot sound.
+/// The order in which the items of a slot sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
@@ -96,7 +96,7 @@ pub enum Order {
     Shuffled,
 }
 
-/// What becomes of time that is left when every item has sounded.
+/// The use of time that is left when every item has sounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fill {
@@ -108,7 +108,7 @@ pub enum Fill {
     Fitting,
 }
 
-/// What a slot does that could not start in time.
+/// The behaviour of a slot that could not start in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lateness {
@@ -136,7 +136,7 @@ pub struct Item {
     pub kind: ItemKind,
     /// BCP 47 tag of `content`.
     pub language: String,
-    /// The same item in other languages, by BCP 47 tag.
+    /// Other languages of the item, by BCP 47 tag.
     pub translations: BTreeMap<String, Content>,
     pub section: Option<SectionId>,
     pub campaign: Option<CampaignId>,
@@ -155,7 +155,7 @@ pub struct Item {
     pub audience: Vec<GroupId>,
 }
 
-/// What an item holds.
+/// The content of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// An audio file. `ms` is its length where the file could be opened when the programme was read.
@@ -164,11 +164,11 @@ pub enum Content {
     Text { text: String, ms: u32 },
     /// A station's stream, for so long; `None` until the hard end.
     Relay { url: String, minutes: Option<u32>, fallback: Option<PlaylistId> },
-    /// The items of another list, in its place.
+    /// The items of another list, in place of this one.
     Playlist(PlaylistId),
 }
 
-/// Whether days of mourning silence it.
+/// The kind of an item: days of mourning silence music.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemKind {
@@ -183,22 +183,22 @@ pub struct Holiday {
     pub id: HolidayId,
     pub title: String,
     pub rules: Vec<DayRule>,
-    /// How many days it lasts from each day named, at least 1.
+    /// Days that the holiday lasts from each day named, at least 1.
     pub lasts_days: u16,
     pub effect: HolidayEffect,
 }
 
-/// What a holiday does to the everyday slots.
+/// The effect of a holiday on the everyday slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HolidayEffect {
-    /// Its own slots sound instead of the everyday ones.
+    /// The holiday's own slots sound instead of the everyday ones.
     Replace,
-    /// Its own slots sound beside the everyday ones.
+    /// The holiday's own slots sound beside the everyday ones.
     Add,
     /// Music is left out, speech stays.
     Mourning,
-    /// Nothing of the programme sounds.
+    /// The programme is silent.
     Silence,
 }
 

@@ -12,7 +12,7 @@ use super::time::VIETNAM;
 /// Longest rule that is read; every day of a year by its number takes 1,400 bytes.
 const RULE_BYTES_MAX: usize = 2_000;
 
-/// Why a text is not a recurrence rule for days.
+/// The faults of a text that is no recurrence rule for days.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
     #[error("the rule is longer than {RULE_BYTES_MAX} bytes")]
@@ -68,7 +68,7 @@ impl Recurrence {
         Ok(Self { from, found: Mutex::new(Found { years: BTreeMap::new(), known_until: from, rest }) })
     }
 
-    /// Whether the rule names `date`.
+    /// Tells whether the rule names `date`.
     pub fn contains(&self, date: NaiveDate) -> bool {
         if date < self.from {
             return false;
@@ -79,7 +79,7 @@ impl Recurrence {
         found.years.get(&date.year()).is_some_and(|days| days[word] & bit != 0)
     }
 
-    /// The first day that it names at all.
+    /// Returns the first day that the rule names at all.
     pub fn first(&self) -> Option<NaiveDate> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if found.years.is_empty() {
@@ -113,7 +113,7 @@ impl fmt::Debug for Recurrence {
     }
 }
 
-/// Which word and bit of a year's bits stand for `date`.
+/// Returns the word and bit of a year's bits that stand for `date`.
 fn place(date: NaiveDate) -> (usize, u64) {
     let day = date.ordinal0();
     (day as usize / 64, 1 << (day % 64))
@@ -128,7 +128,8 @@ fn syntax(error: impl fmt::Display) -> BadRule {
     BadRule::Syntax(error.to_string())
 }
 
-/// The rule without its UNTIL, and the day that this names: the crate would read it in the machine's own time zone.
+/// Parts a rule from its UNTIL, and returns the day that this names: the crate would read it in the machine's own time
+/// zone.
 fn day_rule(text: &str) -> Result<(String, Option<NaiveDate>), BadRule> {
     if text.len() > RULE_BYTES_MAX {
         return Err(BadRule::TooLong);

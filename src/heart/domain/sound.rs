@@ -1,4 +1,4 @@
-//! What can be made to sound, and what the heart and the player say to each other about it.
+//! Sounds, and the words between the heart and the player about them.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ContentHash, PlayId};
 use super::time::{Moment, Span, Wall};
+
+/// Frames a second of everything that is mixed, handed to a device and counted in the log.
+pub const FRAMES_A_SECOND: u32 = 48_000;
 
 /// One steady or sweeping tone of a [`Pattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,37 +28,37 @@ pub struct Tone {
 #[serde(deny_unknown_fields)]
 pub struct Pattern {
     pub tones: Vec<Tone>,
-    /// How often the tones are sounded, at least 1.
+    /// Times that the tones are sounded, at least 1.
     pub repeats: u16,
 }
 
 impl Pattern {
-    /// A rising and falling siren: `repeats` times 20 s with 10 s between.
+    /// Makes a rising and falling siren: `repeats` times 20 s with 10 s between.
     pub fn siren(repeats: u16) -> Self {
         let tone = |from_hz, to_hz, gap_ms| Tone { from_hz, to_hz, ms: 10_000, gap_ms };
         Self { tones: vec![tone(400.0, 900.0, 0), tone(900.0, 400.0, 10_000)], repeats }
     }
 
-    /// Three falling notes that open a session or an announcement.
+    /// Makes the three falling notes that open a session or an announcement.
     pub fn chime() -> Self {
         let note = |hz| Tone { from_hz: hz, to_hz: hz, ms: 350, gap_ms: 50 };
         Self { tones: vec![note(784.0), note(659.0), note(523.0)], repeats: 1 }
     }
 
-    /// The double tone that marks an exercise and is used for nothing else.
+    /// Makes the double tone that marks an exercise and is used for nothing else.
     pub fn exercise() -> Self {
         let note = |hz| Tone { from_hz: hz, to_hz: hz, ms: 400, gap_ms: 100 };
         Self { tones: vec![note(1200.0), note(1200.0)], repeats: 2 }
     }
 
-    /// The whole length with its gaps.
+    /// Returns the whole length with its gaps.
     pub fn length(&self) -> Span {
         let once: u64 = self.tones.iter().map(|tone| u64::from(tone.ms) + u64::from(tone.gap_ms)).sum();
         Span::millis(once * u64::from(self.repeats))
     }
 }
 
-/// Where a piece of audio is found on the box.
+/// The place of a piece of audio on the box.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileRef {
     /// A file beside the programme, installed with it.
@@ -80,17 +83,18 @@ pub enum Sound {
     },
     /// Voice of staff, arriving now from this address.
     Live {
-        session: String,
+        voice: String,
         url: String,
     },
     Silence(Span),
 }
 
-/// What the player is to sound as one play, parts in turn without a gap.
+/// The sounds of one play, parts in turn without a gap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
     pub parts: Vec<Sound>,
-    /// Where to enter, counted from the start of the first part: where an interrupted play goes on, or a late one joins.
+    /// Point of entry, counted from the start of the first part: where an interrupted play goes on, or a late one
+    /// joins.
     pub skip: Span,
     /// 0 to 100, after the guard's ceiling.
     pub volume_percent: u8,
@@ -98,7 +102,7 @@ pub struct Score {
     pub gain_db: f32,
 }
 
-/// How a play takes the air from the one that sounds.
+/// The way in which a play takes the air from the one that sounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// Fades out what sounds over 20 ms and starts.
@@ -109,7 +113,7 @@ pub enum Cut {
     At { moment: Moment, shared: Option<Wall> },
 }
 
-/// What the heart asks of the player.
+/// An order of the heart to the player.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlayerCommand {
     /// Opens everything that the score needs and answers [`PlayerEvent::Preflighted`]; sounds nothing.
@@ -120,7 +124,7 @@ pub enum PlayerCommand {
     Stop { play: PlayId, fade_ms: u32 },
 }
 
-/// Why something can't sound, or stopped.
+/// The reason for which something can't sound, or stopped.
 #[derive(
     Debug,
     Clone,
@@ -151,31 +155,31 @@ pub enum Fault {
     Player { detail: String },
 }
 
-/// How a play came to its end.
+/// The end of a play, as the player saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// All of it sounded.
     Whole,
     /// Stopped or cut by a command of the heart.
     Stopped,
-    /// It could not go on.
+    /// The play could not go on.
     Failed(Fault),
 }
 
-/// What really sounded of a play, as the player measured it.
+/// The measure of a play's sound, as the player took it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sounded {
     /// Audio handed to the device, counted from where the play was entered.
     pub played: Span,
-    /// What was to be played from where the play was entered; `None` for a stream without an end.
+    /// Length that was to be played from where the play was entered; `None` for a stream without an end.
     pub due: Option<Span>,
     /// Integrated loudness of what was handed to the device (EBU R128), `None` below 400 ms.
     pub loudness_lufs: Option<f32>,
-    /// Whether the microphone heard it, where the box has one.
+    /// The finding of the microphone, where the box has one.
     pub heard: Option<Heard>,
 }
 
-/// The microphone's verdict on a play.
+/// The microphone's finding on a play.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Heard {
     pub heard: bool,
@@ -183,7 +187,7 @@ pub struct Heard {
     pub score: f32,
 }
 
-/// What the player tells the heart.
+/// News from the player to the heart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlayerEvent {
     /// `Ok` holds the length of the whole score from its start, `None` where it has no end.

@@ -14,23 +14,23 @@ pub const VIETNAM: FixedOffset = FixedOffset::east_opt(7 * 3600).expect("7 hours
 pub struct Span(pub u64);
 
 impl Span {
-    /// `n` milliseconds.
+    /// Makes a span of `n` milliseconds.
     pub const fn millis(n: u64) -> Self {
         Self(n * 1_000)
     }
-    /// `n` seconds.
+    /// Makes a span of `n` seconds.
     pub const fn secs(n: u64) -> Self {
         Self(n * 1_000_000)
     }
-    /// Whole milliseconds, rounded down.
+    /// Returns whole milliseconds, rounded down.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
-    /// Seconds as a fraction.
+    /// Returns seconds as a fraction.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// `self - other`, or nothing where `other` is longer.
+    /// Returns `self - other`, or nothing where `other` is longer.
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
@@ -54,7 +54,7 @@ impl From<Span> for std::time::Duration {
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// The span since `earlier`, or zero where it is later.
+    /// Returns the span since `earlier`, or zero where it is later.
     pub const fn since(self, earlier: Moment) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -75,37 +75,37 @@ impl Wall {
     /// The last instant that is taken seriously, 2200-01-01T00:00:00Z; keeps all arithmetic far from overflow.
     pub const MAX: Wall = Wall(7_258_118_400_000_000);
 
-    /// The instant at which clocks in Vietnam show `local`.
+    /// Returns the instant at which clocks in Vietnam show `local`.
     pub fn from_local(local: NaiveDateTime) -> Self {
         Self(local.and_utc().timestamp_micros() - i64::from(VIETNAM.local_minus_utc()) * 1_000_000)
     }
 
-    /// What clocks in Vietnam show at this instant.
+    /// Returns what clocks in Vietnam show at this instant.
     pub fn local(self) -> NaiveDateTime {
         self.utc().with_timezone(&VIETNAM).naive_local()
     }
 
-    /// The date in Vietnam at this instant.
+    /// Returns the date in Vietnam at this instant.
     pub fn date(self) -> NaiveDate {
         self.local().date()
     }
 
-    /// This instant in UTC, clamped to years 1970 to 2200.
+    /// Returns this instant in UTC, clamped to years 1970 to 2200.
     pub fn utc(self) -> DateTime<Utc> {
         Utc.timestamp_micros(self.0.clamp(0, Wall::MAX.0)).single().unwrap_or_default()
     }
 
-    /// `self + span`.
+    /// Returns `self + span`.
     pub const fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0 as i64))
     }
 
-    /// `self - span`.
+    /// Returns `self - span`.
     pub const fn minus(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0 as i64))
     }
 
-    /// The span since `earlier`, or zero where it is later.
+    /// Returns the span since `earlier`, or zero where it is later.
     pub const fn since(self, earlier: Wall) -> Span {
         let micros = self.0.saturating_sub(earlier.0);
         Span(if micros < 0 { 0 } else { micros as u64 })
@@ -114,7 +114,7 @@ impl Wall {
 
 impl Sub for Wall {
     type Output = i64;
-    /// The signed difference in microseconds.
+    /// Returns the signed difference in microseconds.
     fn sub(self, other: Self) -> i64 {
         self.0.saturating_sub(other.0)
     }
@@ -161,12 +161,13 @@ impl schemars::JsonSchema for Wall {
     }
 }
 
-/// How far the wall clock can be believed.
+/// The degree to which the wall clock can be believed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum ClockTrust {
+#[schemars(rename = "ClockTrust")]
+pub enum ClockQuality {
     /// No time since boot: nothing scheduled sounds.
     None,
     /// A battery clock, not earlier than the last time known.
@@ -175,20 +176,27 @@ pub enum ClockTrust {
     Synced,
 }
 
-/// What the clocks say now; every decision takes one.
+/// A reading of both clocks; every decision takes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     pub mono: Moment,
     pub wall: Wall,
-    pub trust: ClockTrust,
+    pub quality: ClockQuality,
     /// Half-width of the wall clock's uncertainty.
     pub uncertainty_ms: u32,
 }
 
 impl Reading {
-    /// The monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it is past.
+    /// Returns the monotonic moment at which the wall clock will show `wall`, if it is not stepped before; now where it
+    /// is past.
     pub fn moment_of(&self, wall: Wall) -> Moment {
         self.mono + wall.since(self.wall)
+    }
+
+    /// Reads the clocks as they will be at `moment`, or are now where that is past.
+    pub fn at(&self, moment: Moment) -> Self {
+        let ahead = moment.since(self.mono);
+        Self { mono: self.mono + ahead, wall: self.wall.plus(ahead), ..*self }
     }
 }
 

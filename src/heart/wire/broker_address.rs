@@ -1,4 +1,4 @@
-//! Where a broker is found: `mqtt://user:password@host:port` or `mqtts://host`.
+//! The address of a broker: `mqtt://user:password@host:port` or `mqtts://host`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A broker's address, checked. `Display` and `Debug` leave the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerAddress {
-    /// Whether the connection is TLS.
+    /// The connection is TLS.
     pub tls: bool,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
@@ -16,7 +16,7 @@ pub struct BrokerAddress {
     pub login: Option<(String, String)>,
 }
 
-/// Why a text is no broker's address.
+/// The faults of a text that is no broker's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBrokerAddress {
     #[error("a broker's address begins with mqtt:// or mqtts://")]

@@ -5,7 +5,7 @@ use super::messages::{LogBody, LogRecord, VERSION};
 use crate::domain::ids::{BoxId, ContentHash, Epoch};
 use crate::domain::playback::Entry;
 
-/// Where a chain stands: what the next record must say.
+/// The end of a chain so far, and so what the next record must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
     /// The next sequence number, from 1.
@@ -15,15 +15,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// Before the first record of an epoch.
+    /// The link before the first record of an epoch.
     pub const FIRST: Link = Link { seq: 1, prev: ContentHash([0; 32]) };
 
-    /// After a record with this number and body.
+    /// Makes the link after a record with this number and body.
     pub fn after(seq: u64, body: &str) -> Self {
         Self::at(seq, ContentHash::of(body.as_bytes()))
     }
 
-    /// After a record with this number whose body has this hash.
+    /// Makes the link after a record with this number whose body has this hash.
     pub fn at(seq: u64, hash: ContentHash) -> Self {
         Self { seq: seq.saturating_add(1), prev: hash }
     }
@@ -31,7 +31,7 @@ impl Link {
     /// Makes the next record of a chain.
     ///
     /// # Errors
-    /// When the entry is longer than [`LOG_BODY_BYTES_MAX`].
+    /// Fails when the entry is longer than [`LOG_BODY_BYTES_MAX`].
     pub fn record(self, box_id: &BoxId, epoch: Epoch, entry: Entry) -> Result<LogRecord, TooLong> {
         let Link { seq, prev } = self;
         let body = LogBody { v: VERSION, box_id: box_id.clone(), epoch, seq, prev, entry };
@@ -45,7 +45,7 @@ impl Link {
 #[error("the entry is longer than {LOG_BODY_BYTES_MAX} bytes")]
 pub struct TooLong;
 
-/// Where a chain is broken.
+/// The place and reason of a broken chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
     #[error("record {found} stands where {expected} should: records are missing or out of turn")]
@@ -83,7 +83,7 @@ pub fn verify_record(
     Ok((Link::after(seq, &record.body), body))
 }
 
-/// Checks records in turn from where a chain stands, and says where it then stands.
+/// Checks records in turn from a link of the chain, and returns the link after them.
 ///
 /// The first record of a chain whose beginning was deleted after acknowledgement is checked from a [`Link`] that was
 /// kept. The last record is bound by nothing but the signature of its batch.
@@ -105,7 +105,7 @@ pub fn verify_chain<'a>(
 mod tests {
     use super::*;
     use crate::domain::playback::{Event, Stamp};
-    use crate::domain::time::{ClockTrust, Wall};
+    use crate::domain::time::{ClockQuality, Wall};
 
     const EPOCH: Epoch = Epoch(7);
 
@@ -115,7 +115,8 @@ mod tests {
 
     fn chain(length: u64) -> Vec<LogRecord> {
         let mut link = Link::FIRST;
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let at =
+            Stamp { start: 1, mono_us: 5, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
         let entry = |n| Entry { at, event: Event::EntriesLost { count: n } };
         let next = |n| {
             let record = link.record(&box_id(), EPOCH, entry(n)).unwrap();
@@ -160,7 +161,8 @@ mod tests {
 
     #[test]
     fn an_entry_has_a_bound() {
-        let at = Stamp { start: 1, mono_us: 5, wall: Wall(0), trust: ClockTrust::None, uncertainty_ms: 0 };
+        let at =
+            Stamp { start: 1, mono_us: 5, wall: Wall(0), quality: ClockQuality::None, uncertainty_ms: 0 };
         let entry = Entry { at, event: Event::DeviceLost { detail: "x".repeat(LOG_BODY_BYTES_MAX) } };
         assert_eq!(Link::FIRST.record(&box_id(), EPOCH, entry), Err(TooLong));
     }

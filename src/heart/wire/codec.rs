@@ -120,7 +120,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
 
 /// A message of the protocol.
 pub trait Message: Serialize + DeserializeOwned {
-    /// Bounds and sense of a message of this version.
+    /// Checks bounds and sense of a message of this version.
     ///
     /// # Errors
     /// Says what is out of bounds.
@@ -129,11 +129,11 @@ pub trait Message: Serialize + DeserializeOwned {
 
 /// A message that travels in an envelope.
 pub trait Sealed: Message {
-    /// What its envelope says that it is.
+    /// The kind that the envelope of this message names.
     const KIND: Kind;
 }
 
-/// The bytes of a message.
+/// Writes a message as bytes.
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     serde_json::to_vec(message).expect("messages are JSON: their map keys are names")
 }
@@ -141,7 +141,7 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 /// Reads and checks a message that stands alone, without a signature.
 ///
 /// # Errors
-/// When it is too large, of another version, or out of bounds.
+/// Fails when the message is too large, of another version, or out of bounds.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, CommandRefusal> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(CommandRefusal::TooLarge { max: MESSAGE_BYTES_MAX as u64 });
@@ -169,7 +169,7 @@ pub fn seal<M: Sealed>(message: &M, keys: &[&SecretKey]) -> Vec<u8> {
 /// Opens an envelope and reads the message in it.
 ///
 /// # Errors
-/// Those of [`envelope::open`] and [`decode`].
+/// Fails as [`envelope::open`] and [`decode`] do.
 pub fn open<M: Sealed>(
     bytes: &[u8],
     keys: &impl Fn(&KeyId) -> Option<PublicKey>,
@@ -182,7 +182,7 @@ pub fn open<M: Sealed>(
 /// Opens a command. Authority, target, serial and time are judged by the box's inbox.
 ///
 /// # Errors
-/// Those of [`open`]; and when the issuer, whose serial it carries, has not signed.
+/// Fails as [`open`] does; and when the issuer, whose serial the command carries, has not signed.
 pub fn open_command(
     bytes: &[u8],
     keys: &impl Fn(&KeyId) -> Option<PublicKey>,
@@ -280,8 +280,8 @@ impl Body {
                     .values()
                     .try_for_each(|groups| at_most("groups of a box", groups.len(), GROUPS_OF_BOX_MAX))
             }
-            Body::Live { session, url, .. } => {
-                line("session", session)?;
+            Body::Live { voice, url, .. } => {
+                line("session", voice)?;
                 http_address("url", url)
             }
             Body::Cancel { .. } | Body::Test => Ok(()),
@@ -339,10 +339,10 @@ impl Sealed for TrustMessage {
     const KIND: Kind = Kind::Trust;
 }
 
-/// Whether a trust document makes sense.
+/// Checks that a trust document makes sense.
 ///
-/// # Errors
-/// When it is out of bounds, a key stands in it twice or under another's id, or more people must sign than can.
+/// # Errors Fails when the document is out of bounds, a key stands in it twice or under another's id, or more people
+/// must sign than can.
 pub fn check_trust(trust: &Trust) -> Result<(), CommandRefusal> {
     at_most("grants", trust.grants.len(), GRANTS_MAX)?;
     at_most("nesting", trust.nesting.len(), NESTING_GROUPS_MAX)?;

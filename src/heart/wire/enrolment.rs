@@ -1,10 +1,11 @@
-//! How a new box is taken into a commune: a one-time code, the keys that it made, and what it gets for them.
+//! The enrolment of a new box in a commune: a one-time code, the keys that the box made, and what it gets for them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::hex::hex;
 use crate::domain::ids::{BoxId, ContentHash, GroupId, KeyId};
 use crate::wire::signing::PublicKey;
 
@@ -27,13 +28,13 @@ pub struct EnrolmentCode {
 pub struct BadCode;
 
 impl EnrolmentCode {
-    /// The code of 10 random bytes for a commune.
+    /// Makes the code of 10 random bytes for a commune.
     pub fn new(random: [u8; SECRET_DIGITS / 2], root: &PublicKey) -> Self {
-        let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = hex(&random);
         Self { secret, root: root.key_id() }
     }
 
-    /// What central keeps of it.
+    /// Hashes the code; central keeps only this.
     pub fn hash(&self) -> ContentHash {
         ContentHash::of(self.secret.as_bytes())
     }
@@ -68,7 +69,7 @@ impl fmt::Debug for EnrolmentCode {
     }
 }
 
-/// What a box sends to `POST /api/v1/enrol`.
+/// A box's request to `POST /api/v1/enrol`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EnrolRequest {
     pub code: String,
@@ -78,7 +79,7 @@ pub struct EnrolRequest {
     pub tls_key: String,
 }
 
-/// What it gets.
+/// Central's answer to an enrolment.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Enrolled {
     #[serde(rename = "box")]

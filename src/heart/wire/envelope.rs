@@ -17,7 +17,7 @@ use crate::domain::playback::CommandRefusal;
 /// Most signatures in an envelope; each costs one verification.
 pub const SIGNATURES_MAX: usize = 8;
 
-/// What is in an envelope.
+/// The content of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A [`Command`](super::messages::Command), signed by people.
@@ -39,7 +39,7 @@ impl Kind {
     pub const ALL: [Kind; 6] =
         [Kind::Command, Kind::Trust, Kind::Welcome, Kind::LogBatch, Kind::LogHead, Kind::LogAck];
 
-    /// The `payloadType` in the envelope.
+    /// Returns the `payloadType` in the envelope.
     pub const fn payload_type(self) -> &'static str {
         match self {
             Kind::Command => "application/vnd.loaxa.command+json",
@@ -69,7 +69,7 @@ struct Signature {
     sig: String,
 }
 
-/// The bytes that are signed: DSSE's pre-authentication encoding.
+/// Returns the bytes that are signed: DSSE's pre-authentication encoding.
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
@@ -87,7 +87,8 @@ pub fn seal(kind: Kind, payload: &[u8], keys: &[&SecretKey]) -> Vec<u8> {
     envelope.to_bytes()
 }
 
-/// An envelope around signatures that were made elsewhere, over [`pre_authentication_encoding`]. They are not verified.
+/// Makes an envelope around signatures that were made elsewhere, over [`pre_authentication_encoding`]. They are not
+/// verified.
 pub fn assemble(kind: Kind, payload: &[u8], signatures: &[(KeyId, [u8; SIGNATURE_BYTES])]) -> Vec<u8> {
     let signature = |(key, sig): &(KeyId, [u8; SIGNATURE_BYTES])| Signature {
         keyid: key.clone(),
@@ -105,7 +106,7 @@ pub fn assemble(kind: Kind, payload: &[u8], signatures: &[(KeyId, [u8; SIGNATURE
 /// replaced. The signatures that are there are not verified.
 ///
 /// # Errors
-/// When `bytes` are no envelope of this kind, or it is full.
+/// Fails when `bytes` are no envelope of this kind, or the envelope is full.
 pub fn countersign(kind: Kind, bytes: &[u8], key: &SecretKey) -> Result<Vec<u8>, CommandRefusal> {
     let mut envelope = Envelope::parse(kind, bytes)?;
     let message = pre_authentication_encoding(kind.payload_type(), &envelope.payload()?);
@@ -122,7 +123,7 @@ pub fn countersign(kind: Kind, bytes: &[u8], key: &SecretKey) -> Result<Vec<u8>,
 /// Signatures of unknown keys and false ones are passed over while another is valid; a key counts once.
 ///
 /// # Errors
-/// When it is too large, no envelope of this kind, or no signature of a known key is valid.
+/// Fails when `bytes` are too large or no envelope of this kind, or when no signature of a known key is valid.
 pub fn open(
     kind: Kind,
     bytes: &[u8],
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(found, expected.map(|keys| keys.iter().map(SecretKey::key_id).collect()));
     }
 
-    /// The example of the DSSE specification, protocol.md.
+    /// Checks the example of the DSSE specification, protocol.md.
     #[test]
     fn the_encoding_is_that_of_the_specification() {
         let encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world");

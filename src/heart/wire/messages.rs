@@ -9,7 +9,7 @@ use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Wall};
+use crate::domain::time::{ClockQuality, Wall};
 
 /// The version of the protocol that this program speaks.
 pub const VERSION: u32 = 1;
@@ -47,7 +47,7 @@ pub struct Command {
     pub body: Body,
 }
 
-/// What a command orders.
+/// The content of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Body {
@@ -63,7 +63,7 @@ pub enum Body {
         words: Option<Words>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         supersedes: Option<CommandId>,
-        /// Identifier of the CAP alert it came from.
+        /// Identifier of the CAP alert behind the announcement.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cap: Option<String>,
     },
@@ -88,7 +88,8 @@ pub enum Body {
     },
     /// A live voice opens or closes; the voice itself arrives on its own stream.
     Live {
-        session: String,
+        #[serde(rename = "session")]
+        voice: String,
         open: bool,
         url: String,
     },
@@ -97,7 +98,7 @@ pub enum Body {
 }
 
 impl Command {
-    /// The power that its signers must hold.
+    /// Returns the power that the signers must hold.
     pub fn power(&self) -> Power {
         match &self.body {
             Body::Announce { class, mode, .. } => Power::to_announce(*class, *mode),
@@ -110,7 +111,7 @@ impl Command {
         }
     }
 
-    /// The announcement that it carries, issued at `level`.
+    /// Returns the announcement that the command carries, issued at `level`.
     pub fn announcement(&self, level: u8) -> Option<Announcement> {
         let Body::Announce { title, class, mode, plan, media, words, supersedes, .. } = &self.body else {
             return None;
@@ -152,13 +153,13 @@ pub struct Hello {
     pub v: u32,
     pub box_id: BoxId,
     pub software: String,
-    /// The public key that signs its log, in base64: only for a central that trusts a box at its first word.
+    /// The public key that signs the box's log, in base64: only for a central that trusts a box at its first word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     pub epoch: Epoch,
     /// Random; `welcome` signs it together with the time.
     pub nonce: String,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
     pub wall: Wall,
     pub holds: Holds,
 }
@@ -170,13 +171,13 @@ pub struct Welcome {
     pub box_id: BoxId,
     pub nonce: String,
     pub time: Wall,
-    /// When this box may start to upload what it kept while it was away.
+    /// Seconds until this box may start to upload what it kept while it was away.
     pub upload_after_s: u32,
     /// Base address of media, for instance `http://central:8080/media/`.
     pub media_base: String,
 }
 
-/// What a box holds, so that central can send the difference.
+/// The holdings of a box, so that central can send the difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Holds {
     /// First 16 hex digits of the SHA-256 over the sorted ids of live commands, one a line.
@@ -188,8 +189,8 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// Stands for all of it in most heartbeats: the first 16 hex digits of the SHA-256 over `commands`, each programme
-    /// with its version, and the versions of trust, policy and groups, one a line.
+    /// Digests the holdings, to stand for them in most heartbeats: the first 16 hex digits of the SHA-256 over
+    /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line.
     ///
     /// ```
     /// let holds = loaxa_heart::wire::messages::Holds::default();
@@ -206,7 +207,7 @@ impl Holds {
     }
 }
 
-/// Digest of live commands for [`Holds::commands`].
+/// Digests the ids of commands in force for [`Holds::commands`].
 pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) -> String {
     let text: String = sorted_ids.into_iter().map(|id| format!("{id}\n")).collect();
     ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
@@ -217,10 +218,13 @@ pub fn commands_digest<'a>(sorted_ids: impl IntoIterator<Item = &'a CommandId>) 
 pub struct Heartbeat {
     pub v: u32,
     pub wall: Wall,
-    pub clock: ClockTrust,
+    pub clock: ClockQuality,
+    /// Random, from a box that asks for the time again: central answers with a `welcome` that signs the nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_air: Option<OnAir>,
-    /// In full when it has changed, and every tenth time; otherwise `held` says that it has not.
+    /// The holdings in full when they have changed, and every tenth time; otherwise `held` says that they have not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<Holds>,
     /// [`Holds::digest`] of what stood in full in an earlier hello or heartbeat.
@@ -233,7 +237,7 @@ pub struct Heartbeat {
     pub faults: Vec<String>,
 }
 
-/// What sounds now.
+/// The play that sounds now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OnAir {
     pub play: PlayId,
@@ -248,7 +252,7 @@ pub struct LogRecord {
     pub body: String,
 }
 
-/// What `LogRecord::body` holds.
+/// The content of `LogRecord::body`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogBody {
     pub v: u32,
@@ -278,8 +282,8 @@ pub struct LogBatch {
     pub head: Option<String>,
 }
 
-/// How far a box's log goes and what it ends with, in an envelope signed by the box's key: whoever has the public key
-/// can check an export with it, without believing central.
+/// The length of a box's log and the hash of its end, in an envelope signed by the box's key: whoever has the public
+/// key can check an export with it, without believing central.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogHead {
     pub v: u32,

@@ -3,14 +3,15 @@
 use crate::domain::ids::ContentHash;
 use crate::domain::time::Wall;
 
-/// Whose key signed a request.
+/// Header with the id of the key that signed a request.
 pub const KEY_HEADER: &str = "x-loaxa-key";
-/// When it was signed, as in `2026-11-21T05:00:00.000000Z`.
+/// Header with the instant of signing, as in `2026-11-21T05:00:00.000000Z`.
 pub const TIME_HEADER: &str = "x-loaxa-time";
-/// The signature, in base64.
+/// Header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "x-loaxa-signature";
 
-/// What is signed of a request; no envelope begins like this, so that neither is taken for the other.
+/// Returns the bytes that are signed of a request. No envelope begins like this, so that neither is taken for the
+/// other.
 pub fn to_be_signed(method: &str, path: &str, at: Wall, body: &[u8]) -> Vec<u8> {
     format!("loaxa-request v1\n{method}\n{path}\n{at}\n{}", ContentHash::of(body)).into_bytes()
 }

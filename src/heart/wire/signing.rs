@@ -19,27 +19,27 @@ pub const SIGNATURE_BYTES: usize = 64;
 pub struct SecretKey(ed25519_dalek::SigningKey);
 
 impl SecretKey {
-    /// The key that belongs to 32 random bytes.
+    /// Makes the key that belongs to 32 random bytes.
     pub fn from_seed(seed: &[u8; KEY_BYTES]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
     }
 
-    /// The 32 bytes that it was made from, for its key file.
+    /// Returns the 32 bytes that the key was made from, for its key file.
     pub fn seed(&self) -> [u8; KEY_BYTES] {
         self.0.to_bytes()
     }
 
-    /// The half that everyone may know.
+    /// Returns the half that everyone may know.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
     }
 
-    /// The identifier of its public half.
+    /// Returns the identifier of the public half.
     pub fn key_id(&self) -> KeyId {
         self.public().key_id()
     }
 
-    /// The signature over `message`.
+    /// Signs `message`.
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
         self.0.sign(message).to_bytes()
     }
@@ -64,24 +64,24 @@ impl PublicKey {
     /// Checks 32 bytes.
     ///
     /// # Errors
-    /// When they are no point of the curve, or a weak one, under which anything would verify.
+    /// Fails when the bytes are no point of the curve, or a weak one, under which anything would verify.
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Result<Self, BadPublicKey> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| BadPublicKey)?;
         if key.is_weak() { Err(BadPublicKey) } else { Ok(Self(key)) }
     }
 
-    /// Its 32 bytes.
+    /// Returns the key's 32 bytes.
     pub fn to_bytes(&self) -> [u8; KEY_BYTES] {
         self.0.to_bytes()
     }
 
-    /// The first 16 hex digits of the SHA-256 of its bytes.
+    /// Returns the key's identifier: the first 16 hex digits of the SHA-256 of its bytes.
     pub fn key_id(&self) -> KeyId {
         let hash = ContentHash::of(self.0.as_bytes()).to_string();
         KeyId::new(&hash[..16]).expect("hex digits are a name")
     }
 
-    /// Whether `signature` is this key's over `message`; strict, so that no other signature is as good.
+    /// Tells whether `signature` is this key's over `message`; strict, so that no other signature is as good.
     pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
         self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
@@ -116,7 +116,7 @@ mod tests {
         (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
     }
 
-    /// Test 1 of RFC 8032, section 7.1.
+    /// Checks test 1 of RFC 8032, section 7.1.
     #[test]
     fn the_vector_of_rfc_8032() {
         let seed = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");

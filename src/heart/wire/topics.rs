@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::domain::ids::{BoxId, GroupId};
 
-/// Where a message goes.
+/// The address of a message at the broker.
 ///
 /// ```
 /// use loaxa_heart::wire::topics::{Down, Topic, Up};
@@ -35,7 +35,7 @@ pub enum Topic {
     Group(GroupId),
 }
 
-/// What a box says.
+/// The messages of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Up {
     /// First message on each connection.
@@ -48,14 +48,14 @@ pub enum Up {
     Lost,
 }
 
-/// What central says to one box.
+/// The messages of central to one box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Down {
     /// The answer to a hello.
     Welcome,
     /// A signed command.
     Command,
-    /// How far the log has arrived.
+    /// The number up to which the log has arrived.
     LogAck,
     /// A signed trust document.
     Trust,
@@ -65,7 +65,7 @@ impl Up {
     /// All of them.
     pub const ALL: [Up; 4] = [Up::Hello, Up::Heartbeat, Up::Log, Up::Lost];
 
-    /// The last level of its topic.
+    /// Returns the last level of the topic.
     pub const fn level(self) -> &'static str {
         match self {
             Up::Hello => "hello",
@@ -80,7 +80,7 @@ impl Down {
     /// All of them.
     pub const ALL: [Down; 4] = [Down::Welcome, Down::Command, Down::LogAck, Down::Trust];
 
-    /// The last level of its topic.
+    /// Returns the last level of the topic.
     pub const fn level(self) -> &'static str {
         match self {
             Down::Welcome => "welcome",
@@ -129,10 +129,10 @@ impl FromStr for Topic {
     }
 }
 
-/// How much of a foreign topic is shown in an error.
+/// Most characters of a foreign topic that an error shows.
 const SHOWN_CHARS_MAX: usize = 160;
 
-/// The filters that a box subscribes to: its own `down` topics and the commands of its groups.
+/// Returns the filters that a box subscribes to: its own `down` topics and the commands of its groups.
 ///
 /// ```
 /// let filters = loaxa_heart::wire::topics::box_filters(&"loa-1".parse().unwrap(), &["xa".parse().unwrap()]);
@@ -144,7 +144,7 @@ pub fn box_filters<'a>(id: &BoxId, groups: impl IntoIterator<Item = &'a GroupId>
     std::iter::once(own).chain(groups).collect()
 }
 
-/// The filter that central subscribes to: all that boxes say.
+/// Returns the filter that central subscribes to: all that boxes say.
 ///
 /// ```
 /// assert_eq!(loaxa_heart::wire::topics::central_filter(None), "loaxa/v1/box/+/up/+");

@@ -6,7 +6,7 @@ pub const VOICE_HZ: u32 = 16_000;
 /// Bytes of the header.
 pub const WAV_HEADER_BYTES: usize = 44;
 
-/// The header of a WAV whose end is not known: its lengths are as large as they can be.
+/// Writes the header of a WAV whose end is not known: its lengths are as large as they can be.
 pub fn wav_header(hz: u32) -> [u8; WAV_HEADER_BYTES] {
     let mut header = [0; WAV_HEADER_BYTES];
     header[..4].copy_from_slice(b"RIFF");

@@ -1,6 +1,6 @@
 //! Numbers, times, dates, units and abbreviations of Vietnamese notices as they are read aloud.
 
-/// What is written short in notices, and how it is said. Longer ones stand before those they begin with.
+/// Abbreviations in notices and the words for them. A longer one stands before those that it begins with.
 const ABBREVIATIONS: &[(&str, &str)] = &[
     ("UBMTTQ", "Uỷ ban Mặt trận Tổ quốc"),
     ("UBND", "Uỷ ban nhân dân"),

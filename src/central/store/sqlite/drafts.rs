@@ -1,17 +1,37 @@
-//! Commands that wait for people's signatures.
+//! Drafts: commands that wait for people's signatures.
 
 use rusqlite::{Connection, Result, params};
 
-use super::super::*;
-use super::read::{name, wall};
+use super::SqliteStore;
+use super::columns::{name, wall};
+use crate::store::{Answer, DraftRow, DraftSignature, Drafts, NewDraft, ROWS_MAX};
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::time::Wall;
 
-pub fn add(db: &Connection, draft: &NewDraft) -> Result<()> {
-    db.prepare_cached("INSERT INTO drafts (id, made, expires, payload) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![draft.id.as_str(), draft.made.0, draft.expires.0, draft.payload])?;
-    Ok(())
+impl Drafts for SqliteStore {
+    fn add_draft(&self, draft: NewDraft, open_max: usize) -> Answer<'_, bool> {
+        self.write(move |db| add(db, &draft, open_max))
+    }
+
+    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
+        self.read(move |db| open(db, now))
+    }
+
+    fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()> {
+        self.write(move |db| withdraw(db, &id))
+    }
+
+    fn add_signature(
+        &self,
+        draft: CommandId,
+        signature: DraftSignature,
+        signatures_max: usize,
+    ) -> Answer<'_, bool> {
+        self.write(move |db| add_signature(db, &draft, &signature, signatures_max))
+    }
 }
 
-pub fn open(db: &Connection, now: Wall) -> Result<Vec<DraftRow>> {
+fn open(db: &Connection, now: Wall) -> Result<Vec<DraftRow>> {
     let mut query = db.prepare_cached(
         "SELECT *, EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id) AS sent FROM drafts
          WHERE expires > ?1 ORDER BY made DESC, id LIMIT ?2",
@@ -36,11 +56,45 @@ fn signatures(db: &Connection, draft: &CommandId) -> Result<Vec<DraftSignature>>
     rows.collect()
 }
 
-pub fn add_signature(db: &Connection, draft: &CommandId, signature: &DraftSignature) -> Result<()> {
+fn add(db: &Connection, draft: &NewDraft, open_max: usize) -> Result<bool> {
+    let added = db
+        .prepare_cached(
+            "INSERT INTO drafts (id, made, expires, payload) SELECT ?1, ?2, ?3, ?4
+             WHERE (SELECT count(*) FROM drafts WHERE expires > ?2
+                    AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id)) < ?5",
+        )?
+        .execute(params![draft.id.as_str(), draft.made.0, draft.expires.0, draft.payload, open_max as i64])?;
+    Ok(added == 1)
+}
+
+fn add_signature(
+    db: &Connection,
+    draft: &CommandId,
+    signature: &DraftSignature,
+    signatures_max: usize,
+) -> Result<bool> {
     db.prepare_cached(
-        "INSERT INTO draft_signatures (draft, key, signature, at) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO draft_signatures (draft, key, signature, at) SELECT ?1, ?2, ?3, ?4
+         WHERE EXISTS (SELECT 1 FROM drafts WHERE id = ?1 AND expires > ?4)
+           AND (SELECT count(*) FROM draft_signatures WHERE draft = ?1) < ?5
          ON CONFLICT (draft, key) DO NOTHING",
     )?
-    .execute(params![draft.as_str(), signature.key.as_str(), signature.signature, signature.at.0])?;
+    .execute(params![
+        draft.as_str(),
+        signature.key.as_str(),
+        signature.signature,
+        signature.at.0,
+        signatures_max as i64,
+    ])?;
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM draft_signatures WHERE draft = ?1 AND key = ?2)")?
+        .query_row([draft.as_str(), signature.key.as_str()], |row| row.get(0))
+}
+
+fn withdraw(db: &Connection, draft: &CommandId) -> Result<()> {
+    let unsent = "NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = ?1)";
+    db.prepare_cached(&format!("DELETE FROM draft_signatures WHERE draft = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
+    db.prepare_cached(&format!("DELETE FROM drafts WHERE id = ?1 AND {unsent}"))?
+        .execute([draft.as_str()])?;
     Ok(())
 }

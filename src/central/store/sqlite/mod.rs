@@ -1,11 +1,17 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
-mod cap;
+mod alarms;
+mod alerts;
+mod boxes;
+mod columns;
+mod commands;
+mod deliveries;
+mod documents;
 mod drafts;
-mod enrol;
-mod ingest;
-mod read;
-mod write;
+mod enrolment;
+mod log;
+mod media;
+mod plays;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -13,7 +19,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::*;
+use super::answer::{Answer, StoreError};
 
 /// Most operations that wait for a thread; then callers wait.
 const QUEUE_MAX: usize = 1_024;
@@ -42,7 +48,7 @@ impl SqliteStore {
     /// Opens or creates the database.
     ///
     /// # Errors
-    /// When the file can't be opened, or is no database of this program.
+    /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
@@ -181,172 +187,4 @@ fn in_savepoint<T>(
 
 fn sql_error(error: rusqlite::Error) -> StoreError {
     StoreError::Sql(error.to_string())
-}
-
-impl Store for SqliteStore {
-    fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()> {
-        self.write(move |db| write::declare_boxes(db, &boxes))
-    }
-
-    fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool> {
-        self.write(move |db| write::trust_box_key(db, &id, &title, &key))
-    }
-
-    fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()> {
-        self.write(move |db| enrol::add(db, code, &declared, expires))
-    }
-
-    fn use_enrolment(&self, code: ContentHash, key: String, now: Wall) -> Answer<'_, Option<BoxDeclared>> {
-        self.write(move |db| enrol::use_up(db, code, &key, now))
-    }
-
-    fn add_certificate(
-        &self,
-        fingerprint: ContentHash,
-        serial: Serial,
-        id: BoxId,
-        issued: Wall,
-    ) -> Answer<'_, ()> {
-        self.write(move |db| enrol::add_certificate(db, fingerprint, serial, &id, issued))
-    }
-
-    fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>> {
-        self.read(enrol::revoked_certificates)
-    }
-
-    fn certified(&self, fingerprint: ContentHash) -> Answer<'_, Option<BoxId>> {
-        self.read(move |db| enrol::certified(db, fingerprint))
-    }
-
-    fn revoke_box(&self, id: BoxId, now: Wall) -> Answer<'_, bool> {
-        self.write(move |db| enrol::revoke(db, &id, now))
-    }
-
-    fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>> {
-        self.read(move |db| read::enrolled(db, &id))
-    }
-
-    fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
-        self.read(move |db| read::holds(db, &id))
-    }
-
-    fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
-        self.read(read::boxes)
-    }
-
-    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, ()> {
-        self.write(move |db| write::note_sign_of_life(db, &sign))
-    }
-
-    fn note_lost(&self, id: BoxId, at: Wall) -> Answer<'_, ()> {
-        self.write(move |db| write::note_lost(db, &id, at))
-    }
-
-    fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>> {
-        Box::pin(self.enqueue(move |db| ingest::ingest(db, &batch)))
-    }
-
-    fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
-        self.write(move |db| write::next_serial(db, &issuer))
-    }
-
-    fn add_command(&self, command: NewCommand) -> Answer<'_, ()> {
-        self.write(move |db| write::add_command(db, &command))
-    }
-
-    fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>> {
-        self.read(move |db| read::command(db, &id))
-    }
-
-    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>> {
-        self.read(move |db| read::announcements(db, limit))
-    }
-
-    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>> {
-        self.read(move |db| read::standing(db, &id, now))
-    }
-
-    fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>> {
-        self.read(move |db| read::documents(db, now))
-    }
-
-    fn move_boxes(&self, groups: Vec<(BoxId, Vec<GroupId>)>) -> Answer<'_, ()> {
-        self.write(move |db| write::move_boxes(db, &groups))
-    }
-
-    fn add_cap(&self, alert: CapRow) -> Answer<'_, bool> {
-        self.write(move |db| cap::add(db, &alert))
-    }
-
-    fn set_cap(&self, id: String, state: String) -> Answer<'_, ()> {
-        self.write(move |db| cap::set(db, &id, &state))
-    }
-
-    fn caps(&self) -> Answer<'_, Vec<CapRow>> {
-        self.read(cap::all)
-    }
-
-    fn cap(&self, id: String) -> Answer<'_, Option<CapRow>> {
-        self.read(move |db| cap::by_id(db, &id))
-    }
-
-    fn cap_referred(&self, reference: String) -> Answer<'_, Option<CapRow>> {
-        self.read(move |db| cap::by_reference(db, &reference))
-    }
-
-    fn add_draft(&self, draft: NewDraft) -> Answer<'_, ()> {
-        self.write(move |db| drafts::add(db, &draft))
-    }
-
-    fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
-        self.read(move |db| drafts::open(db, now))
-    }
-
-    fn add_signature(&self, draft: CommandId, signature: DraftSignature) -> Answer<'_, ()> {
-        self.write(move |db| drafts::add_signature(db, &draft, &signature))
-    }
-
-    fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
-        self.read(move |db| read::envelopes(db, &ids))
-    }
-
-    fn deliveries(&self, command: CommandId) -> Answer<'_, Vec<DeliveryRow>> {
-        self.read(move |db| read::deliveries(db, &command))
-    }
-
-    fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>> {
-        self.read(move |db| read::plays(db, &filter))
-    }
-
-    fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>> {
-        self.read(move |db| read::log(db, &filter))
-    }
-
-    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>> {
-        self.read(move |db| read::not_played(db, limit))
-    }
-
-    fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>> {
-        self.read(move |db| read::report(db, from, to))
-    }
-
-    fn add_media(&self, media: MediaRow) -> Answer<'_, ()> {
-        self.write(move |db| write::add_media(db, &media))
-    }
-
-    fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>> {
-        self.read(move |db| read::media(db, hash))
-    }
-
-    fn raise_alarm(&self, alarm: Alarm) -> Answer<'_, ()> {
-        self.write(move |db| write::raise_alarm(db, &alarm))
-    }
-
-    fn alarms(&self, limit: u32) -> Answer<'_, Vec<AlarmRow>> {
-        self.read(move |db| read::alarms(db, limit))
-    }
-
-    fn contiguous_upto(&self, id: BoxId, epoch: Epoch) -> Answer<'_, u64> {
-        self.read(move |db| read::contiguous_upto(db, &id, epoch))
-    }
 }

@@ -207,3 +207,19 @@ CREATE TABLE IF NOT EXISTS cap_alerts (
     received INTEGER NOT NULL,
     state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Which alerts an alert updates or cancels, also those that have not come yet.
+CREATE TABLE IF NOT EXISTS cap_references (
+    target   TEXT NOT NULL,
+    named_by TEXT NOT NULL REFERENCES cap_alerts (id),
+    PRIMARY KEY (target, named_by)
+) STRICT, WITHOUT ROWID;
+
+-- What a feed brought and was not taken.
+CREATE TABLE IF NOT EXISTS cap_passed_over (
+    what   TEXT PRIMARY KEY,
+    why    TEXT NOT NULL,
+    why_vi TEXT NOT NULL,
+    last   INTEGER NOT NULL,
+    times  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

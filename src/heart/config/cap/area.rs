@@ -50,7 +50,7 @@ impl Point {
 }
 
 impl Polygon {
-    /// Whether the place is inside or on the line: by counting the sides that a ray crosses. Sides are straight in
+    /// Says whether the place is inside or on the line, by counting the sides that a ray crosses. Sides are straight in
     /// degrees, which over a province differs from the great circle by metres.
     pub fn holds(&self, place: Point) -> bool {
         let corners = &self.0;
@@ -74,7 +74,12 @@ impl Polygon {
 }
 
 impl Area {
-    /// Whether a place with these codes (`name` and `value`) is in it. A code of a whole province reaches the codes
+    /// Says whether anything in it can be found on a map: its description is for people only.
+    pub fn is_placed(&self) -> bool {
+        !(self.polygons.is_empty() && self.circles.is_empty() && self.geocodes.is_empty())
+    }
+
+    /// Says whether a place with these codes (`name` and `value`) is in the area. A code of a whole province reaches the codes
     /// that begin with it only where they are listed: nothing is guessed.
     pub fn reaches(&self, place: Option<Point>, codes: &[Named]) -> bool {
         self.geocodes.iter().any(|code| codes.contains(code))

@@ -3,29 +3,41 @@
 //! Deliberately absent: signatures, and what is done with an alert.
 
 mod area;
+pub mod feed;
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use area::{Area, Circle, Point, Polygon};
-pub use read::read;
+pub use read::{read, read_text};
+pub use text::decode;
 
 use crate::domain::time::Wall;
 
-/// Most bytes of an alert, before it is read.
-pub const ALERT_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of an alert, before it is read. Weather services send up to 1 MB, where coasts are drawn as polygons.
+pub const ALERT_BYTES_MAX: usize = 4 << 20;
 
 /// Most nodes of its XML.
-pub const NODES_MAX: u32 = 20_000;
+pub const NODES_MAX: u32 = 262_144;
 
-/// Most `info` blocks, areas of one, polygons and circles of one area, and corners of a polygon.
-pub const INFOS_MAX: usize = 32;
-pub const AREAS_MAX: usize = 256;
-pub const SHAPES_MAX: usize = 64;
-pub const CORNERS_MAX: usize = 4_096;
+/// Most bytes of what an alert is named by: its sender, and its identifier.
+pub const NAME_BYTES_MAX: usize = 1_024;
+
+/// Most `info` blocks: a country with many languages and levels sends some thirty.
+pub const INFOS_MAX: usize = 128;
+
+/// Most areas of an `info` block.
+pub const AREAS_MAX: usize = 1_024;
+
+/// Most polygons, and most circles, of an area: alerts with 65 are seen.
+pub const SHAPES_MAX: usize = 1_024;
+
+/// Most corners of a polygon: alerts with 5,000 are seen.
+pub const CORNERS_MAX: usize = 65_536;
 
 /// Most other elements that may repeat: codes, references, geocodes.
-pub const REPEATS_MAX: usize = 512;
+pub const REPEATS_MAX: usize = 4_096;
 
 /// An alert, as it was written and is allowed to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,13 +55,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// What others name it by; unique over all alerts.
+    /// Gives the name that other alerts use for this one; unique over all alerts.
     pub fn reference(&self) -> Reference {
         Reference { sender: self.sender.clone(), identifier: self.identifier.clone(), sent: self.sent }
     }
 }
 
-/// What it is for.
+/// A purpose: only an actual alert tells of something real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Actual,
@@ -59,7 +71,7 @@ pub enum Status {
     Draft,
 }
 
-/// What it does.
+/// An effect of an alert on others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Alert,
@@ -87,13 +99,14 @@ pub enum Scope {
     Private { addresses: Vec<String> },
 }
 
-/// What is said in one language.
+/// A block of an alert in one language.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
     /// BCP 47, in lower case; `en-us` where none is named: section 3.2.2.
     pub language: String,
     pub categories: Vec<Category>,
     pub event: String,
+    pub responses: Vec<Response>,
     pub urgency: Urgency,
     pub severity: Severity,
     pub certainty: Certainty,
@@ -106,6 +119,16 @@ pub struct Info {
     pub description: Option<String>,
     pub instruction: Option<String>,
     pub areas: Vec<Area>,
+}
+
+impl Info {
+    /// Says that the danger is over, and asks nobody to do anything against it.
+    pub fn is_all_clear(&self) -> bool {
+        let harmless = |response| {
+            matches!(response, Response::AllClear | Response::Monitor | Response::Assess | Response::None)
+        };
+        self.responses.contains(&Response::AllClear) && self.responses.iter().copied().all(harmless)
+    }
 }
 
 /// A value of a system that is named beside it.
@@ -128,13 +151,15 @@ macro_rules! words {
     };
 }
 
-words!(/// What kind of thing happens.
+words!(/// A kind of event.
     Category: Geo, Met, Safety, Security, Rescue, Fire, Health, Env, Transport, Infra, CBRNE, Other);
-words!(/// How soon one must act; the most urgent first.
+words!(/// An action that those who hear of the alert are to take.
+    Response: Shelter, Evacuate, Prepare, Execute, Avoid, Monitor, Assess, AllClear, None);
+words!(/// A time in which one must act; the most urgent first.
     Urgency: Immediate, Expected, Future, Past, Unknown);
-words!(/// How bad it is; the worst first.
+words!(/// A degree of harm; the worst first.
     Severity: Extreme, Severe, Moderate, Minor, Unknown);
-words!(/// How sure it is; the surest first.
+words!(/// A degree of certainty; the surest first.
     Certainty: Observed, Likely, Possible, Unlikely, Unknown);
 
 /// Why a text is no alert that may be taken.
@@ -144,6 +169,8 @@ pub enum CapError {
     TooLarge,
     #[error("is not XML in UTF-8: {0}")]
     NotXml(String),
+    #[error("is written in {found:?}; UTF-8 is read, and UTF-16 with its byte order mark")]
+    Encoding { found: String },
     #[error("is no CAP 1.2: the root is {found}, not alert in urn:oasis:names:tc:emergency:cap:1.2")]
     NotCap { found: String },
     #[error("line {line}: <{element}> {what}")]

@@ -64,22 +64,22 @@ const REPEAT: &[&str] = &[
     "geocode",
 ];
 
-const RESPONSES: &[&str] =
-    &["Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"];
-
 type Read<T> = Result<T, CapError>;
 
-/// Reads an alert. There are no document types and so no entities; everything is bounded.
+/// Reads an alert from its octets. There are no document types and so no entities; everything is bounded.
 ///
 /// # Errors
 /// The first rule that it breaks, with its line.
 pub fn read(bytes: &[u8]) -> Read<Alert> {
-    if bytes.len() > ALERT_BYTES_MAX {
-        return Err(CapError::TooLarge);
-    }
-    let text = core::str::from_utf8(bytes).map_err(|error| CapError::NotXml(error.to_string()))?;
+    read_text(&super::decode(bytes)?)
+}
+
+/// Reads an alert from its text, as [`super::decode`] gives it, or as a signature covers it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(text: &str) -> Read<Alert> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document =
         Document::parse_with_options(text, options).map_err(|error| CapError::NotXml(error.to_string()))?;
     let root = document.root_element();
@@ -89,7 +89,8 @@ pub fn read(bytes: &[u8]) -> Read<Alert> {
     alert(&Element::new(root, IN_ALERT)?)
 }
 
-/// An element whose children are known, in order, and as many as are allowed.
+/// An element whose children are known, in order, and as many as are allowed. Those without any content are left out: many
+/// services write optional elements without a value, and a required one is then missed by its name.
 struct Element<'d> {
     node: Node<'d, 'd>,
     children: Vec<Node<'d, 'd>>,
@@ -103,7 +104,7 @@ fn broken<T>(node: Node<'_, '_>, what: impl Into<String>) -> Read<T> {
 impl<'d> Element<'d> {
     fn new(node: Node<'d, 'd>, known: &[&str]) -> Read<Self> {
         let mut children: Vec<Node<'_, '_>> = Vec::new();
-        let mut last = 0;
+        let mut last = None;
         for child in node.children() {
             if child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty()) {
                 return broken(node, "holds text beside its elements");
@@ -116,14 +117,18 @@ impl<'d> Element<'d> {
             let Some(place) = place.filter(|_| child.tag_name().namespace() == Some(NAMESPACE)) else {
                 return broken(child, "is not known here");
             };
-            if place < last {
-                return broken(child, format!("stands after <{}>", known[last]));
+            match last {
+                Some(last) if place < last => {
+                    return broken(child, format!("stands after <{}>", known[last]));
+                }
+                Some(last) if place == last && !REPEAT.contains(&name) => {
+                    return broken(child, "is there twice");
+                }
+                _ => last = Some(place),
             }
-            if children.iter().any(|other| other.has_tag_name((NAMESPACE, name))) && !REPEAT.contains(&name) {
-                return broken(child, "is there twice");
+            if !is_empty(child) {
+                children.push(child);
             }
-            last = place;
-            children.push(child);
         }
         Ok(Self { node, children })
     }
@@ -153,6 +158,12 @@ impl<'d> Element<'d> {
     }
 }
 
+fn is_empty(node: Node<'_, '_>) -> bool {
+    node.children().all(|child| {
+        !child.is_element() && child.text().filter(|_| child.is_text()).unwrap_or_default().trim().is_empty()
+    })
+}
+
 /// The words of an element without elements.
 fn words(node: Node<'_, '_>) -> Read<String> {
     if node.children().any(|child| child.is_element()) {
@@ -167,8 +178,11 @@ fn words(node: Node<'_, '_>) -> Read<String> {
 /// Words that name something to others: section 3.2.1 forbids what parts them.
 fn identifier(node: Node<'_, '_>) -> Read<String> {
     let text = words(node)?;
-    if text.contains([',', '<', '&']) || text.contains(char::is_whitespace) {
+    if text.contains([',', '<', '&']) || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return broken(node, "holds a blank, a comma, '<' or '&'");
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return broken(node, format!("is longer than {NAME_BYTES_MAX} bytes"));
     }
     Ok(text)
 }
@@ -288,7 +302,9 @@ fn references(node: Node<'_, '_>) -> Read<Vec<Reference>> {
         }
         let parts: Vec<_> = triple.split(',').collect();
         let reference = match parts[..] {
-            [sender, identifier, sent] if !sender.is_empty() && !identifier.is_empty() => {
+            [sender, identifier, sent]
+                if [sender, identifier].iter().all(|name| (1..=NAME_BYTES_MAX).contains(&name.len())) =>
+            {
                 instant(sent).map(|sent| (sender.to_owned(), identifier.to_owned(), sent))
             }
             _ => None,
@@ -344,13 +360,8 @@ fn info(node: Node<'_, '_>) -> Read<Info> {
     if categories.is_empty() {
         return broken(node, "has no <category>");
     }
-    for response in info.at_most("responseType", RESPONSES.len())? {
-        let choices: Vec<_> = RESPONSES.iter().map(|word| (*word, ())).collect();
-        choice(response, &choices)?;
-    }
-    for parameter in info.at_most("parameter", REPEATS_MAX)? {
-        named(parameter)?;
-    }
+    let responses = info.at_most("responseType", Response::ALL.len())?;
+    nameds(&info, "parameter")?;
     info.at_most("resource", REPEATS_MAX)?;
     let read = Info {
         language: match info.optional("language", words)? {
@@ -362,10 +373,11 @@ fn info(node: Node<'_, '_>) -> Read<Info> {
         },
         categories: categories.into_iter().map(|node| choice(node, Category::ALL)).collect::<Read<_>>()?,
         event: words(info.need("event")?)?,
+        responses: responses.into_iter().map(|node| choice(node, Response::ALL)).collect::<Read<_>>()?,
         urgency: choice(info.need("urgency")?, Urgency::ALL)?,
         severity: choice(info.need("severity")?, Severity::ALL)?,
         certainty: certainty(info.need("certainty")?)?,
-        event_codes: info.at_most("eventCode", REPEATS_MAX)?.into_iter().map(named).collect::<Read<_>>()?,
+        event_codes: nameds(&info, "eventCode")?,
         effective: info.optional("effective", time)?,
         onset: info.optional("onset", time)?,
         expires: info.optional("expires", time)?,
@@ -393,21 +405,31 @@ fn certainty(node: Node<'_, '_>) -> Read<Certainty> {
     if words(node)? == "Very Likely" { Ok(Certainty::Likely) } else { choice(node, Certainty::ALL) }
 }
 
-fn named(node: Node<'_, '_>) -> Read<Named> {
-    let element = Element::new(node, &["valueName", "value"])?;
-    Ok(Named { name: words(element.need("valueName")?)?, value: words(element.need("value")?)? })
+/// All pairs of one name; one without a value, or without a name, says nothing and is left out.
+fn nameds(element: &Element<'_>, name: &str) -> Read<Vec<Named>> {
+    let mut found = Vec::new();
+    for node in element.at_most(name, REPEATS_MAX)? {
+        let pair = Element::new(node, &["valueName", "value"])?;
+        if let (Some(name), Some(value)) =
+            (pair.optional("valueName", words)?, pair.optional("value", words)?)
+        {
+            found.push(Named { name, value });
+        }
+    }
+    Ok(found)
 }
 
 fn area(node: Node<'_, '_>) -> Read<Area> {
     let area = Element::new(node, IN_AREA)?;
-    if area.get("ceiling").is_some() && area.get("altitude").is_none() {
+    let has = |name: &str| area.get(name).is_some();
+    if has("ceiling") && !has("altitude") {
         return broken(node, "has a <ceiling> without an <altitude>");
     }
     Ok(Area {
-        description: words(area.need("areaDesc")?)?,
+        description: area.optional("areaDesc", words)?.unwrap_or_default(),
         polygons: area.at_most("polygon", SHAPES_MAX)?.into_iter().map(polygon).collect::<Read<_>>()?,
         circles: area.at_most("circle", SHAPES_MAX)?.into_iter().map(circle).collect::<Read<_>>()?,
-        geocodes: area.at_most("geocode", REPEATS_MAX)?.into_iter().map(named).collect::<Read<_>>()?,
+        geocodes: nameds(&area, "geocode")?,
     })
 }
 

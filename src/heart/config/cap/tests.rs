@@ -100,7 +100,83 @@ fn what_is_hostile_is_refused_before_it_costs_anything() {
     assert!(matches!(read(many.as_bytes()), Err(CapError::NotXml(_))));
     let deep = format!("{}{}", "<a>".repeat(40_000), "</a>".repeat(40_000));
     assert!(read(deep.as_bytes()).is_err());
-    check("<info>", &format!("{}<info>", "<info/>".repeat(INFOS_MAX + 1)), "more than 32 times");
+    let infos = "<info><event>x</event></info>".repeat(INFOS_MAX + 1);
+    check("<info>", &format!("{infos}<info>"), "more than 128 times");
+    check("<identifier>VN", &format!("<identifier>{}", "V".repeat(NAME_BYTES_MAX)), "longer than 1024 bytes");
+}
+
+/// The flood with a part replaced is read as if `other` were not there.
+#[track_caller]
+fn check_absent(part: &str, other: &str) {
+    assert!(FLOOD.contains(part), "{part:?} is in the flood");
+    assert_eq!(good(&FLOOD.replacen(part, other, 1)), good(FLOOD), "{other}");
+}
+
+#[test]
+fn empty_optional_elements_are_as_absent() {
+    for empty in ["<note/>", "<note></note>", "<note> \n </note>", "<note><!-- none --></note>"] {
+        check_absent("</scope>", &format!("</scope>{empty}"));
+    }
+    check_absent("</scope>", "</scope><restriction/>");
+    check_absent("</scope>", "</scope><addresses></addresses>");
+    check_absent("</scope>", "</scope><addresses/><code/><note/><references/><incidents/>");
+    check_absent("<source>", "<source><![CDATA[]]>");
+    check_absent("<effective>", "<eventCode><valueName>X</valueName><value/></eventCode><effective>");
+    check_absent("<effective>", "<eventCode/><effective>");
+    check_absent(
+        "<area>",
+        "<web/><contact/><parameter><valueName/><value>1</value></parameter><resource/><area>",
+    );
+    check_absent("</areaDesc>", "</areaDesc><polygon></polygon>");
+    check_absent("</circle>", "</circle><circle/>");
+    check_absent("</geocode>", "</geocode><geocode><valueName>FIPS6</valueName><value></value></geocode>");
+    check_absent("</geocode>", "</geocode><altitude/><ceiling/>");
+    check("<headline>Cảnh", "<headline/><headline>Cảnh", "is there twice");
+    check("<event>Lũ quét<", "<event><", "has no <event>");
+    check("<category>Met</category>\n    <category>Geo</category>", "<category/>", "has no <category>");
+}
+
+/// Files of other services, with what is right for each.
+#[test]
+fn alerts_as_the_world_writes_them() {
+    const FILES: &[(&[u8], &str)] = &[
+        (include_bytes!("../../../../tests/fixtures/cap/world/empty_headline.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/empty_note.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/empty_geocode_value.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/public_with_empty_addresses.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/areas_65_polygons.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/allclear.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/no_area.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/utf16.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/two_signatures_naad.xml"), ""),
+        (include_bytes!("../../../../tests/fixtures/cap/world/reverse_1_cancel.xml"), ""),
+        (
+            include_bytes!(
+                "../../../../tests/fixtures/cap/world/cap-signed-alert-rewritten-by-utf7-comment.xml"
+            ),
+            "is written in \"UTF-7\"",
+        ),
+    ];
+    for (bytes, says) in FILES {
+        let found = read(bytes).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(
+            if says.is_empty() { found.is_empty() } else { found.contains(says) },
+            "{found:?}, not {says:?}"
+        );
+    }
+}
+
+#[test]
+fn alerts_as_large_as_real_ones_are_read() {
+    let large = |polygon: &str, description: &str| {
+        let (polygon, description) = (format!("<polygon>{polygon}"), format!("<description>{description}"));
+        good(&FLOOD.replacen("<polygon>", &polygon, 1).replacen("<description>", &description, 1))
+    };
+    let coast: String = (0..5_000).map(|n| format!("21.{n:04},105.{n:04} ")).collect();
+    let alert = large(&format!("{coast}21.0000,105.0000</polygon><polygon>"), &"Mưa rất to. ".repeat(80_000));
+    assert_eq!(alert.infos[0].areas[0].polygons[0].0.len(), 5_000);
+    let squares = "21.1,105.2 21.2,105.2 21.2,105.3 21.1,105.2</polygon><polygon>".repeat(200);
+    assert_eq!(large(&squares, "").infos[0].areas[0].polygons.len(), 201);
 }
 
 fn check_place(latitude: f64, longitude: f64, codes: &[(&str, &str)], inside: bool) {

@@ -1,12 +1,12 @@
-//! A rehearsal: the heart itself lives through the days to come, in a world where nothing goes wrong, and its log is the
-//! plan.
+//! A rehearsal: the heart itself lives through the days to come, in a world where nothing goes wrong, and its log is
+//! the plan.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{Fate, Planned, PlannedSession};
-use crate::decide::schedule::{Length, Piece, Place, Role, Session, Timetable};
+use super::planned::{Fate, Planned, PlannedSession};
+use crate::decide::schedule::{Length, Listeners, Piece, Role, Session, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::ids::PlayId;
 use crate::domain::playback::{
@@ -14,16 +14,13 @@ use crate::domain::playback::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::programme::{Content, ItemKind};
-use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::sound::{FRAMES_A_SECOND, Fault, FileRef, Sound};
 use crate::domain::time::{Span, Wall};
 
-/// Frames a second of the log.
-const FRAMES_PER_SECOND: u64 = 48_000;
-
-/// Lives through `from` to `until`, both counted, at one place.
+/// Lives through `from` to `until`, both counted, for one set of listeners.
 pub fn rehearse(
     timetable: &Timetable,
-    place: &Place,
+    listeners: &Listeners,
     policy: &Policy,
     from: NaiveDate,
     until: NaiveDate,
@@ -34,12 +31,16 @@ pub fn rehearse(
     let mut length = Span(0);
     for date in days {
         length = length + Span::secs(86_400);
-        for session in timetable.sessions_on(date, place) {
-            stage.announce(timetable, place, session);
+        for session in timetable.sessions_on(date, listeners) {
+            stage.announce(timetable, listeners, session);
         }
     }
-    let setup =
-        Setup { place: place.clone(), timetable: timetable.clone(), trust: None, policy: policy.clone() };
+    let setup = Setup {
+        listeners: listeners.clone(),
+        timetable: timetable.clone(),
+        trust: None,
+        policy: policy.clone(),
+    };
     let mut world = World::new(setup, begin, Box::new(lookup(timetable))).without_latency();
     world.power_on();
     world.run_for(length);
@@ -54,18 +55,18 @@ pub fn rehearse(
 struct Stage {
     sessions: Vec<PlannedSession>,
     index: BTreeMap<SlotKey, usize>,
-    /// What each session holds, by title: the log does not tell speech from music.
+    /// Pieces of each session, by title: the log does not tell speech from music.
     pieces: BTreeMap<SlotKey, BTreeMap<String, Piece>>,
     open: BTreeMap<PlayId, PlayStart>,
-    /// What was left out while something sounded: it comes after that.
+    /// Items that were left out while something sounded: they come after that.
     left_out: Vec<(SlotKey, String, NotPlayed)>,
 }
 
 impl Stage {
-    fn announce(&mut self, timetable: &Timetable, place: &Place, session: Session) {
+    fn announce(&mut self, timetable: &Timetable, listeners: &Listeners, session: Session) {
         let calendar = timetable.calendar(&session);
         let slot = calendar.slot(&session);
-        let pieces = calendar.fill(&session, place, 0).pieces;
+        let pieces = calendar.fill(&session, listeners, 0).pieces;
         let pieces = pieces.into_iter().map(|piece| (piece.title.clone(), piece)).collect();
         self.pieces.insert(session.key.clone(), pieces);
         self.index.insert(session.key.clone(), self.sessions.len());
@@ -101,7 +102,7 @@ impl Stage {
         let Some(start) = self.open.remove(&end.play) else { return };
         let Subject::Slot(key) = &end.subject else { return };
         let from = end.started_at.map_or(at, |stamp| stamp.wall);
-        let to = from.plus(Span(end.frames_played * 1_000_000 / FRAMES_PER_SECOND));
+        let to = from.plus(Span(end.frames_played * 1_000_000 / u64::from(FRAMES_A_SECOND)));
         let fate = match &end.outcome {
             PlayOutcome::HardEnd => Fate::HardEnd,
             PlayOutcome::Guarded { reason } => Fate::Guarded { reason: reason.clone() },
@@ -129,7 +130,7 @@ impl Stage {
         self.push(key, play);
     }
 
-    /// Nothing of a session sounds: its first item says why, unless the items did already.
+    /// Notes a session of which nothing sounds: its first item says why, unless the items did already.
     fn silent(&mut self, key: &SlotKey, reason: NotPlayed) {
         let Some(session) = self.index.get(key).map(|index| &self.sessions[*index]) else { return };
         let first = self.pieces.get(key).and_then(|pieces| {
@@ -168,7 +169,7 @@ impl Stage {
     }
 }
 
-/// What is known of the lengths of a timetable's sounds.
+/// Makes the lookup of a timetable's sounds, as far as their lengths are known.
 fn lookup(timetable: &Timetable) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> + use<> {
     let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
     let playlists = timetable.calendars().iter().flat_map(|calendar| calendar.programme().playlists.values());

@@ -4,16 +4,16 @@ use std::fmt::Write;
 
 use chrono::{NaiveDate, Timelike};
 
+use super::planned::{Fate, Planned, PlannedSession};
 use super::words::{self, Lang};
-use super::{Fate, Planned, PlannedSession};
 use crate::domain::programme::ItemKind;
 use crate::domain::time::Wall;
 
 const LEFT_PX: f64 = 190.0;
-/// All bands together are not wider, however much of the day they cover.
+/// Most pixels of all bands together, however much of the day they cover.
 const BANDS_PX_MAX: f64 = 1_100.0;
 const SECOND_PX_MAX: f64 = 0.25;
-/// Between bands; hours in which no day has anything are not drawn.
+/// Pixels between bands; hours in which no day has anything are not drawn.
 const GAP_PX: f64 = 50.0;
 /// Sessions that are nearer to each other than this, in seconds, share a band.
 const NEAR_S: u32 = 15 * 60;
@@ -63,14 +63,14 @@ pub fn render(sessions: &[PlannedSession], lang: Lang) -> String {
     out
 }
 
-/// A stretch of the day, in seconds since midnight, and where it is drawn.
+/// A part of the day, in seconds since midnight, and its place in the drawing.
 struct Band {
     from: u32,
     until: u32,
     x: f64,
 }
 
-/// The stretches of the day in which any session lies.
+/// The parts of the day in which any session lies.
 struct Axis {
     bands: Vec<Band>,
     second_px: f64,
@@ -106,7 +106,7 @@ impl Axis {
         band.map_or(LEFT_PX, |band| band.x + (second - f64::from(band.from)) * self.second_px)
     }
 
-    /// Places and seconds of the day: the ends of each band, and round times between that do not crowd.
+    /// Returns places and seconds of the day: the ends of each band, and round times between that do not crowd.
     fn ticks(&self) -> Vec<(f64, u32)> {
         let step = [60, 300, 600, 900, 1_800, 3_600, 7_200];
         let step =
@@ -127,7 +127,7 @@ fn day_label(date: NaiveDate, lang: Lang) -> String {
     whole.split(" (").next().unwrap_or_default().to_owned()
 }
 
-/// Where a day is drawn.
+/// The canvas for a day.
 struct Sheet<'a> {
     axis: &'a Axis,
     y: usize,
@@ -152,7 +152,7 @@ impl Sheet<'_> {
 
     fn play(&self, out: &mut String, play: &Planned) {
         let (x, y) = (self.axis.x(play.from), self.y + 7);
-        // What has no length is still to be seen.
+        // A play without a length is still to be seen.
         let width = (self.axis.x(play.to) - x).max(1.0);
         let fill = match play.fate {
             Fate::NotPlayed { .. } => "url(#hatch)",

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::planned::{Fate, PlannedSession};
 use super::words::{self, Lang};
-use super::{Fate, PlannedSession, SectionWeek, conflicts};
+use super::{SectionWeek, conflicts};
 use crate::domain::time::{Span, Wall};
 
 /// Writes the days, their sessions and plays, conflicts, and minutes by section.
@@ -85,7 +86,7 @@ fn week_lines(out: &mut String, weeks: &[SectionWeek], lang: Lang) {
     }
 }
 
-/// `HH:MM` in Vietnam.
+/// Writes an instant as `HH:MM` in Vietnam.
 pub(super) fn clock(at: Wall) -> String {
     at.local().format("%H:%M").to_string()
 }
@@ -94,7 +95,7 @@ fn seconds(at: Wall) -> String {
     at.local().format("%H:%M:%S").to_string()
 }
 
-/// Minutes and seconds.
+/// Writes a span in minutes and seconds.
 pub(super) fn length(span: Span) -> String {
     let seconds = (span.as_millis() + 500) / 1_000;
     format!("{}:{:02}", seconds / 60, seconds % 60)

@@ -2,9 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{Fate, NotPlayed, Planned};
+use super::planned::{Fate, Planned};
 use crate::domain::days::DayNote;
 use crate::domain::lunar::LunarDate;
+use crate::domain::playback::NotPlayed;
 use crate::domain::policy::GuardRefusal;
 
 /// The language of what a person reads.
@@ -16,7 +17,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// One of two texts.
+    /// Chooses one of two texts.
     pub const fn of<'t>(self, vi: &'t str, en: &'t str) -> &'t str {
         match self {
             Lang::Vi => vi,
@@ -25,7 +26,7 @@ impl Lang {
     }
 }
 
-/// A date with its day of the week and its lunar date.
+/// Writes a date with its day of the week and its lunar date.
 pub fn day(date: NaiveDate, lang: Lang) -> String {
     const VI: [&str; 7] = ["Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật"];
     const EN: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -37,7 +38,7 @@ pub fn day(date: NaiveDate, lang: Lang) -> String {
     }
 }
 
-/// A note on a day.
+/// Writes a note on a day.
 pub fn note(note: &DayNote, lang: Lang) -> String {
     match note {
         DayNote::LunarThirtieth => lang
@@ -50,12 +51,12 @@ pub fn note(note: &DayNote, lang: Lang) -> String {
     }
 }
 
-/// What a play is called.
+/// Returns the title that people see for a play.
 pub fn title(play: &Planned, lang: Lang) -> &str {
     if play.chime { lang.of("(nhạc hiệu)", "(chime)") } else { &play.title }
 }
 
-/// What becomes of a play; empty for one that sounds whole.
+/// Says what becomes of a play; empty for one that sounds whole.
 pub fn fate(fate: &Fate, lang: Lang) -> String {
     match fate {
         Fate::Whole => String::new(),
@@ -94,9 +95,9 @@ fn refusal(reason: &GuardRefusal, lang: Lang) -> String {
     match reason {
         GuardRefusal::OutsideHours => "ngoài giờ được phép".to_owned(),
         GuardRefusal::RestDay => "ngày nghỉ phát".to_owned(),
-        GuardRefusal::SessionTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
+        GuardRefusal::StretchTooLong { minutes } => format!("phiên phát đã đủ {minutes} phút"),
         GuardRefusal::DayFull { minutes } => format!("trong ngày đã phát đủ {minutes} phút"),
-        GuardRefusal::ClockUntrusted => "đồng hồ chưa đáng tin".to_owned(),
+        GuardRefusal::ClockUnknown => "đồng hồ chưa đáng tin".to_owned(),
         GuardRefusal::ExerciseAtNight => "không diễn tập ban đêm".to_owned(),
     }
 }

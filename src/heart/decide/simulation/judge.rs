@@ -1,6 +1,6 @@
 //! The judge: a simple model of what a box may and must do, that shares no code with the heart.
 //!
-//! It sees what was delivered, what is in the log and what came out of the loudspeaker, never the heart's state.
+//! The judge sees what was delivered, what is in the log and what came out of the loudspeaker, never the heart's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{
     DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject,
 };
-use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 use crate::wire::messages::{Body, Command};
 
 /// An emergency that was received sounds within this time: the longest time that opening its audio, then its words,
 /// then its siren may take.
 const EMERGENCY_WITHIN: Span = Span::secs(7);
 
-/// What a rule says was broken.
+/// A broken rule, and the facts that broke it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     pub rule: &'static str,
@@ -46,17 +46,17 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A command is on its way to the box.
+    /// Takes in that a command is on its way to the box.
     pub fn sent(&mut self, command: &Command) {
         self.sent.insert(command.id.clone(), command.clone());
     }
 
-    /// The box has taken a cancel in: none of these sounds any more, come they late or again.
+    /// Takes in that the box has accepted a cancel: none of these may sound any more, come they late or again.
     pub fn cancelled(&mut self, meant: Vec<CommandId>) {
         self.cancelled.extend(meant);
     }
 
-    /// All that was found.
+    /// Returns all broken rules.
     pub fn broken(&self) -> &[Broken] {
         &self.broken
     }
@@ -66,12 +66,12 @@ impl Judge {
         self.broken.push(Broken { rule, detail });
     }
 
-    /// Something keeps the box from sounding: no emergency is awaited.
+    /// Takes in that something keeps the box from sounding: no emergency is awaited.
     pub fn excuse(&mut self) {
         self.awaited.clear();
     }
 
-    /// Time has come to `now`.
+    /// Takes in that time has come to `now`.
     pub fn time(&mut self, now: Moment) {
         let late: Vec<_> =
             self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
@@ -81,7 +81,7 @@ impl Judge {
         }
     }
 
-    /// An entry is on the disk.
+    /// Takes in an entry that is on the disk.
     pub fn entry(&mut self, entry: &Entry) {
         self.judged += 1;
         match &entry.event {
@@ -117,7 +117,7 @@ impl Judge {
             self.accuse("a play starts once", start.play.to_string());
         }
         if start.rung != Rung::Emergency {
-            if entry.at.trust == ClockTrust::None {
+            if entry.at.quality == ClockQuality::None {
                 self.accuse(
                     "without a clock only emergencies sound",
                     format!("{} {}", start.play, start.title),
@@ -195,7 +195,7 @@ impl Judge {
         }
     }
 
-    /// What came out of the loudspeaker, in turn.
+    /// Takes in what came out of the loudspeaker, in turn.
     pub fn heard(&mut self, heard: &[Heard]) {
         for pair in heard.windows(2) {
             if pair[1].from < pair[0].to {
@@ -210,7 +210,7 @@ impl Judge {
         }
     }
 
-    /// A play was heard to its end.
+    /// Notes a play that was heard to its end.
     pub fn note_finished(&mut self, entry: &Entry) {
         let Event::PlayEnded(end) = &entry.event else { return };
         if let (Subject::Announcement { command }, PlayOutcome::Finished) = (&end.subject, &end.outcome)
@@ -220,7 +220,7 @@ impl Judge {
         }
     }
 
-    /// The run is over: `due` are the slots whose hard end has passed while the box had time to tell of them.
+    /// Closes the run. `due` are the slots whose hard end has passed while the box had time to tell of them.
     pub fn end(&mut self, due: &[SlotKey]) {
         let open: Vec<_> = self.open.keys().map(PlayId::to_string).collect();
         if !open.is_empty() {

@@ -9,13 +9,13 @@ use crate::domain::time::{Moment, Span};
 /// From a command to its first effect; a real box takes 5 to 10 ms.
 pub const LATENCY: Span = Span::millis(5);
 
-/// How long before its end a play is announced to end.
+/// Time before the end of a play at which its end is announced.
 const ENDING: Span = Span::millis(400);
 
-/// What a part of a score is: its length, `None` where it has no end, or why it can't sound.
+/// The length of a part of a score, `None` where it has no end, or the reason why it can't sound.
 pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
 
-/// A stretch of sound that came out of the loudspeaker.
+/// A length of sound that came out of the loudspeaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
     pub play: PlayId,
@@ -24,16 +24,16 @@ pub struct Heard {
 }
 
 #[derive(Debug, Clone)]
-struct Voice {
+struct Channel {
     play: PlayId,
     began: Moment,
     left: Option<Span>,
-    /// It breaks here although more was promised.
+    /// The play breaks off here although more was promised.
     breaks: Option<(Span, Fault)>,
     ending_told: bool,
 }
 
-impl Voice {
+impl Channel {
     fn ends(&self) -> Option<Moment> {
         let whole = self.left.map(|left| self.began + left);
         let breaks = self.breaks.as_ref().map(|(after, _)| self.began + *after);
@@ -45,9 +45,9 @@ impl Voice {
 pub struct SimulatedPlayer {
     latency: Span,
     opened: BTreeMap<PlayId, Option<Span>>,
-    sounding: Option<Voice>,
+    sounding: Option<Channel>,
     follow: Option<PlayId>,
-    /// Begins at a moment.
+    /// Play that begins at a moment.
     waiting: Option<(PlayId, Moment)>,
     events: VecDeque<(Moment, PlayerEvent)>,
     device_lost: bool,
@@ -63,7 +63,7 @@ impl Default for SimulatedPlayer {
 }
 
 impl SimulatedPlayer {
-    /// A player that answers without delay.
+    /// Makes a player that answers without delay.
     pub fn instant() -> Self {
         Self {
             latency: Span(0),
@@ -114,7 +114,7 @@ impl SimulatedPlayer {
             return self.end(at, play, Span(0), left, End::Failed(reason));
         }
         let breaks = self.break_next.take();
-        self.sounding = Some(Voice { play, began: at, left, breaks, ending_told: false });
+        self.sounding = Some(Channel { play, began: at, left, breaks, ending_told: false });
         self.events.push_back((at, PlayerEvent::Started { play, at }));
     }
 
@@ -136,15 +136,15 @@ impl SimulatedPlayer {
             self.opened.remove(&play);
             self.end(now, play, Span(0), None, End::Stopped);
         }
-        if let Some(voice) = self.sounding.take() {
-            self.silence(now, voice, End::Stopped);
+        if let Some(channel) = self.sounding.take() {
+            self.silence(now, channel, End::Stopped);
         }
     }
 
-    fn silence(&mut self, now: Moment, voice: Voice, end: End) {
-        let played = now.since(voice.began);
-        self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
-        self.end(now, voice.play, played, voice.left, end);
+    fn silence(&mut self, now: Moment, channel: Channel, end: End) {
+        let played = now.since(channel.began);
+        self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
+        self.end(now, channel.play, played, channel.left, end);
     }
 
     fn stop(&mut self, now: Moment, play: PlayId) {
@@ -156,15 +156,15 @@ impl SimulatedPlayer {
             self.follow = None;
             self.end(now, play, Span(0), None, End::Stopped);
         }
-        if let Some(voice) = self.sounding.take_if(|voice| voice.play == play) {
-            self.silence(now, voice, End::Stopped);
+        if let Some(channel) = self.sounding.take_if(|channel| channel.play == play) {
+            self.silence(now, channel, End::Stopped);
             if let Some(next) = self.follow.take() {
                 self.begin(now, next);
             }
         }
     }
 
-    /// The sound device vanishes.
+    /// Takes the sound device away.
     pub fn lose_device(&mut self, now: Moment) {
         let detail = || "simulated".to_owned();
         self.device_lost = true;
@@ -173,30 +173,31 @@ impl SimulatedPlayer {
         if let Some(play) = self.follow.take() {
             self.end(now, play, Span(0), None, End::Failed(Fault::DeviceLost { detail: detail() }));
         }
-        if let Some(voice) = self.sounding.take() {
-            self.silence(now, voice, End::Failed(Fault::DeviceLost { detail: detail() }));
+        if let Some(channel) = self.sounding.take() {
+            self.silence(now, channel, End::Failed(Fault::DeviceLost { detail: detail() }));
         }
     }
 
-    /// The sound device is back.
+    /// Gives the sound device back.
     pub fn find_device(&mut self, now: Moment) {
         if std::mem::replace(&mut self.device_lost, false) {
             self.events.push_back((now, PlayerEvent::DeviceBack));
         }
     }
 
-    /// When something happens by itself.
+    /// Returns when something happens by itself.
     pub fn wakes(&self) -> Option<Moment> {
         let told = self.events.front().map(|(at, _)| *at);
-        let voice = self.sounding.as_ref().and_then(|voice| match (voice.ends(), voice.ending_told) {
-            (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(voice.began)),
-            (ends, _) => ends,
-        });
+        let channel =
+            self.sounding.as_ref().and_then(|channel| match (channel.ends(), channel.ending_told) {
+                (Some(ends), false) => Some(Moment(ends.0.saturating_sub(ENDING.0)).max(channel.began)),
+                (ends, _) => ends,
+            });
         let waiting = self.waiting.map(|(_, at)| at);
-        [told, voice, waiting].into_iter().flatten().min()
+        [told, channel, waiting].into_iter().flatten().min()
     }
 
-    /// What has happened by `now`, one at a time.
+    /// Returns what has happened by `now`, one event at a time.
     pub fn poll(&mut self, now: Moment) -> Option<PlayerEvent> {
         if self.events.front().is_some_and(|(at, _)| *at <= now) {
             return self.events.pop_front().map(|(_, event)| event);
@@ -206,31 +207,33 @@ impl SimulatedPlayer {
             self.begin(at, play);
             return self.events.pop_front().map(|(_, event)| event);
         }
-        let voice = self.sounding.as_mut()?;
-        let ends = voice.ends()?;
-        if !voice.ending_told && ends.0.saturating_sub(ENDING.0).max(voice.began.0) <= now.0 {
-            voice.ending_told = true;
-            return Some(PlayerEvent::Ending { play: voice.play });
+        let channel = self.sounding.as_mut()?;
+        let ends = channel.ends()?;
+        if !channel.ending_told && ends.0.saturating_sub(ENDING.0).max(channel.began.0) <= now.0 {
+            channel.ending_told = true;
+            return Some(PlayerEvent::Ending { play: channel.play });
         }
         if ends > now {
             return None;
         }
-        let voice = self.sounding.take()?;
-        let end = match &voice.breaks {
-            Some((after, fault)) if voice.left.is_none_or(|left| *after < left) => End::Failed(fault.clone()),
+        let channel = self.sounding.take()?;
+        let end = match &channel.breaks {
+            Some((after, fault)) if channel.left.is_none_or(|left| *after < left) => {
+                End::Failed(fault.clone())
+            }
             _ => End::Whole,
         };
-        self.silence(ends, voice, end);
+        self.silence(ends, channel, end);
         if let Some(next) = self.follow.take() {
             self.begin(ends, next);
         }
         self.events.pop_front().map(|(_, event)| event)
     }
 
-    /// How much of a play has sounded.
+    /// Returns how much of a play has sounded.
     pub fn position(&self, now: Moment, play: PlayId) -> Option<Span> {
-        let voice = self.sounding.as_ref().filter(|voice| voice.play == play)?;
-        Some(now.since(voice.began))
+        let channel = self.sounding.as_ref().filter(|channel| channel.play == play)?;
+        Some(now.since(channel.began))
     }
 
     /// Takes what has been heard since the last call. After a power cut, what sounded until then is part of it.
@@ -238,10 +241,10 @@ impl SimulatedPlayer {
         std::mem::take(&mut self.heard)
     }
 
-    /// The power goes: what sounds breaks off without a word.
+    /// Takes the power away: what sounds breaks off without a word.
     pub fn lose_power(&mut self, now: Moment) {
-        if let Some(voice) = self.sounding.take() {
-            self.heard.push(Heard { play: voice.play, from: voice.began, to: now.max(voice.began) });
+        if let Some(channel) = self.sounding.take() {
+            self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
         }
         let heard = std::mem::take(&mut self.heard);
         *self = Self { heard, latency: self.latency, ..Self::instant() };

@@ -19,17 +19,17 @@ impl Random {
         word ^ (word >> 31)
     }
 
-    /// A number below `n`, which is at least 1.
+    /// Draws a number below `n`, which is at least 1.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }
 
-    /// True `n` times in a hundred.
+    /// Draws true `n` times in a hundred.
     pub fn percent(&mut self, n: u64) -> bool {
         self.below(100) < n
     }
 
-    /// A span between two.
+    /// Draws a span between two.
     pub fn span(&mut self, from: Span, to: Span) -> Span {
         from + Span(self.below(to.saturating_sub(from).0))
     }

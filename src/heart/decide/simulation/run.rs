@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use super::judge::{Broken, Judge};
 use super::scenario::{BootClock, Happening, Push, What};
 use super::world::{Setup, World};
 use crate::config::programme_file::{self, Audio};
-use crate::decide::schedule::{Calendar, Place, Timetable};
+use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::speaker::Input;
 use crate::domain::announcement::{BulletinClass, Media, PlayPlan, Repeats, Words};
 use crate::domain::authority::{Grant, Power, Threshold, Trust};
 use crate::domain::ids::{ContentHash, KeyId};
 use crate::domain::policy::Policy;
 use crate::domain::sound::{Fault, FileRef, Pattern, Sound};
-use crate::domain::time::{ClockTrust, Moment, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed, VERSION};
 
 /// The programme of the simulated box: four slots a day.
@@ -29,16 +30,16 @@ const MEDIA_MS: u32 = 25_000;
 /// 2026-01-01T00:00 in Vietnam.
 const BEGIN: Wall = Wall(1_767_200_400_000_000);
 
-/// How a life went.
+/// The judge's findings on one life.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub broken: Vec<Broken>,
-    /// Entries and stretches of sound that were judged.
+    /// Entries and lengths of sound that were judged.
     pub judged: u64,
     pub plays: u64,
 }
 
-/// What happens, with the ends of what lasts.
+/// An event of the agenda: from the scenario, or the end of what lasts.
 enum Doing {
     Scenario(What),
     Deliver(Box<Signed<Command>>),
@@ -60,8 +61,21 @@ struct Life {
     plays: u64,
 }
 
-/// Lets a box live through a scenario for so long.
+/// The rule that an assertion in the heart broke.
+const INVARIANTS: &str = "the heart keeps its invariants";
+
+/// Lets a box live through a scenario for so long. An assertion that fails in the heart is a broken rule.
 pub fn live(happenings: &[Happening], length: Span) -> Verdict {
+    let whole = panic::catch_unwind(AssertUnwindSafe(|| live_whole(happenings, length)));
+    whole.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let broken = Broken { rule: INVARIANTS, detail: said.unwrap_or_default() };
+        Verdict { broken: vec![broken], judged: 0, plays: 0 }
+    })
+}
+
+fn live_whole(happenings: &[Happening], length: Span) -> Verdict {
     let files_gone = Rc::new(Cell::new(false));
     let world = World::new(setup(), BEGIN, Box::new(lookup(files_gone.clone())));
     let mut life = Life {
@@ -140,7 +154,7 @@ impl Life {
             Doing::Deliver(signed) => self.world.input(Input::Command(signed)),
             Doing::MediaHere(sha256) => self.world.input(Input::Fetched { sha256, result: Ok(()) }),
             Doing::PowerOn(clock) => self.power_on(now, clock),
-            Doing::ClockRight => self.set_clock(0, ClockTrust::Synced),
+            Doing::ClockRight => self.set_clock(0, ClockQuality::Synced),
             Doing::DeviceBack => self.world.player(|player, now| player.find_device(now)),
             Doing::FilesBack => self.files_gone.set(false),
             Doing::DiskBack => self.world.disk_takes(true),
@@ -165,7 +179,7 @@ impl Life {
                 }
                 self.judge.excuse();
                 self.world.power_off_after(after_actions);
-                // It goes between two actions, whenever the heart has so many more; else after an hour.
+                // The power goes between two actions, when the heart has so many more; else after an hour.
                 for _ in 0..CUT_WITHIN_STEPS {
                     self.world.run_for(CUT_STEP);
                     if self.world.speaker().is_none() {
@@ -176,12 +190,12 @@ impl Life {
                 self.plan(self.world.now().mono + off_for, Doing::PowerOn(clock));
             }
             What::ClockStep { by_us, lasts } => {
-                let trust = match Span(by_us.unsigned_abs()) {
-                    small if small < Span::secs(12 * 3_600) => ClockTrust::Synced,
-                    middle if middle < Span::secs(60 * 86_400) => ClockTrust::Floor,
-                    _ => ClockTrust::None,
+                let quality = match Span(by_us.unsigned_abs()) {
+                    small if small < Span::secs(12 * 3_600) => ClockQuality::Synced,
+                    middle if middle < Span::secs(60 * 86_400) => ClockQuality::Floor,
+                    _ => ClockQuality::None,
                 };
-                self.set_clock(by_us, trust);
+                self.set_clock(by_us, quality);
                 self.plan(now + lasts, Doing::ClockRight);
             }
             What::DeviceLost { lasts } => {
@@ -207,27 +221,30 @@ impl Life {
         }
     }
 
-    fn set_clock(&mut self, off_us: i64, trust: ClockTrust) {
+    fn set_clock(&mut self, off_us: i64, quality: ClockQuality) {
         let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
         self.judge.was_set_back |= off_us != 0;
         self.judge.excuse();
-        self.world.set_clock(wall, trust);
+        self.world.set_clock(wall, quality);
     }
 
     fn power_on(&mut self, now: Moment, clock: BootClock) {
         if self.world.speaker().is_some() {
             return;
         }
-        let off_us = if clock.trust == ClockTrust::Synced { 0 } else { clock.off_by_us };
+        let off_us = if clock.quality == ClockQuality::Synced { 0 } else { clock.off_by_us };
         // A battery clock behind the last known time, or far beyond, is not believed: see `adapters::clock`.
         let believed = (0..60 * 86_400_000_000).contains(&off_us);
-        let trust =
-            if clock.trust == ClockTrust::Floor && !believed { ClockTrust::None } else { clock.trust };
+        let quality = if clock.quality == ClockQuality::Floor && !believed {
+            ClockQuality::None
+        } else {
+            clock.quality
+        };
         self.judge.was_set_back |= off_us != 0;
         let wall = Wall(self.truth().0.saturating_add(off_us).max(0));
-        self.world.set_clock(wall, trust);
+        self.world.set_clock(wall, quality);
         self.world.power_on();
-        if trust != ClockTrust::Synced {
+        if quality != ClockQuality::Synced {
             self.plan(now + clock.synced_after, Doing::ClockRight);
         }
     }
@@ -324,8 +341,8 @@ impl Life {
         self.world.disk_takes(true);
         self.files_gone.set(false);
         let now = self.world.now().mono;
-        let right = BootClock { trust: ClockTrust::Synced, synced_after: Span(0), off_by_us: 0 };
-        self.set_clock(0, ClockTrust::Synced);
+        let right = BootClock { quality: ClockQuality::Synced, synced_after: Span(0), off_by_us: 0 };
+        self.set_clock(0, ClockQuality::Synced);
         self.power_on(now, right);
         self.world.player(|player, now| player.find_device(now));
         self.pass(now + Span::secs(2 * 86_400));
@@ -334,7 +351,7 @@ impl Life {
         let setup = setup();
         let last = self.truth().date().pred_opt().expect("simulated dates are ordinary");
         let days = BEGIN.date().iter_days().take_while(|date| *date <= last);
-        let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.place)).collect();
+        let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.listeners)).collect();
         let due: Vec<_> = due.into_iter().map(|session| session.key).collect();
         self.judge.end(&due);
         Verdict { broken: self.judge.broken().to_vec(), judged: self.judge.judged, plays: self.plays }
@@ -372,14 +389,14 @@ fn lookup(files_gone: Rc<Cell<bool>>) -> impl Fn(&Sound) -> Result<Option<Span>,
     }
 }
 
-/// How long a power cut waits for its action, in steps.
+/// Step in which a power cut waits for its action.
 const CUT_STEP: Span = Span::secs(60);
 const CUT_WITHIN_STEPS: u32 = 60;
 
 /// Length of the programme's files.
 const ITEM_S: u64 = 120;
 
-/// The simulated box.
+/// Sets up the simulated box.
 pub fn setup() -> Setup {
     let audio = Audio::Required(&|_| Ok(ITEM_S as u32 * 1_000));
     let programme = programme_file::parse(PROGRAMME, "commune.toml", Path::new("/"), audio)
@@ -387,7 +404,7 @@ pub fn setup() -> Setup {
     let calendar = Calendar::new(Arc::new(programme)).expect("its rules were read already");
     let group = "xa".parse().expect("a plain name");
     Setup {
-        place: Place { groups: [group].into(), languages: vec!["vi".to_owned()] },
+        listeners: Listeners { groups: [group].into(), languages: vec!["vi".to_owned()] },
         timetable: Timetable::new(vec![calendar]).expect("one programme does not clash with itself"),
         trust: Some(trust()),
         policy: Policy::default(),

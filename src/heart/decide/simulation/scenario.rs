@@ -1,10 +1,10 @@
-//! What happens to a simulated box: a list made from a seed, so that a failing one can be made shorter.
+//! Scenarios of a simulated box: lists of events made from a seed, so that a failing one can be made shorter.
 
 use super::random::Random;
 use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::time::{ClockTrust, Span};
+use crate::domain::time::{ClockQuality, Span};
 
-/// How many announcements a week, as a busy commune pushes.
+/// Announcements a week, as a busy commune pushes.
 pub const ANNOUNCEMENTS_A_WEEK: u64 = 10;
 
 /// One thing that happens, so long after the start.
@@ -14,7 +14,7 @@ pub struct Happening {
     pub what: What,
 }
 
-/// What happens.
+/// An event in the life of a box.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// An announcement is issued, and reaches the box after a while; never, if it is lost.
@@ -63,20 +63,20 @@ pub struct Push {
     pub repeats: u16,
     pub until_cancelled: bool,
     pub with_media: bool,
-    /// When its audio arrives after the command; never, if it does not.
+    /// Time from the command to the arrival of its audio; `None` where that never comes.
     pub media_after: Option<Span>,
     pub speakable: bool,
     /// Replaces the announcement before.
     pub supersedes: bool,
 }
 
-/// What the clock shows after a power cut.
+/// The clock after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootClock {
-    pub trust: ClockTrust,
+    pub quality: ClockQuality,
     /// Until the clock is right and known.
     pub synced_after: Span,
-    /// How far it is off until then, in microseconds.
+    /// Error until then, in microseconds.
     pub off_by_us: i64,
 }
 
@@ -84,7 +84,7 @@ const MINUTE: Span = Span::secs(60);
 const HOUR: Span = Span::secs(3_600);
 const DAY: Span = Span::secs(86_400);
 
-/// A calm life: only announcements.
+/// Makes a calm life: only announcements.
 pub fn calm(seed: u64, length: Span) -> Vec<Happening> {
     let mut random = Random::new(seed);
     let gap = Span(7 * DAY.0 / ANNOUNCEMENTS_A_WEEK);
@@ -97,8 +97,8 @@ pub fn calm(seed: u64, length: Span) -> Vec<Happening> {
     happenings
 }
 
-/// A hard life: announcements that come late, twice, in the wrong order or not at all, power cuts, wrong clocks, lost
-/// devices, missing and broken audio, a full disk.
+/// Makes a hard life: announcements that come late, twice, in the wrong order or not at all, power cuts, wrong clocks,
+/// lost devices, missing and broken audio, a full disk.
 pub fn faulty(seed: u64, length: Span) -> Vec<Happening> {
     let mut random = Random::new(seed);
     let mut happenings = Vec::new();
@@ -155,18 +155,18 @@ fn push(random: &mut Random, faults: bool) -> Push {
 }
 
 fn power_cut(random: &mut Random) -> What {
-    let trust = match random.below(3) {
-        0 => ClockTrust::None,
-        1 => ClockTrust::Floor,
-        _ => ClockTrust::Synced,
+    let quality = match random.below(3) {
+        0 => ClockQuality::None,
+        1 => ClockQuality::Floor,
+        _ => ClockQuality::Synced,
     };
     let off_for = if random.percent(70) {
         random.span(Span::secs(1), HOUR)
     } else {
         random.span(HOUR, Span(9 * DAY.0))
     };
-    let off_by_us = if trust == ClockTrust::Synced { 0 } else { clock_error(random) };
-    let clock = BootClock { trust, synced_after: random.span(Span::secs(1), DAY), off_by_us };
+    let off_by_us = if quality == ClockQuality::Synced { 0 } else { clock_error(random) };
+    let clock = BootClock { quality, synced_after: random.span(Span::secs(1), DAY), off_by_us };
     What::PowerCut { after_actions: random.below(12) as u32, off_for, clock }
 }
 

@@ -4,25 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::player::{Heard, Lookup, SimulatedPlayer};
 use crate::decide::memory::{Memo, Memory};
-use crate::decide::schedule::{Place, Timetable};
+use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
-use crate::domain::time::{ClockTrust, Moment, Reading, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Command, Signed};
 
-/// What a box is set up with.
+/// The installation of a box: its listeners, programme, trust and policy.
 #[derive(Clone)]
 pub struct Setup {
-    pub place: Place,
+    pub listeners: Listeners,
     pub timetable: Timetable,
     pub trust: Option<Trust>,
     pub policy: Policy,
 }
 
-/// What survives a power cut.
+/// The state that survives a power cut.
 #[derive(Default, Clone)]
 struct Disk {
     memory: Memory,
@@ -47,7 +47,7 @@ pub struct World {
     lookup: Box<Lookup>,
     log: Vec<Entry>,
     fetches: Vec<ContentHash>,
-    /// Set where the heart wanted to be woken without end.
+    /// Report of a heart that asked to be woken again and again without time passing.
     stalled: Option<String>,
     disk_is_full: bool,
     /// Committed while the disk was full: it waits in memory.
@@ -59,9 +59,9 @@ pub struct World {
 }
 
 impl World {
-    /// A box that is off. The monotonic clock starts at zero.
+    /// Makes a box that is off. The monotonic clock starts at zero.
     pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup>) -> Self {
-        let clock = Reading { mono: Moment(0), wall, trust: ClockTrust::Synced, uncertainty_ms: 10 };
+        let clock = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 10 };
         Self {
             setup,
             clock,
@@ -80,23 +80,23 @@ impl World {
         }
     }
 
-    /// The same world with a player that answers at once, for plans to the second.
+    /// Gives the world a player that answers at once, for plans to the second.
     pub fn without_latency(mut self) -> Self {
         self.player = SimulatedPlayer::instant();
         self
     }
 
-    /// The clocks of the box.
+    /// Returns the clocks of the box.
     pub fn now(&self) -> Reading {
         self.clock
     }
 
-    /// The heart, while the power is on.
+    /// Returns the heart, while the power is on.
     pub fn speaker(&self) -> Option<&Speaker> {
         self.speaker.as_ref()
     }
 
-    /// What is on the disk.
+    /// Returns the memory on the disk.
     pub fn memory(&self) -> &Memory {
         &self.disk.memory
     }
@@ -111,8 +111,8 @@ impl World {
             checkpoints: self.disk.checkpoints.clone(),
             staged: self.disk.staged.clone(),
         };
-        let Setup { place, timetable, trust, policy } = self.setup.clone();
-        self.speaker = Some(Speaker::new(restored, place, timetable, trust, policy, &self.clock));
+        let Setup { listeners, timetable, trust, policy } = self.setup.clone();
+        self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
     }
 
@@ -131,8 +131,8 @@ impl World {
     }
 
     /// Steps the wall clock.
-    pub fn set_clock(&mut self, wall: Wall, trust: ClockTrust) {
-        (self.clock.wall, self.clock.trust) = (wall, trust);
+    pub fn set_clock(&mut self, wall: Wall, quality: ClockQuality) {
+        (self.clock.wall, self.clock.quality) = (wall, quality);
         self.input(Input::ClockChanged);
     }
 
@@ -156,17 +156,17 @@ impl World {
         act(&mut self.player, self.clock.mono);
     }
 
-    /// What the heart has asked to be fetched since the last call.
+    /// Takes what the heart has asked to be fetched since the last call.
     pub fn take_fetches(&mut self) -> Vec<ContentHash> {
         std::mem::take(&mut self.fetches)
     }
 
-    /// What has been logged since the last call. It is on disk: a power cut does not take it back.
+    /// Takes what has been logged since the last call. The log is on disk: a power cut does not take it back.
     pub fn take_log(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.log)
     }
 
-    /// What has come out of the loudspeaker since the last call.
+    /// Takes what has come out of the loudspeaker since the last call.
     pub fn take_heard(&mut self) -> Vec<Heard> {
         self.player.take_heard()
     }
@@ -191,12 +191,12 @@ impl World {
         }
     }
 
-    /// Where the heart wanted to be woken without end since the last call.
+    /// Reports, once, a heart that asked to be woken again and again without time passing.
     pub fn take_stall(&mut self) -> Option<String> {
         self.stalled.take()
     }
 
-    /// What is to happen next, for messages.
+    /// Says what is to happen next, for messages.
     fn wakes(&self) -> String {
         let heart = self.speaker.as_ref().and_then(Speaker::poll_timeout);
         format!("now {:?}, heart {heart:?}, player {:?}", self.clock, self.player.wakes())
@@ -244,7 +244,7 @@ impl World {
         self.commit();
     }
 
-    /// One transaction: everything durable since the last one.
+    /// Writes one transaction: everything durable since the last one.
     fn commit(&mut self) {
         self.unwritten.append(&mut self.uncommitted);
         if !self.disk_is_full {
@@ -254,13 +254,13 @@ impl World {
         }
     }
 
-    /// The disk fills up, or has room again.
+    /// Fills the disk up, or gives it room again.
     pub fn disk_takes(&mut self, takes: bool) {
         self.disk_is_full = !takes;
         self.commit();
     }
 
-    /// Whether everything that was committed is on the disk.
+    /// Tells whether everything that was committed is on the disk.
     pub fn disk_is_whole(&self) -> bool {
         !self.disk_is_full && self.unwritten.is_empty()
     }

@@ -1,139 +1,81 @@
-//! The air: what is prepared, what sounds, and how a play is opened and closed in the log.
+//! The air: what is prepared, who gets it, and how a play is opened and closed in the log.
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::interface::Action;
+use super::job::Job;
+use super::play::{
+    CHECKPOINT_EVERY, Ended, Opening, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Play, Ready, Sounding, TimeLimit,
+    Wish,
+};
+use super::state::Speaker;
+use crate::decide::arbiter::{self, Claim, Handover};
 use crate::decide::guard::Limit;
-use crate::domain::announcement::Interruption;
-use crate::domain::playback::{NotPlayed, PlayEnd, PlayOutcome, PlayStart, Subject};
-use crate::domain::sound::{End, Score, Sounded};
-
-/// Frames a second of everything that is played; the log counts frames.
-const FRAMES_PER_SECOND: u64 = 48_000;
+use crate::decide::memory::Memo;
+use crate::domain::announcement::Rung;
+use crate::domain::ids::PlayId;
+use crate::domain::playback::{Event, NotPlayed, PlayEnd, PlayOutcome, Stamp, Subject};
+use crate::domain::sound::{Cut, End, FRAMES_A_SECOND, Fault, PlayerCommand, PlayerEvent, Sounded};
+use crate::domain::time::{Moment, Reading, Span};
 
 /// Fade of what is stopped, in the range of 10 to 20 ms that the design asks for.
 const FADE_MS: u32 = 20;
 
-/// A play that the player has been asked to open.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub job: Job,
-    pub start: PlayStart,
-    pub interruption: Interruption,
-    /// Nothing of it may sound after, and what that would be called.
-    pub until: Option<(Moment, PlayOutcome)>,
-    lasts: Option<Span>,
-    state: Opening,
-}
-
-#[derive(Debug)]
-enum Opening {
-    /// The player was asked, and must answer by then.
-    Asked { by: Moment },
-    /// Opened; the whole length from the start of the score.
-    Opened { length: Option<Span> },
-}
-
-impl Ready {
-    pub fn is_ready(&self) -> bool {
-        matches!(self.state, Opening::Opened { .. })
-    }
-
-    pub fn wakes(&self) -> Option<(Moment, Why)> {
-        match self.state {
-            Opening::Asked { by } => Some((by, Why::PreflightSlow)),
-            Opening::Opened { .. } => None,
-        }
-    }
-}
-
-/// A play that the player has been told to sound.
-#[derive(Debug)]
-pub(super) struct Sounding {
-    pub job: Job,
-    pub start: PlayStart,
-    interruption: Interruption,
-    /// What is to sound from where it is entered; `None` for what has no end.
-    due: Option<Span>,
-    started: Option<Stamp>,
-    /// The player has said that little is left.
-    ending: bool,
-    /// It was told to stop, and this is why.
-    stopping: Option<PlayOutcome>,
-    checkpoint_at: Option<Moment>,
-    until: Option<(Moment, PlayOutcome)>,
-    lasts: Option<Span>,
-}
-
-impl Sounding {
-    /// The number of the piece that it plays.
-    pub fn piece(&self) -> Option<u32> {
-        match self.job {
-            Job::Piece { number, .. } => Some(number),
-            Job::Announcement(_) | Job::Voice => None,
-        }
-    }
-
-    /// The number of the relay in whose place it sounds.
-    pub fn stands_in_for(&self) -> Option<u32> {
-        match self.job {
-            Job::Piece { number, instead: Some(_), .. } => Some(number),
-            _ => None,
-        }
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
-    }
-
-    pub fn wakes(&self) -> Option<(Moment, Why)> {
-        if self.stopping.is_some() {
-            return None;
-        }
-        let limit = self.until.as_ref().map(|(moment, _)| (*moment, Why::LimitReached));
-        let checkpoint = self.checkpoint_at.map(|moment| (moment, Why::Checkpoint));
-        [limit, checkpoint].into_iter().flatten().min()
-    }
-}
-
-/// What a job needs to sound.
-pub(super) struct Wish {
-    pub start: PlayStart,
-    pub score: Score,
-    pub interruption: Interruption,
-    pub until: Option<(Moment, PlayOutcome)>,
-    /// How long it is to sound at most, counted from its first sample; then it has finished.
-    pub lasts: Option<Span>,
-}
-
-/// What is left of a job when a play of it has ended.
-pub(super) struct Ended {
-    pub outcome: PlayOutcome,
-    pub interruption: Interruption,
-    /// Where the audio stopped, counted from its start.
-    pub position: Span,
-    /// Nothing of it sounded: it was cut before its first sample.
-    pub unheard: bool,
-}
-
-impl Ended {
-    /// Whether the job goes on, and from where.
-    pub fn goes_on_from(&self) -> Option<Span> {
-        let again = match &self.outcome {
-            PlayOutcome::Interrupted { .. } | PlayOutcome::PowerLost | PlayOutcome::Stopped => true,
-            PlayOutcome::Failed { reason } => matches!(reason, Fault::DeviceLost { .. }),
-            _ => false,
-        };
-        match self.interruption {
-            _ if !again => None,
-            Interruption::Restart => Some(Span(0)),
-            Interruption::Resume => Some(self.position),
-            Interruption::Drop => self.unheard.then_some(self.position),
-        }
-    }
-}
-
 impl Speaker {
+    /// Prepares the best claim and gives it the air when it is ready and may have it.
+    pub(super) fn arrange(&mut self, now: &Reading) {
+        if self.device_lost {
+            return;
+        }
+        let claims = self.claims(now);
+        let Some(best) = arbiter::best(&claims) else {
+            self.discard_next();
+            return;
+        };
+        if self.next.as_ref().is_none_or(|next| next.job != best.job) {
+            self.discard_next();
+            self.prepare(now, best);
+        }
+        if self.next.as_ref().is_none_or(|next| !next.is_open()) {
+            return;
+        }
+        let ahead = match &best.job {
+            Job::Piece(_) => self.session_begins(now),
+            Job::Announcement(_) | Job::Voice => None,
+        };
+        match (arbiter::handover(self.air_view(), best), ahead) {
+            (Handover::Start, Some((moment, shared))) => {
+                self.launch(now, Cut::At { moment, shared: Some(shared) });
+            }
+            (_, Some(_)) => {}
+            (handover, None) => self.give_air(now, handover, best.rung),
+        }
+    }
+
+    fn give_air(&mut self, now: &Reading, handover: Handover, rung: Rung) {
+        match handover {
+            Handover::Start => self.launch(now, Cut::Now),
+            Handover::Cut => {
+                let holder = self.holder().map(|holder| holder.start.rung);
+                debug_assert!(holder < Some(rung), "{rung:?} takes the air from {holder:?}");
+                self.interrupt(rung);
+                self.launch(now, Cut::Now);
+            }
+            Handover::Follow if self.may_follow() => self.launch(now, Cut::AtEnd),
+            Handover::Follow => {}
+        }
+    }
+
+    /// Collects everything that wants to sound now and is allowed to.
+    fn claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
+        let mut claims = self.announcement_claims(now);
+        claims.extend(self.voice_claim(now));
+        claims.extend(self.piece_claim(now));
+        let reserved = self.reserved(now);
+        claims.retain(|claim| reserved.is_none_or(|rung| claim.rung >= rung));
+        claims
+    }
+
     pub(super) fn new_play(&mut self) -> PlayId {
         self.plays_made += 1;
         PlayId::new(self.start, self.plays_made)
@@ -144,13 +86,13 @@ impl Speaker {
         let play = self.new_play();
         let wish = match &claim.job {
             Job::Announcement(id) => self.announcement_wish(now, id, play),
-            Job::Piece { number, instead, .. } => self.piece_wish(now, *number, *instead, play),
+            Job::Piece(piece) => self.piece_wish(now, *piece, play),
             Job::Voice => self.voice_wish(now, play),
         };
-        let Some(Wish { start, score, interruption, until, lasts }) = wish else { return };
+        let Some(Wish { start, score, interruption, limit, lasts }) = wish else { return };
         let max = if claim.rung.takes_the_air_at_once() { PREFLIGHT_URGENT_MAX } else { PREFLIGHT_MAX };
-        let state = Opening::Asked { by: now.mono + max };
-        self.next = Some(Ready { job: claim.job.clone(), start, interruption, until, lasts, state });
+        let opening = Opening::Asked { by: now.mono + max };
+        self.next = Some(Ready { job: claim.job.clone(), start, interruption, limit, lasts, opening });
         self.actions.push_back(Action::Player(PlayerCommand::Preflight { play, score }));
     }
 
@@ -164,73 +106,76 @@ impl Speaker {
         self.actions.push_back(Action::Player(PlayerCommand::Stop { play, fade_ms: FADE_MS }));
     }
 
-    /// What the arbiter needs to know of the play that holds the air.
-    pub(super) fn air_view(&self) -> Option<arbiter::OnAir> {
-        let holder = self.follow.or(self.current)?;
-        let sounding = self.plays.get(&holder)?;
-        Some(arbiter::OnAir { rung: sounding.start.rung, has_boundary: sounding.due.is_some() })
+    /// Returns the play that holds the air, or will when the current one has ended.
+    fn holder(&self) -> Option<&Play> {
+        self.plays.get(&self.follow.or(self.current)?)
     }
 
-    /// When what sounds will be over by itself, as far as that is known; now where nothing sounds.
+    /// Shows the arbiter the play that holds the air.
+    pub(super) fn air_view(&self) -> Option<arbiter::OnAir> {
+        let holder = self.holder()?;
+        Some(arbiter::OnAir { rung: holder.start.rung, has_boundary: holder.due.is_some() })
+    }
+
+    /// Returns when what sounds will be over by itself, as far as that is known; now where nothing sounds.
     pub(super) fn air_is_free_at(&self, now: &Reading) -> Moment {
-        let ends = self.plays.values().filter(|sounding| !sounding.is_stopping()).map(|sounding| {
-            let began = sounding.started.map_or(now.mono, |stamp| stamp.moment());
-            began + sounding.due.unwrap_or_default()
+        let ends = self.plays.values().filter(|play| !play.sounding.is_stopping()).map(|play| {
+            let began = play.sounding.since().map_or(now.mono, |stamp| stamp.moment());
+            began + play.due.unwrap_or_default()
         });
         ends.max().unwrap_or(now.mono).max(now.mono)
     }
 
-    /// Whether what sounds is about to end by itself and will not take the air again: what follows can be prepared.
+    /// Tells whether what sounds is about to end by itself and will not take the air again, so that what follows can be
+    /// prepared.
     pub(super) fn air_is_given_up(&self) -> bool {
-        let holder = self.follow.or(self.current).and_then(|play| self.plays.get(&play));
-        holder.is_some_and(|sounding| {
-            sounding.ending
-                && match &sounding.job {
+        self.holder().is_some_and(|holder| {
+            holder.sounding.is_ending()
+                && match &holder.job {
                     Job::Announcement(id) => self.is_last_repetition(id),
-                    Job::Piece { .. } | Job::Voice => true,
+                    Job::Piece(_) | Job::Voice => true,
                 }
         })
     }
 
-    /// Whether a play of the job sounds, fades, or has been ordered to follow.
+    /// Tells whether a play of the job sounds, fades, or has been told to follow.
     pub(super) fn is_on_air(&self, job: &Job) -> bool {
-        self.plays.values().any(|sounding| sounding.job == *job)
+        self.plays.values().any(|play| play.job == *job)
     }
 
-    pub(super) fn may_follow(&self) -> bool {
+    /// Tells whether a play can be told to follow the current one without a gap. What follows a stream is known only
+    /// when the stream has ended: it may have failed.
+    fn may_follow(&self) -> bool {
         let current = self.current.and_then(|play| self.plays.get(&play));
-        // What follows a stream is known only when the stream has ended: it may have failed.
-        let ends = |sounding: &Sounding| sounding.ending && sounding.due.is_some();
-        self.follow.is_none() && current.is_some_and(|sounding| ends(sounding) && sounding.stopping.is_none())
+        let ends = |play: &Play| matches!(play.sounding, Sounding::Ending { .. }) && play.due.is_some();
+        self.follow.is_none() && current.is_some_and(ends)
     }
 
     /// Starts what is ready. The log has it before the first sample.
     pub(super) fn launch(&mut self, now: &Reading, cut: Cut) {
         let Some(next) = self.next.take() else { return };
-        let Opening::Opened { length } = next.state else { return };
+        let Opening::Opened { length } = next.opening else { return };
         let play = next.start.play;
+        debug_assert!(cut == Cut::AtEnd || self.holder().is_none(), "two plays would hold the air");
         self.log(now, Event::PlayStarted(next.start.clone()));
         self.remember(Memo::OpenPlay(play, Some(next.start.clone())));
         match &next.job {
             Job::Announcement(id) => self.announcement_begun(now, &id.clone()),
-            Job::Piece { number, instead, .. } => self.piece_begun(now, *number, *instead),
+            Job::Piece(piece) => self.piece_begun(now, *piece),
             Job::Voice => {}
         }
         self.actions.push_back(Action::Player(PlayerCommand::Play { play, cut }));
         let entered = Span::millis(next.start.entered_at_ms);
-        let sounding = Sounding {
+        let started = Play {
             job: next.job,
             start: next.start,
             interruption: next.interruption,
             due: length.map(|length| length.saturating_sub(entered)),
-            started: None,
-            ending: false,
-            stopping: None,
-            checkpoint_at: None,
-            until: next.until,
+            limit: next.limit,
             lasts: next.lasts,
+            sounding: Sounding::Ordered,
         };
-        self.plays.insert(play, sounding);
+        self.plays.insert(play, started);
         match cut {
             Cut::AtEnd if self.current.is_some() => self.follow = Some(play),
             _ => self.current = Some(play),
@@ -242,16 +187,14 @@ impl Speaker {
         if let Some(play) = self.follow.take() {
             self.end_play(play, PlayOutcome::Interrupted { by });
         }
-        if let Some(sounding) = self.current.take().and_then(|play| self.plays.get_mut(&play)) {
-            sounding.stopping.get_or_insert(PlayOutcome::Interrupted { by });
+        if let Some(current) = self.current.take().and_then(|play| self.plays.get_mut(&play)) {
+            current.sounding.stop(PlayOutcome::Interrupted { by });
         }
     }
 
     /// Stops a play, which will be logged with this outcome.
     pub(super) fn end_play(&mut self, play: PlayId, outcome: PlayOutcome) {
-        let Some(sounding) = self.plays.get_mut(&play) else { return };
-        if sounding.stopping.is_none() {
-            sounding.stopping = Some(outcome);
+        if self.plays.get_mut(&play).is_some_and(|ended| ended.sounding.stop(outcome)) {
             self.stop_play(play);
         }
     }
@@ -266,8 +209,8 @@ impl Speaker {
         if self.next.as_ref().is_some_and(|next| is_meant(&next.job)) {
             self.discard_next();
         }
-        let plays = self.plays.iter().filter(|(_, sounding)| is_meant(&sounding.job));
-        let plays: Vec<_> = plays.map(|(play, _)| *play).collect();
+        let plays = self.plays.iter().filter(|(_, play)| is_meant(&play.job));
+        let plays: Vec<_> = plays.map(|(id, _)| *id).collect();
         for play in plays {
             self.end_play(play, outcome.clone());
         }
@@ -276,8 +219,8 @@ impl Speaker {
     pub(super) fn stop_everything(&mut self) {
         let plays: Vec<_> = self.plays.keys().copied().collect();
         for play in plays {
-            if let Some(sounding) = self.plays.get_mut(&play) {
-                sounding.stopping.get_or_insert(PlayOutcome::Stopped);
+            if let Some(stopped) = self.plays.get_mut(&play) {
+                stopped.sounding.stop(PlayOutcome::Stopped);
             }
             self.stop_play(play);
         }
@@ -285,8 +228,8 @@ impl Speaker {
 
     /// Stops what has reached its limit.
     pub(super) fn enforce_limits(&mut self, now: &Reading) {
-        let over = self.plays.iter().filter_map(|(play, sounding)| match &sounding.until {
-            Some((moment, outcome)) if *moment <= now.mono => Some((*play, outcome.clone())),
+        let over = self.plays.iter().filter_map(|(id, play)| match &play.limit {
+            Some(limit) if limit.at <= now.mono => Some((*id, limit.outcome.clone())),
             _ => None,
         });
         let over: Vec<_> = over.collect();
@@ -303,9 +246,9 @@ impl Speaker {
 
     pub(super) fn checkpoint(&mut self, now: &Reading) {
         let Some(play) = self.current else { return };
-        let Some(sounding) = self.plays.get_mut(&play) else { return };
-        if sounding.checkpoint_at.is_some_and(|at| at <= now.mono) {
-            sounding.checkpoint_at = Some(now.mono + CHECKPOINT_EVERY);
+        let Some(current) = self.plays.get_mut(&play) else { return };
+        if let Some(at) = current.sounding.checkpoint_at().filter(|at| **at <= now.mono) {
+            *at = now.mono + CHECKPOINT_EVERY;
             self.actions.push_back(Action::Checkpoint(play));
         }
     }
@@ -315,8 +258,8 @@ impl Speaker {
             PlayerEvent::Preflighted { play, result } => self.on_preflighted(now, play, result),
             PlayerEvent::Started { play, at } => self.on_started(now, play, at),
             PlayerEvent::Ending { play } => {
-                if let Some(sounding) = self.plays.get_mut(&play) {
-                    sounding.ending = true;
+                if let Some(ending) = self.plays.get_mut(&play) {
+                    ending.sounding.near_end();
                 }
             }
             PlayerEvent::Ended { play, sounded, end } => self.on_ended(now, play, sounded, end),
@@ -336,7 +279,7 @@ impl Speaker {
     fn on_preflighted(&mut self, now: &Reading, play: PlayId, result: Result<Option<Span>, Fault>) {
         let Some(next) = self.next.as_mut().filter(|next| next.start.play == play) else { return };
         match result {
-            Ok(length) => next.state = Opening::Opened { length },
+            Ok(length) => next.opening = Opening::Opened { length },
             Err(fault) => {
                 let job = next.job.clone();
                 self.next = None;
@@ -348,9 +291,7 @@ impl Speaker {
     fn on_unplayable(&mut self, now: &Reading, job: Job, fault: Fault) {
         match job {
             Job::Announcement(id) => self.announcement_unplayable(now, &id, fault),
-            Job::Piece { number, instead, .. } => {
-                self.piece_unplayable(now, number, instead, NotPlayed::Unplayable { reason: fault })
-            }
+            Job::Piece(piece) => self.piece_unplayable(now, piece, NotPlayed::Unplayable { reason: fault }),
             Job::Voice => self.voice_unplayable(now, fault),
         }
     }
@@ -360,20 +301,19 @@ impl Speaker {
             self.current = self.follow.take();
         }
         let start = self.start;
-        let Some(sounding) = self.plays.get_mut(&play) else { return };
+        let Some(started) = self.plays.get_mut(&play) else { return };
         // The wall time of the first sample: the reading, moved by the monotonic difference to either side.
         let wall = now.wall.minus(now.mono.since(at)).plus(at.since(now.mono));
-        sounding.started = Some(Stamp::of(start, &Reading { mono: at, wall, ..*now }));
-        sounding.checkpoint_at = Some(at + CHECKPOINT_EVERY);
-        if let Some(lasts) = sounding.lasts
-            && sounding.until.as_ref().is_none_or(|(until, _)| at + lasts < *until)
+        started.sounding.begin(Stamp::of(start, &Reading { mono: at, wall, ..*now }));
+        if let Some(lasts) = started.lasts
+            && started.limit.as_ref().is_none_or(|limit| at + lasts < limit.at)
         {
-            sounding.until = Some((at + lasts, PlayOutcome::Finished));
+            started.limit = Some(TimeLimit { at: at + lasts, outcome: PlayOutcome::Finished });
         }
     }
 
     fn on_ended(&mut self, now: &Reading, play: PlayId, sounded: Sounded, end: End) {
-        let Some(sounding) = self.plays.remove(&play) else { return };
+        let Some(over) = self.plays.remove(&play) else { return };
         if self.follow == Some(play) {
             self.follow = None;
         }
@@ -381,9 +321,14 @@ impl Speaker {
             self.current = self.follow.take();
         }
         let all_sounded = sounded.due.is_some_and(|due| due > Span(0) && sounded.played >= due);
-        let outcome = match (end, sounding.stopping) {
+        let started_at = over.sounding.since();
+        let stopped = match over.sounding {
+            Sounding::Stopping { outcome, .. } => Some(outcome),
+            Sounding::Ordered | Sounding::Underway { .. } | Sounding::Ending { .. } => None,
+        };
+        let outcome = match (end, stopped) {
             (End::Whole, _) => PlayOutcome::Finished,
-            // It was cut in the moment of its end.
+            // The play was cut in the moment of its end.
             (End::Stopped, _) if all_sounded => PlayOutcome::Finished,
             (End::Failed(reason), None) => PlayOutcome::Failed { reason },
             (_, Some(outcome)) => outcome,
@@ -391,9 +336,9 @@ impl Speaker {
         };
         let closing = PlayEnd {
             play,
-            subject: sounding.start.subject.clone(),
+            subject: over.start.subject.clone(),
             outcome: outcome.clone(),
-            started_at: sounding.started,
+            started_at,
             frames_played: frames(sounded.played),
             frames_due: sounded.due.map(frames),
             loudness_lufs: sounded.loudness_lufs,
@@ -402,12 +347,12 @@ impl Speaker {
         self.log(now, Event::PlayEnded(closing));
         self.remember(Memo::OpenPlay(play, None));
         self.count_sound(now, sounded.played);
-        let position = Span::millis(sounding.start.entered_at_ms) + sounded.played;
+        let position = Span::millis(over.start.entered_at_ms) + sounded.played;
         let unheard = sounded.played == Span(0);
-        let ended = Ended { outcome, interruption: sounding.interruption, position, unheard };
-        match sounding.job {
+        let ended = Ended { outcome, interruption: over.interruption, position, unheard };
+        match over.job {
             Job::Announcement(id) => self.announcement_ended(now, &id, ended),
-            Job::Piece { turn, number, instead } => self.piece_ended(now, (turn, number, instead), ended),
+            Job::Piece(piece) => self.piece_ended(now, piece, ended),
             Job::Voice => self.voice_ended(&ended),
         }
         self.log_if_stopped(now);
@@ -444,12 +389,15 @@ impl Speaker {
         }
     }
 
-    /// The limit that the guard sets, as what a play would be logged with.
-    pub(super) fn guard_limit(&self, until: Option<(Moment, Limit)>) -> Option<(Moment, PlayOutcome)> {
-        until.map(|(moment, limit)| (moment, PlayOutcome::Guarded { reason: self.guard.refusal(limit) }))
+    /// Turns the limit that the guard sets into that of a play.
+    pub(super) fn guard_limit(&self, until: Option<(Moment, Limit)>) -> Option<TimeLimit> {
+        until.map(|(at, limit)| {
+            let outcome = PlayOutcome::Guarded { reason: self.guard.refusal(limit) };
+            TimeLimit { at, outcome }
+        })
     }
 }
 
 fn frames(span: Span) -> u64 {
-    (span.0 * FRAMES_PER_SECOND + 500_000) / 1_000_000
+    (span.0 * u64::from(FRAMES_A_SECOND) + 500_000) / 1_000_000
 }

@@ -1,16 +1,22 @@
 //! Announcements, from their receipt to their end.
 
-use super::air::{Ended, Wish};
 use super::held::{Held, Version};
-use super::*;
-use crate::decide::arbiter::Take;
-
-use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Mode, Repeats};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, PlayStart, Subject};
+use super::interface::{Action, Why};
+use super::job::Job;
+use super::play::{Ended, Wish};
+use super::state::Speaker;
+use crate::decide::arbiter::{Claim, Take};
+use crate::decide::inbox;
+use crate::decide::memory::{Memo, Progress};
+use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
+};
 use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::Score;
+use crate::domain::sound::{Fault, Score};
+use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// Most announcements that are held at once; the last quarter is kept for emergencies.
 pub const HELD_MAX: usize = 256;
@@ -18,11 +24,11 @@ pub const HELD_MAX: usize = 256;
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
 
-/// How often an announcement that the guard holds back is looked at again.
+/// Interval at which an announcement that the guard holds back is looked at again.
 const GUARD_RETRY: Span = Span::secs(60);
 
 impl Speaker {
-    /// What is held, with the instant at which it expires.
+    /// Lists the announcements that are held, with the instant at which each expires.
     pub(super) fn held_until(&self) -> impl Iterator<Item = (&CommandId, Wall)> {
         self.held.iter().map(|(id, held)| (id, held.announcement.expires))
     }
@@ -133,8 +139,8 @@ impl Speaker {
         self.log(now, Event::Delivery { command: id.clone(), step });
     }
 
-    /// Remembers that it must not sound any more: until `expires`, its own end, or what was remembered before, whichever
-    /// is last.
+    /// Remembers that an announcement must not sound any more: until `expires`, its own end, or what was remembered
+    /// before, whichever is last.
     fn remember_cancelled(&mut self, id: &CommandId, expires: Wall) {
         let known = self.memory.known.get(id).map(|known| known.expires);
         let before = self.memory.cancelled.get(id).copied();
@@ -149,7 +155,7 @@ impl Speaker {
         }
     }
 
-    /// An announcement is over: what still sounds of it stops with `outcome`.
+    /// Ends an announcement: a play of it that still sounds stops with `outcome`.
     fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
         let Some(mut held) = self.held.remove(id) else { return };
         self.end_job(&Job::Announcement(id.clone()), &outcome);
@@ -158,7 +164,7 @@ impl Speaker {
         self.remember(Memo::Progress(id.clone(), Some(held.progress)));
     }
 
-    /// An announcement is over without having sounded as it should.
+    /// Ends an announcement that has not sounded as it should.
     fn give_up(&mut self, now: &Reading, id: &CommandId, reason: NotPlayed) {
         let Some(held) = self.held.get(id) else { return };
         let subject = Subject::Announcement { command: id.clone() };
@@ -169,7 +175,7 @@ impl Speaker {
 
     /// Ends what has expired, and forgets what was over long ago.
     pub(super) fn expire(&mut self, now: &Reading) {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return;
         }
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
@@ -193,7 +199,7 @@ impl Speaker {
     }
 
     fn expire_one(&mut self, now: &Reading, id: &CommandId) {
-        // What has begun is played to its end; nothing of it starts again.
+        // A repetition that has begun is played to its end; no other one starts.
         if self.is_on_air(&Job::Announcement(id.clone())) {
             return;
         }
@@ -240,7 +246,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return Vec::new();
         }
         let mut claims = Vec::new();
@@ -256,12 +262,12 @@ impl Speaker {
         claims
     }
 
-    /// Whether the repetition that sounds is the last.
+    /// Tells whether the repetition that sounds is the last.
     pub(super) fn is_last_repetition(&self, id: &CommandId) -> bool {
         self.held.get(id).is_none_or(|held| !held.goes_on_after(held.progress.repetitions + 1))
     }
 
-    /// The rung that keeps the air through the short gaps between its repetitions.
+    /// Returns the rung that keeps the air through the short gaps between its repetitions.
     pub(super) fn reserved(&self, now: &Reading) -> Option<Rung> {
         let in_gap = |held: &&Held| {
             let short = held.announcement.plan.gap_s <= GAP_KEEPS_THE_AIR_S_MAX;
@@ -305,8 +311,8 @@ impl Speaker {
         }))
     }
 
-    /// The guard holds an announcement back: staff are told once. At a time that staff chose it is over; else it
-    /// waits for the allowed hours.
+    /// Takes in that the guard holds an announcement back: staff are told once. An announcement with a time that staff
+    /// chose is over; any other waits for the allowed hours.
     fn on_guarded(&mut self, now: &Reading, id: &CommandId, refusal: GuardRefusal) {
         let Some(held) = self.held.get_mut(id) else { return };
         let reason = NotPlayed::Guarded { reason: refusal.clone() };
@@ -359,8 +365,8 @@ impl Speaker {
         };
         let score =
             Score { parts: held.parts(version), skip, volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: announcement.plan.interruption, until, lasts: None })
+        let limit = self.guard_limit(permit.until);
+        Some(Wish { start, score, interruption: announcement.plan.interruption, limit, lasts: None })
     }
 
     pub(super) fn announcement_begun(&mut self, now: &Reading, id: &CommandId) {
@@ -407,7 +413,7 @@ impl Speaker {
         }
     }
 
-    /// A power cut ended a play of this announcement at `position`.
+    /// Remembers that a power cut ended a play of this announcement at `position`.
     pub(super) fn announcement_power_cut(&mut self, id: &CommandId, position: Span) {
         let mut progress = self.memory.progress.get(id).cloned().unwrap_or_default();
         if !progress.over {
@@ -417,7 +423,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        if now.trust == ClockTrust::None {
+        if now.quality == ClockQuality::None {
             return None;
         }
         let due = |held: &Held| {
@@ -438,10 +444,10 @@ impl Speaker {
     }
 }
 
-/// How often what has expired is forgotten.
+/// Interval at which what has expired is forgotten.
 const FORGET_EVERY: Span = Span::secs(600);
 
-/// Why an announcement does not sound now.
+/// Reasons for which an announcement that is due does not sound.
 enum NotNow {
     Guarded(GuardRefusal),
     Never(Fault),

@@ -1,21 +1,23 @@
 //! One announcement that the box holds: when it is due, and the ways to say it.
 
-use super::*;
-use crate::decide::memory::Progress;
-use crate::domain::announcement::{Announcement, Repeats, Words};
-use crate::domain::authority::Power;
-use crate::domain::ids::KeyId;
-use crate::domain::policy::GuardRefusal;
-use crate::domain::sound::{FileRef, Pattern, Sound};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// How long an announcement that is due waits for its audio before its words are spoken instead.
+use crate::decide::memory::Progress;
+use crate::domain::announcement::{Announcement, Repeats, Rung, Words};
+use crate::domain::authority::Power;
+use crate::domain::ids::{ContentHash, KeyId};
+use crate::domain::policy::GuardRefusal;
+use crate::domain::sound::{Fault, FileRef, Pattern, Sound};
+use crate::domain::time::{Moment, Reading, Span, Wall};
+
+/// Longest wait of a due announcement for its audio, before its words are spoken instead.
 pub const MEDIA_WAIT: Span = Span::secs(600);
 
-/// How long one that takes the air at once waits for audio that is on its way: enough to fetch a minute of speech over
-/// 4G. A failed fetch ends the wait; then its words are spoken, or the siren sounds alone.
+/// Longest wait for its audio of an announcement that takes the air at once: enough to fetch a minute of speech over
+/// 4G. A failed fetch ends the wait; then the words are spoken, or the siren sounds alone.
 pub const MEDIA_WAIT_URGENT: Span = Span::secs(5);
 
-/// What marks an exercise, before and after.
+/// Words before and after an exercise, which mark it.
 const EXERCISE_WORDS: &str = "Đây là bài diễn tập. Xin nhắc lại: đây là bài diễn tập.";
 
 /// The ways to say an announcement, best first.
@@ -32,15 +34,15 @@ pub(super) struct Held {
     pub announcement: Announcement,
     pub signers: Vec<KeyId>,
     pub progress: Progress,
-    /// Nothing of it sounds before: the gap between repetitions.
+    /// End of the gap between repetitions; the next one starts no earlier.
     pub gap_until: Option<Moment>,
-    /// When it could first have sounded.
+    /// First moment at which the announcement could have sounded.
     pub due_since: Option<Moment>,
-    /// What can't be played, and why.
+    /// Versions that can't be played, with their faults.
     pub failed: BTreeMap<Version, Fault>,
-    /// The version that `progress.position_us` counts in.
+    /// Version in which `progress.position_us` counts.
     pub entered: Option<Version>,
-    /// What the guard said last; told to staff once.
+    /// The guard's last refusal, so that staff are told once.
     pub guarded: Option<GuardRefusal>,
 }
 
@@ -58,7 +60,7 @@ impl Held {
         }
     }
 
-    /// The length of one repetition, as far as it is known before it is opened.
+    /// Returns the length of one repetition, as far as it is known before it is opened.
     pub fn length(&self) -> Span {
         let opening = self.announcement.plan.opening.as_ref().map_or(Span(0), Pattern::length);
         let body = match (&self.announcement.media, &self.announcement.words) {
@@ -73,7 +75,7 @@ impl Held {
         Power::to_announce(self.announcement.class, self.announcement.mode)
     }
 
-    /// The earliest instant that it may sound.
+    /// Returns the earliest instant at which the announcement may sound.
     pub fn due(&self) -> Wall {
         let chosen = self.announcement.plan.at.unwrap_or(self.announcement.not_before);
         chosen.max(self.announcement.not_before)
@@ -83,7 +85,7 @@ impl Held {
         self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
     }
 
-    /// Whether it is to sound again when it has been repeated so often.
+    /// Tells whether another repetition follows after so many.
     pub fn goes_on_after(&self, repetitions: u32) -> bool {
         match self.announcement.plan.repeats {
             Repeats::Times(times) => repetitions < u32::from(times),
@@ -100,7 +102,8 @@ impl Held {
         Fault::Missing { what: what.unwrap_or_default() }
     }
 
-    /// The version that can be tried now, and what it stands in for. `Err` with nothing left.
+    /// Chooses the version that can be tried now; none while its audio is awaited. Fails with the last fault when no
+    /// version is left.
     pub fn version(&self, now: &Reading, staged: &BTreeSet<ContentHash>) -> Result<Option<Version>, Fault> {
         let announcement = &self.announcement;
         let urgent = announcement.rung().takes_the_air_at_once();
@@ -126,7 +129,7 @@ impl Held {
         Err(last.unwrap_or(Fault::Player { detail: "it holds neither audio nor words".to_owned() }))
     }
 
-    /// What a version stands in for.
+    /// Returns the fault for which a version stands in for a better one.
     pub fn instead_of(&self, version: Version) -> Option<Fault> {
         let better = self.failed.range(..version).next().map(|(_, fault)| fault.clone());
         let missing = self.announcement.media.is_some() && version > Version::Media;
@@ -161,7 +164,8 @@ impl Held {
     }
 }
 
-/// How long words take when they are spoken: 14 characters a second, measured with espeak-ng's Vietnamese voice.
+/// Estimates how long words take when they are spoken: 14 characters a second, measured with espeak-ng's Vietnamese
+/// voice.
 pub fn spoken_length(text: &str) -> Span {
     Span::millis(text.chars().count() as u64 * 1_000 / 14)
 }

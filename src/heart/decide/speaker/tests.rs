@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use super::*;
+use super::interface::Input;
 use crate::config::programme_file;
 use crate::decide::inbox::tests::everything;
-use crate::decide::schedule::Calendar;
+use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
-use crate::domain::ids::KeyId;
-use crate::domain::playback::{DeliveryStep, NotPlayed, PlayOutcome, SlotOutcome};
-use crate::domain::sound::{FileRef, Sound};
+use crate::domain::ids::{CommandId, ContentHash, KeyId};
+use crate::domain::playback::{DeliveryStep, Entry, Event, NotPlayed, PlayOutcome, SlotOutcome};
+use crate::domain::policy::Policy;
+use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::time::{ClockQuality, Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// A morning of three items of one minute each: talk, music, farm.
 const PROGRAMME: &str = r#"
@@ -54,19 +57,19 @@ struct Scene {
     world: World,
     serial: u64,
     log: Vec<Entry>,
-    /// Whether relays are without sound.
+    /// Relays are without sound.
     station_is_off: Rc<Cell<bool>>,
 }
 
 impl Scene {
-    /// A box that is switched on at a local time, with a change to the programme's text.
+    /// Switches a box on at a local time, with a change to the programme's text.
     fn at(time: &str, change: &str) -> Self {
         let text = format!("{PROGRAMME}{change}");
         let audio = programme_file::Audio::Required(&|_| Ok(60_000));
         let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
         let calendar = Calendar::new(Arc::new(programme)).unwrap();
         let setup = Setup {
-            place: Place { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
+            listeners: Listeners { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
             timetable: Timetable::new(vec![calendar]).unwrap(),
             trust: Some(everything(&["an", "binh"])),
             policy: Policy::default(),
@@ -148,7 +151,7 @@ impl Scene {
         &self.log
     }
 
-    /// What the log says of plays and slots, a line each.
+    /// Tells what the log says of plays and slots, a line each.
     fn story(&mut self) -> Vec<String> {
         self.log().iter().filter_map(|entry| tell(&entry.event)).collect()
     }
@@ -365,26 +368,59 @@ fn a_missed_slot_is_told_and_not_replayed() {
 fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
     let mut scene = Scene::at("2026-11-21 04:30:00", "");
     scene.run(60);
-    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockQuality::Synced);
     scene.run(60);
     scene.check(&["slot not aired: Missed"]);
     // The clock was wrong: the slot is still to come, and it comes.
-    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
     let told = scene.story().len();
-    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockQuality::Synced);
     scene.run(3_600);
     assert_eq!(scene.story().len(), told, "it has sounded and does not sound again");
 }
 
 #[test]
+fn a_clock_that_is_wrong_for_seconds_writes_off_nothing() {
+    let mut scene = Scene::at("2026-11-20 12:00:00", "");
+    scene.run(60);
+    for wrong in ["2099-06-01 12:00:00", "1970-06-01 12:00:00", "2025-11-20 12:00:00"] {
+        scene.world.set_clock(local(wrong), ClockQuality::Synced);
+        scene.run(25);
+        scene.world.set_clock(local("2026-11-20 12:10:00"), ClockQuality::Synced);
+        scene.run(300);
+        scene.check(&[]);
+    }
+    // Nothing is hidden either: what was missed in a month without power is told once the clock has proved steady.
+    scene.world.power_off();
+    scene.run(30 * 86_400);
+    scene.world.power_on();
+    scene.run(60);
+    scene.check(&[]);
+    scene.run(70);
+    scene.check(&["slot not aired: Missed"; 30]);
+}
+
+#[test]
+fn a_slot_on_the_air_outlives_a_clock_that_is_far_ahead_for_seconds() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(90);
+    let before = scene.world.now().wall;
+    scene.world.set_clock(local("2099-06-01 05:00:30"), ClockQuality::Synced);
+    scene.run(25);
+    scene.world.set_clock(before.plus(Span::secs(25)), ClockQuality::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
+}
+
+#[test]
 fn without_a_clock_nothing_scheduled_sounds() {
     let mut scene = Scene::at("2026-11-21 04:00:00", "");
-    scene.world.set_clock(Wall(0), ClockTrust::None);
+    scene.world.set_clock(Wall(0), ClockQuality::None);
     scene.run(7_200);
     scene.check(&[]);
-    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockTrust::Synced);
+    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockQuality::Synced);
     scene.run(1);
     scene.check(&["slot not aired: Missed"]);
 }
@@ -592,7 +628,7 @@ fn nested_interruptions_unwind() {
 fn a_live_voice_takes_the_air_and_gives_it_back() {
     let mut scene = Scene::at("2026-11-21 05:00:00", "");
     scene.run(20);
-    let live = |open| Body::Live { session: "s1".to_owned(), open, url: String::new() };
+    let live = |open| Body::Live { voice: "s1".to_owned(), open, url: String::new() };
     scene.send(live(true), |_| {});
     scene.run(30);
     scene.send(live(false), |_| {});
@@ -708,4 +744,67 @@ fn an_emergency_cuts_what_stands_in_and_the_relay_is_tried_after_it() {
     );
     assert!(scene.steps(&id).iter().any(|step| matches!(step, DeliveryStep::Finished)), "{story:?}");
     assert!(story.iter().filter(|line| *line == "one starts").count() == 1, "{story:?}");
+}
+
+/// A relay of one minute, again and again.
+const ROUNDS: &str = r#"
+[[playlist]]
+id = "vong"
+title = "Vòng"
+[[playlist.item]]
+title = "radio"
+relay = "http://radio"
+minutes = 1
+[[slot]]
+id = "vong"
+title = "Vòng"
+start = "11:00"
+end = "11:10"
+playlist = "vong"
+fill = "loop"
+"#;
+
+#[test]
+fn a_piece_that_breaks_in_a_later_round_is_passed_over_in_the_next() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", ROUNDS);
+    scene.run(90);
+    scene.station_is_off.set(true);
+    scene.run(900);
+    scene.check(&[
+        "radio starts",
+        "finished after 60 s",
+        r#"radio not played: Unplayable { reason: NoStream { url: "http://radio", detail: "off" } }"#,
+        "slot aired 1, not 1",
+    ]);
+}
+
+/// Two items in rotation, again and again for two minutes and a half.
+const TURNS: &str = r#"
+[[playlist]]
+id = "luan-phien"
+title = "Luân phiên"
+[[playlist.item]]
+title = "one"
+file = "one.mp3"
+[[playlist.item]]
+title = "two"
+file = "two.mp3"
+[[slot]]
+id = "luan-phien"
+title = "Luân phiên"
+start = "11:00:00"
+end = "11:02:30"
+playlist = "luan-phien"
+order = "rotating"
+fill = "loop"
+"#;
+
+#[test]
+fn a_rotation_that_goes_round_begins_the_next_day_after_its_last_item() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", TURNS);
+    scene.run(86_400 + 600);
+    let is_item = |line: &String| ["one starts", "two starts"].contains(&line.as_str());
+    let starts: Vec<_> = scene.story().into_iter().filter(is_item).collect();
+    let expected = ["one starts", "two starts", "one starts", "two starts", "one starts", "two starts"];
+    assert_eq!(starts, expected);
 }

@@ -1,92 +1,13 @@
-//! The live voice: staff speak, and the box gives them the air.
+//! A live voice: what staff say into a microphone, now.
 
-use super::air::{Ended, Wish};
-use super::*;
-use crate::decide::arbiter::Take;
-use crate::domain::announcement::Interruption;
-use crate::domain::playback::{NotPlayed, PlayOutcome, PlayStart, Subject};
-use crate::domain::sound::{Score, Sound};
-
-/// Title of a live voice in the log.
-const VOICE_TITLE: &str = "Phát trực tiếp";
+use crate::domain::ids::CommandId;
+use crate::domain::time::Wall;
 
 /// A live voice that staff have opened.
 #[derive(Debug)]
 pub(super) struct Voice {
     pub command: CommandId,
-    session: String,
-    url: String,
+    pub id: String,
+    pub url: String,
     pub until: Wall,
-}
-
-impl Speaker {
-    pub(super) fn open_voice(&mut self, command: CommandId, session: String, url: String, until: Wall) {
-        self.voice = Some(Voice { command, session, url, until });
-    }
-
-    /// Its stream does not answer, or the box has no sound.
-    pub(super) fn voice_unplayable(&mut self, now: &Reading, reason: Fault) {
-        let Some(voice) = self.voice.take() else { return };
-        let subject = Subject::Live { session: voice.session };
-        let (title, reason) = (VOICE_TITLE.to_owned(), NotPlayed::Unplayable { reason });
-        self.log(now, Event::NotPlayed { subject, title, reason });
-    }
-
-    pub(super) fn close_voice(&mut self, session: &str) {
-        if self.voice.as_ref().is_some_and(|voice| voice.session == session) {
-            self.voice = None;
-            self.end_job(&Job::Voice, &PlayOutcome::Finished);
-        }
-    }
-
-    pub(super) fn voice_claim(&mut self, now: &Reading) -> Option<Claim<Job>> {
-        let voice = self.voice.as_ref()?;
-        if self.is_on_air(&Job::Voice) {
-            return None;
-        }
-        if let Err(reason) = self.guard.permit(now, Rung::Live, 100, None) {
-            let subject = Subject::Live { session: voice.session.clone() };
-            let title = VOICE_TITLE.to_owned();
-            self.voice = None;
-            self.log(now, Event::NotPlayed { subject, title, reason: NotPlayed::Guarded { reason } });
-            return None;
-        }
-        let (since, take) = (Wall(0), Take::AtOnce);
-        Some(Claim { job: Job::Voice, rung: Rung::Live, has_room: false, level: 0, since, serial: 0, take })
-    }
-
-    pub(super) fn voice_wish(&mut self, now: &Reading, play: PlayId) -> Option<Wish> {
-        let Voice { session, url, .. } = self.voice.as_ref()?;
-        let (session, url) = (session.clone(), url.clone());
-        let permit = self.guard.permit(now, Rung::Live, 100, None).ok()?;
-        let start = PlayStart {
-            play,
-            subject: Subject::Live { session: session.clone() },
-            rung: Rung::Live,
-            title: VOICE_TITLE.to_owned(),
-            section: None,
-            campaign: None,
-            class: None,
-            mode: None,
-            issuer: None,
-            content: None,
-            source: "live".to_owned(),
-            language: "vi".to_owned(),
-            repetition: 1,
-            scheduled: None,
-            entered_at_ms: 0,
-            volume_percent: permit.volume_percent,
-            instead_of: None,
-        };
-        let parts = vec![Sound::Live { session, url }];
-        let score = Score { parts, skip: Span(0), volume_percent: permit.volume_percent, gain_db: 0.0 };
-        let until = self.guard_limit(permit.until);
-        Some(Wish { start, score, interruption: Interruption::Resume, until, lasts: None })
-    }
-
-    pub(super) fn voice_ended(&mut self, ended: &Ended) {
-        if ended.goes_on_from().is_none() {
-            self.voice = None;
-        }
-    }
 }

@@ -1,0 +1,177 @@
+//! The daemon's talk with central: the log on its way home, heartbeats, and what arrives.
+
+use super::restore::{TRUST, media_of};
+use super::start::random;
+use super::{Daemon, offset};
+use crate::uplink::Arrived;
+use loaxa_adapters::box_store::Change;
+use loaxa_adapters::clock::monotonic;
+use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_heart::decide::outbox;
+use loaxa_heart::decide::speaker::Input;
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::playback::{CommandRefusal, Event};
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::wire::messages::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
+    VERSION, Welcome, commands_digest,
+};
+use loaxa_heart::wire::topics::Topic;
+
+/// Time after a command in which central hears what the box now holds.
+const HURRY: Span = Span::secs(2);
+
+impl Daemon {
+    /// Sends the part of the log that is due, and the heartbeat where it is due.
+    pub(super) fn send_log(&mut self) {
+        let now = monotonic();
+        while let Some(send) = self.uplink.outbox.poll_send(now) {
+            let records = self.store.pending(send.from, BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
+            let oldest = self.store.oldest();
+            let (Ok(records), Ok(oldest)) = (records, oldest) else {
+                self.uplink.outbox.handle(now, outbox::Input::Published { upto: None });
+                break;
+            };
+            let (box_id, epoch) = (self.box_id.clone(), self.store.epoch());
+            let batch = LogBatch { v: VERSION, box_id, epoch, oldest, records, head: None };
+            self.uplink.send_batch(now, batch);
+        }
+        if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
+            self.introduce();
+        } else if self.uplink.heartbeat_is_due(now) {
+            let (heartbeat, holds) = (self.heartbeat(), self.holds());
+            self.uplink.heartbeat(now, heartbeat, holds);
+        }
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        Holds {
+            commands: commands_digest(self.speaker.in_force(&self.clock.read())),
+            programmes: self.programmes.versions(),
+            trust: self.speaker.trust().map_or(0, |trust| trust.version),
+            policy: self.speaker.policy().version,
+            groups: self.groups_version,
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let now = self.clock.read();
+        let on_air = self.speaker.on_air();
+        Heartbeat {
+            v: VERSION,
+            wall: now.wall,
+            clock: now.quality,
+            nonce: self.clock.wants_time().then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
+            on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
+            holds: None,
+            held: None,
+            backlog: self.store.backlog(),
+            faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+        }
+    }
+
+    pub(super) fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected => self.introduce(),
+            LinkEvent::Disconnected { reason } => {
+                if self.uplink.is_connected() {
+                    tracing::warn!(reason, "central is out of reach; the programme goes on");
+                }
+                self.uplink.disconnected(monotonic());
+            }
+            LinkEvent::Refused { reason } => tracing::warn!(reason, "the broker refused something"),
+            LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
+        }
+    }
+
+    fn introduce(&mut self) {
+        let Ok(random) = random() else { return };
+        let now = self.clock.read();
+        self.uplink.connected(Hello {
+            v: VERSION,
+            box_id: self.box_id.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            key: Some(self.uplink.public_key()),
+            epoch: self.store.epoch(),
+            nonce: format!("{random:016x}"),
+            clock: now.quality,
+            wall: now.wall,
+            holds: self.holds(),
+        });
+    }
+
+    pub(super) fn on_message(&mut self, topic: &Topic, bytes: Vec<u8>) {
+        match self.uplink.read(topic, bytes, self.speaker.trust()) {
+            Ok(None) => {}
+            Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
+            Ok(Some(Arrived::Time { time, asked })) => self.on_time_told(time, asked),
+            Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
+            Ok(Some(Arrived::Trust { message, envelope })) => {
+                let before = self.speaker.trust().map(|trust| trust.version);
+                self.tell(Input::Trust(message.trust));
+                if self.speaker.trust().map(|trust| trust.version) != before {
+                    let name = TRUST.to_owned();
+                    self.commit(&mut vec![Change::KeepDocument { name, envelope: Some(envelope) }]);
+                    self.drop_what_lost_authority();
+                }
+            }
+            Ok(Some(Arrived::Command { signed, envelope })) => self.on_command(*signed, envelope),
+            Err(reason) => self.refuse(None, reason),
+        }
+    }
+
+    fn refuse(&mut self, command: Option<CommandId>, reason: CommandRefusal) {
+        tracing::warn!(%reason, "a message is refused");
+        self.tell(Input::Refused { command, reason });
+    }
+
+    fn on_command(&mut self, signed: Signed<Command>, envelope: Vec<u8>) {
+        // Audio that came with something else is no reason to wait, or to sound a siren in its place.
+        if let Some(sha256) = media_of(&signed).filter(|sha256| self.downloads.claim(sha256)) {
+            self.tell(Input::Fetched { sha256, result: Ok(()) });
+        }
+        self.arriving.insert(signed.payload.id.clone(), envelope);
+        self.tell(Input::Command(Box::new(signed)));
+        self.arriving.clear();
+        self.uplink.hurry_heartbeat(monotonic() + HURRY);
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
+        self.downloads.set_base(welcome.media_base);
+        let upload_after = Span::secs(u64::from(welcome.upload_after_s));
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+        self.on_time_told(welcome.time, asked);
+    }
+
+    fn on_time_told(&mut self, time: Wall, asked: Moment) {
+        if !self.clock.learn(time, asked, monotonic()) {
+            return;
+        }
+        let now = self.clock.read();
+        self.downloads.set_clock(now);
+        (self.last_quality, self.last_offset) = (now.quality, offset(&now));
+        self.tell(Input::ClockChanged);
+    }
+
+    fn on_ack(&mut self, ack: &LogAck) {
+        if ack.epoch != self.store.epoch() {
+            return;
+        }
+        if ack.forked {
+            match self.store.begin_epoch() {
+                Ok(kept_as) => {
+                    self.uplink.outbox.handle(monotonic(), outbox::Input::NewEpoch);
+                    return self.tell(Input::Noted(Box::new(Event::StoreReplaced { kept_as })));
+                }
+                Err(error) => tracing::error!(%error, "no new epoch can be begun"),
+            }
+        }
+        match self.store.acknowledge(ack.epoch, ack.contiguous_upto) {
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "an acknowledgement can't be written"),
+        }
+        let upto = ack.contiguous_upto;
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
+        self.send_log();
+    }
+}

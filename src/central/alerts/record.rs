@@ -1,0 +1,197 @@
+//! The record of an alert: its state, what it says, and the changes of both.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::orders::cosigning::NotTaken;
+use crate::orders::refused::Refused;
+use crate::settings::CapSettings;
+use crate::store::{CapRow, StoreError};
+use loaxa_adapters::xml_signature::SignatureError;
+use loaxa_heart::config::cap::CapError;
+use loaxa_heart::decide::cap_intake::{self, Reach, Said, Standing, Voucher};
+use loaxa_heart::domain::announcement::Mode;
+use loaxa_heart::domain::ids::{CommandId, ContentHash};
+
+/// Most alerts that one alert ends, with those that they would have ended.
+const TARGETS_MAX: usize = 1_024;
+
+/// A state of an alert on its way from its arrival to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Waits for the duty officer.
+    Draft,
+    /// Is being signed and sent by this server; after a restart, it goes on.
+    Sending,
+    /// Waits for people's signatures.
+    Signing,
+    /// Its announcements, or its cancels, went out.
+    Sent,
+    /// Another alert ended or replaced it.
+    Ended,
+    /// Nothing is said.
+    Ignored,
+}
+
+/// An alert as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Taken {
+    pub state: State,
+    /// Why nothing is said, or why it did not go out by itself.
+    pub why: Option<String>,
+    /// The same in Vietnamese.
+    #[serde(default)]
+    pub why_vi: Option<String>,
+    pub title: String,
+    pub said: Vec<Said>,
+    /// Marks an alert that ends what it refers to, and says nothing itself.
+    pub ends: bool,
+    /// Other alerts that it updates or cancels.
+    pub refers_to: Vec<String>,
+    /// Those of what is said, in its order.
+    pub commands: Vec<CommandId>,
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    #[serde(default)]
+    pub voucher: Option<Voucher>,
+    /// Hash of what it holds, however it was written.
+    #[serde(default)]
+    pub content: Option<ContentHash>,
+    /// A person decides, whatever else goes straight to the air.
+    #[serde(default)]
+    pub asks: bool,
+    /// Another alert ended it while it was being sent: whoever sends it takes it back.
+    #[serde(default)]
+    pub doomed: bool,
+}
+
+impl Taken {
+    pub(super) fn standing(&self) -> Standing<'_> {
+        let mode = self.mode.or_else(|| self.said.first().map(|said| said.mode));
+        Standing { voucher: self.voucher.as_ref(), mode: mode.unwrap_or(Mode::Actual), said: &self.said }
+    }
+
+    pub(super) fn because(&mut self, (en, vi): (String, String)) {
+        (self.why, self.why_vi) = (Some(en), Some(vi));
+    }
+}
+
+/// An alert with the row that it was read from.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub row: CapRow,
+    pub taken: Taken,
+}
+
+impl Kept {
+    fn read(row: CapRow) -> Result<Self, StoreError> {
+        let taken = serde_json::from_str(&row.state).map_err(|error| StoreError::Sql(error.to_string()))?;
+        Ok(Self { row, taken })
+    }
+}
+
+/// A reason for which an alert is not taken, or not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAlert {
+    #[error("this central takes no alerts: add [cap] to central.toml")]
+    Off,
+    #[error("the alert is refused: {0}")]
+    Bad(#[from] CapError),
+    #[error("the alert is refused: {0}")]
+    Unsigned(#[from] SignatureError),
+    #[error("there is no alert {0}")]
+    NoSuch(String),
+    #[error("this alert waits for nobody: it was sent, ended or ignored")]
+    NotADraft,
+    #[error("what it said is over")]
+    Over,
+    #[error("a cancel is signed by the keys on this server only")]
+    CancelByKey,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl NotAlert {
+    /// Says the same in Vietnamese.
+    pub fn in_vietnamese(&self) -> String {
+        match self {
+            NotAlert::Off => {
+                "trung tâm này chưa bật nhận cảnh báo CAP: thêm [cap] vào central.toml".to_owned()
+            }
+            NotAlert::Bad(error) => format!("cảnh báo CAP không đúng quy cách: {error}"),
+            NotAlert::Unsigned(error) => format!("chữ ký của cảnh báo CAP không được tin: {error}"),
+            NotAlert::NoSuch(id) => format!("không có cảnh báo {id}"),
+            NotAlert::NotADraft => "cảnh báo này không còn chờ duyệt".to_owned(),
+            NotAlert::Over => "cảnh báo này đã hết hạn".to_owned(),
+            NotAlert::CancelByKey => "lệnh hủy chỉ ký được bằng khóa trên máy chủ".to_owned(),
+            NotAlert::Refused(refused) => refused.in_vietnamese(),
+            NotAlert::NotTaken(not) => not.in_vietnamese(),
+            NotAlert::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+        }
+    }
+}
+
+pub(super) fn as_text(taken: &Taken) -> String {
+    serde_json::to_string(taken).expect("what was taken is JSON")
+}
+
+pub(super) fn settings(app: &App) -> Result<&CapSettings, NotAlert> {
+    app.settings.cap.as_ref().ok_or(NotAlert::Off)
+}
+
+pub(super) fn all_read(rows: Vec<CapRow>) -> Result<Vec<Kept>, StoreError> {
+    rows.into_iter().map(Kept::read).collect()
+}
+
+pub(super) async fn find(app: &App, id: &str) -> Result<Kept, NotAlert> {
+    let row = app.store.cap(id.to_owned()).await?.ok_or_else(|| NotAlert::NoSuch(id.to_owned()))?;
+    Ok(Kept::read(row)?)
+}
+
+/// Changes an alert, as often as somebody else does so in the same moment. `change` says whether there is anything to do.
+pub(super) async fn change(
+    app: &App,
+    id: &str,
+    change: impl Fn(&mut Taken) -> bool,
+) -> Result<(Kept, bool), NotAlert> {
+    loop {
+        let mut kept = find(app, id).await?;
+        if !change(&mut kept.taken) {
+            return Ok((kept, false));
+        }
+        let state = as_text(&kept.taken);
+        if app.store.change_cap(id.to_owned(), kept.row.state, state.clone()).await? {
+            kept.row.state = state;
+            return Ok((kept, true));
+        }
+    }
+}
+
+/// Finds alerts that may still sound and are named by one, or by those that this one names: who cancels an update means
+/// all of the chain.
+pub(super) async fn targets(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
+    let mut names: VecDeque<_> = kept.taken.refers_to.iter().cloned().collect();
+    let mut seen = BTreeSet::from([kept.row.id.clone()]);
+    let mut found = Vec::new();
+    while let Some(name) = names.pop_front() {
+        for other in all_read(app.store.caps_referred(name).await?)? {
+            if seen.len() > TARGETS_MAX || !seen.insert(other.row.id.clone()) {
+                continue;
+            }
+            if cap_intake::reach(kept.taken.standing(), other.taken.standing()) != Reach::Never {
+                names.extend(other.taken.refers_to.iter().cloned());
+            }
+            if !matches!(other.taken.state, State::Ended | State::Ignored) {
+                found.push(other);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,157 @@
+//! New boxes come in by a one-time code, and stolen ones are shut out.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::link::certificates::{self, Ca, CertificateError};
+use crate::orders::documents;
+use crate::settings::BoxDeclared;
+use crate::store::StoreError;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
+use loaxa_heart::wire::signing::PublicKey;
+
+/// Life of a code: an installer's day and the next.
+pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
+
+/// A reason for which a box is not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEnrolled {
+    #[error(
+        "this central enrols no boxes: add [enrolment] to its configuration (loaxa central init writes it)"
+    )]
+    Off,
+    #[error("there is no group {0}")]
+    NoSuchGroup(GroupId),
+    #[error("name at least one group")]
+    NoGroup,
+    #[error("the code is wrong, was used, or is too old: ask the centre for another")]
+    Code,
+    #[error("the request carries no usable public keys")]
+    Keys,
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+    #[error("{}: {error}", path.display())]
+    RevocationList { path: PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a code with which one box may come in once.
+///
+/// # Errors
+/// Fails when a group is unknown, or central enrols nobody.
+pub async fn invite(
+    app: &App,
+    id: BoxId,
+    title: String,
+    groups: Vec<GroupId>,
+) -> Result<(EnrolmentCode, Wall), NotEnrolled> {
+    let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
+    if groups.is_empty() {
+        return Err(NotEnrolled::NoGroup);
+    }
+    if let Some(group) = app.settings.unknown_group(&groups) {
+        return Err(NotEnrolled::NoSuchGroup(group.clone()));
+    }
+    let mut random = [0; SECRET_DIGITS / 2];
+    getrandom::fill(&mut random).map_err(NotEnrolled::Random)?;
+    let code = EnrolmentCode::new(random, &enrolment.root);
+    let expires = app.now().plus(CODE_LIVES);
+    let declared = BoxDeclared { id, title, groups, key: None };
+    app.store.add_enrolment(code.hash(), declared, expires).await?;
+    Ok((code, expires))
+}
+
+/// Writes the command that the installer types on the box.
+pub fn command(app: &App, code: &EnrolmentCode) -> String {
+    format!("sudo loaxa box enrol --central {} --code {code}", app.public_url)
+}
+
+/// Draws a text as a QR code, in SVG.
+pub fn qr(text: &str) -> String {
+    use qrcode::render::svg;
+    // A command with an address of a hundred characters is far below what a QR code holds.
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M);
+    code.map(|code| code.render::<svg::Color>().min_dimensions(320, 320).build()).unwrap_or_default()
+}
+
+/// Enrols a box: uses its code up, keeps the key of its log, and issues its certificate. An earlier certificate of this
+/// name is revoked.
+///
+/// # Errors
+/// Fails when the code is not good.
+pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, NotEnrolled> {
+    let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
+    let code: EnrolmentCode = request.code.parse().map_err(|_| NotEnrolled::Code)?;
+    let keys = request.log_key.parse::<PublicKey>().ok().zip(request.tls_key.parse::<PublicKey>().ok());
+    let (log_key, tls_key) = keys.ok_or(NotEnrolled::Keys)?;
+    let now = app.now();
+    let taken = app.store.use_enrolment(code.hash(), log_key.to_string(), now).await?;
+    let declared = taken.ok_or(NotEnrolled::Code)?;
+    let ca = Ca::open(&enrolment.ca)?;
+    let issued = ca.issue_to_box(&declared.id, &tls_key)?;
+    app.store.add_certificate(issued.fingerprint, issued.serial, declared.id.clone(), now).await?;
+    shut_out(app, &declared.id).await;
+    tracing::info!(id = %declared.id, "a box was enrolled");
+    if let Err(error) = documents::groups_follow_enrolment(app).await {
+        tracing::warn!(%error, "the boxes are not told of the groups of the new one");
+    }
+    Ok(Enrolled {
+        groups: app.groups_of(&declared.groups),
+        id: declared.id,
+        root: enrolment.root.to_string(),
+        trust: String::from_utf8_lossy(app.keyring.trust_envelope()).into_owned(),
+        ca: ca.certificate().to_owned(),
+        certificate: issued.certificate,
+        broker: enrolment.broker.to_string(),
+    })
+}
+
+/// Revokes a box: its sessions end, its certificate no longer opens the gate, and its log is no longer believed.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn revoke(app: &App, id: &BoxId) -> Result<bool, StoreError> {
+    let known = app.store.revoke_box(id.clone(), app.now()).await?;
+    shut_out(app, id).await;
+    tracing::warn!(%id, known, "a box was revoked");
+    Ok(known)
+}
+
+async fn shut_out(app: &App, id: &BoxId) {
+    // Without a gate nobody listens.
+    let _ = app.revoked.send(id.clone());
+    if let Err(error) = write_revocation_list(app).await {
+        tracing::error!(%error, "the list of revoked certificates is not written: a broker of its own lets them in");
+    }
+}
+
+/// Writes the list of revoked certificates for a broker that is not ours, as a whole or not at all.
+///
+/// # Errors
+/// Fails when the store does not answer, or the disk refuses.
+pub async fn write_revocation_list(app: &App) -> Result<(), NotEnrolled> {
+    let Some(enrolment) = &app.settings.enrolment else { return Ok(()) };
+    let revoked = app.store.revoked_certificates().await?;
+    let revoked: Vec<_> = revoked.into_iter().map(|(serial, at)| (serial, at.date())).collect();
+    // Brokers may restart when this file changes, so an equal list is not written again.
+    let before = std::fs::read_to_string(&enrolment.crl).unwrap_or_default();
+    if before.lines().next() == Some(&certificates::list_mark(&revoked)) {
+        return Ok(());
+    }
+    let list = Ca::open(&enrolment.ca)?.revocation_list(&revoked, app.now().date())?;
+    let fresh = enrolment.crl.with_extension("pem.new");
+    let write = || {
+        let mut file = std::fs::File::create(&fresh)?;
+        file.write_all(list.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &enrolment.crl)
+    };
+    write().map_err(|error| NotEnrolled::RevocationList { path: enrolment.crl.clone(), error })
+}

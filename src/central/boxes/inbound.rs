@@ -1,0 +1,193 @@
+//! Messages from boxes: signs of life are answered here, batches of logs go to `log_intake`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::app::{App, Counters};
+use crate::settings::BoxDeclared;
+use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
+use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_heart::decide::delivery;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
+use loaxa_heart::wire::topics::{Down, Topic, Up};
+
+/// Signs of life that are dealt with at the same time; further ones wait in the link.
+const ANSWERING_MAX: usize = 256;
+
+/// Hellos within this time count as one mass reconnect.
+const RECONNECT_WINDOW: Span = Span::secs(60);
+
+/// Most hellos remembered for counting.
+const HELLOS_MAX: usize = 65_536;
+
+/// Deals with messages until the link closes.
+pub async fn run(
+    app: Arc<App>,
+    mut events: mpsc::Receiver<LinkEvent>,
+    batches: mpsc::Sender<(BoxId, Vec<u8>)>,
+) {
+    let answering = Arc::new(Semaphore::new(ANSWERING_MAX));
+    let hellos = Arc::new(Hellos::default());
+    while let Some(event) = events.recv().await {
+        let (id, up, bytes) = match event {
+            LinkEvent::Message { topic: Topic::Up(id, up), bytes } => (id, up, bytes),
+            LinkEvent::Message { topic, .. } => {
+                tracing::debug!(%topic, "passed over");
+                continue;
+            }
+            other => {
+                tell_of_link(&other);
+                continue;
+            }
+        };
+        if up == Up::Log {
+            if batches.try_send((id, bytes)).is_err() {
+                Counters::more(&app.counters.batches_put_off, 1);
+            }
+            continue;
+        }
+        let permit = Arc::clone(&answering).acquire_owned().await.expect("it is never closed");
+        let (app, hellos) = (Arc::clone(&app), Arc::clone(&hellos));
+        tokio::spawn(async move {
+            answer(&app, &hellos, id, up, &bytes).await;
+            drop(permit);
+        });
+    }
+}
+
+fn tell_of_link(event: &LinkEvent) {
+    match event {
+        LinkEvent::Connected => tracing::info!("connected to the broker"),
+        LinkEvent::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
+        LinkEvent::Refused { reason } => tracing::error!(reason, "the broker refused what central asked"),
+        LinkEvent::Message { .. } => {}
+    }
+}
+
+async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
+    let done = match up {
+        Up::Hello => match read::<Hello>(app, &id, bytes).await {
+            Some(hello) => greet(app, hellos, &id, hello).await,
+            None => Ok(()),
+        },
+        Up::Heartbeat => match read::<Heartbeat>(app, &id, bytes).await {
+            Some(heartbeat) => note(app, &id, heartbeat).await,
+            None => Ok(()),
+        },
+        Up::Lost => match read::<Lost>(app, &id, bytes).await {
+            Some(_) => app.store.note_lost(id.clone(), app.now()).await,
+            None => Ok(()),
+        },
+        Up::Log => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::error!(%id, %error, "a sign of life could not be kept");
+    }
+}
+
+async fn read<M: Message>(app: &App, id: &BoxId, bytes: &[u8]) -> Option<M> {
+    match codec::decode(bytes) {
+        Ok(message) => Some(message),
+        Err(refusal) => {
+            app.refuse(AlarmKind::BadLog, id, refusal.to_string()).await;
+            None
+        }
+    }
+}
+
+/// Answers a hello with the time and the commands that the box lacks.
+async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(), StoreError> {
+    if hello.box_id != *id {
+        app.refuse(AlarmKind::BadLog, id, format!("it says hello as {}", hello.box_id)).await;
+        return Ok(());
+    }
+    let Some(enrolled) = enrolled(app, id, &hello).await? else {
+        app.refuse(AlarmKind::UnknownBox, id, "it said hello".to_owned()).await;
+        return Ok(());
+    };
+    let now = app.now();
+    tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
+    let groups = app.groups_of(&enrolled.groups);
+    // A hello does not say how much of the log is still to come; the next heartbeat does.
+    let hello_backlog = 1;
+    app.outbound
+        .reconcile(&app.store, &app.keyring, (id, &groups), (&hello.holds, hello_backlog), now)
+        .await?;
+    let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
+    app.store
+        .note_sign_of_life(SignOfLife {
+            id: id.clone(),
+            at: now,
+            clock: hello.clock,
+            holds: Some(hello.holds),
+            kind,
+        })
+        .await
+}
+
+/// Signs the time together with the nonce of a hello, or of a heartbeat that asks for the time.
+fn tell_time(app: &App, id: &BoxId, nonce: String, now: Wall, upload_after_s: u32) {
+    let media_base = format!("{}/media/", app.public_url);
+    let welcome = Welcome { v: VERSION, box_id: id.clone(), nonce, time: now, upload_after_s, media_base };
+    app.outbound.to_box(id, Down::Welcome, app.keyring.seal(&welcome));
+}
+
+/// Reads what is enrolled of a box. Where the settings allow, the key that a box without one shows is taken first.
+async fn enrolled(app: &App, id: &BoxId, hello: &Hello) -> Result<Option<BoxDeclared>, StoreError> {
+    let enrolled = app.store.enrolled(id.clone()).await?;
+    let has_key = enrolled.as_ref().is_some_and(|enrolled| enrolled.key.is_some());
+    let Some(key) = hello.key.as_ref().filter(|_| app.settings.trust_first_use && !has_key) else {
+        return Ok(enrolled);
+    };
+    if app.store.trust_box_key(id.clone(), id.to_string(), key.clone()).await? {
+        tracing::warn!(%id, key, "took the key of this box at its first word");
+    }
+    app.store.enrolled(id.clone()).await
+}
+
+async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreError> {
+    let Some(enrolled) = app.store.enrolled(id.clone()).await? else {
+        app.refuse(AlarmKind::UnknownBox, id, "it sent a heartbeat".to_owned()).await;
+        return Ok(());
+    };
+    let now = app.now();
+    if let Some(nonce) = heartbeat.nonce {
+        tell_time(app, id, nonce, now, 0);
+    }
+    let holds = match (heartbeat.holds, heartbeat.held) {
+        (Some(holds), _) => Some(holds),
+        // If the heartbeat that said more was lost, the box says it all again within ten heartbeats.
+        (None, Some(held)) => app.store.holds(id.clone()).await?.filter(|holds| holds.digest() == held),
+        (None, None) => None,
+    };
+    if let Some(holds) = &holds {
+        let groups = app.groups_of(&enrolled.groups);
+        app.outbound
+            .reconcile(&app.store, &app.keyring, (id, &groups), (holds, heartbeat.backlog), now)
+            .await?;
+    }
+    let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
+    let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds, kind };
+    app.store.note_sign_of_life(sign).await
+}
+
+/// The times of the latest hellos.
+#[derive(Default)]
+struct Hellos(Mutex<VecDeque<Wall>>);
+
+impl Hellos {
+    /// Counts one more at `now`, and returns how many came within the window.
+    fn count(&self, now: Wall) -> u32 {
+        let mut times = self.0.lock().expect("nothing panics while it holds the hellos");
+        while times.len() >= HELLOS_MAX || times.front().is_some_and(|at| now.since(*at) > RECONNECT_WINDOW) {
+            times.pop_front();
+        }
+        times.push_back(now);
+        times.len() as u32
+    }
+}

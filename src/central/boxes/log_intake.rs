@@ -1,0 +1,135 @@
+//! Intake of the boxes' logs: signature, chain and sequence are checked, then everything is committed, then acknowledged.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::app::{App, Counters};
+use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
+use loaxa_heart::wire::chain::{self, Link};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
+use loaxa_heart::wire::signing::PublicKey;
+use loaxa_heart::wire::topics::Down;
+
+/// Batches that wait to be checked; a box whose batch finds no room sends it again.
+pub const WAITING_MAX: usize = 1_024;
+
+/// Batches that wait for their commit.
+const COMMITTING_MAX: usize = 512;
+
+/// A reason for which a batch is not taken.
+#[derive(Debug, thiserror::Error)]
+enum BadBatch {
+    #[error("nobody enrolled this box")]
+    Unknown,
+    #[error("the key of this box is not known")]
+    NoKey,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes batches in until the channel closes.
+pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<(BoxId, Vec<u8>)>) {
+    let committing = Arc::new(Semaphore::new(COMMITTING_MAX));
+    while let Some((id, bytes)) = batches.recv().await {
+        match take(&app, &id, &bytes).await {
+            Ok((epoch, committed)) => {
+                let permit = Arc::clone(&committing).acquire_owned().await.expect("it is never closed");
+                let app = Arc::clone(&app);
+                tokio::spawn(async move {
+                    acknowledge(&app, id, epoch, committed).await;
+                    drop(permit);
+                });
+            }
+            Err(BadBatch::Store(error)) => tracing::error!(%id, %error, "a batch could not be kept"),
+            Err(bad @ (BadBatch::Unknown | BadBatch::NoKey)) => {
+                app.refuse(AlarmKind::UnknownBox, &id, bad.to_string()).await;
+            }
+            Err(bad) => app.refuse(AlarmKind::BadLog, &id, bad.to_string()).await,
+        }
+    }
+}
+
+type Committed = Answer<'static, Ingested>;
+
+async fn take(app: &App, id: &BoxId, bytes: &[u8]) -> Result<(Epoch, Committed), BadBatch> {
+    let enrolled = app.store.enrolled(id.clone()).await?.ok_or(BadBatch::Unknown)?;
+    let key: PublicKey = enrolled.key.and_then(|key| key.parse().ok()).ok_or(BadBatch::NoKey)?;
+    let batch = check(id, key, bytes, app.now())?;
+    Ok((batch.epoch, app.store.ingest(batch).await?))
+}
+
+fn check(
+    id: &BoxId,
+    key: PublicKey,
+    bytes: &[u8],
+    arrived: loaxa_heart::domain::time::Wall,
+) -> Result<Batch, BadBatch> {
+    let refused = |reason: String| BadBatch::Refused(reason);
+    let signed =
+        codec::open::<LogBatch>(bytes, &|_| Some(key)).map_err(|refusal| refused(refusal.to_string()))?;
+    let LogBatch { box_id, epoch, oldest, records, head, .. } = signed.payload;
+    if box_id != *id {
+        return Err(refused(format!("it is a log of {box_id}")));
+    }
+    let Some(first) = records.first() else { return Err(refused("it is empty".to_owned())) };
+    let begins: Begins = serde_json::from_str(&first.body).map_err(|error| refused(error.to_string()))?;
+    let mut link = Link { seq: first.seq, prev: begins.prev };
+    let mut checked = Vec::with_capacity(records.len());
+    for record in records {
+        if record.body.contains('\n') {
+            return Err(refused(format!("record {} is not one line", record.seq)));
+        }
+        let (next, body) = chain::verify_record(id, epoch, link, &record)
+            .map_err(|broken| refused(format!("epoch {epoch}: {broken}")))?;
+        checked.push(Record {
+            seq: record.seq,
+            hash: next.prev,
+            prev: link.prev,
+            body: record.body,
+            entry: body.entry,
+        });
+        link = next;
+    }
+    if let Some(head) = &head {
+        check_head(id, epoch, key, link, head).map_err(refused)?;
+    }
+    Ok(Batch { id: id.clone(), epoch, arrived, oldest, records: checked, head })
+}
+
+/// Checks that a head is the box's signature over its last record, so that others can check the log by it.
+fn check_head(id: &BoxId, epoch: Epoch, key: PublicKey, end: Link, head: &str) -> Result<(), String> {
+    let signed = codec::open::<LogHead>(head.as_bytes(), &|_| Some(key)).map_err(|why| why.to_string())?;
+    let LogHead { box_id, epoch: of, seq, hash, .. } = signed.payload;
+    if box_id == *id && of == epoch && Link::at(seq, hash) == end {
+        Ok(())
+    } else {
+        Err("its head is not that of its last record".to_owned())
+    }
+}
+
+/// The hash of the record before the first one of a batch, as that record says; the store judges whether it fits.
+#[derive(Deserialize)]
+struct Begins {
+    prev: ContentHash,
+}
+
+async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
+    match committed.await {
+        Ok(taken) => {
+            Counters::more(&app.counters.entries_added, taken.added);
+            let Ingested { contiguous_upto, forked, .. } = taken;
+            if forked {
+                tracing::warn!(%id, %epoch, contiguous_upto, "the log of this box has forked");
+            }
+            let ack = LogAck { v: VERSION, epoch, contiguous_upto, forked };
+            app.outbound.to_box(&id, Down::LogAck, app.keyring.seal(&ack));
+        }
+        Err(error) => tracing::error!(%id, %error, "a batch could not be kept; the box sends it again"),
+    }
+}

@@ -1,0 +1,5 @@
+//! The boxes' side of central: their signs of life, their logs, and how they come in and go.
+
+pub mod enrolment;
+pub mod inbound;
+pub mod log_intake;

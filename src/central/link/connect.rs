@@ -1,0 +1,104 @@
+//! The broker that is chosen, started where it is ours, and the way to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use super::broker::{self, Broker, CantListen, Embedded, External};
+use super::certificates::{Ca, CertificateError};
+use super::gate;
+use crate::settings::{BrokerChoice, Logins, Settings};
+use crate::store::SharedStore;
+use loaxa_adapters::mqtt::LinkConfig;
+use loaxa_heart::domain::hex::hex;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::wire::topics;
+
+/// Delays between tries to reach the broker, in seconds.
+const RECONNECT_S: (f64, f64) = (0.2, 5.0);
+/// Messages on their way to the broker: one to each box of a province at once.
+const OUTGOING_MAX: u16 = 8_192;
+/// Messages from the broker that wait for `boxes::inbound`.
+const INCOMING_MAX: usize = 1_024;
+/// The reasons for which there is no broker to meet at.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBroker {
+    #[error(transparent)]
+    Broker(#[from] CantListen),
+    #[error(transparent)]
+    Gate(#[from] gate::CantOpen),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("boxes come with certificates, but central has no authority to issue them: add [enrolment]")]
+    NoEnrolment,
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+/// The parts of the gate before the embedded broker.
+pub struct Gate<'a> {
+    pub settings: &'a Settings,
+    pub store: &'a SharedStore,
+    pub revoked: &'a broadcast::Sender<BoxId>,
+}
+
+impl Gate<'_> {
+    /// Starts the embedded broker on the loopback address, behind a gate on `listen`.
+    async fn start(self, listen: SocketAddr, password: String) -> Result<Embedded, NoBroker> {
+        let enrolment = self.settings.enrolment.as_ref().ok_or(NoBroker::NoEnrolment)?;
+        let server = Ca::open(&enrolment.ca)?
+            .issue_to_server(vec![enrolment.broker.host.clone(), "localhost".to_owned()], broker::CENTRAL)?;
+        let secret = Embedded::gate_secret(&password);
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let broker = Embedded::start(loopback, Logins::Certificates, password).await?;
+        let behind = gate::Behind {
+            broker: broker.plain_addr(),
+            secret,
+            store: Arc::clone(self.store),
+            revoked: self.revoked.clone(),
+        };
+        let (listens_on, task) = gate::open(listen, &enrolment.ca.certificate, &server, behind).await?;
+        Ok(broker.behind_gate(listens_on, task))
+    }
+}
+
+/// Starts the broker that the settings choose, where it is ours, and says how to connect to it.
+///
+/// # Errors
+/// Fails when the broker or its gate can't be started.
+pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoBroker> {
+    let mut random = [0; 40];
+    getrandom::fill(&mut random).map_err(NoBroker::Random)?;
+    let seed = u64::from_be_bytes(random[..8].try_into().expect("eight bytes"));
+    let client_id = format!("loaxa-central-{}", hex(&random[..8]));
+    let (broker, ca, identity): (Box<dyn Broker>, _, _) = match &gate.settings.broker {
+        BrokerChoice::Embedded { listen, logins } => {
+            if matches!(logins, Logins::NameAlone) && !listen.ip().is_loopback() {
+                tracing::warn!(%listen, "boxes prove their name to the broker by saying it: keep this network closed");
+            }
+            let password = hex(&random[8..]);
+            let broker = match logins {
+                Logins::Certificates => gate.start(*listen, password).await?,
+                logins => Embedded::start(*listen, logins.clone(), password).await?,
+            };
+            (Box::new(broker), None, None)
+        }
+        BrokerChoice::Url { address, ca, identity } => {
+            (Box::new(External(address.clone())), ca.clone(), identity.clone())
+        }
+    };
+    let config = LinkConfig {
+        ca,
+        identity,
+        subscriptions: vec![topics::central_filter(None)],
+        reconnect_s_min: RECONNECT_S.0,
+        reconnect_s_max: RECONNECT_S.1,
+        seed,
+        outgoing_max: OUTGOING_MAX,
+        incoming_max: INCOMING_MAX,
+        keep_alive_s: 15,
+        ..LinkConfig::new(broker.address().clone(), client_id)
+    };
+    Ok((broker, config))
+}

@@ -1,0 +1,7 @@
+//! The way between central and the boxes: the broker, the gate before it, certificates, and what goes out.
+
+pub mod broker;
+pub mod certificates;
+pub mod connect;
+pub mod gate;
+pub mod outbound;

@@ -1,0 +1,146 @@
+//! Messages to boxes: commands go out at once to groups, and again to single boxes until they hold them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loaxa_adapters::mqtt::{Link, LinkError, Qos};
+use loaxa_heart::decide::delivery::{self, Standing};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::messages::Holds;
+use loaxa_heart::wire::topics::{Down, Topic};
+
+use crate::keyring::Keyring;
+use crate::store::{SharedStore, StoreError};
+
+/// The way out to the boxes. Messages may be lost on it; after the next heartbeat they are sent again.
+pub struct Outbound {
+    link: Link,
+    resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
+    /// Messages that the broker did not get at once.
+    unsent: AtomicU64,
+}
+
+/// Most memories of what boxes were sent again: two kinds for each box of two provinces. When all are taken they are
+/// forgotten, and what boxes lack is sent to them at once again.
+const RESENT_MAX: usize = 24_000;
+
+/// Kinds of thing that central sends again. They are counted apart, so that a document which the box keeps refusing does
+/// not stop announcements from being resent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacking {
+    Documents,
+    Announcements,
+}
+
+/// The commands that a box was sent last, and how often in a row.
+struct Resent {
+    commands: Vec<CommandId>,
+    times: u32,
+    at: Wall,
+}
+
+impl Outbound {
+    /// Publishes over this link.
+    pub fn new(link: Link) -> Self {
+        Self { link, resent: Mutex::default(), unsent: AtomicU64::new(0) }
+    }
+
+    /// The messages that the broker did not get at once, since the start.
+    pub fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether central is connected to the broker now.
+    pub fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
+    /// Sends a sealed command to all boxes of its groups.
+    pub fn to_groups(&self, groups: &[GroupId], envelope: &[u8]) {
+        for group in groups {
+            self.hand_over(&Topic::Group(group.clone()), envelope.to_vec());
+        }
+    }
+
+    /// Sends one message to one box.
+    pub fn to_box(&self, id: &BoxId, down: Down, bytes: Vec<u8>) {
+        self.hand_over(&Topic::Down(id.clone(), down), bytes);
+    }
+
+    fn hand_over(&self, topic: &Topic, bytes: Vec<u8>) {
+        let Err(error) = self.link.publish(topic, bytes, Qos::AtLeastOnce) else { return };
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        match error {
+            error @ (LinkError::NotConnected | LinkError::Full { .. }) => {
+                tracing::warn!(%topic, %error, "not sent now; it is sent after the next heartbeat");
+            }
+            error => tracing::error!(%topic, %error, "a message can't be sent"),
+        }
+    }
+
+    /// Sends a box the documents and announcements that it lacks. Its hello or heartbeat said what it holds, and how many
+    /// records of its log are still to come.
+    ///
+    /// # Errors
+    /// Fails when the store does not answer.
+    pub async fn reconcile(
+        &self,
+        store: &SharedStore,
+        keyring: &Keyring,
+        to: (&BoxId, &[GroupId]),
+        (holds, backlog): (&Holds, u64),
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        let (id, groups) = to;
+        let documents = store.documents(now).await?;
+        let wanted = delivery::documents_to_send(holds, keyring.trust().version, groups, &documents);
+        if wanted.trust {
+            self.to_box(id, Down::Trust, keyring.trust_envelope().to_vec());
+        }
+        let documents = wanted.commands.into_iter().cloned().collect();
+        self.send_lacking(store, id, Lacking::Documents, documents, now).await?;
+        let standing: Vec<Standing> = store.standing(id.clone(), now).await?;
+        let lacking: Vec<_> =
+            delivery::to_send(&holds.commands, backlog, groups, &standing).into_iter().cloned().collect();
+        self.send_lacking(store, id, Lacking::Announcements, lacking, now).await
+    }
+
+    async fn send_lacking(
+        &self,
+        store: &SharedStore,
+        id: &BoxId,
+        kind: Lacking,
+        lacking: Vec<CommandId>,
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        if lacking.is_empty() || !self.is_due(id, kind, &lacking, now) {
+            return Ok(());
+        }
+        tracing::debug!(%id, ?kind, commands = lacking.len(), "sending what the box lacks");
+        for envelope in store.envelopes(lacking).await? {
+            self.to_box(id, Down::Command, envelope);
+        }
+        Ok(())
+    }
+
+    /// Tells whether to send these now; counts that they are.
+    fn is_due(&self, id: &BoxId, kind: Lacking, lacking: &[CommandId], now: Wall) -> bool {
+        let mut resent = self.resent.lock().expect("nothing panics while it holds what was sent again");
+        let nothing = || Resent { commands: Vec::new(), times: 0, at: now };
+        let key = (id.clone(), kind);
+        if resent.len() >= RESENT_MAX && !resent.contains_key(&key) {
+            resent.clear();
+        }
+        let last = resent.entry(key).or_insert_with(nothing);
+        if last.commands != lacking {
+            *last = Resent { commands: lacking.to_vec(), ..nothing() };
+        }
+        let due = delivery::is_due_again(last.times, now.since(last.at));
+        if due {
+            (last.times, last.at) = (last.times.saturating_add(1), now);
+        }
+        due
+    }
+}

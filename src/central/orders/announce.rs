@@ -1,0 +1,207 @@
+//! From what staff ask for to a signed command: checked, kept, and sent.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
+use super::speech;
+use crate::app::App;
+use crate::media;
+use crate::store::{Ended, MediaRow};
+use loaxa_heart::decide::delivery::CommandKind;
+use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::messages::Body;
+
+/// Longest time from the issue of an announcement to its expiry.
+const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
+
+/// Longest part of a text that stands in for a title, in characters.
+const TITLE_FROM_TEXT_CHARS: usize = 60;
+
+/// An announcement as staff ask for it: the `fields` of the API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    pub to: Vec<GroupId>,
+    pub class: BulletinClass,
+    #[serde(default = "actual")]
+    pub mode: Mode,
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Words to be spoken; beside audio, what a box speaks that can't get the audio.
+    #[serde(default)]
+    pub text: Option<String>,
+    #[serde(default = "vietnamese")]
+    pub language: String,
+    /// The instant to sound at; without one, as soon as its class allows.
+    #[serde(default)]
+    pub at: Option<Wall>,
+    #[serde(default = "once")]
+    pub repeat: u16,
+    /// Sounds until it is cancelled or expires.
+    #[serde(default)]
+    pub until_cancelled: bool,
+    #[serde(default = "gap")]
+    pub gap_s: u32,
+    #[serde(default)]
+    pub opening: Opening,
+    #[serde(default = "full")]
+    pub volume_percent: u8,
+    #[serde(default)]
+    pub expires_in_s: Option<u32>,
+    #[serde(default)]
+    pub supersedes: Option<CommandId>,
+    /// The writer's name, for the log.
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// The sound before the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    #[default]
+    Chime,
+    Siren,
+    None,
+}
+
+const fn actual() -> Mode {
+    Mode::Actual
+}
+fn vietnamese() -> String {
+    "vi".to_owned()
+}
+const fn once() -> u16 {
+    1
+}
+const fn gap() -> u32 {
+    5
+}
+const fn full() -> u8 {
+    100
+}
+
+/// Makes, keeps and sends an announcement.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was sent then.
+pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
+    issue(app, draft(app, asked, audio).await?).await
+}
+
+/// Makes an announcement that is not signed yet. Its words are spoken and its audio is kept by then.
+///
+/// # Errors
+/// As [`announce`]; the keys are not asked.
+pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
+    let now = app.now();
+    check(app, &asked, audio.is_some(), now)?;
+    let audio = match audio {
+        Some(audio) => audio,
+        None => {
+            let text = asked.text.clone().ok_or(Refused::NothingToSay)?;
+            speech::speak(app, text, asked.language.clone()).await?
+        }
+    };
+    app.store.add_media(audio.clone()).await?;
+    let title = asked.title.clone().unwrap_or_else(|| title_of(&asked, &audio));
+    let words = asked.text.clone().map(|text| Words { text, language: asked.language.clone() });
+    let body = Body::Announce {
+        title: title.clone(),
+        class: asked.class,
+        mode: asked.mode,
+        plan: plan(&asked),
+        media: Some(media::reference(&audio)),
+        words,
+        supersedes: asked.supersedes.clone(),
+        cap: None,
+    };
+    // Else a box that hears of it too late would go on with the earlier one.
+    let replaces_until = match &asked.supersedes {
+        Some(old) => app.store.command(old.clone()).await?.map_or(now, |old| old.expires),
+        None => now,
+    };
+    let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
+    Ok(Draft {
+        kind: CommandKind::Announce,
+        groups: asked.to.clone(),
+        now,
+        expires: now.plus(lifetime(&asked, now)).max(replaces_until),
+        author: asked.author.unwrap_or_default(),
+        approver: asked.approver,
+        title,
+        body,
+        ends,
+        document: None,
+        moves: Vec::new(),
+    })
+}
+
+fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Refused> {
+    known_groups(app, &asked.to)?;
+    let has_text = asked.text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    if !has_audio && !has_text {
+        return Err(Refused::NothingToSay);
+    }
+    if asked.repeat == 0 {
+        return Err(Refused::Repeat);
+    }
+    if asked.volume_percent > 100 {
+        return Err(Refused::Volume);
+    }
+    if let Some(at) = asked.at.filter(|at| *at < now) {
+        return Err(Refused::Past(at));
+    }
+    let lifetime = lifetime(asked, now);
+    if lifetime > EXPIRES_IN_MAX {
+        return Err(Refused::TooLong);
+    }
+    match asked.at {
+        Some(at) if now.plus(lifetime) <= at => Err(Refused::ExpiresBefore(at)),
+        _ => Ok(()),
+    }
+}
+
+/// The time that an announcement may wait to be played: as staff said, or for as long after its instant as its class is
+/// of use.
+fn lifetime(asked: &Asked, now: Wall) -> Span {
+    let of_use = match asked.class {
+        BulletinClass::Normal => Span::secs(24 * 3_600),
+        BulletinClass::Priority => Span::secs(6 * 3_600),
+        BulletinClass::Emergency => Span::secs(2 * 3_600),
+    };
+    let until_its_time = asked.at.map_or(Span(0), |at| at.since(now));
+    asked.expires_in_s.map_or(until_its_time + of_use, |s| Span::secs(s.into()))
+}
+
+fn plan(asked: &Asked) -> PlayPlan {
+    PlayPlan {
+        repeats: if asked.until_cancelled { Repeats::UntilCancelled } else { Repeats::Times(asked.repeat) },
+        gap_s: asked.gap_s,
+        opening: match asked.opening {
+            Opening::Chime => Some(Pattern::chime()),
+            Opening::Siren => Some(Pattern::siren(1)),
+            Opening::None => None,
+        },
+        volume_percent: asked.volume_percent,
+        interruption: Interruption::Resume,
+        at: asked.at,
+    }
+}
+
+fn title_of(asked: &Asked, audio: &MediaRow) -> String {
+    let text = asked.text.as_deref().unwrap_or(&audio.name);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TITLE_FROM_TEXT_CHARS) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}

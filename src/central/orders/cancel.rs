@@ -1,0 +1,69 @@
+//! Orders that end what was announced.
+
+use super::issue::{Draft, issue};
+use super::refused::Refused;
+use crate::app::App;
+use crate::store::{Ended, ROWS_MAX};
+use loaxa_heart::decide::delivery::CommandKind;
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::messages::Body;
+
+/// Most announcements that one `stop` looks at.
+const STOP_MAX: u32 = ROWS_MAX;
+
+/// Ends one announcement, mid-word, for good.
+///
+/// # Errors
+/// Fails when there is none of this id, or the keys may not.
+pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<CommandId, Refused> {
+    let announced = app.store.command(id.clone()).await?;
+    let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
+    let now = app.now();
+    let draft = Draft {
+        kind: CommandKind::Cancel,
+        groups: announced.groups,
+        now,
+        // As long as a box could still take up what it cancels.
+        expires: announced.expires.max(now.plus(Span::secs(3_600))),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: announced.title,
+        body: Body::Cancel { of: Some(id.clone()) },
+        ends: vec![(id, Ended::Cancelled)],
+        document: None,
+        moves: Vec::new(),
+    };
+    issue(app, draft).await
+}
+
+/// Ends everything but programme slots, on all boxes of this commune.
+///
+/// # Errors
+/// Fails when the keys may not.
+pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
+    let now = app.now();
+    let announced = app.store.announcements(STOP_MAX).await?;
+    let mut standing = Vec::new();
+    for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
+        let chain = app.store.deliveries(row.id.clone()).await?;
+        if chain.is_empty() || chain.iter().any(|delivery| !delivery.step.is_over()) {
+            standing.push(row);
+        }
+    }
+    let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
+    let draft = Draft {
+        kind: CommandKind::Cancel,
+        groups: app.settings.top_groups(),
+        now,
+        expires: last.max(now.plus(Span::secs(3_600))),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: String::new(),
+        body: Body::Cancel { of: None },
+        ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
+        document: None,
+        moves: Vec::new(),
+    };
+    issue(app, draft).await
+}

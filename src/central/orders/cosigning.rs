@@ -1,0 +1,202 @@
+//! Commands that people sign with their own keys: drafted, signed one by one, sent when enough have signed.
+
+use std::sync::Arc;
+
+use super::announce::{self, Asked};
+use super::documents::{self, PolicyAsked};
+use super::issue::{self, Draft};
+use super::refused::Refused;
+use crate::app::App;
+use crate::store::{DraftRow, DraftSignature, NewDraft, StoreError};
+use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
+use loaxa_heart::domain::playback::CommandRefusal;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::envelope::{self, Kind, SIGNATURES_MAX};
+use loaxa_heart::wire::messages::Command;
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
+
+/// Time that people may take to sign: an announcement belongs to its hour.
+const LIVES: Span = Span::secs(3_600);
+
+/// Most drafts that wait at once.
+const OPEN_MAX: usize = 32;
+
+/// An order to be drafted.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DraftAsked {
+    Announce {
+        fields: Asked,
+        /// Audio that was uploaded; without it the words are spoken.
+        #[serde(default)]
+        media: Option<ContentHash>,
+    },
+    Policy(PolicyAsked),
+}
+
+/// A reason for which a draft or a signature is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    #[error("there is no draft {0}, or its hour is over")]
+    NoSuchDraft(CommandId),
+    #[error("{OPEN_MAX} drafts wait already")]
+    TooMany,
+    #[error("the signature is not that of key {0} over these bytes")]
+    BadSignature(KeyId),
+    #[error("this key may not sign it: {0}")]
+    NotAllowed(CommandRefusal),
+    #[error("it has {SIGNATURES_MAX} signatures already")]
+    Full,
+    #[error("the request is not signed by a key of the trust document: {0}")]
+    Stranger(KeyId),
+    #[error("the clock of this device is wrong: it says {0}")]
+    Clock(Wall),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl NotTaken {
+    /// Says the same in Vietnamese.
+    pub fn in_vietnamese(&self) -> String {
+        match self {
+            NotTaken::NoSuchDraft(id) => format!("không có bản thảo {id}, hoặc đã quá một giờ"),
+            NotTaken::TooMany => format!("đã có {OPEN_MAX} bản thảo đang chờ ký"),
+            NotTaken::BadSignature(key) => format!("chữ ký không phải của khóa {key} trên nội dung này"),
+            NotTaken::NotAllowed(refusal) => format!("khóa này không được ký lệnh này: {refusal}"),
+            NotTaken::Full => format!("đã đủ {SIGNATURES_MAX} chữ ký"),
+            NotTaken::Stranger(key) => {
+                format!(
+                    "khóa {key} chưa có trong danh sách tin cậy: hãy đưa khóa công khai cho người giữ khóa gốc"
+                )
+            }
+            NotTaken::Clock(at) => {
+                format!("đồng hồ của thiết bị này sai: đang chỉ {}", at.local().format("%H:%M %d/%m/%Y"))
+            }
+            NotTaken::Refused(refused) => refused.in_vietnamese(),
+            NotTaken::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+        }
+    }
+}
+
+/// A draft with the number of signatures that it needs.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub row: DraftRow,
+    /// The number of people who must sign.
+    pub needed: u32,
+}
+
+/// Drafts a command for the person who holds `issuer` to sign first.
+///
+/// # Errors
+/// Gives a sentence for the person who asked.
+pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<CommandId, NotTaken> {
+    // Once before the words are spoken, and once more when the draft is kept.
+    if app.store.drafts(app.now()).await?.iter().filter(|row| !row.sent).count() >= OPEN_MAX {
+        return Err(NotTaken::TooMany);
+    }
+    let draft = match asked {
+        DraftAsked::Announce { fields, media: None } => announce::draft(app, fields, None).await?,
+        DraftAsked::Announce { fields, media: Some(hash) } => {
+            let row = app.store.media(hash).await?;
+            let row = row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?;
+            announce::draft(app, fields, Some(row)).await?
+        }
+        DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
+    };
+    let unnumbered = issue::command(&draft, issuer.clone(), 0);
+    unnumbered.check().map_err(Refused::Senseless)?;
+    may_sign(app, &unnumbered, &issuer)?;
+    let command = Command { serial: app.store.next_serial(issuer).await?, ..unnumbered };
+    let kept = NewDraft {
+        id: command.id.clone(),
+        made: draft.now,
+        expires: draft.now.plus(LIVES).min(command.expires),
+        payload: String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8"),
+    };
+    if !app.store.add_draft(kept, OPEN_MAX).await? {
+        return Err(NotTaken::TooMany);
+    }
+    tracing::info!(id = %command.id, issuer = %command.issuer, "drafted a command for people to sign");
+    Ok(command.id)
+}
+
+/// Checks that a key may be one of those that sign.
+fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
+    let alone = app.keyring.trust().permits(
+        std::slice::from_ref(key),
+        command.power(),
+        &command.groups,
+        Some(app.now()),
+    );
+    match alone {
+        Ok(_) | Err(CommandRefusal::TooFewSignatures { .. }) => Ok(()),
+        Err(refusal) => Err(NotTaken::NotAllowed(refusal)),
+    }
+}
+
+/// Lists the drafts that wait, and those that went out within their hour.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn waiting(app: &App) -> Result<Vec<Waiting>, StoreError> {
+    let rows = app.store.drafts(app.now()).await?.into_iter();
+    let needed = |row: &DraftRow| {
+        let command = codec::decode::<Command>(row.draft.payload.as_bytes());
+        command.map_or(u32::MAX, |command| app.keyring.trust().signatures_needed(command.power()))
+    };
+    Ok(rows.map(|row| Waiting { needed: needed(&row), row }).collect())
+}
+
+/// Takes a signature, and sends the command when enough have signed; returns whether it was sent.
+///
+/// # Errors
+/// Says why the signature is not taken.
+pub async fn sign(
+    app: &App,
+    id: CommandId,
+    key: KeyId,
+    signature: [u8; SIGNATURE_BYTES],
+) -> Result<bool, NotTaken> {
+    let now = app.now();
+    let DraftRow { draft, mut signatures, mut sent } = find(app, &id).await?;
+    let payload = draft.payload.as_bytes();
+    let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
+    let message = envelope::pre_authentication_encoding(Kind::Command.payload_type(), payload);
+    let public = app.keyring.public_key(&key).ok_or_else(|| NotTaken::Stranger(key.clone()))?;
+    if !public.verifies(&message, &signature) {
+        return Err(NotTaken::BadSignature(key));
+    }
+    may_sign(app, &command, &key)?;
+    if !signatures.iter().any(|signed| signed.key == key) {
+        let signed = DraftSignature { key, signature, at: now };
+        let is_kept = app.store.add_signature(id.clone(), signed, SIGNATURES_MAX).await?;
+        // Somebody else may have signed in the same moment: whoever sees both sends it.
+        DraftRow { signatures, sent, .. } = find(app, &id).await?;
+        if !is_kept {
+            return Err(NotTaken::Full);
+        }
+        tracing::info!(%id, "a person signed a draft");
+    }
+    if sent {
+        return Ok(true);
+    }
+    let signers: Vec<_> = signatures.iter().map(|signed| signed.key.clone()).collect();
+    let enough = app.keyring.trust().permits(&signers, command.power(), &command.groups, Some(now)).is_ok();
+    if !enough || !signers.contains(&command.issuer) {
+        return Ok(false);
+    }
+    let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
+    let sealed = envelope::assemble(Kind::Command, payload, &signatures);
+    let draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    issue::keep_and_send(app, &draft, &command, sealed).await?;
+    Ok(true)
+}
+
+async fn find(app: &App, id: &CommandId) -> Result<DraftRow, NotTaken> {
+    let found = app.store.drafts(app.now()).await?.into_iter().find(|row| row.draft.id == *id);
+    found.ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))
+}

@@ -1,0 +1,245 @@
+//! Documents stay in force until a newer version takes their place: programmes, limits, and which box is in which group.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
+use crate::app::App;
+use crate::media;
+use crate::store::{BoxRow, StoreError};
+use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName};
+use loaxa_heart::decide::schedule::Calendar;
+use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::programme::Programme;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command};
+
+/// Time for which a document can be sent to boxes that lack it; boxes refuse commands that live longer than 400 days.
+const LIVES: Span = Span::secs(399 * 86_400);
+
+/// Most tries to send groups while others send groups in the same moment.
+const TRIES_MAX: u32 = 8;
+
+/// A programme as staff send it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgrammeAsked {
+    pub toml: String,
+    /// The uploaded audio of each path that the programme names.
+    #[serde(default)]
+    pub media: BTreeMap<String, ContentHash>,
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// Limits as staff send them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyAsked {
+    pub to: Vec<GroupId>,
+    /// Version 0 takes the next one.
+    pub policy: Policy,
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// The boxes that change their groups, and their new groups; all others stay where they are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupsAsked {
+    #[serde(default)]
+    pub members: BTreeMap<BoxId, Vec<GroupId>>,
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// A document that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub id: CommandId,
+    pub name: DocumentName,
+    pub version: u32,
+}
+
+/// Checks, keeps and sends a programme to the group that it names.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was sent then.
+pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sent, Refused> {
+    let mut media = BTreeMap::new();
+    for (path, hash) in &asked.media {
+        let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        let row = app.store.media(*hash).await?.filter(|_| plain);
+        let row = row.ok_or_else(|| Refused::NoSuchMedia(path.clone()))?;
+        media.insert(path.clone(), media::reference(&row));
+    }
+    let programme = read_programme(&asked.toml, &media)?;
+    known_groups(app, std::slice::from_ref(&programme.group))?;
+    let (id, version) = (programme.id, programme.version);
+    let name = DocumentName::Programme(id.clone());
+    let mut groups = vec![programme.group];
+    let documents = app.store.documents(app.now()).await?;
+    if let Some(sent) = of_name(&documents, &name).map(|earlier| earlier.version).max()
+        && sent >= version
+    {
+        return Err(Refused::NotNewer { name, sent, offered: version });
+    }
+    // Boxes of the group that had it before learn that it is not theirs any more.
+    groups.extend(of_name(&documents, &name).flat_map(|earlier| earlier.groups.clone()));
+    groups.sort();
+    groups.dedup();
+    let body = Body::Programme { programme: id, version, toml: asked.toml, media };
+    send(app, document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
+        .await
+}
+
+/// Reads a programme as a box does, so that no box refuses it.
+fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
+    let base = Path::new("sent");
+    let lengths: BTreeMap<PathBuf, u32> =
+        media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();
+    let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| "it was not sent along".to_owned());
+    let programme = programme_file::parse(toml, "programme", base, Audio::Required(&probe))
+        .map_err(|problems| Refused::BadProgramme(problems.to_string()))?;
+    Calendar::new(Arc::new(programme.clone())).map_err(|rule| Refused::BadProgramme(rule.to_string()))?;
+    Ok(programme)
+}
+
+/// Checks, numbers, keeps and sends limits to the guards of boxes.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was sent then.
+pub async fn send_policy(app: &App, asked: PolicyAsked) -> Result<Sent, Refused> {
+    send(app, draft_policy(app, asked).await?).await
+}
+
+/// Makes a command with limits that is not signed yet.
+///
+/// # Errors
+/// As [`send_policy`]; the keys are not asked.
+pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refused> {
+    known_groups(app, &asked.to)?;
+    let name = DocumentName::Policy;
+    let newest = newest_version(app, &name).await?;
+    let version = if asked.policy.version == 0 { newest + 1 } else { asked.policy.version };
+    if version <= newest {
+        return Err(Refused::NotNewer { name, sent: newest, offered: version });
+    }
+    let body = Body::Policy(Policy { version, ..asked.policy });
+    let title = format!("policy {version}");
+    Ok(document(app, (name, version), title, asked.to, body, (asked.author, asked.approver)))
+}
+
+/// Moves boxes to other groups, and tells all boxes where they belong.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was moved and sent then.
+pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
+    let mut tries = TRIES_MAX;
+    loop {
+        match try_to_send_groups(app, asked.clone()).await {
+            // Somebody else sent the groups meanwhile: the boxes are where that puts them, and this goes on from there.
+            Err(Refused::NotNewer { .. }) if tries > 1 => tries -= 1,
+            done => return done,
+        }
+    }
+}
+
+async fn try_to_send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
+    let name = DocumentName::Groups;
+    // Before the boxes are read: where they are moved meanwhile, this version is no longer the next one.
+    let version = newest_version(app, &name).await? + 1;
+    let mut members: BTreeMap<BoxId, Vec<GroupId>> =
+        app.store.boxes().await?.into_iter().map(|row| (row.id, row.groups)).collect();
+    for (id, groups) in &asked.members {
+        known_groups(app, groups)?;
+        *members.get_mut(id).ok_or_else(|| Refused::NoSuchBox(id.clone()))? = groups.clone();
+    }
+    for groups in members.values_mut() {
+        *groups = app.groups_of(groups);
+    }
+    let body = Body::Groups { version, members };
+    let title = format!("groups {version}");
+    let by = (asked.author, asked.approver);
+    let draft = document(app, (name, version), title, app.settings.top_groups(), body, by);
+    send(app, Draft { moves: asked.members.into_iter().collect(), ..draft }).await
+}
+
+/// Sends the groups anew if boxes were enrolled into other groups since. Does nothing as long as groups were never sent:
+/// boxes are then in the groups of their own configuration.
+///
+/// # Errors
+/// As [`send_groups`].
+pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Refused> {
+    let documents = app.store.documents(app.now()).await?;
+    let Some(newest) = of_name(&documents, &DocumentName::Groups).last() else { return Ok(None) };
+    let Some(row) = app.store.command(newest.command.clone()).await? else { return Ok(None) };
+    let Ok(Command { body: Body::Groups { members, .. }, .. }) = codec::decode(row.payload.as_bytes()) else {
+        return Ok(None);
+    };
+    let moved =
+        |row: &BoxRow| members.get(&row.id).is_none_or(|groups| *groups != app.groups_of(&row.groups));
+    match app.store.boxes().await?.iter().any(moved) {
+        true => send_groups(app, GroupsAsked::default()).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Finds the newest version that was sent, or that a box says it holds: a central that lost its database must not begin
+/// at 1.
+async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreError> {
+    let sent = app.store.documents(app.now()).await?;
+    let sent = of_name(&sent, name).map(|document| document.version).max();
+    let held = app.store.boxes().await?.into_iter().filter_map(|row| Some(name.held(&row.holds?))).max();
+    Ok(sent.max(held).unwrap_or(0))
+}
+
+fn of_name<'a>(documents: &'a [Document], name: &'a DocumentName) -> impl Iterator<Item = &'a Document> {
+    documents.iter().filter(move |document| document.name == *name)
+}
+
+/// The names of a document's writer and approver, for the log.
+type By = (Option<String>, Option<String>);
+
+fn document(
+    app: &App,
+    (name, version): (DocumentName, u32),
+    title: String,
+    groups: Vec<GroupId>,
+    body: Body,
+    (author, approver): By,
+) -> Draft {
+    let now: Wall = app.now();
+    Draft {
+        kind: CommandKind::Other,
+        groups,
+        now,
+        expires: now.plus(LIVES),
+        author: author.unwrap_or_default(),
+        approver,
+        title,
+        body,
+        ends: Vec::new(),
+        document: Some((name, version)),
+        moves: Vec::new(),
+    }
+}
+
+async fn send(app: &App, draft: Draft) -> Result<Sent, Refused> {
+    let (name, version) = draft.document.clone().expect("what is sent here is a document");
+    Ok(Sent { id: issue(app, draft).await?, name, version })
+}

@@ -1,0 +1,177 @@
+//! The last steps of every command: numbered, signed, kept, and sent.
+
+use std::collections::BTreeSet;
+
+use super::refused::Refused;
+use crate::app::App;
+use crate::store::{Ended, Kept, NewCommand, StoreError};
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::messages::{Body, Command, MESSAGE_BYTES_MAX, VERSION};
+
+/// The time before its issue at which a command begins, so that a box whose clock is a little late plays it at once.
+const CLOCK_LATE_MAX: Span = Span::secs(300);
+
+/// A command without number and signature.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub kind: CommandKind,
+    pub groups: Vec<GroupId>,
+    pub now: Wall,
+    pub expires: Wall,
+    pub author: String,
+    pub approver: Option<String>,
+    pub title: String,
+    pub body: Body,
+    /// Announcements that this one ends.
+    pub ends: Vec<(CommandId, Ended)>,
+    /// The document that it carries, and its version.
+    pub document: Option<(DocumentName, u32)>,
+    /// Boxes that it puts into other groups.
+    pub moves: Vec<(BoxId, Vec<GroupId>)>,
+}
+
+impl Draft {
+    /// Restores the draft of a command that people signed; `None` for kinds of command that are never drafted.
+    pub fn of(command: &Command) -> Option<Self> {
+        let (kind, title, ends, document) = match &command.body {
+            Body::Announce { title, supersedes, .. } => {
+                let ends = supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
+                (CommandKind::Announce, title.clone(), ends, None)
+            }
+            Body::Policy(policy) => {
+                let document = Some((DocumentName::Policy, policy.version));
+                (CommandKind::Other, format!("policy {}", policy.version), Vec::new(), document)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            groups: command.groups.clone(),
+            now: command.issued_at,
+            expires: command.expires,
+            author: command.author.clone(),
+            approver: command.approver.clone(),
+            title,
+            body: command.body.clone(),
+            ends,
+            document,
+            moves: Vec::new(),
+        })
+    }
+}
+
+/// Numbers, signs, keeps and sends a command, in this order, so that everything sent is in the store.
+///
+/// # Errors
+/// Fails when the keys on this machine may not, or it is too large for a box.
+pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
+    let unsigned = command(&draft, app.keyring.central_id(), 0);
+    unsigned.check().map_err(Refused::Senseless)?;
+    let signers =
+        app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
+    let serial = app.store.next_serial(signers.issuer()).await?;
+    let command = Command { issuer: signers.issuer(), serial, ..unsigned };
+    let envelope = signers.seal(&command).map_err(Refused::Authority)?;
+    keep_and_send(app, &draft, &command, envelope).await
+}
+
+/// Makes the command of a draft, not signed yet.
+pub fn command(draft: &Draft, issuer: KeyId, serial: u64) -> Command {
+    Command {
+        v: VERSION,
+        id: new_id(draft.now),
+        issuer,
+        serial,
+        issued_at: draft.now,
+        groups: draft.groups.clone(),
+        not_before: draft.now.minus(CLOCK_LATE_MAX),
+        expires: draft.expires,
+        author: draft.author.clone(),
+        approver: draft.approver.clone(),
+        critical: Vec::new(),
+        body: draft.body.clone(),
+    }
+}
+
+/// Keeps a signed command, and sends it; one that is kept already was sent by whoever kept it.
+///
+/// # Errors
+/// Fails when it is too large for a box, a newer document of its name was sent meanwhile, or the store does not answer.
+pub async fn keep_and_send(
+    app: &App,
+    draft: &Draft,
+    command: &Command,
+    envelope: Vec<u8>,
+) -> Result<CommandId, Refused> {
+    if envelope.len() > MESSAGE_BYTES_MAX {
+        return Err(Refused::TooLarge);
+    }
+    let announces = match &command.body {
+        Body::Announce { class, mode, .. } => Some((*class, *mode)),
+        _ => None,
+    };
+    let (class, mode) = announces.unzip();
+    let kept = NewCommand {
+        id: command.id.clone(),
+        kind: draft.kind,
+        issuer: command.issuer.clone(),
+        serial: command.serial,
+        issued_at: command.issued_at,
+        expires: command.expires,
+        groups: command.groups.clone(),
+        title: draft.title.clone(),
+        class,
+        mode,
+        author: command.author.clone(),
+        approver: command.approver.clone(),
+        payload: String::from_utf8(codec::encode(command)).expect("JSON is UTF-8"),
+        envelope: envelope.clone(),
+        ends: draft.ends.clone(),
+        document: draft.document.clone(),
+        moves: draft.moves.clone(),
+        boxes: boxes_in(app, &command.groups).await?,
+    };
+    match (app.store.add_command(kept).await?, &draft.document) {
+        (Kept::Now, _) => {
+            app.outbound.to_groups(&command.groups, &envelope);
+            tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
+        }
+        (Kept::Overtaken, Some((name, version))) => {
+            return Err(Refused::NotNewer { name: name.clone(), sent: *version, offered: *version });
+        }
+        // Somebody else sent it in the same moment.
+        (Kept::Before | Kept::Overtaken, _) => {}
+    }
+    Ok(command.id.clone())
+}
+
+fn what(body: &Body) -> &str {
+    match body {
+        Body::Announce { title, .. } => title,
+        Body::Cancel { of: Some(_) } => "cancel",
+        Body::Cancel { of: None } => "stop everything",
+        Body::Programme { .. } => "programme",
+        Body::Policy(_) => "policy",
+        Body::Groups { .. } => "groups",
+        Body::Live { .. } => "live voice",
+        Body::Test => "test",
+    }
+}
+
+async fn boxes_in(app: &App, groups: &[GroupId]) -> Result<Vec<BoxId>, StoreError> {
+    let wanted: BTreeSet<_> = groups.iter().collect();
+    let boxes = app.store.boxes().await?;
+    let reached = |own: &[GroupId]| app.groups_of(own).iter().any(|group| wanted.contains(group));
+    Ok(boxes.into_iter().filter(|row| reached(&row.groups)).map(|row| row.id).collect())
+}
+
+/// Makes an id of date and time in Vietnam and 32 random bits: readable, and in order when sorted.
+fn new_id(now: Wall) -> CommandId {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).expect("the system gives randomness");
+    let id = format!("{}-{:08x}", now.local().format("%Y%m%d-%H%M%S"), u32::from_be_bytes(random));
+    CommandId::new(id).expect("digits, hyphens and hex digits are a name")
+}

@@ -1,0 +1,120 @@
+//! Live voices of staff: the boxes are told to listen, and what is spoken is passed on as it comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::issue::{Draft, issue};
+use super::refused::{Refused, known_groups};
+use crate::app::App;
+use crate::voices::TooManyVoices;
+use loaxa_heart::decide::delivery::CommandKind;
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::messages::Body;
+use loaxa_heart::wire::voice::VOICE_HZ;
+
+/// Longest session.
+const SESSION_MAX: Span = Span::secs(2 * 3_600);
+/// A speaker of whom nothing comes this long has gone.
+const SILENT_MAX: Duration = Duration::from_secs(3);
+/// Title of a live voice.
+const VOICE_TITLE: &str = "Phát trực tiếp";
+
+/// A voice as it is spoken: 16-bit PCM of one channel at 16 kHz, in pieces of any length.
+pub trait VoiceSource: Send {
+    /// Waits for the next bytes; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// The reasons for which a voice is not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLive {
+    #[error(transparent)]
+    TooMany(#[from] TooManyVoices),
+    #[error("no voice came")]
+    NoVoice,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// A voice that was heard to its end.
+pub struct Spoken {
+    /// The command that opened it.
+    pub id: CommandId,
+    pub session: String,
+    pub seconds: f64,
+}
+
+/// Takes a voice from its first piece to its end. The boxes are told when there is something to hear, and when that
+/// is over, however it ends.
+///
+/// # Errors
+/// Fails when it may not be heard.
+pub async fn speak(
+    app: Arc<App>,
+    to: Vec<GroupId>,
+    author: Option<String>,
+    mut source: impl VoiceSource,
+) -> Result<Spoken, NotLive> {
+    let first = next_piece(&mut source).await.ok_or(NotLive::NoVoice)?;
+    let session = app.voices.open()?;
+    let url = format!("{}/live/{session}", app.public_url);
+    let opened = voice(&app, &to, (&session, &url, true), author.clone()).await;
+    let id = opened.inspect_err(|_| app.voices.close(&session))?;
+    let bytes = pass_on(&app, &session, first, &mut source).await;
+    app.voices.close(&session);
+    // A box that does not get this command notices that its stream has ended.
+    if let Err(error) = voice(&app, &to, (&session, &url, false), author).await {
+        tracing::error!(%error, "the end of a live voice could not be told");
+    }
+    Ok(Spoken { id, session, seconds: bytes as f64 / f64::from(2 * VOICE_HZ) })
+}
+
+/// Passes pieces on in whole samples; returns the number of bytes.
+async fn pass_on(app: &App, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
+    let most = SESSION_MAX.0 / 1_000_000 * u64::from(2 * VOICE_HZ);
+    let (mut waiting, mut bytes) = (BytesMut::new(), 0);
+    let mut piece = Some(first);
+    while let Some(fresh) = piece {
+        waiting.extend_from_slice(&fresh);
+        let whole = waiting.split_to(waiting.len() / 2 * 2).freeze();
+        bytes += whole.len() as u64;
+        if bytes > most || !app.voices.pass_on(session, &whole) {
+            break;
+        }
+        piece = next_piece(source).await;
+    }
+    bytes
+}
+
+/// Waits for the next bytes; `None` at the end, or where the speaker has been silent for too long.
+async fn next_piece(source: &mut impl VoiceSource) -> Option<Bytes> {
+    tokio::time::timeout(SILENT_MAX, source.next()).await.ok().flatten()
+}
+
+/// Opens or closes the live voice of a session on the boxes of its groups.
+async fn voice(
+    app: &App,
+    to: &[GroupId],
+    (session, url, open): (&str, &str, bool),
+    author: Option<String>,
+) -> Result<CommandId, Refused> {
+    known_groups(app, to)?;
+    let now = app.now();
+    let draft = Draft {
+        kind: CommandKind::Other,
+        groups: to.to_vec(),
+        now,
+        expires: now.plus(SESSION_MAX),
+        author: author.unwrap_or_default(),
+        approver: None,
+        title: VOICE_TITLE.to_owned(),
+        document: None,
+        moves: Vec::new(),
+        body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
+        ends: Vec::new(),
+    };
+    issue(app, draft).await
+}

@@ -1,0 +1,36 @@
+//! Words that are spoken into the media folder.
+
+use std::sync::Arc;
+
+use super::refused::Refused;
+use crate::app::App;
+use crate::media::MediaRefusal;
+use crate::store::MediaRow;
+use loaxa_heart::domain::sound::Fault;
+use loaxa_sound::tts::Speech;
+
+/// Longest time that a speech engine may take.
+const SPEECH_MS_MAX: u64 = 60_000;
+
+/// Speaks a text into the media folder, on a thread of its own, as an engine takes its time.
+///
+/// # Errors
+/// Fails when the engine fails, or the disk refuses.
+pub async fn speak(app: &Arc<App>, text: String, language: String) -> Result<MediaRow, Refused> {
+    let app = Arc::clone(app);
+    let spoken = tokio::task::spawn_blocking(move || speak_here(&app, &text, &language)).await;
+    spoken.unwrap_or_else(|panic| Err(Refused::NotSpoken(Fault::NoSpeech { detail: panic.to_string() })))
+}
+
+fn speak_here(app: &App, text: &str, language: &str) -> Result<MediaRow, Refused> {
+    let speech = Speech {
+        command: app.settings.speech.clone(),
+        timeout_ms: SPEECH_MS_MAX,
+        cache_dir: app.settings.data_dir.join("speech"),
+    };
+    let wav = speech.speak(text, language).map_err(Refused::NotSpoken)?;
+    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
+    let bytes = std::fs::read(&wav).map_err(MediaRefusal::from)?;
+    incoming.write(&bytes)?;
+    Ok(app.media.finish(incoming, "speech.wav", app.now())?)
+}

@@ -1,0 +1,95 @@
+//! Commands that were sealed and sent.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::Answer;
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
+use loaxa_heart::domain::announcement::{BulletinClass, Mode};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::time::Wall;
+
+/// A sealed command, before it is sent, with everything that follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCommand {
+    pub id: CommandId,
+    pub kind: CommandKind,
+    pub issuer: KeyId,
+    pub serial: u64,
+    pub issued_at: Wall,
+    pub expires: Wall,
+    pub groups: Vec<GroupId>,
+    pub title: String,
+    pub class: Option<BulletinClass>,
+    pub mode: Option<Mode>,
+    pub author: String,
+    pub approver: Option<String>,
+    /// The command as JSON, as it was signed.
+    pub payload: String,
+    pub envelope: Vec<u8>,
+    /// Announcements that this one ends: cancelled or superseded.
+    pub ends: Vec<(CommandId, Ended)>,
+    /// The document that it carries, and its version: an earlier one for the same groups is kept no more.
+    pub document: Option<(DocumentName, u32)>,
+    /// Boxes that it puts into other groups.
+    pub moves: Vec<(BoxId, Vec<GroupId>)>,
+    /// The boxes that it is meant for.
+    pub boxes: Vec<BoxId>,
+}
+
+/// The way in which an announcement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    Cancelled,
+    Superseded,
+}
+
+/// The fate of a command that was to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The command is kept, and goes out.
+    Now,
+    /// The same command was kept before.
+    Before,
+    /// A document of its name is there in its version or a newer one.
+    Overtaken,
+}
+
+/// A command as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CommandRow {
+    pub id: CommandId,
+    pub title: String,
+    pub class: Option<BulletinClass>,
+    pub mode: Option<Mode>,
+    pub groups: Vec<GroupId>,
+    pub issued_at: Wall,
+    pub expires: Wall,
+    pub author: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// The command as JSON, as it was signed.
+    #[serde(skip)]
+    pub payload: String,
+}
+
+/// The commands of this central.
+pub trait Commands: Send + Sync {
+    /// The number for the issuer's next command, never given twice.
+    fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64>;
+
+    /// Keeps a sealed command and the boxes that it is meant for, with everything that follows from it, before anything
+    /// of it is sent. Nothing is changed unless the answer is [`Kept::Now`].
+    fn add_command(&self, command: NewCommand) -> Answer<'_, Kept>;
+
+    /// One command.
+    fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>>;
+
+    /// Announcements, newest first.
+    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
+
+    /// The envelopes of these commands, in the order asked.
+    fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;
+}

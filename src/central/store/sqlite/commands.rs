@@ -1,0 +1,142 @@
+//! Commands that were sealed and sent.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::SqliteStore;
+use super::boxes::move_boxes;
+use super::columns::{from_json, json, name, optional_word, wall, word};
+use super::{deliveries, documents};
+use crate::store::{Answer, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
+use loaxa_heart::decide::delivery::{CommandKind, Step};
+use loaxa_heart::domain::ids::{CommandId, KeyId};
+
+impl Commands for SqliteStore {
+    fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
+        self.write(move |db| next_serial(db, &issuer))
+    }
+
+    fn add_command(&self, command: NewCommand) -> Answer<'_, Kept> {
+        self.write(move |db| add(db, &command))
+    }
+
+    fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>> {
+        self.read(move |db| command(db, &id))
+    }
+
+    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>> {
+        self.read(move |db| announcements(db, limit))
+    }
+
+    fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
+        self.read(move |db| envelopes(db, &ids))
+    }
+}
+
+const fn ended_code(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Cancelled => "cancelled",
+        Ended::Superseded => "superseded",
+    }
+}
+
+fn next_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
+    let serial: i64 = db
+        .prepare_cached(
+            "INSERT INTO serials (issuer, last) VALUES (?1, 1)
+             ON CONFLICT (issuer) DO UPDATE SET last = last + 1 RETURNING last",
+        )?
+        .query_row([issuer.as_str()], |row| row.get(0))?;
+    Ok(serial as u64)
+}
+
+fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
+    let known = db
+        .prepare_cached("SELECT 1 FROM commands WHERE id = ?1 AND payload = ?2")?
+        .query_row([command.id.as_str(), &command.payload], |_| Ok(()))
+        .optional()?;
+    if known.is_some() {
+        return Ok(Kept::Before);
+    }
+    if let Some((name, version)) = &command.document
+        && documents::is_overtaken(db, name, *version)?
+    {
+        return Ok(Kept::Overtaken);
+    }
+    insert(db, command)?;
+    let mut end = db.prepare_cached("UPDATE commands SET ended = ?2 WHERE id = ?1 AND ended IS NULL")?;
+    for (id, ended) in &command.ends {
+        end.execute(params![id.as_str(), ended_code(*ended)])?;
+    }
+    if let Some((name, version)) = &command.document {
+        documents::add(db, name, *version, command)?;
+    }
+    move_boxes(db, &command.moves)?;
+    let told = if command.kind == CommandKind::Announce { &command.boxes[..] } else { &[] };
+    for id in told {
+        deliveries::advance(db, &command.id, id, Step::Sent, None, command.issued_at)?;
+    }
+    Ok(Kept::Now)
+}
+
+fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO commands (id, kind, issuer, serial, issued_at, expires, groups, title, class, mode, author,
+                               approver, payload, envelope)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?
+    .execute(params![
+        command.id.as_str(),
+        deliveries::kind_code(command.kind),
+        command.issuer.as_str(),
+        command.serial as i64,
+        command.issued_at.0,
+        command.expires.0,
+        json(&command.groups),
+        command.title,
+        command.class.as_ref().map(word),
+        command.mode.as_ref().map(word),
+        command.author,
+        command.approver,
+        command.payload,
+        command.envelope,
+    ])?;
+    Ok(())
+}
+
+const COMMAND_COLUMNS: &str =
+    "id, title, class, mode, groups, issued_at, expires, author, approver, ended, payload FROM commands";
+
+fn command_row(row: &Row) -> Result<CommandRow> {
+    Ok(CommandRow {
+        id: name(row, "id")?,
+        title: row.get("title")?,
+        class: optional_word(row, "class")?,
+        mode: optional_word(row, "mode")?,
+        groups: from_json(row, "groups")?,
+        issued_at: wall(row, "issued_at")?,
+        expires: wall(row, "expires")?,
+        author: row.get("author")?,
+        approver: row.get("approver")?,
+        ended: optional_word(row, "ended")?,
+        payload: row.get("payload")?,
+    })
+}
+
+fn command(db: &Connection, id: &CommandId) -> Result<Option<CommandRow>> {
+    db.prepare_cached(&format!("SELECT {COMMAND_COLUMNS} WHERE id = ?1"))?
+        .query_row([id.as_str()], command_row)
+        .optional()
+}
+
+fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
+    db.prepare_cached(&format!(
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
+    ))?
+    .query_map(params![limit.min(ROWS_MAX), deliveries::kind_code(CommandKind::Announce)], command_row)?
+    .collect()
+}
+
+fn envelopes(db: &Connection, ids: &[CommandId]) -> Result<Vec<Vec<u8>>> {
+    let mut query = db.prepare_cached("SELECT envelope FROM commands WHERE id = ?1")?;
+    ids.iter().map(|id| query.query_row([id.as_str()], |row| row.get(0))).collect()
+}

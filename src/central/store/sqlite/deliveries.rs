@@ -1,0 +1,128 @@
+//! Deliveries: how far each announcement has come with each box.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
+
+use super::SqliteStore;
+use super::columns::{from_json, json, name, optional_wall, parsed};
+use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard};
+use loaxa_heart::decide::delivery::{CommandKind, Standing, Step};
+use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::time::Wall;
+
+impl Deliveries for SqliteStore {
+    fn deliveries(&self, command: CommandId) -> Answer<'_, Vec<DeliveryRow>> {
+        self.read(move |db| chain(db, &command))
+    }
+
+    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>> {
+        self.read(move |db| standing(db, &id, now))
+    }
+}
+
+/// Moves a delivery on; the first time of each step is kept.
+pub fn advance(
+    db: &Connection,
+    command: &CommandId,
+    id: &BoxId,
+    next: Step,
+    reason: Option<&NotHeard>,
+    at: Wall,
+) -> Result<()> {
+    let before: Option<String> = db
+        .prepare_cached("SELECT step FROM deliveries WHERE command = ?1 AND box = ?2")?
+        .query_row([command.as_str(), id.as_str()], |row| row.get(0))
+        .optional()?;
+    let before = before.as_deref().and_then(Step::from_code);
+    let step = before.map_or(next, |before| before.then(next));
+    if before == Some(step) {
+        return Ok(());
+    }
+    let time = |of: Step| (next == of).then_some(at.0);
+    db.prepare_cached(
+        "INSERT INTO deliveries (command, box, step, reason, sent, received, staged, started, over)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, sent = coalesce(sent, ?5),
+             received = coalesce(received, ?6), staged = coalesce(staged, ?7), started = coalesce(started, ?8),
+             over = ?9",
+    )?
+    .execute(params![
+        command.as_str(),
+        id.as_str(),
+        step.code(),
+        reason.map(json),
+        time(Step::Sent),
+        time(Step::Received),
+        time(Step::Staged),
+        time(Step::Started),
+        step.is_over().then_some(at.0),
+    ])?;
+    Ok(())
+}
+
+fn chain(db: &Connection, command: &CommandId) -> Result<Vec<DeliveryRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT deliveries.*, coalesce(boxes.title, box) AS box_title FROM deliveries
+         LEFT JOIN boxes ON boxes.id = box WHERE command = ?1 ORDER BY box",
+    )?;
+    let rows = query.query_map([command.as_str()], |row| {
+        Ok(DeliveryRow {
+            id: name(row, "box")?,
+            title: row.get("box_title")?,
+            step: parsed(row, "step", |code| Step::from_code(code).ok_or("no step of a delivery"))?,
+            reason: reason(row)?,
+            sent: optional_wall(row, "sent")?,
+            received: optional_wall(row, "received")?,
+            staged: optional_wall(row, "staged")?,
+            started: optional_wall(row, "started")?,
+            over: optional_wall(row, "over")?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn reason(row: &Row) -> Result<Option<NotHeard>> {
+    match row.get::<_, String>("step")?.as_str() {
+        _ if row.get::<_, Option<String>>("reason")?.is_none() => Ok(None),
+        code if code == Step::Refused.code() => from_json(row, "reason").map(NotHeard::Refused).map(Some),
+        _ => from_json(row, "reason").map(NotHeard::NotPlayed).map(Some),
+    }
+}
+
+fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
+    let mut query = db.prepare_cached(
+        "SELECT commands.id, commands.groups, commands.kind, commands.ended IS NOT NULL AS is_ended,
+                payload -> '$.body.supersedes' IS NOT NULL AS supersedes, deliveries.step FROM commands
+         LEFT JOIN deliveries ON deliveries.command = commands.id AND deliveries.box = :box
+         WHERE commands.expires > :now AND commands.kind <> :other ORDER BY issued_at, serial",
+    )?;
+    // Documents have versions of their own, and are sent by them.
+    let parameters =
+        named_params! { ":box": id.as_str(), ":now": now.0, ":other": kind_code(CommandKind::Other) };
+    let rows = query.query_map(parameters, |row| {
+        let step: Option<String> = row.get("step")?;
+        Ok(Standing {
+            id: name(row, "id")?,
+            groups: from_json(row, "groups")?,
+            kind: parsed(row, "kind", |code| kind_of(code).ok_or("no kind of a command"))?,
+            ended: row.get("is_ended")?,
+            supersedes: row.get("supersedes")?,
+            step: step.as_deref().and_then(Step::from_code),
+        })
+    })?;
+    rows.collect()
+}
+
+/// The word of a command's kind in the database.
+pub const fn kind_code(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Announce => "announce",
+        CommandKind::Cancel => "cancel",
+        CommandKind::Other => "other",
+    }
+}
+
+fn kind_of(code: &str) -> Option<CommandKind> {
+    [CommandKind::Announce, CommandKind::Cancel, CommandKind::Other]
+        .into_iter()
+        .find(|kind| kind_code(*kind) == code)
+}

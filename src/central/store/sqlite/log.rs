@@ -1,0 +1,253 @@
+//! The log comes in: once, in turn, with everything that follows from an entry in the same commit.
+
+use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
+
+use super::SqliteStore;
+use super::columns::{count, from_json, from_word, name, unreadable, wall};
+use super::{alarms, deliveries, plays};
+use crate::store::{
+    Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,
+    Record,
+};
+use loaxa_heart::decide::delivery::Step;
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
+use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, Subject};
+use loaxa_heart::domain::time::ClockQuality;
+
+const DAY_US: i64 = 86_400_000_000;
+
+impl Log for SqliteStore {
+    fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>> {
+        Box::pin(self.enqueue(move |db| ingest(db, &batch)))
+    }
+
+    fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>> {
+        self.read(move |db| entries(db, &filter))
+    }
+
+    fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>> {
+        self.read(move |db| not_played(db, limit))
+    }
+
+    fn contiguous_upto(&self, id: BoxId, epoch: Epoch) -> Answer<'_, u64> {
+        self.read(move |db| contiguous_upto(db, &id, epoch))
+    }
+}
+
+/// Takes a batch in; what is there already is compared, what comes after a gap is left out.
+fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
+    let (box_id, epoch) = (batch.id.as_str(), batch.epoch.to_string());
+    let head = db
+        .prepare_cached("SELECT upto, hash, forked FROM heads WHERE box = ?1 AND epoch = ?2")?
+        .query_row([box_id, &epoch], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (mut upto, mut hash, was_forked) = head.unwrap_or((0, [0; 32], false));
+    let mut outcome = Ingested { forked: was_forked, ..Ingested::default() };
+    if let Some(first) =
+        batch.records.first().filter(|first| first.seq > upto + 1 && first.seq <= batch.oldest)
+    {
+        let detail = format!("epoch {epoch}, seq {} to {}", upto + 1, first.seq - 1);
+        let (subject, at) = (batch.id.to_string(), batch.arrived);
+        alarms::raise(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;
+        (upto, hash) = (first.seq - 1, first.prev.0);
+    }
+    for record in &batch.records {
+        if record.seq <= upto {
+            if is_known(db, box_id, &epoch, record)? {
+                outcome.known += 1;
+            } else {
+                fork(db, batch, record.seq, &mut outcome)?;
+            }
+        } else if record.seq > upto + 1 {
+            outcome.after_gap += 1;
+        } else if record.prev.0 != hash {
+            fork(db, batch, record.seq, &mut outcome)?;
+            outcome.after_gap += 1;
+        } else {
+            insert(db, batch, &epoch, record)?;
+            (upto, hash) = (record.seq, record.hash.0);
+            outcome.added += 1;
+        }
+    }
+    if let (Some(head), Some(last)) = (&batch.head, batch.records.last())
+        && !outcome.forked
+        && last.seq <= upto
+    {
+        keep_head(db, batch, &epoch, last.seq, head)?;
+    }
+    outcome.contiguous_upto = upto;
+    db.prepare_cached(
+        "INSERT INTO heads (box, epoch, upto, hash, forked) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (box, epoch) DO UPDATE SET upto = ?3, hash = ?4, forked = ?5",
+    )?
+    .execute(params![box_id, epoch, upto as i64, hash, outcome.forked])?;
+    Ok(outcome)
+}
+
+fn keep_head(db: &Connection, batch: &Batch, epoch: &str, seq: u64, envelope: &str) -> Result<()> {
+    let day = batch.arrived.0.div_euclid(DAY_US);
+    db.prepare_cached(
+        "INSERT INTO signed_heads (box, epoch, day, seq, envelope) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (box, epoch, day) DO UPDATE SET seq = ?4, envelope = ?5 WHERE seq < ?4",
+    )?
+    .execute(params![batch.id.as_str(), epoch, day, seq as i64, envelope])?;
+    Ok(())
+}
+
+fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Result<bool> {
+    let stored: Option<[u8; 32]> = db
+        .prepare_cached("SELECT hash FROM log WHERE box = ?1 AND epoch = ?2 AND seq = ?3")?
+        .query_row(params![box_id, epoch, record.seq as i64], |row| row.get(0))
+        .optional()?;
+    Ok(stored == Some(record.hash.0))
+}
+
+fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {
+    outcome.forked = true;
+    let detail = format!("epoch {}, seq {seq}", batch.epoch);
+    alarms::raise(
+        db,
+        &Alarm { kind: AlarmKind::Forked, subject: batch.id.to_string(), detail, at: batch.arrived },
+    )
+}
+
+fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Result<()> {
+    let at = &record.entry.at;
+    db.prepare_cached(
+        "INSERT INTO log (box, epoch, seq, hash, arrived, wall, event, command, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        batch.id.as_str(),
+        epoch,
+        record.seq as i64,
+        record.hash.0,
+        batch.arrived.0,
+        at.wall.0,
+        event_code(&record.entry.event),
+        command_of(&record.entry.event).map(CommandId::as_str),
+        record.body,
+    ])?;
+    let of = plays::Origin { id: &batch.id, epoch, at };
+    match &record.entry.event {
+        Event::PlayStarted(start) => plays::start(db, &of, start),
+        Event::PlayEnded(end) => plays::end(db, &of, end),
+        Event::Delivery { command, step } => {
+            let reason = match step {
+                DeliveryStep::NotPlayed { reason } => Some(NotHeard::NotPlayed(reason.clone())),
+                _ => None,
+            };
+            deliveries::advance(db, command, &batch.id, Step::from(step), reason.as_ref(), at.wall)
+        }
+        // What it refuses for now is sent again, less and less often.
+        Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
+            let reason = NotHeard::Refused(reason.clone());
+            deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), at.wall)
+        }
+        Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => {
+            plays::date_anew(db, &of, *step_us)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The tag of an event in JSON.
+const fn event_code(event: &Event) -> &'static str {
+    match event {
+        Event::BoxStarted { .. } => "box_started",
+        Event::BoxStopped => "box_stopped",
+        Event::PlayStarted(_) => "play_started",
+        Event::PlayEnded(_) => "play_ended",
+        Event::NotPlayed { .. } => "not_played",
+        Event::SlotEnded { .. } => "slot_ended",
+        Event::Delivery { .. } => "delivery",
+        Event::CommandRefused { .. } => "command_refused",
+        Event::Adopted { .. } => "adopted",
+        Event::ClockSet { .. } => "clock_set",
+        Event::DeviceLost { .. } => "device_lost",
+        Event::DeviceBack => "device_back",
+        Event::AmplifierFault { .. } => "amplifier_fault",
+        Event::EntriesLost { .. } => "entries_lost",
+        Event::StoreReplaced { .. } => "store_replaced",
+        Event::DataBudgetExceeded { .. } => "data_budget_exceeded",
+        Event::RefusalsCounted { .. } => "refusals_counted",
+    }
+}
+
+fn command_of(event: &Event) -> Option<&CommandId> {
+    match event {
+        Event::PlayStarted(PlayStart { subject: Subject::Announcement { command }, .. })
+        | Event::PlayEnded(PlayEnd { subject: Subject::Announcement { command }, .. })
+        | Event::NotPlayed { subject: Subject::Announcement { command }, .. }
+        | Event::Delivery { command, .. }
+        | Event::CommandRefused { command: Some(command), .. } => Some(command),
+        _ => None,
+    }
+}
+
+fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
+    let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let mut query = db.prepare_cached(&format!(
+        "SELECT cursor, box, epoch, seq, hash, event, arrived, body,
+                (SELECT envelope FROM signed_heads
+                 WHERE (signed_heads.box, signed_heads.epoch, signed_heads.seq) = (log.box, log.epoch, log.seq)
+                ) AS head FROM log
+         WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
+           AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
+           AND cursor > coalesce(:after, 0)
+         ORDER BY cursor {order} LIMIT :limit"
+    ))?;
+    let parameters = named_params! {
+        ":box": filter.id.as_ref().map(BoxId::as_str),
+        ":from": filter.from.map(|at| at.0),
+        ":to": filter.to.map(|at| at.0),
+        ":event": filter.event,
+        ":command": filter.command.as_ref().map(CommandId::as_str),
+        ":after": filter.after,
+        ":limit": filter.limit.min(ROWS_MAX),
+    };
+    let rows = query.query_map(parameters, |row| {
+        Ok(LogRow {
+            cursor: row.get("cursor")?,
+            id: name(row, "box")?,
+            epoch: from_word(row, "epoch")?,
+            seq: count(row, "seq")?,
+            hash: ContentHash(row.get("hash")?),
+            event: row.get("event")?,
+            arrived: wall(row, "arrived")?,
+            body: row.get("body")?,
+            head: row.get("head")?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
+    // An index of its own answers it.
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1",
+    )?;
+    let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+        let entry: Entry = from_json(row, "body")?;
+        let Event::NotPlayed { title, reason, .. } = entry.event else {
+            return Err(unreadable(row, "body", "not the entry that its column says".into()));
+        };
+        Ok(NotPlayedRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            at: wall(row, "wall")?,
+            title,
+            reason,
+        })
+    })?;
+    rows.collect()
+}
+
+fn contiguous_upto(db: &Connection, id: &BoxId, epoch: Epoch) -> Result<u64> {
+    let upto = db
+        .prepare_cached("SELECT upto FROM heads WHERE box = ?1 AND epoch = ?2")?
+        .query_row([id.as_str(), &epoch.to_string()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(upto.unwrap_or(0) as u64)
+}

@@ -1,0 +1,49 @@
+//! Descriptions of audio.
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::SqliteStore;
+use super::columns::{count, name, wall};
+use crate::store::{Answer, Media, MediaRow};
+use loaxa_heart::domain::ids::ContentHash;
+
+impl Media for SqliteStore {
+    fn add_media(&self, media: MediaRow) -> Answer<'_, ()> {
+        self.write(move |db| add(db, &media))
+    }
+
+    fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>> {
+        self.read(move |db| by_hash(db, hash))
+    }
+}
+
+fn add(db: &Connection, media: &MediaRow) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO media (sha256, bytes, codec, ms, name, added) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (sha256) DO NOTHING",
+    )?
+    .execute(params![
+        media.sha256.to_string(),
+        media.bytes as i64,
+        media.codec,
+        media.ms,
+        media.name,
+        media.added.0,
+    ])?;
+    Ok(())
+}
+
+fn by_hash(db: &Connection, hash: ContentHash) -> Result<Option<MediaRow>> {
+    db.prepare_cached("SELECT * FROM media WHERE sha256 = ?1")?
+        .query_row([hash.to_string()], |row| {
+            Ok(MediaRow {
+                sha256: name(row, "sha256")?,
+                bytes: count(row, "bytes")?,
+                codec: row.get("codec")?,
+                ms: row.get("ms")?,
+                name: row.get("name")?,
+                added: wall(row, "added")?,
+            })
+        })
+        .optional()
+}

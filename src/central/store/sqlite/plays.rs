@@ -1,0 +1,180 @@
+//! Plays, each joined from the entries of its start and its end.
+
+use rusqlite::{Connection, Result, Row, named_params, params};
+
+use super::SqliteStore;
+use super::columns::{
+    count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable, wall,
+    word,
+};
+use crate::store::plays::{outcome_apart, subject_apart, subject_together};
+use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, tagged};
+use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
+use loaxa_heart::domain::time::Wall;
+
+/// Frames a second in the log.
+const FRAMES_A_SECOND: f64 = 48_000.0;
+
+impl Plays for SqliteStore {
+    fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>> {
+        self.read(move |db| newest(db, &filter))
+    }
+
+    fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>> {
+        self.read(move |db| report(db, from, to))
+    }
+}
+
+/// The origin of an entry: box, epoch and time.
+pub struct Origin<'a> {
+    pub id: &'a BoxId,
+    pub epoch: &'a str,
+    pub at: &'a Stamp,
+}
+
+/// Begins a play.
+pub fn start(db: &Connection, of: &Origin, start: &PlayStart) -> Result<()> {
+    let (subject, subject_id) = subject_apart(&start.subject);
+    db.prepare_cached(
+        "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class,
+                                mode, rung, source, language, repetition, volume_percent, scheduled, opened)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+             ON CONFLICT (box, epoch, play) DO NOTHING",
+    )?
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        start.play.to_string(),
+        of.at.start,
+        subject,
+        subject_id,
+        start.title,
+        start.section.as_ref().map(|id| id.as_str()),
+        start.campaign.as_ref().map(|id| id.as_str()),
+        start.class.as_ref().map(word),
+        start.mode.as_ref().map(word),
+        word(&start.rung),
+        start.source,
+        start.language,
+        start.repetition,
+        start.volume_percent,
+        start.scheduled.map(|at| at.0),
+        of.at.wall.0,
+    ])?;
+    Ok(())
+}
+
+/// Ends a play; its first end stays.
+pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
+    let (outcome, reason) = outcome_apart(&end.outcome);
+    db.prepare_cached(
+        "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
+                              reason = ?9, heard = ?10
+             WHERE box = ?1 AND epoch = ?2 AND play = ?3 AND outcome IS NULL",
+    )?
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        end.play.to_string(),
+        end.started_at.map(|at| at.wall.0),
+        of.at.wall.0,
+        end.frames_played as i64,
+        end.frames_due.map(|frames| frames as i64),
+        outcome,
+        reason,
+        end.heard.map(|heard| heard.heard),
+    ])?;
+    Ok(())
+}
+
+/// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading.
+pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE plays SET opened = opened + ?4, started = started + ?4, ended = ended + ?4
+             WHERE box = ?1 AND epoch = ?2 AND start = ?3",
+    )?
+    .execute(params![of.id.as_str(), of.epoch, of.at.start, step_us])?;
+    Ok(())
+}
+
+fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
+         WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR opened >= :from) AND (:to IS NULL OR opened < :to)
+           AND (:command IS NULL OR subject_id = :command) AND (:after IS NULL OR cursor > :after)
+         ORDER BY opened DESC, cursor DESC LIMIT :limit",
+    )?;
+    let parameters = named_params! {
+        ":box": filter.id.as_ref().map(BoxId::as_str),
+        ":from": filter.from.map(|at| at.0),
+        ":to": filter.to.map(|at| at.0),
+        ":command": filter.command.as_ref().map(CommandId::as_str),
+        ":after": filter.after,
+        ":limit": filter.limit.min(ROWS_MAX),
+    };
+    let rows = query.query_map(parameters, play_row)?;
+    rows.collect()
+}
+
+fn play_row(row: &Row) -> Result<PlayRow> {
+    Ok(PlayRow {
+        cursor: row.get("cursor")?,
+        id: name(row, "box")?,
+        box_title: row.get("box_title")?,
+        epoch: from_word(row, "epoch")?,
+        play: from_word(row, "play")?,
+        subject: subject(row)?,
+        title: row.get("title")?,
+        section: optional_name(row, "section")?,
+        campaign: optional_name(row, "campaign")?,
+        class: optional_word(row, "class")?,
+        mode: optional_word(row, "mode")?,
+        rung: from_word(row, "rung")?,
+        source: row.get("source")?,
+        language: row.get("language")?,
+        repetition: row.get("repetition")?,
+        volume_percent: row.get("volume_percent")?,
+        scheduled: optional_wall(row, "scheduled")?,
+        opened: wall(row, "opened")?,
+        started: optional_wall(row, "started")?,
+        ended: optional_wall(row, "ended")?,
+        frames_played: optional_count(row, "frames_played")?,
+        frames_due: optional_count(row, "frames_due")?,
+        outcome: outcome(row)?,
+        heard: row.get("heard")?,
+    })
+}
+
+fn subject(row: &Row) -> Result<Subject> {
+    let (kind, id): (String, String) = (row.get("subject")?, row.get("subject_id")?);
+    subject_together(&kind, &id).ok_or_else(|| unreadable(row, "subject", "no subject of a play".into()))
+}
+
+fn outcome(row: &Row) -> Result<Option<PlayOutcome>> {
+    let (word, rest): (Option<String>, Option<String>) = (row.get("outcome")?, row.get("reason")?);
+    let Some(word) = word else { return Ok(None) };
+    let outcome = tagged::together("outcome", &word, rest.as_deref());
+    outcome.map(Some).map_err(|error| unreadable(row, "outcome", error.into()))
+}
+
+fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, section, count(*) AS plays,
+                count(*) FILTER (WHERE outcome = 'finished') AS finished,
+                coalesce(sum(frames_played), 0) AS frames
+         FROM plays LEFT JOIN boxes ON boxes.id = box
+         WHERE opened >= ?1 AND opened < ?2 GROUP BY box, section ORDER BY box, section",
+    )?;
+    let rows = query.query_map([from.0, to.0], |row| {
+        Ok(ReportRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            section: optional_name(row, "section")?,
+            plays: count(row, "plays")?,
+            finished: count(row, "finished")?,
+            seconds_played: count(row, "frames")? as f64 / FRAMES_A_SECOND,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,95 @@
+//! Access: programs show a token, people a signature, and readers of pages sit at this machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::problem::Problem;
+use crate::app::App;
+use crate::orders::signed_request::SignedRequest;
+use loaxa_heart::domain::ids::KeyId;
+use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
+
+/// Tells whether a request carries the API's token.
+pub fn has_token(app: &App, headers: &HeaderMap) -> bool {
+    bears(&app.settings.token, headers)
+}
+
+/// Tells whether a request carries this token; compared in constant time.
+pub fn bears(token: &str, headers: &HeaderMap) -> bool {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(sent) = sent.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+    let (sent, token) = (sent.trim().as_bytes(), token.as_bytes());
+    let same_bytes = sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0;
+    !token.is_empty() && sent.len() == token.len() && same_bytes
+}
+
+/// Lets in only requests with the token.
+pub async fn let_token_in(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if has_token(&app, request.headers()) {
+        return next.run(request).await;
+    }
+    let refusal = Problem {
+        status: StatusCode::UNAUTHORIZED,
+        en: "the API asks for the token in the header 'Authorization: Bearer ...'".to_owned(),
+        vi: "API cần mã truy cập trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
+    };
+    refusal.into_response()
+}
+
+/// Lets readers in: until people have accounts, those on this machine and those with the token.
+pub async fn let_readers_in(
+    State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if from.ip().is_loopback() || has_token(&app, request.headers()) {
+        return next.run(request).await;
+    }
+    let sorry = "Trang này chỉ xem được trên máy chủ trung tâm. · This page is read on the server itself.\n";
+    (StatusCode::FORBIDDEN, sorry).into_response()
+}
+
+/// The parts of a request that a person's signature covers.
+pub struct SignedParts {
+    pub method: Method,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl SignedParts {
+    /// Finds the person who signed the request.
+    ///
+    /// # Errors
+    /// Fails when the signature is absent, false, of an unknown key, or not of now.
+    pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
+        let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
+        let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
+        let signature = header(SIGNATURE_HEADER).and_then(signature_of);
+        let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
+            return Err(Problem {
+                status: StatusCode::UNAUTHORIZED,
+                en: format!("sign the request: {KEY_HEADER}, {TIME_HEADER}, {SIGNATURE_HEADER}"),
+                vi: "yêu cầu chưa được ký bằng khóa của cán bộ".to_owned(),
+            });
+        };
+        let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
+        Ok(SignedRequest { key, at, signature, method, path, body }.check(app)?)
+    }
+}
+
+/// Reads a signature in base64.
+pub fn signature_of(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}

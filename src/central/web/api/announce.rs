@@ -1,0 +1,56 @@
+//! `POST /announcements`: makes, signs and sends an announcement.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::multipart::{Field, Multipart};
+use axum::http::StatusCode;
+
+use super::audio;
+use super::issued::Issued;
+use crate::app::App;
+use crate::media::MediaRefusal;
+use crate::orders::announce::{self, Asked};
+use crate::store::MediaRow;
+use crate::web::problem::Problem;
+
+/// Takes `fields` as JSON, then `audio` as a file where there is any.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    mut form: Multipart,
+) -> Result<(StatusCode, Json<Issued>), Problem> {
+    let mut asked: Option<Asked> = None;
+    let mut audio: Option<MediaRow> = None;
+    while let Some(field) = form.next_field().await? {
+        match field.name() {
+            Some("fields") => {
+                let text = field.text().await?;
+                let unreadable = |error: serde_json::Error| {
+                    Problem::bad(format!("'fields': {error}"), format!("'fields' không đúng: {error}"))
+                };
+                asked = Some(serde_json::from_str(&text).map_err(unreadable)?);
+            }
+            Some("audio") => audio = Some(take_audio(&app, field).await?),
+            other => {
+                let name = other.unwrap_or_default();
+                return Err(Problem::bad(
+                    format!("there is no field {name:?}; send 'fields' and 'audio'"),
+                    format!("không có trường {name:?}; hãy gửi 'fields' và 'audio'"),
+                ));
+            }
+        }
+    }
+    let asked = asked.ok_or_else(|| Problem::bad("send 'fields' as JSON", "hãy gửi 'fields' dạng JSON"))?;
+    let id = announce::announce(&app, asked, audio).await?;
+    Ok((StatusCode::CREATED, Json(Issued { id })))
+}
+
+async fn take_audio(app: &Arc<App>, mut field: Field<'_>) -> Result<MediaRow, Problem> {
+    let name = field.file_name().unwrap_or("audio").to_owned();
+    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
+    while let Some(chunk) = field.chunk().await? {
+        incoming.write(&chunk)?;
+    }
+    audio::finish(app, incoming, name).await
+}

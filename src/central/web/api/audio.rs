@@ -1,0 +1,22 @@
+//! Audio that was uploaded.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::media::Incoming;
+use crate::store::MediaRow;
+use crate::web::problem::Problem;
+
+/// Checks audio on a thread of its own, as probing takes its time.
+///
+/// # Errors
+/// Fails when the boxes can't play it, or the disk refuses.
+pub async fn finish(app: &Arc<App>, incoming: Incoming, name: String) -> Result<MediaRow, Problem> {
+    let app = Arc::clone(app);
+    let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
+    let finished = finish.await.map_err(|panic| {
+        tracing::error!(%panic, "audio could not be probed");
+        Problem::bad("this audio can't be read", "không đọc được tệp âm thanh này")
+    })?;
+    Ok(finished?)
+}

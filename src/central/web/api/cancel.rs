@@ -1,0 +1,21 @@
+//! `POST /announcements/{id}/cancel`: ends one announcement.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+
+use super::issued::{By, Issued};
+use crate::app::App;
+use crate::orders::cancel;
+use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::CommandId;
+
+/// Cancels an announcement.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    Path(id): Path<CommandId>,
+    Query(by): Query<By>,
+) -> Result<Json<Issued>, Problem> {
+    Ok(Json(Issued { id: cancel::cancel(&app, id, by.author).await? }))
+}

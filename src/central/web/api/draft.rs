@@ -1,0 +1,32 @@
+//! `POST /drafts`: drafts a command for people to sign.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::orders::cosigning::{self, DraftAsked};
+use crate::web::access::SignedParts;
+use crate::web::problem::Problem;
+
+/// Makes a draft; the signature of the request shows who asks.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let asked_by = SignedParts { method, path: uri.path().to_owned(), headers, body };
+    let issuer = asked_by.signer(&app)?;
+    let unreadable = |error: serde_json::Error| {
+        Problem::bad(format!("the draft can't be read: {error}"), format!("bản thảo không đúng: {error}"))
+    };
+    let asked: DraftAsked = serde_json::from_slice(&asked_by.body).map_err(unreadable)?;
+    let id = cosigning::make(&app, issuer, asked).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}

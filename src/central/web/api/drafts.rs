@@ -1,0 +1,46 @@
+//! `GET /drafts`: what waits for people's signatures.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, Method};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::orders::cosigning::{self, Waiting};
+use crate::web::access::{SignedParts, has_token};
+use crate::web::problem::Problem;
+
+fn state(Waiting { row, needed }: &Waiting) -> Value {
+    let signatures = row.signatures.iter().map(|signed| json!({ "key": signed.key, "at": signed.at }));
+    json!({
+        "id": row.draft.id, "made": row.draft.made, "expires": row.draft.expires,
+        "payload": BASE64.encode(&row.draft.payload), "signatures": signatures.collect::<Vec<_>>(),
+        "needed": needed, "sent": row.sent,
+    })
+}
+
+/// Lists what waits, with what a page needs to show it: the groups and the people.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    if !has_token(&app, &headers) {
+        SignedParts { method, path: uri.path().to_owned(), headers, body: Bytes::new() }.signer(&app)?;
+    }
+    let drafts = cosigning::waiting(&app).await?;
+    let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));
+    let people = app.keyring.trust().grants.iter().map(
+        |grant| json!({ "key": grant.key, "holder": grant.holder, "powers": grant.powers, "groups": grant.groups }),
+    );
+    Ok(Json(json!({
+        "drafts": drafts.iter().map(state).collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(), "people": people.collect::<Vec<_>>(),
+    })))
+}

@@ -1,0 +1,109 @@
+//! The API for programs and for the command line; `assets/openapi.json` describes it.
+
+mod alerts;
+mod announce;
+mod announcement;
+mod announcements;
+mod approve_alert;
+mod audio;
+mod boxes;
+mod cancel;
+mod documents;
+mod draft;
+mod drafts;
+mod enrol;
+mod export;
+mod groups;
+mod invite;
+mod issued;
+mod log;
+mod media;
+mod on_air;
+mod openapi;
+mod plays;
+mod policy;
+mod programme;
+mod range;
+mod report;
+mod revoke;
+mod sent;
+mod sign;
+mod speak;
+mod status;
+mod stop;
+mod take_alert;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::web::access;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
+
+/// Largest request that carries no audio, and room for the fields beside the audio of one that does.
+const FIELDS_BYTES_MAX: usize = 256 * 1024;
+/// Largest request of a box that enrols.
+const ENROL_BYTES_MAX: usize = 4 * 1024;
+/// Largest request that carries a signature.
+const SIGNATURE_BYTES_MAX: usize = 4 * 1024;
+
+/// The routes under `/api/v1`.
+pub fn routes(app: Arc<App>) -> Router {
+    let let_token_in = middleware::from_fn_with_state(Arc::clone(&app), access::let_token_in);
+    let guarded = orders().merge(evidence()).route_layer(let_token_in);
+    Router::new().nest("/api/v1", guarded.merge(open())).with_state(app)
+}
+
+/// Routes that send something to the boxes, or take boxes in and shut them out; with the token only.
+fn orders() -> Router<Arc<App>> {
+    let with_audio = DefaultBodyLimit::max(MEDIA_BYTES_MAX as usize + FIELDS_BYTES_MAX);
+    let with_fields = DefaultBodyLimit::max(FIELDS_BYTES_MAX);
+    Router::new()
+        .route("/announcements", get(announcements::handle).post(announce::handle).layer(with_audio))
+        .route("/announcements/{id}", get(announcement::handle))
+        .route("/announcements/{id}/cancel", post(cancel::handle))
+        .route("/stop", post(stop::handle))
+        // Bounded by the longest session.
+        .route("/live", post(speak::handle).layer(DefaultBodyLimit::disable()))
+        .route("/media", post(upload::handle))
+        .route("/media/{hash}", get(media::handle))
+        .route("/programmes", post(programme::handle).layer(with_fields))
+        .route("/policies", post(policy::handle))
+        .route("/groups", post(groups::handle))
+        .route("/documents", get(documents::handle))
+        .route("/cap/alerts", get(alerts::handle))
+        .route("/cap/alerts/{id}/approve", post(approve_alert::handle))
+        .route("/enrolments", post(invite::handle))
+        .route("/boxes/{id}/revoke", post(revoke::handle))
+}
+
+/// Routes that tell what is and what was; with the token only.
+fn evidence() -> Router<Arc<App>> {
+    Router::new()
+        .route("/boxes", get(boxes::handle))
+        .route("/on-air", get(on_air::handle))
+        .route("/plays", get(plays::handle))
+        .route("/log", get(log::handle))
+        .route("/export", get(export::handle))
+        .route("/report", get(report::handle))
+        .route("/status", get(status::handle))
+}
+
+/// Routes without the token: each finds out by itself who is asking.
+fn open() -> Router<Arc<App>> {
+    let with_fields = DefaultBodyLimit::max(FIELDS_BYTES_MAX);
+    Router::new()
+        .route("/drafts", get(drafts::handle).post(draft::handle).layer(with_fields))
+        .route(
+            "/drafts/{id}/signatures",
+            post(sign::handle).layer(DefaultBodyLimit::max(SIGNATURE_BYTES_MAX)),
+        )
+        .route("/cap", post(take_alert::handle))
+        .route("/openapi.json", get(openapi::handle))
+        .route("/enrol", post(enrol::handle).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)))
+}

@@ -1,0 +1,15 @@
+//! `POST /policies`: sends limits to the guards of boxes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::sent::{Answer, sent};
+use crate::app::App;
+use crate::orders::documents::{self, PolicyAsked};
+
+/// Sends limits to the guards of boxes.
+pub async fn handle(State(app): State<Arc<App>>, Json(asked): Json<PolicyAsked>) -> Answer {
+    Ok(sent(documents::send_policy(&app, asked).await?))
+}

@@ -1,0 +1,15 @@
+//! `POST /programmes`: sends the weekly plan of a group.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::sent::{Answer, sent};
+use crate::app::App;
+use crate::orders::documents::{self, ProgrammeAsked};
+
+/// Sends the weekly plan of a group.
+pub async fn handle(State(app): State<Arc<App>>, Json(asked): Json<ProgrammeAsked>) -> Answer {
+    Ok(sent(documents::send_programme(&app, asked).await?))
+}

@@ -1,0 +1,39 @@
+//! The part of the log that a query asks for.
+
+use serde::Deserialize;
+
+use crate::store::{LogFilter, ROWS_MAX};
+use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::time::Wall;
+
+/// Rows of an answer where none are asked for.
+pub const ROWS: u32 = 100;
+
+/// A query for rows of the log or of plays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    #[serde(rename = "box")]
+    id: Option<BoxId>,
+    from: Option<Wall>,
+    to: Option<Wall>,
+    event: Option<String>,
+    announcement: Option<CommandId>,
+    after: Option<i64>,
+    pub limit: Option<u32>,
+}
+
+impl From<Range> for LogFilter {
+    fn from(range: Range) -> Self {
+        LogFilter {
+            id: range.id,
+            from: range.from,
+            to: range.to,
+            event: range.event,
+            command: range.announcement,
+            after: range.after,
+            newest_first: false,
+            limit: range.limit.unwrap_or(ROWS).min(ROWS_MAX),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `POST /drafts/{id}/signatures`: takes a person's signature.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::orders::cosigning::{self, NotTaken};
+use crate::web::access::signature_of;
+use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::{CommandId, KeyId};
+
+/// A signature over the payload of a draft.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    key: KeyId,
+    /// Base64.
+    signature: String,
+}
+
+/// Adds a signature, which itself shows who asks.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    Path(id): Path<CommandId>,
+    Json(Signed { key, signature }): Json<Signed>,
+) -> Result<Json<Value>, Problem> {
+    let signature = signature_of(&signature).ok_or_else(|| NotTaken::BadSignature(key.clone()))?;
+    Ok(Json(json!({ "sent": cosigning::sign(&app, id, key, signature).await? })))
+}

@@ -1,0 +1,42 @@
+//! `POST /cap`: takes an alert from who has the token for them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{self, Body};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::alerts::shown;
+use crate::alerts::cap;
+use crate::alerts::record::NotAlert;
+use crate::app::App;
+use crate::web::access::{bears, has_token};
+use crate::web::problem::Problem;
+use loaxa_heart::config::cap::{ALERT_BYTES_MAX, CapError};
+use loaxa_heart::decide::cap_intake::Voucher;
+
+/// Takes an alert; the token is looked at before the body is read.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let own = app.settings.cap.as_ref().and_then(|cap| cap.token.as_deref());
+    let voucher = if has_token(&app, &headers) {
+        Voucher::Staff
+    } else if own.is_some_and(|token| bears(token, &headers)) {
+        Voucher::Token
+    } else {
+        return Err(Problem {
+            status: StatusCode::UNAUTHORIZED,
+            en: "alerts are taken with the token for them in 'Authorization: Bearer ...'".to_owned(),
+            vi: "cần mã truy cập dành cho cảnh báo trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
+        });
+    };
+    let read = body::to_bytes(body, ALERT_BYTES_MAX).await;
+    let bytes = read.map_err(|_| NotAlert::Bad(CapError::TooLarge))?;
+    let (row, taken) = cap::take(&app, voucher, &bytes).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(&row, &taken))))
+}

@@ -1,0 +1,43 @@
+//! `POST /media`: takes audio in, for programmes and drafts that name it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::audio;
+use crate::app::App;
+use crate::media::MediaRefusal;
+use crate::store::MediaRow;
+use crate::web::problem::Problem;
+
+/// The name of a file, for people.
+#[derive(Deserialize)]
+pub struct Named {
+    name: String,
+}
+
+/// Takes audio in, bounded as it is written; what is there already is only named again.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    Query(Named { name }): Query<Named>,
+    body: Body,
+) -> Result<(StatusCode, Json<MediaRow>), Problem> {
+    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let broken = |error| {
+            let vi = format!("việc gửi tệp bị ngắt: {error}");
+            Problem::bad(format!("the upload broke off: {error}"), vi)
+        };
+        if let Ok(chunk) = frame.map_err(broken)?.into_data() {
+            incoming.write(&chunk)?;
+        }
+    }
+    let row = audio::finish(&app, incoming, name).await?;
+    app.store.add_media(row.clone()).await?;
+    Ok((StatusCode::CREATED, Json(row)))
+}

@@ -1,0 +1,64 @@
+//! The page on which staff make a one-time code for a new box, to be typed or scanned: `assets/enrol.js`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, PreEscaped, html};
+
+use super::layout::{Wanted, asset, choose_language, lang_of, layout};
+use crate::app::App;
+use crate::web::texts::Texts;
+
+const SCRIPT: &str = include_str!("../assets/enrol.js");
+
+/// The page, and its script.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/enrol", get(page))
+        .route("/assets/enrol.js", get(|| async { asset("text/javascript", SCRIPT) }))
+}
+
+async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Response {
+    if let Some(chosen) = choose_language(wanted, "/enrol") {
+        return chosen;
+    }
+    let lang = lang_of(&headers);
+    layout(&app, lang, "/enrol", content(&app, lang.texts())).into_response()
+}
+
+fn content(app: &App, texts: &Texts) -> Markup {
+    let say = |key: &'static str| texts.say(key);
+    html! {
+        main {
+            h2 { (say("enrol.title")) }
+            p #problem.alarm role="alert" hidden {}
+            noscript { p.alarm { (say("sign.needs_script")) } }
+            @if app.settings.enrolment.is_none() { p.alarm { (say("enrol.off")) } }
+            form #enrol-form data-error=(say("sign.error_key")) {
+                label { (say("enrol.box")) input #box required pattern="[a-z0-9][a-z0-9._\\-]{0,63}" placeholder="thon-dong-1"; }
+                label { (say("enrol.name")) input #box-title required maxlength="120" placeholder=(say("enrol.name_example")); }
+                fieldset {
+                    legend { (say("enrol.groups")) }
+                    @for group in &app.settings.groups {
+                        label.choice { input type="checkbox" name="group" value=(group.id.as_str()); " " (group.title) }
+                    }
+                }
+                label { (say("enrol.token")) input #token type="password" required autocomplete="off"; }
+                button { (say("enrol.make")) }
+            }
+            section #made hidden {
+                h3 { (say("enrol.code")) ": " span #made-for {} }
+                p { code #code {} }
+                p { img #qr alt=(say("enrol.qr")) width="320" height="320"; }
+                p { (say("enrol.how")) }
+                pre #command {}
+                p.small { (say("enrol.until")) " " span #until {} ". " (say("enrol.once")) }
+            }
+        }
+        script src="/assets/enrol.js" defer { (PreEscaped("")) }
+    }
+}

@@ -1,0 +1,52 @@
+//! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
+
+mod enrol;
+mod home;
+mod layout;
+mod sign;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::get;
+
+use crate::app::App;
+use crate::web::access;
+use layout::asset;
+
+/// The content policy of all pages: nothing from other servers, and no inline script or style.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
+const STYLE: &str = include_str!("../assets/loaxa.css");
+
+/// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
+pub fn routes(app: Arc<App>) -> Router {
+    let let_readers_in = middleware::from_fn_with_state(Arc::clone(&app), access::let_readers_in);
+    let for_readers = Router::new().merge(home::routes()).merge(enrol::routes()).route_layer(let_readers_in);
+    for_readers
+        .merge(sign::routes())
+        .route("/media/{hash}", get(media))
+        .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
+        .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .layer(middleware::map_response(add_headers))
+        .with_state(app)
+}
+
+async fn add_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+async fn media(State(app): State<Arc<App>>, Path(hash): Path<String>, request: Request) -> Response {
+    app.media.serve(&hash, request).await
+}

@@ -1,0 +1,115 @@
+//! The page on which people make a key and sign with it. All that matters happens in the browser: `assets/sign.js`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, PreEscaped, html};
+
+use super::layout::{Wanted, asset, choose_language, lang_of, layout};
+use crate::app::App;
+use crate::web::texts::Texts;
+
+/// Our own script, and the libraries that it imports.
+const SCRIPTS: [(&str, &str); 9] = [
+    ("sign.js", include_str!("../assets/sign.js")),
+    ("ed25519.js", include_str!("../assets/noble/ed25519.js")),
+    ("sha2.js", include_str!("../assets/noble/sha2.js")),
+    ("scrypt.js", include_str!("../assets/noble/scrypt.js")),
+    ("pbkdf2.js", include_str!("../assets/noble/pbkdf2.js")),
+    ("hmac.js", include_str!("../assets/noble/hmac.js")),
+    ("_md.js", include_str!("../assets/noble/_md.js")),
+    ("_u64.js", include_str!("../assets/noble/_u64.js")),
+    ("utils.js", include_str!("../assets/noble/utils.js")),
+];
+
+/// Anybody may open the page: it shows nothing before a key of the trust document has signed for it.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/sign", get(page)).route("/assets/sign/{name}", get(script))
+}
+
+async fn script(Path(name): Path<String>) -> Response {
+    match SCRIPTS.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => asset("text/javascript", text).into_response(),
+        None => (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], "no such script\n")
+            .into_response(),
+    }
+}
+
+async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Response {
+    if let Some(chosen) = choose_language(wanted, "/sign") {
+        return chosen;
+    }
+    let lang = lang_of(&headers);
+    layout(&app, lang, "/sign", content(lang.texts())).into_response()
+}
+
+fn content(texts: &Texts) -> Markup {
+    let say = |key: &'static str| texts.say(key);
+    // Data, not a script: nothing of it runs.
+    let words =
+        serde_json::to_string(&texts.section("sign")).expect("texts are JSON").replace('<', "\\u003c");
+    html! {
+        main #sign {
+            h2 { (say("sign.title")) }
+            p #problem.alarm role="alert" hidden {}
+            p #good.good role="status" hidden {}
+            noscript { p.alarm { (say("sign.needs_script")) } }
+            section #make hidden {
+                h3 { (say("sign.make_title")) }
+                p { (say("sign.make_why")) }
+                form #make-form {
+                    label { (say("sign.holder")) input #holder required autocomplete="name"; }
+                    label { (say("sign.passphrase")) input #passphrase type="password" required minlength="8" autocomplete="new-password"; }
+                    label { (say("sign.passphrase_again")) input #passphrase-again type="password" required autocomplete="new-password"; }
+                    button { (say("sign.make")) }
+                }
+            }
+            section #key hidden {
+                h3 { (say("sign.your_key")) ": " span #key-holder {} }
+                p #key-state {}
+                dl {
+                    dt { (say("sign.key_id")) } dd { code #key-id {} }
+                    dt { (say("sign.public")) } dd { code #key-public {} }
+                }
+                p.small #give-root { (say("sign.give_root")) }
+                form #unlock-form {
+                    label { (say("sign.unlock_with")) input #unlock-passphrase type="password" required autocomplete="current-password"; }
+                    button { (say("sign.unlock")) }
+                }
+                details.small {
+                    summary { (say("sign.more")) }
+                    p { button.quiet #export type="button" { (say("sign.export")) } " " button.quiet #forget type="button" { (say("sign.forget")) } }
+                }
+            }
+            section #desk hidden {
+                section {
+                    h3 { (say("sign.waiting")) }
+                    p.nothing #none { (say("sign.none")) }
+                    div #drafts {}
+                }
+                section {
+                    h3 { (say("sign.draft_title")) }
+                    form #draft-form {
+                        fieldset {
+                            legend { (say("sign.mode")) }
+                            label.choice { input type="radio" name="mode" value="exercise" checked; " " (texts.code("mode", "exercise")) }
+                            label.choice { input type="radio" name="mode" value="actual"; " " strong { (say("sign.actual")) } }
+                        }
+                        fieldset #groups { legend { (say("sign.groups")) } }
+                        label { (say("sign.draft_name")) input #draft-title required maxlength="200"; }
+                        label { (say("sign.words")) textarea #draft-text rows="4" required maxlength="8000" {} }
+                        label.choice { input #draft-siren type="checkbox" checked; " " (say("sign.siren")) }
+                        label { (say("sign.repeat")) input #draft-repeat type="number" min="1" max="20" value="3"; }
+                        button { (say("sign.draft")) }
+                    }
+                }
+            }
+        }
+        script type="application/json" id="words" { (PreEscaped(words)) }
+        script type="module" src="/assets/sign/sign.js" {}
+    }
+}

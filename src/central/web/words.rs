@@ -1,0 +1,119 @@
+//! Codes and numbers as a person says them.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::store::NotHeard;
+use crate::web::texts::Texts;
+use loaxa_heart::domain::playback::{NotPlayed, PlayOutcome};
+use loaxa_heart::domain::time::Wall;
+
+/// Frames a second in the log.
+const FRAMES_A_SECOND: u64 = 48_000;
+
+/// Local time, with the date where it is not that of `now`.
+pub fn time(at: Wall, now: Wall) -> String {
+    let local = at.local();
+    let format = if local.date() == now.date() { "%H:%M:%S" } else { "%d/%m %H:%M:%S" };
+    local.format(format).to_string()
+}
+
+/// A length as minutes and seconds; below a minute with a tenth.
+pub fn length(frames: u64, texts: &Texts) -> String {
+    let tenths = (frames * 10 + FRAMES_A_SECOND / 2) / FRAMES_A_SECOND;
+    let (minutes, rest) = (tenths / 600, tenths % 600);
+    if minutes == 0 {
+        let point = if texts.say("page.other_language") == "English" { ',' } else { '.' };
+        return format!("{}{point}{} {}", rest / 10, rest % 10, texts.say("log.seconds"));
+    }
+    format!("{minutes} {} {:02} {}", texts.say("log.minutes"), rest / 10, texts.say("log.seconds"))
+}
+
+/// Says how a play ended, with who or what ended it.
+pub fn outcome(outcome: Option<&PlayOutcome>, texts: &Texts) -> String {
+    match outcome {
+        Some(outcome) => with_detail("outcome", "outcome", outcome, texts),
+        None => texts.say("outcome.playing").to_owned(),
+    }
+}
+
+/// Says why something that was due did not sound.
+pub fn not_played(reason: &NotPlayed, texts: &Texts) -> String {
+    with_detail("because", "because", reason, texts)
+}
+
+/// Says why a box did not play an announcement, or did not take it.
+pub fn not_heard(reason: &NotHeard, texts: &Texts) -> String {
+    match reason {
+        NotHeard::NotPlayed(reason) => not_played(reason, texts),
+        NotHeard::Refused(refusal) => with_detail("refusal", "refusal", refusal, texts),
+    }
+}
+
+/// The word that a plain enum has in JSON, for classes of style and tables of texts.
+pub fn code_of<T: Serialize>(value: &T) -> String {
+    json_of(value).as_str().unwrap_or_default().to_owned()
+}
+
+fn json_of<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("enums are JSON")
+}
+
+/// The words for an enum under its `tag`, with the rung, the rule or the fault that it carries.
+fn with_detail<T: Serialize>(section: &str, tag: &str, value: &T, texts: &Texts) -> String {
+    let value = json_of(value);
+    let words = texts.code(section, value[tag].as_str().unwrap_or_default());
+    let inner = &value["reason"];
+    if let Some(rung) = value["by"].as_str() {
+        return format!("{words} {}", texts.code("rung", rung));
+    }
+    if let Some(rule) = inner["rule"].as_str() {
+        return format!("{words}: {}", texts.code("rule", rule));
+    }
+    if let Some(fault) = inner["fault"].as_str() {
+        return format!("{words}: {}", texts.code("sound_fault", fault));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::texts::Lang;
+    use loaxa_heart::domain::announcement::Rung;
+    use loaxa_heart::domain::policy::GuardRefusal;
+    use loaxa_heart::domain::sound::Fault;
+
+    #[test]
+    fn lengths_are_read_as_a_person_says_them() {
+        let vi = Lang::Vi.texts();
+        assert_eq!(length(48_000 * 7 + 24_000, vi), "7,5 giây");
+        assert_eq!(length(48_000 * 65, vi), "1 phút 05 giây");
+        assert_eq!(length(48_000 * 3, Lang::En.texts()), "3.0 s");
+    }
+
+    #[test]
+    fn reasons_go_into_their_detail() {
+        let vi = Lang::Vi.texts();
+        let check = |reason: NotPlayed, expected: &str| assert_eq!(not_played(&reason, vi), expected);
+        check(NotPlayed::Late, "quá muộn");
+        check(NotPlayed::PreEmpted { by: Rung::Emergency }, "phải nhường cho thông báo khẩn cấp");
+        check(
+            NotPlayed::Guarded { reason: GuardRefusal::OutsideHours },
+            "ngoài giới hạn cho phép: ngoài giờ cho phép",
+        );
+        check(
+            NotPlayed::Unplayable { reason: Fault::Missing { what: "x".to_owned() } },
+            "không phát được: thiếu tệp âm thanh",
+        );
+        assert_eq!(outcome(Some(&PlayOutcome::Finished), vi), "phát hết");
+        assert_eq!(outcome(None, vi), "đang phát");
+    }
+
+    #[test]
+    fn the_date_is_said_when_it_is_another_day() {
+        let at = |text: &str| text.parse::<Wall>().unwrap();
+        assert_eq!(time(at("2026-11-20T22:00:05Z"), at("2026-11-21T01:00:00Z")), "05:00:05");
+        assert_eq!(time(at("2026-11-20T10:00:05Z"), at("2026-11-21T01:00:00Z")), "20/11 17:00:05");
+    }
+}

@@ -1,0 +1,306 @@
+//! Loudness by EBU R128: of a file, measured once and kept; and of what was really handed over.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ebur128::{EbuR128, Mode};
+
+use super::shape::Shaper;
+use crate::decode::resampled::Resampled;
+use crate::decode::{self, Decoder};
+use crate::{Frame, RATE, amplitude};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::config::shaping::{Loudspeaker, Shape};
+use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::domain::time::Span;
+
+/// The level that speech is brought to.
+pub const TARGET_LUFS: f32 = -18.0;
+/// Most that a quiet file is raised: beyond it only its noise would be heard.
+pub const BOOST_DB_MAX: f32 = 20.0;
+/// Files whose loudness is kept; the oldest names in order go first.
+const ENTRIES_MAX: usize = 4_096;
+/// Files that may wait to be measured.
+const QUEUE_MAX: usize = 256;
+/// The measuring thread works this long, then rests three times as long.
+const WORK: Span = Span::millis(20);
+/// Loudness of played sound is noted every 100 ms.
+const NOTE_FRAMES: u64 = RATE as u64 / 10;
+/// Notes kept: more than a ring holds.
+const NOTES_MAX: usize = 64;
+
+/// The gain that brings `lufs` to `target`, in decibels; none for silence.
+pub fn gain_db(lufs: Option<f32>, target: f32) -> f32 {
+    lufs.map_or(0.0, |lufs| (target - lufs).min(BOOST_DB_MAX))
+}
+
+/// The finding of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Integrated loudness; `None` for silence and below 400 ms.
+    pub lufs: Option<f32>,
+    /// The whole file was measured.
+    pub whole: bool,
+}
+
+/// The way in which a file is measured: raised by so much, then shaped.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Way {
+    pub before_db: f32,
+    pub shape: Shape,
+}
+
+/// Measures a file's integrated loudness as it will sound in stereo, for at most `budget`.
+///
+/// # Errors
+/// Fails as [`decode::open`] does.
+pub fn measure(path: &Path, way: Way, budget: Option<Span>) -> Result<Measured, Fault> {
+    let start = monotonic();
+    measure_while(path, way, || budget.is_none_or(|budget| monotonic().since(start) < budget))
+}
+
+fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
+    let decoder = decode::open(path)?;
+    if way.shape.is_flat() { measure_flat(decoder, go_on) } else { measure_shaped(decoder, way, go_on) }
+}
+
+/// At the file's own rate, which spares the resampling.
+fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
+    let mut meter: Option<(u32, EbuR128)> = None;
+    let mut whole = true;
+    loop {
+        let rate = decoder.rate();
+        let Some(block) = decoder.next_block()? else { break };
+        let fresh = meter.as_ref().is_none_or(|(of, _)| *of != rate);
+        if fresh && let Ok(new) = EbuR128::new(2, rate, Mode::I | Mode::HISTOGRAM) {
+            meter = Some((rate, new));
+        }
+        if let Some((_, meter)) = &mut meter {
+            // The only error is a frame count that does not fit the channels.
+            let _ = meter.add_frames_f32(block.as_flattened());
+        }
+        if !go_on() {
+            whole = false;
+            break;
+        }
+    }
+    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole })
+}
+
+fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
+    let mut sound = Resampled::new(decoder)?;
+    let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok();
+    let (gain, mut shaper) = (amplitude(way.before_db), Shaper::new(way.shape));
+    let mut frames = Vec::new();
+    while sound.more(&mut frames)? {
+        frames.iter_mut().for_each(|frame: &mut Frame| *frame = frame.map(|sample| sample * gain));
+        shaper.process(&mut frames);
+        if let Some(meter) = &mut meter {
+            // The only error is a frame count that does not fit the channels.
+            let _ = meter.add_frames_f32(frames.as_flattened());
+        }
+        frames.clear();
+        if !go_on() {
+            return Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: false });
+        }
+    }
+    Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true })
+}
+
+fn integrated(meter: &EbuR128) -> Option<f32> {
+    meter.loudness_global().ok().filter(|lufs| lufs.is_finite()).map(|lufs| lufs as f32)
+}
+
+/// Loudness of files, measured once each and kept over restarts.
+///
+/// The key is path, size and time of change, so a replaced file is measured anew.
+pub struct LoudnessBook {
+    entries: Arc<Mutex<BTreeMap<String, Option<f32>>>>,
+    queue: SyncSender<(PathBuf, Shape)>,
+}
+
+impl LoudnessBook {
+    /// Reads what is known from `file`, and starts the thread that measures what is asked for.
+    pub fn open(file: PathBuf) -> Self {
+        let known = std::fs::read(&file).ok();
+        let entries = known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let entries = Arc::new(Mutex::new(entries));
+        let (queue, asked) = sync_channel(QUEUE_MAX);
+        let shared = entries.clone();
+        let worker = std::thread::Builder::new().name("loudness".into());
+        if let Err(error) = worker.spawn(move || work(&asked, &shared, &file)) {
+            tracing::warn!(%error, "loudness is not measured in the background");
+        }
+        Self { entries, queue }
+    }
+
+    /// The loudness of `path` once shaped, if it was measured as it is now; `Some(None)` for silence.
+    pub fn known(&self, path: &Path, shape: Shape) -> Option<Option<f32>> {
+        lock(&self.entries).get(&key(path, shape)?).copied()
+    }
+
+    /// Keeps a loudness; it is written to disk with the next measured one.
+    pub fn keep(&self, path: &Path, shape: Shape, lufs: Option<f32>) {
+        if let Some(key) = key(path, shape) {
+            insert(&mut lock(&self.entries), key, lufs);
+        }
+    }
+
+    /// Asks for `path` to be measured when there is time; returns `false` where the queue is full, and the file must be
+    /// asked for again.
+    pub fn ask(&self, path: &Path, shape: Shape) -> bool {
+        self.known(path, shape).is_some() || self.queue.try_send((path.to_owned(), shape)).is_ok()
+    }
+}
+
+type Entries = BTreeMap<String, Option<f32>>;
+
+fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn insert(entries: &mut Entries, key: String, lufs: Option<f32>) {
+    entries.insert(key, lufs);
+    while entries.len() > ENTRIES_MAX {
+        entries.pop_first();
+    }
+}
+
+fn key(path: &Path, shape: Shape) -> Option<String> {
+    let meta = std::fs::metadata(path).ok()?;
+    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+    let horn = if shape.loudspeaker == Loudspeaker::Horn { " horn" } else { "" };
+    let compressed = if shape.compress { " compressed" } else { "" };
+    Some(format!("{} {} {changed}{horn}{compressed}", path.display(), meta.len()))
+}
+
+fn work(asked: &Receiver<(PathBuf, Shape)>, entries: &Mutex<Entries>, file: &Path) {
+    for (path, shape) in asked {
+        let flat = measure_once(&path, Way::default(), entries, file);
+        if !shape.is_flat() {
+            measure_once(&path, Way { before_db: gain_db(flat, TARGET_LUFS), shape }, entries, file);
+        }
+    }
+}
+
+/// Returns the loudness that is known, or else measures it with rests and keeps it in `file`.
+fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) -> Option<f32> {
+    let key = key(path, way.shape)?;
+    if let Some(known) = lock(entries).get(&key) {
+        return *known;
+    }
+    let mut since = monotonic();
+    let rest = || {
+        if monotonic().since(since) > WORK {
+            std::thread::sleep(Duration::from(WORK) * 3);
+            since = monotonic();
+        }
+        true
+    };
+    let measured = measure_while(path, way, rest).ok().and_then(|measured| measured.lufs);
+    let text = {
+        let mut entries = lock(entries);
+        insert(&mut entries, key, measured);
+        serde_json::to_vec(&*entries).unwrap_or_default()
+    };
+    if let Err(error) = write_whole(file, &text) {
+        tracing::warn!(%error, file = %file.display(), "the measured loudness could not be kept");
+    }
+    measured
+}
+
+fn write_whole(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, text)?;
+    std::fs::rename(fresh, file)
+}
+
+/// Measures what is fed to a ring, and answers how loud the part was that has been handed on.
+pub struct Meter {
+    meter: Option<EbuR128>,
+    frames: u64,
+    notes: VecDeque<(u64, Option<f32>)>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        let meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok();
+        Self { meter, frames: 0, notes: VecDeque::new() }
+    }
+}
+
+impl Meter {
+    /// Takes frames in the order in which they are fed.
+    pub fn add(&mut self, mut frames: &[Frame]) {
+        let Some(meter) = &mut self.meter else { return };
+        while !frames.is_empty() {
+            let until_note = NOTE_FRAMES - self.frames % NOTE_FRAMES;
+            let (now, later) = frames.split_at(frames.len().min(until_note as usize));
+            // The only error is a frame count that does not fit the channels.
+            let _ = meter.add_frames_f32(now.as_flattened());
+            self.frames += now.len() as u64;
+            frames = later;
+            if self.frames.is_multiple_of(NOTE_FRAMES) {
+                if self.notes.len() >= NOTES_MAX {
+                    self.notes.pop_front();
+                }
+                self.notes.push_back((self.frames, integrated(meter)));
+            }
+        }
+    }
+
+    /// Integrated loudness of the first `frames` frames, to 100 ms.
+    pub fn loudness(&self, frames: u64) -> Option<f32> {
+        self.notes.iter().rev().find(|(at, _)| *at <= frames).and_then(|(_, lufs)| *lufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(frames: usize, peak: f32) -> Vec<Frame> {
+        let step = std::f32::consts::TAU * 1_000.0 / RATE as f32;
+        (0..frames).map(|n| [(n as f32 * step).sin() * peak; 2]).collect()
+    }
+
+    /// BS.1770: a 1 kHz tone on two channels at peak amplitude p has 20 log10(p) LUFS.
+    fn check(peak: f32, expected: f32) {
+        let mut meter = Meter::default();
+        meter.add(&tone(96_000, peak));
+        let lufs = meter.loudness(96_000).unwrap();
+        assert!((lufs - expected).abs() < 0.1, "{lufs} for {expected}");
+    }
+
+    #[test]
+    fn a_tone_has_its_loudness() {
+        check(1.0, 0.0);
+        check(0.1, -20.0);
+    }
+
+    #[test]
+    fn only_what_was_handed_on_counts() {
+        let mut meter = Meter::default();
+        meter.add(&tone(48_000, 0.1));
+        meter.add(&tone(48_000, 1.0));
+        assert!((meter.loudness(48_000).unwrap() + 20.0).abs() < 0.1);
+        assert!(meter.loudness(96_000).unwrap() > -6.0);
+        assert_eq!(meter.loudness(4_799), None);
+    }
+
+    #[test]
+    fn silence_has_none_and_gets_no_gain() {
+        let mut meter = Meter::default();
+        meter.add(&tone(48_000, 0.0));
+        assert_eq!(meter.loudness(48_000), None);
+        assert_eq!(gain_db(None, TARGET_LUFS), 0.0);
+        assert_eq!(gain_db(Some(-60.0), TARGET_LUFS), BOOST_DB_MAX);
+        assert_eq!(gain_db(Some(-10.0), TARGET_LUFS), -8.0);
+    }
+}

@@ -1,0 +1,5 @@
+//! Loudness: measured, shaped to the loudspeaker, brought to a level, and kept from clipping.
+
+pub mod limiter;
+pub mod loudness;
+pub mod shape;

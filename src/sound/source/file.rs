@@ -1,0 +1,90 @@
+//! A file as a part of a score.
+
+use super::part::{CHUNK_FRAMES, Part};
+use crate::decode::resampled::Resampled;
+use crate::level::shape::Shaper;
+use crate::{Frame, RATE, amplitude, frames_in, span_of};
+use loaxa_heart::config::shaping::Shape;
+use loaxa_heart::domain::sound::Fault;
+
+/// A file that ends this much before its announced end broke off.
+const BROKE_OFF_FRAMES: u64 = RATE as u64 / 2;
+
+/// The gain before the shaping, the shaping, and the gain after it.
+pub struct Treatment {
+    before: f32,
+    shaper: Shaper,
+    shape: Shape,
+    after: f32,
+}
+
+impl Treatment {
+    /// Makes a treatment.
+    pub fn new(shape: Shape, before_db: f32, after_db: f32) -> Self {
+        Self { before: amplitude(before_db), shaper: Shaper::new(shape), shape, after: amplitude(after_db) }
+    }
+
+    fn process(&mut self, frames: &mut [Frame]) {
+        if self.shape.is_flat() {
+            return scale(frames, self.before * self.after);
+        }
+        scale(frames, self.before);
+        self.shaper.process(frames);
+        scale(frames, self.after);
+    }
+
+    /// Forgets the sound so far, as the file goes on elsewhere.
+    fn restart(&mut self) {
+        self.shaper = Shaper::new(self.shape);
+    }
+}
+
+fn scale(frames: &mut [Frame], gain: f32) {
+    for frame in frames {
+        *frame = frame.map(|sample| sample * gain);
+    }
+}
+
+/// A file, brought to its level and into shape.
+pub struct FilePart {
+    sound: Resampled,
+    treatment: Treatment,
+    /// Frames given so far, counted from the part's start.
+    given: u64,
+    ended: bool,
+}
+
+impl FilePart {
+    /// Makes a part of an opened file.
+    pub fn new(sound: Resampled, treatment: Treatment) -> Self {
+        Self { sound, treatment, given: 0, ended: false }
+    }
+}
+
+impl Part for FilePart {
+    fn frames(&self) -> Option<u64> {
+        self.sound.decoder().length().map(frames_in)
+    }
+
+    fn enter(&mut self, frame: u64) -> Result<(), Fault> {
+        self.given = frame;
+        self.treatment.restart();
+        self.sound.seek(span_of(frame))
+    }
+
+    fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
+        let from = out.len();
+        while out.len() - from < CHUNK_FRAMES && !self.ended {
+            self.ended = !self.sound.more(out)?;
+        }
+        self.treatment.process(&mut out[from..]);
+        self.given += (out.len() - from) as u64;
+        let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
+        if self.ended && missing > BROKE_OFF_FRAMES {
+            let what = self.sound.decoder().what().to_owned();
+            let detail = format!("it broke off {:.1} s before its end", span_of(missing).as_secs_f64());
+            return Err(Fault::Damaged { what, detail });
+        }
+        Ok(())
+    }
+}
