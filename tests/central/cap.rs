@@ -335,7 +335,7 @@ async fn a_feed_in_rss_is_followed_on_its_own_server_only_and_the_rest_is_said()
         }
         until("what stays so is an alarm", async || {
             let alarms = central.store().alarms(10).await.unwrap();
-            alarms.iter().any(|alarm| alarm.kind == "alert_passed_over").then_some(())
+            alarms.iter().any(|alarm| alarm.kind.code() == "alert_passed_over").then_some(())
         })
         .await;
     })

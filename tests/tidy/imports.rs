@@ -16,9 +16,10 @@ const FLOORS: [(&str, &[&[&str]]); 2] = [
     (
         "loaxa_central",
         &[
-            &["settings", "app"],
+            &["settings"],
             &["store"],
             &["link", "keyring", "media", "voices"],
+            &["app"],
             &["boxes", "orders", "alerts"],
             &["web"],
         ],

@@ -1,6 +1,5 @@
 //! The broker that central and boxes meet at: embedded in this process, or any other by its address.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -254,11 +253,6 @@ impl AuthProvider for Access {
     }
 }
 
-/// Hashes the passwords of boxes, for [`Logins::Passwords`].
-pub fn passwords<'a>(of: impl IntoIterator<Item = (BoxId, &'a str)>) -> BTreeMap<BoxId, ContentHash> {
-    of.into_iter().map(|(id, password)| (id, ContentHash::of(password.as_bytes()))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +282,7 @@ mod tests {
     #[test]
     fn a_login_is_a_name_of_its_own_with_its_password() {
         let id = || BoxId::new("loa-1").unwrap();
-        let logins = Logins::Passwords(passwords([(id(), "secret")]));
+        let logins = Logins::Passwords([(id(), ContentHash::of(b"secret"))].into());
         let central = ContentHash::of(b"central's");
         let access = Access { central, gate: ContentHash::of(b"gate's"), logins };
         assert!(access.login("loa-1", "loa-1", b"secret"));

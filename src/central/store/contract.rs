@@ -129,7 +129,7 @@ impl Written {
     fn batch(&mut self, events: impl IntoIterator<Item = Event>) -> Batch {
         let records = events.into_iter().map(|event| {
             let stamp =
-                Stamp { start: 1, mono_us: 1, wall: NOW, trust: ClockQuality::Synced, uncertainty_ms: 1 };
+                Stamp { start: 1, mono_us: 1, wall: NOW, quality: ClockQuality::Synced, uncertainty_ms: 1 };
             let entry = Entry { at: stamp, event };
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;

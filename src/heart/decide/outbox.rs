@@ -13,10 +13,8 @@ pub const ACK_WAIT_MAX: Span = Span::secs(300);
 /// Most records in a batch.
 pub const RECORDS_MAX: usize = crate::wire::messages::BATCH_RECORDS_MAX;
 
-/// Most bytes of bodies in a batch.
-pub const BYTES_MAX: usize = crate::wire::messages::BATCH_BYTES_MAX;
-
-/// A request to the shell: to read records from `from` on, at most [`RECORDS_MAX`] and [`BYTES_MAX`], and publish them.
+/// A request to the shell: to read records from `from` on, at most [`RECORDS_MAX`] and
+/// [`BATCH_BYTES_MAX`](crate::wire::messages::BATCH_BYTES_MAX), and publish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Send {
     /// The first sequence number.

@@ -158,12 +158,6 @@ impl Timetable {
         sessions.sort_by_key(|session| session.start);
         sessions
     }
-
-    /// Finds the next session for `listeners` that starts after `after`, at most `days_max` days away.
-    pub fn next_session(&self, after: Wall, listeners: &Listeners, days_max: u32) -> Option<Session> {
-        let days = after.date().iter_days().take(days_max as usize + 1);
-        days.flat_map(|date| self.sessions_on(date, listeners)).find(|session| session.start > after)
-    }
 }
 
 #[cfg(test)]
@@ -419,8 +413,6 @@ mod tests {
         let found: Vec<_> =
             sessions.iter().map(|session| (session.calendar, session.key.slot.as_str())).collect();
         assert_eq!(found, [(1, "b"), (0, "a")]);
-        let next = timetable.next_session(sessions[1].start, &Listeners::default(), 3).unwrap();
-        assert_eq!(next.start.local().to_string(), "2026-11-22 05:00:00");
         assert!(Timetable::new(vec![one.clone(), one]).is_err());
     }
 }
