@@ -12,7 +12,7 @@ pub type Graph = BTreeMap<Vec<String>, BTreeSet<Vec<String>>>;
 /// Floors inside a crate, the lowest first. A room imports its own floor and those below; a room that is not named may
 /// stand anywhere. `docs` of each table: ARCHITECTURE.md.
 const FLOORS: [(&str, &[&[&str]]); 2] = [
-    ("loaxa_heart", &[&["domain"], &["wire", "config"], &["decide"]]),
+    ("loaxa_heart", &[&["texts"], &["domain"], &["wire", "config"], &["decide"]]),
     (
         "loaxa_central",
         &[

@@ -19,6 +19,8 @@ use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
 use loaxa_heart::domain::playback::Entry;
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
@@ -48,15 +50,23 @@ const TABLES: &str = "
 
 /// Failures of the store. The daemon goes on: changes that were not written wait in memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StoreError {
-    #[error("the disk is full")]
     Full,
-    #[error("the disk is read-only")]
     ReadOnly,
-    #[error("the box's store is damaged: {detail}")]
     Damaged { detail: String },
-    #[error("the box's store can't be used: {detail}")]
     Unusable { detail: String },
+}
+
+impl Say for StoreError {
+    fn say(&self) -> Sentence {
+        match self {
+            StoreError::Full => said!("box_store.full"),
+            StoreError::ReadOnly => said!("box_store.read_only"),
+            StoreError::Damaged { detail } => said!("box_store.damaged", detail),
+            StoreError::Unusable { detail } => said!("box_store.unusable", detail),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
