@@ -50,6 +50,7 @@ fn trust(duty: &[SecretKey]) -> Outcome<Trust> {
             groups: [GROUP.parse()?].into(),
             level: 1,
             valid_from: None,
+            account: None,
             valid_until: None,
         })
     };

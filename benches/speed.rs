@@ -110,6 +110,7 @@ fn trust() -> Trust {
         groups: [GROUP.parse().expect("a name")].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     let thresholds = vec![Threshold { power: Power::Emergency, signatures: 2 }];

@@ -112,6 +112,11 @@ impl Keyring {
 pub struct Signers<'a>(Vec<&'a SecretKey>);
 
 impl Signers<'_> {
+    /// All of them, the issuer first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.0.iter().map(|key| key.key_id()).collect()
+    }
+
     /// The key whose serial the command carries.
     pub fn issuer(&self) -> KeyId {
         self.0.first().expect("there is at least one signer").key_id()

@@ -120,6 +120,7 @@ fn trust(group: &GroupId, central: &SecretKey, staff: &SecretKey, officers: &[Se
         groups: [group.clone()].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     let on_duty = officers.iter().zip(1..).map(|(key, n)| grant(key, format!("Trực ban {n}"), &ON_DUTY));

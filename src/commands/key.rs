@@ -7,7 +7,7 @@ use super::{Error, Outcome};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
-use loaxa_heart::domain::ids::{GroupId, KeyId};
+use loaxa_heart::domain::ids::{AccountId, GroupId, KeyId};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::PublicKey;
@@ -60,6 +60,9 @@ struct GrantArgs {
     /// Whose key it is. Holders count, not keys: two keys of one person are one.
     #[arg(long)]
     holder: String,
+    /// The person apart from their name (a-z, 0-9, - _ .): for people whose names look alike.
+    #[arg(long)]
+    account: Option<AccountId>,
     /// The public key, as the page or `loaxa key show` shows it.
     #[arg(long)]
     public: PublicKey,
@@ -102,7 +105,7 @@ fn show(file: &KeyFile) {
 }
 
 fn grant(args: GrantArgs) -> Result<(), Error> {
-    let GrantArgs { trust, holder, public, powers, groups, level } = args;
+    let GrantArgs { trust, holder, account, public, powers, groups, level } = args;
     let key = public.key_id();
     edit(&trust, |document| {
         if document.grants.iter().any(|grant| grant.key == key) {
@@ -112,6 +115,7 @@ fn grant(args: GrantArgs) -> Result<(), Error> {
             key,
             public: public.to_string(),
             holder,
+            account,
             powers: powers.into_iter().collect(),
             groups: groups.into_iter().collect(),
             level,
@@ -129,7 +133,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Error>) -> Re
     let mut trust = trust_file::parse(&text).map_err(|error| of(&error))?;
     change(&mut trust)?;
     trust.version += 1;
-    codec::check_trust(&trust)?;
+    trust_file::check(&trust).map_err(|error| of(&error))?;
     let fresh = path.with_extension("toml.new");
     std::fs::write(&fresh, trust_file::print(&trust)).map_err(|error| of(&error))?;
     std::fs::rename(&fresh, path).map_err(|error| of(&error))?;

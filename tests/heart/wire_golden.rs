@@ -159,6 +159,7 @@ fn trust() -> Trust {
         groups: [name("xa-dong")].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: Some(wall("2030-01-01T00:00:00Z")),
     };
     let all = [Power::Normal, Power::Priority, Power::Emergency, Power::Exercise, Power::Live, Power::Cancel];

@@ -48,6 +48,7 @@ impl Keys {
             groups: [GROUP.parse().unwrap()].into(),
             level: 1,
             valid_from: None,
+            account: None,
             valid_until: None,
         };
         let of_people = [Normal, Priority, Emergency, Exercise, Cancel, Programme, Policy, Groups, Test];

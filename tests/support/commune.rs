@@ -55,6 +55,7 @@ pub fn trust() -> Vec<u8> {
         groups: [group("xa")].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     let trust = Trust {

@@ -40,6 +40,7 @@ fn trust() -> Trust {
         groups: [group()].into(),
         level: 1,
         valid_from: None,
+        account: None,
         valid_until: None,
     };
     Trust { version: 1, grants: vec![grant], thresholds: Vec::new(), nesting: BTreeMap::new() }

@@ -191,7 +191,8 @@ pub async fn sign(
     }
     let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
     let sealed = envelope::assemble(Kind::Command, payload, &signatures);
-    let draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    let mut draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
+    issue::settle_ends(app, &mut draft, signers).await?;
     issue::keep_and_send(app, &draft, &command, sealed).await?;
     Ok(true)
 }

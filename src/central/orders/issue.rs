@@ -6,6 +6,7 @@ use super::refused::Refused;
 use crate::app::App;
 use crate::store::{Ended, Kept, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
+use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::{self, Message};
@@ -67,15 +68,43 @@ impl Draft {
 ///
 /// # Errors
 /// Fails when the keys on this machine may not, or it is too large for a box.
-pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
+pub async fn issue(app: &App, mut draft: Draft) -> Result<CommandId, Refused> {
     let unsigned = command(&draft, app.keyring.central_id(), 0);
     unsigned.check().map_err(Refused::Senseless)?;
     let signers =
         app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
+    settle_ends(app, &mut draft, signers.ids()).await?;
     let serial = app.store.next_serial(signers.issuer()).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
     keep_and_send(app, &draft, &command, envelope).await
+}
+
+/// Leaves out of a stop what these signers may not end: the boxes go on with it.
+///
+/// # Errors
+/// Fails when it names one announcement that they may not end.
+pub async fn settle_ends(app: &App, draft: &mut Draft, signers: Vec<KeyId>) -> Result<(), Refused> {
+    let mode = match &draft.body {
+        Body::Announce { mode, .. } => Some(*mode),
+        _ => None,
+    };
+    let Some(issuer) = signers.first().cloned() else { return Ok(()) };
+    let by = Ender { issuer, signers, mode };
+    let mut ends = Vec::new();
+    for (id, ended) in std::mem::take(&mut draft.ends) {
+        let row = app.store.command(id.clone()).await?;
+        let announced = row.and_then(|row| Some((Power::to_announce(row.class?, row.mode?), row.groups)));
+        let may =
+            announced.map_or(Ok(()), |(power, groups)| app.keyring.trust().may_end(&by, power, &groups));
+        match may {
+            Ok(()) => ends.push((id, ended)),
+            Err(_) if matches!(draft.body, Body::Cancel { of: None }) => {}
+            Err(reason) => return Err(Refused::MayNotEnd { id, reason }),
+        }
+    }
+    draft.ends = ends;
+    Ok(())
 }
 
 /// Makes the command of a draft, not signed yet.

@@ -37,6 +37,8 @@ pub enum Refused {
     Media(#[from] MediaRefusal),
     #[error("the keys on this server may not do this: {0}")]
     Authority(CommandRefusal),
+    #[error("the announcement {id} may not be ended by those who sign this: {reason}")]
+    MayNotEnd { id: CommandId, reason: CommandRefusal },
     #[error("it is larger than the {} kB that a box reads", MESSAGE_BYTES_MAX >> 10)]
     TooLarge,
     #[error("the programme is not right:\n{0}")]
@@ -85,6 +87,9 @@ impl Refused {
             }
             Refused::NoSuchBox(id) => format!("không có cụm loa {id}"),
             Refused::Senseless(refusal) => format!("không cụm loa nào nhận lệnh này: {refusal}"),
+            Refused::MayNotEnd { id, reason } => {
+                format!("những người ký lệnh này không có quyền kết thúc thông báo {id}: {reason}")
+            }
             Refused::Authority(refusal) => format!("các khóa trên máy chủ này không có quyền: {refusal}"),
             Refused::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
         }

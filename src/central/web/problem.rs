@@ -50,7 +50,7 @@ impl From<Refused> for Problem {
         let status = match &refused {
             Refused::Store(_) => return refused_store(refused),
             Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
-            Refused::Authority(_) => StatusCode::FORBIDDEN,
+            Refused::Authority(_) | Refused::MayNotEnd { .. } => StatusCode::FORBIDDEN,
             Refused::NotNewer { .. } => StatusCode::CONFLICT,
             Refused::TooLarge | Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,

@@ -60,6 +60,10 @@ pub const CHECKS: &[Check<Centre>] = &[
     Check("an emergency of one person is refused", "6", |centre| centre.refuses_emergency()),
     Check("an emergency of two people sounds, with a start and an end in the log", "5", emergency),
     Check("a cancel that overtakes its announcement keeps it silent", "5", overtaken),
+    Check("a test, an exercise or a normal announcement in its place ends no emergency", "6.1", replaced),
+    Check("a cancel by somebody without a say over its groups ends no emergency", "6.1", foreign_cancel),
+    Check("a serial far ahead is refused and burns no key", "5.6", far_serial),
+    Check("a lesser order under its id and serial keeps no emergency away", "5.2", squatted),
     Check("a lower trust version and one of another root are refused", "6", trust),
     Check("a heartbeat tells what the box holds", "3", holds),
 ];
@@ -439,6 +443,84 @@ fn overtaken(centre: &mut Centre) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// An emergency that goes on until it is cancelled, on the air.
+fn standing_emergency(centre: &mut Centre, name: &str) -> Result<CommandId, String> {
+    let mut command = centre.emergency_command(name);
+    if let Body::Announce { plan, .. } = &mut command.body {
+        plan.repeats = Repeats::UntilCancelled;
+        plan.gap_s = 1;
+    }
+    let [one, two] = centre.authority.duty.clone();
+    centre.order(codec::seal(&command, &[&one, &two]))?;
+    centre.await_step(&command.id, &DeliveryStep::Started)?;
+    Ok(command.id)
+}
+
+/// Ends it as those may who began it, and checks that it had gone on until then.
+fn end_standing(centre: &mut Centre, id: &CommandId) -> Result<(), String> {
+    centre.obeys("sentinel", |_| {})?;
+    let over = [DeliveryStep::Superseded, DeliveryStep::Cancelled, DeliveryStep::Interrupted];
+    let ended = centre.steps(id).into_iter().find(|step| over.contains(step));
+    let cancel = centre.command("cancel", Body::Cancel { of: Some(id.clone()) });
+    centre.order(codec::seal(&cancel, &[&centre.authority.duty[0]]))?;
+    match ended {
+        Some(step) => Err(format!("{id} ended: {step:?}")),
+        None => centre.await_step(id, &DeliveryStep::Cancelled),
+    }
+}
+
+fn replaced(centre: &mut Centre) -> Result<(), String> {
+    let id = standing_emergency(centre, "replaced")?;
+    let lesser = [
+        (BulletinClass::Normal, Mode::Test),
+        (BulletinClass::Emergency, Mode::Exercise),
+        (BulletinClass::Normal, Mode::Actual),
+    ];
+    let mut instead = Vec::new();
+    for (class_of, mode_of) in lesser {
+        let mut command = centre.emergency_command("instead");
+        if let Body::Announce { class, mode, plan, supersedes, .. } = &mut command.body {
+            (*class, *mode, *supersedes) = (class_of, mode_of, Some(id.clone()));
+            plan.at = Some(command.not_before.plus(Span::secs(500)));
+        }
+        command.issuer = centre.authority.clerk.key_id();
+        centre.order(codec::seal(&command, &[&centre.authority.clerk]))?;
+        instead.push(command.id);
+    }
+    let went_on = end_standing(centre, &id);
+    for id in instead {
+        let cancel = centre.command("cancel", Body::Cancel { of: Some(id) });
+        centre.order(codec::seal(&cancel, &[&centre.authority.duty[0]]))?;
+    }
+    went_on
+}
+
+fn foreign_cancel(centre: &mut Centre) -> Result<(), String> {
+    let id = standing_emergency(centre, "foreign")?;
+    for of in [Some(id.clone()), None] {
+        let mut cancel = centre.command("foreign-cancel", Body::Cancel { of });
+        cancel.issuer = centre.authority.neighbour.key_id();
+        cancel.groups.push("conform-elsewhere".parse().expect("it is a name"));
+        centre.order(codec::seal(&cancel, &[&centre.authority.neighbour]))?;
+    }
+    end_standing(centre, &id)
+}
+
+fn far_serial(centre: &mut Centre) -> Result<(), String> {
+    centre.refuses("far", |command| command.serial = u64::MAX)?;
+    centre.refuses("far", |command| command.serial = u64::MAX / 2)
+}
+
+fn squatted(centre: &mut Centre) -> Result<(), String> {
+    let command = centre.emergency_command("squatted");
+    let mut lesser = centre.command("lesser", Body::Test);
+    (lesser.id, lesser.serial) = (command.id.clone(), command.serial);
+    let [one, two] = centre.authority.duty.clone();
+    centre.order(codec::seal(&lesser, &[&one]))?;
+    centre.order(codec::seal(&command, &[&one, &two]))?;
+    centre.await_step(&command.id, &DeliveryStep::Finished)
 }
 
 fn trust(centre: &mut Centre) -> Result<(), String> {

@@ -71,13 +71,24 @@ pub struct Authority {
     pub root: SecretKey,
     pub central: SecretKey,
     pub duty: [SecretKey; 2],
+    /// Has every power but those over emergencies.
+    pub clerk: SecretKey,
+    /// May do everything, elsewhere.
+    pub neighbour: SecretKey,
     pub stranger: SecretKey,
 }
 
 impl Default for Authority {
     fn default() -> Self {
         let key = |n| SecretKey::from_seed(&[n; 32]);
-        Self { root: key(4), central: key(3), duty: [key(1), key(2)], stranger: key(9) }
+        Self {
+            root: key(4),
+            central: key(3),
+            duty: [key(1), key(2)],
+            clerk: key(5),
+            neighbour: key(6),
+            stranger: key(9),
+        }
     }
 }
 
@@ -93,6 +104,7 @@ impl Authority {
             groups: ["xa".parse().expect("it is a name")].into(),
             level: 1,
             valid_from: None,
+            account: None,
             valid_until: None,
         };
         let all = [Normal, Priority, Emergency, Exercise, Live, Cancel, Programme, Policy, Groups, Test];
@@ -102,6 +114,11 @@ impl Authority {
                 grant(&self.central, "trung tâm", &[Central]),
                 grant(&self.duty[0], "An", &all),
                 grant(&self.duty[1], "Bình", &all),
+                grant(&self.clerk, "Chi", &[Normal, Priority, Exercise, Live, Programme, Policy, Test]),
+                Grant {
+                    groups: ["conform-elsewhere".parse().expect("it is a name")].into(),
+                    ..grant(&self.neighbour, "Dũng", &all)
+                },
             ],
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
             nesting: Default::default(),

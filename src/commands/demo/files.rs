@@ -184,6 +184,7 @@ impl Commune {
                 groups: [COMMUNE.parse()?].into(),
                 level: 1,
                 valid_from: None,
+                account: None,
                 valid_until: None,
             })
         };

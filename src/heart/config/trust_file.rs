@@ -5,6 +5,7 @@
 //!
 //! [[grant]]
 //! holder = "Nguyễn Văn An"
+//! account = "an.nguyen"            # only where two people have names that look alike
 //! public = "6kqWKxTFNmZ1mzVUkYXc4jDZ9OyPFWxQzfGzxyMR0lk="
 //! powers = ["normal", "priority", "emergency", "cancel"]
 //! groups = ["xa-dong"]
@@ -23,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::authority::{Grant, Power, Threshold, Trust};
-use crate::domain::ids::GroupId;
+use crate::domain::ids::{AccountId, GroupId};
+use crate::domain::person;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::Wall;
 use crate::wire::codec;
@@ -37,6 +39,12 @@ pub enum BadTrustFile {
     Toml(#[from] toml::de::Error),
     #[error("the public key of {holder}: {error}")]
     Key { holder: String, error: BadPublicKey },
+    /// Two keys of one person would count as two people where an emergency needs two.
+    #[error(
+        "the holders {one:?} and {other:?} look alike: if they are one person, write the name alike; if they are two, \
+         give each an account of their own (account = \"an.nguyen\")"
+    )]
+    Alike { one: String, other: String },
     #[error("{0}")]
     Senseless(#[from] CommandRefusal),
 }
@@ -58,6 +66,8 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct GrantTable {
     holder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<AccountId>,
     public: String,
     powers: BTreeSet<Power>,
     groups: BTreeSet<GroupId>,
@@ -83,6 +93,7 @@ pub fn parse(text: &str) -> Result<Trust, BadTrustFile> {
             key: public.key_id(),
             public: table.public,
             holder: table.holder,
+            account: table.account,
             powers: table.powers,
             groups: table.groups,
             level: table.level,
@@ -96,14 +107,33 @@ pub fn parse(text: &str) -> Result<Trust, BadTrustFile> {
         thresholds: document.thresholds,
         nesting: document.nesting,
     };
-    codec::check_trust(&trust)?;
+    check(&trust)?;
     Ok(trust)
+}
+
+/// Checks that a trust document makes sense and that a reader can tell its people apart.
+///
+/// # Errors
+/// Says what makes no sense, or which two holders look alike.
+pub fn check(trust: &Trust) -> Result<(), BadTrustFile> {
+    codec::check_trust(trust)?;
+    let mut seen: BTreeMap<String, Vec<&Grant>> = BTreeMap::new();
+    for grant in &trust.grants {
+        let alike = seen.entry(person::skeleton(&grant.holder)).or_default();
+        let told_apart = |other: &&Grant| grant.account.is_some() && other.account.is_some();
+        if let Some(other) = alike.iter().find(|other| !grant.is_same_person(other) && !told_apart(other)) {
+            return Err(BadTrustFile::Alike { one: other.holder.clone(), other: grant.holder.clone() });
+        }
+        alike.push(grant);
+    }
+    Ok(())
 }
 
 /// Writes a trust document for a person to edit.
 pub fn print(trust: &Trust) -> String {
     let grant = |grant: &Grant| GrantTable {
         holder: grant.holder.clone(),
+        account: grant.account.clone(),
         public: grant.public.clone(),
         powers: grant.powers.clone(),
         groups: grant.groups.clone(),
@@ -133,7 +163,7 @@ mod tests {
         )
     }
 
-    fn check(text: &str, expected: &str) {
+    fn check_wrong(text: &str, expected: &str) {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
@@ -149,12 +179,40 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_explained() {
         let public = SecretKey::from_seed(&[1; 32]).public().to_string();
-        check(&text("abc", ""), "the public key of Nguyễn Văn An");
-        check(&text(&public, "colour = 1"), "line 9");
-        check(
+        check_wrong(&text("abc", ""), "the public key of Nguyễn Văn An");
+        check_wrong(&text(&public, "colour = 1"), "line 9");
+        check_wrong(
             &text(&public, "[[threshold]]\npower = \"normal\"\nsignatures = 2"),
             "2 people to sign, and 1 can",
         );
-        check(&text(&public, "[[threshold]]\npower = \"sing\"\nsignatures = 2"), "unknown variant `sing`");
+        check_wrong(
+            &text(&public, "[[threshold]]\npower = \"sing\"\nsignatures = 2"),
+            "unknown variant `sing`",
+        );
+    }
+
+    fn second(holder: &str, account: &str) -> String {
+        let public = SecretKey::from_seed(&[2; 32]).public();
+        format!(
+            "[[grant]]\nholder = \"{holder}\"\n{account}public = \"{public}\"\npowers = [\"normal\"]\n\
+             groups = [\"xa-dong\"]\nlevel = 1\n"
+        )
+    }
+
+    #[test]
+    fn names_that_look_alike_need_accounts() {
+        let public = SecretKey::from_seed(&[1; 32]).public().to_string();
+        for alike in ["Nguyễn Văn Ân", "Nguyen Van An", "Nguyễn  Vаn An"] {
+            check_wrong(&text(&public, &second(alike, "")), "look alike");
+            check_wrong(&text(&public, &second(alike, "account = \"an-2\"\n")), "look alike");
+        }
+        let told_apart = text(&public, &second("Nguyễn Văn Ân", "account = \"an-2\"\n")).replacen(
+            "public",
+            "account = \"an-1\"\npublic",
+            1,
+        );
+        assert_eq!(parse(&print(&parse(&told_apart).unwrap())).unwrap(), parse(&told_apart).unwrap());
+        // The same name is the same person: two keys of one, as a spare is.
+        assert!(parse(&text(&public, &second("Nguyễn Văn An", ""))).is_ok());
     }
 }

@@ -38,6 +38,8 @@ pub struct Guard {
     day: NaiveDate,
     used_today: Span,
     stretch: Option<Stretch>,
+    /// The moment since when something sounds that is not counted yet.
+    on_air_since: Option<Moment>,
 }
 
 /// Sound without a pause of [`PAUSE_THAT_ENDS_A_STRETCH`].
@@ -50,7 +52,7 @@ struct Stretch {
 impl Guard {
     /// Makes a guard for a box that has sounded for `used` on `day`.
     pub fn new(policy: Policy, day: NaiveDate, used: Span) -> Self {
-        Self { policy, day, used_today: used, stretch: None }
+        Self { policy, day, used_today: used, stretch: None, on_air_since: None }
     }
 
     /// Returns the policy in force.
@@ -61,6 +63,11 @@ impl Guard {
     /// Puts another policy in force; what has sounded today still counts.
     pub fn adopt(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Takes note of what sounds since when, so that what is permitted now does not get its time once more.
+    pub fn note_on_air(&mut self, since: Option<Moment>) {
+        self.on_air_since = since;
     }
 
     /// Counts sound that has ended at `now`. Returns the day and what has sounded on it.
@@ -117,8 +124,9 @@ impl Guard {
         if day_left == Span(0) {
             return Err(GuardRefusal::DayFull { minutes: self.policy.day_minutes_max });
         }
-        let stretch_left = minutes(self.policy.session_minutes_max)
-            .saturating_sub(self.stretch_used(now.mono.since(Moment(0))));
+        let sounding = self.sounding(now);
+        let used = self.stretch_used(now.mono.since(Moment(0)).saturating_sub(sounding)) + sounding;
+        let stretch_left = minutes(self.policy.session_minutes_max).saturating_sub(used);
         if stretch_left == Span(0) {
             return Err(GuardRefusal::StretchTooLong { minutes: self.policy.session_minutes_max });
         }
@@ -145,7 +153,11 @@ impl Guard {
 
     fn left_today(&self, now: &Reading) -> Span {
         let used = if self.day == now.wall.date() { self.used_today } else { Span(0) };
-        minutes(self.policy.day_minutes_max).saturating_sub(used)
+        minutes(self.policy.day_minutes_max).saturating_sub(used + self.sounding(now))
+    }
+
+    fn sounding(&self, now: &Reading) -> Span {
+        self.on_air_since.map_or(Span(0), |since| now.mono.since(since))
     }
 
     fn rests(&self, date: NaiveDate) -> bool {

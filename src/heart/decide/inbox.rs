@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::decide::memory::{KNOWN_MAX, Known, Memo, Memory};
-use crate::domain::authority::{Power, Trust};
+use crate::decide::memory::{Known, Memo, Memory, Origin};
+use crate::decide::quotas::{self, Limits, Standing};
+use crate::domain::announcement::Mode;
+use crate::domain::authority::{Ender, Power, Trust};
 use crate::domain::ids::GroupId;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::{ClockQuality, Reading, Span};
@@ -17,6 +19,10 @@ pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
 /// The longest time that a command may stay in force.
 pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 
+/// How far a serial may lie beyond all that its key has used, and beyond the milliseconds from 1970 to its issue: who
+/// counts and who takes the time never come near. So no single command uses up a key, and no sum of serials overflows.
+pub const SERIAL_STEP_MAX: u64 = 1 << 32;
+
 /// The inbox's answer to a command that it does not refuse.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
@@ -26,29 +32,38 @@ pub enum Admission {
     Again,
 }
 
-/// Judges a command for a box in `groups`.
+/// What a command is judged by.
+pub struct Bench<'a> {
+    pub memory: &'a Memory,
+    pub limits: &'a Limits,
+    pub trust: Option<&'a Trust>,
+    pub groups: &'a BTreeSet<GroupId>,
+    /// Announcements that are not over, and the live voice.
+    pub standing: &'a [Standing<'a>],
+}
+
+/// Judges a command for a box.
 ///
-/// # Errors Says why the command is refused. A refused command leaves no trace in the memory, so that it can be sent
-/// again when the reason is gone.
-pub fn judge(
-    memory: &Memory,
-    trust: Option<&Trust>,
-    groups: &BTreeSet<GroupId>,
-    now: &Reading,
-    signed: &Signed<Command>,
-) -> Result<Admission, CommandRefusal> {
+/// # Errors
+/// Says why the command is refused. A refused command leaves no trace in the memory, so that it can be sent again when
+/// the reason is gone.
+pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<Admission, CommandRefusal> {
+    let Bench { memory, limits, trust, groups, standing } = bench;
     let command = &signed.payload;
     if let Some(known) = memory.known.get(&command.id) {
-        let same = known.digest == signed.digest;
-        return if same {
-            Ok(Admission::Again)
-        } else {
-            Err(CommandRefusal::Forged { id: command.id.clone() })
-        };
+        if known.digest == signed.digest {
+            return Ok(Admission::Again);
+        }
+        let by_lesser =
+            known.origin.as_ref().is_some_and(|from| weight(from.power) < weight(command.power()));
+        if !by_lesser {
+            return Err(CommandRefusal::Forged { id: command.id.clone() });
+        }
     }
     let time = (now.quality > ClockQuality::None).then_some(now.wall);
     let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
-    let level = trust.ok_or(no_trust)?.permits(&signed.signers, command.power(), &command.groups, time)?;
+    let trust = trust.ok_or(no_trust)?;
+    let level = trust.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
         return Err(CommandRefusal::NotForThisBox);
     }
@@ -57,26 +72,82 @@ pub fn judge(
         return Err(CommandRefusal::Expired { at: command.expires });
     }
     check_dates(now, command)?;
-    let mut window = memory.serials.get(&command.issuer).cloned().unwrap_or_default();
-    if window.was_used(command.serial) {
-        return Err(CommandRefusal::Replayed { serial: command.serial });
+    let mut memos = use_serial(memory, command)?;
+    check_target(trust, standing, signed)?;
+    if matches!(&command.body, Body::Announce { mode: Mode::Actual | Mode::Exercise, .. }) {
+        quotas::check_held(limits, standing, &command.issuer, command.power())?;
     }
-    // The room above is kept for what must get through: emergencies and cancels.
-    let vital = matches!(command.power(), Power::Emergency | Power::Cancel);
-    let max = if vital { KNOWN_MAX } else { KNOWN_MAX * 3 / 4 };
-    if memory.known.len() >= max {
-        return Err(CommandRefusal::TooMany { max: max as u32 });
+    if let Some(old) = quotas::make_room(memory, limits, standing, &command.issuer, command.power())? {
+        memos.extend([Memo::Known(old.clone(), None), Memo::Progress(old, None)]);
     }
-    window.mark(command.serial);
-    let known = Known { digest: signed.digest, expires: command.expires };
-    let memos =
-        vec![Memo::Serials(command.issuer.clone(), window), Memo::Known(command.id.clone(), Some(known))];
-    debug_assert!(memory.known.len() < KNOWN_MAX, "there is no room for another command");
-    debug_assert!(
-        command.not_before < command.expires && wall < command.expires,
-        "it is over before it begins"
-    );
+    // A lesser command that had this id leaves nothing of its progress.
+    if memory.known.contains_key(&command.id) || memory.progress.contains_key(&command.id) {
+        memos.extend([Memo::Known(command.id.clone(), None), Memo::Progress(command.id.clone(), None)]);
+    }
+    let origin = Origin { issuer: command.issuer.clone(), serial: command.serial, power: command.power() };
+    let known = Known { digest: signed.digest, expires: command.expires, origin: Some(origin) };
+    memos.push(Memo::Known(command.id.clone(), Some(known)));
     Ok(Admission::New { level, memos })
+}
+
+/// What keeps its id where two keys use one: ids travel in the open, and nobody is to keep an emergency or a stop away by
+/// using its id first.
+const fn weight(power: Power) -> u8 {
+    match power {
+        Power::Emergency => 2,
+        Power::Cancel => 1,
+        _ => 0,
+    }
+}
+
+/// Marks the serial as used. Actual emergencies are compared with emergencies alone.
+fn use_serial(memory: &Memory, command: &Command) -> Result<Vec<Memo>, CommandRefusal> {
+    let (issuer, serial) = (&command.issuer, command.serial);
+    let mut all = memory.serials.get(issuer).cloned().unwrap_or_default();
+    let mut emergencies = memory.emergency_serials.get(issuer).cloned().unwrap_or_default();
+    let is_emergency = command.power() == Power::Emergency;
+    let window = if is_emergency { &emergencies } else { &all };
+    if window.was_used(serial) {
+        return Err(CommandRefusal::Replayed { serial });
+    }
+    let by_time = u64::try_from(command.issued_at.0 / 1_000).unwrap_or(0);
+    let highest = all.highest.max(emergencies.highest).max(by_time);
+    if serial > highest.saturating_add(SERIAL_STEP_MAX) {
+        let detail = format!("serial {serial} is too far beyond {highest}");
+        return Err(CommandRefusal::Impossible { detail });
+    }
+    all.mark(serial);
+    let mut memos = vec![Memo::Serials(issuer.clone(), Some(all))];
+    if is_emergency {
+        emergencies.mark(serial);
+        memos.push(Memo::EmergencySerials(issuer.clone(), Some(emergencies)));
+    }
+    Ok(memos)
+}
+
+/// Checks that what the command would end may be ended by its signers: a cancel its announcement, a live voice the one
+/// before it.
+fn check_target(
+    trust: &Trust,
+    standing: &[Standing],
+    signed: &Signed<Command>,
+) -> Result<(), CommandRefusal> {
+    let target = match &signed.payload.body {
+        Body::Cancel { of: Some(of) } => standing.iter().find(|one| one.id == of),
+        Body::Live { open: true, .. } => standing.iter().find(|one| one.power == Power::Live),
+        _ => None,
+    };
+    let ender = ender(signed);
+    target.map_or(Ok(()), |target| trust.may_end(&ender, target.power, target.groups))
+}
+
+/// Who orders that something ends.
+pub fn ender(signed: &Signed<Command>) -> Ender {
+    let mode = match &signed.payload.body {
+        Body::Announce { mode, .. } => Some(*mode),
+        _ => None,
+    };
+    Ender { issuer: signed.payload.issuer.clone(), signers: signed.signers.clone(), mode }
 }
 
 fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
@@ -93,15 +164,9 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-/// Tells whether an announcement or a live voice was cancelled or superseded before it arrived.
-pub fn was_cancelled(memory: &Memory, command: &Command) -> bool {
-    let announces = matches!(command.body, Body::Announce { .. } | Body::Live { .. });
-    let by_all = memory.all_cancelled_upto.is_some_and(|upto| command.issued_at <= upto);
-    announces && (memory.cancelled.contains_key(&command.id) || by_all)
-}
-
-/// Time for which what has expired is still remembered. A clock may be ahead by as much before it is set right, and
-/// must not make an expired or cancelled command new: as far as a battery clock is believed beyond the last known time.
+/// How long what has expired is still remembered. A clock may be ahead by as much before it is set right: as far as a
+/// battery clock is believed beyond the last known time. The serials alone keep an expired command from being new; an
+/// ending has nothing but this.
 const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
 /// Lists what can be forgotten because it has expired long ago.
@@ -111,9 +176,13 @@ pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {
     }
     let past = now.wall.minus(REMEMBERED_AFTER_EXPIRY);
     let known = memory.known.iter().filter(|(_, known)| known.expires < past);
+    let endings = memory.endings.iter().filter(|(_, ending)| ending.until < past);
+    let stops = memory.stops.iter().filter(|(_, stop)| stop.upto.plus(LIFETIME_MAX) < past);
     let cancelled = memory.cancelled.iter().filter(|(_, until)| **until < past);
     known
         .flat_map(|(id, _)| [Memo::Known(id.clone(), None), Memo::Progress(id.clone(), None)])
+        .chain(endings.map(|((of, by), _)| Memo::Ending(of.clone(), by.clone(), None)))
+        .chain(stops.map(|(by, _)| Memo::Stop(by.clone(), None)))
         .chain(cancelled.map(|(id, _)| Memo::Cancelled(id.clone(), None)))
         .collect()
 }
@@ -136,6 +205,7 @@ pub(crate) mod tests {
             groups: [GroupId::new("xa").unwrap()].into(),
             level: 1,
             valid_from: None,
+            account: None,
             valid_until: None,
         };
         Trust {
@@ -176,7 +246,16 @@ pub(crate) mod tests {
 
     fn judge_in(memory: &Memory, now: &Reading, signed: &Signed<Command>) -> Result<Admission, String> {
         let groups = ["xa".parse().unwrap(), "thon-1".parse().unwrap()].into();
-        judge(memory, Some(&everything(&["a"])), &groups, now, signed).map_err(|refusal| refusal.to_string())
+        let (trust, limits) = (everything(&["a", "b"]), Limits { known_of_issuer: 3, ..Limits::default() });
+        let bench = Bench { memory, limits: &limits, trust: Some(&trust), groups: &groups, standing: &[] };
+        judge(&bench, now, signed).map_err(|refusal| refusal.to_string())
+    }
+
+    fn accept(memory: &mut Memory, signed: &Signed<Command>) {
+        match judge_in(memory, &now(), signed) {
+            Ok(Admission::New { memos, .. }) => memos.iter().for_each(|memo| memory.apply(memo)),
+            other => panic!("{:?}: {other:?}", signed.payload.id),
+        }
     }
 
     fn check(change: impl Fn(&mut Signed<Command>, &mut Reading), expected: &str) {
@@ -213,10 +292,7 @@ pub(crate) mod tests {
     fn a_command_is_obeyed_once() {
         let mut memory = Memory::default();
         let signed = test_command("c1", 5);
-        let Ok(Admission::New { memos, .. }) = judge_in(&memory, &now(), &signed) else {
-            panic!("refused");
-        };
-        memos.iter().for_each(|memo| memory.apply(memo));
+        accept(&mut memory, &signed);
         assert_eq!(judge_in(&memory, &now(), &signed), Ok(Admission::Again));
         let forged = test_command("c1", 6);
         assert_eq!(judge_in(&memory, &now(), &forged), Err("id c1 was used for other content".to_owned()));
@@ -228,5 +304,65 @@ pub(crate) mod tests {
         forget(&memory, &later).iter().for_each(|memo| memory.apply(memo));
         assert!(memory.known.is_empty());
         assert!(judge_in(&memory, &later, &signed).unwrap_err().starts_with("it expired"));
+    }
+
+    fn emergency(id: &str, serial: u64) -> Signed<Command> {
+        let mut signed = test_command(id, serial);
+        signed.signers.push("b".parse().unwrap());
+        signed.payload.body = Body::Announce {
+            title: "Lũ".to_owned(),
+            class: crate::domain::announcement::BulletinClass::Emergency,
+            mode: Mode::Actual,
+            plan: Default::default(),
+            media: None,
+            words: None,
+            supersedes: None,
+            cap: None,
+        };
+        signed.digest = ContentHash::of(format!("{:?}", signed.payload).as_bytes());
+        signed
+    }
+
+    #[test]
+    fn a_key_forgets_its_own_oldest_command_and_replays_stay_refused() {
+        let mut memory = Memory::default();
+        for serial in 1..=10 {
+            accept(&mut memory, &test_command(&format!("c{serial}"), serial));
+        }
+        let mut of_another = test_command("d1", 1);
+        of_another.payload.issuer = "b".parse().unwrap();
+        of_another.signers = vec!["b".parse().unwrap()];
+        accept(&mut memory, &of_another);
+        let ids: Vec<_> = memory.known.keys().map(|id| id.as_str()).collect();
+        assert_eq!(ids, ["c10", "c8", "c9", "d1"]);
+        let replayed = judge_in(&memory, &now(), &test_command("c1", 1));
+        assert_eq!(replayed, Err("serial 1 was used already".to_owned()));
+    }
+
+    #[test]
+    fn no_serial_far_ahead_burns_a_key() {
+        let mut memory = Memory::default();
+        accept(&mut memory, &test_command("c1", 1));
+        for burning in [u64::MAX, u64::MAX - 1, 1 + SERIAL_STEP_MAX + 1_000_000] {
+            let found = judge_in(&memory, &now(), &test_command("burning", burning)).unwrap_err();
+            assert!(found.contains("too far beyond"), "{found}");
+        }
+        // Milliseconds since 1970 are serials, too, and so is what follows.
+        accept(&mut memory, &test_command("c2", 1_000_000 + SERIAL_STEP_MAX));
+        accept(&mut memory, &test_command("c3", 1_000_001 + SERIAL_STEP_MAX));
+    }
+
+    #[test]
+    fn nothing_lesser_uses_up_the_serial_or_the_id_of_an_emergency() {
+        let mut memory = Memory::default();
+        accept(&mut memory, &test_command("e1", 7));
+        accept(&mut memory, &test_command("c2", SERIAL_STEP_MAX));
+        let storm = emergency("e1", 7);
+        accept(&mut memory, &storm);
+        assert_eq!(judge_in(&memory, &now(), &storm), Ok(Admission::Again));
+        let back = judge_in(&memory, &now(), &test_command("e1", 8));
+        assert_eq!(back, Err("id e1 was used for other content".to_owned()));
+        let again = judge_in(&memory, &now(), &emergency("e2", 7));
+        assert_eq!(again, Err("serial 7 was used already".to_owned()));
     }
 }

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::authority::{Ender, Power};
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId, SlotId};
 use crate::domain::playback::{PlayStart, SlotKey};
 use crate::domain::time::{Span, Wall};
-
-/// Most commands that are remembered at once; with 64-byte names this is below 1 MB.
-pub const KNOWN_MAX: usize = 4_096;
 
 /// Number of serials below the highest that are still told apart, as the design asks.
 pub const SERIAL_WINDOW: u64 = 1_024;
@@ -84,11 +82,40 @@ pub struct Progress {
     pub over: bool,
 }
 
-/// A command that was accepted and has not expired.
+/// A command that was accepted, so that its copies are known for copies. Its serial is what keeps it from being obeyed
+/// again, so it may be forgotten at any time after it can act no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     pub digest: ContentHash,
     pub expires: Wall,
+    /// Who takes up its room; absent in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a command came from, and what power it used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub issuer: KeyId,
+    pub serial: u64,
+    pub power: Power,
+}
+
+/// An order to end an announcement or a voice that has not arrived. It holds against what its signers may end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    #[serde(flatten)]
+    pub by: Ender,
+    /// Until when it must be remembered.
+    pub until: Wall,
+}
+
+/// An order to end everything that was issued up to an instant. It holds against what its signers may end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    #[serde(flatten)]
+    pub by: Ender,
+    pub upto: Wall,
 }
 
 /// One durable change.
@@ -99,11 +126,17 @@ pub enum Memo {
     /// All sessions that started up to then have been accounted for.
     AccountedUpto(Wall),
     Rotation(SlotId, u32),
-    Serials(KeyId, SerialWindow),
+    Serials(KeyId, Option<SerialWindow>),
+    /// Serials of a key's actual emergencies, apart: nothing else that it signs uses them up.
+    EmergencySerials(KeyId, Option<SerialWindow>),
     Known(CommandId, Option<Known>),
-    /// Cancelled, and until when that must be remembered.
+    /// What ends the first is ordered by the second.
+    Ending(CommandId, CommandId, Option<Ending>),
+    /// Ordered by this command.
+    Stop(CommandId, Option<Stop>),
+    /// A cancel that an older version wrote down without its signers.
     Cancelled(CommandId, Option<Wall>),
-    /// Everything issued up to then was cancelled at once.
+    /// A stop of everything that an older version wrote down without its signers.
     AllCancelledUpto(Wall),
     Progress(CommandId, Option<Progress>),
     Sounded(NaiveDate, Span),
@@ -117,7 +150,11 @@ pub struct Memory {
     pub accounted_upto: Option<Wall>,
     pub rotations: BTreeMap<SlotId, u32>,
     pub serials: BTreeMap<KeyId, SerialWindow>,
+    pub emergency_serials: BTreeMap<KeyId, SerialWindow>,
     pub known: BTreeMap<CommandId, Known>,
+    /// By the announcement that is to end, then by the command that says so.
+    pub endings: BTreeMap<(CommandId, CommandId), Ending>,
+    pub stops: BTreeMap<CommandId, Stop>,
     pub cancelled: BTreeMap<CommandId, Wall>,
     pub all_cancelled_upto: Option<Wall>,
     pub progress: BTreeMap<CommandId, Progress>,
@@ -141,8 +178,11 @@ impl Memory {
             Memo::Session(key, session) => put(&mut self.sessions, key, session),
             Memo::AccountedUpto(wall) => self.accounted_upto = Some(*wall),
             Memo::Rotation(slot, next) => put(&mut self.rotations, slot, &Some(*next)),
-            Memo::Serials(key, window) => put(&mut self.serials, key, &Some(window.clone())),
+            Memo::Serials(key, window) => put(&mut self.serials, key, window),
+            Memo::EmergencySerials(key, window) => put(&mut self.emergency_serials, key, window),
             Memo::Known(id, known) => put(&mut self.known, id, known),
+            Memo::Ending(of, by, ending) => put(&mut self.endings, &(of.clone(), by.clone()), ending),
+            Memo::Stop(by, stop) => put(&mut self.stops, by, stop),
             Memo::Cancelled(id, until) => put(&mut self.cancelled, id, until),
             Memo::AllCancelledUpto(wall) => self.all_cancelled_upto = Some(*wall),
             Memo::Progress(id, progress) => put(&mut self.progress, id, progress),
@@ -153,7 +193,6 @@ impl Memory {
 
     /// Asserts what holds between any two changes.
     fn invariants(&self) {
-        debug_assert!(self.known.len() <= KNOWN_MAX, "{} commands are known", self.known.len());
         let is_own = |(play, start): (&PlayId, &PlayStart)| *play == start.play;
         debug_assert!(self.open_plays.iter().all(is_own), "a play has the start of another");
     }
@@ -174,8 +213,12 @@ impl Memory {
                 let may = !opens || self.sessions.get(key).is_none_or(was_open);
                 debug_assert!(may, "{key:?} is over and opens again");
             }
-            Memo::Serials(key, window) => {
+            Memo::Serials(key, Some(window)) => {
                 let before = self.serials.get(key).map_or(0, |window| window.highest);
+                debug_assert!(window.highest >= before, "the serials of {key} go back");
+            }
+            Memo::EmergencySerials(key, Some(window)) => {
+                let before = self.emergency_serials.get(key).map_or(0, |window| window.highest);
                 debug_assert!(window.highest >= before, "the serials of {key} go back");
             }
             Memo::Known(id, Some(known)) => {
@@ -198,6 +241,10 @@ impl Memory {
             Memo::Session(_, None)
             | Memo::AccountedUpto(_)
             | Memo::Rotation(..)
+            | Memo::Serials(_, None)
+            | Memo::EmergencySerials(_, None)
+            | Memo::Ending(..)
+            | Memo::Stop(..)
             | Memo::Known(_, None)
             | Memo::Cancelled(_, None)
             | Memo::Progress(_, None)
@@ -232,8 +279,13 @@ impl Memo {
             }
             Memo::AccountedUpto(wall) => ("accounted-upto/".to_owned(), Some(json(wall))),
             Memo::Rotation(slot, next) => (format!("rotation/{slot}"), Some(json(next))),
-            Memo::Serials(key, window) => (format!("serials/{key}"), Some(json(window))),
+            Memo::Serials(key, window) => (format!("serials/{key}"), window.as_ref().map(json)),
+            Memo::EmergencySerials(key, window) => {
+                (format!("emergency-serials/{key}"), window.as_ref().map(json))
+            }
             Memo::Known(id, known) => (format!("known/{id}"), known.as_ref().map(json)),
+            Memo::Ending(of, by, ending) => (format!("ending/{of}/{by}"), ending.as_ref().map(json)),
+            Memo::Stop(by, stop) => (format!("stop/{by}"), stop.as_ref().map(json)),
             Memo::Cancelled(id, until) => (format!("cancelled/{id}"), until.as_ref().map(json)),
             Memo::AllCancelledUpto(wall) => ("all-cancelled-upto/".to_owned(), Some(json(wall))),
             Memo::Progress(id, progress) => (format!("progress/{id}"), progress.as_ref().map(json)),
@@ -258,8 +310,14 @@ impl Memo {
             }
             "accounted-upto" => Memo::AccountedUpto(json(value)?),
             "rotation" => Memo::Rotation(name.parse().ok()?, json(value)?),
-            "serials" => Memo::Serials(name.parse().ok()?, json(value)?),
+            "serials" => Memo::Serials(name.parse().ok()?, Some(json(value)?)),
+            "emergency-serials" => Memo::EmergencySerials(name.parse().ok()?, Some(json(value)?)),
             "known" => Memo::Known(name.parse().ok()?, Some(json(value)?)),
+            "ending" => {
+                let (of, by) = name.split_once('/')?;
+                Memo::Ending(of.parse().ok()?, by.parse().ok()?, Some(json(value)?))
+            }
+            "stop" => Memo::Stop(name.parse().ok()?, Some(json(value)?)),
             "cancelled" => Memo::Cancelled(name.parse().ok()?, Some(json(value)?)),
             "all-cancelled-upto" => Memo::AllCancelledUpto(json(value)?),
             "progress" => Memo::Progress(name.parse().ok()?, Some(json(value)?)),
@@ -301,12 +359,20 @@ mod tests {
         let state = SessionState::Open { next: 3, position_us: 5, finished: 2, not_finished: 1 };
         let mut window = SerialWindow::default();
         window.mark(7);
+        let origin = Origin { issuer: "k".parse().unwrap(), serial: 7, power: Power::Cancel };
+        let by = Ender { issuer: "k".parse().unwrap(), signers: vec!["k".parse().unwrap()], mode: None };
         let memos = [
             Memo::Session(key, Some(SessionMemo { start: Wall(1), state })),
             Memo::AccountedUpto(Wall(2)),
             Memo::Rotation("sang".parse().unwrap(), 4),
-            Memo::Serials("k".parse().unwrap(), window),
-            Memo::Known(id.clone(), Some(Known { digest: ContentHash::of(b"x"), expires: Wall(9) })),
+            Memo::Serials("k".parse().unwrap(), Some(window.clone())),
+            Memo::EmergencySerials("k".parse().unwrap(), Some(window)),
+            Memo::Known(
+                id.clone(),
+                Some(Known { digest: ContentHash::of(b"x"), expires: Wall(9), origin: Some(origin) }),
+            ),
+            Memo::Ending(id.clone(), "b1".parse().unwrap(), Some(Ending { by: by.clone(), until: Wall(9) })),
+            Memo::Stop("b2".parse().unwrap(), Some(Stop { by, upto: Wall(9) })),
             Memo::Cancelled(id.clone(), Some(Wall(9))),
             Memo::AllCancelledUpto(Wall(3)),
             Memo::Progress(id.clone(), Some(Progress { repetitions: 1, ..Progress::default() })),
@@ -321,5 +387,20 @@ mod tests {
         }
         rows.insert("unheard-of/x".to_owned(), "1".to_owned());
         assert_eq!(Memory::restore(rows), (memory, vec!["unheard-of/x".to_owned()]));
+    }
+
+    /// Rows as the version before wrote them: a box is brought up to date in place.
+    #[test]
+    fn rows_of_the_version_before_are_read() {
+        let digest = ContentHash::of(b"x");
+        let rows = [
+            ("known/a1", format!("{{\"digest\":\"{digest}\",\"expires\":\"2026-11-21T00:00:00Z\"}}")),
+            ("cancelled/a2", "\"2026-11-21T00:00:00Z\"".to_owned()),
+            ("all-cancelled-upto/", "\"2026-11-21T00:00:00Z\"".to_owned()),
+        ];
+        let (memory, unread) = Memory::restore(rows.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        assert_eq!(unread, [""; 0]);
+        assert_eq!(memory.known[&"a1".parse().unwrap()].origin, None);
+        assert_eq!((memory.cancelled.len(), memory.all_cancelled_upto.is_some()), (1, true));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::announcement::{BulletinClass, Mode};
-use super::ids::{GroupId, KeyId};
+use super::ids::{AccountId, GroupId, KeyId};
+use super::person;
 use super::playback::CommandRefusal;
 use super::time::Wall;
 
@@ -52,6 +53,9 @@ pub struct Grant {
     pub public: String,
     /// Name of the key's holder, for people to read.
     pub holder: String,
+    /// The person apart from their name: for two people of one name, and for one person of two names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     pub powers: BTreeSet<Power>,
     /// The groups to which the key may issue, with all groups below them.
     pub groups: BTreeSet<GroupId>,
@@ -61,6 +65,45 @@ pub struct Grant {
     pub valid_from: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Wall>,
+}
+
+impl Grant {
+    /// Reports whether two keys are one person's: by their accounts where both have one, else by their names.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        match (&self.account, &other.account) {
+            (Some(account), Some(other)) => account == other,
+            _ => person::normalised(&self.holder) == person::normalised(&other.holder),
+        }
+    }
+}
+
+/// Counts the different people who hold keys. What might be one person is one: a key without an account joins all that
+/// bear its name.
+pub fn count_people<'a>(grants: impl IntoIterator<Item = &'a Grant>) -> usize {
+    let mut people: Vec<Vec<(Option<&AccountId>, String)>> = Vec::new();
+    for grant in grants {
+        let one = (grant.account.as_ref(), person::normalised(&grant.holder));
+        let is_same = |other: &(Option<&AccountId>, String)| match (one.0, other.0) {
+            (Some(account), Some(other)) => account == other,
+            _ => one.1 == other.1,
+        };
+        let (same, mut others): (Vec<_>, Vec<_>) =
+            people.into_iter().partition(|keys| keys.iter().any(is_same));
+        others.push(same.into_iter().flatten().chain([one.clone()]).collect());
+        people = others;
+    }
+    people.len()
+}
+
+/// The people who order that an announcement or a voice ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ender {
+    /// The key that numbered the order.
+    pub issuer: KeyId,
+    pub signers: Vec<KeyId>,
+    /// The mode of the announcement that takes the other's place; nothing for a cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// The number of people who must sign for a power.
@@ -105,25 +148,46 @@ impl Trust {
         groups: &[GroupId],
         now: Option<Wall>,
     ) -> Result<u8, CommandRefusal> {
-        let mut holders = BTreeSet::new();
+        let mut counted = Vec::new();
         let mut level = u8::MAX;
         let mut first_refusal = None;
         for key in signers {
             match self.grants_power(key, power, groups, now) {
                 Ok(grant) => {
-                    holders.insert(&grant.holder);
+                    counted.push(grant);
                     level = level.min(grant.level);
                 }
                 Err(refusal) => first_refusal = first_refusal.or(Some(refusal)),
             }
         }
         let needed = self.signatures_needed(power);
-        let valid = holders.len() as u32;
+        let valid = count_people(counted) as u32;
         match first_refusal {
             Some(refusal) if valid == 0 => Err(refusal),
             _ if valid < needed => Err(CommandRefusal::TooFewSignatures { valid, needed }),
             _ => Ok(level),
         }
+    }
+
+    /// Checks that `ender` may end what needs `power` over `groups`: with the power and the people that it took to begin
+    /// it, or with the power to cancel. A test ends nothing but tests, an exercise no actual emergency.
+    ///
+    /// # Errors
+    /// Says what the signers lack.
+    pub fn may_end(&self, ender: &Ender, power: Power, groups: &[GroupId]) -> Result<(), CommandRefusal> {
+        let lesser = match ender.mode {
+            Some(Mode::Test) => power != Power::Test,
+            Some(Mode::Exercise) => power == Power::Emergency,
+            Some(Mode::Actual) | None => false,
+        };
+        if lesser {
+            let detail = "a test or an exercise takes the place of nothing that is meant".to_owned();
+            return Err(CommandRefusal::NotAllowed { key: ender.issuer.clone(), detail });
+        }
+        let as_begun = || self.permits(&ender.signers, power, groups, None);
+        self.permits(&ender.signers, Power::Cancel, groups, None)
+            .or_else(|lacks| as_begun().map_err(|_| lacks))?;
+        Ok(())
     }
 
     fn grants_power(
@@ -173,6 +237,7 @@ mod tests {
             key: key(name),
             public: String::new(),
             holder: holder.to_owned(),
+            account: None,
             powers: powers.iter().copied().collect(),
             groups: [group(over)].into(),
             level: 1,
@@ -205,6 +270,49 @@ mod tests {
         check(&["a", "a2"], Power::Emergency, "xa", Err("1 of 2 signatures that it needs"));
         check(&["a", "v"], Power::Emergency, "xa", Err("1 of 2 signatures that it needs"));
         check(&["a"], Power::Cancel, "xa", Ok(1));
+    }
+
+    fn check_people(keys: &[(Option<&str>, &str)], expected: usize) {
+        let like = &trust().grants[0];
+        let grant = |(account, holder): &(Option<&str>, &str)| Grant {
+            account: account.map(|account| account.parse().unwrap()),
+            holder: (*holder).to_owned(),
+            ..like.clone()
+        };
+        let grants: Vec<_> = keys.iter().map(grant).collect();
+        assert_eq!(count_people(&grants), expected, "{keys:?}");
+    }
+
+    #[test]
+    fn one_person_signs_once_however_they_are_written() {
+        check_people(&[(None, "Nguyễn Văn An"), (None, "Nguye\u{302}\u{303}n Va\u{306}n An")], 1);
+        check_people(&[(None, "An"), (None, "AN\u{200b}")], 1);
+        check_people(&[(None, "An"), (None, "Ân")], 2);
+        check_people(&[(Some("an-1"), "Nguyễn Văn An"), (Some("an-2"), "Nguyễn Văn An")], 2);
+        check_people(&[(Some("an"), "Nguyễn Văn An"), (Some("an"), "Anh An")], 1);
+        check_people(&[(Some("an-1"), "An"), (Some("an-2"), "An"), (None, "An")], 1);
+        check_people(&[(None, "An"), (Some("an"), "Nguyễn An"), (Some("an"), "An")], 1);
+    }
+
+    fn check_ends(signers: &[&str], mode: Option<Mode>, power: Power, to: &str, expected: bool) {
+        let ender =
+            Ender { issuer: key(signers[0]), signers: signers.iter().map(|name| key(name)).collect(), mode };
+        let found = trust().may_end(&ender, power, &[group(to)]);
+        assert_eq!(found.is_ok(), expected, "{signers:?} {mode:?} {power:?}: {found:?}");
+    }
+
+    #[test]
+    fn ending_takes_the_people_of_the_beginning_or_the_power_to_cancel() {
+        use Mode::{Actual, Exercise, Test};
+        check_ends(&["a"], None, Power::Emergency, "xa", true);
+        check_ends(&["b"], None, Power::Emergency, "xa", false);
+        check_ends(&["b", "a2"], Some(Actual), Power::Emergency, "xa", true);
+        check_ends(&["a2", "a2"], Some(Actual), Power::Emergency, "xa", false);
+        check_ends(&["v"], Some(Actual), Power::Normal, "thon-1", true);
+        check_ends(&["v"], Some(Actual), Power::Normal, "xa", false);
+        check_ends(&["a"], Some(Test), Power::Emergency, "xa", false);
+        check_ends(&["a"], Some(Test), Power::Normal, "xa", false);
+        check_ends(&["a"], Some(Exercise), Power::Emergency, "xa", false);
     }
 
     #[test]

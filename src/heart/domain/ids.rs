@@ -102,6 +102,8 @@ name!(/// Items and slots with a purpose and dates (*đợt tuyên truyền*).
     CampaignId);
 name!(/// A set of days that change the programme: Tết, a national day, mourning.
     HolidayId);
+name!(/// A person in the trust document, whatever their name is and how many keys they hold.
+    AccountId);
 name!(/// A signing key: the first 16 hex digits of the SHA-256 of its public half.
     KeyId);
 

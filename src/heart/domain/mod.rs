@@ -9,6 +9,7 @@ pub mod days;
 pub mod hex;
 pub mod ids;
 pub mod lunar;
+pub mod person;
 pub mod playback;
 pub mod policy;
 pub mod programme;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Timelike;
 
+use super::law::Law;
 use super::player::Heard;
 use crate::domain::announcement::{BulletinClass, Mode, Rung};
 use crate::domain::ids::{CommandId, PlayId};
@@ -32,6 +33,8 @@ pub struct Judge {
     sent: BTreeMap<CommandId, Command>,
     cancelled: BTreeSet<CommandId>,
     open: BTreeMap<PlayId, PlayStart>,
+    /// How loud each play is by the log.
+    volumes: BTreeMap<PlayId, u8>,
     closed: BTreeMap<PlayId, PlayOutcome>,
     finished: BTreeSet<(CommandId, u32)>,
     slots: BTreeMap<SlotKey, Vec<SlotOutcome>>,
@@ -40,6 +43,8 @@ pub struct Judge {
     device_is_lost: bool,
     /// The wall clock was set back: a slot that was missed under the wrong time may come again.
     pub was_set_back: bool,
+    /// Who may what, when and how loud.
+    pub(super) law: Law,
     broken: Vec<Broken>,
     /// Plays and entries that were judged.
     pub judged: u64,
@@ -73,6 +78,7 @@ impl Judge {
 
     /// Takes in that time has come to `now`.
     pub fn time(&mut self, now: Moment) {
+        self.judge_what_must_end(now);
         let late: Vec<_> =
             self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
         for id in late {
@@ -84,6 +90,7 @@ impl Judge {
     /// Takes in an entry that is on the disk.
     pub fn entry(&mut self, entry: &Entry) {
         self.judged += 1;
+        self.judge_by_law(entry);
         match &entry.event {
             Event::PlayStarted(start) => self.started(entry, start),
             Event::PlayEnded(end) => {
@@ -113,6 +120,7 @@ impl Judge {
 
     fn started(&mut self, entry: &Entry, start: &PlayStart) {
         let at = entry.at.wall;
+        self.volumes.insert(start.play, start.volume_percent);
         if self.closed.contains_key(&start.play) || self.open.insert(start.play, start.clone()).is_some() {
             self.accuse("a play starts once", start.play.to_string());
         }
@@ -124,13 +132,6 @@ impl Judge {
                 );
             }
             let local = at.local();
-            let minute = local.hour() * 60 + local.minute();
-            if !(4 * 60 + 45..21 * 60 + 30).contains(&minute) {
-                self.accuse(
-                    "nothing but an emergency sounds out of hours",
-                    format!("{} at {local}", start.title),
-                );
-            }
             if start.rung == Rung::Exercise && !(6..21).contains(&local.hour()) {
                 self.accuse("no exercise at night", format!("{} at {local}", start.title));
             }
@@ -206,6 +207,10 @@ impl Judge {
             self.judged += 1;
             if !self.open.contains_key(&one.play) && !self.closed.contains_key(&one.play) {
                 self.accuse("what sounds is in the log", one.play.to_string());
+            }
+            if let Some(logged) = self.volumes.get(&one.play).filter(|logged| **logged != one.volume_percent)
+            {
+                self.accuse("it is as loud as the log says", format!("{one:?}, logged {logged}"));
             }
         }
     }

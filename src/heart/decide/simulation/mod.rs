@@ -3,6 +3,7 @@
 //! Preview runs it without faults; the simulation adds them from a seed.
 
 pub mod judge;
+mod law;
 pub mod player;
 pub mod random;
 pub mod run;

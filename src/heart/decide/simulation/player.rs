@@ -21,12 +21,14 @@ pub struct Heard {
     pub play: PlayId,
     pub from: Moment,
     pub to: Moment,
+    pub volume_percent: u8,
 }
 
 #[derive(Debug, Clone)]
 struct Channel {
     play: PlayId,
     began: Moment,
+    volume_percent: u8,
     left: Option<Span>,
     /// The play breaks off here although more was promised.
     breaks: Option<(Span, Fault)>,
@@ -44,7 +46,8 @@ impl Channel {
 /// The player.
 pub struct SimulatedPlayer {
     latency: Span,
-    opened: BTreeMap<PlayId, Option<Span>>,
+    /// What is left of each, and how loud it is to be.
+    opened: BTreeMap<PlayId, (Option<Span>, u8)>,
     sounding: Option<Channel>,
     follow: Option<PlayId>,
     /// Play that begins at a moment.
@@ -101,20 +104,21 @@ impl SimulatedPlayer {
         let lengths: Result<Vec<_>, _> = score.parts.iter().map(lookup).collect();
         let result = lengths.map(|lengths| {
             let whole = lengths.into_iter().try_fold(Span(0), |sum, length| Some(sum + length?));
-            self.opened.insert(play, whole.map(|whole| whole.saturating_sub(score.skip)));
+            let left = whole.map(|whole| whole.saturating_sub(score.skip));
+            self.opened.insert(play, (left, score.volume_percent));
             whole
         });
         self.events.push_back((now + self.latency, PlayerEvent::Preflighted { play, result }));
     }
 
     fn begin(&mut self, at: Moment, play: PlayId) {
-        let Some(left) = self.opened.remove(&play) else { return };
+        let Some((left, volume_percent)) = self.opened.remove(&play) else { return };
         if self.device_lost {
             let reason = Fault::DeviceLost { detail: "simulated".to_owned() };
             return self.end(at, play, Span(0), left, End::Failed(reason));
         }
         let breaks = self.break_next.take();
-        self.sounding = Some(Channel { play, began: at, left, breaks, ending_told: false });
+        self.sounding = Some(Channel { play, began: at, volume_percent, left, breaks, ending_told: false });
         self.events.push_back((at, PlayerEvent::Started { play, at }));
     }
 
@@ -143,8 +147,13 @@ impl SimulatedPlayer {
 
     fn silence(&mut self, now: Moment, channel: Channel, end: End) {
         let played = now.since(channel.began);
-        self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
+        self.note_heard(now, &channel);
         self.end(now, channel.play, played, channel.left, end);
+    }
+
+    fn note_heard(&mut self, now: Moment, channel: &Channel) {
+        let Channel { play, began, volume_percent, .. } = *channel;
+        self.heard.push(Heard { play, from: began, to: now.max(began), volume_percent });
     }
 
     fn stop(&mut self, now: Moment, play: PlayId) {
@@ -244,7 +253,7 @@ impl SimulatedPlayer {
     /// Takes the power away: what sounds breaks off without a word.
     pub fn lose_power(&mut self, now: Moment) {
         if let Some(channel) = self.sounding.take() {
-            self.heard.push(Heard { play: channel.play, from: channel.began, to: now.max(channel.began) });
+            self.note_heard(now, &channel);
         }
         let heard = std::mem::take(&mut self.heard);
         *self = Self { heard, latency: self.latency, ..Self::instant() };

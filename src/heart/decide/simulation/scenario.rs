@@ -37,6 +37,16 @@ pub enum What {
     DeviceLost {
         lasts: Span,
     },
+    /// Somebody speaks; closed after a while, by its end or by a cancel of it, or never.
+    Voice {
+        signing: Signing,
+        lasts: Span,
+        closed_after: Option<Span>,
+        by_cancel: bool,
+    },
+    Trust(TrustChange),
+    /// Other limits come into force, by their number in a list.
+    Policy(u8),
     /// The next play breaks off after a while.
     Break {
         after: Span,
@@ -68,6 +78,36 @@ pub struct Push {
     pub speakable: bool,
     /// Replaces the announcement before.
     pub supersedes: bool,
+    pub signing: Signing,
+    pub volume_percent: u8,
+}
+
+/// Who signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// An and Binh, who are on duty.
+    Proper,
+    /// An with both of his keys: one person.
+    OnePersonTwice,
+    /// Two of one village, for the whole commune.
+    Neighbours,
+    /// The same for their village, where they may.
+    Village,
+    /// The one for their village, to the commune as well: the first group is theirs.
+    VillageAndCommune,
+    /// Dung, who may everything but emergencies, until he is revoked.
+    Clerk,
+    /// Lan, whose key counts a month from now, and Binh.
+    TooEarly,
+}
+
+/// A trust document of the simulation, of which the box holds version 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustChange {
+    /// The next version, without Dung or with him.
+    Next { clerk: bool },
+    /// One that is older, or another with the version that is held.
+    Older,
 }
 
 /// The clock after a power cut.
@@ -127,6 +167,50 @@ pub fn faulty(seed: u64, length: Span) -> Vec<Happening> {
     happenings
 }
 
+/// A hard life under changing laws: people without authority, revoked keys, voices, other limits, quieter wishes.
+pub fn governed(seed: u64, length: Span) -> Vec<Happening> {
+    let mut random = Random::new(seed ^ 0x1a3);
+    let mut happenings = faulty(seed, length);
+    for happening in &mut happenings {
+        if let What::Push(push) = &mut happening.what {
+            push.signing = signing(&mut random);
+            push.volume_percent = if random.percent(40) { random.below(101) as u8 } else { 100 };
+        }
+    }
+    let mut at = random.span(MINUTE, DAY);
+    while at < length {
+        let what = match random.below(10) {
+            0..5 => What::Voice {
+                signing: signing(&mut random),
+                lasts: random.span(MINUTE, HOUR),
+                closed_after: random.percent(60).then(|| random.span(Span::secs(1), HOUR)),
+                by_cancel: random.percent(40),
+            },
+            5..8 => What::Trust(match random.below(4) {
+                0 => TrustChange::Older,
+                n => TrustChange::Next { clerk: n > 1 },
+            }),
+            _ => What::Policy(random.below(5) as u8),
+        };
+        happenings.push(Happening { at, what });
+        at = at + random.span(MINUTE, Span(2 * DAY.0));
+    }
+    happenings.sort_by_key(|happening| happening.at);
+    happenings
+}
+
+fn signing(random: &mut Random) -> Signing {
+    match random.below(20) {
+        0 => Signing::OnePersonTwice,
+        1 => Signing::Neighbours,
+        2 => Signing::VillageAndCommune,
+        3 => Signing::TooEarly,
+        4..6 => Signing::Village,
+        6..10 => Signing::Clerk,
+        _ => Signing::Proper,
+    }
+}
+
 fn push(random: &mut Random, faults: bool) -> Push {
     let class = match random.below(10) {
         0..5 => BulletinClass::Normal,
@@ -151,6 +235,8 @@ fn push(random: &mut Random, faults: bool) -> Push {
             .then(|| random.span(Span::millis(100), Span(10 * MINUTE.0))),
         speakable: !faults || random.percent(90),
         supersedes: random.percent(10),
+        signing: Signing::Proper,
+        volume_percent: 100,
     }
 }
 

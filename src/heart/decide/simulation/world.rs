@@ -11,7 +11,7 @@ use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
-use crate::wire::messages::{Command, Signed};
+use crate::wire::messages::{Body, Command, Signed};
 
 /// The installation of a box: its listeners, programme, trust and policy.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ struct Disk {
     checkpoints: BTreeMap<PlayId, Span>,
     staged: BTreeSet<ContentHash>,
     start: u32,
+    policy: Option<Policy>,
+    trust: Option<Trust>,
 }
 
 /// Steps without time passing that a sound heart never needs.
@@ -112,6 +114,7 @@ impl World {
             staged: self.disk.staged.clone(),
         };
         let Setup { listeners, timetable, trust, policy } = self.setup.clone();
+        let (trust, policy) = (self.disk.trust.clone().or(trust), self.disk.policy.clone().unwrap_or(policy));
         self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
     }
@@ -146,6 +149,10 @@ impl World {
         }
         if let Some(speaker) = &mut self.speaker {
             speaker.handle(&self.clock, input);
+            // The shell keeps the document that the heart has taken.
+            if speaker.trust() != self.disk.trust.as_ref() {
+                self.disk.trust = speaker.trust().cloned();
+            }
             self.drain();
         }
         self.arriving.clear();
@@ -237,7 +244,6 @@ impl World {
                     self.player.command(self.clock.mono, command, &*self.lookup);
                 }
                 Action::Fetch { media, .. } => self.fetches.push(media.sha256),
-                Action::Adopt(_) => {}
                 durable => self.uncommitted.push(durable),
             }
         }
@@ -287,7 +293,12 @@ impl World {
                     self.disk.checkpoints.insert(play, position);
                 }
             }
-            Action::Player(_) | Action::Fetch { .. } | Action::Adopt(_) => {}
+            Action::Adopt(command) => {
+                if let Body::Policy(policy) = command.body {
+                    self.disk.policy = Some(policy);
+                }
+            }
+            Action::Player(_) | Action::Fetch { .. } => {}
         }
     }
 }

@@ -310,6 +310,32 @@ impl Speaker {
         {
             started.limit = Some(TimeLimit { at: at + lasts, outcome: PlayOutcome::Finished });
         }
+        self.tell_guard();
+    }
+
+    /// Holds what sounds to the limits that have come into force, and prepares anew what was prepared under others. Wider
+    /// limits are for what starts after them.
+    pub(super) fn apply_limits_to_the_air(&mut self, now: &Reading) {
+        if self.next.as_ref().is_some_and(|next| next.start.rung != Rung::Emergency) {
+            self.discard_next();
+        }
+        for play in self.plays.values_mut().filter(|play| play.start.rung != Rung::Emergency) {
+            let limit = match self.guard.permit(now, play.start.rung, 100, None) {
+                Ok(permit) => permit.until.map(|(at, limit)| (at, self.guard.refusal(limit))),
+                Err(refusal) => Some((now.mono, refusal)),
+            };
+            if let Some((at, reason)) = limit
+                && play.limit.as_ref().is_none_or(|limit| at < limit.at)
+            {
+                play.limit = Some(TimeLimit { at, outcome: PlayOutcome::Guarded { reason } });
+            }
+        }
+    }
+
+    /// Tells the guard what sounds and is not counted yet.
+    fn tell_guard(&mut self) {
+        let started = self.plays.values().filter_map(|play| Some(play.sounding.since()?.moment()));
+        self.guard.note_on_air(started.min());
     }
 
     fn on_ended(&mut self, now: &Reading, play: PlayId, sounded: Sounded, end: End) {
@@ -347,13 +373,14 @@ impl Speaker {
         self.log(now, Event::PlayEnded(closing));
         self.remember(Memo::OpenPlay(play, None));
         self.count_sound(now, sounded.played);
+        self.tell_guard();
         let position = Span::millis(over.start.entered_at_ms) + sounded.played;
         let unheard = sounded.played == Span(0);
         let ended = Ended { outcome, interruption: over.interruption, position, unheard };
         match over.job {
-            Job::Announcement(id) => self.announcement_ended(now, &id, ended),
+            Job::Announcement(id) => self.announcement_ended(now, &id, over.start.rung, ended),
             Job::Piece(piece) => self.piece_ended(now, piece, ended),
-            Job::Voice => self.voice_ended(&ended),
+            Job::Voice => self.voice_ended(&over.start.subject, &ended),
         }
         self.log_if_stopped(now);
     }
@@ -382,7 +409,9 @@ impl Speaker {
             self.count_sound(now, played);
             let position = Span::millis(start.entered_at_ms) + played;
             match &start.subject {
-                Subject::Announcement { command } => self.announcement_power_cut(command, position),
+                Subject::Announcement { command } => {
+                    self.announcement_power_cut(command, start.rung, position);
+                }
                 Subject::Slot(key) => self.piece_power_cut(key, position),
                 Subject::Live { .. } => {}
             }

@@ -6,10 +6,12 @@ use super::job::Job;
 use super::play::{Ended, Wish};
 use super::state::Speaker;
 use crate::decide::arbiter::{Claim, Take};
-use crate::decide::inbox;
-use crate::decide::memory::{Memo, Progress};
+use crate::decide::memory::{Ending, Memo, Origin, Progress, Stop};
+use crate::decide::quotas::Standing;
+use crate::decide::{endings, inbox};
 use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
-use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
+use crate::domain::authority::{Ender, Power};
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::playback::{
     CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
 };
@@ -17,9 +19,6 @@ use crate::domain::policy::GuardRefusal;
 use crate::domain::sound::{Fault, Score};
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
-
-/// Most announcements that are held at once; the last quarter is kept for emergencies.
-pub const HELD_MAX: usize = 256;
 
 /// A gap between repetitions up to this long is kept silent; in a longer one the programme goes on.
 const GAP_KEEPS_THE_AIR_S_MAX: u32 = 60;
@@ -33,28 +32,16 @@ impl Speaker {
         self.held.iter().map(|(id, held)| (id, held.announcement.expires))
     }
 
-    /// Takes an announcement in. One that was cancelled on its way makes no sound, but still takes the place of an
-    /// earlier one.
-    pub(super) fn hold(
-        &mut self,
-        now: &Reading,
-        announcement: Announcement,
-        signers: Vec<KeyId>,
-        was_cancelled: bool,
-    ) {
+    /// Takes an announcement in. One that was ended on its way makes no sound, but still takes the place of an earlier
+    /// one.
+    pub(super) fn hold(&mut self, now: &Reading, announcement: Announcement, by: Ender, has_ended: bool) {
         let id = announcement.id.clone();
-        if let Some(old) = announcement.supersedes.clone() {
-            self.remember_cancelled(&old, announcement.expires);
-            self.finish(now, &old, DeliveryStep::Superseded, PlayOutcome::Superseded);
+        let signers = by.signers.clone();
+        if let Some(old) = announcement.supersedes.as_ref().filter(|old| **old != id) {
+            self.supersede(now, old, &id, Ending { by, until: announcement.expires });
         }
-        if was_cancelled {
+        if has_ended {
             self.log_step(now, &id, DeliveryStep::Cancelled);
-            return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
-        }
-        let full = if announcement.rung() == Rung::Emergency { HELD_MAX } else { HELD_MAX * 3 / 4 };
-        if self.held.len() >= full {
-            let reason = CommandRefusal::TooMany { max: full as u32 };
-            self.refuse(now, Some(id.clone()), reason);
             return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
         }
         self.log_step(now, &id, DeliveryStep::Received);
@@ -84,7 +71,7 @@ impl Speaker {
         let Some(Ok(level)) = allowed else { return };
         if let Some(announcement) = command.announcement(level) {
             let progress = self.memory.progress.get(&command.id).cloned().unwrap_or_default();
-            let was_cancelled = self.memory.cancelled.contains_key(&command.id);
+            let was_cancelled = endings::was_cancelled_before(&self.memory, &command);
             if progress.over || was_cancelled || announcement.mode == Mode::Test {
                 return;
             }
@@ -106,46 +93,86 @@ impl Speaker {
             trust.permits(&held.signers, held.power(), &held.announcement.groups, None).is_err()
         });
         let lost: Vec<_> = lost.map(|(id, _)| id.clone()).collect();
+        let voice_lost = self
+            .voice
+            .as_ref()
+            .is_some_and(|voice| trust.permits(&voice.signers, Power::Live, &voice.groups, None).is_err());
         for id in lost {
             self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
         }
+        if voice_lost {
+            self.end_voice(&PlayOutcome::Cancelled);
+        }
     }
 
-    pub(super) fn cancel(&mut self, now: &Reading, of: Option<CommandId>, issued_at: Wall, expires: Wall) {
-        let ids = match of {
-            Some(id) => {
-                if self.voice.as_ref().is_some_and(|voice| voice.command == id) {
-                    self.voice = None;
-                    self.end_job(&Job::Voice, &PlayOutcome::Cancelled);
-                }
-                vec![id]
+    /// Checks that `by` may end what stands.
+    ///
+    /// # Errors
+    /// Says what its signers lack.
+    pub(super) fn may_end(&self, by: &Ender, standing: &Standing) -> Result<(), CommandRefusal> {
+        let trust = self.trust.as_ref().ok_or(CommandRefusal::BadSignature)?;
+        trust.may_end(by, standing.power, standing.groups)
+    }
+
+    /// Ends what an announcement takes the place of, as far as its signers may. Where they may not, both sound: what
+    /// was signed in order is not silenced for a wish beside it.
+    fn supersede(&mut self, now: &Reading, old: &CommandId, id: &CommandId, ending: Ending) {
+        match self.standing().iter().find(|standing| standing.id == old) {
+            Some(standing) => match self.may_end(&ending.by, standing) {
+                Ok(()) => self.finish(now, old, DeliveryStep::Superseded, PlayOutcome::Superseded),
+                Err(reason) => self.refuse(now, None, reason),
+            },
+            None => self.remember_ending(old, id, ending),
+        }
+    }
+
+    /// Ends an announcement or a voice, or remembers to when it comes. The inbox has seen to it that the signers may.
+    pub(super) fn cancel(&mut self, now: &Reading, of: &CommandId, command: &Command, by: Ender) {
+        if self.voice.as_ref().is_some_and(|voice| voice.command == *of) {
+            self.end_voice(&PlayOutcome::Cancelled);
+        } else if self.held.contains_key(of) {
+            self.finish(now, of, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
+        } else {
+            self.remember_ending(of, &command.id, Ending { by, until: command.expires });
+        }
+    }
+
+    /// Ends everything that the signers may end, and remembers to where something older comes.
+    pub(super) fn stop_all(&mut self, now: &Reading, command: &Command, by: Ender) {
+        let upto = command.issued_at;
+        let (mut ended, mut refusal) = (Vec::new(), None);
+        for standing in self.standing() {
+            let held = self.held.get(standing.id);
+            match self.may_end(&by, &standing) {
+                _ if held.is_some_and(|held| held.announcement.issued.at > upto) => {}
+                Ok(()) => ended.push(standing.id.clone()),
+                Err(reason) => refusal = Some(reason),
             }
-            None => {
-                let upto = self.memory.all_cancelled_upto.map_or(issued_at, |upto| upto.max(issued_at));
-                self.remember(Memo::AllCancelledUpto(upto));
-                self.voice = None;
-                self.end_job(&Job::Voice, &PlayOutcome::Cancelled);
-                let before = self.held.iter().filter(|(_, held)| held.announcement.issued.at <= issued_at);
-                before.map(|(id, _)| id.clone()).collect()
+        }
+        for id in ended {
+            if self.voice.as_ref().is_some_and(|voice| voice.command == id) {
+                self.end_voice(&PlayOutcome::Cancelled);
             }
-        };
-        for id in ids {
-            self.remember_cancelled(&id, expires);
             self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
+        }
+        if let Some(reason) = refusal {
+            self.refuse(now, None, reason);
+        }
+        let memos = endings::remember_stop(&self.memory, &self.limits, &command.id, Stop { by, upto });
+        self.remember_all(memos);
+    }
+
+    /// Remembers that what has not arrived is to end. What has arrived is over, and its serial keeps it from coming
+    /// again. A test ends nothing that sounds.
+    fn remember_ending(&mut self, of: &CommandId, by: &CommandId, ending: Ending) {
+        if !self.memory.known.contains_key(of) && ending.by.mode != Some(Mode::Test) {
+            let memos = endings::remember(&self.memory, &self.limits, of, by, ending);
+            self.remember_all(memos);
         }
     }
 
     pub(super) fn log_step(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
         self.log(now, Event::Delivery { command: id.clone(), step });
-    }
-
-    /// Remembers that an announcement must not sound any more: until `expires`, its own end, or what was remembered
-    /// before, whichever is last.
-    fn remember_cancelled(&mut self, id: &CommandId, expires: Wall) {
-        let known = self.memory.known.get(id).map(|known| known.expires);
-        let before = self.memory.cancelled.get(id).copied();
-        let until = [Some(expires), known, before].into_iter().flatten().max();
-        self.remember(Memo::Cancelled(id.clone(), until));
     }
 
     fn save_progress(&mut self, id: &CommandId) {
@@ -155,13 +182,14 @@ impl Speaker {
         }
     }
 
-    /// Ends an announcement: a play of it that still sounds stops with `outcome`.
-    fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
+    /// Ends an announcement: a play of it that still sounds stops with `outcome`, and its envelope is kept no more.
+    pub(super) fn finish(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep, outcome: PlayOutcome) {
         let Some(mut held) = self.held.remove(id) else { return };
         self.end_job(&Job::Announcement(id.clone()), &outcome);
         self.log_step(now, id, step);
         held.progress.over = true;
         self.remember(Memo::Progress(id.clone(), Some(held.progress)));
+        self.actions.push_back(Action::Forget(id.clone()));
     }
 
     /// Ends an announcement that has not sounded as it should.
@@ -179,8 +207,7 @@ impl Speaker {
             return;
         }
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
-            self.voice = None;
-            self.end_job(&Job::Voice, &PlayOutcome::HardEnd);
+            self.end_voice(&PlayOutcome::HardEnd);
         }
         let over = self.held.iter().filter(|(_, held)| held.announcement.expires <= now.wall);
         let over: Vec<_> = over.map(|(id, _)| id.clone()).collect();
@@ -189,12 +216,8 @@ impl Speaker {
         }
         if self.forget_at <= now.mono {
             self.forget_at = now.mono + FORGET_EVERY;
-            for memo in inbox::forget(&self.memory, now) {
-                if let Memo::Known(id, None) = &memo {
-                    self.actions.push_back(Action::Forget(id.clone()));
-                }
-                self.remember(memo);
-            }
+            let memos = inbox::forget(&self.memory, now);
+            self.remember_all(memos);
         }
     }
 
@@ -385,8 +408,10 @@ impl Speaker {
         held.progress.position_us = 0;
     }
 
-    pub(super) fn announcement_ended(&mut self, now: &Reading, id: &CommandId, ended: Ended) {
-        let Some(held) = self.held.get_mut(id) else { return };
+    /// A play of this id has ended. An emergency may have taken the id of what had sounded: then `rung` is another's.
+    pub(super) fn announcement_ended(&mut self, now: &Reading, id: &CommandId, rung: Rung, ended: Ended) {
+        let held = self.held.get_mut(id).filter(|held| held.announcement.rung() == rung);
+        let Some(held) = held else { return };
         if let Some(position) = ended.goes_on_from() {
             held.progress.position_us = position.0;
             return self.save_progress(id);
@@ -414,7 +439,12 @@ impl Speaker {
     }
 
     /// Remembers that a power cut ended a play of this announcement at `position`.
-    pub(super) fn announcement_power_cut(&mut self, id: &CommandId, position: Span) {
+    pub(super) fn announcement_power_cut(&mut self, id: &CommandId, rung: Rung, position: Span) {
+        let origin = self.memory.known.get(id).and_then(|known| known.origin.as_ref());
+        let is_emergency = |origin: &Origin| origin.power == Power::Emergency;
+        if origin.is_some_and(|origin| is_emergency(origin) != (rung == Rung::Emergency)) {
+            return;
+        }
         let mut progress = self.memory.progress.get(id).cloned().unwrap_or_default();
         if !progress.over {
             progress.position_us = position.0;

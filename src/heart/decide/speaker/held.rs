@@ -29,6 +29,7 @@ pub(super) enum Version {
 }
 
 /// An announcement that is not over.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Held {
     pub announcement: Announcement,

@@ -1,7 +1,6 @@
 //! Assertions of what holds of a speaker between any two of its transitions. The simulation runs them over many lives;
 //! a release carries none of them.
 
-use super::announcements::HELD_MAX;
 use super::held::Held;
 use super::interface::Action;
 use super::play::{Play, Sounding};
@@ -22,7 +21,8 @@ impl Speaker {
         self.air_invariants();
         self.plays.iter().for_each(|(id, play)| self.play_invariants(*id, play));
         self.held.iter().for_each(|(id, held)| self.held_invariants(id, held));
-        debug_assert!(self.held.len() <= HELD_MAX, "{} announcements are held", self.held.len());
+        let room = self.limits.held + self.limits.emergencies;
+        debug_assert!(self.held.len() <= room, "{} announcements are held", self.held.len());
         self.session_invariants();
         self.action_invariants();
     }

@@ -6,7 +6,8 @@ use super::state::Speaker;
 use super::voice::Voice;
 use crate::decide::arbiter::{Claim, Take};
 use crate::domain::announcement::{Interruption, Rung};
-use crate::domain::ids::{CommandId, PlayId};
+use crate::domain::authority::Ender;
+use crate::domain::ids::PlayId;
 use crate::domain::playback::{Event, NotPlayed, PlayOutcome, PlayStart, Subject};
 use crate::domain::sound::{Fault, Score, Sound};
 use crate::domain::time::{Reading, Span, Wall};
@@ -15,8 +16,17 @@ use crate::domain::time::{Reading, Span, Wall};
 const VOICE_TITLE: &str = "Phát trực tiếp";
 
 impl Speaker {
-    pub(super) fn open_voice(&mut self, command: CommandId, id: String, url: String, until: Wall) {
-        self.voice = Some(Voice { command, id, url, until });
+    /// Gives the air to a voice. The inbox has seen to it that its signers may end the one before.
+    pub(super) fn open_voice(&mut self, voice: Voice) {
+        self.end_voice(&PlayOutcome::Superseded);
+        self.voice = Some(voice);
+    }
+
+    /// Ends the live voice, where there is one.
+    pub(super) fn end_voice(&mut self, outcome: &PlayOutcome) {
+        if self.voice.take().is_some() {
+            self.end_job(&Job::Voice, outcome);
+        }
     }
 
     /// Logs that the stream of the live voice does not answer, or that the box has no sound.
@@ -27,10 +37,12 @@ impl Speaker {
         self.log(now, Event::NotPlayed { subject, title, reason });
     }
 
-    pub(super) fn close_voice(&mut self, id: &str) {
-        if self.voice.as_ref().is_some_and(|voice| voice.id == id) {
-            self.voice = None;
-            self.end_job(&Job::Voice, &PlayOutcome::Finished);
+    /// Ends the voice with this id, where those who ask may.
+    pub(super) fn close_voice(&mut self, now: &Reading, id: &str, by: &Ender) {
+        let Some(voice) = self.voice.as_ref().filter(|voice| voice.id == id) else { return };
+        match self.may_end(by, &voice.standing()) {
+            Ok(()) => self.end_voice(&PlayOutcome::Finished),
+            Err(reason) => self.refuse(now, None, reason),
         }
     }
 
@@ -79,8 +91,10 @@ impl Speaker {
         Some(Wish { start, score, interruption: Interruption::Resume, limit, lasts: None })
     }
 
-    pub(super) fn voice_ended(&mut self, ended: &Ended) {
-        if ended.goes_on_from().is_none() {
+    /// Takes in that a play of a voice has ended; another voice may have taken its place meanwhile.
+    pub(super) fn voice_ended(&mut self, subject: &Subject, ended: &Ended) {
+        let is_of = |voice: &Voice| *subject == Subject::Live { voice: voice.id.clone() };
+        if ended.goes_on_from().is_none() && self.voice.as_ref().is_some_and(is_of) {
             self.voice = None;
         }
     }

@@ -6,15 +6,17 @@ use super::due::LONG_LAPSE;
 use super::interface::{Action, Input, Restored, Why};
 use super::play::{Play, Ready};
 use super::state::Speaker;
+use super::voice::Voice;
 use super::waiting::Waiting;
 use crate::decide::guard::Guard;
-use crate::decide::inbox;
 use crate::decide::memory::{Memo, Memory};
+use crate::decide::quotas::{self, Limits, Standing};
 use crate::decide::schedule::{Listeners, Timetable};
+use crate::decide::{endings, inbox};
 use crate::domain::announcement::Rung;
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
-use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, PlayStart, Stamp};
+use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, PlayOutcome, PlayStart, Stamp};
 use crate::domain::policy::Policy;
 use crate::domain::sound::PlayerCommand;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span};
@@ -43,6 +45,7 @@ impl Speaker {
             trust,
             guard: Guard::new(policy, day, used),
             memory,
+            limits: Limits::default(),
             staged,
             held: BTreeMap::new(),
             voice: None,
@@ -62,12 +65,19 @@ impl Speaker {
         };
         speaker.log(now, Event::BoxStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
         speaker.close_what_was_open(now, &checkpoints);
+        speaker.forget_strangers();
         for command in commands {
             speaker.obey_again(now, command);
         }
         speaker.decide(now);
         speaker.invariants();
         speaker
+    }
+
+    /// Gives the same speaker other bounds of what it keeps of commands.
+    pub fn bounded(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Takes in what happened.
@@ -78,7 +88,10 @@ impl Speaker {
             Input::Command(signed) => self.on_command(now, *signed),
             Input::Trust(trust) => self.on_trust(now, trust),
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
-            Input::Limits(policy) => self.guard.adopt(policy),
+            Input::Limits(policy) => {
+                self.guard.adopt(policy);
+                self.apply_limits_to_the_air(now);
+            }
             Input::Listeners(listeners) => self.listeners = listeners,
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
@@ -214,6 +227,24 @@ impl Speaker {
         self.log(now, Event::Adopted { what: "trust".to_owned(), version: trust.version });
         self.trust = Some(trust);
         self.drop_what_lost_authority(now);
+        self.forget_strangers();
+    }
+
+    /// Frees the room of keys that the trust document does not name.
+    fn forget_strangers(&mut self) {
+        let Some(trust) = &self.trust else { return };
+        let memos = quotas::forget_strangers(&self.memory, &self.limits, trust);
+        self.remember_all(memos);
+    }
+
+    /// Remembers all of these. With a forgotten id, its envelope goes.
+    pub(super) fn remember_all(&mut self, memos: Vec<Memo>) {
+        for memo in memos {
+            if let Memo::Known(id, None) = &memo {
+                self.actions.push_back(Action::Forget(id.clone()));
+            }
+            self.remember(memo);
+        }
     }
 
     /// Adopts a newer policy, and tells whether that is in force now.
@@ -226,6 +257,7 @@ impl Speaker {
         }
         self.log(now, Event::Adopted { what: "policy".to_owned(), version: policy.version });
         self.guard.adopt(policy);
+        self.apply_limits_to_the_air(now);
         true
     }
 
@@ -257,39 +289,65 @@ impl Speaker {
 
     fn on_command(&mut self, now: &Reading, signed: Signed<Command>) {
         let id = signed.payload.id.clone();
-        match inbox::judge(&self.memory, self.trust.as_ref(), &self.listeners.groups, now, &signed) {
+        let standing = self.standing();
+        let bench = inbox::Bench {
+            memory: &self.memory,
+            limits: &self.limits,
+            trust: self.trust.as_ref(),
+            groups: &self.listeners.groups,
+            standing: &standing,
+        };
+        match inbox::judge(&bench, now, &signed) {
             Ok(inbox::Admission::Again) => {}
             Ok(inbox::Admission::New { level, memos }) => {
-                memos.into_iter().for_each(|memo| self.remember(memo));
-                // A programme and the groups are kept by the shell, where it can adopt them.
-                if !matches!(signed.payload.body, Body::Programme { .. } | Body::Groups { .. }) {
+                // Only something lesser can have had this id.
+                self.finish(now, &id, DeliveryStep::Superseded, PlayOutcome::Superseded);
+                self.remember_all(memos);
+                self.obey(now, signed, level);
+                // Nothing else is taken up again after a restart: documents are kept by the shell.
+                if self.held.contains_key(&id) {
                     self.actions.push_back(Action::Keep(id));
                 }
-                self.obey(now, signed, level);
             }
             Err(reason) => self.refuse(now, Some(id), reason),
         }
     }
 
+    /// Lists what others may ask to end, and what takes up room: the announcements that are not over, and the live voice.
+    pub(super) fn standing(&self) -> Vec<Standing<'_>> {
+        let held = self.held.iter().map(|(id, held)| Standing {
+            id,
+            issuer: &held.announcement.issued.issuer,
+            power: held.power(),
+            groups: &held.announcement.groups,
+        });
+        held.chain(self.voice.as_ref().map(Voice::standing)).collect()
+    }
+
     fn obey(&mut self, now: &Reading, signed: Signed<Command>, level: u8) {
+        let by = inbox::ender(&signed);
         let Signed { signers, payload: command, .. } = signed;
         let announcement = command.announcement(level);
-        let was_cancelled = inbox::was_cancelled(&self.memory, &command);
+        let has_ended =
+            self.trust.as_ref().is_some_and(|trust| endings::has_ended(&self.memory, trust, &command));
         match command.body.clone() {
             Body::Announce { .. } => {
                 if let Some(announcement) = announcement {
-                    self.hold(now, announcement, signers, was_cancelled);
+                    self.hold(now, announcement, by, has_ended);
                 }
             }
-            Body::Live { open: true, .. } if was_cancelled => {}
-            Body::Cancel { of } => self.cancel(now, of, command.issued_at, command.expires),
+            Body::Live { open: true, .. } if has_ended => {}
+            Body::Cancel { of: Some(of) } => self.cancel(now, &of, &command, by),
+            Body::Cancel { of: None } => self.stop_all(now, &command, by),
             Body::Policy(policy) => {
                 if self.on_policy(now, &command.id, policy) {
                     self.actions.push_back(Action::Adopt(Box::new(command)));
                 }
             }
-            Body::Live { voice, open: true, url } => self.open_voice(command.id, voice, url, command.expires),
-            Body::Live { voice, open: false, .. } => self.close_voice(&voice),
+            Body::Live { voice, open: true, url } => {
+                self.open_voice(Voice::new(&command, signers, voice, url));
+            }
+            Body::Live { voice, open: false, .. } => self.close_voice(now, &voice, &by),
             Body::Programme { .. } | Body::Groups { .. } => {
                 self.actions.push_back(Action::Adopt(Box::new(command)));
             }

@@ -8,6 +8,8 @@
 
 mod air;
 mod announcements;
+#[cfg(test)]
+mod authority_tests;
 mod due;
 mod fallback;
 mod held;
@@ -19,6 +21,8 @@ mod machine;
 mod pieces;
 mod play;
 mod running;
+#[cfg(test)]
+mod search;
 mod sessions;
 mod stand_in;
 mod state;

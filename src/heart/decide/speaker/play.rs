@@ -20,6 +20,7 @@ pub(super) const PREFLIGHT_URGENT_MAX: Span = Span::secs(2);
 pub(super) const WORTH_STARTING: Span = Span::secs(1);
 
 /// A play that the player has been asked to open.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Ready {
     pub job: Job,
@@ -31,6 +32,7 @@ pub(super) struct Ready {
 }
 
 /// The player's answer to a preflight.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) enum Opening {
     /// Not there yet; the player must answer by then.
@@ -63,6 +65,7 @@ pub(super) struct TimeLimit {
 }
 
 /// A play that the player has been told to sound, and that has not ended.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Play {
     pub job: Job,
@@ -77,6 +80,7 @@ pub(super) struct Play {
 }
 
 /// The state of a play at the player.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) enum Sounding {
     /// No sample has sounded.

@@ -10,6 +10,7 @@ use crate::domain::programme::{Fill, Slot};
 use crate::domain::time::{Moment, Span};
 
 /// The session that has its turn.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct Running {
     /// Number of the turn since the start, which tells the pieces of this session from those of the next.

@@ -10,6 +10,7 @@ use crate::domain::sound::Fault;
 use crate::domain::time::{Moment, Span};
 
 /// The items that sound in the place of one relay.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) struct StandIn {
     /// The number of the relay's piece.

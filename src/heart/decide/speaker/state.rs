@@ -10,12 +10,14 @@ use super::voice::Voice;
 use super::waiting::Waiting;
 use crate::decide::guard::Guard;
 use crate::decide::memory::Memory;
+use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::time::{Moment, Reading};
 
 /// The heart of a box.
+#[cfg_attr(test, derive(Clone))]
 pub struct Speaker {
     pub(super) start: u32,
     pub(super) plays_made: u32,
@@ -24,6 +26,7 @@ pub struct Speaker {
     pub(super) trust: Option<Trust>,
     pub(super) guard: Guard,
     pub(super) memory: Memory,
+    pub(super) limits: Limits,
     pub(super) staged: BTreeSet<ContentHash>,
     pub(super) held: BTreeMap<CommandId, Held>,
     pub(super) voice: Option<Voice>,

@@ -12,6 +12,7 @@ use crate::decide::inbox::tests::everything;
 use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::simulation::world::{Setup, World};
 use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
+use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};
 use crate::domain::playback::{DeliveryStep, Entry, Event, NotPlayed, PlayOutcome, SlotOutcome};
 use crate::domain::policy::Policy;
@@ -53,9 +54,10 @@ fn local(text: &str) -> Wall {
     Wall::from_local(NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap())
 }
 
-struct Scene {
-    world: World,
+pub(super) struct Scene {
+    pub(super) world: World,
     serial: u64,
+    signers: Vec<KeyId>,
     log: Vec<Entry>,
     /// Relays are without sound.
     station_is_off: Rc<Cell<bool>>,
@@ -64,14 +66,26 @@ struct Scene {
 impl Scene {
     /// Switches a box on at a local time, with a change to the programme's text.
     fn at(time: &str, change: &str) -> Self {
+        Self::with(time, change, everything(&["an", "binh"]), &["xa"])
+    }
+
+    /// A box in these groups, under a trust document.
+    pub(super) fn under(time: &str, trust: Trust, groups: &[&str]) -> Self {
+        Self::with(time, "", trust, groups)
+    }
+
+    fn with(time: &str, change: &str, trust: Trust, groups: &[&str]) -> Self {
         let text = format!("{PROGRAMME}{change}");
         let audio = programme_file::Audio::Required(&|_| Ok(60_000));
         let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
         let calendar = Calendar::new(Arc::new(programme)).unwrap();
         let setup = Setup {
-            listeners: Listeners { groups: ["xa".parse().unwrap()].into(), languages: vec!["vi".to_owned()] },
+            listeners: Listeners {
+                groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+                languages: vec!["vi".to_owned()],
+            },
             timetable: Timetable::new(vec![calendar]).unwrap(),
-            trust: Some(everything(&["an", "binh"])),
+            trust: Some(trust),
             policy: Policy::default(),
         };
         let station_is_off = Rc::new(Cell::new(false));
@@ -94,18 +108,35 @@ impl Scene {
         };
         let mut world = World::new(setup, local(time), Box::new(lookup));
         world.power_on();
-        Self { world, serial: 0, log: Vec::new(), station_is_off }
+        let signers = ["an", "binh"].map(|key| KeyId::new(key).unwrap()).to_vec();
+        Self { world, serial: 0, signers, log: Vec::new(), station_is_off }
     }
 
-    fn run(&mut self, seconds: u64) {
+    /// What follows is signed by these; the first is the issuer.
+    pub(super) fn signed_by(&mut self, keys: &[&str]) -> &mut Self {
+        self.signers = keys.iter().map(|key| KeyId::new(*key).unwrap()).collect();
+        self
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.world.power_off();
+        self.world.power_on();
+    }
+
+    pub(super) fn run(&mut self, seconds: u64) {
         self.world.run_for(Span::secs(seconds));
     }
 
-    fn push(&mut self, class: BulletinClass, change: impl Fn(&mut Command)) -> CommandId {
+    pub(super) fn push(&mut self, class: BulletinClass, change: impl Fn(&mut Command)) -> CommandId {
         self.push_as(class, Mode::Actual, change)
     }
 
-    fn push_as(&mut self, class: BulletinClass, mode: Mode, change: impl Fn(&mut Command)) -> CommandId {
+    pub(super) fn push_as(
+        &mut self,
+        class: BulletinClass,
+        mode: Mode,
+        change: impl Fn(&mut Command),
+    ) -> CommandId {
         let words = Words { text: "xin thông báo".to_owned(), language: "vi".to_owned() };
         let plan = PlayPlan { gap_s: 5, ..PlayPlan::default() };
         let body = Body::Announce {
@@ -121,13 +152,13 @@ impl Scene {
         self.send(body, change)
     }
 
-    fn send(&mut self, body: Body, change: impl Fn(&mut Command)) -> CommandId {
+    pub(super) fn send(&mut self, body: Body, change: impl Fn(&mut Command)) -> CommandId {
         self.serial += 1;
         let now = self.world.now().wall;
         let mut payload = Command {
             v: 1,
             id: format!("c{}", self.serial).parse().unwrap(),
-            issuer: "an".parse().unwrap(),
+            issuer: self.signers[0].clone(),
             serial: self.serial,
             issued_at: now,
             groups: vec!["xa".parse().unwrap()],
@@ -141,7 +172,7 @@ impl Scene {
         change(&mut payload);
         let id = payload.id.clone();
         let digest = ContentHash::of(format!("{payload:?}").as_bytes());
-        let signers = ["an", "binh"].map(|key| KeyId::new(key).unwrap()).to_vec();
+        let signers = self.signers.clone();
         self.world.input(Input::Command(Box::new(Signed { signers, digest, payload })));
         id
     }
@@ -152,11 +183,11 @@ impl Scene {
     }
 
     /// Tells what the log says of plays and slots, a line each.
-    fn story(&mut self) -> Vec<String> {
+    pub(super) fn story(&mut self) -> Vec<String> {
         self.log().iter().filter_map(|entry| tell(&entry.event)).collect()
     }
 
-    fn check(&mut self, expected: &[&str]) {
+    pub(super) fn check(&mut self, expected: &[&str]) {
         assert_eq!(self.story(), expected);
     }
 
@@ -167,6 +198,10 @@ impl Scene {
         };
         self.log().iter().filter_map(step).collect()
     }
+}
+
+pub(super) fn everything_of(keys: &[&str]) -> Trust {
+    everything(keys)
 }
 
 fn seconds(frames: u64) -> u64 {

@@ -9,6 +9,7 @@ use crate::domain::time::{Moment, Span, Wall};
 pub const LEAD: Span = Span::secs(2);
 
 /// Sessions whose time has come, and when to look for more.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub due: VecDeque<Session>,

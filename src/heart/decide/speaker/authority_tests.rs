@@ -1,0 +1,252 @@
+//! Scenes of who may end what, and of floods.
+
+use super::interface::Input;
+use super::tests::{Scene, everything_of};
+use crate::decide::quotas::Limits;
+use crate::domain::announcement::{BulletinClass, Mode, Repeats};
+use crate::domain::authority::Trust;
+use crate::domain::authority::{Grant, Power, Threshold};
+use crate::domain::ids::CommandId;
+use crate::domain::ids::{GroupId, KeyId};
+use crate::domain::time::Span;
+use crate::wire::messages::{Body, Command};
+
+/// Officers who may do all but cancel, somebody who may cancel, somebody with every everyday power, and the same for one
+/// village alone.
+pub(super) fn people() -> Trust {
+    use Power::*;
+    let everyday = [Normal, Priority, Exercise, Live, Programme, Policy, Test];
+    let like = everything_of(&["an"]).grants.remove(0);
+    let grant = |key: &str, powers: &[Power], group: &str| Grant {
+        key: KeyId::new(key).unwrap(),
+        holder: key.to_owned(),
+        powers: powers.iter().copied().collect(),
+        groups: [GroupId::new(group).unwrap()].into(),
+        ..like.clone()
+    };
+    let officer: Vec<_> = everyday.into_iter().chain([Emergency]).collect();
+    let village: Vec<_> = officer.iter().copied().chain([Cancel]).collect();
+    Trust {
+        version: 1,
+        grants: vec![
+            grant("an", &officer, "xa"),
+            grant("binh", &officer, "xa"),
+            grant("chi", &[Cancel], "xa"),
+            grant("dung", &everyday, "xa"),
+            grant("giang", &village, "thon-1"),
+            grant("hoa", &village, "thon-1"),
+        ],
+        thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
+        nesting: [(GroupId::new("thon-1").unwrap(), GroupId::new("xa").unwrap())].into(),
+    }
+}
+
+/// A box of the village, under these people.
+fn village() -> Scene {
+    Scene::under("2026-11-21 08:00:00", people(), &["xa", "thon-1"])
+}
+
+fn storm(scene: &mut Scene) -> CommandId {
+    scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, until_cancelled)
+}
+
+fn until_cancelled(command: &mut Command) {
+    if let Body::Announce { plan, .. } = &mut command.body {
+        plan.repeats = Repeats::UntilCancelled;
+    }
+}
+
+fn names(of: &CommandId) -> impl Fn(&mut Command) {
+    let of = of.clone();
+    move |command| {
+        if let Body::Announce { supersedes, .. } = &mut command.body {
+            *supersedes = Some(of.clone());
+        }
+    }
+}
+
+fn is_in_force(scene: &Scene, id: &CommandId) -> bool {
+    let now = scene.world.now();
+    scene.world.speaker().is_some_and(|speaker| speaker.in_force(&now).any(|held| held == id))
+}
+
+/// Who orders it, what, and whether the emergency goes on, whichever comes first.
+fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool) {
+    let mut scene = village();
+    let id = storm(&mut scene);
+    scene.run(3);
+    scene.signed_by(signers);
+    order(&mut scene, &id);
+    scene.run(3);
+    assert_eq!(is_in_force(&scene, &id), goes_on, "{signers:?}: {:?}", scene.story());
+    let mut scene = village();
+    scene.signed_by(signers);
+    order(&mut scene, &"c2".parse().unwrap());
+    let id = storm(&mut scene);
+    assert_eq!(id.as_str(), "c2");
+    scene.run(3);
+    assert_eq!(is_in_force(&scene, &id), goes_on, "before it, {signers:?}: {:?}", scene.story());
+    scene.restart();
+    assert_eq!(is_in_force(&scene, &id), goes_on, "after a restart, {signers:?}: {:?}", scene.story());
+}
+
+#[test]
+fn an_emergency_ends_only_by_those_who_may_begin_or_cancel_it() {
+    let replaces = |class, mode| {
+        move |scene: &mut Scene, id: &CommandId| {
+            scene.push_as(class, mode, names(id));
+        }
+    };
+    let cancels = |scene: &mut Scene, id: &CommandId| {
+        scene.send(Body::Cancel { of: Some(id.clone()) }, |_| {});
+    };
+    use {BulletinClass::*, Mode::*};
+    check(&["dung"], replaces(Normal, Test), true);
+    check(&["dung"], replaces(Normal, Actual), true);
+    check(&["dung"], replaces(Emergency, Exercise), true);
+    check(&["an", "binh"], replaces(Emergency, Test), true);
+    check(&["an", "binh"], replaces(Emergency, Exercise), true);
+    check(&["an", "binh"], replaces(Emergency, Actual), false);
+    check(&["dung"], cancels, true);
+    check(&["an"], cancels, true);
+    check(&["chi"], cancels, false);
+    // Those of one village, in that village: the emergency is the commune's.
+    let here = |change: fn(&mut Scene, &CommandId)| change;
+    check(
+        &["giang", "hoa"],
+        here(|scene, id| {
+            scene.send(Body::Cancel { of: Some(id.clone()) }, in_the_village);
+        }),
+        true,
+    );
+    check(
+        &["giang", "hoa"],
+        here(|scene, _| {
+            scene.send(Body::Cancel { of: None }, |command| {
+                in_the_village(command);
+                command.issued_at = command.issued_at.plus(Span::secs(300));
+            });
+        }),
+        true,
+    );
+    check(
+        &["giang", "hoa"],
+        here(|scene, id| {
+            let id = id.clone();
+            scene.push(BulletinClass::Emergency, move |command| {
+                in_the_village(command);
+                names(&id)(command);
+            });
+        }),
+        true,
+    );
+    check(
+        &["chi"],
+        here(|scene, _| {
+            scene.send(Body::Cancel { of: None }, |command| {
+                command.issued_at = command.issued_at.plus(Span::secs(300));
+            });
+        }),
+        false,
+    );
+}
+
+fn in_the_village(command: &mut Command) {
+    command.groups = vec!["thon-1".parse().unwrap()];
+}
+
+#[test]
+fn a_lesser_command_under_its_id_keeps_no_emergency_away() {
+    for sounds_first in [true, false] {
+        let mut scene = village();
+        scene.signed_by(&["dung"]).push(BulletinClass::Priority, |command| {
+            command.id = "c2".parse().unwrap();
+        });
+        if sounds_first {
+            scene.run(3);
+        }
+        let id = storm(&mut scene);
+        scene.run(8);
+        assert_eq!(id.as_str(), "c2");
+        assert!(is_in_force(&scene, &id), "{:?}", scene.story());
+        assert!(scene.story().contains(&"Emergency starts".to_owned()), "{:?}", scene.story());
+        scene.restart();
+        assert!(is_in_force(&scene, &id), "{:?}", scene.story());
+    }
+}
+
+#[test]
+fn a_lesser_voice_takes_no_ones_place() {
+    let live = |session: &str, open| Body::Live { voice: session.to_owned(), open, url: String::new() };
+    let mut scene = village();
+    scene.signed_by(&["an"]).send(live("commune", true), |_| {});
+    scene.run(2);
+    scene.signed_by(&["giang"]).send(live("village", true), in_the_village);
+    scene.signed_by(&["giang"]).send(live("commune", false), in_the_village);
+    scene.run(2);
+    scene.check(&[
+        "Phát trực tiếp starts",
+        "refused: key giang may not do this: it has no say over group xa",
+        "refused: key giang may not do this: it has no say over group xa",
+    ]);
+    scene.signed_by(&["dung"]).send(live("other", true), |_| {});
+    scene.run(2);
+    let story = scene.story();
+    assert_eq!(story[3..], ["Superseded after 4 s", "Phát trực tiếp starts"], "{story:?}");
+}
+
+#[test]
+fn a_voice_of_revoked_keys_ends_at_once() {
+    let mut scene = village();
+    let live = Body::Live { voice: "s".to_owned(), open: true, url: String::new() };
+    scene.signed_by(&["dung"]).send(live, |_| {});
+    scene.run(2);
+    let mut trust = Trust { version: 2, ..people() };
+    trust.grants.retain(|grant| grant.holder != "dung");
+    scene.world.input(Input::Trust(trust));
+    scene.run(1);
+    scene.check(&["Phát trực tiếp starts", "Cancelled after 2 s"]);
+}
+
+/// Floods by every key that has not the people for an emergency, each bound reached with what is shipped; then an
+/// emergency is signed, and sounds.
+#[test]
+fn no_flood_keeps_an_emergency_from_sounding() {
+    let mut scene = village();
+    let limits = Limits::default();
+    for serial in 0..limits.known_of_issuer + 10 {
+        scene.signed_by(&["dung"]).send(Body::Test, |_| {});
+        let of = Some(format!("unheard-of-{serial}").parse().unwrap());
+        scene.signed_by(&["chi"]).send(Body::Cancel { of }, |_| {});
+    }
+    for key in ["dung", "an", "binh", "giang", "hoa"] {
+        for _ in 0..=limits.held_of_issuer {
+            scene.signed_by(&[key]).push(BulletinClass::Normal, |command| {
+                command.expires = command.issued_at.plus(Span::secs(300 * 86_400));
+                command.groups = vec!["thon-1".parse().unwrap()];
+            });
+        }
+    }
+    for _ in 0..limits.stops_of_issuer + 2 {
+        scene.signed_by(&["giang"]).send(Body::Cancel { of: None }, in_the_village);
+    }
+    let memory = scene.world.memory();
+    assert!(memory.known.len() <= 6 * limits.known_of_issuer, "{}", memory.known.len());
+    assert_eq!(memory.endings.len(), limits.endings_of_issuer);
+    assert_eq!(memory.stops.len(), 1);
+    for _ in 0..2 {
+        let id = storm(&mut scene);
+        scene.run(3);
+        assert!(is_in_force(&scene, &id));
+        assert!(scene.story().contains(&"Emergency starts".to_owned()));
+        scene.restart();
+    }
+    let mut trust = Trust { version: 2, ..people() };
+    trust.grants.retain(|grant| ["an", "binh"].contains(&grant.holder.as_str()));
+    scene.world.input(Input::Trust(trust));
+    let memory = scene.world.memory();
+    let officers = ["an", "binh"].map(|key| KeyId::new(key).unwrap());
+    let origin = |known: &crate::decide::memory::Known| known.origin.as_ref().map(|from| from.issuer.clone());
+    assert!(memory.known.values().all(|known| origin(known).is_some_and(|key| officers.contains(&key))));
+    assert_eq!((memory.endings.len(), memory.stops.len()), (0, 0));
+}
