@@ -1,0 +1,173 @@
+"""Plants faults in a copy of the source, all behind a switch, and counts those that the tests notice."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "scripts/mutants"
+WORK = ROOT / "target/mutants"
+TREE = WORK / "tree"
+# Longest time of the tests for one fault, in seconds: a fault may make a loop endless.
+PATIENCE = int(os.environ.get("LOAXA_FAULT_PATIENCE", "600"))
+# Tests of the heart that take long.
+LONG = "test(simulation) | test(search) | test(no_flood)"
+
+SWITCH = """
+
+/// Tells whether a fault is planted.
+pub fn planted(name: &str) -> bool {
+    static ON: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    ON.get_or_init(|| std::env::var("LOAXA_FAULT").ok()).as_deref() == Some(name)
+}
+"""
+
+
+def copy_source():
+    TREE.mkdir(parents=True, exist_ok=True)
+    arguments = ["rsync", "-a", "--checksum", "--delete", "--exclude=/target", "--exclude=/.git"]
+    subprocess.run([*arguments, f"{ROOT}/", f"{TREE}/"], check=True)
+    target = TREE / "target"
+    if not target.exists():
+        # The compiled dependencies are shared by hard links: they are as good here.
+        (target / "debug").mkdir(parents=True)
+        for part in ("deps", ".fingerprint", "build"):
+            if (ROOT / "target/debug" / part).exists():
+                subprocess.run(["cp", "-al", ROOT / "target/debug" / part, target / "debug"], check=True)
+
+
+def append_switch():
+    lib = TREE / "src/heart/lib.rs"
+    lib.write_text(lib.read_text() + SWITCH)
+
+
+def switch_of(file):
+    return "crate" if file.startswith("src/heart/") else "loaxa_heart"
+
+
+def plant(faults):
+    """Plants all faults and returns those that fit nowhere."""
+    stale = []
+    texts = {}
+    for fault in faults:
+        file = fault["file"]
+        text = texts.setdefault(file, (TREE / file).read_text()) if (TREE / file).exists() else ""
+        old, new = fault["old"].strip("\n"), fault["new"].strip("\n")
+        if text.count(old) != 1:
+            stale.append(fault)
+            continue
+        on = f'{switch_of(file)}::planted("{fault["name"]}")'
+        # A statement stays one; an expression is put in parentheses, so that what follows still applies to it.
+        is_statement = old.rstrip().endswith((";", "}")) and fault.get("kind") != "expression"
+        both = f"if {on} {{ {new} }} else {{ {old} }}"
+        texts[file] = text.replace(old, both if is_statement else f"({both})")
+    for file, text in texts.items():
+        (TREE / file).write_text("#![allow(warnings)]\n" + text if file.endswith("lib.rs") else text)
+    return stale
+
+
+def cargo(*arguments, fault=None, **options):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TREE / "target"), "RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
+    if not environment["RUSTFLAGS"]:
+        del environment["RUSTFLAGS"]
+    environment.pop("LOAXA_FAULT", None)
+    if fault:
+        environment["LOAXA_FAULT"] = fault
+    return subprocess.run(["cargo", *arguments], cwd=TREE, env=environment, **options)
+
+
+def build():
+    print("building the tests with all faults planted ...", flush=True)
+    built = cargo("nextest", "list", "--workspace", "--list-type", "binaries-only", "--message-format", "json",
+                  stdout=subprocess.PIPE, text=True)
+    if built.returncode:
+        sys.exit("the source with the faults planted does not build")
+    (WORK / "binaries.json").write_text(built.stdout)
+    described = cargo("metadata", "--format-version", "1", "--all-features", stdout=subprocess.PIPE, text=True)
+    (WORK / "cargo.json").write_text(described.stdout)
+
+
+def tests_pass(filters, fault=None):
+    """Runs tests; a hang counts as a failure. Returns whether they passed, and what was said."""
+    command = ["nextest", "run", "--binaries-metadata", str(WORK / "binaries.json"), "--cargo-metadata",
+               str(WORK / "cargo.json"), "--no-tests", "fail", "--status-level", "fail", "--final-status-level", "fail",
+               "--no-fail-fast" if fault is None else "--fail-fast", "-E", filters]
+    try:
+        ran = cargo(*command, fault=fault, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False, "it took too long"
+    if ran.returncode == 4:
+        sys.exit(f"no test fits {filters}")
+    return ran.returncode == 0, ran.stdout
+
+
+def listed(only):
+    faults = tomllib.loads((HERE / "faults.toml").read_text())["fault"]
+    names = [fault["name"] for fault in faults]
+    assert len(set(names)) == len(names), "two faults have one name"
+    copy_source()
+    stale = plant(faults)
+    append_switch()
+    build()
+    chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
+    passed, said = tests_pass(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
+    if not passed:
+        sys.exit(f"{said}\nwithout any fault these tests fail")
+    missed = []
+    for fault in chosen:
+        passed, _ = tests_pass(fault["tests"], fault["name"])
+        print(f"{'MISSED' if passed else 'caught'}  {fault['name']}", flush=True)
+        if passed:
+            missed.append(fault["name"])
+    for fault in stale:
+        print(f"STALE   {fault['name']}: its old text is not once in {fault['file']}")
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} caught, {len(stale)} stale")
+    sys.exit(bool(missed or stale))
+
+
+def generated(count, seed):
+    copy_source()
+    generator = HERE / "generator"
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "generator")}
+    subprocess.run(["cargo", "run", "--quiet", "--manifest-path", generator / "Cargo.toml", "--", TREE, str(count), str(seed)],
+                   env=environment, check=True, stdout=(WORK / "generated.txt").open("w"))
+    append_switch()
+    build()
+    quick = f"package(loaxa-heart) & not ({LONG})"
+    thorough = f"(package(loaxa-heart) & ({LONG})) | binary(heart)"
+    passed, said = tests_pass(f"{quick} | {thorough}")
+    if not passed:
+        sys.exit(f"{said}\nwithout any fault these tests fail")
+    made = [line.split("\t", 1) for line in (WORK / "generated.txt").read_text().splitlines()]
+    missed, caught = [], 0
+    with (WORK / "missed.txt").open("w") as report:
+        for name, what in made:
+            noticed = not tests_pass(quick, name)[0] or not tests_pass(thorough, name)[0]
+            print(f"{'caught' if noticed else 'MISSED'}  {name}  {what}", flush=True)
+            caught += noticed
+            if not noticed:
+                missed.append(name)
+                print(name, what, sep="\t", file=report, flush=True)
+    print(f"{caught} of {len(made)} caught")
+    sys.exit(caught * 100 < len(made) * 95)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=[], help="faults whose names contain one of these")
+    parser.add_argument("--generated", type=int, help="so many faults of the generator instead")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    if given.generated:
+        generated(given.generated, given.seed)
+    else:
+        listed(given.only)
+
+
+main()
