@@ -1,10 +1,8 @@
 """Plants faults in a copy of the source, all behind a switch, and counts those that the tests notice."""
 
 import argparse
-import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -28,22 +26,34 @@ pub fn planted(name: &str) -> bool {
 """
 
 
-def copy_source():
-    TREE.mkdir(parents=True, exist_ok=True)
-    arguments = ["rsync", "-a", "--checksum", "--delete", "--exclude=/target", "--exclude=/.git"]
-    subprocess.run([*arguments, f"{ROOT}/", f"{TREE}/"], check=True)
-    target = TREE / "target"
-    if not target.exists():
+def sources():
+    """Lists the files of the source, those that are not committed, too."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            stdout=subprocess.PIPE).stdout
+    return [pathlib.Path(os.fsdecode(name)) for name in listed.split(b"\0") if name and (ROOT / os.fsdecode(name)).is_file()]
+
+
+def write_tree(changed):
+    """Makes the tree equal to the source but for `changed`; what is equal already keeps its date, and is not built anew."""
+    wanted = set()
+    for name in sources():
+        content = changed[str(name)].encode() if str(name) in changed else (ROOT / name).read_bytes()
+        target = TREE / name
+        wanted.add(target)
+        if not target.is_file() or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod((ROOT / name).stat().st_mode)
+    built = TREE / "target"
+    for left in TREE.rglob("*"):
+        if left.is_file() and left not in wanted and built not in left.parents:
+            left.unlink()
+    if not built.exists():
         # The compiled dependencies are shared by hard links: they are as good here.
-        (target / "debug").mkdir(parents=True)
+        (built / "debug").mkdir(parents=True)
         for part in ("deps", ".fingerprint", "build"):
             if (ROOT / "target/debug" / part).exists():
-                subprocess.run(["cp", "-al", ROOT / "target/debug" / part, target / "debug"], check=True)
-
-
-def append_switch():
-    lib = TREE / "src/heart/lib.rs"
-    lib.write_text(lib.read_text() + SWITCH)
+                subprocess.run(["cp", "-al", ROOT / "target/debug" / part, built / "debug"], check=True)
 
 
 def switch_of(file):
@@ -53,28 +63,28 @@ def switch_of(file):
 def plant(faults):
     """Plants all faults and returns those that fit nowhere."""
     stale = []
-    texts = {}
+    texts = {"src/heart/lib.rs": (ROOT / "src/heart/lib.rs").read_text() + SWITCH}
     for fault in faults:
         file = fault["file"]
-        text = texts.setdefault(file, (TREE / file).read_text()) if (TREE / file).exists() else ""
+        text = texts.setdefault(file, (ROOT / file).read_text()) if (ROOT / file).exists() else ""
         old, new = fault["old"].strip("\n"), fault["new"].strip("\n")
         if text.count(old) != 1:
             stale.append(fault)
             continue
         on = f'{switch_of(file)}::planted("{fault["name"]}")'
+        if "$ON" in new:
+            texts[file] = text.replace(old, new.replace("$ON", on))
+            continue
         # A statement stays one; an expression is put in parentheses, so that what follows still applies to it.
         is_statement = old.rstrip().endswith((";", "}")) and fault.get("kind") != "expression"
         both = f"if {on} {{ {new} }} else {{ {old} }}"
         texts[file] = text.replace(old, both if is_statement else f"({both})")
-    for file, text in texts.items():
-        (TREE / file).write_text("#![allow(warnings)]\n" + text if file.endswith("lib.rs") else text)
+    write_tree(texts)
     return stale
 
 
 def cargo(*arguments, fault=None, **options):
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(TREE / "target"), "RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
-    if not environment["RUSTFLAGS"]:
-        del environment["RUSTFLAGS"]
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TREE / "target")}
     environment.pop("LOAXA_FAULT", None)
     if fault:
         environment["LOAXA_FAULT"] = fault
@@ -110,9 +120,7 @@ def listed(only):
     faults = tomllib.loads((HERE / "faults.toml").read_text())["fault"]
     names = [fault["name"] for fault in faults]
     assert len(set(names)) == len(names), "two faults have one name"
-    copy_source()
     stale = plant(faults)
-    append_switch()
     build()
     chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
     passed, said = tests_pass(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
@@ -131,12 +139,12 @@ def listed(only):
 
 
 def generated(count, seed):
-    copy_source()
-    generator = HERE / "generator"
     environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "generator")}
-    subprocess.run(["cargo", "run", "--quiet", "--manifest-path", generator / "Cargo.toml", "--", TREE, str(count), str(seed)],
-                   env=environment, check=True, stdout=(WORK / "generated.txt").open("w"))
-    append_switch()
+    subprocess.run(["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", ROOT, WORK, str(count),
+                    str(seed)], env=environment, check=True)
+    planted = WORK / "planted"
+    changed = {str(file.relative_to(planted)): file.read_text() for file in planted.rglob("*.rs")}
+    write_tree(changed | {"src/heart/lib.rs": (ROOT / "src/heart/lib.rs").read_text() + SWITCH})
     build()
     quick = f"package(loaxa-heart) & not ({LONG})"
     thorough = f"(package(loaxa-heart) & ({LONG})) | binary(heart)"
