@@ -3,7 +3,7 @@
 # Prints caught of planted; fails where one is not noticed, or no longer fits the source. See scripts/mutants/README.md.
 #   scripts/mutants.sh                    all listed faults
 #   scripts/mutants.sh --only guard       those whose names contain "guard"
-#   scripts/mutants.sh --generated 200    a sample of 200 made by the generator instead
+#   scripts/mutants.sh --generated 200    and 200 made by the generator
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec python3 scripts/mutants/plant.py "$@"

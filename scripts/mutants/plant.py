@@ -61,7 +61,7 @@ def switch_of(file):
 
 
 def plant(faults):
-    """Plants all faults and returns those that fit nowhere."""
+    """Returns the faults that fit nowhere, and the texts of the files with all others planted."""
     stale = []
     texts = {"src/heart/lib.rs": (ROOT / "src/heart/lib.rs").read_text() + SWITCH}
     for fault in faults:
@@ -79,8 +79,7 @@ def plant(faults):
         is_statement = old.rstrip().endswith((";", "}")) and fault.get("kind") != "expression"
         both = f"if {on} {{ {new} }} else {{ {old} }}"
         texts[file] = text.replace(old, both if is_statement else f"({both})")
-    write_tree(texts)
-    return stale
+    return stale, texts
 
 
 def cargo(*arguments, fault=None, **options):
@@ -116,16 +115,22 @@ def tests_pass(filters, fault=None):
     return ran.returncode == 0, ran.stdout
 
 
-def listed(only):
+def listed_faults():
     faults = tomllib.loads((HERE / "faults.toml").read_text())["fault"]
     names = [fault["name"] for fault in faults]
     assert len(set(names)) == len(names), "two faults have one name"
-    stale = plant(faults)
-    build()
-    chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
-    passed, said = tests_pass(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
+    return faults
+
+
+def check_without_fault(filters):
+    passed, said = tests_pass(filters)
     if not passed:
         sys.exit(f"{said}\nwithout any fault these tests fail")
+
+
+def run_listed(faults, stale, only):
+    chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
+    check_without_fault(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
     missed = []
     for fault in chosen:
         passed, _ = tests_pass(fault["tests"], fault["name"])
@@ -134,48 +139,53 @@ def listed(only):
             missed.append(fault["name"])
     for fault in stale:
         print(f"STALE   {fault['name']}: its old text is not once in {fault['file']}")
-    print(f"{len(chosen) - len(missed)} of {len(chosen)} caught, {len(stale)} stale")
-    sys.exit(bool(missed or stale))
+    print(f"listed: {len(chosen) - len(missed)} of {len(chosen)} caught, {len(stale)} stale")
+    return not missed and not stale
 
 
-def generated(count, seed):
+def generate(count, seed, texts):
+    """Plants a sample of the generator's faults beside the listed ones."""
     environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "generator")}
-    subprocess.run(["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", ROOT, WORK, str(count),
-                    str(seed)], env=environment, check=True)
+    command = ["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", TREE, WORK, str(count), str(seed)]
+    subprocess.run(command, env=environment, check=True)
     planted = WORK / "planted"
-    changed = {str(file.relative_to(planted)): file.read_text() for file in planted.rglob("*.rs")}
-    write_tree(changed | {"src/heart/lib.rs": (ROOT / "src/heart/lib.rs").read_text() + SWITCH})
-    build()
+    write_tree(texts | {str(file.relative_to(planted)): file.read_text() for file in planted.rglob("*.rs")})
+
+
+def run_generated():
     quick = f"package(loaxa-heart) & not ({LONG})"
     thorough = f"(package(loaxa-heart) & ({LONG})) | binary(heart)"
-    passed, said = tests_pass(f"{quick} | {thorough}")
-    if not passed:
-        sys.exit(f"{said}\nwithout any fault these tests fail")
+    check_without_fault(f"{quick} | {thorough}")
     made = [line.split("\t", 1) for line in (WORK / "generated.txt").read_text().splitlines()]
-    missed, caught = [], 0
+    caught = 0
     with (WORK / "missed.txt").open("w") as report:
         for name, what in made:
             noticed = not tests_pass(quick, name)[0] or not tests_pass(thorough, name)[0]
             print(f"{'caught' if noticed else 'MISSED'}  {name}  {what}", flush=True)
             caught += noticed
             if not noticed:
-                missed.append(name)
                 print(name, what, sep="\t", file=report, flush=True)
-    print(f"{caught} of {len(made)} caught")
-    sys.exit(caught * 100 < len(made) * 95)
+    print(f"generated: {caught} of {len(made)} caught")
+    return caught * 100 >= len(made) * 95
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="faults whose names contain one of these")
-    parser.add_argument("--generated", type=int, help="so many faults of the generator instead")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--generated", type=int, default=0, help="also so many faults of the generator")
+    parser.add_argument("--seed", type=int, default=1, help="chooses them")
     given = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
+    faults = listed_faults()
+    stale, texts = plant(faults)
+    write_tree(texts)
     if given.generated:
-        generated(given.generated, given.seed)
-    else:
-        listed(given.only)
+        generate(given.generated, given.seed, texts)
+    build()
+    fine = run_listed(faults, stale, given.only)
+    if given.generated:
+        fine = run_generated() and fine
+    sys.exit(not fine)
 
 
 main()

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn only_the_answer_to_what_was_asked_last_tells_the_time_and_only_once() {
         let (mut uplink, trust, central) = uplink();
-        let mut told = |uplink: &mut Uplink, nonce: &str, of: &str, by: &SecretKey| {
+        let told = |uplink: &mut Uplink, nonce: &str, of: &str, by: &SecretKey| {
             let welcome = Welcome {
                 v: VERSION,
                 box_id: of.parse().unwrap(),
