@@ -16,8 +16,8 @@ help:
 
 demo:
 	@scripts/setup.sh
-	cargo build --release --locked
-	@target/release/loaxa demo $(ARGS)
+	cargo build --profile demo --locked
+	@target/demo/loaxa demo $(ARGS)
 
 test:
 	@scripts/setup.sh --tests

@@ -15,6 +15,7 @@ esac
 
 # package  why
 wanted='
+ca-certificates  tells cargo and rustup whom to fetch from
 gcc              compiles the SQLite, TLS and Opus parts
 cmake            leads the compiling of Opus
 make             does what cmake says
@@ -31,6 +32,8 @@ iproute2            makes a network of their own for them
 pulseaudio          a sound server whose output can be recorded
 pulseaudio-utils    records it
 libasound2-plugins  leads ALSA to it
+mount               fills a disk in the fault tests
+systemd             judges the units of firmware-config/
 ffmpeg              the referee for loudness and formats
 icecast2            the station that relays are tested against
 chromium            opens the pages as staff do
@@ -97,35 +100,94 @@ find_missing() {
     done
 }
 
+# why NAME...: a line for each
+why() {
+    for name in "$@"; do
+        awk -v name="$name" '$1 == name { sub(/^[^ ]+ +/, ""); printf "  %-19s %s\n", name, $0 }' <<<"$wanted"
+    done
+}
+
+# is_enough VERSION: whether a compiler of this version builds us
+is_enough() { [ "$(printf '%s\n' "$needed" "$1" | sort -V | head -n 1)" = "$needed" ]; }
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# offered PACKAGE: the version that apt would install, without its epoch; nothing where there is none
+offered() { apt-cache policy "$1" | sed -n 's/^  Candidate: \(.*:\)\{0,1\}\([0-9].*\)$/\2/p'; }
+
+# The Rust of Debian. Stable releases keep an old one under the plain names, and get the one that browsers are built with
+# by the security archive, under names of its own. Either gives /usr/bin/cargo. Where both are too old: rustup.
+#   compiler          format and lints
+rust_packages='
+cargo rustc           rustfmt rust-clippy
+cargo-web rustc-web   rustfmt-web rust-web-clippy
+'
+
+install_rust() {
+    local cargo rustc
+    # Without fresh lists of packages, a new machine seems to offer none.
+    if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then
+        as_root apt-get -qq -o DPkg::Lock::Timeout=300 update || stop "apt-get update failed (see above)."
+    fi
+    while read -r cargo rustc _; do
+        if [ -n "$cargo" ] && is_enough "$(offered "$cargo")"; then
+            echo "setup: installing Debian's $cargo and $rustc, the Rust compiler"
+            missing=("$cargo" "$rustc")
+            install "${missing[@]}"
+            return
+        fi
+    done <<<"$rust_packages"
+    if [ -n "$(offered rustup)" ]; then
+        echo "setup: installing Debian's rustup, and with it the stable Rust compiler for this user"
+        missing=(rustup)
+        install rustup
+        rustup default stable
+        return
+    fi
+    stop "there is no Rust compiler here, and no package of Debian's sources in /etc/apt brings $needed or later." \
+        "On Debian 12 its security archive does: is bookworm-security among them? Else, as your usual user, run:" \
+        "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" \
+        "(needs the package curl), then start this again."
+}
+
+# Adds the formatter and the lints to the compiler that is here, from where that came.
+install_rust_checks() {
+    local cargo format lints
+    while read -r cargo _ format lints; do
+        if [ -n "$cargo" ] && [ "$(command -v cargo)" = /usr/bin/cargo ] && is_installed "$cargo"; then
+            echo "setup: installing Debian's $format and $lints, which check the code"
+            missing=("$format" "$lints")
+            install "${missing[@]}"
+            return
+        fi
+    done <<<"$rust_packages"
+    command -v rustup >/dev/null ||
+        stop "the Rust compiler here ($(command -v cargo)) has no 'cargo fmt' or no 'cargo clippy'; add them, then start this again."
+    echo "setup: installing rustfmt and clippy by rustup, which check the code"
+    rustup component add rustfmt clippy
+}
+
 need_debian
 find_missing
 if [ ${#missing[@]} -gt 0 ]; then
     echo "setup: installing from Debian (nothing of it is started as a service):"
-    for name in "${missing[@]}"; do
-        awk -v name="$name" '$1 == name { sub(/^[^ ]+ +/, ""); printf "  %-19s %s\n", name, $0 }' <<<"$wanted"
-    done
+    why "${missing[@]}"
     install "${missing[@]}"
 fi
 
-# Rust: Debian's own is too old before Debian 13, so it comes by rustup.
-export PATH="$HOME/.cargo/bin:$PATH"
-if ! command -v cargo >/dev/null; then
-    if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
-        echo "setup: installing Debian's rustup, and with it the stable Rust compiler for this user"
-        missing=(rustup)
-        install rustup ca-certificates
-        rustup default stable
-    else
-        stop "there is no Rust compiler here, and this Debian has no rustup package. As your usual user, run:" \
-            "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" \
-            "(needs the packages curl and ca-certificates), then start this again."
-    fi
-fi
-
-# Debian 12 has cargo 1.65, whose own words about a newer edition help nobody.
 needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
+export PATH="$HOME/.cargo/bin:$PATH"
+command -v cargo >/dev/null || install_rust
+
+# The cargo of plain Debian 12 is of 2022; what it says about an edition that it does not know helps nobody.
 found=$(rustc --version | awk '{ print $2 }')
-if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
-    stop "the Rust compiler here is $found, but $needed or later is needed. With rustup:  rustup update stable" \
-        "Debian's own packages cargo and rustc are too old: remove them, then start this again for the way to rustup."
+if ! is_enough "$found"; then
+    if [ "$(command -v rustc)" = /usr/bin/rustc ]; then
+        stop "the Rust compiler here is $found, but $needed or later is needed. Debian's packages cargo and rustc are too old:" \
+            "remove them (apt-get remove cargo rustc), then start this again; it then installs a newer one."
+    fi
+    stop "the Rust compiler here is $found, but $needed or later is needed. With rustup:  rustup update stable"
+fi
+if [ $with_tests = yes ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+    install_rust_checks
 fi

@@ -20,6 +20,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use loaxa_heart::decide::downloads::Stored;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 
 /// Room that is left free on the disk for the log, in bytes.
@@ -35,21 +37,29 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// Reasons for which audio is not here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum FetchError {
-    #[error("the audio has {bytes} bytes, at most {MEDIA_BYTES_MAX}")]
     TooLarge { bytes: u64 },
-    #[error("the disk has no room for {bytes} bytes more")]
     NoRoom { bytes: u64 },
-    #[error("the media server answers with status {status}")]
     Status { status: u16 },
-    #[error("the media server can't be reached, or the connection broke: {detail}")]
     Network { detail: String },
-    #[error("what the media server sent is not the audio {expected}")]
     WrongContent { expected: ContentHash },
-    #[error("the media server is on https: name the file of the certificates to check it against")]
     NoCa,
-    #[error("the audio can't be written: {detail}")]
     Disk { detail: String },
+}
+
+impl Say for FetchError {
+    fn say(&self) -> Sentence {
+        match self {
+            FetchError::TooLarge { bytes } => said!("fetch.too_large", bytes, max = MEDIA_BYTES_MAX),
+            FetchError::NoRoom { bytes } => said!("fetch.no_room", bytes),
+            FetchError::Status { status } => said!("fetch.status", status),
+            FetchError::Network { detail } => said!("fetch.network", detail),
+            FetchError::WrongContent { expected } => said!("fetch.wrong_content", expected),
+            FetchError::NoCa => said!("fetch.no_ca"),
+            FetchError::Disk { detail } => said!("fetch.disk", detail),
+        }
+    }
 }
 
 impl FetchError {

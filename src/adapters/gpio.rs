@@ -4,6 +4,8 @@ use gpiocdev::Request;
 use gpiocdev::line::Value;
 
 use loaxa_heart::config::box_file::GpioLine;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Something that is on or off.
 pub trait Line: Send {
@@ -16,8 +18,15 @@ pub trait Line: Send {
 
 /// Reason for which a line does not obey.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", self.say())]
 pub struct LineError(pub String);
+
+impl Say for LineError {
+    fn say(&self) -> Sentence {
+        let LineError(detail) = self;
+        said!("gpio.bad", detail)
+    }
+}
 
 impl From<gpiocdev::Error> for LineError {
     fn from(error: gpiocdev::Error) -> Self {

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::signing::{KEY_BYTES, SecretKey};
 
 /// Largest key file that is read, in bytes.
@@ -24,17 +26,27 @@ const MARK: &str = "loaxa-secret-key";
 
 /// Reasons for which there is no key.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum KeyError {
-    #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
-    #[error("{} is there already: a key is never written over", path.display())]
     Exists { path: PathBuf },
-    #[error("{} may be read by others (mode {mode:03o}): run chmod 600 on it", path.display())]
     Readable { path: PathBuf, mode: u32 },
-    #[error("{} is no key file: its first line is `{MARK} ` and 32 bytes in base64", path.display())]
     NoKey { path: PathBuf },
-    #[error("the machine gives no random numbers: {0}")]
     NoRandomness(String),
+}
+
+impl Say for KeyError {
+    fn say(&self) -> Sentence {
+        match self {
+            KeyError::File { path, error } => said!("key_file.file", path = path.display(), error),
+            KeyError::Exists { path } => said!("key_file.exists", path = path.display()),
+            KeyError::Readable { path, mode } => {
+                said!("key_file.readable", path = path.display(), mode = format!("{mode:03o}"))
+            }
+            KeyError::NoKey { path } => said!("key_file.no_key", path = path.display(), mark = MARK),
+            KeyError::NoRandomness(detail) => said!("key_file.no_randomness", detail),
+        }
+    }
 }
 
 /// The contents of a key file.

@@ -11,3 +11,7 @@ pub mod keys;
 pub mod mqtt;
 pub mod program;
 pub mod xml_signature;
+
+/// The sentences of this crate for people.
+pub static TEXTS: loaxa_heart::texts::Tables =
+    loaxa_heart::texts::Tables::new(include_str!("texts/vi.toml"), include_str!("texts/en.toml"));

@@ -18,6 +18,8 @@ use tokio::sync::{Notify, mpsc};
 use super::backoff::Backoff;
 use super::clock::monotonic;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_heart::wire::topics::Topic;
@@ -87,17 +89,25 @@ impl LinkConfig {
 
 /// Reasons for which a link can't be made, or a message can't be handed to it.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum LinkError {
-    #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
-    #[error("the broker {broker} asks for TLS: name the file of the certificates to check it against (ca)")]
     NoCa { broker: BrokerAddress },
-    #[error("there is no connection to the broker")]
     NotConnected,
-    #[error("{max} messages wait to be sent already")]
     Full { max: u16 },
-    #[error("the message has {bytes} bytes, at most {MESSAGE_BYTES_MAX}")]
     TooLarge { bytes: usize },
+}
+
+impl Say for LinkError {
+    fn say(&self) -> Sentence {
+        match self {
+            LinkError::File { path, error } => said!("link.file", path = path.display(), error),
+            LinkError::NoCa { broker } => said!("link.no_ca", broker),
+            LinkError::NotConnected => said!("link.not_connected"),
+            LinkError::Full { max } => said!("link.full", max),
+            LinkError::TooLarge { bytes } => said!("link.too_large", bytes, max = MESSAGE_BYTES_MAX),
+        }
+    }
 }
 
 /// Events of a link.

@@ -5,19 +5,29 @@ use std::time::Duration;
 
 use crate::clock::monotonic;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Time between two looks at a running program.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Reasons for which a program did not do its work.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum ProgramError {
-    #[error("it can't be run: {0}")]
     Run(#[from] std::io::Error),
-    #[error("it ended with {0}")]
     Failed(ExitStatus),
-    #[error("it took longer than {} ms", .0.as_millis())]
     TooLong(Span),
+}
+
+impl Say for ProgramError {
+    fn say(&self) -> Sentence {
+        match self {
+            ProgramError::Run(error) => said!("program.run", error),
+            ProgramError::Failed(status) => said!("program.failed", status),
+            ProgramError::TooLong(limit) => said!("program.too_long", limit_ms = limit.as_millis()),
+        }
+    }
 }
 
 /// Waits for a program to succeed, and kills it after `patience`.

@@ -22,6 +22,8 @@ use super::program::{self, ProgramError};
 use loaxa_heart::config::cap::{self, ALERT_BYTES_MAX, CapError, NODES_MAX};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 const NAMESPACE: &str = "http://www.w3.org/2000/09/xmldsig#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
@@ -53,21 +55,29 @@ type Digested = fn(&[u8]) -> Vec<u8>;
 
 /// Why a document is not believed.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum SignatureError {
-    #[error(transparent)]
     Undecoded(#[from] CapError),
-    #[error("it is no XML: {0}")]
     NotXml(String),
-    #[error("it bears {found} signatures, and must bear 1 to {SIGNATURES_MAX}")]
     Count { found: usize },
-    #[error("one of its signatures is not in its root element")]
     Misplaced,
-    #[error("no signature of it covers the whole document, and nothing else, by a digest that is believed")]
     NotWhole,
-    #[error("no certificate that is believed here has signed it")]
     Strange,
-    #[error("xmlsec1, which checks signatures, is not installed or fails: {0}")]
     NoProgram(#[from] std::io::Error),
+}
+
+impl Say for SignatureError {
+    fn say(&self) -> Sentence {
+        match self {
+            SignatureError::Undecoded(error) => error.say(),
+            SignatureError::NotXml(detail) => said!("xml_signature.not_xml", detail),
+            SignatureError::Count { found } => said!("xml_signature.count", found, max = SIGNATURES_MAX),
+            SignatureError::Misplaced => said!("xml_signature.misplaced"),
+            SignatureError::NotWhole => said!("xml_signature.not_whole"),
+            SignatureError::Strange => said!("xml_signature.strange"),
+            SignatureError::NoProgram(error) => said!("xml_signature.no_program", error),
+        }
+    }
 }
 
 /// A document that was signed as a whole.

@@ -11,6 +11,8 @@ use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::sound::{FileRef, Sound};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_sound::decode;
 
 /// Days that are searched for the first use of a file.
@@ -40,8 +42,8 @@ impl Programmes {
         let mut wrong = Vec::new();
         for file in files {
             let probe = |path: &Path| match decode::probe(path) {
-                Ok(info) => u32::try_from(info.ms).map_err(|_| "it is longer than 49 days".to_owned()),
-                Err(fault) => Err(fault.to_string()),
+                Ok(info) => u32::try_from(info.ms).map_err(|_| said!("audio.too_long")),
+                Err(fault) => Err(fault.say()),
             };
             let read = programme_file::read(file, Audio::WherePresent(&probe))
                 .map_err(|problems| problems.to_string());
@@ -74,7 +76,7 @@ impl Programmes {
         if version <= held {
             return Err(CommandRefusal::Rollback { offered: version, held });
         }
-        let impossible = |detail: String| CommandRefusal::Impossible { detail };
+        let impossible = |detail: Sentence| CommandRefusal::Impossible { detail };
         let (calendar, named) = self.read_sent(id, version, toml, media).map_err(impossible)?;
         let before = self.sent.insert(id.clone(), calendar);
         let adopted = self.timetable(groups).map_err(impossible);
@@ -98,19 +100,19 @@ impl Programmes {
         version: u32,
         toml: &str,
         media: &BTreeMap<String, Media>,
-    ) -> Result<(Calendar, Named), String> {
+    ) -> Result<(Calendar, Named), Sentence> {
         let base = self.dir.join(id.as_str());
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
-        let probe =
-            |path: &Path| lengths.get(path).copied().ok_or_else(|| "it was not sent along".to_owned());
+        let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("audio.not_sent_along"));
         let programme = programme_file::parse(toml, id.as_str(), &base, Audio::Required(&probe))
-            .map_err(|problems| problems.to_string())?;
+            .map_err(|problems| problems.say())?;
         if programme.id != *id || programme.version != version {
-            return Err(format!("it says that it is {} version {}", programme.id, programme.version));
+            let (id, version) = (programme.id, programme.version);
+            return Err(said!("refused.other_programme", id, version));
         }
-        let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())?;
-        self.link_media(&base, media).map_err(|error| error.to_string())?;
+        let calendar = Calendar::new(Arc::new(programme)).map_err(|rule| rule.say())?;
+        self.link_media(&base, media).map_err(|error| error.say())?;
         let named = media.iter().map(|(name, media)| (base.join(name), media.sha256));
         Ok((calendar, named.collect()))
     }
@@ -169,11 +171,11 @@ impl Programmes {
     ///
     /// # Errors
     /// Names two that use one slot id.
-    pub fn timetable(&self, groups: &BTreeSet<GroupId>) -> Result<Timetable, String> {
+    pub fn timetable(&self, groups: &BTreeSet<GroupId>) -> Result<Timetable, Sentence> {
         let installed = self.installed.iter().filter(|(id, _)| !self.sent.contains_key(*id));
         let sent = self.sent.iter().filter(|(_, calendar)| groups.contains(&calendar.programme().group));
         let calendars: BTreeMap<_, _> = installed.chain(sent).collect();
-        Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.to_string())
+        Timetable::new(calendars.into_values().cloned().collect()).map_err(|clash| clash.say())
     }
 
     /// Returns the version of each programme.

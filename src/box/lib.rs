@@ -12,3 +12,7 @@ pub mod player;
 pub mod settings;
 pub mod status;
 pub mod uplink;
+
+/// The sentences of this crate for people.
+pub static TEXTS: loaxa_heart::texts::Tables =
+    loaxa_heart::texts::Tables::new(include_str!("texts/vi.toml"), include_str!("texts/en.toml"));

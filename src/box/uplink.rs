@@ -7,6 +7,7 @@ use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::said;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{
     Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, Lost, Signed, TrustMessage,
@@ -228,7 +229,7 @@ impl Uplink {
                 } else if let Some((_, asked)) = self.asked_time.take_if(answers) {
                     Arrived::Time { time: welcome.time, asked }
                 } else {
-                    let detail = "a welcome that answers no question of this box".to_owned();
+                    let detail = said!("refused.no_hello");
                     return Err(CommandRefusal::Impossible { detail });
                 }
             }
@@ -263,7 +264,7 @@ fn from_central<M: codec::Sealed>(
     trust: Option<&Trust>,
 ) -> Result<M, CommandRefusal> {
     let signed = codec::open::<M>(bytes, keys)?;
-    let no_trust = || CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
+    let no_trust = || CommandRefusal::Impossible { detail: said!("refused.no_trust") };
     trust.ok_or_else(no_trust)?.permits(&signed.signers, Power::Central, &[], None::<Wall>)?;
     Ok(signed.payload)
 }

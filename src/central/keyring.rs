@@ -2,6 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 use crate::settings::Keys;
 use loaxa_heart::domain::authority::{Power, Trust};
@@ -20,13 +22,19 @@ pub struct Keyring {
 
 /// A reason for which the keys can't be used.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadKeyring {
-    #[error("the trust document can't be read: {0}")]
     Unreadable(String),
-    #[error(
-        "the trust document gives central's key {0} no power to acknowledge: boxes would not listen to it"
-    )]
     CentralNotTrusted(KeyId),
+}
+
+impl Say for BadKeyring {
+    fn say(&self) -> Sentence {
+        match self {
+            BadKeyring::Unreadable(detail) => said!("authority.unreadable", detail),
+            BadKeyring::CentralNotTrusted(key) => said!("authority.central_not_trusted", key),
+        }
+    }
 }
 
 impl Keyring {

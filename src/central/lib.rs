@@ -15,6 +15,8 @@ pub mod store;
 mod voices;
 mod web;
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence, Tables};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,9 @@ use settings::Settings;
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 
+/// The words on the pages and in the answers of the API.
+pub static TEXTS: Tables = Tables::new(include_str!("web/texts/vi.toml"), include_str!("web/texts/en.toml"));
+
 /// Revocations that wait for a session of the gate; a session that lags further is ended.
 const REVOKED_MAX: usize = 64;
 /// Time for open requests to end when central stops.
@@ -41,19 +46,27 @@ const REQUESTS_WAIT: Duration = Duration::from_secs(3);
 
 /// A reason for which central can't start.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StartError {
-    #[error("the page can't listen on {listen}: {error}")]
     Listen { listen: SocketAddr, error: std::io::Error },
-    #[error("the folder {} can't be used: {error}", path.display())]
     Folder { path: std::path::PathBuf, error: std::io::Error },
-    #[error(transparent)]
     Broker(#[from] NoBroker),
-    #[error(transparent)]
     Link(#[from] LinkError),
-    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
     Keyring(#[from] BadKeyring),
+}
+
+impl Say for StartError {
+    fn say(&self) -> Sentence {
+        match self {
+            StartError::Listen { listen, error } => said!("start.listen", listen, error),
+            StartError::Folder { path, error } => said!("start.folder", path = path.display(), error),
+            StartError::Broker(error) => error.say(),
+            StartError::Link(error) => error.say(),
+            StartError::Store(error) => error.say(),
+            StartError::Keyring(error) => error.say(),
+        }
+    }
 }
 
 /// A running central.

@@ -14,6 +14,8 @@ use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_sound::decode;
 
@@ -31,15 +33,23 @@ pub struct MediaFolder {
 
 /// A reason for which audio is not taken.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum MediaRefusal {
-    #[error("the audio is larger than {} MiB", MEDIA_BYTES_MAX >> 20)]
     TooLarge,
-    #[error("this is no audio that the boxes can play: {0}")]
     Unplayable(Fault),
-    #[error("the audio has no end, or is longer than a day")]
     NoLength,
-    #[error("the audio can't be kept: {0}")]
     Disk(#[from] std::io::Error),
+}
+
+impl Say for MediaRefusal {
+    fn say(&self) -> Sentence {
+        match self {
+            MediaRefusal::TooLarge => said!("media.too_large", max = MEDIA_BYTES_MAX >> 20),
+            MediaRefusal::Unplayable(fault) => said!("media.unplayable", fault),
+            MediaRefusal::NoLength => said!("media.no_length"),
+            MediaRefusal::Disk(error) => said!("media.disk", error),
+        }
+    }
 }
 
 impl MediaFolder {

@@ -1,5 +1,7 @@
 //! The live voices: each is a session, and what is spoken goes on to every box that listens, as it comes.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,8 +22,14 @@ const WAITING_MAX: usize = 16;
 
 /// Too many people speak at once.
 #[derive(Debug, thiserror::Error)]
-#[error("{SESSIONS_MAX} voices are live already")]
+#[error("{}", self.say())]
 pub struct TooManyVoices;
+
+impl Say for TooManyVoices {
+    fn say(&self) -> Sentence {
+        said!("live.too_many", max = SESSIONS_MAX)
+    }
+}
 
 /// The voices that are live now, each with those who listen.
 #[derive(Default)]

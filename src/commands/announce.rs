@@ -4,63 +4,52 @@ use std::process::ExitCode;
 use chrono::NaiveTime;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::client::{CentralArgs, Client, Failure};
+use super::client::{CentralArgs, Client};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// Separates the parts of the form; no audio holds it but by intent.
 const BOUNDARY: &str = "loaxa-7f3c1e55a90b4d1c8e62";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The groups to speak to.
     #[arg(long, required = true, value_name = "GROUP", value_delimiter = ',')]
     to: Vec<String>,
     #[arg(long, value_enum, default_value = "normal")]
     class: Class,
     #[arg(long, value_enum, default_value = "actual")]
     mode: Mode,
-    /// Audio to be played: MP3, AAC, FLAC, Ogg Vorbis, WAV.
     #[arg(long, value_name = "FILE", required_unless_present = "text")]
     audio: Option<PathBuf>,
-    /// Words to be spoken; beside audio, what a box speaks that can't get the audio.
     #[arg(long)]
     text: Option<String>,
     #[arg(long)]
     title: Option<String>,
-    /// Language of the words.
     #[arg(long, default_value = "vi")]
     language: String,
-    /// When: RFC 3339, or HH:MM of today (of tomorrow where that is past).
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     #[arg(long, default_value_t = 1)]
     repeat: u16,
-    /// Again and again until it is stopped.
     #[arg(long)]
     until_stopped: bool,
-    /// Silence between repetitions.
     #[arg(long, default_value_t = 5)]
     gap_s: u32,
-    /// A siren before the message.
     #[arg(long)]
     siren: bool,
-    /// Nothing before the message.
     #[arg(long, conflicts_with = "siren")]
     no_chime: bool,
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
     volume_percent: u8,
-    /// How long it may wait to be played: 90s, 30m, 12h, 2d.
     #[arg(long, value_name = "TIME", value_parser = span_s)]
     expires_in: Option<u32>,
-    /// The announcement that this one replaces.
     #[arg(long, value_name = "ID")]
     supersedes: Option<String>,
-    /// Who wrote it.
     #[arg(long)]
     author: Option<String>,
-    /// Who approved it.
     #[arg(long)]
     approver: Option<String>,
     #[command(flatten)]
@@ -82,10 +71,9 @@ enum Mode {
 }
 
 pub fn run(args: Args) -> Outcome {
-    let lang = args.central.lang;
     let fields = fields(&args, clock::wall())?;
     let id = send(&args.central.client()?, &fields, args.audio.as_deref())?;
-    println!("{} {id}", lang.pick("đã gửi thông báo", "sent announcement"));
+    tell!("announce.sent", id);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,7 +84,7 @@ pub fn run(args: Args) -> Outcome {
 pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<String, Failure> {
     let audio = match audio {
         Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let bytes = std::fs::read(path).map_err(|error| of_file(&path, &error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Some((name.replace(['"', '\r', '\n'], "_"), bytes))
         }
@@ -158,15 +146,15 @@ fn instant(text: &str, now: Wall) -> Result<Wall, Failure> {
         return Ok(at);
     }
     let time = NaiveTime::parse_from_str(text, "%H:%M")
-        .map_err(|_| format!("{text:?}: HH:MM, or 2026-11-21T05:30:00+07:00"))?;
+        .map_err(|_| said!("announce.no_time", text = text.escape_debug()))?;
     let today = Wall::from_local(now.date().and_time(time));
     let day = loaxa_heart::domain::time::Span::secs(86_400);
     Ok(if today < now { today.plus(day) } else { today })
 }
 
 /// Seconds of `90s`, `30m`, `12h`, `2d`.
-fn span_s(text: &str) -> Result<u32, String> {
-    let wrong = || format!("{text:?} is no time: write 90s, 30m, 12h or 2d");
+fn span_s(text: &str) -> Result<u32, Sentence> {
+    let wrong = || said!("announce.no_span", text = text.escape_debug());
     let unit = text.chars().last().ok_or_else(wrong)?;
     let factor = match unit {
         's' => 1,

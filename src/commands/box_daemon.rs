@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{Outcome, box_enrol, box_import};
+use super::{box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;
@@ -17,6 +18,7 @@ use loaxa_heart::config::box_file::{
 };
 use loaxa_heart::decide::downloads::{Night, Rules};
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
 use loaxa_heart::wire::signing::SecretKey;
 use loaxa_sound::output::sink::{self, SinkSpec};
 
@@ -27,38 +29,26 @@ const VOLUME_PERCENT: u8 = 80;
 pub struct Args {
     #[command(subcommand)]
     doing: Option<Doing>,
-    /// Settings of this box.
     #[arg(long, default_value = "/etc/loaxa/box.toml", global = true)]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Doing {
-    /// Runs the daemon; the same as no subcommand.
     Run,
-    /// Asks the daemon on this machine how it is.
     Status,
-    /// Lists the sound outputs of this machine, by the names that box.toml takes.
     Devices,
-    /// Sounds a tone of 1 kHz, to set the amplifier and to hear which loudspeaker it is.
     TestTone {
-        /// How long it lasts.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
         seconds: u32,
-        /// The output, if not that of the settings, e.g. alsa:plughw:0.
         #[arg(long)]
         output: Option<SinkSpec>,
-        /// Asks the microphone whether it heard the loudspeaker: exit code 0 yes, 1 no, 2 no microphone
-        /// is set, 3 the microphone can't be used.
         #[arg(long)]
         verify: bool,
-        /// The microphone, if not that of the settings, e.g. alsa:plughw:1.
         #[arg(long)]
         microphone: Option<String>,
     },
-    /// Makes this box's keys, and lets central take it in.
     Enrol(box_enrol::Args),
-    /// Takes audio and signed orders from a USB stick; everything is checked as if it came over the network.
     Import(box_import::Args),
 }
 
@@ -73,9 +63,8 @@ pub fn run(args: Args) -> Outcome {
         }
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
-            let status = local_socket::ask(&state_dir).map_err(|error| {
-                format!("no daemon answers in {}: {error}; is loaxa-box running?", state_dir.display())
-            })?;
+            let status = local_socket::ask(&state_dir)
+                .map_err(|error| said!("box.no_daemon", path = state_dir.display(), error))?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
         Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
@@ -116,21 +105,20 @@ pub fn run(args: Args) -> Outcome {
 }
 
 /// What the daemon needs, from what the installer wrote.
-fn settings(config: BoxConfig) -> Result<Settings, Box<dyn std::error::Error + Send + Sync>> {
-    std::fs::create_dir_all(&config.state_dir).map_err(|error| {
-        format!("the state directory {} can't be made: {error}", config.state_dir.display())
-    })?;
+fn settings(config: BoxConfig) -> Result<Settings, Failure> {
+    std::fs::create_dir_all(&config.state_dir)
+        .map_err(|error| said!("box.no_state_dir", path = config.state_dir.display(), error))?;
     let (root, trust, key) = match &config.trust {
         Some(trust) => (Some(trust.root.read()?), first_trust(trust)?, trust.key.clone()),
         None => (None, None, config.state_dir.join("box.key")),
     };
     let key = KeyFile::read_or_make(&key, Some(config.id.as_str()))?.key;
     let media = media_rules(&config.media, &key);
-    let central = config.central.map(|central| -> Result<_, String> {
+    let central = config.central.map(|central| -> Result<_, Failure> {
         let mut broker = central.broker;
         if let (Some(name), Some(path)) = (central.username, central.password_file) {
             let password = std::fs::read_to_string(&path)
-                .map_err(|error| format!("the password file {} can't be read: {error}", path.display()))?;
+                .map_err(|error| said!("box.no_password", path = path.display(), error))?;
             broker.login = Some((name, password.trim_end().to_owned()));
         }
         Ok(CentralSettings {
@@ -182,10 +170,9 @@ fn media_rules(media: &MediaConfig, key: &SecretKey) -> Rules {
     }
 }
 
-fn first_trust(trust: &TrustConfig) -> Result<Option<Vec<u8>>, String> {
+fn first_trust(trust: &TrustConfig) -> Result<Option<Vec<u8>>, Failure> {
     let read = |path: &PathBuf| {
-        std::fs::read(path)
-            .map_err(|error| format!("the trust document {} can't be read: {error}", path.display()))
+        std::fs::read(path).map_err(|error| said!("box.no_trust", path = path.display(), error).into())
     };
     trust.trust.as_ref().map(read).transpose()
 }

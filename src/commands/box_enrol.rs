@@ -9,9 +9,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::Outcome;
+use super::language::{Failure, Outcome, foreign, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::uplink::read_trust;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
@@ -22,34 +24,28 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Address of central's page, for instance http://trung-tam.example:8080.
     #[arg(long, value_name = "URL")]
     central: String,
-    /// The one-time code that central shows.
     #[arg(long)]
     code: EnrolmentCode,
-    /// Where keys, certificates and settings go.
     #[arg(long, default_value = "/etc/loaxa")]
     dir: PathBuf,
-    /// Where the box keeps its log and its audio.
     #[arg(long, default_value = "/var/lib/loaxa")]
     state_dir: PathBuf,
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub fn run(args: Args) -> Outcome {
     let dir = &args.dir;
     for folder in [dir.clone(), dir.join("tls"), dir.join("trust")] {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder);
-        made.map_err(|error| format!("{}: {error}", folder.display()))?;
+        made.map_err(|error| of_file(&folder, &error))?;
     }
     let log_key = KeyFile::read_or_make(&dir.join("trust/box.key"), None)?.key;
     let tls_key = KeyFile::read_or_make(&dir.join("trust/tls.key"), None)?.key;
     let enrolled = ask(&args, &log_key, &tls_key)?;
     let root: PublicKey = enrolled.root.parse()?;
     if root.key_id() != args.code.root {
-        return Err("the answer names another root key than the code: somebody stands in between; nothing was written".into());
+        return Err(said!("enrol.other_root").into());
     }
     // The envelope must be the root's own.
     read_trust(enrolled.trust.as_bytes(), Some(&root))?;
@@ -61,13 +57,11 @@ pub fn run(args: Args) -> Outcome {
     let settings = settings(&enrolled, &args.state_dir);
     let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
     write(dir, name, &settings, 0o644)?;
-    println!("this box is {} now; wrote {}", enrolled.id, dir.join(name).display());
+    tell!("enrol.done", id = enrolled.id, path = dir.join(name).display());
     if name != "box.toml" {
-        println!(
-            "box.toml was there already and stays as it is: take [box], [central] and [trust] over from it"
-        );
+        tell!("enrol.kept");
     }
-    println!("start or restart the daemon: systemctl restart loaxa-box");
+    tell!("enrol.next");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,14 +78,22 @@ fn ask(args: &Args, log_key: &SecretKey, tls_key: &SecretKey) -> Result<Enrolled
     let url = format!("{}/api/v1/enrol", args.central.trim_end_matches('/'));
     let sent =
         agent.post(&url).header("content-type", "application/json").send(serde_json::to_vec(&request)?);
-    let mut answer = sent.map_err(|error| format!("{url}: {error}"))?;
-    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+    let mut answer = sent.map_err(|error| said!("client.unreachable", address = url, error))?;
+    let text = answer
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_BYTES_MAX)
+        .read_to_string()
+        .map_err(|error| foreign(&error))?;
     if answer.status().is_success() {
         return Ok(serde_json::from_str(&text)?);
     }
     let refusal: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let said = refusal["error"].as_str().unwrap_or("no reason was given");
-    Err(format!("central refuses ({}): {said}", answer.status()).into())
+    let why = match (refusal["error_vi"].as_str(), refusal["error"].as_str()) {
+        (Some(vi), Some(en)) => Sentence::Each { vi: vi.to_owned(), en: en.to_owned() },
+        _ => said!("enrol.no_reason"),
+    };
+    Err(said!("enrol.refused", status = answer.status(), why).into())
 }
 
 /// The key as TLS libraries read it (RFC 8410).
@@ -143,5 +145,5 @@ fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
         file.sync_all()?;
         std::fs::rename(&fresh, &path)
     })();
-    written.map_err(|error: std::io::Error| format!("{}: {error}", path.display()).into())
+    written.map_err(|error: std::io::Error| of_file(&path, &error).into())
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
-use super::client::Lang;
+use super::language::{Failure, Outcome, of_file, words};
 use loaxa_adapters::fetch::{FetchError, MediaDir, hash_of_file};
 use loaxa_box::local_socket::{self, Offered};
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
@@ -27,11 +28,7 @@ const MANIFEST_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder with the files, for instance where the stick is mounted.
     dir: PathBuf,
-    /// Language of the output.
-    #[arg(long, value_enum, default_value = "vi")]
-    lang: Lang,
 }
 
 /// What came of one file.
@@ -39,27 +36,25 @@ enum Fate {
     Imported,
     Here,
     NotAsked,
-    Damaged(String),
+    Damaged(Sentence),
     Taken,
-    Refused(String),
+    Refused(Sentence),
+}
+
+impl Say for Fate {
+    fn say(&self) -> Sentence {
+        match self {
+            Fate::Imported => said!("import.imported"),
+            Fate::Here => said!("import.here"),
+            Fate::NotAsked => said!("import.not_asked"),
+            Fate::Damaged(why) => said!("import.damaged", why),
+            Fate::Taken => said!("import.taken"),
+            Fate::Refused(why) => said!("import.refused", why),
+        }
+    }
 }
 
 impl Fate {
-    fn sentence(&self, lang: Lang) -> String {
-        match self {
-            Fate::Imported => lang.pick("đã nhập", "imported").to_owned(),
-            Fate::Here => lang.pick("đã có trên cụm loa", "already on the box").to_owned(),
-            Fate::NotAsked => lang
-                .pick("bỏ qua, cụm loa không cần tệp này", "passed over, the box does not need it")
-                .to_owned(),
-            Fate::Damaged(why) => {
-                format!("{}: {why}", lang.pick("hỏng, không nhập", "damaged, not imported"))
-            }
-            Fate::Taken => lang.pick("đã nhận lệnh", "order taken").to_owned(),
-            Fate::Refused(why) => format!("{}: {why}", lang.pick("bị từ chối", "refused")),
-        }
-    }
-
     const fn is_bad(&self) -> bool {
         matches!(self, Fate::Damaged(_) | Fate::Refused(_))
     }
@@ -67,18 +62,10 @@ impl Fate {
 
 /// Imports what `args.dir` holds into the box whose state is in `state_dir`.
 pub fn run(args: &Args, state_dir: &Path) -> Outcome {
-    let lang = args.lang;
     let mut files = Vec::new();
-    collect(&args.dir, 0, &mut files).map_err(|error| format!("{}: {error}", args.dir.display()))?;
+    collect(&args.dir, 0, &mut files).map_err(|error| of_file(&args.dir, &error))?;
     files.sort();
-    let no_daemon = |error| {
-        let vi = "không cụm loa nào trả lời ở đây; loaxa-box có đang chạy không?";
-        format!(
-            "{}: {}: {error}",
-            state_dir.display(),
-            lang.pick(vi, "no daemon answers; is loaxa-box running?")
-        )
-    };
+    let no_daemon = |error: std::io::Error| said!("import.no_daemon", path = state_dir.display(), error);
     let (envelopes, audio): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|path| path.to_string_lossy().ends_with(ENVELOPE_SUFFIX));
     let mut fates = Vec::new();
@@ -87,26 +74,26 @@ pub fn run(args: &Args, state_dir: &Path) -> Outcome {
         let fate = match read_envelope(&path) {
             Ok(envelope) => match local_socket::offer(state_dir, envelope).map_err(no_daemon)? {
                 Offered::Taken => Fate::Taken,
-                Offered::Refused { reason } => Fate::Refused(reason),
+                Offered::Refused { reason } => Fate::Refused(Sentence::from_outside(reason)),
             },
-            Err(error) => Fate::Refused(error.to_string()),
+            Err(error) => Fate::Refused(error.say()),
         };
-        fates.push(say(&args.dir, &path, fate, lang));
+        fates.push(report(&args.dir, &path, fate));
     }
     let known = local_socket::known_media(state_dir).map_err(no_daemon)?;
     let listed = manifest(&args.dir)?;
     let store = MediaDir::open(state_dir.join("media"))?;
     for path in audio.into_iter().filter(|path| path != &args.dir.join(MANIFEST)) {
         let fate = take(&path, &store, &known, listed.get(&path));
-        fates.push(say(&args.dir, &path, fate, lang));
+        fates.push(report(&args.dir, &path, fate));
     }
     local_socket::look(state_dir).map_err(no_daemon)?;
     Ok(if fates.contains(&true) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Tells what came of a file; gives whether that was bad.
-fn say(dir: &Path, path: &Path, fate: Fate, lang: Lang) -> bool {
-    println!("{}: {}", path.strip_prefix(dir).unwrap_or(path).display(), fate.sentence(lang));
+fn report(dir: &Path, path: &Path, fate: Fate) -> bool {
+    println!("{}: {}", path.strip_prefix(dir).unwrap_or(path).display(), words(fate.say()));
     fate.is_bad()
 }
 
@@ -118,10 +105,10 @@ fn take(path: &Path, store: &MediaDir, known: &BTreeSet<ContentHash>, listed: Op
     };
     let hash = match hash {
         Ok(hash) => hash,
-        Err(error) => return Fate::Damaged(error.to_string()),
+        Err(error) => return Fate::Damaged(error.say()),
     };
     if let Some(expected) = listed.filter(|expected| **expected != hash) {
-        return Fate::Damaged(FetchError::WrongContent { expected: *expected }.to_string());
+        return Fate::Damaged(FetchError::WrongContent { expected: *expected }.say());
     }
     if listed.is_none() && !known.contains(&hash) {
         return Fate::NotAsked;
@@ -131,13 +118,13 @@ fn take(path: &Path, store: &MediaDir, known: &BTreeSet<ContentHash>, listed: Op
     }
     match store.take_in(path, &hash) {
         Ok(()) => Fate::Imported,
-        Err(error) => Fate::Damaged(error.to_string()),
+        Err(error) => Fate::Damaged(error.say()),
     }
 }
 
 fn read_envelope(path: &Path) -> std::io::Result<String> {
     if std::fs::metadata(path)?.len() > MESSAGE_BYTES_MAX as u64 {
-        return Err(std::io::Error::other(format!("larger than {MESSAGE_BYTES_MAX} bytes")));
+        return Err(std::io::Error::other(said!("import.large", max = MESSAGE_BYTES_MAX)));
     }
     std::fs::read_to_string(path)
 }
@@ -151,7 +138,7 @@ fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resul
             collect(&entry.path(), depth + 1, files)?;
         } else if kind.is_file() {
             if files.len() == FILES_MAX {
-                return Err(std::io::Error::other(format!("more than {FILES_MAX} files")));
+                return Err(std::io::Error::other(said!("import.many", max = FILES_MAX)));
             }
             files.push(entry.path());
         }
@@ -160,13 +147,13 @@ fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resul
 }
 
 /// Files that the manifest lists, with their hashes. Without a manifest, none.
-fn manifest(dir: &Path) -> Result<BTreeMap<PathBuf, ContentHash>, String> {
+fn manifest(dir: &Path) -> Result<BTreeMap<PathBuf, ContentHash>, Failure> {
     let path = dir.join(MANIFEST);
     let Ok(found) = std::fs::metadata(&path) else { return Ok(BTreeMap::new()) };
     if found.len() > MANIFEST_BYTES_MAX {
-        return Err(format!("{}: larger than {MANIFEST_BYTES_MAX} bytes", path.display()));
+        return Err(of_file(&path, &said!("import.large", max = MANIFEST_BYTES_MAX)).into());
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| of_file(&path, &error))?;
     let line = |line: &str| {
         let (hash, name) = line.split_once(char::is_whitespace)?;
         let name = name.trim_start().trim_start_matches('*');

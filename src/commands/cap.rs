@@ -1,13 +1,14 @@
 //! `loaxa cap`: alerts of the Common Alerting Protocol.
 
+use loaxa_heart::texts::Lang;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::Outcome;
-use super::client::{CentralArgs, Lang, local, print_table, text};
+use super::client::{CentralArgs, local, print_table, text};
+use super::language::{Outcome, chosen, of_file, words};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -17,29 +18,22 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Doing {
-    /// Hands alerts to central.
     Send {
-        /// CAP 1.2 files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
         central: CentralArgs,
     },
-    /// Checks files against CAP 1.2 without any central.
     Check {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Shows the alerts that were taken, newest first.
     List {
         #[command(flatten)]
         central: CentralArgs,
     },
-    /// Lets a draft go out.
     Approve {
-        /// As `loaxa cap list` shows it.
         id: String,
-        /// The person's key that signs first, in the browser; without it, the keys on the server sign.
         #[arg(long, value_name = "KEY-ID")]
         key: Option<String>,
         #[command(flatten)]
@@ -52,30 +46,26 @@ pub fn run(args: Args) -> Outcome {
         Doing::Send { files, central } => {
             let client = central.client()?;
             for file in files {
-                let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let bytes = std::fs::read(&file).map_err(|error| of_file(&file, &error))?;
                 let answer = client
                     .post("cap", "application/cap+xml", &bytes)
-                    .map_err(|error| format!("{}: {error}", file.display()))?;
-                println!("{}: {}", file.display(), cells(&answer, client.lang).join("  "));
+                    .map_err(|failure| of_file(&file, &failure.0))?;
+                println!("{}: {}", file.display(), cells(&answer, chosen()).join("  "));
             }
         }
         Doing::Check { files } => return check(&files),
         Doing::List { central } => {
             let client = central.client()?;
             let alerts = client.get("cap/alerts", &[])?;
-            let head = match client.lang {
-                Lang::Vi => ["CẢNH BÁO", "NHẬN LÚC", "TRẠNG THÁI", "NỘI DUNG", "VÌ SAO"],
-                Lang::En => ["ALERT", "RECEIVED", "STATE", "WHAT", "WHY"],
-            };
             let rows: Vec<_> =
-                alerts.as_array().into_iter().flatten().map(|row| cells(row, client.lang)).collect();
-            print_table(&head, &rows);
+                alerts.as_array().into_iter().flatten().map(|row| cells(row, chosen())).collect();
+            print_table("cap", &rows);
         }
         Doing::Approve { id, key, central } => {
             let client = central.client()?;
             let key = key.map(|key| format!("?key={key}")).unwrap_or_default();
             let answer = client.post(&format!("cap/alerts/{id}/approve{key}"), "text/plain", b"")?;
-            println!("{}", state(&answer["alert"]["state"], client.lang));
+            println!("{}", state(&answer["alert"]["state"], chosen()));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -84,12 +74,12 @@ pub fn run(args: Args) -> Outcome {
 fn check(files: &[PathBuf]) -> Outcome {
     let mut good = true;
     for file in files {
-        let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let bytes = std::fs::read(file).map_err(|error| of_file(&file, &error))?;
         match loaxa_heart::config::cap::read(&bytes) {
             Ok(alert) => println!("{}: {} {}", file.display(), alert.sender, alert.identifier),
             Err(error) => {
                 good = false;
-                eprintln!("{}: {error}", file.display());
+                eprintln!("{}", words(of_file(file, &error)));
             }
         }
     }
@@ -98,26 +88,20 @@ fn check(files: &[PathBuf]) -> Outcome {
 
 fn cells(row: &Value, lang: Lang) -> Vec<String> {
     let alert = &row["alert"];
-    let (why, title) = (lang.pick("why_vi", "why"), text(&alert["title"]));
+    let title = text(&alert["title"]);
     // What was passed over is known by its address alone.
     let title = if title.is_empty() { text(&row["reference"]) } else { title };
+    let of_language = match lang {
+        Lang::Vi => &alert["why_vi"],
+        Lang::En => &alert["why"],
+    };
     // Alerts that were taken by an earlier version have no reason in Vietnamese.
-    let why = if alert[why].is_string() { &alert[why] } else { &alert["why"] };
+    let why = if of_language.is_string() { of_language } else { &alert["why"] };
     vec![text(&row["id"]), local(&row["received"]), state(&alert["state"], lang), title, text(why)]
 }
 
 fn state(state: &Value, lang: Lang) -> String {
-    let word = match state.as_str().unwrap_or_default() {
-        "draft" => lang.pick("chờ duyệt", "draft"),
-        "signing" => lang.pick("chờ ký", "waits for signatures"),
-        "sent" => lang.pick("đã gửi", "sent"),
-        "sending" => lang.pick("đang gửi", "is being sent"),
-        "passed_over" => lang.pick("bị bỏ qua", "passed over"),
-        "ended" => lang.pick("đã kết thúc", "ended"),
-        "ignored" => lang.pick("không phát", "nothing is said"),
-        other => other,
-    };
-    word.to_owned()
+    crate::TEXTS.of(lang).code("cap_state", &text(state))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{Outcome, central_init};
+use super::central_init;
+use super::language::{Failure, Outcome, of_file};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
@@ -10,22 +11,19 @@ use loaxa_central::settings::Identity;
 use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file::{self, CentralConfig};
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use loaxa_heart::said;
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     doing: Option<Doing>,
-    /// Its configuration.
     #[arg(long, default_value = "/etc/loaxa/central.toml")]
     config: PathBuf,
 }
 
 #[derive(clap::Subcommand)]
 enum Doing {
-    /// Makes all keys, certificates and settings of a new commune.
     Init(central_init::Args),
 }
 
@@ -34,8 +32,7 @@ pub fn run(args: Args) -> Outcome {
         return central_init::run(init);
     }
     init_log();
-    let config =
-        central_file::read(&args.config, NamedFiles::MustExist).map_err(|problems| problems.to_string())?;
+    let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(loaxa_central::run(settings, asked_to_end(), say_where))?;
@@ -113,9 +110,12 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
 }
 
 fn token(path: &Path) -> Result<String, Failure> {
-    let text = String::from_utf8(read(path)?).map_err(|error| of_file(path, &error))?.trim().to_owned();
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| of_file(path, &said!("central.token_no_utf8")))?
+        .trim()
+        .to_owned();
     if text.len() < TOKEN_BYTES_MIN {
-        return Err(of_file(path, &"the token is shorter than 16 characters: openssl rand -hex 32"));
+        return Err(of_file(path, &said!("central.short_token", min = TOKEN_BYTES_MIN)).into());
     }
     Ok(text)
 }
@@ -145,9 +145,5 @@ fn broker(choice: central_file::BrokerChoice, enrols: bool) -> BrokerChoice {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| of_file(path, &error))
-}
-
-fn of_file(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    format!("{}: {error}", path.display()).into()
+    Ok(std::fs::read(path).map_err(|error| of_file(path, &error))?)
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
+use super::language::{Failure, Outcome, foreign, of_file, tell};
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::link::certificates::Ca;
@@ -49,30 +49,23 @@ const EMERGENCY_SIGNATURES: u32 = 2;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder to make; it must not be there yet.
     #[arg(long)]
     dir: PathBuf,
-    /// Name of the commune, for people.
     #[arg(long)]
     commune: String,
-    /// The group that holds all boxes, for instance binh-minh.
     #[arg(long)]
     group: GroupId,
-    /// Name or address under which boxes find this server.
     #[arg(long, default_value = "localhost")]
     host: String,
-    /// Leaves the keys of the people on duty with this server: for trials only.
     #[arg(long)]
     demo: bool,
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub fn run(args: Args) -> Outcome {
     let dir = &args.dir;
     let secret_folder = |path: &Path| {
         let made = std::fs::DirBuilder::new().mode(0o700).create(path);
-        made.map_err(|error| format!("{}: {error}", path.display()))
+        made.map_err(|error| of_file(&path, &error))
     };
     secret_folder(dir)?;
     secret_folder(&dir.join("offline"))?;
@@ -103,7 +96,7 @@ pub fn run(args: Args) -> Outcome {
         write(dir, &format!("{name}-tls.key"), server.key.as_bytes())?;
     }
     let mut token = [0; 32];
-    getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+    getrandom::fill(&mut token).map_err(|error| foreign(&error))?;
     let token = hex(&token);
     write(dir, "api-token", format!("{token}\n").as_bytes())?;
     write(dir, "central.toml", settings(&args).as_bytes())?;
@@ -175,34 +168,15 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = dir.join(name);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| format!("{}: {error}", path.display()).into())
+    written.map_err(|error| of_file(&path, &error).into())
 }
 
 fn tell(args: &Args, root: &SecretKey) {
-    let dir = args.dir.display();
-    println!(
-        "made {dir}: the authority of {commune}, root key {id}
-
-Keep offline, and two copies of each, apart from one another:
-  {dir}/offline/root.key        signs who may speak; needed again only to change that
-  {dir}/offline/truc-ban-1.key  of the first person on duty
-  {dir}/offline/truc-ban-2.key  of the second; an actual emergency takes both, stopping it one",
-        commune = args.commune,
-        id = root.key_id(),
-    );
-    if args.demo {
-        println!(
-            "\nFor this trial the keys of the people on duty are used from where they are: not for real use."
-        );
-    } else {
-        println!("\nMove {dir}/offline away from this machine now.");
+    let (dir, commune, id) = (args.dir.display(), &args.commune, root.key_id());
+    tell!("init.made", dir, commune, id);
+    match args.demo {
+        true => tell!("init.trial"),
+        false => tell!("init.move", dir),
     }
-    println!(
-        "
-Next: check {dir}/central.toml, then
-  loaxa central --config {dir}/central.toml
-  for each box a code, also as a QR: http://localhost:{PAGE_PORT}/enrol, with the token in {dir}/api-token
-  on the box what that page says: loaxa box enrol --central http://... --code CODE
-  people on duty make keys of their own, and sign with them: http://localhost:{PAGE_PORT}/sign"
-    );
+    tell!("init.next", dir, page_port = PAGE_PORT);
 }

@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
+use super::language::{Outcome, words};
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
 use loaxa_heart::config::kind::{Kind, kind_of};
 use loaxa_heart::config::problem::{Problem, Problems};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::{central_file, m3u8, trust_file};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_sound::decode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programmes, box.toml, central.toml, trust documents, playlists (.m3u8), calendars (.ics).
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The files are meant for another machine: what they name is not looked for here.
     #[arg(long)]
     elsewhere: bool,
 }
@@ -31,30 +31,29 @@ pub fn run(args: Args) -> Outcome {
 }
 
 /// Prints what became of a check; whether all is right.
-pub(super) fn tell(file: &Path, checked: Result<String, Problems>) -> bool {
+pub(super) fn tell(file: &Path, checked: Result<Sentence, Problems>) -> bool {
     match checked {
         Ok(what) => {
-            println!("{}: {what}", file.display());
+            println!("{}: {}", file.display(), words(what));
             true
         }
         Err(problems) => {
-            eprintln!("{problems}");
+            eprintln!("{}", words(problems));
             false
         }
     }
 }
 
 /// The length of an audio file, for [`Audio`].
-pub(super) fn probe(path: &Path) -> Result<u32, String> {
-    let info = decode::probe(path).map_err(|fault| fault.to_string())?;
+pub(super) fn probe(path: &Path) -> Result<u32, Sentence> {
+    let info = decode::probe(path).map_err(|fault| fault.say())?;
     Ok(u32::try_from(info.ms).unwrap_or(u32::MAX))
 }
 
-fn check(file: &Path, elsewhere: bool) -> Result<String, Problems> {
+fn check(file: &Path, elsewhere: bool) -> Result<Sentence, Problems> {
     let shown = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Problem::of_file(&shown, format!("can't be read: {error}"), "check its name and rights")
-    })?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Problem::of_file(&shown, said!("check.cant_read", error)))?;
     let base = file.parent().unwrap_or(Path::new(""));
     let named = if elsewhere { NamedFiles::Unseen } else { NamedFiles::MustExist };
     match kind_of(file, &text) {
@@ -64,39 +63,27 @@ fn check(file: &Path, elsewhere: bool) -> Result<String, Problems> {
                 config.programmes.iter().try_for_each(|file| programme(file, false).map(drop))?;
                 config.trust.iter().try_for_each(|trust| trust.root.read().map(drop))?;
             }
-            Ok(format!("box {} is right", config.id))
+            Ok(said!("check.box", id = config.id))
         }),
-        Some(Kind::Central) => central_file::parse(&text, &shown, base, named).map(|config| {
-            format!("central of {} with {} boxes is right", config.commune, config.boxes.len())
-        }),
+        Some(Kind::Central) => central_file::parse(&text, &shown, base, named)
+            .map(|config| said!("check.central", commune = config.commune, boxes = config.boxes.len())),
         Some(Kind::Trust) => trust_file::parse(&text)
-            .map(|trust| {
-                format!("trust document version {} with {} keys is right", trust.version, trust.grants.len())
-            })
-            .map_err(|error| Problem::of_file(&shown, error.to_string(), "").into()),
+            .map(|trust| said!("check.trust", version = trust.version, keys = trust.grants.len()))
+            .map_err(|error| Problem::of_file(&shown, error.say()).into()),
         Some(Kind::M3u8) => m3u8::parse(&text, &shown, Path::new(""))
-            .map(|entries| format!("playlist of {} entries is right", entries.len())),
+            .map(|entries| said!("check.playlist", entries = entries.len())),
         Some(Kind::Calendar) => {
-            ical::parse(&text, &shown).map(|events| format!("calendar of {} events is right", events.len()))
+            ical::parse(&text, &shown).map(|events| said!("check.calendar", events = events.len()))
         }
-        None => Err(Problem::of_file(
-            &shown,
-            "is no file that Loa Xã knows",
-            "its first table is [programme], [box], [central] or [[grant]]; or it ends in .m3u8 or .ics",
-        )
-        .into()),
+        None => Err(Problem::of_file(&shown, said!("check.unknown_kind")).into()),
     }
 }
 
 /// Checks a programme with its audio.
-pub(super) fn programme(file: &Path, elsewhere: bool) -> Result<String, Problems> {
+pub(super) fn programme(file: &Path, elsewhere: bool) -> Result<Sentence, Problems> {
     let audio = if elsewhere { Audio::Unseen } else { Audio::Required(&probe) };
     let programme = programme_file::read(file, audio)?;
     let items: usize = programme.playlists.values().map(|playlist| playlist.items.len()).sum();
-    Ok(format!(
-        "programme {} version {} with {} slots and {items} items is right",
-        programme.id,
-        programme.version,
-        programme.slots.len()
-    ))
+    let (id, version, slots) = (programme.id, programme.version, programme.slots.len());
+    Ok(said!("check.programme", id, version, slots, items))
 }

@@ -9,12 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use super::language::{Failure, chosen, foreign, of_file};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::request;
 use loaxa_heart::wire::signing::SecretKey;
-
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long central may take; speaking a long text takes a minute.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -23,35 +24,13 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Characters that stay as they are in a query (RFC 3986, unreserved).
 const UNRESERVED: &str = "-._~";
 
-/// The language of what is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Lang {
-    Vi,
-    En,
-}
-
-impl Lang {
-    /// One of two ways to say the same.
-    pub fn pick<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
-        match self {
-            Lang::Vi => vi,
-            Lang::En => en,
-        }
-    }
-}
-
 /// Where central is, and who asks.
 #[derive(clap::Args)]
 pub struct CentralArgs {
-    /// Address of central, for instance http://127.0.0.1:8080; else LOAXA_CENTRAL.
     #[arg(long, value_name = "URL")]
     central: Option<String>,
-    /// File that holds the API's token; else LOAXA_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Language of the output.
-    #[arg(long, value_enum, default_value = "vi")]
-    pub lang: Lang,
 }
 
 /// A way to central.
@@ -59,21 +38,15 @@ pub struct Client {
     agent: ureq::Agent,
     base: String,
     token: String,
-    pub lang: Lang,
 }
 
 /// Where central is, as the person or the environment says.
 ///
 /// # Errors
 /// When neither says it.
-pub fn central_address(given: Option<&String>, lang: Lang) -> Result<String, Failure> {
-    given.cloned().or_else(|| std::env::var("LOAXA_CENTRAL").ok()).ok_or_else(|| {
-        lang.pick(
-            "chưa biết trung tâm ở đâu: thêm --central http://... hoặc đặt biến LOAXA_CENTRAL",
-            "where is central? add --central http://... or set LOAXA_CENTRAL",
-        )
-        .into()
-    })
+pub fn central_address(given: Option<&String>) -> Result<String, Failure> {
+    let address = given.cloned().or_else(|| std::env::var("LOAXA_CENTRAL").ok());
+    address.ok_or_else(|| said!("client.no_central").into())
 }
 
 impl CentralArgs {
@@ -82,31 +55,23 @@ impl CentralArgs {
     /// # Errors
     /// When one is missing.
     pub fn client(&self) -> Result<Client, Failure> {
-        let lang = self.lang;
-        let base = central_address(self.central.as_ref(), lang)?;
+        let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
-            }
-            None => std::env::var("LOAXA_TOKEN").map_err(|_| {
-                lang.pick(
-                    "chưa có mã truy cập: thêm --token-file FILE hoặc đặt biến LOAXA_TOKEN",
-                    "no token: add --token-file FILE or set LOAXA_TOKEN",
-                )
-            })?,
+            Some(path) => std::fs::read_to_string(path).map_err(|error| of_file(&path, &error))?,
+            None => std::env::var("LOAXA_TOKEN").map_err(|_| said!("client.no_token"))?,
         };
-        Ok(Client::new(&base, &token, lang))
+        Ok(Client::new(&base, &token))
     }
 }
 
 impl Client {
     /// A way to the central at this address.
-    pub fn new(base: &str, token: &str, lang: Lang) -> Self {
+    pub fn new(base: &str, token: &str) -> Self {
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
         let base = base.trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), base, token: token.trim().to_owned(), lang }
+        Self { agent: config.build().into(), base, token: token.trim().to_owned() }
     }
 
     /// Asks for `/api/v1/{path}` with a query.
@@ -190,20 +155,26 @@ impl Client {
         &self,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<(String, Option<i64>), Failure> {
-        let mut response = response.map_err(|error| {
-            let vi = "không gọi được trung tâm";
-            format!("{} {}: {error}", self.lang.pick(vi, "can't reach central at"), self.base)
-        })?;
+        let mut response =
+            response.map_err(|error| said!("client.unreachable", address = self.base, error))?;
         let next =
             response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status();
-        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()
+            .map_err(|error| foreign(&error))?;
         if status.is_success() {
             return Ok((text, next));
         }
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-        let sentence = problem[self.lang.pick("error_vi", "error")].as_str().map(str::to_owned);
-        Err(sentence.unwrap_or_else(|| format!("{status}: {}", text.trim())).into())
+        let refusal = match (problem["error_vi"].as_str(), problem["error"].as_str()) {
+            (Some(vi), Some(en)) => Sentence::Each { vi: vi.to_owned(), en: en.to_owned() },
+            _ => Sentence::from_outside(format!("{status}: {}", text.trim())),
+        };
+        Err(refusal.into())
     }
 }
 
@@ -240,7 +211,11 @@ pub fn text(value: &Value) -> String {
 }
 
 /// A table whose columns are as wide as they need to be.
-pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
+///
+/// The text `section.head` names the columns, parted by bars.
+pub fn print_table(section: &str, rows: &[Vec<String>]) {
+    let head = crate::TEXTS.of(chosen()).code(section, "head");
+    let head: Vec<_> = head.split('|').collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)

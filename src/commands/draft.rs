@@ -9,11 +9,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::client::{Client, Failure, Lang, central_address, text};
+use super::client::{Client, central_address, text};
+use super::language::{Failure, Outcome, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
-use loaxa_heart::domain::announcement::{BulletinClass, Mode};
+use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
 use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::{Body, Command};
@@ -27,15 +29,12 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Shows what waits for signatures.
     List {
         #[command(flatten)]
         by: By,
     },
-    /// Shows a draft, asks, and signs it; it goes out when enough people have signed.
     Sign {
         id: CommandId,
-        /// Signs without asking.
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -45,21 +44,16 @@ enum Action {
 
 #[derive(clap::Args)]
 struct By {
-    /// Your key file.
     #[arg(long)]
     key: PathBuf,
-    /// Address of central, for instance http://127.0.0.1:8080; else LOAXA_CENTRAL.
     #[arg(long, value_name = "URL")]
     central: Option<String>,
-    /// Language of the output.
-    #[arg(long, value_enum, default_value = "vi")]
-    lang: Lang,
 }
 
 impl By {
     fn start(&self) -> Result<(Client, SecretKey), Failure> {
         // Requests are signed; there is no token.
-        let client = Client::new(&central_address(self.central.as_ref(), self.lang)?, "", self.lang);
+        let client = Client::new(&central_address(self.central.as_ref())?, "");
         Ok((client, KeyFile::read(&self.key)?.key))
     }
 }
@@ -69,27 +63,23 @@ pub fn run(args: Args) -> Outcome {
         Action::List { by } => {
             let (client, key) = by.start()?;
             for draft in drafts(&client, &key)? {
-                println!("{}\n", explain(&draft, by.lang)?);
+                println!("{}\n", words(explain(&draft)?));
             }
         }
         Action::Sign { id, yes, by } => {
             let (client, key) = by.start()?;
             let drafts = drafts(&client, &key)?;
             let draft = drafts.into_iter().find(|draft| draft["id"] == id.as_str());
-            let draft = draft
-                .ok_or_else(|| format!("{} {id}", by.lang.pick("không có bản thảo", "there is no draft")))?;
-            println!("{}", explain(&draft, by.lang)?);
-            if !yes && !agreed(by.lang)? {
+            let draft = draft.ok_or_else(|| said!("draft.none", id))?;
+            println!("{}", words(explain(&draft)?));
+            if !yes && !agreed()? {
                 return Ok(ExitCode::FAILURE);
             }
             let sent = sign(&client, &key, &draft)?;
-            println!(
-                "{}",
-                match sent {
-                    true => by.lang.pick("đã ký và đã gửi đến các cụm loa", "signed, and sent to the boxes"),
-                    false => by.lang.pick("đã ký, chờ người khác", "signed, others are awaited"),
-                }
-            );
+            match sent {
+                true => tell!("draft.sent"),
+                false => tell!("draft.signed"),
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -102,75 +92,64 @@ fn drafts(client: &Client, key: &SecretKey) -> Result<Vec<Value>, Failure> {
 
 /// The exact bytes that a draft asks people to sign, and what they say.
 fn opened(draft: &Value) -> Result<(Vec<u8>, Command), Failure> {
-    let payload = BASE64.decode(text(&draft["payload"]))?;
+    let payload = BASE64.decode(text(&draft["payload"])).map_err(|error| foreign(&error))?;
     let command: Command = codec::decode(&payload)?;
     if draft["id"] != command.id.as_str() {
-        return Err(format!("the draft {} holds the order {}", draft["id"], command.id).into());
+        return Err(said!("draft.other_order", id = text(&draft["id"]), order = command.id).into());
     }
     Ok((payload, command))
 }
 
 /// A draft in words: read from the bytes that are signed, not from what central says of them.
-fn explain(draft: &Value, lang: Lang) -> Result<String, Failure> {
+fn explain(draft: &Value) -> Result<Sentence, Failure> {
     let (_, command) = opened(draft)?;
     let groups: Vec<_> = command.groups.iter().map(ToString::to_string).collect();
     let signed = draft["signatures"].as_array().map_or(0, Vec::len);
     let mut lines = vec![
-        format!("{}  {}", command.id, what(&command, lang)),
-        format!("  {}: {}", lang.pick("đến", "to"), groups.join(", ")),
+        said!("draft.order", id = command.id, what = what(&command)),
+        said!("draft.to", groups = groups.join(", ")),
     ];
     match &command.body {
         Body::Announce { title, words, media, plan, supersedes, .. } => {
-            lines.push(format!("  {}: {title}", lang.pick("tiêu đề", "title")));
-            lines.extend(
-                words.iter().map(|words| format!("  {}: {}", lang.pick("nội dung", "words"), words.text)),
-            );
-            lines.extend(media.iter().map(|media| format!("  audio: {} ({} ms)", media.sha256, media.ms)));
-            lines.push(format!(
-                "  {}: {:?}, {} %",
-                lang.pick("phát", "plays"),
-                plan.repeats,
-                plan.volume_percent
-            ));
-            lines.extend(
-                supersedes.iter().map(|id| format!("  {}: {id}", lang.pick("thay cho", "in place of"))),
-            );
+            lines.push(said!("draft.title", title));
+            lines.extend(words.iter().map(|words| said!("draft.words", text = words.text)));
+            lines.extend(media.iter().map(|media| said!("draft.audio", hash = media.sha256, ms = media.ms)));
+            lines.push(match plan.repeats {
+                Repeats::Times(times) => said!("draft.plays", times, percent = plan.volume_percent),
+                Repeats::UntilCancelled => said!("draft.plays_on", percent = plan.volume_percent),
+            });
+            lines.extend(supersedes.iter().map(|id| said!("draft.in_place_of", id)));
         }
-        other => lines.push(serde_json::to_string_pretty(other)?),
+        other => lines.push(Sentence::from_outside(serde_json::to_string_pretty(other)?)),
     }
-    lines.push(format!("  {}: {}", lang.pick("người soạn", "author"), command.author));
-    lines.push(format!(
-        "  {}: {}",
-        lang.pick("hết hạn", "expires"),
-        command.expires.local().format("%H:%M %d/%m/%Y")
-    ));
-    lines.push(format!("  {}: {signed}/{}", lang.pick("chữ ký", "signatures"), draft["needed"]));
-    Ok(lines.join("\n"))
+    lines.push(said!("draft.author", author = command.author));
+    lines.push(said!("draft.expires", at = command.expires.local().format("%H:%M %d/%m/%Y")));
+    lines.push(said!("draft.signatures", signed, needed = draft["needed"]));
+    Ok(Sentence::Lines(lines))
 }
 
-fn what(command: &Command, lang: Lang) -> String {
-    let Body::Announce { class, mode, .. } = &command.body else {
-        return lang.pick("quy định phát", "limits").to_owned();
-    };
+fn what(command: &Command) -> Sentence {
+    let Body::Announce { class, mode, .. } = &command.body else { return said!("draft.limits") };
     let class = match class {
-        BulletinClass::Normal => lang.pick("thông thường", "normal"),
-        BulletinClass::Priority => lang.pick("ưu tiên", "priority"),
-        BulletinClass::Emergency => lang.pick("KHẨN CẤP", "EMERGENCY"),
+        BulletinClass::Normal => said!("draft.normal"),
+        BulletinClass::Priority => said!("draft.priority"),
+        BulletinClass::Emergency => said!("draft.emergency"),
     };
     let mode = match mode {
-        Mode::Actual => lang.pick("THẬT", "ACTUAL"),
-        Mode::Exercise => lang.pick("diễn tập", "exercise"),
-        Mode::Test => lang.pick("thử, không phát tiếng", "test, no sound"),
+        Mode::Actual => said!("draft.actual"),
+        Mode::Exercise => said!("draft.exercise"),
+        Mode::Test => said!("draft.test"),
     };
-    format!("{class}, {mode}")
+    said!("draft.class_and_mode", class, mode)
 }
 
-fn agreed(lang: Lang) -> Result<bool, Failure> {
-    print!("{} ", lang.pick("Ký lệnh này? Gõ \"ký\":", "Sign it? Type \"sign\":"));
+fn agreed() -> Result<bool, Failure> {
+    let word = words(said!("draft.word"));
+    print!("{} ", words(said!("draft.ask", word)));
     std::io::stdout().flush()?;
-    let mut said = String::new();
-    std::io::stdin().read_line(&mut said)?;
-    Ok(said.trim() == lang.pick("ký", "sign"))
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == word)
 }
 
 /// Says whether it went out with this signature.

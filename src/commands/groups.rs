@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Outcome;
 use super::client::{CentralArgs, text};
+use super::language::{Outcome, tell};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -18,15 +20,11 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Moves boxes, and tells every box where it belongs.
     Send {
-        /// A box and its groups from now on, for instance loa-1=thon-2; groups above them are added.
         #[arg(value_name = "BOX=GROUP[,GROUP]", value_parser = member)]
         members: Vec<(BoxId, Vec<GroupId>)>,
-        /// Who wrote it.
         #[arg(long)]
         author: Option<String>,
-        /// Who approved it.
         #[arg(long)]
         approver: Option<String>,
         #[command(flatten)]
@@ -39,15 +37,14 @@ pub fn run(args: Args) -> Outcome {
     let members: BTreeMap<_, _> = members.into_iter().collect();
     let body = json!({ "members": members, "author": author, "approver": approver });
     let answer = central.client()?.post("groups", "application/json", body.to_string().as_bytes())?;
-    let said = central.lang.pick("đã gửi danh sách nhóm, bản", "sent the groups, version");
-    println!("{said} {} ({})", text(&answer["version"]), text(&answer["id"]));
+    tell!("groups.sent", version = text(&answer["version"]), id = text(&answer["id"]));
     Ok(ExitCode::SUCCESS)
 }
 
-fn member(text: &str) -> Result<(BoxId, Vec<GroupId>), String> {
-    let (id, groups) = text.split_once('=').ok_or("write BOX=GROUP, for instance loa-1=thon-2")?;
-    let id = id.parse().map_err(|error| format!("{id:?}: {error}"))?;
-    let group = |name: &str| name.parse().map_err(|error| format!("{name:?}: {error}"));
+fn member(text: &str) -> Result<(BoxId, Vec<GroupId>), Sentence> {
+    let (id, groups) = text.split_once('=').ok_or_else(|| said!("groups.form"))?;
+    let id = id.parse::<BoxId>().map_err(|error| error.say())?;
+    let group = |name: &str| name.parse::<GroupId>().map_err(|error| error.say());
     Ok((id, groups.split(',').map(group).collect::<Result<_, _>>()?))
 }
 

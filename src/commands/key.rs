@@ -3,11 +3,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Error, Outcome};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{AccountId, GroupId, KeyId};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::PublicKey;
@@ -20,33 +22,26 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Makes a new signing key in a file that only you may read.
     New {
-        /// The file; it must not be there yet.
         #[arg(long, default_value = "loaxa.key")]
         out: PathBuf,
-        /// Whose key it is.
         #[arg(long)]
         holder: Option<String>,
     },
-    /// Shows the public half of a key, which others may know.
-    Show { file: PathBuf },
-    /// Puts a person's public key into a trust document (TOML), for instance one made in the browser; then `sign-trust`.
+    Show {
+        file: PathBuf,
+    },
     Grant(Box<GrantArgs>),
-    /// Takes a key out of a trust document (TOML); then `sign-trust`.
     Revoke {
         #[arg(long)]
         trust: PathBuf,
-        /// The id of the key.
         id: KeyId,
     },
-    /// Signs a trust document (TOML) with the root key: who may say what to whom.
     SignTrust {
         #[arg(long)]
         root: PathBuf,
         #[arg(long)]
         trust: PathBuf,
-        /// Where the signed document goes; it replaces an older one.
         #[arg(long)]
         out: PathBuf,
     },
@@ -54,25 +49,18 @@ enum Action {
 
 #[derive(clap::Args)]
 struct GrantArgs {
-    /// The trust document; it is written anew with the next version, without its comments.
     #[arg(long)]
     trust: PathBuf,
-    /// Whose key it is. Holders count, not keys: two keys of one person are one.
     #[arg(long)]
     holder: String,
-    /// The person apart from their name (a-z, 0-9, - _ .): for people whose names look alike.
     #[arg(long)]
     account: Option<AccountId>,
-    /// The public key, as the page or `loaxa key show` shows it.
     #[arg(long)]
     public: PublicKey,
-    /// What it may do: normal, priority, emergency, exercise, live, cancel, programme, policy, groups, test.
     #[arg(long, required = true, value_delimiter = ',', value_parser = power)]
     powers: Vec<Power>,
-    /// To whom.
     #[arg(long, required = true, value_delimiter = ',', value_name = "GROUP")]
     groups: Vec<GroupId>,
-    /// 0 province, 1 commune, 2 village.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
     level: u8,
 }
@@ -82,7 +70,7 @@ pub fn run(args: Args) -> Outcome {
         Action::New { out, holder } => {
             let made = KeyFile::generate(holder.as_deref())?;
             made.write_new(&out)?;
-            println!("wrote {}: keep it secret, and keep a copy in a safe place", out.display());
+            tell!("key.made", path = out.display());
             show(&made);
         }
         Action::Show { file } => show(&KeyFile::read(&file)?),
@@ -90,7 +78,7 @@ pub fn run(args: Args) -> Outcome {
         Action::Revoke { trust, id } => edit(&trust, |document| {
             let before = document.grants.len();
             document.grants.retain(|grant| grant.key != id);
-            if document.grants.len() == before { Err(format!("there is no key {id}").into()) } else { Ok(()) }
+            if document.grants.len() == before { Err(said!("key.none", id).into()) } else { Ok(()) }
         })?,
         Action::SignTrust { root, trust, out } => sign_trust(&root, &trust, &out)?,
     }
@@ -98,18 +86,19 @@ pub fn run(args: Args) -> Outcome {
 }
 
 fn show(file: &KeyFile) {
+    // The words of the key file, which programs read: the same in both languages.
     if let Some(holder) = &file.holder {
         println!("holder  {holder}");
     }
     println!("id      {}\npublic  {}", file.key.key_id(), file.key.public());
 }
 
-fn grant(args: GrantArgs) -> Result<(), Error> {
+fn grant(args: GrantArgs) -> Result<(), Failure> {
     let GrantArgs { trust, holder, account, public, powers, groups, level } = args;
     let key = public.key_id();
     edit(&trust, |document| {
         if document.grants.iter().any(|grant| grant.key == key) {
-            return Err(format!("key {key} is there already; revoke it first").into());
+            return Err(said!("key.there", key).into());
         }
         document.grants.push(Grant {
             key,
@@ -127,8 +116,8 @@ fn grant(args: GrantArgs) -> Result<(), Error> {
 }
 
 /// Changes a trust document and gives it the next version; it is checked before it is written.
-fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Error>) -> Result<(), Error> {
-    let of = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Failure>) -> Result<(), Failure> {
+    let of = |error: &dyn Say| of_file(path, error);
     let text = std::fs::read_to_string(path).map_err(|error| of(&error))?;
     let mut trust = trust_file::parse(&text).map_err(|error| of(&error))?;
     change(&mut trust)?;
@@ -137,24 +126,24 @@ fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Error>) -> Re
     let fresh = path.with_extension("toml.new");
     std::fs::write(&fresh, trust_file::print(&trust)).map_err(|error| of(&error))?;
     std::fs::rename(&fresh, path).map_err(|error| of(&error))?;
-    println!("wrote {}: version {}, {} keys", path.display(), trust.version, trust.grants.len());
-    println!("next: loaxa key sign-trust, on the machine that has the root key; then restart central");
+    let (version, keys) = (trust.version, trust.grants.len());
+    tell!("key.written", path = path.display(), version, keys);
+    tell!("key.next");
     Ok(())
 }
 
 /// A power by its name in the trust document.
-fn power(text: &str) -> Result<Power, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+fn power(text: &str) -> Result<Power, Sentence> {
+    serde_json::from_value(text.into()).map_err(|_| said!("key.no_power", text = text.escape_debug()))
 }
 
-fn sign_trust(root: &Path, trust: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let of = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+fn sign_trust(root: &Path, trust: &Path, out: &Path) -> Result<(), Failure> {
     let root = KeyFile::read(root)?;
-    let text = std::fs::read_to_string(trust).map_err(|error| of(trust, &error))?;
-    let trust = trust_file::parse(&text).map_err(|error| of(trust, &error))?;
+    let text = std::fs::read_to_string(trust).map_err(|error| of_file(trust, &error))?;
+    let trust = trust_file::parse(&text).map_err(|error| of_file(trust, &error))?;
     let message = TrustMessage { v: VERSION, trust };
-    std::fs::write(out, codec::seal(&message, &[&root.key])).map_err(|error| of(out, &error))?;
+    std::fs::write(out, codec::seal(&message, &[&root.key])).map_err(|error| of_file(out, &error))?;
     let (version, keys) = (message.trust.version, message.trust.grants.len());
-    println!("wrote {}: version {version}, {keys} keys, signed by {}", out.display(), root.key.key_id());
+    tell!("key.signed", path = out.display(), version, keys, key = root.key.key_id());
     Ok(())
 }

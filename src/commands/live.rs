@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::Outcome;
-use super::client::{CentralArgs, Failure};
+use super::client::CentralArgs;
+use super::language::{Failure, Outcome, complain, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::voice::VOICE_HZ;
 use loaxa_sound::decode::decimate::Decimator;
 use loaxa_sound::decode::resampled::Resampled;
@@ -21,17 +22,13 @@ const PIECE_BYTES: usize = VOICE_HZ as usize / 50 * 2;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The groups to speak to.
     #[arg(long = "group", required = true, value_name = "GROUP", value_delimiter = ',')]
     groups: Vec<String>,
-    /// A file in any format that boxes play, or - for the standard input, e.g. of `arecord`.
     #[arg(value_name = "FILE", required_unless_present = "mic")]
     file: Option<PathBuf>,
-    /// Speaks from a microphone of this machine, by its ALSA name, until Ctrl-C.
     #[cfg(feature = "box")]
     #[arg(long, value_name = "DEVICE", num_args = 0..=1, default_missing_value = "default", conflicts_with = "file")]
     mic: Option<String>,
-    /// Who speaks.
     #[arg(long)]
     author: Option<String>,
     #[command(flatten)]
@@ -43,12 +40,11 @@ pub fn run(args: Args) -> Outcome {
     query.extend(args.author.clone().map(|author| ("author", author)));
     let voice = voice(&args)?;
     let client = args.central.client()?;
-    eprintln!("{}", client.lang.pick("đang phát trực tiếp…", "live…"));
+    complain!("live.begun");
     let answer = client.stream("live", &query, "application/octet-stream", voice)?;
     let seconds = answer["seconds"].as_f64().unwrap_or_default();
     let session = answer["session"].as_str().unwrap_or_default();
-    let said = client.lang.pick("đã phát trực tiếp", "spoke live for");
-    println!("{said} {seconds:.1} s ({session})");
+    tell!("live.over", seconds = Sentence::decimal(seconds, 1), session);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -138,8 +134,9 @@ mod microphone {
     use std::io::{self, Read};
     use std::time::Duration;
 
-    use super::super::Error;
+    use super::super::language::Failure;
     use super::Converter;
+    use loaxa_heart::said;
     use loaxa_sound::hearing::microphone::{self, Open, Samples};
 
     /// How often a microphone is asked for more.
@@ -153,8 +150,9 @@ mod microphone {
     }
 
     impl Spoken {
-        pub fn open(name: &str) -> Result<Self, Error> {
-            let (open, samples) = microphone::record(name)?;
+        pub fn open(name: &str) -> Result<Self, Failure> {
+            let (open, samples) =
+                microphone::record(name).map_err(|error| said!("live.no_microphone", error))?;
             Ok(Self { open, samples, converter: Converter::default() })
         }
     }
@@ -166,7 +164,7 @@ mod microphone {
                     self.converter.push(sample);
                 }
                 if self.open.is_broken() {
-                    return Err(io::Error::other("the microphone reports an error"));
+                    return Err(io::Error::other(said!("live.microphone_fault")));
                 }
                 std::thread::sleep(LOOK_EVERY);
             }

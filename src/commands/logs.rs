@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Outcome;
-use super::client::{CentralArgs, Client, Failure, Lang, local, print_table, text};
+use super::client::{CentralArgs, Client, local, print_table, text};
+use super::language::{Failure, Outcome, chosen, words};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,28 +29,21 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Checks that an export (JSON lines) has no hole, was not altered, and was signed by the boxes.
     Verify(verify::Args),
 }
 
 #[derive(clap::Args)]
 struct Show {
-    /// Only this box.
     #[arg(long = "box", value_name = "BOX")]
     id: Option<String>,
-    /// From this instant on (RFC 3339).
     #[arg(long)]
     from: Option<String>,
-    /// Before this instant (RFC 3339).
     #[arg(long)]
     to: Option<String>,
-    /// Goes on with what comes.
     #[arg(long)]
     follow: bool,
-    /// `table` and `csv`: what sounded; `json`: the exact log entries, one a line, for `loaxa logs verify`.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Most rows of a table.
     #[arg(long, default_value_t = 100)]
     limit: u32,
     #[command(flatten)]
@@ -78,7 +73,7 @@ pub fn run(args: Args) -> Outcome {
             query.push(("limit", show.limit.to_string()));
             let mut plays = plays(&client, &query)?;
             plays.reverse();
-            print_plays(&plays, format, client.lang);
+            print_plays(&plays, format);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -91,22 +86,18 @@ pub fn run(args: Args) -> Outcome {
 pub fn plays(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>, Failure> {
     match client.get("plays", query)? {
         Value::Array(plays) => Ok(plays),
-        _ => Err("central's answer is no list".into()),
+        _ => Err(said!("logs.no_list").into()),
     }
 }
 
 /// Prints plays as staff read them.
-pub fn print_plays(plays: &[Value], format: Format, lang: Lang) {
-    let head = match lang {
-        Lang::Vi => ["BẮT ĐẦU", "CỤM LOA", "NỘI DUNG", "LOẠI", "ĐÃ PHÁT", "PHẢI PHÁT", "KẾT QUẢ"],
-        Lang::En => ["START", "BOX", "WHAT", "CLASS", "PLAYED", "DUE", "OUTCOME"],
-    };
+pub fn print_plays(plays: &[Value], format: Format) {
     if format == Format::Csv {
         println!("start,box,title,class,section,seconds_played,seconds_due,outcome,reason");
         plays.iter().for_each(print_csv);
         return;
     }
-    print_table(&head, &plays.iter().map(|play| cells(play, lang)).collect::<Vec<_>>());
+    print_table("logs", &plays.iter().map(cells).collect::<Vec<_>>());
 }
 
 fn start(play: &Value) -> &Value {
@@ -121,53 +112,32 @@ fn seconds(frames: &Value) -> Option<f64> {
     frames.as_f64().map(|frames| frames / FRAMES_A_SECOND)
 }
 
-fn cells(play: &Value, lang: Lang) -> Vec<String> {
-    let length = |frames: &Value| seconds(frames).map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
-    let class = text(class(play));
+fn cells(play: &Value) -> Vec<String> {
+    let seconds_in_words = |s| words(said!("logs.seconds", seconds = Sentence::decimal(s, 1)));
+    let length = |frames: &Value| seconds(frames).map_or_else(|| "-".to_owned(), seconds_in_words);
     vec![
         local(start(play)),
         text(&play["box_title"]),
         text(&play["title"]),
-        class_word(&class, lang).to_owned(),
+        class_word(&text(class(play))),
         length(&play["frames_played"]),
         length(&play["frames_due"]),
-        outcome(play, lang),
+        outcome(play),
     ]
 }
 
-fn class_word(code: &str, lang: Lang) -> &str {
-    match (lang, code) {
-        (Lang::Vi, "normal") => "thông thường",
-        (Lang::Vi, "priority") => "ưu tiên",
-        (Lang::Vi, "emergency") => "khẩn cấp",
-        (Lang::Vi, "exercise") => "diễn tập",
-        (Lang::Vi, "programme") => "chương trình",
-        (Lang::Vi, "live") => "trực tiếp",
-        _ => code,
-    }
+fn class_word(code: &str) -> String {
+    crate::TEXTS.of(chosen()).code("class", code)
 }
 
-fn outcome(play: &Value, lang: Lang) -> String {
+fn outcome(play: &Value) -> String {
     let code = text(&play["outcome"]);
-    let words = match (lang, code.as_str()) {
-        (_, "") => lang.pick("đang phát", "playing"),
-        (Lang::Vi, "finished") => "phát hết",
-        (Lang::Vi, "interrupted") => "bị ngắt bởi",
-        (Lang::Vi, "hard_end") => "hết khung giờ",
-        (Lang::Vi, "cancelled") => "bị hủy",
-        (Lang::Vi, "superseded") => "thay bằng bản mới",
-        (Lang::Vi, "failed") => "lỗi giữa chừng",
-        (Lang::Vi, "guarded") => "dừng theo giới hạn",
-        (Lang::Vi, "power_lost") => "mất điện",
-        (Lang::Vi, "stopped") => "tắt theo lệnh",
-        (Lang::En, "interrupted") => "interrupted by",
-        (_, other) => other,
-    };
+    let words = crate::TEXTS.of(chosen()).code("outcome", if code.is_empty() { "playing" } else { &code });
     let reason: Value =
         play["reason"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     match reason["by"].as_str() {
-        Some(by) => format!("{words} {}", class_word(by, lang)),
-        None => words.to_owned(),
+        Some(by) => format!("{words} {}", class_word(by)),
+        None => words,
     }
 }
 
@@ -213,7 +183,7 @@ fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Re
             if format == Format::Csv {
                 print_csv(play);
             } else {
-                println!("{}", cells(play, client.lang).join("  "));
+                println!("{}", cells(play).join("  "));
             }
         }
         std::thread::sleep(LOOK_EVERY);

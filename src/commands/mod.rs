@@ -19,7 +19,9 @@ mod conform;
 mod demo;
 mod draft;
 mod groups;
+mod help;
 mod key;
+mod language;
 mod live;
 mod logs;
 mod policy;
@@ -34,15 +36,14 @@ mod test_tone;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// What a command returns: its exit code, or a sentence for the person who typed it.
-type Error = Box<dyn std::error::Error + Send + Sync>;
-type Outcome = Result<ExitCode, Error>;
+use language::{Failure, words};
+use loaxa_heart::texts::Lang;
 
 /// Loa Xã: the loudspeakers of a commune.
 #[derive(Parser)]
-#[command(name = "loaxa", version, about)]
+#[command(name = "loaxa", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,43 +51,25 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The daemon on the village box, and what an installer does there.
     #[cfg(feature = "box")]
     Box(box_daemon::Args),
-    /// The server for commune staff.
     #[cfg(feature = "central")]
     Central(central::Args),
-    /// Pushes an announcement through central.
     Announce(announce::Args),
-    /// Speaks live to the loudspeakers, from a file, the standard input or a microphone.
     Live(live::Args),
-    /// Alerts of the Common Alerting Protocol: takes, shows and approves them.
     Cap(cap::Args),
-    /// Stops an announcement, or all of them.
     Stop(stop::Args),
-    /// Shows the boxes and what is on the air.
     Status(status::Args),
-    /// Shows or verifies playback logs.
     Logs(logs::Args),
-    /// Minutes aired, missed and why, as a table.
     Report(report::Args),
-    /// Checks and previews programmes.
     Programme(programme::Args),
-    /// Sends the limits that the guards of boxes keep.
     Policy(policy::Args),
-    /// Moves boxes to other groups.
     Groups(groups::Args),
-    /// Shows and signs what waits for people's signatures.
     Draft(draft::Args),
-    /// Makes and shows signing keys.
     Key(key::Args),
-    /// Checks configuration files.
     Check(check::Args),
-    /// Tests somebody's box or centre against the protocol.
     Conform(conform::Args),
-    /// Simulates years of a box with faults.
     Simulate(simulate::Args),
-    /// A whole commune on this machine.
     #[cfg(all(feature = "box", feature = "central"))]
     Demo(demo::Args),
 }
@@ -99,9 +82,25 @@ fn log_to_stderr() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
+/// The command line as it is read; its texts are in the language of `lang`.
+fn command_line(lang: Lang) -> clap::Command {
+    let language = Arg::new("lang").long("lang").value_name("LANG").value_parser(["vi", "en"]).global(true);
+    help::translate(Cli::command().arg(language), lang)
+}
+
 /// Runs the program. The only place that turns an error into an exit code.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    language::choose(std::env::args_os());
+    let lang = language::chosen();
+    let read = command_line(lang).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    match read {
+        Ok(cli) => run(cli.command),
+        Err(error) => help::answer(&error, lang),
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let outcome = match command {
         #[cfg(feature = "box")]
         Command::Box(args) => box_daemon::run(args),
         #[cfg(feature = "central")]
@@ -124,8 +123,8 @@ pub fn main() -> ExitCode {
         #[cfg(all(feature = "box", feature = "central"))]
         Command::Demo(args) => demo::run(args),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("loaxa: {error}");
+    outcome.unwrap_or_else(|Failure(sentence)| {
+        eprintln!("loaxa: {}", words(sentence));
         ExitCode::FAILURE
     })
 }

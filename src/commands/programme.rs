@@ -8,8 +8,9 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use clap::{Subcommand, ValueEnum};
 
+use super::check;
+use super::language::{Outcome, chosen, complain, of_file};
 use super::programme_send::{self, SendArgs};
-use super::{Outcome, check};
 use loaxa_adapters::clock;
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
@@ -17,12 +18,12 @@ use loaxa_heart::config::kind::{Kind, kind_of};
 use loaxa_heart::config::problem::Problems;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::{m3u8, programme_text};
-use loaxa_heart::decide::preview::words::Lang;
 use loaxa_heart::decide::preview::{self, PlannedSession, svg, text};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::{Content, Item, Playlist, Programme};
+use loaxa_heart::said;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -32,35 +33,25 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Refuses what is impossible, with file and line.
     Check {
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The audio is on another machine.
         #[arg(long)]
         elsewhere: bool,
     },
-    /// Shows what would sound, and what the box would refuse.
     Preview(PreviewArgs),
-    /// Sends a programme with its audio through central to all boxes of its group.
     Send(SendArgs),
-    /// Writes slots as iCalendar, or a playlist as M3U8, to standard output.
     Export {
         file: PathBuf,
-        /// The playlist to be written as M3U8; without it the slots are written as iCalendar.
         #[arg(long)]
         playlist: Option<PlaylistId>,
-        /// First day that is written one by one where no rule can name it; today by default.
         #[arg(long)]
         from: Option<NaiveDate>,
-        /// Last such day; two years later by default.
         #[arg(long)]
         to: Option<NaiveDate>,
     },
-    /// Reads slots from iCalendar (.ics), or a playlist from M3U8, and writes them as TOML to standard output.
     Import {
         file: PathBuf,
-        /// The playlist that new slots play, or the id of the playlist that is read.
         #[arg(long)]
         playlist: PlaylistId,
     },
@@ -68,28 +59,20 @@ enum Action {
 
 #[derive(clap::Args)]
 struct PreviewArgs {
-    /// Programmes that are in force together, the higher authority first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// First day; today by default.
     #[arg(long)]
     from: Option<NaiveDate>,
-    /// Last day; six days later by default.
     #[arg(long)]
     to: Option<NaiveDate>,
-    /// Groups that the box is in; without it, everything that sounds anywhere.
     #[arg(long)]
     group: Vec<GroupId>,
-    /// Languages that the village hears, in order.
     #[arg(long, value_delimiter = ',')]
     language: Vec<String>,
-    /// Takes groups, languages and limits from a box.toml.
     #[arg(long = "box", conflicts_with_all = ["group", "language"])]
     box_file: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    #[arg(long, value_enum, default_value_t = LangArg::Vi)]
-    lang: LangArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -98,12 +81,6 @@ enum Format {
     Json,
     Svg,
     Ics,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LangArg {
-    Vi,
-    En,
 }
 
 /// Longest preview; a year of a full programme is a page of 100,000 lines.
@@ -133,7 +110,7 @@ fn preview(args: &PreviewArgs) -> Outcome {
     let from = args.from.unwrap_or_else(|| clock::wall().date());
     let until = args.to.unwrap_or(from + Days::new(6));
     if until < from || until > from + Days::new(PREVIEW_DAYS_MAX) {
-        return Err(format!("--to {until}: a preview has 1 to {PREVIEW_DAYS_MAX} days from {from}").into());
+        return Err(said!("programme.preview_days", until, max = PREVIEW_DAYS_MAX, from).into());
     }
     let programmes = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let (listeners, policy) = match &args.box_file {
@@ -152,10 +129,7 @@ fn preview(args: &PreviewArgs) -> Outcome {
     let sessions = preview::plan(&timetable, &listeners, &policy, from, until);
     let programmes: Vec<_> = programmes.iter().collect();
     let weeks = preview::section_weeks(&sessions, &programmes, from, until);
-    let lang = match args.lang {
-        LangArg::Vi => Lang::Vi,
-        LangArg::En => Lang::En,
-    };
+    let lang = chosen();
     match args.format {
         Format::Text => print!("{}", text::render(&sessions, &weeks, lang)),
         Format::Json => {
@@ -210,13 +184,11 @@ fn export(
     let playlist = programme
         .playlists
         .get(id)
-        .ok_or_else(|| format!("there is no playlist {id} in {}", file.display()))?;
+        .ok_or_else(|| said!("programme.no_playlist", id, file = file.display()))?;
     let tracks: Vec<_> = playlist.items.iter().filter_map(|item| track(item, file)).collect();
     let left_out = playlist.items.len() - tracks.len();
     if left_out > 0 {
-        eprintln!(
-            "loaxa: {left_out} items are texts or playlists, which M3U8 does not know, and were left out"
-        );
+        complain!("programme.left_out", count = left_out);
     }
     print!("{}", m3u8::write(&tracks));
     Ok(ExitCode::SUCCESS)
@@ -238,7 +210,7 @@ fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
 }
 
 fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| of_file(&file, &error))?;
     let shown = file.display().to_string();
     match kind_of(file, &text) {
         Some(Kind::Calendar) => {
@@ -259,7 +231,7 @@ fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
                 )
             );
         }
-        _ => return Err(format!("{}: only .ics and .m3u8 are read", file.display()).into()),
+        _ => return Err(said!("programme.unknown_kind", file = file.display()).into()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,21 +6,20 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::client::{CentralArgs, Client, Failure, text};
-use super::{Outcome, check};
+use super::check;
+use super::client::{CentralArgs, Client, text};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::programme_text;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::programme::{Content, Programme};
+use loaxa_heart::said;
 
 #[derive(clap::Args)]
 pub struct SendArgs {
-    /// The programme; its version must be higher than that of the one in force.
     file: PathBuf,
-    /// Who wrote it.
     #[arg(long)]
     author: Option<String>,
-    /// Who approved it.
     #[arg(long)]
     approver: Option<String>,
     #[command(flatten)]
@@ -34,7 +33,7 @@ pub fn run(args: &SendArgs) -> Outcome {
     let mut media = BTreeMap::new();
     for path in files(&programme) {
         let name = path.strip_prefix(base).unwrap_or(path);
-        let name = name.to_str().ok_or_else(|| format!("{}: the name is not UTF-8", path.display()))?;
+        let name = name.to_str().ok_or_else(|| said!("programme.no_utf8", path = path.display()))?;
         media.insert(name.to_owned(), upload(&client, path)?);
     }
     let body = json!({
@@ -43,15 +42,8 @@ pub fn run(args: &SendArgs) -> Outcome {
         "media": media, "author": args.author, "approver": args.approver,
     });
     let answer = client.post("programmes", "application/json", body.to_string().as_bytes())?;
-    let lang = args.central.lang;
-    println!(
-        "{} {} {} {} ({})",
-        lang.pick("đã gửi chương trình", "sent programme"),
-        programme.id,
-        lang.pick("bản", "version"),
-        text(&answer["version"]),
-        text(&answer["id"]),
-    );
+    let (version, id) = (text(&answer["version"]), text(&answer["id"]));
+    tell!("programme.sent", programme = programme.id, version, id);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,7 +64,7 @@ fn files(programme: &Programme) -> Vec<&Path> {
 
 /// Brings a file to central, unless it is there already.
 fn upload(client: &Client, path: &Path) -> Result<ContentHash, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = std::fs::read(path).map_err(|error| of_file(&path, &error))?;
     let hash = ContentHash::of(&bytes);
     if client.get(&format!("media/{hash}"), &[]).is_err() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

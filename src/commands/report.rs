@@ -2,14 +2,15 @@ use std::process::ExitCode;
 
 use chrono::{Months, NaiveDate};
 
-use super::Outcome;
-use super::client::{CentralArgs, Failure, Lang, print_table, text};
+use super::client::{CentralArgs, print_table, text};
+use super::language::{Failure, Outcome, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The month, as 2026-11; without it, the one that runs.
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<String>,
     #[command(flatten)]
@@ -21,10 +22,6 @@ pub fn run(args: Args) -> Outcome {
     let month = args.month.unwrap_or_else(|| clock::wall().date().format("%Y-%m").to_string());
     let (from, to) = span_of(&month)?;
     let rows = client.get("report", &[("from", from.to_string()), ("to", to.to_string())])?;
-    let head = match client.lang {
-        Lang::Vi => ["CỤM LOA", "CHUYÊN MỤC", "SỐ LẦN", "PHÁT HẾT", "SỐ PHÚT"],
-        Lang::En => ["BOX", "SECTION", "PLAYS", "FINISHED", "MINUTES"],
-    };
     let rows = rows.as_array().into_iter().flatten().map(|row| {
         let section = text(&row["section"]);
         let minutes = row["seconds_played"].as_f64().unwrap_or_default() / 60.0;
@@ -33,16 +30,16 @@ pub fn run(args: Args) -> Outcome {
             if section.is_empty() { "-".to_owned() } else { section },
             text(&row["plays"]),
             text(&row["finished"]),
-            format!("{minutes:.1}"),
+            words(Sentence::decimal(minutes, 1)),
         ]
     });
-    print_table(&head, &rows.collect::<Vec<_>>());
+    print_table("report", &rows.collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }
 
 /// From the first instant of a month to the first of the next.
 fn span_of(month: &str) -> Result<(Wall, Wall), Failure> {
-    let wrong = || format!("{month:?}: 2026-11");
+    let wrong = || said!("report.no_month", month = month.escape_debug());
     let first = NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").map_err(|_| wrong())?;
     let next = first.checked_add_months(Months::new(1)).ok_or_else(wrong)?;
     let begins = |date: NaiveDate| Wall::from_local(date.and_time(chrono::NaiveTime::MIN));

@@ -3,31 +3,29 @@
 use std::process::ExitCode;
 use std::thread;
 
-use super::Outcome;
+use super::language::{Outcome, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::simulation::run::{Verdict, live, shrink};
 use loaxa_heart::decide::simulation::scenario::{self, Happening};
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Years of each life.
     #[arg(long, default_value_t = 1.0)]
     years: f64,
-    /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, from the first on.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// Announcements only: no faults.
     #[arg(long)]
     calm: bool,
 }
 
 pub fn run(args: Args) -> Outcome {
     if !(args.years > 0.0 && args.years <= 100.0) {
-        return Err("--years is a number above 0 and at most 100".into());
+        return Err(said!("simulate.years").into());
     }
     let length = Span((args.years * 365.25 * 86_400e6) as u64);
     let began = monotonic();
@@ -36,23 +34,22 @@ pub fn run(args: Args) -> Outcome {
     let (plays, judged) = lives
         .iter()
         .fold((0, 0), |(plays, judged), (_, verdict)| (plays + verdict.plays, judged + verdict.judged));
-    println!(
-        "{} x {} years, seeds {}..{}: {plays} plays, {judged} facts judged in {:.2} s",
-        args.seeds,
-        args.years,
-        args.seed,
-        args.seed + args.seeds - 1,
-        took.as_secs_f64()
+    tell!(
+        "simulate.done",
+        lives = args.seeds,
+        years = args.years,
+        first = args.seed,
+        last = args.seed + args.seeds - 1,
+        plays,
+        judged,
+        seconds = Sentence::decimal(took.as_secs_f64(), 2)
     );
     let failing = lives.iter().find_map(|(seed, verdict)| Some((*seed, verdict.broken.first()?)));
     let Some((seed, broken)) = failing else {
-        println!("every rule was kept");
+        tell!("simulate.kept");
         return Ok(ExitCode::SUCCESS);
     };
-    println!(
-        "seed {seed} broke a rule: {}\n  {}\nthe shortest life that breaks it:",
-        broken.rule, broken.detail
-    );
+    tell!("simulate.broken", seed, rule = broken.rule, detail = broken.detail);
     for happening in shrink(&happenings(&args, seed, length), length, broken.rule) {
         println!("  {:>12.3} s  {:?}", happening.at.as_secs_f64(), happening.what);
     }

@@ -2,12 +2,13 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::Outcome;
-use super::client::{CentralArgs, Lang, local, print_table, text};
+use super::client::{CentralArgs, local, print_table, text};
+use super::language::{Outcome, chosen, words};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// As JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -21,37 +22,33 @@ pub fn run(args: Args) -> Outcome {
         println!("{boxes:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    let lang = client.lang;
-    let head = match lang {
-        Lang::Vi => ["CỤM LOA", "TÊN", "TRẠNG THÁI", "LIÊN LẠC LẦN CUỐI", "CHỜ GỬI", "LỖI"],
-        Lang::En => ["BOX", "NAME", "STATE", "LAST CONTACT", "WAITING", "FAULTS"],
-    };
-    let rows: Vec<_> = boxes.as_array().into_iter().flatten().map(|row| cells(row, lang)).collect();
-    print_table(&head, &rows);
+    let rows: Vec<_> = boxes.as_array().into_iter().flatten().map(cells).collect();
+    print_table("status", &rows);
     Ok(ExitCode::SUCCESS)
 }
 
-fn cells(row: &Value, lang: Lang) -> Vec<String> {
-    let faults = row["faults"].as_array().into_iter().flatten().map(text);
+fn cells(row: &Value) -> Vec<String> {
+    let fault = |fault| crate::TEXTS.of(chosen()).code("fault", &text(fault));
+    let faults = row["faults"].as_array().into_iter().flatten().map(fault);
     vec![
         text(&row["id"]),
         text(&row["title"]),
-        state(row, lang),
+        words(state(row)),
         local(&row["last_seen"]),
         text(&row["backlog"]),
         faults.collect::<Vec<_>>().join(", "),
     ]
 }
 
-fn state(row: &Value, lang: Lang) -> String {
+fn state(row: &Value) -> Sentence {
     if row["last_seen"].is_null() {
-        return lang.pick("chưa liên lạc", "never seen").to_owned();
+        return said!("status.never");
     }
     if row["online"] != true {
-        return lang.pick("mất liên lạc", "no contact").to_owned();
+        return said!("status.lost");
     }
     match row["on_air"]["title"].as_str() {
-        Some(title) => format!("{}: {title}", lang.pick("đang phát", "on the air")),
-        None => lang.pick("im lặng", "silent").to_owned(),
+        Some(title) => said!("status.on_air", title),
+        None => said!("status.silent"),
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::Error;
+use super::language::{Outcome, complain, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_box::player::{self, Player, PlayerConfig};
 use loaxa_heart::config::box_file::AmplifierConfig;
@@ -14,6 +14,8 @@ use loaxa_heart::domain::sound::{
     Cut, End, Fault, Heard, Pattern, PlayerCommand, PlayerEvent, Score, Sound, Tone,
 };
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_sound::hearing::ears::Microphone;
 use loaxa_sound::output::sink::SinkSpec;
 use loaxa_sound::tts::Speech;
@@ -63,7 +65,7 @@ impl Test {
 ///
 /// # Errors
 /// Where the output or the amplifier fails.
-pub fn run(test: Test) -> Result<ExitCode, Error> {
+pub fn run(test: Test) -> Outcome {
     let folder = std::env::temp_dir().join(format!("loaxa-test-tone-{}", std::process::id()));
     let parts = test.parts();
     let config = PlayerConfig {
@@ -90,11 +92,11 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
     await_microphone(&player);
     sound();
     let (mut tries, mut patience) = (1, PATIENCE);
-    let mut outcome: Result<ExitCode, Error> = Err("the player ended without a word".into());
+    let mut outcome: Outcome = Err(said!("tone.no_word").into());
     while let Ok(event) = events.recv_timeout(patience) {
         match event {
             PlayerEvent::DeviceLost { detail } => {
-                outcome = Err(format!("the sound device can't be used: {detail}").into());
+                outcome = Err(said!("tone.no_device", detail).into());
             }
             // A sound server may throw a stream out as it begins; the daemon, too, opens it again.
             PlayerEvent::DeviceBack if tries < TRIES_MAX => {
@@ -102,11 +104,11 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
                 sound();
             }
             PlayerEvent::AmplifierFault { detail } => {
-                eprintln!("the amplifier could not be switched: {detail}")
+                complain!("tone.amplifier", detail)
             }
             PlayerEvent::Ended { end: End::Failed(Fault::DeviceLost { .. }), .. } => {}
             PlayerEvent::Ended { end: End::Failed(fault), .. } => {
-                outcome = Err(fault.to_string().into());
+                outcome = Err(fault.into());
                 break;
             }
             // The microphone came too late, or was lost meanwhile.
@@ -122,8 +124,7 @@ pub fn run(test: Test) -> Result<ExitCode, Error> {
                 sound();
             }
             PlayerEvent::Ended { sounded, .. } => {
-                let played = sounded.played.as_secs_f64();
-                println!("{played:.1} s of sound were handed to the device");
+                tell!("tone.played", seconds = Sentence::decimal(sounded.played.as_secs_f64(), 1));
                 outcome = Ok(if test.verify {
                     verdict(sounded.heard, player.microphone())
                 } else {
@@ -151,31 +152,24 @@ fn verdict(heard: Option<Heard>, microphone: Option<Microphone>) -> ExitCode {
     match heard {
         None if microphone.is_some() => {
             let why = match microphone {
-                Some(Microphone::Failed { why }) => why,
-                Some(Microphone::Opened) => "đã mở nhưng chưa có tiếng".to_owned(),
-                Some(Microphone::Waiting) => "chưa mở được".to_owned(),
-                Some(Microphone::Hears) | None => "đoạn thu quá ngắn để so sánh".to_owned(),
+                Some(Microphone::Failed { why }) => Sentence::from(why),
+                Some(Microphone::Opened) => said!("tone.no_sound"),
+                Some(Microphone::Waiting) => said!("tone.not_opened"),
+                Some(Microphone::Hears) | None => said!("tone.too_short"),
             };
-            eprintln!(
-                "Đã đặt micro nhưng chưa kiểm tra được loa: {why}. Kiểm tra dây và tên micro rồi thử lại."
-            );
+            complain!("tone.not_checked", why);
             ExitCode::from(MICROPHONE_FAILED)
         }
         None => {
-            eprintln!(
-                "Không có micro để kiểm tra: đặt microphone = \"alsa:...\" trong mục [sound] của box.toml."
-            );
+            complain!("tone.no_microphone");
             ExitCode::from(NO_MICROPHONE)
         }
         Some(Heard { heard: true, score }) => {
-            println!("Micro đã nghe thấy loa (độ khớp {:.0} %).", score * 100.0);
+            tell!("tone.heard", percent = Sentence::decimal(f64::from(score) * 100.0, 0));
             ExitCode::SUCCESS
         }
         Some(Heard { heard: false, score }) => {
-            let percent = score * 100.0;
-            eprintln!(
-                "Micro KHÔNG nghe thấy loa (độ khớp {percent:.0} %): kiểm tra ampli, dây loa và vị trí micro."
-            );
+            complain!("tone.not_heard", percent = Sentence::decimal(f64::from(score) * 100.0, 0));
             ExitCode::FAILURE
         }
     }

@@ -5,4 +5,7 @@
 pub mod config;
 pub mod decide;
 pub mod domain;
+pub mod texts;
 pub mod wire;
+
+pub use texts::TEXTS;

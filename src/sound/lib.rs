@@ -19,6 +19,10 @@ pub mod tts;
 use loaxa_heart::domain::sound::FRAMES_A_SECOND;
 use loaxa_heart::domain::time::Span;
 
+/// The sentences of this crate for people.
+pub static TEXTS: loaxa_heart::texts::Tables =
+    loaxa_heart::texts::Tables::new(include_str!("texts/vi.toml"), include_str!("texts/en.toml"));
+
 /// Frames a second of everything that is mixed and handed to a device.
 pub const RATE: u32 = FRAMES_A_SECOND;
 

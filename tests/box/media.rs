@@ -70,8 +70,11 @@ fn the_budget_of_the_month_holds_back_all_but_the_urgent_and_is_remembered() {
     let next = central.command("c4", announce(BulletinClass::Normal, None, Some("Họp thôn."), None));
     std::fs::write(stick.join("hop-thon.dsse.json"), central.keys.sealed_by_both(&next)).unwrap();
     std::fs::write(stick.join("gia.dsse.json"), b"{}").unwrap();
-    let output =
-        unit.command(&["box", "import", "stick"]).stdout(std::process::Stdio::piped()).output().unwrap();
+    let output = unit
+        .command(&["box", "import", "stick", "--lang", "vi"])
+        .stdout(std::process::Stdio::piped())
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     // One of them was refused.
     assert!(!output.status.success(), "{said}");
@@ -111,7 +114,7 @@ fn a_stick_with_a_manifest_is_taken_as_it_says_and_no_damaged_file() {
     let running = unit.start();
     eventually("the box", || unit.status());
     let import = || {
-        let mut command = unit.command(&["box", "import", "stick"]);
+        let mut command = unit.command(&["box", "import", "stick", "--lang", "vi"]);
         let output = command.stdout(std::process::Stdio::piped()).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     };

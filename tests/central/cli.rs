@@ -10,7 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn loaxa() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_loaxa"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
+    command.env("LOAXA_LANG", "vi");
+    command
 }
 
 struct Running {
@@ -137,7 +139,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
         let text = std::fs::read_to_string(&config).unwrap().replace(from, to);
         let path = dir.path().join("wrong.toml");
         std::fs::write(&path, text).unwrap();
-        loaxa().args(["central", "--config"]).arg(path).output().unwrap()
+        loaxa().env("LOAXA_LANG", "en").args(["central", "--config"]).arg(path).output().unwrap()
     };
     check(&start("commune =", "comune ="), false, "wrong.toml:5");
     check(&start("trust.json", "gone.json"), false, "gone.json");

@@ -27,7 +27,7 @@ fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 fn loaxa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).env("LOAXA_LANG", "en");
     command
 }
 

@@ -6,14 +6,14 @@ const COMMUNE: &str = "playlists/binh-minh/programme.toml";
 
 /// Standard output of a command that succeeds.
 fn loaxa(args: &[&str]) -> String {
-    let output = Command::cargo_bin("loaxa").unwrap().args(args).output().unwrap();
+    let output = Command::cargo_bin("loaxa").unwrap().args(args).env("LOAXA_LANG", "en").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Standard error of a command that fails.
 fn refused(args: &[&str]) -> String {
-    let output = Command::cargo_bin("loaxa").unwrap().args(args).output().unwrap();
+    let output = Command::cargo_bin("loaxa").unwrap().args(args).env("LOAXA_LANG", "en").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).unwrap()
 }
@@ -42,7 +42,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
 #[test]
 fn a_preview_comes_in_four_forms() {
     let preview = |format| {
-        let days = ["--from", "2027-02-06", "--to", "2027-02-14", "--format", format];
+        let days = ["--from", "2027-02-06", "--to", "2027-02-14", "--format", format, "--lang", "vi"];
         loaxa(&[&["programme", "preview", COMMUNE][..], &days].concat())
     };
     let text = preview("text");

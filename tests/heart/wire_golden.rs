@@ -351,7 +351,7 @@ fn events() -> Vec<Event> {
         CommandRefusal::UnknownVersion { version: 2 },
         CommandRefusal::BadSignature,
         CommandRefusal::UnknownKey { key: id.clone() },
-        CommandRefusal::NotAllowed { key: id, detail: "it has no power Live".to_owned() },
+        CommandRefusal::NotAllowed { key: id, detail: "it has no power Live".to_owned().into() },
         CommandRefusal::TooFewSignatures { valid: 1, needed: 2 },
         CommandRefusal::NotForThisBox,
         CommandRefusal::Expired { at },
@@ -360,7 +360,7 @@ fn events() -> Vec<Event> {
         CommandRefusal::Rollback { offered: 2, held: 3 },
         CommandRefusal::ClockUnknown,
         CommandRefusal::TooMany { max: 500 },
-        CommandRefusal::Impossible { detail: "it expires before it begins".to_owned() },
+        CommandRefusal::Impossible { detail: "it expires before it begins".to_owned().into() },
     ];
     let outcomes = [
         SlotOutcome::Aired { finished: 4, not_finished: 1 },

@@ -12,6 +12,7 @@ fn check(output: &str, microphone: &[&str], expected_code: i32, says: &str) {
     unit.env = pulse.env();
     let arguments = [&["box", "test-tone", "--seconds", "2", "--verify", "--output", output], microphone];
     let mut command = unit.command(&arguments.concat());
+    command.env("LOAXA_LANG", "vi");
     let Output { status, stdout, stderr } = command.stdout(std::process::Stdio::piped()).output().unwrap();
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
     assert_eq!(status.code(), Some(expected_code), "{said}");

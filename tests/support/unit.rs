@@ -120,7 +120,11 @@ impl Unit {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
         command.args(arguments).args(["--config", "box.toml"]).current_dir(self.dir.path());
-        command.envs(self.env.iter().cloned()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .env("LOAXA_LANG", "en")
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command
     }
 

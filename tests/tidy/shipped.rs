@@ -10,7 +10,7 @@ use crate::source::{files_under, root};
 
 #[test]
 fn shipped_programmes_are_accepted() {
-    let probe = |path: &Path| if path.is_file() { Ok(10_000) } else { Err("is missing".to_owned()) };
+    let probe = |path: &Path| if path.is_file() { Ok(10_000) } else { Err("is missing".to_owned().into()) };
     let programmes = files_under("playlists", "toml");
     assert!(!programmes.is_empty());
     for path in programmes {

@@ -14,7 +14,7 @@ use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 
 fn loaxa(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).env("LOAXA_LANG", "en");
     command
 }
 

@@ -206,11 +206,12 @@ fn a_file_is_spoken_by_the_command() {
         .args(["live", "--group", "xa", "--central", &format!("http://{}", commune.http)])
         .arg(commune.unit.path("tone-440.wav"))
         .env("LOAXA_TOKEN", TOKEN)
+        .env("LOAXA_LANG", "vi")
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&live.stdout).into_owned();
-    assert!(live.status.success() && said.contains("đã phát trực tiếp 4.0 s"), "{live:?}");
+    assert!(live.status.success() && said.contains("đã phát trực tiếp 4,0 giây"), "{live:?}");
     assert_eq!(commune.await_end().outcome, PlayOutcome::Finished);
     let heard: f64 = commune.unit.recording().stretches(&[440.0]).iter().map(|tone| tone.seconds()).sum();
     assert!(heard > 3.0, "{heard} s of 4 s were heard");

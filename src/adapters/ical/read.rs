@@ -5,6 +5,8 @@ use chrono::{
 };
 use chrono_tz::Tz;
 use icalendar::parser::{Component, Property, read_calendar, unfold};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 use super::{DIGEST_PROPERTY, Event, SLOT_PROPERTY, Times, every_day};
 use loaxa_heart::config::problem::{Problem, Problems};
@@ -22,27 +24,23 @@ const DATES_MAX: usize = 5_000;
 /// How deep components may lie in each other; the standard needs three.
 const DEPTH_MAX: usize = 8;
 
-/// What is wrong, and what to do.
-type Wrong = (String, &'static str);
-
 /// Reads the events of a calendar.
 ///
 /// # Errors
 /// All events that are no slots: across midnight, in a zone that changes its offset, with single changed days, ...
 pub fn parse(text: &str, file: &str) -> Result<Vec<Event>, Problems> {
-    let problem = |line: usize, key: &str, (what, remedy): Wrong| Problem {
+    let problem = |line: usize, key: &str, said: Sentence| Problem {
         file: file.to_owned(),
         line,
         column: 1,
         key: key.to_owned(),
-        what,
-        remedy: remedy.to_owned(),
+        said,
     };
     let lines = event_lines(text).map_err(|wrong| problem(0, "", wrong))?;
     let unfolded = unfold(text);
     let calendar = read_calendar(&unfolded).map_err(|error| {
         let first = error.lines().next().unwrap_or_default().to_owned();
-        problem(0, "", (format!("is no calendar: {first}"), "export it anew from the calendar program"))
+        problem(0, "", said!("ical.none", detail = first))
     })?;
     let mut components = Vec::new();
     collect(&calendar.components, &mut components);
@@ -58,7 +56,7 @@ pub fn parse(text: &str, file: &str) -> Result<Vec<Event>, Problems> {
 }
 
 /// The lines on which events begin.
-fn event_lines(text: &str) -> Result<Vec<usize>, Wrong> {
+fn event_lines(text: &str) -> Result<Vec<usize>, Sentence> {
     let mut depth: usize = 0;
     let mut events = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -70,17 +68,14 @@ fn event_lines(text: &str) -> Result<Vec<usize>, Wrong> {
             depth = depth.saturating_sub(1);
         }
         if depth > DEPTH_MAX {
-            return Err((
-                format!("components lie more than {DEPTH_MAX} deep"),
-                "this is no ordinary calendar",
-            ));
+            return Err(said!("ical.deep", max = DEPTH_MAX));
         }
         if starts("BEGIN:VEVENT") {
             events.push(index + 1);
         }
     }
     if events.len() > EVENTS_MAX {
-        return Err((format!("{} events", events.len()), "at most 1000 are read: export fewer"));
+        return Err(said!("ical.many", count = events.len(), max = EVENTS_MAX));
     }
     Ok(events)
 }
@@ -102,12 +97,9 @@ fn value<'c>(component: &'c Component<'_>, name: &'c str) -> Option<&'c str> {
     all(component, name).next().map(|property| property.val.as_str())
 }
 
-fn event(component: &Component<'_>, line: usize) -> Result<Event, Wrong> {
+fn event(component: &Component<'_>, line: usize) -> Result<Event, Sentence> {
     if value(component, "RECURRENCE-ID").is_some() {
-        return Err((
-            "a single day of a series was changed".to_owned(),
-            "make an event of its own of that day",
-        ));
+        return Err(said!("ical.changed_day"));
     }
     let times = times(component)?;
     let exact = value(component, DIGEST_PROPERTY) == Some(&times.digest());
@@ -125,30 +117,27 @@ fn event(component: &Component<'_>, line: usize) -> Result<Event, Wrong> {
     Ok(Event { uid, title: times.title, start: times.start, end: times.end, days, slot, line })
 }
 
-fn times(component: &Component<'_>) -> Result<Times, Wrong> {
+fn times(component: &Component<'_>) -> Result<Times, Sentence> {
     let property = |name| all(component, name).next();
-    let start = property("DTSTART").ok_or(("it has no start".to_owned(), "add DTSTART"))?;
-    let at = instants(start)?.into_iter().next().ok_or(("DTSTART is empty".to_owned(), "write a time"))?;
+    let start = property("DTSTART").ok_or(said!("ical.no_start"))?;
+    let at = instants(start)?.into_iter().next().ok_or(said!("ical.empty_start"))?;
     let local = at.with_timezone(&VIETNAM).naive_local();
     let end = match (property("DTEND"), value(component, "DURATION")) {
         (Some(end), _) => instants(end)?.into_iter().next(),
         (None, Some(text)) => duration(text).map(|length| at + length),
         (None, None) => None,
     };
-    let end = end
-        .ok_or(("it has no end".to_owned(), "add DTEND or DURATION"))?
-        .with_timezone(&VIETNAM)
-        .naive_local();
+    let end = end.ok_or(said!("ical.no_end"))?.with_timezone(&VIETNAM).naive_local();
     if end <= local {
-        return Err(("it ends before it starts".to_owned(), "mend DTEND"));
+        return Err(said!("ical.backward"));
     }
     if end.date() != local.date() {
-        return Err(("it runs across midnight".to_owned(), "split it into two events"));
+        return Err(said!("ical.midnight"));
     }
     let mut rules = all(component, "RRULE");
     let rule = rules.next().map(|rule| day_rule(rule.val.as_str(), local.time()));
     if rules.next().is_some() {
-        return Err(("it has two RRULEs".to_owned(), "make two events of it"));
+        return Err(said!("ical.two_rules"));
     }
     if rule.is_some() {
         repeats_in_vietnam(start, &at)?;
@@ -177,7 +166,7 @@ fn day_rule(rule: &str, time: NaiveTime) -> String {
 }
 
 /// The dates of RDATE or EXDATE, which must be at the event's own time of day.
-fn dates(component: &Component<'_>, name: &'static str, time: NaiveTime) -> Result<Vec<NaiveDate>, Wrong> {
+fn dates(component: &Component<'_>, name: &'static str, time: NaiveTime) -> Result<Vec<NaiveDate>, Sentence> {
     let mut dates = Vec::new();
     for property in all(component, name) {
         if is_date(property) {
@@ -189,14 +178,11 @@ fn dates(component: &Component<'_>, name: &'static str, time: NaiveTime) -> Resu
             if local.time() == time {
                 dates.push(local.date());
             } else if name == "RDATE" {
-                return Err((
-                    format!("{name} {local} has another time of day"),
-                    "make an event of its own of it",
-                ));
+                return Err(said!("ical.other_time", name, local));
             }
         }
         if dates.len() > DATES_MAX {
-            return Err((format!("more than {DATES_MAX} dates in {name}"), "write a rule instead"));
+            return Err(said!("ical.many_dates", max = DATES_MAX, name));
         }
     }
     dates.sort_unstable();
@@ -213,30 +199,28 @@ fn is_date(property: &Property<'_>) -> bool {
     parameter(property, "VALUE").is_some_and(|kind| kind.eq_ignore_ascii_case("DATE"))
 }
 
-fn plain_date(text: &str) -> Result<NaiveDate, Wrong> {
+fn plain_date(text: &str) -> Result<NaiveDate, Sentence> {
     NaiveDate::parse_from_str(text.trim(), "%Y%m%d")
-        .map_err(|_| (format!("{text:?} is no date"), "dates are written YYYYMMDD"))
+        .map_err(|_| said!("ical.no_date", text = text.escape_debug()))
 }
 
 /// The zone of a property; a time without one is Vietnam's.
-fn zone(property: &Property<'_>) -> Result<Tz, Wrong> {
+fn zone(property: &Property<'_>) -> Result<Tz, Sentence> {
     match parameter(property, "TZID") {
         // Outlook's name.
         None | Some("SE Asia Standard Time") => Ok(Tz::Asia__Ho_Chi_Minh),
-        Some(name) => name.parse().map_err(|_| {
-            (format!("the time zone {name:?} is not known"), "write the time in Asia/Ho_Chi_Minh")
-        }),
+        Some(name) => name.parse().map_err(|_| said!("ical.no_zone", zone = name.escape_debug())),
     }
 }
 
 /// The instants of a property with one or more times.
-fn instants(property: &Property<'_>) -> Result<Vec<DateTime<Utc>>, Wrong> {
+fn instants(property: &Property<'_>) -> Result<Vec<DateTime<Utc>>, Sentence> {
     if is_date(property) {
-        return Err(("it lasts all day".to_owned(), "a session has a start and an end: give it times"));
+        return Err(said!("ical.all_day"));
     }
     let zone = zone(property)?;
     let instant = |text: &str| {
-        let bad = || (format!("{text:?} is no time"), "times are written YYYYMMDDTHHMMSS");
+        let bad = || said!("ical.no_time", text = text.escape_debug());
         let (digits, utc) = match text.trim().strip_suffix('Z') {
             Some(digits) => (digits, true),
             None => (text.trim(), false),
@@ -252,16 +236,15 @@ fn instants(property: &Property<'_>) -> Result<Vec<DateTime<Utc>>, Wrong> {
 }
 
 /// Refuses a series whose rule, written for another zone, would mean other days or times in Vietnam.
-fn repeats_in_vietnam(start: &Property<'_>, at: &DateTime<Utc>) -> Result<(), Wrong> {
-    const REMEDY: &str = "write its times in Asia/Ho_Chi_Minh";
+fn repeats_in_vietnam(start: &Property<'_>, at: &DateTime<Utc>) -> Result<(), Sentence> {
     let utc = start.val.as_str().trim().ends_with('Z');
     let zone = if utc { Tz::UTC } else { zone(start)? };
     let offset = |at: &DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
     if offset(at) != offset(&(*at + DayCount::new(182))) {
-        return Err((format!("it repeats in {zone}, which changes its clocks"), REMEDY));
+        return Err(said!("ical.clocks_change", zone));
     }
     if at.with_timezone(&zone).date_naive() != at.with_timezone(&VIETNAM).date_naive() {
-        return Err((format!("it repeats in {zone}, where it is another day than in Vietnam"), REMEDY));
+        return Err(said!("ical.other_day", zone));
     }
     Ok(())
 }
@@ -291,18 +274,17 @@ fn duration(text: &str) -> Option<TimeDelta> {
 }
 
 /// The days that an event names.
-fn days(times: &Times) -> Result<Days, Wrong> {
+fn days(times: &Times) -> Result<Days, Sentence> {
     let mut days =
         Days { rules: Vec::new(), valid_from: None, valid_until: None, except: times.except.clone() };
     let mut singles = times.more.clone();
     match &times.rule {
         None => singles.insert(0, times.first),
         Some(rule) => {
-            let recurrence = Recurrence::new(rule, times.first).map_err(|error| {
-                (error.to_string(), "a session repeats by days, for instance FREQ=WEEKLY;BYDAY=MO")
-            })?;
+            let recurrence =
+                Recurrence::new(rule, times.first).map_err(|error| said!("ical.bad_rule", error))?;
             if recurrence.first().is_none() {
-                return Err(("its RRULE never happens".to_owned(), "mend the rule"));
+                return Err(said!("ical.never"));
             }
             // The first day counts, even where the rule does not name it.
             if !recurrence.contains(times.first) {

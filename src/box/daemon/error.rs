@@ -3,22 +3,32 @@
 use loaxa_adapters::box_store::StoreError;
 use loaxa_adapters::fetch::FetchError;
 use loaxa_adapters::mqtt::LinkError;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Reasons for which the daemon can't run.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum DaemonError {
-    #[error("the state directory {path} can't be used: {error}")]
     State { path: String, error: std::io::Error },
-    #[error("{0}")]
     Store(#[from] StoreError),
-    #[error("{0}")]
     Link(#[from] LinkError),
-    #[error("{0}")]
     Fetch(#[from] FetchError),
-    #[error("the system refuses what the daemon needs: {0}")]
     System(#[from] std::io::Error),
-    #[error("the player died; the supervisor starts the daemon again")]
     PlayerDied,
-    #[error("the player hangs and takes no more commands; the supervisor starts the daemon again")]
     PlayerHangs,
+}
+
+impl Say for DaemonError {
+    fn say(&self) -> Sentence {
+        match self {
+            DaemonError::State { path, error } => said!("daemon.state", path, error),
+            DaemonError::Store(error) => error.say(),
+            DaemonError::Link(error) => error.say(),
+            DaemonError::Fetch(error) => error.say(),
+            DaemonError::System(error) => said!("daemon.system", error),
+            DaemonError::PlayerDied => said!("daemon.player_died"),
+            DaemonError::PlayerHangs => said!("daemon.player_hangs"),
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! An alert ends others by their names, also those that come after it: real feeds tell the newest first. What it may end is
 //! for [`cap_intake::reach`] to say. Several may be handled at once; each change of a row is a compare-and-set.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 use std::sync::Arc;
 
 use super::cap_sending::send;
@@ -115,7 +117,6 @@ async fn verified(cap: &CapSettings, voucher: Voucher, bytes: &[u8]) -> Result<(
 }
 
 fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken {
-    let because = |why: Why| (why.to_string(), why.in_vietnamese().to_owned());
     let refers_to: Vec<_> = match &alert.kind {
         // Nobody takes back what another sender said.
         Kind::Update(references) | Kind::Cancel(references) => {
@@ -134,13 +135,14 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
         }
         Verdict::Nothing(why) => (State::Ignored, Some(why), Vec::new(), false),
     };
+    let (why_en, why_vi) = why.map(|why| why.say().in_both()).unzip();
     let title = said.first().map(|said| said.title.clone());
     let of_info = || alert.infos.first().map(|info| info.headline.as_ref().unwrap_or(&info.event));
     let title = title.or_else(|| of_info().or(alert.note.as_ref()).map(|words| cap_intake::title(words)));
     Taken {
         state,
-        why: why.map(|why| because(why).0),
-        why_vi: why.map(|why| because(why).1),
+        why: why_en,
+        why_vi,
         title: title.unwrap_or_default(),
         said,
         ends,
@@ -233,17 +235,11 @@ async fn meet_the_others(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
             taken.said.clear();
             taken.ends = true;
             taken.asks = false;
-            taken.because((
-                format!("it was cancelled or replaced before it came, by {by}"),
-                format!("đã bị hủy hoặc thay thế trước khi đến, bởi {by}"),
-            ));
+            taken.because(&said!("alert.ended_before", by));
         }
         if has_lesser && ended_by.is_none() {
             taken.asks = true;
-            taken.because((
-                "a lesser bulletin that replaces it came before it: a person decides".to_owned(),
-                "bản tin nhẹ hơn thay thế cảnh báo này đã đến trước: cần cán bộ quyết định".to_owned(),
-            ));
+            taken.because(&said!("alert.lesser_before"));
         }
         ended_by.is_some() || has_lesser
     })
@@ -269,15 +265,11 @@ async fn end_drafts(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
         }
         if let Some(why) = asks {
             taken.asks = true;
-            taken.because((why.to_string(), why.in_vietnamese().to_owned()));
+            taken.because(&why.say());
         } else if taken.ends && !aired {
             taken.state = State::Ended;
             if taken.why.is_none() && targets.is_empty() {
-                taken.because((
-                    "what it names is not here; an alert of this name that still comes is not said"
-                        .to_owned(),
-                    "chưa có cảnh báo mà bản tin này nêu; nếu đến sau sẽ không được phát".to_owned(),
-                ));
+                taken.because(&said!("alert.ends_nothing"));
             }
         }
         taken.state == State::Ended || asks.is_some()

@@ -3,6 +3,8 @@
 //! What was read whole and taken is not fetched again until its entry changes; everything else is tried again, more and more
 //! seldom. What is passed over is said once to staff.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -49,21 +51,29 @@ const WAIT: Duration = Duration::from_secs(30);
 
 /// A reason for which something of a feed is not taken.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 enum NotBrought {
-    #[error("its server answers with status {0}")]
     Status(u16),
-    #[error("it is moved to {0}, which is not on the feed's own server")]
     MovedAway(String),
-    #[error("it is moved more than {REDIRECTS_MAX} times")]
     MovedOften,
-    #[error("it is larger than {0} bytes")]
     TooLarge(usize),
-    #[error("it can't be fetched: {0}")]
     Lost(String),
-    #[error(transparent)]
     Nothing(#[from] feed::WhyNothing),
-    #[error(transparent)]
     NotAlert(#[from] NotAlert),
+}
+
+impl Say for NotBrought {
+    fn say(&self) -> Sentence {
+        match self {
+            NotBrought::Status(status) => said!("feed.status", status),
+            NotBrought::MovedAway(to) => said!("feed.moved_away", to),
+            NotBrought::MovedOften => said!("feed.moved_often", max = REDIRECTS_MAX),
+            NotBrought::TooLarge(bytes) => said!("feed.too_large", bytes),
+            NotBrought::Lost(detail) => said!("feed.lost", detail),
+            NotBrought::Nothing(why) => why.say(),
+            NotBrought::NotAlert(not) => not.say(),
+        }
+    }
 }
 
 impl NotBrought {
@@ -75,19 +85,6 @@ impl NotBrought {
                 matches!(not, NotAlert::Store(_) | NotAlert::Unsigned(SignatureError::NoProgram(_)))
             }
             _ => false,
-        }
-    }
-
-    /// Says the same in Vietnamese.
-    fn in_vietnamese(&self) -> String {
-        match self {
-            NotBrought::Status(status) => format!("máy chủ trả lời mã {status}"),
-            NotBrought::MovedAway(to) => format!("bị chuyển tới {to}, không phải máy chủ của nguồn cảnh báo"),
-            NotBrought::MovedOften => format!("bị chuyển hướng quá {REDIRECTS_MAX} lần"),
-            NotBrought::TooLarge(bytes) => format!("lớn hơn {bytes} byte"),
-            NotBrought::Lost(error) => format!("không tải được: {error}"),
-            NotBrought::Nothing(why) => why.in_vietnamese(),
-            NotBrought::NotAlert(not) => not.in_vietnamese(),
         }
     }
 }
@@ -267,7 +264,7 @@ fn newest_first(alert: &Alert) -> (std::cmp::Reverse<loaxa_heart::domain::time::
 
 /// Tells staff of what is not taken: in the list at once, and on the page once where it stays so.
 async fn pass_over(app: &App, feed: &Feed, what: String, error: &NotBrought) -> Result<(), StoreError> {
-    let (why, why_vi, at) = (error.to_string(), error.in_vietnamese(), app.now());
+    let ((why, why_vi), at) = (error.say().in_both(), app.now());
     let passed = PassedOver { what: what.clone(), why: why.clone(), why_vi, last: at };
     let times = app.store.pass_over_cap(passed).await?;
     if times == 1 {

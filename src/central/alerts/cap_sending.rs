@@ -1,5 +1,6 @@
 //! From a draft of an alert to signed announcements and cancels: claimed by one, finished or given back.
 
+use loaxa_heart::texts::Say;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ async fn go_on_sending(app: &Arc<App>, kept: Kept) -> Result<Kept, NotAlert> {
 async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) -> Result<Kept, NotAlert> {
     let (kept, _) = change(app, id, |taken| {
         taken.state = if taken.doomed { State::Ended } else { state };
-        (taken.why, taken.why_vi) = failed.map(|error| (error.to_string(), error.in_vietnamese())).unzip();
+        (taken.why, taken.why_vi) = failed.map(|error| error.say().in_both()).unzip();
         true
     })
     .await?;

@@ -1,5 +1,7 @@
 //! The record of an alert: its state, what it says, and the changes of both.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +76,8 @@ impl Taken {
         Standing { voucher: self.voucher.as_ref(), mode: mode.unwrap_or(Mode::Actual), said: &self.said }
     }
 
-    pub(super) fn because(&mut self, (en, vi): (String, String)) {
+    pub(super) fn because(&mut self, why: &Sentence) {
+        let (en, vi) = why.in_both();
         (self.why, self.why_vi) = (Some(en), Some(vi));
     }
 }
@@ -95,45 +98,33 @@ impl Kept {
 
 /// A reason for which an alert is not taken, or not sent.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotAlert {
-    #[error("this central takes no alerts: add [cap] to central.toml")]
     Off,
-    #[error("the alert is refused: {0}")]
     Bad(#[from] CapError),
-    #[error("the alert is refused: {0}")]
     Unsigned(#[from] SignatureError),
-    #[error("there is no alert {0}")]
     NoSuch(String),
-    #[error("this alert waits for nobody: it was sent, ended or ignored")]
     NotADraft,
-    #[error("what it said is over")]
     Over,
-    #[error("a cancel is signed by the keys on this server only")]
     CancelByKey,
-    #[error(transparent)]
     Refused(#[from] Refused),
-    #[error(transparent)]
     NotTaken(#[from] NotTaken),
-    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl NotAlert {
-    /// Says the same in Vietnamese.
-    pub fn in_vietnamese(&self) -> String {
+impl Say for NotAlert {
+    fn say(&self) -> Sentence {
         match self {
-            NotAlert::Off => {
-                "trung tâm này chưa bật nhận cảnh báo CAP: thêm [cap] vào central.toml".to_owned()
-            }
-            NotAlert::Bad(error) => format!("cảnh báo CAP không đúng quy cách: {error}"),
-            NotAlert::Unsigned(error) => format!("chữ ký của cảnh báo CAP không được tin: {error}"),
-            NotAlert::NoSuch(id) => format!("không có cảnh báo {id}"),
-            NotAlert::NotADraft => "cảnh báo này không còn chờ duyệt".to_owned(),
-            NotAlert::Over => "cảnh báo này đã hết hạn".to_owned(),
-            NotAlert::CancelByKey => "lệnh hủy chỉ ký được bằng khóa trên máy chủ".to_owned(),
-            NotAlert::Refused(refused) => refused.in_vietnamese(),
-            NotAlert::NotTaken(not) => not.in_vietnamese(),
-            NotAlert::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+            NotAlert::Off => said!("alert.off"),
+            NotAlert::Bad(error) => said!("alert.bad", error),
+            NotAlert::Unsigned(error) => said!("alert.unsigned", error),
+            NotAlert::NoSuch(id) => said!("alert.no_such", id),
+            NotAlert::NotADraft => said!("alert.not_a_draft"),
+            NotAlert::Over => said!("alert.over"),
+            NotAlert::CancelByKey => said!("alert.cancel_by_key"),
+            NotAlert::Refused(error) => error.say(),
+            NotAlert::NotTaken(error) => error.say(),
+            NotAlert::Store(error) => error.say(),
         }
     }
 }

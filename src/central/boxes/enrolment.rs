@@ -11,6 +11,8 @@ use crate::settings::BoxDeclared;
 use crate::store::StoreError;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
 use loaxa_heart::wire::signing::PublicKey;
 
@@ -19,27 +21,35 @@ pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
 
 /// A reason for which a box is not enrolled.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotEnrolled {
-    #[error(
-        "this central enrols no boxes: add [enrolment] to its configuration (loaxa central init writes it)"
-    )]
     Off,
-    #[error("there is no group {0}")]
     NoSuchGroup(GroupId),
-    #[error("name at least one group")]
     NoGroup,
-    #[error("the code is wrong, was used, or is too old: ask the centre for another")]
     Code,
-    #[error("the request carries no usable public keys")]
     Keys,
-    #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
-    #[error("{}: {error}", path.display())]
     RevocationList { path: PathBuf, error: std::io::Error },
-    #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Say for NotEnrolled {
+    fn say(&self) -> Sentence {
+        match self {
+            NotEnrolled::Off => said!("enrolment.off"),
+            NotEnrolled::NoSuchGroup(group) => said!("enrolment.no_such_group", group),
+            NotEnrolled::NoGroup => said!("enrolment.no_group"),
+            NotEnrolled::Code => said!("enrolment.code"),
+            NotEnrolled::Keys => said!("enrolment.keys"),
+            NotEnrolled::Random(error) => said!("enrolment.random", error),
+            NotEnrolled::RevocationList { path, error } => {
+                said!("enrolment.revocation_list", path = path.display(), error)
+            }
+            NotEnrolled::Certificate(error) => error.say(),
+            NotEnrolled::Store(error) => error.say(),
+        }
+    }
 }
 
 /// Makes a code with which one box may come in once.

@@ -8,6 +8,8 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::app::{App, Counters};
 use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
@@ -22,15 +24,23 @@ const COMMITTING_MAX: usize = 512;
 
 /// A reason for which a batch is not taken.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 enum BadBatch {
-    #[error("nobody enrolled this box")]
     Unknown,
-    #[error("the key of this box is not known")]
     NoKey,
-    #[error("{0}")]
     Refused(String),
-    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Say for BadBatch {
+    fn say(&self) -> Sentence {
+        match self {
+            BadBatch::Unknown => said!("batch.unknown"),
+            BadBatch::NoKey => said!("batch.no_key"),
+            BadBatch::Refused(detail) => said!("batch.refused", detail),
+            BadBatch::Store(error) => error.say(),
+        }
+    }
 }
 
 /// Takes batches in until the channel closes.

@@ -1,5 +1,7 @@
 //! The broker that central and boxes meet at: embedded in this process, or any other by its address.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -64,10 +66,16 @@ impl Broker for External {
 
 /// The embedded broker that could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("the embedded broker can't listen on {listen}: {detail}")]
+#[error("{}", self.say())]
 pub struct CantListen {
     listen: SocketAddr,
     detail: String,
+}
+
+impl Say for CantListen {
+    fn say(&self) -> Sentence {
+        said!("broker.bad", listen = self.listen, detail = self.detail)
+    }
 }
 
 /// The embedded broker. It keeps nothing on disk: what must not be lost lies in central's store and on the boxes.

@@ -3,6 +3,8 @@
 //! A certificate says who a box is. The trust document says who may order what.
 
 use chrono::{Datelike, NaiveDate};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, RevokedCertParams,
@@ -26,13 +28,21 @@ const FIRST_YEAR: i32 = 2025;
 
 /// A reason for which there is no certificate.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum CertificateError {
-    #[error("the certificate authority: {0}")]
     Rcgen(#[from] rcgen::Error),
-    #[error("a certificate in PEM can't be read")]
     BadPem,
-    #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
+}
+
+impl Say for CertificateError {
+    fn say(&self) -> Sentence {
+        match self {
+            CertificateError::Rcgen(error) => said!("certificate.rcgen", error),
+            CertificateError::BadPem => said!("certificate.bad_pem"),
+            CertificateError::Random(error) => said!("certificate.random", error),
+        }
+    }
 }
 
 /// A certificate for a key that stays elsewhere.

@@ -1,5 +1,7 @@
 //! The broker that is chosen, started where it is ours, and the way to it.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -23,17 +25,25 @@ const OUTGOING_MAX: u16 = 8_192;
 const INCOMING_MAX: usize = 1_024;
 /// The reasons for which there is no broker to meet at.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NoBroker {
-    #[error(transparent)]
     Broker(#[from] CantListen),
-    #[error(transparent)]
     Gate(#[from] gate::CantOpen),
-    #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error("boxes come with certificates, but central has no authority to issue them: add [enrolment]")]
     NoEnrolment,
-    #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
+}
+
+impl Say for NoBroker {
+    fn say(&self) -> Sentence {
+        match self {
+            NoBroker::Broker(error) => error.say(),
+            NoBroker::Gate(error) => error.say(),
+            NoBroker::Certificate(error) => error.say(),
+            NoBroker::NoEnrolment => said!("start.no_enrolment"),
+            NoBroker::Random(error) => said!("start.random", error),
+        }
+    }
 }
 
 /// The parts of the gate before the embedded broker.

@@ -3,6 +3,8 @@
 //! The name that a box has behind the gate is that of its certificate, whatever it says itself. The gate reads a
 //! connection's first packet, and after that only carries bytes.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,25 +36,39 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// A reason for which a client is not let in.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 enum Refused {
-    #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("it took too long")]
     Slow,
-    #[error("its certificate was revoked, or is none of this commune")]
     Revoked,
-    #[error("its first packet is no CONNECT")]
     NoConnect,
-    #[error("it says that it is {said:?}, but its certificate is {is}'s")]
     Name { said: String, is: BoxId },
-    #[error("it brings a password beside its certificate")]
     Password,
+}
+
+impl Say for Refused {
+    fn say(&self) -> Sentence {
+        match self {
+            Refused::Io(error) => error.say(),
+            Refused::Slow => said!("gate.slow"),
+            Refused::Revoked => said!("gate.revoked"),
+            Refused::NoConnect => said!("gate.no_connect"),
+            Refused::Name { said, is } => said!("gate.name", said = said.escape_debug(), is),
+            Refused::Password => said!("gate.password"),
+        }
+    }
 }
 
 /// The gate that could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the gate for boxes: {0}")]
+#[error("{}", self.say())]
 pub struct CantOpen(pub String);
+
+impl Say for CantOpen {
+    fn say(&self) -> Sentence {
+        said!("gate_shut.bad", detail = self.0)
+    }
+}
 
 /// The broker behind the gate, and the means to judge who may pass.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! Commands that people sign with their own keys: drafted, signed one by one, sent when enough have signed.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::sync::Arc;
 
 use super::announce::{self, Asked};
@@ -37,46 +39,31 @@ pub enum DraftAsked {
 
 /// A reason for which a draft or a signature is not taken.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotTaken {
-    #[error("there is no draft {0}, or its hour is over")]
     NoSuchDraft(CommandId),
-    #[error("{OPEN_MAX} drafts wait already")]
     TooMany,
-    #[error("the signature is not that of key {0} over these bytes")]
     BadSignature(KeyId),
-    #[error("this key may not sign it: {0}")]
     NotAllowed(CommandRefusal),
-    #[error("it has {SIGNATURES_MAX} signatures already")]
     Full,
-    #[error("the request is not signed by a key of the trust document: {0}")]
     Stranger(KeyId),
-    #[error("the clock of this device is wrong: it says {0}")]
     Clock(Wall),
-    #[error(transparent)]
     Refused(#[from] Refused),
-    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl NotTaken {
-    /// Says the same in Vietnamese.
-    pub fn in_vietnamese(&self) -> String {
+impl Say for NotTaken {
+    fn say(&self) -> Sentence {
         match self {
-            NotTaken::NoSuchDraft(id) => format!("không có bản thảo {id}, hoặc đã quá một giờ"),
-            NotTaken::TooMany => format!("đã có {OPEN_MAX} bản thảo đang chờ ký"),
-            NotTaken::BadSignature(key) => format!("chữ ký không phải của khóa {key} trên nội dung này"),
-            NotTaken::NotAllowed(refusal) => format!("khóa này không được ký lệnh này: {refusal}"),
-            NotTaken::Full => format!("đã đủ {SIGNATURES_MAX} chữ ký"),
-            NotTaken::Stranger(key) => {
-                format!(
-                    "khóa {key} chưa có trong danh sách tin cậy: hãy đưa khóa công khai cho người giữ khóa gốc"
-                )
-            }
-            NotTaken::Clock(at) => {
-                format!("đồng hồ của thiết bị này sai: đang chỉ {}", at.local().format("%H:%M %d/%m/%Y"))
-            }
-            NotTaken::Refused(refused) => refused.in_vietnamese(),
-            NotTaken::Store(error) => format!("cơ sở dữ liệu không trả lời: {error}"),
+            NotTaken::NoSuchDraft(id) => said!("draft.no_such_draft", id),
+            NotTaken::TooMany => said!("draft.too_many", max = OPEN_MAX),
+            NotTaken::BadSignature(key) => said!("draft.bad_signature", key),
+            NotTaken::NotAllowed(refusal) => said!("draft.not_allowed", refusal),
+            NotTaken::Full => said!("draft.full", max = SIGNATURES_MAX),
+            NotTaken::Stranger(key) => said!("draft.stranger", key),
+            NotTaken::Clock(at) => said!("draft.clock", at),
+            NotTaken::Refused(error) => error.say(),
+            NotTaken::Store(error) => error.say(),
         }
     }
 }

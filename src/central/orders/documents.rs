@@ -19,6 +19,8 @@ use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::Programme;
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command};
 
@@ -112,10 +114,10 @@ fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Program
     let base = Path::new("sent");
     let lengths: BTreeMap<PathBuf, u32> =
         media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();
-    let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| "it was not sent along".to_owned());
+    let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("order.not_sent_along"));
     let programme = programme_file::parse(toml, "programme", base, Audio::Required(&probe))
-        .map_err(|problems| Refused::BadProgramme(problems.to_string()))?;
-    Calendar::new(Arc::new(programme.clone())).map_err(|rule| Refused::BadProgramme(rule.to_string()))?;
+        .map_err(|problems| Refused::BadProgramme(problems.say()))?;
+    Calendar::new(Arc::new(programme.clone())).map_err(|rule| Refused::BadProgramme(rule.say()))?;
     Ok(programme)
 }
 

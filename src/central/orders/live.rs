@@ -1,5 +1,7 @@
 //! Live voices of staff: the boxes are told to listen, and what is spoken is passed on as it comes.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +32,21 @@ pub trait VoiceSource: Send {
 
 /// The reasons for which a voice is not heard.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NotLive {
-    #[error(transparent)]
     TooMany(#[from] TooManyVoices),
-    #[error("no voice came")]
     NoVoice,
-    #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl Say for NotLive {
+    fn say(&self) -> Sentence {
+        match self {
+            NotLive::TooMany(error) => error.say(),
+            NotLive::NoVoice => said!("live.no_voice"),
+            NotLive::Refused(error) => error.say(),
+        }
+    }
 }
 
 /// A voice that was heard to its end.

@@ -1,5 +1,7 @@
 //! Answers of a store.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,11 +13,19 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// An operation that the store did not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StoreError {
-    #[error("the database refused: {0}")]
     Sql(String),
-    #[error("the database is closed")]
     Closed,
-    #[error("the database {path} can't be opened: {detail}")]
     CantOpen { path: String, detail: String },
+}
+
+impl Say for StoreError {
+    fn say(&self) -> Sentence {
+        match self {
+            StoreError::Sql(detail) => said!("store.sql", detail),
+            StoreError::Closed => said!("store.closed"),
+            StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
+        }
+    }
 }

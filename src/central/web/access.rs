@@ -1,5 +1,6 @@
 //! Access: programs show a token, people a signature, and readers of pages sit at this machine.
 
+use loaxa_heart::said;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::problem::Problem;
+use super::words;
 use crate::app::App;
 use crate::orders::signed_request::SignedRequest;
 use loaxa_heart::domain::ids::KeyId;
@@ -37,11 +39,7 @@ pub async fn let_token_in(State(app): State<Arc<App>>, request: Request, next: N
     if has_token(&app, request.headers()) {
         return next.run(request).await;
     }
-    let refusal = Problem {
-        status: StatusCode::UNAUTHORIZED,
-        en: "the API asks for the token in the header 'Authorization: Bearer ...'".to_owned(),
-        vi: "API cần mã truy cập trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
-    };
+    let refusal = Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.token") };
     refusal.into_response()
 }
 
@@ -55,8 +53,7 @@ pub async fn let_readers_in(
     if from.ip().is_loopback() || has_token(&app, request.headers()) {
         return next.run(request).await;
     }
-    let sorry = "Trang này chỉ xem được trên máy chủ trung tâm. · This page is read on the server itself.\n";
-    (StatusCode::FORBIDDEN, sorry).into_response()
+    (StatusCode::FORBIDDEN, words::in_both(&said!("page.only_here"))).into_response()
 }
 
 /// The parts of a request that a person's signature covers.
@@ -80,8 +77,12 @@ impl SignedParts {
         let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
             return Err(Problem {
                 status: StatusCode::UNAUTHORIZED,
-                en: format!("sign the request: {KEY_HEADER}, {TIME_HEADER}, {SIGNATURE_HEADER}"),
-                vi: "yêu cầu chưa được ký bằng khóa của cán bộ".to_owned(),
+                said: said!(
+                    "api.unsigned",
+                    key = KEY_HEADER,
+                    time = TIME_HEADER,
+                    signature = SIGNATURE_HEADER
+                ),
             });
         };
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);

@@ -5,7 +5,6 @@ mod api;
 mod live_audio;
 mod pages;
 mod problem;
-mod texts;
 mod words;
 
 use std::net::SocketAddr;

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::multipart::MultipartError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use serde_json::json;
 
 use crate::alerts::record::NotAlert;
@@ -17,38 +19,34 @@ use crate::store::StoreError;
 /// An answer that says why the API did not do what was asked.
 pub struct Problem {
     pub status: StatusCode,
-    pub en: String,
-    pub vi: String,
+    pub said: Sentence,
 }
 
 impl Problem {
     /// A request that can't be carried out as it stands.
-    pub fn bad(en: impl Into<String>, vi: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, en: en.into(), vi: vi.into() }
+    pub fn bad(said: Sentence) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, said }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.en, "error_vi": self.vi }))).into_response()
+        let (en, vi) = self.said.in_both();
+        (self.status, Json(json!({ "error": en, "error_vi": vi }))).into_response()
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the API has no answer from the store");
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            en: "the database does not answer; please try again later".to_owned(),
-            vi: "cơ sở dữ liệu không trả lời, xin thử lại sau".to_owned(),
-        }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, said: said!("api.no_database") }
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
-            Refused::Store(_) => return refused_store(refused),
+            Refused::Store(error) => return error.clone().into(),
             Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
             Refused::Authority(_) | Refused::MayNotEnd { .. } => StatusCode::FORBIDDEN,
             Refused::NotNewer { .. } => StatusCode::CONFLICT,
@@ -56,24 +54,14 @@ impl From<Refused> for Problem {
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: refused.to_string(), vi: refused.in_vietnamese() }
+        Self { status, said: refused.say() }
     }
 }
 
 impl From<NotEnrolled> for Problem {
     fn from(not: NotEnrolled) -> Self {
-        let vi = match &not {
-            NotEnrolled::Store(error) => return error.clone().into(),
-            NotEnrolled::Off => "trung tâm này chưa bật ghi danh cụm loa".to_owned(),
-            NotEnrolled::NoSuchGroup(group) => format!("không có nhóm {group}"),
-            NotEnrolled::NoGroup => "hãy chọn ít nhất một nhóm".to_owned(),
-            NotEnrolled::Code => "mã ghi danh sai, đã dùng hoặc đã hết hạn: hãy xin mã mới".to_owned(),
-            NotEnrolled::Keys => "yêu cầu không có khóa công khai dùng được".to_owned(),
-            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
-                "không cấp được chứng thư, xin thử lại sau".to_owned()
-            }
-        };
         let status = match &not {
+            NotEnrolled::Store(error) => return error.clone().into(),
             NotEnrolled::Code => StatusCode::FORBIDDEN,
             NotEnrolled::Off => StatusCode::NOT_FOUND,
             NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
@@ -81,7 +69,7 @@ impl From<NotEnrolled> for Problem {
             }
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: not.to_string(), vi }
+        Self { status, said: not.say() }
     }
 }
 
@@ -89,20 +77,9 @@ impl From<NotLive> for Problem {
     fn from(not: NotLive) -> Self {
         match not {
             NotLive::Refused(refused) => refused.into(),
-            NotLive::TooMany(_) => Self {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                en: not.to_string(),
-                vi: "đang có quá nhiều người phát trực tiếp".to_owned(),
-            },
-            NotLive::NoVoice => Problem::bad(not.to_string(), "không có tiếng nói nào gửi đến"),
+            NotLive::TooMany(_) => Self { status: StatusCode::TOO_MANY_REQUESTS, said: not.say() },
+            NotLive::NoVoice => Problem::bad(not.say()),
         }
-    }
-}
-
-fn refused_store(refused: Refused) -> Problem {
-    match refused {
-        Refused::Store(error) => error.into(),
-        other => Problem::bad(other.to_string(), other.in_vietnamese()),
     }
 }
 
@@ -114,12 +91,7 @@ impl From<MediaRefusal> for Problem {
 
 impl From<MultipartError> for Problem {
     fn from(error: MultipartError) -> Self {
-        let detail = error.body_text();
-        Self {
-            status: error.status(),
-            vi: format!("không đọc được dữ liệu gửi lên: {detail}"),
-            en: format!("the upload can't be read: {detail}"),
-        }
+        Self { status: error.status(), said: said!("api.upload", detail = error.body_text()) }
     }
 }
 
@@ -135,7 +107,7 @@ impl From<NotTaken> for Problem {
             }
             NotTaken::NotAllowed(_) => StatusCode::FORBIDDEN,
         };
-        Self { status, en: not.to_string(), vi: not.in_vietnamese() }
+        Self { status, said: not.say() }
     }
 }
 
@@ -149,6 +121,6 @@ impl From<NotAlert> for Problem {
             NotAlert::NoSuch(_) => StatusCode::NOT_FOUND,
             NotAlert::Bad(_) | NotAlert::Unsigned(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
         };
-        Self { status, en: not.to_string(), vi: not.in_vietnamese() }
+        Self { status, said: not.say() }
     }
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::store::NotHeard;
-use crate::web::texts::Texts;
 use loaxa_heart::domain::playback::{NotPlayed, PlayOutcome};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::texts::{Lang, Sentence, Texts};
 
 /// Frames a second in the log.
 const FRAMES_A_SECOND: u64 = 48_000;
@@ -23,7 +23,7 @@ pub fn length(frames: u64, texts: &Texts) -> String {
     let tenths = (frames * 10 + FRAMES_A_SECOND / 2) / FRAMES_A_SECOND;
     let (minutes, rest) = (tenths / 600, tenths % 600);
     if minutes == 0 {
-        let point = if texts.say("page.other_language") == "English" { ',' } else { '.' };
+        let point = texts.say("log.decimal_point");
         return format!("{}{point}{} {}", rest / 10, rest % 10, texts.say("log.seconds"));
     }
     format!("{minutes} {} {:02} {}", texts.say("log.minutes"), rest / 10, texts.say("log.seconds"))
@@ -76,25 +76,29 @@ fn with_detail<T: Serialize>(section: &str, tag: &str, value: &T, texts: &Texts)
     words
 }
 
+/// Says a line in both languages, for where no page can be drawn.
+pub fn in_both(said: &Sentence) -> String {
+    format!("{} · {}\n", said.to(Lang::Vi), said.to(Lang::En))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::texts::Lang;
     use loaxa_heart::domain::announcement::Rung;
     use loaxa_heart::domain::policy::GuardRefusal;
     use loaxa_heart::domain::sound::Fault;
 
     #[test]
     fn lengths_are_read_as_a_person_says_them() {
-        let vi = Lang::Vi.texts();
+        let vi = crate::TEXTS.of(Lang::Vi);
         assert_eq!(length(48_000 * 7 + 24_000, vi), "7,5 giây");
         assert_eq!(length(48_000 * 65, vi), "1 phút 05 giây");
-        assert_eq!(length(48_000 * 3, Lang::En.texts()), "3.0 s");
+        assert_eq!(length(48_000 * 3, crate::TEXTS.of(Lang::En)), "3.0 s");
     }
 
     #[test]
     fn reasons_go_into_their_detail() {
-        let vi = Lang::Vi.texts();
+        let vi = crate::TEXTS.of(Lang::Vi);
         let check = |reason: NotPlayed, expected: &str| assert_eq!(not_played(&reason, vi), expected);
         check(NotPlayed::Late, "quá muộn");
         check(NotPlayed::PreEmpted { by: Rung::Emergency }, "phải nhường cho thông báo khẩn cấp");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::Error;
+use super::super::language::Failure;
 use super::Check;
 use super::wire::{Authority, SOON, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
@@ -88,7 +88,7 @@ pub struct Centre {
 }
 
 impl Centre {
-    pub fn new(wire: Wire, id: BoxId, group: GroupId, key: Option<&str>) -> Result<Self, Error> {
+    pub fn new(wire: Wire, id: BoxId, group: GroupId, key: Option<&str>) -> Result<Self, Failure> {
         let key = key.map(str::parse).transpose()?;
         // Serials go on growing from one run to the next.
         let serial = u64::try_from(wall().0 / 1_000).unwrap_or_default();

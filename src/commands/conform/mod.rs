@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::Outcome;
+use super::language::{Failure, Outcome, of_file};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::codec;
@@ -25,9 +25,9 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Writes the root key and the trust document that a box under test pins. Everybody knows their secret halves.
-    Prepare { dir: PathBuf },
-    /// Tests a box: plays the centre of the prepared authority. The box must be in GROUP and allowed to sound now.
+    Prepare {
+        dir: PathBuf,
+    },
     Box {
         #[command(flatten)]
         broker: Broker,
@@ -35,20 +35,16 @@ enum Action {
         id: BoxId,
         #[arg(long)]
         group: GroupId,
-        /// The box's public key, in base64, where it does not tell it in its hello.
         #[arg(long)]
         key: Option<String>,
-        /// How long the first hello is waited for, in seconds; the box is started meanwhile.
         #[arg(long, default_value_t = 180)]
         wait: u64,
     },
-    /// Tests a centre: plays a box that is enrolled there with the public key that `prepare` wrote (box.pub).
     Central {
         #[command(flatten)]
         broker: Broker,
         #[arg(long = "box")]
         id: BoxId,
-        /// The centre's root key.
         #[arg(long)]
         root: PathBuf,
     },
@@ -58,10 +54,8 @@ enum Action {
 struct Broker {
     #[arg(long)]
     broker: BrokerAddress,
-    /// Certificates that the broker's is checked against, PEM.
     #[arg(long)]
     ca: Option<PathBuf>,
-    /// Certificate and key to connect with, PEM.
     #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
     identity: Option<Vec<PathBuf>>,
 }
@@ -117,9 +111,9 @@ fn prepare(dir: &Path) -> Outcome {
     let authority = Authority::default();
     let write = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
-        std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::write(&path, bytes).map_err(|error| of_file(&path, &error))?;
         println!("{}", path.display());
-        Ok::<(), String>(())
+        Ok::<(), Failure>(())
     };
     write("root.pub", format!("public {}\n", authority.root.public()).as_bytes())?;
     write("trust.json", &codec::seal(&authority.trust(1), &[&authority.root]))?;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::super::Error;
+use super::super::language::{Failure, of_file};
 use super::Broker;
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::Topic;
@@ -26,7 +27,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn connect(broker: &Broker, client_id: &str, subscriptions: Vec<String>) -> Result<Self, Error> {
+    pub fn connect(broker: &Broker, client_id: &str, subscriptions: Vec<String>) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut config = LinkConfig::new(broker.broker.clone(), client_id);
         config.ca = broker.ca.clone();
@@ -133,9 +134,9 @@ pub fn unit_key() -> SecretKey {
 }
 
 /// Reads a public key file: a line `public <base64>`.
-pub fn root_key(path: &Path) -> Result<PublicKey, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+pub fn root_key(path: &Path) -> Result<PublicKey, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| of_file(&path, &error))?;
     let key = text.lines().find_map(|line| line.strip_prefix("public "));
-    let key = key.ok_or_else(|| format!("{}: there is no line `public <base64>`", path.display()))?;
+    let key = key.ok_or_else(|| of_file(path, &said!("conform.no_public_line")))?;
     Ok(key.trim().parse()?)
 }

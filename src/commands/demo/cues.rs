@@ -5,11 +5,14 @@ use serde_json::json;
 use super::files::{COMMUNE, Commune};
 use super::story::say;
 use crate::commands::announce;
-use crate::commands::client::{Client, Failure};
+use crate::commands::client::Client;
+use crate::commands::language::Failure;
 use loaxa_heart::domain::announcement::{BulletinClass, Rung};
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::playback::PlayStart;
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// An announcement, and when in the morning staff push it.
 pub struct Cue {
@@ -19,7 +22,7 @@ pub struct Cue {
     pub class: BulletinClass,
     pub title: &'static str,
     said: Said,
-    tells: &'static str,
+    tells: Sentence,
     due: Option<Moment>,
     pub id: Option<CommandId>,
 }
@@ -49,8 +52,7 @@ pub fn all() -> [Cue; 3] {
             BulletinClass::Priority,
             "Tạm ngừng cấp nước",
             Said::Text("Ngày mai, từ tám giờ đến mười một giờ, xã tạm ngừng cấp nước để sửa đường ống."),
-            "cán bộ gửi thông báo ưu tiên cho cả xã: chờ hết mục đang phát\n          \
-             · staff send a priority announcement to all: it waits for the end of the item",
+            said!("cue.priority"),
         ),
         cue(
             ("nong-nghiep-lua.m4a", Span::secs(2)),
@@ -58,8 +60,7 @@ pub fn all() -> [Cue; 3] {
             BulletinClass::Normal,
             "Họp thôn Đông",
             Said::Text("Mời bà con thôn Đông họp tại nhà văn hóa, bảy giờ tối nay."),
-            "cán bộ gửi thông báo thông thường cho riêng thôn Đông: phát khi khung giờ còn chỗ\n          \
-             · staff send a normal one to one village: it sounds where the slot has room",
+            said!("cue.normal"),
         ),
         cue(
             ("buoi-sang.mp3", Span::secs(8)),
@@ -67,8 +68,7 @@ pub fn all() -> [Cue; 3] {
             BulletinClass::Emergency,
             "Bão khẩn cấp",
             Said::Audio("khan-cap-bao.mp3"),
-            "hai người trực ký tin bão khẩn cấp kèm còi: ngắt ngay mọi thứ, sau đó nhạc phát tiếp\n          \
-             · two duty officers sign a storm warning with siren: it cuts in at once, then the music goes on",
+            said!("cue.emergency"),
         ),
     ]
 }
@@ -103,7 +103,7 @@ impl Cue {
         if self.id.is_some() || self.due.is_none_or(|due| due > now) {
             return Ok(());
         }
-        say(&format!("→ {}", self.tells));
+        say(said!("cue.told", what = self.tells));
         let class = serde_json::to_value(self.class)?;
         let (text, audio) = match self.said {
             Said::Text(text) => (Some(text), None),

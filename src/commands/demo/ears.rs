@@ -8,6 +8,7 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 use loaxa_heart::domain::sound::{Fault, Pattern};
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_sound::decode::resample::{ResampleError, Resampler};
 use loaxa_sound::source::synth::Synth;
 use loaxa_sound::{Frame, decode};
@@ -24,11 +25,19 @@ const WAV_HEADER_BYTES: usize = 44;
 
 /// Why a sound to compare with can't be had.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum NoSound {
-    #[error("{0}")]
     Fault(#[from] Fault),
-    #[error("{0}")]
     Resample(#[from] ResampleError),
+}
+
+impl Say for NoSound {
+    fn say(&self) -> Sentence {
+        match self {
+            NoSound::Fault(error) => error.say(),
+            NoSound::Resample(error) => error.say(),
+        }
+    }
 }
 
 /// A piece of sound.

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::commands::client::Failure;
+use crate::commands::language::{Failure, foreign, of_file};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 
@@ -78,7 +79,7 @@ impl Commune {
         let text = fs::read_to_string(example.join("programme.toml"))?;
         let (programme, items) = morning(&text, short)?;
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| format!("no randomness: {error}"))?;
+        getrandom::fill(&mut random).map_err(|error| said!("demo.no_randomness", error))?;
         let token = hex(&random);
         let village = |(index, (group, title, languages)): (usize, (&'static str, _, _))| Village {
             group,
@@ -136,7 +137,10 @@ impl Commune {
         }
         let head =
             "# Của lệnh loaxa demo: chỉ buổi sáng, dời tới bây giờ. / Only the morning, moved to now.\n";
-        fs::write(self.path("binh-minh/programme.toml"), head.to_owned() + &toml::to_string(&programme)?)?;
+        fs::write(
+            self.path("binh-minh/programme.toml"),
+            head.to_owned() + &toml::to_string(&programme).map_err(|error| foreign(&error))?,
+        )?;
         Ok(())
     }
 
@@ -219,12 +223,12 @@ impl Commune {
         );
         for Village { group, title, box_id, .. } in &self.villages {
             let key = KeyFile::read(&self.path(&format!("keys/{box_id}.key")))?.key.public();
-            write!(
+            let _ = write!(
                 text,
                 "[[group]]\nid = \"{group}\"\ntitle = \"{title}\"\nparent = \"{COMMUNE}\"\n\
                  [[box]]\nid = \"{box_id}\"\ntitle = \"{title}\"\ngroups = [\"{group}\", \"{COMMUNE}\"]\n\
                  key = \"{key}\"\n"
-            )?;
+            );
         }
         Ok(fs::write(self.path("central.toml"), text)?)
     }
@@ -237,22 +241,18 @@ fn find_example() -> Result<PathBuf, Failure> {
     let mut around = [here].into_iter().chain(program.ancestors().skip(1).map(Path::to_owned));
     let found =
         around.find_map(|folder| Some(folder.join("playlists/binh-minh")).filter(|path| path.is_dir()));
-    let missing = "không thấy thư mục playlists/binh-minh: hãy chạy trong thư mục mã nguồn Loa Xã \
-                   · there is no folder playlists/binh-minh here: run this inside the source folder of Loa Xã";
-    Ok(found.ok_or(missing)?)
+    Ok(found.ok_or_else(|| said!("demo.no_example"))?)
 }
 
 /// An empty folder: new, or one that an earlier demo left.
 fn fresh(dir: &Path) -> Result<PathBuf, Failure> {
-    let of = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let of = |error: std::io::Error| of_file(dir, &error);
     if dir.join(MARK).exists() {
         fs::remove_dir_all(dir).map_err(of)?;
     }
     fs::create_dir_all(dir).map_err(of)?;
     if fs::read_dir(dir).map_err(of)?.next().is_some() {
-        let what = "thư mục này không trống và không phải của demo; hãy chọn --dir khác · it is not empty and \
-                    no demo's: choose another --dir";
-        return Err(format!("{}: {what}", dir.display()).into());
+        return Err(of_file(dir, &said!("demo.not_empty")).into());
     }
     fs::write(dir.join(MARK), "").map_err(of)?;
     Ok(dir.canonicalize().map_err(of)?)
@@ -270,18 +270,18 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
 /// The example programme with its morning slot alone, whatever day it is, and the items of that slot.
 fn morning(text: &str, short: bool) -> Result<(Table, Vec<Item>), Failure> {
     let mut programme: Table = text.parse()?;
-    let no_morning = "the example programme has no morning slot";
+    let no_morning = || said!("demo.no_morning");
     programme.remove("holiday");
-    let slots = programme.get_mut("slot").and_then(Value::as_array_mut).ok_or(no_morning)?;
+    let slots = programme.get_mut("slot").and_then(Value::as_array_mut).ok_or_else(no_morning)?;
     slots.retain(|slot| text_of(slot, "id") == SLOT);
-    let slot = slots.first_mut().and_then(Value::as_table_mut).ok_or(no_morning)?;
+    let slot = slots.first_mut().and_then(Value::as_table_mut).ok_or_else(no_morning)?;
     // However long a slow machine takes, every box plays the whole morning.
     slot.insert("lateness".to_owned(), "shift".into());
-    let list = slot.get("playlist").and_then(Value::as_str).ok_or(no_morning)?.to_owned();
-    let lists = programme.get_mut("playlist").and_then(Value::as_array_mut).ok_or(no_morning)?;
+    let list = slot.get("playlist").and_then(Value::as_str).ok_or_else(no_morning)?.to_owned();
+    let lists = programme.get_mut("playlist").and_then(Value::as_array_mut).ok_or_else(no_morning)?;
     lists.retain(|playlist| text_of(playlist, "id") == list);
     let items = lists.first_mut().and_then(|playlist| playlist.get_mut("item")?.as_array_mut());
-    let items = items.ok_or(no_morning)?;
+    let items = items.ok_or_else(no_morning)?;
     let is_short = |item: &Value| SHORT.iter().any(|file| text_of(item, "file").ends_with(file));
     items.retain(|item| !short || is_short(item));
     let found = items.iter().map(item).collect();

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::Outcome;
-use super::client::{Client, Failure, Lang};
+use super::client::Client;
+use super::language::{Failure, Outcome, tell, words};
 use super::logs;
 use cues::Cue;
 use files::Commune;
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_sound::output::sink;
 use processes::Processes;
 use story::{Story, say};
@@ -40,13 +42,10 @@ const LOG_ROWS: &str = "100";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Ends by itself, after a shorter morning; fails unless all that was due is in the log and in the recordings.
     #[arg(long)]
     once: bool,
-    /// Where the demo keeps its files; a folder that an earlier demo left is emptied.
     #[arg(long, default_value = "demo-out")]
     dir: PathBuf,
-    /// Thôn Đông sounds on the sound card, and is not recorded.
     #[arg(long)]
     sound: bool,
 }
@@ -55,9 +54,7 @@ pub fn run(args: Args) -> Outcome {
     let begun = monotonic();
     let asked_to_end = watch_for_end()?;
     if args.sound && sink::alsa_outputs().map_or(true, |outputs| outputs.is_empty()) {
-        return Err(
-            "máy này không có loa: bỏ --sound · there is no sound card here: leave --sound out".into()
-        );
+        return Err(said!("demo.no_sound_card").into());
     }
     let mut demo = Demo::start(&args, begun)?;
     let all_right = demo.morning(&asked_to_end)?;
@@ -65,7 +62,7 @@ pub fn run(args: Args) -> Outcome {
         return Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     demo.say_where();
-    say("Ctrl-C để dừng · Ctrl-C ends the demo");
+    say(said!("demo.ctrl_c"));
     while !asked_to_end.load(Ordering::Relaxed) {
         demo.look()?;
     }
@@ -108,17 +105,18 @@ impl Demo {
     /// Lays everything out, and waits until central knows all boxes.
     fn start(args: &Args, begun: Moment) -> Result<Self, Failure> {
         let commune = Commune::lay_out(&args.dir, args.once, args.sound)?;
-        say("một xã trên máy này: một trung tâm, ba cụm loa · a commune: one centre, three boxes");
-        say(&format!("tệp · files: {}", commune.dir.display()));
+        say(said!("demo.commune"));
+        say(said!("demo.files", path = commune.dir.display()));
         let mut processes = Processes::default();
         processes.start(
-            "trung tâm · central",
+            &words(said!("demo.central")),
             &["central"],
             &commune.path("central.toml"),
             commune.path("central.log"),
         )?;
         let ready = processes.first_line()?;
-        let (http, broker) = addresses(&ready).ok_or_else(|| format!("central said {ready:?}"))?;
+        let (http, broker) =
+            addresses(&ready).ok_or_else(|| said!("demo.no_address", line = ready.escape_debug()))?;
         let begins = Commune::beginning(wall().plus(MORNING_IN));
         commune.write_programme(begins)?;
         commune.write_boxes(&broker)?;
@@ -127,17 +125,15 @@ impl Demo {
             let log = commune.path(&format!("{}.log", village.box_id));
             processes.start(village.title, &["box"], &config, log)?;
         }
-        let client = Client::new(&http, &commune.token, Lang::Vi);
+        let client = Client::new(&http, &commune.token);
         let mut demo = Self { commune, http, client, story: Story::default(), cues: cues::all(), processes };
         demo.wait_for_boxes()?;
         let took = monotonic().since(begun).as_secs_f64();
-        say(&format!("trung tâm và ba cụm loa đã nối nhau sau {took:.1} s · all are up and connected"));
+        say(said!("demo.connected", seconds = Sentence::decimal(took, 1)));
         demo.say_where();
-        say(
-            "giờ được phát trong bản thử là cả ngày; bình thường 04:45-21:30 · in the demo all hours are allowed",
-        );
+        say(said!("demo.hours"));
         let at = begins.local().format("%H:%M:%S");
-        say(&format!("chương trình buổi sáng bắt đầu lúc {at} · the morning programme begins then"));
+        say(said!("demo.morning", at));
         Ok(demo)
     }
 
@@ -153,14 +149,13 @@ impl Demo {
             std::thread::sleep(LOOK_EVERY / 10);
         }
         let logs = self.commune.dir.display();
-        Err(format!("các cụm loa không nối được trung tâm · the boxes do not find central; see {logs}/*.log")
-            .into())
+        Err(said!("demo.not_connected", logs).into())
     }
 
     fn say_where(&self) {
         let Self { http, commune, .. } = self;
-        say(&format!("trang của cán bộ · the staff's page: {http}/"));
-        say(&format!("thử tay · to try by hand: export LOAXA_CENTRAL={http} LOAXA_TOKEN={}", commune.token));
+        say(said!("demo.page", address = http));
+        say(said!("demo.by_hand", address = http, token = commune.token));
     }
 
     /// One look at what is new, and a push of what is due.
@@ -204,20 +199,22 @@ impl Demo {
             self.look()?;
         }
         if !self.is_over() {
-            say("quá giờ mà chưa xong · not over in time");
+            say(said!("demo.not_over"));
         }
         std::thread::sleep(AFTER_THE_LAST);
-        say("đang đo bản ghi âm · measuring the recordings");
+        say(said!("demo.measuring"));
         let checks = verdict::judge(&self.client, &self.commune, &self.story, &self.cues)?;
-        println!("\nNHẬT KÝ PHÁT · PLAYBACK LOG");
+        println!();
+        tell!("demo.log");
         let mut plays = logs::plays(&self.client, &[("limit", LOG_ROWS.to_owned())])?;
         plays.reverse();
-        logs::print_plays(&plays, logs::Format::Table, Lang::Vi);
-        println!("\nĐO BẢN GHI ÂM · THE RECORDINGS, MEASURED");
+        logs::print_plays(&plays, logs::Format::Table);
+        println!();
+        tell!("demo.recordings");
         verdict::print(&checks);
         println!();
         for wav in self.commune.villages.iter().filter_map(|village| village.wav.as_ref()) {
-            say(&format!("bản ghi âm · recording: {}", wav.display()));
+            say(said!("demo.recording", path = wav.display()));
         }
         Ok(self.is_over() && checks.iter().all(|check| check.ok))
     }

@@ -11,9 +11,10 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::commands::client::Failure;
+use crate::commands::language::Failure;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
 
 /// How long a program may take to end in order.
 const FAREWELL: Span = Span::secs(5);
@@ -55,7 +56,7 @@ impl Processes {
     /// # Errors
     /// Its last words, where it ends instead.
     pub fn first_line(&mut self) -> Result<String, Failure> {
-        let last = self.0.last_mut().ok_or("no program was started")?;
+        let last = self.0.last_mut().ok_or_else(|| said!("demo.no_program"))?;
         let mut line = String::new();
         if let Some(stdout) = last.child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
@@ -82,7 +83,7 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n  ");
-        format!("{} đã dừng · has ended ({}):\n  {last}", self.name, self.log.display()).into()
+        said!("demo.has_ended", name = self.name, log = self.log.display(), last).into()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::ears::{SILENT, Sound, peak, rms};
 use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// How far a time may be from what the log says, in seconds.
 const OFF_MAX_S: f64 = 0.050;
@@ -44,29 +46,24 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
     pub place: String,
-    pub what: String,
-    pub expected: String,
-    pub measured: String,
+    pub what: Sentence,
+    pub expected: Sentence,
+    pub measured: Sentence,
     pub ok: bool,
 }
 
 /// Compares a box's log with its recording. The clock of the log is set by the first play; all else is relative to it.
 pub fn measure(place: &str, recording: &Sound, told: &[Told]) -> Vec<Check> {
-    let row = |what: &str, expected: String, measured: String, ok| Check {
+    let row = |what: Sentence, expected: Sentence, measured: Sentence, ok| Check {
         place: place.to_owned(),
-        what: what.to_owned(),
+        what,
         expected,
         measured,
         ok,
     };
     let first = told.first().and_then(|play| Some((play, play.piece.as_ref()?)));
     let Some(((first, piece), onset)) = first.zip(recording.onset()) else {
-        return vec![row(
-            "bản ghi · recording",
-            "có tiếng · sound".into(),
-            "im lặng · silence".into(),
-            false,
-        )];
+        return vec![row(said!("proof.recording"), said!("proof.sound"), said!("proof.silence"), false)];
     };
     let began = onset - piece.onset().unwrap_or(0.0);
     let (lag, _) = recording.find(piece.part(0.0..WINDOW_S), began, AROUND_S);
@@ -78,25 +75,23 @@ pub fn measure(place: &str, recording: &Sound, told: &[Told]) -> Vec<Check> {
         let (measured, ok) = match &play.piece {
             Some(piece) => {
                 let heard = listen(recording, play, piece, at);
-                (heard.to_string(), heard.is_right() && loudness >= SILENT)
+                (heard.say(), heard.is_right() && loudness >= SILENT)
             }
-            None => (format!("có tiếng, không so · sound, not compared ({loudness:.3})"), loudness >= SILENT),
+            None => {
+                let level = Sentence::decimal(loudness.into(), 3);
+                (said!("proof.not_compared", level), loudness >= SILENT)
+            }
         };
-        checks.push(row(&play.title, format!("{at:7.2} s +{:6.2} s", play.seconds), measured, ok));
+        let expected = said!("proof.when", from = seconds(at, 7), length = seconds(play.seconds, 6));
+        checks.push(row(Sentence::from_outside(&*play.title), expected, measured, ok));
         checks.extend(
-            tone(recording, play, at).map(|(expected, measured, ok)| {
-                row(&format!("  {}", tone_name(play)), expected, measured, ok)
-            }),
+            tone(recording, play, at)
+                .map(|(expected, measured, ok)| row(tone_name(play), expected, measured, ok)),
         );
     }
     let (loudest, at) = loudest_between(recording, told, zero);
-    let measured = format!("đỉnh · peak {loudest:.4} ({at:.2} s)");
-    checks.push(row(
-        "giữa các lượt phát · in between",
-        "im lặng · silence".into(),
-        measured,
-        loudest < SILENT,
-    ));
+    let measured = said!("proof.peak", level = Sentence::decimal(loudest.into(), 4), at = seconds(at, 0));
+    checks.push(row(said!("proof.in_between"), said!("proof.silence"), measured, loudest < SILENT));
     checks
 }
 
@@ -118,11 +113,17 @@ impl Heard {
     }
 }
 
-impl std::fmt::Display for Heard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { began, seconds, alike, .. } = self;
-        write!(f, "{began:7.2} s +{seconds:6.2} s  giống · alike {:3.0} %", alike * 100.0)
+impl Say for Heard {
+    fn say(&self) -> Sentence {
+        let percent = format!("{:3.0}", self.alike * 100.0);
+        said!("proof.heard", from = seconds(self.began, 7), length = seconds(self.seconds, 6), percent)
     }
+}
+
+/// Seconds with two decimals, in a column of this width.
+fn seconds(seconds: f64, width: usize) -> Sentence {
+    let en = format!("{seconds:width$.2}");
+    Sentence::Each { vi: en.replace('.', ","), en }
 }
 
 fn listen(recording: &Sound, play: &Told, piece: &Sound, at: f64) -> Heard {
@@ -146,18 +147,19 @@ fn listen(recording: &Sound, play: &Told, piece: &Sound, at: f64) -> Heard {
     }
 }
 
-fn tone_name(play: &Told) -> &'static str {
-    if play.siren { "còi · siren" } else { "âm nền · its tone" }
+fn tone_name(play: &Told) -> Sentence {
+    if play.siren { said!("proof.siren") } else { said!("proof.tone") }
 }
 
 /// The tone of music, or the sweep of a siren: expected, measured, right.
-fn tone(recording: &Sound, play: &Told, at: f64) -> Option<(String, String, bool)> {
+fn tone(recording: &Sound, play: &Told, at: f64) -> Option<(Sentence, Sentence, bool)> {
     if let Some(hz) = play.tone_hz {
         let middle = at + play.seconds / 2.0;
         let half = (TONE_S / 2.0).min(play.seconds / 2.0);
         let found = recording.loudest_hz(middle - half..middle + half, 150.0..1_000.0);
         let ok = (found - hz).abs() <= TONE_OFF_MAX_HZ;
-        return Some((format!("{hz:.1} Hz"), format!("{found:.1} Hz"), ok));
+        let hertz = |hz: f64| said!("proof.hertz", hz = Sentence::decimal(hz, 1));
+        return Some((hertz(hz), hertz(found), ok));
     }
     if !play.siren {
         return None;
@@ -173,7 +175,7 @@ fn tone(recording: &Sound, play: &Told, at: f64) -> Option<(String, String, bool
         recording.loudest_hz(middle - SWEEP_S / 2.0..middle + SWEEP_S / 2.0, 150.0..1_000.0)
     });
     let ok = expected.iter().zip(found).all(|(expected, found)| (found - expected).abs() <= SWEEP_OFF_MAX_HZ);
-    let rising = |hz: [f64; 3]| hz.map(|hz| format!("{hz:.0}")).join(" → ") + " Hz";
+    let rising = |hz: [f64; 3]| said!("proof.hertz", hz = hz.map(|hz| format!("{hz:.0}")).join(" → "));
     Some((rising(expected), rising(found), ok))
 }
 
@@ -213,7 +215,11 @@ mod tests {
     /// `wrong`: what the checks that fail are about.
     fn check(pieces: &[Sound], told: &[Told], wrong: &[&str]) {
         let checks = measure("loa", &in_turn(pieces), told);
-        let found: Vec<_> = checks.iter().filter(|check| !check.ok).map(|check| &check.what[..1]).collect();
+        let found: Vec<_> = checks
+            .iter()
+            .filter(|check| !check.ok)
+            .map(|check| check.what.to_string()[..1].to_owned())
+            .collect();
         assert_eq!(found, wrong, "{checks:#?}");
         let tones = told.iter().filter(|play| play.tone_hz.is_some() || play.siren).count();
         assert_eq!(checks.len(), told.len() + tones + 1);
@@ -229,7 +235,7 @@ mod tests {
         check(&[gap(), a.clone(), b.clone(), silence(1.07), c.clone(), gap()], &three(), &["c"]);
         let short = rising(500.0, 2.0);
         check(&[gap(), a.clone(), short, silence(3.0), c.clone(), gap()], &three(), &["b"]);
-        check(&[gap(), a.clone(), b.clone(), gap(), c.clone(), gap(), a.clone()], &three(), &["g"]);
+        check(&[gap(), a.clone(), b.clone(), gap(), c.clone(), gap(), a.clone()], &three(), &["i"]);
         // A piece that went on from another place than told.
         let mut moved = three();
         moved[1].piece = Some(rising(500.0, 6.0).from(1.0));

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::files::{Commune, Village};
-use crate::commands::client::{Client, Failure};
+use crate::commands::client::Client;
+use crate::commands::language::{Failure, chosen, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::{BoxId, CommandId, PlayId};
@@ -13,14 +14,16 @@ use loaxa_heart::domain::playback::{
     DeliveryStep, Event, PlayEnd, PlayOutcome, PlayStart, SlotOutcome, Subject,
 };
 use loaxa_heart::domain::sound::FRAMES_A_SECOND;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::LogBody;
 
 /// Log entries that are asked for at a time.
 const ENTRIES: &str = "1000";
 
 /// Says a line with the time before it.
-pub fn say(line: &str) {
-    println!("{}  {line}", clock::wall().local().format("%H:%M:%S"));
+pub fn say(line: impl Say) {
+    println!("{}  {}", clock::wall().local().format("%H:%M:%S"), words(line));
 }
 
 /// A play, as far as the log knows it.
@@ -49,7 +52,7 @@ impl Story {
     pub fn follow(&mut self, client: &Client, commune: &Commune) -> Result<Vec<(BoxId, PlayStart)>, Failure> {
         let query = [("after", self.cursor.to_string()), ("limit", ENTRIES.to_owned())];
         let page = client.get("log", &query)?;
-        let mut lines: BTreeMap<(usize, String), BTreeSet<String>> = BTreeMap::new();
+        let mut lines: BTreeMap<(usize, Sentence), BTreeSet<String>> = BTreeMap::new();
         let mut started = Vec::new();
         for row in page["entries"].as_array().into_iter().flatten() {
             self.cursor = row["cursor"].as_i64().unwrap_or(self.cursor);
@@ -64,13 +67,13 @@ impl Story {
             }
         }
         for ((_, line), places) in lines {
-            say(&format!("{line} — {}", places.into_iter().collect::<Vec<_>>().join(", ")));
+            say(said!("story.at", line, places = places.into_iter().collect::<Vec<_>>().join(", ")));
         }
         Ok(started)
     }
 
     /// Keeps what an entry says; the line is for the terminal.
-    fn take(&mut self, body: &LogBody) -> Option<String> {
+    fn take(&mut self, body: &LogBody) -> Option<Sentence> {
         let id = &body.box_id;
         match &body.entry.event {
             Event::PlayStarted(start) => {
@@ -84,7 +87,7 @@ impl Story {
             }
             Event::SlotEnded { outcome, .. } => {
                 self.mornings.insert(id.clone(), outcome.clone());
-                Some("✓ hết chương trình buổi sáng · the morning programme is over".to_owned())
+                Some(said!("story.over"))
             }
             Event::Delivery { command, step } => {
                 use DeliveryStep::{Cancelled, Expired, Finished, NotPlayed, Superseded};
@@ -93,11 +96,8 @@ impl Story {
                 }
                 None
             }
-            Event::NotPlayed { title, reason, .. } => {
-                let reason = serde_json::to_value(reason).unwrap_or_default();
-                Some(format!("✗ không phát · did not play: {title} ({})", reason["because"]))
-            }
-            Event::CommandRefused { reason, .. } => Some(format!("✗ từ chối lệnh · refused: {reason}")),
+            Event::NotPlayed { title, reason, .. } => Some(said!("story.not_played", title, reason)),
+            Event::CommandRefused { reason, .. } => Some(said!("story.refused", reason)),
             _ => None,
         }
     }
@@ -122,35 +122,38 @@ pub fn is_of(start: &PlayStart, id: &CommandId) -> bool {
     matches!(&start.subject, Subject::Announcement { command } if command == id)
 }
 
-fn line_of_start(start: &PlayStart) -> String {
-    let class = match start.rung {
-        Rung::Emergency => "KHẨN CẤP · emergency: ",
-        Rung::Priority => "ưu tiên · priority: ",
-        Rung::Normal => "thông thường · normal: ",
-        _ => "",
+fn line_of_start(start: &PlayStart) -> Sentence {
+    let title = match start.rung {
+        Rung::Emergency => said!("story.emergency", title = start.title),
+        Rung::Priority => said!("story.priority", title = start.title),
+        Rung::Normal => said!("story.normal", title = start.title),
+        _ => Sentence::from_outside(&*start.title),
     };
-    let title = &start.title;
     if start.entered_at_ms > 0 {
         let second = start.entered_at_ms as f64 / 1_000.0;
-        return format!("▶ phát tiếp từ giây {second:.1} · goes on from there: {class}{title}");
+        return said!("story.goes_on", second = Sentence::decimal(second, 1), title);
     }
-    format!("▶ phát · plays: {class}{title}")
+    said!("story.plays", title)
 }
 
-fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<String> {
+fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<Sentence> {
     let seconds = end.frames_played as f64 / f64::from(FRAMES_A_SECOND);
     let title = &start.title;
     match &end.outcome {
         PlayOutcome::Finished => None,
         PlayOutcome::Interrupted { by } => {
-            let by = serde_json::to_value(by).unwrap_or_default();
-            let by = by.as_str().unwrap_or_default();
-            Some(format!("‖ ngắt ở giây {seconds:.1} · cut off by {by}: {title}"))
+            let by = code_in_words("class", &serde_json::to_value(by).unwrap_or_default());
+            Some(said!("story.cut_off", second = Sentence::decimal(seconds, 1), by, title))
         }
-        PlayOutcome::Cancelled => Some(format!("■ dừng theo lệnh · stopped by staff: {title}")),
+        PlayOutcome::Cancelled => Some(said!("story.stopped", title)),
         other => {
             let other = serde_json::to_value(other).unwrap_or(Value::Null);
-            Some(format!("■ dừng · ended ({}): {title}", other["outcome"]))
+            Some(said!("story.ended", how = code_in_words("outcome", &other["outcome"]), title))
         }
     }
+}
+
+/// The words for a code of a section, as the log writes it.
+fn code_in_words(section: &str, code: &Value) -> String {
+    crate::TEXTS.of(chosen()).code(section, code.as_str().unwrap_or_default())
 }

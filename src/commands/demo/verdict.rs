@@ -8,11 +8,14 @@ use super::ears::Sound;
 use super::files::{Commune, Item, Village};
 use super::proof::{Check, Told, measure};
 use super::story::{Story, is_of};
-use crate::commands::client::{Client, Failure, print_table};
+use crate::commands::client::{Client, print_table};
+use crate::commands::language::{Failure, of_file, tell, words};
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Subject};
 use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::messages::{Body, Command};
 
 /// The tone under each piece of music (playlists/README.md).
@@ -36,7 +39,7 @@ const RESUME_OFF_MAX_S: f64 = 0.050;
 pub fn judge(client: &Client, commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
     let recording = |village: &Village| -> Result<Option<Sound>, Failure> {
         let Some(wav) = &village.wav else { return Ok(None) };
-        Ok(Some(Sound::read_wav(wav).map_err(|error| format!("{}: {error}", wav.display()))?))
+        Ok(Some(Sound::read_wav(wav).map_err(|error| of_file(&wav, &error))?))
     };
     // All at once, before anything else is played.
     let recordings = commune.villages.iter().map(recording).collect::<Result<Vec<_>, _>>()?;
@@ -55,21 +58,20 @@ pub fn judge(client: &Client, commune: &Commune, story: &Story, cues: &[Cue]) ->
 /// Prints the table, and says in words what is wrong.
 pub fn print(checks: &[Check]) {
     let rows = checks.iter().map(|check| {
-        let ok = if check.ok { "đúng · right" } else { "SAI · WRONG" };
+        let ok = if check.ok { said!("verdict.right") } else { said!("verdict.wrong") };
         vec![
             check.place.clone(),
-            check.what.clone(),
-            check.expected.clone(),
-            check.measured.clone(),
-            ok.to_owned(),
+            words(&check.what),
+            words(&check.expected),
+            words(&check.measured),
+            words(ok),
         ]
     });
-    let head = ["CỤM LOA · BOX", "NỘI DUNG · WHAT", "NHẬT KÝ · LOG SAYS", "ĐO ĐƯỢC · MEASURED", ""];
-    print_table(&head, &rows.collect::<Vec<_>>());
+    print_table("verdict", &rows.collect::<Vec<_>>());
     let wrong: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
-    println!("{} kiểm tra, {} sai · checks, wrong", checks.len(), wrong.len());
+    tell!("verdict.counts", checks = checks.len(), wrong = wrong.len());
     for Check { place, what, expected, measured, .. } in wrong {
-        println!("  SAI · WRONG  {place}, {}: {expected} ≠ {measured}", what.trim());
+        tell!("verdict.line", place, what = words(what).trim(), expected, measured);
     }
 }
 
@@ -90,7 +92,7 @@ impl Library<'_> {
         }
         let (piece, siren) = &self.pieces[&key];
         let entered = start.entered_at_ms as f64 / 1_000.0;
-        let at = end.started_at.as_ref().ok_or("a play that sounded has no start in the log")?;
+        let at = end.started_at.as_ref().ok_or_else(|| said!("verdict.no_start"))?;
         let music = TONES.iter().find(|(file, _)| start.source.ends_with(file));
         Ok(Told {
             title: start.title.clone(),
@@ -136,10 +138,10 @@ fn complete(
     plays: &[(&PlayStart, &PlayEnd)],
     cues: &[Cue],
 ) -> Vec<Check> {
-    let row = |what: String, expected: &str, measured: String, ok| Check {
+    let row = |what: Sentence, expected: Sentence, measured: Sentence, ok| Check {
         place: village.title.to_owned(),
         what,
-        expected: expected.to_owned(),
+        expected,
         measured,
         ok,
     };
@@ -151,8 +153,8 @@ fn complete(
     for (item, file) in versions {
         let of_item: Vec<_> = plays.iter().filter(|(start, _)| is_file(start, &file)).collect();
         checks.push(row(
-            format!("nhật ký · log: {}", item.title),
-            "phát hết · whole",
+            said!("verdict.log", title = item.title),
+            said!("verdict.whole"),
             outcomes(&of_item),
             is_whole(&of_item),
         ));
@@ -161,20 +163,20 @@ fn complete(
         let is_meant = village.group == cue.to || cue.to == super::files::COMMUNE;
         let is_its = |start: &PlayStart| cue.id.as_ref().is_some_and(|id| is_of(start, id));
         let of_cue: Vec<_> = plays.iter().filter(|(start, _)| is_its(start)).collect();
-        let what = format!("nhật ký · log: {}", cue.title);
-        let said = outcomes(&of_cue);
+        let what = said!("verdict.log", title = cue.title);
+        let found = outcomes(&of_cue);
         let cut = plays.iter().filter(|(_, end)| end.outcome == PlayOutcome::Interrupted { by: cue.rung() });
         checks.push(match (is_meant, cue.rung()) {
-            (false, _) => row(what, "không phát · nothing", said, of_cue.is_empty()),
+            (false, _) => row(what, said!("verdict.nothing"), found, of_cue.is_empty()),
             (true, Rung::Emergency) => {
                 let cut = cut.count();
-                let said = format!("{said}, ngắt · cut off: {cut}");
-                row(what, "phát hết, ngắt ngay · whole, cuts in", said, is_whole(&of_cue) && cut == 1)
+                let found = said!("verdict.cut", found, cut);
+                row(what, said!("verdict.cuts_in"), found, is_whole(&of_cue) && cut == 1)
             }
             (true, _) => {
                 let cut = cut.count();
-                let said = format!("{said}, ngắt · cut off: {cut}");
-                row(what, "phát hết, không ngắt · whole, waits", said, is_whole(&of_cue) && cut == 0)
+                let found = said!("verdict.cut", found, cut);
+                row(what, said!("verdict.waits"), found, is_whole(&of_cue) && cut == 0)
             }
         });
     }
@@ -203,21 +205,19 @@ fn is_whole(plays: &[&(&PlayStart, &PlayEnd)]) -> bool {
     last.outcome == PlayOutcome::Finished && all && earlier.iter().all(cut) && goes_on
 }
 
-fn outcomes(plays: &[&(&PlayStart, &PlayEnd)]) -> String {
+fn outcomes(plays: &[&(&PlayStart, &PlayEnd)]) -> Sentence {
     let one = |(start, end): &&(&PlayStart, &PlayEnd)| {
         let seconds = |frames: u64| frames as f64 / FRAMES_A_SECOND;
         let played = seconds(end.frames_played);
-        let due = end.frames_due.map_or(played, seconds);
+        let due = Sentence::decimal(end.frames_due.map_or(played, seconds), 2);
+        let played = Sentence::decimal(played, 2);
         let outcome = match &end.outcome {
-            PlayOutcome::Finished => "hết · whole",
-            PlayOutcome::Interrupted { .. } => "bị ngắt · cut off",
-            _ => "dừng · ended",
+            PlayOutcome::Finished => said!("verdict.outcome_whole", played, due),
+            PlayOutcome::Interrupted { .. } => said!("verdict.outcome_cut_off", played, due),
+            _ => said!("verdict.outcome_ended", played, due),
         };
-        let from = if start.entered_at_ms > 0 { "tiếp · on: " } else { "" };
-        format!("{from}{played:.2}/{due:.2} s {outcome}")
+        if start.entered_at_ms > 0 { said!("verdict.on", outcome) } else { outcome }
     };
-    if plays.is_empty() {
-        return "không phát · nothing".to_owned();
-    }
-    plays.iter().map(one).collect::<Vec<_>>().join("; ")
+    let all = plays.iter().map(one);
+    all.reduce(|before, last| said!("verdict.and", before, last)).unwrap_or_else(|| said!("verdict.nothing"))
 }

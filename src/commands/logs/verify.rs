@@ -11,9 +11,10 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::Outcome;
-use super::super::client::Lang;
+use super::super::language::{Outcome, of_file, tell, words};
 use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{LogBody, LogHead, LogRecord};
@@ -22,63 +23,53 @@ use loaxa_heart::wire::signing::PublicKey;
 #[derive(clap::Args)]
 pub struct Args {
     file: PathBuf,
-    /// Public key of a box, in base64; once for each box. Without one only the chains are checked.
     #[arg(long = "key", value_name = "BOX=KEY")]
     keys: Vec<BoxKey>,
-    #[arg(long, value_enum, default_value = "vi")]
-    lang: Lang,
 }
 
 #[derive(Clone)]
 struct BoxKey(BoxId, PublicKey);
 
 impl FromStr for BoxKey {
-    type Err = String;
+    type Err = Sentence;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (id, key) = text.split_once('=').ok_or("write it as BOX=KEY, for instance loa-1=7Ukox...")?;
-        let id = id.parse().map_err(|error| format!("{error}"))?;
-        Ok(Self(id, key.parse().map_err(|error| format!("{error}"))?))
+    fn from_str(text: &str) -> Result<Self, Sentence> {
+        let (id, key) = text.split_once('=').ok_or_else(|| said!("verify.form"))?;
+        let id = id.parse::<BoxId>().map_err(|error| error.say())?;
+        Ok(Self(id, key.parse::<PublicKey>().map_err(|error| error.say())?))
     }
 }
 
 pub fn run(args: &Args) -> Outcome {
-    let (file, lang) = (args.file.display(), args.lang);
-    let text = std::fs::read_to_string(&args.file).map_err(|error| format!("{file}: {error}"))?;
+    let file = args.file.display();
+    let text = std::fs::read_to_string(&args.file).map_err(|error| of_file(&args.file, &error))?;
     let keys: BTreeMap<BoxId, PublicKey> =
         args.keys.iter().map(|BoxKey(id, key)| (id.clone(), *key)).collect();
     let mut audit = Audit { keys, ..Audit::default() };
     text.lines().enumerate().for_each(|(index, line)| audit.read(index + 1, line));
     for (line, broken) in &audit.breaks {
-        println!("{file}:{line}: {broken}");
+        println!("{file}:{line}: {}", words(broken));
     }
     let mut unsigned = 0;
     for ((id, epoch), chain) in &audit.chains {
         let (first, last) = (chain.first, chain.link.seq - 1);
-        let whole = lang.pick("các mục", "entries");
         let signed = match (chain.signed_upto, audit.keys.contains_key(id)) {
-            (_, false) => {
-                lang.pick("chưa kiểm tra chữ ký (--key)", "signature not checked (--key)").to_owned()
-            }
-            (Some(upto), true) => {
-                format!("{} {upto}", lang.pick("cụm loa đã ký đến mục", "signed by the box up to"))
-            }
+            (_, false) => said!("verify.not_checked"),
+            (Some(upto), true) => said!("verify.signed_upto", upto),
             (None, true) => {
                 unsigned += 1;
-                lang.pick("KHÔNG có chữ ký của cụm loa", "NOT signed by the box").to_owned()
+                said!("verify.not_signed")
             }
         };
-        println!("{id} {epoch}: {whole} {first} - {last}; {signed}");
+        tell!("verify.chain", id, epoch, first, last, signed);
     }
     if !audit.breaks.is_empty() {
-        return Err(lang.pick("nhật ký bị thiếu hoặc bị sửa", "the log has holes or was altered").into());
+        return Err(said!("verify.holes").into());
     }
     if unsigned > 0 {
-        return Err(lang
-            .pick("có nhật ký không mang chữ ký của cụm loa", "a log bears no signature of its box")
-            .into());
+        return Err(said!("verify.unsigned_log").into());
     }
-    println!("{}", lang.pick("nhật ký nguyên vẹn, không thiếu mục nào", "the log is whole"));
+    tell!("verify.whole");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,7 +91,7 @@ struct Audit {
     keys: BTreeMap<BoxId, PublicKey>,
     chains: BTreeMap<(BoxId, Epoch), Chain>,
     /// Lines, and what is wrong with them.
-    breaks: Vec<(usize, String)>,
+    breaks: Vec<(usize, Sentence)>,
 }
 
 impl Audit {
@@ -115,33 +106,33 @@ impl Audit {
         }
     }
 
-    fn record(&mut self, line: &str) -> Result<(), String> {
-        let body: LogBody = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    fn record(&mut self, line: &str) -> Result<(), Sentence> {
+        let body: LogBody = serde_json::from_str(line).map_err(|error| error.say())?;
         let begins =
             Chain { first: body.seq, link: Link { seq: body.seq, prev: body.prev }, signed_upto: None };
         let chain = self.chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
         let record = LogRecord { seq: body.seq, body: line.to_owned() };
         let checked = chain::verify_record(&body.box_id, body.epoch, chain.link, &record);
         chain.link = Link::after(body.seq, line);
-        checked.map(|_| ()).map_err(|broken| format!("{}: {broken}", body.box_id))
+        checked.map(|_| ()).map_err(|broken| said!("verify.of_box", id = body.box_id, broken))
     }
 
-    fn head(&mut self, envelope: &str) -> Result<(), String> {
+    fn head(&mut self, envelope: &str) -> Result<(), Sentence> {
         let by_id = |id: &KeyId| self.keys.values().find(|key| key.key_id() == *id).copied();
         let signed = match codec::open::<LogHead>(envelope.as_bytes(), &by_id) {
             Ok(signed) => signed,
             // Somebody else's box, whose key was not given.
             Err(_) if self.keys.is_empty() => return Ok(()),
-            Err(refusal) => return Err(format!("a signed head: {refusal}")),
+            Err(refusal) => return Err(said!("verify.bad_head", refusal)),
         };
         let LogHead { box_id, epoch, seq, hash, .. } = signed.payload;
         let own = self.keys.get(&box_id).map(PublicKey::key_id);
         if !own.is_some_and(|own| signed.signers.contains(&own)) {
-            return Err(format!("a head of {box_id} that another key signed"));
+            return Err(said!("verify.foreign_head", id = box_id));
         }
         match self.chains.get_mut(&(box_id.clone(), epoch)) {
             Some(chain) if chain.link == Link::at(seq, hash) => chain.signed_upto = Some(seq),
-            _ => return Err(format!("{box_id}: what the box signed as record {seq} does not stand here")),
+            _ => return Err(said!("verify.other_head", id = box_id, seq)),
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `box.toml` to a checked [`BoxConfig`].
 
+use crate::said;
 use std::path::{Path, PathBuf};
 
 use chrono::{NaiveTime, Weekday};
@@ -138,17 +139,15 @@ impl RootKey {
             RootKey::Written(key) => Ok(*key),
             RootKey::File(path) => {
                 let file = path.display().to_string();
-                let wrong = |(what, remedy)| Problem::of_file(&file, what, remedy);
+                let wrong = |said| Problem::of_file(&file, said);
                 let text = read_text(path, CONFIG_BYTES_MAX).map_err(wrong)?;
                 // Of `loaxa key new`: "public <base64>", or the base64 alone.
                 let key = text.split_whitespace().find_map(|word| word.parse().ok());
-                key.ok_or_else(|| wrong(("holds no public key".to_owned(), ROOT_REMEDY.to_owned())).into())
+                key.ok_or_else(|| wrong(said!("problem.holds_no_public_key")).into())
             }
         }
     }
 }
-
-const ROOT_REMEDY: &str = "the root's public key in base64, as `loaxa key new` shows it";
 
 /// The kind of the machine's clock: one that goes on without power, or one that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +171,7 @@ pub enum NamedFiles {
 /// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     let file = path.display().to_string();
-    let text =
-        read_text(path, CONFIG_BYTES_MAX).map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let text = read_text(path, CONFIG_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), named)
 }
 
@@ -209,7 +207,7 @@ impl Paths<'_> {
     pub fn existing(&self, value: &Value<'_>) -> Option<PathBuf> {
         let path = self.path(value)?;
         if self.named == NamedFiles::MustExist && !path.is_file() {
-            value.problem(format!("there is no file {}", path.display()), "check the path, or make the file");
+            value.problem(said!("problem.no_file", path = path.display()));
             return None;
         }
         Some(path)
@@ -220,11 +218,11 @@ impl Paths<'_> {
         let (ca, cert, key) = (fields.get("ca"), fields.get("cert"), fields.get("key"));
         for value in [&ca, &cert, &key].into_iter().flatten() {
             if !tls {
-                value.problem("the broker's address is without TLS", "write mqtts:// or remove this");
+                value.problem(said!("problem.no_tls"));
             }
         }
         if let (Some(lonely), None) | (None, Some(lonely)) = (&cert, &key) {
-            lonely.problem("cert and key belong together", "give both or none");
+            lonely.problem(said!("problem.cert_and_key"));
         }
         let existing = |value: Option<Value<'_>>| value.and_then(|value| self.existing(&value));
         TlsFiles { ca: existing(ca), identity: existing(cert).zip(existing(key)) }
@@ -236,7 +234,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     let id = head.need("id").and_then(|value| value.parse());
     let groups = names(&mut head, "groups");
     if groups.is_empty() {
-        head.problem("the box is in no group", "add groups = [\"...\"], smallest first");
+        head.problem(said!("problem.no_groups"));
     }
     let languages = head.get("languages").map(|value| value.list());
     let languages = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
@@ -288,12 +286,10 @@ pub(super) fn absent_or<T>(found: Option<Option<T>>) -> Option<Option<T>> {
 
 /// Reads a list of names, none twice.
 pub(super) fn names(fields: &mut Fields<'_>, key: &'static str) -> Vec<GroupId> {
-    let mut names = Vec::new();
+    let mut names: Vec<GroupId> = Vec::new();
     for value in fields.get(key).map(|value| value.list()).unwrap_or_default() {
-        match value.parse() {
-            Some(name) if names.contains(&name) => {
-                value.problem(format!("{name} is named twice"), "remove one")
-            }
+        match value.parse::<GroupId>() {
+            Some(name) if names.contains(&name) => value.problem(said!("problem.name_twice", name)),
             name => names.extend(name),
         }
     }
@@ -308,7 +304,7 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
                 .iter()
                 .any(|kind| output.len() > kind.len() && output.starts_with(kind));
         if !known {
-            value.problem(format!("{output:?} is no sound output"), "alsa:NAME, wav:PATH, fifo:PATH or null");
+            value.problem(said!("problem.no_output", output = output.escape_debug()));
         }
         Some(output)
     });
@@ -318,7 +314,7 @@ fn sound(mut fields: Fields<'_>) -> Option<SoundConfig> {
     let microphone = fields.get("microphone").map(|value| {
         let name = value.words()?.strip_prefix("alsa:").filter(|name| !name.is_empty());
         if name.is_none() {
-            value.problem("is no sound input", "alsa:NAME, e.g. alsa:plughw:1");
+            value.problem(said!("problem.no_input"));
         }
         name.map(str::to_owned)
     });
@@ -342,7 +338,7 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
     let off_delay = fields.get("off_delay_ms").map_or(Some(2_000), |value| value.integer(0..=600_000));
     let (on, off) = (on?, off?);
     if on.is_empty() != off.is_empty() {
-        fields.problem("one of on and off is missing", "give both commands or none");
+        fields.problem(said!("problem.on_and_off"));
     }
     let gpio = gpio(&mut fields);
     fields.finish();
@@ -357,7 +353,7 @@ fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
     let text = value.words()?;
     let parts = text.rsplit_once(':').and_then(|(chip, line)| Some((chip, line.parse().ok()?)));
     let Some((chip, line)) = parts.filter(|(chip, _)| !chip.is_empty()) else {
-        value.problem(format!("{text:?} is no GPIO line"), "CHIP:LINE, as in \"gpiochip0:17\"");
+        value.problem(said!("problem.no_gpio_line", text = text.escape_debug()));
         return None;
     };
     // A chip's name stands for its device; a path stays what it is.
@@ -381,8 +377,7 @@ pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
     };
     let command = command(&value)?;
     if !command.is_empty() && !command.iter().any(|part| part.contains("{out}")) {
-        value
-            .problem("the command is not told where to write", "put {out} where the WAV file's name belongs");
+        value.problem(said!("problem.no_out", out = "{out}"));
     }
     Some(command)
 }
@@ -393,8 +388,7 @@ pub(super) fn speech(mut fields: Fields<'_>) -> Option<Vec<String>> {
 /// Lists all that is wrong with the file.
 pub fn read_policy(path: &Path) -> Result<Policy, Problems> {
     let file = path.display().to_string();
-    let text =
-        read_text(path, CONFIG_BYTES_MAX).map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let text = read_text(path, CONFIG_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
     let (reader, table) = Reader::new(&file, &text);
     let mut root = reader.root(&table);
     let version = root.get("version").map_or(Some(0), |value| value.integer(1..=u32::MAX));
@@ -455,7 +449,7 @@ fn night(value: &Value<'_>) -> Option<Option<(NaiveTime, NaiveTime)>> {
     fields.finish();
     let (from, until) = (from?.time()?, until?.time()?);
     if from == until {
-        value.problem("begins when it ends", "write night = \"any\" for the whole day");
+        value.problem(said!("problem.empty_night"));
     }
     Some(Some((from, until)))
 }
@@ -469,10 +463,7 @@ fn window(mut fields: Fields<'_>) -> Option<Window> {
     fields.finish();
     let window = Window { days: days?, from: from?, until: until? };
     if window.until <= window.from {
-        until_value?.problem(
-            "ends before it begins",
-            "a later time of the same day; use two windows around midnight",
-        );
+        until_value?.problem(said!("problem.backward_hours"));
     }
     Some(window)
 }
@@ -491,7 +482,7 @@ fn link(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<CentralLink> {
 pub(super) fn web_address(value: &Value<'_>) -> Option<String> {
     let address = value.words()?;
     if !(address.starts_with("http://") || address.starts_with("https://")) {
-        value.problem(format!("{address:?} is no web address"), "it begins with https:// or http://");
+        value.problem(said!("problem.no_web_address", address = address.escape_debug()));
         return None;
     }
     Some(format!("{}/", address.trim_end_matches('/')))
@@ -514,7 +505,7 @@ pub(super) fn root_key(value: &Value<'_>, paths: &Paths<'_>) -> Option<RootKey> 
     if text.contains('.') || text.starts_with('/') {
         return paths.existing(value).map(RootKey::File);
     }
-    value.problem("is no public key", ROOT_REMEDY);
+    value.problem(said!("problem.no_public_key"));
     None
 }
 

@@ -1,5 +1,6 @@
 //! `[cap]` of `central.toml`: which alerts are taken, what class they have, and where the groups live.
 
+use crate::said;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -123,7 +124,7 @@ fn feed(mut fields: Fields<'_>, paths: &super::box_file::Paths<'_>) -> Option<Fe
     let is_here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
     let is_pinned = url.scheme() == "https" && ca.is_some();
     if !(is_pinned || url.scheme() == "http" && is_here) {
-        value?.problem("nobody vouches for this feed", "https://..., and its certificates as ca = \"...\"");
+        value?.problem(said!("problem.feed_unproved"));
     }
     Some(FeedConfig { url, ca, minutes: minutes? })
 }
@@ -154,7 +155,7 @@ fn place(mut fields: Fields<'_>, known: &BTreeSet<GroupId>) -> Option<Place> {
     if let (Some(group), Some(value)) = (&group, &group_value)
         && !known.contains(group)
     {
-        value.problem(format!("there is no group {group}"), format!("add [[group]] with id = \"{group}\""));
+        value.problem(said!("problem.no_group", group, remedy = said!("problem.add_group", group)));
     }
     let latitude = fields.get("latitude").map(|value| value.number(-90.0..=90.0));
     let longitude = fields.get("longitude").map(|value| value.number(-180.0..=180.0));
@@ -166,7 +167,7 @@ fn place(mut fields: Fields<'_>, known: &BTreeSet<GroupId>) -> Option<Place> {
         (Some(latitude), Some(longitude)) => Point::new(f64::from(latitude?), f64::from(longitude?)),
         (None, None) if codes.as_ref().is_none_or(|codes| !codes.is_empty()) => None,
         _ => {
-            fields.problem("no place", "give latitude and longitude, or codes, or both");
+            fields.problem(said!("problem.no_place"));
             None
         }
     };
@@ -178,7 +179,7 @@ fn place(mut fields: Fields<'_>, known: &BTreeSet<GroupId>) -> Option<Place> {
 fn code(value: &Value<'_>) -> Option<Named> {
     let text = value.words()?;
     let Some((name, code)) = text.split_once('=') else {
-        value.problem(format!("{text:?} is no code"), "for instance \"DVHC=26-0417\"");
+        value.problem(said!("problem.no_code", text = text.escape_debug()));
         return None;
     };
     Some(Named { name: name.trim().to_owned(), value: code.trim().to_owned() })

@@ -1,5 +1,7 @@
 //! `central.toml` to a checked [`CentralConfig`].
 
+use crate::said;
+use crate::texts::Sentence;
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -98,8 +100,7 @@ pub struct ListedBox {
 /// Lists all that is wrong with the file.
 pub fn read(path: &Path, named: NamedFiles) -> Result<CentralConfig, Problems> {
     let file = path.display().to_string();
-    let text =
-        read_text(path, CONFIG_BYTES_MAX).map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let text = read_text(path, CONFIG_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), named)
 }
 
@@ -142,7 +143,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         && !known.is_empty()
         && !known.contains(group)
     {
-        value.problem(format!("there is no group {group}"), unknown_group(group, &known));
+        value.problem(said!("problem.no_group", group, remedy = unknown_group(group, &known)));
     }
     let cap = root.get("cap").map(|value| cap_policy::read(value.table()?, paths, &known));
     let boxes = boxes(root.tables("box"), reader, &known);
@@ -174,11 +175,11 @@ fn broker(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<BrokerChoice> {
             address.map(|address| BrokerChoice::Url { address, tls })
         }
         (Some(value), Some(_)) => {
-            value.problem("both an embedded broker and one by address", "keep one of them");
+            value.problem(said!("problem.two_brokers"));
             None
         }
         (None, None) => {
-            fields.problem("no broker", "add embedded = \"127.0.0.1:1883\" or url = \"mqtt://...\"");
+            fields.problem(said!("problem.no_broker"));
             None
         }
     };
@@ -214,9 +215,9 @@ fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles
     Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker?, crl: absent_or(crl)? })
 }
 
-fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> String {
+fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> Sentence {
     let near = did_you_mean(name.as_str(), known.iter().map(GroupId::as_str));
-    near.unwrap_or_else(|| format!("add [[group]] with id = \"{name}\""))
+    near.unwrap_or_else(|| said!("problem.add_group", group = name))
 }
 
 /// Reads the groups, with their places in the text.
@@ -230,7 +231,7 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, ListedGro
         fields.finish();
         let (Some(id), Some(title)) = (id, title) else { continue };
         if groups.iter().any(|(_, group)| group.id == id) {
-            reader.problem(at, "group.id", format!("{id} is named twice"), "choose another id");
+            reader.problem(at, "group.id", said!("problem.id_twice", id));
         }
         groups.push((at, ListedGroup { id, title: title.to_owned(), parent }));
     }
@@ -240,11 +241,11 @@ fn groups(tables: Vec<Fields<'_>>, reader: &Reader<'_>) -> Vec<(usize, ListedGro
     for (at, group) in &groups {
         if let Some(parent) = group.parent.as_ref().filter(|parent| !known.contains(*parent)) {
             let remedy = unknown_group(parent, &known);
-            reader.problem(*at, "group.parent", format!("there is no group {parent}"), remedy);
+            reader.problem(*at, "group.parent", said!("problem.no_group", group = parent, remedy));
         }
         let above = std::iter::successors(group.parent.as_ref(), |id| parents.get(*id).copied().flatten());
         if above.take(groups.len()).any(|id| *id == group.id) {
-            reader.problem(*at, "group.parent", format!("{} is above itself", group.id), "mend its parent");
+            reader.problem(*at, "group.parent", said!("problem.above_itself", group = group.id));
         }
     }
     groups
@@ -261,11 +262,11 @@ fn boxes(tables: Vec<Fields<'_>>, reader: &Reader<'_>, known: &BTreeSet<GroupId>
         fields.finish();
         for group in groups.iter().filter(|group| !known.contains(*group)) {
             let remedy = unknown_group(group, known);
-            reader.problem(at, "box.groups", format!("there is no group {group}"), remedy);
+            reader.problem(at, "box.groups", said!("problem.no_group", group, remedy));
         }
         let (Some(id), Some(title)) = (id, title) else { continue };
         if boxes.iter().any(|entry| entry.id == id) {
-            reader.problem(at, "box.id", format!("{id} is named twice"), "choose another id");
+            reader.problem(at, "box.id", said!("problem.id_twice", id));
         }
         boxes.push(ListedBox { id, title: title.to_owned(), groups, key });
     }

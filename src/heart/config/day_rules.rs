@@ -1,5 +1,6 @@
 //! Times of day and rules for days, as a programme file gives them for slots and holidays.
 
+use crate::said;
 use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike, Weekday};
 
 use super::fields::{Fields, Value};
@@ -14,7 +15,7 @@ pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<Na
     if let (Some(from), Some(until), Some(value)) = (from, until, value)
         && until < from
     {
-        value.problem(format!("ends before it begins on {from}"), "swap the dates");
+        value.problem(said!("problem.backward_dates", from));
     }
     (from, until)
 }
@@ -33,12 +34,12 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
             if time > start {
                 return Some(vec![(start, time)]);
             }
-            let remedy = if time == start || start.hour() < 12 {
-                "the end is a later time of the same day".to_owned()
+            let (start_hm, end_hm) = (hm(start), hm(time));
+            end.problem(if time == start || start.hour() < 12 {
+                said!("problem.ends_early", start = start_hm, end = end_hm)
             } else {
-                "a session can't run across midnight: split it into two slots".to_owned()
-            };
-            end.problem(format!("ends at {} before it starts at {}", hm(time), hm(start)), remedy);
+                said!("problem.ends_next_day", start = start_hm, end = end_hm)
+            });
             None
         }
         (None, Some(minutes)) => {
@@ -46,10 +47,7 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
             let slot = |start: NaiveTime| {
                 let (end, days) = start.overflowing_add_signed(TimeDelta::minutes(minutes.into()));
                 if days != 0 {
-                    starts_value.problem(
-                        format!("{minutes} minutes from {} run across midnight", hm(start)),
-                        "split it into two slots, one before and one after midnight",
-                    );
+                    starts_value.problem(said!("problem.across_midnight", minutes, start = hm(start)));
                     return None;
                 }
                 Some((start, end))
@@ -57,15 +55,15 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
             starts.into_iter().map(slot).collect()
         }
         (Some(end), None) => {
-            end.problem("one end for several starts", "give minutes = instead of end =");
+            end.problem(said!("problem.one_end"));
             None
         }
         (Some(end), Some(_)) => {
-            end.problem("both end and minutes", "keep one of them");
+            end.problem(said!("problem.end_and_minutes"));
             None
         }
         (None, None) => {
-            fields.problem("the slot has no end", "add end = \"05:45\" or minutes = 45");
+            fields.problem(said!("problem.no_end"));
             None
         }
     }
@@ -90,10 +88,10 @@ pub(super) fn days(fields: &mut Fields<'_>) -> Days {
         let from = rule_from.map_or(valid_from, |value| value.date());
         match from {
             Some(from) => rules.extend(recurrence(&value, from)),
-            None => value.problem("the rule has no first day", "add rrule_from = \"2026-01-01\""),
+            None => value.problem(said!("problem.no_first_day")),
         }
     } else if let Some(value) = rule_from {
-        value.problem("there is no rrule that starts here", "add rrule = \"FREQ=...\" or remove it");
+        value.problem(said!("problem.no_rule"));
     }
     if rules.is_empty() {
         rules.push(DayRule::Weekdays(EVERY_DAY.to_vec()));
@@ -122,7 +120,7 @@ fn weekdays(value: &Value<'_>) -> Option<DayRule> {
     let days: Option<Vec<_>> = value.list().iter().map(|day| day.choice(&WEEKDAYS)).collect();
     let days = days?;
     if days.is_empty() {
-        value.problem("no day is named", "name days, or leave the key out for every day");
+        value.problem(said!("problem.no_weekday"));
         return None;
     }
     Some(DayRule::Weekdays(days))
@@ -145,10 +143,7 @@ fn yearly(value: &Value<'_>) -> Option<DayRule> {
     // 2024 is a leap year: 29 February exists.
     let real = parts.filter(|(day, month)| NaiveDate::from_ymd_opt(2024, *month, *day).is_some());
     if real.is_none() {
-        value.problem(
-            format!("there is no day {text:?} in a year"),
-            "written day/month, for instance \"2/9\"",
-        );
+        value.problem(said!("problem.no_yearly_day", text = text.escape_debug()));
     }
     real.map(|(day, month)| DayRule::Yearly { month, day })
 }
@@ -160,11 +155,11 @@ fn recurrence(value: &Value<'_>, from: NaiveDate) -> Option<DayRule> {
             Some(DayRule::Recurrence { rule: rule.to_owned(), from })
         }
         Ok(_) => {
-            value.problem("the rule never happens", "look at its BYMONTH, BYMONTHDAY and UNTIL");
+            value.problem(said!("problem.rule_never"));
             None
         }
         Err(error) => {
-            value.problem(error.to_string(), "a rule of days, for instance FREQ=MONTHLY;BYDAY=1MO");
+            value.problem(said!("problem.bad_rule", error));
             None
         }
     }

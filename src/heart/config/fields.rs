@@ -1,5 +1,7 @@
 //! Reading the values of a TOML file one by one, with all that is wrong collected instead of stopping at the first.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -29,7 +31,7 @@ impl<'t> Reader<'t> {
         let reader = Self { file, text, problems: RefCell::default() };
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
-            reader.problem(at, "", error.message(), "see https://toml.io for how TOML is written");
+            reader.problem(at, "", said!("problem.toml", detail = error.message()));
         }
         (reader, table)
     }
@@ -40,7 +42,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Notes a problem at a byte of the text.
-    pub fn problem(&self, at: usize, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+    pub fn problem(&self, at: usize, key: &str, said: Sentence) {
         let mut problems = self.problems.borrow_mut();
         if problems.len() == PROBLEMS_MAX {
             return;
@@ -51,8 +53,7 @@ impl<'t> Reader<'t> {
             line: self.line(at),
             column: self.text[line_start..at].chars().count() + 1,
             key: key.to_owned(),
-            what: what.into(),
-            remedy: remedy.into(),
+            said,
         });
     }
 
@@ -106,8 +107,8 @@ impl<'r> Fields<'r> {
     }
 
     /// Notes a problem of the table as a whole.
-    pub fn problem(&self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.reader.problem(self.at, &self.path, what, remedy);
+    pub fn problem(&self, said: Sentence) {
+        self.reader.problem(self.at, &self.path, said);
     }
 
     /// Returns the value of a key that may be absent.
@@ -122,7 +123,7 @@ impl<'r> Fields<'r> {
         let value = self.get(key);
         if value.is_none() {
             let key = self.key(key);
-            self.reader.problem(self.at, &key, "is missing", format!("add {key} = ..."));
+            self.reader.problem(self.at, &key, said!("problem.missing", key));
         }
         value
     }
@@ -168,19 +169,19 @@ impl<'r> Fields<'r> {
         for (name, (at, _)) in &self.values {
             if !self.known.contains(name) {
                 let remedy = did_you_mean(name, self.known.iter().copied())
-                    .unwrap_or_else(|| format!("known here: {}", self.known.join(", ")));
-                self.reader.problem(*at, &self.key(name), "unknown key", remedy);
+                    .unwrap_or_else(|| said!("problem.known_here", names = self.known.join(", ")));
+                self.reader.problem(*at, &self.key(name), said!("problem.unknown_key", remedy));
             }
         }
     }
 }
 
 /// Proposes the closest of `known` to what was written.
-pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub fn did_you_mean<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<Sentence> {
     let distance = |name: &str| strsim::damerau_levenshtein(written, name);
     let closest = known.into_iter().min_by_key(|name| distance(name))?;
     let near = distance(closest) <= 1 + written.chars().count() / 3;
-    near.then(|| format!("did you mean {closest:?}?"))
+    near.then(|| said!("problem.did_you_mean", name = closest.escape_debug()))
 }
 
 /// A value and its place in the text.
@@ -196,29 +197,34 @@ pub struct Value<'r> {
 
 impl<'r> Value<'r> {
     /// Notes a problem of this value.
-    pub fn problem(&self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.reader.problem(self.at, &self.key, what, remedy);
+    pub fn problem(&self, said: Sentence) {
+        self.reader.problem(self.at, &self.key, said);
     }
 
-    fn expected<T>(&self, what: &str, example: &str) -> Option<T> {
-        let found = match self.value.type_str() {
-            kind @ ("integer" | "array") => format!("an {kind}"),
-            kind => format!("a {kind}"),
+    fn expected<T>(&self, wanted: Sentence, example: &str) -> Option<T> {
+        let found = match self.value {
+            DeValue::String(_) => said!("type.string"),
+            DeValue::Integer(_) => said!("type.integer"),
+            DeValue::Float(_) => said!("type.float"),
+            DeValue::Boolean(_) => said!("type.boolean"),
+            DeValue::Datetime(_) => said!("type.datetime"),
+            DeValue::Array(_) => said!("type.array"),
+            DeValue::Table(_) => said!("type.table"),
         };
-        self.problem(format!("{found} where {what} is expected"), format!("for instance {example}"));
+        self.problem(said!("problem.wrong_type", found, wanted, example));
         None
     }
 
     /// Reads a string.
     pub fn text(&self) -> Option<&'r str> {
-        self.value.as_str().or_else(|| self.expected("a text", "\"...\""))
+        self.value.as_str().or_else(|| self.expected(said!("type.text"), "\"...\""))
     }
 
     /// Reads a string that is not blank.
     pub fn words(&self) -> Option<&'r str> {
         let text = self.text()?;
         if text.trim().is_empty() {
-            self.problem("is empty", "write some words, or leave the key out");
+            self.problem(said!("problem.blank"));
             return None;
         }
         Some(text)
@@ -230,11 +236,11 @@ impl<'r> Value<'r> {
     }
 
     /// Reads a string that means a `T`.
-    pub fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
+    pub fn parse<T: FromStr<Err: Say>>(&self) -> Option<T> {
         match self.text()?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(error.to_string(), "");
+                self.problem(error.say());
                 None
             }
         }
@@ -246,7 +252,11 @@ impl<'r> Value<'r> {
         let found = choices.iter().find(|(name, _)| *name == written).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.problem(format!("{written:?} is not known"), format!("one of: {}", names.join(", ")));
+            self.problem(said!(
+                "problem.unknown_choice",
+                written = written.escape_debug(),
+                names = names.join(", ")
+            ));
         }
         found
     }
@@ -257,7 +267,7 @@ impl<'r> Value<'r> {
         range: RangeInclusive<T>,
     ) -> Option<T> {
         let Some(integer) = self.value.as_integer() else {
-            return self.expected("a whole number", &range.start().to_string());
+            return self.expected(said!("type.whole_number"), &range.start().to_string());
         };
         let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
         let within = number.filter(|number| {
@@ -266,8 +276,12 @@ impl<'r> Value<'r> {
         });
         let value = within.and_then(|number| T::try_from(number).ok());
         if value.is_none() {
-            let what = format!("{} is out of range", integer.as_str());
-            self.problem(what, format!("{} to {}", range.start(), range.end()));
+            self.problem(said!(
+                "problem.out_of_range",
+                number = integer.as_str(),
+                min = range.start(),
+                max = range.end()
+            ));
         }
         value
     }
@@ -277,11 +291,16 @@ impl<'r> Value<'r> {
         let text = match self.value {
             DeValue::Float(float) => float.as_str(),
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            _ => return self.expected("a number", &format!("{:.1}", range.start())),
+            _ => return self.expected(said!("type.number"), &format!("{:.1}", range.start())),
         };
         let value = text.parse().ok().filter(|value| range.contains(value));
         if value.is_none() {
-            self.problem(format!("{text} is out of range"), format!("{} to {}", range.start(), range.end()));
+            self.problem(said!(
+                "problem.out_of_range",
+                number = text,
+                min = range.start(),
+                max = range.end()
+            ));
         }
         value
     }
@@ -291,11 +310,11 @@ impl<'r> Value<'r> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
             DeValue::Datetime(at) if at.time.is_none() => at.to_string(),
-            _ => return self.expected("a date", "\"2026-09-02\""),
+            _ => return self.expected(said!("type.date"), "\"2026-09-02\""),
         };
         let date = text.parse::<NaiveDate>().ok().filter(|date| DATE_YEARS.contains(&date.year()));
         if date.is_none() {
-            self.problem(format!("there is no date {text:?}"), date_advice(&text));
+            self.problem(said!("problem.no_date", text = text.escape_debug(), remedy = date_advice(&text)));
         }
         date
     }
@@ -305,13 +324,13 @@ impl<'r> Value<'r> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
             DeValue::Datetime(at) if at.date.is_none() => at.to_string(),
-            _ => return self.expected("a time of day", "\"05:00\""),
+            _ => return self.expected(said!("type.time"), "\"05:00\""),
         };
         let time = ["%H:%M", "%H:%M:%S"].iter().find_map(|form| NaiveTime::parse_from_str(&text, form).ok());
         // A leap second is no time that a schedule can name.
         let time = time.filter(|_| !text.ends_with(":60"));
         if time.is_none() {
-            self.problem(format!("there is no time of day {text:?}"), "from \"00:00\" to \"23:59:59\"");
+            self.problem(said!("problem.no_time", text = text.escape_debug()));
         }
         time
     }
@@ -337,7 +356,7 @@ impl<'r> Value<'r> {
     pub fn table(&self) -> Option<Fields<'r>> {
         match self.value.as_table() {
             Some(table) => Some(Fields::new(self.reader, self.key.clone(), self.at, table)),
-            None => self.expected("a table", "[...]"),
+            None => self.expected(said!("type.table"), "[...]"),
         }
     }
 }
@@ -345,7 +364,7 @@ impl<'r> Value<'r> {
 /// Years that a date may lie in; keeps all reckoning with days far from overflow.
 const DATE_YEARS: RangeInclusive<i32> = 1970..=2199;
 
-fn date_advice(text: &str) -> String {
+fn date_advice(text: &str) -> Sentence {
     let mut parts = text.splitn(3, '-').map(str::parse::<u32>);
     let month = match (parts.next(), parts.next(), parts.next()) {
         (Some(Ok(year)), Some(Ok(month)), Some(Ok(_))) => NaiveDate::from_ymd_opt(year as i32, month, 1),
@@ -353,8 +372,8 @@ fn date_advice(text: &str) -> String {
     };
     match month {
         Some(month) if DATE_YEARS.contains(&month.year()) => {
-            format!("{} has {} days", month.format("%Y-%m"), month.num_days_in_month())
+            said!("problem.days_in_month", month = month.format("%Y-%m"), days = month.num_days_in_month())
         }
-        _ => "written year-month-day, for instance \"2026-09-02\"".to_owned(),
+        _ => said!("problem.date_form"),
     }
 }

@@ -1,5 +1,7 @@
 //! Playlists as extended M3U in UTF-8 (M3U8), the form that players and editors exchange. Not the HLS kind.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::path::{Component, Path, PathBuf};
 
 use super::problem::{Problem, Problems};
@@ -40,13 +42,12 @@ pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Proble
     let mut problems = Vec::new();
     let mut info: Option<(Option<u32>, String)> = None;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let problem = |what: String, remedy: &str| Problem {
+        let problem = |said: Sentence| Problem {
             file: file.to_owned(),
             line: index + 1,
             column: 1,
             key: String::new(),
-            what,
-            remedy: remedy.to_owned(),
+            said,
         };
         if let Some(text) = line.strip_prefix("#EXTINF:") {
             let (seconds, title) = text.split_once(',').unwrap_or((text, ""));
@@ -54,7 +55,7 @@ pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Proble
         } else if line.starts_with('#') || line.trim().is_empty() {
             continue;
         } else if tracks.len() == TRACKS_MAX {
-            problems.push(problem(format!("more than {TRACKS_MAX} tracks"), "split the playlist"));
+            problems.push(problem(said!("m3u8.many", max = TRACKS_MAX)));
             break;
         } else {
             let (ms, title) = info.take().unwrap_or_default();
@@ -63,7 +64,7 @@ pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Proble
                     let title = if title.is_empty() { title_of(&source) } else { title };
                     tracks.push(Track { title, source, ms, line: index + 1 });
                 }
-                Err(remedy) => problems.push(problem(format!("{line:?} can't be played from here"), remedy)),
+                Err(said) => problems.push(problem(said)),
             }
         }
     }
@@ -92,28 +93,28 @@ fn length_ms(seconds: &str) -> Option<u32> {
     (seconds > 0.0 && seconds <= SECONDS_MAX).then_some((seconds * 1_000.0).round() as u32)
 }
 
-fn source(line: &str, inside: &Path) -> Result<Source, &'static str> {
+fn source(line: &str, inside: &Path) -> Result<Source, Sentence> {
     let line = line.trim_end_matches('\r');
     if line.contains("://") {
         let known = line.starts_with("http://") || line.starts_with("https://");
         return if known {
             Ok(Source::Stream(line.trim().to_owned()))
         } else {
-            Err("streams begin with https:// or http://")
+            Err(said!("m3u8.no_stream", line = line.escape_debug()))
         };
     }
-    const STAY: &str = "put the file beside the programme and write its path from the playlist";
+    let leads_away = || Err(said!("m3u8.leads_away", line = line.escape_debug()));
     let mut path = inside.to_owned();
     for part in Path::new(&line.replace('\\', "/")).components() {
         match part {
-            Component::Normal(name) if name.to_string_lossy().contains('\0') => return Err(STAY),
+            Component::Normal(name) if name.to_string_lossy().contains('\0') => return leads_away(),
             // A drive letter.
-            Component::Normal(name) if name.to_string_lossy().ends_with(':') => return Err(STAY),
+            Component::Normal(name) if name.to_string_lossy().ends_with(':') => return leads_away(),
             Component::Normal(name) => path.push(name),
             Component::CurDir => {}
             // As long as it stays inside: popping an empty path fails.
             Component::ParentDir if path.pop() => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(STAY),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return leads_away(),
         }
     }
     Ok(Source::File(path))

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::said;
+use crate::texts::{Say, Sentence};
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -12,30 +15,33 @@ pub struct Problem {
     pub column: usize,
     /// Path of the key, for instance `slot.start`; empty where none is meant.
     pub key: String,
-    pub what: String,
-    /// Advice to the reader: what would be right.
-    pub remedy: String,
+    /// What is wrong and, after a dash, what to do about it.
+    pub said: Sentence,
 }
 
 impl Problem {
-    /// Makes a problem of a file as a whole.
-    pub fn of_file(file: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (file, what, remedy) = (file.into(), what.into(), remedy.into());
-        Self { file, line: 0, column: 0, key: String::new(), what, remedy }
+    /// A problem of a file as a whole.
+    pub fn of_file(file: impl Into<String>, said: Sentence) -> Self {
+        Self { file: file.into(), line: 0, column: 0, key: String::new(), said }
+    }
+}
+
+impl Say for Problem {
+    fn say(&self) -> Sentence {
+        let mut place = self.file.clone();
+        if self.line > 0 {
+            place = format!("{place}:{}", self.line);
+        }
+        if !self.key.is_empty() {
+            place = format!("{place}: {}", self.key);
+        }
+        said!("problem.at", place, said = self.said)
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.what)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, " — {}", self.remedy) }
+        self.say().fmt(f)
     }
 }
 
@@ -49,15 +55,15 @@ impl From<Problem> for Problems {
     }
 }
 
+impl Say for Problems {
+    fn say(&self) -> Sentence {
+        Sentence::Lines(self.0.iter().map(Say::say).collect())
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
+        self.say().fmt(f)
     }
 }
 

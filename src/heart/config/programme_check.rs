@@ -1,13 +1,15 @@
 //! Faults of a programme as a whole: names that lead nowhere, lists that hold themselves, slots that would sound at
 //! once or never.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate, TimeDelta};
 
 use super::day_rules::hm;
 use super::fields::{Reader, did_you_mean};
-use super::programme_places::{NameOf, Places};
+use super::programme_places::{Name, NameOf, Places};
 use crate::domain::days::ProgrammeDays;
 use crate::domain::ids::PlaylistId;
 use crate::domain::programme::{Content, DayRule, HolidayEffect, Programme, Slot};
@@ -44,12 +46,7 @@ pub(super) fn check(programme: &Programme, places: &Places, reader: &Reader<'_>)
         ("slot.days", rules, RULES_MAX),
     ] {
         if count > max {
-            reader.problem(
-                0,
-                key,
-                format!("{count} are too many"),
-                format!("at most {max}: make two programmes of it"),
-            );
+            reader.problem(0, key, said!("problem.too_many", count, max));
         }
     }
     if !reader.is_clean() {
@@ -64,28 +61,42 @@ pub(super) fn check(programme: &Programme, places: &Places, reader: &Reader<'_>)
 }
 
 fn names(programme: &Programme, places: &Places, reader: &Reader<'_>) {
-    fn texts<K: ToString, V>(map: &BTreeMap<K, V>) -> Vec<String> {
+    fn names_of<K: ToString, V>(map: &BTreeMap<K, V>) -> Vec<String> {
         map.keys().map(K::to_string).collect()
     }
     for name in &places.names {
-        let (kind, known) = match name.of {
-            NameOf::Section => ("section", texts(&programme.sections)),
-            NameOf::Campaign => ("campaign", texts(&programme.campaigns)),
-            NameOf::Playlist => ("playlist", texts(&programme.playlists)),
-            NameOf::Holiday => ("holiday", texts(&programme.holidays)),
+        let known = match name.of {
+            NameOf::Section => names_of(&programme.sections),
+            NameOf::Campaign => names_of(&programme.campaigns),
+            NameOf::Playlist => names_of(&programme.playlists),
+            NameOf::Holiday => names_of(&programme.holidays),
         };
         if !known.contains(&name.name) {
-            let remedy = did_you_mean(&name.name, known.iter().map(String::as_str))
-                .unwrap_or_else(|| format!("add [[{kind}]] with id = {:?}", name.name));
-            reader.problem(name.at, &name.key, format!("there is no {kind} {:?}", name.name), remedy);
+            let near = did_you_mean(&name.name, known.iter().map(String::as_str));
+            reader.problem(name.at, &name.key, unknown_name(name, near));
         }
     }
     let mut seen: BTreeMap<_, usize> = BTreeMap::new();
     for (slot, at) in programme.slots.iter().zip(&places.slots) {
         if let Some(first) = seen.insert(&slot.id, *at) {
-            let what = format!("{} is named in line {} already", slot.id, reader.line(first));
-            reader.problem(*at, "slot.id", what, "choose another id");
+            reader.problem(
+                *at,
+                "slot.id",
+                said!("problem.id_in_line", id = slot.id, line = reader.line(first)),
+            );
         }
+    }
+}
+
+/// Says that something is named which the programme does not have, with a name that is near or the table to add.
+fn unknown_name(name: &Name, near: Option<Sentence>) -> Sentence {
+    let written = name.name.escape_debug();
+    let or_add = |table: &str| near.unwrap_or_else(|| said!("problem.add_table", table, id = written));
+    match name.of {
+        NameOf::Section => said!("problem.no_section", id = written, remedy = or_add("section")),
+        NameOf::Campaign => said!("problem.no_campaign", id = written, remedy = or_add("campaign")),
+        NameOf::Playlist => said!("problem.no_playlist", id = written, remedy = or_add("playlist")),
+        NameOf::Holiday => said!("problem.no_holiday", id = written, remedy = or_add("holiday")),
     }
 }
 
@@ -96,21 +107,11 @@ fn nesting(programme: &Programme, places: &Places, reader: &Reader<'_>) {
         let at = places.playlists[id];
         match size(programme, id, &mut Vec::new(), &mut sizes) {
             Ok(items) if items > ITEMS_MAX => {
-                reader.problem(
-                    at,
-                    "playlist",
-                    format!("holds {items} items with its nested lists"),
-                    format!("at most {ITEMS_MAX}"),
-                );
+                reader.problem(at, "playlist", said!("problem.too_nested", items, max = ITEMS_MAX));
             }
             Ok(_) => {}
             Err(cycle) => {
-                reader.problem(
-                    at,
-                    "playlist",
-                    format!("contains itself: {cycle}"),
-                    "take one of them out of the other",
-                );
+                reader.problem(at, "playlist", said!("problem.contains_itself", cycle));
             }
         }
     }
@@ -154,23 +155,15 @@ fn holidays(programme: &Programme, places: &Places, reader: &Reader<'_>) {
             .filter(|slot| programme.slots[*slot].holiday.as_ref() == Some(&holiday.id))
             .collect();
         match holiday.effect {
-            HolidayEffect::Replace | HolidayEffect::Add if slots.is_empty() => reader.problem(
-                at,
-                "holiday.effect",
-                format!("no slot sounds on {}", holiday.id),
-                format!(
-                    "add a [[slot]] with holiday = {:?}, or set effect = \"silence\"",
-                    holiday.id.as_str()
-                ),
-            ),
+            HolidayEffect::Replace | HolidayEffect::Add if slots.is_empty() => {
+                reader.problem(at, "holiday.effect", said!("problem.no_holiday_slot", holiday = holiday.id))
+            }
             HolidayEffect::Silence => {
                 for slot in slots {
-                    let what = format!("{} is a day of silence", holiday.id);
                     reader.problem(
                         places.slots[slot],
                         "slot.holiday",
-                        what,
-                        "remove the slot, or set effect = \"replace\"",
+                        said!("problem.silent_holiday", holiday = holiday.id),
                     );
                 }
             }
@@ -185,13 +178,16 @@ fn chimes(programme: &Programme, places: &Places, reader: &Reader<'_>) {
         let chimes = length(&slot.opening) + length(&slot.closing);
         let lasts = Span::secs((slot.end - slot.start).num_seconds().unsigned_abs());
         if lasts <= chimes {
-            let what = format!(
-                "{} lasts {} s, its chimes {:.1} s",
-                slot.id,
-                lasts.as_secs_f64(),
-                chimes.as_secs_f64()
+            reader.problem(
+                *at,
+                "slot",
+                said!(
+                    "problem.chimes_too_long",
+                    slot = slot.id,
+                    seconds = lasts.as_secs_f64(),
+                    chimes = Sentence::decimal(chimes.as_secs_f64(), 1)
+                ),
             );
-            reader.problem(*at, "slot", what, "lengthen the slot or remove a chime");
         }
     }
 }
@@ -199,7 +195,7 @@ fn chimes(programme: &Programme, places: &Places, reader: &Reader<'_>) {
 /// Refuses slots that never sound, and slots that would sound at once.
 fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     let Ok(days) = ProgrammeDays::new(programme) else {
-        reader.problem(0, "slot.rrule", "a rule can't be read", "");
+        reader.problem(0, "slot.rrule", said!("problem.unreadable_rule"));
         return;
     };
     let mut never: Vec<usize> = (0..programme.slots.len()).collect();
@@ -216,30 +212,29 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
             if clash {
                 let (a, b) = (&programme.slots[*one], &programme.slots[*other]);
                 let line = reader.line(places.slots[*one]);
-                let what = format!(
-                    "{} ({}-{}) overlaps {} ({}-{}) of line {line}, first on {date}",
-                    b.id,
-                    hm(b.start),
-                    hm(b.end),
-                    a.id,
-                    hm(a.start),
-                    hm(a.end),
+                let said = said!(
+                    "problem.overlap",
+                    slot = b.id,
+                    slot_from = hm(b.start),
+                    slot_until = hm(b.end),
+                    other = a.id,
+                    other_from = hm(a.start),
+                    other_until = hm(a.end),
+                    line,
+                    date
                 );
-                reader.problem(
-                    places.slots[*other],
-                    "slot",
-                    what,
-                    "move one of them, or give them different days",
-                );
+                reader.problem(places.slots[*other], "slot", said);
             }
             !clash
         });
         date += TimeDelta::days(1);
     }
     for slot in never {
-        let what =
-            format!("{} never sounds: no day from {first} meets all its rules", programme.slots[slot].id);
-        reader.problem(places.slots[slot], "slot", what, "look at its days, validity, holiday and campaign");
+        reader.problem(
+            places.slots[slot],
+            "slot",
+            said!("problem.never_sounds", slot = programme.slots[slot].id, first),
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! A programme's TOML file to a checked [`Programme`].
 
+use crate::said;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -27,8 +28,7 @@ pub const PROGRAMME_BYTES_MAX: u64 = 1 << 20;
 /// Lists all that is wrong with the file.
 pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let file = path.display().to_string();
-    let text = read_text(path, PROGRAMME_BYTES_MAX)
-        .map_err(|(what, remedy)| Problem::of_file(&file, what, remedy))?;
+    let text = read_text(path, PROGRAMME_BYTES_MAX).map_err(|said| Problem::of_file(&file, said))?;
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), audio)
 }
 
@@ -63,8 +63,8 @@ pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     root.finish();
     match slots.pop() {
         Some(slot) if slots.is_empty() && reader.is_clean() => Ok(slot),
-        Some(_) if reader.is_clean() => Err(Problem::of_file("slot", "more than one slot", "").into()),
-        None if reader.is_clean() => Err(Problem::of_file("slot", "no slot", "").into()),
+        Some(_) if reader.is_clean() => Err(Problem::of_file("slot", said!("problem.two_slots")).into()),
+        None if reader.is_clean() => Err(Problem::of_file("slot", said!("problem.no_slot")).into()),
         _ => Err(reader.into_problems()),
     }
 }
@@ -112,12 +112,7 @@ impl<'p> Parser<'p> {
             let id = key(&thing).clone();
             if let Some(first) = first_at.get(&id) {
                 let line = self.reader.line(*first);
-                self.reader.problem(
-                    at,
-                    "id",
-                    format!("{id} is named in line {line} already"),
-                    "choose another id",
-                );
+                self.reader.problem(at, "id", said!("problem.id_in_line", id, line));
                 continue;
             }
             first_at.insert(id.clone(), at);
@@ -148,7 +143,7 @@ impl<'p> Parser<'p> {
         if let (Some(from), Some(until), Some(value)) = (from, until, until_value)
             && until < from
         {
-            value.problem(format!("the campaign ends before it begins on {from}"), "swap the dates");
+            value.problem(said!("problem.backward_campaign", from));
         }
         Some(Campaign {
             id: id?,
@@ -175,7 +170,7 @@ impl<'p> Parser<'p> {
         let rules = calendar_rules(&mut fields);
         let lasts_days = fields.get("lasts_days").map_or(Some(1), |value| value.integer(1..=30));
         if rules.is_empty() && self.reader.is_clean() {
-            fields.problem("no day is named", "add lunar = [\"1/1\"], yearly = [\"2/9\"] or dates = [...]");
+            fields.problem(said!("problem.no_holiday_day"));
         }
         fields.finish();
         if let Some(id) = &id {
@@ -196,7 +191,7 @@ impl<'p> Parser<'p> {
         for (index, (start, end)) in times.into_iter().enumerate() {
             let id = if several { format!("{}-{}", slot.id, index + 1) } else { slot.id.to_string() };
             let Ok(id) = SlotId::new(id) else {
-                self.reader.problem(at, "slot.id", "the id is too long", "leave room for -1, -2, ...");
+                self.reader.problem(at, "slot.id", said!("problem.long_id"));
                 return slots;
             };
             self.places.slots.push(at);
@@ -272,8 +267,9 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Programme, Problems> {
-        let exists =
-            |path: &Path| if path.ends_with("da-co.mp3") { Ok(61_000) } else { Err("not found".to_owned()) };
+        let exists = |path: &Path| {
+            if path.ends_with("da-co.mp3") { Ok(61_000) } else { Err("not found".to_owned().into()) }
+        };
         parse(text, "p.toml", Path::new("base"), Audio::Required(&exists))
     }
 

@@ -1,5 +1,7 @@
 //! The playlists of a programme and the items in them.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,7 +31,7 @@ impl<'p> Parser<'p> {
         };
         items.extend(fields.tables("item").into_iter().filter_map(|fields| self.item(fields)));
         if items.is_empty() && self.reader.is_clean() {
-            fields.problem("the playlist is empty", "add [[playlist.item]] or m3u8 = \"...\"");
+            fields.problem(said!("problem.empty_playlist"));
         }
         fields.finish();
         if let Some(id) = &id {
@@ -42,8 +44,8 @@ impl<'p> Parser<'p> {
     /// music unless the programme says otherwise.
     fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
         let path = self.path(value)?;
-        let read = read_text(&path, PLAYLIST_BYTES_MAX).map_err(|(what, remedy)| {
-            value.problem(format!("{} {what}", path.display()), remedy);
+        let read = read_text(&path, PLAYLIST_BYTES_MAX).map_err(|wrong| {
+            value.problem(said!("problem.of_named_file", path = path.display(), wrong));
         });
         let file = path.display().to_string();
         let inside = Path::new(value.text()?).parent().unwrap_or(Path::new(""));
@@ -74,7 +76,7 @@ impl<'p> Parser<'p> {
         let content = self.content(&mut fields)?;
         let nested = matches!(content, Content::Playlist(_));
         if title.is_none() && !nested && self.reader.is_clean() {
-            fields.problem("the item has no title", "add title = \"...\": the playback log shows it");
+            fields.problem(said!("problem.no_title"));
         }
         let kind = fields.get("kind").map_or(Some(ItemKind::Speech), |value| value.choice(&KINDS));
         let (valid_from, valid_until) = validity(&mut fields);
@@ -112,13 +114,13 @@ impl<'p> Parser<'p> {
             for name in table.names() {
                 let Some(mut fields) = table.any(name).and_then(|value| value.table()) else { continue };
                 if !is_language(name) {
-                    fields.problem(format!("{name:?} is no language tag"), "for instance tay, hmn, en");
+                    fields.problem(said!("problem.no_language", tag = name.escape_debug()));
                 }
                 match self.content(&mut fields) {
                     Some(content @ (Content::File { .. } | Content::Text { .. })) => {
                         translations.insert(name.to_owned(), content);
                     }
-                    Some(_) => fields.problem("a translation is a file or a text", "use file = or text ="),
+                    Some(_) => fields.problem(said!("problem.translation")),
                     None => {}
                 }
                 fields.finish();
@@ -145,8 +147,7 @@ impl<'p> Parser<'p> {
             (Some(value), None, None, None) => {
                 let path = self.path(&value)?;
                 let ms = self.length(&path).unwrap_or_else(|why| {
-                    let (what, remedy) = cant_play(&path, &why);
-                    value.problem(what, remedy);
+                    value.problem(said!("problem.cant_play", path = path.display(), why));
                     None
                 });
                 Some(Content::File { path, ms })
@@ -158,10 +159,7 @@ impl<'p> Parser<'p> {
             (None, None, Some(value), None) => {
                 let url = value.text()?;
                 if !(url.starts_with("http://") || url.starts_with("https://")) {
-                    value.problem(
-                        format!("{url:?} is no stream's address"),
-                        "it begins with https:// or http://",
-                    );
+                    value.problem(said!("problem.no_stream", url = url.escape_debug()));
                 }
                 let minutes = fields.get("minutes").and_then(|value| value.integer(1..=1_440));
                 let fallback = self.name_value(fields, "fallback", NameOf::Playlist);
@@ -170,11 +168,11 @@ impl<'p> Parser<'p> {
             }
             (None, None, None, Some(value)) => value.parse().map(Content::Playlist),
             (None, None, None, None) => {
-                fields.problem("nothing to sound", "add file = , text = , relay = or playlist =");
+                fields.problem(said!("problem.nothing_to_sound"));
                 None
             }
             _ => {
-                fields.problem("more than one of file, text, relay and playlist", "make an item of each");
+                fields.problem(said!("problem.too_much_to_sound"));
                 None
             }
         }
@@ -220,16 +218,9 @@ fn plain_item(title: String, content: Content) -> Item {
     }
 }
 
-fn cant_play(path: &Path, why: &str) -> (String, String) {
-    (
-        format!("{} can't be played: {why}", path.display()),
-        "check the path, or make the audio again".to_owned(),
-    )
-}
-
-fn track_problem(file: &str, line: usize, path: &Path, why: &str) -> Problem {
-    let (what, remedy) = cant_play(path, why);
-    Problem { file: file.to_owned(), line, column: 1, key: String::new(), what, remedy }
+fn track_problem(file: &str, line: usize, path: &Path, why: &Sentence) -> Problem {
+    let said = said!("problem.cant_play", path = path.display(), why);
+    Problem { file: file.to_owned(), line, column: 1, key: String::new(), said }
 }
 
 /// Estimates how long a text takes to speak: espeak-ng's Vietnamese voice at its usual pace.

@@ -1,5 +1,7 @@
 //! The parser that the files for a programme's parts share, with what it knows of the text so far.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use std::path::{Component, Path, PathBuf};
 
 use super::fields::{Fields, Reader, Value};
@@ -8,7 +10,7 @@ use crate::domain::announcement::Interruption;
 use crate::domain::ids::GroupId;
 
 /// Opens an audio file and tells its length in milliseconds, 0 where only playing it would tell.
-pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, String> + 'a;
+pub type Probe<'a> = dyn Fn(&Path) -> Result<u32, Sentence> + 'a;
 
 /// The treatment of the audio files that a programme names.
 #[derive(Clone, Copy)]
@@ -34,16 +36,13 @@ impl<'p> Parser<'p> {
     pub fn path(&self, value: &Value<'p>) -> Option<PathBuf> {
         let path = Path::new(value.words()?);
         if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-            value.problem(
-                format!("{} leads away from the programme", path.display()),
-                "put the file beside the programme and write its path from there",
-            );
+            value.problem(said!("problem.leads_away", path = path.display()));
             return None;
         }
         Some(self.base.join(path))
     }
 
-    pub fn length(&self, path: &Path) -> Result<Option<u32>, String> {
+    pub fn length(&self, path: &Path) -> Result<Option<u32>, Sentence> {
         let known = |ms: u32| (ms > 0).then_some(ms);
         match self.audio {
             Audio::Required(probe) => probe(path).map(known),
@@ -53,7 +52,7 @@ impl<'p> Parser<'p> {
     }
 
     /// Reads the name of a section, campaign or holiday under the key of that name.
-    pub fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
+    pub fn named<T: std::str::FromStr<Err: Say>>(
         &mut self,
         fields: &mut Fields<'p>,
         of: NameOf,

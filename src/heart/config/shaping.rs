@@ -1,6 +1,7 @@
 //! Shaping of sound for the loudspeakers of a box: part of `[sound]`.
 
 use super::fields::Fields;
+use crate::said;
 
 /// The kind of loudspeaker on the amplifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +71,7 @@ pub(super) fn shaping(fields: &mut Fields<'_>, loudness_lufs: f32) -> Option<Sha
             let night_lufs =
                 value.as_ref().map_or(Some(loudness_lufs), |value| value.number(-40.0..=-8.0))?;
             if let Some(value) = value.filter(|_| night_lufs > loudness_lufs) {
-                value.problem("the night is louder than the day", "at most loudness_lufs of [sound]");
+                value.problem(said!("problem.loud_night"));
             }
             let compress = fields.get("compress").map_or(Some(compress), |value| value.choice(&switch))?;
             fields.finish();

@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Value};
 use crate::domain::sound::{Pattern, Tone};
+use crate::said;
 
 /// Tells whether a text is a BCP 47 tag in the plain form of letters, digits and hyphens.
 pub(super) fn is_language(tag: &str) -> bool {
@@ -13,7 +14,7 @@ pub(super) fn is_language(tag: &str) -> bool {
 pub(super) fn language(value: &Value<'_>) -> Option<String> {
     let tag = value.text()?;
     if !is_language(tag) {
-        value.problem(format!("{tag:?} is no language tag"), "for instance \"vi\", \"tay\", \"hmn\"");
+        value.problem(said!("problem.no_language", tag = tag.escape_debug()));
         return None;
     }
     Some(tag.to_owned())
@@ -33,7 +34,7 @@ pub(super) fn pattern(mut fields: Fields<'_>) -> Option<Pattern> {
     let repeats = fields.get("repeats").map_or(Some(1), |value| value.integer(1..=100));
     let tones = tones?;
     if tones.is_empty() {
-        fields.problem("no tone", "add tones = [{ from_hz = 784, ms = 350 }]");
+        fields.problem(said!("problem.no_tone"));
         return None;
     }
     fields.finish();

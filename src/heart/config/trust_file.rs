@@ -28,25 +28,40 @@ use crate::domain::ids::{AccountId, GroupId};
 use crate::domain::person;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::time::Wall;
+use crate::said;
+use crate::texts::{Say, Sentence};
 use crate::wire::codec;
 use crate::wire::signing::{BadPublicKey, PublicKey};
 
 /// The faults of a text that is no trust document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadTrustFile {
     /// The text of the error shows line and key.
-    #[error("{0}")]
     Toml(#[from] toml::de::Error),
-    #[error("the public key of {holder}: {error}")]
-    Key { holder: String, error: BadPublicKey },
+    Key {
+        holder: String,
+        error: BadPublicKey,
+    },
     /// Two keys of one person would count as two people where an emergency needs two.
-    #[error(
-        "the holders {one:?} and {other:?} look alike: if they are one person, write the name alike; if they are two, \
-         give each an account of their own (account = \"an.nguyen\")"
-    )]
-    Alike { one: String, other: String },
-    #[error("{0}")]
+    Alike {
+        one: String,
+        other: String,
+    },
     Senseless(#[from] CommandRefusal),
+}
+
+impl Say for BadTrustFile {
+    fn say(&self) -> Sentence {
+        match self {
+            BadTrustFile::Toml(error) => error.say(),
+            BadTrustFile::Key { holder, error } => said!("trust.key", holder, error),
+            BadTrustFile::Alike { one, other } => {
+                said!("trust.alike", one = one.escape_debug(), other = other.escape_debug())
+            }
+            BadTrustFile::Senseless(error) => error.say(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -11,6 +11,8 @@ use crate::config::cap_policy::{CapPolicy, Place, Threshold};
 use crate::domain::announcement::{BulletinClass, Mode};
 use crate::domain::ids::{ContentHash, GroupId};
 use crate::domain::time::{Span, Wall};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// Longest title made of an alert, in characters.
 const TITLE_CHARS_MAX: usize = 120;
@@ -51,40 +53,31 @@ pub enum Verdict {
 
 /// Why nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum Why {
-    #[error("its sender is not one of those that are listened to")]
     Sender,
-    #[error("it is not for the public")]
     NotPublic,
-    #[error("it is a draft or a message between systems")]
     NotForPeople,
-    #[error("it acknowledges or reports an error")]
     Answer,
-    #[error("it is over")]
     Over,
-    #[error("it holds for none of our groups")]
     Elsewhere,
-    #[error("it has none of our languages")]
     Language,
-    #[error("it cancels only what other senders said")]
     OtherSender,
-    #[error("it names no area that can be found on a map: approved, it is said to all groups")]
     NoPlace,
 }
 
-impl Why {
-    /// The same sentence in Vietnamese.
-    pub const fn in_vietnamese(self) -> &'static str {
+impl Say for Why {
+    fn say(&self) -> Sentence {
         match self {
-            Why::Sender => "nơi gửi không có trong danh sách được nhận",
-            Why::NotPublic => "bản tin không dành cho công chúng",
-            Why::NotForPeople => "bản tin là bản nháp hoặc tin giữa các hệ thống",
-            Why::Answer => "bản tin chỉ xác nhận đã nhận hoặc báo lỗi",
-            Why::Over => "bản tin đã hết hiệu lực",
-            Why::Elsewhere => "bản tin không thuộc địa bàn của nhóm nào",
-            Why::Language => "bản tin không có ngôn ngữ nào của xã",
-            Why::OtherSender => "bản tin chỉ hủy cảnh báo của nơi gửi khác",
-            Why::NoPlace => "bản tin không ghi khu vực tìm được trên bản đồ: nếu duyệt sẽ phát tới mọi nhóm",
+            Why::Sender => said!("cap_ignored.sender"),
+            Why::NotPublic => said!("cap_ignored.not_public"),
+            Why::NotForPeople => said!("cap_ignored.not_for_people"),
+            Why::Answer => said!("cap_ignored.answer"),
+            Why::Over => said!("cap_ignored.over"),
+            Why::Elsewhere => said!("cap_ignored.elsewhere"),
+            Why::Language => said!("cap_ignored.language"),
+            Why::OtherSender => said!("cap_ignored.other_sender"),
+            Why::NoPlace => said!("cap_ignored.no_place"),
         }
     }
 }
@@ -155,23 +148,17 @@ pub enum Reach {
 
 /// Why an alert does not end another one by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum WhyAsk {
-    #[error("it would end an alert that somebody else vouched for: a person decides")]
     OtherVoucher,
-    #[error("it would end an emergency and is a lesser bulletin itself: a person decides")]
     Lesser,
 }
 
-impl WhyAsk {
-    /// The same sentence in Vietnamese.
-    pub const fn in_vietnamese(self) -> &'static str {
+impl Say for WhyAsk {
+    fn say(&self) -> Sentence {
         match self {
-            WhyAsk::OtherVoucher => {
-                "bản tin muốn kết thúc cảnh báo do nguồn khác xác nhận: cần cán bộ quyết định"
-            }
-            WhyAsk::Lesser => {
-                "bản tin nhẹ hơn nhưng muốn kết thúc một cảnh báo khẩn cấp: cần cán bộ quyết định"
-            }
+            WhyAsk::OtherVoucher => said!("cap_asks.other_voucher"),
+            WhyAsk::Lesser => said!("cap_asks.lesser"),
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Authority, target, time and replay decide. What is done with an accepted command is the speaker's business.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeSet;
 
 use crate::decide::memory::{Known, Memo, Memory, Origin};
@@ -61,7 +63,7 @@ pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<A
         }
     }
     let time = (now.quality > ClockQuality::None).then_some(now.wall);
-    let no_trust = CommandRefusal::Impossible { detail: "this box has no trust document yet".to_owned() };
+    let no_trust = CommandRefusal::Impossible { detail: said!("detail.no_trust") };
     let trust = trust.ok_or(no_trust)?;
     let level = trust.permits(&signed.signers, command.power(), &command.groups, time)?;
     if !command.groups.iter().any(|group| groups.contains(group)) {
@@ -113,7 +115,7 @@ fn use_serial(memory: &Memory, command: &Command) -> Result<Vec<Memo>, CommandRe
     let by_time = u64::try_from(command.issued_at.0 / 1_000).unwrap_or(0);
     let highest = all.highest.max(emergencies.highest).max(by_time);
     if serial > highest.saturating_add(SERIAL_STEP_MAX) {
-        let detail = format!("serial {serial} is too far beyond {highest}");
+        let detail = said!("detail.serial_beyond", serial, highest);
         return Err(CommandRefusal::Impossible { detail });
     }
     all.mark(serial);
@@ -151,15 +153,15 @@ pub fn ender(signed: &Signed<Command>) -> Ender {
 }
 
 fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
-    let impossible = |detail: &str| Err(CommandRefusal::Impossible { detail: detail.to_owned() });
+    let impossible = |detail: Sentence| Err(CommandRefusal::Impossible { detail });
     if command.not_before >= command.expires {
-        return impossible("not_before is not earlier than expires");
+        return impossible(said!("detail.not_before"));
     }
     if command.issued_at > now.wall.plus(ISSUED_AHEAD_MAX) {
-        return impossible("it claims to be issued in the future");
+        return impossible(said!("detail.future"));
     }
     if command.expires > command.issued_at.plus(LIFETIME_MAX) {
-        return impossible("it would stay in force for more than 400 days");
+        return impossible(said!("detail.too_long"));
     }
     Ok(())
 }

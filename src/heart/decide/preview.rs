@@ -121,10 +121,10 @@ pub fn section_weeks(
 mod tests {
     use std::path::Path;
 
-    use super::words::Lang;
     use super::*;
     use crate::config::programme_file::{Audio, parse};
     use crate::decide::schedule::Calendar;
+    use crate::texts::Lang;
 
     const HEAD: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n\
         [[section]]\nid = 'y-te'\ntitle = 'Y tế'\nweekly_minutes_min = 10\n\
@@ -160,7 +160,8 @@ mod tests {
         let sessions = planned(slots, policy, day, day);
         let shown = |play: &Planned| {
             let (from, to) = (play.from.local().format("%H:%M:%S"), play.to.local().format("%H:%M:%S"));
-            format!("{from} {to} {} {}", play.title, words::fate(&play.fate, Lang::En)).trim_end().to_owned()
+            let fate = words::fate(&play.fate).map(|fate| fate.to_string()).unwrap_or_default();
+            format!("{from} {to} {} {fate}", play.title).trim_end().to_owned()
         };
         let found: Vec<_> = sessions.iter().flat_map(|session| &session.plays).map(shown).collect();
         assert_eq!(found, expected);

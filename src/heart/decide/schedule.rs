@@ -21,6 +21,8 @@ use crate::domain::playback::SlotKey;
 use crate::domain::programme::{Item, Programme, Slot};
 use crate::domain::recurrence::BadRule;
 use crate::domain::time::Wall;
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// A programme that can be asked for its days.
 #[derive(Debug, Clone)]
@@ -91,11 +93,18 @@ pub struct Timetable {
 
 /// Two programmes that use one slot id: their sessions could not be told apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("programmes {one} and {other} both have a slot {slot}")]
+#[error("{}", self.say())]
 pub struct SlotClash {
     pub slot: SlotId,
     pub one: ProgrammeId,
     pub other: ProgrammeId,
+}
+
+impl Say for SlotClash {
+    fn say(&self) -> Sentence {
+        let SlotClash { slot, one, other } = self;
+        said!("slot_clash.bad", one, other, slot)
+    }
 }
 
 impl Timetable {
@@ -174,7 +183,8 @@ mod tests {
     const HEAD: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n";
 
     fn calendar(text: &str) -> Calendar {
-        let probe = |path: &Path| if path.ends_with("gone.mp3") { Err(String::new()) } else { Ok(60_000) };
+        let probe =
+            |path: &Path| if path.ends_with("gone.mp3") { Err(String::new().into()) } else { Ok(60_000) };
         let programme = parse(&format!("{HEAD}{text}"), "p.toml", Path::new(""), Audio::WherePresent(&probe));
         Calendar::new(Arc::new(programme.unwrap_or_else(|problems| panic!("{problems}")))).unwrap()
     }

@@ -1,5 +1,7 @@
 //! Authority: which key may issue what to whom, and how many people must sign.
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -181,7 +183,7 @@ impl Trust {
             Some(Mode::Actual) | None => false,
         };
         if lesser {
-            let detail = "a test or an exercise takes the place of nothing that is meant".to_owned();
+            let detail = said!("detail.only_trial");
             return Err(CommandRefusal::NotAllowed { key: ender.issuer.clone(), detail });
         }
         let as_begun = || self.permits(&ender.signers, power, groups, None);
@@ -198,18 +200,18 @@ impl Trust {
         now: Option<Wall>,
     ) -> Result<&Grant, CommandRefusal> {
         let unknown = || CommandRefusal::UnknownKey { key: key.clone() };
-        let refuse = |detail: String| CommandRefusal::NotAllowed { key: key.clone(), detail };
+        let refuse = |detail: Sentence| CommandRefusal::NotAllowed { key: key.clone(), detail };
         let grant = self.grants.iter().find(|grant| grant.key == *key).ok_or_else(unknown)?;
         let begun = |now| grant.valid_from.is_none_or(|from| from <= now);
         let not_over = |now| grant.valid_until.is_none_or(|until| now < until);
         if now.is_some_and(|now| !begun(now) || !not_over(now)) {
-            return Err(refuse("the key is not valid at this time".to_owned()));
+            return Err(refuse(said!("detail.not_now")));
         }
         if !grant.powers.contains(&power) {
-            return Err(refuse(format!("it has no power {power:?}")));
+            return Err(refuse(said!("detail.no_power", power = format!("{power:?}"))));
         }
         match groups.iter().find(|group| !self.reaches(grant, group)) {
-            Some(group) => Err(refuse(format!("it has no say over group {group}"))),
+            Some(group) => Err(refuse(said!("detail.no_group", group))),
             None => Ok(grant),
         }
     }

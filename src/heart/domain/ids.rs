@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use serde::{Deserialize, Serialize};
 
 /// Longest identifier accepted, in bytes: it must fit into an MQTT topic level and a log line.
@@ -11,13 +13,21 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 /// The faults of a text that is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadName {
-    #[error("the name is empty")]
     Empty,
-    #[error("the name is longer than {NAME_BYTES_MAX} characters")]
     TooLong,
-    #[error("the name {0:?} may hold only a-z, 0-9, '-', '_' and '.', and starts with a letter or digit")]
     BadCharacter(String),
+}
+
+impl Say for BadName {
+    fn say(&self) -> Sentence {
+        match self {
+            BadName::Empty => said!("name.empty"),
+            BadName::TooLong => said!("name.too_long", max = NAME_BYTES_MAX),
+            BadName::BadCharacter(name) => said!("name.bad_character", name = name.escape_debug()),
+        }
+    }
 }
 
 fn check_name(text: &str) -> Result<(), BadName> {
@@ -203,8 +213,14 @@ impl FromStr for ContentHash {
 
 /// A text that is not 64 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a SHA-256 is written as 64 hex digits")]
+#[error("{}", self.say())]
 pub struct BadHash;
+
+impl Say for BadHash {
+    fn say(&self) -> Sentence {
+        said!("hash.bad")
+    }
+}
 
 impl Serialize for ContentHash {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

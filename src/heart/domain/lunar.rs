@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
@@ -54,13 +56,21 @@ impl fmt::Display for LunarDay {
 
 /// A text that is not `day/month` or `day` of the lunar calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadLunarDay {
-    #[error("a lunar date is written day/month, for instance \"15/7\", or \"15\" for every month")]
     Form,
-    #[error("lunar months have 29 or 30 days, there is no day {0}")]
     NoSuchDay(u8),
-    #[error("lunar months are numbered 1 to 12, there is no month {0}")]
     NoSuchMonth(u8),
+}
+
+impl Say for BadLunarDay {
+    fn say(&self) -> Sentence {
+        match self {
+            BadLunarDay::Form => said!("lunar.form"),
+            BadLunarDay::NoSuchDay(day) => said!("lunar.no_such_day", day),
+            BadLunarDay::NoSuchMonth(month) => said!("lunar.no_such_month", month),
+        }
+    }
 }
 
 impl FromStr for LunarDay {

@@ -8,6 +8,8 @@ use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, S
 use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
 use super::time::{ClockQuality, Moment, Reading, Wall};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// The time of an entry, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -182,6 +184,25 @@ pub enum NotPlayed {
     OnlyATest,
 }
 
+impl Say for NotPlayed {
+    fn say(&self) -> Sentence {
+        match self {
+            NotPlayed::Missed => said!("not_played.missed"),
+            NotPlayed::Late => said!("not_played.late"),
+            NotPlayed::PreEmpted { .. } => said!("not_played.pre_empted"),
+            NotPlayed::Guarded { reason } => reason.say(),
+            NotPlayed::Unplayable { reason } => reason.say(),
+            NotPlayed::NoRoom => said!("not_played.no_room"),
+            NotPlayed::Mourning => said!("not_played.mourning"),
+            NotPlayed::Replaced => said!("not_played.replaced"),
+            NotPlayed::Expired => said!("not_played.expired"),
+            NotPlayed::Cancelled => said!("not_played.cancelled"),
+            NotPlayed::Superseded => said!("not_played.superseded"),
+            NotPlayed::OnlyATest => said!("not_played.only_a_test"),
+        }
+    }
+}
+
 /// The outcome of a slot on a date; every slot that was due has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -229,42 +250,77 @@ pub enum DeliveryStep {
     thiserror::Error,
 )]
 #[serde(tag = "refusal", rename_all = "snake_case")]
+#[error("{}", self.say())]
 pub enum CommandRefusal {
-    #[error("the message is larger than {max} bytes")]
-    TooLarge { max: u64 },
-    #[error("the message can't be read: {detail}")]
-    Malformed { detail: String },
-    #[error("version {version} of the protocol is not known here")]
-    UnknownVersion { version: u32 },
-    #[error("no signature of a known key is valid")]
+    TooLarge {
+        max: u64,
+    },
+    Malformed {
+        detail: String,
+    },
+    UnknownVersion {
+        version: u32,
+    },
     BadSignature,
-    #[error("key {key} is not known or was revoked")]
-    UnknownKey { key: KeyId },
-    #[error("key {key} may not do this: {detail}")]
-    NotAllowed { key: KeyId, detail: String },
-    #[error("{valid} of {needed} signatures that it needs")]
-    TooFewSignatures { valid: u32, needed: u32 },
-    #[error("not meant for this box")]
+    UnknownKey {
+        key: KeyId,
+    },
+    NotAllowed {
+        key: KeyId,
+        detail: Sentence,
+    },
+    TooFewSignatures {
+        valid: u32,
+        needed: u32,
+    },
     NotForThisBox,
-    #[error("it expired at {at}")]
     Expired {
         /// Named apart: an entry has an `at` of its own beside it.
         #[serde(rename = "expired_at")]
         at: Wall,
     },
-    #[error("serial {serial} was used already")]
-    Replayed { serial: u64 },
-    #[error("id {id} was used for other content")]
-    Forged { id: CommandId },
-    #[error("version {offered} is not newer than {held}")]
-    Rollback { offered: u32, held: u32 },
-    #[error("the clock is not known, and this command is no fresh emergency")]
+    Replayed {
+        serial: u64,
+    },
+    Forged {
+        id: CommandId,
+    },
+    Rollback {
+        offered: u32,
+        held: u32,
+    },
     #[serde(rename = "clock_untrusted")]
     ClockUnknown,
-    #[error("the box already keeps {max} announcements")]
-    TooMany { max: u32 },
-    #[error("{detail}")]
-    Impossible { detail: String },
+    TooMany {
+        max: u32,
+    },
+    Impossible {
+        detail: Sentence,
+    },
+}
+
+impl Say for CommandRefusal {
+    fn say(&self) -> Sentence {
+        match self {
+            CommandRefusal::TooLarge { max } => said!("refused.too_large", max),
+            CommandRefusal::Malformed { detail } => said!("refused.malformed", detail),
+            CommandRefusal::UnknownVersion { version } => said!("refused.unknown_version", version),
+            CommandRefusal::BadSignature => said!("refused.bad_signature"),
+            CommandRefusal::UnknownKey { key } => said!("refused.unknown_key", key),
+            CommandRefusal::NotAllowed { key, detail } => said!("refused.not_allowed", key, detail),
+            CommandRefusal::TooFewSignatures { valid, needed } => {
+                said!("refused.too_few_signatures", valid, needed)
+            }
+            CommandRefusal::NotForThisBox => said!("refused.not_for_this_box"),
+            CommandRefusal::Expired { at } => said!("refused.expired", at),
+            CommandRefusal::Replayed { serial } => said!("refused.replayed", serial),
+            CommandRefusal::Forged { id } => said!("refused.forged", id),
+            CommandRefusal::Rollback { offered, held } => said!("refused.rollback", offered, held),
+            CommandRefusal::ClockUnknown => said!("refused.clock_unknown"),
+            CommandRefusal::TooMany { max } => said!("refused.too_many", max),
+            CommandRefusal::Impossible { detail } => said!("refused.impossible", detail),
+        }
+    }
 }
 
 impl CommandRefusal {

@@ -1,5 +1,7 @@
 //! The policy that the guard on the box keeps: hours, length and loudness of sound.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use chrono::{NaiveDate, NaiveTime, Weekday};
 use serde::{Deserialize, Serialize};
 
@@ -82,19 +84,31 @@ impl Default for Policy {
     thiserror::Error,
 )]
 #[serde(tag = "rule", rename_all = "snake_case")]
+#[error("{}", self.say())]
 pub enum GuardRefusal {
-    #[error("outside the allowed hours")]
     OutsideHours,
-    #[error("a rest day")]
     RestDay,
-    #[error("sound without a pause has reached {minutes} minutes")]
     #[serde(rename = "session_too_long")]
-    StretchTooLong { minutes: u32 },
-    #[error("the day has reached {minutes} minutes")]
-    DayFull { minutes: u32 },
-    #[error("the clock can't be trusted")]
+    StretchTooLong {
+        minutes: u32,
+    },
+    DayFull {
+        minutes: u32,
+    },
     #[serde(rename = "clock_untrusted")]
     ClockUnknown,
-    #[error("an exercise is not allowed at night")]
     ExerciseAtNight,
+}
+
+impl Say for GuardRefusal {
+    fn say(&self) -> Sentence {
+        match self {
+            GuardRefusal::OutsideHours => said!("guard.outside_hours"),
+            GuardRefusal::RestDay => said!("guard.rest_day"),
+            GuardRefusal::StretchTooLong { minutes } => said!("guard.stretch_too_long", minutes),
+            GuardRefusal::DayFull { minutes } => said!("guard.day_full", minutes),
+            GuardRefusal::ClockUnknown => said!("guard.clock_unknown"),
+            GuardRefusal::ExerciseAtNight => said!("guard.exercise_at_night"),
+        }
+    }
 }

@@ -8,29 +8,39 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use rrule::{RRule, RRuleSet, RRuleSetIter, Tz, Unvalidated};
 
 use super::time::VIETNAM;
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// Longest rule that is read; every day of a year by its number takes 1,400 bytes.
 const RULE_BYTES_MAX: usize = 2_000;
 
 /// The faults of a text that is no recurrence rule for days.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadRule {
-    #[error("the rule is longer than {RULE_BYTES_MAX} bytes")]
     TooLong,
-    #[error("the rule has letters that no rule has: {0:?}")]
     NotAscii(char),
-    #[error("the rule has no FREQ")]
     NoFrequency,
-    #[error("FREQ={0} repeats within a day")]
     SubDaily(String),
-    #[error("{0} sets a time of day")]
     SetsTime(String),
-    #[error("UNTIL={0} is no date")]
     BadUntil(String),
-    #[error("the rule ends on {until}, before it starts on {from}")]
     EndsBeforeStart { from: NaiveDate, until: NaiveDate },
-    #[error("{0}")]
     Syntax(String),
+}
+
+impl Say for BadRule {
+    fn say(&self) -> Sentence {
+        match self {
+            BadRule::TooLong => said!("rule.too_long", max = RULE_BYTES_MAX),
+            BadRule::NotAscii(letter) => said!("rule.not_ascii", letter = letter.escape_debug()),
+            BadRule::NoFrequency => said!("rule.no_frequency"),
+            BadRule::SubDaily(freq) => said!("rule.sub_daily", freq),
+            BadRule::SetsTime(part) => said!("rule.sets_time", part),
+            BadRule::BadUntil(until) => said!("rule.bad_until", until),
+            BadRule::EndsBeforeStart { from, until } => said!("rule.ends_before_start", until, from),
+            BadRule::Syntax(detail) => said!("rule.syntax", detail),
+        }
+    }
 }
 
 /// The days of an RRULE value, found as they are asked for and then remembered.

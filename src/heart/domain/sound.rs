@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ContentHash, PlayId};
 use super::time::{Moment, Span, Wall};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// Frames a second of everything that is mixed, handed to a device and counted in the log.
 pub const FRAMES_A_SECOND: u32 = 48_000;
@@ -138,21 +140,29 @@ pub enum PlayerCommand {
     thiserror::Error,
 )]
 #[serde(tag = "fault", rename_all = "snake_case")]
+#[error("{}", self.say())]
 pub enum Fault {
-    #[error("the audio {what} is not on this box")]
     Missing { what: String },
-    #[error("the audio {what} can't be played: {detail}")]
     Damaged { what: String, detail: String },
-    #[error("the text could not be spoken: {detail}")]
     NoSpeech { detail: String },
-    #[error("the stream {url} does not answer: {detail}")]
     NoStream { url: String, detail: String },
-    #[error("the stream has been silent for {seconds} s")]
     SilentStream { seconds: u32 },
-    #[error("the sound device stopped: {detail}")]
     DeviceLost { detail: String },
-    #[error("the player failed: {detail}")]
     Player { detail: String },
+}
+
+impl Say for Fault {
+    fn say(&self) -> Sentence {
+        match self {
+            Fault::Missing { what } => said!("sound.missing", what),
+            Fault::Damaged { what, detail } => said!("sound.damaged", what, detail),
+            Fault::NoSpeech { detail } => said!("sound.no_speech", detail),
+            Fault::NoStream { url, detail } => said!("sound.no_stream", url, detail),
+            Fault::SilentStream { seconds } => said!("sound.silent_stream", seconds),
+            Fault::DeviceLost { detail } => said!("sound.device_lost", detail),
+            Fault::Player { detail } => said!("sound.player", detail),
+        }
+    }
 }
 
 /// The end of a play, as the player saw it.

@@ -1,5 +1,6 @@
 //! Two kinds of time that are never mixed up: monotonic moments for durations, wall instants for the calendar.
 
+use crate::texts::{Say, Sentence};
 use std::fmt;
 use std::ops::{Add, Sub};
 
@@ -197,6 +198,13 @@ impl Reading {
     pub fn at(&self, moment: Moment) -> Self {
         let ahead = moment.since(self.mono);
         Self { mono: self.mono + ahead, wall: self.wall.plus(ahead), ..*self }
+    }
+}
+
+/// Vietnamese by the clock on the wall, English as logs write it.
+impl Say for Wall {
+    fn say(&self) -> Sentence {
+        Sentence::Each { vi: self.local().format("%H:%M %d/%m/%Y").to_string(), en: self.to_string() }
     }
 }
 

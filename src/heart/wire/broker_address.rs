@@ -1,5 +1,7 @@
 //! The address of a broker: `mqtt://user:password@host:port` or `mqtts://host`.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,17 +20,23 @@ pub struct BrokerAddress {
 
 /// The faults of a text that is no broker's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum BadBrokerAddress {
-    #[error("a broker's address begins with mqtt:// or mqtts://")]
     Scheme,
-    #[error("the broker's address names no host, or one with characters that no host has")]
     Host,
-    #[error("the port of the broker is a number from 1 to 65535")]
     Port,
-    #[error(
-        "name and password in the broker's address are written as name:password, special characters as %XX"
-    )]
     Login,
+}
+
+impl Say for BadBrokerAddress {
+    fn say(&self) -> Sentence {
+        match self {
+            BadBrokerAddress::Scheme => said!("broker_address.scheme"),
+            BadBrokerAddress::Host => said!("broker_address.host"),
+            BadBrokerAddress::Port => said!("broker_address.port"),
+            BadBrokerAddress::Login => said!("broker_address.login"),
+        }
+    }
 }
 
 impl FromStr for BrokerAddress {

@@ -4,6 +4,8 @@ use super::codec::LOG_BODY_BYTES_MAX;
 use super::messages::{LogBody, LogRecord, VERSION};
 use crate::domain::ids::{BoxId, ContentHash, Epoch};
 use crate::domain::playback::Entry;
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// The end of a chain so far, and so what the next record must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +44,34 @@ impl Link {
 
 /// An entry that is too long to be a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the entry is longer than {LOG_BODY_BYTES_MAX} bytes")]
+#[error("{}", self.say())]
 pub struct TooLong;
+
+impl Say for TooLong {
+    fn say(&self) -> Sentence {
+        said!("log_entry.bad", max = LOG_BODY_BYTES_MAX)
+    }
+}
 
 /// The place and reason of a broken chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum Break {
-    #[error("record {found} stands where {expected} should: records are missing or out of turn")]
     Gap { expected: u64, found: u64 },
-    #[error("record {seq} does not follow from the one before: one of them was altered")]
     Altered { seq: u64 },
-    #[error("record {seq} is of another box, epoch or number than it says")]
     Misplaced { seq: u64 },
-    #[error("record {seq} can't be read: {detail}")]
     Unreadable { seq: u64, detail: String },
+}
+
+impl Say for Break {
+    fn say(&self) -> Sentence {
+        match self {
+            Break::Gap { expected, found } => said!("chain.gap", found, expected),
+            Break::Altered { seq } => said!("chain.altered", seq),
+            Break::Misplaced { seq } => said!("chain.misplaced", seq),
+            Break::Unreadable { seq, detail } => said!("chain.unreadable", seq, detail),
+        }
+    }
 }
 
 /// Checks one record and gives its content.

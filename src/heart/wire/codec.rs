@@ -3,6 +3,8 @@
 //! Unknown fields are passed over, so that a newer sender is understood; what must not be passed over is named in
 //! [`Command::critical`].
 
+use crate::said;
+use crate::texts::Sentence;
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
@@ -190,14 +192,14 @@ pub fn open_command(
     let signed = envelope::open(Kind::Command, bytes, keys)?;
     let command: Command = decode(&signed.payload)?;
     if !signed.signers.contains(&command.issuer) {
-        let detail = "it is named as issuer and did not sign".to_owned();
+        let detail = said!("detail.issuer");
         return Err(CommandRefusal::NotAllowed { key: command.issuer, detail });
     }
     Ok(Signed { signers: signed.signers, digest: signed.digest, payload: command })
 }
 
-fn impossible(detail: impl Into<String>) -> CommandRefusal {
-    CommandRefusal::Impossible { detail: detail.into() }
+fn impossible(detail: Sentence) -> CommandRefusal {
+    CommandRefusal::Impossible { detail }
 }
 
 fn at_most(what: &str, found: usize, max: usize) -> Result<(), CommandRefusal> {
@@ -231,10 +233,10 @@ impl Message for Command {
         self.approver.iter().try_for_each(|approver| line("approver", approver))?;
         let days = Wall(0)..=Wall::MAX;
         if ![self.issued_at, self.not_before, self.expires].iter().all(|wall| days.contains(wall)) {
-            return Err(impossible("its times are not between 1970 and 2200"));
+            return Err(impossible(said!("detail.times")));
         }
         if self.not_before >= self.expires {
-            return Err(impossible("it expires before it begins"));
+            return Err(impossible(said!("detail.backward")));
         }
         self.body.check()
     }
@@ -269,7 +271,7 @@ impl Body {
                 at_most("rest_dates", policy.rest_dates.len(), LISTED_IN_POLICY_MAX)?;
                 match policy.allowed.iter().find(|window| window.from >= window.until) {
                     Some(window) => {
-                        Err(impossible(format!("allowed from {} until {}", window.from, window.until)))
+                        Err(impossible(said!("detail.window", from = window.from, until = window.until)))
                     }
                     None => Ok(()),
                 }
@@ -295,22 +297,22 @@ const LISTED_IN_POLICY_MAX: usize = 400;
 fn check_plan(plan: &PlayPlan) -> Result<(), CommandRefusal> {
     plan.opening.iter().try_for_each(check_pattern)?;
     if plan.repeats == Repeats::Times(0) {
-        return Err(impossible("it is to be played 0 times"));
+        return Err(impossible(said!("detail.never")));
     }
     if plan.gap_s > GAP_S_MAX {
-        return Err(impossible("the gap between repetitions is longer than a day"));
+        return Err(impossible(said!("detail.gap")));
     }
-    if plan.volume_percent > 100 { Err(impossible("the volume is above 100 %")) } else { Ok(()) }
+    if plan.volume_percent > 100 { Err(impossible(said!("detail.volume"))) } else { Ok(()) }
 }
 
 fn check_pattern(pattern: &Pattern) -> Result<(), CommandRefusal> {
     at_most("tones", pattern.tones.len(), TONES_MAX)?;
     let audible = |hz: f32| (20.0..=20_000.0).contains(&hz);
     if !pattern.tones.iter().all(|tone| audible(tone.from_hz) && audible(tone.to_hz)) {
-        return Err(impossible("a tone is not between 20 Hz and 20 kHz"));
+        return Err(impossible(said!("detail.tone")));
     }
     if pattern.length() > PATTERN_LENGTH_MAX {
-        return Err(impossible("the siren is longer than half an hour"));
+        return Err(impossible(said!("detail.siren")));
     }
     Ok(())
 }
@@ -324,7 +326,7 @@ fn check_media(media: &Media) -> Result<(), CommandRefusal> {
         return Err(malformed("the path of the media is not relative"));
     }
     if media.bytes > MEDIA_BYTES_MAX {
-        return Err(impossible(format!("the audio has {} bytes, at most {MEDIA_BYTES_MAX}", media.bytes)));
+        return Err(impossible(said!("detail.audio", bytes = media.bytes, max = MEDIA_BYTES_MAX)));
     }
     Ok(())
 }
@@ -350,26 +352,28 @@ pub fn check_trust(trust: &Trust) -> Result<(), CommandRefusal> {
     for grant in &trust.grants {
         line("holder", &grant.holder)?;
         at_most("groups", grant.groups.len(), GROUPS_MAX)?;
-        let public: PublicKey =
-            grant.public.parse().map_err(|error| impossible(format!("key {}: {error}", grant.key)))?;
+        let public: PublicKey = grant
+            .public
+            .parse()
+            .map_err(|error| impossible(said!("detail.bad_key", key = grant.key, error)))?;
         if public.key_id() != grant.key {
-            return Err(impossible(format!("key {} has the id {}", grant.key, public.key_id())));
+            return Err(impossible(said!("detail.other_id", key = grant.key, id = public.key_id())));
         }
         if !seen.insert(&grant.key) {
-            return Err(impossible(format!("key {} stands in it twice", grant.key)));
+            return Err(impossible(said!("detail.key_twice", key = grant.key)));
         }
     }
     let mut powers = BTreeSet::new();
     for threshold in &trust.thresholds {
         if !powers.insert(threshold.power) {
-            return Err(impossible(format!("{:?} has two thresholds", threshold.power)));
+            return Err(impossible(said!("detail.two_thresholds", power = format!("{:?}", threshold.power))));
         }
         let granted = trust.grants.iter().filter(|grant| grant.powers.contains(&threshold.power));
         let people = count_people(granted);
         let needed = threshold.signatures as usize;
         if needed == 0 || needed > envelope::SIGNATURES_MAX || (people > 0 && people < needed) {
-            let power = threshold.power;
-            return Err(impossible(format!("{power:?} needs {needed} people to sign, and {people} can")));
+            let power = format!("{:?}", threshold.power);
+            return Err(impossible(said!("detail.too_few_people", power, needed, can = people)));
         }
     }
     Ok(())
@@ -382,7 +386,7 @@ impl Message for Welcome {
         if (Wall(0)..=Wall::MAX).contains(&self.time) {
             Ok(())
         } else {
-            Err(impossible("its time is not a time"))
+            Err(impossible(said!("detail.no_time")))
         }
     }
 }
@@ -416,13 +420,13 @@ impl Message for LogBatch {
         at_most("head", self.head.as_ref().map_or(0, String::len), HEAD_BYTES_MAX)?;
         self.records.iter().try_for_each(|record| at_most("body", record.body.len(), LOG_BODY_BYTES_MAX))?;
         if self.records.is_empty() {
-            return Err(impossible("a batch without records"));
+            return Err(impossible(said!("detail.empty_batch")));
         }
         let in_turn = |pair: &[super::messages::LogRecord]| pair[0].seq.checked_add(1) == Some(pair[1].seq);
         if self.records.windows(2).all(in_turn) {
             Ok(())
         } else {
-            Err(impossible("its records are not in turn"))
+            Err(impossible(said!("detail.out_of_turn")))
         }
     }
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::hex::hex;
 use crate::domain::ids::{BoxId, ContentHash, GroupId, KeyId};
+use crate::said;
+use crate::texts::{Say, Sentence};
 use crate::wire::signing::PublicKey;
 
 /// Random hex digits of a code: 80 bits.
@@ -24,8 +26,14 @@ pub struct EnrolmentCode {
 
 /// A text that is no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a code is nine groups of four hex digits, as central shows it")]
+#[error("{}", self.say())]
 pub struct BadCode;
+
+impl Say for BadCode {
+    fn say(&self) -> Sentence {
+        said!("enrolment_code.bad")
+    }
+}
 
 impl EnrolmentCode {
     /// Makes the code of 10 random bytes for a commune.

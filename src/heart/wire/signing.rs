@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Signer;
 
 use crate::domain::ids::{ContentHash, KeyId};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// Length of a secret key, a public key and a seed, in bytes.
 pub const KEY_BYTES: usize = 32;
@@ -57,8 +59,14 @@ pub struct PublicKey(ed25519_dalek::VerifyingKey);
 
 /// A text that is no usable public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a public key is 32 bytes of a strong Ed25519 point in base64")]
+#[error("{}", self.say())]
 pub struct BadPublicKey;
+
+impl Say for BadPublicKey {
+    fn say(&self) -> Sentence {
+        said!("public_key.bad")
+    }
+}
 
 impl PublicKey {
     /// Checks 32 bytes.

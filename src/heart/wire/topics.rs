@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::ids::{BoxId, GroupId};
+use crate::said;
+use crate::texts::{Say, Sentence};
 
 /// The address of a message at the broker.
 ///
@@ -103,8 +105,15 @@ impl fmt::Display for Topic {
 
 /// A topic that is none of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no topic of this protocol")]
+#[error("{}", self.say())]
 pub struct NotATopic(pub String);
+
+impl Say for NotATopic {
+    fn say(&self) -> Sentence {
+        let NotATopic(topic) = self;
+        said!("topic.bad", topic = topic.escape_debug())
+    }
+}
 
 impl FromStr for Topic {
     type Err = NotATopic;

@@ -4,6 +4,8 @@ use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
 
 use crate::{Frame, RATE};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Rates accepted; beyond them a header lies.
 pub const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
@@ -13,11 +15,19 @@ const CHUNK: usize = 1_176;
 
 /// Reasons for which a resampler can't be made or can't go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum ResampleError {
-    #[error("a rate of {0} Hz is not one of sound")]
     Rate(u32),
-    #[error("resampling failed: {0}")]
     Failed(String),
+}
+
+impl Say for ResampleError {
+    fn say(&self) -> Sentence {
+        match self {
+            ResampleError::Rate(hz) => said!("resample.rate", hz),
+            ResampleError::Failed(detail) => said!("resample.failed", detail),
+        }
+    }
 }
 
 /// Turns frames of one rate into frames at [`RATE`].

@@ -1,5 +1,6 @@
 //! `POST /announcements`: makes, signs and sends an announcement.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
@@ -26,22 +27,17 @@ pub async fn handle(
         match field.name() {
             Some("fields") => {
                 let text = field.text().await?;
-                let unreadable = |error: serde_json::Error| {
-                    Problem::bad(format!("'fields': {error}"), format!("'fields' không đúng: {error}"))
-                };
+                let unreadable = |error: serde_json::Error| Problem::bad(said!("api.fields", error));
                 asked = Some(serde_json::from_str(&text).map_err(unreadable)?);
             }
             Some("audio") => audio = Some(take_audio(&app, field).await?),
             other => {
                 let name = other.unwrap_or_default();
-                return Err(Problem::bad(
-                    format!("there is no field {name:?}; send 'fields' and 'audio'"),
-                    format!("không có trường {name:?}; hãy gửi 'fields' và 'audio'"),
-                ));
+                return Err(Problem::bad(said!("api.no_such_field", name = name.escape_debug())));
             }
         }
     }
-    let asked = asked.ok_or_else(|| Problem::bad("send 'fields' as JSON", "hãy gửi 'fields' dạng JSON"))?;
+    let asked = asked.ok_or_else(|| Problem::bad(said!("api.no_fields")))?;
     let id = announce::announce(&app, asked, audio).await?;
     Ok((StatusCode::CREATED, Json(Issued { id })))
 }

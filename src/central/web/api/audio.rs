@@ -1,5 +1,6 @@
 //! Audio that was uploaded.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use crate::app::App;
@@ -16,7 +17,7 @@ pub async fn finish(app: &Arc<App>, incoming: Incoming, name: String) -> Result<
     let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
     let finished = finish.await.map_err(|panic| {
         tracing::error!(%panic, "audio could not be probed");
-        Problem::bad("this audio can't be read", "không đọc được tệp âm thanh này")
+        Problem::bad(said!("api.audio"))
     })?;
     Ok(finished?)
 }

@@ -1,5 +1,6 @@
 //! `POST /drafts`: drafts a command for people to sign.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
@@ -23,9 +24,7 @@ pub async fn handle(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let asked_by = SignedParts { method, path: uri.path().to_owned(), headers, body };
     let issuer = asked_by.signer(&app)?;
-    let unreadable = |error: serde_json::Error| {
-        Problem::bad(format!("the draft can't be read: {error}"), format!("bản thảo không đúng: {error}"))
-    };
+    let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));
     let asked: DraftAsked = serde_json::from_slice(&asked_by.body).map_err(unreadable)?;
     let id = cosigning::make(&app, issuer, asked).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))

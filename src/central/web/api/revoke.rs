@@ -1,5 +1,6 @@
 //! `POST /boxes/{id}/revoke`: shuts a box out.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -14,10 +15,6 @@ use loaxa_heart::domain::ids::BoxId;
 pub async fn handle(State(app): State<Arc<App>>, Path(id): Path<BoxId>) -> Result<StatusCode, Problem> {
     match enrolment::revoke(&app, &id).await? {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem {
-            status: StatusCode::NOT_FOUND,
-            en: format!("there is no box {id}"),
-            vi: format!("không có cụm loa {id}"),
-        }),
+        false => Err(Problem { status: StatusCode::NOT_FOUND, said: said!("api.no_such_box", id) }),
     }
 }

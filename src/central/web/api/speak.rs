@@ -1,5 +1,6 @@
 //! `POST /live`: passes a live voice on to the boxes.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
@@ -30,12 +31,12 @@ pub async fn handle(
     voice: Body,
 ) -> Result<Json<Value>, Problem> {
     let to: Result<Vec<GroupId>, _> = speaking.to.split(',').map(GroupId::new).collect();
-    let to = to.map_err(|error| Problem::bad(format!("to: {error}"), format!("'to' không đúng: {error}")))?;
+    let to = to.map_err(|error| Problem::bad(said!("api.to", error)))?;
     // Apart, so that a caller who hangs up does not leave the session open.
     let spoken = tokio::spawn(live::speak(app, to, speaking.author, RequestVoice(voice))).await;
     let spoken = spoken.map_err(|panic| {
         tracing::error!(%panic, "a live voice ended in a panic");
-        Problem::bad("the voice could not be passed on", "không chuyển tiếp được tiếng nói")
+        Problem::bad(said!("api.voice"))
     })??;
     Ok(Json(json!({ "id": spoken.id, "session": spoken.session, "seconds": spoken.seconds })))
 }

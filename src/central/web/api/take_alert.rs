@@ -1,5 +1,6 @@
 //! `POST /cap`: takes an alert from who has the token for them.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
@@ -29,11 +30,7 @@ pub async fn handle(
     } else if own.is_some_and(|token| bears(token, &headers)) {
         Voucher::Token
     } else {
-        return Err(Problem {
-            status: StatusCode::UNAUTHORIZED,
-            en: "alerts are taken with the token for them in 'Authorization: Bearer ...'".to_owned(),
-            vi: "cần mã truy cập dành cho cảnh báo trong tiêu đề 'Authorization: Bearer ...'".to_owned(),
-        });
+        return Err(Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.alert_token") });
     };
     let read = body::to_bytes(body, ALERT_BYTES_MAX).await;
     let bytes = read.map_err(|_| NotAlert::Bad(CapError::TooLarge))?;

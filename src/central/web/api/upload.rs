@@ -1,5 +1,6 @@
 //! `POST /media`: takes audio in, for programmes and drafts that name it.
 
+use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
@@ -29,10 +30,7 @@ pub async fn handle(
     let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
     let mut body = std::pin::pin!(body);
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        let broken = |error| {
-            let vi = format!("việc gửi tệp bị ngắt: {error}");
-            Problem::bad(format!("the upload broke off: {error}"), vi)
-        };
+        let broken = |error: axum::Error| Problem::bad(said!("api.upload_broken", error));
         if let Ok(chunk) = frame.map_err(broken)?.into_data() {
             incoming.write(&chunk)?;
         }

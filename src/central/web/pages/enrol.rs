@@ -11,7 +11,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
-use crate::web::texts::Texts;
+use loaxa_heart::texts::Texts;
 
 const SCRIPT: &str = include_str!("../assets/enrol.js");
 
@@ -27,7 +27,7 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers
         return chosen;
     }
     let lang = lang_of(&headers);
-    layout(&app, lang, "/enrol", content(&app, lang.texts())).into_response()
+    layout(&app, lang, "/enrol", content(&app, crate::TEXTS.of(lang))).into_response()
 }
 
 fn content(app: &App, texts: &Texts) -> Markup {

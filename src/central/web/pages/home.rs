@@ -15,13 +15,13 @@ use crate::app::{App, Counts};
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
-use crate::web::texts::{Lang, Texts};
 use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::PlayOutcome;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
+use loaxa_heart::texts::{Lang, Texts};
 
 /// Plays in the table.
 const PLAYS_SHOWN: u32 = 40;
@@ -74,7 +74,7 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         announcements.push((row, chain));
     }
     let titles = app.settings.groups.iter().map(|group| (&group.id, group.title.as_str())).collect();
-    let view = View { texts: lang.texts(), now: app.now(), groups: titles };
+    let view = View { texts: crate::TEXTS.of(lang), now: app.now(), groups: titles };
     Ok(html! {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
         @if !app.outbound.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }

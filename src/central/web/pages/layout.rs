@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::store::StoreError;
-use crate::web::texts::Lang;
+use crate::web::words;
+use loaxa_heart::said;
+use loaxa_heart::texts::Lang;
 
 /// The cookie that keeps the language.
 const LANG_COOKIE: &str = "loaxa-lang";
@@ -40,7 +42,7 @@ pub fn lang_of(headers: &HeaderMap) -> Lang {
 
 /// Draws the frame of a page around its content; `page` is its address.
 pub fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
-    let texts = lang.texts();
+    let texts = crate::TEXTS.of(lang);
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
@@ -80,8 +82,6 @@ impl From<StoreError> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         tracing::error!(error = %self.0, "a page can't be drawn");
-        let sorry =
-            "Không đọc được dữ liệu, xin thử lại sau. · The data can't be read, please try again later.\n";
-        (StatusCode::INTERNAL_SERVER_ERROR, sorry).into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()
     }
 }

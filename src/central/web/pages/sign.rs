@@ -11,7 +11,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
-use crate::web::texts::Texts;
+use loaxa_heart::texts::Texts;
 
 /// Our own script, and the libraries that it imports.
 const SCRIPTS: [(&str, &str); 9] = [
@@ -44,7 +44,7 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers
         return chosen;
     }
     let lang = lang_of(&headers);
-    layout(&app, lang, "/sign", content(lang.texts())).into_response()
+    layout(&app, lang, "/sign", content(crate::TEXTS.of(lang))).into_response()
 }
 
 fn content(texts: &Texts) -> Markup {

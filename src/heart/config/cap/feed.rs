@@ -1,5 +1,7 @@
 //! Feeds of alerts, Atom and RSS: from their XML to what each entry brings.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
 use std::collections::BTreeSet;
 
 use roxmltree::{Document, Node, ParsingOptions};
@@ -51,21 +53,17 @@ pub enum Brings {
 
 /// Why an entry brings no alert.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum WhyNothing {
-    #[error("its links are to other servers than the feed's, first {0}")]
     OtherServer(Url),
-    #[error("it holds no alert and no link to one")]
     NoLink,
 }
 
-impl WhyNothing {
-    /// The same sentence in Vietnamese.
-    pub fn in_vietnamese(&self) -> String {
+impl Say for WhyNothing {
+    fn say(&self) -> Sentence {
         match self {
-            WhyNothing::OtherServer(url) => {
-                format!("liên kết trỏ sang máy chủ khác với nguồn cảnh báo: {url}")
-            }
-            WhyNothing::NoLink => "mục này không chứa cảnh báo và không có liên kết tới cảnh báo".to_owned(),
+            WhyNothing::OtherServer(url) => said!("cap_feed.other_server", url),
+            WhyNothing::NoLink => said!("cap_feed.no_link"),
         }
     }
 }

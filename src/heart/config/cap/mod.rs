@@ -2,6 +2,9 @@
 //!
 //! Deliberately absent: signatures, and what is done with an alert.
 
+use crate::said;
+use crate::texts::{Say, Sentence};
+
 mod area;
 pub mod feed;
 mod read;
@@ -164,15 +167,23 @@ words!(/// A degree of certainty; the surest first.
 
 /// Why a text is no alert that may be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum CapError {
-    #[error("larger than {ALERT_BYTES_MAX} bytes")]
     TooLarge,
-    #[error("is not XML in UTF-8: {0}")]
     NotXml(String),
-    #[error("is written in {found:?}; UTF-8 is read, and UTF-16 with its byte order mark")]
     Encoding { found: String },
-    #[error("is no CAP 1.2: the root is {found}, not alert in urn:oasis:names:tc:emergency:cap:1.2")]
     NotCap { found: String },
-    #[error("line {line}: <{element}> {what}")]
-    Rule { line: u32, element: String, what: String },
+    Rule { line: u32, element: String, what: Sentence },
+}
+
+impl Say for CapError {
+    fn say(&self) -> Sentence {
+        match self {
+            CapError::TooLarge => said!("cap.too_large", max = ALERT_BYTES_MAX),
+            CapError::NotXml(detail) => said!("cap.not_xml", detail),
+            CapError::Encoding { found } => said!("cap.encoding", found = found.escape_debug()),
+            CapError::NotCap { found } => said!("cap.not_cap", found),
+            CapError::Rule { line, element, what } => said!("cap.rule", line, element, what),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! From the XML of an alert to its checked value.
 
+use crate::said;
+use crate::texts::Sentence;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::*;
@@ -96,9 +98,9 @@ struct Element<'d> {
     children: Vec<Node<'d, 'd>>,
 }
 
-fn broken<T>(node: Node<'_, '_>, what: impl Into<String>) -> Read<T> {
+fn broken<T>(node: Node<'_, '_>, what: Sentence) -> Read<T> {
     let line = node.document().text_pos_at(node.range().start).row;
-    Err(CapError::Rule { line, element: node.tag_name().name().to_owned(), what: what.into() })
+    Err(CapError::Rule { line, element: node.tag_name().name().to_owned(), what })
 }
 
 impl<'d> Element<'d> {
@@ -107,7 +109,7 @@ impl<'d> Element<'d> {
         let mut last = None;
         for child in node.children() {
             if child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty()) {
-                return broken(node, "holds text beside its elements");
+                return broken(node, said!("cap_rule.text_beside"));
             }
             if !child.is_element() || child.tag_name().namespace() == Some(SIGNATURE) {
                 continue;
@@ -115,14 +117,14 @@ impl<'d> Element<'d> {
             let name = child.tag_name().name();
             let place = known.iter().position(|known| *known == name);
             let Some(place) = place.filter(|_| child.tag_name().namespace() == Some(NAMESPACE)) else {
-                return broken(child, "is not known here");
+                return broken(child, said!("cap_rule.unknown"));
             };
             match last {
                 Some(last) if place < last => {
-                    return broken(child, format!("stands after <{}>", known[last]));
+                    return broken(child, said!("cap_rule.order", before = known[last]));
                 }
                 Some(last) if place == last && !REPEAT.contains(&name) => {
-                    return broken(child, "is there twice");
+                    return broken(child, said!("cap_rule.twice"));
                 }
                 _ => last = Some(place),
             }
@@ -140,7 +142,7 @@ impl<'d> Element<'d> {
     fn at_most(&self, name: &str, max: usize) -> Read<Vec<Node<'d, 'd>>> {
         let found: Vec<_> = self.all(name).take(max + 1).collect();
         match found.get(max) {
-            Some(excess) => broken(*excess, format!("is there more than {max} times")),
+            Some(excess) => broken(*excess, said!("cap_rule.many", max)),
             None => Ok(found),
         }
     }
@@ -150,7 +152,7 @@ impl<'d> Element<'d> {
     }
 
     fn need(&self, name: &str) -> Read<Node<'d, 'd>> {
-        self.get(name).map_or_else(|| broken(self.node, format!("has no <{name}>")), Ok)
+        self.get(name).map_or_else(|| broken(self.node, said!("cap_rule.lacks", name)), Ok)
     }
 
     fn optional<T>(&self, name: &str, read: impl FnOnce(Node<'d, 'd>) -> Read<T>) -> Read<Option<T>> {
@@ -167,22 +169,22 @@ fn is_empty(node: Node<'_, '_>) -> bool {
 /// The words of an element without elements.
 fn words(node: Node<'_, '_>) -> Read<String> {
     if node.children().any(|child| child.is_element()) {
-        return broken(node, "holds elements where words are expected");
+        return broken(node, said!("cap_rule.no_words"));
     }
     let parts: String =
         node.children().filter_map(|child| child.text().filter(|_| child.is_text())).collect();
     let text = parts.trim();
-    if text.is_empty() { broken(node, "is empty") } else { Ok(text.to_owned()) }
+    if text.is_empty() { broken(node, said!("cap_rule.empty")) } else { Ok(text.to_owned()) }
 }
 
 /// Words that name something to others: section 3.2.1 forbids what parts them.
 fn identifier(node: Node<'_, '_>) -> Read<String> {
     let text = words(node)?;
     if text.contains([',', '<', '&']) || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return broken(node, "holds a blank, a comma, '<' or '&'");
+        return broken(node, said!("cap_rule.bad_name"));
     }
     if text.len() > NAME_BYTES_MAX {
-        return broken(node, format!("is longer than {NAME_BYTES_MAX} bytes"));
+        return broken(node, said!("cap_rule.long_name", max = NAME_BYTES_MAX));
     }
     Ok(text)
 }
@@ -193,7 +195,7 @@ fn choice<T: Copy>(node: Node<'_, '_>, choices: &[(&str, T)]) -> Read<T> {
     found.map_or_else(
         || {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            broken(node, format!("is {text:?}, none of: {}", names.join(", ")))
+            broken(node, said!("cap_rule.no_choice", text = text.escape_debug(), names = names.join(", ")))
         },
         |(_, value)| Ok(*value),
     )
@@ -214,15 +216,7 @@ fn instant(text: &str) -> Option<Wall> {
 
 fn time(node: Node<'_, '_>) -> Read<Wall> {
     let text = words(node)?;
-    instant(&text).map_or_else(
-        || {
-            broken(
-                node,
-                format!("is {text:?}; a time is written 2026-11-20T05:00:00+07:00, and UTC as -00:00"),
-            )
-        },
-        Ok,
-    )
+    instant(&text).map_or_else(|| broken(node, said!("cap_rule.no_time", text = text.escape_debug())), Ok)
 }
 
 fn alert(alert: &Element<'_>) -> Read<Alert> {
@@ -236,7 +230,7 @@ fn alert(alert: &Element<'_>) -> Read<Alert> {
     let status = choice(alert.need("status")?, STATUS)?;
     let note = alert.optional("note", words)?;
     if status == Status::Exercise && note.is_none() {
-        return broken(alert.node, "is an Exercise without a <note> that tells of which");
+        return broken(alert.node, said!("cap_rule.exercise"));
     }
     for code in alert.at_most("code", REPEATS_MAX)? {
         words(code)?;
@@ -254,7 +248,7 @@ fn alert(alert: &Element<'_>) -> Read<Alert> {
         infos: infos.collect::<Read<_>>()?,
     };
     if matches!(read.kind, Kind::Alert | Kind::Update(_)) && read.infos.is_empty() {
-        return broken(alert.node, "has no <info>: there is nothing to say");
+        return broken(alert.node, said!("cap_rule.no_info"));
     }
     Ok(read)
 }
@@ -279,10 +273,10 @@ fn kind(alert: &Element<'_>) -> Read<Kind> {
     let word = choice(node, WORDS)?;
     let references = alert.optional("references", references)?.unwrap_or_default();
     if word != Word::Alert && references.is_empty() {
-        return broken(node, format!("is {}, but no <references> name what it is about", words(node)?));
+        return broken(node, said!("cap_rule.no_references", kind = words(node)?));
     }
     if word == Word::Error && alert.get("note").is_none() {
-        return broken(node, "is Error without a <note> that explains it");
+        return broken(node, said!("cap_rule.no_note"));
     }
     Ok(match word {
         Word::Alert => Kind::Alert,
@@ -298,7 +292,7 @@ fn references(node: Node<'_, '_>) -> Read<Vec<Reference>> {
     let mut found = Vec::new();
     for triple in text.split_whitespace() {
         if found.len() == REPEATS_MAX {
-            return broken(node, format!("names more than {REPEATS_MAX} alerts"));
+            return broken(node, said!("cap_rule.many_references", max = REPEATS_MAX));
         }
         let parts: Vec<_> = triple.split(',').collect();
         let reference = match parts[..] {
@@ -310,7 +304,7 @@ fn references(node: Node<'_, '_>) -> Read<Vec<Reference>> {
             _ => None,
         };
         let Some((sender, identifier, sent)) = reference else {
-            return broken(node, format!("holds {triple:?}, which is no sender,identifier,sent"));
+            return broken(node, said!("cap_rule.no_reference", text = triple.escape_debug()));
         };
         found.push(Reference { sender, identifier, sent });
     }
@@ -331,13 +325,13 @@ fn scope(alert: &Element<'_>) -> Read<Scope> {
     let addresses = alert.optional("addresses", words)?;
     Ok(match (choice(node, WORDS)?, restriction, addresses) {
         (Word::Public, None, None) => Scope::Public,
-        (Word::Public, Some(_), _) => return broken(node, "is Public, with a <restriction>"),
+        (Word::Public, Some(_), _) => return broken(node, said!("cap_rule.public")),
         // Section 3.2.1 lets addresses stand with any scope.
         (Word::Public, None, Some(_)) => Scope::Public,
         (Word::Restricted, Some(restriction), _) => Scope::Restricted { restriction },
-        (Word::Restricted, None, _) => return broken(node, "is Restricted without a <restriction>"),
+        (Word::Restricted, None, _) => return broken(node, said!("cap_rule.restricted")),
         (Word::Private, _, Some(addresses)) => Scope::Private { addresses: quoted(&addresses) },
-        (Word::Private, _, None) => return broken(node, "is Private without <addresses>"),
+        (Word::Private, _, None) => return broken(node, said!("cap_rule.private")),
     })
 }
 
@@ -358,7 +352,7 @@ fn info(node: Node<'_, '_>) -> Read<Info> {
     let info = Element::new(node, IN_INFO)?;
     let categories = info.at_most("category", Category::ALL.len())?;
     if categories.is_empty() {
-        return broken(node, "has no <category>");
+        return broken(node, said!("cap_rule.no_category"));
     }
     let responses = info.at_most("responseType", Response::ALL.len())?;
     nameds(&info, "parameter")?;
@@ -367,7 +361,7 @@ fn info(node: Node<'_, '_>) -> Read<Info> {
         language: match info.optional("language", words)? {
             Some(language) if is_language(&language) => language.to_ascii_lowercase(),
             Some(language) => {
-                return broken(node, format!("has the language {language:?}, which is no BCP 47 tag"));
+                return broken(node, said!("cap_rule.no_language", language = language.escape_debug()));
             }
             None => "en-us".to_owned(),
         },
@@ -388,7 +382,7 @@ fn info(node: Node<'_, '_>) -> Read<Info> {
         areas: info.at_most("area", AREAS_MAX)?.into_iter().map(area).collect::<Read<_>>()?,
     };
     match (read.effective.or(read.onset), read.expires) {
-        (Some(begins), Some(ends)) if ends <= begins => broken(node, "expires before it begins"),
+        (Some(begins), Some(ends)) if ends <= begins => broken(node, said!("cap_rule.backward")),
         _ => Ok(read),
     }
 }
@@ -423,7 +417,7 @@ fn area(node: Node<'_, '_>) -> Read<Area> {
     let area = Element::new(node, IN_AREA)?;
     let has = |name: &str| area.get(name).is_some();
     if has("ceiling") && !has("altitude") {
-        return broken(node, "has a <ceiling> without an <altitude>");
+        return broken(node, said!("cap_rule.ceiling"));
     }
     Ok(Area {
         description: area.optional("areaDesc", words)?.unwrap_or_default(),
@@ -437,7 +431,7 @@ fn point(node: Node<'_, '_>, text: &str) -> Read<Point> {
     let read = text
         .split_once(',')
         .and_then(|(latitude, longitude)| Point::new(latitude.parse().ok()?, longitude.parse().ok()?));
-    read.map_or_else(|| broken(node, format!("holds {text:?}, which is no latitude,longitude")), Ok)
+    read.map_or_else(|| broken(node, said!("cap_rule.no_point", text = text.escape_debug())), Ok)
 }
 
 fn polygon(node: Node<'_, '_>) -> Read<Polygon> {
@@ -445,12 +439,12 @@ fn polygon(node: Node<'_, '_>) -> Read<Polygon> {
     let mut corners = Vec::new();
     for corner in text.split_whitespace() {
         if corners.len() > CORNERS_MAX {
-            return broken(node, format!("has more than {CORNERS_MAX} corners"));
+            return broken(node, said!("cap_rule.many_corners", max = CORNERS_MAX));
         }
         corners.push(point(node, corner)?);
     }
     if corners.len() < 4 || corners.first() != corners.last() {
-        return broken(node, "has fewer than four corners, or does not end where it began");
+        return broken(node, said!("cap_rule.open"));
     }
     corners.pop();
     Ok(Polygon(corners))
@@ -460,11 +454,11 @@ fn circle(node: Node<'_, '_>) -> Read<Circle> {
     let text = words(node)?;
     let parts: Vec<_> = text.split_whitespace().collect();
     let [centre, radius] = parts[..] else {
-        return broken(node, format!("is {text:?}; a circle is written latitude,longitude radius"));
+        return broken(node, said!("cap_rule.no_circle", text = text.escape_debug()));
     };
     let radius_km = radius.parse().ok().filter(|radius: &f64| (0.0..=20_040.0).contains(radius));
     match radius_km {
         Some(radius_km) => Ok(Circle { centre: point(node, centre)?, radius_km }),
-        None => broken(node, format!("has the radius {radius:?}, which is none in kilometres")),
+        None => broken(node, said!("cap_rule.no_radius", radius = radius.escape_debug())),
     }
 }

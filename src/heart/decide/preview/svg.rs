@@ -5,9 +5,10 @@ use std::fmt::Write;
 use chrono::{NaiveDate, Timelike};
 
 use super::planned::{Fate, Planned, PlannedSession};
-use super::words::{self, Lang};
+use super::words;
 use crate::domain::programme::ItemKind;
 use crate::domain::time::Wall;
+use crate::texts::Lang;
 
 const LEFT_PX: f64 = 190.0;
 /// Most pixels of all bands together, however much of the day they cover.
@@ -123,7 +124,7 @@ impl Axis {
 }
 
 fn day_label(date: NaiveDate, lang: Lang) -> String {
-    let whole = words::day(date, lang);
+    let whole = words::day(date).to(lang);
     whole.split(" (").next().unwrap_or_default().to_owned()
 }
 
@@ -138,7 +139,7 @@ impl Sheet<'_> {
     fn session(&self, out: &mut String, session: &PlannedSession) {
         let (x, y) = (self.axis.x(session.start), self.y + 4);
         let width = self.axis.x(session.end) - x;
-        let notes: Vec<_> = session.notes.iter().map(|note| words::note(note, self.lang)).collect();
+        let notes: Vec<_> = session.notes.iter().map(|note| words::note(note).to(self.lang)).collect();
         let (from, to) = (super::text::clock(session.start), super::text::clock(session.end));
         let tip = format!("{from}-{to} {}\n{}", session.title, notes.join("\n"));
         let _ = writeln!(
@@ -161,9 +162,9 @@ impl Sheet<'_> {
             Fate::Whole if play.kind == ItemKind::Music => MUSIC,
             Fate::Whole => SPEECH,
         };
-        let fate = words::fate(&play.fate, self.lang);
+        let fate = words::fate(&play.fate).map(|fate| fate.to(self.lang)).unwrap_or_default();
         let at = play.from.local().format("%H:%M:%S");
-        let title = words::title(play, self.lang);
+        let title = words::title(play).to(self.lang);
         let tip = format!("{at} {title} ({})\n{fate}", super::text::length(play.to.since(play.from)));
         let _ = writeln!(
             out,

@@ -2,6 +2,7 @@
 //!
 //! Preview runs it without faults; the simulation adds them from a seed.
 
+mod cast;
 pub mod judge;
 mod law;
 pub mod player;

@@ -130,11 +130,11 @@ impl Speaker {
     pub(super) fn cancel(&mut self, now: &Reading, of: &CommandId, command: &Command, by: Ender) {
         if self.voice.as_ref().is_some_and(|voice| voice.command == *of) {
             self.end_voice(&PlayOutcome::Cancelled);
-        } else if self.held.contains_key(of) {
-            self.finish(now, of, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
         } else {
-            self.remember_ending(of, &command.id, Ending { by, until: command.expires });
+            self.finish(now, of, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
         }
+        // What had this id may have been something lesser, with the one that is meant still on its way.
+        self.remember_ending(of, &command.id, Ending { by, until: command.expires });
     }
 
     /// Ends everything that the signers may end, and remembers to where something older comes.
@@ -162,10 +162,9 @@ impl Speaker {
         self.remember_all(memos);
     }
 
-    /// Remembers that what has not arrived is to end. What has arrived is over, and its serial keeps it from coming
-    /// again. A test ends nothing that sounds.
+    /// Remembers that what has not arrived is to end. A test ends nothing that sounds.
     fn remember_ending(&mut self, of: &CommandId, by: &CommandId, ending: Ending) {
-        if !self.memory.known.contains_key(of) && ending.by.mode != Some(Mode::Test) {
+        if ending.by.mode != Some(Mode::Test) {
             let memos = endings::remember(&self.memory, &self.limits, of, by, ending);
             self.remember_all(memos);
         }

@@ -176,6 +176,18 @@ fn a_lesser_command_under_its_id_keeps_no_emergency_away() {
 }
 
 #[test]
+fn a_lesser_command_under_its_id_keeps_no_cancel_away() {
+    let mut scene = village();
+    scene.signed_by(&["dung"]).send(Body::Test, |command| command.id = "c3".parse().unwrap());
+    let of = Some("c3".parse().unwrap());
+    scene.signed_by(&["chi"]).send(Body::Cancel { of }, |_| {});
+    let id = storm(&mut scene);
+    scene.run(3);
+    assert_eq!(id.as_str(), "c3");
+    assert!(!is_in_force(&scene, &id), "{:?}", scene.story());
+}
+
+#[test]
 fn a_lesser_voice_takes_no_ones_place() {
     let live = |session: &str, open| Body::Live { voice: session.to_owned(), open, url: String::new() };
     let mut scene = village();

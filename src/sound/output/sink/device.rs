@@ -1,5 +1,7 @@
 //! Sound devices of the machine, by their ALSA names: for the sink, and for the microphone.
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::path::PathBuf;
 
 use cpal::traits::{DeviceTrait, HostTrait};
@@ -11,13 +13,21 @@ pub const PERIOD: usize = 480;
 
 /// Reasons for which an output or a microphone can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum DeviceError {
-    #[error("there is no sound device {0:?}")]
     NoDevice(String),
-    #[error("the sound device can't be opened: {0}")]
     Device(String),
-    #[error("{path} can't be opened: {detail}")]
     File { path: PathBuf, detail: String },
+}
+
+impl Say for DeviceError {
+    fn say(&self) -> Sentence {
+        match self {
+            DeviceError::NoDevice(name) => said!("sink.no_device", name = name.escape_debug()),
+            DeviceError::Device(detail) => said!("sink.device", detail),
+            DeviceError::File { path, detail } => said!("sink.file", path = path.display(), detail),
+        }
+    }
 }
 
 /// Makes an error of what the sound system reports.

@@ -7,6 +7,8 @@ mod paced;
 mod trouble;
 mod wav_file;
 
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -35,8 +37,14 @@ pub enum SinkSpec {
 
 /// A text that names no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no sound output; write alsa:default, alsa:NAME, wav:PATH, fifo:PATH or null")]
+#[error("{}", self.say())]
 pub struct BadSink(String);
+
+impl Say for BadSink {
+    fn say(&self) -> Sentence {
+        said!("sink_name.bad", name = self.0.escape_debug())
+    }
+}
 
 impl FromStr for SinkSpec {
     type Err = BadSink;
