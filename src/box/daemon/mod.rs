@@ -371,7 +371,9 @@ mod tests {
 
     #[test]
     fn the_installed_volume_lowers_what_the_heart_orders() {
-        for (ordered, installed, expected) in [(100, 100, 100), (60, 100, 60), (60, 50, 30), (100, 80, 80), (0, 80, 0)] {
+        for (ordered, installed, expected) in
+            [(100, 100, 100), (60, 100, 60), (60, 50, 30), (100, 80, 80), (0, 80, 0)]
+        {
             let score = Score { parts: Vec::new(), skip: Span(0), volume_percent: ordered, gain_db: 0.0 };
             let command = PlayerCommand::Preflight { play: PlayId::new(1, 1), score };
             let PlayerCommand::Preflight { score, .. } = as_loud_as_installed(command, installed) else {

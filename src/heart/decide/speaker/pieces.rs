@@ -55,7 +55,11 @@ impl Speaker {
             return None;
         }
         let gap = running.gap_until.is_some_and(|until| now.mono < until);
-        if gap || self.has_gap_before(piece) || running.end_at <= now.mono + WORTH_STARTING || running.stage == Stage::Done {
+        if gap
+            || self.has_gap_before(piece)
+            || running.end_at <= now.mono + WORTH_STARTING
+            || running.stage == Stage::Done
+        {
             return None;
         }
         let then = now.at(running.begin_at);

@@ -4,14 +4,15 @@
 use chrono::{NaiveTime, Weekday};
 
 use super::interface::Input;
-use super::tests::{Scene, everything_of, local};
+use super::tests::{Scene, everything_of, local, timetable};
+use crate::decide::quotas::Limits;
 use crate::decide::simulation::player::{LOUDNESS_LUFS, Level};
 use crate::domain::announcement::{BulletinClass, Media, Mode, Repeats};
 use crate::domain::authority::Trust;
-use crate::domain::ids::{ContentHash, KeyId};
-use crate::domain::playback::{DeliveryStep, Event};
+use crate::domain::ids::{CommandId, ContentHash, KeyId};
+use crate::domain::playback::{DeliveryStep, Entry, Event};
 use crate::domain::policy::{Policy, Window};
-use crate::domain::sound::{Pattern, Sound};
+use crate::domain::sound::{Fault, Pattern, Sound};
 use crate::domain::time::Span;
 use crate::wire::messages::{Body, Command};
 
@@ -375,6 +376,110 @@ fn audio_of_what_is_held_is_in_use() {
     assert_eq!(in_use(&scene), [sha256]);
     scene.run(7_200);
     assert_eq!(in_use(&scene), []);
+}
+
+/// An announcement in words, with audio of this name beside them.
+fn with_audio(name: &'static str) -> impl Fn(&mut Command) {
+    move |command| {
+        if let Body::Announce { media, .. } = &mut command.body {
+            let (codec, path) = ("audio/mpeg".to_owned(), name.to_owned());
+            *media =
+                Some(Media { sha256: ContentHash::of(name.as_bytes()), bytes: 5, codec, ms: 60_000, path });
+        }
+    }
+}
+
+#[test]
+fn audio_that_comes_or_fails_concerns_those_who_wait_for_it() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let one = scene.push(BulletinClass::Priority, with_audio("one"));
+    let other = scene.push(BulletinClass::Priority, with_audio("other"));
+    scene.world.input(Input::Fetched { sha256: ContentHash::of(b"one"), result: Ok(()) });
+    let staged = |scene: &mut Scene, id: &CommandId| scene.steps(id).contains(&DeliveryStep::Staged);
+    assert!(staged(&mut scene, &one) && !staged(&mut scene, &other));
+    scene.run(120);
+    assert_eq!(scene.story(), ["Priority starts", "finished after 60 s"]);
+    let fault = Fault::Missing { what: "other".to_owned() };
+    scene.world.input(Input::Fetched { sha256: ContentHash::of(b"other"), result: Err(fault) });
+    scene.run(60);
+    assert_eq!(scene.story()[2..], ["Priority starts", "finished after 10 s"], "its words");
+}
+
+#[test]
+fn what_expires_unheard_is_told_with_its_reason_and_held_no_more() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let id = scene.push(BulletinClass::Normal, |_| {});
+    scene.run(7_300);
+    scene.check(&["Normal not played: Expired"]);
+    assert_eq!(scene.steps(&id).last(), Some(&DeliveryStep::Expired));
+    let now = scene.world.now();
+    assert_eq!(scene.world.speaker().unwrap().in_force(&now).count(), 0);
+    let mut scene = Scene::at("2026-11-21 22:00:00", "");
+    scene.push(BulletinClass::Priority, |_| {});
+    scene.run(7_300);
+    let reason = "Priority not played: Guarded { reason: OutsideHours }";
+    scene.check(&[reason, reason]);
+}
+
+#[test]
+fn lesser_announcements_take_no_room_of_emergencies() {
+    let keys = ["an", "binh", "chi", "dung", "em"];
+    let mut scene = Scene::under("2026-11-21 08:00:00", everything_of(&keys), &["xa"]);
+    let limits = Limits::default();
+    for key in keys {
+        for _ in 0..limits.held_of_issuer {
+            scene.signed_by(&[key]).push(BulletinClass::Normal, |_| {});
+        }
+    }
+    let now = scene.world.now();
+    assert_eq!(scene.world.speaker().unwrap().in_force(&now).count(), limits.held);
+    scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, |_| {});
+    scene.run(3);
+    assert_eq!(scene.story().last().unwrap(), "Emergency starts");
+}
+
+#[test]
+fn announced_audio_is_fetched_and_what_stands_in_for_it_is_named() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let storm = ContentHash::of(b"storm");
+    let stood_in = |scene: &mut Scene| -> Vec<Option<Fault>> {
+        let instead_of = |entry: &Entry| match &entry.event {
+            Event::PlayStarted(start) => Some(start.instead_of.clone()),
+            _ => None,
+        };
+        scene.log().iter().filter_map(instead_of).collect()
+    };
+    scene.push(BulletinClass::Emergency, with_audio("storm"));
+    assert_eq!(scene.world.take_fetches(), [storm]);
+    scene.run(60);
+    assert_eq!(stood_in(&mut scene), [Some(Fault::Missing { what: storm.to_string() })]);
+    scene.push(BulletinClass::Emergency, with_audio("storm"));
+    scene.world.input(Input::Fetched { sha256: storm, result: Ok(()) });
+    scene.run(120);
+    assert_eq!(stood_in(&mut scene)[1..], [None]);
+}
+
+#[test]
+fn each_start_of_the_box_is_logged() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.restart();
+    let starts = |entry: &&Entry| matches!(entry.event, Event::BoxStarted { .. });
+    assert_eq!(scene.log().iter().filter(starts).count(), 2);
+    assert!(matches!(scene.log()[0].event, Event::BoxStarted { .. }));
+}
+
+#[test]
+fn a_slot_whose_programme_is_replaced_ends_and_does_not_come_again() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(30);
+    scene.world.input(Input::Timetable(timetable("")));
+    scene.run(5);
+    scene.restart();
+    scene.run(1_200);
+    let story = scene.story();
+    assert_eq!(story.iter().filter(|line| line.ends_with("starts")).count(), 1, "{story:?}");
+    assert_eq!(story.iter().filter(|line| line.starts_with("slot")).count(), 1, "{story:?}");
+    assert!(story.contains(&"music not played: Replaced".to_owned()), "{story:?}");
 }
 
 #[test]

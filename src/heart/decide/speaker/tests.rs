@@ -82,16 +82,12 @@ impl Scene {
     }
 
     fn with(time: &str, change: &str, (trust, policy): (Trust, Policy), groups: &[&str]) -> Self {
-        let text = format!("{PROGRAMME}{change}");
-        let audio = programme_file::Audio::Required(&|_| Ok(60_000));
-        let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
-        let calendar = Calendar::new(Arc::new(programme)).unwrap();
         let setup = Setup {
             listeners: Listeners {
                 groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
                 languages: vec!["vi".to_owned()],
             },
-            timetable: Timetable::new(vec![calendar]).unwrap(),
+            timetable: timetable(change),
             trust: Some(trust),
             policy,
         };
@@ -210,6 +206,14 @@ impl Scene {
         };
         self.log().iter().filter_map(step).collect()
     }
+}
+
+/// Reads the programme with a change to its text.
+pub(super) fn timetable(change: &str) -> Timetable {
+    let text = format!("{PROGRAMME}{change}");
+    let audio = programme_file::Audio::Required(&|_| Ok(60_000));
+    let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
+    Timetable::new(vec![Calendar::new(Arc::new(programme)).unwrap()]).unwrap()
 }
 
 pub(super) fn everything_of(keys: &[&str]) -> Trust {
