@@ -386,7 +386,7 @@ mod tests {
             let Verdict::Say(said) = judged(&[change], &policy()) else { panic!("said") };
             said[0].at
         };
-        let later = "2026-11-19T23:30:00Z".parse().unwrap();
+        let later: Wall = "2026-11-19T23:30:00Z".parse().unwrap();
         assert_eq!(at("<effective>2026-11-20T06:30:00"), Some(later));
         assert_eq!(at("<effective>2026-11-20T04:59:00"), None);
     }
