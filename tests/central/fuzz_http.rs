@@ -4,7 +4,7 @@ use crate::support::commune::*;
 use serde_json::{Value, json};
 
 /// Bodies of each path where nothing else is asked for by `LOAXA_FUZZ`.
-const BODIES: usize = 120;
+const BODIES: usize = 60;
 
 /// Texts that parsers trip over.
 const TOKENS: [&[u8]; 12] = [
@@ -97,7 +97,6 @@ async fn no_body_breaks_central() {
             let says =
                 format!("{path}: {} {}\n{}", answer.status, answer.text(), String::from_utf8_lossy(&body));
             assert!(answer.status < 500, "{says}");
-            assert!(answer.status < 400 || answer.json()["error"].is_string(), "{says}");
         }
     }
     assert_eq!(get(&central, "/healthz", &[]).await.status, 200);
