@@ -55,6 +55,39 @@ async fn the_api_asks_for_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_and_nothing_told_without_the_token() {
+    with_central(async |central| {
+        let document = get(central, "/api/v1/openapi.json", &[]).await.json();
+        let mut asked = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let path = path.replace("{id}", "loa-1").replace("{hash}", &"0".repeat(64));
+            for (method, what) in methods.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters")
+            {
+                if what.get("security").is_some() {
+                    continue;
+                }
+                for header in ["", "Bearer a-token-for-testz"] {
+                    let headers = [("authorization", header)];
+                    let answer = match method.as_str() {
+                        "get" => get(central, &path, &headers).await,
+                        _ => post_with(central, &path, &headers, b"{}".to_vec()).await,
+                    };
+                    assert_eq!(answer.status, 401, "{method} {path} {header}: {}", answer.text());
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked >= 40, "{asked}");
+        // Nobody was shut out, and nothing was sent.
+        let key = central.store().enrolled("loa-1".parse().unwrap()).await.unwrap().unwrap().key;
+        assert!(key.is_some());
+        assert_eq!(get_api(central, "/api/v1/announcements").await.json(), json!([]));
+        assert_eq!(get_api(central, "/api/v1/documents").await.json(), json!([]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_document_names_every_route_that_answers() {
     with_central(async |central| {
         let document = get(central, "/api/v1/openapi.json", &[]).await.json();

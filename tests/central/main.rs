@@ -6,6 +6,7 @@ mod cap;
 mod cli;
 mod drafts;
 mod enrolment;
+mod fuzz_http;
 mod groups;
 mod http;
 mod mosquitto_acl;

@@ -217,7 +217,8 @@ impl Judge {
             if !self.open.contains_key(&one.play) && !self.closed.contains_key(&one.play) {
                 self.accuse("what sounds is in the log", one.play.to_string());
             }
-            if let Some(logged) = self.volumes.get(&one.play).filter(|logged| **logged != one.volume_percent)
+            if let Some(logged) =
+                self.volumes.get(&one.play).filter(|logged| **logged != one.level.volume_percent)
             {
                 self.accuse("it is as loud as the log says", format!("{one:?}, logged {logged}"));
             }
