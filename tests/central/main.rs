@@ -1,5 +1,6 @@
 //! The centre as staff, boxes and browsers meet it.
 
+mod attacks;
 mod browser_enrolment;
 mod browser_keys;
 mod cap;
@@ -9,6 +10,7 @@ mod enrolment;
 mod groups;
 mod http;
 mod mosquitto_acl;
+mod page_certificate;
 mod programme_cli;
 mod wire;
 

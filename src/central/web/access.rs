@@ -16,8 +16,10 @@ use super::problem::Problem;
 use super::session;
 use crate::app::App;
 use crate::link::crowd::Seat;
+use crate::orders::cosigning::NotTaken;
 use crate::orders::signed_request::SignedRequest;
 use loaxa_heart::domain::ids::KeyId;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
@@ -108,23 +110,37 @@ impl SignedParts {
     /// # Errors
     /// Fails when the signature is absent, false, of an unknown key, or not of now.
     pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
-        let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
-        let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
-        let signature = header(SIGNATURE_HEADER).and_then(signature_of);
-        let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
-            return Err(Problem {
-                status: StatusCode::UNAUTHORIZED,
-                said: said!(
-                    "api.unsigned",
-                    key = KEY_HEADER,
-                    time = TIME_HEADER,
-                    signature = SIGNATURE_HEADER
-                ),
-            });
-        };
+        let (key, at, signature) = signature_in(&self.headers)?;
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
         Ok(SignedRequest { key, at, signature, method, path, body }.check(app)?)
+    }
+}
+
+/// Reads who signed a request, when, and the signature.
+fn signature_in(headers: &HeaderMap) -> Result<(KeyId, Wall, [u8; SIGNATURE_BYTES]), Problem> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
+    let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
+    let signature = header(SIGNATURE_HEADER).and_then(signature_of);
+    let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
+        let (key, time, signature) = (KEY_HEADER, TIME_HEADER, SIGNATURE_HEADER);
+        return Err(Problem {
+            status: StatusCode::UNAUTHORIZED,
+            said: said!("api.unsigned", key, time, signature),
+        });
+    };
+    Ok((key, at, signature))
+}
+
+/// Checks, before a body is read, that a request carries a signature of a key that is known.
+///
+/// # Errors
+/// Fails when it carries none, or the key is a stranger's.
+pub fn signature_is_plausible(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let (key, ..) = signature_in(headers)?;
+    match app.keyring.public_key(&key) {
+        Some(_) => Ok(()),
+        None => Err(NotTaken::Stranger(key).into()),
     }
 }
 
