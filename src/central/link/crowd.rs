@@ -202,8 +202,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The connection has shown who it is: it stays.
-    pub fn is_known_now(&self) {
+    /// Keeps the connection from now on: it has shown who it is.
+    pub fn keep(&self) {
         let mut inside = self.crowd.lock();
         if inside.remove(self.source, self.number) {
             inside.known_count += 1;
@@ -269,7 +269,7 @@ mod tests {
     fn the_oldest_idle_stranger_of_a_full_address_goes() {
         let crowd = crowd(100, 100, 3);
         let seats: Vec<_> = (0..3).map(|_| enter(&crowd, "10.0.0.1")).collect();
-        seats[0].is_known_now();
+        seats[0].keep();
         let more: Vec<_> = (0..2).map(|_| enter(&crowd, "10.0.0.1")).collect();
         assert_eq!((gone(&seats), gone(&more), crowd.sent_away()), (vec![1], vec![], 1));
         // Of one network of 64 bits, and mapped addresses, the same is true.
@@ -297,10 +297,10 @@ mod tests {
         seats[1].set_busy(true);
         let next = enter(&crowd, "10.0.0.2");
         assert_eq!(gone(&seats), [2]);
-        next.is_known_now();
+        next.keep();
         seats[1].moved();
-        seats[0].is_known_now();
-        seats[1].is_known_now();
+        seats[0].keep();
+        seats[1].keep();
         assert!(crowd.enter("10.0.0.4".parse().unwrap()).is_none(), "all are known");
         drop(seats);
         assert!(crowd.enter("10.0.0.4".parse().unwrap()).is_some());

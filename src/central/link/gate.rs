@@ -180,7 +180,7 @@ async fn by_certificate(
     let fingerprint = ContentHash::of(shown.ok_or(Refused::Revoked)?);
     let known = behind.store.certified(fingerprint).await.map_err(|_| Refused::Revoked)?;
     let id = known.ok_or(Refused::Revoked)?;
-    visitor.seat.is_known_now();
+    visitor.seat.keep();
     let packet = read_connect(&mut outside).await?;
     let packet = prove(&packet, &id, &behind.secret)?;
     let mut inside = TcpStream::connect(behind.broker).await?;
@@ -210,7 +210,7 @@ async fn by_login(visitor: Visitor, broker: SocketAddr) -> Result<(TcpStream, Tc
     if !is_let_in {
         return Err(Refused::Login);
     }
-    visitor.seat.is_known_now();
+    visitor.seat.keep();
     Ok((outside, inside))
 }
 

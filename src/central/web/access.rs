@@ -71,7 +71,7 @@ pub async fn let_token_in(State(app): State<Arc<App>>, request: Request, next: N
 /// A connection with the token stays, however many strangers want in.
 fn keep_seat(request: &Request) {
     if let Some(seat) = request.extensions().get::<Arc<Seat>>() {
-        seat.is_known_now();
+        seat.keep();
     }
 }
 

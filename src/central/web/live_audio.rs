@@ -33,7 +33,7 @@ async fn listen(
         Some(pieces) => {
             // The name of the session is its secret: only a box that was told of it has it.
             if let Some(Extension(seat)) = seat {
-                seat.is_known_now();
+                seat.keep();
             }
             let headers = [(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "no-store")];
             (headers, Body::new(Pieces(pieces))).into_response()

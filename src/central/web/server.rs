@@ -14,7 +14,7 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -34,6 +34,8 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEAD_LINES_MAX: usize = 64;
 /// First byte of a TLS connection: a record with a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// Bytes that are read of a request without TLS.
+const PLAIN_BYTES_READ: usize = 4_096;
 /// The answer to who speaks without TLS to a port that has it.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
     x-content-type-options: nosniff\r\nconnection: close\r\n\r\n\
@@ -95,6 +97,9 @@ async fn visit(visitor: Visitor, served: Served) {
 async fn speaks_tls(mut stream: TcpStream) -> Option<TcpStream> {
     let mut first = [0];
     if stream.peek(&mut first).await.ok()? == 1 && first[0] != TLS_HANDSHAKE {
+        // Read first: a connection that is closed over unread bytes takes the answer with it.
+        let mut request = [0; PLAIN_BYTES_READ];
+        let _ = stream.read(&mut request).await;
         // Whoever is gone needs no answer.
         let _ = stream.write_all(SPEAK_TLS).await;
         return None;

@@ -9,11 +9,13 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::FIELDS_BYTES_MAX;
 use crate::app::App;
 use crate::orders::cosigning::{self, DraftAsked};
 use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
+
+/// Largest draft.
+const DRAFT_BYTES_MAX: usize = 256 * 1024;
 
 /// Makes a draft; the signature of the request shows who asks. Of a stranger no body is read.
 pub async fn handle(
@@ -24,7 +26,7 @@ pub async fn handle(
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     access::signature_is_plausible(&app, &headers)?;
-    let body = body::to_bytes(body, FIELDS_BYTES_MAX).await;
+    let body = body::to_bytes(body, DRAFT_BYTES_MAX).await;
     let body = body.map_err(|error| Problem::bad(said!("api.draft", error)))?;
     let asked_by = SignedParts { method, path: uri.path().to_owned(), headers, body };
     let issuer = asked_by.signer(&app)?;
