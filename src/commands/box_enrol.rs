@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use ureq::tls::TlsConfig;
 
 use super::language::{Failure, Outcome, foreign, of_file, tell};
 use loaxa_adapters::keys::KeyFile;

@@ -254,7 +254,9 @@ impl Enrolled {
         let trust = codec::open::<TrustMessage>(self.trust.as_bytes(), &pinned);
         let trust = trust.map_err(NotBelieved::Trust)?.payload.trust;
         let seal = self.seal.as_ref().ok_or(NotBelieved::NoSeal)?;
-        let keys = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
+        let keys = |id: &KeyId| -> Option<PublicKey> {
+            trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok()
+        };
         let signed = codec::open::<EnrolmentSeal>(seal.as_bytes(), &keys).map_err(NotBelieved::Seal)?;
         // The box may not know the time yet.
         trust.permits(&signed.signers, Power::Central, &[], None).map_err(NotBelieved::Seal)?;
