@@ -92,7 +92,9 @@ async fn connections_that_come_again_and_again_keep_nobody_out() {
     ];
     a_box_gets_in_and_an_emergency_out(&central).await;
     over.store(true, Ordering::Relaxed);
-    attackers.map(|attacker| attacker.join().unwrap());
+    for attacker in attackers {
+        attacker.join().unwrap();
+    }
     central.stop().await;
 }
 
