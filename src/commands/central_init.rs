@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Outcome {
     let dir = &args.dir;
     let secret_folder = |path: &Path| {
         let made = std::fs::DirBuilder::new().mode(0o700).create(path);
-        made.map_err(|error| of_file(&path, &error))
+        made.map_err(|error| of_file(path, &error))
     };
     secret_folder(dir)?;
     secret_folder(&dir.join("offline"))?;
