@@ -9,8 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::Outcome;
 use super::language::{Failure, foreign, of_file, tell};
+use super::{Outcome, service_user};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::uplink::read_trust;
 use loaxa_heart::said;
@@ -58,6 +58,8 @@ pub fn run(args: Args) -> Outcome {
     let settings = settings(&enrolled, &args.state_dir);
     let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
     write(dir, name, &settings, 0o644)?;
+    service_user::hand_over("loaxa", &dir.join("trust/box.key"))?;
+    service_user::hand_over("loaxa", &dir.join("tls/box.key"))?;
     tell!("enrol.done", id = enrolled.id, path = dir.join(name).display());
     if name != "box.toml" {
         tell!("enrol.kept");

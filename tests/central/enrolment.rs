@@ -69,6 +69,7 @@ impl Commune {
         let text = std::fs::read_to_string(&config).unwrap();
         let text = text
             .replace("127.0.0.1:8080", "127.0.0.1:0")
+            .replace("public_url = \"http://localhost:8080\"\n", "")
             .replace("0.0.0.0:8883", &format!("127.0.0.1:{broker_port}"))
             .replace("localhost:8883", &format!("localhost:{broker_port}"));
         std::fs::write(&config, text).unwrap();
