@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::client::{CentralArgs, Client, tell_outlook, text};
-use super::language::{Failure, of_file, tell};
+use super::draft;
+use super::language::{Failure, Outcome, of_file, tell};
 use super::when::{self, When};
-use super::{Outcome, draft};
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::time::{Span, Wall};

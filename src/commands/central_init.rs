@@ -8,8 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::language::{Failure, foreign, of_file, tell};
-use super::{Outcome, service_user};
+use super::language::{Failure, Outcome, foreign, of_file, tell};
+use super::service_user;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;

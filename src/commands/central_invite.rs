@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Outcome;
 use super::client::{CentralArgs, local, text};
-use super::language::tell;
+use super::language::{Outcome, tell};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 
 #[derive(clap::Args)]

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::client::{CentralArgs, print_table, text};
-use super::language::{tell, words};
+use super::language::{Outcome, tell, words};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};

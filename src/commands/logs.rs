@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, Client, local, print_table, text};
-use super::language::{Failure, chosen, complain, foreign, words};
+use super::language::{Failure, Outcome, chosen, complain, foreign, words};
 use super::when;
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::{Span, Wall};

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Outcome;
 use super::client::{CentralArgs, local, text};
 use super::documents::{documents, groups, held};
-use super::language::{Failure, chosen, tell, words};
+use super::language::{Failure, Outcome, chosen, tell, words};
 use loaxa_heart::config::box_file;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::said;

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::Outcome;
 use super::client::{CentralArgs, local, print_table, text};
 use super::documents::{documents, groups, held};
+use super::language::Outcome;
 
 #[derive(clap::Args)]
 pub struct Args {

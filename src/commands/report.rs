@@ -3,9 +3,8 @@ use std::process::ExitCode;
 use chrono::{Months, NaiveDate};
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, print_table, text};
-use super::language::{Failure, chosen, words};
+use super::language::{Failure, Outcome, chosen, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, Client, agreed, local, text};
-use super::language::{Failure, complain, tell};
+use super::language::{Failure, Outcome, complain, tell};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

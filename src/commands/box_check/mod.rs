@@ -8,8 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Outcome;
-use super::language::{chosen, words};
+use super::language::{Outcome, chosen, words};
 use loaxa_box::local_socket;
 use loaxa_box::status::Status;
 use loaxa_heart::config::box_file::{self, BoxConfig, NamedFiles};
