@@ -9,6 +9,7 @@ mod enrolment;
 mod groups;
 mod http;
 mod mosquitto_acl;
+mod outlook;
 mod programme_cli;
 mod wire;
 

@@ -13,7 +13,7 @@ use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::simulation::world::Setup;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
 use loaxa_heart::domain::playback::NotPlayed;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::{Span, Wall};
@@ -66,7 +66,8 @@ pub async fn foresee(app: &App, id: &CommandId) -> Result<Option<Arc<Foreseen>>,
 
 async fn scene(app: &App, id: &CommandId, now: Wall) -> Result<Option<Scene>, StoreError> {
     let envelopes = app.store.envelopes(vec![id.clone()]).await?;
-    let opened = envelopes.first().map(|it| codec::open_command(it, &|key| app.keyring.public_key(key)));
+    let opened =
+        envelopes.first().map(|it| codec::open_command(it, &|key: &KeyId| app.keyring.public_key(key)));
     let Some(Ok(signed)) = opened else { return Ok(None) };
     let sent = app.store.documents(now).await?;
     let mut boxes = Vec::new();
@@ -254,11 +255,7 @@ impl Scene {
 /// Lists names, the first few of them.
 fn names(names: impl ExactSizeIterator<Item = Sentence>) -> Sentence {
     let more = names.len().saturating_sub(NAMED_MAX);
-    let (mut vi, mut en) = (Vec::new(), Vec::new());
-    for name in names.take(NAMED_MAX) {
-        let (in_english, in_vietnamese) = name.in_both();
-        (vi.push(in_vietnamese), en.push(in_english));
-    }
+    let (en, vi): (Vec<_>, Vec<_>) = names.take(NAMED_MAX).map(|name| name.in_both()).unzip();
     let listed = Sentence::Each { vi: vi.join(", "), en: en.join(", ") };
     if more == 0 { listed } else { said!("outlook.and_more", listed, more) }
 }
