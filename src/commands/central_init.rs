@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use super::language::{Failure, Outcome, foreign, of_file, tell};
 use super::service_user;
+use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;
@@ -24,7 +25,7 @@ use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::SecretKey;
 
 /// Ports of page and broker.
-const PAGE_PORT: u16 = 8080;
+const PAGE_PORT: u16 = 8443;
 const BROKER_PORT: u16 = 8883;
 
 /// The user under which the unit runs central, and the folder where it may write.
@@ -117,6 +118,9 @@ pub fn run(args: Args) -> Outcome {
     let ca = Ca::make()?;
     write(dir, "ca.pem", ca.certificate.as_bytes())?;
     write(dir, "ca.key", ca.key.as_bytes())?;
+    // An external broker does not start without it.
+    let list = Ca::open(&ca)?.revocation_list(&[], clock::wall().date())?;
+    write(dir, "crl.pem", list.as_bytes())?;
     for name in ["broker", "central"] {
         let hosts = vec![plan.host.clone(), "localhost".to_owned()];
         let server = Ca::open(&ca)?.issue_to_server(hosts, name)?;
@@ -208,6 +212,10 @@ fn hand_over_all(dir: &Path) -> Result<(), Failure> {
             service_user::hand_over(SERVICE_USER, &path)?;
         }
     }
+    for name in ["ca.pem", "root.pub"] {
+        let open = Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.join(name), open).map_err(|error| of_file(&dir, &error))?;
+    }
     if dir.starts_with("/etc") {
         // Others of this machine may have their settings beside these, each file readable by its own.
         std::fs::set_permissions(dir, Permissions::from_mode(0o755))
@@ -243,19 +251,23 @@ fn trust(plan: &Plan, central: &SecretKey, staff: &SecretKey, officers: &[Secret
 fn settings(plan: &Plan) -> String {
     let Plan { args: Args { commune, group, demo, dir, .. }, host, villages } = plan;
     // The unit lets the service write there and nowhere below /etc.
-    let data_dir = if dir.starts_with("/etc") { STATE_DIR } else { "data" };
+    let (data_dir, crl) =
+        if dir.starts_with("/etc") { (STATE_DIR, "") } else { ("data", "crl = \"crl.pem\"\n") };
     let villages: String = villages.iter().map(|village| group_entry(village, group)).collect();
     let commune = toml::Value::String(commune.clone());
     let on_duty = if *demo { ", \"offline/truc-ban-1.key\", \"offline/truc-ban-2.key\"" } else { "" };
     format!(
         r#"# loaxa central init; firmware-config/central.toml explains every line.
 [central]
-listen = "127.0.0.1:{PAGE_PORT}"
-# The address of this server for people and boxes; it stands in the QR of a new box.
-public_url = "http://{host}:{PAGE_PORT}"
+listen = "0.0.0.0:{PAGE_PORT}"
+# Địa chỉ mà cán bộ và cụm loa dùng; nằm trong mã QR ghi danh. What people and boxes use; it stands in the QR of a new box.
+public_url = "https://{host}:{PAGE_PORT}"
 data_dir = "{data_dir}"
 commune = {commune}
 group = "{group}"
+
+# Chứng thư của trang do ca.pem cấp, hoặc ghi certificate và key. The page's certificate is of ca.pem, or that of files.
+[tls]
 
 [broker]
 embedded = "0.0.0.0:{BROKER_PORT}"
@@ -273,7 +285,7 @@ ca = "ca.pem"
 ca_key = "ca.key"
 root = "root.pub"
 broker = "mqtts://{host}:{BROKER_PORT}"
-
+{crl}
 [[group]]
 id = "{group}"
 title = {commune}

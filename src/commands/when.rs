@@ -3,7 +3,7 @@
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
 use super::language::Failure;
-use loaxa_heart::domain::person::normalised;
+use loaxa_heart::domain::person::{normalised, skeleton};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
@@ -39,15 +39,19 @@ pub fn read(text: &str, now: Wall) -> Option<When> {
 }
 
 fn day(text: &str, today: NaiveDate) -> Option<NaiveDate> {
-    let text = text.strip_prefix("ngày ").unwrap_or(text);
-    match text {
-        "hôm nay" | "hom nay" | "today" => return Some(today),
-        "hôm qua" | "hom qua" | "yesterday" => return today.checked_sub_days(Days::new(1)),
-        "hôm kia" | "hom kia" => return today.checked_sub_days(Days::new(2)),
-        "mai" | "ngay mai" | "tomorrow" => return today.checked_add_days(Days::new(1)),
-        "kia" | "ngay kia" => return today.checked_add_days(Days::new(2)),
+    // With or without its accents.
+    match skeleton(text).as_str() {
+        "homnay" | "today" => return Some(today),
+        "homqua" | "yesterday" => return today.checked_sub_days(Days::new(1)),
+        "homkia" => return today.checked_sub_days(Days::new(2)),
+        "mai" | "ngaymai" | "tomorrow" => return today.checked_add_days(Days::new(1)),
+        "kia" | "ngaykia" => return today.checked_add_days(Days::new(2)),
         _ => {}
     }
+    let text = match text.split_once(' ') {
+        Some((word, date)) if skeleton(word) == "ngay" => date,
+        _ => text,
+    };
     let forms = ["%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y"];
     let written = forms.iter().find_map(|form| NaiveDate::parse_from_str(text, form).ok());
     // No year below 1000: `26/11/26` is a mistake.

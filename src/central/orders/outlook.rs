@@ -263,8 +263,7 @@ fn names(names: impl ExactSizeIterator<Item = Sentence>) -> Sentence {
 /// An instant in the local time of Vietnam, with its date.
 fn moment(at: Wall) -> Sentence {
     let local = at.local();
-    Sentence::Each {
-        vi: local.format("%H:%M ngày %d/%m/%Y").to_string(),
-        en: local.format("%H:%M on %Y-%m-%d").to_string(),
-    }
+    let date =
+        Sentence::Each { vi: local.format("%d/%m/%Y").to_string(), en: local.format("%Y-%m-%d").to_string() };
+    said!("outlook.moment", time = local.format("%H:%M"), date)
 }

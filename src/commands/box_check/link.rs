@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::commands::language::{foreign, of_file};
 use loaxa_adapters::clock;
 use loaxa_box::status::Status;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Finding, has_fault};
+use super::finding::{Finding, has_fault};
 use loaxa_adapters::clock::{self, Clock};
 use loaxa_box::status::{MicrophoneStatus, Status};
 use loaxa_heart::config::box_file::{BoxConfig, Rtc};

@@ -1,5 +1,6 @@
 //! `loaxa box check`: each thing that a box needs, whether it is right, and what to do where it is not.
 
+mod finding;
 mod link;
 mod machine;
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use self::finding::{Finding, Grade};
 use super::language::{Outcome, chosen, words};
 use loaxa_box::local_socket;
 use loaxa_box::status::Status;
@@ -19,48 +21,6 @@ use loaxa_heart::texts::{Say, Sentence};
 pub struct Args {
     #[arg(long)]
     json: bool,
-}
-
-/// The grade of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Grade {
-    Good,
-    /// The box sounds all the same.
-    Doubtful,
-    Bad,
-}
-
-impl Grade {
-    const fn code(self) -> &'static str {
-        match self {
-            Grade::Good => "good",
-            Grade::Doubtful => "doubtful",
-            Grade::Bad => "bad",
-        }
-    }
-}
-
-/// What was found of one thing, and what is to be done about it.
-struct Finding {
-    /// The word for the thing in the texts.
-    thing: &'static str,
-    grade: Grade,
-    said: Sentence,
-    remedy: Option<Sentence>,
-}
-
-impl Finding {
-    fn good(thing: &'static str, said: Sentence) -> Self {
-        Self { thing, grade: Grade::Good, said, remedy: None }
-    }
-
-    fn doubtful(thing: &'static str, said: Sentence, remedy: Sentence) -> Self {
-        Self { thing, grade: Grade::Doubtful, said, remedy: Some(remedy) }
-    }
-
-    fn bad(thing: &'static str, said: Sentence, remedy: Sentence) -> Self {
-        Self { thing, grade: Grade::Bad, said, remedy: Some(remedy) }
-    }
 }
 
 /// Looks at everything; the exit code is 1 where something keeps the box from its work.
@@ -123,9 +83,4 @@ fn daemon(status: Option<&Status>) -> Finding {
         Some(status) => Finding::good("daemon", said!("box_check.daemon", version = status.software)),
         None => Finding::doubtful("daemon", said!("box_check.no_daemon"), said!("box_check.start_daemon")),
     }
-}
-
-/// Tells whether the daemon reports this fault.
-fn has_fault(status: Option<&Status>, code: &str) -> bool {
-    status.is_some_and(|status| status.faults.iter().any(|fault| fault == code))
 }

@@ -168,6 +168,8 @@ const fn event_code(event: &Event) -> &'static str {
         Event::DeviceBack => "device_back",
         Event::AmplifierFault { .. } => "amplifier_fault",
         Event::EntriesLost { .. } => "entries_lost",
+        Event::ProgrammeRefused { .. } => "programme_refused",
+        Event::ClockLost { .. } => "clock_lost",
         Event::StoreReplaced { .. } => "store_replaced",
         Event::DataBudgetExceeded { .. } => "data_budget_exceeded",
         Event::RefusalsCounted { .. } => "refusals_counted",
@@ -222,22 +224,16 @@ fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
     rows.collect()
 }
 
-/// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
-pub const SLOTS_NOT_AIRED: &str =
-    "event = 'slot_ended' AND body ->> '$.outcome' = 'not_aired' AND NOT EXISTS (
-    SELECT 1 FROM log AS later WHERE later.event = 'slot_ended' AND later.box = log.box
-    AND later.body ->> '$.key.slot' = log.body ->> '$.key.slot'
-    AND later.body ->> '$.key.date' = log.body ->> '$.key.date' AND later.cursor > log.cursor)";
-
 fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
     // Indexes of their own answer both halves.
+    let not_aired = plays::SLOTS_NOT_AIRED;
     let mut query = db.prepare_cached(&format!(
         "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM (
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
                             WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1)
              UNION ALL
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
-                            WHERE {SLOTS_NOT_AIRED} ORDER BY cursor DESC LIMIT ?1)
+                            WHERE {not_aired} ORDER BY cursor DESC LIMIT ?1)
          ) LEFT JOIN boxes ON boxes.id = box ORDER BY cursor DESC LIMIT ?1"
     ))?;
     let rows = query.query_map([limit.min(ROWS_MAX)], |row| {

@@ -9,7 +9,6 @@ use super::columns::{
     count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable, wall,
     word,
 };
-use super::log::SLOTS_NOT_AIRED;
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, tagged};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
@@ -28,6 +27,13 @@ impl Plays for SqliteStore {
         self.read(move |db| report(db, from, to))
     }
 }
+
+/// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
+pub const SLOTS_NOT_AIRED: &str =
+    "event = 'slot_ended' AND body ->> '$.outcome' = 'not_aired' AND NOT EXISTS (
+    SELECT 1 FROM log AS later WHERE later.event = 'slot_ended' AND later.box = log.box
+    AND later.body ->> '$.key.slot' = log.body ->> '$.key.slot'
+    AND later.body ->> '$.key.date' = log.body ->> '$.key.date' AND later.cursor > log.cursor)";
 
 /// The origin of an entry: box, epoch and time.
 pub struct Origin<'a> {

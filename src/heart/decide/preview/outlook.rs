@@ -73,11 +73,16 @@ fn lengths(
     }
 }
 
+/// Rounds an instant: a play that follows another is opened a little before its first sample.
+const fn to_the_second(at: Wall) -> Wall {
+    Wall((at.0 + 500_000).div_euclid(1_000_000) * 1_000_000)
+}
+
 /// Reads what an entry of the log says of the announcement's fate; the reason of a silence comes before its end.
 fn fate(id: &CommandId, at: Wall, event: Event, reason: &mut Option<NotPlayed>) -> Option<Outlook> {
     let is_it = |subject: &Subject| matches!(subject, Subject::Announcement { command } if command == id);
     match event {
-        Event::PlayStarted(start) if is_it(&start.subject) => Some(Outlook::Sounds(at)),
+        Event::PlayStarted(start) if is_it(&start.subject) => Some(Outlook::Sounds(to_the_second(at))),
         Event::NotPlayed { subject, reason: why, .. } if is_it(&subject) => {
             *reason = Some(why);
             None
