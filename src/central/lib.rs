@@ -6,6 +6,7 @@
 mod alerts;
 mod app;
 mod boxes;
+mod foreseen;
 mod keyring;
 pub mod link;
 mod media;

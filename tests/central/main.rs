@@ -11,6 +11,7 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod mosquitto_acl;
+mod outlook;
 mod page_certificate;
 mod programme_cli;
 mod wire;
