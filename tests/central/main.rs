@@ -1,5 +1,6 @@
 //! The centre as staff, boxes and browsers meet it.
 
+mod attacks;
 mod browser_enrolment;
 mod browser_keys;
 mod cap;
@@ -10,6 +11,7 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod mosquitto_acl;
+mod page_certificate;
 mod programme_cli;
 mod wire;
 
