@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::foreseen::Outlooks;
 use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
 use crate::media::MediaFolder;
@@ -29,6 +30,7 @@ pub struct App {
     pub counters: Counters,
     /// Voices that are live now.
     pub voices: Voices,
+    pub outlooks: Outlooks,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
@@ -84,8 +86,20 @@ impl App {
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let (counters, raised) = (Counters::default(), Mutex::default());
-        let voices = Voices::default();
-        Self { settings, store, keyring, outbound, media, public_url, counters, voices, revoked, raised }
+        let (voices, outlooks) = (Voices::default(), Outlooks::default());
+        Self {
+            settings,
+            store,
+            keyring,
+            outbound,
+            media,
+            public_url,
+            counters,
+            voices,
+            outlooks,
+            revoked,
+            raised,
+        }
     }
 
     /// Tells whether browsers come with TLS: to this process, or to a proxy before it.

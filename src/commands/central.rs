@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::central_init;
 use super::language::{Failure, Outcome, of_file};
+use super::{central_init, central_invite};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
@@ -26,11 +26,14 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Doing {
     Init(central_init::Args),
+    Invite(central_invite::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
-    if let Some(Doing::Init(init)) = args.doing {
-        return central_init::run(init);
+    match args.doing {
+        Some(Doing::Init(init)) => return central_init::run(init),
+        Some(Doing::Invite(invite)) => return central_invite::run(invite),
+        None => {}
     }
     init_log();
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;

@@ -13,9 +13,11 @@ mod draft;
 mod drafts;
 mod enrol;
 mod export;
+mod foreseen;
 mod groups;
 mod invite;
 mod issued;
+mod list_groups;
 mod log;
 mod media;
 mod on_air;
@@ -74,7 +76,7 @@ fn orders() -> Router<Arc<App>> {
         .route("/media/{hash}", get(media::handle))
         .route("/programmes", post(programme::handle).layer(with_fields))
         .route("/policies", post(policy::handle))
-        .route("/groups", post(groups::handle))
+        .route("/groups", get(list_groups::handle).post(groups::handle))
         .route("/documents", get(documents::handle))
         .route("/cap/alerts", get(alerts::handle))
         .route("/cap/alerts/{id}/approve", post(approve_alert::handle))

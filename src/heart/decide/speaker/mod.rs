@@ -20,6 +20,8 @@ mod live;
 mod machine;
 mod pieces;
 mod play;
+#[cfg(test)]
+mod rule_tests;
 mod running;
 #[cfg(test)]
 mod search;
@@ -31,5 +33,6 @@ mod tests;
 mod voice;
 mod waiting;
 
+pub use self::held::spoken_length;
 pub use self::interface::{Action, Input, Restored, Why};
 pub use self::state::Speaker;
