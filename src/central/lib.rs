@@ -17,7 +17,7 @@ mod voices;
 mod web;
 
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence, Tables};
+use loaxa_heart::texts::{Say, Sentence};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +37,8 @@ use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 use web::Door;
+pub use web::texts::TEXTS;
 use web::tls::{self, NoCertificate};
-
-/// The words on the pages and in the answers of the API.
-pub static TEXTS: Tables = Tables::new(include_str!("web/texts/vi.toml"), include_str!("web/texts/en.toml"));
 
 /// Revocations that wait for a session of the gate; a session that lags further is ended.
 const REVOKED_MAX: usize = 64;

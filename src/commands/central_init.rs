@@ -201,12 +201,12 @@ fn slug(title: &str) -> String {
 
 fn secret_folder(path: &Path) -> Result<(), Failure> {
     let made = std::fs::DirBuilder::new().mode(0o700).create(path);
-    made.map_err(|error| of_file(&path, &error).into())
+    made.map_err(|error| of_file(path, &error).into())
 }
 
 /// Gives the service what it reads. The people's and the root's keys stay with who made them.
 fn hand_over_all(dir: &Path) -> Result<(), Failure> {
-    for entry in std::fs::read_dir(dir).map_err(|error| of_file(&dir, &error))? {
+    for entry in std::fs::read_dir(dir).map_err(|error| of_file(dir, &error))? {
         let path = entry?.path();
         if !path.ends_with("offline") {
             service_user::hand_over(SERVICE_USER, &path)?;
@@ -214,12 +214,11 @@ fn hand_over_all(dir: &Path) -> Result<(), Failure> {
     }
     for name in ["ca.pem", "root.pub"] {
         let open = Permissions::from_mode(0o644);
-        std::fs::set_permissions(dir.join(name), open).map_err(|error| of_file(&dir, &error))?;
+        std::fs::set_permissions(dir.join(name), open).map_err(|error| of_file(dir, &error))?;
     }
     if dir.starts_with("/etc") {
         // Others of this machine may have their settings beside these, each file readable by its own.
-        std::fs::set_permissions(dir, Permissions::from_mode(0o755))
-            .map_err(|error| of_file(&dir, &error))?;
+        std::fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(|error| of_file(dir, &error))?;
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ impl CentralArgs {
     pub fn client(&self) -> Result<Client, Failure> {
         let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
-            Some(path) => std::fs::read_to_string(path).map_err(|error| of_file(&path, &error))?,
+            Some(path) => std::fs::read_to_string(path).map_err(|error| of_file(path, &error))?,
             None => std::env::var("LOAXA_TOKEN").map_err(|_| said!("client.no_token"))?,
         };
         Client::new(&base, &token, authority(self.ca.as_ref(), self.token_file.as_deref()).as_deref())
@@ -297,7 +297,7 @@ pub fn text(value: &Value) -> String {
 ///
 /// The text `section.head` names the columns, parted by bars.
 pub fn print_table(section: &str, rows: &[Vec<String>]) {
-    let head = crate::TEXTS.of(chosen()).code(section, "head");
+    let head = crate::commands::texts::TEXTS.of(chosen()).code(section, "head");
     let head: Vec<_> = head.split('|').collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

@@ -41,6 +41,7 @@ mod status;
 mod stop;
 #[cfg(feature = "box")]
 mod test_tone;
+pub mod texts;
 mod when;
 
 use std::process::ExitCode;

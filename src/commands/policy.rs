@@ -98,7 +98,7 @@ fn lines(policy: &Policy) -> Vec<Sentence> {
 
 /// Days of the week in the language of the run; nothing where there are none.
 fn days(days: &[chrono::Weekday]) -> Option<String> {
-    let texts = crate::TEXTS.of(chosen());
+    let texts = crate::commands::texts::TEXTS.of(chosen());
     let names: Vec<_> =
         days.iter().map(|day| texts.code("weekday", &day.to_string().to_lowercase())).collect();
     (!names.is_empty()).then(|| names.join(", "))

@@ -41,7 +41,7 @@ pub fn run(args: Args) -> Outcome {
 
 /// Slots that did not sound, with their reasons.
 fn not_aired(counted: &Value) -> String {
-    let texts = crate::TEXTS.of(chosen());
+    let texts = crate::commands::texts::TEXTS.of(chosen());
     let reason =
         |(because, slots): (&String, &Value)| format!("{slots} ({})", texts.code("because", because));
     let reasons: Vec<_> = counted.as_object().into_iter().flatten().map(reason).collect();

@@ -9,6 +9,7 @@ mod pages;
 mod problem;
 mod server;
 mod session;
+pub mod texts;
 pub mod tls;
 mod words;
 

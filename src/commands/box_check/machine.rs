@@ -60,6 +60,7 @@ pub fn storage(config: &BoxConfig, status: Option<&Status>) -> Finding {
     if status.is_none() && nix::unistd::access(&config.state_dir, nix::unistd::AccessFlags::W_OK).is_err() {
         return Finding::bad("storage", said!("box_check.closed_storage", path), remedy());
     }
+    #[allow(clippy::useless_conversion, reason = "boards of 32 bits count in smaller numbers")]
     let free_mb =
         u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())) / 1_000_000;
     let said = said!("box_check.storage", path, free_mb);

@@ -15,7 +15,7 @@ use loaxa_box::local_socket;
 use loaxa_box::status::Status;
 use loaxa_heart::config::box_file::{self, BoxConfig, NamedFiles};
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::Say;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -51,7 +51,7 @@ pub fn run(args: &Args, config: &Path) -> Outcome {
 }
 
 fn print(finding: &Finding) {
-    let texts = crate::TEXTS.of(chosen());
+    let texts = crate::commands::texts::TEXTS.of(chosen());
     let grade = texts.code("grade", finding.grade.code());
     println!("{grade:<8} {}: {}", texts.code("thing", finding.thing), words(&finding.said));
     if let Some(remedy) = &finding.remedy {

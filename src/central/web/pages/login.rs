@@ -12,10 +12,10 @@ use maud::{Markup, PreEscaped, html};
 use serde::Deserialize;
 
 use super::layout::{Wanted, asset, choose_language, lang_of, layout};
-use crate::TEXTS;
 use crate::app::App;
 use crate::web::access::{client, is_token};
 use crate::web::session;
+use crate::web::texts::TEXTS;
 use loaxa_heart::texts::Texts;
 
 const SCRIPT: &str = include_str!("../assets/login.js");
