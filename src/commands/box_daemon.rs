@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_check, box_enrol, box_import};
+use super::{box_check, box_enrol, box_import, daemon_log};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Outcome {
     let config = || box_file::read(&path, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
-            super::log_to_stderr();
+            daemon_log::to_stderr();
             daemon::run(settings(config()?)?)?;
         }
         Some(Doing::Status) => {

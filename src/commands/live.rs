@@ -134,8 +134,8 @@ mod microphone {
     use std::io::{self, Read};
     use std::time::Duration;
 
-    use super::super::language::Failure;
-    use super::Converter;
+    use crate::commands::language::Failure;
+    use crate::commands::live::Converter;
     use loaxa_heart::said;
     use loaxa_sound::hearing::microphone::{self, Open, Samples};
 

@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn a_notice_without_a_time_sounds_in_the_next_slot() {
         check("08:00:00", |_| {}, Outlook::Sounds(wall("17:01:00")));
-        check("17:05:00", |_| {}, Outlook::Sounds(wall("17:01:00").plus(Span::secs(86_400))));
+        check("17:05:00", |_| {}, Outlook::Sounds(wall("17:05:00")));
+        check("17:10:30", |_| {}, Outlook::Sounds(wall("17:01:00").plus(Span::secs(86_400))));
         let soon = |command: &mut Command| command.expires = command.issued_at.plus(Span::secs(3_600));
         check("08:00:00", soon, Outlook::Silent(NotPlayed::Expired));
     }

@@ -277,9 +277,9 @@ fn a_box_that_is_moved_away_plays_nothing_of_its_former_group_but_an_emergency()
         to_the_village(command);
         until_cancelled(command);
     });
-    scene.run(30);
+    scene.run(20);
     moved(&mut scene);
-    scene.check(&["Priority starts", "finished after 10 s", "Priority starts", "Cancelled after 13 s"]);
+    scene.check(&["Priority starts", "finished after 10 s", "Priority starts", "Cancelled after 5 s"]);
 
     let mut scene = village();
     scene.signed_by(&["giang", "hoa"]).push(BulletinClass::Emergency, |command| {
