@@ -58,7 +58,10 @@ pub fn run(args: Args) -> Outcome {
     let config = || box_file::read(&path, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
-            super::log_to_stderr();
+            let filter = tracing_subscriber::EnvFilter::try_from_env("LOAXA_LOG");
+            super::log_lines::start(
+                filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info")),
+            );
             daemon::run(settings(config()?)?)?;
         }
         Some(Doing::Status) => {

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::language::{Failure, of_file};
-use super::{Outcome, central_init};
+use super::{Outcome, central_init, log_lines};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
@@ -31,19 +31,13 @@ pub fn run(args: Args) -> Outcome {
     if let Some(Doing::Init(init)) = args.doing {
         return central_init::run(init);
     }
-    init_log();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    log_lines::start(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn")));
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(loaxa_central::run(settings, asked_to_end(), say_where))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn"));
-    // A program that embeds this one may have set its own.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// One line for people and for programs that start this one with port 0.

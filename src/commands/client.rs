@@ -1,7 +1,7 @@
 //! How the commands for staff speak to central, and to the person who typed them.
 
 use std::fmt::Write;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::language::{Failure, chosen, foreign, of_file};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::Sentence;
-use loaxa_heart::wire::request;
+use loaxa_heart::texts::{Sentence, visible, visible_json};
+use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
 /// How long central may take; speaking a long text takes a minute.
@@ -88,12 +88,15 @@ impl Client {
     /// As [`Client::get`].
     pub fn get_signed(&self, path: &str, key: &SecretKey) -> Result<Value, Failure> {
         let (path, at) = (format!("/api/v1/{path}"), clock::wall());
-        let signature = key.sign(&request::to_be_signed("GET", &path, at, b""));
+        let nonce = nonce()?;
+        let request = Request { method: "GET", path: &path, at, nonce: &nonce, body: b"" };
+        let signature = key.sign(&request.to_be_signed());
         let asked = self
             .agent
             .get(format!("{}{path}", self.base))
             .header(request::KEY_HEADER, key.key_id().as_str())
             .header(request::TIME_HEADER, at.to_string())
+            .header(request::NONCE_HEADER, &nonce)
             .header(request::SIGNATURE_HEADER, BASE64.encode(signature));
         Ok(serde_json::from_str(&self.answer(asked.call())?.0)?)
     }
@@ -178,6 +181,13 @@ impl Client {
     }
 }
 
+/// A word for a signed request that is never used again.
+fn nonce() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| foreign(&error))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 fn query_text(query: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (index, (key, value)) in query.iter().enumerate() {
@@ -201,13 +211,18 @@ pub fn local(value: &Value) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.local().format("%d/%m %H:%M:%S").to_string())
 }
 
-/// The text of a value, empty where there is none.
+/// The text of a value as it may be shown, empty where there is none.
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => visible(text).into_owned(),
+        other => visible(&other.to_string()).into_owned(),
     }
+}
+
+/// Prints JSON: its exact bytes for a program, and for a terminal with everything written out that would steer it.
+pub fn print_json(json: &str) {
+    if std::io::stdout().is_terminal() { print!("{}", visible_json(json)) } else { print!("{json}") }
 }
 
 /// A table whose columns are as wide as they need to be.
@@ -227,7 +242,7 @@ pub fn print_table(section: &str, rows: &[Vec<String>]) {
     };
     line(&mut head.iter().copied());
     for row in rows {
-        line(&mut row.iter().map(String::as_str));
+        line(&mut row.iter().map(|cell| visible(cell)).collect::<Vec<_>>().iter().map(AsRef::as_ref));
     }
 }
 

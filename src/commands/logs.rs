@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Outcome;
-use super::client::{CentralArgs, Client, local, print_table, text};
+use super::client::{CentralArgs, Client, local, print_json, print_table, text};
 use super::language::{Failure, chosen, words};
 use loaxa_heart::said;
-use loaxa_heart::texts::Sentence;
+use loaxa_heart::texts::{Sentence, visible};
 
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -43,6 +43,8 @@ struct Show {
     to: Option<String>,
     #[arg(long)]
     follow: bool,
+    #[arg(long, conflicts_with = "follow")]
+    implausible: bool,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     #[arg(long, default_value_t = 100)]
@@ -72,6 +74,9 @@ pub fn run(args: Args) -> Outcome {
         (format, false) => {
             let mut query = query;
             query.push(("limit", show.limit.to_string()));
+            if show.implausible {
+                query.push(("implausible", true.to_string()));
+            }
             let mut plays = plays(&client, &query)?;
             plays.reverse();
             print_plays(&plays, format);
@@ -184,7 +189,7 @@ fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Re
             if format == Format::Csv {
                 print_csv(play);
             } else {
-                println!("{}", cells(play).join("  "));
+                println!("{}", visible(&cells(play).join("  ")));
             }
         }
         std::thread::sleep(LOOK_EVERY);
@@ -201,7 +206,7 @@ fn export(client: &Client, query: &[(&str, String)], follow: bool) -> Result<(),
         let mut query = query.to_vec();
         query.push(("after", after.to_string()));
         let (lines, next) = client.get_text("export", &query)?;
-        print!("{lines}");
+        print_json(&lines);
         match next {
             Some(next) => after = next,
             None if follow => std::thread::sleep(LOOK_EVERY),

@@ -23,6 +23,7 @@ mod help;
 mod key;
 mod language;
 mod live;
+mod log_lines;
 mod logs;
 mod policy;
 mod programme;
@@ -75,14 +76,6 @@ enum Command {
     Simulate(simulate::Args),
     #[cfg(all(feature = "box", feature = "central"))]
     Demo(demo::Args),
-}
-
-/// Sends what the program says of itself to standard error, where a supervisor collects it. `LOAXA_LOG` chooses what.
-#[allow(dead_code, reason = "only daemons call it, and a feature set may have none")]
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LOAXA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// The command line as it is read; its texts are in the language of `lang`.

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::Outcome;
-use super::client::{CentralArgs, local, print_table, text};
+use super::client::{CentralArgs, local, print_json, print_table, text};
 use super::language::{chosen, words};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
@@ -20,7 +20,7 @@ pub fn run(args: Args) -> Outcome {
     let client = args.central.client()?;
     let boxes = client.get("boxes", &[])?;
     if args.json {
-        println!("{boxes:#}");
+        print_json(&format!("{boxes:#}\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = boxes.as_array().into_iter().flatten().map(cells).collect();

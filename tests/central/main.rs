@@ -8,6 +8,7 @@ mod drafts;
 mod enrolment;
 mod groups;
 mod http;
+mod intake;
 mod mosquitto_acl;
 mod programme_cli;
 mod wire;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::settings::BoxDeclared;
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
+use loaxa_heart::decide::plausible;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::{
@@ -134,7 +135,10 @@ impl Written {
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;
             self.0 = chain::Link::after(record.seq, &record.body);
-            Record { seq: record.seq, hash: self.0.prev, prev, body: record.body, entry }
+            {
+                let implausible = plausible::judge(&entry, NOW);
+                Record { seq: record.seq, hash: self.0.prev, prev, body: record.body, entry, implausible }
+            }
         });
         let records = records.collect();
         Batch { id: id("loa-1"), epoch: EPOCH, arrived: NOW, oldest: 1, records, head: None }
@@ -420,12 +424,23 @@ async fn deliveries_go_forward(store: SharedStore) {
 }
 
 async fn drafts_and_signatures_have_room_for_so_many(store: SharedStore) {
-    let draft = |name: &str| {
-        let payload = "{}".to_owned();
-        store.add_draft(NewDraft { id: name.parse().unwrap(), made: at(1), expires: at(60), payload }, 1)
+    let draft = |name: &str, drafter: &str, is_emergency: bool| {
+        let (payload, drafter) = ("{}".to_owned(), drafter.to_owned());
+        let id = name.parse().unwrap();
+        let room = DraftRoom { open_max: 3, lesser_max: 2, own_max: 1 };
+        store.add_draft(NewDraft { id, made: at(1), expires: at(60), payload, drafter, is_emergency }, room)
     };
-    let (a, b) = tokio::join!(draft("a"), draft("b"));
-    assert!(a.unwrap() ^ b.unwrap(), "one of two racers");
+    let (a, b) = tokio::join!(draft("a", "an", false), draft("b", "an", false));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert!((a == DraftKept::Kept) ^ (b == DraftKept::Kept), "one of two racers");
+    assert!(a == DraftKept::NoOwnRoom || b == DraftKept::NoOwnRoom);
+    assert_eq!(draft("c", "binh", false).await.unwrap(), DraftKept::Kept);
+    assert_eq!(draft("d", "chi", false).await.unwrap(), DraftKept::NoRoom, "the rest is for emergencies");
+    assert_eq!(draft("d", "chi", true).await.unwrap(), DraftKept::Kept);
+    assert_eq!(draft("e", "dung", true).await.unwrap(), DraftKept::NoRoom);
+    for lesser in ["c", "d"] {
+        store.withdraw_draft(lesser.parse().unwrap()).await.unwrap();
+    }
     let only = store.drafts(at(2)).await.unwrap().remove(0).draft.id;
     let sign = |key: &str, seconds| {
         let signed =
@@ -511,13 +526,15 @@ async fn alarms_are_counted_and_bounded(store: SharedStore) {
             subject,
             detail: "x".to_owned(),
             at: at(seconds),
+            times: 1,
         })
     };
     for first in (0..=u64::from(ALARMS_MAX)).step_by(500) {
         let mut raised = tokio::task::JoinSet::new();
         for n in first..(first + 500).min(u64::from(ALARMS_MAX) + 1) {
             let (store, subject) = (Arc::clone(&store), format!("la-{n}"));
-            let alarm = Alarm { kind: AlarmKind::UnknownBox, subject, detail: "x".to_owned(), at: at(n) };
+            let alarm =
+                Alarm { kind: AlarmKind::UnknownBox, subject, detail: "x".to_owned(), at: at(n), times: 1 };
             raised.spawn(async move { store.raise_alarm(alarm).await.unwrap() });
         }
         raised.join_all().await;

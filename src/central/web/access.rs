@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -17,7 +17,9 @@ use super::words;
 use crate::app::App;
 use crate::orders::signed_request::SignedRequest;
 use loaxa_heart::domain::ids::KeyId;
-use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
+use loaxa_heart::wire::request::{
+    KEY_HEADER, NONCE_HEADER, Request as Parts, SIGNATURE_HEADER, TIME_HEADER, is_nonce,
+};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Tells whether a request carries the API's token.
@@ -59,6 +61,7 @@ pub async fn let_readers_in(
 /// The parts of a request that a person's signature covers.
 pub struct SignedParts {
     pub method: Method,
+    /// Path with the query, if there is one.
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -68,26 +71,34 @@ impl SignedParts {
     /// Finds the person who signed the request.
     ///
     /// # Errors
-    /// Fails when the signature is absent, false, of an unknown key, or not of now.
+    /// Fails when the signature is absent, false, of an unknown key, or not of now, or the request was taken before.
     pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
         let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
         let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
         let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
+        let nonce = header(NONCE_HEADER).filter(|nonce| is_nonce(nonce));
         let signature = header(SIGNATURE_HEADER).and_then(signature_of);
-        let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
+        let (Some(key), Some(at), Some(nonce), Some(signature)) = (key, at, nonce, signature) else {
             return Err(Problem {
                 status: StatusCode::UNAUTHORIZED,
                 said: said!(
                     "api.unsigned",
                     key = KEY_HEADER,
                     time = TIME_HEADER,
+                    nonce = NONCE_HEADER,
                     signature = SIGNATURE_HEADER
                 ),
             });
         };
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
-        Ok(SignedRequest { key, at, signature, method, path, body }.check(app)?)
+        let request = Parts { method, path, at, nonce, body };
+        Ok(SignedRequest { key, signature, request }.take(app)?)
     }
+}
+
+/// Returns the path of a request as it is signed, with its query.
+pub fn signed_path(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string)
 }
 
 /// Reads a signature in base64.

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::orders::cosigning::{self, DraftAsked};
-use crate::web::access::SignedParts;
+use crate::orders::cosigning::{self, DraftAsked, Drafter};
+use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
 
 /// Makes a draft; the signature of the request shows who asks.
@@ -22,10 +22,10 @@ pub async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let asked_by = SignedParts { method, path: uri.path().to_owned(), headers, body };
+    let asked_by = SignedParts { method, path: access::signed_path(&uri), headers, body };
     let issuer = asked_by.signer(&app)?;
     let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));
     let asked: DraftAsked = serde_json::from_slice(&asked_by.body).map_err(unreadable)?;
-    let id = cosigning::make(&app, issuer, asked).await?;
+    let id = cosigning::make(&app, Drafter::Person, issuer, asked).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
-use crate::web::access::{SignedParts, has_token};
+use crate::web::access::{self, SignedParts, has_token};
 use crate::web::problem::Problem;
 
 fn state(Waiting { row, needed }: &Waiting) -> Value {
@@ -32,7 +32,7 @@ pub async fn handle(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     if !has_token(&app, &headers) {
-        SignedParts { method, path: uri.path().to_owned(), headers, body: Bytes::new() }.signer(&app)?;
+        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
     let drafts = cosigning::waiting(&app).await?;
     let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));
