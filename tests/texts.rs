@@ -29,11 +29,10 @@ const ENGLISH: [&str; 12] =
     ["the", "is", "are", "was", "of", "not", "and", "with", "this", "that", "where", "it"];
 
 /// Files whose Vietnamese is data, not a sentence of the program: names of people and titles in the log, what is spoken on
-/// the air, what the Vietnamese calendar calls its leap month, what the store's tests keep.
-const VIETNAMESE_DATA: [&str; 12] = [
+/// the air, what the Vietnamese calendar calls its leap month.
+const VIETNAMESE_DATA: [&str; 11] = [
     "src/adapters/ical/",
     "src/central/orders/live.rs",
-    "src/central/store/contract.rs",
     "src/commands/central_init.rs",
     "src/commands/conform/",
     "src/commands/demo/cues.rs",
@@ -44,6 +43,9 @@ const VIETNAMESE_DATA: [&str; 12] = [
     "src/heart/domain/lunar.rs",
     "src/sound/tts",
 ];
+
+/// Files that only tests use, whatever their name.
+const OF_TESTS: [&str; 2] = ["speaker/search.rs", "store/contract.rs"];
 
 /// Lines for programs, which are the same in every language.
 const FOR_PROGRAMS: [&str; 5] =
@@ -84,11 +86,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// A room's sources without comments and tests, by path.
 fn sources(room: &str) -> Vec<(String, String)> {
     let mut paths = files(&Path::new("src").join(room));
-    paths.retain(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs"));
+    let is_test =
+        |path: &Path| path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"));
+    paths.retain(|path| path.extension().is_some_and(|end| end == "rs") && !is_test(path));
+    paths.retain(|path| !OF_TESTS.iter().any(|file| path.ends_with(file)));
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let kept = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let lines: Vec<_> = text.lines().collect();
+        let begins_tests =
+            |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].contains("mod ") && pair[1].ends_with('{');
+        let code = lines.windows(2).position(begins_tests).unwrap_or(lines.len());
+        let kept = lines[..code].iter().copied().filter(|line| !line.trim_start().starts_with("//"));
         (path.display().to_string(), kept.collect::<Vec<_>>().join("\n"))
     };
     paths.into_iter().map(read).collect()

@@ -142,6 +142,11 @@ impl Clock {
         true
     }
 
+    /// Tells whether the system clock survived the power cut.
+    pub fn has_battery(&self) -> bool {
+        self.has_battery
+    }
+
     /// Whether central's time would be better than what this machine knows by itself.
     pub fn wants_time(&self) -> bool {
         !kernel_sync().synced || wall() < EARLIEST

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use loaxa_heart::config::files;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::announcement::Media;
@@ -35,28 +36,79 @@ pub struct Programmes {
     media: BTreeMap<ProgrammeId, Named>,
 }
 
+/// An installed file that is not in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub file: PathBuf,
+    pub problem: String,
+    /// The text that was right at an earlier start is in force in its place.
+    pub last_good: bool,
+}
+
+fn read_installed(text: &str, file: &Path) -> Result<Calendar, String> {
+    let probe = |path: &Path| match decode::probe(path) {
+        Ok(info) => u32::try_from(info.ms).map_err(|_| said!("audio.too_long")),
+        Err(fault) => Err(fault.say()),
+    };
+    let base = file.parent().unwrap_or(Path::new(""));
+    let programme =
+        programme_file::parse(text, &file.display().to_string(), base, Audio::WherePresent(&probe))
+            .map_err(|problems| problems.to_string())?;
+    Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string())
+}
+
+/// Keeps the text of a file that is right, for a start at which it no longer is.
+fn keep_good(kept: &Path, text: &str) -> std::io::Result<()> {
+    if std::fs::read_to_string(kept).is_ok_and(|before| before == text) {
+        return Ok(());
+    }
+    if let Some(folder) = kept.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let fresh = kept.with_extension("new");
+    std::fs::write(&fresh, text)?;
+    std::fs::rename(fresh, kept)
+}
+
 impl Programmes {
-    /// Reads the installer's files. Returns what is wrong with those that are left out; the others still sound.
-    pub fn read(files: &[PathBuf], dir: PathBuf, media_dir: PathBuf) -> (Self, Vec<String>) {
+    /// Reads the installer's files. The text of a right one is kept below `dir`, and is in force again at a start at
+    /// which the file is wrong. Returns what is wrong, and what stands in.
+    pub fn read(files: &[PathBuf], dir: PathBuf, media_dir: PathBuf) -> (Self, Vec<LeftOut>) {
         let mut programmes = Self { dir, media_dir, ..Self::default() };
-        let mut wrong = Vec::new();
+        let mut left_out = Vec::new();
         for file in files {
-            let probe = |path: &Path| match decode::probe(path) {
-                Ok(info) => u32::try_from(info.ms).map_err(|_| said!("audio.too_long")),
-                Err(fault) => Err(fault.say()),
-            };
-            let read = programme_file::read(file, Audio::WherePresent(&probe))
-                .map_err(|problems| problems.to_string());
-            match read
-                .and_then(|programme| Calendar::new(Arc::new(programme)).map_err(|rule| rule.to_string()))
-            {
-                Ok(calendar) => {
-                    programmes.installed.insert(calendar.programme().id.clone(), calendar);
+            let name = ContentHash::of(file.as_os_str().as_encoded_bytes()).to_string();
+            let kept = programmes.dir.join("installed").join(format!("{name}.toml"));
+            let text = files::read_text(file, programme_file::PROGRAMME_BYTES_MAX);
+            let read = text.map_err(|said| said.to_string()).and_then(|text| {
+                let calendar = read_installed(&text, file)?;
+                if let Err(error) = keep_good(&kept, &text) {
+                    tracing::warn!(%error, "no copy of the programme {} is kept", file.display());
                 }
-                Err(problem) => wrong.push(problem),
+                Ok(calendar)
+            });
+            let calendar = read.or_else(|problem| {
+                let before = std::fs::read_to_string(&kept).ok();
+                let calendar = before.and_then(|text| read_installed(&text, file).ok());
+                left_out.push(LeftOut { file: file.clone(), problem, last_good: calendar.is_some() });
+                calendar.ok_or(())
+            });
+            if let Ok(calendar) = calendar {
+                programmes.installed.insert(calendar.programme().id.clone(), calendar);
             }
         }
-        (programmes, wrong)
+        (programmes, left_out)
+    }
+
+    /// Takes out of force, one after the other, installed programmes that can't stand beside the others.
+    pub fn leave_out_clashing(&mut self, groups: &BTreeSet<GroupId>) -> Vec<LeftOut> {
+        let mut left_out = Vec::new();
+        while let Err(clash) = self.timetable(groups) {
+            let Some((id, _)) = self.installed.pop_last() else { break };
+            let file = PathBuf::from(id.as_str());
+            left_out.push(LeftOut { file, problem: clash.to_string(), last_good: false });
+        }
+        left_out
     }
 
     /// Takes a programme that was sent, and gives the timetable of a box in `groups`. Everything stays as it was where
@@ -182,5 +234,41 @@ impl Programmes {
     pub fn versions(&self) -> BTreeMap<ProgrammeId, u32> {
         let version = |(id, calendar): (&ProgrammeId, &Calendar)| (id.clone(), calendar.programme().version);
         self.installed.iter().chain(&self.sent).map(version).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[programme]\nid = 'xa'\nversion = 1\ntitle = 'Xã'\ngroup = 'xa'\n\
+        [[playlist]]\nid = 'p'\ntitle = 'P'\n[[playlist.item]]\ntitle = 'T'\ntext = 'Chào bà con'\n\
+        [[slot]]\nid = 'sang'\ntitle = 'Sáng'\nstart = '05:00'\nend = '05:30'\nplaylist = 'p'\n";
+
+    fn slots(folder: &Path, text: &str) -> (usize, Vec<bool>) {
+        let file = folder.join("programme.toml");
+        std::fs::write(&file, text).unwrap();
+        let (programmes, left_out) = Programmes::read(&[file], folder.join("state"), folder.join("media"));
+        let slots = programmes.installed.values().map(|calendar| calendar.programme().slots.len()).sum();
+        (slots, left_out.into_iter().map(|left_out| left_out.last_good).collect())
+    }
+
+    #[test]
+    fn a_wrong_file_leaves_its_last_good_text_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let overlapping = format!("{GOOD}{}", &GOOD[GOOD.find("[[slot]]").unwrap()..].replace("sang", "toi"));
+        assert_eq!(slots(folder.path(), &overlapping), (0, vec![false]), "nothing was ever right");
+        assert_eq!(slots(folder.path(), GOOD), (1, vec![]));
+        assert_eq!(slots(folder.path(), &overlapping), (1, vec![true]));
+        assert_eq!(
+            slots(folder.path(), "[programme"),
+            (1, vec![true]),
+            "also when it is wrong again and again"
+        );
+        let two = format!(
+            "{GOOD}{}",
+            &GOOD[GOOD.find("[[slot]]").unwrap()..].replace("sang", "toi").replace("05:", "17:")
+        );
+        assert_eq!(slots(folder.path(), &two), (2, vec![]));
     }
 }

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use chrono::NaiveTime;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::client::{CentralArgs, Client};
-use super::language::{Failure, of_file, tell};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

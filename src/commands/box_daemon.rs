@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::language::Failure;
+use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{Outcome, box_enrol, box_import};
+use super::{box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::daemon;

@@ -9,8 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::Outcome;
-use super::language::{Failure, foreign, of_file, tell};
+use super::language::{Failure, Outcome, foreign, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_box::uplink::read_trust;
 use loaxa_heart::said;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
-use super::language::{Failure, of_file, words};
+use super::language::{Failure, Outcome, of_file, words};
 use loaxa_adapters::fetch::{FetchError, MediaDir, hash_of_file};
 use loaxa_box::local_socket::{self, Offered};
 use loaxa_heart::domain::ids::ContentHash;

@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, local, print_table, text};
-use super::language::{chosen, of_file, words};
+use super::language::{Outcome, chosen, of_file, words};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::language::{Failure, of_file};
-use super::{Outcome, central_init, log_lines};
+use super::language::{Failure, Outcome, of_file};
+use super::{central_init, log_lines};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;

@@ -5,8 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
-use super::language::{Failure, foreign, of_file, tell};
+use super::language::{Failure, Outcome, foreign, of_file, tell};
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::link::certificates::Ca;

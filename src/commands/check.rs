@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Outcome;
-use super::language::words;
+use super::language::{Outcome, words};
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
 use loaxa_heart::config::kind::{Kind, kind_of};

@@ -9,9 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::client::{Client, central_address, text};
-use super::language::{Failure, foreign, tell, words};
+use super::language::{Failure, Outcome, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
 use loaxa_heart::domain::ids::CommandId;

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Outcome;
 use super::client::{CentralArgs, text};
-use super::language::tell;
+use super::language::{Outcome, tell};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};

@@ -3,8 +3,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::Outcome;
-use super::language::{Failure, of_file, tell};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};

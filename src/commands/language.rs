@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use loaxa_heart::said;
@@ -70,6 +71,9 @@ pub(super) use {complain, tell};
 
 /// What a command fails with: a sentence for the person who typed it.
 pub struct Failure(pub Sentence);
+
+/// A command's exit code, or a sentence for the person who typed it.
+pub type Outcome = Result<ExitCode, Failure>;
 
 impl<E: Say> From<E> for Failure {
     fn from(error: E) -> Self {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::Outcome;
 use super::client::CentralArgs;
-use super::language::{Failure, complain, tell};
+use super::language::{Failure, Outcome, complain, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::texts::Sentence;

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, Client, local, print_json, print_table, text};
-use super::language::{Failure, chosen, words};
+use super::language::{Failure, Outcome, chosen, words};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible};
 

@@ -42,9 +42,6 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use language::{Failure, words};
 use loaxa_heart::texts::Lang;
 
-/// A command's exit code, or a sentence for the person who typed it.
-type Outcome = Result<ExitCode, Failure>;
-
 /// Loa Xã: the loudspeakers of a commune.
 #[derive(Parser)]
 #[command(name = "loaxa", version)]

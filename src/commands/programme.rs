@@ -8,9 +8,9 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use clap::{Subcommand, ValueEnum};
 
-use super::language::{chosen, complain, of_file};
+use super::check;
+use super::language::{Outcome, chosen, complain, of_file};
 use super::programme_send::{self, SendArgs};
-use super::{Outcome, check};
 use loaxa_adapters::clock;
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::check;
 use super::client::{CentralArgs, Client, text};
-use super::language::{Failure, of_file, tell};
-use super::{Outcome, check};
+use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::programme_text;
 use loaxa_heart::domain::ids::ContentHash;

@@ -2,9 +2,8 @@ use std::process::ExitCode;
 
 use chrono::{Months, NaiveDate};
 
-use super::Outcome;
 use super::client::{CentralArgs, print_table, text};
-use super::language::{Failure, complain, words};
+use super::language::{Failure, Outcome, complain, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 use std::thread;
 
-use super::Outcome;
-use super::language::tell;
+use super::language::{Outcome, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::simulation::run::{Verdict, live, shrink};
 use loaxa_heart::decide::simulation::scenario::{self, Happening};

@@ -2,9 +2,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::client::{CentralArgs, local, print_json, print_table, text};
-use super::language::{chosen, words};
+use super::language::{Outcome, chosen, words};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 

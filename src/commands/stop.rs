@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 
-use super::Outcome;
 use super::client::{CentralArgs, text};
-use super::language::tell;
+use super::language::{Outcome, tell};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::Outcome;
-use super::language::{complain, tell};
+use super::language::{Outcome, complain, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_box::player::{self, Player, PlayerConfig};
 use loaxa_heart::config::box_file::AmplifierConfig;

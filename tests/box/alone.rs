@@ -276,6 +276,29 @@ fn a_wrong_configuration_is_refused_with_its_place_and_remedy() {
 }
 
 #[test]
+fn a_wrong_programme_file_is_told_and_the_last_good_one_stays() {
+    let mut unit = Unit::new();
+    unit.bring("tone-440.wav");
+    unit.slot(&["tone-440.wav"], 6, "");
+    let running = unit.start();
+    eventually("the box runs", || unit.status());
+    assert!(running.terminate().success());
+    unit.spoil_programme();
+    let running = unit.start();
+    let refused = |event: &Event| match event {
+        Event::ProgrammeRefused { file, problem, last_good } => {
+            Some((file.clone(), problem.clone(), *last_good))
+        }
+        _ => None,
+    };
+    let (file, problem, last_good) = unit.await_event("the refusal", refused);
+    assert!(file.ends_with("programme.toml") && problem.contains("toi") && last_good, "{file}: {problem}");
+    let faults = eventually("the fault", || unit.status().map(|status| status.faults));
+    assert!(faults.iter().any(|fault| fault == "programme_refused"), "{faults:?}");
+    assert!(running.terminate().success());
+}
+
+#[test]
 fn a_box_without_hardware_can_be_asked_how_it_is() {
     let mut unit = Unit::new();
     let file = unit.path("long.wav");

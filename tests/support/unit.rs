@@ -97,6 +97,13 @@ impl Unit {
         Wall::from_local(start)
     }
 
+    /// Makes the programme one that is refused: a second slot at the time of the first.
+    pub fn spoil_programme(&mut self) {
+        let slot = self.programme.find("[[slot]]").expect("the programme has a slot");
+        let second = self.programme[slot..].replace("id = \"sang\"", "id = \"toi\"");
+        self.programme.push_str(&second);
+    }
+
     pub fn box_toml(&self) -> String {
         let programme =
             if self.programme.is_empty() { "" } else { "[programme]\nfiles = [\"programme.toml\"]\n" };

@@ -72,7 +72,7 @@ pub fn graph(sources: &[Source]) -> Graph {
         let mut names: BTreeMap<String, Vec<String>> = source
             .declares
             .iter()
-            .map(|name| (name.clone(), [&source.module[..], &[name.clone()]].concat()))
+            .map(|name| (name.clone(), [&source.module[..], std::slice::from_ref(name)].concat()))
             .collect();
         for item in &source.code.items {
             let Item::Use(used) = item else { continue };
@@ -174,10 +174,10 @@ pub fn climbing(graph: &Graph) -> Vec<String> {
     let mut found = Vec::new();
     for (from, targets) in graph {
         for to in targets.iter().filter(|to| to[0] == from[0]) {
-            if let (Some(low), Some(high)) = (floor_of(from), floor_of(to)) {
-                if high > low {
-                    found.push(format!("{} imports {}", from.join("::"), to.join("::")));
-                }
+            if let (Some(low), Some(high)) = (floor_of(from), floor_of(to))
+                && high > low
+            {
+                found.push(format!("{} imports {}", from.join("::"), to.join("::")));
             }
         }
     }

@@ -224,7 +224,7 @@ fn declared(all: &[Source]) -> BTreeSet<Vec<String>> {
     let mut next: Vec<Vec<String>> = CRATES.iter().map(|(_, name)| vec![(*name).to_owned()]).collect();
     while let Some(module) = next.pop() {
         let Some(source) = by_module.get(&module) else { continue };
-        let below = source.declares.iter().map(|name| [&module[..], &[name.clone()]].concat());
+        let below = source.declares.iter().map(|name| [&module[..], std::slice::from_ref(name)].concat());
         next.extend(below);
         reached.insert(module);
     }

@@ -4,23 +4,25 @@
 //! disk refuses, changes wait in memory within bounds and are written by a later commit; what must be dropped is
 //! counted, so that a full disk silences nothing and hides nothing.
 
+mod change;
+mod error;
 mod repair;
+mod rows;
 mod unwritten;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+pub use self::change::Change;
+pub use self::error::StoreError;
 use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
+use self::rows::{insert_all, keep_last_known, last_known, meta, read_map, set_meta, to_sql};
 use self::unwritten::Unwritten;
 use crate::clock::LastKnown;
-use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, PlayId};
-use loaxa_heart::domain::playback::Entry;
+use loaxa_heart::domain::ids::{BoxId, Epoch, PlayId};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
-use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::messages::LogRecord;
 
@@ -47,81 +49,6 @@ const TABLES: &str = "
     CREATE TABLE document (name TEXT PRIMARY KEY, envelope BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE checkpoint (play INTEGER PRIMARY KEY, played_us INTEGER NOT NULL);
 ";
-
-/// Failures of the store. The daemon goes on: changes that were not written wait in memory.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.say())]
-pub enum StoreError {
-    Full,
-    ReadOnly,
-    Damaged { detail: String },
-    Unusable { detail: String },
-}
-
-impl Say for StoreError {
-    fn say(&self) -> Sentence {
-        match self {
-            StoreError::Full => said!("box_store.full"),
-            StoreError::ReadOnly => said!("box_store.read_only"),
-            StoreError::Damaged { detail } => said!("box_store.damaged", detail),
-            StoreError::Unusable { detail } => said!("box_store.unusable", detail),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let detail = error.to_string();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StoreError::Full,
-            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { detail },
-            // A value of another type than was written.
-            None => StoreError::Damaged { detail },
-            Some(_) => StoreError::Unusable { detail },
-        }
-    }
-}
-
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull => StoreError::Full,
-            std::io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
-            _ => StoreError::Unusable { detail: error.to_string() },
-        }
-    }
-}
-
-/// One thing to be kept.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// A further entry of the log.
-    Log(Box<Entry>),
-    /// A piece of the heart's durable state; `None` forgets it.
-    Remember {
-        key: String,
-        value: Option<String>,
-    },
-    /// The exact envelope of a command in force.
-    KeepCommand {
-        id: CommandId,
-        envelope: Vec<u8>,
-    },
-    ForgetCommand {
-        id: CommandId,
-    },
-    /// The exact envelope of what stays in force until it is replaced: `trust`, `policy`, `groups`, `programme/xa`.
-    KeepDocument {
-        name: String,
-        envelope: Option<Vec<u8>>,
-    },
-    /// The part of an open play that has sounded; `None` once the play is closed.
-    Checkpoint {
-        play: PlayId,
-        played: Option<Span>,
-    },
-}
 
 /// A store that was opened.
 pub struct Opened {
@@ -479,57 +406,11 @@ impl BoxStore {
     }
 }
 
-fn to_sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 fn append(transaction: &Transaction, record: &LogRecord, wall: Option<Wall>) -> rusqlite::Result<()> {
     let mut insert =
         transaction.prepare_cached("INSERT INTO log (seq, body, wall_us) VALUES (?1, ?2, ?3)")?;
     insert.execute(params![to_sql(record.seq), record.body, wall.map(|wall| wall.0)])?;
     Ok(())
-}
-
-fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> Result<T, StoreError> {
-    let value = connection
-        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
-    value.ok_or_else(|| StoreError::Damaged { detail: format!("it has no {key}") })
-}
-
-/// Reads the latest times known. A store of an earlier version kept one time and took it for confirmed.
-fn last_known(connection: &Connection) -> Result<LastKnown, StoreError> {
-    let believed = Wall(meta(connection, "wall_floor")?);
-    Ok(LastKnown { believed, synced: meta(connection, "wall_synced").map_or(believed, Wall) })
-}
-
-fn keep_last_known(connection: &Connection, known: LastKnown) -> rusqlite::Result<()> {
-    set_meta(connection, "wall_floor", &known.believed.0)?;
-    set_meta(connection, "wall_synced", &known.synced.0)
-}
-
-fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute(params![key, value])?;
-    Ok(())
-}
-
-fn insert_all<K: ToSql, V: ToSql>(
-    connection: &Connection,
-    insert: &str,
-    rows: &BTreeMap<K, V>,
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare(insert)?;
-    rows.iter().try_for_each(|(key, value)| insert.execute(params![key, value]).map(drop))
-}
-
-fn read_map<K, V>(connection: &Connection, select: &str) -> rusqlite::Result<BTreeMap<K, V>>
-where
-    K: rusqlite::types::FromSql + Ord,
-    V: rusqlite::types::FromSql,
-{
-    let mut select = connection.prepare_cached(select)?;
-    select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 #[cfg(test)]

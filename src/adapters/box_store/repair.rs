@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{StoreError, last_known, meta, read_map, to_sql};
+use super::error::StoreError;
+use super::rows::{last_known, meta, read_map, to_sql};
 use crate::clock::LastKnown;
 use loaxa_heart::domain::ids::{BoxId, Epoch};
 use loaxa_heart::wire::chain::{self, Link};

@@ -4,7 +4,8 @@ use tempfile::TempDir;
 
 use super::unwritten::ENTRIES_WAITING_MAX;
 use super::*;
-use loaxa_heart::domain::playback::{Event, Stamp};
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::playback::{Entry, Event, Stamp};
 use loaxa_heart::wire::chain::verify_chain;
 use loaxa_heart::wire::messages::LogBody;
 

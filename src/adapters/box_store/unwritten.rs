@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rusqlite::types::ToSql;
 use rusqlite::{Transaction, params};
 
-use super::Change;
+use super::change::Change;
 use loaxa_heart::domain::ids::{CommandId, PlayId};
 use loaxa_heart::domain::playback::{Entry, Event};
 use loaxa_heart::domain::time::Span;

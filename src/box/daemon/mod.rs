@@ -180,6 +180,7 @@ impl Daemon {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
         self.look_at_the_microphone();
+        self.set_fault(FAULT_CLOCK, now.quality == ClockQuality::None);
         self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
         if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
         {
@@ -344,6 +345,12 @@ impl Daemon {
 
 /// A microphone is set, and can't be used.
 const FAULT_MICROPHONE: &str = "microphone";
+
+/// The fault of an installed programme file that was wrong when the daemon started.
+const FAULT_PROGRAMME: &str = "programme_refused";
+
+/// The fault of a clock that can't be believed: nothing scheduled sounds.
+const FAULT_CLOCK: &str = "clock_untrusted";
 
 /// A change of the wall clock against the monotonic one that the heart is told of.
 const CLOCK_NEWS: Span = Span::millis(100);

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::error::DaemonError;
 use super::restore::{InForce, Needed, TRUST, media_of, newest_trust, restore_commands, restore_documents};
-use super::{Channels, Daemon, Installed, offset};
-use crate::adopt::Programmes;
+use super::{Channels, Daemon, FAULT_PROGRAMME, Installed, offset};
+use crate::adopt::{LeftOut, Programmes};
 use crate::data_usage::UsageFile;
-use crate::downloads::{self, Downloads};
+use crate::downloads::{self, Downloads, News};
 use crate::local_socket;
 use crate::player::{self, Player, PlayerConfig};
 use crate::settings::{CentralSettings, Settings};
@@ -27,6 +27,7 @@ use loaxa_heart::decide::speaker::{Input, Restored, Speaker};
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::sound::PlayerEvent;
+use loaxa_heart::domain::time::{ClockQuality, Reading, Wall};
 use loaxa_sound::losses::Count;
 use loaxa_sound::tts::Speech;
 
@@ -49,77 +50,39 @@ impl Daemon {
     /// Tells what the daemon can't do without.
     pub(super) fn start(settings: Settings) -> Result<(Self, Channels), DaemonError> {
         let state_dir = settings.state_dir.clone();
-        let media = state_dir.join("media");
         let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
-        let media_dir = MediaDir::open(&media).map_err(unusable)?;
+        let media_dir = MediaDir::open(&state_dir.join("media")).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
         let clock = Clock::new(store.last_known(), settings.has_battery_clock);
-        let (mut programmes, wrong) =
-            Programmes::read(&settings.programmes, state_dir.join("programmes"), media);
-        wrong.iter().for_each(|problem| tracing::error!("a programme is left out: {problem}"));
-
         let (player_events, player_receiver) = mpsc::channel(PLAYER_EVENTS_MAX);
         let player = start_player(&settings, move |event| {
             // Waits for room, as no event may be lost; the loop is ending when nobody listens.
             let _ = player_events.blocking_send(event);
         })?;
-        let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
-        let fetcher = Fetcher::new(media_dir.clone(), ca.as_deref())?;
-        let (news, downloads_receiver) = mpsc::channel(NEWS_MAX);
-        let fetching = downloads::Start {
-            fetcher,
-            rules: settings.media.clone(),
-            usage: UsageFile::open(state_dir.join("media-usage")),
-            now: clock.read(),
-            seed: random()?,
-        };
-        let downloads = Downloads::start(fetching, news)?;
-
-        let documents = store.documents()?;
-        let trust = newest_trust(&settings, documents.get(TRUST));
-        let (memory, unread) = Memory::restore(store.memory()?);
-        unread
-            .iter()
-            .for_each(|key| tracing::warn!(key, "a remembered row can't be read and is passed over"));
-        let commands = restore_commands(&store, trust.as_ref())?;
-        let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
-        let restored = Restored {
-            start: store.start_number(),
-            memory,
-            commands,
-            checkpoints: store.checkpoints()?,
-            staged,
-        };
-        let InForce { groups, groups_version, policy, needed } =
-            restore_documents(&settings, &documents, trust.as_ref(), &mut programmes);
-        let listeners =
-            Listeners { groups: groups.iter().cloned().collect(), languages: settings.languages.clone() };
-        let timetable = programmes.timetable(&listeners.groups).unwrap_or_else(|clash| {
-            tracing::error!("no programme is in force: {clash}");
-            Default::default()
-        });
-        let now = clock.read();
-        let speaker = Speaker::new(restored, listeners, timetable, trust, policy, &now);
+        let (downloads, downloads_receiver) = start_downloads(&settings, &media_dir, &clock)?;
+        let Heart { speaker, programmes, in_force, left_out } =
+            restore_heart(&settings, &store, &media_dir, &clock.read())?;
+        notes.extend(left_out.iter().map(refused));
+        notes.extend(clock_lost(&clock, &store));
 
         let (link, link_receiver) = match &settings.central {
             Some(central) => {
-                let (link, receiver) = connect(&settings, central, &groups, &store)?;
+                let (link, receiver) = connect(&settings, central, &in_force.groups, &store)?;
                 (Some(link), Some(receiver))
             }
             None => (None, None),
         };
-        let acknowledged = store.last_seq() - store.backlog();
-        let outbox = Outbox::new(store.last_seq(), acknowledged);
-        let box_id = settings.box_id.clone();
-        let uplink = Uplink::new(box_id.clone(), settings.key, settings.root, link, outbox);
+        let outbox = Outbox::new(store.last_seq(), store.last_seq() - store.backlog());
+        let uplink = Uplink::new(settings.box_id.clone(), settings.key, settings.root, link, outbox);
         let turned_away = Arc::<Count>::default();
         let visits = local_socket::listen(&state_dir, turned_away.clone());
         if let Err(error) = &visits {
             tracing::warn!(%error, "no status socket");
         }
+        let now = clock.read();
         let mut daemon = Self {
-            box_id,
+            box_id: settings.box_id,
             volume_percent: settings.volume_percent,
             last_quality: now.quality,
             last_offset: offset(&now),
@@ -133,24 +96,15 @@ impl Daemon {
             uplink,
             programmes,
             refusals: Refusals::default(),
-            groups_version,
-            installed: Installed { policy: settings.policy.clone(), groups: settings.groups.clone() },
+            groups_version: in_force.groups_version,
+            installed: Installed { policy: settings.policy, groups: settings.groups },
             arriving: BTreeMap::new(),
             faults: BTreeSet::new(),
             trim_at: monotonic(),
             turned_away,
         };
-        for Needed { programme, media, not_before } in needed {
-            daemon.fetch_programme(&programme, media, not_before);
-        }
-        daemon.protect();
-        // Nothing is fetched, and nothing makes room for it, before it is known what stays.
-        if let Some(base) = settings.central.and_then(|central| central.media) {
-            daemon.downloads.set_base(base);
-        }
-        for event in notes.drain(..) {
-            daemon.tell(Input::Noted(Box::new(event)));
-        }
+        daemon.set_fault(FAULT_PROGRAMME, !left_out.is_empty());
+        daemon.take_up(in_force.needed, settings.central.and_then(|central| central.media), notes);
         let channels = Channels {
             player: player_receiver,
             link: link_receiver,
@@ -159,6 +113,94 @@ impl Daemon {
         };
         Ok((daemon, channels))
     }
+
+    /// Has the audio of programmes fetched, and logs what the start found. Nothing is fetched, and nothing makes room
+    /// for it, before it is known what stays.
+    fn take_up(&mut self, needed: Vec<Needed>, media_base: Option<String>, notes: Vec<Event>) {
+        for Needed { programme, media, not_before } in needed {
+            self.fetch_programme(&programme, media, not_before);
+        }
+        self.protect();
+        if let Some(base) = media_base {
+            self.downloads.set_base(base);
+        }
+        for event in notes {
+            self.tell(Input::Noted(Box::new(event)));
+        }
+    }
+}
+
+/// The heart as it was before the restart, and what it plays from.
+struct Heart {
+    speaker: Speaker,
+    programmes: Programmes,
+    in_force: InForce,
+    /// Installed programmes that are not in force.
+    left_out: Vec<LeftOut>,
+}
+
+fn restore_heart(
+    settings: &Settings,
+    store: &BoxStore,
+    media_dir: &MediaDir,
+    now: &Reading,
+) -> Result<Heart, DaemonError> {
+    let state_dir = &settings.state_dir;
+    let (mut programmes, mut left_out) =
+        Programmes::read(&settings.programmes, state_dir.join("programmes"), state_dir.join("media"));
+    let documents = store.documents()?;
+    let trust = newest_trust(settings, documents.get(TRUST));
+    let (memory, unread) = Memory::restore(store.memory()?);
+    for key in &unread {
+        tracing::warn!(key, "a remembered row can't be read and is passed over");
+    }
+    let commands = restore_commands(store, trust.as_ref())?;
+    let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
+    let checkpoints = store.checkpoints()?;
+    let restored = Restored { start: store.start_number(), memory, commands, checkpoints, staged };
+    let in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
+    let groups = in_force.groups.iter().cloned().collect();
+    let listeners = Listeners { groups, languages: settings.languages.clone() };
+    left_out.extend(programmes.leave_out_clashing(&listeners.groups));
+    let timetable = programmes.timetable(&listeners.groups).unwrap_or_else(|clash| {
+        tracing::error!("no programme is in force: {clash}");
+        Default::default()
+    });
+    let speaker = Speaker::new(restored, listeners, timetable, trust, in_force.policy.clone(), now);
+    Ok(Heart { speaker, programmes, in_force, left_out })
+}
+
+/// The entry of an installed programme that is not in force.
+fn refused(left_out: &LeftOut) -> Event {
+    let LeftOut { file, problem, last_good } = left_out;
+    let file = file.display().to_string();
+    tracing::error!(file, last_good, "a programme is left out: {problem}");
+    Event::ProgrammeRefused { file, problem: problem.clone(), last_good: *last_good }
+}
+
+/// The entry of a clock that shows a time which can't be right, on a machine that should know the time.
+fn clock_lost(clock: &Clock, store: &BoxStore) -> Option<Event> {
+    let now = clock.read();
+    let known = store.last_known().believed;
+    let lost = now.quality == ClockQuality::None && clock.has_battery() && known > Wall::default();
+    lost.then_some(Event::ClockLost { system: now.wall, known })
+}
+
+fn start_downloads(
+    settings: &Settings,
+    media_dir: &MediaDir,
+    clock: &Clock,
+) -> Result<(Downloads, mpsc::Receiver<News>), DaemonError> {
+    let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
+    let (news, receiver) = mpsc::channel(NEWS_MAX);
+    let start = downloads::Start {
+        fetcher: Fetcher::new(media_dir.clone(), ca.as_deref())?,
+        rules: settings.media.clone(),
+        usage: UsageFile::open(settings.state_dir.join("media-usage")),
+        now: clock.read(),
+        seed: random()?,
+    };
+    Ok((Downloads::start(start, news)?, receiver))
 }
 
 /// Draws a random number from the system.

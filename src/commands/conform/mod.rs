@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::Outcome;
-use super::language::{Failure, of_file};
+use super::language::{Failure, Outcome, of_file};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::codec;

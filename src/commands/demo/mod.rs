@@ -14,9 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::Outcome;
 use super::client::Client;
-use super::language::{Failure, tell, words};
+use super::language::{Failure, Outcome, tell, words};
 use super::logs;
 use cues::Cue;
 use files::Commune;

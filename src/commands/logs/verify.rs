@@ -12,8 +12,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::Outcome;
-use super::super::language::{of_file, tell, words};
+use super::super::language::{Outcome, of_file, tell, words};
 use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

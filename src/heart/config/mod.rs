@@ -8,7 +8,7 @@ pub mod cap_policy;
 pub mod central_file;
 pub mod day_rules;
 mod fields;
-mod files;
+pub mod files;
 pub mod kind;
 pub mod m3u8;
 pub mod problem;

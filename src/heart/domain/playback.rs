@@ -394,6 +394,19 @@ pub enum Event {
     EntriesLost {
         count: u64,
     },
+    /// An installed programme file is wrong and was left out. With `last_good` the text that was right at an earlier
+    /// start sounds in its place.
+    ProgrammeRefused {
+        file: String,
+        problem: String,
+        last_good: bool,
+    },
+    /// The clock of the machine shows `system`, which can't be right: the last time known is `known`. Nothing scheduled
+    /// sounds until the kernel or central tells the time.
+    ClockLost {
+        system: Wall,
+        known: Wall,
+    },
     /// The store was damaged and put aside under this name; a new epoch began.
     StoreReplaced {
         kept_as: String,

@@ -294,6 +294,7 @@ impl<T: Display + ?Sized> PlainValue for &Given<'_, T> {
 /// Makes a sentence: `said!("media.too_large")`, `said!("order.no_such_group", group)`, `said!("x.y", max = MAX >> 20)`.
 /// The key is one of the texts of the crate that calls.
 #[macro_export]
+#[allow(clippy::crate_in_macro_def, reason = "a sentence stands in the texts of the crate that says it")]
 macro_rules! said {
     (@value $name:ident) => { (&$crate::texts::Given(&$name)).value() };
     (@value $name:ident $value:expr) => { (&$crate::texts::Given(&$value)).value() };

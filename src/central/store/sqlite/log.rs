@@ -206,6 +206,8 @@ const fn event_code(event: &Event) -> &'static str {
         Event::DeviceBack => "device_back",
         Event::AmplifierFault { .. } => "amplifier_fault",
         Event::EntriesLost { .. } => "entries_lost",
+        Event::ProgrammeRefused { .. } => "programme_refused",
+        Event::ClockLost { .. } => "clock_lost",
         Event::StoreReplaced { .. } => "store_replaced",
         Event::DataBudgetExceeded { .. } => "data_budget_exceeded",
         Event::RefusalsCounted { .. } => "refusals_counted",
