@@ -72,7 +72,7 @@ impl AlarmRate {
     pub fn take_waiting(&self, now: Wall) -> Vec<Alarm> {
         let mut kinds = self.0.lock().expect("nothing panics while it holds the counts");
         let subjects = kinds.iter_mut().flat_map(|(kind, of_kind)| {
-            of_kind.subjects.iter_mut().map(|(subject, counted)| (*kind, subject, counted))
+            of_kind.subjects.iter_mut().map(move |(subject, counted)| (*kind, subject, counted))
         });
         subjects.filter_map(|(kind, subject, counted)| counted.take_due(kind, subject, now)).collect()
     }
