@@ -15,6 +15,7 @@ use crate::media::MediaFolder;
 use crate::nonces::Nonces;
 use crate::settings::Settings;
 use crate::store::{Alarm, AlarmKind, SharedStore};
+use crate::token_tries::TokenTries;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
@@ -38,6 +39,7 @@ pub struct App {
     pub log_quotas: Arc<LogQuotas>,
     /// Nonces of signed requests.
     pub nonces: Nonces,
+    pub token_tries: TokenTries,
     alarm_rate: AlarmRate,
 }
 
@@ -101,6 +103,7 @@ impl App {
             revoked,
             log_quotas,
             nonces: Nonces::new(loaxa_adapters::clock::wall()),
+            token_tries: TokenTries::default(),
             alarm_rate,
         }
     }

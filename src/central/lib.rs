@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces` and `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries` and `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -15,6 +15,7 @@ mod nonces;
 mod orders;
 pub mod settings;
 pub mod store;
+mod token_tries;
 mod voices;
 mod web;
 

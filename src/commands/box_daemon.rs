@@ -10,6 +10,7 @@ use super::test_tone::{self, Test};
 use super::{box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_box::daemon;
 use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
@@ -116,6 +117,8 @@ fn settings(config: BoxConfig) -> Result<Settings, Failure> {
         None => (None, None, config.state_dir.join("box.key")),
     };
     let key = KeyFile::read_or_make(&key, Some(config.id.as_str()))?.key;
+    let tls = config.central.as_ref().and_then(|central| central.tls.identity.as_ref());
+    tls.map(|(_, key)| private_files::open(key)).transpose()?;
     let media = media_rules(&config.media, &key);
     let central = config.central.map(|central| -> Result<_, Failure> {
         let mut broker = central.broker;

@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::language::{Failure, Outcome, of_file};
-use super::{central_init, log_lines};
+use super::{central_init, central_token, log_lines};
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
@@ -25,11 +26,14 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Doing {
     Init(central_init::Args),
+    Token(central_token::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
-    if let Some(Doing::Init(init)) = args.doing {
-        return central_init::run(init);
+    match args.doing {
+        Some(Doing::Init(init)) => return central_init::run(init),
+        Some(Doing::Token(token)) => return central_token::run(token),
+        None => {}
     }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     log_lines::start(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn")));
@@ -71,6 +75,11 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         Ok(CapSettings { policy, straight_to_air, certificates, feed, token })
     });
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
+    if let central_file::BrokerChoice::Url { tls, .. } = &config.broker
+        && let Some((_, key)) = &tls.identity
+    {
+        private_files::open(key)?;
+    }
     let keys = Keys {
         central: KeyFile::read(&config.keys.central)?.key,
         issuers: issuers.collect::<Result<_, _>>()?,
@@ -104,10 +113,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
 }
 
 fn token(path: &Path) -> Result<String, Failure> {
-    let text = String::from_utf8(read(path)?)
-        .map_err(|_| of_file(path, &said!("central.token_no_utf8")))?
-        .trim()
-        .to_owned();
+    let text = private_files::read(path)?.trim().to_owned();
     if text.len() < TOKEN_BYTES_MIN {
         return Err(of_file(path, &said!("central.short_token", min = TOKEN_BYTES_MIN)).into());
     }
@@ -120,7 +126,7 @@ const TOKEN_BYTES_MIN: usize = 16;
 fn enrolment(files: central_file::EnrolmentFiles, data_dir: &Path) -> Result<Enrolment, Failure> {
     let text = |path: &Path| std::fs::read_to_string(path).map_err(|error| of_file(path, &error));
     let (certificate, key) = &files.ca;
-    let ca = Identity { certificate: text(certificate)?, key: text(key)? };
+    let ca = Identity { certificate: text(certificate)?, key: private_files::read(key)? };
     let crl = files.crl.unwrap_or_else(|| data_dir.join("crl.pem"));
     Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker, crl })
 }

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use super::language::{Failure, chosen, foreign, of_file};
-use loaxa_adapters::clock;
+use super::language::{Failure, chosen, foreign};
+use loaxa_adapters::{clock, private_files};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible, visible_json};
@@ -57,7 +57,7 @@ impl CentralArgs {
     pub fn client(&self) -> Result<Client, Failure> {
         let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
-            Some(path) => std::fs::read_to_string(path).map_err(|error| of_file(&path, &error))?,
+            Some(path) => private_files::read(path)?,
             None => std::env::var("LOAXA_TOKEN").map_err(|_| said!("client.no_token"))?,
         };
         Ok(Client::new(&base, &token))

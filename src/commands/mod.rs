@@ -12,6 +12,8 @@ mod cap;
 mod central;
 #[cfg(feature = "central")]
 mod central_init;
+#[cfg(feature = "central")]
+mod central_token;
 mod check;
 mod client;
 mod conform;

@@ -11,6 +11,7 @@ mod http;
 mod intake;
 mod mosquitto_acl;
 mod programme_cli;
+mod tokens;
 mod wire;
 
 #[path = "../support/mod.rs"]

@@ -39,6 +39,8 @@ pub enum AlarmKind {
     TooMuch,
     /// Commands that a box refused because nobody who may had signed them.
     Forged,
+    /// Requests with a token that is none, or no longer good.
+    WrongToken,
     /// A feed of alerts can't be read, or something in it was passed over.
     AlertPassedOver,
 }
@@ -55,6 +57,7 @@ impl AlarmKind {
             AlarmKind::Implausible => "implausible",
             AlarmKind::TooMuch => "too_much",
             AlarmKind::Forged => "forged",
+            AlarmKind::WrongToken => "wrong_token",
             AlarmKind::AlertPassedOver => "alert_passed_over",
         }
     }

@@ -58,6 +58,7 @@ mod sqlite {
         what_is_passed_over_is_counted_by_its_reason
         media_are_described_once
         alarms_are_counted_and_bounded
+        a_token_is_good_until_it_is_revoked
     }
 }
 
@@ -544,4 +545,24 @@ async fn alarms_are_counted_and_bounded(store: SharedStore) {
     assert_eq!((newest.subject.as_str(), newest.count, newest.first), ("la-9", 2, at(9)));
     raise("la-0".to_owned(), 20_001).await.unwrap();
     assert_eq!(store.alarms(1).await.unwrap()[0].count, 1, "the oldest was forgotten");
+}
+
+async fn a_token_is_good_until_it_is_revoked(store: SharedStore) {
+    let row = TokenRow {
+        name: "bang-tin".to_owned(),
+        hash: ContentHash::of(b"secret"),
+        scope: Scope::Announce,
+        made: at(0),
+        expires: at(60),
+        revoked: None,
+    };
+    assert!(store.add_token(row.clone()).await.unwrap());
+    assert!(!store.add_token(row.clone()).await.unwrap(), "a name is given once");
+    let kept = || async { store.token(ContentHash::of(b"secret")).await.unwrap().unwrap() };
+    assert_eq!((kept().await, store.tokens().await.unwrap()), (row.clone(), vec![row.clone()]));
+    assert!(row.is_good(at(59)) && !row.is_good(at(60)));
+    assert!(store.revoke_token(row.name.clone(), at(5)).await.unwrap());
+    assert!(!store.revoke_token(row.name, at(6)).await.unwrap());
+    assert!(!kept().await.is_good(at(7)) && kept().await.revoked == Some(at(5)));
+    assert_eq!(store.token(ContentHash::of(b"other")).await.unwrap(), None);
 }

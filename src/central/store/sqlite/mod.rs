@@ -12,6 +12,7 @@ mod enrolment;
 mod log;
 mod media;
 mod plays;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
+use loaxa_adapters::private_files;
 
 /// Most operations that wait for a thread; then callers wait.
 const QUEUE_MAX: usize = 1_024;
@@ -51,6 +53,7 @@ impl SqliteStore {
     /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
+        private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
         let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
         let writing = connect()?;
         prepare(&writing).map_err(|error| cant_open(error.to_string()))?;

@@ -232,3 +232,13 @@ CREATE TABLE IF NOT EXISTS cap_passed_over (
     last   INTEGER NOT NULL,
     times  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Tokens of programs, as SHA-256.
+CREATE TABLE IF NOT EXISTS tokens (
+    name    TEXT PRIMARY KEY,
+    hash    BLOB NOT NULL UNIQUE,
+    scope   TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER
+) STRICT, WITHOUT ROWID;
