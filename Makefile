@@ -4,12 +4,13 @@ ARGS ?=
 
 SOAK ?= 1000
 
-.PHONY: help demo test soak bench deny audio
+.PHONY: help demo test soak mutants bench deny audio
 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
 	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 8 h of sound at full speed"
+	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
 	@echo "make audio   speech and music of playlists/ made again"
@@ -27,6 +28,10 @@ soak:
 	@scripts/setup.sh --tests
 	LOAXA_SOAK=$(SOAK) cargo test --locked --test whole faults -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
+
+mutants:
+	@scripts/setup.sh --tests
+	@scripts/mutants.sh $(ARGS)
 
 bench:
 	@scripts/setup.sh --tests

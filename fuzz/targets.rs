@@ -4,11 +4,16 @@
 
 use std::path::Path;
 
-use loaxa_adapters::ical;
+use loaxa_adapters::{ical, xml_signature};
 use loaxa_heart::config::{cap, m3u8, programme_file, trust_file};
+use loaxa_heart::domain::authority::Power;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::codec::{self, Message};
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
+use loaxa_heart::wire::envelope::{self, Kind};
 use loaxa_heart::wire::messages::{Command, Heartbeat, Hello, LogAck, LogBatch, Lost, TrustMessage, Welcome};
-use loaxa_heart::wire::signing::SecretKey;
+use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// An envelope from anyone: nothing is believed without a signature of a known key.
 pub fn envelope(data: &[u8]) {
@@ -91,12 +96,79 @@ pub fn programme(data: &[u8]) {
     }
 }
 
-/// A playlist of any player.
+/// A playlist of any player, M3U or what passes for it. None leads out of its folder, and what is written is read again.
 pub fn m3u8(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(entries) = m3u8::parse(text, "fuzz.m3u8", Path::new("/nowhere")) {
-        let _ = m3u8::write(&entries);
+    let inside = Path::new("lists");
+    let Ok(tracks) = m3u8::parse(text, "fuzz.m3u8", inside) else { return };
+    for track in &tracks {
+        if let m3u8::Source::File(path) = &track.source {
+            let is_plain = |part| matches!(part, std::path::Component::Normal(_));
+            assert!(path.components().all(is_plain), "{}", path.display());
+        }
     }
+    let again =
+        m3u8::parse(&m3u8::write(&tracks), "again.m3u8", Path::new("")).expect("what was written is read");
+    let sources =
+        |tracks: &[m3u8::Track]| tracks.iter().map(|track| track.source.clone()).collect::<Vec<_>>();
+    assert_eq!(sources(&again), sources(&tracks));
+}
+
+/// A request to enrol and central's answer to it, from anyone in between: nothing but what the root key signed is trust.
+pub fn enrolment(data: &[u8]) {
+    let _ = serde_json::from_slice::<EnrolRequest>(data);
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(code) = text.parse::<EnrolmentCode>()
+    {
+        assert_eq!(code.to_string().parse(), Ok(code));
+    }
+    let Ok(enrolled) = serde_json::from_slice::<Enrolled>(data) else { return };
+    let root = SecretKey::from_seed(&[100; 32]).public();
+    if let Ok(named) = enrolled.root.parse::<PublicKey>() {
+        assert_eq!(named.to_string().parse::<PublicKey>().ok(), Some(named));
+    }
+    let keys = |id: &_| (root.key_id() == *id).then_some(root);
+    if let Ok(trust) = codec::open::<TrustMessage>(enrolled.trust.as_bytes(), &keys) {
+        assert_eq!(trust.signers, [root.key_id()]);
+    }
+    if let Ok(broker) = enrolled.broker.parse::<BrokerAddress>() {
+        assert_eq!(broker.to_string().parse().ok(), Some(broker));
+    }
+}
+
+/// A trust document that the root key has signed, whatever it says: it is refused, or can be asked.
+pub fn trust_document(data: &[u8]) {
+    let root = SecretKey::from_seed(&[100; 32]);
+    let sealed = envelope::seal(Kind::Trust, data, &[&root]);
+    let keys = |id: &_| (root.key_id() == *id).then_some(root.public());
+    let Ok(signed) = codec::open::<TrustMessage>(&sealed, &keys) else { return };
+    let trust = signed.payload.trust;
+    let groups: Vec<_> = trust.nesting.keys().chain(trust.nesting.values()).take(4).cloned().collect();
+    let everybody: Vec<_> = trust.grants.iter().map(|grant| grant.key.clone()).collect();
+    for power in [Power::Emergency, Power::Cancel, Power::Central] {
+        assert!(trust.signatures_needed(power) >= 1);
+        for now in [None, Some(Wall(0)), Some(Wall(i64::MAX))] {
+            let _ = trust.permits(&everybody, power, &groups, now);
+            assert!(trust.permits(&[], power, &groups, now).is_err());
+        }
+    }
+}
+
+/// XML in an envelope: what was signed as one kind opens as no other, and no XML is believed without a certificate.
+pub fn sealed_xml(data: &[u8]) {
+    let key = SecretKey::from_seed(&[1; 32]);
+    let keys = |id: &_| (key.key_id() == *id).then_some(key.public());
+    let sealed = envelope::seal(Kind::Command, data, &[&key]);
+    if let Ok(opened) = envelope::open(Kind::Command, &sealed, &keys) {
+        assert_eq!((opened.payload.as_slice(), opened.signers), (data, vec![key.key_id()]));
+    }
+    for other in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command) {
+        assert!(envelope::open(other, &sealed, &keys).is_err());
+    }
+    let _ = codec::open_command(&sealed, &keys);
+    assert!(xml_signature::verify(data, &[]).is_err());
+    assert!(xml_signature::verify(&sealed, &[]).is_err());
+    cap(data);
 }
 
 /// A calendar file of any program.

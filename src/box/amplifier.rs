@@ -272,7 +272,7 @@ mod tests {
     fn a_line_is_taken_once_and_anew_after_a_fault() {
         let opened = "open /dev/gpiochip9:17";
         check_line(9, &[Switch::On, Switch::Off], &[opened, "set true", "set false"]);
-        let broke = "GPIO /dev/gpiochip9:17: it broke";
+        let broke = "GPIO /dev/gpiochip9:17: the GPIO line can't be used: it broke";
         check_line(
             1,
             &[Switch::On, Switch::Off, Switch::On],

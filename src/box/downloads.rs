@@ -375,3 +375,62 @@ impl Worker {
 
 /// The longest time without a look at the clock.
 const IDLE: Span = Span::secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loaxa_heart::domain::ids::ContentHash;
+
+    /// A worker with room for 100 bytes, and the files that it has, oldest first.
+    fn worker(dir: &std::path::Path, files: &[&[u8]]) -> (Worker, Vec<ContentHash>) {
+        let media = MediaDir::open(dir.join("media")).unwrap();
+        let at = |n: u64| std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + n);
+        let hashes = files.iter().zip(0..).map(|(bytes, n)| {
+            let hash = ContentHash::of(bytes);
+            let path = dir.join("source");
+            std::fs::write(&path, bytes).unwrap();
+            media.take_in(&path, &hash).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(media.path_of(&hash))
+                .unwrap()
+                .set_modified(at(n))
+                .unwrap();
+            hash
+        });
+        let hashes = hashes.collect();
+        let (news, _) = tokio::sync::mpsc::channel(8);
+        let quality = ClockQuality::Synced;
+        let worker = Worker {
+            fetcher: Fetcher::new(media, None).unwrap(),
+            base: None,
+            rules: Rules { budget_bytes: None, night: None, disk_bytes_max: 100 },
+            usage: UsageFile::open(dir.join("usage")),
+            now: Reading { mono: monotonic(), wall: Wall(0), quality, uncertainty_ms: 0 },
+            seed: 1,
+            wanted: BTreeMap::new(),
+            faults: BTreeSet::new(),
+            news,
+            shared: Arc::default(),
+        };
+        (worker, hashes)
+    }
+
+    /// Has the worker make room for `bytes` beside three files of 40, 30 and 20; the first is in use.
+    fn check(bytes: u64, fits: bool, left: &[usize]) {
+        let dir = tempfile::tempdir().unwrap();
+        let (worker, hashes) = worker(dir.path(), &[&[1; 40], &[2; 30], &[3; 20]]);
+        lock(&worker.shared.in_use).insert(hashes[0]);
+        assert_eq!(worker.make_room(bytes), fits, "{bytes}");
+        let here: Vec<_> = (0..3).filter(|n| worker.fetcher.dir().has(&hashes[*n])).collect();
+        assert_eq!(here, left, "{bytes}");
+    }
+
+    #[test]
+    fn room_is_made_within_the_bound_and_never_of_what_is_in_use() {
+        check(10, true, &[0, 1, 2]);
+        check(11, true, &[0, 2]);
+        check(60, true, &[0]);
+        check(61, false, &[0]);
+    }
+}

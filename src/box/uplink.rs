@@ -273,6 +273,70 @@ fn from_central<M: codec::Sealed>(
 mod tests {
     use super::*;
 
+    /// An uplink without a way out, and the trust document in which central's key stands.
+    fn uplink() -> (Uplink, Trust, SecretKey) {
+        let (central, root) = (SecretKey::from_seed(&[7; 32]), SecretKey::from_seed(&[8; 32]));
+        let grant = loaxa_heart::domain::authority::Grant {
+            key: central.key_id(),
+            public: central.public().to_string(),
+            holder: "Trung tâm".to_owned(),
+            account: None,
+            powers: [Power::Central].into(),
+            groups: ["xa".parse().unwrap()].into(),
+            level: 1,
+            valid_from: None,
+            valid_until: None,
+        };
+        let trust =
+            Trust { version: 1, grants: vec![grant], thresholds: Vec::new(), nesting: Default::default() };
+        let key = SecretKey::from_seed(&[9; 32]);
+        let outbox = Outbox::new(0, 0);
+        (Uplink::new("loa-1".parse().unwrap(), key, Some(root.public()), None, outbox), trust, central)
+    }
+
+    fn hello(uplink: &Uplink, nonce: &str) -> Hello {
+        Hello {
+            v: VERSION,
+            box_id: uplink.box_id.clone(),
+            software: "test".to_owned(),
+            key: None,
+            epoch: loaxa_heart::domain::ids::Epoch(1),
+            nonce: nonce.to_owned(),
+            clock: loaxa_heart::domain::time::ClockQuality::None,
+            wall: Wall(0),
+            holds: Holds::default(),
+        }
+    }
+
+    #[test]
+    fn only_the_answer_to_what_was_asked_last_tells_the_time_and_only_once() {
+        let (mut uplink, trust, central) = uplink();
+        let told = |uplink: &mut Uplink, nonce: &str, of: &str, by: &SecretKey| {
+            let welcome = Welcome {
+                v: VERSION,
+                box_id: of.parse().unwrap(),
+                nonce: nonce.to_owned(),
+                time: Wall(1_800_000_000_000_000),
+                upload_after_s: 0,
+                media_base: "http://central/media/".to_owned(),
+            };
+            let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
+            uplink.read(&topic, codec::seal(&welcome, &[by]), Some(&trust)).is_ok()
+        };
+        assert!(!told(&mut uplink, "a", "loa-1", &central), "nothing was asked");
+        let first = hello(&uplink, "a");
+        uplink.connected(first);
+        assert!(!told(&mut uplink, "b", "loa-1", &central));
+        assert!(!told(&mut uplink, "a", "loa-2", &central));
+        assert!(!told(&mut uplink, "a", "loa-1", &SecretKey::from_seed(&[6; 32])));
+        assert!(told(&mut uplink, "a", "loa-1", &central));
+        assert!(!told(&mut uplink, "a", "loa-1", &central), "a replay");
+        let second = hello(&uplink, "c");
+        uplink.connected(second);
+        assert!(!told(&mut uplink, "a", "loa-1", &central), "a replay of the session before");
+        assert!(told(&mut uplink, "c", "loa-1", &central));
+    }
+
     #[test]
     fn a_heartbeat_tells_in_full_what_is_new_and_then_its_digest() {
         let mut told = Told::default();

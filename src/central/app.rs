@@ -108,6 +108,11 @@ impl App {
         }
     }
 
+    /// Tells whether browsers come with TLS: to this process, or to a proxy before it.
+    pub fn is_behind_tls(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
         loaxa_adapters::clock::wall()

@@ -20,7 +20,7 @@ mod voices;
 mod web;
 
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence, Tables};
+use loaxa_heart::texts::{Say, Sentence};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,12 +36,12 @@ use link::connect::{self, Gate, NoBroker};
 use link::outbound::Outbound;
 use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
-use settings::Settings;
+use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
-
-/// The words on the pages and in the answers of the API.
-pub static TEXTS: Tables = Tables::new(include_str!("web/texts/vi.toml"), include_str!("web/texts/en.toml"));
+use web::Door;
+pub use web::texts::TEXTS;
+use web::tls::{self, NoCertificate};
 
 /// Revocations that wait for a session of the gate; a session that lags further is ended.
 const REVOKED_MAX: usize = 64;
@@ -52,12 +52,21 @@ const REQUESTS_WAIT: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum StartError {
-    Listen { listen: SocketAddr, error: std::io::Error },
-    Folder { path: std::path::PathBuf, error: std::io::Error },
+    Listen {
+        listen: SocketAddr,
+        error: std::io::Error,
+    },
+    Folder {
+        path: std::path::PathBuf,
+        error: std::io::Error,
+    },
     Broker(#[from] NoBroker),
     Link(#[from] LinkError),
     Store(#[from] StoreError),
     Keyring(#[from] BadKeyring),
+    Certificate(#[from] NoCertificate),
+    /// The page would be open to others without TLS.
+    OpenPage(SocketAddr),
 }
 
 impl Say for StartError {
@@ -69,6 +78,8 @@ impl Say for StartError {
             StartError::Link(error) => error.say(),
             StartError::Store(error) => error.say(),
             StartError::Keyring(error) => error.say(),
+            StartError::Certificate(error) => error.say(),
+            StartError::OpenPage(listen) => said!("start.open_page", listen),
         }
     }
 }
@@ -77,6 +88,7 @@ impl Say for StartError {
 pub struct Central {
     app: Arc<App>,
     http: SocketAddr,
+    scheme: &'static str,
     broker: Box<dyn Broker>,
     stop_http: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -96,13 +108,21 @@ impl Central {
         store.declare_boxes(settings.boxes.clone()).await?;
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
+        let has_tls = !matches!(settings.page.tls, PageTls::Off);
+        if !has_tls && !listen.ip().is_loopback() {
+            return Err(StartError::OpenPage(listen));
+        }
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
         let http = listener.local_addr().map_err(listen_error)?;
+        let scheme = if has_tls { "https" } else { "http" };
+        let public_url =
+            settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(http)));
+        let names = tls::names(&public_url, &settings, http.ip());
+        let door = Door { listener, certificates: tls::open(&settings, names.clone())?, names };
         let (revoked, _) = broadcast::channel(REVOKED_MAX);
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
         let app = App::new(settings, store, keyring, Outbound::new(link), media, public_url, revoked);
         let app = Arc::new(app);
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
@@ -118,14 +138,19 @@ impl Central {
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
         let (stop_http, stopped) = oneshot::channel();
-        let server = tokio::spawn(web::serve(listener, Arc::clone(&app), stopped));
+        let server = tokio::spawn(web::serve(door, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
-        Ok(Self { app, http, broker, stop_http, server, tasks })
+        Ok(Self { app, http, scheme, broker, stop_http, server, tasks })
     }
 
     /// The address of page and API.
     pub fn http_addr(&self) -> SocketAddr {
         self.http
+    }
+
+    /// `https` where page and API have TLS, else `http`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// The address that the embedded broker listens on; `None` with any other broker.

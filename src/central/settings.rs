@@ -1,7 +1,7 @@
 //! The settings of a central: checked, with its keys already read.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The address at which boxes find this server, for instance `http://10.0.0.1:8080`; without one, the address listened on.
     pub public_url: Option<String>,
+    pub page: PageDoor,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
     pub commune: String,
@@ -37,6 +38,28 @@ pub struct Settings {
     pub enrolment: Option<Enrolment>,
     /// Takes the key that a box without one shows with its first hello; for trials only.
     pub trust_first_use: bool,
+}
+
+/// The door to page and API.
+#[derive(Debug, Clone, Default)]
+pub struct PageDoor {
+    pub tls: PageTls,
+    /// Further names under which people and boxes ask for this server, beside that of the public address.
+    pub hosts: Vec<String>,
+    /// Proxies: many people come from one of them, and it says who they are.
+    pub proxies: Vec<IpAddr>,
+}
+
+/// The certificate that page and API show.
+#[derive(Debug, Clone, Default)]
+pub enum PageTls {
+    /// None: on a loopback address only.
+    #[default]
+    Off,
+    /// One of the commune's own authority.
+    OwnAuthority,
+    /// Certificate and key, PEM, read anew when they change; boxes that enrol get `ca` to check them against.
+    Files { certificate: PathBuf, key: PathBuf, ca: Option<PathBuf> },
 }
 
 /// The settings for CAP alerts.

@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Outcome {
 pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<String, Failure> {
     let audio = match audio {
         Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| of_file(&path, &error))?;
+            let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Some((name.replace(['"', '\r', '\n'], "_"), bytes))
         }

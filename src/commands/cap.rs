@@ -74,7 +74,7 @@ pub fn run(args: Args) -> Outcome {
 fn check(files: &[PathBuf]) -> Outcome {
     let mut good = true;
     for file in files {
-        let bytes = std::fs::read(file).map_err(|error| of_file(&file, &error))?;
+        let bytes = std::fs::read(file).map_err(|error| of_file(file, &error))?;
         match loaxa_heart::config::cap::read(&bytes) {
             Ok(alert) => {
                 println!("{}: {} {}", file.display(), visible(&alert.sender), visible(&alert.identifier))
@@ -103,7 +103,7 @@ fn cells(row: &Value, lang: Lang) -> Vec<String> {
 }
 
 fn state(state: &Value, lang: Lang) -> String {
-    crate::TEXTS.of(lang).code("cap_state", &text(state))
+    crate::commands::texts::TEXTS.of(lang).code("cap_state", &text(state))
 }
 
 #[cfg(test)]

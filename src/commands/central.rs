@@ -10,6 +10,7 @@ use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
 use loaxa_central::settings::Identity;
 use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
+use loaxa_central::settings::{PageDoor, PageTls};
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file::{self, CentralConfig};
 use loaxa_heart::said;
@@ -47,7 +48,7 @@ pub fn run(args: Args) -> Outcome {
 /// One line for people and for programs that start this one with port 0.
 fn say_where(central: &Central) {
     let broker = central.broker_addr().map_or_else(|| "-".to_owned(), |addr| addr.to_string());
-    println!("loaxa central ready http={} mqtt={broker}", central.http_addr());
+    println!("loaxa central ready {}={} mqtt={broker}", central.scheme(), central.http_addr());
 }
 
 async fn asked_to_end() {
@@ -97,6 +98,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     Ok(Settings {
         listen: config.listen,
         public_url: config.public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        page: PageDoor { tls: page_tls(config.tls), hosts: config.hosts, proxies: config.proxies },
         data_dir: config.data_dir,
         commune: config.commune,
         broker: broker(config.broker, enrolment.is_some()),
@@ -110,6 +112,14 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         boxes: config.boxes.into_iter().map(declared).collect(),
         trust_first_use: false,
     })
+}
+
+fn page_tls(tls: central_file::PageTls) -> PageTls {
+    match tls {
+        central_file::PageTls::Off => PageTls::Off,
+        central_file::PageTls::OwnAuthority => PageTls::OwnAuthority,
+        central_file::PageTls::Files { certificate, key, ca } => PageTls::Files { certificate, key, ca },
+    }
 }
 
 fn token(path: &Path) -> Result<String, Failure> {

@@ -18,7 +18,7 @@ use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::SecretKey;
 
 /// Ports of page and broker.
-const PAGE_PORT: u16 = 8080;
+const PAGE_PORT: u16 = 8443;
 const BROKER_PORT: u16 = 8883;
 
 /// What staff do every day, with the key on the server.
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Outcome {
     let dir = &args.dir;
     let secret_folder = |path: &Path| {
         let made = std::fs::DirBuilder::new().mode(0o700).create(path);
-        made.map_err(|error| of_file(&path, &error))
+        made.map_err(|error| of_file(path, &error))
     };
     secret_folder(dir)?;
     secret_folder(&dir.join("offline"))?;
@@ -133,10 +133,14 @@ fn settings(args: &Args) -> String {
     format!(
         r#"# loaxa central init; firmware-config/central.toml explains every line.
 [central]
-listen = "127.0.0.1:{PAGE_PORT}"
+listen = "0.0.0.0:{PAGE_PORT}"
+public_url = "https://{host}:{PAGE_PORT}"
 data_dir = "data"
 commune = {commune}
 group = "{group}"
+
+# Chứng thư của trang do ca.pem cấp, hoặc ghi certificate và key. The page's certificate is of ca.pem, or that of files.
+[tls]
 
 [broker]
 embedded = "0.0.0.0:{BROKER_PORT}"
@@ -178,5 +182,5 @@ fn tell(args: &Args, root: &SecretKey) {
         true => tell!("init.trial"),
         false => tell!("init.move", dir),
     }
-    tell!("init.next", dir, page_port = PAGE_PORT);
+    tell!("init.next", dir, host = args.host, page_port = PAGE_PORT);
 }

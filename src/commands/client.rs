@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::language::{Failure, chosen, foreign};
+use super::language::{Failure, chosen, foreign, of_file};
 use loaxa_adapters::{clock, private_files};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -31,6 +32,8 @@ pub struct CentralArgs {
     central: Option<String>,
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// A way to central.
@@ -49,6 +52,16 @@ pub fn central_address(given: Option<&String>) -> Result<String, Failure> {
     address.ok_or_else(|| said!("client.no_central").into())
 }
 
+/// The file of certificates against which central's is checked: as the person or the environment says, else the commune's
+/// own beside the token's file, where `loaxa central init` put it, else those of this machine.
+pub fn authority(given: Option<&PathBuf>, token_file: Option<&Path>) -> Option<PathBuf> {
+    let beside = || Some(token_file?.with_file_name("ca.pem")).filter(|path| path.exists());
+    given.cloned().or_else(|| std::env::var_os("LOAXA_CA").map(PathBuf::from)).or_else(beside)
+}
+
+/// Certificates that the machine trusts, by Debian's package ca-certificates.
+const MACHINE_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 impl CentralArgs {
     /// Finds address and token.
     ///
@@ -60,18 +73,35 @@ impl CentralArgs {
             Some(path) => private_files::read(path)?,
             None => std::env::var("LOAXA_TOKEN").map_err(|_| said!("client.no_token"))?,
         };
-        Ok(Client::new(&base, &token))
+        Client::new(&base, &token, authority(self.ca.as_ref(), self.token_file.as_deref()).as_deref())
     }
 }
 
 impl Client {
-    /// A way to the central at this address.
-    pub fn new(base: &str, token: &str) -> Self {
+    /// A way to the central at this address. Where that is https, its certificate is checked against those in the file `ca`,
+    /// else against those of this machine.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn new(base: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
+        let mut config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
         let base = base.trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), base, token: token.trim().to_owned() }
+        if base.starts_with("https://") {
+            let path = ca.unwrap_or(Path::new(MACHINE_CERTIFICATES));
+            let pem = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+            let certificates: Vec<_> = parse_pem(&pem)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            let roots = RootCerts::new_with_certs(&certificates);
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Ok(Self { agent: config.build().into(), base, token: token.trim().to_owned() })
     }
 
     /// Asks for `/api/v1/{path}` with a query.
@@ -229,7 +259,7 @@ pub fn print_json(json: &str) {
 ///
 /// The text `section.head` names the columns, parted by bars.
 pub fn print_table(section: &str, rows: &[Vec<String>]) {
-    let head = crate::TEXTS.of(chosen()).code(section, "head");
+    let head = crate::commands::texts::TEXTS.of(chosen()).code(section, "head");
     let head: Vec<_> = head.split('|').collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::{Client, central_address, text};
+use super::client::{Client, authority, central_address, text};
 use super::language::{Failure, Outcome, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
@@ -48,12 +48,18 @@ struct By {
     key: PathBuf,
     #[arg(long, value_name = "URL")]
     central: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl By {
     fn start(&self) -> Result<(Client, SecretKey), Failure> {
         // Requests are signed; there is no token.
-        let client = Client::new(&central_address(self.central.as_ref())?, "");
+        let client = Client::new(
+            &central_address(self.central.as_ref())?,
+            "",
+            authority(self.ca.as_ref(), None).as_deref(),
+        )?;
         Ok((client, KeyFile::read(&self.key)?.key))
     }
 }

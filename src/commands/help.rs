@@ -18,7 +18,7 @@ use loaxa_heart::wire::enrolment::BadCode;
 use loaxa_heart::wire::signing::BadPublicKey;
 
 use super::language::words;
-use crate::TEXTS;
+use crate::commands::texts::TEXTS;
 
 /// The command with its help in a language.
 pub fn translate(mut command: Command, lang: Lang) -> Command {

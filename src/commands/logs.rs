@@ -132,12 +132,14 @@ fn cells(play: &Value) -> Vec<String> {
 }
 
 fn class_word(code: &str) -> String {
-    crate::TEXTS.of(chosen()).code("class", code)
+    crate::commands::texts::TEXTS.of(chosen()).code("class", code)
 }
 
 fn outcome(play: &Value) -> String {
     let code = text(&play["outcome"]);
-    let words = crate::TEXTS.of(chosen()).code("outcome", if code.is_empty() { "playing" } else { &code });
+    let words = crate::commands::texts::TEXTS
+        .of(chosen())
+        .code("outcome", if code.is_empty() { "playing" } else { &code });
     let reason: Value =
         play["reason"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     match reason["by"].as_str() {

@@ -36,6 +36,7 @@ mod status;
 mod stop;
 #[cfg(feature = "box")]
 mod test_tone;
+pub mod texts;
 
 use std::process::ExitCode;
 

@@ -210,7 +210,7 @@ fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
 }
 
 fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
-    let text = std::fs::read_to_string(file).map_err(|error| of_file(&file, &error))?;
+    let text = std::fs::read_to_string(file).map_err(|error| of_file(file, &error))?;
     let shown = file.display().to_string();
     match kind_of(file, &text) {
         Some(Kind::Calendar) => {

@@ -64,7 +64,7 @@ fn files(programme: &Programme) -> Vec<&Path> {
 
 /// Brings a file to central, unless it is there already.
 fn upload(client: &Client, path: &Path) -> Result<ContentHash, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| of_file(&path, &error))?;
+    let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
     let hash = ContentHash::of(&bytes);
     if client.get(&format!("media/{hash}"), &[]).is_err() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -28,7 +28,7 @@ pub fn run(args: Args) -> Outcome {
 }
 
 fn cells(row: &Value) -> Vec<String> {
-    let fault = |fault| crate::TEXTS.of(chosen()).code("fault", &text(fault));
+    let fault = |fault| crate::commands::texts::TEXTS.of(chosen()).code("fault", &text(fault));
     let faults = row["faults"].as_array().into_iter().flatten().map(fault);
     vec![
         text(&row["id"]),

@@ -19,7 +19,11 @@ async fn the_qr_on_the_page_enrols_a_box() {
     });
     let central = start(settings).await;
     let browser = Browser::start();
-    let mut page = browser.person(&format!("http://{}/enrol", central.http_addr()));
+    let address = format!("http://{}", central.http_addr());
+    let mut page = browser.person(&format!("{address}/login#{TOKEN}"));
+    page.until("location.pathname === '/'");
+    page.go(&format!("{address}/enrol"));
+    page.until("location.pathname === '/enrol' && document.querySelector('#box')");
     page.fill("#box", "loa-7");
     page.fill("#box-title", "Cụm loa 7");
     page.click("input[name=group][value=thon-1]");

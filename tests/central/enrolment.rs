@@ -1,5 +1,5 @@
 //! A commune is made by one command, a box comes in by its code, and is shut out again: real processes, real TLS.
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +11,7 @@ use loaxa_box::status::Status;
 use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::wire::topics::{Topic, Up};
 use serde_json::{Value, json};
+use ureq::tls::{RootCerts, TlsConfig};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,7 +69,7 @@ impl Commune {
         let config = dir.path().join("xa/central.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         let text = text
-            .replace("127.0.0.1:8080", "127.0.0.1:0")
+            .replace("0.0.0.0:8443", "127.0.0.1:0")
             .replace("0.0.0.0:8883", &format!("127.0.0.1:{broker_port}"))
             .replace("localhost:8883", &format!("localhost:{broker_port}"));
         std::fs::write(&config, text).unwrap();
@@ -83,8 +84,8 @@ impl Commune {
         );
         let mut line = String::new();
         BufReader::new(central.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let http = line.split("http=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
-        let http = format!("http://{http}");
+        let http = line.split("https=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+        let http = format!("https://{http}");
         Self { dir, broker_port, http, _central: central }
     }
 
@@ -92,10 +93,19 @@ impl Commune {
         self.dir.path().join("xa").join(name)
     }
 
+    /// A client that believes the commune's authority alone.
+    fn agent(&self) -> ureq::Agent {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let ca = std::fs::read(self.file("ca.pem")).unwrap();
+        let ca = ureq::tls::Certificate::from_pem(&ca).unwrap();
+        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[ca])).build();
+        ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false).build().into()
+    }
+
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let token = std::fs::read_to_string(self.file("api-token")).unwrap();
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let request = agent
+        let request = self
+            .agent()
             .post(format!("{}/api/v1/{path}", self.http))
             .header("authorization", format!("Bearer {}", token.trim()))
             .header("content-type", "application/json");
@@ -112,8 +122,12 @@ impl Commune {
     }
 
     fn try_to_enrol(&self, dir: &Path, code: &str) -> Output {
+        Self::try_to_enrol_at(&self.http, dir, code)
+    }
+
+    fn try_to_enrol_at(central: &str, dir: &Path, code: &str) -> Output {
         let mut command = loaxa();
-        command.args(["box", "enrol", "--central", &self.http, "--code", code, "--dir"]).arg(dir);
+        command.args(["box", "enrol", "--central", central, "--code", code, "--dir"]).arg(dir);
         command.arg("--state-dir").arg(dir.join("state")).output().unwrap()
     }
 
@@ -191,8 +205,122 @@ fn a_code_is_good_once_and_names_the_authority() {
     // The code was used up by that.
     let again = commune.try_to_enrol(&other, &code);
     assert!(String::from_utf8_lossy(&again.stderr).contains("ask the centre for another"), "{again:?}");
+    // A box from before codes had keys sends the code itself, and hears what to do.
+    let (status, old) = commune.post("enrol", &json!({ "code": code, "log_key": "", "tls_key": "" }));
+    assert_eq!((status, old["error"].as_str().unwrap().contains("update")), (400, true), "{old}");
     let (status, _) = commune.post("enrolments", &json!({ "box": "b", "title": "", "groups": ["nowhere"] }));
     assert_eq!(status, 400);
+}
+
+/// Stands between a box and central over plain HTTP, as who has the network does: asks central what the box asks, with
+/// `ask`, and gives the box what central answers, with `answer`.
+fn in_between(
+    commune: &Commune,
+    ask: impl Fn(Value) -> Value + Send + 'static,
+    answer: impl Fn(Value) -> Value + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (agent, url) = (commune.agent(), format!("{}/api/v1/enrol", commune.http));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let asked = ask(serde_json::from_slice(&body).unwrap());
+        let request = agent.post(&url).header("content-type", "application/json");
+        let mut answered = request.send(asked.to_string()).unwrap();
+        let status = answered.status();
+        let text = answered.body_mut().read_to_string().unwrap();
+        let text = answer(serde_json::from_str(&text).unwrap()).to_string();
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
+        stream.write_all((head + &text).as_bytes()).unwrap();
+    });
+    address
+}
+
+#[test]
+fn whoever_stands_in_between_makes_the_enrolment_fail() {
+    let commune = Commune::start();
+    let stranger = Commune::start();
+    let foreign = std::fs::read_to_string(stranger.file("ca.pem")).unwrap();
+    let check = |field: &'static str, value: Value, says: &str| {
+        let dir = commune.dir.path().join(format!("altered-{field}"));
+        let address = in_between(
+            &commune,
+            |asked| asked,
+            move |mut answer| {
+                answer[field] = value.clone();
+                answer
+            },
+        );
+        let tried = Commune::try_to_enrol_at(&address, &dir, &commune.code("loa-1"));
+        let said = String::from_utf8_lossy(&tried.stderr).into_owned();
+        assert!(!tried.status.success() && said.contains(says), "{field}: {said}");
+        assert!(!dir.join("box.toml").exists() && !dir.join("tls/ca.pem").exists(), "{field}");
+    };
+    check("ca", json!(foreign), "somebody stands between");
+    check("broker", json!("mqtts://stranger:8883"), "somebody stands between");
+    check("certificate", json!(foreign), "somebody stands between");
+    check("box", json!("loa-9"), "somebody stands between");
+    check("groups", json!(["xb"]), "somebody stands between");
+    check("trust", json!("{}"), "somebody stands");
+    check("root", json!("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="), "another root key");
+    check("seal", Value::Null, "no signature of central");
+
+    // Keys of somebody else get no certificate, and the code stays good for the box that has it.
+    let (code, dir) = (commune.code("loa-2"), commune.dir.path().join("loa-2"));
+    let address = in_between(
+        &commune,
+        |mut asked| {
+            assert!(asked.get("code").is_none(), "{asked}");
+            asked["tls_key"] = json!("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+            asked
+        },
+        |answer| answer,
+    );
+    let tried = Commune::try_to_enrol_at(&address, &dir, &code);
+    assert!(String::from_utf8_lossy(&tried.stderr).contains("no usable keys"), "{tried:?}");
+    let enrolled = commune.try_to_enrol(&dir, &code);
+    assert!(enrolled.status.success(), "{enrolled:?}");
+}
+
+#[test]
+fn staff_type_commands_over_tls_with_the_certificate_beside_their_token() {
+    let commune = Commune::start();
+    let run =
+        |arguments: &[&str]| loaxa().args(arguments).env("LOAXA_CENTRAL", &commune.http).output().unwrap();
+    let token = commune.file("api-token");
+    let token = token.to_str().unwrap();
+    let status = run(&["status", "--token-file", token]);
+    assert!(status.status.success(), "{status:?}");
+    let elsewhere = commune.dir.path().join("token");
+    std::fs::copy(commune.file("api-token"), &elsewhere).unwrap();
+    let elsewhere = elsewhere.to_str().unwrap();
+    assert!(!run(&["status", "--token-file", elsewhere]).status.success(), "nobody vouches for it");
+    let ca = commune.file("ca.pem");
+    let named = run(&["status", "--token-file", elsewhere, "--ca", ca.to_str().unwrap()]);
+    assert!(named.status.success(), "{named:?}");
+    let page = commune.agent().get(format!("{}/login", commune.http)).call().unwrap();
+    assert_eq!(page.headers()["strict-transport-security"], "max-age=31536000");
+    let plain = commune.http.replace("https://", "http://");
+    let mut told = commune.agent().get(format!("{plain}/login")).call().unwrap();
+    assert_eq!(
+        (told.status().as_u16(), told.body_mut().read_to_string().unwrap().contains("https://")),
+        (400, true)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use crate::support::commune::*;
 use loaxa_central::Central;
+use loaxa_central::settings::{BrokerChoice, Logins};
 use serde_json::{Value, json};
 
 async fn with_central(test: impl AsyncFn(&Central)) {
@@ -50,6 +51,39 @@ async fn the_api_asks_for_the_token() {
         }
         let document = get(central, "/api/v1/openapi.json", &[]).await;
         assert_eq!(document.json()["openapi"], "3.1.0");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_and_nothing_told_without_the_token() {
+    with_central(async |central| {
+        let document = get(central, "/api/v1/openapi.json", &[]).await.json();
+        let mut asked = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let path = path.replace("{id}", "loa-1").replace("{hash}", &"0".repeat(64));
+            for (method, what) in methods.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters")
+            {
+                if what.get("security").is_some() {
+                    continue;
+                }
+                for header in ["", "Bearer a-token-for-testz"] {
+                    let headers = [("authorization", header)];
+                    let answer = match method.as_str() {
+                        "get" => get(central, &path, &headers).await,
+                        _ => post_with(central, &path, &headers, b"{}".to_vec()).await,
+                    };
+                    assert_eq!(answer.status, 401, "{method} {path} {header}: {}", answer.text());
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked >= 40, "{asked}");
+        // Nobody was shut out, and nothing was sent.
+        let key = central.store().enrolled("loa-1".parse().unwrap()).await.unwrap().unwrap().key;
+        assert!(key.is_some());
+        assert_eq!(get_api(central, "/api/v1/announcements").await.json(), json!([]));
+        assert_eq!(get_api(central, "/api/v1/documents").await.json(), json!([]));
     })
     .await;
 }
@@ -170,19 +204,20 @@ async fn a_text_is_spoken_at_central() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_vietnamese_first_and_english_one_click_away() {
     with_central(async |central| {
-        let page = get(central, "/", &[]).await;
+        let page = get_api(central, "/").await;
         assert_eq!(page.status, 200);
         assert!(page.text().contains("lang=\"vi\"") && page.text().contains("Nhật ký phát"));
         assert!(page.text().contains("Cụm loa 1") && page.text().contains("chưa liên lạc lần nào"));
         let outside = page.text().split("\"").filter(|part| part.starts_with("http")).count();
         assert_eq!(outside, 0, "nothing comes from another server");
-        let click = get(central, "/?lang=en", &[]).await;
+        let click = get_api(central, "/?lang=en").await;
         assert_eq!((click.status, click.header("location")), (303, "/"));
         let cookie = click.header("set-cookie").split(';').next().unwrap().to_owned();
-        let page = get(central, "/", &[("cookie", &cookie)]).await;
+        let bearer = format!("Bearer {TOKEN}");
+        let page = get(central, "/", &[("cookie", &cookie), ("authorization", &bearer)]).await;
         assert!(page.text().contains("lang=\"en\"") && page.text().contains("Playback log"));
-        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz"] {
-            assert_eq!(get(central, asset, &[]).await.status, 200, "{asset}");
+        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz", "/login"] {
+            assert_eq!(get_api(central, asset).await.status, 200, "{asset}");
         }
     })
     .await;
@@ -201,7 +236,78 @@ async fn what_is_counted_is_shown() {
             (status["since_start"]["messages_refused"] == 1).then_some(())
         })
         .await;
-        assert!(get(central, "/", &[]).await.text().contains("1 tin của cụm loa bị từ chối"));
+        assert!(get_api(central, "/").await.text().contains("1 tin của cụm loa bị từ chối"));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sits_at_the_server_logs_in_like_all_others() {
+    with_central(async |central| {
+        for path in ["/", "/enrol", "/?lang=en"] {
+            let stranger = get(central, path, &[]).await;
+            assert_eq!((stranger.status, stranger.header("location")), (303, "/login"), "{path}");
+            for header in ["x-forwarded-for", "x-real-ip", "forwarded"] {
+                assert_eq!(get(central, path, &[(header, "127.0.0.1")]).await.status, 303, "{path} {header}");
+            }
+        }
+        let fragment = get(central, "/fragments/home", &[("hx-request", "true")]).await;
+        assert_eq!((fragment.status, fragment.header("hx-redirect")), (401, "/login"));
+        let form = |token: &str| format!("token={token}").into_bytes();
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let wrong = post_with(central, "/login", &[kind], form("a-token-for-test")).await;
+        assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
+        let right = post_with(central, "/login", &[kind], form(TOKEN)).await;
+        assert_eq!((right.status, right.header("location")), (303, "/"));
+        let cookie = right.header("set-cookie").to_owned();
+        assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap();
+        assert_eq!(get(central, "/", &[("cookie", cookie)]).await.status, 200);
+        // A later end is another session, which nobody signed; and a session is no token.
+        let later = cookie.replacen("loaxa-session=1", "loaxa-session=2", 1);
+        assert_eq!(get(central, "/", &[("cookie", &later)]).await.status, 303);
+        assert_eq!(get(central, "/api/v1/boxes", &[("cookie", cookie)]).await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_for_this_host_and_not_to_be_sniffed() {
+    with_central(async |central| {
+        let paths = ["/", "/login", "/healthz", "/api/v1/boxes", "/api/v1/none", "/none", "/live/none"];
+        let media = format!("/media/{}", "0".repeat(64));
+        for path in paths.into_iter().chain([media.as_str(), "/assets/sign/sign.js", "/media/x"]) {
+            let answer = get(central, path, &[]).await;
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+            for host in ["evil.example", "localhost.evil.example:8080", "10.1.2.3"] {
+                let other = get(central, path, &[("host", host)]).await;
+                assert_eq!(
+                    (other.status, other.header("x-content-type-options")),
+                    (421, "nosniff"),
+                    "{path} {host}"
+                );
+                assert!(other.json()["error"].as_str().unwrap().contains("hosts"));
+            }
+            let rebound =
+                get(central, path, &[("host", "evil.example"), ("x-forwarded-host", "localhost")]).await;
+            assert_eq!(rebound.status, 421, "{path}");
+        }
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8080"] {
+            assert_eq!(get(central, "/healthz", &[("host", host)]).await.status, 200, "{host}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_served_to_others_without_tls_or_a_login() {
+    let dir = tempfile::tempdir().unwrap();
+    let others = "0.0.0.0:0".parse().unwrap();
+    let mut open = settings(dir.path(), embedded());
+    open.listen = others;
+    let refused = Central::start(open).await.err().unwrap().to_string();
+    assert!(refused.contains("without TLS"), "{refused}");
+    let broker = BrokerChoice::Embedded { listen: others, logins: Logins::NameAlone };
+    let refused = Central::start(settings(dir.path(), broker)).await.err().unwrap().to_string();
+    assert!(refused.contains("any box's name"), "{refused}");
 }

@@ -1,15 +1,18 @@
 //! The centre as staff, boxes and browsers meet it.
 
+mod attacks;
 mod browser_enrolment;
 mod browser_keys;
 mod cap;
 mod cli;
 mod drafts;
 mod enrolment;
+mod fuzz_http;
 mod groups;
 mod http;
 mod intake;
 mod mosquitto_acl;
+mod page_certificate;
 mod programme_cli;
 mod tokens;
 mod wire;

@@ -124,3 +124,18 @@ fn alerts() {
 fn calendars() {
     check("ical", targets::ical);
 }
+
+#[test]
+fn enrolments() {
+    check("enrolment", targets::enrolment);
+}
+
+#[test]
+fn signed_trust_documents() {
+    check("trust_document", targets::trust_document);
+}
+
+#[test]
+fn xml_in_envelopes() {
+    check("sealed_xml", targets::sealed_xml);
+}

@@ -1,7 +1,7 @@
 //! Our lunar calendar against a published table: each day of 1900 to 2099.
 
 use chrono::{Days, NaiveDate};
-use loaxa_heart::domain::lunar::LunarDate;
+use loaxa_heart::domain::lunar::{LunarDate, LunarDay, Meets};
 
 /// First days of lunar months, and the last day of the table (`tests/fixtures/lunar/README.md`).
 const TABLE: &str = include_str!("../fixtures/lunar/month-starts.csv");
@@ -109,4 +109,22 @@ fn dates_far_away_do_not_panic() {
         let lunar = LunarDate::from_solar(date);
         assert!((1..=12).contains(&lunar.month) && (1..=30).contains(&lunar.day), "{lunar}");
     }
+}
+
+#[test]
+fn a_feast_is_not_kept_again_in_a_leap_month() {
+    // 2025 has two sixth months: from the 25th of June and from the 25th of July.
+    let days_of = |named: &str| -> Vec<String> {
+        let named: LunarDay = named.parse().unwrap();
+        let year = NaiveDate::from_ymd_opt(2025, 1, 29).unwrap().iter_days().take(384);
+        year.filter(|date| named.meets(&LunarDate::from_solar(*date)) != Meets::No)
+            .map(|date| date.to_string())
+            .collect()
+    };
+    assert_eq!(days_of("15/6"), ["2025-07-09"]);
+    assert_eq!(days_of("29/6"), ["2025-07-23"]);
+    // The 30th of the regular sixth month is real; that of the leap month of 29 days is none of it.
+    assert_eq!(days_of("30/6"), ["2025-07-24"]);
+    assert_eq!(days_of("15").len(), 13);
+    assert_eq!(days_of("30").len(), 13);
 }

@@ -15,6 +15,7 @@ use loaxa_heart::domain::sound::{Fault, Heard, Pattern};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 use loaxa_heart::wire::codec::{self, Message, Sealed};
+use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, EnrolmentSeal};
 use loaxa_heart::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::*;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
@@ -57,6 +58,38 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(name: &str, sample: &M) {
     let read: Value = serde_json::from_slice(&bytes).unwrap();
     let written: Value = serde_json::from_slice(&codec::encode(&message)).unwrap();
     assert_eq!(read, written, "{name}");
+}
+
+/// The answer to an enrolment, and its seal by central's key (2) for a box with the keys 3 and 4.
+fn enrolled() -> Enrolled {
+    Enrolled {
+        id: name("loa-1"),
+        groups: vec![name("thon-dong"), name("binh-minh")],
+        root: key(1).public().to_string(),
+        trust: "{}".to_owned(),
+        ca: "-----BEGIN CERTIFICATE-----\nCA\n-----END CERTIFICATE-----\n".to_owned(),
+        certificate: "-----BEGIN CERTIFICATE-----\nbox\n-----END CERTIFICATE-----\n".to_owned(),
+        broker: "mqtts://trung-tam.example:8883".to_owned(),
+        seal: None,
+    }
+}
+
+fn enrolment_seal() -> EnrolmentSeal {
+    enrolled().seal_for(&key(3).public(), &key(4).public())
+}
+
+#[test]
+fn an_enrolment_is_asked_and_answered_as_ever() {
+    let code = EnrolmentCode::new([0xab; 10], &key(1).public());
+    let request = EnrolRequest::new(&code, &key(3).public(), &key(4).public());
+    let bytes = read_golden("enrol-request.json", || pretty(&request));
+    assert_eq!(serde_json::from_slice::<EnrolRequest>(&bytes).unwrap(), request);
+    assert!(request.asked().is_some_and(|asked| asked.code == code.hash()));
+    let seal = String::from_utf8(codec::seal(&enrolment_seal(), &[&key(2)])).unwrap();
+    let answer = Enrolled { seal: Some(seal), ..enrolled() };
+    let bytes = read_golden("enrol-answer.json", || pretty(&answer));
+    assert_eq!(serde_json::from_slice::<Enrolled>(&bytes).unwrap(), answer);
+    check_sealed("envelope-enrolment-seal.json", &enrolment_seal(), &[2]);
 }
 
 fn key(seed: u8) -> SecretKey {
@@ -255,6 +288,7 @@ fn other_messages() {
     check("heartbeat-quiet.json", &quiet);
     let held = Some(holds().digest());
     check("heartbeat-held.json", &Heartbeat { holds: None, held, ..quiet });
+    check("enrolment-seal.json", &enrolment_seal());
     check("log-batch.json", &batch());
     let head = head();
     check("log-head.json", &head);
@@ -561,6 +595,7 @@ fn the_published_schemas_are_those_of_the_code() {
         ("log-head", schemars::schema_for!(LogHead)),
         ("log-body", schemars::schema_for!(LogBody)),
         ("log-ack", schemars::schema_for!(LogAck)),
+        ("enrolment-seal", schemars::schema_for!(EnrolmentSeal)),
         ("lost", schemars::schema_for!(Lost)),
         ("envelope", schemars::schema_for!(Envelope)),
     ];

@@ -66,7 +66,8 @@ fn dead_items(sources: &[Source], outside: &[String]) -> Vec<String> {
 fn no_public_item_is_dead() {
     let mut outside = Vec::new();
     for folder in ["tests", "benches", "fuzz"] {
-        for path in files_under(folder, "rs") {
+        // The list above names what it keeps.
+        for path in files_under(folder, "rs").into_iter().filter(|path| !path.ends_with("tidy/dead.rs")) {
             let text = fs::read_to_string(&path).unwrap();
             outside.extend(text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned));
         }

@@ -282,7 +282,7 @@ impl Daemon {
                     if matches!(command, PlayerCommand::Play { .. }) {
                         self.commit(&mut batch);
                     }
-                    self.player.send(self.as_loud_as_installed(command));
+                    self.player.send(as_loud_as_installed(command, self.volume_percent));
                 }
                 Action::Fetch { media, by, urgent } => {
                     let sha256 = media.sha256;
@@ -309,17 +309,6 @@ impl Daemon {
                 aloud
             }
             _ => true,
-        }
-    }
-
-    fn as_loud_as_installed(&self, command: PlayerCommand) -> PlayerCommand {
-        match command {
-            PlayerCommand::Preflight { play, mut score } => {
-                let percent = u32::from(score.volume_percent) * u32::from(self.volume_percent) / 100;
-                score.volume_percent = percent as u8;
-                PlayerCommand::Preflight { play, score }
-            }
-            other => other,
         }
     }
 
@@ -367,9 +356,42 @@ async fn next<T>(from: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     }
 }
 
+/// Lowers the volume of a play to the installer's setting: what the heart calls full volume is that much of the amplifier.
+fn as_loud_as_installed(command: PlayerCommand, installed_percent: u8) -> PlayerCommand {
+    match command {
+        PlayerCommand::Preflight { play, mut score } => {
+            let percent = u32::from(score.volume_percent) * u32::from(installed_percent) / 100;
+            score.volume_percent = percent as u8;
+            PlayerCommand::Preflight { play, score }
+        }
+        other => other,
+    }
+}
+
 async fn sleep(wake: Option<Duration>) {
     match wake {
         Some(wake) => tokio::time::sleep(wake).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loaxa_heart::domain::ids::PlayId;
+    use loaxa_heart::domain::sound::Score;
+
+    #[test]
+    fn the_installed_volume_lowers_what_the_heart_orders() {
+        for (ordered, installed, expected) in
+            [(100, 100, 100), (60, 100, 60), (60, 50, 30), (100, 80, 80), (0, 80, 0)]
+        {
+            let score = Score { parts: Vec::new(), skip: Span(0), volume_percent: ordered, gain_db: 0.0 };
+            let command = PlayerCommand::Preflight { play: PlayId::new(1, 1), score };
+            let PlayerCommand::Preflight { score, .. } = as_loud_as_installed(command, installed) else {
+                panic!("it is another command");
+            };
+            assert_eq!(score.volume_percent, expected, "{ordered} % at {installed} %");
+        }
     }
 }

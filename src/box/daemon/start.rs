@@ -52,7 +52,7 @@ impl Daemon {
         let state_dir = settings.state_dir.clone();
         let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
-        let media_dir = MediaDir::open(&state_dir.join("media")).map_err(unusable)?;
+        let media_dir = MediaDir::open(state_dir.join("media")).map_err(unusable)?;
         let (store, mut notes) = open_store(&settings)?;
         let clock = Clock::new(store.last_known(), settings.has_battery_clock);
         let (player_events, player_receiver) = mpsc::channel(PLAYER_EVENTS_MAX);

@@ -4,6 +4,7 @@
 //! device happen apart, as both may hang.
 
 mod device;
+mod play;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::device::{Device, Loss, Opener};
+use self::play::{Play, Stage};
 use crate::amplifier::{Amplifier, Switch, Switcher};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::config::box_file::AmplifierConfig;
@@ -227,43 +229,6 @@ impl Player {
 
 fn lock(ledgers: &Ledgers) -> MutexGuard<'_, BTreeMap<PlayId, Arc<Ledger>>> {
     ledgers.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Play {
-    id: PlayId,
-    feeder: Feeder,
-    ledger: Arc<Ledger>,
-    stage: Stage,
-    /// The length that was to sound from where the play was entered.
-    due: Option<Span>,
-    skip: Span,
-}
-
-impl Play {
-    fn is_on_air(&self) -> bool {
-        matches!(self.stage, Stage::Ordered { started: true, .. })
-    }
-}
-
-enum Stage {
-    Opening {
-        voice: Box<Voice>,
-        then: Option<Cut>,
-    },
-    Ready {
-        voice: Box<Voice>,
-    },
-    /// Commanded to sound; waits for the amplifier or the device.
-    Starting {
-        voice: Box<Voice>,
-        cut: Cut,
-        warm_at: Moment,
-    },
-    /// In the mixer.
-    Ordered {
-        started: bool,
-        ending_told: bool,
-    },
 }
 
 struct Core {

@@ -89,8 +89,11 @@ impl Rig {
     }
 
     fn preflight(&mut self, n: u32, parts: Vec<Sound>, skip: Span) -> Result<Option<Span>, Fault> {
+        self.preflight_score(n, Score { parts, skip, volume_percent: 100, gain_db: 0.0 })
+    }
+
+    fn preflight_score(&mut self, n: u32, score: Score) -> Result<Option<Span>, Fault> {
         let play = PlayId::new(1, n);
-        let score = Score { parts, skip, volume_percent: 100, gain_db: 0.0 };
         self.player().send(PlayerCommand::Preflight { play, score });
         let found =
             self.wait(|event| matches!(event, PlayerEvent::Preflighted { play: of, .. } if *of == play));
@@ -376,7 +379,52 @@ fn a_play_goes_on_where_it_was_left() {
     let last = heard.iter().rposition(|sample| *sample > 0.01).unwrap();
     let first = last + 1 - 24_000;
     // The first 10 ms rise, then the file goes on at 500 ms exactly.
+    assert_near(&heard[first..first + 480], |n| ramp(24_000 + n) * n as f32 / 480.0);
     assert_near(&heard[first + 480..last], |n| ramp(24_000 + 480 + n));
+}
+
+/// Plays a file with 0.4 on the left and -0.2 on the right, and returns what is heard in its middle, with the loudness
+/// that was measured.
+fn heard_at(volume_percent: u8, gain_db: f32) -> (Frame, Option<f32>) {
+    let mut rig = Rig::new();
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(rig.folder.path().join("a.wav"), spec).unwrap();
+    for n in 0..RATE {
+        // A tone beside the constant level, for the meter.
+        let tone = if n < RATE / 2 { 0.0 } else { tone(1_000.0, 0.1)(n as usize) };
+        for side in [0.4, -0.2] {
+            writer.write_sample(((side + tone) * 32_767.0).round() as i16).unwrap();
+        }
+    }
+    writer.finalize().unwrap();
+    let parts = vec![Sound::File(FileRef::Path("a.wav".into()))];
+    rig.preflight_score(1, Score { parts, skip: Span::default(), volume_percent, gain_db }).unwrap();
+    rig.send_play(1, Cut::Now);
+    let (sounded, end) = rig.wait_ended(1);
+    assert_eq!(end, End::Whole);
+    rig.crank_frames(BUFFER);
+    let last = rig.heard.iter().rposition(|frame| frame[0] != 0.0).unwrap();
+    (rig.heard[last - RATE as usize * 3 / 4], sounded.loudness_lufs)
+}
+
+#[test]
+fn each_side_is_as_loud_as_the_volume_and_the_gain_say() {
+    let near = |found: f32, expected: f32| (found - expected).abs() < 0.002;
+    let (whole, whole_lufs) = heard_at(100, 0.0);
+    assert!(near(whole[0], 0.4) && near(whole[1], -0.2), "{whole:?}");
+    let (half, half_lufs) = heard_at(50, 0.0);
+    assert!(near(half[0], 0.2) && near(half[1], -0.1), "{half:?}");
+    let (lowered, lowered_lufs) = heard_at(100, -6.0206);
+    assert!(near(lowered[0], 0.2) && near(lowered[1], -0.1), "{lowered:?}");
+    for quieter in [half_lufs, lowered_lufs] {
+        let by = whole_lufs.unwrap() - quieter.unwrap();
+        assert!((by - 6.02).abs() < 0.2, "quieter by {by} LU");
+    }
 }
 
 #[test]

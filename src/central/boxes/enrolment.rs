@@ -7,14 +7,13 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::link::certificates::{self, Ca, CertificateError};
 use crate::orders::documents;
-use crate::settings::BoxDeclared;
+use crate::settings::{BoxDeclared, PageTls};
 use crate::store::StoreError;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
-use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
-use loaxa_heart::wire::signing::PublicKey;
+use loaxa_heart::wire::enrolment::{Asked, EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
 
 /// Life of a code: an installer's day and the next.
 pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
@@ -29,7 +28,15 @@ pub enum NotEnrolled {
     Code,
     Keys,
     Random(getrandom::Error),
-    RevocationList { path: PathBuf, error: std::io::Error },
+    RevocationList {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    /// The authority of the page's certificate can't be read.
+    Authority {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     Certificate(#[from] CertificateError),
     Store(#[from] StoreError),
 }
@@ -45,6 +52,9 @@ impl Say for NotEnrolled {
             NotEnrolled::Random(error) => said!("enrolment.random", error),
             NotEnrolled::RevocationList { path, error } => {
                 said!("enrolment.revocation_list", path = path.display(), error)
+            }
+            NotEnrolled::Authority { path, error } => {
+                said!("enrolment.authority", path = path.display(), error)
             }
             NotEnrolled::Certificate(error) => error.say(),
             NotEnrolled::Store(error) => error.say(),
@@ -98,13 +108,11 @@ pub fn qr(text: &str) -> String {
 /// Fails when the code is not good.
 pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, NotEnrolled> {
     let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
-    let code: EnrolmentCode = request.code.parse().map_err(|_| NotEnrolled::Code)?;
-    let keys = request.log_key.parse::<PublicKey>().ok().zip(request.tls_key.parse::<PublicKey>().ok());
-    let (log_key, tls_key) = keys.ok_or(NotEnrolled::Keys)?;
-    let now = app.now();
-    let taken = app.store.use_enrolment(code.hash(), log_key.to_string(), now).await?;
+    let Asked { code, log_key, tls_key } = request.asked().ok_or(NotEnrolled::Keys)?;
+    let (ca, now) = (Ca::open(&enrolment.ca)?, app.now());
+    let authorities = authorities(app, ca.certificate())?;
+    let taken = app.store.use_enrolment(code, log_key.to_string(), now).await?;
     let declared = taken.ok_or(NotEnrolled::Code)?;
-    let ca = Ca::open(&enrolment.ca)?;
     let issued = ca.issue_to_box(&declared.id, &tls_key)?;
     app.store.add_certificate(issued.fingerprint, issued.serial, declared.id.clone(), now).await?;
     shut_out(app, &declared.id).await;
@@ -112,15 +120,26 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     if let Err(error) = documents::groups_follow_enrolment(app).await {
         tracing::warn!(%error, "the boxes are not told of the groups of the new one");
     }
-    Ok(Enrolled {
+    let answer = Enrolled {
         groups: app.groups_of(&declared.groups),
         id: declared.id,
         root: enrolment.root.to_string(),
         trust: String::from_utf8_lossy(app.keyring.trust_envelope()).into_owned(),
-        ca: ca.certificate().to_owned(),
+        ca: authorities,
         certificate: issued.certificate,
         broker: enrolment.broker.to_string(),
-    })
+        seal: None,
+    };
+    let seal = app.keyring.seal(&answer.seal_for(&log_key, &tls_key));
+    Ok(Enrolled { seal: Some(String::from_utf8_lossy(&seal).into_owned()), ..answer })
+}
+
+/// The certificates against which a box checks the broker's and the page's.
+fn authorities(app: &App, own: &str) -> Result<String, NotEnrolled> {
+    let PageTls::Files { ca: Some(path), .. } = &app.settings.page.tls else { return Ok(own.to_owned()) };
+    let of_page = std::fs::read_to_string(path)
+        .map_err(|error| NotEnrolled::Authority { path: path.clone(), error })?;
+    Ok(format!("{}\n{of_page}", own.trim_end()))
 }
 
 /// Revokes a box: its sessions end, its certificate no longer opens the gate, and its log is no longer believed.

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::broker::{self, Broker, CantListen, Embedded, External};
 use super::certificates::{Ca, CertificateError};
-use super::gate;
+use super::gate::{self, Proof};
 use crate::settings::{BrokerChoice, Logins, Settings};
 use crate::store::SharedStore;
 use loaxa_adapters::mqtt::LinkConfig;
@@ -31,6 +31,8 @@ pub enum NoBroker {
     Gate(#[from] gate::CantOpen),
     Certificate(#[from] CertificateError),
     NoEnrolment,
+    /// Whoever reaches the address could be any box.
+    OpenToAll(SocketAddr),
     Random(getrandom::Error),
 }
 
@@ -41,6 +43,7 @@ impl Say for NoBroker {
             NoBroker::Gate(error) => error.say(),
             NoBroker::Certificate(error) => error.say(),
             NoBroker::NoEnrolment => said!("start.no_enrolment"),
+            NoBroker::OpenToAll(listen) => said!("start.open_broker", listen),
             NoBroker::Random(error) => said!("start.random", error),
         }
     }
@@ -55,12 +58,25 @@ pub struct Gate<'a> {
 
 impl Gate<'_> {
     /// Starts the embedded broker on the loopback address, behind a gate on `listen`.
-    async fn start(self, listen: SocketAddr, password: String) -> Result<Embedded, NoBroker> {
+    async fn start(
+        self,
+        listen: SocketAddr,
+        logins: &Logins,
+        password: String,
+    ) -> Result<Embedded, NoBroker> {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        if matches!(logins, Logins::NameAlone) && !listen.ip().is_loopback() {
+            return Err(NoBroker::OpenToAll(listen));
+        }
+        if !matches!(logins, Logins::Certificates) {
+            let broker = Embedded::start(loopback, logins.clone(), password).await?;
+            let (listens_on, task) = gate::open(listen, Proof::Login(broker.plain_addr())).await?;
+            return Ok(broker.behind_gate(listens_on, task));
+        }
         let enrolment = self.settings.enrolment.as_ref().ok_or(NoBroker::NoEnrolment)?;
         let server = Ca::open(&enrolment.ca)?
             .issue_to_server(vec![enrolment.broker.host.clone(), "localhost".to_owned()], broker::CENTRAL)?;
         let secret = Embedded::gate_secret(&password);
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let broker = Embedded::start(loopback, Logins::Certificates, password).await?;
         let behind = gate::Behind {
             broker: broker.plain_addr(),
@@ -68,7 +84,8 @@ impl Gate<'_> {
             store: Arc::clone(self.store),
             revoked: self.revoked.clone(),
         };
-        let (listens_on, task) = gate::open(listen, &enrolment.ca.certificate, &server, behind).await?;
+        let proof = Proof::Certificate { ca: &enrolment.ca.certificate, server: &server, behind };
+        let (listens_on, task) = gate::open(listen, proof).await?;
         Ok(broker.behind_gate(listens_on, task))
     }
 }
@@ -84,14 +101,7 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
     let client_id = format!("loaxa-central-{}", hex(&random[..8]));
     let (broker, ca, identity): (Box<dyn Broker>, _, _) = match &gate.settings.broker {
         BrokerChoice::Embedded { listen, logins } => {
-            if matches!(logins, Logins::NameAlone) && !listen.ip().is_loopback() {
-                tracing::warn!(%listen, "boxes prove their name to the broker by saying it: keep this network closed");
-            }
-            let password = hex(&random[8..]);
-            let broker = match logins {
-                Logins::Certificates => gate.start(*listen, password).await?,
-                logins => Embedded::start(*listen, logins.clone(), password).await?,
-            };
+            let broker = gate.start(*listen, logins, hex(&random[8..])).await?;
             (Box::new(broker), None, None)
         }
         BrokerChoice::Url { address, ca, identity } => {

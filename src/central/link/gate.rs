@@ -1,7 +1,8 @@
-//! The gate before the embedded broker: lets in who shows a certificate of this commune that was not revoked.
+//! The gate before the embedded broker: lets in who shows a certificate of this commune that was not revoked, or, where
+//! there are no certificates, who the broker takes by its login.
 //!
-//! The name that a box has behind the gate is that of its certificate, whatever it says itself. The gate reads a
-//! connection's first packet, and after that only carries bytes.
+//! The name that a box with a certificate has behind the gate is that of its certificate, whatever it says itself. The
+//! gate reads a connection's first packet within a few seconds, and after that only carries bytes.
 
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -9,9 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -19,20 +20,18 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
+use super::crowd::{Bounds, Crowd, descriptors_max};
+use super::door::{self, Complaints, Visitor};
 use crate::settings::Identity;
 use crate::store::SharedStore;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
-/// Time for a client to show who it is.
-const SHOW_MAX: Duration = Duration::from_secs(20);
-/// Clients that are showing who they are at the same time; the next one waits.
-const SHOWING_MAX: usize = 256;
-/// Most sessions at the same time, as many as the broker behind takes; the next client waits until one ends.
-const SESSIONS_MAX: usize = super::broker::CLIENTS_MAX;
+/// Time for a client to show who it is, the TLS handshake included.
+const SHOW_MAX: Duration = Duration::from_secs(10);
 /// Largest first packet: names, a last will and room to spare.
 const CONNECT_BYTES_MAX: usize = 4_096;
-/// The wait after an accept that failed, for instance for want of descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Largest answer of the broker to it.
+const CONNACK_BYTES_MAX: usize = 1_024;
 
 /// A reason for which a client is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +43,7 @@ enum Refused {
     NoConnect,
     Name { said: String, is: BoxId },
     Password,
+    Login,
 }
 
 impl Say for Refused {
@@ -55,6 +55,7 @@ impl Say for Refused {
             Refused::NoConnect => said!("gate.no_connect"),
             Refused::Name { said, is } => said!("gate.name", said = said.escape_debug(), is),
             Refused::Password => said!("gate.password"),
+            Refused::Login => said!("gate.login"),
         }
     }
 }
@@ -70,7 +71,15 @@ impl Say for CantOpen {
     }
 }
 
-/// The broker behind the gate, and the means to judge who may pass.
+/// The proof by which the gate lets a client pass.
+pub enum Proof<'a> {
+    /// A certificate of this authority; the gate shows one of its own.
+    Certificate { ca: &'a str, server: &'a Identity, behind: Behind },
+    /// A login that the broker at this address, on the loopback, takes.
+    Login(SocketAddr),
+}
+
+/// The broker behind a gate of certificates, and the means to judge who may pass.
 #[derive(Clone)]
 pub struct Behind {
     /// The embedded broker, on the loopback address.
@@ -82,21 +91,33 @@ pub struct Behind {
     pub revoked: broadcast::Sender<BoxId>,
 }
 
+/// What the gate asks of each client.
+enum Guard {
+    Certificate(TlsAcceptor, Behind),
+    Login(SocketAddr),
+}
+
 /// Opens the gate; it closes when the handle is aborted.
 ///
 /// # Errors
 /// Fails when a certificate can't be used, or the address not be listened on.
-pub async fn open(
-    listen: SocketAddr,
-    ca: &str,
-    server: &Identity,
-    behind: Behind,
-) -> Result<(SocketAddr, JoinHandle<()>), CantOpen> {
+pub async fn open(listen: SocketAddr, proof: Proof<'_>) -> Result<(SocketAddr, JoinHandle<()>), CantOpen> {
     let cant = |error: &dyn std::fmt::Display| CantOpen(error.to_string());
-    let acceptor = TlsAcceptor::from(Arc::new(tls(ca, server)?));
+    let guard = match proof {
+        Proof::Certificate { ca, server, behind } => {
+            Guard::Certificate(TlsAcceptor::from(Arc::new(tls(ca, server)?)), behind)
+        }
+        Proof::Login(broker) => Guard::Login(broker),
+    };
     let listener = TcpListener::bind(listen).await.map_err(|error| cant(&error))?;
     let listens_on = listener.local_addr().map_err(|error| cant(&error))?;
-    Ok((listens_on, tokio::spawn(accept(listener, acceptor, behind))))
+    let crowd = Crowd::new(Bounds::of_boxes(descriptors_max()), Vec::new());
+    let (guard, complaints) = (Arc::new(guard), Arc::new(Complaints::default()));
+    let task = tokio::spawn(async move {
+        let serve = |visitor| visit(visitor, Arc::clone(&guard), Arc::clone(&complaints));
+        door::keep(listener, crowd, std::future::pending(), serve).await;
+    });
+    Ok((listens_on, task))
 }
 
 fn tls(ca: &str, server: &Identity) -> Result<ServerConfig, CantOpen> {
@@ -116,48 +137,50 @@ fn tls(ca: &str, server: &Identity) -> Result<ServerConfig, CantOpen> {
         .map_err(|error| cant(&error))
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: Behind) {
-    let showing = Arc::new(Semaphore::new(SHOWING_MAX));
-    let room = Arc::new(Semaphore::new(SESSIONS_MAX));
-    // Dropped with this task, so that every session ends with the gate.
-    let mut sessions = tokio::task::JoinSet::new();
-    loop {
-        let permit = Arc::clone(&showing).acquire_owned().await.expect("it is never closed");
-        let place = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
-        while sessions.try_join_next().is_some() {}
-        let Ok((stream, from)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-            continue;
-        };
-        let (acceptor, behind) = (acceptor.clone(), behind.clone());
-        sessions.spawn(async move {
+async fn visit(visitor: Visitor, guard: Arc<Guard>, complaints: Arc<Complaints>) {
+    let from = visitor.from;
+    let refused = match &*guard {
+        Guard::Certificate(acceptor, behind) => {
             // Subscribed before the certificate is looked up, so that no revocation falls between.
             let revoked = behind.revoked.subscribe();
-            let shown = tokio::time::timeout(SHOW_MAX, let_in(stream, &acceptor, &behind)).await;
-            drop(permit);
-            match shown.unwrap_or(Err(Refused::Slow)) {
-                Ok((id, outside, inside)) => carry(&id, outside, inside, revoked).await,
-                Err(refused) => tracing::warn!(%from, %refused, "the gate let nobody in"),
+            match within_time(by_certificate(visitor, acceptor, behind)).await {
+                Ok((id, outside, inside)) => {
+                    tokio::select! {
+                        () = carry(outside, inside) => {}
+                        () = revocation(&id, revoked) => tracing::warn!(%id, "its session was ended"),
+                    }
+                    return;
+                }
+                Err(refused) => refused,
             }
-            drop(place);
-        });
-    }
+        }
+        Guard::Login(broker) => match within_time(by_login(visitor, *broker)).await {
+            Ok((outside, inside)) => return carry(outside, inside).await,
+            Err(refused) => refused,
+        },
+    };
+    complaints.note(from, &refused);
+}
+
+async fn within_time<T>(showing: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
+    tokio::time::timeout(SHOW_MAX, showing).await.unwrap_or(Err(Refused::Slow))
 }
 
 type Outside = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// Checks who a client is, and opens its way to the broker.
-async fn let_in(
-    stream: TcpStream,
+/// Checks who a client is by its certificate, and opens its way to the broker.
+async fn by_certificate(
+    visitor: Visitor,
     acceptor: &TlsAcceptor,
     behind: &Behind,
 ) -> Result<(BoxId, Outside, TcpStream), Refused> {
-    stream.set_nodelay(true)?;
-    let mut outside = acceptor.accept(stream).await?;
+    visitor.stream.set_nodelay(true)?;
+    let mut outside = acceptor.accept(visitor.stream).await?;
     let shown = outside.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let fingerprint = ContentHash::of(shown.ok_or(Refused::Revoked)?);
     let known = behind.store.certified(fingerprint).await.map_err(|_| Refused::Revoked)?;
     let id = known.ok_or(Refused::Revoked)?;
+    visitor.seat.keep();
     let packet = read_connect(&mut outside).await?;
     let packet = prove(&packet, &id, &behind.secret)?;
     let mut inside = TcpStream::connect(behind.broker).await?;
@@ -166,32 +189,62 @@ async fn let_in(
     Ok((id, outside, inside))
 }
 
-/// Carries bytes both ways until one side ends, or the box is revoked.
-async fn carry(
-    id: &BoxId,
-    mut outside: Outside,
-    mut inside: TcpStream,
-    mut revoked: broadcast::Receiver<BoxId>,
-) {
-    let must_go = async {
-        loop {
-            match revoked.recv().await {
-                Ok(gone) if gone != *id => {}
-                // The channel overflowed, so this box's own revocation may be among the lost ones: drop the connection;
-                // the check at its next connect decides.
-                _ => break,
-            }
+/// Shows a client's first packet to the broker, and what the broker answers to the client.
+async fn by_login(visitor: Visitor, broker: SocketAddr) -> Result<(TcpStream, TcpStream), Refused> {
+    let mut outside = visitor.stream;
+    outside.set_nodelay(true)?;
+    let packet = framed(read_connect(&mut outside).await?);
+    let mut inside = TcpStream::connect(broker).await?;
+    inside.set_nodelay(true)?;
+    inside.write_all(&packet).await?;
+    let mut answer = Vec::new();
+    let is_let_in = loop {
+        if inside.read_buf(&mut answer).await? == 0 || answer.len() > CONNACK_BYTES_MAX {
+            break false;
+        }
+        if let Some(is_let_in) = lets_in(&answer) {
+            break is_let_in;
         }
     };
+    outside.write_all(&answer).await?;
+    if !is_let_in {
+        return Err(Refused::Login);
+    }
+    visitor.seat.keep();
+    Ok((outside, inside))
+}
+
+/// Reads of a CONNACK whether the broker lets the client in; `None` where it is not all there yet.
+fn lets_in(answer: &[u8]) -> Option<bool> {
+    let length_ends = answer.iter().skip(1).position(|byte| byte & 0x80 == 0)? + 2;
+    let reason = answer.get(length_ends + 1)?;
+    Some(answer[0] == 0x20 && *reason == 0)
+}
+
+/// Carries bytes both ways until one side ends; the box then makes another connection.
+async fn carry<S: AsyncRead + AsyncWrite>(outside: S, inside: TcpStream) {
+    let (mut from_outside, mut to_outside) = tokio::io::split(outside);
+    let (mut from_inside, mut to_inside) = inside.into_split();
     tokio::select! {
-        // However the connection ends, the box makes another.
-        _ = copy_bidirectional(&mut outside, &mut inside) => {}
-        () = must_go => tracing::warn!(%id, "its session was ended"),
+        _ = tokio::io::copy(&mut from_outside, &mut to_inside) => {}
+        _ = tokio::io::copy(&mut from_inside, &mut to_outside) => {}
     }
 }
 
-/// Reads one whole packet.
-async fn read_connect(stream: &mut Outside) -> Result<Vec<u8>, Refused> {
+/// Resolves when this box is revoked.
+async fn revocation(id: &BoxId, mut revoked: broadcast::Receiver<BoxId>) {
+    loop {
+        match revoked.recv().await {
+            Ok(gone) if gone != *id => {}
+            // The channel overflowed, so this box's own revocation may be among the lost ones: drop the connection;
+            // the check at its next connect decides.
+            _ => break,
+        }
+    }
+}
+
+/// Reads the body of one whole packet.
+async fn read_connect(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, Refused> {
     if stream.read_u8().await? != 0x10 {
         return Err(Refused::NoConnect);
     }
@@ -265,13 +318,18 @@ fn prove(body: &[u8], id: &BoxId, secret: &str) -> Result<Vec<u8>, Refused> {
         );
         body.extend_from_slice(text.as_bytes());
     }
+    Ok(framed(body))
+}
+
+/// Puts the head of a CONNECT before its body.
+fn framed(mut body: Vec<u8>) -> Vec<u8> {
     let mut packet = vec![0x10];
     match body.len() {
         length @ 0..0x80 => packet.push(length as u8),
         length => packet.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]),
     }
     packet.append(&mut body);
-    Ok(packet)
+    packet
 }
 
 #[cfg(test)]
@@ -307,5 +365,18 @@ mod tests {
         for end in 0..body.len() - 14 {
             check(&body[..end], "loa-1", "its first packet is no CONNECT");
         }
+    }
+
+    #[test]
+    fn a_client_is_let_in_by_the_brokers_word() {
+        let check = |answer: &[u8], expected| assert_eq!(lets_in(answer), expected, "{answer:?}");
+        check(&[0x20, 3, 0, 0, 0], Some(true));
+        check(&[0x20, 2, 0, 0], Some(true));
+        check(&[0x20, 3, 0, 0x86, 0], Some(false));
+        check(&[0x20, 0x90, 0x01, 0, 0], Some(true));
+        check(&[0x30, 3, 0, 0], Some(false));
+        check(&[0x20, 3, 0], None);
+        check(&[0x20, 0x90], None);
+        check(&[], None);
     }
 }

@@ -3,5 +3,7 @@
 pub mod broker;
 pub mod certificates;
 pub mod connect;
+pub mod crowd;
+pub mod door;
 pub mod gate;
 pub mod outbound;

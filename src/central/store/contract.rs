@@ -47,6 +47,7 @@ mod sqlite {
         a_log_is_taken_once_in_turn
         a_fork_is_seen_and_a_gap_is_said
         a_play_ends_once_with_its_outcome
+        plays_under_an_unknown_clock_are_dated_anew
         what_did_not_sound_has_its_reason
         serials_are_given_once
         a_command_is_kept_once
@@ -251,10 +252,11 @@ async fn who_is_shut_out_stays_out_until_enrolled_anew(store: SharedStore) {
     assert!(store.revoke_box(id("loa-1"), at(3)).await.unwrap());
     assert!(!store.revoke_box(id("loa-9"), at(3)).await.unwrap());
     assert_eq!(store.certified(second).await.unwrap(), None);
+    let key = async || store.enrolled(id("loa-1")).await.unwrap().unwrap().key;
+    assert_eq!(key().await, None, "its log is believed no more");
     let revoked = store.revoked_certificates().await.unwrap();
     assert_eq!(revoked, [([1; SERIAL_BYTES], at(2)), ([2; SERIAL_BYTES], at(3))]);
     store.declare_boxes(vec![with_key]).await.unwrap();
-    let key = async || store.enrolled(id("loa-1")).await.unwrap().unwrap().key;
     assert_eq!(key().await, None, "no configuration brings its key back");
     store.add_enrolment(first, declared("loa-1", &["xa"]), at(60)).await.unwrap();
     store.use_enrolment(first, "new".to_owned(), at(4)).await.unwrap();
@@ -287,6 +289,13 @@ async fn a_fork_is_seen_and_a_gap_is_said(store: SharedStore) {
     ingest(&store, Written::new().batch([Event::DeviceBack])).await;
     let forked = ingest(&store, Written::new().batch([Event::BoxStopped])).await;
     assert!(forked.forked);
+    // A second batch that does not follow from the first, though its number does.
+    let (mut one, mut other) = (Written::new(), Written::new());
+    let of_epoch = |batch: Batch| Batch { epoch: Epoch(9), ..batch };
+    ingest(&store, of_epoch(one.batch([Event::DeviceBack]))).await;
+    other.batch([Event::BoxStopped]);
+    let strange = ingest(&store, of_epoch(other.batch([Event::DeviceBack]))).await;
+    assert_eq!((strange.forked, strange.contiguous_upto, strange.added), (true, 1, 0));
     let mut lost = Written::new();
     lost.batch([Event::DeviceBack, Event::DeviceBack]);
     let rest = Batch { epoch: Epoch(8), oldest: 3, ..lost.batch([Event::BoxStopped]) };
@@ -294,6 +303,7 @@ async fn a_fork_is_seen_and_a_gap_is_said(store: SharedStore) {
     let mut kinds: Vec<_> =
         store.alarms(10).await.unwrap().into_iter().map(|row| (row.kind, row.subject)).collect();
     kinds.sort();
+    kinds.dedup();
     assert_eq!(kinds, [(AlarmKind::Forked, "loa-1".to_owned()), (AlarmKind::Gap, "loa-1".to_owned())]);
 }
 
@@ -329,6 +339,26 @@ async fn a_play_ends_once_with_its_outcome(store: SharedStore) {
     );
     let report = store.report(at(0), at(1)).await.unwrap();
     assert_eq!((report.len(), report[0].plays, report[0].finished, report[0].seconds_played), (1, 2, 1, 2.0));
+}
+
+async fn plays_under_an_unknown_clock_are_dated_anew(store: SharedStore) {
+    store.declare_boxes(vec![declared("loa-1", &["xa"])]).await.unwrap();
+    let order = || Subject::Announcement { command: "lenh-1".parse().unwrap() };
+    let step_us = 86_400_000_000;
+    let set = |before| Event::ClockSet { step_us, before };
+    let mut written = Written::new();
+    let opened = async || {
+        let plays = store.plays(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+        plays.into_iter().map(|play| (play.opened, play.ended)).next().unwrap()
+    };
+    ingest(&store, written.batch([started(1, order()), ended(1, order(), PlayOutcome::Finished)])).await;
+    let (began, over) = opened().await;
+    // A clock that was known is only corrected: what it dated stays.
+    ingest(&store, written.batch([set(ClockQuality::Synced)])).await;
+    assert_eq!(opened().await, (began, over));
+    ingest(&store, written.batch([set(ClockQuality::None)])).await;
+    let day_later = |at: Wall| Wall(at.0 + step_us);
+    assert_eq!(opened().await, (day_later(began), over.map(day_later)));
 }
 
 async fn what_did_not_sound_has_its_reason(store: SharedStore) {

@@ -1,24 +1,27 @@
-//! Access: programs show a token, people a signature, and readers of pages sit at this machine.
+//! Access: programs show a token, people a signature, and browsers of readers a session.
 
 use loaxa_heart::said;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::problem::Problem;
-use super::words;
+use super::session;
 use crate::app::App;
+use crate::link::crowd::Seat;
+use crate::orders::cosigning::NotTaken;
 use crate::orders::signed_request::SignedRequest;
 use crate::store::{AlarmKind, Scope};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::{ContentHash, KeyId};
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::request::{
     KEY_HEADER, NONCE_HEADER, Request as Parts, SIGNATURE_HEADER, TIME_HEADER, is_nonce,
 };
@@ -31,11 +34,9 @@ use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 /// Fails when the address has guessed too often, or the store does not answer.
 pub async fn scope_of(app: &App, headers: &HeaderMap, from: SocketAddr) -> Result<Option<Scope>, Problem> {
     let Some(token) = bearer(headers) else { return Ok(None) };
-    let (from, now) = (from.ip(), monotonic());
-    if app.token_tries.is_shut_out(from, now) {
-        return Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, said: said!("api.many_tries") });
-    }
-    if is_same(&app.settings.token, token) {
+    let from = client(app, from, headers);
+    may_try(app, from)?;
+    if is_token(&app.settings.token, token) {
         return Ok(Some(Scope::Admin));
     }
     // A token is random and long: who finds out how its hash differs from others learns nothing of it.
@@ -45,9 +46,25 @@ pub async fn scope_of(app: &App, headers: &HeaderMap, from: SocketAddr) -> Resul
         Some(row) => row.name.as_str(),
         None => "unknown",
     };
-    app.token_tries.note(from, now);
-    app.suspect(AlarmKind::WrongToken, &from.to_string(), detail).await;
+    note_wrong_token(app, from, detail).await;
     Ok(None)
+}
+
+/// Checks that an address has not guessed too often.
+///
+/// # Errors
+/// Fails when it has; no token of it is looked at then.
+pub fn may_try(app: &App, from: IpAddr) -> Result<(), Problem> {
+    if app.token_tries.is_shut_out(from, monotonic()) {
+        return Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, said: said!("api.many_tries") });
+    }
+    Ok(())
+}
+
+/// Counts a wrong token against its address, and raises an alarm.
+pub async fn note_wrong_token(app: &App, from: IpAddr, detail: &str) {
+    app.token_tries.note(from, monotonic());
+    app.suspect(AlarmKind::WrongToken, &from.to_string(), detail).await;
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -57,21 +74,37 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Tells whether a request carries this token.
 pub fn bears(token: &str, headers: &HeaderMap) -> bool {
-    bearer(headers).is_some_and(|sent| is_same(token, sent))
+    bearer(headers).is_some_and(|sent| is_token(token, sent))
 }
 
-/// Compares in constant time.
-fn is_same(token: &str, sent: &str) -> bool {
+/// Tells whether `sent` is this token; compared in constant time.
+pub fn is_token(token: &str, sent: &str) -> bool {
     let (sent, token) = (sent.as_bytes(), token.as_bytes());
     let same_bytes = sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0;
     !token.is_empty() && sent.len() == token.len() && same_bytes
 }
 
+/// The address of who asks, for the log: behind a proxy, the last that the proxy names.
+pub fn client(app: &App, from: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    let is_proxy =
+        |ip: IpAddr| app.settings.page.proxies.iter().any(|proxy| proxy.to_canonical() == ip.to_canonical());
+    if !is_proxy(from.ip()) {
+        return from.ip();
+    }
+    let named = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<IpAddr> =
+        named.flat_map(|list| list.split(',')).filter_map(|address| address.trim().parse().ok()).collect();
+    named.into_iter().rev().find(|ip| !is_proxy(*ip)).unwrap_or(from.ip())
+}
+
+/// Header in which a proxy names who asked it.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// Checks that a request carries a token that may this.
 ///
 /// # Errors
 /// Fails when it carries none that is good, or one of a smaller scope.
-pub async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: SocketAddr) -> Result<(), Problem> {
+async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: SocketAddr) -> Result<(), Problem> {
     match scope_of(app, headers, from).await? {
         Some(has) if has >= needed => Ok(()),
         Some(has) => Err(Problem {
@@ -90,23 +123,47 @@ pub async fn let_token_in(
     next: Next,
 ) -> Response {
     match need(&app, needed, request.headers(), from).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            keep_seat(&request);
+            next.run(request).await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-/// Lets readers in: until people have accounts, those on this machine and those with a token.
+/// A connection with the token stays, however many strangers want in.
+fn keep_seat(request: &Request) {
+    if let Some(seat) = request.extensions().get::<Arc<Seat>>() {
+        seat.keep();
+    }
+}
+
+/// Lets readers in: those with a session, and those with the token. Others are shown where to log in; where they sit is no
+/// proof, since a proxy on this machine sits here for everybody.
 pub async fn let_readers_in(
     State(app): State<Arc<App>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
-    if from.ip().is_loopback() || need(&app, Scope::Read, request.headers(), from).await.is_ok() {
+    let headers = request.headers();
+    if session::is_open(&app, headers) || need(&app, Scope::Read, headers, from).await.is_ok() {
+        keep_seat(&request);
         return next.run(request).await;
     }
-    (StatusCode::FORBIDDEN, words::in_both(&said!("page.only_here"))).into_response()
+    if request.headers().contains_key(HTMX_REQUEST) {
+        // A fragment of a page whose session is over: the page goes to the login as a whole.
+        return (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, LOGIN)]).into_response();
+    }
+    Redirect::to(LOGIN).into_response()
 }
+
+/// The page to log in on.
+const LOGIN: &str = "/login";
+/// Header of requests for a fragment.
+const HTMX_REQUEST: &str = "hx-request";
+/// Header that sends the whole page elsewhere.
+const HTMX_REDIRECT: &str = "hx-redirect";
 
 /// The parts of a request that a person's signature covers.
 pub struct SignedParts {
@@ -123,26 +180,47 @@ impl SignedParts {
     /// # Errors
     /// Fails when the signature is absent, false, of an unknown key, or not of now, or the request was taken before.
     pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
-        let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
-        let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
-        let nonce = header(NONCE_HEADER).filter(|nonce| is_nonce(nonce));
-        let signature = header(SIGNATURE_HEADER).and_then(signature_of);
-        let (Some(key), Some(at), Some(nonce), Some(signature)) = (key, at, nonce, signature) else {
-            return Err(Problem {
-                status: StatusCode::UNAUTHORIZED,
-                said: said!(
-                    "api.unsigned",
-                    key = KEY_HEADER,
-                    time = TIME_HEADER,
-                    nonce = NONCE_HEADER,
-                    signature = SIGNATURE_HEADER
-                ),
-            });
-        };
+        let Signed { key, at, nonce, signature } = signature_in(&self.headers)?;
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
         let request = Parts { method, path, at, nonce, body };
         Ok(SignedRequest { key, signature, request }.take(app)?)
+    }
+}
+
+/// The headers of a signed request.
+struct Signed<'a> {
+    key: KeyId,
+    at: Wall,
+    nonce: &'a str,
+    signature: [u8; SIGNATURE_BYTES],
+}
+
+/// Reads who signed a request, when, and the signature.
+fn signature_in(headers: &HeaderMap) -> Result<Signed<'_>, Problem> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
+    let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
+    let nonce = header(NONCE_HEADER).filter(|nonce| is_nonce(nonce));
+    let signature = header(SIGNATURE_HEADER).and_then(signature_of);
+    let (Some(key), Some(at), Some(nonce), Some(signature)) = (key, at, nonce, signature) else {
+        let (key, time, nonce, signature) = (KEY_HEADER, TIME_HEADER, NONCE_HEADER, SIGNATURE_HEADER);
+        return Err(Problem {
+            status: StatusCode::UNAUTHORIZED,
+            said: said!("api.unsigned", key, time, nonce, signature),
+        });
+    };
+    Ok(Signed { key, at, nonce, signature })
+}
+
+/// Checks, before a body is read, that a request carries a signature of a key that is known.
+///
+/// # Errors
+/// Fails when it carries none, or the key is a stranger's.
+pub fn signature_is_plausible(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let Signed { key, .. } = signature_in(headers)?;
+    match app.keyring.public_key(&key) {
+        Some(_) => Ok(()),
+        None => Err(NotTaken::Stranger(key).into()),
     }
 }
 

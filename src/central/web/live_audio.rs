@@ -5,17 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc::Receiver;
 
 use crate::app::App;
+use crate::link::crowd::Seat;
 use crate::orders::live::VoiceSource;
 
 /// The address at which boxes listen.
@@ -23,9 +24,17 @@ pub fn routes(app: Arc<App>) -> Router {
     Router::new().route("/live/{session}", get(listen)).with_state(app)
 }
 
-async fn listen(State(app): State<Arc<App>>, Path(session): Path<String>) -> Response {
+async fn listen(
+    State(app): State<Arc<App>>,
+    Path(session): Path<String>,
+    seat: Option<Extension<Arc<Seat>>>,
+) -> Response {
     match app.voices.listen(&session) {
         Some(pieces) => {
+            // The name of the session is its secret: only a box that was told of it has it.
+            if let Some(Extension(seat)) = seat {
+                seat.keep();
+            }
             let headers = [(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "no-store")];
             (headers, Body::new(Pieces(pieces))).into_response()
         }

@@ -2,30 +2,42 @@
 
 mod access;
 mod api;
+mod hosts;
 mod live_audio;
+mod pace;
 mod pages;
 mod problem;
+mod server;
+mod session;
+pub mod texts;
+pub mod tls;
 mod words;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::app::App;
+use hosts::Hosts;
+use tls::Certificates;
+
+/// The listener of page and API, and what belongs to it.
+pub struct Door {
+    pub listener: TcpListener,
+    pub certificates: Option<Certificates>,
+    /// The names that this server answers to.
+    pub names: Vec<String>,
+}
 
 /// Answers requests until `stopped` resolves, and those that are open by then to their end.
-pub async fn serve(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let service = routes(app).into_make_service_with_connect_info::<SocketAddr>();
-    let shutdown = async {
-        // A sender that is gone means the same.
-        let _ = stopped.await;
-    };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(shutdown).await {
-        tracing::error!(%error, "the pages ended");
-    }
+pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
+    let Door { listener, certificates, names } = door;
+    let proxies = app.settings.page.proxies.clone();
+    let hosts = Arc::new(Hosts { names, tls: app.is_behind_tls() });
+    let routes = routes(app).layer(middleware::from_fn_with_state(hosts, hosts::guard));
+    server::serve(listener, certificates, routes, proxies, stopped).await;
 }
 
 fn routes(app: Arc<App>) -> Router {

@@ -64,9 +64,10 @@ impl From<NotEnrolled> for Problem {
             NotEnrolled::Store(error) => return error.clone().into(),
             NotEnrolled::Code => StatusCode::FORBIDDEN,
             NotEnrolled::Off => StatusCode::NOT_FOUND,
-            NotEnrolled::Random(_) | NotEnrolled::RevocationList { .. } | NotEnrolled::Certificate(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            NotEnrolled::Random(_)
+            | NotEnrolled::RevocationList { .. }
+            | NotEnrolled::Authority { .. }
+            | NotEnrolled::Certificate(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, said: not.say() }

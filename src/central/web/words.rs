@@ -90,15 +90,15 @@ mod tests {
 
     #[test]
     fn lengths_are_read_as_a_person_says_them() {
-        let vi = crate::TEXTS.of(Lang::Vi);
+        let vi = crate::web::texts::TEXTS.of(Lang::Vi);
         assert_eq!(length(48_000 * 7 + 24_000, vi), "7,5 giây");
         assert_eq!(length(48_000 * 65, vi), "1 phút 05 giây");
-        assert_eq!(length(48_000 * 3, crate::TEXTS.of(Lang::En)), "3.0 s");
+        assert_eq!(length(48_000 * 3, crate::web::texts::TEXTS.of(Lang::En)), "3.0 s");
     }
 
     #[test]
     fn reasons_go_into_their_detail() {
-        let vi = crate::TEXTS.of(Lang::Vi);
+        let vi = crate::web::texts::TEXTS.of(Lang::Vi);
         let check = |reason: NotPlayed, expected: &str| assert_eq!(not_played(&reason, vi), expected);
         check(NotPlayed::Late, "quá muộn");
         check(NotPlayed::PreEmpted { by: Rung::Emergency }, "phải nhường cho thông báo khẩn cấp");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::language::Failure;
-use super::Check;
+use super::check::Check;
 use super::wire::{Authority, SOON, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};

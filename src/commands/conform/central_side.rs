@@ -1,6 +1,6 @@
 //! The box that a centre under test is asked by.
 
-use super::Check;
+use super::check::Check;
 use super::wire::{SOON, Wire, unit_key};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::authority::{Power, Trust};

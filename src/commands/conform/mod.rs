@@ -5,6 +5,7 @@
 
 mod box_side;
 mod central_side;
+mod check;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::language::{Failure, Outcome, of_file};
+use check::{Broker, Check};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
-use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::codec;
 use wire::Authority;
 
@@ -50,16 +51,6 @@ enum Action {
     },
 }
 
-#[derive(clap::Args)]
-struct Broker {
-    #[arg(long)]
-    broker: BrokerAddress,
-    #[arg(long)]
-    ca: Option<PathBuf>,
-    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
-    identity: Option<Vec<PathBuf>>,
-}
-
 pub fn run(args: Args) -> Outcome {
     match args.action {
         Action::Prepare { dir } => prepare(&dir),
@@ -77,9 +68,6 @@ pub fn run(args: Args) -> Outcome {
         }
     }
 }
-
-/// What is asked, its section in docs/protocol.md, and how.
-struct Check<T>(&'static str, &'static str, fn(&mut T) -> Result<(), String>);
 
 fn report<T>(
     checks: &[Check<T>],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::super::language::{Failure, of_file};
-use super::Broker;
+use super::check::Broker;
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
@@ -135,7 +135,7 @@ pub fn unit_key() -> SecretKey {
 
 /// Reads a public key file: a line `public <base64>`.
 pub fn root_key(path: &Path) -> Result<PublicKey, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| of_file(&path, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| of_file(path, &error))?;
     let key = text.lines().find_map(|line| line.strip_prefix("public "));
     let key = key.ok_or_else(|| of_file(path, &said!("conform.no_public_line")))?;
     Ok(key.trim().parse()?)

@@ -125,7 +125,7 @@ impl Demo {
             let log = commune.path(&format!("{}.log", village.box_id));
             processes.start(village.title, &["box"], &config, log)?;
         }
-        let client = Client::new(&http, &commune.token);
+        let client = Client::new(&http, &commune.token, None)?;
         let mut demo = Self { commune, http, client, story: Story::default(), cues: cues::all(), processes };
         demo.wait_for_boxes()?;
         let took = monotonic().since(begun).as_secs_f64();
@@ -154,7 +154,7 @@ impl Demo {
 
     fn say_where(&self) {
         let Self { http, commune, .. } = self;
-        say(said!("demo.page", address = http));
+        say(said!("demo.page", address = format!("{http}/login#{}", commune.token)));
         say(said!("demo.by_hand", address = http, token = commune.token));
     }
 

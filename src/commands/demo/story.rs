@@ -52,7 +52,7 @@ impl Story {
     pub fn follow(&mut self, client: &Client, commune: &Commune) -> Result<Vec<(BoxId, PlayStart)>, Failure> {
         let query = [("after", self.cursor.to_string()), ("limit", ENTRIES.to_owned())];
         let page = client.get("log", &query)?;
-        let mut lines: BTreeMap<(usize, Sentence), BTreeSet<String>> = BTreeMap::new();
+        let mut lines: Vec<(Sentence, BTreeSet<String>)> = Vec::new();
         let mut started = Vec::new();
         for row in page["entries"].as_array().into_iter().flatten() {
             self.cursor = row["cursor"].as_i64().unwrap_or(self.cursor);
@@ -62,11 +62,13 @@ impl Story {
             }
             if let Some(line) = self.take(&body) {
                 let place = commune.title_of(&body.box_id);
-                let turn = lines.keys().position(|(_, known)| *known == line).unwrap_or(lines.len());
-                lines.entry((turn, line)).or_default().insert(place);
+                match lines.iter_mut().find(|(known, _)| *known == line) {
+                    Some((_, places)) => drop(places.insert(place)),
+                    None => lines.push((line, [place].into())),
+                }
             }
         }
-        for ((_, line), places) in lines {
+        for (line, places) in lines {
             say(said!("story.at", line, places = places.into_iter().collect::<Vec<_>>().join(", ")));
         }
         Ok(started)
@@ -155,5 +157,5 @@ fn line_of_end(start: &PlayStart, end: &PlayEnd) -> Option<Sentence> {
 
 /// The words for a code of a section, as the log writes it.
 fn code_in_words(section: &str, code: &Value) -> String {
-    crate::TEXTS.of(chosen()).code(section, code.as_str().unwrap_or_default())
+    crate::commands::texts::TEXTS.of(chosen()).code(section, code.as_str().unwrap_or_default())
 }

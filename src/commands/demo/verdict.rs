@@ -39,7 +39,7 @@ const RESUME_OFF_MAX_S: f64 = 0.050;
 pub fn judge(client: &Client, commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
     let recording = |village: &Village| -> Result<Option<Sound>, Failure> {
         let Some(wav) = &village.wav else { return Ok(None) };
-        Ok(Some(Sound::read_wav(wav).map_err(|error| of_file(&wav, &error))?))
+        Ok(Some(Sound::read_wav(wav).map_err(|error| of_file(wav, &error))?))
     };
     // All at once, before anything else is played.
     let recordings = commune.villages.iter().map(recording).collect::<Result<Vec<_>, _>>()?;

@@ -2,7 +2,7 @@
 
 use crate::said;
 use crate::texts::Sentence;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,11 @@ pub struct CentralConfig {
     pub listen: SocketAddr,
     /// Address at which boxes find this server, ending with a slash; without it, the address listened on.
     pub public_url: Option<String>,
+    /// Further names under which people and boxes ask for this server.
+    pub hosts: Vec<String>,
+    /// Proxies, from each of which many people come.
+    pub proxies: Vec<IpAddr>,
+    pub tls: PageTls,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.
     pub commune: String,
@@ -43,6 +48,18 @@ pub struct CentralConfig {
     /// A parent before its children is not asked for; a loop is refused.
     pub groups: Vec<ListedGroup>,
     pub boxes: Vec<ListedBox>,
+}
+
+/// `[tls]`: the certificate that page and API show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageTls {
+    /// None: on a loopback address only, for this machine and a proxy on it.
+    Off,
+    /// One that the commune's own authority issues at each start.
+    OwnAuthority,
+    /// Certificate and key of somebody else's making, PEM, read anew when they change. `ca` goes to boxes that enrol, who
+    /// check this certificate against it.
+    Files { certificate: PathBuf, key: PathBuf, ca: Option<PathBuf> },
 }
 
 /// `[broker]`: one of the two.
@@ -124,12 +141,18 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let mut head = root.need("central")?.table()?;
     let listen = head.need("listen").and_then(|value| value.parse());
     let public_url = head.get("public_url").and_then(|value| web_address(&value));
+    let hosts = head.get("hosts").map(|value| value.list()).unwrap_or_default();
+    let hosts = hosts.iter().filter_map(|value| Some(value.words()?.to_owned())).collect();
+    let proxies = head.get("proxies").map(|value| value.list()).unwrap_or_default();
+    let proxies = proxies.iter().filter_map(|value| value.parse()).collect();
     let data_dir = head.need("data_dir").and_then(|value| paths.path(&value));
     let commune = head.need("commune").and_then(|value| value.words());
     let group_value = head.need("group");
     let group: Option<GroupId> = group_value.as_ref().and_then(|value| value.parse());
     head.finish();
-    let broker = broker(root.section("broker"), paths);
+    let enrols = root.has("enrolment");
+    let tls = page_tls(root, paths, listen, enrols);
+    let broker = broker(root.section("broker"), paths, enrols);
     let sqlite = store(root.section("store"), paths, data_dir.as_deref());
     let mut api = root.section("api");
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
@@ -150,6 +173,9 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     Some(CentralConfig {
         listen: listen?,
         public_url,
+        hosts,
+        proxies,
+        tls: tls?,
         data_dir: data_dir?,
         commune: commune?.to_owned(),
         group: group?,
@@ -165,10 +191,55 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     })
 }
 
-fn broker(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<BrokerChoice> {
+/// Reads `[tls]`. Without it, a loopback address is served without TLS, and every other one with a certificate of the
+/// commune's own authority.
+fn page_tls(
+    root: &mut Fields<'_>,
+    paths: &Paths<'_>,
+    listen: Option<SocketAddr>,
+    enrols: bool,
+) -> Option<PageTls> {
+    let Some(value) = root.get("tls") else {
+        return match (listen?.ip().is_loopback(), enrols) {
+            (true, _) => Some(PageTls::Off),
+            (false, true) => Some(PageTls::OwnAuthority),
+            (false, false) => {
+                root.problem(said!("problem.open_page"));
+                None
+            }
+        };
+    };
+    let mut fields = value.table()?;
+    let mut file = |key| fields.get(key).map(|value| (paths.existing(&value), value));
+    let (certificate, key, ca) = (file("certificate"), file("key"), file("ca"));
+    fields.finish();
+    match (certificate, key) {
+        (Some((certificate, _)), Some((key, _))) => {
+            let ca = absent_or(ca.map(|(path, _)| path))?;
+            Some(PageTls::Files { certificate: certificate?, key: key?, ca })
+        }
+        (Some((_, lonely)), None) | (None, Some((_, lonely))) => {
+            lonely.problem(said!("problem.lonely_certificate"));
+            None
+        }
+        (None, None) if enrols => Some(PageTls::OwnAuthority),
+        (None, None) => {
+            value.problem(said!("problem.no_authority"));
+            None
+        }
+    }
+}
+
+fn broker(mut fields: Fields<'_>, paths: &Paths<'_>, enrols: bool) -> Option<BrokerChoice> {
     let (embedded, url) = (fields.get("embedded"), fields.get("url"));
     let choice = match (embedded, url) {
-        (Some(value), None) => value.parse().map(BrokerChoice::Embedded),
+        (Some(value), None) => {
+            let listen: Option<SocketAddr> = value.parse();
+            if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !enrols {
+                value.problem(said!("problem.open_broker"));
+            }
+            listen.map(BrokerChoice::Embedded)
+        }
         (None, Some(value)) => {
             let address: Option<BrokerAddress> = value.parse();
             let tls = paths.tls(&mut fields, address.as_ref().is_none_or(|address| address.tls));
@@ -297,6 +368,38 @@ mod tests {
         let config = read(&format!("{HEAD}{EMBEDDED}")).unwrap();
         assert_eq!(config.sqlite, Path::new("/etc/loaxa/d/central.db"));
         assert!(matches!(config.broker, BrokerChoice::Embedded(address) if address.port() == 1883));
+    }
+
+    #[test]
+    fn nothing_is_open_to_others_without_a_certificate() {
+        let with = |listen: &str, rest: &str| {
+            let text = format!("{HEAD}{rest}").replace("127.0.0.1:8080", listen);
+            read(&text).map_err(|problems| problems.to_string())
+        };
+        let enrols = "[enrolment]\nca = 'c'\nca_key = 'k'\nroot = 'root.pub'\nbroker = 'mqtts://h'\n";
+        let tls =
+            |listen: &str, rest: &str| with(listen, &format!("{EMBEDDED}{rest}")).map(|config| config.tls);
+        assert_eq!(tls("127.0.0.1:8080", ""), Ok(PageTls::Off));
+        assert_eq!(tls("[::1]:8080", enrols), Ok(PageTls::Off));
+        assert_eq!(tls("0.0.0.0:8443", enrols), Ok(PageTls::OwnAuthority));
+        assert_eq!(tls("127.0.0.1:8443", &format!("{enrols}[tls]\n")), Ok(PageTls::OwnAuthority));
+        let path = |name: &str| PathBuf::from(format!("/etc/loaxa/{name}"));
+        let files = PageTls::Files { certificate: path("a"), key: path("b"), ca: None };
+        assert_eq!(tls("0.0.0.0:8443", "[tls]\ncertificate = 'a'\nkey = 'b'\n"), Ok(files));
+        for (listen, rest, says) in [
+            ("0.0.0.0:8443", EMBEDDED.to_owned(), "open to everybody without TLS"),
+            ("[::]:8443", EMBEDDED.to_owned(), "open to everybody without TLS"),
+            ("192.168.1.5:8080", EMBEDDED.to_owned(), "open to everybody without TLS"),
+            ("127.0.0.1:1", format!("{EMBEDDED}[tls]\n"), "no authority"),
+            ("127.0.0.1:1", format!("{EMBEDDED}{enrols}[tls]\nkey = 'b'\n"), "belong together"),
+            ("127.0.0.1:1", "embedded = '0.0.0.0:1883'\n".to_owned(), "any box's name"),
+            ("127.0.0.1:1", "embedded = '[::]:1883'\n".to_owned(), "any box's name"),
+            ("127.0.0.1:1", "embedded = '10.0.0.1:1883'\n".to_owned(), "any box's name"),
+        ] {
+            let found = with(listen, &rest).expect_err(&rest);
+            assert!(found.contains(says), "{listen} {rest}: {found}");
+        }
+        assert!(with("127.0.0.1:1", &format!("embedded = '0.0.0.0:8883'\n{enrols}")).is_ok());
     }
 
     #[test]

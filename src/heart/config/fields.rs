@@ -118,6 +118,11 @@ impl<'r> Fields<'r> {
         Some(Value { reader: self.reader, key: self.key(key), at: value.span().start, value: value.as_ref() })
     }
 
+    /// Tells whether a key is there; it is still to be asked for.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// Returns the value of a key that must be there.
     pub fn need(&mut self, key: &'static str) -> Option<Value<'r>> {
         let value = self.get(key);

@@ -107,7 +107,9 @@ fn source(line: &str, inside: &Path) -> Result<Source, Sentence> {
     let mut path = inside.to_owned();
     for part in Path::new(&line.replace('\\', "/")).components() {
         match part {
-            Component::Normal(name) if name.to_string_lossy().contains('\0') => return leads_away(),
+            Component::Normal(name) if name.to_string_lossy().chars().any(char::is_control) => {
+                return leads_away();
+            }
             // A drive letter.
             Component::Normal(name) if name.to_string_lossy().ends_with(':') => return leads_away(),
             Component::Normal(name) => path.push(name),

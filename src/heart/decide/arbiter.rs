@@ -113,6 +113,8 @@ mod tests {
         };
         check(&[priority("later", 0, 9, 0), priority("first", 1, 5, 0)], "first");
         check(&[priority("second", 1, 5, 8), priority("first", 1, 5, 7)], "first");
+        let of_province = Claim { level: 0, since: Wall(9), ..claim("province", Rung::Exercise) };
+        check(&[claim("commune", Rung::Exercise), of_province], "province");
     }
 
     #[test]

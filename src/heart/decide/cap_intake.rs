@@ -380,6 +380,18 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_effect_later_is_said_then() {
+        let at = |effective: &str| {
+            let change = ("<effective>2026-11-20T04:17:00", effective);
+            let Verdict::Say(said) = judged(&[change], &policy()) else { panic!("said") };
+            said[0].at
+        };
+        let later: Wall = "2026-11-19T23:30:00Z".parse().unwrap();
+        assert_eq!(at("<effective>2026-11-20T06:30:00"), Some(later));
+        assert_eq!(at("<effective>2026-11-20T04:59:00"), None);
+    }
+
+    #[test]
     fn the_class_follows_the_policy() {
         use BulletinClass::*;
         check_class(&[(">Extreme<", ">Severe<")], &[], Emergency);

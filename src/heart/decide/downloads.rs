@@ -281,6 +281,15 @@ mod tests {
     }
 
     #[test]
+    fn a_window_from_an_hour_to_the_same_hour_is_the_whole_day() {
+        let time = NaiveTime::from_hms_opt(3, 0, 0).unwrap();
+        let rules = Rules { night: Some(Night { from: time, until: time, jitter: 0.0 }), ..rules() };
+        let wishes = [(hash(0), wish(MB, IN_A_WEEK, false))].into();
+        let plan = plan(&wishes, &rules, 0, &reading(NOON, ClockQuality::Synced));
+        assert!(plan.fetch.is_some(), "{plan:?}");
+    }
+
+    #[test]
     fn the_budget_stops_all_but_the_urgent_until_the_next_month() {
         let night = "2026-11-21T01:00:00";
         let minutes = (9 * 24 + 23) * 60;

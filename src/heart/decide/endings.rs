@@ -54,3 +54,97 @@ pub fn was_cancelled_before(memory: &Memory, command: &Command) -> bool {
     let by_all = memory.all_cancelled_upto.is_some_and(|upto| command.issued_at <= upto);
     command.power() != Power::Emergency && (by_all || memory.cancelled.contains_key(&command.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::inbox::tests::everything;
+    use crate::domain::announcement::{BulletinClass, Mode, PlayPlan};
+    use crate::domain::ids::KeyId;
+    use crate::wire::messages::Body;
+
+    fn ender(signers: &[&str]) -> Ender {
+        let signers: Vec<_> = signers.iter().map(|key| KeyId::new(*key).unwrap()).collect();
+        Ender { issuer: signers[0].clone(), signers, mode: None }
+    }
+
+    fn announcement(id: &str, class: BulletinClass, issued_at: i64) -> Command {
+        Command {
+            v: 1,
+            id: id.parse().unwrap(),
+            issuer: "an".parse().unwrap(),
+            serial: 1,
+            issued_at: Wall(issued_at),
+            groups: vec!["xa".parse().unwrap()],
+            not_before: Wall(issued_at),
+            expires: Wall(issued_at + 100),
+            author: "An".to_owned(),
+            approver: None,
+            critical: Vec::new(),
+            body: Body::Announce {
+                title: String::new(),
+                class,
+                mode: Mode::Actual,
+                plan: PlayPlan::default(),
+                media: None,
+                words: None,
+                supersedes: None,
+                cap: None,
+            },
+        }
+    }
+
+    /// Orders stops by these signers up to these instants, and returns those that are remembered, with their ends.
+    fn stops(orders: &[(&[&str], i64)], of_issuer: usize) -> Vec<(String, i64)> {
+        let mut memory = Memory::default();
+        let limits = Limits { stops_of_issuer: of_issuer, ..Limits::default() };
+        for (n, (signers, upto)) in orders.iter().enumerate() {
+            let stop = Stop { by: ender(signers), upto: Wall(*upto) };
+            let id = format!("s{n}").parse().unwrap();
+            for memo in remember_stop(&memory, &limits, &id, stop) {
+                memory.apply(&memo);
+            }
+        }
+        memory.stops.iter().map(|(id, stop)| (id.to_string(), stop.upto.0)).collect()
+    }
+
+    #[test]
+    fn a_stop_takes_the_place_of_earlier_ones_of_the_same_signers_and_reaches_as_far() {
+        let expect = |found: Vec<(String, i64)>, expected: &[(&str, i64)]| {
+            assert_eq!(
+                found,
+                expected.iter().map(|(id, upto)| ((*id).to_owned(), *upto)).collect::<Vec<_>>()
+            );
+        };
+        expect(stops(&[(&["an"], 5), (&["an"], 9)], 8), &[("s1", 9)]);
+        expect(stops(&[(&["an"], 9), (&["an"], 5)], 8), &[("s1", 9)]);
+        expect(stops(&[(&["an"], 5), (&["an", "binh"], 9)], 8), &[("s0", 5), ("s1", 9)]);
+        expect(stops(&[(&["an"], 5), (&["binh"], 9)], 1), &[("s0", 5), ("s1", 9)]);
+        // Of one issuer with ever other signers, the one that reaches least far is forgotten.
+        let many: [(&[&str], i64); 3] = [(&["an"], 5), (&["an", "binh"], 3), (&["an", "chi"], 9)];
+        expect(stops(&many, 2), &[("s0", 5), ("s2", 9)]);
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_down_holds_against_all_but_emergencies() {
+        let mut memory = Memory::default();
+        memory.apply(&Memo::Cancelled("a".parse().unwrap(), Some(Wall(1_000))));
+        memory.apply(&Memo::AllCancelledUpto(Wall(10)));
+        let was = |id: &str, class, at| was_cancelled_before(&memory, &announcement(id, class, at));
+        use BulletinClass::{Emergency, Normal};
+        assert!(was("a", Normal, 50) && was("b", Normal, 10));
+        assert!(!was("b", Normal, 11));
+        assert!(!was("a", Emergency, 50) && !was("b", Emergency, 5));
+    }
+
+    #[test]
+    fn a_stop_holds_against_what_was_issued_up_to_its_instant_by_those_it_may_end() {
+        let trust = everything(&["an", "binh"]);
+        let mut memory = Memory::default();
+        memory.apply(&Memo::Stop("s".parse().unwrap(), Some(Stop { by: ender(&["an"]), upto: Wall(10) })));
+        let ended = |at| has_ended(&memory, &trust, &announcement("a", BulletinClass::Normal, at));
+        assert_eq!([9, 10, 11].map(ended), [true, true, false]);
+        let nobody = everything(&["binh"]);
+        assert!(!has_ended(&memory, &nobody, &announcement("a", BulletinClass::Normal, 9)));
+    }
+}

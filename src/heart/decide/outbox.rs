@@ -210,6 +210,9 @@ mod tests {
                 (900, None, None),
                 (901, WELCOMED, None),
                 (904, None, Some(3)),
+                // A new connection begins with the shortest wait.
+                (904, Some(Published { upto: Some(5) }), None),
+                (914, None, Some(3)),
             ],
         );
         let mut outbox = Outbox::new(1, 0);
@@ -240,6 +243,17 @@ mod tests {
                 (5, Some(Acknowledged { upto: 9 }), None),
                 (6, Some(NewEpoch), None),
                 (7, Some(Appended { last: 1 }), Some(1)),
+            ],
+        );
+        // An epoch that begins while there is no connection is not sent without one.
+        check(
+            9,
+            5,
+            &[
+                (0, Some(NewEpoch), None),
+                (1, Some(Appended { last: 1 }), None),
+                (2, WELCOMED, None),
+                (5, None, Some(1)),
             ],
         );
     }

@@ -327,9 +327,47 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_with_its_validity() {
-        let late = trust().permits(&[key("a")], Power::Normal, &[group("xa")], Some(Wall(1_000)));
-        assert!(late.is_err());
+    fn a_key_counts_from_its_first_instant_to_before_its_last() {
+        let mut trust = trust();
+        trust.grants[0].valid_from = Some(Wall(10));
+        let permits =
+            |at: Option<i64>| trust.permits(&[key("a")], Power::Normal, &[group("xa")], at.map(Wall)).is_ok();
+        let at = [Some(9), Some(10), Some(999), Some(1_000), None];
+        assert_eq!(at.map(permits), [false, true, true, false, true]);
+    }
+
+    #[test]
+    fn every_group_is_asked_for_and_reached_through_every_level() {
+        let mut trust = trust();
+        trust.nesting.insert(group("to-3"), group("thon-1"));
+        let permits = |name: &str, groups: &[&str]| {
+            let groups: Vec<_> = groups.iter().map(|name| group(name)).collect();
+            trust.permits(&[key(name)], Power::Normal, &groups, None).is_ok()
+        };
+        assert!(permits("a", &["to-3"]) && permits("v", &["to-3"]));
+        assert!(permits("a", &["thon-1", "xa"]) && permits("v", &["thon-1", "to-3"]));
+        assert!(!permits("v", &["thon-1", "xa"]) && !permits("v", &["xa", "thon-1"]));
+    }
+
+    #[test]
+    fn any_power_may_need_two_and_the_level_is_the_highest_of_those_who_count() {
+        let mut trust = trust();
+        trust.thresholds.push(Threshold { power: Power::Cancel, signatures: 2 });
+        trust.grants[1].level = 2;
+        trust.grants[1].powers.insert(Power::Cancel);
+        let permits = |names: &[&str]| {
+            let signers: Vec<_> = names.iter().map(|name| key(name)).collect();
+            trust.permits(&signers, Power::Cancel, &[group("xa")], None).ok()
+        };
+        assert_eq!((permits(&["a"]), permits(&["b"])), (None, None));
+        assert_eq!((permits(&["a", "b"]), permits(&["b", "a"])), (Some(1), Some(1)));
+        trust.grants[0].level = 3;
+        trust.thresholds.clear();
+        let level = |names: &[&str]| {
+            let signers: Vec<_> = names.iter().map(|name| key(name)).collect();
+            trust.permits(&signers, Power::Cancel, &[group("xa")], None)
+        };
+        assert_eq!((level(&["a"]), level(&["b"]), level(&["a", "b"])), (Ok(3), Ok(2), Ok(2)));
     }
 
     #[test]

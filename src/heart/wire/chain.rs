@@ -166,6 +166,8 @@ mod tests {
         let other =
             |records: &mut Vec<LogRecord>| records[4].body = records[4].body.replace("loa-1", "loa-2");
         check(other, Err(Break::Misplaced { seq: 5 }));
+        let elsewhen = verify_chain(&box_id(), Epoch(8), Link::FIRST, &chain(1));
+        assert_eq!(elsewhen, Err(Break::Misplaced { seq: 1 }), "it is of another epoch");
     }
 
     #[test]

@@ -32,12 +32,21 @@ pub enum Kind {
     LogHead,
     /// A [`LogAck`](super::messages::LogAck), signed by central's key.
     LogAck,
+    /// An [`EnrolmentSeal`](super::enrolment::EnrolmentSeal), signed by central's key.
+    Enrolment,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] =
-        [Kind::Command, Kind::Trust, Kind::Welcome, Kind::LogBatch, Kind::LogHead, Kind::LogAck];
+    pub const ALL: [Kind; 7] = [
+        Kind::Command,
+        Kind::Trust,
+        Kind::Welcome,
+        Kind::LogBatch,
+        Kind::LogHead,
+        Kind::LogAck,
+        Kind::Enrolment,
+    ];
 
     /// Returns the `payloadType` in the envelope.
     pub const fn payload_type(self) -> &'static str {
@@ -48,6 +57,7 @@ impl Kind {
             Kind::LogBatch => "application/vnd.loaxa.log-batch+json",
             Kind::LogHead => "application/vnd.loaxa.log-head+json",
             Kind::LogAck => "application/vnd.loaxa.log-ack+json",
+            Kind::Enrolment => "application/vnd.loaxa.enrolment+json",
         }
     }
 }

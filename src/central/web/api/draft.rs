@@ -4,7 +4,7 @@ use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{self, Body};
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -14,14 +14,20 @@ use crate::orders::cosigning::{self, DraftAsked, Drafter};
 use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
 
-/// Makes a draft; the signature of the request shows who asks.
+/// Largest draft.
+const DRAFT_BYTES_MAX: usize = 256 * 1024;
+
+/// Makes a draft; the signature of the request shows who asks. Of a stranger no body is read.
 pub async fn handle(
     State(app): State<Arc<App>>,
     OriginalUri(uri): OriginalUri,
     method: Method,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    access::signature_is_plausible(&app, &headers)?;
+    let body = body::to_bytes(body, DRAFT_BYTES_MAX).await;
+    let body = body.map_err(|error| Problem::bad(said!("api.draft", error)))?;
     let asked_by = SignedParts { method, path: access::signed_path(&uri), headers, body };
     let issuer = asked_by.signer(&app)?;
     let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));

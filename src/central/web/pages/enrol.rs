@@ -27,7 +27,7 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers
         return chosen;
     }
     let lang = lang_of(&headers);
-    layout(&app, lang, "/enrol", content(&app, crate::TEXTS.of(lang))).into_response()
+    layout(&app, lang, "/enrol", content(&app, crate::web::texts::TEXTS.of(lang))).into_response()
 }
 
 fn content(app: &App, texts: &Texts) -> Markup {

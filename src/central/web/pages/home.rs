@@ -76,7 +76,7 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         announcements.push((row, chain));
     }
     let titles = app.settings.groups.iter().map(|group| (&group.id, group.title.as_str())).collect();
-    let view = View { texts: crate::TEXTS.of(lang), now: app.now(), groups: titles };
+    let view = View { texts: crate::web::texts::TEXTS.of(lang), now: app.now(), groups: titles };
     Ok(html! {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
         @if !app.outbound.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }

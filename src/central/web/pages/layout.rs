@@ -42,7 +42,7 @@ pub fn lang_of(headers: &HeaderMap) -> Lang {
 
 /// Draws the frame of a page around its content; `page` is its address.
 pub fn layout(app: &App, lang: Lang, page: &str, content: Markup) -> Markup {
-    let texts = crate::TEXTS.of(lang);
+    let texts = crate::web::texts::TEXTS.of(lang);
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {

@@ -3,6 +3,7 @@
 mod enrol;
 mod home;
 mod layout;
+mod login;
 mod sign;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub fn routes(app: Arc<App>) -> Router {
     let for_readers = Router::new().merge(home::routes()).merge(enrol::routes()).route_layer(let_readers_in);
     for_readers
         .merge(sign::routes())
+        .merge(login::routes())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
@@ -42,7 +44,6 @@ pub fn routes(app: Arc<App>) -> Router {
 async fn add_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }

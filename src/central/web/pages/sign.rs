@@ -44,7 +44,7 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers
         return chosen;
     }
     let lang = lang_of(&headers);
-    layout(&app, lang, "/sign", content(crate::TEXTS.of(lang))).into_response()
+    layout(&app, lang, "/sign", content(crate::web::texts::TEXTS.of(lang))).into_response()
 }
 
 fn content(texts: &Texts) -> Markup {

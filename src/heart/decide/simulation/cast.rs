@@ -1,12 +1,14 @@
 //! The people of the simulated village, what they may, and the limits that they set.
 
-use super::run::BEGIN;
 use super::scenario::Signing;
 use crate::domain::authority::{Grant, Power, Threshold, Trust};
 use crate::domain::ids::{GroupId, KeyId};
 use crate::domain::policy::{Policy, Window};
 use crate::domain::time::{Span, Wall};
 use crate::wire::messages::Command;
+
+/// 2026-01-01T00:00 in Vietnam.
+pub(super) const BEGIN: Wall = Wall(1_767_200_400_000_000);
 
 /// The keys that sign, and the groups that are spoken to.
 pub(super) fn hands(signing: Signing) -> (&'static [&'static str], &'static [&'static str]) {

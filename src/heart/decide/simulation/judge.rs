@@ -76,9 +76,17 @@ impl Judge {
         self.awaited.clear();
     }
 
+    /// Takes over what the law has found.
+    fn hear_the_law(&mut self) {
+        for (rule, detail) in self.law.take_found() {
+            self.accuse(rule, detail);
+        }
+    }
+
     /// Takes in that time has come to `now`.
     pub fn time(&mut self, now: Moment) {
-        self.judge_what_must_end(now);
+        self.law.time(now);
+        self.hear_the_law();
         let late: Vec<_> =
             self.awaited.iter().filter(|(_, by)| **by < now).map(|(id, _)| id.clone()).collect();
         for id in late {
@@ -90,7 +98,8 @@ impl Judge {
     /// Takes in an entry that is on the disk.
     pub fn entry(&mut self, entry: &Entry) {
         self.judged += 1;
-        self.judge_by_law(entry);
+        self.law.entry(entry);
+        self.hear_the_law();
         match &entry.event {
             Event::PlayStarted(start) => self.started(entry, start),
             Event::PlayEnded(end) => {
@@ -208,7 +217,8 @@ impl Judge {
             if !self.open.contains_key(&one.play) && !self.closed.contains_key(&one.play) {
                 self.accuse("what sounds is in the log", one.play.to_string());
             }
-            if let Some(logged) = self.volumes.get(&one.play).filter(|logged| **logged != one.volume_percent)
+            if let Some(logged) =
+                self.volumes.get(&one.play).filter(|logged| **logged != one.level.volume_percent)
             {
                 self.accuse("it is as loud as the log says", format!("{one:?}, logged {logged}"));
             }

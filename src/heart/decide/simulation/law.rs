@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
-use super::judge::Judge;
 use crate::domain::announcement::Rung;
 use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{Entry, Event, PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
@@ -31,6 +30,7 @@ const HARD_ENDS: [(&str, (u32, u32)); 4] =
 /// What the judge remembers of policies, keys and voices.
 #[derive(Default)]
 pub struct Law {
+    found: Vec<(&'static str, String)>,
     policy: Policy,
     /// Those that were sent, by their versions.
     policies: BTreeMap<u32, Policy>,
@@ -128,108 +128,112 @@ impl Law {
     }
 }
 
-impl Judge {
+impl Law {
+    /// Takes what was found since the last call: the rule that was broken, and how.
+    pub fn take_found(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.found)
+    }
+
+    fn accuse(&mut self, rule: &'static str, detail: String) {
+        self.found.push((rule, detail));
+    }
+
     /// Time has come to `now`: what had to end must have.
-    pub(super) fn judge_what_must_end(&mut self, now: Moment) {
-        let late: Vec<_> = self
-            .law
-            .must_end
-            .iter()
-            .filter(|(_, (by, _))| *by < now)
-            .map(|(play, why)| (*play, *why))
-            .collect();
+    pub fn time(&mut self, now: Moment) {
+        let late: Vec<_> =
+            self.must_end.iter().filter(|(_, (by, _))| *by < now).map(|(play, why)| (*play, *why)).collect();
         for (play, (by, rule)) in late {
-            self.law.must_end.remove(&play);
+            self.must_end.remove(&play);
             self.accuse(rule, format!("{play} by {by:?}"));
         }
     }
 
     /// An entry is on the disk.
-    pub(super) fn judge_by_law(&mut self, entry: &Entry) {
+    pub fn entry(&mut self, entry: &Entry) {
         match &entry.event {
             Event::PlayStarted(start) => self.judge_start(entry, start),
             Event::PlayEnded(end) => self.judge_end(entry, end),
             Event::Adopted { what, version } if what == "trust" => {
-                if *version <= self.law.trust_version {
+                if *version <= self.trust_version {
                     self.accuse("no older trust document is taken", version.to_string());
                 }
-                self.law.trust_version = *version;
+                self.trust_version = *version;
             }
             Event::Adopted { what, version } if what == "policy" => {
-                if *version <= self.law.policy.version {
+                if *version <= self.policy.version {
                     self.accuse("no older policy is taken", version.to_string());
                 }
-                if let Some(policy) = self.law.policies.get(version) {
-                    self.law.policy = policy.clone();
-                    self.law.policy_since = Some(entry.at.moment());
+                if let Some(policy) = self.policies.get(version) {
+                    self.policy = policy.clone();
+                    self.policy_since = Some(entry.at.moment());
                 }
             }
             Event::ClockSet { .. } => self.note_clock(&entry.at),
             Event::BoxStarted { .. } => {
-                self.law.must_end.clear();
-                self.law.unsure.insert(entry.at.wall.date());
+                self.must_end.clear();
+                self.unsure.insert(entry.at.wall.date());
             }
-            Event::DeviceLost { .. } => self.law.must_end.clear(),
+            Event::DeviceLost { .. } => self.must_end.clear(),
             _ => {}
         }
     }
 
     fn note_clock(&mut self, at: &Stamp) {
-        self.law.clock_moved = Some(at.moment());
-        self.law.unsure.insert(at.wall.date());
+        self.clock_moved = Some(at.moment());
+        self.unsure.insert(at.wall.date());
     }
 
     fn judge_start(&mut self, entry: &Entry, start: &PlayStart) {
         // A session is launched 2 s before its instant, and held by the player until then.
         let ahead = if matches!(start.subject, Subject::Slot(_)) { LEAD } else { Span(0) };
         let at = entry.at.wall.plus(ahead);
-        self.law.open.insert(start.play, (start.clone(), entry.at));
+        self.open.insert(start.play, (start.clone(), entry.at));
         let what = || format!("{} at {}", start.title, at.local());
         if let Subject::Announcement { command } = &start.subject
-            && self.law.unlawful.contains(command)
+            && self.unlawful.contains(command)
         {
             self.accuse("what nobody may order makes no sound", what());
         }
-        if self.law.is_revoked(&start.subject) {
+        if self.is_revoked(&start.subject) {
             self.accuse("what revoked keys signed makes no sound", what());
         }
         if let Subject::Live { voice } = &start.subject
-            && let Some((_, until)) = self.law.voices.get(voice)
+            && let Some((_, until)) = self.voices.get(voice)
         {
             let by = entry.at.moment() + until.since(at) + SLACK;
-            self.law.must_end.insert(start.play, (by, "a voice ends when its time is over"));
+            self.must_end.insert(start.play, (by, "a voice ends when its time is over"));
         }
         if start.rung == Rung::Emergency || entry.at.quality == ClockQuality::None {
             return;
         }
         let local = at.local();
-        let policy = &self.law.policy;
+        let policy = &self.policy;
         let rests =
             policy.rest_weekdays.contains(&local.weekday()) || policy.rest_dates.contains(&local.date());
         if rests && start.rung <= Rung::Programme {
             self.accuse("a day of rest is one", what());
         }
-        if self.law.window_end(local).is_none() {
+        if self.window_end(local).is_none() {
             self.accuse("nothing but an emergency starts out of hours", what());
         }
-        if start.volume_percent > self.law.ceiling(at) {
+        if start.volume_percent > self.ceiling(at) {
             self.accuse("nothing is louder than allowed", format!("{} {} %", what(), start.volume_percent));
         }
-        let used = self.law.sounded.get(&local.date()).copied().unwrap_or_default();
-        let most = Span::secs(60 * u64::from(self.law.policy.day_minutes_max));
-        if used > most && !self.law.unsure.contains(&local.date()) {
+        let used = self.sounded.get(&local.date()).copied().unwrap_or_default();
+        let most = Span::secs(60 * u64::from(self.policy.day_minutes_max));
+        if used > most && !self.unsure.contains(&local.date()) {
             self.accuse("no more sounds in a day than allowed", format!("{} after {used:?}", what()));
         }
     }
 
     fn judge_end(&mut self, entry: &Entry, end: &PlayEnd) {
-        self.law.must_end.remove(&end.play);
-        let Some((start, opened)) = self.law.open.remove(&end.play) else { return };
+        self.must_end.remove(&end.play);
+        let Some((start, opened)) = self.open.remove(&end.play) else { return };
         let played = Span(end.frames_played * 1_000_000 / FRAMES_PER_SECOND);
         let counted_on = entry.at.wall.date();
-        let sounded = self.law.sounded.entry(counted_on).or_default();
+        let sounded = self.sounded.entry(counted_on).or_default();
         *sounded = *sounded + played;
-        let moved = self.law.clock_moved.is_some_and(|moved| moved >= opened.moment());
+        let moved = self.clock_moved.is_some_and(|moved| moved >= opened.moment());
         let Some(began) = end.started_at.filter(|_| !moved && end.outcome != PlayOutcome::PowerLost) else {
             return;
         };
@@ -240,7 +244,7 @@ impl Judge {
         {
             let hard = key.date.and_hms_opt(*hour, *minute, 0).map(Wall::from_local);
             // A session keeps its time where the clock is moved under it.
-            let steady = self.law.clock_moved.is_none_or(|moved| moved + SESSION_MAX < opened.moment());
+            let steady = self.clock_moved.is_none_or(|moved| moved + SESSION_MAX < opened.moment());
             if steady && hard.is_some_and(|hard| over > hard) {
                 self.accuse("no slot runs past its hard end", what.clone());
             }
@@ -248,18 +252,18 @@ impl Judge {
         if start.rung == Rung::Emergency {
             return;
         }
-        let closes = self.law.window_end(began.wall.local());
+        let closes = self.window_end(began.wall.local());
         let closes = closes.map(|until| Wall::from_local(began.wall.date().and_time(until)));
         if closes.is_some_and(|closes| over > closes) {
             self.accuse("nothing but an emergency goes on out of hours", what.clone());
         }
-        let same_policy = self.law.policy_since.is_none_or(|since| since < opened.moment());
-        if same_policy && played > SLACK && start.volume_percent > self.law.ceiling(over) {
+        let same_policy = self.policy_since.is_none_or(|since| since < opened.moment());
+        if same_policy && played > SLACK && start.volume_percent > self.ceiling(over) {
             self.accuse("nothing reaches into the night too loud", what.clone());
         }
-        let most = Span::secs(60 * u64::from(self.law.policy.day_minutes_max)) + SLACK;
-        let used = self.law.sounded[&counted_on];
-        if used > most + SLACK && !self.law.unsure.contains(&counted_on) && played > SLACK {
+        let most = Span::secs(60 * u64::from(self.policy.day_minutes_max)) + SLACK;
+        let used = self.sounded[&counted_on];
+        if used > most + SLACK && !self.unsure.contains(&counted_on) && played > SLACK {
             self.accuse("no more sounds in a day than allowed", format!("{what}: {used:?}"));
         }
     }

@@ -16,19 +16,29 @@ const ENDING: Span = Span::millis(400);
 pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
 
 /// A length of sound that came out of the loudspeaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heard {
     pub play: PlayId,
     pub from: Moment,
     pub to: Moment,
-    pub volume_percent: u8,
+    pub level: Level,
 }
+
+/// The level of a play, as it was ordered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    pub volume_percent: u8,
+    pub gain_db: f32,
+}
+
+/// The loudness that the player measures of everything.
+pub const LOUDNESS_LUFS: f32 = -20.5;
 
 #[derive(Debug, Clone)]
 struct Channel {
     play: PlayId,
     began: Moment,
-    volume_percent: u8,
+    level: Level,
     left: Option<Span>,
     /// The play breaks off here although more was promised.
     breaks: Option<(Span, Fault)>,
@@ -47,7 +57,7 @@ impl Channel {
 pub struct SimulatedPlayer {
     latency: Span,
     /// What is left of each, and how loud it is to be.
-    opened: BTreeMap<PlayId, (Option<Span>, u8)>,
+    opened: BTreeMap<PlayId, (Option<Span>, Level)>,
     sounding: Option<Channel>,
     follow: Option<PlayId>,
     /// Play that begins at a moment.
@@ -105,25 +115,27 @@ impl SimulatedPlayer {
         let result = lengths.map(|lengths| {
             let whole = lengths.into_iter().try_fold(Span(0), |sum, length| Some(sum + length?));
             let left = whole.map(|whole| whole.saturating_sub(score.skip));
-            self.opened.insert(play, (left, score.volume_percent));
+            let level = Level { volume_percent: score.volume_percent, gain_db: score.gain_db };
+            self.opened.insert(play, (left, level));
             whole
         });
         self.events.push_back((now + self.latency, PlayerEvent::Preflighted { play, result }));
     }
 
     fn begin(&mut self, at: Moment, play: PlayId) {
-        let Some((left, volume_percent)) = self.opened.remove(&play) else { return };
+        let Some((left, level)) = self.opened.remove(&play) else { return };
         if self.device_lost {
             let reason = Fault::DeviceLost { detail: "simulated".to_owned() };
             return self.end(at, play, Span(0), left, End::Failed(reason));
         }
         let breaks = self.break_next.take();
-        self.sounding = Some(Channel { play, began: at, volume_percent, left, breaks, ending_told: false });
+        self.sounding = Some(Channel { play, began: at, level, left, breaks, ending_told: false });
         self.events.push_back((at, PlayerEvent::Started { play, at }));
     }
 
     fn end(&mut self, at: Moment, play: PlayId, played: Span, due: Option<Span>, end: End) {
-        let sounded = Sounded { played, due, ..Sounded::default() };
+        let loudness_lufs = (played > Span(0)).then_some(LOUDNESS_LUFS);
+        let sounded = Sounded { played, due, loudness_lufs, heard: None };
         self.events.push_back((at, PlayerEvent::Ended { play, sounded, end }));
     }
 
@@ -152,8 +164,8 @@ impl SimulatedPlayer {
     }
 
     fn note_heard(&mut self, now: Moment, channel: &Channel) {
-        let Channel { play, began, volume_percent, .. } = *channel;
-        self.heard.push(Heard { play, from: began, to: now.max(began), volume_percent });
+        let Channel { play, began, level, .. } = *channel;
+        self.heard.push(Heard { play, from: began, to: now.max(began), level });
     }
 
     fn stop(&mut self, now: Moment, play: PlayId) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::cast::{KEYS, hands, is_lawful, policy, trust};
+use super::cast::{BEGIN, KEYS, hands, is_lawful, policy, trust};
 use super::judge::{Broken, Judge};
 use super::scenario::{BootClock, Happening, Push, Signing, TrustChange, What};
 use super::world::{Setup, World};
@@ -26,9 +26,6 @@ const PROGRAMME: &str = include_str!("commune.toml");
 
 /// Length of an announcement's audio.
 const MEDIA_MS: u32 = 25_000;
-
-/// 2026-01-01T00:00 in Vietnam.
-pub(super) const BEGIN: Wall = Wall(1_767_200_400_000_000);
 
 /// The judge's findings on one life.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,6 +20,8 @@ mod live;
 mod machine;
 mod pieces;
 mod play;
+#[cfg(test)]
+mod rule_tests;
 mod running;
 #[cfg(test)]
 mod search;

@@ -55,7 +55,11 @@ impl Speaker {
             return None;
         }
         let gap = running.gap_until.is_some_and(|until| now.mono < until);
-        if gap || running.end_at <= now.mono + WORTH_STARTING || running.stage == Stage::Done {
+        if gap
+            || self.has_gap_before(piece)
+            || running.end_at <= now.mono + WORTH_STARTING
+            || running.stage == Stage::Done
+        {
             return None;
         }
         let then = now.at(running.begin_at);
@@ -83,6 +87,13 @@ impl Speaker {
         let rung = Rung::Programme;
         let job = Job::Piece(piece);
         Some(Claim { job, rung, has_room: false, level: 0, since, serial: 0, take })
+    }
+
+    /// Tells whether the piece must not follow at once on the one that sounds: its gap begins at the end of that one.
+    fn has_gap_before(&self, piece: PieceJob) -> bool {
+        let follows = self.piece_on_air().is_some_and(|on_air| on_air < piece.number);
+        let wanted = self.running.as_ref().and_then(|running| running.piece(piece.number));
+        follows && wanted.is_some_and(|wanted| wanted.gap > Span(0))
     }
 
     /// Says what a piece needs to sound.

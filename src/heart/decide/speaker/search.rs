@@ -466,14 +466,27 @@ fn four_steps_of_any_kind() {
         Revoke,
         OldTrust,
     ];
-    let seen = search(&all, 3);
+    let seen = search(&all, 4);
     assert!(seen > 300, "{seen}");
 }
 
 #[test]
 fn six_steps_of_floods() {
-    let steps =
-        [Storm, SquatTrial, Filler(1), Filler(2), Filler(3), FarSerial, Restart, ClockAhead, ClockRight];
+    let steps = [
+        Storm,
+        SquatTrial,
+        Filler(1),
+        Filler(2),
+        Filler(3),
+        FarSerial,
+        SameSerial,
+        VillageStorm,
+        Voice,
+        Restart,
+        ClockAhead,
+        ClockRight,
+        Revoke,
+    ];
     let seen = search(&steps, 6);
     assert!(seen > 300, "{seen}");
 }
@@ -484,12 +497,15 @@ fn six_steps_of_endings() {
         Storm,
         TestInstead,
         NormalInstead,
+        ExerciseInstead,
+        StormOfOne,
         VillageCancel,
         VillageStop,
         VillageStorm,
         Cancel,
         Restart,
         Revoke,
+        OldTrust,
     ];
     let seen = search(&steps, 6);
     assert!(seen > 300, "{seen}");
@@ -502,7 +518,9 @@ fn six_steps_of_ids_serials_and_clocks() {
         SquatStorm,
         SquatTrial,
         SameSerial,
+        FarSerial,
         StormOfOne,
+        StormOfOneAndAClerk,
         SilentPolicy,
         Voice,
         Restart,

@@ -1,6 +1,6 @@
 //! Scenes of a village: what is pushed, what sounds, what the log says.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ playlist = "sang"
 
 const MINUTE: Span = Span::secs(60);
 
-fn local(text: &str) -> Wall {
+pub(super) fn local(text: &str) -> Wall {
     Wall::from_local(NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap())
 }
 
@@ -61,55 +61,63 @@ pub(super) struct Scene {
     log: Vec<Entry>,
     /// Relays are without sound.
     station_is_off: Rc<Cell<bool>>,
+    /// What the player was asked to open, part by part.
+    pub(super) opened: Rc<RefCell<Vec<Sound>>>,
 }
 
 impl Scene {
     /// Switches a box on at a local time, with a change to the programme's text.
-    fn at(time: &str, change: &str) -> Self {
-        Self::with(time, change, everything(&["an", "binh"]), &["xa"])
+    pub(super) fn at(time: &str, change: &str) -> Self {
+        Self::limited(time, change, Policy::default())
+    }
+
+    /// The same under other limits.
+    pub(super) fn limited(time: &str, change: &str, policy: Policy) -> Self {
+        Self::with(time, change, (everything(&["an", "binh"]), policy), &["xa"])
     }
 
     /// A box in these groups, under a trust document.
     pub(super) fn under(time: &str, trust: Trust, groups: &[&str]) -> Self {
-        Self::with(time, "", trust, groups)
+        Self::with(time, "", (trust, Policy::default()), groups)
     }
 
-    fn with(time: &str, change: &str, trust: Trust, groups: &[&str]) -> Self {
-        let text = format!("{PROGRAMME}{change}");
-        let audio = programme_file::Audio::Required(&|_| Ok(60_000));
-        let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
-        let calendar = Calendar::new(Arc::new(programme)).unwrap();
+    fn with(time: &str, change: &str, (trust, policy): (Trust, Policy), groups: &[&str]) -> Self {
         let setup = Setup {
             listeners: Listeners {
                 groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
                 languages: vec!["vi".to_owned()],
             },
-            timetable: Timetable::new(vec![calendar]).unwrap(),
+            timetable: timetable(change),
             trust: Some(trust),
-            policy: Policy::default(),
+            policy,
         };
+        let opened = Rc::new(RefCell::new(Vec::new()));
+        let asked = opened.clone();
         let station_is_off = Rc::new(Cell::new(false));
         let is_off = station_is_off.clone();
-        let lookup = move |sound: &Sound| match sound {
-            Sound::File(FileRef::Path(path)) if path.ends_with("missing.mp3") => {
-                Err(Fault::Missing { what: "missing.mp3".to_owned() })
+        let lookup = move |sound: &Sound| {
+            asked.borrow_mut().push(sound.clone());
+            match sound {
+                Sound::File(FileRef::Path(path)) if path.ends_with("missing.mp3") => {
+                    Err(Fault::Missing { what: "missing.mp3".to_owned() })
+                }
+                Sound::File(_) => Ok(Some(MINUTE)),
+                Sound::Text { text, .. } if text == "unspeakable" => {
+                    Err(Fault::NoSpeech { detail: String::new() })
+                }
+                Sound::Text { .. } => Ok(Some(Span::secs(10))),
+                Sound::Pattern(pattern) => Ok(Some(pattern.length())),
+                Sound::Relay { url } if is_off.get() => {
+                    Err(Fault::NoStream { url: url.clone(), detail: "off".to_owned() })
+                }
+                Sound::Relay { .. } | Sound::Live { .. } => Ok(None),
+                Sound::Silence(span) => Ok(Some(*span)),
             }
-            Sound::File(_) => Ok(Some(MINUTE)),
-            Sound::Text { text, .. } if text == "unspeakable" => {
-                Err(Fault::NoSpeech { detail: String::new() })
-            }
-            Sound::Text { .. } => Ok(Some(Span::secs(10))),
-            Sound::Pattern(pattern) => Ok(Some(pattern.length())),
-            Sound::Relay { url } if is_off.get() => {
-                Err(Fault::NoStream { url: url.clone(), detail: "off".to_owned() })
-            }
-            Sound::Relay { .. } | Sound::Live { .. } => Ok(None),
-            Sound::Silence(span) => Ok(Some(*span)),
         };
         let mut world = World::new(setup, local(time), Box::new(lookup));
         world.power_on();
         let signers = ["an", "binh"].map(|key| KeyId::new(key).unwrap()).to_vec();
-        Self { world, serial: 0, signers, log: Vec::new(), station_is_off }
+        Self { world, serial: 0, signers, log: Vec::new(), station_is_off, opened }
     }
 
     /// What follows is signed by these; the first is the issuer.
@@ -177,7 +185,7 @@ impl Scene {
         id
     }
 
-    fn log(&mut self) -> &[Entry] {
+    pub(super) fn log(&mut self) -> &[Entry] {
         self.log.extend(self.world.take_log());
         &self.log
     }
@@ -191,13 +199,21 @@ impl Scene {
         assert_eq!(self.story(), expected);
     }
 
-    fn steps(&mut self, of: &CommandId) -> Vec<DeliveryStep> {
+    pub(super) fn steps(&mut self, of: &CommandId) -> Vec<DeliveryStep> {
         let step = |entry: &Entry| match &entry.event {
             Event::Delivery { command, step } if command == of => Some(step.clone()),
             _ => None,
         };
         self.log().iter().filter_map(step).collect()
     }
+}
+
+/// Reads the programme with a change to its text.
+pub(super) fn timetable(change: &str) -> Timetable {
+    let text = format!("{PROGRAMME}{change}");
+    let audio = programme_file::Audio::Required(&|_| Ok(60_000));
+    let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
+    Timetable::new(vec![Calendar::new(Arc::new(programme)).unwrap()]).unwrap()
 }
 
 pub(super) fn everything_of(keys: &[&str]) -> Trust {

@@ -1,0 +1,191 @@
+"""Plants faults in a copy of the source, all behind a switch, and counts those that the tests notice."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "scripts/mutants"
+WORK = ROOT / "target/mutants"
+TREE = WORK / "tree"
+# Longest time of the tests for one fault, in seconds: a fault may make a loop endless.
+PATIENCE = int(os.environ.get("LOAXA_FAULT_PATIENCE", "600"))
+# Tests of the heart that take long.
+LONG = "test(simulation) | test(search) | test(no_flood)"
+
+SWITCH = """
+
+/// Tells whether a fault is planted.
+pub fn planted(name: &str) -> bool {
+    static ON: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    ON.get_or_init(|| std::env::var("LOAXA_FAULT").ok()).as_deref() == Some(name)
+}
+"""
+
+
+def sources():
+    """Lists the files of the source, those that are not committed, too."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            stdout=subprocess.PIPE).stdout
+    return [pathlib.Path(os.fsdecode(name)) for name in listed.split(b"\0") if name and (ROOT / os.fsdecode(name)).is_file()]
+
+
+def write_tree(changed):
+    """Makes the tree equal to the source but for `changed`; what is equal already keeps its date, and is not built anew."""
+    wanted = set()
+    for name in sources():
+        content = changed[str(name)].encode() if str(name) in changed else (ROOT / name).read_bytes()
+        target = TREE / name
+        wanted.add(target)
+        if not target.is_file() or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod((ROOT / name).stat().st_mode)
+    built = TREE / "target"
+    for left in TREE.rglob("*"):
+        if left.is_file() and left not in wanted and built not in left.parents:
+            left.unlink()
+    if not built.exists():
+        # The compiled dependencies are shared by hard links: they are as good here.
+        (built / "debug").mkdir(parents=True)
+        for part in ("deps", ".fingerprint", "build"):
+            if (ROOT / "target/debug" / part).exists():
+                subprocess.run(["cp", "-al", ROOT / "target/debug" / part, built / "debug"], check=True)
+
+
+def switch_of(file):
+    return "crate" if file.startswith("src/heart/") else "loaxa_heart"
+
+
+def plant(faults):
+    """Returns the faults that fit nowhere, and the texts of the files with all others planted."""
+    stale = []
+    texts = {"src/heart/lib.rs": "#![allow(warnings)]\n" + (ROOT / "src/heart/lib.rs").read_text() + SWITCH}
+    for fault in faults:
+        file = fault["file"]
+        text = texts.setdefault(file, (ROOT / file).read_text()) if (ROOT / file).exists() else ""
+        old, new = fault["old"].strip("\n"), fault["new"].strip("\n")
+        if text.count(old) != 1:
+            stale.append(fault)
+            continue
+        on = f'{switch_of(file)}::planted("{fault["name"]}")'
+        if "$ON" in new:
+            texts[file] = text.replace(old, new.replace("$ON", on))
+            continue
+        # A statement stays one; an expression is put in parentheses, so that what follows still applies to it.
+        is_statement = old.rstrip().endswith((";", "}")) and fault.get("kind") != "expression"
+        both = f"if {on} {{ {new} }} else {{ {old} }}"
+        texts[file] = text.replace(old, both if is_statement else f"({both})")
+    return stale, texts
+
+
+def cargo(*arguments, fault=None, **options):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TREE / "target"), "CARGO_TERM_PROGRESS_WHEN": "never"}
+    environment.pop("LOAXA_FAULT", None)
+    if fault:
+        environment["LOAXA_FAULT"] = fault
+    return subprocess.run(["cargo", *arguments], cwd=TREE, env=environment, **options)
+
+
+def build():
+    print("building the tests with all faults planted ...", flush=True)
+    built = cargo("nextest", "list", "--workspace", "--list-type", "binaries-only", "--message-format", "json",
+                  stdout=subprocess.PIPE, text=True)
+    if built.returncode:
+        sys.exit("the source with the faults planted does not build")
+    (WORK / "binaries.json").write_text(built.stdout)
+    described = cargo("metadata", "--format-version", "1", "--all-features", stdout=subprocess.PIPE, text=True)
+    (WORK / "cargo.json").write_text(described.stdout)
+
+
+def tests_pass(filters, fault=None):
+    """Runs tests; a hang counts as a failure. Returns whether they passed, and what was said."""
+    command = ["nextest", "run", "--binaries-metadata", str(WORK / "binaries.json"), "--cargo-metadata",
+               str(WORK / "cargo.json"), "--no-tests", "fail", "--status-level", "fail", "--final-status-level", "fail",
+               "--no-fail-fast" if fault is None else "--fail-fast", "-E", filters]
+    try:
+        ran = cargo(*command, fault=fault, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False, "it took too long"
+    if ran.returncode == 4:
+        sys.exit(f"no test fits {filters}")
+    return ran.returncode == 0, ran.stdout
+
+
+def listed_faults():
+    faults = tomllib.loads((HERE / "faults.toml").read_text())["fault"]
+    names = [fault["name"] for fault in faults]
+    assert len(set(names)) == len(names), "two faults have one name"
+    return faults
+
+
+def check_without_fault(filters):
+    passed, said = tests_pass(filters)
+    if not passed:
+        sys.exit(f"{said}\nwithout any fault these tests fail")
+
+
+def run_listed(faults, stale, only):
+    chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
+    check_without_fault(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
+    missed = []
+    for fault in chosen:
+        passed, _ = tests_pass(fault["tests"], fault["name"])
+        print(f"{'MISSED' if passed else 'caught'}  {fault['name']}", flush=True)
+        if passed:
+            missed.append(fault["name"])
+    for fault in stale:
+        print(f"STALE   {fault['name']}: its old text is not once in {fault['file']}")
+    print(f"listed: {len(chosen) - len(missed)} of {len(chosen)} caught, {len(stale)} stale")
+    return not missed and not stale
+
+
+def generate(count, seed, texts):
+    """Plants a sample of the generator's faults beside the listed ones."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "generator")}
+    command = ["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", TREE, WORK, str(count), str(seed)]
+    subprocess.run(command, env=environment, check=True)
+    planted = WORK / "planted"
+    write_tree(texts | {str(file.relative_to(planted)): file.read_text() for file in planted.rglob("*.rs")})
+
+
+def run_generated():
+    quick = f"package(loaxa-heart) & not ({LONG})"
+    thorough = f"(package(loaxa-heart) & ({LONG})) | binary(heart)"
+    check_without_fault(f"{quick} | {thorough}")
+    made = [line.split("\t", 1) for line in (WORK / "generated.txt").read_text().splitlines()]
+    caught = 0
+    with (WORK / "missed.txt").open("w") as report:
+        for name, what in made:
+            noticed = not tests_pass(quick, name)[0] or not tests_pass(thorough, name)[0]
+            print(f"{'caught' if noticed else 'MISSED'}  {name}  {what}", flush=True)
+            caught += noticed
+            if not noticed:
+                print(name, what, sep="\t", file=report, flush=True)
+    print(f"generated: {caught} of {len(made)} caught")
+    return caught * 100 >= len(made) * 95
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=[], help="faults whose names contain one of these")
+    parser.add_argument("--generated", type=int, default=0, help="also so many faults of the generator")
+    parser.add_argument("--seed", type=int, default=1, help="chooses them")
+    given = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    faults = listed_faults()
+    stale, texts = plant(faults)
+    write_tree(texts)
+    if given.generated:
+        generate(given.generated, given.seed, texts)
+    build()
+    fine = run_listed(faults, stale, given.only)
+    if given.generated:
+        fine = run_generated() and fine
+    sys.exit(not fine)
+
+
+main()
