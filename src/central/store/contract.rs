@@ -485,7 +485,7 @@ async fn drafts_and_signatures_have_room_for_so_many(store: SharedStore) {
     assert!(!store.drafts(at(6)).await.unwrap()[0].sent);
     store.add_command(command(only.as_str(), 1)).await.unwrap();
     assert!(store.drafts(at(6)).await.unwrap()[0].sent);
-    assert!(draft("c").await.unwrap(), "what was sent takes no room");
+    assert_eq!(draft("f", "an", false).await.unwrap(), DraftKept::Kept, "what was sent takes no room");
     store.withdraw_draft(only.clone()).await.unwrap();
     store.withdraw_draft("c".parse().unwrap()).await.unwrap();
     let left: Vec<_> = store.drafts(at(6)).await.unwrap().into_iter().map(|row| row.draft.id).collect();
