@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm_rate::AlarmRate;
+use crate::foreseen::Outlooks;
 use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
 use crate::log_quota::LogQuotas;
@@ -33,6 +34,7 @@ pub struct App {
     pub counters: Counters,
     /// Voices that are live now.
     pub voices: Voices,
+    pub outlooks: Outlooks,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     /// The use that boxes make of their quotas.
@@ -89,7 +91,8 @@ impl App {
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
-        let (counters, voices) = (Counters::default(), Voices::default());
+        let counters = Counters::default();
+        let (voices, outlooks) = (Voices::default(), Outlooks::default());
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
             settings,
@@ -100,6 +103,7 @@ impl App {
             public_url,
             counters,
             voices,
+            outlooks,
             revoked,
             log_quotas,
             nonces: Nonces::new(loaxa_adapters::clock::wall()),

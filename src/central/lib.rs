@@ -7,6 +7,7 @@ mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
+mod foreseen;
 mod keyring;
 pub mod link;
 mod log_quota;

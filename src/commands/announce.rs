@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chrono::NaiveTime;
 use serde_json::{Value, json};
 
-use super::client::{CentralArgs, Client};
+use super::client::{CentralArgs, Client, tell_outlook, text};
+use super::draft;
 use super::language::{Failure, Outcome, of_file, tell};
+use super::when::{self, When};
 use loaxa_adapters::clock;
-use loaxa_heart::domain::time::Wall;
+use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 
@@ -52,6 +54,8 @@ pub struct Args {
     author: Option<String>,
     #[arg(long)]
     approver: Option<String>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["audio", "token_file"])]
+    key: Option<PathBuf>,
     #[command(flatten)]
     central: CentralArgs,
 }
@@ -72,16 +76,31 @@ enum Mode {
 
 pub fn run(args: Args) -> Outcome {
     let fields = fields(&args, clock::wall())?;
-    let id = send(&args.central.client()?, &fields, args.audio.as_deref())?;
-    tell!("announce.sent", id);
+    if let Some(key) = &args.key {
+        let client = args.central.client_of_person()?;
+        let order = json!({ "announce": { "fields": fields } });
+        let (id, answer) = draft::make(&client, &KeyFile::read(key)?.key, &order)?;
+        match answer["sent"] == true {
+            true => tell!("announce.sent", id),
+            false => tell!("announce.drafted", id),
+        }
+        tell_outlook(&answer["expected"]);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = send(&args.central.client()?, &fields, args.audio.as_deref())?;
+    tell!("announce.sent", id = text(&answer["id"]));
+    if let Some(at) = fields["at"].as_str().and_then(|at| at.parse::<Wall>().ok()) {
+        tell!("announce.at", at = at.local().format("%H:%M %d/%m/%Y"));
+    }
+    tell_outlook(&answer);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends the fields of the API, with audio where there is any; the answer is the announcement's id.
+/// Sends the fields of the API, with audio where there is any; the answer names the announcement and what is expected.
 ///
 /// # Errors
 /// When the audio can't be read, or the sentence with which central refuses.
-pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<String, Failure> {
+pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<Value, Failure> {
     let audio = match audio {
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
@@ -91,8 +110,7 @@ pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<Str
         None => None,
     };
     let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let answer = client.post("announcements", &content_type, &form(fields, audio))?;
-    Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+    client.post("announcements", &content_type, &form(fields, audio))
 }
 
 fn fields(args: &Args, now: Wall) -> Result<Value, Failure> {
@@ -140,16 +158,20 @@ fn form(fields: &Value, audio: Option<(String, Vec<u8>)>) -> Vec<u8> {
     bytes
 }
 
-/// An instant as staff write it.
+/// An instant as staff write it. A time of today that is past is no time of tomorrow: who means that says so.
 fn instant(text: &str, now: Wall) -> Result<Wall, Failure> {
-    if let Ok(at) = text.parse::<Wall>() {
-        return Ok(at);
+    match when::read(text, now) {
+        Some(When::At(at)) => Ok(at),
+        Some(When::Time(time)) => {
+            let today = Wall::from_local(now.date().and_time(time));
+            if today >= now {
+                return Ok(today);
+            }
+            let tomorrow = today.plus(Span::secs(86_400)).local().format("%H:%M %d/%m/%Y");
+            Err(said!("announce.past_today", text = text.trim(), tomorrow).into())
+        }
+        Some(When::Day(_)) | None => Err(said!("announce.no_time", text = text.escape_debug()).into()),
     }
-    let time = NaiveTime::parse_from_str(text, "%H:%M")
-        .map_err(|_| said!("announce.no_time", text = text.escape_debug()))?;
-    let today = Wall::from_local(now.date().and_time(time));
-    let day = loaxa_heart::domain::time::Span::secs(86_400);
-    Ok(if today < now { today.plus(day) } else { today })
 }
 
 /// Seconds of `90s`, `30m`, `12h`, `2d`.
@@ -170,16 +192,20 @@ fn span_s(text: &str) -> Result<u32, Sentence> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use loaxa_heart::texts::Lang;
 
     #[test]
     fn times_are_taken_as_staff_write_them() {
-        let now: Wall = "2026-11-21T05:00:00+07:00".parse().unwrap();
+        let now: Wall = "2026-11-21T17:05:00+07:00".parse().unwrap();
         let check = |text: &str, expected: &str| {
             assert_eq!(instant(text, now).unwrap(), expected.parse().unwrap(), "{text}");
         };
-        check("05:30", "2026-11-21T05:30:00+07:00");
-        check("04:30", "2026-11-22T04:30:00+07:00");
+        check("17:30", "2026-11-21T17:30:00+07:00");
+        check("17:00 22/11/2026", "2026-11-22T17:00:00+07:00");
+        check("ngày mai 17h", "2026-11-22T17:00:00+07:00");
         check("2026-12-01T06:00:00+07:00", "2026-12-01T06:00:00+07:00");
+        let past = instant("17:00", now).unwrap_err();
+        assert!(past.0.to(Lang::Vi).contains("--at \"17:00 22/11/2026\""), "{past:?}");
         assert!(instant("25:00", now).is_err() && instant("tomorrow", now).is_err());
     }
 

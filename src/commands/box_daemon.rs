@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_enrol, box_import};
+use super::{box_check, box_enrol, box_import};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
@@ -38,6 +38,7 @@ pub struct Args {
 enum Doing {
     Run,
     Status,
+    Check(box_check::Args),
     Devices,
     TestTone {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
@@ -71,6 +72,7 @@ pub fn run(args: Args) -> Outcome {
                 .map_err(|error| said!("box.no_daemon", path = state_dir.display(), error))?;
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
+        Some(Doing::Check(check)) => return box_check::run(&check, &path),
         Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
         Some(Doing::Devices) => {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::tls::TlsConfig;
 
 use super::language::{Failure, Outcome, foreign, of_file, tell};
+use super::service_user;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
@@ -52,6 +53,8 @@ pub fn run(args: Args) -> Outcome {
     let settings = settings(&enrolled, &args.state_dir);
     let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
     write(dir, name, &settings, 0o644)?;
+    service_user::hand_over("loaxa", &dir.join("trust/box.key"))?;
+    service_user::hand_over("loaxa", &dir.join("tls/box.key"))?;
     tell!("enrol.done", id = enrolled.id, path = dir.join(name).display());
     if name != "box.toml" {
         tell!("enrol.kept");

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::language::{Failure, Outcome, of_file};
-use super::{central_init, central_token, log_lines};
+use super::{central_init, central_invite, central_token, log_lines};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
 use loaxa_central::Central;
@@ -28,11 +28,13 @@ pub struct Args {
 enum Doing {
     Init(central_init::Args),
     Token(central_token::Args),
+    Invite(central_invite::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
     match args.doing {
         Some(Doing::Init(init)) => return central_init::run(init),
+        Some(Doing::Invite(invite)) => return central_invite::run(invite),
         Some(Doing::Token(token)) => return central_token::run(token),
         None => {}
     }

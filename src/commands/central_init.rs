@@ -1,18 +1,25 @@
 //! `loaxa central init`: the authority of a new commune in one step.
 
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::language::{Failure, Outcome, foreign, of_file, tell};
+use super::service_user;
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::link::certificates::Ca;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
-use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::ids::{BadName, GroupId};
+use loaxa_heart::domain::person::{normalised, skeleton};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::SecretKey;
@@ -21,13 +28,19 @@ use loaxa_heart::wire::signing::SecretKey;
 const PAGE_PORT: u16 = 8443;
 const BROKER_PORT: u16 = 8883;
 
+/// The user under which the unit runs central, and the folder where it may write.
+const SERVICE_USER: &str = "loaxa-central";
+const STATE_DIR: &str = "/var/lib/loaxa-central";
+
 /// What staff do every day, with the key on the server.
-const DAILY: [Power; 7] = [
+const DAILY: [Power; 9] = [
     Power::Normal,
     Power::Priority,
     Power::Exercise,
+    Power::Live,
     Power::Cancel,
     Power::Programme,
+    Power::Policy,
     Power::Groups,
     Power::Test,
 ];
@@ -55,19 +68,38 @@ pub struct Args {
     commune: String,
     #[arg(long)]
     group: GroupId,
-    #[arg(long, default_value = "localhost")]
-    host: String,
+    #[arg(long, value_name = "GROUP=TITLE", value_parser = village)]
+    village: Vec<Village>,
+    #[arg(long)]
+    host: Option<String>,
     #[arg(long)]
     demo: bool,
 }
 
+/// A village of the commune: the group of its boxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Village {
+    id: GroupId,
+    title: String,
+}
+
+fn village(text: &str) -> Result<Village, Sentence> {
+    let (id, title) = text.split_once('=').ok_or_else(|| said!("init.village_form"))?;
+    let title = title.trim();
+    if title.is_empty() {
+        return Err(said!("init.village_form"));
+    }
+    Ok(Village { id: id.trim().parse().map_err(|error: BadName| error.say())?, title: title.to_owned() })
+}
+
 pub fn run(args: Args) -> Outcome {
-    let dir = &args.dir;
-    let secret_folder = |path: &Path| {
-        let made = std::fs::DirBuilder::new().mode(0o700).create(path);
-        made.map_err(|error| of_file(path, &error))
-    };
-    secret_folder(dir)?;
+    let plan = Plan::of(args)?;
+    let dir = &plan.args.dir;
+    // A package or the unit may have made it.
+    let is_empty = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    if !is_empty {
+        secret_folder(dir)?;
+    }
     secret_folder(&dir.join("offline"))?;
     let key = |name: &str, holder: &str| -> Result<SecretKey, Failure> {
         let made = KeyFile::generate(Some(holder))?;
@@ -78,7 +110,7 @@ pub fn run(args: Args) -> Outcome {
     let officers =
         [key("offline/truc-ban-1.key", "Trực ban 1")?, key("offline/truc-ban-2.key", "Trực ban 2")?];
     let (central, staff) = (key("central.key", "trung tâm")?, key("staff.key", "Cán bộ truyền thanh")?);
-    let trust = trust(&args.group, &central, &staff, &officers);
+    let trust = trust(&plan, &central, &staff, &officers);
     let sealed = codec::seal(&TrustMessage { v: VERSION, trust: trust.clone() }, &[&root]);
     write(dir, "trust.toml", trust_file::print(&trust).as_bytes())?;
     write(dir, "trust.dsse.json", &sealed)?;
@@ -90,7 +122,7 @@ pub fn run(args: Args) -> Outcome {
     let list = Ca::open(&ca)?.revocation_list(&[], clock::wall().date())?;
     write(dir, "crl.pem", list.as_bytes())?;
     for name in ["broker", "central"] {
-        let hosts = vec![args.host.clone(), "localhost".to_owned()];
+        let hosts = vec![plan.host.clone(), "localhost".to_owned()];
         let server = Ca::open(&ca)?.issue_to_server(hosts, name)?;
         write(dir, &format!("{name}.pem"), server.certificate.as_bytes())?;
         write(dir, &format!("{name}-tls.key"), server.key.as_bytes())?;
@@ -99,12 +131,100 @@ pub fn run(args: Args) -> Outcome {
     getrandom::fill(&mut token).map_err(|error| foreign(&error))?;
     let token = hex(&token);
     write(dir, "api-token", format!("{token}\n").as_bytes())?;
-    write(dir, "central.toml", settings(&args).as_bytes())?;
-    tell(&args, &root);
+    write(dir, "central.toml", settings(&plan).as_bytes())?;
+    hand_over_all(dir)?;
+    tell(&plan, &root);
     Ok(ExitCode::SUCCESS)
 }
 
-fn trust(group: &GroupId, central: &SecretKey, staff: &SecretKey, officers: &[SecretKey]) -> Trust {
+/// What is made, with everything that was not typed found or asked for.
+struct Plan {
+    args: Args,
+    host: String,
+    villages: Vec<Village>,
+}
+
+impl Plan {
+    fn of(args: Args) -> Result<Self, Failure> {
+        let host = match &args.host {
+            Some(host) => host.clone(),
+            None if args.demo => "localhost".to_owned(),
+            None => own_address().ok_or_else(|| said!("init.no_host"))?,
+        };
+        let mut villages = args.village.clone();
+        if villages.is_empty() && !args.demo && std::io::stdin().is_terminal() {
+            villages = ask_for_villages()?;
+        }
+        let mut seen: BTreeSet<&GroupId> = [&args.group].into();
+        if let Some(twice) = villages.iter().find(|village| !seen.insert(&village.id)) {
+            return Err(said!("init.village_twice", id = twice.id).into());
+        }
+        Ok(Self { villages, host, args })
+    }
+}
+
+/// The address of this machine towards the network; nothing is sent to find it.
+fn own_address() -> Option<String> {
+    // Of the range for documentation, which is routed like any other.
+    let towards = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(towards).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
+}
+
+fn ask_for_villages() -> Result<Vec<Village>, Failure> {
+    tell!("init.ask_villages");
+    let mut villages = Vec::new();
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        let title = line.trim();
+        if title.is_empty() {
+            break;
+        }
+        let id = slug(title).parse().map_err(|error: BadName| error.say())?;
+        villages.push(Village { id, title: title.to_owned() });
+    }
+    Ok(villages)
+}
+
+/// The id that a title suggests: `thon-dong` for "Thôn Đông".
+fn slug(title: &str) -> String {
+    let letter = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase().to_string(),
+        c if c.is_alphanumeric() => skeleton(&c.to_string()),
+        _ => "-".to_owned(),
+    };
+    let plain: String = normalised(title).chars().map(letter).collect();
+    plain.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+fn secret_folder(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+    made.map_err(|error| of_file(path, &error).into())
+}
+
+/// Gives the service what it reads. The people's and the root's keys stay with who made them.
+fn hand_over_all(dir: &Path) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(dir).map_err(|error| of_file(dir, &error))? {
+        let path = entry?.path();
+        if !path.ends_with("offline") {
+            service_user::hand_over(SERVICE_USER, &path)?;
+        }
+    }
+    for name in ["ca.pem", "root.pub"] {
+        let open = Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.join(name), open).map_err(|error| of_file(dir, &error))?;
+    }
+    if dir.starts_with("/etc") {
+        // Others of this machine may have their settings beside these, each file readable by its own.
+        std::fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(|error| of_file(dir, &error))?;
+    }
+    Ok(())
+}
+
+fn trust(plan: &Plan, central: &SecretKey, staff: &SecretKey, officers: &[SecretKey]) -> Trust {
+    let group = &plan.args.group;
     let grant = |key: &SecretKey, holder: String, powers: &[Power]| Grant {
         key: key.key_id(),
         public: key.public().to_string(),
@@ -122,20 +242,26 @@ fn trust(group: &GroupId, central: &SecretKey, staff: &SecretKey, officers: &[Se
         grant(staff, "Cán bộ truyền thanh".to_owned(), &DAILY),
     ];
     grants.extend(on_duty);
+    let nesting = plan.villages.iter().map(|village| (village.id.clone(), group.clone())).collect();
     let thresholds = vec![Threshold { power: Power::Emergency, signatures: EMERGENCY_SIGNATURES }];
-    Trust { version: 1, grants, thresholds, nesting: Default::default() }
+    Trust { version: 1, grants, thresholds, nesting }
 }
 
-fn settings(args: &Args) -> String {
-    let Args { commune, group, host, demo, .. } = args;
+fn settings(plan: &Plan) -> String {
+    let Plan { args: Args { commune, group, demo, dir, .. }, host, villages } = plan;
+    // The unit lets the service write there and nowhere below /etc.
+    let (data_dir, crl) =
+        if dir.starts_with("/etc") { (STATE_DIR, "") } else { ("data", "crl = \"crl.pem\"\n") };
+    let villages: String = villages.iter().map(|village| group_entry(village, group)).collect();
     let commune = toml::Value::String(commune.clone());
     let on_duty = if *demo { ", \"offline/truc-ban-1.key\", \"offline/truc-ban-2.key\"" } else { "" };
     format!(
         r#"# loaxa central init; firmware-config/central.toml explains every line.
 [central]
 listen = "0.0.0.0:{PAGE_PORT}"
+# Địa chỉ mà cán bộ và cụm loa dùng; nằm trong mã QR ghi danh. What people and boxes use; it stands in the QR of a new box.
 public_url = "https://{host}:{PAGE_PORT}"
-data_dir = "data"
+data_dir = "{data_dir}"
 commune = {commune}
 group = "{group}"
 
@@ -158,13 +284,17 @@ ca = "ca.pem"
 ca_key = "ca.key"
 root = "root.pub"
 broker = "mqtts://{host}:{BROKER_PORT}"
-crl = "crl.pem"
-
+{crl}
 [[group]]
 id = "{group}"
 title = {commune}
-"#
+{villages}"#
     )
+}
+
+fn group_entry(village: &Village, parent: &GroupId) -> String {
+    let title = toml::Value::String(village.title.clone());
+    format!("\n[[group]]\nid = \"{}\"\ntitle = {title}\nparent = \"{parent}\"\n", village.id)
 }
 
 /// Writes a file that only its owner may read.
@@ -175,12 +305,40 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     written.map_err(|error| of_file(&path, &error).into())
 }
 
-fn tell(args: &Args, root: &SecretKey) {
+fn tell(plan: &Plan, root: &SecretKey) {
+    let Plan { args, host, .. } = plan;
     let (dir, commune, id) = (args.dir.display(), &args.commune, root.key_id());
     tell!("init.made", dir, commune, id);
     match args.demo {
         true => tell!("init.trial"),
         false => tell!("init.move", dir),
     }
-    tell!("init.next", dir, host = args.host, page_port = PAGE_PORT);
+    tell!("init.next", dir, host, page_port = PAGE_PORT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_village_is_written_as_its_group_and_its_name() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let found = village(text).ok().map(|village| (village.id.to_string(), village.title));
+            let expected = expected.map(|(id, title)| (id.to_owned(), title.to_owned()));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("thon-1=Thôn 1", Some(("thon-1", "Thôn 1")));
+        check(" thon-1 = Thôn 1 ", Some(("thon-1", "Thôn 1")));
+        check("Thôn 1", None);
+        check("thon-1=", None);
+        check("Thôn=Thôn", None);
+    }
+
+    #[test]
+    fn a_title_suggests_an_id() {
+        let check = |title: &str, expected: &str| assert_eq!(slug(title), expected);
+        check("Thôn Đông", "thon-dong");
+        check("Xóm 10 (Đình Cả)", "xom-10-dinh-ca");
+        check("Tho\u{302}n O\u{31b}\u{309} 1", "thon-o-1");
+    }
 }

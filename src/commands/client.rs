@@ -1,7 +1,7 @@
 //! How the commands for staff speak to central, and to the person who typed them.
 
 use std::fmt::Write;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::language::{Failure, chosen, foreign, of_file};
+use super::language::{Failure, chosen, foreign, of_file, words};
 use loaxa_adapters::{clock, private_files};
+use loaxa_heart::domain::person::normalised;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Sentence, visible, visible_json};
+use loaxa_heart::texts::{Lang, Sentence, visible, visible_json};
 use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
@@ -63,6 +64,15 @@ pub fn authority(given: Option<&PathBuf>, token_file: Option<&Path>) -> Option<P
 const MACHINE_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 impl CentralArgs {
+    /// Finds a way for requests that people sign: there is no token.
+    ///
+    /// # Errors
+    /// When nobody says where central is.
+    pub fn client_of_person(&self) -> Result<Client, Failure> {
+        let ca = authority(self.ca.as_ref(), None);
+        Client::new(&central_address(self.central.as_ref())?, "", ca.as_deref())
+    }
+
     /// Finds address and token.
     ///
     /// # Errors
@@ -118,17 +128,20 @@ impl Client {
     /// As [`Client::get`].
     pub fn get_signed(&self, path: &str, key: &SecretKey) -> Result<Value, Failure> {
         let (path, at) = (format!("/api/v1/{path}"), clock::wall());
-        let nonce = nonce()?;
-        let request = Request { method: "GET", path: &path, at, nonce: &nonce, body: b"" };
-        let signature = key.sign(&request.to_be_signed());
-        let asked = self
-            .agent
-            .get(format!("{}{path}", self.base))
-            .header(request::KEY_HEADER, key.key_id().as_str())
-            .header(request::TIME_HEADER, at.to_string())
-            .header(request::NONCE_HEADER, &nonce)
-            .header(request::SIGNATURE_HEADER, BASE64.encode(signature));
+        let asked = signed(self.agent.get(format!("{}{path}", self.base)), "GET", &path, at, b"", key)?;
         Ok(serde_json::from_str(&self.answer(asked.call())?.0)?)
+    }
+
+    /// Posts JSON as the person who holds `key`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post_signed(&self, path: &str, key: &SecretKey, body: &Value) -> Result<Value, Failure> {
+        let (path, at, body) = (format!("/api/v1/{path}"), clock::wall(), body.to_string());
+        let asked =
+            signed(self.agent.post(format!("{}{path}", self.base)), "POST", &path, at, body.as_bytes(), key)?;
+        let asked = asked.header("content-type", "application/json");
+        Ok(serde_json::from_str(&self.answer(asked.send(body.as_bytes()))?.0)?)
     }
 
     /// The same as text, with the cursor of the next page.
@@ -179,7 +192,9 @@ impl Client {
     ) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
         let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
-        let request = request.config().timeout_global(None).build().header("content-type", content_type);
+        // Central answers a refusal before it asks for the body.
+        let request = request.header("content-type", content_type).header("expect", "100-continue");
+        let request = request.config().timeout_global(None).build();
         let (text, _) = self.answer(request.send(ureq::SendBody::from_owned_reader(body)))?;
         Ok(serde_json::from_str(&text)?)
     }
@@ -218,6 +233,24 @@ fn nonce() -> Result<String, Failure> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Signs a request as its holder's own.
+fn signed<B>(
+    request: ureq::RequestBuilder<B>,
+    method: &str,
+    path: &str,
+    at: Wall,
+    body: &[u8],
+    key: &SecretKey,
+) -> Result<ureq::RequestBuilder<B>, Failure> {
+    let nonce = nonce()?;
+    let signature = key.sign(&Request { method, path, at, nonce: &nonce, body }.to_be_signed());
+    Ok(request
+        .header(request::KEY_HEADER, key.key_id().as_str())
+        .header(request::TIME_HEADER, at.to_string())
+        .header(request::NONCE_HEADER, nonce)
+        .header(request::SIGNATURE_HEADER, BASE64.encode(signature)))
+}
+
 fn query_text(query: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (index, (key, value)) in query.iter().enumerate() {
@@ -233,6 +266,25 @@ fn query_text(query: &[(&str, String)]) -> String {
         }
     }
     text
+}
+
+/// Asks the person at the terminal to type a word, and tells whether they did.
+///
+/// # Errors
+/// Fails when nothing can be read.
+pub fn agreed(word: &Sentence, ask: impl Fn(String) -> Sentence) -> Result<bool, Failure> {
+    let word = words(word);
+    print!("{} ", words(ask(word.clone())));
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(normalised(&answer) == normalised(&word))
+}
+
+/// Prints what central expects of an announcement: how many boxes, which are silent, when it sounds or why it does not.
+pub fn tell_outlook(answer: &Value) {
+    let said = if chosen() == Lang::Vi { &answer["said_vi"] } else { &answer["said"] };
+    said.as_str().unwrap_or_default().lines().for_each(|line| println!("  {line}"));
 }
 
 /// Time in Vietnam, as a table shows it.

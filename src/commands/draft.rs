@@ -1,6 +1,5 @@
 //! `loaxa draft`: what waits for people's signatures, for those who keep their key in a file and not in a browser.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::{Client, authority, central_address, text};
+use super::client::{Client, agreed, authority, central_address, tell_outlook, text};
 use super::language::{Failure, Outcome, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
@@ -74,18 +73,17 @@ pub fn run(args: Args) -> Outcome {
         }
         Action::Sign { id, yes, by } => {
             let (client, key) = by.start()?;
-            let drafts = drafts(&client, &key)?;
-            let draft = drafts.into_iter().find(|draft| draft["id"] == id.as_str());
-            let draft = draft.ok_or_else(|| said!("draft.none", id))?;
+            let draft = find(&client, &key, &id)?;
             println!("{}", words(explain(&draft)?));
-            if !yes && !agreed()? {
+            if !yes && !agreed(&said!("draft.word"), |word| said!("draft.ask", word))? {
                 return Ok(ExitCode::FAILURE);
             }
-            let sent = sign(&client, &key, &draft)?;
-            match sent {
+            let answer = sign(&client, &key, &draft)?;
+            match answer["sent"] == true {
                 true => tell!("draft.sent"),
                 false => tell!("draft.signed"),
             }
+            tell_outlook(&answer["expected"]);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -94,6 +92,22 @@ pub fn run(args: Args) -> Outcome {
 fn drafts(client: &Client, key: &SecretKey) -> Result<Vec<Value>, Failure> {
     let answer = client.get_signed("drafts", key)?;
     Ok(answer["drafts"].as_array().cloned().unwrap_or_default())
+}
+
+fn find(client: &Client, key: &SecretKey, id: &CommandId) -> Result<Value, Failure> {
+    let draft = drafts(client, key)?.into_iter().find(|draft| draft["id"] == id.as_str());
+    Ok(draft.ok_or_else(|| said!("draft.none", id))?)
+}
+
+/// Drafts an order, and signs it first; the answer is its id, and whether it went out already.
+///
+/// # Errors
+/// As [`Client::get`].
+pub fn make(client: &Client, key: &SecretKey, order: &Value) -> Result<(CommandId, Value), Failure> {
+    let made = client.post_signed("drafts", key, order)?;
+    let id: CommandId = text(&made["id"]).parse()?;
+    let answer = sign(client, key, &find(client, key, &id)?)?;
+    Ok((id, answer))
 }
 
 /// The exact bytes that a draft asks people to sign, and what they say.
@@ -149,21 +163,11 @@ fn what(command: &Command) -> Sentence {
     said!("draft.class_and_mode", class, mode)
 }
 
-fn agreed() -> Result<bool, Failure> {
-    let word = words(said!("draft.word"));
-    print!("{} ", words(said!("draft.ask", word)));
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == word)
-}
-
-/// Says whether it went out with this signature.
-fn sign(client: &Client, key: &SecretKey, draft: &Value) -> Result<bool, Failure> {
+/// Signs a draft; the answer says whether it went out with this signature.
+fn sign(client: &Client, key: &SecretKey, draft: &Value) -> Result<Value, Failure> {
     let (payload, command) = opened(draft)?;
     let message = pre_authentication_encoding(Kind::Command.payload_type(), &payload);
     let body = json!({ "key": key.key_id(), "signature": BASE64.encode(key.sign(&message)) });
     let path = format!("drafts/{}/signatures", command.id);
-    let answer = client.post(&path, "application/json", body.to_string().as_bytes())?;
-    Ok(answer["sent"] == true)
+    client.post(&path, "application/json", body.to_string().as_bytes())
 }

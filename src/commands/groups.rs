@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::{CentralArgs, text};
-use super::language::{Outcome, tell};
+use super::client::{CentralArgs, print_table, text};
+use super::language::{Outcome, tell, words};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    central: CentralArgs,
 }
 
 #[derive(Subcommand)]
@@ -33,11 +38,36 @@ enum Action {
 }
 
 pub fn run(args: Args) -> Outcome {
-    let Action::Send { members, author, approver, central } = args.action;
+    let Some(Action::Send { members, author, approver, central }) = args.action else {
+        return list(&args.central, args.json);
+    };
     let members: BTreeMap<_, _> = members.into_iter().collect();
     let body = json!({ "members": members, "author": author, "approver": approver });
     let answer = central.client()?.post("groups", "application/json", body.to_string().as_bytes())?;
     tell!("groups.sent", version = text(&answer["version"]), id = text(&answer["id"]));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the groups, each with the boxes that hear what is sent to it.
+fn list(central: &CentralArgs, json: bool) -> Outcome {
+    let groups = central.client()?.get("groups", &[])?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&groups)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |group: &Value| {
+        let boxes = group["boxes"].as_array().map_or(&[][..], Vec::as_slice);
+        let titles: Vec<_> = boxes.iter().map(|it| text(&it["title"])).collect();
+        let parent = text(&group["parent"]);
+        vec![
+            text(&group["id"]),
+            text(&group["title"]),
+            if parent.is_empty() { "-".to_owned() } else { parent },
+            boxes.len().to_string(),
+            if titles.is_empty() { words(said!("groups.empty")) } else { titles.join(", ") },
+        ]
+    };
+    print_table("groups", &groups.as_array().into_iter().flatten().map(row).collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,12 +7,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::{CentralArgs, Client, local, print_json, print_table, text};
-use super::language::{Failure, Outcome, chosen, words};
+use super::language::{Failure, Outcome, chosen, complain, foreign, words};
+use super::when;
+use loaxa_adapters::clock;
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible};
 
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Rows asked for at a time: as many as central gives.
+const PAGE_ROWS: usize = 1_000;
 /// Rows that `--follow` looks at.
 const FOLLOW_ROWS: &str = "200";
 /// Frames a second in the log.
@@ -46,7 +51,7 @@ struct Show {
     implausible: bool,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
     central: CentralArgs,
@@ -64,7 +69,11 @@ pub fn run(args: Args) -> Outcome {
         return verify::run(&args);
     }
     let show = args.show;
-    let given = [("box", show.id), ("from", show.from), ("to", show.to)];
+    let now = clock::wall();
+    let from = show.from.map(|text| when::instant(&text, now, false)).transpose()?;
+    let to = show.to.map(|text| when::instant(&text, now, true)).transpose()?;
+    let given =
+        [("box", show.id), ("from", from.map(|at| at.to_string())), ("to", to.map(|at| at.to_string()))];
     let query: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let client = show.central.client()?;
     match (show.format, show.follow) {
@@ -72,19 +81,21 @@ pub fn run(args: Args) -> Outcome {
         (format, true) => follow_plays(&client, &query, format)?,
         (format, false) => {
             let mut query = query;
-            query.push(("limit", show.limit.to_string()));
             if show.implausible {
                 query.push(("implausible", true.to_string()));
             }
-            let mut plays = plays(&client, &query)?;
+            let (mut plays, more) = newest_plays(&client, &query, show.limit)?;
             plays.reverse();
-            print_plays(&plays, format);
+            print_plays(&plays, format)?;
+            if more {
+                complain!("logs.more", shown = plays.len());
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest plays first.
+/// The newest plays first, as many as one answer holds.
 ///
 /// # Errors
 /// As [`Client::get`].
@@ -95,14 +106,49 @@ pub fn plays(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>, Fa
     }
 }
 
+/// The newest plays first, page by page up to `limit`; tells whether there are more.
+fn newest_plays(
+    client: &Client,
+    query: &[(&str, String)],
+    limit: u32,
+) -> Result<(Vec<Value>, bool), Failure> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut query = query.to_vec();
+    loop {
+        let mut page_query = query.clone();
+        page_query.push(("limit", PAGE_ROWS.to_string()));
+        let page = plays(client, &page_query)?;
+        let is_last = page.len() < PAGE_ROWS;
+        // The next page begins at the instant of the last row, which may share it with others.
+        let next = page.last().and_then(opened).map(|at| at.plus(Span(1)));
+        let before = found.len();
+        found.extend(page.into_iter().filter(|play| seen.insert(play["cursor"].as_i64())));
+        if found.len() > wanted || is_last || found.len() == before {
+            let more = found.len() > wanted || !is_last;
+            found.truncate(wanted);
+            return Ok((found, more));
+        }
+        let Some(next) = next else { return Ok((found, true)) };
+        query.retain(|(key, _)| *key != "to");
+        query.push(("to", next.to_string()));
+    }
+}
+
+fn opened(play: &Value) -> Option<Wall> {
+    play["opened"].as_str()?.parse().ok()
+}
+
 /// Prints plays as staff read them.
-pub fn print_plays(plays: &[Value], format: Format) {
+///
+/// # Errors
+/// Fails when nobody takes what is printed.
+pub fn print_plays(plays: &[Value], format: Format) -> Result<(), Failure> {
     if format == Format::Csv {
-        println!("start,box,title,class,section,seconds_played,seconds_due,outcome,reason");
-        plays.iter().for_each(print_csv);
-        return;
+        return print_csv(plays, true);
     }
     print_table("logs", &plays.iter().map(cells).collect::<Vec<_>>());
+    Ok(())
 }
 
 fn start(play: &Value) -> &Value {
@@ -148,9 +194,25 @@ fn outcome(play: &Value) -> String {
     }
 }
 
-fn print_csv(play: &Value) {
+/// The columns of the CSV.
+const COLUMNS: [&str; 9] =
+    ["start", "box", "title", "class", "section", "seconds_played", "seconds_due", "outcome", "reason"];
+
+/// Prints plays as CSV (RFC 4180).
+fn print_csv(plays: &[Value], with_head: bool) -> Result<(), Failure> {
+    let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
+    if with_head {
+        writer.write_record(COLUMNS).map_err(|error| foreign(&error))?;
+    }
+    for play in plays {
+        writer.write_record(record(play)).map_err(|error| foreign(&error))?;
+    }
+    Ok(writer.flush()?)
+}
+
+fn record(play: &Value) -> [String; COLUMNS.len()] {
     let number = |frames: &Value| seconds(frames).map_or_else(String::new, |s| format!("{s:.3}"));
-    let cells = [
+    [
         text(start(play)),
         text(&play["box"]),
         text(&play["title"]),
@@ -160,17 +222,14 @@ fn print_csv(play: &Value) {
         number(&play["frames_due"]),
         text(&play["outcome"]),
         text(&play["reason"]),
-    ];
-    println!("{}", cells.map(|cell| csv_cell(&cell)).join(","));
+    ]
+    .map(|cell| no_formula(&cell))
 }
 
-/// As RFC 4180 asks; a leading `=`, `+`, `-` or `@` of a text is no formula for a spreadsheet.
-fn csv_cell(cell: &str) -> String {
-    let guard = if cell.starts_with(['=', '+', '-', '@', '\t']) { "'" } else { "" };
-    if guard.is_empty() && !cell.contains([',', '"', '\n', '\r']) {
-        return cell.to_owned();
-    }
-    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+/// A cell that no spreadsheet takes for a formula, as OWASP advises.
+fn no_formula(cell: &str) -> String {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// Prints each play once it has ended.
@@ -186,12 +245,10 @@ fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Re
         while printed.len() > FOLLOW_ROWS_KEPT {
             printed.pop_first();
         }
-        for play in &ended {
-            if format == Format::Csv {
-                print_csv(play);
-            } else {
-                println!("{}", visible(&cells(play).join("  ")));
-            }
+        if format == Format::Csv {
+            print_csv(&ended, false)?;
+        } else {
+            ended.iter().for_each(|play| println!("{}", visible(&cells(play).join("  "))));
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -222,9 +279,15 @@ mod tests {
 
     #[test]
     fn a_cell_is_safe_in_a_spreadsheet() {
-        let check = |cell: &str, expected: &str| assert_eq!(csv_cell(cell), expected);
+        let check = |cell: &str, expected: &str| assert_eq!(no_formula(cell), expected);
         check("Bão số 5", "Bão số 5");
-        check("a, \"b\"", "\"a, \"\"b\"\"\"");
-        check("=HYPERLINK(1)", "\"'=HYPERLINK(1)\"");
+        check("a, \"b\"", "a, \"b\"");
+        check("=HYPERLINK(1)", "'=HYPERLINK(1)");
+        check("\r=1", "'\r=1");
+        check("＝1", "'＝1");
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(record(&serde_json::json!({ "title": "a,\n\"b\"", "box": "@x" }))).unwrap();
+        let written = String::from_utf8(csv.into_inner().unwrap()).unwrap();
+        assert_eq!(written, ",'@x,\"a,\n\"\"b\"\"\",,,,,,\n");
     }
 }

@@ -2,6 +2,8 @@
 
 mod announce;
 #[cfg(feature = "box")]
+mod box_check;
+#[cfg(feature = "box")]
 mod box_daemon;
 #[cfg(feature = "box")]
 mod box_enrol;
@@ -13,12 +15,15 @@ mod central;
 #[cfg(feature = "central")]
 mod central_init;
 #[cfg(feature = "central")]
+mod central_invite;
+#[cfg(feature = "central")]
 mod central_token;
 mod check;
 mod client;
 mod conform;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
+mod documents;
 mod draft;
 mod groups;
 mod help;
@@ -29,14 +34,18 @@ mod log_lines;
 mod logs;
 mod policy;
 mod programme;
+mod programme_list;
 mod programme_send;
 mod report;
+#[cfg(any(feature = "box", feature = "central"))]
+mod service_user;
 mod simulate;
 mod status;
 mod stop;
 #[cfg(feature = "box")]
 mod test_tone;
 pub mod texts;
+mod when;
 
 use std::process::ExitCode;
 

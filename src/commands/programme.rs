@@ -8,9 +8,9 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use clap::{Subcommand, ValueEnum};
 
-use super::check;
 use super::language::{Outcome, chosen, complain, of_file};
 use super::programme_send::{self, SendArgs};
+use super::{check, programme_list};
 use loaxa_adapters::clock;
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
@@ -41,6 +41,7 @@ enum Action {
     },
     Preview(PreviewArgs),
     Send(SendArgs),
+    List(programme_list::Args),
     Export {
         file: PathBuf,
         #[arg(long)]
@@ -97,6 +98,7 @@ pub fn run(args: Args) -> Outcome {
         }
         Action::Preview(args) => preview(&args),
         Action::Send(args) => programme_send::run(&args),
+        Action::List(args) => programme_list::run(&args),
         Action::Export { file, playlist, from, to } => export(&file, playlist.as_ref(), from, to),
         Action::Import { file, playlist } => import(&file, &playlist),
     }

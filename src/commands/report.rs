@@ -1,9 +1,10 @@
 use std::process::ExitCode;
 
 use chrono::{Months, NaiveDate};
+use serde_json::Value;
 
 use super::client::{CentralArgs, print_table, text};
-use super::language::{Failure, Outcome, complain, words};
+use super::language::{Failure, Outcome, chosen, complain, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -32,6 +33,7 @@ pub fn run(args: Args) -> Outcome {
             text(&row["plays"]),
             text(&row["finished"]),
             words(Sentence::decimal(minutes, 1)),
+            not_aired(&row["not_aired"]),
         ]
     });
     print_table("report", &shown.collect::<Vec<_>>());
@@ -39,6 +41,15 @@ pub fn run(args: Args) -> Outcome {
         complain!("report.implausible", count = text(&row["implausible"]), title = text(&row["box_title"]));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Slots that did not sound, with their reasons.
+fn not_aired(counted: &Value) -> String {
+    let texts = crate::commands::texts::TEXTS.of(chosen());
+    let reason =
+        |(because, slots): (&String, &Value)| format!("{slots} ({})", texts.code("because", because));
+    let reasons: Vec<_> = counted.as_object().into_iter().flatten().map(reason).collect();
+    if reasons.is_empty() { "-".to_owned() } else { reasons.join(", ") }
 }
 
 /// From the first instant of a month to the first of the next.

@@ -14,8 +14,8 @@ use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
-/// Longest text that is spoken, in bytes: some 25 minutes.
-pub const TEXT_BYTES_MAX: usize = 20_000;
+/// Longest text that is spoken, in characters: some 25 minutes.
+const TEXT_CHARS_MAX: usize = 20_000;
 /// Largest WAV taken from an engine: 30 minutes at 48 kHz stereo.
 const WAV_BYTES_MAX: u64 = 30 * 60 * RATE as u64 * 4;
 
@@ -44,8 +44,8 @@ impl Speech {
         if text.trim().is_empty() {
             return Err(failed("the text is empty"));
         }
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(failed(format_args!("the text is longer than {TEXT_BYTES_MAX} bytes")));
+        if text.chars().count() > TEXT_CHARS_MAX {
+            return Err(failed(format_args!("the text is longer than {TEXT_CHARS_MAX} characters")));
         }
         let primary = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         if primary.is_empty() || !primary.chars().all(|c| c.is_ascii_alphanumeric()) {

@@ -119,7 +119,7 @@ async fn two_people_sign_an_emergency_in_their_browsers_and_the_box_sounds_it() 
     }
     binh.click("#drafts button.sign");
     binh.until_says("#good", "đã gửi đến các cụm loa");
-    binh.until_says("#drafts .sent", "ĐÃ GỬI");
+    binh.until_says("#drafts .is-sent", "ĐÃ GỬI");
 
     let announced = get_api(&central, "/api/v1/announcements").await.json();
     let id = announced[0]["id"].as_str().unwrap();

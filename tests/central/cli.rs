@@ -111,7 +111,8 @@ fn staff_type_and_central_does() {
         true,
         "đã gửi thông báo",
     );
-    let id = sent.trim().rsplit(' ').next().unwrap().to_owned();
+    let id = sent.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    assert!(sent.contains("gửi đến 1 cụm loa") && sent.contains("chưa liên lạc lần nào"), "{sent}");
     let at =
         ["announce", "--to", "xa", "--text", "Họp thôn", "--at", "23:59", "--repeat", "2", "--lang", "en"];
     check(&central.run(&at), true, "sent announcement");
@@ -124,7 +125,40 @@ fn staff_type_and_central_does() {
     check(&central.run(&["report", "--month", "2026-11"]), true, "SỐ PHÚT");
     check(&central.run(&["stop", &id]), true, "đã gửi lệnh dừng");
     check(&central.run(&["stop", "no-such"]), false, "không có thông báo no-such");
-    check(&central.run(&["stop", "--lang", "en"]), true, "sent the order to stop");
+    check(&central.run(&["stop"]), true, "đã gửi lệnh dừng");
+    check(
+        &central.run(&[
+            "announce",
+            "--to",
+            "xa",
+            "--audio",
+            wav,
+            "--class",
+            "emergency",
+            "--title",
+            "Lũ quét",
+        ]),
+        true,
+        "đã gửi thông báo",
+    );
+    let kept = check(&central.run(&["stop"]), false, "đang có báo động thật");
+    assert!(kept.contains("Lũ quét") && kept.contains("--all"), "{kept}");
+    check(&central.run(&["stop", "--all", "--lang", "en"]), true, "sent the order to stop");
+    check(&central.run(&["stop"]), true, "đã gửi lệnh dừng");
+    check(
+        &central.run(&["announce", "--to", "xa", "--text", "x", "--at", "00:00"]),
+        false,
+        "hôm nay đã quá 00:00",
+    );
+    for day in ["hôm qua", "26/11/2026", "2026-11-26", "yesterday"] {
+        check(&central.run(&["logs", "--from", day, "--to", day]), true, "KẾT QUẢ");
+    }
+    check(&central.run(&["logs", "--from", "tuần trước"]), false, "26/11/2026");
+    check(&central.run(&["groups"]), true, "Cụm loa 1");
+    check(&central.run(&["groups", "--json"]), true, "\"boxes\"");
+    check(&central.run(&["programme", "list"]), true, "CỤM LOA ĐÃ CÓ");
+    check(&central.run(&["policy", "show"]), true, "chưa gửi quy định nào");
+    check(&central.run(&["live", "--group", "nowhere", wav]), false, "không có nhóm nowhere");
     let stranger =
         loaxa().args(["status", "--central", &central.http]).env("LOAXA_TOKEN", "wrong").output().unwrap();
     check(&stranger, false, "API cần mã truy cập");

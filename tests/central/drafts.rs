@@ -27,7 +27,7 @@ async fn ask(central: &Central, key: &SecretKey, at: Wall, body: &Value) -> (u16
 
 fn rand() -> [u8; 32] {
     let made = loaxa_adapters::keys::KeyFile::generate(None).unwrap();
-    *made.key.seed()
+    made.key.seed()
 }
 
 /// Sends one request under the signature of another, or of itself.

@@ -145,7 +145,19 @@ async fn a_wrong_announcement_is_refused_in_a_plain_sentence() {
         .await;
         check(central, normal(json!({})), None, 400, "give audio or a text", "tệp âm thanh hoặc nội dung")
             .await;
-        check(central, normal(json!({ "repeat": 0 })), ok, 400, "1 or more", "từ 1 trở lên").await;
+        for repeat in [0, 101, 65_000] {
+            check(central, normal(json!({ "repeat": repeat })), ok, 400, "1 to 100", "từ 1 đến 100").await;
+        }
+        check(central, normal(json!({ "expires_in_s": 0 })), ok, 400, "at least 10", "ít nhất 10 giây").await;
+        let of_nothing = normal(json!({ "supersedes": "none" }));
+        check(central, of_nothing, ok, 404, "no announcement none", "không có thông báo none").await;
+        let emoji = normal(json!({ "text": "🚨🚨 !!" }));
+        check(central, emoji, None, 400, "no letter or digit", "không có chữ hay số nào").await;
+        let long = normal(json!({ "text": "ạ".repeat(12_000) }));
+        check(central, long, None, 400, "12000 characters: at most 10922", "12000 ký tự: nhiều nhất 10922")
+            .await;
+        let long = normal(json!({ "text": "a ".repeat(9_000) }));
+        check(central, long, None, 400, "17999 characters: at most 16800", "khoảng 20 phút").await;
         check(central, normal(json!({ "volume_percent": 130 })), ok, 400, "0 to 100", "0 đến 100").await;
         check(central, normal(json!({ "at": "2020-01-01T00:00:00Z" })), ok, 400, "is past", "đã qua").await;
         check(central, normal(json!({ "expires_in_s": 9_000_000 })), ok, 400, "30 days", "30 ngày").await;

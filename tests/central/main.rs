@@ -12,6 +12,7 @@ mod groups;
 mod http;
 mod intake;
 mod mosquitto_acl;
+mod outlook;
 mod page_certificate;
 mod programme_cli;
 mod tokens;

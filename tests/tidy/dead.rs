@@ -9,10 +9,7 @@ use crate::source::{CRATES, Source, files_under, orphans, root, sources};
 
 /// Public items that only tests, benches or another program name, and why they stand all the same. An entry that is not
 /// needed fails.
-const KEPT: [(&str, &str); 2] = [
-    ("orders_waiting", "the tests of the box's player, in a crate above"),
-    ("plan_boxes", "the preview of an announcement for many boxes"),
-];
+const KEPT: [(&str, &str); 1] = [("orders_waiting", "the tests of the box's player, in a crate above")];
 
 /// Names of the public items of a file, methods among them.
 fn public_items(source: &Source) -> Vec<String> {

@@ -18,7 +18,7 @@ const FLOORS: [(&str, &[&[&str]]); 2] = [
         &[
             &["settings"],
             &["store"],
-            &["link", "keyring", "media", "voices"],
+            &["link", "keyring", "media", "voices", "foreseen"],
             &["app"],
             &["boxes", "orders", "alerts"],
             &["web"],

@@ -15,10 +15,22 @@ use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayP
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::codec::TEXT_BYTES_MAX;
 use loaxa_heart::wire::messages::Body;
 
 /// Longest time from the issue of an announcement to its expiry.
 const EXPIRES_IN_MAX: Span = Span::secs(30 * 86_400);
+
+/// Shortest such time: an announcement has to reach its boxes.
+const EXPIRES_IN_S_MIN: u32 = 10;
+/// Most repetitions; what goes on longer is cancelled by a person.
+const REPEATS_MAX: u16 = 100;
+/// Longest audio of an announcement; longer pieces belong into a programme.
+const AUDIO_MS_MAX: u32 = 60 * 60_000;
+/// Longest text, in seconds of speech.
+const SPEECH_S_MAX: usize = 20 * 60;
+/// Characters of Vietnamese that are spoken in a second, measured with espeak-ng.
+const CHARS_A_SECOND: usize = 14;
 
 /// Longest part of a text that stands in for a title, in characters.
 const TITLE_FROM_TEXT_CHARS: usize = 60;
@@ -103,7 +115,9 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
 /// As [`announce`]; the keys are not asked.
 pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
     let now = app.now();
-    check(app, &asked, audio.is_some(), now)?;
+    check(app, &asked, audio.as_ref(), now)?;
+    // Else a box that hears of it too late would go on with the earlier one.
+    let replaces_until = replaces_until(app, asked.supersedes.as_ref(), now).await?;
     let audio = match audio {
         Some(audio) => audio,
         None => {
@@ -124,11 +138,6 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
         supersedes: asked.supersedes.clone(),
         cap: None,
     };
-    // Else a box that hears of it too late would go on with the earlier one.
-    let replaces_until = match &asked.supersedes {
-        Some(old) => app.store.command(old.clone()).await?.map_or(now, |old| old.expires),
-        None => now,
-    };
     let ends = asked.supersedes.iter().map(|id| (id.clone(), Ended::Superseded)).collect();
     Ok(Draft {
         kind: CommandKind::Announce,
@@ -145,14 +154,21 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
     })
 }
 
-fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Refused> {
+/// Finds the instant until which what is superseded could sound.
+async fn replaces_until(app: &App, old: Option<&CommandId>, now: Wall) -> Result<Wall, Refused> {
+    let Some(old) = old else { return Ok(now) };
+    let row = app.store.command(old.clone()).await?.filter(|row| row.class.is_some());
+    row.map(|row| row.expires).ok_or_else(|| Refused::NoSuchAnnouncement(old.clone()))
+}
+
+fn check(app: &App, asked: &Asked, audio: Option<&MediaRow>, now: Wall) -> Result<(), Refused> {
     known_groups(app, &asked.to)?;
-    let has_text = asked.text.as_ref().is_some_and(|text| !text.trim().is_empty());
-    if !has_audio && !has_text {
-        return Err(Refused::NothingToSay);
+    check_content(asked, audio)?;
+    if asked.repeat == 0 || asked.repeat > REPEATS_MAX {
+        return Err(Refused::Repeat { max: REPEATS_MAX });
     }
-    if asked.repeat == 0 {
-        return Err(Refused::Repeat);
+    if let Some(seconds) = asked.expires_in_s.filter(|seconds| *seconds < EXPIRES_IN_S_MIN) {
+        return Err(Refused::ExpiresAtOnce { seconds, min: EXPIRES_IN_S_MIN });
     }
     if asked.volume_percent > 100 {
         return Err(Refused::Volume);
@@ -168,6 +184,27 @@ fn check(app: &App, asked: &Asked, has_audio: bool, now: Wall) -> Result<(), Ref
         Some(at) if now.plus(lifetime) <= at => Err(Refused::ExpiresBefore(at)),
         _ => Ok(()),
     }
+}
+
+/// Checks that there is something to say, and that it is of an announcement's length.
+fn check_content(asked: &Asked, audio: Option<&MediaRow>) -> Result<(), Refused> {
+    let text = asked.text.as_deref().map(str::trim).unwrap_or_default();
+    match audio {
+        None if text.is_empty() => return Err(Refused::NothingToSay),
+        None if !text.chars().any(char::is_alphanumeric) => return Err(Refused::NothingToRead),
+        Some(audio) if audio.ms > AUDIO_MS_MAX => {
+            return Err(Refused::AudioTooLong { minutes: audio.ms / 60_000, max: AUDIO_MS_MAX / 60_000 });
+        }
+        _ => {}
+    }
+    let chars = text.chars().count();
+    // A box takes a bounded number of bytes, which are fewer characters where each takes more of them.
+    let fit = TEXT_BYTES_MAX * chars / text.len().max(1);
+    let max = fit.min(SPEECH_S_MAX * CHARS_A_SECOND);
+    if chars > max || text.len() > TEXT_BYTES_MAX {
+        return Err(Refused::TextTooLong { chars, max, minutes: max / CHARS_A_SECOND / 60 });
+    }
+    Ok(())
 }
 
 /// The time that an announcement may wait to be played: as staff said, or for as long after its instant as its class is

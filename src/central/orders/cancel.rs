@@ -1,12 +1,15 @@
 //! Orders that end what was announced.
 
+use std::collections::BTreeSet;
+
 use super::issue::{Draft, issue};
 use super::refused::Refused;
 use crate::app::App;
 use crate::store::{Ended, ROWS_MAX};
 use loaxa_heart::decide::delivery::CommandKind;
-use loaxa_heart::domain::ids::CommandId;
-use loaxa_heart::domain::time::Span;
+use loaxa_heart::domain::authority::Power;
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::messages::Body;
 
 /// Most announcements that one `stop` looks at.
@@ -20,9 +23,11 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
     let announced = app.store.command(id.clone()).await?;
     let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
     let now = app.now();
+    let mut groups = announced.groups;
+    groups.extend(groups_of_moved(app, &id, &groups, now).await?);
     let draft = Draft {
         kind: CommandKind::Cancel,
-        groups: announced.groups,
+        groups,
         now,
         // As long as a box could still take up what it cancels.
         expires: announced.expires.max(now.plus(Span::secs(3_600))),
@@ -35,6 +40,22 @@ pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<
         moves: Vec::new(),
     };
     issue(app, draft).await
+}
+
+/// Finds the groups of boxes that hold an emergency and were moved out of its groups since: they go on with it until they
+/// hear of its end.
+async fn groups_of_moved(
+    app: &App,
+    id: &CommandId,
+    groups: &[GroupId],
+    now: Wall,
+) -> Result<BTreeSet<GroupId>, Refused> {
+    let chain = app.store.deliveries(id.clone()).await?;
+    let hold: BTreeSet<_> = chain.into_iter().filter(|row| !row.step.is_over()).map(|row| row.id).collect();
+    let boxes = app.store.boxes().await?.into_iter().filter(|row| hold.contains(&row.id));
+    let moved = boxes.filter(|row| app.groups_of(&row.groups).iter().all(|group| !groups.contains(group)));
+    let may = |group: &GroupId| app.keyring.signers(Power::Cancel, std::slice::from_ref(group), now).is_ok();
+    Ok(moved.filter_map(|row| row.groups.into_iter().find(may)).collect())
 }
 
 /// Ends everything but programme slots, on all boxes of this commune.

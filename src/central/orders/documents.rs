@@ -110,7 +110,7 @@ pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sen
 }
 
 /// Reads a programme as a box does, so that no box refuses it.
-fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
+pub(super) fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
     let base = Path::new("sent");
     let lengths: BTreeMap<PathBuf, u32> =
         media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();

@@ -12,6 +12,7 @@ use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::voices::TooManyVoices;
 use loaxa_heart::decide::delivery::CommandKind;
+use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::messages::Body;
@@ -68,8 +69,14 @@ pub async fn speak(
     author: Option<String>,
     mut source: impl VoiceSource,
 ) -> Result<Spoken, NotLive> {
-    let first = next_piece(&mut source).await.ok_or(NotLive::NoVoice)?;
+    // Before anything of the voice is read, so that the refusal reaches whoever is about to send it.
+    known_groups(&app, &to)?;
+    app.keyring.signers(Power::Live, &to, app.now()).map_err(Refused::Authority)?;
     let session = app.voices.open()?;
+    let Some(first) = next_piece(&mut source).await else {
+        app.voices.close(&session);
+        return Err(NotLive::NoVoice);
+    };
     let url = format!("{}/live/{session}", app.public_url);
     let opened = voice(&app, &to, (&session, &url, true), author.clone()).await;
     let id = opened.inspect_err(|_| app.voices.close(&session))?;

@@ -19,7 +19,11 @@ pub enum Refused {
     NoGroup,
     NoSuchGroup(GroupId),
     NothingToSay,
-    Repeat,
+    NothingToRead,
+    AudioTooLong { minutes: u32, max: u32 },
+    TextTooLong { chars: usize, max: usize, minutes: usize },
+    Repeat { max: u16 },
+    ExpiresAtOnce { seconds: u32, min: u32 },
     Volume,
     Past(Wall),
     ExpiresBefore(Wall),
@@ -44,7 +48,13 @@ impl Say for Refused {
             Refused::NoGroup => said!("order.no_group"),
             Refused::NoSuchGroup(group) => said!("order.no_such_group", group),
             Refused::NothingToSay => said!("order.nothing_to_say"),
-            Refused::Repeat => said!("order.repeat"),
+            Refused::NothingToRead => said!("order.nothing_to_read"),
+            Refused::AudioTooLong { minutes, max } => said!("order.audio_too_long", minutes, max),
+            Refused::TextTooLong { chars, max, minutes } => {
+                said!("order.text_too_long", chars, max, minutes)
+            }
+            Refused::Repeat { max } => said!("order.repeat", max),
+            Refused::ExpiresAtOnce { seconds, min } => said!("order.expires_at_once", seconds, min),
             Refused::Volume => said!("order.volume"),
             Refused::Past(at) => said!("order.past", at),
             Refused::ExpiresBefore(at) => said!("order.expires_before", at),

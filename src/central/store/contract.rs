@@ -7,7 +7,8 @@ use loaxa_heart::decide::plausible;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::{
-    DeliveryStep, Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, Stamp, Subject,
+    DeliveryStep, Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Stamp,
+    Subject,
 };
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain;
@@ -49,6 +50,7 @@ mod sqlite {
         a_play_ends_once_with_its_outcome
         plays_under_an_unknown_clock_are_dated_anew
         what_did_not_sound_has_its_reason
+        a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds
         serials_are_given_once
         a_command_is_kept_once
         of_two_documents_of_one_version_one_is_kept
@@ -369,6 +371,25 @@ async fn what_did_not_sound_has_its_reason(store: SharedStore) {
     let expected =
         [("hai".to_owned(), NotPlayed::PreEmpted { by: Rung::Live }), ("một".to_owned(), NotPlayed::Late)];
     assert_eq!(rows, expected);
+}
+
+async fn a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds(store: SharedStore) {
+    let ended = |outcome| {
+        let key = SlotKey { slot: "sang".parse().unwrap(), date: NOW.date() };
+        Event::SlotEnded { key, title: "Buổi sáng".to_owned(), scheduled: NOW, outcome }
+    };
+    let mut written = Written::new();
+    let missed = written.batch([ended(SlotOutcome::NotAired(NotPlayed::Missed))]);
+    ingest(&store, missed).await;
+    let rows = store.not_played(10).await.unwrap();
+    assert_eq!((rows.len(), &*rows[0].title, rows[0].at), (1, "Buổi sáng", NOW));
+    let report = store.report(at(0), at(1)).await.unwrap();
+    assert_eq!((report.len(), report[0].plays, report[0].not_aired["missed"]), (1, 0, 1));
+    assert!(store.report(at(1), at(2)).await.unwrap().is_empty());
+    let aired = written.batch([ended(SlotOutcome::Aired { finished: 1, not_finished: 0 })]);
+    ingest(&store, aired).await;
+    assert!(store.not_played(10).await.unwrap().is_empty());
+    assert!(store.report(at(0), at(1)).await.unwrap().is_empty());
 }
 
 async fn serials_are_given_once(store: SharedStore) {

@@ -1,5 +1,7 @@
 //! Plays, each joined from the entries of its start and its end.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -108,6 +110,25 @@ pub struct ReportRow {
     /// Plays beside those, which can't be true and are not added up.
     pub implausible: u64,
     pub seconds_played: f64,
+    /// Slots that were due and did not sound, counted by the word for their reason; in the box's row without a section.
+    pub not_aired: BTreeMap<String, u64>,
+}
+
+impl ReportRow {
+    /// A box of which nothing sounded.
+    pub(super) fn empty(id: BoxId, box_title: String) -> Self {
+        let (plays, finished, implausible, seconds_played) = (0, 0, 0, 0.0);
+        Self {
+            id,
+            box_title,
+            section: None,
+            plays,
+            finished,
+            implausible,
+            seconds_played,
+            not_aired: BTreeMap::new(),
+        }
+    }
 }
 
 /// The plays of all boxes.
@@ -115,6 +136,6 @@ pub trait Plays: Send + Sync {
     /// Lists plays, newest first: by the time that they say, but none is newer than its arrival.
     fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>>;
 
-    /// Adds up plays that were opened in a period.
+    /// Adds up plays that were opened in a period, and slots of it that did not sound.
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>>;
 }

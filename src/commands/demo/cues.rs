@@ -5,7 +5,7 @@ use serde_json::json;
 use super::files::{COMMUNE, Commune};
 use super::story::say;
 use crate::commands::announce;
-use crate::commands::client::Client;
+use crate::commands::client::{self, Client};
 use crate::commands::language::Failure;
 use loaxa_heart::domain::announcement::{BulletinClass, Rung};
 use loaxa_heart::domain::ids::CommandId;
@@ -114,7 +114,8 @@ impl Cue {
             "opening": if self.is_emergency() { "siren" } else { "chime" },
             "author": "Lê Thị Mai", "approver": "Phạm Văn Long",
         });
-        self.id = Some(announce::send(client, &fields, audio.as_deref())?.parse()?);
+        let sent = announce::send(client, &fields, audio.as_deref())?;
+        self.id = Some(client::text(&sent["id"]).parse()?);
         Ok(())
     }
 }

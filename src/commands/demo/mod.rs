@@ -208,7 +208,7 @@ impl Demo {
         tell!("demo.log");
         let mut plays = logs::plays(&self.client, &[("limit", LOG_ROWS.to_owned())])?;
         plays.reverse();
-        logs::print_plays(&plays, logs::Format::Table);
+        logs::print_plays(&plays, logs::Format::Table)?;
         println!();
         tell!("demo.recordings");
         verdict::print(&checks);

@@ -107,7 +107,7 @@ fn source(line: &str, inside: &Path) -> Result<Source, Sentence> {
     let mut path = inside.to_owned();
     for part in Path::new(&line.replace('\\', "/")).components() {
         match part {
-            Component::Normal(name) if name.to_string_lossy().chars().any(char::is_control) => {
+            Component::Normal(name) if name.to_string_lossy().contains(['\0', '\r']) => {
                 return leads_away();
             }
             // A drive letter.

@@ -1,8 +1,9 @@
 //! The plan of days to come: sessions with their plays, what the guard would refuse, and minutes by section. The heart
-//! itself rehearses the days.
+//! itself rehearses the days. An announcement's outlook on a box comes from the same rehearsal.
 //!
 //! Drawing and words are in the rooms below, so that the command line and the pages show the same.
 
+mod outlook;
 mod planned;
 mod rehearsal;
 pub mod svg;
@@ -16,6 +17,7 @@ use chrono::{Datelike, Days, NaiveDate};
 
 use serde::Serialize;
 
+pub use self::outlook::{Outlook, outlook};
 pub use self::planned::{Fate, Planned, PlannedSession};
 use super::schedule::{Listeners, Timetable};
 use crate::domain::ids::{BoxId, SectionId};

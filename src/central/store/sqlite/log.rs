@@ -12,7 +12,7 @@ use crate::store::{
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::decide::refusals;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
-use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, Subject};
+use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, SlotOutcome, Subject};
 use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::texts::visible;
 
@@ -264,23 +264,28 @@ fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
 }
 
 fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
-    // An index of its own answers it.
-    let mut query = db.prepare_cached(
-        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM log LEFT JOIN boxes ON boxes.id = box
-         WHERE event = 'not_played' AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1",
-    )?;
+    // Indexes of their own answer both halves.
+    let not_aired = plays::SLOTS_NOT_AIRED;
+    let mut query = db.prepare_cached(&format!(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM (
+             SELECT * FROM (SELECT cursor, box, wall, body FROM log
+                            WHERE event = 'not_played' AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
+             UNION ALL
+             SELECT * FROM (SELECT cursor, box, wall, body FROM log
+                            WHERE {not_aired} AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
+         ) LEFT JOIN boxes ON boxes.id = box ORDER BY cursor DESC LIMIT ?1"
+    ))?;
     let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
         let entry: Entry = from_json(row, "body")?;
-        let Event::NotPlayed { title, reason, .. } = entry.event else {
-            return Err(unreadable(row, "body", "not the entry that its column says".into()));
+        let (at, title, reason) = match entry.event {
+            Event::NotPlayed { title, reason, .. } => (wall(row, "wall")?, title, reason),
+            Event::SlotEnded { title, scheduled, outcome: SlotOutcome::NotAired(reason), .. } => {
+                (scheduled, title, reason)
+            }
+            _ => return Err(unreadable(row, "body", "not the entry that its column says".into())),
         };
-        Ok(NotPlayedRow {
-            id: name(row, "box")?,
-            box_title: row.get("box_title")?,
-            at: wall(row, "wall")?,
-            title: visible(&title).into_owned(),
-            reason,
-        })
+        let title = visible(&title).into_owned();
+        Ok(NotPlayedRow { id: name(row, "box")?, box_title: row.get("box_title")?, at, title, reason })
     })?;
     rows.collect()
 }

@@ -1,5 +1,7 @@
 //! Plays, each joined from the entries of its start and its end.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Result, Row, named_params, params};
 
 use super::SqliteStore;
@@ -27,6 +29,13 @@ impl Plays for SqliteStore {
         self.read(move |db| report(db, from, to))
     }
 }
+
+/// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
+pub const SLOTS_NOT_AIRED: &str =
+    "event = 'slot_ended' AND body ->> '$.outcome' = 'not_aired' AND NOT EXISTS (
+    SELECT 1 FROM log AS later WHERE later.event = 'slot_ended' AND later.box = log.box
+    AND later.body ->> '$.key.slot' = log.body ->> '$.key.slot'
+    AND later.body ->> '$.key.date' = log.body ->> '$.key.date' AND later.cursor > log.cursor)";
 
 /// The origin of an entry: box, epoch and time.
 pub struct Origin<'a> {
@@ -204,7 +213,40 @@ fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
             finished: count(row, "finished")?,
             implausible: count(row, "implausible")?,
             seconds_played: row.get::<_, f64>("frames")? / FRAMES_A_SECOND,
+            not_aired: BTreeMap::new(),
         })
     })?;
+    let mut rows = rows.collect::<Result<Vec<_>>>()?;
+    for (id, box_title, because, slots) in not_aired(db, from, to)? {
+        let of_box = |row: &ReportRow| row.id == id && row.section.is_none();
+        let place = match rows.iter().position(of_box) {
+            Some(place) => place,
+            None => {
+                let place = rows.partition_point(|row| row.id < id);
+                rows.insert(place, ReportRow::empty(id, box_title));
+                place
+            }
+        };
+        rows[place].not_aired.insert(because, slots);
+    }
+    Ok(rows)
+}
+
+/// Counts the slots of a period that did not sound, by box and reason.
+fn not_aired(db: &Connection, from: Wall, to: Wall) -> Result<Vec<(BoxId, String, String, u64)>> {
+    let mut query = db.prepare_cached(&format!(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, body ->> '$.because' AS because, count(*) AS slots
+         FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE {SLOTS_NOT_AIRED} AND implausible IS NULL AND body ->> '$.scheduled' >= ?1 AND body ->> '$.scheduled' < ?2
+         GROUP BY box, because ORDER BY box, because"
+    ))?;
+    let rows = query.query_map([in_json(from), in_json(to)], |row| {
+        Ok((name(row, "box")?, row.get("box_title")?, row.get("because")?, count(row, "slots")?))
+    })?;
     rows.collect()
+}
+
+/// An instant as it stands in a log entry; all have the same length, so that texts compare as times.
+fn in_json(at: Wall) -> String {
+    serde_json::to_value(at).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

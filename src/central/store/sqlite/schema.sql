@@ -52,6 +52,8 @@ CREATE TABLE IF NOT EXISTS log (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS log_wall ON log (wall);
 CREATE INDEX IF NOT EXISTS log_not_played ON log (cursor) WHERE event = 'not_played';
+CREATE INDEX IF NOT EXISTS log_slots ON log (box, body ->> '$.key.slot', body ->> '$.key.date') WHERE event = 'slot_ended';
+CREATE INDEX IF NOT EXISTS log_not_aired ON log (cursor) WHERE event = 'slot_ended' AND body ->> '$.outcome' = 'not_aired';
 CREATE INDEX IF NOT EXISTS log_command ON log (command) WHERE command IS NOT NULL;
 
 -- One row a play, joined from its start and its end.

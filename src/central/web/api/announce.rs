@@ -7,20 +7,30 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart};
 use axum::http::StatusCode;
+use serde::Serialize;
 
 use super::audio;
-use super::issued::Issued;
+use super::foreseen::{self, Expected};
 use crate::app::App;
 use crate::media::MediaRefusal;
 use crate::orders::announce::{self, Asked};
 use crate::store::MediaRow;
 use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::CommandId;
+
+/// An announcement that was sent, and what will become of it.
+#[derive(Serialize)]
+pub struct Announced {
+    id: CommandId,
+    #[serde(flatten)]
+    expected: Option<Expected>,
+}
 
 /// Takes `fields` as JSON, then `audio` as a file where there is any.
 pub async fn handle(
     State(app): State<Arc<App>>,
     mut form: Multipart,
-) -> Result<(StatusCode, Json<Issued>), Problem> {
+) -> Result<(StatusCode, Json<Announced>), Problem> {
     let mut asked: Option<Asked> = None;
     let mut audio: Option<MediaRow> = None;
     while let Some(field) = form.next_field().await? {
@@ -39,7 +49,8 @@ pub async fn handle(
     }
     let asked = asked.ok_or_else(|| Problem::bad(said!("api.no_fields")))?;
     let id = announce::announce(&app, asked, audio).await?;
-    Ok((StatusCode::CREATED, Json(Issued { id })))
+    let expected = foreseen::expected(&app, &id).await;
+    Ok((StatusCode::CREATED, Json(Announced { id, expected })))
 }
 
 async fn take_audio(app: &Arc<App>, mut field: Field<'_>) -> Result<MediaRow, Problem> {

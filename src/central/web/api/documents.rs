@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::app::App;
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// A document that was sent.
 #[derive(Serialize)]
@@ -23,6 +26,9 @@ pub struct DocumentState {
     author: String,
     /// Boxes believe it still; where its signers may not sign it any more, it must be sent anew.
     believed: bool,
+    /// The limits themselves, of a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Policy>,
     /// One row a box that it is meant for.
     boxes: Vec<Held>,
 }
@@ -46,7 +52,12 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentStat
         let is_meant =
             |own: &[GroupId]| app.groups_of(own).iter().any(|group| document.groups.contains(group));
         let meant = boxes.iter().filter(|row| is_meant(&row.groups));
+        let policy = match codec::decode(row.payload.as_bytes()) {
+            Ok(Command { body: Body::Policy(policy), .. }) => Some(policy),
+            _ => None,
+        };
         states.push(DocumentState {
+            policy,
             document: document.name.to_string(),
             version: document.version,
             id: row.id.to_string(),

@@ -13,9 +13,11 @@ mod draft;
 mod drafts;
 mod enrol;
 mod export;
+mod foreseen;
 mod groups;
 mod invite;
 mod issued;
+mod list_groups;
 mod log;
 mod media;
 mod on_air;
@@ -72,6 +74,7 @@ fn reading() -> Router<Arc<App>> {
         .route("/announcements", get(announcements::handle))
         .route("/announcements/{id}", get(announcement::handle))
         .route("/media/{hash}", get(media::handle))
+        .route("/groups", get(list_groups::handle))
         .route("/documents", get(documents::handle))
         .route("/cap/alerts", get(alerts::handle))
         .route("/boxes", get(boxes::handle))

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, NotTaken};
 use crate::web::access::signature_of;
@@ -29,5 +30,7 @@ pub async fn handle(
     Json(Signed { key, signature }): Json<Signed>,
 ) -> Result<Json<Value>, Problem> {
     let signature = signature_of(&signature).ok_or_else(|| NotTaken::BadSignature(key.clone()))?;
-    Ok(Json(json!({ "sent": cosigning::sign(&app, id, key, signature).await? })))
+    let sent = cosigning::sign(&app, id.clone(), key, signature).await?;
+    let expected = if sent { foreseen::expected(&app, &id).await } else { None };
+    Ok(Json(json!({ "sent": sent, "expected": expected })))
 }

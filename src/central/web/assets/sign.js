@@ -93,8 +93,9 @@ function toBeSigned(payload) {
 async function sign(draft) {
   const signature = base64(ed.sign(toBeSigned(bytesOf(draft.payload)), seed));
   const body = JSON.stringify({ key: stored().id, signature });
-  const { sent } = await ask("POST", `/api/v1/drafts/${draft.id}/signatures`, body);
-  tell(sent ? say("sent_now") : say("signed_now"));
+  const { sent, expected } = await ask("POST", `/api/v1/drafts/${draft.id}/signatures`, body);
+  const outlook = say("error_key") === "error_vi" ? expected?.said_vi : expected?.said;
+  tell(sent ? [say("sent_now"), outlook].filter(Boolean).join(" ") : say("signed_now"));
   await refresh();
 }
 
@@ -181,7 +182,7 @@ function show(draft) {
   const signers = draft.signatures.map((signed) => person(signed.key));
   card.append(node("p", `${say("signed_by")}: ${signers.join(", ") || "-"} · ${signers.length} ${say("of")} ${draft.needed}`, "signers"));
   if (draft.sent) {
-    card.append(node("p", say("is_sent"), "sent"));
+    card.append(node("p", say("is_sent"), "is-sent"));
   } else if (draft.signatures.some((signed) => signed.key === stored().id)) {
     card.append(node("p", say("you_signed")));
   } else if (lines && command.id === draft.id) {

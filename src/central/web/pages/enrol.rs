@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
+use url::{Host, Url};
 
 use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
@@ -30,6 +31,17 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers
     layout(&app, lang, "/enrol", content(&app, crate::web::texts::TEXTS.of(lang))).into_response()
 }
 
+/// Tells whether only this machine finds an address.
+fn is_only_here(url: &str) -> bool {
+    let host = Url::parse(url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+    match host {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
 fn content(app: &App, texts: &Texts) -> Markup {
     let say = |key: &'static str| texts.say(key);
     html! {
@@ -38,6 +50,7 @@ fn content(app: &App, texts: &Texts) -> Markup {
             p #problem.alarm role="alert" hidden {}
             noscript { p.alarm { (say("sign.needs_script")) } }
             @if app.settings.enrolment.is_none() { p.alarm { (say("enrol.off")) } }
+            @if is_only_here(&app.public_url) { p.alarm { (say("enrol.only_here")) } }
             form #enrol-form data-error=(say("sign.error_key")) {
                 label { (say("enrol.box")) input #box required pattern="[a-z0-9][a-z0-9._\\-]{0,63}" placeholder="thon-dong-1"; }
                 label { (say("enrol.name")) input #box-title required maxlength="120" placeholder=(say("enrol.name_example")); }

@@ -12,6 +12,8 @@ use maud::{Markup, html};
 
 use super::layout::{PageError, Wanted, choose_language, lang_of, layout};
 use crate::app::{App, Counts};
+use crate::foreseen::Foreseen;
+use crate::orders::outlook;
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
@@ -73,17 +75,20 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let mut announcements = Vec::new();
     for row in app.store.announcements(ANNOUNCEMENTS_SHOWN).await? {
         let chain = app.store.deliveries(row.id.clone()).await?;
-        announcements.push((row, chain));
+        let waits =
+            row.ended.is_none() && row.expires > app.now() && chain.iter().all(|it| it.started.is_none());
+        let foreseen = if waits { outlook::foresee(app, &row.id).await? } else { None };
+        announcements.push(Announcement { row, chain, foreseen });
     }
     let titles = app.settings.groups.iter().map(|group| (&group.id, group.title.as_str())).collect();
-    let view = View { texts: crate::web::texts::TEXTS.of(lang), now: app.now(), groups: titles };
+    let view = View { lang, texts: crate::web::texts::TEXTS.of(lang), now: app.now(), groups: titles };
     Ok(html! {
         p.clock { (view.texts.say("page.now")) ": " strong { (view.now.local().format("%H:%M:%S · %d/%m/%Y")) } }
         @if !app.outbound.is_connected() { p.alarm role="alert" { (view.texts.say("page.not_connected")) } }
         (view.alarms(&alarms))
         (view.on_air(&boxes, &plays))
         (view.boxes(&boxes))
-        (view.announcements(&announcements))
+        (view.announcements(&boxes, &announcements))
         (view.plays(&plays))
         (view.missed(&missed))
         (view.implausible(&implausible))
@@ -91,7 +96,15 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     })
 }
 
+/// An announcement with its chain, and its outlook as long as it has not begun anywhere.
+struct Announcement {
+    row: CommandRow,
+    chain: Vec<DeliveryRow>,
+    foreseen: Option<Arc<Foreseen>>,
+}
+
 struct View<'a> {
+    lang: Lang,
     texts: &'static Texts,
     now: Wall,
     groups: BTreeMap<&'a GroupId, &'a str>,
@@ -191,17 +204,18 @@ impl View<'_> {
         }
     }
 
-    fn announcements(&self, announcements: &[(CommandRow, Vec<DeliveryRow>)]) -> Markup {
+    fn announcements(&self, boxes: &[BoxRow], announcements: &[Announcement]) -> Markup {
         html! {
             section {
                 h2 { (self.texts.say("announcements.title")) }
                 @if announcements.is_empty() { (self.nothing()) }
-                @for (row, chain) in announcements { (self.announcement(row, chain)) }
+                @for announcement in announcements { (self.announcement(announcement, boxes)) }
             }
         }
     }
 
-    fn announcement(&self, row: &CommandRow, chain: &[DeliveryRow]) -> Markup {
+    fn announcement(&self, announcement: &Announcement, boxes: &[BoxRow]) -> Markup {
+        let Announcement { row, chain, foreseen } = announcement;
         let class = row.class.as_ref().map(code_of).unwrap_or_default();
         let groups = row.groups.iter().map(|id| self.groups.get(id).copied().unwrap_or(id.as_str()));
         let groups = groups.collect::<Vec<_>>().join(", ");
@@ -226,10 +240,15 @@ impl View<'_> {
                         None => {}
                     }
                 }
-                p { (self.texts.say("announcements.heard_by")) ": " strong { (finished) } " "
-                    (self.texts.say("announcements.of")) " " (chain.len()) }
+                @if chain.is_empty() { p.outlook.nobody { (self.texts.say("announcements.nobody")) } } @else {
+                    p { (self.texts.say("announcements.heard_by")) ": " strong { (finished) } " "
+                        (self.texts.say("announcements.of")) " " (chain.len()) }
+                }
+                @if let (Some(foreseen), false) = (foreseen, chain.is_empty()) {
+                    @for line in foreseen.said.to(self.lang).lines() { p.outlook { (line) } }
+                }
                 ul.chain {
-                    @for delivery in rest.iter().take(CHAIN_SHOWN) { (self.delivery(delivery)) }
+                    @for delivery in rest.iter().take(CHAIN_SHOWN) { (self.delivery(delivery, boxes)) }
                     @if rest.len() > CHAIN_SHOWN {
                         li { "+ " (rest.len() - CHAIN_SHOWN) " " (self.texts.say("announcements.more")) }
                     }
@@ -238,13 +257,16 @@ impl View<'_> {
         }
     }
 
-    fn delivery(&self, delivery: &DeliveryRow) -> Markup {
+    fn delivery(&self, delivery: &DeliveryRow, boxes: &[BoxRow]) -> Markup {
         let step = delivery.step.code();
+        let unheard = delivery.step == Step::Sent;
+        let lost = unheard && boxes.iter().any(|row| row.id == delivery.id && !row.is_online(self.now));
         let why = delivery.reason.as_ref().map(|reason| words::not_heard(reason, self.texts));
         let times = [delivery.over, delivery.started, delivery.staged, delivery.received, delivery.sent];
         html! {
-            li.(step) {
+            li.{ "step-" (step) }.silent[lost] {
                 b { (delivery.title) } ": " (self.texts.code("step", step))
+                @if lost { ", " (self.texts.say("boxes.lost")) }
                 @if let Some(why) = why { " (" (why) ")" }
                 @if let Some(at) = times.into_iter().flatten().next() { " " (self.time(at)) }
             }

@@ -170,7 +170,7 @@ impl Stage {
 }
 
 /// Makes the lookup of a timetable's sounds, as far as their lengths are known.
-fn lookup(timetable: &Timetable) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> + use<> {
+pub(super) fn lookup(timetable: &Timetable) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> + use<> {
     let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
     let playlists = timetable.calendars().iter().flat_map(|calendar| calendar.programme().playlists.values());
     for item in playlists.flat_map(|playlist| &playlist.items) {

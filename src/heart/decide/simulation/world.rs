@@ -119,6 +119,12 @@ impl World {
         self.drain();
     }
 
+    /// Gives the box other listeners from its next start on.
+    #[cfg(test)]
+    pub fn hear_as(&mut self, listeners: Listeners) {
+        self.setup.listeners = listeners;
+    }
+
     /// Cuts the power now.
     pub fn power_off(&mut self) {
         self.speaker = None;

@@ -11,7 +11,7 @@ use crate::decide::quotas::Standing;
 use crate::decide::{endings, inbox};
 use crate::domain::announcement::{Announcement, Mode, Repeats, Rung};
 use crate::domain::authority::{Ender, Power};
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::ids::{CommandId, ContentHash, GroupId, PlayId};
 use crate::domain::playback::{
     CommandRefusal, DeliveryStep, Event, NotPlayed, PlayOutcome, PlayStart, Subject,
 };
@@ -101,6 +101,25 @@ impl Speaker {
             self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
         }
         if voice_lost {
+            self.end_voice(&PlayOutcome::Cancelled);
+        }
+    }
+
+    /// Ends what is meant for groups that the box is not in any more. An actual emergency goes on: who moves boxes needs
+    /// less than who ends one.
+    pub(super) fn drop_what_is_for_others(&mut self, now: &Reading) {
+        let here = &self.listeners.groups;
+        let elsewhere = |groups: &[GroupId]| groups.iter().all(|group| !here.contains(group));
+        let left = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.power() != Power::Emergency && elsewhere(&held.announcement.groups));
+        let left: Vec<_> = left.map(|(id, _)| id.clone()).collect();
+        let voice_left = self.voice.as_ref().is_some_and(|voice| elsewhere(&voice.groups));
+        for id in left {
+            self.finish(now, &id, DeliveryStep::Cancelled, PlayOutcome::Cancelled);
+        }
+        if voice_left {
             self.end_voice(&PlayOutcome::Cancelled);
         }
     }

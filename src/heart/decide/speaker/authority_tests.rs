@@ -3,6 +3,7 @@
 use super::interface::Input;
 use super::tests::{Scene, everything_of};
 use crate::decide::quotas::Limits;
+use crate::decide::schedule::Listeners;
 use crate::domain::announcement::{BulletinClass, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
@@ -261,4 +262,50 @@ fn no_flood_keeps_an_emergency_from_sounding() {
     let origin = |known: &crate::decide::memory::Known| known.origin.as_ref().map(|from| from.issuer.clone());
     assert!(memory.known.values().all(|known| origin(known).is_some_and(|key| officers.contains(&key))));
     assert_eq!((memory.endings.len(), memory.stops.len()), (0, 0));
+}
+
+#[test]
+fn a_box_that_is_moved_away_plays_nothing_of_its_former_group_but_an_emergency() {
+    let moved = |scene: &mut Scene| {
+        let groups = ["xa", "thon-2"].map(|group| GroupId::new(group).unwrap()).into();
+        scene.world.input(Input::Listeners(Listeners { groups, languages: Vec::new() }));
+        scene.run(600);
+    };
+    let to_the_village = |command: &mut Command| command.groups = vec!["thon-1".parse().unwrap()];
+    let mut scene = village();
+    scene.signed_by(&["giang"]).push(BulletinClass::Priority, |command| {
+        to_the_village(command);
+        until_cancelled(command);
+    });
+    scene.run(30);
+    moved(&mut scene);
+    scene.check(&["Priority starts", "finished after 10 s", "Priority starts", "Cancelled after 13 s"]);
+
+    let mut scene = village();
+    scene.signed_by(&["giang", "hoa"]).push(BulletinClass::Emergency, |command| {
+        to_the_village(command);
+        if let Body::Announce { plan, .. } = &mut command.body {
+            plan.repeats = Repeats::Times(2);
+        }
+    });
+    scene.run(3);
+    moved(&mut scene);
+    let story = scene.story();
+    assert_eq!(story.iter().filter(|line| line.starts_with("finished")).count(), 2, "{story:?}");
+}
+
+#[test]
+fn a_box_that_was_moved_before_a_power_cut_holds_nothing_of_its_former_group() {
+    let mut scene = village();
+    let later = scene.signed_by(&["giang"]).push(BulletinClass::Priority, |command| {
+        command.groups = vec!["thon-1".parse().unwrap()];
+        command.not_before = command.issued_at.plus(Span::secs(600));
+    });
+    scene.world.power_off();
+    scene.world.hear_as(Listeners { groups: ["xa".parse().unwrap()].into(), languages: Vec::new() });
+    scene.world.power_on();
+    let now = scene.world.now();
+    assert!(scene.world.speaker().unwrap().in_force(&now).all(|id| *id != later));
+    scene.run(1_200);
+    scene.check(&[]);
 }

@@ -69,6 +69,7 @@ impl Speaker {
         for command in commands {
             speaker.obey_again(now, command);
         }
+        speaker.drop_what_is_for_others(now);
         speaker.decide(now);
         speaker.invariants();
         speaker
@@ -92,7 +93,10 @@ impl Speaker {
                 self.guard.adopt(policy);
                 self.apply_limits_to_the_air(now);
             }
-            Input::Listeners(listeners) => self.listeners = listeners,
+            Input::Listeners(listeners) => {
+                self.listeners = listeners;
+                self.drop_what_is_for_others(now);
+            }
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
             Input::Refused { command, reason } => self.refuse(now, command, reason),

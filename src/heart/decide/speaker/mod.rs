@@ -33,5 +33,6 @@ mod tests;
 mod voice;
 mod waiting;
 
+pub use self::held::spoken_length;
 pub use self::interface::{Action, Input, Restored, Why};
 pub use self::state::Speaker;

@@ -1,0 +1,57 @@
+//! The expected fate of announcements, as central rehearses it for those who ask, kept for a while.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::texts::Sentence;
+
+/// Announcements whose outlook is kept; when there are more, all are forgotten.
+const KEPT_MAX: usize = 64;
+/// Time for which an outlook is good: boxes come and go.
+const GOOD_FOR: Span = Span::secs(60);
+
+/// The expected fate of an announcement on the boxes that it is meant for.
+#[derive(Debug, Clone)]
+pub struct Foreseen {
+    pub boxes: Vec<BoxForeseen>,
+    /// Lines for the person who sent it.
+    pub said: Sentence,
+}
+
+/// The expected fate on one box.
+#[derive(Debug, Clone)]
+pub struct BoxForeseen {
+    pub id: BoxId,
+    pub title: String,
+    pub online: bool,
+    /// The time of its last message.
+    pub last_seen: Option<Wall>,
+    /// Start of the first repetition, if it hears of it before; `None` where it will not sound.
+    pub sounds_at: Option<Wall>,
+    /// When it sounds, or why it will not.
+    pub said: Sentence,
+}
+
+/// The outlooks that were asked for lately.
+#[derive(Debug, Default)]
+pub struct Outlooks(Mutex<BTreeMap<CommandId, (Wall, Arc<Foreseen>)>>);
+
+impl Outlooks {
+    /// Finds one that is still good at `now`.
+    pub fn find(&self, id: &CommandId, now: Wall) -> Option<Arc<Foreseen>> {
+        let kept = self.0.lock().expect("nothing panics while it holds the outlooks");
+        let (made, foreseen) = kept.get(id)?;
+        (now.since(*made) < GOOD_FOR).then(|| Arc::clone(foreseen))
+    }
+
+    /// Keeps one that was made at `now`.
+    pub fn keep(&self, id: CommandId, now: Wall, foreseen: Arc<Foreseen>) {
+        let mut kept = self.0.lock().expect("nothing panics while it holds the outlooks");
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(id, (now, foreseen));
+    }
+}

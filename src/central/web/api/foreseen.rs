@@ -1,0 +1,66 @@
+//! The part of an answer that says what will become of an announcement.
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::foreseen::{BoxForeseen, Foreseen};
+use crate::orders::outlook;
+use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::texts::Lang;
+
+/// The expected fate of an announcement.
+#[derive(Serialize)]
+pub struct Expected {
+    /// Boxes that it is meant for.
+    boxes: usize,
+    /// Those of them that are out of contact.
+    silent: Vec<BoxId>,
+    /// One row a box.
+    outlook: Vec<ExpectedOnBox>,
+    /// A few lines for the person who sent it, in English and in Vietnamese.
+    said: String,
+    said_vi: String,
+}
+
+/// The expected fate on one box.
+#[derive(Serialize)]
+struct ExpectedOnBox {
+    #[serde(rename = "box")]
+    id: BoxId,
+    title: String,
+    online: bool,
+    last_seen: Option<Wall>,
+    /// `None` where it will not sound.
+    sounds_at: Option<Wall>,
+    said: String,
+    said_vi: String,
+}
+
+/// Foresees an announcement. It is sent by then: a store that does not answer now only leaves the answer short.
+pub async fn expected(app: &App, id: &CommandId) -> Option<Expected> {
+    let foreseen = outlook::foresee(app, id).await.unwrap_or_else(|error| {
+        tracing::warn!(%id, %error, "nothing can be foreseen of an announcement");
+        None
+    });
+    foreseen.map(|foreseen| of(&foreseen))
+}
+
+fn of(foreseen: &Foreseen) -> Expected {
+    let row = |it: &BoxForeseen| ExpectedOnBox {
+        id: it.id.clone(),
+        title: it.title.clone(),
+        online: it.online,
+        last_seen: it.last_seen,
+        sounds_at: it.sounds_at,
+        said: it.said.to(Lang::En),
+        said_vi: it.said.to(Lang::Vi),
+    };
+    Expected {
+        boxes: foreseen.boxes.len(),
+        silent: foreseen.boxes.iter().filter(|it| !it.online).map(|it| it.id.clone()).collect(),
+        outlook: foreseen.boxes.iter().map(row).collect(),
+        said: foreseen.said.to(Lang::En),
+        said_vi: foreseen.said.to(Lang::Vi),
+    }
+}

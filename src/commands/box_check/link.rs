@@ -1,0 +1,234 @@
+//! What belongs to the way to central: network, broker, certificate, trust.
+
+use std::io::{ErrorKind, Read};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::finding::Finding;
+use crate::commands::language::{foreign, of_file};
+use loaxa_adapters::clock;
+use loaxa_box::status::Status;
+use loaxa_heart::config::box_file::{BoxConfig, CentralLink, TlsFiles};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::TrustMessage;
+
+/// How long the broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a broker that refuses a certificate takes to say so.
+const REFUSAL_WAIT: Duration = Duration::from_millis(700);
+/// Days before its end at which a certificate is to be renewed.
+const DAYS_WANTED: i64 = 30;
+
+pub fn network(config: &BoxConfig) -> Finding {
+    let Some(central) = &config.central else {
+        return Finding::good("network", said!("box_check.alone"));
+    };
+    let (host, port) = (&central.broker.host, central.broker.port);
+    match (host.as_str(), port).to_socket_addrs() {
+        Ok(_) => Finding::good("network", said!("box_check.network", host)),
+        Err(error) => {
+            let said = said!("box_check.no_network", host, error);
+            Finding::bad("network", said, said!("box_check.mend_network"))
+        }
+    }
+}
+
+pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
+    let Some(central) = &config.central else {
+        return Finding::good("broker", said!("box_check.alone"));
+    };
+    let (host, port) = (&central.broker.host, central.broker.port);
+    if status.is_some_and(|status| status.connected) {
+        return Finding::good("broker", said!("box_check.connected", host, port));
+    }
+    match knock(central) {
+        Ok(()) => Finding::good("broker", said!("box_check.broker", host, port)),
+        Err(why) => {
+            let said = said!("box_check.no_broker", host, port, why);
+            Finding::bad("broker", said, said!("box_check.mend_broker", port))
+        }
+    }
+}
+
+/// Connects as the daemon does, as far as the broker says whether the certificates are right.
+fn knock(central: &CentralLink) -> Result<(), Sentence> {
+    let (host, port) = (central.broker.host.as_str(), central.broker.port);
+    let addresses = (host, port).to_socket_addrs().map_err(|error| error.say())?;
+    let mut last = said!("box_check.no_address");
+    let stream = addresses.into_iter().find_map(|address| {
+        TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| last = error.say()).ok()
+    });
+    let Some(tcp) = stream else { return Err(last) };
+    if !central.broker.tls {
+        return Ok(());
+    }
+    tcp.set_read_timeout(Some(PATIENCE)).map_err(|error| error.say())?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| foreign(&error))?;
+    let mut connection = ClientConnection::new(tls(&central.tls)?, name).map_err(|error| foreign(&error))?;
+    let mut socket = &tcp;
+    connection.complete_io(&mut socket).map_err(|error| foreign(&error))?;
+    tcp.set_read_timeout(Some(REFUSAL_WAIT)).map_err(|error| error.say())?;
+    match StreamOwned::new(connection, tcp).read(&mut [0]) {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+        Err(error) => Err(foreign(&error)),
+        Ok(_) => Err(said!("box_check.hung_up")),
+    }
+}
+
+fn tls(files: &TlsFiles) -> Result<Arc<ClientConfig>, Sentence> {
+    // An error says that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = RootCertStore::empty();
+    if let Some(ca) = &files.ca {
+        for certificate in certificates(ca)? {
+            roots.add(certificate).map_err(|error| of_file(ca, &foreign(&error)))?;
+        }
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let config = match &files.identity {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of_file(key, &foreign(&error)))?;
+            let chain = certificates(certificate)?;
+            config.with_client_auth_cert(chain, secret).map_err(|error| foreign(&error))?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Sentence> {
+    let unreadable = |error: rustls::pki_types::pem::Error| of_file(path, &foreign(&error));
+    CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
+}
+
+pub fn certificate(config: &BoxConfig) -> Finding {
+    let identity = config.central.as_ref().and_then(|central| central.tls.identity.as_ref());
+    let Some((path, key)) = identity else {
+        return Finding::good("certificate", said!("box_check.certificate_none"));
+    };
+    let remedy = || said!("box_check.mend_certificate");
+    if let Err(error) = PrivateKeyDer::from_pem_file(key) {
+        return Finding::bad("certificate", of_file(key, &foreign(&error)), remedy());
+    }
+    let ends = match certificates(path).map(|chain| chain.first().and_then(|first| ends(first))) {
+        Ok(Some(ends)) => ends,
+        Ok(None) => return Finding::bad("certificate", said!("box_check.no_certificate"), remedy()),
+        Err(said) => return Finding::bad("certificate", said, remedy()),
+    };
+    let days = (ends - clock::wall()).div_euclid(86_400_000_000);
+    let said = said!("box_check.certificate", until = ends.local().format("%d/%m/%Y"));
+    match days {
+        ..0 => Finding::bad(
+            "certificate",
+            said!("box_check.certificate_over", until = ends.local().format("%d/%m/%Y")),
+            remedy(),
+        ),
+        0..DAYS_WANTED => Finding::doubtful("certificate", said, remedy()),
+        _ => Finding::good("certificate", said),
+    }
+}
+
+/// The end of a certificate's validity: the second time of the first sequence that holds nothing but two times (X.509,
+/// RFC 5280, 4.1.2.5).
+fn ends(certificate: &[u8]) -> Option<Wall> {
+    let (body, _) = element(certificate, 0x30)?;
+    let (mut signed, _) = element(body, 0x30)?;
+    // Version, serial, algorithm and issuer stand before it.
+    for _ in 0..8 {
+        let tag = *signed.first()?;
+        let (content, rest) = element(signed, tag)?;
+        let times = || {
+            let (_, second) = time(content)?;
+            time(second).filter(|(_, rest)| rest.is_empty()).map(|(at, _)| at)
+        };
+        if let (0x30, Some(at)) = (tag, times()) {
+            return Some(at);
+        }
+        signed = rest;
+    }
+    None
+}
+
+/// The content of a DER element with this tag, and what follows it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x83 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+            (bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    (found == tag).then(|| rest.split_at_checked(length))?
+}
+
+/// A UTCTime or a GeneralizedTime in UTC, and what follows it.
+fn time(der: &[u8]) -> Option<(Wall, &[u8])> {
+    let (text, rest, century) = match element(der, 0x17) {
+        // Years 00 to 49 are of this century (RFC 5280).
+        Some((text, rest)) => (text, rest, if text.first()? < &b'5' { "20" } else { "19" }),
+        None => element(der, 0x18).map(|(text, rest)| (text, rest, ""))?,
+    };
+    let text = format!("{century}{}", std::str::from_utf8(text).ok()?);
+    let at = chrono::NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?;
+    Some((Wall(at.and_utc().timestamp_micros()), rest))
+}
+
+pub fn trust(config: &BoxConfig) -> Finding {
+    let remedy = || said!("box_check.mend_trust");
+    let Some(trust) = &config.trust else {
+        return Finding::doubtful("trust", said!("box_check.obeys_nobody"), remedy());
+    };
+    let root = match trust.root.read() {
+        Ok(root) => root,
+        Err(problems) => return Finding::bad("trust", problems.say(), remedy()),
+    };
+    let Some(path) = &trust.trust else {
+        return Finding::good("trust", said!("box_check.root", root = root.key_id()));
+    };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Finding::bad("trust", of_file(path, &error), remedy()),
+    };
+    let pinned = |id: &_| Some(root).filter(|key| key.key_id() == *id);
+    match codec::open::<TrustMessage>(&bytes, &pinned) {
+        Ok(opened) => {
+            let trust = opened.payload.trust;
+            Finding::good(
+                "trust",
+                said!("box_check.trust", version = trust.version, keys = trust.grants.len()),
+            )
+        }
+        Err(refusal) => Finding::bad("trust", of_file(path, &refusal), remedy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let mut parameters = rcgen::CertificateParams::new(vec!["loa-1".to_owned()]).unwrap();
+        for (year, month, day) in [(2036, 11, 26), (2056, 1, 2)] {
+            parameters.not_after = rcgen::date_time_ymd(year, month, day);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let made = parameters.self_signed(&key).unwrap();
+            let expected = format!("{year}-{month:02}-{day:02}T00:00:00Z").parse().unwrap();
+            assert_eq!(ends(made.der()), Some(expected));
+        }
+        assert_eq!(ends(b"no certificate"), None);
+        assert_eq!(ends(&[0x30, 0x83, 0xff, 0xff, 0xff]), None);
+    }
+}

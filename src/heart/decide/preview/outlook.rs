@@ -1,0 +1,190 @@
+//! The outlook of one announcement on a box: the heart rehearses the days with it.
+
+use super::rehearsal::lookup;
+use crate::decide::schedule::Timetable;
+use crate::decide::simulation::world::{Setup, World};
+use crate::decide::speaker::{Input, spoken_length};
+use crate::domain::ids::CommandId;
+use crate::domain::playback::{CommandRefusal, DeliveryStep, Event, NotPlayed, Subject};
+use crate::domain::sound::{Fault, FileRef, Sound};
+use crate::domain::time::{Span, Wall};
+use crate::wire::messages::{Body, Command, Signed};
+
+/// Rehearsed at a time; what comes first ends the rehearsal.
+const STEP: Span = Span::secs(3_600);
+
+/// The fate of an announcement on a box where nothing goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    /// The first repetition begins at this instant.
+    Sounds(Wall),
+    Silent(NotPlayed),
+    Refused(CommandRefusal),
+    /// It neither sounds nor ends before it expires.
+    Open,
+}
+
+/// Rehearses an announcement that a box gets at `now`, with its audio at once. The day is rehearsed from its beginning,
+/// so that minutes are counted and slots are on the air.
+pub fn outlook(setup: Setup, signed: &Signed<Command>, now: Wall) -> Outlook {
+    let command = &signed.payload;
+    let begin = Wall::from_local(now.date().and_hms_opt(0, 0, 0).unwrap_or_default());
+    let lengths = lengths(&setup.timetable, command);
+    let mut world = World::new(setup, begin, Box::new(lengths)).without_latency();
+    world.power_on();
+    world.run_for(now.since(begin));
+    world.take_log();
+    world.input(Input::Command(Box::new(signed.clone())));
+    for sha256 in world.take_fetches() {
+        world.input(Input::Fetched { sha256, result: Ok(()) });
+    }
+    let until = command.expires.plus(Span::secs(1));
+    let mut reason = None;
+    loop {
+        for entry in world.take_log() {
+            if let Some(fate) = fate(&command.id, entry.at.wall, entry.event, &mut reason) {
+                return fate;
+            }
+        }
+        let left = until.since(world.now().wall);
+        if left == Span(0) {
+            return Outlook::Open;
+        }
+        world.run_for(left.min(STEP));
+    }
+}
+
+/// Makes the lookup of a programme's sounds and those of a command.
+fn lengths(
+    timetable: &Timetable,
+    command: &Command,
+) -> impl Fn(&Sound) -> Result<Option<Span>, Fault> + use<> {
+    let of_programmes = lookup(timetable);
+    let media = match &command.body {
+        Body::Announce { media: Some(media), .. } => Some((media.sha256, Span::millis(media.ms.into()))),
+        _ => None,
+    };
+    move |sound| match (sound, media) {
+        (Sound::File(FileRef::Stored(hash)), Some((sha256, length))) if *hash == sha256 => Ok(Some(length)),
+        (Sound::Text { text, .. }, _) => {
+            of_programmes(sound).map(|known| known.or_else(|| Some(spoken_length(text))))
+        }
+        _ => of_programmes(sound),
+    }
+}
+
+/// Rounds an instant: a play that follows another is opened a little before its first sample.
+const fn to_the_second(at: Wall) -> Wall {
+    Wall((at.0 + 500_000).div_euclid(1_000_000) * 1_000_000)
+}
+
+/// Reads what an entry of the log says of the announcement's fate; the reason of a silence comes before its end.
+fn fate(id: &CommandId, at: Wall, event: Event, reason: &mut Option<NotPlayed>) -> Option<Outlook> {
+    let is_it = |subject: &Subject| matches!(subject, Subject::Announcement { command } if command == id);
+    match event {
+        Event::PlayStarted(start) if is_it(&start.subject) => Some(Outlook::Sounds(to_the_second(at))),
+        Event::NotPlayed { subject, reason: why, .. } if is_it(&subject) => {
+            *reason = Some(why);
+            None
+        }
+        Event::Delivery { command, step } if command == *id => match step {
+            DeliveryStep::NotPlayed { reason } => Some(Outlook::Silent(reason)),
+            DeliveryStep::Expired => Some(Outlook::Silent(reason.take().unwrap_or(NotPlayed::Expired))),
+            DeliveryStep::Cancelled => Some(Outlook::Silent(NotPlayed::Cancelled)),
+            DeliveryStep::Superseded => Some(Outlook::Silent(NotPlayed::Superseded)),
+            DeliveryStep::Received
+            | DeliveryStep::Staged
+            | DeliveryStep::Started
+            | DeliveryStep::Finished
+            | DeliveryStep::Interrupted => None,
+        },
+        Event::CommandRefused { command: Some(command), reason } if command == *id => {
+            Some(Outlook::Refused(reason))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::programme_file::{Audio, parse};
+    use crate::decide::inbox::tests::everything;
+    use crate::decide::schedule::{Calendar, Listeners};
+    use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
+    use crate::domain::ids::{ContentHash, KeyId};
+    use crate::domain::policy::{GuardRefusal, Policy};
+
+    const PROGRAMME: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n\
+        [[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'A'\nfile = '60.mp3'\n\
+        [[slot]]\nid = 's'\ntitle = 'S'\nplaylist = 'l'\nstart = '17:00'\nminutes = 10\n";
+
+    fn wall(text: &str) -> Wall {
+        format!("2026-11-26T{text}+07:00").parse().unwrap()
+    }
+
+    fn check(now: &str, change: impl Fn(&mut Command), expected: Outlook) {
+        let programme = parse(PROGRAMME, "p", Path::new(""), Audio::Required(&|_| Ok(60_000))).unwrap();
+        let timetable = Timetable::new(vec![Calendar::new(Arc::new(programme)).unwrap()]).unwrap();
+        let listeners = Listeners { groups: ["xa".parse().unwrap()].into(), languages: Vec::new() };
+        let (trust, policy) = (Some(everything(&["an", "binh"])), Policy::default());
+        let signers: Vec<_> = ["an", "binh"].map(|key| KeyId::new(key).unwrap()).into();
+        let now = wall(now);
+        let mut payload = Command {
+            v: 1,
+            id: "c1".parse().unwrap(),
+            issuer: signers[0].clone(),
+            serial: 1,
+            issued_at: now,
+            groups: vec!["xa".parse().unwrap()],
+            not_before: now,
+            expires: now.plus(Span::secs(86_400)),
+            author: String::new(),
+            approver: None,
+            critical: Vec::new(),
+            body: announce(BulletinClass::Normal, None),
+        };
+        change(&mut payload);
+        let signed = Signed { signers, digest: ContentHash::of(b"c1"), payload };
+        let setup = Setup { listeners, timetable, trust, policy };
+        assert_eq!(outlook(setup, &signed, now), expected, "{:?}", signed.payload);
+    }
+
+    fn announce(class: BulletinClass, at: Option<Wall>) -> Body {
+        Body::Announce {
+            title: "T".to_owned(),
+            class,
+            mode: Mode::Actual,
+            plan: PlayPlan { at, ..PlayPlan::default() },
+            media: None,
+            words: Some(Words { text: "xin thông báo".to_owned(), language: "vi".to_owned() }),
+            supersedes: None,
+            cap: None,
+        }
+    }
+
+    #[test]
+    fn a_notice_without_a_time_sounds_in_the_next_slot() {
+        check("08:00:00", |_| {}, Outlook::Sounds(wall("17:01:00")));
+        check("17:05:00", |_| {}, Outlook::Sounds(wall("17:01:00").plus(Span::secs(86_400))));
+        let soon = |command: &mut Command| command.expires = command.issued_at.plus(Span::secs(3_600));
+        check("08:00:00", soon, Outlook::Silent(NotPlayed::Expired));
+    }
+
+    #[test]
+    fn what_has_its_time_or_its_class_waits_for_no_slot() {
+        let at = |text: &'static str| {
+            move |command: &mut Command| command.body = announce(BulletinClass::Normal, Some(wall(text)))
+        };
+        check("08:00:00", at("09:30:00"), Outlook::Sounds(wall("09:30:00")));
+        let hours = NotPlayed::Guarded { reason: GuardRefusal::OutsideHours };
+        check("08:00:00", at("23:30:00"), Outlook::Silent(hours));
+        let of = |class: BulletinClass| move |command: &mut Command| command.body = announce(class, None);
+        check("08:00:00", of(BulletinClass::Priority), Outlook::Sounds(wall("08:00:00")));
+        check("02:00:00", of(BulletinClass::Priority), Outlook::Sounds(wall("04:45:00")));
+        check("02:00:00", of(BulletinClass::Emergency), Outlook::Sounds(wall("02:00:00")));
+    }
+}
