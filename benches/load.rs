@@ -61,7 +61,7 @@ fn batches(n: usize) -> Vec<Batch> {
             let record = link.record(&id, epoch, entry.clone()).unwrap();
             let prev = link.prev;
             link = chain::Link::after(record.seq, &record.body);
-            Record { seq: record.seq, hash: link.prev, prev, body: record.body, entry }
+            Record { seq: record.seq, hash: link.prev, prev, body: record.body, entry, implausible: None }
         });
         Batch { id: id.clone(), epoch, arrived: Wall(1), oldest: 1, records: records.collect(), head: None }
     };

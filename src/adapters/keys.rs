@@ -6,14 +6,15 @@
 //! public <32 bytes in base64>
 //! ```
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::private_files::{self, SecretError};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::signing::{KEY_BYTES, SecretKey};
@@ -30,7 +31,7 @@ const MARK: &str = "loaxa-secret-key";
 pub enum KeyError {
     File { path: PathBuf, error: io::Error },
     Exists { path: PathBuf },
-    Readable { path: PathBuf, mode: u32 },
+    Secret(#[from] SecretError),
     NoKey { path: PathBuf },
     NoRandomness(String),
 }
@@ -40,9 +41,7 @@ impl Say for KeyError {
         match self {
             KeyError::File { path, error } => said!("key_file.file", path = path.display(), error),
             KeyError::Exists { path } => said!("key_file.exists", path = path.display()),
-            KeyError::Readable { path, mode } => {
-                said!("key_file.readable", path = path.display(), mode = format!("{mode:03o}"))
-            }
+            KeyError::Secret(error) => error.say(),
             KeyError::NoKey { path } => said!("key_file.no_key", path = path.display(), mark = MARK),
             KeyError::NoRandomness(detail) => said!("key_file.no_randomness", detail),
         }
@@ -89,11 +88,7 @@ impl KeyFile {
     /// Fails when others may read it, or it is no key file.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |error: io::Error| KeyError::File { path: path.to_owned(), error };
-        let file = fs::File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Readable { path: path.to_owned(), mode });
-        }
+        let file = private_files::open(path)?;
         let mut text = String::new();
         file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
         Self::from_text(&text).ok_or_else(|| KeyError::NoKey { path: path.to_owned() })
@@ -133,6 +128,8 @@ impl KeyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     fn check(text: &str, expected: Option<&str>) {
         let found = KeyFile::from_text(text).map(|file| file.key.key_id().to_string());
@@ -151,7 +148,10 @@ mod tests {
         assert!(matches!(made.write_new(&path), Err(KeyError::Exists { .. })));
         assert_eq!(KeyFile::read_or_make(&path, None).unwrap().key.seed(), made.key.seed());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(KeyFile::read(&path), Err(KeyError::Readable { mode: 0o640, .. })));
+        assert!(matches!(
+            KeyFile::read(&path),
+            Err(KeyError::Secret(SecretError::Readable { mode: 0o640, .. }))
+        ));
     }
 
     #[test]

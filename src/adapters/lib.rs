@@ -9,6 +9,7 @@ pub mod gpio;
 pub mod ical;
 pub mod keys;
 pub mod mqtt;
+pub mod private_files;
 pub mod program;
 pub mod xml_signature;
 

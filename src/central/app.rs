@@ -1,22 +1,26 @@
 //! The parts of one central process, shared by everything above this file.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::alarm_rate::AlarmRate;
 use crate::foreseen::Outlooks;
 use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
+use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
+use crate::nonces::Nonces;
 use crate::settings::Settings;
 use crate::store::{Alarm, AlarmKind, SharedStore};
+use crate::token_tries::TokenTries;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::Wall;
 
 /// The parts of one central process. All state that matters lies in the store.
 pub struct App {
@@ -33,7 +37,12 @@ pub struct App {
     pub outlooks: Outlooks,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
-    raised: Mutex<BTreeMap<(AlarmKind, BoxId), Wall>>,
+    /// The use that boxes make of their quotas.
+    pub log_quotas: Arc<LogQuotas>,
+    /// Nonces of signed requests.
+    pub nonces: Nonces,
+    pub token_tries: TokenTries,
+    alarm_rate: AlarmRate,
 }
 
 /// Counts of what `boxes` took, refused and put off, since the start.
@@ -68,11 +77,8 @@ pub struct Counts {
     pub listeners_refused: u64,
 }
 
-/// Alarms about one box are written at most this often.
-const ALARM_EVERY: Span = Span::secs(10);
-
-/// Boxes whose last alarm is remembered; when it is full, all are forgotten.
-const RAISED_MAX: usize = 4_096;
+/// Time between two looks for counts that wait to be written.
+const WAITING_ALARMS_EVERY: Duration = Duration::from_secs(2);
 
 impl App {
     /// Puts the parts together.
@@ -85,8 +91,9 @@ impl App {
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
-        let (counters, raised) = (Counters::default(), Mutex::default());
+        let counters = Counters::default();
         let (voices, outlooks) = (Voices::default(), Outlooks::default());
+        let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
             settings,
             store,
@@ -98,7 +105,10 @@ impl App {
             voices,
             outlooks,
             revoked,
-            raised,
+            log_quotas,
+            nonces: Nonces::new(loaxa_adapters::clock::wall()),
+            token_tries: TokenTries::default(),
+            alarm_rate,
         }
     }
 
@@ -130,30 +140,34 @@ impl App {
         delivery::with_ancestors(own, &self.settings.parents())
     }
 
-    /// Counts a message that was refused, tells the log, and raises an alarm, at most one a box in [`ALARM_EVERY`].
+    /// Counts a message that was refused, tells the log, and raises an alarm, both at a bounded rate.
     pub async fn refuse(&self, kind: AlarmKind, id: &BoxId, detail: String) {
         Counters::more(&self.counters.messages_refused, 1);
-        let now = self.now();
-        if !self.alarm_is_due(kind, id, now) {
-            return;
+        self.suspect(kind, id.as_str(), &detail).await;
+    }
+
+    /// Raises an alarm about somebody, and tells the log, both at a bounded rate with counts.
+    pub async fn suspect(&self, kind: AlarmKind, subject: &str, detail: &str) {
+        let due = self.alarm_rate.note(kind, subject, detail, self.now());
+        if let Some(times) = due.line {
+            tracing::warn!(kind = kind.code(), times, subject, detail, "refused");
         }
-        tracing::warn!(%id, kind = kind.code(), detail, "refused what a box sent");
-        let alarm = Alarm { kind, subject: id.to_string(), detail, at: now };
-        if let Err(error) = self.store.raise_alarm(alarm).await {
-            tracing::error!(%error, "an alarm could not be kept");
+        self.keep_alarms(due.alarm).await;
+    }
+
+    /// Writes the counts of alarms that have waited, for as long as central runs.
+    pub async fn write_waiting_alarms(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(WAITING_ALARMS_EVERY).await;
+            self.keep_alarms(self.alarm_rate.take_waiting(self.now())).await;
         }
     }
 
-    fn alarm_is_due(&self, kind: AlarmKind, id: &BoxId, now: Wall) -> bool {
-        let mut raised = self.raised.lock().expect("nothing panics while it holds the list of alarms");
-        let key = (kind, id.clone());
-        if raised.get(&key).is_some_and(|last| now.since(*last) < ALARM_EVERY) {
-            return false;
+    async fn keep_alarms(&self, alarms: impl IntoIterator<Item = Alarm>) {
+        for alarm in alarms {
+            if let Err(error) = self.store.raise_alarm(alarm).await {
+                tracing::error!(%error, "an alarm could not be kept");
+            }
         }
-        if raised.len() >= RAISED_MAX {
-            raised.clear();
-        }
-        raised.insert(key, now);
-        true
     }
 }

@@ -1,18 +1,22 @@
 //! Floor 5: the server for commune staff.
 //!
-//! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices` and
-//! `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries` and `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
+mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
 mod foreseen;
 mod keyring;
 pub mod link;
+mod log_quota;
 mod media;
+mod nonces;
 mod orders;
 pub mod settings;
 pub mod store;
+mod token_tries;
 mod voices;
 mod web;
 
@@ -130,6 +134,7 @@ impl Central {
             tokio::spawn(boxes::inbound::run(Arc::clone(&app), events, batches)),
             tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
         ];
+        tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));

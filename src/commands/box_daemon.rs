@@ -7,9 +7,10 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_check, box_enrol, box_import, daemon_log};
+use super::{box_check, box_enrol, box_import, log_lines};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_box::daemon;
 use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
@@ -59,7 +60,10 @@ pub fn run(args: Args) -> Outcome {
     let config = || box_file::read(&path, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
-            daemon_log::to_stderr();
+            let filter = tracing_subscriber::EnvFilter::try_from_env("LOAXA_LOG");
+            log_lines::start(
+                filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info")),
+            );
             daemon::run(settings(config()?)?)?;
         }
         Some(Doing::Status) => {
@@ -115,6 +119,8 @@ fn settings(config: BoxConfig) -> Result<Settings, Failure> {
         None => (None, None, config.state_dir.join("box.key")),
     };
     let key = KeyFile::read_or_make(&key, Some(config.id.as_str()))?.key;
+    let tls = config.central.as_ref().and_then(|central| central.tls.identity.as_ref());
+    tls.map(|(_, key)| private_files::open(key)).transpose()?;
     let media = media_rules(&config.media, &key);
     let central = config.central.map(|central| -> Result<_, Failure> {
         let mut broker = central.broker;

@@ -1,6 +1,6 @@
 //! `loaxa cap`: alerts of the Common Alerting Protocol.
 
-use loaxa_heart::texts::Lang;
+use loaxa_heart::texts::{Lang, visible};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Outcome {
                 let answer = client
                     .post("cap", "application/cap+xml", &bytes)
                     .map_err(|failure| of_file(&file, &failure.0))?;
-                println!("{}: {}", file.display(), cells(&answer, chosen()).join("  "));
+                println!("{}: {}", file.display(), visible(&cells(&answer, chosen()).join("  ")));
             }
         }
         Doing::Check { files } => return check(&files),
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Outcome {
             let client = central.client()?;
             let key = key.map(|key| format!("?key={key}")).unwrap_or_default();
             let answer = client.post(&format!("cap/alerts/{id}/approve{key}"), "text/plain", b"")?;
-            println!("{}", state(&answer["alert"]["state"], chosen()));
+            println!("{}", visible(&state(&answer["alert"]["state"], chosen())));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -76,7 +76,9 @@ fn check(files: &[PathBuf]) -> Outcome {
     for file in files {
         let bytes = std::fs::read(file).map_err(|error| of_file(file, &error))?;
         match loaxa_heart::config::cap::read(&bytes) {
-            Ok(alert) => println!("{}: {} {}", file.display(), alert.sender, alert.identifier),
+            Ok(alert) => {
+                println!("{}: {} {}", file.display(), visible(&alert.sender), visible(&alert.identifier))
+            }
             Err(error) => {
                 good = false;
                 eprintln!("{}", words(of_file(file, &error)));

@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::language::{Failure, Outcome, of_file};
-use super::{central_init, central_invite};
+use super::{central_init, central_invite, central_token, log_lines};
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
@@ -26,6 +27,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Doing {
     Init(central_init::Args),
+    Token(central_token::Args),
     Invite(central_invite::Args),
 }
 
@@ -33,21 +35,16 @@ pub fn run(args: Args) -> Outcome {
     match args.doing {
         Some(Doing::Init(init)) => return central_init::run(init),
         Some(Doing::Invite(invite)) => return central_invite::run(invite),
+        Some(Doing::Token(token)) => return central_token::run(token),
         None => {}
     }
-    init_log();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    log_lines::start(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn")));
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(loaxa_central::run(settings, asked_to_end(), say_where))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn"));
-    // A program that embeds this one may have set its own.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// One line for people and for programs that start this one with port 0.
@@ -81,6 +78,11 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         Ok(CapSettings { policy, straight_to_air, certificates, feed, token })
     });
     let issuers = config.keys.issuers.iter().map(|path| KeyFile::read(path).map(|file| file.key));
+    if let central_file::BrokerChoice::Url { tls, .. } = &config.broker
+        && let Some((_, key)) = &tls.identity
+    {
+        private_files::open(key)?;
+    }
     let keys = Keys {
         central: KeyFile::read(&config.keys.central)?.key,
         issuers: issuers.collect::<Result<_, _>>()?,
@@ -123,10 +125,7 @@ fn page_tls(tls: central_file::PageTls) -> PageTls {
 }
 
 fn token(path: &Path) -> Result<String, Failure> {
-    let text = String::from_utf8(read(path)?)
-        .map_err(|_| of_file(path, &said!("central.token_no_utf8")))?
-        .trim()
-        .to_owned();
+    let text = private_files::read(path)?.trim().to_owned();
     if text.len() < TOKEN_BYTES_MIN {
         return Err(of_file(path, &said!("central.short_token", min = TOKEN_BYTES_MIN)).into());
     }
@@ -139,7 +138,7 @@ const TOKEN_BYTES_MIN: usize = 16;
 fn enrolment(files: central_file::EnrolmentFiles, data_dir: &Path) -> Result<Enrolment, Failure> {
     let text = |path: &Path| std::fs::read_to_string(path).map_err(|error| of_file(path, &error));
     let (certificate, key) = &files.ca;
-    let ca = Identity { certificate: text(certificate)?, key: text(key)? };
+    let ca = Identity { certificate: text(certificate)?, key: private_files::read(key)? };
     let crl = files.crl.unwrap_or_else(|| data_dir.join("crl.pem"));
     Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker, crl })
 }

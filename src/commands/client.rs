@@ -1,7 +1,7 @@
 //! How the commands for staff speak to central, and to the person who typed them.
 
 use std::fmt::Write;
-use std::io::{Read, Write as _};
+use std::io::{IsTerminal, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use serde_json::Value;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::language::{Failure, chosen, foreign, of_file, words};
-use loaxa_adapters::clock;
+use loaxa_adapters::{clock, private_files};
 use loaxa_heart::domain::person::normalised;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Lang, Sentence};
-use loaxa_heart::wire::request;
+use loaxa_heart::texts::{Lang, Sentence, visible, visible_json};
+use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
 /// How long central may take; speaking a long text takes a minute.
@@ -80,7 +80,7 @@ impl CentralArgs {
     pub fn client(&self) -> Result<Client, Failure> {
         let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
-            Some(path) => std::fs::read_to_string(path).map_err(|error| of_file(path, &error))?,
+            Some(path) => private_files::read(path)?,
             None => std::env::var("LOAXA_TOKEN").map_err(|_| said!("client.no_token"))?,
         };
         Client::new(&base, &token, authority(self.ca.as_ref(), self.token_file.as_deref()).as_deref())
@@ -128,7 +128,7 @@ impl Client {
     /// As [`Client::get`].
     pub fn get_signed(&self, path: &str, key: &SecretKey) -> Result<Value, Failure> {
         let (path, at) = (format!("/api/v1/{path}"), clock::wall());
-        let asked = signed(self.agent.get(format!("{}{path}", self.base)), "GET", &path, at, b"", key);
+        let asked = signed(self.agent.get(format!("{}{path}", self.base)), "GET", &path, at, b"", key)?;
         Ok(serde_json::from_str(&self.answer(asked.call())?.0)?)
     }
 
@@ -139,7 +139,7 @@ impl Client {
     pub fn post_signed(&self, path: &str, key: &SecretKey, body: &Value) -> Result<Value, Failure> {
         let (path, at, body) = (format!("/api/v1/{path}"), clock::wall(), body.to_string());
         let asked =
-            signed(self.agent.post(format!("{}{path}", self.base)), "POST", &path, at, body.as_bytes(), key);
+            signed(self.agent.post(format!("{}{path}", self.base)), "POST", &path, at, body.as_bytes(), key)?;
         let asked = asked.header("content-type", "application/json");
         Ok(serde_json::from_str(&self.answer(asked.send(body.as_bytes()))?.0)?)
     }
@@ -226,6 +226,13 @@ impl Client {
     }
 }
 
+/// A word for a signed request that is never used again.
+fn nonce() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| foreign(&error))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Signs a request as its holder's own.
 fn signed<B>(
     request: ureq::RequestBuilder<B>,
@@ -234,12 +241,14 @@ fn signed<B>(
     at: Wall,
     body: &[u8],
     key: &SecretKey,
-) -> ureq::RequestBuilder<B> {
-    let signature = key.sign(&request::to_be_signed(method, path, at, body));
-    request
+) -> Result<ureq::RequestBuilder<B>, Failure> {
+    let nonce = nonce()?;
+    let signature = key.sign(&Request { method, path, at, nonce: &nonce, body }.to_be_signed());
+    Ok(request
         .header(request::KEY_HEADER, key.key_id().as_str())
         .header(request::TIME_HEADER, at.to_string())
-        .header(request::SIGNATURE_HEADER, BASE64.encode(signature))
+        .header(request::NONCE_HEADER, nonce)
+        .header(request::SIGNATURE_HEADER, BASE64.encode(signature)))
 }
 
 fn query_text(query: &[(&str, String)]) -> String {
@@ -284,13 +293,18 @@ pub fn local(value: &Value) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.local().format("%d/%m %H:%M:%S").to_string())
 }
 
-/// The text of a value, empty where there is none.
+/// The text of a value as it may be shown, empty where there is none.
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => visible(text).into_owned(),
+        other => visible(&other.to_string()).into_owned(),
     }
+}
+
+/// Prints JSON: its exact bytes for a program, and for a terminal with everything written out that would steer it.
+pub fn print_json(json: &str) {
+    if std::io::stdout().is_terminal() { print!("{}", visible_json(json)) } else { print!("{json}") }
 }
 
 /// A table whose columns are as wide as they need to be.
@@ -310,7 +324,7 @@ pub fn print_table(section: &str, rows: &[Vec<String>]) {
     };
     line(&mut head.iter().copied());
     for row in rows {
-        line(&mut row.iter().map(String::as_str));
+        line(&mut row.iter().map(|cell| visible(cell)).collect::<Vec<_>>().iter().map(AsRef::as_ref));
     }
 }
 

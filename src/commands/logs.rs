@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::client::{CentralArgs, Client, local, print_table, text};
+use super::client::{CentralArgs, Client, local, print_json, print_table, text};
 use super::language::{Failure, Outcome, chosen, complain, foreign, words};
 use super::when;
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
-use loaxa_heart::texts::Sentence;
+use loaxa_heart::texts::{Sentence, visible};
 
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ struct Show {
     to: Option<String>,
     #[arg(long)]
     follow: bool,
+    #[arg(long, conflicts_with = "follow")]
+    implausible: bool,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -78,6 +80,10 @@ pub fn run(args: Args) -> Outcome {
         (Format::Json, follow) => export(&client, &query, follow)?,
         (format, true) => follow_plays(&client, &query, format)?,
         (format, false) => {
+            let mut query = query;
+            if show.implausible {
+                query.push(("implausible", true.to_string()));
+            }
             let (mut plays, more) = newest_plays(&client, &query, show.limit)?;
             plays.reverse();
             print_plays(&plays, format)?;
@@ -242,7 +248,7 @@ fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Re
         if format == Format::Csv {
             print_csv(&ended, false)?;
         } else {
-            ended.iter().for_each(|play| println!("{}", cells(play).join("  ")));
+            ended.iter().for_each(|play| println!("{}", visible(&cells(play).join("  "))));
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -258,7 +264,7 @@ fn export(client: &Client, query: &[(&str, String)], follow: bool) -> Result<(),
         let mut query = query.to_vec();
         query.push(("after", after.to_string()));
         let (lines, next) = client.get_text("export", &query)?;
-        print!("{lines}");
+        print_json(&lines);
         match next {
             Some(next) => after = next,
             None if follow => std::thread::sleep(LOOK_EVERY),

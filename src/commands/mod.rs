@@ -16,11 +16,11 @@ mod central;
 mod central_init;
 #[cfg(feature = "central")]
 mod central_invite;
+#[cfg(feature = "central")]
+mod central_token;
 mod check;
 mod client;
 mod conform;
-#[cfg(feature = "box")]
-mod daemon_log;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod documents;
@@ -30,6 +30,7 @@ mod help;
 mod key;
 mod language;
 mod live;
+mod log_lines;
 mod logs;
 mod policy;
 mod programme;

@@ -4,7 +4,7 @@ use chrono::{Months, NaiveDate};
 use serde_json::Value;
 
 use super::client::{CentralArgs, print_table, text};
-use super::language::{Failure, Outcome, chosen, words};
+use super::language::{Failure, Outcome, chosen, complain, words};
 use loaxa_adapters::clock;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -23,7 +23,8 @@ pub fn run(args: Args) -> Outcome {
     let month = args.month.unwrap_or_else(|| clock::wall().date().format("%Y-%m").to_string());
     let (from, to) = span_of(&month)?;
     let rows = client.get("report", &[("from", from.to_string()), ("to", to.to_string())])?;
-    let rows = rows.as_array().into_iter().flatten().map(|row| {
+    let rows = rows.as_array().cloned().unwrap_or_default();
+    let shown = rows.iter().map(|row| {
         let section = text(&row["section"]);
         let minutes = row["seconds_played"].as_f64().unwrap_or_default() / 60.0;
         vec![
@@ -35,7 +36,10 @@ pub fn run(args: Args) -> Outcome {
             not_aired(&row["not_aired"]),
         ]
     });
-    print_table("report", &rows.collect::<Vec<_>>());
+    print_table("report", &shown.collect::<Vec<_>>());
+    for row in rows.iter().filter(|row| row["implausible"].as_u64().unwrap_or_default() > 0) {
+        complain!("report.implausible", count = text(&row["implausible"]), title = text(&row["box_title"]));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::client::{CentralArgs, local, print_table, text};
+use super::client::{CentralArgs, local, print_json, print_table, text};
 use super::language::{Outcome, chosen, words};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
@@ -19,7 +19,7 @@ pub fn run(args: Args) -> Outcome {
     let client = args.central.client()?;
     let boxes = client.get("boxes", &[])?;
     if args.json {
-        println!("{boxes:#}");
+        print_json(&format!("{boxes:#}\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = boxes.as_array().into_iter().flatten().map(cells).collect();

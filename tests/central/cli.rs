@@ -61,7 +61,7 @@ fn write_commune(dir: &Path) -> std::path::PathBuf {
         KeyFile { key, holder: None }.write_new(&dir.join(name)).unwrap();
     }
     std::fs::write(dir.join("trust.json"), trust()).unwrap();
-    std::fs::write(dir.join("token"), format!("{TOKEN}\n")).unwrap();
+    loaxa_adapters::private_files::write(&dir.join("token"), format!("{TOKEN}\n").as_bytes()).unwrap();
     let config = format!(
         r#"
 [central]

@@ -9,7 +9,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::{Body, Command};
-use loaxa_heart::wire::request::to_be_signed;
+use loaxa_heart::wire::request::Request;
 use loaxa_heart::wire::signing::SecretKey;
 use loaxa_heart::wire::topics::{Down, Topic};
 use serde_json::{Value, json};
@@ -20,12 +20,34 @@ const PATH: &str = "/api/v1/drafts";
 async fn ask(central: &Central, key: &SecretKey, at: Wall, body: &Value) -> (u16, Value) {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let method = if body.is_null() { "GET" } else { "POST" };
-    let signature = BASE64.encode(key.sign(&to_be_signed(method, PATH, at, text.as_bytes())));
-    let (id, at) = (key.key_id().to_string(), at.to_string());
-    let headers = [("x-loaxa-key", &*id), ("x-loaxa-time", &*at), ("x-loaxa-signature", &*signature)];
-    let answer = match method {
-        "GET" => get(central, PATH, &headers).await,
-        _ => post_with(central, PATH, &headers, text.into_bytes()).await,
+    let nonce = loaxa_heart::domain::ids::ContentHash(rand()).to_string();
+    let request = Request { method, path: PATH, at, nonce: &nonce, body: text.as_bytes() };
+    ask_as(central, key, &request, &request).await
+}
+
+fn rand() -> [u8; 32] {
+    let made = loaxa_adapters::keys::KeyFile::generate(None).unwrap();
+    made.key.seed()
+}
+
+/// Sends one request under the signature of another, or of itself.
+async fn ask_as(
+    central: &Central,
+    key: &SecretKey,
+    sent: &Request<'_>,
+    signed: &Request<'_>,
+) -> (u16, Value) {
+    let signature = BASE64.encode(key.sign(&signed.to_be_signed()));
+    let (id, at) = (key.key_id().to_string(), sent.at.to_string());
+    let headers = [
+        ("x-loaxa-key", &*id),
+        ("x-loaxa-time", &*at),
+        ("x-loaxa-nonce", sent.nonce),
+        ("x-loaxa-signature", &*signature),
+    ];
+    let answer = match sent.method {
+        "GET" => get(central, sent.path, &headers).await,
+        _ => post_with(central, sent.path, &headers, sent.body.to_vec()).await,
     };
     (answer.status, answer.json())
 }
@@ -197,5 +219,71 @@ async fn two_who_sign_in_the_same_moment_send_it_once() {
         let times = announced.as_array().unwrap().iter().filter(|row| row["id"] == made["id"]).count();
         assert_eq!(times, 1);
     }
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_fills_their_own_room_alone_and_emergencies_have_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let (an, binh, now) = (key(1), key(2), clock::wall());
+    let normal = json!({ "announce": { "fields": { "to": ["thon-1"], "class": "normal", "text": "Họp", "author": "An" } } });
+    let posts = (0..100).map(|_| ask(&central, &an, now, &normal));
+    let mut statuses = Vec::new();
+    for post in futures(posts).await {
+        statuses.push(post.0);
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 4, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 429].contains(status)), "{statuses:?}");
+    assert_eq!(ask(&central, &binh, now, &emergency("Bão")).await.0, 201);
+    let (_, said) = ask(&central, &an, now, &emergency("Bão")).await;
+    assert!(said["error_vi"].as_str().unwrap().contains("4 bản thảo"), "{said}");
+    central.stop().await;
+}
+
+/// Runs all at the same time.
+async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (one, done) in waiting.iter_mut().filter(|(_, done)| done.is_none()) {
+            match one.as_mut().poll(context) {
+                std::task::Poll::Ready(value) => *done = Some(value),
+                std::task::Poll::Pending => ready = false,
+            }
+        }
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_request_is_taken_once_and_for_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let (an, at) = (key(1), clock::wall());
+    let (bao, lu) = (emergency("Bão").to_string(), emergency("Lũ").to_string());
+    let request = |nonce, body| Request { method: "POST", path: PATH, at, nonce, body };
+    let (first, second) = ("0123456789abcdef-1", "0123456789abcdef-2");
+    let signed = request(first, bao.as_bytes());
+    for (what, sent) in [
+        ("another body", request(first, lu.as_bytes())),
+        ("another nonce", request(second, bao.as_bytes())),
+        ("another time", Request { at: at.plus(Span::secs(1)), ..signed }),
+        ("another method", Request { method: "GET", body: b"", ..signed }),
+        ("a query", Request { path: "/api/v1/drafts?x=1", ..signed }),
+        ("no nonce", request("short", bao.as_bytes())),
+    ] {
+        let (status, said) = ask_as(&central, &an, &sent, &signed).await;
+        assert_eq!(status, 401, "{what}: {said}");
+    }
+    assert_eq!(ask_as(&central, &an, &signed, &signed).await.0, 201);
+    let (status, said) = ask_as(&central, &an, &signed, &signed).await;
+    assert_eq!(status, 401, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("taken before"), "{said}");
+    assert_eq!(ask(&central, &an, at, &Value::Null).await.1["drafts"].as_array().unwrap().len(), 1);
+    let old = at.minus(Span::secs(301));
+    assert_eq!(ask(&central, &an, old, &Value::Null).await.0, 401);
     central.stop().await;
 }

@@ -10,10 +10,12 @@ mod enrolment;
 mod fuzz_http;
 mod groups;
 mod http;
+mod intake;
 mod mosquitto_acl;
 mod outlook;
 mod page_certificate;
 mod programme_cli;
+mod tokens;
 mod wire;
 
 #[path = "../support/mod.rs"]

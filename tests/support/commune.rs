@@ -303,7 +303,12 @@ impl ScriptedBox {
     pub fn append(&mut self, event: Event) {
         let wall = Wall(1_795_221_000_000_000 + self.records.len() as i64 * 1_000_000);
         let at = Stamp { start: 1, mono_us: 5, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
-        let record = self.chain.record(&self.id, self.epoch, Entry { at, event }).unwrap();
+        self.append_entry(Entry { at, event });
+    }
+
+    /// Writes an entry with a stamp of its own.
+    pub fn append_entry(&mut self, entry: Entry) {
+        let record = self.chain.record(&self.id, self.epoch, entry).unwrap();
         self.chain = chain::Link::after(record.seq, &record.body);
         self.records.push(record);
     }

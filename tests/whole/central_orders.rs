@@ -33,7 +33,7 @@ fn unit_of(central: &Central) -> Unit {
 
 /// Runs `loaxa` as staff do.
 async fn staff(central: &Central, dir: &std::path::Path, arguments: &[&str]) -> std::process::Output {
-    std::fs::write(dir.join("token"), TOKEN).unwrap();
+    loaxa_adapters::private_files::write(&dir.join("token"), TOKEN.as_bytes()).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loaxa"));
     command.args(arguments).args(["--lang", "en", "--central", &format!("http://{}", central.http_addr())]);
     command.args(["--token-file", "token"]).current_dir(dir);

@@ -69,7 +69,7 @@ impl Central {
         std::fs::write(path("trust.json"), codec::seal(&trust, &[&keys.root])).unwrap();
         let key = KeyFile { key: keys.central.clone(), holder: None };
         key.write_new(&path("central.key")).unwrap();
-        std::fs::write(path("token"), "a-token-for-conformance").unwrap();
+        loaxa_adapters::private_files::write(&path("token"), b"a-token-for-conformance").unwrap();
         let box_key = std::fs::read_to_string(path("box.pub")).unwrap();
         let config = format!(
             "[central]\nlisten = \"127.0.0.1:{}\"\ndata_dir = \"central\"\ncommune = \"Xã Thử\"\ngroup = \"xa\"\n\

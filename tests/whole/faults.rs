@@ -180,7 +180,7 @@ impl<'u> Central<'u> {
         write("binh.key", &keys.duty[1]);
         let trust = TrustMessage { v: VERSION, trust: keys.trust() };
         std::fs::write(unit.path("trust.json"), codec::seal(&trust, &[&keys.root])).unwrap();
-        std::fs::write(unit.path("token"), TOKEN).unwrap();
+        loaxa_adapters::private_files::write(&unit.path("token"), TOKEN.as_bytes()).unwrap();
         let box_key = KeyFile::generate(None).unwrap();
         box_key.write_new(&unit.path("box.key")).unwrap();
         let http_port = free_port();

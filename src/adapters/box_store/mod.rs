@@ -104,6 +104,7 @@ impl BoxStore {
     }
 
     fn create(path: &Path, box_id: &BoxId, carried: &Carried) -> Result<Self, StoreError> {
+        crate::private_files::keep(path)?;
         let connection = connect(path)?;
         let store = Self::begin(connection, Some(path.to_owned()), box_id, carried)?;
         // The file's name is on the disk only when its directory is.
@@ -147,6 +148,7 @@ impl BoxStore {
 
     fn open_existing(path: &Path, box_id: &BoxId) -> Result<Self, StoreError> {
         let damaged = |detail: &str| StoreError::Damaged { detail: detail.to_owned() };
+        crate::private_files::keep(path)?;
         let connection = connect(path)?;
         if std::fs::metadata(path)?.len() <= WHOLE_CHECK_BYTES_MAX {
             quick_check(&connection, None)?;

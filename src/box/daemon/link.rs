@@ -121,7 +121,6 @@ impl Daemon {
     }
 
     fn refuse(&mut self, command: Option<CommandId>, reason: CommandRefusal) {
-        tracing::warn!(%reason, "a message is refused");
         self.tell(Input::Refused { command, reason });
     }
 

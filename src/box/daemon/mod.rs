@@ -169,6 +169,7 @@ impl Daemon {
         self.speaker.handle_timeout(&self.clock.read());
         for counted in self.refusals.report(monotonic()) {
             let (reason, count) = (counted.reason, counted.count);
+            tracing::warn!(reason, count, "more messages were refused");
             self.tell(Input::RefusalsCounted { reason, count });
         }
         self.carry_out();
@@ -301,7 +302,11 @@ impl Daemon {
     fn is_worth_logging(&mut self, event: &Event) -> bool {
         match event {
             Event::CommandRefused { command, reason } => {
-                self.refusals.note(monotonic(), command.as_ref(), reason)
+                let aloud = self.refusals.note(monotonic(), command.as_ref(), reason);
+                if aloud {
+                    tracing::warn!(%reason, "a message is refused; more of its kind are counted");
+                }
+                aloud
             }
             _ => true,
         }

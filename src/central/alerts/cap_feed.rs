@@ -274,7 +274,8 @@ async fn pass_over(app: &App, feed: &Feed, what: String, error: &NotBrought) -> 
         return Ok(());
     }
     let detail = format!("{what}: {why}");
-    let alarm = Alarm { kind: AlarmKind::AlertPassedOver, subject: feed.url.to_string(), detail, at };
+    let alarm =
+        Alarm { kind: AlarmKind::AlertPassedOver, subject: feed.url.to_string(), detail, at, times: 1 };
     app.store.raise_alarm(alarm).await
 }
 

@@ -8,7 +8,7 @@ use super::record::{Kept, NotAlert, State, Taken, all_read, change, find, settin
 use crate::app::App;
 use crate::orders::announce::{self, Asked, Opening};
 use crate::orders::cancel;
-use crate::orders::cosigning::{self, DraftAsked};
+use crate::orders::cosigning::{self, DraftAsked, Drafter};
 use crate::orders::refused::Refused;
 use loaxa_heart::decide::cap_intake::{self, Reach, Said};
 use loaxa_heart::decide::delivery;
@@ -255,7 +255,8 @@ async fn draft_all(app: &Arc<App>, kept: &Kept, key: &KeyId) -> Result<Vec<Comma
     for said in kept.taken.said.clone().into_iter().skip(kept.taken.commands.len()) {
         let supersedes = supersedable(app, &mut standing, &said);
         let fields = asked(said, supersedes, app.now()).ok_or(NotAlert::Over)?;
-        match cosigning::make(app, key.clone(), DraftAsked::Announce { fields, media: None }).await {
+        let asked = DraftAsked::Announce { fields, media: None };
+        match cosigning::make(app, Drafter::Alert, key.clone(), asked).await {
             Ok(id) => drafted.push(id),
             Err(not) => {
                 for id in drafted {

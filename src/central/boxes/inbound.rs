@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::log_intake::Waiting;
 use crate::app::{App, Counters};
 use crate::settings::BoxDeclared;
 use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
+use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::BoxId;
@@ -26,11 +28,7 @@ const RECONNECT_WINDOW: Span = Span::secs(60);
 const HELLOS_MAX: usize = 65_536;
 
 /// Deals with messages until the link closes.
-pub async fn run(
-    app: Arc<App>,
-    mut events: mpsc::Receiver<LinkEvent>,
-    batches: mpsc::Sender<(BoxId, Vec<u8>)>,
-) {
+pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: mpsc::Sender<Waiting>) {
     let answering = Arc::new(Semaphore::new(ANSWERING_MAX));
     let hellos = Arc::new(Hellos::default());
     while let Some(event) = events.recv().await {
@@ -46,9 +44,11 @@ pub async fn run(
             }
         };
         if up == Up::Log {
-            if batches.try_send((id, bytes)).is_err() {
-                Counters::more(&app.counters.batches_put_off, 1);
-            }
+            put_to_wait(&app, id, bytes, &batches).await;
+            continue;
+        }
+        if let Err(over) = app.log_quotas.admit_sign(&id, monotonic()) {
+            app.refuse(AlarmKind::TooMuch, &id, over.to_string()).await;
             continue;
         }
         let permit = Arc::clone(&answering).acquire_owned().await.expect("it is never closed");
@@ -57,6 +57,20 @@ pub async fn run(
             answer(&app, &hellos, id, up, &bytes).await;
             drop(permit);
         });
+    }
+}
+
+/// Lets a batch in within its box's quota and the room for all; the box sends again what is not acknowledged.
+async fn put_to_wait(app: &App, id: BoxId, bytes: Vec<u8>, batches: &mpsc::Sender<Waiting>) {
+    let has_room = match app.log_quotas.admit(&id, bytes.len(), monotonic()) {
+        Ok(place) => batches.try_send(Waiting { id, bytes, place }).is_ok(),
+        Err(over) => {
+            app.suspect(AlarmKind::TooMuch, id.as_str(), &over.to_string()).await;
+            false
+        }
+    };
+    if !has_room {
+        Counters::more(&app.counters.batches_put_off, 1);
     }
 }
 

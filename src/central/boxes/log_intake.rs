@@ -6,7 +6,9 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::app::{App, Counters};
+use crate::log_quota::Place;
 use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
+use loaxa_heart::decide::plausible;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -18,6 +20,9 @@ use loaxa_heart::wire::topics::Down;
 
 /// Batches that wait to be checked; a box whose batch finds no room sends it again.
 pub const WAITING_MAX: usize = 1_024;
+
+/// Largest number of a record: exact in every program that reads JSON, and as far from a wrap as the end of the world.
+const SEQ_MAX: u64 = 1 << 53;
 
 /// Batches that wait for their commit.
 const COMMITTING_MAX: usize = 512;
@@ -43,17 +48,24 @@ impl Say for BadBatch {
     }
 }
 
+/// A batch as it came, with its place among those that wait.
+pub struct Waiting {
+    pub id: BoxId,
+    pub bytes: Vec<u8>,
+    pub place: Place,
+}
+
 /// Takes batches in until the channel closes.
-pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<(BoxId, Vec<u8>)>) {
+pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<Waiting>) {
     let committing = Arc::new(Semaphore::new(COMMITTING_MAX));
-    while let Some((id, bytes)) = batches.recv().await {
+    while let Some(Waiting { id, bytes, place }) = batches.recv().await {
         match take(&app, &id, &bytes).await {
             Ok((epoch, committed)) => {
                 let permit = Arc::clone(&committing).acquire_owned().await.expect("it is never closed");
                 let app = Arc::clone(&app);
                 tokio::spawn(async move {
                     acknowledge(&app, id, epoch, committed).await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(BadBatch::Store(error)) => tracing::error!(%id, %error, "a batch could not be kept"),
@@ -71,6 +83,7 @@ async fn take(app: &App, id: &BoxId, bytes: &[u8]) -> Result<(Epoch, Committed),
     let enrolled = app.store.enrolled(id.clone()).await?.ok_or(BadBatch::Unknown)?;
     let key: PublicKey = enrolled.key.and_then(|key| key.parse().ok()).ok_or(BadBatch::NoKey)?;
     let batch = check(id, key, bytes, app.now())?;
+    app.log_quotas.spend(id, batch.records.len());
     Ok((batch.epoch, app.store.ingest(batch).await?))
 }
 
@@ -89,6 +102,9 @@ fn check(
     }
     let Some(first) = records.first() else { return Err(refused("it is empty".to_owned())) };
     let begins: Begins = serde_json::from_str(&first.body).map_err(|error| refused(error.to_string()))?;
+    if !(1..=SEQ_MAX).contains(&first.seq) || oldest > SEQ_MAX {
+        return Err(refused(format!("its numbers are not from 1 to {SEQ_MAX}")));
+    }
     let mut link = Link { seq: first.seq, prev: begins.prev };
     let mut checked = Vec::with_capacity(records.len());
     for record in records {
@@ -102,6 +118,7 @@ fn check(
             hash: next.prev,
             prev: link.prev,
             body: record.body,
+            implausible: plausible::judge(&body.entry, arrived),
             entry: body.entry,
         });
         link = next;

@@ -9,7 +9,8 @@ use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
 use super::refused::Refused;
 use crate::app::App;
-use crate::store::{DraftRow, DraftSignature, NewDraft, StoreError};
+use crate::store::{DraftKept, DraftRoom, DraftRow, DraftSignature, NewDraft, StoreError};
+use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::{Span, Wall};
@@ -23,6 +24,15 @@ const LIVES: Span = Span::secs(3_600);
 
 /// Most drafts that wait at once.
 const OPEN_MAX: usize = 32;
+
+/// Most drafts that wait and are no actual emergencies: the rest of the room is kept for these.
+const LESSER_MAX: usize = 24;
+
+/// Most drafts of one person that wait.
+const OWN_MAX: usize = 4;
+
+/// Most drafts of alerts that wait.
+const ALERTS_MAX: usize = 16;
 
 /// An order to be drafted.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -43,6 +53,9 @@ pub enum DraftAsked {
 pub enum NotTaken {
     NoSuchDraft(CommandId),
     TooMany,
+    TooManyOwn(usize),
+    TooManyRequests,
+    Replayed,
     BadSignature(KeyId),
     NotAllowed(CommandRefusal),
     Full,
@@ -57,6 +70,9 @@ impl Say for NotTaken {
         match self {
             NotTaken::NoSuchDraft(id) => said!("draft.no_such_draft", id),
             NotTaken::TooMany => said!("draft.too_many", max = OPEN_MAX),
+            NotTaken::TooManyOwn(max) => said!("draft.too_many_own", max),
+            NotTaken::TooManyRequests => said!("draft.too_many_requests"),
+            NotTaken::Replayed => said!("draft.replayed"),
             NotTaken::BadSignature(key) => said!("draft.bad_signature", key),
             NotTaken::NotAllowed(refusal) => said!("draft.not_allowed", refusal),
             NotTaken::Full => said!("draft.full", max = SIGNATURES_MAX),
@@ -76,13 +92,36 @@ pub struct Waiting {
     pub needed: u32,
 }
 
+/// The source of a draft; each has its own room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drafter {
+    /// The person who holds the key that is to sign first.
+    Person,
+    /// An alert that was approved.
+    Alert,
+}
+
 /// Drafts a command for the person who holds `issuer` to sign first.
 ///
 /// # Errors
 /// Gives a sentence for the person who asked.
-pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<CommandId, NotTaken> {
+pub async fn make(
+    app: &Arc<App>,
+    by: Drafter,
+    issuer: KeyId,
+    asked: DraftAsked,
+) -> Result<CommandId, NotTaken> {
+    let (drafter, own_max) = match by {
+        Drafter::Person => (person_of(app, &issuer), OWN_MAX),
+        Drafter::Alert => ("alerts".to_owned(), ALERTS_MAX),
+    };
     // Once before the words are spoken, and once more when the draft is kept.
-    if app.store.drafts(app.now()).await?.iter().filter(|row| !row.sent).count() >= OPEN_MAX {
+    let waiting = app.store.drafts(app.now()).await?.into_iter().filter(|row| !row.sent);
+    let (own, others): (Vec<_>, Vec<_>) = waiting.partition(|row| row.draft.drafter == drafter);
+    if own.len() >= own_max {
+        return Err(NotTaken::TooManyOwn(own_max));
+    }
+    if own.len() + others.len() >= OPEN_MAX {
         return Err(NotTaken::TooMany);
     }
     let draft = match asked {
@@ -103,12 +142,25 @@ pub async fn make(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Co
         made: draft.now,
         expires: draft.now.plus(LIVES).min(command.expires),
         payload: String::from_utf8(codec::encode(&command)).expect("JSON is UTF-8"),
+        drafter,
+        is_emergency: command.power() == Power::Emergency,
     };
-    if !app.store.add_draft(kept, OPEN_MAX).await? {
-        return Err(NotTaken::TooMany);
+    let room = DraftRoom { open_max: OPEN_MAX, lesser_max: LESSER_MAX, own_max };
+    match app.store.add_draft(kept, room).await? {
+        DraftKept::Kept => {}
+        DraftKept::NoRoom => return Err(NotTaken::TooMany),
+        DraftKept::NoOwnRoom => return Err(NotTaken::TooManyOwn(own_max)),
     }
     tracing::info!(id = %command.id, issuer = %command.issuer, "drafted a command for people to sign");
     Ok(command.id)
+}
+
+/// Names the person who holds a key by the first of their keys: several keys are no more room.
+fn person_of(app: &App, key: &KeyId) -> String {
+    let grants = &app.keyring.trust().grants;
+    let own = grants.iter().find(|grant| grant.key == *key);
+    let same = grants.iter().filter(|grant| own.is_some_and(|own| own.is_same_person(grant)));
+    same.map(|grant| &grant.key).min().unwrap_or(key).to_string()
 }
 
 /// Checks that a key may be one of those that sign.

@@ -15,6 +15,8 @@ pub struct Alarm {
     pub subject: String,
     pub detail: String,
     pub at: Wall,
+    /// Times that it happened since it was raised last.
+    pub times: u64,
 }
 
 /// The kinds of alarms.
@@ -29,6 +31,16 @@ pub enum AlarmKind {
     UnknownBox,
     /// Entries that the box no longer holds never arrived.
     Gap,
+    /// A box has begun a log anew.
+    NewEpoch,
+    /// Entries that can't be true.
+    Implausible,
+    /// A box sends more than any box has to say; what is above its quota waits.
+    TooMuch,
+    /// Commands that a box refused because nobody who may had signed them.
+    Forged,
+    /// Requests with a token that is none, or no longer good.
+    WrongToken,
     /// A feed of alerts can't be read, or something in it was passed over.
     AlertPassedOver,
 }
@@ -41,6 +53,11 @@ impl AlarmKind {
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
             AlarmKind::Gap => "gap",
+            AlarmKind::NewEpoch => "new_epoch",
+            AlarmKind::Implausible => "implausible",
+            AlarmKind::TooMuch => "too_much",
+            AlarmKind::Forged => "forged",
+            AlarmKind::WrongToken => "wrong_token",
             AlarmKind::AlertPassedOver => "alert_passed_over",
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::settings::BoxDeclared;
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
+use loaxa_heart::decide::plausible;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
 use loaxa_heart::domain::playback::{
@@ -60,6 +61,7 @@ mod sqlite {
         what_is_passed_over_is_counted_by_its_reason
         media_are_described_once
         alarms_are_counted_and_bounded
+        a_token_is_good_until_it_is_revoked
     }
 }
 
@@ -137,7 +139,10 @@ impl Written {
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;
             self.0 = chain::Link::after(record.seq, &record.body);
-            Record { seq: record.seq, hash: self.0.prev, prev, body: record.body, entry }
+            {
+                let implausible = plausible::judge(&entry, NOW);
+                Record { seq: record.seq, hash: self.0.prev, prev, body: record.body, entry, implausible }
+            }
         });
         let records = records.collect();
         Batch { id: id("loa-1"), epoch: EPOCH, arrived: NOW, oldest: 1, records, head: None }
@@ -471,12 +476,23 @@ async fn deliveries_go_forward(store: SharedStore) {
 }
 
 async fn drafts_and_signatures_have_room_for_so_many(store: SharedStore) {
-    let draft = |name: &str| {
-        let payload = "{}".to_owned();
-        store.add_draft(NewDraft { id: name.parse().unwrap(), made: at(1), expires: at(60), payload }, 1)
+    let draft = |name: &str, drafter: &str, is_emergency: bool| {
+        let (payload, drafter) = ("{}".to_owned(), drafter.to_owned());
+        let id = name.parse().unwrap();
+        let room = DraftRoom { open_max: 3, lesser_max: 2, own_max: 1 };
+        store.add_draft(NewDraft { id, made: at(1), expires: at(60), payload, drafter, is_emergency }, room)
     };
-    let (a, b) = tokio::join!(draft("a"), draft("b"));
-    assert!(a.unwrap() ^ b.unwrap(), "one of two racers");
+    let (a, b) = tokio::join!(draft("a", "an", false), draft("b", "an", false));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert!((a == DraftKept::Kept) ^ (b == DraftKept::Kept), "one of two racers");
+    assert!(a == DraftKept::NoOwnRoom || b == DraftKept::NoOwnRoom);
+    assert_eq!(draft("c", "binh", false).await.unwrap(), DraftKept::Kept);
+    assert_eq!(draft("d", "chi", false).await.unwrap(), DraftKept::NoRoom, "the rest is for emergencies");
+    assert_eq!(draft("d", "chi", true).await.unwrap(), DraftKept::Kept);
+    assert_eq!(draft("e", "dung", true).await.unwrap(), DraftKept::NoRoom);
+    for lesser in ["c", "d"] {
+        store.withdraw_draft(lesser.parse().unwrap()).await.unwrap();
+    }
     let only = store.drafts(at(2)).await.unwrap().remove(0).draft.id;
     let sign = |key: &str, seconds| {
         let signed =
@@ -490,7 +506,7 @@ async fn drafts_and_signatures_have_room_for_so_many(store: SharedStore) {
     assert!(!store.drafts(at(6)).await.unwrap()[0].sent);
     store.add_command(command(only.as_str(), 1)).await.unwrap();
     assert!(store.drafts(at(6)).await.unwrap()[0].sent);
-    assert!(draft("c").await.unwrap(), "what was sent takes no room");
+    assert_eq!(draft("f", "an", false).await.unwrap(), DraftKept::Kept, "what was sent takes no room");
     store.withdraw_draft(only.clone()).await.unwrap();
     store.withdraw_draft("c".parse().unwrap()).await.unwrap();
     let left: Vec<_> = store.drafts(at(6)).await.unwrap().into_iter().map(|row| row.draft.id).collect();
@@ -562,13 +578,15 @@ async fn alarms_are_counted_and_bounded(store: SharedStore) {
             subject,
             detail: "x".to_owned(),
             at: at(seconds),
+            times: 1,
         })
     };
     for first in (0..=u64::from(ALARMS_MAX)).step_by(500) {
         let mut raised = tokio::task::JoinSet::new();
         for n in first..(first + 500).min(u64::from(ALARMS_MAX) + 1) {
             let (store, subject) = (Arc::clone(&store), format!("la-{n}"));
-            let alarm = Alarm { kind: AlarmKind::UnknownBox, subject, detail: "x".to_owned(), at: at(n) };
+            let alarm =
+                Alarm { kind: AlarmKind::UnknownBox, subject, detail: "x".to_owned(), at: at(n), times: 1 };
             raised.spawn(async move { store.raise_alarm(alarm).await.unwrap() });
         }
         raised.join_all().await;
@@ -578,4 +596,24 @@ async fn alarms_are_counted_and_bounded(store: SharedStore) {
     assert_eq!((newest.subject.as_str(), newest.count, newest.first), ("la-9", 2, at(9)));
     raise("la-0".to_owned(), 20_001).await.unwrap();
     assert_eq!(store.alarms(1).await.unwrap()[0].count, 1, "the oldest was forgotten");
+}
+
+async fn a_token_is_good_until_it_is_revoked(store: SharedStore) {
+    let row = TokenRow {
+        name: "bang-tin".to_owned(),
+        hash: ContentHash::of(b"secret"),
+        scope: Scope::Announce,
+        made: at(0),
+        expires: at(60),
+        revoked: None,
+    };
+    assert!(store.add_token(row.clone()).await.unwrap());
+    assert!(!store.add_token(row.clone()).await.unwrap(), "a name is given once");
+    let kept = || async { store.token(ContentHash::of(b"secret")).await.unwrap().unwrap() };
+    assert_eq!((kept().await, store.tokens().await.unwrap()), (row.clone(), vec![row.clone()]));
+    assert!(row.is_good(at(59)) && !row.is_good(at(60)));
+    assert!(store.revoke_token(row.name.clone(), at(5)).await.unwrap());
+    assert!(!store.revoke_token(row.name, at(6)).await.unwrap());
+    assert!(!kept().await.is_good(at(7)) && kept().await.revoked == Some(at(5)));
+    assert_eq!(store.token(ContentHash::of(b"other")).await.unwrap(), None);
 }

@@ -14,6 +14,28 @@ pub struct NewDraft {
     pub expires: Wall,
     /// The exact bytes to be signed.
     pub payload: String,
+    /// The person, or the source, whose room it takes.
+    pub drafter: String,
+    /// An actual emergency.
+    pub is_emergency: bool,
+}
+
+/// The room for drafts that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DraftRoom {
+    pub open_max: usize,
+    /// Of those that are no emergencies.
+    pub lesser_max: usize,
+    /// Of one drafter.
+    pub own_max: usize,
+}
+
+/// The fate of a new draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DraftKept {
+    Kept,
+    NoRoom,
+    NoOwnRoom,
 }
 
 /// A draft as it is kept.
@@ -36,8 +58,8 @@ pub struct DraftSignature {
 
 /// The drafts of the last hour.
 pub trait Drafts: Send + Sync {
-    /// Keeps what people are to sign, unless `open_max` drafts wait already; says whether it did.
-    fn add_draft(&self, draft: NewDraft, open_max: usize) -> Answer<'_, bool>;
+    /// Keeps what people are to sign, if there is room; of many at once, no more than have room.
+    fn add_draft(&self, draft: NewDraft, room: DraftRoom) -> Answer<'_, DraftKept>;
 
     /// Takes a draft back, unless it was sent.
     fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()>;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::answer::Answer;
+use loaxa_heart::decide::plausible::Implausible;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
 use loaxa_heart::domain::playback::{Entry, NotPlayed};
 use loaxa_heart::domain::time::Wall;
@@ -29,6 +30,8 @@ pub struct Record {
     /// The exact bytes that were hashed.
     pub body: String,
     pub entry: Entry,
+    /// The reason for which it can't be true.
+    pub implausible: Option<Implausible>,
 }
 
 /// The fate of a batch.
@@ -56,6 +59,8 @@ pub struct LogFilter {
     pub command: Option<CommandId>,
     /// Only rows that came after this cursor.
     pub after: Option<i64>,
+    /// Of plays: only those that can't be true, in place of all others.
+    pub implausible: bool,
     /// Of the log: the latest arrived first.
     pub newest_first: bool,
     pub limit: u32,
@@ -75,6 +80,8 @@ pub struct LogRow {
     pub arrived: Wall,
     /// The exact bytes that were hashed.
     pub body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub implausible: Option<Implausible>,
     /// The envelope in which the box signed the log up to here; one a day is kept, the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
@@ -99,7 +106,7 @@ pub trait Log: Send + Sync {
     /// Lists log entries in the order of arrival.
     fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>>;
 
-    /// Lists what was due and did not sound, latest first.
+    /// Lists what was due and did not sound, latest arrived first; without entries that can't be true.
     fn not_played(&self, limit: u32) -> Answer<'_, Vec<NotPlayedRow>>;
 
     /// Finds the number up to which the log of an epoch has arrived without a gap.

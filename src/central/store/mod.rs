@@ -19,6 +19,7 @@ mod media;
 mod plays;
 pub mod sqlite;
 mod tagged;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub use enrolment::*;
 pub use log::*;
 pub use media::*;
 pub use plays::*;
+pub use tokens::*;
 
 /// Everything that central keeps.
 pub trait Store:
@@ -48,6 +50,7 @@ pub trait Store:
     + Log
     + Media
     + Plays
+    + Tokens
     + 'static
 {
 }
@@ -64,6 +67,7 @@ impl<T> Store for T where
         + Log
         + Media
         + Plays
+        + Tokens
         + 'static
 {
 }

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::answer::Answer;
 use super::log::LogFilter;
 use super::tagged;
+use loaxa_heart::decide::plausible::Implausible;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
 use loaxa_heart::domain::ids::{BoxId, CampaignId, Epoch, PlayId, SectionId, SlotId};
 use loaxa_heart::domain::playback::{PlayOutcome, SlotKey, Subject};
@@ -50,6 +51,8 @@ pub struct PlayRow {
     #[serde(flatten, serialize_with = "as_outcome_and_reason")]
     pub outcome: Option<PlayOutcome>,
     pub heard: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub implausible: Option<Implausible>,
 }
 
 fn as_kind_and_id<S: Serializer>(subject: &Subject, to: S) -> Result<S::Ok, S::Error> {
@@ -104,6 +107,8 @@ pub struct ReportRow {
     pub section: Option<SectionId>,
     pub plays: u64,
     pub finished: u64,
+    /// Plays beside those, which can't be true and are not added up.
+    pub implausible: u64,
     pub seconds_played: f64,
     /// Slots that were due and did not sound, counted by the word for their reason; in the box's row without a section.
     pub not_aired: BTreeMap<String, u64>,
@@ -112,14 +117,23 @@ pub struct ReportRow {
 impl ReportRow {
     /// A box of which nothing sounded.
     pub(super) fn empty(id: BoxId, box_title: String) -> Self {
-        let (plays, finished, seconds_played) = (0, 0, 0.0);
-        Self { id, box_title, section: None, plays, finished, seconds_played, not_aired: BTreeMap::new() }
+        let (plays, finished, implausible, seconds_played) = (0, 0, 0, 0.0);
+        Self {
+            id,
+            box_title,
+            section: None,
+            plays,
+            finished,
+            implausible,
+            seconds_played,
+            not_aired: BTreeMap::new(),
+        }
     }
 }
 
 /// The plays of all boxes.
 pub trait Plays: Send + Sync {
-    /// Lists plays, newest first.
+    /// Lists plays, newest first: by the time that they say, but none is newer than its arrival.
     fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>>;
 
     /// Adds up plays that were opened in a period, and slots of it that did not sound.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
@@ -18,21 +18,63 @@ use crate::app::App;
 use crate::link::crowd::Seat;
 use crate::orders::cosigning::NotTaken;
 use crate::orders::signed_request::SignedRequest;
-use loaxa_heart::domain::ids::KeyId;
+use crate::store::{AlarmKind, Scope};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::ids::{ContentHash, KeyId};
 use loaxa_heart::domain::time::Wall;
-use loaxa_heart::wire::request::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
+use loaxa_heart::wire::request::{
+    KEY_HEADER, NONCE_HEADER, Request as Parts, SIGNATURE_HEADER, TIME_HEADER, is_nonce,
+};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
-/// Tells whether a request carries the API's token.
-pub fn has_token(app: &App, headers: &HeaderMap) -> bool {
-    bears(&app.settings.token, headers)
+/// Finds what the token of a request may do; `None` where it carries none, or one that is not good. A wrong one is counted
+/// against its address.
+///
+/// # Errors
+/// Fails when the address has guessed too often, or the store does not answer.
+pub async fn scope_of(app: &App, headers: &HeaderMap, from: SocketAddr) -> Result<Option<Scope>, Problem> {
+    let Some(token) = bearer(headers) else { return Ok(None) };
+    let from = client(app, from, headers);
+    may_try(app, from)?;
+    if is_token(&app.settings.token, token) {
+        return Ok(Some(Scope::Admin));
+    }
+    // A token is random and long: who finds out how its hash differs from others learns nothing of it.
+    let row = app.store.token(ContentHash::of(token.as_bytes())).await?;
+    let detail = match &row {
+        Some(row) if row.is_good(app.now()) => return Ok(Some(row.scope)),
+        Some(row) => row.name.as_str(),
+        None => "unknown",
+    };
+    note_wrong_token(app, from, detail).await;
+    Ok(None)
 }
 
-/// Tells whether a request carries this token; compared in constant time.
+/// Checks that an address has not guessed too often.
+///
+/// # Errors
+/// Fails when it has; no token of it is looked at then.
+pub fn may_try(app: &App, from: IpAddr) -> Result<(), Problem> {
+    if app.token_tries.is_shut_out(from, monotonic()) {
+        return Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, said: said!("api.many_tries") });
+    }
+    Ok(())
+}
+
+/// Counts a wrong token against its address, and raises an alarm.
+pub async fn note_wrong_token(app: &App, from: IpAddr, detail: &str) {
+    app.token_tries.note(from, monotonic());
+    app.suspect(AlarmKind::WrongToken, &from.to_string(), detail).await;
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(sent.strip_prefix("Bearer ")?.trim())
+}
+
+/// Tells whether a request carries this token.
 pub fn bears(token: &str, headers: &HeaderMap) -> bool {
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(sent) = sent.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
-    is_token(token, sent.trim())
+    bearer(headers).is_some_and(|sent| is_token(token, sent))
 }
 
 /// Tells whether `sent` is this token; compared in constant time.
@@ -58,14 +100,35 @@ pub fn client(app: &App, from: SocketAddr, headers: &HeaderMap) -> IpAddr {
 /// Header in which a proxy names who asked it.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Lets in only requests with the token.
-pub async fn let_token_in(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if has_token(&app, request.headers()) {
-        keep_seat(&request);
-        return next.run(request).await;
+/// Checks that a request carries a token that may this.
+///
+/// # Errors
+/// Fails when it carries none that is good, or one of a smaller scope.
+async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: SocketAddr) -> Result<(), Problem> {
+    match scope_of(app, headers, from).await? {
+        Some(has) if has >= needed => Ok(()),
+        Some(has) => Err(Problem {
+            status: StatusCode::FORBIDDEN,
+            said: said!("api.scope", has = has.code(), needed = needed.code()),
+        }),
+        None => Err(Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.token") }),
     }
-    let refusal = Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.token") };
-    refusal.into_response()
+}
+
+/// Lets in only requests with a token that may what the routes do.
+pub async fn let_token_in(
+    State((app, needed)): State<(Arc<App>, Scope)>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match need(&app, needed, request.headers(), from).await {
+        Ok(()) => {
+            keep_seat(&request);
+            next.run(request).await
+        }
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// A connection with the token stays, however many strangers want in.
@@ -77,8 +140,14 @@ fn keep_seat(request: &Request) {
 
 /// Lets readers in: those with a session, and those with the token. Others are shown where to log in; where they sit is no
 /// proof, since a proxy on this machine sits here for everybody.
-pub async fn let_readers_in(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if session::is_open(&app, request.headers()) || has_token(&app, request.headers()) {
+pub async fn let_readers_in(
+    State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    if session::is_open(&app, headers) || need(&app, Scope::Read, headers, from).await.is_ok() {
         keep_seat(&request);
         return next.run(request).await;
     }
@@ -99,6 +168,7 @@ const HTMX_REDIRECT: &str = "hx-redirect";
 /// The parts of a request that a person's signature covers.
 pub struct SignedParts {
     pub method: Method,
+    /// Path with the query, if there is one.
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -108,28 +178,38 @@ impl SignedParts {
     /// Finds the person who signed the request.
     ///
     /// # Errors
-    /// Fails when the signature is absent, false, of an unknown key, or not of now.
+    /// Fails when the signature is absent, false, of an unknown key, or not of now, or the request was taken before.
     pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
-        let (key, at, signature) = signature_in(&self.headers)?;
+        let Signed { key, at, nonce, signature } = signature_in(&self.headers)?;
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
-        Ok(SignedRequest { key, at, signature, method, path, body }.check(app)?)
+        let request = Parts { method, path, at, nonce, body };
+        Ok(SignedRequest { key, signature, request }.take(app)?)
     }
 }
 
+/// The headers of a signed request.
+struct Signed<'a> {
+    key: KeyId,
+    at: Wall,
+    nonce: &'a str,
+    signature: [u8; SIGNATURE_BYTES],
+}
+
 /// Reads who signed a request, when, and the signature.
-fn signature_in(headers: &HeaderMap) -> Result<(KeyId, Wall, [u8; SIGNATURE_BYTES]), Problem> {
+fn signature_in(headers: &HeaderMap) -> Result<Signed<'_>, Problem> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let key = header(KEY_HEADER).and_then(|text| text.parse().ok());
     let at = header(TIME_HEADER).and_then(|text| text.parse().ok());
+    let nonce = header(NONCE_HEADER).filter(|nonce| is_nonce(nonce));
     let signature = header(SIGNATURE_HEADER).and_then(signature_of);
-    let (Some(key), Some(at), Some(signature)) = (key, at, signature) else {
-        let (key, time, signature) = (KEY_HEADER, TIME_HEADER, SIGNATURE_HEADER);
+    let (Some(key), Some(at), Some(nonce), Some(signature)) = (key, at, nonce, signature) else {
+        let (key, time, nonce, signature) = (KEY_HEADER, TIME_HEADER, NONCE_HEADER, SIGNATURE_HEADER);
         return Err(Problem {
             status: StatusCode::UNAUTHORIZED,
-            said: said!("api.unsigned", key, time, signature),
+            said: said!("api.unsigned", key, time, nonce, signature),
         });
     };
-    Ok((key, at, signature))
+    Ok(Signed { key, at, nonce, signature })
 }
 
 /// Checks, before a body is read, that a request carries a signature of a key that is known.
@@ -137,11 +217,16 @@ fn signature_in(headers: &HeaderMap) -> Result<(KeyId, Wall, [u8; SIGNATURE_BYTE
 /// # Errors
 /// Fails when it carries none, or the key is a stranger's.
 pub fn signature_is_plausible(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let (key, ..) = signature_in(headers)?;
+    let Signed { key, .. } = signature_in(headers)?;
     match app.keyring.public_key(&key) {
         Some(_) => Ok(()),
         None => Err(NotTaken::Stranger(key).into()),
     }
+}
+
+/// Returns the path of a request as it is signed, with its query.
+pub fn signed_path(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string)
 }
 
 /// Reads a signature in base64.

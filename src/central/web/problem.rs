@@ -103,7 +103,8 @@ impl From<NotTaken> for Problem {
             NotTaken::Store(error) => return error.into(),
             NotTaken::NoSuchDraft(_) => StatusCode::NOT_FOUND,
             NotTaken::TooMany | NotTaken::Full => StatusCode::CONFLICT,
-            NotTaken::BadSignature(_) | NotTaken::Stranger(_) | NotTaken::Clock(_) => {
+            NotTaken::TooManyOwn(_) | NotTaken::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            NotTaken::BadSignature(_) | NotTaken::Stranger(_) | NotTaken::Clock(_) | NotTaken::Replayed => {
                 StatusCode::UNAUTHORIZED
             }
             NotTaken::NotAllowed(_) => StatusCode::FORBIDDEN,

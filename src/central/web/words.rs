@@ -20,7 +20,7 @@ pub fn time(at: Wall, now: Wall) -> String {
 
 /// A length as minutes and seconds; below a minute with a tenth.
 pub fn length(frames: u64, texts: &Texts) -> String {
-    let tenths = (frames * 10 + FRAMES_A_SECOND / 2) / FRAMES_A_SECOND;
+    let tenths = (u128::from(frames) * 10 + u128::from(FRAMES_A_SECOND) / 2) / u128::from(FRAMES_A_SECOND);
     let (minutes, rest) = (tenths / 600, tenths % 600);
     if minutes == 0 {
         let point = texts.say("log.decimal_point");

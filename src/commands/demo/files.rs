@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use crate::commands::language::{Failure, foreign, of_file};
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
@@ -214,7 +215,7 @@ impl Commune {
     }
 
     fn write_central(&self) -> Result<(), Failure> {
-        fs::write(self.path("token"), format!("{}\n", self.token))?;
+        private_files::write(&self.path("token"), format!("{}\n", self.token).as_bytes())?;
         let mut text = format!(
             "[central]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"central\"\ncommune = \"Xã Bình Minh\"\n\
              group = \"{COMMUNE}\"\n[broker]\nembedded = \"127.0.0.1:0\"\n[api]\ntoken_file = \"token\"\n\

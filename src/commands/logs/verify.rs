@@ -1,9 +1,10 @@
 //! `loaxa logs verify`: what anyone can check of an export who believes nobody, central least of all.
 //!
 //! The hashes show that nothing is missing or altered between the first and the last record of a chain; the heads that the
-//! box signed show that the box wrote it, up to the last head.
+//! box signed show that the box wrote it, up to the last head. That nothing is missing before the first record shows by its
+//! number; whether the box wrote more after the last one, no export can show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::super::language::{Outcome, of_file, tell, words};
 use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::{self, Link};
@@ -25,6 +27,10 @@ pub struct Args {
     file: PathBuf,
     #[arg(long = "key", value_name = "BOX=KEY")]
     keys: Vec<BoxKey>,
+    #[arg(long = "box", value_name = "BOX")]
+    boxes: Vec<BoxId>,
+    #[arg(long)]
+    part: bool,
 }
 
 #[derive(Clone)]
@@ -50,24 +56,20 @@ pub fn run(args: &Args) -> Outcome {
     for (line, broken) in &audit.breaks {
         println!("{file}:{line}: {}", words(broken));
     }
-    let mut unsigned = 0;
     for ((id, epoch), chain) in &audit.chains {
-        let (first, last) = (chain.first, chain.link.seq - 1);
-        let signed = match (chain.signed_upto, audit.keys.contains_key(id)) {
-            (_, false) => said!("verify.not_checked"),
-            (Some(upto), true) => said!("verify.signed_upto", upto),
-            (None, true) => {
-                unsigned += 1;
-                said!("verify.not_signed")
-            }
-        };
-        tell!("verify.chain", id, epoch, first, last, signed);
+        let (first, last) = (chain.first, chain.last());
+        let (from, to) = (chain.dates.0, chain.dates.1);
+        tell!("verify.chain", id, epoch, first, last, from, to, signed = audit.signed(id, chain));
+    }
+    let missing = audit.missing(&args.boxes, args.part);
+    for sentence in &missing {
+        println!("{}", words(sentence));
     }
     if !audit.breaks.is_empty() {
         return Err(said!("verify.holes").into());
     }
-    if unsigned > 0 {
-        return Err(said!("verify.unsigned_log").into());
+    if !missing.is_empty() {
+        return Err(said!("verify.not_proved").into());
     }
     tell!("verify.whole");
     Ok(ExitCode::SUCCESS)
@@ -77,13 +79,27 @@ pub fn run(args: &Args) -> Outcome {
 struct Chain {
     first: u64,
     link: Link,
+    /// Times of the earliest and the latest entry, as the box says.
+    dates: (Wall, Wall),
     signed_upto: Option<u64>,
+}
+
+impl Chain {
+    fn last(&self) -> u64 {
+        self.link.seq - 1
+    }
 }
 
 /// A line that carries what a box signed.
 #[derive(Deserialize)]
 struct HeadLine {
     head: Value,
+}
+
+/// Finds the link that the first entry of a chain must continue: for the very first it is known, for a later one only
+/// the entry itself says it.
+fn begin_of(body: &LogBody) -> Link {
+    if body.seq <= Link::FIRST.seq { Link::FIRST } else { Link { seq: body.seq, prev: body.prev } }
 }
 
 #[derive(Default)]
@@ -106,11 +122,44 @@ impl Audit {
         }
     }
 
+    /// Says how far the box itself answers for a chain.
+    fn signed(&self, id: &BoxId, chain: &Chain) -> Sentence {
+        match chain.signed_upto {
+            _ if !self.keys.contains_key(id) => said!("verify.not_checked"),
+            Some(upto) if upto < chain.last() => said!("verify.signed_in_part", upto),
+            Some(_) => said!("verify.signed_all"),
+            None => said!("verify.not_signed"),
+        }
+    }
+
+    /// Lists what would have to stand in the export and does not. Every box that is named, or whose key is given, has
+    /// entries, and these begin with its first, except in a part.
+    fn missing(&self, named: &[BoxId], is_part: bool) -> Vec<Sentence> {
+        let mut missing = Vec::new();
+        if self.chains.is_empty() {
+            missing.push(said!("verify.empty"));
+        }
+        let here: BTreeSet<&BoxId> = self.chains.keys().map(|(id, _)| id).collect();
+        let named: BTreeSet<&BoxId> = named.iter().chain(self.keys.keys()).collect();
+        missing.extend(named.difference(&here).map(|id| said!("verify.absent", id)));
+        for ((id, epoch), chain) in &self.chains {
+            if !is_part && chain.first > Link::FIRST.seq {
+                let (first, before) = (chain.first, chain.first - 1);
+                missing.push(said!("verify.beheaded", id, epoch, first, before));
+            }
+            if self.keys.contains_key(id) && chain.signed_upto.is_none() {
+                missing.push(said!("verify.unsigned_log", id, epoch));
+            }
+        }
+        missing
+    }
+
     fn record(&mut self, line: &str) -> Result<(), Sentence> {
         let body: LogBody = serde_json::from_str(line).map_err(|error| error.say())?;
-        let begins =
-            Chain { first: body.seq, link: Link { seq: body.seq, prev: body.prev }, signed_upto: None };
+        let at = body.entry.at.wall;
+        let begins = Chain { first: body.seq, link: begin_of(&body), dates: (at, at), signed_upto: None };
         let chain = self.chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
+        chain.dates = (chain.dates.0.min(at), chain.dates.1.max(at));
         let record = LogRecord { seq: body.seq, body: line.to_owned() };
         let checked = chain::verify_record(&body.box_id, body.epoch, chain.link, &record);
         chain.link = Link::after(body.seq, line);
@@ -143,7 +192,7 @@ mod tests {
     use super::*;
     use loaxa_heart::domain::ids::ContentHash;
     use loaxa_heart::domain::playback::{Entry, Event, Stamp};
-    use loaxa_heart::domain::time::{ClockQuality, Wall};
+    use loaxa_heart::domain::time::ClockQuality;
     use loaxa_heart::wire::messages::VERSION;
     use loaxa_heart::wire::signing::SecretKey;
 
@@ -225,5 +274,29 @@ mod tests {
         let mut junk = mixed;
         junk.insert(1, "junk".to_owned());
         check(&junk, &[2]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_missed() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let ids = |names: &[&str]| names.iter().map(|name| BoxId::new(*name).unwrap()).collect::<Vec<_>>();
+        let missing = |lines: &[String], named: &[&str], is_part: bool, keys: &[(&str, &SecretKey)]| {
+            let audit = audit(lines, keys);
+            let said = audit.missing(&ids(named), is_part);
+            said.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let chain = lines("loa-1", 4);
+        assert_eq!(missing(&chain, &["loa-1"], false, &[]), "");
+        assert!(missing(&[], &[], false, &[]).contains("no entry"));
+        assert!(missing(&[], &["loa-1"], false, &[]).contains("loa-1"));
+        assert!(missing(&chain, &["loa-2"], false, &[]).contains("loa-2"));
+        assert!(missing(&chain[1..], &[], false, &[]).contains("entries 1 to 1 are missing"));
+        assert_eq!(missing(&chain[1..], &[], true, &[]), "");
+        assert!(missing(&chain, &[], false, &[("loa-1", &key)]).contains("no signature"));
+        assert!(missing(&chain, &[], false, &[("loa-9", &key)]).contains("loa-9"));
+        // Whoever cuts the head off and numbers the rest anew has no beginning that fits.
+        let mut beheaded = lines("loa-1", 4).split_off(1);
+        beheaded[0] = beheaded[0].replace("\"seq\":2", "\"seq\":1");
+        assert!(!audit(&beheaded, &[]).breaks.is_empty());
     }
 }

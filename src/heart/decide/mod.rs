@@ -11,6 +11,7 @@ pub mod guard;
 pub mod inbox;
 pub mod memory;
 pub mod outbox;
+pub mod plausible;
 pub mod preview;
 pub mod quotas;
 pub mod refusals;

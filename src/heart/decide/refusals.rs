@@ -77,8 +77,13 @@ impl Refusals {
     }
 }
 
+/// Tells whether refusals of a kind mean that somebody tries to speak who may not.
+pub fn is_forgery(kind: &str) -> bool {
+    matches!(kind, "bad_signature" | "unknown_key" | "forged" | "malformed" | "too_large")
+}
+
 /// Returns the kind under which a refusal is counted.
-const fn name(refusal: &CommandRefusal) -> &'static str {
+pub const fn name(refusal: &CommandRefusal) -> &'static str {
     match refusal {
         CommandRefusal::TooLarge { .. } => "too_large",
         CommandRefusal::Malformed { .. } => "malformed",

@@ -6,12 +6,14 @@
 
 mod lang;
 mod outside;
+mod visible;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::sync::OnceLock;
 
 pub use lang::Lang;
+pub use visible::{visible, visible_json, visible_lines};
 
 /// The words of the heart.
 pub static TEXTS: Tables = Tables::new(include_str!("vi.toml"), include_str!("en.toml"));
@@ -120,14 +122,15 @@ impl Sentence {
         (self.to(Lang::En), self.to(Lang::Vi))
     }
 
-    /// The sentence in a language.
+    /// The sentence in a language. What its values hold of controls is written out, so that words from outside can't
+    /// steer the terminal on which they are read.
     pub fn to(&self, lang: Lang) -> String {
         match self {
             Sentence::Text { tables, key, values } => {
                 let value = |name: &str| {
                     let found = values.iter().find(|(known, _)| *known == name)?;
                     Some(match &found.1 {
-                        Value::Plain(text) => text.clone(),
+                        Value::Plain(text) => visible(text).into_owned(),
                         Value::Sentence(said) => said.to(lang),
                     })
                 };
@@ -135,8 +138,8 @@ impl Sentence {
             }
             Sentence::Lines(lines) => lines.iter().map(|line| line.to(lang)).collect::<Vec<_>>().join("\n"),
             Sentence::Each { vi, en } => match lang {
-                Lang::Vi => vi.clone(),
-                Lang::En => en.clone(),
+                Lang::Vi => visible_lines(vi).into_owned(),
+                Lang::En => visible_lines(en).into_owned(),
             },
         }
     }

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
-use super::columns::{count, from_word, wall};
+use super::columns::{bounded, count, from_word, wall};
 use crate::store::{ALARMS_MAX, Alarm, AlarmRow, Alarms, Answer, ROWS_MAX};
+use loaxa_heart::texts::visible;
 
 impl Alarms for SqliteStore {
     fn raise_alarm(&self, alarm: Alarm) -> Answer<'_, ()> {
@@ -16,13 +17,24 @@ impl Alarms for SqliteStore {
     }
 }
 
+/// Most times that are added at once, and most that are counted: a box that lies about them must not overflow the count.
+const TIMES_MAX: u64 = 1 << 40;
+const COUNT_MAX: i64 = 1 << 62;
+
 /// Raises an alarm, or counts it again.
 pub fn raise(db: &Connection, alarm: &Alarm) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO alarms (kind, subject, detail, first, last, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)
-         ON CONFLICT (kind, subject) DO UPDATE SET detail = ?3, last = ?4, count = count + 1",
+        "INSERT INTO alarms (kind, subject, detail, first, last, count) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+         ON CONFLICT (kind, subject) DO UPDATE SET detail = ?3, last = ?4, count = min(count + ?5, ?6)",
     )?
-    .execute(params![alarm.kind.code(), alarm.subject, alarm.detail, alarm.at.0])?;
+    .execute(params![
+        alarm.kind.code(),
+        visible(&alarm.subject),
+        visible(&alarm.detail),
+        alarm.at.0,
+        bounded(alarm.times.min(TIMES_MAX)),
+        COUNT_MAX,
+    ])?;
     // The oldest of those that no longer fit.
     db.prepare_cached(
         "DELETE FROM alarms WHERE (SELECT count(*) FROM alarms) > ?1 AND (kind, subject) IN

@@ -3,12 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::SqliteStore;
-use super::columns::{count, from_json, json, name, optional_wall, optional_word, word};
+use super::columns::{bounded, count, from_json, json, name, optional_wall, optional_word, word};
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
 use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::texts::visible;
 use loaxa_heart::wire::messages::{Holds, OnAir};
 
 /// Largest disorder of a box's messages on their way through this process. A sign of life that is older than the kept
@@ -105,10 +106,14 @@ fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
     match &sign.kind {
         SignKind::Hello { software, epoch } => db
             .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?
-            .execute(params![sign.id.as_str(), software, epoch.to_string()])?,
+            .execute(params![sign.id.as_str(), visible(software), epoch.to_string()])?,
         SignKind::Heartbeat { backlog, faults } => db
             .prepare_cached("UPDATE boxes SET backlog = ?2, faults = ?3 WHERE id = ?1")?
-            .execute(params![sign.id.as_str(), *backlog as i64, json(faults)])?,
+            .execute(params![
+                sign.id.as_str(),
+                bounded(*backlog),
+                json(&faults.iter().map(|code| visible(code)).collect::<Vec<_>>())
+            ])?,
     };
     Ok(())
 }

@@ -66,6 +66,11 @@ pub fn optional_wall(row: &Row, column: &str) -> Result<Option<Wall>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Wall))
 }
 
+/// Writes a number that is never negative; what is larger than the column is written as its largest.
+pub fn bounded(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// Reads a number that is never negative.
 pub fn count(row: &Row, column: &str) -> Result<u64> {
     Ok(row.get::<_, i64>(column)? as u64)

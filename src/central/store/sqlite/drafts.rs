@@ -4,13 +4,13 @@ use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
 use super::columns::{name, wall};
-use crate::store::{Answer, DraftRow, DraftSignature, Drafts, NewDraft, ROWS_MAX};
+use crate::store::{Answer, DraftKept, DraftRoom, DraftRow, DraftSignature, Drafts, NewDraft, ROWS_MAX};
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Wall;
 
 impl Drafts for SqliteStore {
-    fn add_draft(&self, draft: NewDraft, open_max: usize) -> Answer<'_, bool> {
-        self.write(move |db| add(db, &draft, open_max))
+    fn add_draft(&self, draft: NewDraft, room: DraftRoom) -> Answer<'_, DraftKept> {
+        self.write(move |db| add(db, &draft, room))
     }
 
     fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
@@ -42,6 +42,8 @@ fn open(db: &Connection, now: Wall) -> Result<Vec<DraftRow>> {
             made: wall(row, "made")?,
             expires: wall(row, "expires")?,
             payload: row.get("payload")?,
+            drafter: row.get("drafter")?,
+            is_emergency: row.get("emergency")?,
         };
         Ok(DraftRow { signatures: signatures(db, &draft.id)?, draft, sent: row.get("sent")? })
     })?;
@@ -56,15 +58,34 @@ fn signatures(db: &Connection, draft: &CommandId) -> Result<Vec<DraftSignature>>
     rows.collect()
 }
 
-fn add(db: &Connection, draft: &NewDraft, open_max: usize) -> Result<bool> {
-    let added = db
+fn add(db: &Connection, draft: &NewDraft, room: DraftRoom) -> Result<DraftKept> {
+    let waiting: (i64, i64, i64) = db
         .prepare_cached(
-            "INSERT INTO drafts (id, made, expires, payload) SELECT ?1, ?2, ?3, ?4
-             WHERE (SELECT count(*) FROM drafts WHERE expires > ?2
-                    AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id)) < ?5",
+            "SELECT count(*), count(*) FILTER (WHERE NOT emergency), count(*) FILTER (WHERE drafter = ?2)
+             FROM drafts WHERE expires > ?1
+             AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id)",
         )?
-        .execute(params![draft.id.as_str(), draft.made.0, draft.expires.0, draft.payload, open_max as i64])?;
-    Ok(added == 1)
+        .query_row(params![draft.made.0, draft.drafter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (open, lesser, own) = waiting;
+    let is_full = |count: i64, max: usize| count >= max as i64;
+    if is_full(own, room.own_max) {
+        return Ok(DraftKept::NoOwnRoom);
+    }
+    if is_full(open, room.open_max) || !draft.is_emergency && is_full(lesser, room.lesser_max) {
+        return Ok(DraftKept::NoRoom);
+    }
+    db.prepare_cached(
+        "INSERT INTO drafts (id, made, expires, payload, drafter, emergency) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        draft.id.as_str(),
+        draft.made.0,
+        draft.expires.0,
+        draft.payload,
+        draft.drafter,
+        draft.is_emergency,
+    ])?;
+    Ok(DraftKept::Kept)
 }
 
 fn add_signature(

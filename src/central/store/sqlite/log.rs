@@ -3,16 +3,18 @@
 use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
 
 use super::SqliteStore;
-use super::columns::{count, from_json, from_word, name, unreadable, wall};
+use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall, word};
 use super::{alarms, deliveries, plays};
 use crate::store::{
     Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,
     Record,
 };
 use loaxa_heart::decide::delivery::Step;
+use loaxa_heart::decide::refusals;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch};
 use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayEnd, PlayStart, SlotOutcome, Subject};
 use loaxa_heart::domain::time::ClockQuality;
+use loaxa_heart::texts::visible;
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -39,16 +41,21 @@ fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
     let (box_id, epoch) = (batch.id.as_str(), batch.epoch.to_string());
     let head = db
         .prepare_cached("SELECT upto, hash, forked FROM heads WHERE box = ?1 AND epoch = ?2")?
-        .query_row([box_id, &epoch], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?)))
+        .query_row([box_id, &epoch], |row| {
+            Ok((count(row, "upto")?, row.get::<_, [u8; 32]>(1)?, row.get::<_, bool>(2)?))
+        })
         .optional()?;
+    if head.is_none() {
+        tell_of_new_epoch(db, batch, &epoch)?;
+    }
+    tell_of_implausible(db, batch, head.map_or(0, |(upto, ..)| upto))?;
     let (mut upto, mut hash, was_forked) = head.unwrap_or((0, [0; 32], false));
     let mut outcome = Ingested { forked: was_forked, ..Ingested::default() };
     if let Some(first) =
         batch.records.first().filter(|first| first.seq > upto + 1 && first.seq <= batch.oldest)
     {
         let detail = format!("epoch {epoch}, seq {} to {}", upto + 1, first.seq - 1);
-        let (subject, at) = (batch.id.to_string(), batch.arrived);
-        alarms::raise(db, &Alarm { kind: AlarmKind::Gap, subject, detail, at })?;
+        alarm(db, batch, AlarmKind::Gap, detail, 1)?;
         (upto, hash) = (first.seq - 1, first.prev.0);
     }
     for record in &batch.records {
@@ -105,17 +112,38 @@ fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Resu
 fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {
     outcome.forked = true;
     let detail = format!("epoch {}, seq {seq}", batch.epoch);
-    alarms::raise(
-        db,
-        &Alarm { kind: AlarmKind::Forked, subject: batch.id.to_string(), detail, at: batch.arrived },
-    )
+    alarm(db, batch, AlarmKind::Forked, detail, 1)
+}
+
+fn alarm(db: &Connection, batch: &Batch, kind: AlarmKind, detail: String, times: u64) -> Result<()> {
+    alarms::raise(db, &Alarm { kind, subject: batch.id.to_string(), detail, at: batch.arrived, times })
+}
+
+/// Raises an alarm where a box that had a log before begins another: its store was replaced, or somebody has its key.
+fn tell_of_new_epoch(db: &Connection, batch: &Batch, epoch: &str) -> Result<()> {
+    let before: Option<String> = db
+        .prepare_cached("SELECT max(epoch) FROM heads WHERE box = ?1 AND epoch <> ?2")?
+        .query_row([batch.id.as_str(), epoch], |row| row.get(0))?;
+    match before {
+        Some(before) => alarm(db, batch, AlarmKind::NewEpoch, format!("epoch {epoch} beside {before}"), 1),
+        None => Ok(()),
+    }
+}
+
+/// Raises one alarm for all that can't be true among the entries after `upto`.
+fn tell_of_implausible(db: &Connection, batch: &Batch, upto: u64) -> Result<()> {
+    let new = batch.records.iter().filter(|record| record.seq > upto);
+    let mut odd = new.filter_map(|record| Some((record.seq, record.implausible?)));
+    let Some((seq, why)) = odd.next() else { return Ok(()) };
+    let detail = format!("epoch {}, from seq {seq}: {}", batch.epoch, word(&why));
+    alarm(db, batch, AlarmKind::Implausible, detail, 1 + odd.count() as u64)
 }
 
 fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Result<()> {
     let at = &record.entry.at;
     db.prepare_cached(
-        "INSERT INTO log (box, epoch, seq, hash, arrived, wall, event, command, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO log (box, epoch, seq, hash, arrived, wall, event, command, body, implausible)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         batch.id.as_str(),
@@ -127,8 +155,12 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
         event_code(&record.entry.event),
         command_of(&record.entry.event).map(CommandId::as_str),
         record.body,
+        record.implausible.as_ref().map(word),
     ])?;
-    let of = plays::Origin { id: &batch.id, epoch, at };
+    let (arrived, implausible) = (batch.arrived, record.implausible);
+    let of = plays::Origin { id: &batch.id, epoch, at, arrived, implausible };
+    // What a box dates in the future is shown as of its arrival.
+    let shown_at = at.wall.min(arrived);
     match &record.entry.event {
         Event::PlayStarted(start) => plays::start(db, &of, start),
         Event::PlayEnded(end) => plays::end(db, &of, end),
@@ -137,12 +169,18 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
                 DeliveryStep::NotPlayed { reason } => Some(NotHeard::NotPlayed(reason.clone())),
                 _ => None,
             };
-            deliveries::advance(db, command, &batch.id, Step::from(step), reason.as_ref(), at.wall)
+            deliveries::advance(db, command, &batch.id, Step::from(step), reason.as_ref(), shown_at)
         }
         // What it refuses for now is sent again, less and less often.
+        Event::CommandRefused { reason, .. } if refusals::is_forgery(refusals::name(reason)) => {
+            alarm(db, batch, AlarmKind::Forged, refusals::name(reason).to_owned(), 1)
+        }
+        Event::RefusalsCounted { reason, count } if refusals::is_forgery(reason) => {
+            alarm(db, batch, AlarmKind::Forged, reason.clone(), *count)
+        }
         Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
             let reason = NotHeard::Refused(reason.clone());
-            deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), at.wall)
+            deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), shown_at)
         }
         Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => {
             plays::date_anew(db, &of, *step_us)
@@ -190,7 +228,7 @@ fn command_of(event: &Event) -> Option<&CommandId> {
 fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
     let order = if filter.newest_first { "DESC" } else { "ASC" };
     let mut query = db.prepare_cached(&format!(
-        "SELECT cursor, box, epoch, seq, hash, event, arrived, body,
+        "SELECT cursor, box, epoch, seq, hash, event, arrived, body, implausible,
                 (SELECT envelope FROM signed_heads
                  WHERE (signed_heads.box, signed_heads.epoch, signed_heads.seq) = (log.box, log.epoch, log.seq)
                 ) AS head FROM log
@@ -218,6 +256,7 @@ fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
             event: row.get("event")?,
             arrived: wall(row, "arrived")?,
             body: row.get("body")?,
+            implausible: optional_word(row, "implausible")?,
             head: row.get("head")?,
         })
     })?;
@@ -230,10 +269,10 @@ fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
     let mut query = db.prepare_cached(&format!(
         "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM (
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
-                            WHERE event = 'not_played' ORDER BY cursor DESC LIMIT ?1)
+                            WHERE event = 'not_played' AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
              UNION ALL
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
-                            WHERE {not_aired} ORDER BY cursor DESC LIMIT ?1)
+                            WHERE {not_aired} AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
          ) LEFT JOIN boxes ON boxes.id = box ORDER BY cursor DESC LIMIT ?1"
     ))?;
     let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
@@ -245,6 +284,7 @@ fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
             }
             _ => return Err(unreadable(row, "body", "not the entry that its column says".into())),
         };
+        let title = visible(&title).into_owned();
         Ok(NotPlayedRow { id: name(row, "box")?, box_title: row.get("box_title")?, at, title, reason })
     })?;
     rows.collect()

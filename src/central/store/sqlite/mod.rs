@@ -12,6 +12,7 @@ mod enrolment;
 mod log;
 mod media;
 mod plays;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
+use loaxa_adapters::private_files;
 
 /// Most operations that wait for a thread; then callers wait.
 const QUEUE_MAX: usize = 1_024;
@@ -51,9 +53,10 @@ impl SqliteStore {
     /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
+        private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
         let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
         let writing = connect()?;
-        writing.execute_batch(include_str!("schema.sql")).map_err(|error| cant_open(error.to_string()))?;
+        prepare(&writing).map_err(|error| cant_open(error.to_string()))?;
         let reading = connect()?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs));
@@ -122,6 +125,30 @@ impl Drop for SqliteStore {
             }
         }
     }
+}
+
+/// Columns that came later than their tables.
+const LATER_COLUMNS: [(&str, &str, &str); 6] = [
+    ("log", "implausible", "TEXT"),
+    ("plays", "arrived", "INTEGER"),
+    ("plays", "listed", "INTEGER"),
+    ("plays", "implausible", "TEXT"),
+    ("drafts", "drafter", "TEXT NOT NULL DEFAULT ''"),
+    ("drafts", "emergency", "INTEGER NOT NULL DEFAULT 0"),
+];
+
+/// Makes the tables, and gives those of an earlier version what came later.
+fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    for (table, column, of_type) in LATER_COLUMNS {
+        let mut columns = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let names =
+            columns.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        if !names.is_empty() && !names.iter().any(|name| name == column) {
+            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {of_type}"))?;
+        }
+    }
+    db.execute_batch(include_str!("schema.sql"))?;
+    db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

@@ -6,14 +6,16 @@ use rusqlite::{Connection, Result, Row, named_params, params};
 
 use super::SqliteStore;
 use super::columns::{
-    count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable, wall,
-    word,
+    bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
+    wall, word,
 };
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, tagged};
+use loaxa_heart::decide::plausible::{self, Implausible};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::texts::visible;
 
 /// Frames a second in the log.
 const FRAMES_A_SECOND: f64 = 48_000.0;
@@ -40,6 +42,8 @@ pub struct Origin<'a> {
     pub id: &'a BoxId,
     pub epoch: &'a str,
     pub at: &'a Stamp,
+    pub arrived: Wall,
+    pub implausible: Option<Implausible>,
 }
 
 /// Begins a play.
@@ -47,8 +51,10 @@ pub fn start(db: &Connection, of: &Origin, start: &PlayStart) -> Result<()> {
     let (subject, subject_id) = subject_apart(&start.subject);
     db.prepare_cached(
         "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class,
-                                mode, rung, source, language, repetition, volume_percent, scheduled, opened)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+                                mode, rung, source, language, repetition, volume_percent, scheduled, opened,
+                                arrived, listed, implausible)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                     ?19, min(?18, ?19), ?20)
              ON CONFLICT (box, epoch, play) DO NOTHING",
     )?
     .execute(params![
@@ -58,18 +64,20 @@ pub fn start(db: &Connection, of: &Origin, start: &PlayStart) -> Result<()> {
         of.at.start,
         subject,
         subject_id,
-        start.title,
+        visible(&start.title),
         start.section.as_ref().map(|id| id.as_str()),
         start.campaign.as_ref().map(|id| id.as_str()),
         start.class.as_ref().map(word),
         start.mode.as_ref().map(word),
         word(&start.rung),
-        start.source,
-        start.language,
+        visible(&start.source),
+        visible(&start.language),
         start.repetition,
         start.volume_percent,
         start.scheduled.map(|at| at.0),
         of.at.wall.0,
+        of.arrived.0,
+        of.implausible.as_ref().map(word),
     ])?;
     Ok(())
 }
@@ -79,7 +87,7 @@ pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
     let (outcome, reason) = outcome_apart(&end.outcome);
     db.prepare_cached(
         "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
-                              reason = ?9, heard = ?10
+                              reason = ?9, heard = ?10, implausible = coalesce(implausible, ?11)
              WHERE box = ?1 AND epoch = ?2 AND play = ?3 AND outcome IS NULL",
     )?
     .execute(params![
@@ -88,32 +96,50 @@ pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
         end.play.to_string(),
         end.started_at.map(|at| at.wall.0),
         of.at.wall.0,
-        end.frames_played as i64,
-        end.frames_due.map(|frames| frames as i64),
+        bounded(end.frames_played),
+        end.frames_due.map(bounded),
         outcome,
         reason,
         end.heard.map(|heard| heard.heard),
+        of.implausible.as_ref().map(word),
     ])?;
     Ok(())
 }
 
 /// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading.
 pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
+    if of.implausible.is_some() {
+        return Ok(());
+    }
     db.prepare_cached(
-        "UPDATE plays SET opened = opened + ?4, started = started + ?4, ended = ended + ?4
+        "UPDATE plays SET opened = opened + ?4, started = started + ?4, ended = ended + ?4,
+                          listed = min(opened + ?4, coalesce(arrived, ?5)),
+                          implausible = CASE WHEN implausible = ?6 AND opened + ?4 <= ?7 THEN NULL
+                                             WHEN opened + ?4 > ?7 THEN coalesce(implausible, ?6)
+                                             ELSE implausible END
              WHERE box = ?1 AND epoch = ?2 AND start = ?3",
     )?
-    .execute(params![of.id.as_str(), of.epoch, of.at.start, step_us])?;
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        of.at.start,
+        step_us,
+        of.arrived.0,
+        word(&Implausible::Date),
+        plausible::latest(of.arrived).0,
+    ])?;
     Ok(())
 }
 
 fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
-    let mut query = db.prepare_cached(
+    let which = if filter.implausible { "NOT NULL" } else { "NULL" };
+    let mut query = db.prepare_cached(&format!(
         "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
          WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR opened >= :from) AND (:to IS NULL OR opened < :to)
            AND (:command IS NULL OR subject_id = :command) AND (:after IS NULL OR cursor > :after)
-         ORDER BY opened DESC, cursor DESC LIMIT :limit",
-    )?;
+           AND implausible IS {which}
+         ORDER BY listed DESC, cursor DESC LIMIT :limit"
+    ))?;
     let parameters = named_params! {
         ":box": filter.id.as_ref().map(BoxId::as_str),
         ":from": filter.from.map(|at| at.0),
@@ -152,6 +178,7 @@ fn play_row(row: &Row) -> Result<PlayRow> {
         frames_due: optional_count(row, "frames_due")?,
         outcome: outcome(row)?,
         heard: row.get("heard")?,
+        implausible: optional_word(row, "implausible")?,
     })
 }
 
@@ -169,9 +196,11 @@ fn outcome(row: &Row) -> Result<Option<PlayOutcome>> {
 
 fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
     let mut query = db.prepare_cached(
-        "SELECT box, coalesce(boxes.title, box) AS box_title, section, count(*) AS plays,
-                count(*) FILTER (WHERE outcome = 'finished') AS finished,
-                coalesce(sum(frames_played), 0) AS frames
+        "SELECT box, coalesce(boxes.title, box) AS box_title, section,
+                count(*) FILTER (WHERE implausible IS NULL) AS plays,
+                count(*) FILTER (WHERE implausible IS NULL AND outcome = 'finished') AS finished,
+                count(implausible) AS implausible,
+                total(frames_played) FILTER (WHERE implausible IS NULL) AS frames
          FROM plays LEFT JOIN boxes ON boxes.id = box
          WHERE opened >= ?1 AND opened < ?2 GROUP BY box, section ORDER BY box, section",
     )?;
@@ -182,7 +211,8 @@ fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
             section: optional_name(row, "section")?,
             plays: count(row, "plays")?,
             finished: count(row, "finished")?,
-            seconds_played: count(row, "frames")? as f64 / FRAMES_A_SECOND,
+            implausible: count(row, "implausible")?,
+            seconds_played: row.get::<_, f64>("frames")? / FRAMES_A_SECOND,
             not_aired: BTreeMap::new(),
         })
     })?;
@@ -207,7 +237,7 @@ fn not_aired(db: &Connection, from: Wall, to: Wall) -> Result<Vec<(BoxId, String
     let mut query = db.prepare_cached(&format!(
         "SELECT box, coalesce(boxes.title, box) AS box_title, body ->> '$.because' AS because, count(*) AS slots
          FROM log LEFT JOIN boxes ON boxes.id = box
-         WHERE {SLOTS_NOT_AIRED} AND body ->> '$.scheduled' >= ?1 AND body ->> '$.scheduled' < ?2
+         WHERE {SLOTS_NOT_AIRED} AND implausible IS NULL AND body ->> '$.scheduled' >= ?1 AND body ->> '$.scheduled' < ?2
          GROUP BY box, because ORDER BY box, because"
     ))?;
     let rows = query.query_map([in_json(from), in_json(to)], |row| {

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS log (
     event   TEXT NOT NULL,
     command TEXT,
     body    TEXT NOT NULL,
+    implausible TEXT,
     UNIQUE (box, epoch, seq)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS log_wall ON log (wall);
@@ -83,9 +84,15 @@ CREATE TABLE IF NOT EXISTS plays (
     outcome        TEXT,
     reason         TEXT,
     heard          INTEGER,
+    -- When its start arrived, and the earlier of that and of when it says that it was opened.
+    arrived        INTEGER,
+    listed         INTEGER,
+    implausible    TEXT,
     UNIQUE (box, epoch, play)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS plays_opened ON plays (opened);
+CREATE INDEX IF NOT EXISTS plays_listed ON plays (listed, cursor) WHERE implausible IS NULL;
+CREATE INDEX IF NOT EXISTS plays_implausible ON plays (listed, cursor) WHERE implausible IS NOT NULL;
 CREATE INDEX IF NOT EXISTS plays_open ON plays (box, epoch) WHERE outcome IS NULL;
 CREATE INDEX IF NOT EXISTS plays_subject ON plays (subject_id);
 
@@ -123,7 +130,9 @@ CREATE TABLE IF NOT EXISTS drafts (
     id      TEXT PRIMARY KEY,
     made    INTEGER NOT NULL,
     expires INTEGER NOT NULL,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    drafter TEXT NOT NULL DEFAULT '',
+    emergency INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS draft_signatures (
     draft     TEXT NOT NULL REFERENCES drafts (id),
@@ -224,4 +233,14 @@ CREATE TABLE IF NOT EXISTS cap_passed_over (
     why_vi TEXT NOT NULL,
     last   INTEGER NOT NULL,
     times  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Tokens of programs, as SHA-256.
+CREATE TABLE IF NOT EXISTS tokens (
+    name    TEXT PRIMARY KEY,
+    hash    BLOB NOT NULL UNIQUE,
+    scope   TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER
 ) STRICT, WITHOUT ROWID;

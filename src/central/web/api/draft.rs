@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::orders::cosigning::{self, DraftAsked};
+use crate::orders::cosigning::{self, DraftAsked, Drafter};
 use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
 
@@ -28,10 +28,10 @@ pub async fn handle(
     access::signature_is_plausible(&app, &headers)?;
     let body = body::to_bytes(body, DRAFT_BYTES_MAX).await;
     let body = body.map_err(|error| Problem::bad(said!("api.draft", error)))?;
-    let asked_by = SignedParts { method, path: uri.path().to_owned(), headers, body };
+    let asked_by = SignedParts { method, path: access::signed_path(&uri), headers, body };
     let issuer = asked_by.signer(&app)?;
     let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));
     let asked: DraftAsked = serde_json::from_slice(&asked_by.body).map_err(unreadable)?;
-    let id = cosigning::make(&app, issuer, asked).await?;
+    let id = cosigning::make(&app, Drafter::Person, issuer, asked).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }

@@ -1,10 +1,11 @@
 //! `GET /drafts`: what waits for people's signatures.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, State};
+use axum::extract::{ConnectInfo, OriginalUri, State};
 use axum::http::{HeaderMap, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
-use crate::web::access::{SignedParts, has_token};
+use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
 
 fn state(Waiting { row, needed }: &Waiting) -> Value {
@@ -27,12 +28,13 @@ fn state(Waiting { row, needed }: &Waiting) -> Value {
 /// Lists what waits, with what a page needs to show it: the groups and the people.
 pub async fn handle(
     State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     OriginalUri(uri): OriginalUri,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    if !has_token(&app, &headers) {
-        SignedParts { method, path: uri.path().to_owned(), headers, body: Bytes::new() }.signer(&app)?;
+    if access::scope_of(&app, &headers, from).await?.is_none() {
+        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
     let drafts = cosigning::waiting(&app).await?;
     let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));

@@ -44,6 +44,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::store::Scope;
 use crate::web::access;
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 
@@ -56,37 +57,26 @@ const SIGNATURE_BYTES_MAX: usize = 4 * 1024;
 
 /// The routes under `/api/v1`.
 pub fn routes(app: Arc<App>) -> Router {
-    let let_token_in = middleware::from_fn_with_state(Arc::clone(&app), access::let_token_in);
-    let guarded = orders().merge(evidence()).route_layer(let_token_in);
-    Router::new().nest("/api/v1", guarded.merge(open())).with_state(app)
+    let guarded = |routes: Router<Arc<App>>, needed: Scope| {
+        let state = (Arc::clone(&app), needed);
+        routes.route_layer(middleware::from_fn_with_state(state, access::let_token_in))
+    };
+    let routes = guarded(reading(), Scope::Read)
+        .merge(guarded(announcing(), Scope::Announce))
+        .merge(guarded(administration(), Scope::Admin))
+        .merge(open());
+    Router::new().nest("/api/v1", routes).with_state(app)
 }
 
-/// Routes that send something to the boxes, or take boxes in and shut them out; with the token only.
-fn orders() -> Router<Arc<App>> {
-    let with_audio = DefaultBodyLimit::max(MEDIA_BYTES_MAX as usize + FIELDS_BYTES_MAX);
-    let with_fields = DefaultBodyLimit::max(FIELDS_BYTES_MAX);
+/// Routes that tell what is, what was and what was ordered.
+fn reading() -> Router<Arc<App>> {
     Router::new()
-        .route("/announcements", get(announcements::handle).post(announce::handle).layer(with_audio))
+        .route("/announcements", get(announcements::handle))
         .route("/announcements/{id}", get(announcement::handle))
-        .route("/announcements/{id}/cancel", post(cancel::handle))
-        .route("/stop", post(stop::handle))
-        // Bounded by the longest session.
-        .route("/live", post(speak::handle).layer(DefaultBodyLimit::disable()))
-        .route("/media", post(upload::handle))
         .route("/media/{hash}", get(media::handle))
-        .route("/programmes", post(programme::handle).layer(with_fields))
-        .route("/policies", post(policy::handle))
-        .route("/groups", get(list_groups::handle).post(groups::handle))
+        .route("/groups", get(list_groups::handle))
         .route("/documents", get(documents::handle))
         .route("/cap/alerts", get(alerts::handle))
-        .route("/cap/alerts/{id}/approve", post(approve_alert::handle))
-        .route("/enrolments", post(invite::handle))
-        .route("/boxes/{id}/revoke", post(revoke::handle))
-}
-
-/// Routes that tell what is and what was; with the token only.
-fn evidence() -> Router<Arc<App>> {
-    Router::new()
         .route("/boxes", get(boxes::handle))
         .route("/on-air", get(on_air::handle))
         .route("/plays", get(plays::handle))
@@ -94,6 +84,30 @@ fn evidence() -> Router<Arc<App>> {
         .route("/export", get(export::handle))
         .route("/report", get(report::handle))
         .route("/status", get(status::handle))
+}
+
+/// Routes that make boxes speak, or end it.
+fn announcing() -> Router<Arc<App>> {
+    let with_audio = DefaultBodyLimit::max(MEDIA_BYTES_MAX as usize + FIELDS_BYTES_MAX);
+    Router::new()
+        .route("/announcements", post(announce::handle).layer(with_audio))
+        .route("/announcements/{id}/cancel", post(cancel::handle))
+        .route("/stop", post(stop::handle))
+        // Bounded by the longest session.
+        .route("/live", post(speak::handle).layer(DefaultBodyLimit::disable()))
+        .route("/media", post(upload::handle))
+        .route("/cap/alerts/{id}/approve", post(approve_alert::handle))
+}
+
+/// Routes that change what boxes do by themselves, or take boxes in and shut them out.
+fn administration() -> Router<Arc<App>> {
+    let with_fields = DefaultBodyLimit::max(FIELDS_BYTES_MAX);
+    Router::new()
+        .route("/programmes", post(programme::handle).layer(with_fields))
+        .route("/policies", post(policy::handle))
+        .route("/groups", post(groups::handle))
+        .route("/enrolments", post(invite::handle))
+        .route("/boxes/{id}/revoke", post(revoke::handle))
 }
 
 /// Routes without the token: each finds out by itself who is asking.

@@ -20,6 +20,8 @@ pub struct Range {
     event: Option<String>,
     announcement: Option<CommandId>,
     after: Option<i64>,
+    #[serde(default)]
+    implausible: bool,
     pub limit: Option<u32>,
 }
 
@@ -32,6 +34,7 @@ impl From<Range> for LogFilter {
             event: range.event,
             command: range.announcement,
             after: range.after,
+            implausible: range.implausible,
             newest_first: false,
             limit: range.limit.unwrap_or(ROWS).min(ROWS_MAX),
         }

@@ -1,11 +1,12 @@
 //! `POST /cap`: takes an alert from who has the token for them.
 
 use loaxa_heart::said;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{self, Body};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -13,7 +14,8 @@ use super::alerts::shown;
 use crate::alerts::cap;
 use crate::alerts::record::NotAlert;
 use crate::app::App;
-use crate::web::access::{bears, has_token};
+use crate::store::Scope;
+use crate::web::access::{bears, scope_of};
 use crate::web::problem::Problem;
 use loaxa_heart::config::cap::{ALERT_BYTES_MAX, CapError};
 use loaxa_heart::decide::cap_intake::Voucher;
@@ -21,14 +23,15 @@ use loaxa_heart::decide::cap_intake::Voucher;
 /// Takes an alert; the token is looked at before the body is read.
 pub async fn handle(
     State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let own = app.settings.cap.as_ref().and_then(|cap| cap.token.as_deref());
-    let voucher = if has_token(&app, &headers) {
-        Voucher::Staff
-    } else if own.is_some_and(|token| bears(token, &headers)) {
+    let voucher = if own.is_some_and(|token| bears(token, &headers)) {
         Voucher::Token
+    } else if scope_of(&app, &headers, from).await? >= Some(Scope::Announce) {
+        Voucher::Staff
     } else {
         return Err(Problem { status: StatusCode::UNAUTHORIZED, said: said!("api.alert_token") });
     };

@@ -62,11 +62,13 @@ async function unlock(passphrase) {
 async function ask(method, path, body = "") {
   const at = new Date().toISOString().replace("Z", "000Z");
   const bytes = utf8.encode(body);
-  const message = `loaxa-request v1\n${method}\n${path}\n${at}\n${hex(sha256(bytes))}`;
+  const nonce = hex(crypto.getRandomValues(new Uint8Array(16)));
+  const message = `loaxa-request v2\n${method}\n${path}\n${at}\n${nonce}\n${hex(sha256(bytes))}`;
   const headers = {
     "content-type": "application/json",
     "x-loaxa-key": stored().id,
     "x-loaxa-time": at,
+    "x-loaxa-nonce": nonce,
     "x-loaxa-signature": base64(ed.sign(utf8.encode(message), seed)),
   };
   const answer = await fetch(path, { method, headers, body: method === "GET" ? undefined : body });

@@ -70,6 +70,8 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let alarms = app.store.alarms(TROUBLE_SHOWN).await?;
     let missed = app.store.not_played(TROUBLE_SHOWN).await?;
     let plays = app.store.plays(LogFilter { limit: PLAYS_SHOWN, ..LogFilter::default() }).await?;
+    let odd = LogFilter { limit: TROUBLE_SHOWN, implausible: true, ..LogFilter::default() };
+    let implausible = app.store.plays(odd).await?;
     let mut announcements = Vec::new();
     for row in app.store.announcements(ANNOUNCEMENTS_SHOWN).await? {
         let chain = app.store.deliveries(row.id.clone()).await?;
@@ -89,6 +91,7 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
         (view.announcements(&boxes, &announcements))
         (view.plays(&plays))
         (view.missed(&missed))
+        (view.implausible(&implausible))
         (view.counted(&app.counts()))
     })
 }
@@ -338,6 +341,36 @@ impl View<'_> {
             section.small {
                 h2 { (self.texts.say("counted.title")) }
                 ul { @for (key, count) in counts { li { (count) " " (self.texts.say(key)) } } }
+            }
+        }
+    }
+
+    /// Plays that can't be true, by their arrival and with what they say of themselves.
+    fn implausible(&self, plays: &[PlayRow]) -> Markup {
+        html! {
+            @if !plays.is_empty() {
+                section {
+                    h2 { (self.texts.say("implausible.title")) }
+                    table {
+                        thead { tr {
+                            @for key in ["log.start", "log.box", "log.what", "implausible.why"] { th { (self.texts.say(key)) } }
+                        } }
+                        tbody {
+                            @for play in plays {
+                                tr.bad {
+                                    td data-label=(self.texts.say("log.start")) {
+                                        (play.opened.local().format("%H:%M:%S %d/%m/%Y"))
+                                    }
+                                    td data-label=(self.texts.say("log.box")) { (play.box_title) }
+                                    td data-label=(self.texts.say("log.what")) { b { (play.title) } }
+                                    td data-label=(self.texts.say("implausible.why")) {
+                                        (self.texts.code("implausible", &play.implausible.map(|why| code_of(&why)).unwrap_or_default()))
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
-use crate::web::access::{client, is_token};
+use crate::web::access::{client, is_token, may_try, note_wrong_token};
 use crate::web::session;
 use crate::web::texts::TEXTS;
 use loaxa_heart::texts::Texts;
@@ -49,10 +49,14 @@ async fn enter(
     headers: HeaderMap,
     Form(Shown { token }): Form<Shown>,
 ) -> Response {
+    let from = client(&app, from, &headers);
+    if let Err(refusal) = may_try(&app, from) {
+        return refusal.into_response();
+    }
     if is_token(&app.settings.token, token.trim()) {
         return ([(header::SET_COOKIE, session::begin(&app))], Redirect::to("/")).into_response();
     }
-    tracing::warn!(from = %client(&app, from, &headers), "a wrong token was shown on the page");
+    note_wrong_token(&app, from, "shown on the page").await;
     let lang = lang_of(&headers);
     let page = layout(&app, lang, "/login", content(TEXTS.of(lang), true));
     (StatusCode::UNAUTHORIZED, page).into_response()
