@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Most in a minute: a month away from the network comes home in a few of them.
 const MINUTE: Quota = Quota { window: Span::secs(60), bytes_max: 16 << 20, records_max: 20_000 };
@@ -24,18 +26,33 @@ struct Quota {
 }
 
 /// The quota that a box has used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    #[error("more than {} bytes or {} entries in a minute", MINUTE.bytes_max, MINUTE.records_max)]
     Minute,
-    #[error("more than {} bytes or {} entries in a day", DAY.bytes_max, DAY.records_max)]
     Day,
-    #[error("more than {WAITING_MAX} batches at once")]
     Waiting,
-    #[error("more than {SIGNS_MAX} signs of life in a minute")]
     Signs,
-    #[error("too many boxes")]
     Boxes,
+}
+
+impl Say for Over {
+    fn say(&self) -> Sentence {
+        let of_log = |quota: &Quota| {
+            said!(
+                "quota.log",
+                bytes = quota.bytes_max,
+                records = quota.records_max,
+                s = quota.window.as_millis() / 1_000
+            )
+        };
+        match self {
+            Over::Minute => of_log(&MINUTE),
+            Over::Day => of_log(&DAY),
+            Over::Waiting => said!("quota.waiting", max = WAITING_MAX),
+            Over::Signs => said!("quota.signs", max = SIGNS_MAX),
+            Over::Boxes => said!("quota.boxes", max = BOXES_MAX),
+        }
+    }
 }
 
 /// The use that each box has made of its quotas.

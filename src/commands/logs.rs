@@ -288,6 +288,6 @@ mod tests {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(record(&serde_json::json!({ "title": "a,\n\"b\"", "box": "@x" }))).unwrap();
         let written = String::from_utf8(csv.into_inner().unwrap()).unwrap();
-        assert_eq!(written, ",'@x,\"a,\n\"\"b\"\"\",,,,,,\n");
+        assert_eq!(written, ",'@x,\"a,\\n\"\"b\"\"\",,,,,,\n");
     }
 }

@@ -177,7 +177,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
     };
     check(&start("commune =", "comune ="), false, "wrong.toml:5");
     check(&start("trust.json", "gone.json"), false, "gone.json");
-    std::fs::write(dir.path().join("short"), "x").unwrap();
+    loaxa_adapters::private_files::write(&dir.path().join("short"), b"x").unwrap();
     check(&start("token_file = \"token\"", "token_file = \"short\""), false, "openssl rand -hex 32");
     check(&start("central = \"central.key\"", "central = \"an.key\""), false, "no power to acknowledge");
 }

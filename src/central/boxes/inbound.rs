@@ -14,6 +14,7 @@ use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
@@ -48,7 +49,7 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
             continue;
         }
         if let Err(over) = app.log_quotas.admit_sign(&id, monotonic()) {
-            app.refuse(AlarmKind::TooMuch, &id, over.to_string()).await;
+            app.refuse(AlarmKind::TooMuch, &id, over.say().to_string()).await;
             continue;
         }
         let permit = Arc::clone(&answering).acquire_owned().await.expect("it is never closed");
@@ -65,7 +66,7 @@ async fn put_to_wait(app: &App, id: BoxId, bytes: Vec<u8>, batches: &mpsc::Sende
     let has_room = match app.log_quotas.admit(&id, bytes.len(), monotonic()) {
         Ok(place) => batches.try_send(Waiting { id, bytes, place }).is_ok(),
         Err(over) => {
-            app.suspect(AlarmKind::TooMuch, id.as_str(), &over.to_string()).await;
+            app.suspect(AlarmKind::TooMuch, id.as_str(), &over.say().to_string()).await;
             false
         }
     };
