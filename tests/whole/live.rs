@@ -62,8 +62,9 @@ impl Commune {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         write!(
             stream,
-            "POST /api/v1/live?to=xa HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
-             transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+            "POST /api/v1/live?to=xa HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\n\
+             transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+            self.http
         )
         .unwrap();
         let says = Arc::new(AtomicU8::new(SILENT));
@@ -164,8 +165,9 @@ fn a_stop_silences_a_voice_at_once() {
     let asked = Instant::now();
     let mut stop = TcpStream::connect(&commune.http).unwrap();
     let request = format!(
-        "POST /api/v1/stop HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
-         content-length: 0\r\nconnection: close\r\n\r\n"
+        "POST /api/v1/stop HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n",
+        commune.http
     );
     stop.write_all(request.as_bytes()).unwrap();
     let end = commune.await_end();
