@@ -17,6 +17,8 @@ use tokio::time::Sleep;
 use crate::link::crowd::Seat;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// Longest silence in the middle of a request's body, and longest wait for a client to take what is sent.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -27,8 +29,14 @@ const BYTES_A_SECOND_MIN: u64 = 1_024;
 
 /// A body that comes too slowly.
 #[derive(Debug, thiserror::Error)]
-#[error("it comes too slowly")]
+#[error("{}", self.say())]
 struct TooSlow;
+
+impl Say for TooSlow {
+    fn say(&self) -> Sentence {
+        said!("answer.too_slow")
+    }
+}
 
 /// The body of a request that must go on.
 pub struct Paced<B> {
