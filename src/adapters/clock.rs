@@ -147,7 +147,7 @@ impl Clock {
         self.has_battery
     }
 
-    /// Whether central's time would be better than what this machine knows by itself.
+    /// Tells whether central's time would be better than what this machine knows by itself.
     pub fn wants_time(&self) -> bool {
         !kernel_sync().synced || wall() < EARLIEST
     }

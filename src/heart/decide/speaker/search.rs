@@ -12,15 +12,12 @@ use crate::decide::inbox;
 use crate::decide::memory::Memory;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
-use crate::domain::announcement::Rung;
-use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Words};
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung, Words};
 use crate::domain::authority::Trust;
-use crate::domain::ids::KeyId;
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::{DeliveryStep, Entry, Event};
 use crate::domain::policy::Policy;
-use crate::domain::sound::{End, Sounded};
-use crate::domain::sound::{PlayerCommand, PlayerEvent};
+use crate::domain::sound::{End, PlayerCommand, PlayerEvent, Sounded};
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
 
