@@ -30,9 +30,10 @@ const ENGLISH: [&str; 12] =
 
 /// Files whose Vietnamese is data, not a sentence of the program: names of people and titles in the log, what is spoken on
 /// the air, what the Vietnamese calendar calls its leap month.
-const VIETNAMESE_DATA: [&str; 11] = [
+const VIETNAMESE_DATA: [&str; 12] = [
     "src/adapters/ical/",
     "src/central/orders/live.rs",
+    "src/central/web/local_time.rs",
     "src/commands/central_init.rs",
     "src/commands/conform/",
     "src/commands/demo/cues.rs",

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, SharedStore};
 use crate::token_tries::TokenTries;
+use crate::uploads::Uploads;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
@@ -30,6 +31,7 @@ pub struct App {
     pub keyring: Keyring,
     pub outbound: Outbound,
     pub media: MediaFolder,
+    pub uploads: Uploads,
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
     pub counters: Counters,
@@ -89,7 +91,7 @@ impl App {
         store: SharedStore,
         keyring: Keyring,
         outbound: Outbound,
-        media: MediaFolder,
+        (media, uploads): (MediaFolder, Uploads),
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
@@ -102,6 +104,7 @@ impl App {
             keyring,
             outbound,
             media,
+            uploads,
             public_url,
             counters,
             voices,

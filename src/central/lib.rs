@@ -19,6 +19,7 @@ pub mod settings;
 mod sign_in_tries;
 pub mod store;
 mod token_tries;
+mod uploads;
 mod voices;
 mod web;
 
@@ -42,6 +43,7 @@ use media::MediaFolder;
 use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
+use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
 pub use web::page_doors;
@@ -112,6 +114,7 @@ impl Central {
         let keyring = Keyring::new(settings.keys.clone())?;
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
+        let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
         let store: SharedStore = Arc::new(SqliteStore::open(&settings.sqlite)?);
         store.declare_boxes(settings.boxes.clone()).await?;
         let listen = settings.listen;
@@ -134,7 +137,8 @@ impl Central {
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
-        let app = App::new(settings, store, keyring, Outbound::new(link), media, public_url, revoked);
+        let app =
+            App::new(settings, store, keyring, Outbound::new(link), (media, uploads), public_url, revoked);
         let app = Arc::new(app);
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");

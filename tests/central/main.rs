@@ -12,6 +12,7 @@ mod groups;
 mod http;
 mod intake;
 mod mosquitto_acl;
+mod notices;
 mod outlook;
 mod page_certificate;
 mod people;

@@ -296,10 +296,21 @@ async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
 /// Who passes each door. A page that is not here fails the test below.
 fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
+    const WRITER: Needs = Needs::Role(&[Role::Writer]);
+    const APPROVER: Needs = Needs::Role(&[Role::Approver]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
         ("/fragments/home", Needs::Person),
+        ("/soan-tin", WRITER),
+        ("/soan-tin/{id}", WRITER),
+        ("/soan-tin/{id}/tep", WRITER),
+        ("/tin", Needs::Person),
+        ("/tin/{id}", Needs::Person),
+        ("/fragments/tin/{id}", Needs::Person),
+        ("/tin/{id}/sua", WRITER),
+        ("/duyet-tin", APPROVER),
+        ("/duyet-tin/{id}", APPROVER),
         ("/dang-nhap", Needs::Nobody),
         ("/dang-nhap/buoc-2", Needs::Password),
         ("/dang-nhap/dat-ma", Needs::Password),

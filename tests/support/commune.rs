@@ -399,6 +399,23 @@ pub async fn post(central: &Central, path: &str, content_type: &'static str, bod
     tokio::task::spawn_blocking(ask).await.unwrap()
 }
 
+/// Puts without the token.
+pub async fn put_with(
+    central: &Central,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: Vec<u8>,
+) -> Answer {
+    let url = format!("http://{}{path}", central.http_addr());
+    let headers: Vec<_> = headers.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let ask = move || {
+        let request =
+            headers.iter().fold(agent().put(&url), |request, (key, value)| request.header(*key, value));
+        answer(request.send(&body[..]).unwrap())
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
 /// Posts without the token.
 pub async fn post_with(
     central: &Central,

@@ -4,7 +4,7 @@ use loaxa_central::Central;
 use loaxa_central::store::{Actor, NewAct, PersonRow, Role, RoleRow, SessionRow, Stage};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 
-use super::commune::{Answer, get, post_with};
+use super::commune::{Answer, get, post_with, put_with};
 
 /// The kind of a form's body.
 pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -78,6 +78,12 @@ impl Staff {
         let origin = format!("http://{}", central.http_addr());
         let headers = [FORM, ("origin", &origin), ("cookie", &self.cookie)];
         post_with(central, path, &headers, form(fields)).await
+    }
+
+    /// Sends a part of a file as the page's script does.
+    pub async fn put(&self, central: &Central, path: &str, bytes: &[u8]) -> Answer {
+        let origin = format!("http://{}", central.http_addr());
+        put_with(central, path, &[("origin", &origin), ("cookie", &self.cookie)], bytes.to_vec()).await
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cosigning;
 pub mod documents;
 pub mod issue;
 pub mod live;
+pub mod notices;
 pub mod outlook;
 pub mod refused;
 pub mod signed_request;

@@ -115,6 +115,7 @@ fn command(name: &str, serial: u64) -> NewCommand {
         document: None,
         moves: Vec::new(),
         boxes: vec![id("loa-1"), id("loa-2")],
+        approves: None,
     }
 }
 

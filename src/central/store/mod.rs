@@ -17,6 +17,7 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod notices;
 mod people;
 mod plays;
 mod sessions;
@@ -38,6 +39,7 @@ pub use drafts::*;
 pub use enrolment::*;
 pub use log::*;
 pub use media::*;
+pub use notices::*;
 pub use people::*;
 pub use plays::*;
 pub use sessions::*;
@@ -56,6 +58,7 @@ pub trait Store:
     + Enrolment
     + Log
     + Media
+    + Notices
     + People
     + Plays
     + Sessions
@@ -76,6 +79,7 @@ impl<T> Store for T where
         + Enrolment
         + Log
         + Media
+        + Notices
         + People
         + Plays
         + Sessions

@@ -32,6 +32,11 @@ impl Faults {
         self.0.is_empty()
     }
 
+    /// Tells whether a field has a fault.
+    pub fn has(&self, field: &str) -> bool {
+        self.of(field).is_some()
+    }
+
     fn of<'f>(&'f self, field: &str) -> Option<&'f Sentence> {
         self.0.iter().find(|fault| fault.field == field).map(|fault| &fault.said)
     }

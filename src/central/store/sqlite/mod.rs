@@ -12,6 +12,7 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod notices;
 mod people;
 mod plays;
 mod sessions;

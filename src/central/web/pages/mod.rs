@@ -2,6 +2,7 @@
 
 mod enrol;
 mod home;
+mod notices;
 mod people;
 mod sign;
 
@@ -30,7 +31,7 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, enrol::add, sign::add]
+    [home::add, people::add, notices::add, enrol::add, sign::add]
         .into_iter()
         .fold(Pages::default(), |pages, add| add(pages))
 }
@@ -42,6 +43,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
         .merge(enrol::assets())
+        .merge(notices::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
