@@ -117,7 +117,7 @@ fn bare(text: &str) -> String {
     first + &parts.map(|part| part.split_once('}').map_or(part, |(_, after)| after)).collect::<String>()
 }
 
-/// What stands in the parentheses of each call of a macro or function.
+/// Finds what stands in the parentheses of each call of a macro or function.
 fn calls<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str> {
     text.match_indices(name).map(move |(at, _)| {
         let inside = &text[at + name.len()..];

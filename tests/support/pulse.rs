@@ -49,7 +49,7 @@ impl Pulse {
         [("HOME", dir.to_owned()), ("XDG_RUNTIME_DIR", dir.to_owned())]
     }
 
-    /// What makes a program use its devices.
+    /// Returns the variables that make a program use this server's devices.
     pub fn env(&self) -> Vec<(String, String)> {
         let conf = format!("/usr/share/alsa/alsa.conf:{}", self.dir.join("asound.conf").display());
         let place = Self::place(&self.dir).map(|(key, dir)| (key.to_owned(), dir.display().to_string()));

@@ -23,7 +23,7 @@ const UNORDERED: [&str; 2] = ["HashMap", "HashSet"];
 
 const WORLD: [&str; 5] = ["std::fs", "std::net", "std::process", "std::env", "std::thread"];
 
-/// What must not stand in the heart, and where it may all the same.
+/// Folders of the heart that may all the same touch one part of the world.
 const MAY_TOUCH_THE_WORLD: [(&str, &str); 1] = [("src/heart/config/", "std::fs")];
 
 const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];

@@ -30,11 +30,11 @@ pub enum State {
     Sending,
     /// Waits for people's signatures.
     Signing,
-    /// Its announcements, or its cancels, went out.
+    /// The announcements of the alert, or its cancels, went out.
     Sent,
     /// Another alert ended or replaced it.
     Ended,
-    /// Nothing is said.
+    /// The alert says nothing to anybody.
     Ignored,
 }
 
@@ -42,9 +42,9 @@ pub enum State {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Taken {
     pub state: State,
-    /// Why nothing is said, or why it did not go out by itself.
+    /// The reason in English why the alert says nothing, or did not go out by itself.
     pub why: Option<String>,
-    /// The same in Vietnamese.
+    /// The reason in Vietnamese.
     #[serde(default)]
     pub why_vi: Option<String>,
     pub title: String,
@@ -53,7 +53,7 @@ pub struct Taken {
     pub ends: bool,
     /// Other alerts that it updates or cancels.
     pub refers_to: Vec<String>,
-    /// Those of what is said, in its order.
+    /// Commands that say it, in the order of `said`.
     pub commands: Vec<CommandId>,
     #[serde(default)]
     pub mode: Option<Mode>,

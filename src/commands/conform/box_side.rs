@@ -82,7 +82,7 @@ pub struct Centre {
     batches: Vec<(Epoch, u64, u64)>,
     heartbeats: Vec<Heartbeat>,
     acknowledges: bool,
-    /// What the box sent that breaks the protocol.
+    /// Messages of the box that break the protocol.
     wrong: Vec<String>,
     serial: u64,
 }
@@ -195,7 +195,7 @@ impl Centre {
         self.answer(Down::LogAck, codec::seal(&ack, &[key]));
     }
 
-    /// What is lost on the way is asked for again by the box.
+    /// Sends an answer to the box. One that is lost on the way is not sent again, because the box asks again.
     fn answer(&self, down: Down, bytes: Vec<u8>) {
         let _ = self.wire.say(&Topic::Down(self.id.clone(), down), bytes);
     }
@@ -285,7 +285,7 @@ impl Centre {
         self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
     }
 
-    /// What follows is obeyed, and this is not.
+    /// Sends the command, then one that must be obeyed, and checks that only the second had an effect.
     fn is_refused(&mut self, id: &CommandId, bytes: Vec<u8>) -> Result<(), String> {
         self.order(bytes)?;
         self.obeys("sentinel", |_| {})?;
@@ -301,7 +301,7 @@ impl Centre {
     }
 }
 
-/// How long a box may wait before it sends a batch again, and room for slow networks.
+/// Longest wait of a box before it sends a batch again, and room for slow networks.
 const AGAIN: Span = Span::secs(40);
 
 fn again(centre: &mut Centre) -> Result<(), String> {

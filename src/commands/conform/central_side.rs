@@ -112,7 +112,7 @@ impl Unit {
         self.trust.clone().ok_or_else(|| "without the trust document nothing can be checked".to_owned())
     }
 
-    /// What the centre's own key signed.
+    /// Opens a message, and refuses one that the centre's own key did not sign.
     fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, String> {
         let key = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
         let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.to_string())?;
@@ -164,7 +164,7 @@ impl Unit {
         }
     }
 
-    /// What was sent last is refused without an answer.
+    /// Checks that the last message was refused without an answer.
     fn stays_unanswered(&mut self) -> Result<(), String> {
         self.trust()?;
         match self.ack(Span::secs(3)) {

@@ -1,4 +1,4 @@
-//! What both sides of the test need: the broker, blocking and with deadlines, and keys that everybody knows.
+//! Tools of both sides of the test: the broker, with blocking calls and deadlines, and keys that everybody knows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::Topic;
 
-/// How long an answer may take that needs no waiting: a slow box over 4G.
+/// Longest wait for an answer that is due at once: a slow box over 4G.
 pub const SOON: Span = Span::secs(15);
 
 /// The broker, with blocking calls.

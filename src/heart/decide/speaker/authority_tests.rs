@@ -71,7 +71,8 @@ fn is_in_force(scene: &Scene, id: &CommandId) -> bool {
     scene.world.speaker().is_some_and(|speaker| speaker.in_force(&now).any(|held| held == id))
 }
 
-/// Who orders it, what, and whether the emergency goes on, whichever comes first.
+/// Lets `signers` give an order against an emergency that is on the air, then one against an emergency that comes later,
+/// and checks both times whether the emergency goes on, also after a restart.
 fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool) {
     let mut scene = village();
     let id = storm(&mut scene);

@@ -183,7 +183,7 @@ struct State {
     received: BTreeSet<Step>,
     /// The storm is on the box, and nobody who may has ended it.
     storm_stands: bool,
-    /// It was cancelled, or its time was over by the clock that was.
+    /// The storm was cancelled, or its time was over by the clock that was.
     storm_is_excused: bool,
 }
 
@@ -381,7 +381,7 @@ impl State {
         assert_eq!(sounds(&state), Some(Rung::Emergency));
     }
 
-    /// What tells states apart: all that is remembered and in force, but for numbers that only count.
+    /// Hashes what tells states apart: all that is remembered and in force, but for numbers that only count.
     fn key(&self) -> ContentHash {
         let counts = |key: &str| {
             ["open-play/", "sounded/", "accounted-upto/"].iter().any(|kind| key.starts_with(kind))

@@ -61,7 +61,7 @@ pub(super) struct Scene {
     log: Vec<Entry>,
     /// Relays are without sound.
     station_is_off: Rc<Cell<bool>>,
-    /// What the player was asked to open, part by part.
+    /// Sounds that the player was asked to open, part by part.
     pub(super) opened: Rc<RefCell<Vec<Sound>>>,
 }
 
@@ -71,7 +71,7 @@ impl Scene {
         Self::limited(time, change, Policy::default())
     }
 
-    /// The same under other limits.
+    /// Switches a box on as [`Scene::at`] does, under another policy.
     pub(super) fn limited(time: &str, change: &str, policy: Policy) -> Self {
         Self::with(time, change, (everything(&["an", "binh"]), policy), &["xa"])
     }
@@ -120,7 +120,7 @@ impl Scene {
         Self { world, serial: 0, signers, log: Vec::new(), station_is_off, opened }
     }
 
-    /// What follows is signed by these; the first is the issuer.
+    /// Chooses the keys that sign the commands from here on; the first is the issuer.
     pub(super) fn signed_by(&mut self, keys: &[&str]) -> &mut Self {
         self.signers = keys.iter().map(|key| KeyId::new(*key).unwrap()).collect();
         self
