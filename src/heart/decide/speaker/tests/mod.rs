@@ -1,16 +1,20 @@
 //! Scenes of a village: what is pushed, what sounds, what the log says.
 
+mod authority;
+mod rules;
+mod search;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use super::interface::Input;
 use crate::config::programme_file;
 use crate::decide::inbox::tests::everything;
 use crate::decide::schedule::{Calendar, Listeners, Timetable};
 use crate::decide::simulation::world::{Setup, World};
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Interruption, Media, Mode, PlayPlan, Repeats, Words};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::authority_tests::people;
-use super::interface::{Action, Input, Restored};
-use super::state::Speaker;
+use super::authority::people;
 use crate::decide::inbox;
 use crate::decide::memory::Memory;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
+use crate::decide::speaker::interface::{Action, Input, Restored};
+use crate::decide::speaker::state::Speaker;
 use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung, Words};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};

@@ -3,10 +3,10 @@
 
 use chrono::{NaiveTime, Weekday};
 
-use super::interface::Input;
-use super::tests::{Scene, everything_of, local, timetable};
+use super::{Scene, everything_of, local, timetable};
 use crate::decide::quotas::Limits;
 use crate::decide::simulation::player::{LOUDNESS_LUFS, Level};
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Media, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};

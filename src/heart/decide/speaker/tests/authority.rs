@@ -1,9 +1,9 @@
 //! Scenes of who may end what, and of floods.
 
-use super::interface::Input;
-use super::tests::{Scene, everything_of};
+use super::{Scene, everything_of};
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::Listeners;
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
