@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::authority::people;
+use super::scene;
 use crate::decide::inbox;
 use crate::decide::memory::Memory;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::interface::{Action, Input, Restored};
 use crate::decide::speaker::state::Speaker;
-use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung, Words};
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::{DeliveryStep, Entry, Event};
@@ -125,37 +126,20 @@ impl Step {
     }
 }
 
-fn announce(class: BulletinClass, mode: Mode, supersedes: Option<CommandId>) -> Body {
-    Body::Announce {
-        title: format!("{class:?}"),
-        class,
-        mode,
-        plan: PlayPlan { repeats: Repeats::UntilCancelled, ..PlayPlan::default() },
-        media: None,
-        words: Some(Words { text: "nước lên".to_owned(), language: "vi".to_owned() }),
-        supersedes,
-        cap: None,
+fn announce(class: BulletinClass, mode: Mode, instead_of: Option<CommandId>) -> Body {
+    let plan = PlayPlan { repeats: Repeats::UntilCancelled, ..PlayPlan::default() };
+    let mut body = scene::announce(class, mode, plan);
+    if let Body::Announce { supersedes, .. } = &mut body {
+        *supersedes = instead_of;
     }
+    body
 }
 
 fn sign(keys: &[&str], id: &str, serial: u64, body: Body) -> Signed<Command> {
     let signers: Vec<_> = keys.iter().map(|key| KeyId::new(*key).unwrap()).collect();
-    let payload = Command {
-        v: 1,
-        id: id.parse().unwrap(),
-        issuer: signers[0].clone(),
-        serial,
-        issued_at: BEGIN,
-        groups: vec!["xa".parse().unwrap()],
-        not_before: BEGIN.minus(Span::secs(60)),
-        expires: BEGIN.plus(Span::secs(7_200)),
-        author: "An".to_owned(),
-        approver: None,
-        critical: Vec::new(),
-        body,
-    };
-    let digest = ContentHash::of(format!("{keys:?} {id} {serial} {:?}", payload.body).as_bytes());
-    Signed { signers, digest, payload }
+    let mut payload = scene::command(id, &signers[0], serial, BEGIN, body);
+    payload.not_before = BEGIN.minus(Span::secs(60));
+    scene::sign(signers, payload)
 }
 
 fn in_village(mut signed: Signed<Command>) -> Signed<Command> {
