@@ -37,40 +37,16 @@ pub use media::*;
 pub use plays::*;
 pub use tokens::*;
 
-/// Everything that central keeps.
-pub trait Store:
-    Alarms
-    + Alerts
-    + Boxes
-    + Commands
-    + Deliveries
-    + Documents
-    + Drafts
-    + Enrolment
-    + Log
-    + Media
-    + Plays
-    + Tokens
-    + 'static
-{
+macro_rules! store {
+    ($($subject:ident)*) => {
+        /// Everything that central keeps.
+        pub trait Store: $($subject +)* 'static {}
+
+        impl<T: $($subject +)* 'static> Store for T {}
+    };
 }
 
-impl<T> Store for T where
-    T: Alarms
-        + Alerts
-        + Boxes
-        + Commands
-        + Deliveries
-        + Documents
-        + Drafts
-        + Enrolment
-        + Log
-        + Media
-        + Plays
-        + Tokens
-        + 'static
-{
-}
+store! { Alarms Alerts Boxes Commands Deliveries Documents Drafts Enrolment Log Media Plays Tokens }
 
 /// A store that any part of central holds.
 pub type SharedStore = Arc<dyn Store>;
