@@ -12,6 +12,7 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::Topic;
@@ -62,8 +63,8 @@ impl Wire {
         self.link.is_connected()
     }
 
-    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), String> {
-        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.to_string())
+    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), Sentence> {
+        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.say())
     }
 }
 
