@@ -14,6 +14,7 @@ mod intake;
 mod mosquitto_acl;
 mod outlook;
 mod page_certificate;
+mod people;
 mod programme_cli;
 mod tokens;
 mod wire;

@@ -6,6 +6,7 @@
 mod alarms;
 mod alerts;
 mod answer;
+mod audit;
 mod boxes;
 mod commands;
 #[cfg(test)]
@@ -16,7 +17,9 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod people;
 mod plays;
+mod sessions;
 pub mod sqlite;
 mod tagged;
 mod tokens;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 pub use alarms::*;
 pub use alerts::*;
 pub use answer::*;
+pub use audit::*;
 pub use boxes::*;
 pub use commands::*;
 pub use deliveries::*;
@@ -34,7 +38,9 @@ pub use drafts::*;
 pub use enrolment::*;
 pub use log::*;
 pub use media::*;
+pub use people::*;
 pub use plays::*;
+pub use sessions::*;
 pub use tokens::*;
 
 macro_rules! store {
@@ -46,7 +52,9 @@ macro_rules! store {
     };
 }
 
-store! { Alarms Alerts Boxes Commands Deliveries Documents Drafts Enrolment Log Media Plays Tokens }
+store! {
+    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media People Plays Sessions Tokens
+}
 
 /// A store that any part of central holds.
 pub type SharedStore = Arc<dyn Store>;
