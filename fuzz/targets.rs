@@ -1,5 +1,5 @@
-//! What arrives from outside, and what must hold of it whatever it is. Run by cargo-fuzz, and by `tests/fuzz_corpus.rs`
-//! on stable Rust.
+//! Inputs that arrive from outside, and what must hold of each whatever it is. Run by cargo-fuzz, and by
+//! `tests/heart/fuzz_corpus.rs` on stable Rust.
 #![allow(dead_code, reason = "each target uses its own function")]
 
 use std::path::Path;
@@ -58,7 +58,7 @@ pub fn cap(data: &[u8]) {
     }
 }
 
-/// What is read is written and read again as the same.
+/// Checks that what is read is written, and read again, as the same.
 fn stays<M: Message + PartialEq + std::fmt::Debug>(data: &[u8]) {
     if let Ok(message) = codec::decode::<M>(data) {
         let again = codec::decode::<M>(&codec::encode(&message)).expect("what was written is read");

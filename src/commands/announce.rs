@@ -99,7 +99,7 @@ pub fn run(args: Args) -> Outcome {
 /// Sends the fields of the API, with audio where there is any; the answer names the announcement and what is expected.
 ///
 /// # Errors
-/// When the audio can't be read, or the sentence with which central refuses.
+/// Fails when the audio can't be read, or the sentence with which central refuses.
 pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<Value, Failure> {
     let audio = match audio {
         Some(path) => {

@@ -18,7 +18,7 @@ use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
 use loaxa_heart::wire::signing::SecretKey;
 
-/// How long central may take.
+/// Longest wait for central's answer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Largest answer: a trust document and two certificates.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;

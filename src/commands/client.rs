@@ -1,4 +1,4 @@
-//! How the commands for staff speak to central, and to the person who typed them.
+//! The way from the commands for staff to central, and back to the person who typed them.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, Read, Write as _};
@@ -19,14 +19,14 @@ use loaxa_heart::texts::{Lang, Sentence, visible, visible_json};
 use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
-/// How long central may take; speaking a long text takes a minute.
+/// Longest wait for an answer of central, which takes a minute to speak a long text.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Characters that stay as they are in a query (RFC 3986, unreserved).
 const UNRESERVED: &str = "-._~";
 
-/// Where central is, and who asks.
+/// Arguments that say where central is, and who asks.
 #[derive(clap::Args)]
 pub struct CentralArgs {
     #[arg(long, value_name = "URL")]
@@ -44,10 +44,10 @@ pub struct Client {
     token: String,
 }
 
-/// Where central is, as the person or the environment says.
+/// Finds the address of central: as the person says, else as the environment says.
 ///
 /// # Errors
-/// When neither says it.
+/// Fails when neither says it.
 pub fn central_address(given: Option<&String>) -> Result<String, Failure> {
     let address = given.cloned().or_else(|| std::env::var("LOAXA_CENTRAL").ok());
     address.ok_or_else(|| said!("client.no_central").into())
@@ -67,7 +67,7 @@ impl CentralArgs {
     /// Finds a way for requests that people sign: there is no token.
     ///
     /// # Errors
-    /// When nobody says where central is.
+    /// Fails when nobody says where central is.
     pub fn client_of_person(&self) -> Result<Client, Failure> {
         let ca = authority(self.ca.as_ref(), None);
         Client::new(&central_address(self.central.as_ref())?, "", ca.as_deref())
@@ -76,7 +76,7 @@ impl CentralArgs {
     /// Finds address and token.
     ///
     /// # Errors
-    /// When one is missing.
+    /// Fails when one is missing.
     pub fn client(&self) -> Result<Client, Failure> {
         let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
@@ -92,7 +92,7 @@ impl Client {
     /// else against those of this machine.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// Fails when the file can't be read.
     pub fn new(base: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -144,7 +144,7 @@ impl Client {
         Ok(serde_json::from_str(&self.answer(asked.send(body.as_bytes()))?.0)?)
     }
 
-    /// The same as text, with the cursor of the next page.
+    /// Asks like [`Client::get`], and returns the answer as text, with the cursor of the next page.
     ///
     /// # Errors
     /// As [`Client::get`].

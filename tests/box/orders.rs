@@ -19,7 +19,7 @@ use loaxa_heart::wire::topics::Down;
 
 /// From the publication of an emergency to its first sample, in the recording's own time.
 const AT_ONCE_S: f64 = 0.3;
-/// How exactly what was interrupted goes on.
+/// Largest difference, in seconds, between the place of an interruption and the place where the sound goes on.
 const RESUMES_S: f64 = 0.050;
 
 const BEEP_HZ: f64 = 1_200.0;
@@ -154,7 +154,7 @@ fn a_priority_announcement_waits_for_the_boundary() {
     assert!(recording.silences(stretches[0].from..stretches[1].to, 0.005).is_empty());
 }
 
-/// What was refused, as the box counts it.
+/// Returns how many commands the box counts as refused for this reason.
 fn refused(unit: &Unit, reason: &str) -> u64 {
     unit.status().and_then(|status| status.refused.get(reason).copied()).unwrap_or(0)
 }

@@ -120,6 +120,8 @@ fn staff_type_and_central_does() {
     check(&central.run(&["announce", "--to", "xa"]), false, "--audio");
     check(&central.run(&["status"]), true, "chưa liên lạc");
     check(&central.run(&["status", "--lang", "en"]), true, "never seen");
+    check(&central.run(&["status"]), true, "tin của cụm loa bị từ chối");
+    check(&central.run(&["status", "--lang", "en"]), true, "0 messages of boxes refused");
     check(&central.run(&["logs"]), true, "KẾT QUẢ");
     check(&central.run(&["logs", "--format", "csv"]), true, "start,box");
     check(&central.run(&["report", "--month", "2026-11"]), true, "SỐ PHÚT");

@@ -54,7 +54,7 @@ struct Commune {
 }
 
 impl Commune {
-    /// As `loaxa central init` makes it, on free ports.
+    /// Starts central as `loaxa central init` makes it, on free ports.
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let made = loaxa()

@@ -1,4 +1,4 @@
-//! What a box with a stolen key can do to central: no more than fill its own quota, under an alarm.
+//! Attacks of a box with a stolen key on central: the box can fill its own quota, under an alarm, and do no more.
 
 use crate::support::commune::*;
 use loaxa_central::Central;

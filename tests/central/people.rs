@@ -293,7 +293,7 @@ async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
     .await;
 }
 
-/// Who passes each door. A page that is not here fails the test below.
+/// Lists who passes each door. A page that is not here fails the test below.
 fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
     const WRITER: Needs = Needs::Role(&[Role::Writer]);

@@ -81,7 +81,7 @@ pub fn enrol(unit: &mut Unit, keys: &Keys, broker_port: u16) {
     );
 }
 
-/// What central has heard so far.
+/// The messages that central has received so far.
 #[derive(Default)]
 pub struct Heard {
     pub hellos: Vec<Hello>,
@@ -204,7 +204,7 @@ impl ScriptedCentral {
         ask(&mut self.heard.lock().unwrap())
     }
 
-    /// What has arrived of an epoch without a gap.
+    /// Returns the records of an epoch that have arrived without a gap.
     pub fn collected(&self, epoch: Epoch) -> Vec<LogRecord> {
         let heard = self.heard.lock().unwrap();
         let record = |seq| Some(LogRecord { seq, body: heard.log.get(&(epoch, seq))?.clone() });
@@ -245,7 +245,7 @@ fn link_config(broker: BrokerAddress) -> LinkConfig {
     config
 }
 
-/// Who answers what arrives.
+/// The part of a scripted central that answers what arrives.
 struct Clerk {
     key: SecretKey,
     heard: Arc<Mutex<Heard>>,

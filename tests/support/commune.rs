@@ -22,7 +22,7 @@ use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use loaxa_heart::wire::{chain, codec};
 use tokio::sync::mpsc;
 
-/// How long anything may take before a test gives up.
+/// Longest wait for anything before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const TOKEN: &str = "a-token-for-tests";
@@ -191,7 +191,7 @@ pub struct ScriptedBox {
     link: Link,
     events: mpsc::Receiver<LinkEvent>,
     chain: chain::Link,
-    /// What its batches say is the oldest record that it still holds.
+    /// Oldest record that the box still holds, as its batches say.
     pub oldest: u64,
     pub records: Vec<LogRecord>,
 }

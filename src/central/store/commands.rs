@@ -61,7 +61,7 @@ pub enum Ended {
 pub enum Kept {
     /// The command is kept, and goes out.
     Now,
-    /// The same command was kept before.
+    /// The same command had been kept before.
     Before,
     /// A document of its name is there in its version or a newer one, or the notice is not what was approved.
     Overtaken,

@@ -45,47 +45,17 @@ pub use plays::*;
 pub use sessions::*;
 pub use tokens::*;
 
-/// Everything that central keeps.
-pub trait Store:
-    Alarms
-    + Alerts
-    + Audit
-    + Boxes
-    + Commands
-    + Deliveries
-    + Documents
-    + Drafts
-    + Enrolment
-    + Log
-    + Media
-    + Notices
-    + People
-    + Plays
-    + Sessions
-    + Tokens
-    + 'static
-{
+macro_rules! store {
+    ($($subject:ident)*) => {
+        /// Everything that central keeps.
+        pub trait Store: $($subject +)* 'static {}
+
+        impl<T: $($subject +)* 'static> Store for T {}
+    };
 }
 
-impl<T> Store for T where
-    T: Alarms
-        + Alerts
-        + Audit
-        + Boxes
-        + Commands
-        + Deliveries
-        + Documents
-        + Drafts
-        + Enrolment
-        + Log
-        + Media
-        + Notices
-        + People
-        + Plays
-        + Sessions
-        + Tokens
-        + 'static
-{
+store! {
+    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media Notices People Plays Sessions Tokens
 }
 
 /// A store that any part of central holds.

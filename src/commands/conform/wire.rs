@@ -1,4 +1,4 @@
-//! What both sides of the test need: the broker, blocking and with deadlines, and keys that everybody knows.
+//! Tools of both sides of the test: the broker, with blocking calls and deadlines, and keys that everybody knows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::Topic;
 
-/// How long an answer may take that needs no waiting: a slow box over 4G.
+/// Longest wait for an answer that is due at once: a slow box over 4G.
 pub const SOON: Span = Span::secs(15);
 
 /// The broker, with blocking calls.
@@ -62,8 +63,8 @@ impl Wire {
         self.link.is_connected()
     }
 
-    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), String> {
-        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.to_string())
+    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), Sentence> {
+        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.say())
     }
 }
 

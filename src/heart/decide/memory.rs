@@ -88,12 +88,12 @@ pub struct Progress {
 pub struct Known {
     pub digest: ContentHash,
     pub expires: Wall,
-    /// Who takes up its room; absent in rows of older versions.
+    /// Key and serial that the command takes up room under; absent in rows of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
-/// Where a command came from, and what power it used.
+/// The key that issued a command, and the power that it used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub issuer: KeyId,
@@ -130,7 +130,7 @@ pub enum Memo {
     /// Serials of a key's actual emergencies, apart: nothing else that it signs uses them up.
     EmergencySerials(KeyId, Option<SerialWindow>),
     Known(CommandId, Option<Known>),
-    /// What ends the first is ordered by the second.
+    /// An order to end the first command, given by the second.
     Ending(CommandId, CommandId, Option<Ending>),
     /// Ordered by this command.
     Stop(CommandId, Option<Stop>),

@@ -15,11 +15,12 @@ pub struct Limits {
     /// Announcements of one issuer that are not over, but for actual emergencies. A commune that issues 50 a day, each in
     /// force for four days, has 200.
     pub held_of_issuer: usize,
-    /// The same of all issuers: 1,024 with the longest texts are 32 MB.
+    /// Announcements of all issuers that are not over, but for actual emergencies: 1,024 with the longest texts are 32
+    /// MB.
     pub held: usize,
     /// Actual emergencies of one issuer that are not over.
     pub emergencies_of_issuer: usize,
-    /// The same of all issuers.
+    /// Actual emergencies of all issuers that are not over.
     pub emergencies: usize,
     /// Ids that are remembered for one issuer, but for actual emergencies. More than `held_of_issuer`, so that one of them
     /// can always be forgotten.

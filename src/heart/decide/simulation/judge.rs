@@ -33,7 +33,7 @@ pub struct Judge {
     sent: BTreeMap<CommandId, Command>,
     cancelled: BTreeSet<CommandId>,
     open: BTreeMap<PlayId, PlayStart>,
-    /// How loud each play is by the log.
+    /// Volume of each play by the log.
     volumes: BTreeMap<PlayId, u8>,
     closed: BTreeMap<PlayId, PlayOutcome>,
     finished: BTreeSet<(CommandId, u32)>,
@@ -43,7 +43,7 @@ pub struct Judge {
     device_is_lost: bool,
     /// The wall clock was set back: a slot that was missed under the wrong time may come again.
     pub was_set_back: bool,
-    /// Who may what, when and how loud.
+    /// The rules of who may order what, when and how loud.
     pub(super) law: Law,
     broken: Vec<Broken>,
     /// Plays and entries that were judged.

@@ -11,10 +11,10 @@ use crate::domain::playback::{Entry, Event, PlayEnd, PlayOutcome, PlayStart, Sta
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 
-/// How far a sound may reach beyond a limit: latency, and the fade at its end.
+/// Longest reach of a sound beyond a limit: latency, and the fade at its end.
 const SLACK: Span = Span::secs(1);
 
-/// How long before its instant a session is logged as started.
+/// Time before its instant at which a session is logged as started.
 const LEAD: Span = Span::secs(2);
 
 /// The longest session of the simulated programme, and room to spare.
@@ -27,20 +27,20 @@ const FRAMES_PER_SECOND: u64 = 48_000;
 const HARD_ENDS: [(&str, (u32, u32)); 4] =
     [("sang", (5, 45)), ("trua", (11, 5)), ("chieu", (17, 20)), ("toi", (21, 0))];
 
-/// What the judge remembers of policies, keys and voices.
+/// The judge's memory of policies, keys and voices.
 #[derive(Default)]
 pub struct Law {
     found: Vec<(&'static str, String)>,
     policy: Policy,
-    /// Those that were sent, by their versions.
+    /// Policies that were sent, by their versions.
     policies: BTreeMap<u32, Policy>,
-    /// When the last came into force: what sounds already keeps its volume.
+    /// Moment at which the last policy came into force: what sounds already keeps its volume.
     policy_since: Option<Moment>,
     /// Commands that nobody had the authority to give.
     unlawful: BTreeSet<CommandId>,
     /// Voices by their session: who signed them, and until when they may last.
     voices: BTreeMap<String, (Vec<String>, Wall)>,
-    /// Who signed each announcement.
+    /// Signers of each announcement.
     signers: BTreeMap<CommandId, Vec<String>>,
     revoked: BTreeSet<String>,
     trust_version: u32,

@@ -1,9 +1,10 @@
 //! Scenes of who may end what, and of floods.
 
-use super::interface::Input;
-use super::tests::{Scene, everything_of};
+use super::scene::{Scene, planned, replacing, until_cancelled};
+use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::Listeners;
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
@@ -17,7 +18,7 @@ use crate::wire::messages::{Body, Command};
 pub(super) fn people() -> Trust {
     use Power::*;
     let everyday = [Normal, Priority, Exercise, Live, Programme, Policy, Test];
-    let like = everything_of(&["an"]).grants.remove(0);
+    let like = everything(&["an"]).grants.remove(0);
     let grant = |key: &str, powers: &[Power], group: &str| Grant {
         key: KeyId::new(key).unwrap(),
         holder: key.to_owned(),
@@ -51,27 +52,13 @@ fn storm(scene: &mut Scene) -> CommandId {
     scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, until_cancelled)
 }
 
-fn until_cancelled(command: &mut Command) {
-    if let Body::Announce { plan, .. } = &mut command.body {
-        plan.repeats = Repeats::UntilCancelled;
-    }
-}
-
-fn names(of: &CommandId) -> impl Fn(&mut Command) {
-    let of = of.clone();
-    move |command| {
-        if let Body::Announce { supersedes, .. } = &mut command.body {
-            *supersedes = Some(of.clone());
-        }
-    }
-}
-
 fn is_in_force(scene: &Scene, id: &CommandId) -> bool {
     let now = scene.world.now();
     scene.world.speaker().is_some_and(|speaker| speaker.in_force(&now).any(|held| held == id))
 }
 
-/// Who orders it, what, and whether the emergency goes on, whichever comes first.
+/// Lets `signers` give an order against an emergency that is on the air, then one against an emergency that comes later,
+/// and checks both times whether the emergency goes on, also after a restart.
 fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool) {
     let mut scene = village();
     let id = storm(&mut scene);
@@ -95,7 +82,7 @@ fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool
 fn an_emergency_ends_only_by_those_who_may_begin_or_cancel_it() {
     let replaces = |class, mode| {
         move |scene: &mut Scene, id: &CommandId| {
-            scene.push_as(class, mode, names(id));
+            scene.push_as(class, mode, replacing(id));
         }
     };
     let cancels = |scene: &mut Scene, id: &CommandId| {
@@ -136,7 +123,7 @@ fn an_emergency_ends_only_by_those_who_may_begin_or_cancel_it() {
             let id = id.clone();
             scene.push(BulletinClass::Emergency, move |command| {
                 in_the_village(command);
-                names(&id)(command);
+                replacing(&id)(command);
             });
         }),
         true,
@@ -284,9 +271,7 @@ fn a_box_that_is_moved_away_plays_nothing_of_its_former_group_but_an_emergency()
     let mut scene = village();
     scene.signed_by(&["giang", "hoa"]).push(BulletinClass::Emergency, |command| {
         to_the_village(command);
-        if let Body::Announce { plan, .. } = &mut command.body {
-            plan.repeats = Repeats::Times(2);
-        }
+        planned(|plan| plan.repeats = Repeats::Times(2))(command);
     });
     scene.run(3);
     moved(&mut scene);

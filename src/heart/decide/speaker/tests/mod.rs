@@ -1,0 +1,9 @@
+//! Scenes of a village: what is pushed, what sounds, what the log says.
+
+mod announcements;
+mod authority;
+mod relays;
+mod rules;
+mod scene;
+mod search;
+mod slots;
