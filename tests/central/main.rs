@@ -3,6 +3,7 @@
 mod attacks;
 mod browser_enrolment;
 mod browser_keys;
+mod browser_signing;
 mod cap;
 mod cli;
 mod drafts;
@@ -14,6 +15,7 @@ mod intake;
 mod mosquitto_acl;
 mod outlook;
 mod page_certificate;
+mod powers;
 mod programme_cli;
 mod tokens;
 mod wire;

@@ -93,10 +93,12 @@ impl Step {
     }
 
     /// Returns the step after `next` was reported. What is over stays over, and a repeated acknowledgement takes
-    /// nothing back: only a refusal can be made good by a later acceptance.
+    /// nothing back: only a refusal can be made good by a later acceptance, and an emergency that expired under a clock
+    /// that was ahead is received again where the clock is set right.
     pub fn then(self, next: Step) -> Step {
         match (self, next) {
             (Step::Refused, next) => next,
+            (Step::Expired | Step::Finished, Step::Received) => next,
             (now, _) if now.is_over() => now,
             (now, Step::Refused) if now > Step::Sent => now,
             (now, Step::Sent | Step::Received | Step::Staged) => now.max(next),

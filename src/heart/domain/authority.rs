@@ -192,6 +192,23 @@ impl Trust {
         Ok(())
     }
 
+    /// Checks that these signers together may take a box out of all groups in `from` that are not in `to`, and bring it
+    /// into all groups in `to` that are not in `from`: who may order a box about in one of its groups may not thereby
+    /// take it away from another.
+    ///
+    /// # Errors
+    /// Says what the signers lack.
+    pub fn may_move(
+        &self,
+        signers: &[KeyId],
+        from: &BTreeSet<GroupId>,
+        to: &BTreeSet<GroupId>,
+        now: Option<Wall>,
+    ) -> Result<(), CommandRefusal> {
+        let changed: Vec<_> = from.symmetric_difference(to).cloned().collect();
+        self.permits(signers, Power::Groups, &changed, now).map(|_| ())
+    }
+
     fn grants_power(
         &self,
         key: &KeyId,

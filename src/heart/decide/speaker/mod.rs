@@ -10,6 +10,8 @@ mod air;
 mod announcements;
 #[cfg(test)]
 mod authority_tests;
+#[cfg(test)]
+mod clock_tests;
 mod due;
 mod fallback;
 mod held;
