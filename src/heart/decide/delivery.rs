@@ -98,7 +98,7 @@ impl Step {
     pub fn then(self, next: Step) -> Step {
         match (self, next) {
             (Step::Refused, next) => next,
-            (Step::Expired | Step::Finished, Step::Received) => next,
+            (Step::Expired, Step::Received) => next,
             (now, _) if now.is_over() => now,
             (now, Step::Refused) if now > Step::Sent => now,
             (now, Step::Sent | Step::Received | Step::Staged) => now.max(next),
@@ -424,6 +424,9 @@ mod tests {
         assert_eq!(after(&[Refused]), Refused);
         assert_eq!(after(&[Refused, Received]), Received);
         assert_eq!(after(&[Cancelled, Refused, Started]), Cancelled);
+        // The clock of the box was ahead.
+        assert_eq!(after(&[Received, Expired, Sent, Received, Started]), Started);
+        assert_eq!(after(&[Received, Expired, Started]), Expired);
     }
 
     #[test]

@@ -252,11 +252,14 @@ impl Speaker {
             return;
         }
         self.release_too_early(now);
-        // Far ahead, what has begun goes on by the monotonic clock until the wall clock has proved steady; what has not
-        // begun waits for that.
+        // Far ahead, what sounds goes on by the monotonic clock until the wall clock has proved steady; what does not
+        // sound waits for that.
         let far_ahead = now.wall.since(expected) > LONG_LAPSE;
         if far_ahead {
-            self.running.take_if(|running| running.stage == Stage::Due && running.session.end <= now.wall);
+            let is_silent = self.piece_on_air().is_none();
+            self.running.take_if(|running| {
+                is_silent && running.stage != Stage::Done && running.session.end <= now.wall
+            });
             self.waiting.due.retain(|session| session.end > now.wall);
         }
         if let Some(running) = self.running.as_mut().filter(|_| !far_ahead) {
