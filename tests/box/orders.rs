@@ -479,6 +479,24 @@ fn a_key_of_one_village_takes_no_box_out_of_the_commune() {
             _ => None,
         });
     }
+    // The commune's programme is not theirs to replace, by none of their own under its name.
+    let sent = |group: &str, version| Body::Programme {
+        programme: "xa".parse().unwrap(),
+        version,
+        toml: programme(version, "tin", group).1,
+        media: Default::default(),
+    };
+    let of_commune = central.command("p1", sent("xa", 2));
+    central.say(&codec::seal(&of_commune, &[&central.keys.duty[0]]));
+    let mut of_village = central.command("p2", sent("thon-1", 3));
+    (of_village.issuer, of_village.groups) = (villager.key_id(), vec!["thon-1".parse().unwrap()]);
+    central.say_to_group("thon-1", &codec::seal(&of_village, &[&villager]));
+    unit.await_event("p2", |event| match event {
+        Event::CommandRefused { command: Some(command), reason } if command.as_str() == "p2" => {
+            matches!(reason, CommandRefusal::NotAllowed { .. }).then_some(())
+        }
+        _ => None,
+    });
     // No version of theirs was taken, and the commune's emergency is heard.
     let moved = central.command("c3", groups(1, &["thon-2", "xa"]));
     central.say(&codec::seal(&moved, &[&central.keys.duty[0]]));

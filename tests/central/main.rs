@@ -1,6 +1,7 @@
 //! The centre as staff, boxes and browsers meet it.
 
 mod attacks;
+mod bodies;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_signing;
@@ -12,7 +13,9 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod intake;
+mod log_pages;
 mod mosquitto_acl;
+mod older_database;
 mod outlook;
 mod page_certificate;
 mod powers;

@@ -9,6 +9,7 @@ use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::announcement::Media;
+use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{GroupId, KeyId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
@@ -63,6 +64,10 @@ impl Daemon {
         let command = &signed.payload;
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
+                if let Some(group) = self.programmes.group_of(programme).cloned() {
+                    let trust = self.speaker.trust().ok_or(CommandRefusal::BadSignature)?;
+                    trust.permits(&signed.signers, Power::Programme, &[group], self.time())?;
+                }
                 let groups = &self.speaker.listeners().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
                 self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
@@ -94,10 +99,14 @@ impl Daemon {
     /// Checks that those who signed may take this box out of the groups that it leaves, and into those that it joins.
     fn check_move(&self, signers: &[KeyId], groups: &[GroupId]) -> Result<(), CommandRefusal> {
         let trust = self.speaker.trust().ok_or(CommandRefusal::BadSignature)?;
-        let now = self.clock.read();
-        let time = (now.quality > ClockQuality::None).then_some(now.wall);
         let to = groups.iter().cloned().collect();
-        trust.may_move(signers, &self.speaker.listeners().groups, &to, time)
+        trust.may_move(signers, &self.speaker.listeners().groups, &to, self.time())
+    }
+
+    /// The time, where it is known.
+    fn time(&self) -> Option<Wall> {
+        let now = self.clock.read();
+        (now.quality > ClockQuality::None).then_some(now.wall)
     }
 
     /// Takes documents out of force whose signers may not sign them any more; what was installed takes their place.

@@ -6,6 +6,7 @@
 mod box_side;
 mod central_side;
 mod check;
+mod enrolment;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use super::language::{Failure, Outcome, of_file};
 use check::{Broker, Check};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::wire::codec;
+use loaxa_heart::wire::enrolment::EnrolmentCode;
 use wire::Authority;
 
 #[derive(clap::Args)]
@@ -49,6 +51,12 @@ enum Action {
         #[arg(long)]
         root: PathBuf,
     },
+    Enrolment {
+        #[arg(long, value_name = "URL")]
+        central: String,
+        #[arg(long)]
+        code: EnrolmentCode,
+    },
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -65,6 +73,10 @@ pub fn run(args: Args) -> Outcome {
             let wire = wire::Wire::connect(&broker, id.as_str(), vec![filter])?;
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
             report(central_side::CHECKS, &mut unit, |unit| unit.await_connection())
+        }
+        Action::Enrolment { central, code } => {
+            let mut newcomer = enrolment::Newcomer::new(central, code);
+            report(enrolment::CHECKS, &mut newcomer, |_| Ok(()))
         }
     }
 }
