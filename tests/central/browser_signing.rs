@@ -140,6 +140,9 @@ fn emergency() -> Body {
     }
 }
 
+/// A change to an order's JSON.
+type Change = fn(&mut Value);
+
 /// Keeps a draft as only central could: with bytes that central's own doors would not make.
 async fn keep_draft(central: &Central, command: &Command, change: impl FnOnce(&mut Value)) {
     let mut payload: Value = serde_json::from_slice(&codec::encode(command)).unwrap();
@@ -163,7 +166,7 @@ async fn all_that_has_an_effect_is_shown_and_what_is_not_known_is_not_signed() {
         keep_draft(central, &order("day-du", emergency()), |_| {}).await;
         let policy = Policy { version: 9, day_minutes_max: 321, ..Policy::default() };
         keep_draft(central, &order("quy-dinh", Body::Policy(policy)), |_| {}).await;
-        let unknown: [(&str, fn(&mut Value)); 8] = [
+        let unknown: [(&str, Change); 8] = [
             ("la-1", |it| it["wave_length"] = json!(3)),
             ("la-2", |it| it["body"]["also"] = json!("x")),
             ("la-3", |it| it["body"]["plan"]["colour"] = json!("red")),

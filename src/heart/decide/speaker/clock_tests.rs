@@ -1,6 +1,7 @@
 //! Scenes of a wall clock that is ahead: what expired under it, and what was due.
 
 use super::tests::{Scene, local};
+use crate::decide::quotas::Limits;
 use crate::domain::announcement::{BulletinClass, Repeats};
 use crate::domain::ids::CommandId;
 use crate::domain::playback::DeliveryStep;
@@ -117,6 +118,20 @@ fn what_has_expired_by_a_clock_that_is_right_takes_no_room_and_is_let_go() {
     scene.world.take_heard();
     scene.run(3_600);
     assert_eq!(scene.steps(&id), [DeliveryStep::Received, DeliveryStep::Expired]);
+}
+
+#[test]
+fn what_has_expired_takes_no_room_from_emergencies_to_come() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let limits = Limits::default();
+    for _ in 0..limits.emergencies_of_issuer {
+        storm(&mut scene, Repeats::Times(1));
+    }
+    step(&mut scene, local("2026-11-21 12:00:00"), ClockQuality::Synced);
+    scene.run(60);
+    let id = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(5);
+    assert!(scene.steps(&id).contains(&DeliveryStep::Started), "{:?}", scene.steps(&id));
 }
 
 #[test]
