@@ -55,20 +55,28 @@ const SIGNS: &str = "ăâđêôơưàằầèềìòồờùừỳảẳẩẻ�
 
 type Table = BTreeMap<String, String>;
 
+/// All texts of a room in a language, by `section.key`: those of `texts/vi.toml` and of every `texts/SUBJECT.vi.toml`.
 fn table(room: &str, lang: &str) -> Table {
-    let path = find(Path::new("src").join(room).as_path(), &format!("texts/{lang}.toml"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let sections: BTreeMap<String, BTreeMap<String, String>> =
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let flat = sections.into_iter().flat_map(|(section, words)| {
-        words.into_iter().map(move |(key, text)| (format!("{section}.{key}"), text))
-    });
-    flat.collect()
-}
-
-/// The file below `folder` whose path ends so.
-fn find(folder: &Path, end: &str) -> PathBuf {
-    files(folder).into_iter().find(|path| path.ends_with(end)).unwrap_or_else(|| folder.join(end))
+    let mut flat = Table::new();
+    let end = format!("{lang}.toml");
+    let in_texts = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("texts"));
+    let is_table = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        in_texts(path) && (name == end.as_str() || name.ends_with(&format!(".{end}")))
+    };
+    for path in files(&Path::new("src").join(room)).into_iter().filter(is_table) {
+        let text = fs::read_to_string(&path).unwrap();
+        let sections: BTreeMap<String, BTreeMap<String, String>> =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for (section, words) in sections {
+            for (key, text) in words {
+                let again = flat.insert(format!("{section}.{key}"), text);
+                assert!(again.is_none(), "{}: {section}.{key} stands twice", path.display());
+            }
+        }
+    }
+    assert!(!flat.is_empty(), "{room} has no texts");
+    flat
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

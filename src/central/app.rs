@@ -15,6 +15,7 @@ use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
 use crate::nonces::Nonces;
 use crate::settings::Settings;
+use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, SharedStore};
 use crate::token_tries::TokenTries;
 use crate::voices::Voices;
@@ -42,6 +43,7 @@ pub struct App {
     /// Nonces of signed requests.
     pub nonces: Nonces,
     pub token_tries: TokenTries,
+    pub sign_in_tries: SignInTries,
     alarm_rate: AlarmRate,
 }
 
@@ -108,6 +110,7 @@ impl App {
             log_quotas,
             nonces: Nonces::new(loaxa_adapters::clock::wall()),
             token_tries: TokenTries::default(),
+            sign_in_tries: SignInTries::default(),
             alarm_rate,
         }
     }

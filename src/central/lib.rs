@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries` and `link`; `app`, which holds one of each; `orders`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries` and `link`; `app`, which holds one of each; `orders` and `people`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -14,7 +14,9 @@ mod log_quota;
 mod media;
 mod nonces;
 mod orders;
+mod people;
 pub mod settings;
+mod sign_in_tries;
 pub mod store;
 mod token_tries;
 mod voices;
@@ -41,6 +43,8 @@ use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
 use web::Door;
+pub use web::doors::Needs;
+pub use web::page_doors;
 pub use web::texts::TEXTS;
 use web::tls::{self, NoCertificate};
 
@@ -68,6 +72,8 @@ pub enum StartError {
     Certificate(#[from] NoCertificate),
     /// The page would be open to others without TLS.
     OpenPage(SocketAddr),
+    /// People would sign in without a second factor from elsewhere.
+    NoSecondFactor(SocketAddr),
 }
 
 impl Say for StartError {
@@ -81,6 +87,7 @@ impl Say for StartError {
             StartError::Keyring(error) => error.say(),
             StartError::Certificate(error) => error.say(),
             StartError::OpenPage(listen) => said!("start.open_page", listen),
+            StartError::NoSecondFactor(listen) => said!("start.no_second_factor", listen),
         }
     }
 }
@@ -113,6 +120,9 @@ impl Central {
         if !has_tls && !listen.ip().is_loopback() {
             return Err(StartError::OpenPage(listen));
         }
+        if !settings.second_factor && !listen.ip().is_loopback() {
+            return Err(StartError::NoSecondFactor(listen));
+        }
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
         let http = listener.local_addr().map_err(listen_error)?;
         let scheme = if has_tls { "https" } else { "http" };
@@ -128,6 +138,9 @@ impl Central {
         let app = Arc::new(app);
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
+        }
+        if let Some(link) = people::accounts::invite_first(&app).await? {
+            tracing::info!(link, "nobody has an account yet: this link makes the first administrator");
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![

@@ -27,6 +27,8 @@ pub struct Settings {
     pub sqlite: PathBuf,
     /// The API's token: its holder may do everything.
     pub token: String,
+    /// Approvers, duty officers and administrators need a second factor; off for trials on a loopback address only.
+    pub second_factor: bool,
     pub keys: Keys,
     /// A command that speaks a text into a WAV file.
     pub speech: Vec<String>,

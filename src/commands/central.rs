@@ -107,6 +107,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         enrolment,
         sqlite: config.sqlite,
         token: token_read,
+        second_factor: config.second_factor,
         keys,
         speech: config.speech,
         cap: cap.transpose()?,

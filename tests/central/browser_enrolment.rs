@@ -3,8 +3,10 @@ use std::process::Command;
 
 use crate::support::browser::Browser;
 use crate::support::commune::*;
+use crate::support::staff::Staff;
 use loaxa_central::link::certificates::Ca;
 use loaxa_central::settings::Enrolment;
+use loaxa_central::store::Role;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,8 +22,9 @@ async fn the_qr_on_the_page_enrols_a_box() {
     let central = start(settings).await;
     let browser = Browser::start();
     let address = format!("http://{}", central.http_addr());
-    let mut page = browser.person(&format!("{address}/login#{TOKEN}"));
-    page.until("location.pathname === '/'");
+    let technician = Staff::make(&central, "tho", &[(Role::Technician, "xa")]).await;
+    let mut page = browser.person(&format!("{address}/healthz"));
+    page.sign_in(&technician);
     page.go(&format!("{address}/enrol"));
     page.until("location.pathname === '/enrol' && document.querySelector('#box')");
     page.fill("#box", "loa-7");

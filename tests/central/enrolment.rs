@@ -345,10 +345,10 @@ fn staff_type_commands_over_tls_with_the_certificate_beside_their_token() {
     let ca = commune.file("ca.pem");
     let named = run(&["status", "--token-file", elsewhere, "--ca", ca.to_str().unwrap()]);
     assert!(named.status.success(), "{named:?}");
-    let page = commune.agent().get(format!("{}/login", commune.http)).call().unwrap();
+    let page = commune.agent().get(format!("{}/dang-nhap", commune.http)).call().unwrap();
     assert_eq!(page.headers()["strict-transport-security"], "max-age=31536000");
     let plain = commune.http.replace("https://", "http://");
-    let mut told = commune.agent().get(format!("{plain}/login")).call().unwrap();
+    let mut told = commune.agent().get(format!("{plain}/dang-nhap")).call().unwrap();
     assert_eq!(
         (told.status().as_u16(), told.body_mut().read_to_string().unwrap().contains("https://")),
         (400, true)

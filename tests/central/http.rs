@@ -1,8 +1,10 @@
 //! Central over HTTP: media in parts, who may ask, and what is said to those who ask wrongly.
 
 use crate::support::commune::*;
+use crate::support::staff::Staff;
 use loaxa_central::Central;
 use loaxa_central::settings::{BrokerChoice, Logins};
+use loaxa_central::store::Role;
 use serde_json::{Value, json};
 
 async fn with_central(test: impl AsyncFn(&Central)) {
@@ -216,20 +218,21 @@ async fn a_text_is_spoken_at_central() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_vietnamese_first_and_english_one_click_away() {
     with_central(async |central| {
-        let page = get_api(central, "/").await;
+        let lan = Staff::make(central, "lan", &[(Role::Writer, "xa")]).await;
+        let page = lan.get(central, "/").await;
         assert_eq!(page.status, 200);
         assert!(page.text().contains("lang=\"vi\"") && page.text().contains("Nhật ký phát"));
         assert!(page.text().contains("Cụm loa 1") && page.text().contains("chưa liên lạc lần nào"));
         let outside = page.text().split("\"").filter(|part| part.starts_with("http")).count();
         assert_eq!(outside, 0, "nothing comes from another server");
-        let click = get_api(central, "/?lang=en").await;
+        let click = lan.get(central, "/?lang=en").await;
         assert_eq!((click.status, click.header("location")), (303, "/"));
         let cookie = click.header("set-cookie").split(';').next().unwrap().to_owned();
-        let bearer = format!("Bearer {TOKEN}");
-        let page = get(central, "/", &[("cookie", &cookie), ("authorization", &bearer)]).await;
+        let cookies = format!("{cookie}; {}", lan.cookie);
+        let page = get(central, "/", &[("cookie", &cookies)]).await;
         assert!(page.text().contains("lang=\"en\"") && page.text().contains("Playback log"));
-        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz", "/login"] {
-            assert_eq!(get_api(central, asset).await.status, 200, "{asset}");
+        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz", "/dang-nhap"] {
+            assert_eq!(lan.get(central, asset).await.status, 200, "{asset}");
         }
     })
     .await;
@@ -248,37 +251,28 @@ async fn what_is_counted_is_shown() {
             (status["since_start"]["messages_refused"] == 1).then_some(())
         })
         .await;
-        assert!(get_api(central, "/").await.text().contains("1 tin của cụm loa bị từ chối"));
+        let lan = Staff::make(central, "lan", &[]).await;
+        assert!(lan.get(central, "/").await.text().contains("1 tin của cụm loa bị từ chối"));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_sits_at_the_server_logs_in_like_all_others() {
+async fn whoever_sits_at_the_server_signs_in_like_all_others() {
     with_central(async |central| {
-        for path in ["/", "/enrol", "/?lang=en"] {
+        for (path, to) in [("/", "/dang-nhap"), ("/enrol", "/dang-nhap?ve=%2Fenrol")] {
             let stranger = get(central, path, &[]).await;
-            assert_eq!((stranger.status, stranger.header("location")), (303, "/login"), "{path}");
+            assert_eq!((stranger.status, stranger.header("location")), (303, to), "{path}");
             for header in ["x-forwarded-for", "x-real-ip", "forwarded"] {
                 assert_eq!(get(central, path, &[(header, "127.0.0.1")]).await.status, 303, "{path} {header}");
             }
+            // A program's token opens the API and no page; a person's session opens pages and not the API.
+            assert_eq!(get_api(central, path).await.status, 303);
         }
         let fragment = get(central, "/fragments/home", &[("hx-request", "true")]).await;
-        assert_eq!((fragment.status, fragment.header("hx-redirect")), (401, "/login"));
-        let form = |token: &str| format!("token={token}").into_bytes();
-        let kind = ("content-type", "application/x-www-form-urlencoded");
-        let wrong = post_with(central, "/login", &[kind], form("a-token-for-test")).await;
-        assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
-        let right = post_with(central, "/login", &[kind], form(TOKEN)).await;
-        assert_eq!((right.status, right.header("location")), (303, "/"));
-        let cookie = right.header("set-cookie").to_owned();
-        assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
-        let cookie = cookie.split(';').next().unwrap();
-        assert_eq!(get(central, "/", &[("cookie", cookie)]).await.status, 200);
-        // A later end is another session, which nobody signed; and a session is no token.
-        let later = cookie.replacen("loaxa-session=1", "loaxa-session=2", 1);
-        assert_eq!(get(central, "/", &[("cookie", &later)]).await.status, 303);
-        assert_eq!(get(central, "/api/v1/boxes", &[("cookie", cookie)]).await.status, 401);
+        assert_eq!((fragment.status, fragment.header("hx-redirect")), (401, "/dang-nhap"));
+        let lan = Staff::make(central, "lan", &[(Role::Administrator, "xa")]).await;
+        assert_eq!(lan.get(central, "/api/v1/boxes").await.status, 401);
     })
     .await;
 }
@@ -286,7 +280,7 @@ async fn whoever_sits_at_the_server_logs_in_like_all_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_for_this_host_and_not_to_be_sniffed() {
     with_central(async |central| {
-        let paths = ["/", "/login", "/healthz", "/api/v1/boxes", "/api/v1/none", "/none", "/live/none"];
+        let paths = ["/", "/dang-nhap", "/healthz", "/api/v1/boxes", "/api/v1/none", "/none", "/live/none"];
         let media = format!("/media/{}", "0".repeat(64));
         for path in paths.into_iter().chain([media.as_str(), "/assets/sign/sign.js", "/media/x"]) {
             let answer = get(central, path, &[]).await;

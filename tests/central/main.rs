@@ -18,6 +18,7 @@ mod mosquitto_acl;
 mod older_database;
 mod outlook;
 mod page_certificate;
+mod people;
 mod powers;
 mod programme_cli;
 mod tokens;

@@ -107,6 +107,13 @@ impl Page {
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
+    /// Gives the browser the session of a person, for the server of the page that is open.
+    pub fn sign_in(&mut self, staff: &super::staff::Staff) {
+        let (name, value) = staff.cookie.split_once('=').unwrap();
+        let url = self.value("location.origin");
+        self.ask("Network.setCookie", json!({ "name": name, "value": value, "url": url, "httpOnly": true }));
+    }
+
     /// What an expression is worth on the page.
     pub fn value(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });

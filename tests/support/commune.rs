@@ -93,6 +93,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         broker,
         sqlite: dir.join("central.db"),
         token: TOKEN.to_owned(),
+        second_factor: true,
         keys: Keys { central: central_key(), issuers: vec![key(1), key(2)], trust: trust() },
         speech: ["espeak-ng", "-v", "{language}", "-w", "{out}", "--stdin"].map(str::to_owned).to_vec(),
         groups: vec![

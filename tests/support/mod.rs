@@ -9,6 +9,7 @@ pub mod commune;
 pub mod listen;
 pub mod pulse;
 pub mod soundcard;
+pub mod staff;
 pub mod unit;
 
 use std::time::{Duration, Instant};

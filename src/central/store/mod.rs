@@ -6,6 +6,7 @@
 mod alarms;
 mod alerts;
 mod answer;
+mod audit;
 mod boxes;
 mod commands;
 #[cfg(test)]
@@ -16,7 +17,9 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod people;
 mod plays;
+mod sessions;
 pub mod sqlite;
 mod tagged;
 mod tokens;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 pub use alarms::*;
 pub use alerts::*;
 pub use answer::*;
+pub use audit::*;
 pub use boxes::*;
 pub use commands::*;
 pub use deliveries::*;
@@ -34,13 +38,16 @@ pub use drafts::*;
 pub use enrolment::*;
 pub use log::*;
 pub use media::*;
+pub use people::*;
 pub use plays::*;
+pub use sessions::*;
 pub use tokens::*;
 
 /// Everything that central keeps.
 pub trait Store:
     Alarms
     + Alerts
+    + Audit
     + Boxes
     + Commands
     + Deliveries
@@ -49,7 +56,9 @@ pub trait Store:
     + Enrolment
     + Log
     + Media
+    + People
     + Plays
+    + Sessions
     + Tokens
     + 'static
 {
@@ -58,6 +67,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Alarms
         + Alerts
+        + Audit
         + Boxes
         + Commands
         + Deliveries
@@ -66,7 +76,9 @@ impl<T> Store for T where
         + Enrolment
         + Log
         + Media
+        + People
         + Plays
+        + Sessions
         + Tokens
         + 'static
 {

@@ -8,12 +8,11 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::problem::Problem;
-use super::session;
 use crate::app::App;
 use crate::link::crowd::Seat;
 use crate::orders::cosigning::NotTaken;
@@ -131,39 +130,12 @@ pub async fn let_token_in(
     }
 }
 
-/// A connection with the token stays, however many strangers want in.
-fn keep_seat(request: &Request) {
+/// Keeps the connection of somebody who is known, however many strangers want in.
+pub fn keep_seat(request: &Request) {
     if let Some(seat) = request.extensions().get::<Arc<Seat>>() {
         seat.keep();
     }
 }
-
-/// Lets readers in: those with a session, and those with the token. Others are shown where to log in; where they sit is no
-/// proof, since a proxy on this machine sits here for everybody.
-pub async fn let_readers_in(
-    State(app): State<Arc<App>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let headers = request.headers();
-    if session::is_open(&app, headers) || need(&app, Scope::Read, headers, from).await.is_ok() {
-        keep_seat(&request);
-        return next.run(request).await;
-    }
-    if request.headers().contains_key(HTMX_REQUEST) {
-        // A fragment of a page whose session is over: the page goes to the login as a whole.
-        return (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, LOGIN)]).into_response();
-    }
-    Redirect::to(LOGIN).into_response()
-}
-
-/// The page to log in on.
-const LOGIN: &str = "/login";
-/// Header of requests for a fragment.
-const HTMX_REQUEST: &str = "hx-request";
-/// Header that sends the whole page elsewhere.
-const HTMX_REDIRECT: &str = "hx-redirect";
 
 /// The parts of a request that a person's signature covers.
 pub struct SignedParts {

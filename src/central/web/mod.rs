@@ -2,10 +2,14 @@
 
 mod access;
 mod api;
+pub mod doors;
+mod form;
+mod frame;
 mod hosts;
 mod live_audio;
 mod pace;
 mod pages;
+mod parts;
 mod problem;
 mod server;
 mod session;
@@ -42,4 +46,9 @@ pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
 
 fn routes(app: Arc<App>) -> Router {
     pages::routes(Arc::clone(&app)).merge(live_audio::routes(Arc::clone(&app))).merge(api::routes(app))
+}
+
+/// Every address of a page with who may pass its door.
+pub fn page_doors() -> Vec<(&'static str, doors::Needs)> {
+    pages::pages().doors()
 }

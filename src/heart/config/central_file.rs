@@ -39,6 +39,8 @@ pub struct CentralConfig {
     pub sqlite: PathBuf,
     /// Holds the API's token.
     pub token_file: PathBuf,
+    /// False only for trials on this machine: everybody signs in with a password alone.
+    pub second_factor: bool,
     pub keys: KeyFiles,
     /// `None` where boxes are enrolled by hand.
     pub enrolment: Option<EnrolmentFiles>,
@@ -157,6 +159,10 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let mut api = root.section("api");
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
     api.finish();
+    let mut people = root.section("people");
+    let second_factor =
+        people.get("second_factor").map(|value| value.choice(&[("on", true), ("off", false)]));
+    people.finish();
     let keys = keys(root.section("keys"), paths);
     let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
     let speech = speech(root.section("speech"));
@@ -182,6 +188,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         broker: broker?,
         sqlite: sqlite?,
         token_file: token_file?,
+        second_factor: absent_or(second_factor)?.unwrap_or(true),
         keys: keys?,
         enrolment: absent_or(enrolment)?,
         speech: speech?,

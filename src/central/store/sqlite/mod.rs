@@ -2,6 +2,7 @@
 
 mod alarms;
 mod alerts;
+mod audit;
 mod boxes;
 mod columns;
 mod commands;
@@ -11,7 +12,9 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod people;
 mod plays;
+mod sessions;
 mod tokens;
 
 use std::path::{Path, PathBuf};

@@ -244,3 +244,71 @@ CREATE TABLE IF NOT EXISTS tokens (
     expires INTEGER NOT NULL,
     revoked INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- People who sign in; `left` is set for those who have gone, and their history stays.
+CREATE TABLE IF NOT EXISTS people (
+    id        TEXT PRIMARY KEY,
+    name      TEXT NOT NULL,
+    reach     TEXT NOT NULL,
+    password  TEXT,
+    totp      BLOB,
+    totp_step INTEGER NOT NULL DEFAULT 0,
+    made      INTEGER NOT NULL,
+    left      INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- What people may, for which group, and who gave it.
+CREATE TABLE IF NOT EXISTS roles (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    person       TEXT NOT NULL REFERENCES people (id),
+    role         TEXT NOT NULL,
+    in_group     TEXT NOT NULL,
+    asked_by     TEXT,
+    asked        INTEGER NOT NULL,
+    confirmed_by TEXT,
+    good_from    INTEGER,
+    ended        INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS roles_person ON roles (person);
+
+-- Recovery codes, as SHA-256; a used one is gone.
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    person TEXT NOT NULL,
+    code   BLOB NOT NULL,
+    PRIMARY KEY (person, code)
+) STRICT, WITHOUT ROWID;
+
+-- One-time links, as SHA-256 of their code.
+CREATE TABLE IF NOT EXISTS links (
+    code    BLOB PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    person  TEXT,
+    expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sessions of browsers, as SHA-256 of their secret.
+CREATE TABLE IF NOT EXISTS sessions (
+    secret  BLOB PRIMARY KEY,
+    person  TEXT NOT NULL,
+    stage   TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    seen    INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_person ON sessions (person);
+
+-- The audit trail: rows are added, and the triggers keep everybody from changing them.
+CREATE TABLE IF NOT EXISTS acts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    actor   TEXT NOT NULL,
+    act     TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    was     TEXT,
+    becomes TEXT,
+    address TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS acts_subject ON acts (subject);
+CREATE TRIGGER IF NOT EXISTS acts_stay BEFORE UPDATE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS acts_are_kept BEFORE DELETE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;

@@ -3,32 +3,32 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use axum::routing::get;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use url::{Host, Url};
 
-use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
+use crate::store::Role;
+use crate::web::doors::{Needs, Pages};
+use crate::web::frame::{Frame, asset};
 use loaxa_heart::texts::Texts;
 
 const SCRIPT: &str = include_str!("../assets/enrol.js");
 
-/// The page, and its script.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/enrol", get(page))
-        .route("/assets/enrol.js", get(|| async { asset("text/javascript", SCRIPT) }))
+/// Adds the page.
+pub fn add(pages: Pages) -> Pages {
+    pages.page("/enrol", Needs::Role(&[Role::Technician, Role::Administrator]), get(page))
 }
 
-async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Response {
-    if let Some(chosen) = choose_language(wanted, "/enrol") {
-        return chosen;
-    }
-    let lang = lang_of(&headers);
-    layout(&app, lang, "/enrol", content(&app, crate::web::texts::TEXTS.of(lang))).into_response()
+/// The script of the page.
+pub fn assets() -> Router<Arc<App>> {
+    Router::new().route("/assets/enrol.js", get(|| async { asset("text/javascript", SCRIPT) }))
+}
+
+async fn page(State(app): State<Arc<App>>, frame: Frame) -> Markup {
+    let title = frame.say("enrol.title");
+    frame.draw_with(&app, title, &["/assets/enrol.js"], content(&app, frame.texts))
 }
 
 /// Tells whether only this machine finds an address.
@@ -45,8 +45,8 @@ fn is_only_here(url: &str) -> bool {
 fn content(app: &App, texts: &Texts) -> Markup {
     let say = |key: &'static str| texts.say(key);
     html! {
-        main {
-            h2 { (say("enrol.title")) }
+        div.stack {
+            h1 { (say("enrol.title")) }
             p #problem.alarm role="alert" hidden {}
             noscript { p.alarm { (say("sign.needs_script")) } }
             @if app.settings.enrolment.is_none() { p.alarm { (say("enrol.off")) } }
@@ -72,6 +72,5 @@ fn content(app: &App, texts: &Texts) -> Markup {
                 p.small { (say("enrol.until")) " " span #until {} ". " (say("enrol.once")) }
             }
         }
-        script src="/assets/enrol.js" defer { (PreEscaped("")) }
     }
 }

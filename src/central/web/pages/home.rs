@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use axum::routing::get;
 use maud::{Markup, html};
 
-use super::layout::{PageError, Wanted, choose_language, lang_of, layout};
 use crate::app::{App, Counts};
 use crate::foreseen::Foreseen;
 use crate::orders::outlook;
 use crate::store::{
     AlarmRow, BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError,
 };
+use crate::web::doors::{Needs, Pages};
+use crate::web::frame::{Frame, PageError};
 use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::announcement::{Mode, Rung};
@@ -34,34 +32,21 @@ const CHAIN_SHOWN: usize = 12;
 /// Alarms and missed plays shown.
 const TROUBLE_SHOWN: u32 = 8;
 
-/// The page, and what it draws anew every few seconds.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/", get(page)).route("/fragments/home", get(fragment))
+/// Adds the page, and what it draws anew every few seconds.
+pub fn add(pages: Pages) -> Pages {
+    pages.page("/", Needs::Person, get(page)).page("/fragments/home", Needs::Person, get(fragment))
 }
 
-async fn page(
-    State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
-) -> Result<Response, PageError> {
-    if let Some(chosen) = choose_language(wanted, "/") {
-        return Ok(chosen);
-    }
-    let lang = lang_of(&headers);
-    let body = content(&app, lang).await?;
-    Ok(layout(
-        &app,
-        lang,
-        "/",
-        html! {
-            main #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
-        },
-    )
-    .into_response())
+async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
+    let body = content(&app, frame.lang).await?;
+    let content = html! {
+        div #content hx-get="/fragments/home" hx-trigger="every 2s" hx-swap="innerHTML" { (body) }
+    };
+    Ok(frame.draw(&app, frame.say("page.home"), content))
 }
 
-async fn fragment(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Markup, PageError> {
-    Ok(content(&app, lang_of(&headers)).await?)
+async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
+    Ok(content(&app, frame.lang).await?)
 }
 
 /// Draws everything below the header.

@@ -2,22 +2,21 @@
 
 mod enrol;
 mod home;
-mod layout;
-mod login;
+mod people;
 mod sign;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 
+use super::doors::Pages;
+use super::frame::asset;
 use crate::app::App;
-use crate::web::access;
-use layout::asset;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -26,13 +25,23 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
 const STYLE: &str = include_str!("../assets/loaxa.css");
 
+/// Largest form of a page, in bytes.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+
+/// All pages with their doors.
+pub fn pages() -> Pages {
+    [home::add, people::add, enrol::add, sign::add]
+        .into_iter()
+        .fold(Pages::default(), |pages, add| add(pages))
+}
+
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
 pub fn routes(app: Arc<App>) -> Router {
-    let let_readers_in = middleware::from_fn_with_state(Arc::clone(&app), access::let_readers_in);
-    let for_readers = Router::new().merge(home::routes()).merge(enrol::routes()).route_layer(let_readers_in);
-    for_readers
-        .merge(sign::routes())
-        .merge(login::routes())
+    pages()
+        .into_router(&app)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .merge(sign::assets())
+        .merge(enrol::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
@@ -45,6 +54,8 @@ async fn add_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    // What a person saw is not shown to the next who sits at the machine.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

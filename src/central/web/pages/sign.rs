@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, PreEscaped, html};
 
-use super::layout::{Wanted, asset, choose_language, lang_of, layout};
 use crate::app::App;
+use crate::web::doors::{Needs, Pages};
+use crate::web::frame::{Frame, asset};
 use loaxa_heart::texts::Texts;
 
 /// Our own script, and the libraries that it imports.
@@ -26,9 +27,14 @@ const SCRIPTS: [(&str, &str); 9] = [
     ("utils.js", include_str!("../assets/noble/utils.js")),
 ];
 
-/// Anybody may open the page: it shows nothing before a key of the trust document has signed for it.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/sign", get(page)).route("/assets/sign/{name}", get(script))
+/// Adds the page. Anybody may open it: it shows nothing before a key of the trust document has signed for it.
+pub fn add(pages: Pages) -> Pages {
+    pages.page("/sign", Needs::Nobody, get(page))
+}
+
+/// The scripts of the page.
+pub fn assets() -> Router<Arc<App>> {
+    Router::new().route("/assets/sign/{name}", get(script))
 }
 
 async fn script(Path(name): Path<String>) -> Response {
@@ -39,12 +45,8 @@ async fn script(Path(name): Path<String>) -> Response {
     }
 }
 
-async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Response {
-    if let Some(chosen) = choose_language(wanted, "/sign") {
-        return chosen;
-    }
-    let lang = lang_of(&headers);
-    layout(&app, lang, "/sign", content(crate::web::texts::TEXTS.of(lang))).into_response()
+async fn page(State(app): State<Arc<App>>, frame: Frame) -> Markup {
+    frame.draw_with(&app, frame.say("sign.title"), &["/assets/sign/sign.js"], content(frame.texts))
 }
 
 fn content(texts: &Texts) -> Markup {
@@ -53,8 +55,8 @@ fn content(texts: &Texts) -> Markup {
     let words =
         serde_json::to_string(&texts.section("sign")).expect("texts are JSON").replace('<', "\\u003c");
     html! {
-        main #sign {
-            h2 { (say("sign.title")) }
+        div.stack #sign {
+            h1 { (say("sign.title")) }
             p #problem.alarm role="alert" hidden {}
             p #good.good role="status" hidden {}
             noscript { p.alarm { (say("sign.needs_script")) } }
@@ -110,6 +112,5 @@ fn content(texts: &Texts) -> Markup {
             }
         }
         script type="application/json" id="words" { (PreEscaped(words)) }
-        script type="module" src="/assets/sign/sign.js" {}
     }
 }

@@ -1,0 +1,9 @@
+//! People: who they are, what they may, and how they prove it.
+
+pub mod accounts;
+pub mod passwords;
+pub mod second_factor;
+pub mod sign_in;
+mod who;
+
+pub use who::Who;

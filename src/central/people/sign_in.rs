@@ -1,0 +1,204 @@
+//! Signing in and out: from a password to a session, and from a session's secret to its person.
+
+use loaxa_heart::domain::ids::{AccountId, ContentHash};
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
+
+use super::who::Who;
+use super::{passwords, second_factor};
+use crate::app::App;
+use crate::store::{Actor, NewAct, PersonRow, SessionRow, Stage, StoreError};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::hex::hex;
+
+/// A session ends when nobody has used it for so long.
+pub const IDLE: Span = Span::secs(60 * 60);
+/// A session ends after so long in any case: a working day.
+pub const LASTS: Span = Span::secs(12 * 3_600);
+/// Time for the second step of a sign-in.
+const SECOND_STEP: Span = Span::secs(10 * 60);
+/// The use of a session is noted so often.
+const TOUCH_EVERY: Span = Span::secs(60);
+/// Longest that a browser says of itself, in characters.
+const BROWSER_CHARS_MAX: usize = 160;
+
+/// The place that somebody signs in from.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub address: String,
+    pub browser: String,
+}
+
+/// A reason for which somebody is not let in. Whether the account exists is not said.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
+pub enum NotIn {
+    Wrong,
+    TooOften,
+    WrongCode,
+    Store(#[from] StoreError),
+}
+
+impl Say for NotIn {
+    fn say(&self) -> Sentence {
+        match self {
+            NotIn::Wrong => said!("sign_in.wrong"),
+            NotIn::TooOften => said!("sign_in.too_often"),
+            NotIn::WrongCode => said!("sign_in.wrong_code"),
+            NotIn::Store(error) => error.say(),
+        }
+    }
+}
+
+/// The next step after a right password or code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    In,
+    /// The second factor is asked for.
+    Code,
+    /// A second factor has to be set up before anything else.
+    SetUp,
+}
+
+/// A session that has just begun.
+pub struct Begun {
+    /// The secret for the browser's cookie; only its hash is kept.
+    pub secret: String,
+    pub next: Next,
+}
+
+/// Checks a password and begins a session.
+///
+/// # Errors
+/// Fails in the same words whether the account or the password is wrong.
+pub async fn with_password(app: &App, account: &str, password: &str, place: Place) -> Result<Begun, NotIn> {
+    let account = account.trim().to_lowercase();
+    if app.sign_in_tries.is_shut(&account, monotonic()) {
+        return Err(NotIn::TooOften);
+    }
+    let person = match account.parse::<AccountId>() {
+        Ok(id) => app.store.person(id).await?.filter(|person| person.left.is_none()),
+        Err(_) => None,
+    };
+    let hash = person.as_ref().and_then(|person| person.password.as_deref());
+    let right = passwords::is_right(password, hash).await;
+    let Some(person) = person.filter(|_| right) else {
+        app.sign_in_tries.note(&account, monotonic());
+        return Err(NotIn::Wrong);
+    };
+    Ok(begin(app, &person, place).await?)
+}
+
+/// Begins the session of a person whose password was right.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun, StoreError> {
+    let now = app.now();
+    let next = match (&person.totp, app.settings.second_factor && person.needs_second_factor(now)) {
+        (Some(_), _) => Next::Code,
+        (None, true) => Next::SetUp,
+        (None, false) => Next::In,
+    };
+    let stage = if next == Next::In { Stage::Full } else { Stage::Password };
+    if next == Next::In {
+        app.sign_in_tries.forget(person.id.as_str());
+        note(app, person, "signed_in", &place).await?;
+    }
+    let secret = new_session(app, person.id.clone(), stage, place).await?;
+    Ok(Begun { secret, next })
+}
+
+/// Checks a code of a telephone or of the sheet, and begins a new session in place of the one of the first step, so that a
+/// secret that somebody planted or saw earlier opens nothing.
+///
+/// # Errors
+/// Fails when the code is wrong or was used before.
+pub async fn with_code(app: &App, who: &Who, code: &str) -> Result<String, NotIn> {
+    let id = who.person.id.clone();
+    if app.sign_in_tries.is_shut(id.as_str(), monotonic()) {
+        return Err(NotIn::TooOften);
+    }
+    let step = who.person.totp.as_deref().and_then(|totp| second_factor::step_of(totp, code, who.now));
+    let right = match step {
+        Some(step) => app.store.use_totp_step(id.clone(), step).await?,
+        None => {
+            let act = who.act("recovery_code_used", id.as_str());
+            app.store.use_recovery_code(id.clone(), second_factor::hash_of(code), act).await?
+        }
+    };
+    if !right {
+        app.sign_in_tries.note(id.as_str(), monotonic());
+        return Err(NotIn::WrongCode);
+    }
+    Ok(step_up(app, who).await?)
+}
+
+/// Begins a full session in place of one of the first step.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn step_up(app: &App, who: &Who) -> Result<String, StoreError> {
+    app.sign_in_tries.forget(who.person.id.as_str());
+    let place = Place { address: who.from.clone(), browser: who.session.browser.clone() };
+    note(app, &who.person, "signed_in", &place).await?;
+    app.store.end_session(who.person.id.clone(), who.session.secret).await?;
+    new_session(app, who.person.id.clone(), Stage::Full, place).await
+}
+
+async fn note(app: &App, person: &PersonRow, act: &'static str, place: &Place) -> Result<(), StoreError> {
+    let act = NewAct {
+        at: app.now(),
+        actor: Actor::Person { id: person.id.clone() },
+        act,
+        subject: person.id.to_string(),
+        before: None,
+        after: None,
+        from: Some(place.address.clone()),
+    };
+    app.store.note_act(act).await
+}
+
+async fn new_session(app: &App, person: AccountId, stage: Stage, place: Place) -> Result<String, StoreError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).expect("the system gives randomness");
+    let (secret, now) = (hex(&random), app.now());
+    app.store.forget_sessions(now.minus(LASTS), now.minus(IDLE)).await?;
+    let row = SessionRow {
+        secret: ContentHash::of(secret.as_bytes()),
+        person,
+        stage,
+        made: now,
+        seen: now,
+        from: place.address,
+        browser: place.browser.chars().take(BROWSER_CHARS_MAX).collect(),
+    };
+    app.store.add_session(row).await?;
+    Ok(secret)
+}
+
+/// Finds the person of a session; `None` where it has ended, whatever the reason.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn who(app: &App, secret: &str, from: String) -> Result<Option<Who>, StoreError> {
+    let now = app.now();
+    let Some(session) = app.store.session(ContentHash::of(secret.as_bytes())).await? else { return Ok(None) };
+    if is_over(&session, now) {
+        return Ok(None);
+    }
+    let Some(person) = app.store.person(session.person.clone()).await? else { return Ok(None) };
+    if person.left.is_some() {
+        return Ok(None);
+    }
+    if now.since(session.seen) >= TOUCH_EVERY {
+        app.store.touch_session(session.secret, now).await?;
+    }
+    Ok(Some(Who { person, session, now, from }))
+}
+
+fn is_over(session: &SessionRow, now: Wall) -> bool {
+    let lasts = if session.stage == Stage::Full { LASTS } else { SECOND_STEP };
+    now.since(session.made) >= lasts || now.since(session.seen) >= IDLE
+}

@@ -1,0 +1,51 @@
+//! The audit trail.
+
+use rusqlite::{Connection, Result, Row, params};
+
+use super::SqliteStore;
+use super::columns::wall;
+use crate::store::{ActFilter, ActRow, Answer, Audit, NewAct, ROWS_MAX};
+
+impl Audit for SqliteStore {
+    fn note_act(&self, act: NewAct) -> Answer<'_, ()> {
+        self.write(move |db| note(db, &act))
+    }
+
+    fn acts(&self, filter: ActFilter) -> Answer<'_, Vec<ActRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT * FROM acts
+                 WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR act = ?2)
+                   AND (?3 IS NULL OR subject = ?3) AND (?4 IS NULL OR at >= ?4)
+                   AND (?5 IS NULL OR at < ?5) AND (?6 IS NULL OR id < ?6)
+                 ORDER BY id DESC LIMIT ?7",
+            )?;
+            let ActFilter { actor, act, subject, from, until, before, limit } = filter;
+            let (from, until) = (from.map(|at| at.0), until.map(|at| at.0));
+            let limit = limit.min(ROWS_MAX);
+            query.query_map(params![actor, act, subject, from, until, before, limit], row)?.collect()
+        })
+    }
+}
+
+/// Keeps an act, in the transaction of what was done.
+pub fn note(db: &Connection, act: &NewAct) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO acts (at, actor, act, subject, was, becomes, address) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![act.at.0, act.actor.to_string(), act.act, act.subject, act.before, act.after, act.from])?;
+    Ok(())
+}
+
+fn row(row: &Row) -> Result<ActRow> {
+    Ok(ActRow {
+        id: row.get("id")?,
+        at: wall(row, "at")?,
+        actor: row.get("actor")?,
+        act: row.get("act")?,
+        subject: row.get("subject")?,
+        before: row.get("was")?,
+        after: row.get("becomes")?,
+        from: row.get("address")?,
+    })
+}

@@ -1,0 +1,248 @@
+//! The frame of every page: header, menu, footer, and the language that its reader chose.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::parts::icon;
+use super::texts::TEXTS;
+use super::{session, words};
+use crate::app::App;
+use crate::people::Who;
+use crate::store::{Role, Stage, StoreError};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Lang, Sentence, Texts};
+
+/// The cookie that keeps the language.
+const LANG_COOKIE: &str = "loaxa-lang";
+
+/// The drawings that [`icon`] uses.
+const ICONS: &str = include_str!("assets/icons.svg");
+
+/// Pages of the menu, with the roles that see them; none means everybody.
+const MENU: [(&str, &str, &[Role]); 4] = [
+    ("/", "page.home", &[]),
+    ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
+    ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
+    ("/nguoi", "people.title", &[Role::Administrator]),
+];
+
+/// Pages of the footer, with the roles that see them.
+const FOOT: [(&str, &str, &[Role]); 2] = [
+    ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
+    ("/tai-khoan", "account.title", &[]),
+];
+
+/// The reader of a page: their language, who they are, and the page that they are on.
+#[derive(Clone)]
+pub struct Frame {
+    pub lang: Lang,
+    /// `None` where nobody is signed in.
+    pub who: Option<Who>,
+    pub path: String,
+    pub texts: &'static Texts,
+}
+
+impl Frame {
+    pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
+        Self { lang, who, path, texts: TEXTS.of(lang) }
+    }
+
+    /// Words of the page in the reader's language.
+    pub fn say(&self, key: &'static str) -> &'static str {
+        self.texts.say(key)
+    }
+
+    /// A sentence in the reader's language.
+    pub fn tell(&self, said: &Sentence) -> String {
+        said.to(self.lang)
+    }
+
+    /// Draws a page: its title, and what stands below the header.
+    pub fn draw(&self, app: &App, title: &str, content: Markup) -> Markup {
+        self.draw_with(app, title, &[], content)
+    }
+
+    /// Draws a page that needs scripts, by their addresses.
+    pub fn draw_with(&self, app: &App, title: &str, scripts: &[&str], content: Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang=(self.lang.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    meta name="htmx-config" content=(PreEscaped(r#"{&quot;includeIndicatorStyles&quot;:false}"#));
+                    title { (title) " · " (self.say("page.title")) }
+                    link rel="stylesheet" href="/assets/loaxa.css";
+                    script src="/assets/htmx.js" defer {}
+                    @for script in scripts { script src=(script) type="module" {} }
+                }
+                body {
+                    (PreEscaped(ICONS))
+                    a.skip href="#noi-dung" { (self.say("page.skip")) }
+                    header.top {
+                        div.wrap.top-in { (self.header(app)) }
+                        @if self.is_in() { (self.menu()) }
+                    }
+                    main #noi-dung { div.wrap { (content) } }
+                    footer.foot { div.wrap { (self.footer(app)) } }
+                }
+            }
+        }
+    }
+
+    fn is_in(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.session.stage == Stage::Full)
+    }
+
+    /// Tells whether the reader has one of the roles; of none, everybody who is signed in has.
+    fn sees(&self, roles: &[Role]) -> bool {
+        self.who.as_ref().is_some_and(|who| roles.is_empty() || roles.iter().any(|role| who.has(*role)))
+    }
+
+    fn header(&self, app: &App) -> Markup {
+        html! {
+            a.brand href="/" { (icon("horn")) span { b { (self.say("page.title")) } (app.settings.commune) } }
+            @if self.is_in() {
+                button.menu popovertarget="muc-luc" { (icon("menu")) (self.say("page.menu")) }
+            }
+            @match &self.who {
+                Some(who) => div.who {
+                    span { (who.person.name) @let roles = self.roles(who); @if !roles.is_empty() { ", " (roles) } }
+                    " " form method="post" action="/thoat" { button.link { (self.say("sign_in.out")) } }
+                },
+                None => (self.other_language()),
+            }
+        }
+    }
+
+    fn other_language(&self) -> Markup {
+        let other = self.lang.other().tag();
+        html! { a href={ (self.path) "?lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
+    }
+
+    /// The roles of a person, once each.
+    fn roles(&self, who: &Who) -> String {
+        let roles = Role::ALL.into_iter().filter(|role| who.has(*role));
+        roles.map(|role| self.texts.code("role", role.code())).collect::<Vec<_>>().join(", ")
+    }
+
+    fn menu(&self) -> Markup {
+        html! {
+            nav.nav #muc-luc popover aria-label=(self.say("page.pages")) {
+                button.menu popovertarget="muc-luc" { (icon("no")) (self.say("page.close")) }
+                ul {
+                    @for (address, name, roles) in MENU {
+                        @if self.sees(roles) {
+                            li { a href=(address) aria-current=[(address == self.path).then_some("page")] { (self.say(name)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn footer(&self, app: &App) -> Markup {
+        html! {
+            @if self.is_in() {
+                ul {
+                    @for (address, name, roles) in FOOT {
+                        @if self.sees(roles) { li { a href=(address) { (self.say(name)) } } }
+                    }
+                    li { (self.other_language()) }
+                }
+            } @else { p { (self.tell(&said!("page.for_staff", commune = app.settings.commune))) } }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        let who = parts.extensions.get::<Who>().cloned();
+        Ok(Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Who {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, PageError> {
+        parts.extensions.get::<Who>().cloned().ok_or(PageError::Nobody)
+    }
+}
+
+/// Remembers the language that an address asks for, and goes back to the page without; `None` where it asks for none.
+pub fn choose_language(uri: &Uri) -> Option<Response> {
+    let pairs: Vec<_> = url::form_urlencoded::parse(uri.query()?.as_bytes()).collect();
+    let lang = Lang::of(&pairs.iter().find(|(name, _)| name == "lang")?.1).tag();
+    let rest = pairs.iter().filter(|(name, _)| name != "lang");
+    let rest = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(rest).finish();
+    let page = if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
+    // A path of two slashes would be another server's name.
+    let page = format!("/{}", page.trim_start_matches('/'));
+    let cookie = format!("{LANG_COOKIE}={lang}; Path=/; Max-Age=31536000; SameSite=Lax");
+    Some(([(header::SET_COOKIE, cookie)], Redirect::to(&page)).into_response())
+}
+
+/// The language that a reader chose; Vietnamese where none was chosen.
+pub fn lang_of(headers: &HeaderMap) -> Lang {
+    session::cookie(headers, LANG_COOKIE).map_or(Lang::Vi, Lang::of)
+}
+
+/// An asset that this program brings along.
+pub fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], text)
+}
+
+/// A page that says why the one that was asked for is not shown.
+pub fn refusal(app: &App, frame: &Frame, status: StatusCode, why: &Sentence) -> Response {
+    let title = frame.say("page.refused");
+    let content = html! {
+        div.narrow.stack {
+            h1 { (title) }
+            p role="alert" { (frame.tell(why)) }
+            p { a href="/" { (frame.say("page.home")) } }
+        }
+    };
+    (status, frame.draw(app, title, content)).into_response()
+}
+
+/// Local date and time as staff write it: `17:05, 26/11/2026`.
+pub fn moment(at: Wall) -> String {
+    at.local().format("%H:%M, %d/%m/%Y").to_string()
+}
+
+/// A page that can't be drawn.
+pub enum PageError {
+    Store(StoreError),
+    /// The page is a person's, and its door let somebody else pass.
+    Nobody,
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        match self {
+            PageError::Store(error) => {
+                tracing::error!(%error, "a page can't be drawn");
+                (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()
+            }
+            PageError::Nobody => {
+                (StatusCode::UNAUTHORIZED, words::in_both(&said!("page.sign_in"))).into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One's own account: password, telephone, and the places where one is signed in.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use crate::app::App;
+use crate::people::Who;
+use crate::people::accounts::{self, NotDone};
+use crate::people::passwords::CHARS_MIN;
+use crate::store::SessionRow;
+use crate::web::form::{Faults, Input, Sent};
+use crate::web::frame::{Frame, PageError, moment};
+use crate::web::parts::{Kind, state};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
+
+const PATH: &str = "/tai-khoan";
+
+pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
+    let sessions = app.store.sessions(who.person.id.clone()).await?;
+    Ok(draw(&app, &frame, &who, &sessions, &Faults::default()))
+}
+
+pub async fn change_password(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let (old, new) = (sent.get("mat-khau-cu"), sent.get("mat-khau"));
+    let fault = match accounts::change_password(&app, &who, old, new).await {
+        _ if new != sent.get("nhac-lai") => ("nhac-lai", said!("people.not_the_same")),
+        Ok(()) => return Ok(Redirect::to(PATH).into_response()),
+        Err(NotDone::Store(error)) => return Err(error.into()),
+        Err(NotDone::Code) => ("mat-khau-cu", said!("people.wrong_old")),
+        Err(not) => ("mat-khau", not.say()),
+    };
+    let sessions = app.store.sessions(who.person.id.clone()).await?;
+    let page = draw(&app, &frame, &who, &sessions, &Faults::one(fault.0, fault.1));
+    Ok((StatusCode::BAD_REQUEST, page).into_response())
+}
+
+pub async fn end_session(State(app): State<Arc<App>>, who: Who, sent: Sent) -> Result<Redirect, PageError> {
+    let id = who.person.id.clone();
+    match sent.get("phien").parse::<ContentHash>() {
+        Ok(secret) => {
+            app.store.end_session(id.clone(), secret).await?;
+        }
+        Err(_) => app.store.end_sessions(id.clone(), Some(who.session.secret)).await?,
+    }
+    app.store.note_act(who.act("sessions_ended", id.as_str())).await?;
+    Ok(Redirect::to(PATH))
+}
+
+fn draw(app: &App, frame: &Frame, who: &Who, sessions: &[SessionRow], faults: &Faults) -> Markup {
+    let title = frame.say("account.title");
+    let content = html! {
+        h1 { (title) }
+        (faults.summary(frame))
+        div.cols {
+            section.stack aria-labelledby="h-mk" {
+                h2 #h-mk { (frame.say("account.password")) }
+                (password_form(frame, faults))
+            }
+            section.stack aria-labelledby="h-dt" {
+                h2 #h-dt { (frame.say("account.phone")) }
+                @if who.person.totp.is_some() {
+                    p { (state(Kind::Good, frame.say("account.phone_is_set"))) }
+                    p { (frame.tell(&said!("account.codes_left", count = who.person.recovery_left))) }
+                } @else { p { (state(Kind::Look, frame.say("account.phone_is_not_set"))) } }
+                p { a.btn.sec href="/dang-nhap/dat-ma" { (frame.say("account.phone_anew")) } }
+            }
+        }
+        section.stack aria-labelledby="h-ph" {
+            h2 #h-ph { (frame.say("account.sessions")) }
+            ul.list { @for session in sessions { (one_session(frame, who, session)) } }
+            form method="post" action="/tai-khoan/phien" {
+                button.btn.sec { (frame.say("account.end_others")) }
+            }
+        }
+    };
+    frame.draw(app, title, content)
+}
+
+fn password_form(frame: &Frame, faults: &Faults) -> Markup {
+    let hint = frame.tell(&said!("people.password_hint", min = CHARS_MIN));
+    html! {
+        form.stack.narrow method="post" action="/tai-khoan/mat-khau" {
+            (Input::password("mat-khau-cu", frame.say("account.old_password"), "current-password").draw(frame, faults))
+            (Input {
+                hint: Some(&hint),
+                ..Input::password("mat-khau", frame.say("people.new_password"), "new-password")
+            }.draw(frame, faults))
+            (Input::password("nhac-lai", frame.say("people.again"), "new-password").draw(frame, faults))
+            div.btns { button.btn { (frame.say("account.change")) } }
+        }
+    }
+}
+
+fn one_session(frame: &Frame, who: &Who, session: &SessionRow) -> Markup {
+    let is_this = session.secret == who.session.secret;
+    html! {
+        li.row.apart {
+            span {
+                b { (session.from) } @if is_this { " · " (frame.say("account.this_one")) }
+                br; span.mute { (session.browser) br; (frame.say("account.last_used")) " " (moment(session.seen)) }
+            }
+            @if !is_this {
+                form method="post" action="/tai-khoan/phien" {
+                    input type="hidden" name="phien" value=(session.secret);
+                    button.btn.sec { (frame.say("account.end_this")) }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The pages about people: signing in, one's own account, everybody's roles, and who did what.
+
+mod account;
+mod audit;
+mod link;
+mod list;
+mod person;
+mod second_factor;
+mod second_step;
+mod sign_in;
+
+use axum::routing::{get, post};
+
+use crate::store::Role;
+use crate::web::doors::{Needs, Pages, SECOND_STEP, SIGN_IN};
+
+const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
+const READS_THE_TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
+
+/// Adds the pages.
+pub fn add(pages: Pages) -> Pages {
+    pages
+        .page(SIGN_IN, Needs::Nobody, get(sign_in::page).post(sign_in::enter))
+        .page(SECOND_STEP, Needs::Password, get(second_step::page).post(second_step::enter))
+        .page("/dang-nhap/dat-ma", Needs::Password, get(second_factor::page).post(second_factor::set))
+        .page("/thoat", Needs::Nobody, post(sign_in::leave))
+        .page("/moi/{code}", Needs::Nobody, get(link::page).post(link::take))
+        .page("/tai-khoan", Needs::Person, get(account::page))
+        .page("/tai-khoan/mat-khau", Needs::Person, post(account::change_password))
+        .page("/tai-khoan/phien", Needs::Person, post(account::end_session))
+        .page("/nguoi", ADMINISTRATOR, get(list::page).post(list::invite))
+        .page("/nguoi/{id}", ADMINISTRATOR, get(person::page))
+        .page("/nguoi/{id}/vai-tro", ADMINISTRATOR, post(person::give_role))
+        .page("/nguoi/{id}/vai-tro/{role}/xac-nhan", ADMINISTRATOR, post(person::confirm_role))
+        .page("/nguoi/{id}/vai-tro/{role}/thoi", ADMINISTRATOR, post(person::end_role))
+        .page("/nguoi/{id}/lien-ket", ADMINISTRATOR, post(person::recover))
+        .page("/nguoi/{id}/phien", ADMINISTRATOR, post(person::end_sessions))
+        .page("/nguoi/{id}/nghi", ADMINISTRATOR, post(person::leave))
+        .page("/ai-da-lam-gi", READS_THE_TRAIL, get(audit::page))
+        .page("/ai-da-lam-gi.csv", READS_THE_TRAIL, get(audit::export))
+}

@@ -1,0 +1,275 @@
+//! One person: their roles, and what an administrator does when they lose a telephone or leave.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::list::{group_title, role_words, show_link, waiting_role};
+use crate::app::App;
+use crate::people::Who;
+use crate::people::accounts::{self, NotDone};
+use crate::store::{PersonRow, Role, RoleRow};
+use crate::web::form::{Faults, Sent};
+use crate::web::frame::{Frame, PageError, moment, refusal};
+use crate::web::parts::{Kind, state};
+use loaxa_heart::domain::ids::{AccountId, GroupId};
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
+
+/// Answers that something was not done, on the page of the person.
+async fn say_why(
+    app: &App,
+    frame: &Frame,
+    who: &Who,
+    id: &AccountId,
+    not: NotDone,
+) -> Result<Response, PageError> {
+    if let NotDone::Store(error) = not {
+        return Err(error.into());
+    }
+    match app.store.person(id.clone()).await? {
+        Some(person) => {
+            let page = draw(app, frame, who, &person, &Faults::one("vai-tro", not.say()));
+            Ok((StatusCode::CONFLICT, page).into_response())
+        }
+        None => Ok(refusal(app, frame, StatusCode::NOT_FOUND, &not.say())),
+    }
+}
+
+fn back_to(id: &AccountId) -> Response {
+    Redirect::to(&format!("/nguoi/{id}")).into_response()
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    match app.store.person(id.clone()).await? {
+        Some(person) => Ok(draw(&app, &frame, &who, &person, &Faults::default()).into_response()),
+        None => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &NotDone::NoSuchPerson(id).say())),
+    }
+}
+
+/// An administrator changes what belongs to their own groups.
+fn administers(app: &App, who: &Who, group: &GroupId) -> bool {
+    who.may(app, Role::Administrator, std::slice::from_ref(group))
+}
+
+fn not_yours(app: &App, frame: &Frame) -> Response {
+    refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group"))
+}
+
+/// Tells whether an administrator administers every group for which a person has a role.
+fn administers_all(app: &App, who: &Who, person: &PersonRow) -> bool {
+    let roles = person.roles.iter().filter(|row| row.ended.is_none());
+    roles.map(|row| &row.group).all(|group| administers(app, who, group))
+}
+
+pub async fn give_role(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let role = Role::ALL.into_iter().find(|role| role.code() == sent.get("vai-tro"));
+    let group = sent.get("nhom").parse::<GroupId>().ok();
+    let known = group.filter(|group| app.settings.groups.iter().any(|it| it.id == *group));
+    let (Some(role), Some(group)) = (role, known) else {
+        return Ok(refusal(&app, &frame, StatusCode::BAD_REQUEST, &said!("people.choose_role")));
+    };
+    if !administers(&app, &who, &group) {
+        return Ok(not_yours(&app, &frame));
+    }
+    match accounts::give_role(&app, &who, &id, role, group).await {
+        Ok(()) => Ok(back_to(&id)),
+        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+    }
+}
+
+/// Finds a role of a person that the administrator may change.
+async fn role_of(app: &App, id: &AccountId, role: i64) -> Result<Option<RoleRow>, PageError> {
+    let person = app.store.person(id.clone()).await?;
+    Ok(person.and_then(|person| person.roles.into_iter().find(|row| row.id == role)))
+}
+
+pub async fn confirm_role(
+    State(app): State<Arc<App>>,
+    Path((id, role)): Path<(AccountId, i64)>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    let Some(row) = role_of(&app, &id, role).await? else {
+        return say_why(&app, &frame, &who, &id, NotDone::Unchanged).await;
+    };
+    if !administers(&app, &who, &row.group) {
+        return Ok(not_yours(&app, &frame));
+    }
+    match accounts::confirm_role(&app, &who, &row).await {
+        Ok(()) => Ok(back_to(&id)),
+        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+    }
+}
+
+pub async fn end_role(
+    State(app): State<Arc<App>>,
+    Path((id, role)): Path<(AccountId, i64)>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    let Some(row) = role_of(&app, &id, role).await? else {
+        return say_why(&app, &frame, &who, &id, NotDone::Unchanged).await;
+    };
+    if !administers(&app, &who, &row.group) {
+        return Ok(not_yours(&app, &frame));
+    }
+    match accounts::end_role(&app, &who, &row).await {
+        Ok(()) => Ok(back_to(&id)),
+        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+    }
+}
+
+pub async fn recover(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    let person = match accounts::read(&app, &id).await {
+        Ok(person) if administers_all(&app, &who, &person) => person,
+        Ok(_) => return Ok(not_yours(&app, &frame)),
+        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
+    };
+    match accounts::recover(&app, &who, &id).await {
+        Ok(link) => Ok(show_link(&app, &frame, &person.name, id.as_str(), &link).into_response()),
+        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+    }
+}
+
+pub async fn end_sessions(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    match accounts::read(&app, &id).await {
+        Ok(person) if administers_all(&app, &who, &person) => {}
+        Ok(_) => return Ok(not_yours(&app, &frame)),
+        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
+    }
+    app.store.end_sessions(id.clone(), None).await?;
+    app.store.note_act(who.act("sessions_ended", id.as_str())).await?;
+    Ok(back_to(&id))
+}
+
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    match accounts::read(&app, &id).await {
+        Ok(person) if administers_all(&app, &who, &person) => {}
+        Ok(_) => return Ok(not_yours(&app, &frame)),
+        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
+    }
+    match accounts::leave(&app, &who, &id).await {
+        Ok(()) => Ok(back_to(&id)),
+        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+    }
+}
+
+fn draw(app: &App, frame: &Frame, who: &Who, person: &PersonRow, faults: &Faults) -> Markup {
+    let waiting = person.roles.iter().filter(|row| row.waits(who.now));
+    let content = html! {
+        div { a.back href="/nguoi" { (frame.say("people.title")) } h1 { (person.name) }
+            p.mute { (person.id) @if !person.reach.is_empty() { " · " (person.reach) } } }
+        (faults.summary(frame))
+        @if let Some(at) = person.left {
+            p { (state(Kind::Unknown, frame.tell(&said!("people.left_at", at = moment(at))))) }
+        }
+        @for row in waiting { (waiting_role(app, frame, who, person, row)) }
+        section.stack aria-labelledby="h-vt" {
+            h2 #h-vt { (frame.say("people.roles")) }
+            @if !person.roles.iter().any(|row| row.holds(who.now)) { p.mute { (frame.say("people.no_role")) } }
+            ul.list { @for row in &person.roles { @if !row.waits(who.now) { (one_role(app, frame, who, row)) } } }
+        }
+        @if person.left.is_none() && person.id != who.person.id {
+            (give_form(app, frame, who, person))
+            (loss_forms(frame, person))
+        }
+    };
+    frame.draw(app, &person.name, content)
+}
+
+fn one_role(app: &App, frame: &Frame, who: &Who, row: &RoleRow) -> Markup {
+    html! {
+        li.row.apart {
+            span { (role_words(app, frame, row)) br;
+                span.mute {
+                    (frame.say("people.since")) " " (moment(row.good_from.unwrap_or(row.asked)))
+                    @if let Some(at) = row.ended { " " (frame.say("people.until")) " " (moment(at)) }
+                }
+            }
+            @if row.holds(who.now) && row.person != who.person.id {
+                form method="post" action={ "/nguoi/" (row.person) "/vai-tro/" (row.id) "/thoi" } {
+                    button.btn.sec { (frame.say("people.end_role")) }
+                }
+            }
+        }
+    }
+}
+
+fn give_form(app: &App, frame: &Frame, who: &Who, person: &PersonRow) -> Markup {
+    html! {
+        section.stack aria-labelledby="h-gv" {
+            h2 #h-gv { (frame.say("people.give")) }
+            form.stack.narrow method="post" action={ "/nguoi/" (person.id) "/vai-tro" } {
+                div.field {
+                    label for="vai-tro" { (frame.say("people.role")) }
+                    select #vai-tro name="vai-tro" required {
+                        @for role in Role::ALL { option value=(role.code()) { (frame.texts.code("role_does", role.code())) } }
+                    }
+                }
+                div.field {
+                    label for="nhom" { (frame.say("people.where")) }
+                    select #nhom name="nhom" required {
+                        @for group in who.groups(app, Role::Administrator) {
+                            option value=(group) { (group_title(app, &group)) }
+                        }
+                    }
+                }
+                p.hint { (frame.say("people.give_hint")) }
+                div.btns { button.btn { (frame.say("people.give_it")) } }
+            }
+        }
+    }
+}
+
+fn loss_forms(frame: &Frame, person: &PersonRow) -> Markup {
+    let path = format!("/nguoi/{}", person.id);
+    html! {
+        section.stack aria-labelledby="h-kh" {
+            h2 #h-kh { (frame.say("people.when")) }
+            div.card.stack {
+                h3 { (frame.say("people.lost")) }
+                p { (frame.say("people.lost_how")) }
+                form method="post" action={ (path) "/lien-ket" } { button.btn.sec { (frame.say("people.make_link")) } }
+            }
+            div.card.stack {
+                h3 { (frame.say("people.somewhere_else")) }
+                form method="post" action={ (path) "/phien" } { button.btn.sec { (frame.say("people.end_sessions")) } }
+            }
+            div.card.stack {
+                h3 { (frame.say("people.leaves")) }
+                p { (frame.say("people.leaves_how")) }
+                form method="post" action={ (path) "/nghi" } { button.btn.c-line.k-bad { (frame.say("people.leave_now")) } }
+            }
+        }
+    }
+}

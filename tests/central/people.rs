@@ -1,0 +1,417 @@
+//! People: the first administrator, invitations, second factors, roles with their confirmation, sessions, and the doors of
+//! every page.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::commune::*;
+use crate::support::staff::{FORM, Staff, form};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use loaxa_central::store::{ActFilter, Role};
+use loaxa_central::{Central, Needs, page_doors};
+use loaxa_heart::domain::ids::AccountId;
+use totp_rs::{Builder, Secret};
+
+const PASSWORD: &str = "con đê làng mình 1996";
+
+async fn with_central(second_factor: bool, test: impl AsyncFn(&Central, &Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.second_factor = second_factor;
+    let central = start(settings).await;
+    test(&central, dir.path()).await;
+    central.stop().await;
+}
+
+/// A browser that keeps its cookie from page to page.
+struct Visit<'a> {
+    central: &'a Central,
+    cookie: String,
+}
+
+impl<'a> Visit<'a> {
+    fn new(central: &'a Central) -> Self {
+        Self { central, cookie: String::new() }
+    }
+
+    fn keep(&mut self, answer: &Answer) {
+        let set = answer.header("set-cookie").split(';').next().unwrap();
+        if set.starts_with("loaxa-session=") {
+            self.cookie = set.to_owned();
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        let answer = get(self.central, path, &[("cookie", &self.cookie)]).await;
+        self.keep(&answer);
+        answer
+    }
+
+    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let origin = format!("http://{}", self.central.http_addr());
+        let headers = [FORM, ("origin", &origin), ("cookie", &self.cookie)];
+        let answer = post_with(self.central, path, &headers, form(fields)).await;
+        self.keep(&answer);
+        answer
+    }
+
+    async fn sign_in(&mut self, account: &str, password: &str) -> Answer {
+        self.post("/dang-nhap", &[("ten", account), ("mat-khau", password)]).await
+    }
+}
+
+fn path_of(link: &str) -> String {
+    url::Url::parse(link.trim()).unwrap().path().to_owned()
+}
+
+/// The path of the link that the first start wrote.
+fn first_link(dir: &Path) -> String {
+    path_of(&std::fs::read_to_string(dir.join("first-administrator")).unwrap())
+}
+
+/// The text between two others.
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1.split_once(after).unwrap().0
+}
+
+fn code(secret: &[u8], steps_later: u64) -> String {
+    let totp =
+        Builder::new().with_secret(Secret::new(secret.to_vec().into_boxed_slice())).build_noncompliant();
+    let now = loaxa_adapters::clock::wall().0 as u64 / 1_000;
+    totp.generate(now + 30 * steps_later).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_administrator_comes_by_a_link_that_works_once() {
+    with_central(true, async |central, dir| {
+        let link = first_link(dir);
+        let mut visit = Visit::new(central);
+        assert!(visit.get(&link).await.text().contains("Người quản trị đầu tiên"));
+        let fields = |password| {
+            [("ho-ten", "Trần Thị Mai"), ("ten", "Mai"), ("mat-khau", password), ("nhac-lai", password)]
+        };
+        let weak = visit.post(&link, &fields("ngắn")).await;
+        assert_eq!(weak.status, 400);
+        assert_eq!(weak.text().matches("ít nhất 12 ký tự: một câu").count(), 2, "above and beside the field");
+        assert!(weak.text().contains("value=\"Trần Thị Mai\""), "what was typed is kept");
+        assert!(!weak.text().contains("ngắn"), "a password is never sent back");
+
+        let made = visit.post(&link, &fields(PASSWORD)).await;
+        assert_eq!((made.status, made.header("location")), (303, "/dang-nhap/dat-ma"));
+        let before = visit.cookie.clone();
+        assert_eq!(
+            visit.get("/nguoi").await.header("location"),
+            "/dang-nhap/buoc-2",
+            "not without the telephone"
+        );
+        let page = visit.get("/dang-nhap/dat-ma").await;
+        let secret = between(page.text(), "name=\"bi-mat\" value=\"", "\"").to_owned();
+        let bytes = BASE64.decode(&secret).unwrap();
+        let wrong = visit.post("/dang-nhap/dat-ma", &[("bi-mat", &secret), ("ma", "000000")]).await;
+        assert_eq!(wrong.status, 400);
+        let good = code(&bytes, 0);
+        let sheet = visit.post("/dang-nhap/dat-ma", &[("bi-mat", &secret), ("ma", &good)]).await;
+        assert_eq!(sheet.status, 200, "{}", sheet.text());
+        assert_ne!(visit.cookie, before, "the first step's secret is over");
+        let recovery = between(sheet.text(), "<li class=\"num\">", "</li>").to_owned();
+        assert!(visit.get("/nguoi").await.text().contains("Trần Thị Mai"));
+
+        // The link is used up, and so is the code; a recovery code works once.
+        assert_eq!(visit.get(&link).await.status, 404);
+        assert!(!dir.join("first-administrator").exists());
+        let mut again = Visit::new(central);
+        let second = again.sign_in("mai", PASSWORD).await;
+        assert_eq!((second.status, second.header("location")), (303, "/dang-nhap/buoc-2"));
+        assert_eq!(again.get("/").await.header("location"), "/dang-nhap/buoc-2");
+        assert_eq!(again.post("/dang-nhap/buoc-2", &[("ma", &good)]).await.status, 401, "used before");
+        assert_eq!(again.post("/dang-nhap/buoc-2", &[("ma", &recovery)]).await.status, 303);
+        assert_eq!(again.get("/nguoi").await.status, 200);
+        let mut third = Visit::new(central);
+        third.sign_in("mai", PASSWORD).await;
+        assert_eq!(third.post("/dang-nhap/buoc-2", &[("ma", &recovery)]).await.status, 401);
+        assert_eq!(third.post("/dang-nhap/buoc-2", &[("ma", &code(&bytes, 1))]).await.status, 303);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_learns_nothing_and_is_stopped() {
+    with_central(false, async |central, dir| {
+        let fields = [("ho-ten", "Mai"), ("ten", "mai"), ("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)];
+        Visit::new(central).post(&first_link(dir), &fields).await;
+        let plain = |answer: &Answer| answer.text().replace("nobody", "").replace("mai", "");
+        let mut visit = Visit::new(central);
+        let unknown = visit.sign_in("nobody", "mật khẩu sai nhé").await;
+        let known = visit.sign_in("mai", "mật khẩu sai nhé").await;
+        assert_eq!((unknown.status, plain(&unknown)), (known.status, plain(&known)));
+        for _ in 0..9 {
+            assert_eq!(visit.sign_in("mai", "mật khẩu sai nhé").await.status, 401);
+        }
+        let shut = visit.sign_in("mai", PASSWORD).await;
+        assert!(shut.status == 401 && shut.text().contains("15 phút"), "{}", shut.text());
+        assert_eq!(visit.cookie, "");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_person_gets_roles_and_a_second_administrator_confirms_the_heavy_ones() {
+    with_central(false, async |central, _| {
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        let nam = Staff::make(central, "nam", &[(Role::Administrator, "xa")]).await;
+        let invited = mai.post(central, "/nguoi", &[("ho-ten", "Nguyễn Lan"), ("ten", "lan")]).await;
+        let link = path_of(between(invited.text(), "id=\"lien-ket\">", "</p>"));
+        let again = mai.post(central, "/nguoi", &[("ho-ten", "Lan Khác"), ("ten", "LAN")]).await;
+        assert!(again.status == 400 && again.text().contains("Đã có người dùng tên đăng nhập lan"));
+
+        let writer = [("vai-tro", "writer"), ("nhom", "thon-1")];
+        assert_eq!(mai.post(central, "/nguoi/lan/vai-tro", &writer).await.status, 303);
+        assert_eq!(mai.post(central, "/nguoi/lan/vai-tro", &writer).await.status, 409, "given already");
+        let duty = [("vai-tro", "duty"), ("nhom", "xa")];
+        assert_eq!(mai.post(central, "/nguoi/lan/vai-tro", &duty).await.status, 303);
+        let lan: AccountId = "lan".parse().unwrap();
+        let roles = || async { central.store().person(lan.clone()).await.unwrap().unwrap().roles };
+        let waiting = roles().await.into_iter().find(|row| row.role == Role::Duty).unwrap();
+        assert_eq!(waiting.good_from, None);
+        let confirm = format!("/nguoi/lan/vai-tro/{}/xac-nhan", waiting.id);
+        assert_eq!(mai.post(central, &confirm, &[]).await.status, 409, "who asked does not confirm");
+        assert!(nam.get(central, "/nguoi").await.text().contains("Cần một người quản trị khác đồng ý"));
+        assert_eq!(nam.post(central, &confirm, &[]).await.status, 303);
+        let duty = roles().await.into_iter().find(|row| row.role == Role::Duty).unwrap();
+        assert!(duty.holds(loaxa_adapters::clock::wall()));
+        assert_eq!(
+            mai.post(central, "/nguoi/mai/vai-tro", &writer).await.status,
+            409,
+            "nobody serves himself"
+        );
+
+        let mut visit = Visit::new(central);
+        let taken = visit.post(&link, &[("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)]).await;
+        assert_eq!((taken.status, taken.header("location")), (303, "/"));
+        assert_eq!(visit.get(&link).await.status, 404);
+        assert_eq!(visit.get("/nguoi").await.status, 403, "no administrator");
+        assert!(visit.get("/").await.text().contains("Nguyễn Lan, người soạn tin, trực ban"));
+
+        // The trail has it all, and nobody changes it.
+        let acts = central.store().acts(ActFilter {
+            subject: Some("lan".to_owned()),
+            limit: 100,
+            ..Default::default()
+        });
+        let acts: Vec<_> = acts.await.unwrap().into_iter().map(|act| (act.act, act.actor)).collect();
+        for (act, actor) in
+            [("invited", "mai"), ("role_asked", "mai"), ("role_confirmed", "nam"), ("password_set", "lan")]
+        {
+            assert!(acts.contains(&(act.to_owned(), actor.to_owned())), "{act} {actor} {acts:?}");
+        }
+        let trail = nam.get(central, "/ai-da-lam-gi?viec=role_confirmed").await;
+        assert!(trail.text().contains("Đồng ý trao vai trò") && !trail.text().contains("<del>"));
+        let table = nam.get(central, "/ai-da-lam-gi.csv").await;
+        assert!(
+            table.text().starts_with("id,at,actor,act,subject")
+                && table.text().contains(",nam,role_confirmed,lan,")
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_an_administrator_waits_a_day_in_plain_sight() {
+    with_central(false, async |central, _| {
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        Staff::make(central, "lan", &[]).await;
+        mai.post(central, "/nguoi/lan/vai-tro", &[("vai-tro", "duty"), ("nhom", "xa")]).await;
+        let lan = central.store().person("lan".parse().unwrap()).await.unwrap().unwrap();
+        let now = loaxa_adapters::clock::wall();
+        let from = lan.roles[0].good_from.unwrap();
+        let day = loaxa_heart::domain::time::Span::secs(86_400);
+        assert!(!lan.roles[0].holds(now) && lan.roles[0].holds(now.plus(day)), "{from}");
+        assert!(mai.get(central, "/nguoi").await.text().contains("nếu không ai từ chối"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_or_loses_a_telephone_is_out_everywhere() {
+    with_central(false, async |central, _| {
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        let lan = Staff::make(central, "lan", &[(Role::Writer, "xa")]).await;
+        assert_eq!(lan.get(central, "/").await.status, 200);
+        let made = mai.post(central, "/nguoi/lan/lien-ket", &[]).await;
+        let link = path_of(between(made.text(), "id=\"lien-ket\">", "</p>"));
+        let mut visit = Visit::new(central);
+        assert_eq!(visit.post(&link, &[("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)]).await.status, 303);
+        assert_eq!(lan.get(central, "/").await.status, 303, "the session before is over");
+        assert_eq!(visit.get("/").await.status, 200);
+
+        assert_eq!(mai.post(central, "/nguoi/mai/nghi", &[]).await.status, 409);
+        assert_eq!(mai.post(central, "/nguoi/lan/nghi", &[]).await.status, 303);
+        assert_eq!(visit.get("/").await.status, 303);
+        assert_eq!(visit.sign_in("lan", PASSWORD).await.status, 401);
+        assert!(mai.get(central, "/nguoi/lan").await.text().contains("Đã nghỉ lúc"), "the history stays");
+        assert_eq!(
+            mai.post(central, "/nguoi/lan/vai-tro", &[("vai-tro", "writer"), ("nhom", "xa")]).await.status,
+            409
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_opens_nothing_after_signing_out() {
+    with_central(false, async |central, _| {
+        let lan = Staff::make(central, "lan", &[]).await;
+        let out = lan.post(central, "/thoat", &[]).await;
+        assert_eq!((out.status, out.header("location")), (303, "/dang-nhap"));
+        assert!(out.header("set-cookie").contains("Max-Age=0"));
+        assert_eq!(lan.get(central, "/").await.status, 303);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
+    with_central(false, async |central, _| {
+        let here = Staff::make(central, "here", &[(Role::Administrator, "thon-1")]).await;
+        Staff::make(central, "lan", &[(Role::Writer, "thon-2")]).await;
+        let give = |group| [("vai-tro", "writer"), ("nhom", group)];
+        assert_eq!(here.post(central, "/nguoi/lan/vai-tro", &give("thon-1")).await.status, 303);
+        for group in ["thon-2", "xa"] {
+            assert_eq!(here.post(central, "/nguoi/lan/vai-tro", &give(group)).await.status, 403, "{group}");
+        }
+        let roles = central.store().person("lan".parse().unwrap()).await.unwrap().unwrap().roles;
+        let there = roles.iter().find(|row| row.group.as_str() == "thon-2").unwrap().id;
+        for path in [
+            format!("/nguoi/lan/vai-tro/{there}/thoi"),
+            "/nguoi/lan/nghi".to_owned(),
+            "/nguoi/lan/lien-ket".to_owned(),
+        ] {
+            assert_eq!(here.post(central, &path, &[]).await.status, 403, "{path}");
+        }
+    })
+    .await;
+}
+
+/// Who passes each door. A page that is not here fails the test below.
+fn expected() -> BTreeMap<&'static str, Needs> {
+    const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
+    const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
+    [
+        ("/", Needs::Person),
+        ("/fragments/home", Needs::Person),
+        ("/dang-nhap", Needs::Nobody),
+        ("/dang-nhap/buoc-2", Needs::Password),
+        ("/dang-nhap/dat-ma", Needs::Password),
+        ("/thoat", Needs::Nobody),
+        ("/moi/{code}", Needs::Nobody),
+        ("/tai-khoan", Needs::Person),
+        ("/tai-khoan/mat-khau", Needs::Person),
+        ("/tai-khoan/phien", Needs::Person),
+        ("/nguoi", ADMINISTRATOR),
+        ("/nguoi/{id}", ADMINISTRATOR),
+        ("/nguoi/{id}/vai-tro", ADMINISTRATOR),
+        ("/nguoi/{id}/vai-tro/{role}/xac-nhan", ADMINISTRATOR),
+        ("/nguoi/{id}/vai-tro/{role}/thoi", ADMINISTRATOR),
+        ("/nguoi/{id}/lien-ket", ADMINISTRATOR),
+        ("/nguoi/{id}/phien", ADMINISTRATOR),
+        ("/nguoi/{id}/nghi", ADMINISTRATOR),
+        ("/ai-da-lam-gi", TRAIL),
+        ("/ai-da-lam-gi.csv", TRAIL),
+        ("/enrol", Needs::Role(&[Role::Technician, Role::Administrator])),
+        ("/sign", Needs::Nobody),
+    ]
+    .into()
+}
+
+/// An address of a page, with something in place of what varies.
+fn address(path: &str) -> String {
+    path.replace("{id}", "nobody").replace("{role}", "1").replace("{code}", "none")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_door_opens_for_its_roles_and_for_nobody_else() {
+    with_central(false, async |central, _| {
+        let doors: BTreeMap<_, _> = page_doors().into_iter().collect();
+        assert_eq!(doors, expected(), "each page has a line in this table");
+        let mut people = vec![(None, Staff::make(central, "none", &[]).await)];
+        for role in Role::ALL {
+            people.push((Some(role), Staff::make(central, role.code(), &[(role, "xa")]).await));
+        }
+        for (path, needs) in &doors {
+            let address = address(path);
+            let stranger = get(central, &address, &[]).await;
+            match needs {
+                Needs::Nobody => {
+                    assert_ne!(stranger.header("location").split('?').next(), Some("/dang-nhap"), "{path}")
+                }
+                _ if stranger.status == 405 => {}
+                _ => assert!(
+                    stranger.header("location").starts_with("/dang-nhap"),
+                    "{path} {}",
+                    stranger.status
+                ),
+            }
+            for (role, person) in &people {
+                let may = match needs {
+                    Needs::Role(roles) => role.is_some_and(|role| roles.contains(&role)),
+                    _ => true,
+                };
+                let mut answers = vec![person.get(central, &address).await];
+                if *path != "/thoat" && *path != "/tai-khoan/phien" {
+                    answers.push(person.post(central, &address, &[]).await);
+                }
+                for answer in answers.iter().filter(|answer| answer.status != 405) {
+                    assert_eq!(answer.status != 403, may, "{path} for {role:?}: {}", answer.text());
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_form_of_another_page_is_taken() {
+    with_central(false, async |central, _| {
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        for (path, _) in page_doors() {
+            for origin in [None, Some("http://ke-xau.vn"), Some("null")] {
+                let mut headers = vec![FORM, ("cookie", mai.cookie.as_str())];
+                headers.extend(origin.map(|origin| ("origin", origin)));
+                let answer = post_with(central, &address(path), &headers, Vec::new()).await;
+                assert!(matches!(answer.status, 403 | 405), "{path} {origin:?}: {}", answer.status);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_changes_by_looking() {
+    with_central(false, async |central, dir| {
+        let mai = Staff::make(central, "mai", &Role::ALL.map(|role| (role, "xa"))).await;
+        let all = || {
+            let db = rusqlite::Connection::open(dir.join("central.db")).unwrap();
+            let mut tables =
+                db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
+            let tables = tables.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+            let rows_of = |table: &String| {
+                let mut rows = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+                let columns = rows.column_count();
+                let row = |row: &rusqlite::Row| {
+                    Ok((0..columns)
+                        .map(|column| format!("{:?}", row.get_ref(column).unwrap()))
+                        .collect::<String>())
+                };
+                rows.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+            };
+            tables.map(|table| (rows_of(&table), table)).collect::<Vec<_>>()
+        };
+        let before = all();
+        for (path, _) in page_doors() {
+            mai.get(central, &address(path)).await;
+        }
+        assert_eq!(all(), before);
+    })
+    .await;
+}
