@@ -141,6 +141,12 @@ impl Programmes {
         adopted
     }
 
+    /// Returns the group of the programme of this name that is in force.
+    pub fn group_of(&self, id: &ProgrammeId) -> Option<&GroupId> {
+        let calendar = self.sent.get(id).or_else(|| self.installed.get(id))?;
+        Some(&calendar.programme().group)
+    }
+
     /// Takes out of force a programme that was sent; an installed one of the same name is heard again.
     pub fn forget(&mut self, id: &ProgrammeId) {
         self.sent.remove(id);

@@ -12,6 +12,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::language::{Failure, chosen, foreign, of_file, words};
 use loaxa_adapters::{clock, private_files};
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::person::normalised;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -177,6 +178,20 @@ impl Client {
         let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
         let (text, _) = self.answer(request.header("content-type", content_type).send(body))?;
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Brings a file of audio to central, unless it is there already.
+    ///
+    /// # Errors
+    /// As [`Client::get`], or when the file can't be read.
+    pub fn upload(&self, path: &Path) -> Result<ContentHash, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+        let hash = ContentHash::of(&bytes);
+        if self.get(&format!("media/{hash}"), &[]).is_err() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.post_with("media", &[("name", name)], "application/octet-stream", &bytes)?;
+        }
+        Ok(hash)
     }
 
     /// Posts a body while it comes into being, however long that takes.

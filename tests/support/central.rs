@@ -30,12 +30,14 @@ pub struct Keys {
     pub central: SecretKey,
     /// Two people; an emergency needs both.
     pub duty: [SecretKey; 2],
+    /// May do everything in one village.
+    pub villager: SecretKey,
 }
 
 impl Keys {
     pub fn new() -> Self {
         let key = |n| SecretKey::from_seed(&[n; 32]);
-        Self { root: key(1), central: key(2), duty: [key(3), key(4)] }
+        Self { root: key(1), central: key(2), duty: [key(3), key(4)], villager: key(5) }
     }
 
     pub fn trust(&self) -> Trust {
@@ -58,9 +60,16 @@ impl Keys {
                 grant(&self.central, "trung tâm", &[Central]),
                 grant(&self.duty[0], "Nguyễn Văn An", &of_people),
                 grant(&self.duty[1], "Trần Thị Bình", &of_people),
+                Grant {
+                    groups: ["thon-1".parse().unwrap()].into(),
+                    level: 2,
+                    ..grant(&self.villager, "Lê Văn Giang", &of_people)
+                },
             ],
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-            nesting: BTreeMap::new(),
+            nesting: ["thon-1", "thon-2"]
+                .map(|village| (village.parse().unwrap(), GROUP.parse().unwrap()))
+                .into(),
         }
     }
 

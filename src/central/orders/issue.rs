@@ -85,11 +85,23 @@ async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> 
     unsigned.check().map_err(Refused::Senseless)?;
     let signers =
         app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
+    check_moves(app, &draft, &signers.ids()).await?;
     settle_ends(app, &mut draft, signers.ids()).await?;
     let serial = app.store.next_serial(signers.issuer()).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
     keep(app, &draft, &command, envelope, approves).await
+}
+
+/// Checks that these signers may move the boxes of a draft, as each box will check it.
+async fn check_moves(app: &App, draft: &Draft, signers: &[KeyId]) -> Result<(), Refused> {
+    let boxes = if draft.moves.is_empty() { Vec::new() } else { app.store.boxes().await? };
+    for (id, groups) in &draft.moves {
+        let Some(row) = boxes.iter().find(|row| row.id == *id) else { continue };
+        let [from, to] = [&row.groups, groups].map(|own| app.groups_of(own).into_iter().collect());
+        app.keyring.trust().may_move(signers, &from, &to, Some(draft.now)).map_err(Refused::Authority)?;
+    }
+    Ok(())
 }
 
 /// Leaves out of a stop what these signers may not end: the boxes go on with it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::language::{Failure, foreign};
 use super::check::Check;
-use super::wire::{Authority, SOON, Wire};
+use super::wire::{Authority, SOON, VILLAGE, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
@@ -62,6 +62,7 @@ pub const CHECKS: &[Check<Centre>] = &[
     Check("conform_check.overtaken", "5", overtaken),
     Check("conform_check.replaced", "6.1", replaced),
     Check("conform_check.foreign_cancel", "6.1", foreign_cancel),
+    Check("conform_check.village_takes", "5", village_takes),
     Check("conform_check.far_serial", "5.6", far_serial),
     Check("conform_check.squatted", "5.2", squatted),
     Check("conform_check.old_trust", "6", trust),
@@ -297,6 +298,11 @@ impl Centre {
         }
     }
 
+    /// Checks that what goes to `former` alone is not obeyed.
+    fn is_moved_back(&mut self, former: &GroupId) -> Result<(), Sentence> {
+        self.refuses("moved", |command| command.groups = vec![former.clone()])
+    }
+
     fn refuses_emergency(&mut self) -> Result<(), Sentence> {
         let command = self.emergency_command("one");
         self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
@@ -511,6 +517,33 @@ fn foreign_cancel(centre: &mut Centre) -> Result<(), Sentence> {
         centre.order(codec::seal(&cancel, &[&centre.authority.neighbour]))?;
     }
     end_standing(centre, &id)
+}
+
+/// Tells the box its groups, the next version of them, in the name of `by`.
+fn tell_groups(
+    centre: &mut Centre,
+    step: u32,
+    by: &SecretKey,
+    to: &[GroupId],
+    groups: &[GroupId],
+) -> Result<(), Sentence> {
+    let held = centre.hello.as_ref().map_or(0, |hello| hello.holds.groups);
+    let members = [(centre.id.clone(), groups.to_vec())].into();
+    let mut command = centre.command("groups", Body::Groups { version: held + step, members });
+    (command.issuer, command.groups) = (by.key_id(), to.to_vec());
+    centre.order(codec::seal(&command, &[by]))
+}
+
+fn village_takes(centre: &mut Centre) -> Result<(), Sentence> {
+    let village: GroupId = VILLAGE.parse().expect("it is a name");
+    let both = [centre.group.clone(), village.clone()];
+    let [duty, villager] = [centre.authority.duty[0].clone(), centre.authority.villager.clone()];
+    tell_groups(centre, 1, &duty, &both[..1], &both)?;
+    tell_groups(centre, 2, &villager, &both[1..], &both[1..])?;
+    // Heard only by a box that is still in the commune's group.
+    let heard = centre.obeys("sentinel", |_| {});
+    tell_groups(centre, 3, &duty, &both, &both[..1])?;
+    heard.and_then(|()| centre.is_moved_back(&village))
 }
 
 fn far_serial(centre: &mut Centre) -> Result<(), Sentence> {

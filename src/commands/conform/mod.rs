@@ -6,6 +6,7 @@
 mod box_side;
 mod central_side;
 mod check;
+mod enrolment;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::codec;
+use loaxa_heart::wire::enrolment::EnrolmentCode;
 use wire::Authority;
 
 #[derive(clap::Args)]
@@ -52,6 +54,12 @@ enum Action {
         #[arg(long)]
         root: PathBuf,
     },
+    Enrolment {
+        #[arg(long, value_name = "URL")]
+        central: String,
+        #[arg(long)]
+        code: EnrolmentCode,
+    },
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -68,6 +76,10 @@ pub fn run(args: Args) -> Outcome {
             let wire = wire::Wire::connect(&broker, id.as_str(), vec![filter])?;
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
             report(central_side::CHECKS, &mut unit, |unit| unit.await_connection())
+        }
+        Action::Enrolment { central, code } => {
+            let mut newcomer = enrolment::Newcomer::new(central, code);
+            report(enrolment::CHECKS, &mut newcomer, |_| Ok(()))
         }
     }
 }
@@ -120,8 +132,10 @@ mod tests {
 
     #[test]
     fn every_check_has_a_sentence_in_both_languages() {
-        let keys = box_side::CHECKS.iter().map(|Check(key, ..)| key);
-        for key in keys.chain(central_side::CHECKS.iter().map(|Check(key, ..)| key)) {
+        let of_box = box_side::CHECKS.iter().map(|Check(key, ..)| key);
+        let of_central = central_side::CHECKS.iter().map(|Check(key, ..)| key);
+        let of_enrolment = enrolment::CHECKS.iter().map(|Check(key, ..)| key);
+        for key in of_box.chain(of_central).chain(of_enrolment) {
             for lang in Lang::ALL {
                 assert_ne!(TEXTS.of(lang).say(key), *key, "{lang:?}");
             }

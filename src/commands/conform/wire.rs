@@ -20,6 +20,9 @@ use loaxa_heart::wire::topics::Topic;
 /// Longest wait for an answer that is due at once: a slow box over 4G.
 pub const SOON: Span = Span::secs(15);
 
+/// The village of the test bench.
+pub const VILLAGE: &str = "conform-thon";
+
 /// The broker, with blocking calls.
 pub struct Wire {
     runtime: tokio::runtime::Runtime,
@@ -77,6 +80,8 @@ pub struct Authority {
     pub clerk: SecretKey,
     /// May do everything, elsewhere.
     pub neighbour: SecretKey,
+    /// May do everything in one village of the commune.
+    pub villager: SecretKey,
     pub stranger: SecretKey,
 }
 
@@ -89,6 +94,7 @@ impl Default for Authority {
             duty: [key(1), key(2)],
             clerk: key(5),
             neighbour: key(6),
+            villager: key(8),
             stranger: key(9),
         }
     }
@@ -121,9 +127,18 @@ impl Authority {
                     groups: ["conform-elsewhere".parse().expect("it is a name")].into(),
                     ..grant(&self.neighbour, "Dũng", &all)
                 },
+                Grant {
+                    groups: [VILLAGE.parse().expect("it is a name")].into(),
+                    level: 2,
+                    ..grant(&self.villager, "Giang", &all)
+                },
             ],
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-            nesting: Default::default(),
+            nesting: [(VILLAGE, "xa")]
+                .map(|(child, parent)| {
+                    (child.parse().expect("it is a name"), parent.parse().expect("it is a name"))
+                })
+                .into(),
         };
         TrustMessage { v: VERSION, trust }
     }

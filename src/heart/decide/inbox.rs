@@ -170,7 +170,7 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
 /// Time for which an expired command is still remembered. A clock may be ahead by as much before it is set right: as
 /// far as a battery clock is believed beyond the last known time. The serials alone keep an expired command from being
 /// new; an ending has nothing but this.
-const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
+pub const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
 /// Lists what can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {

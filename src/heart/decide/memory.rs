@@ -80,6 +80,9 @@ pub struct Progress {
     pub started: bool,
     /// The announcement is over, and remembered only so that it is not taken in again.
     pub over: bool,
+    /// The announcement expired by the clock of the box. An actual emergency is held on, in case that the clock was ahead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
 }
 
 /// A command that was accepted, so that its copies are known for copies. Its serial is what keeps it from being obeyed

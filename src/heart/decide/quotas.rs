@@ -58,6 +58,8 @@ pub struct Standing<'a> {
     pub issuer: &'a KeyId,
     pub power: Power,
     pub groups: &'a [GroupId],
+    /// Expired, and held on only in case that the clock was ahead: it takes no room from others.
+    pub lapsed: bool,
 }
 
 /// Reports whether room is kept apart for commands of this power.
@@ -81,7 +83,7 @@ pub fn check_held(
     } else {
         (limits.held_of_issuer, limits.held)
     };
-    let alike = || standing.iter().filter(|one| is_emergency(one.power) == emergency);
+    let alike = || standing.iter().filter(|one| is_emergency(one.power) == emergency && !one.lapsed);
     let too_many = |max: usize| Err(CommandRefusal::TooMany { max: max as u32 });
     if alike().filter(|one| one.issuer == issuer).count() >= of_issuer {
         return too_many(of_issuer);

@@ -10,6 +10,7 @@ use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
 use crate::domain::ids::CommandId;
 use crate::domain::ids::{GroupId, KeyId};
+use crate::domain::playback::DeliveryStep;
 use crate::domain::time::Span;
 use crate::wire::messages::{Body, Command};
 
@@ -208,30 +209,60 @@ fn a_voice_of_revoked_keys_ends_at_once() {
     scene.check(&["Phát trực tiếp starts", "Cancelled after 2 s"]);
 }
 
-/// Floods by every key that has not the people for an emergency, each bound reached with what is shipped; then an
-/// emergency is signed, and sounds.
+/// One order of a flood, by its number.
+type Flood = fn(&mut Scene, usize);
+
+/// Sends `times` orders of a flood. In its beginning, its midst and at its end an emergency is signed: the flood goes on
+/// around it, and it sounds all the same.
+fn under_flood(scene: &mut Scene, times: usize, flood: Flood) {
+    const AROUND: usize = 40;
+    let mut sent = 0;
+    let mut go_on = |scene: &mut Scene, upto: usize| {
+        (sent..upto.min(times)).for_each(|number| flood(scene, number));
+        sent = sent.max(upto.min(times));
+    };
+    for before in [AROUND / 2, times / 2, times - AROUND] {
+        go_on(scene, before);
+        let heard =
+            |scene: &mut Scene| scene.story().iter().filter(|line| *line == "Emergency starts").count();
+        let already = heard(scene);
+        let id = scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, |_| {});
+        for step in 1..=AROUND / 4 {
+            go_on(scene, before + step * 4);
+            scene.world.run_for(Span::millis(200));
+        }
+        assert_eq!(heard(scene), already + 1, "{id} amid {before} of {times}: {:?}", scene.story());
+        scene.run(20);
+        assert!(scene.steps(&id).contains(&DeliveryStep::Finished), "{:?}", scene.steps(&id));
+    }
+    go_on(scene, times);
+}
+
+/// Floods by every key that has not the people for an emergency, each bound reached with what is shipped; emergencies are
+/// signed while they go on, and sound.
 #[test]
 fn no_flood_keeps_an_emergency_from_sounding() {
     let mut scene = village();
     let limits = Limits::default();
-    for serial in 0..limits.known_of_issuer + 10 {
+    under_flood(&mut scene, limits.known_of_issuer + 10, |scene, _| {
         scene.signed_by(&["dung"]).send(Body::Test, |_| {});
-        let of = Some(format!("unheard-of-{serial}").parse().unwrap());
+    });
+    under_flood(&mut scene, limits.known_of_issuer + 10, |scene, number| {
+        let of = Some(format!("unheard-of-{number}").parse().unwrap());
         scene.signed_by(&["chi"]).send(Body::Cancel { of }, |_| {});
-    }
-    for key in ["dung", "an", "binh", "giang", "hoa"] {
-        for _ in 0..=limits.held_of_issuer {
-            scene.signed_by(&[key]).push(BulletinClass::Normal, |command| {
-                command.expires = command.issued_at.plus(Span::secs(300 * 86_400));
-                command.groups = vec!["thon-1".parse().unwrap()];
-            });
-        }
-    }
-    for _ in 0..limits.stops_of_issuer + 2 {
+    });
+    under_flood(&mut scene, 5 * (limits.held_of_issuer + 1), |scene, number| {
+        let key = ["dung", "an", "binh", "giang", "hoa"][number % 5];
+        scene.signed_by(&[key]).push(BulletinClass::Normal, |command| {
+            command.expires = command.issued_at.plus(Span::secs(300 * 86_400));
+            command.groups = vec!["thon-1".parse().unwrap()];
+        });
+    });
+    under_flood(&mut scene, 80, |scene, _| {
         scene.signed_by(&["giang"]).send(Body::Cancel { of: None }, in_the_village);
-    }
+    });
     let memory = scene.world.memory();
-    assert!(memory.known.len() <= 6 * limits.known_of_issuer, "{}", memory.known.len());
+    assert!(memory.known.len() <= 6 * limits.known_of_issuer + 20, "{}", memory.known.len());
     assert_eq!(memory.endings.len(), limits.endings_of_issuer);
     assert_eq!(memory.stops.len(), 1);
     for _ in 0..2 {

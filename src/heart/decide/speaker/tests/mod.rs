@@ -2,6 +2,7 @@
 
 mod announcements;
 mod authority;
+mod clocks;
 mod relays;
 mod rules;
 mod scene;

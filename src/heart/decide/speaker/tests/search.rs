@@ -274,8 +274,8 @@ impl State {
                         self.kept.insert(id, signed);
                     }
                     Action::Forget(id) => drop(self.kept.remove(&id)),
-                    Action::Adopt(command) => {
-                        if let Body::Policy(policy) = command.body {
+                    Action::Adopt(signed) => {
+                        if let Body::Policy(policy) = signed.payload.body {
                             self.policy = policy;
                         }
                     }
