@@ -32,6 +32,8 @@ impl Browser {
                 "--disable-dev-shm-usage",
                 "--no-first-run",
             ])
+            // A microphone that beeps, and nobody who has to allow it.
+            .args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
             .args(["--remote-debugging-port=0", "--mute-audio", "--lang=vi", "about:blank"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::null())
@@ -165,6 +167,24 @@ impl Page {
         self.ask("Emulation.setDeviceMetricsOverride", phone);
         let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
+    }
+
+    /// Chooses a file in a field.
+    pub fn choose(&mut self, selector: &str, path: &Path) {
+        let document = self.ask("DOM.getDocument", json!({}))["root"]["nodeId"].clone();
+        let node =
+            self.ask("DOM.querySelector", json!({ "nodeId": document, "selector": selector }))["nodeId"]
+                .clone();
+        self.ask("DOM.setFileInputFiles", json!({ "files": [path], "nodeId": node }));
+    }
+
+    /// Slows the network to so many bytes a second, or cuts it.
+    pub fn network(&mut self, bytes_a_second: Option<u32>) {
+        self.ask("Network.enable", json!({}));
+        let (offline, rate) = (bytes_a_second.is_none(), bytes_a_second.map_or(-1, i64::from));
+        let conditions =
+            json!({ "offline": offline, "latency": 0, "downloadThroughput": rate, "uploadThroughput": rate });
+        self.ask("Network.emulateNetworkConditions", conditions);
     }
 
     /// Shows the page as wide as this, light or dark.
