@@ -273,7 +273,7 @@ pub async fn take_link(app: &App, code: &str, password: &str, from: &str) -> Res
 /// Fails when the old password is wrong or the new one is weak.
 pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Result<(), NotDone> {
     let person = &who.person;
-    if !passwords::is_right(old, person.password.as_deref()).await {
+    if passwords::is_right(old, person.password.as_deref()).await != Some(true) {
         return Err(NotDone::Code);
     }
     passwords::check(new, &[person.id.as_str(), &person.name, &app.settings.commune])?;
