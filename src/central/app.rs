@@ -15,6 +15,7 @@ use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
 use crate::mouths::Mouths;
 use crate::nonces::Nonces;
+use crate::one_each::OneEach;
 use crate::settings::Settings;
 use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, SharedStore};
@@ -40,6 +41,8 @@ pub struct App {
     pub voices: Voices,
     /// Voices that come from pages.
     pub mouths: Mouths,
+    /// The writers for whom the engine speaks.
+    pub speaking: OneEach,
     pub outlooks: Outlooks,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
@@ -112,6 +115,7 @@ impl App {
             counters,
             voices,
             mouths: Mouths::default(),
+            speaking: OneEach::default(),
             outlooks,
             revoked,
             log_quotas,

@@ -14,6 +14,7 @@ mod log_quota;
 mod media;
 mod mouths;
 mod nonces;
+mod one_each;
 mod orders;
 mod people;
 pub mod settings;
@@ -146,8 +147,8 @@ impl Central {
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        if let Some(link) = people::accounts::invite_first(&app).await? {
-            tracing::info!(link, "nobody has an account yet: this link makes the first administrator");
+        if let Some(path) = people::accounts::invite_first(&app).await? {
+            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![

@@ -209,8 +209,8 @@ async fn an_invited_person_gets_roles_and_a_second_administrator_confirms_the_he
         assert!(trail.text().contains("Đồng ý trao vai trò") && !trail.text().contains("<del>"));
         let table = nam.get(central, "/ai-da-lam-gi.csv").await;
         assert!(
-            table.text().starts_with("id,at,actor,act,subject")
-                && table.text().contains(",nam,role_confirmed,lan,")
+            table.text().starts_with("\"id\",\"at\",\"actor\",\"act\",\"subject\"")
+                && table.text().contains(",\"nam\",\"role_confirmed\",\"lan\",")
         );
     })
     .await;
@@ -330,6 +330,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/nguoi/{id}/vai-tro/{role}/xac-nhan", ADMINISTRATOR),
         ("/nguoi/{id}/vai-tro/{role}/thoi", ADMINISTRATOR),
         ("/nguoi/{id}/lien-ket", ADMINISTRATOR),
+        ("/nguoi/{id}/lien-ket/quyet", ADMINISTRATOR),
         ("/nguoi/{id}/phien", ADMINISTRATOR),
         ("/nguoi/{id}/nghi", ADMINISTRATOR),
         ("/ai-da-lam-gi", TRAIL),

@@ -140,7 +140,7 @@ fn pass(
     let Some(who) = who else { return Err(go(&with_return(headers, path))) };
     match needs {
         Needs::Nobody | Needs::Password => Ok(()),
-        _ if who.session.stage == Stage::Password => Err(go(SECOND_STEP)),
+        _ if who.session.stage == Stage::Password || lacks_second_factor(app, who) => Err(go(SECOND_STEP)),
         Needs::Person => Ok(()),
         Needs::Role(roles) if roles.iter().any(|role| who.has(*role)) => Ok(()),
         Needs::Role(_) => {
@@ -148,6 +148,13 @@ fn pass(
             Err(Box::new(refusal(app, &frame, StatusCode::FORBIDDEN, &said!("page.not_yours"))))
         }
     }
+}
+
+/// Tells whether a session that began with the password alone belongs to somebody who has got a role since that asks for
+/// more, or a telephone.
+fn lacks_second_factor(app: &App, who: &Who) -> bool {
+    let needs = app.settings.second_factor && who.person.needs_second_factor(who.now);
+    who.session.stage == Stage::Plain && (needs || who.person.totp.is_some())
 }
 
 /// The page to sign in on, with the page to go back to where it was asked for by itself.

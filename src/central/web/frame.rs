@@ -108,7 +108,7 @@ impl Frame {
     }
 
     fn is_in(&self) -> bool {
-        self.who.as_ref().is_some_and(|who| who.session.stage == Stage::Full)
+        self.who.as_ref().is_some_and(|who| who.session.stage != Stage::Password)
     }
 
     /// Tells whether the reader is on a page or on one below it.
@@ -220,7 +220,13 @@ pub fn lang_of(headers: &HeaderMap) -> Lang {
 
 /// An asset that this program brings along.
 pub fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], text)
+    (
+        [
+            (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+            (header::CACHE_CONTROL, "public, max-age=3600".to_owned()),
+        ],
+        text,
+    )
 }
 
 /// A page that says why the one that was asked for is not shown.

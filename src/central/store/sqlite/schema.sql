@@ -280,10 +280,12 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
 
 -- One-time links, as SHA-256 of their code.
 CREATE TABLE IF NOT EXISTS links (
-    code    BLOB PRIMARY KEY,
-    purpose TEXT NOT NULL,
-    person  TEXT,
-    expires INTEGER NOT NULL
+    code      BLOB PRIMARY KEY,
+    purpose   TEXT NOT NULL,
+    person    TEXT,
+    expires   INTEGER NOT NULL,
+    asked_by  TEXT,
+    good_from INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Sessions of browsers, as SHA-256 of their secret.

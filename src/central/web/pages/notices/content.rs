@@ -16,6 +16,8 @@ use loaxa_heart::said;
 /// A notice with everything around it.
 pub struct Shown<'a> {
     pub row: &'a NoticeRow,
+    /// The notice in whose place it comes.
+    pub replaces: Option<&'a NoticeRow>,
     pub media: Option<&'a MediaRow>,
     pub author: Option<&'a PersonRow>,
     pub boxes: &'a [BoxRow],
@@ -42,7 +44,7 @@ pub fn places(app: &App, row: &NoticeRow) -> String {
 
 /// Draws the list.
 pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
-    let Shown { row, media, author, boxes, now } = shown;
+    let Shown { row, replaces, media, author, boxes, now } = shown;
     let content = &row.content;
     let inside: Vec<_> = boxes.iter().filter(|it| in_any(app, it, &content.groups)).collect();
     let silent = inside.iter().filter(|it| !it.is_online(now)).count();
@@ -56,6 +58,9 @@ pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
         dl.kv.card {
             (pair("review.writer", html! { (author) ", " (moment(row.changed)) }))
             @if !content.responsible.is_empty() { (pair("compose.responsible", html! { (content.responsible) })) }
+            @if let Some(old) = replaces {
+                (pair("review.replaces", html! { a href={ "/tin/" (old.id) } { (old.content.title) } br; (places(app, old)) }))
+            }
             (pair("compose.class", class_tag(frame, content.class)))
             (pair("review.places", html! {
                 (places(app, row)) br; (frame.tell(&said!("compose.boxes", count = inside.len())))

@@ -16,6 +16,7 @@ use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::{Kind, state};
 use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
@@ -34,7 +35,7 @@ pub async fn invite(
     let newcomer = Newcomer { account: text("ten"), name: text("ho-ten"), reach: text("lien-he") };
     let name = newcomer.name.clone();
     match accounts::invite(&app, &who, newcomer).await {
-        Ok((id, link)) => Ok(show_link(&app, &frame, &name, id.as_str(), &link).into_response()),
+        Ok((id, link)) => Ok(show_link(&app, &frame, &name, id.as_str(), &link, None).into_response()),
         Err(NotDone::Store(error)) => Err(error.into()),
         Err(not) => {
             let field = if matches!(not, NotDone::Name) { "ho-ten" } else { "ten" };
@@ -46,13 +47,14 @@ pub async fn invite(
 }
 
 /// The page with a link that somebody hands to a person; it is shown once.
-pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str) -> Markup {
+pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str, waits: Option<Wall>) -> Markup {
     let title = frame.say("people.link_title");
     let content = html! {
         div.narrow.stack {
             h1 { (title) }
             p { (frame.tell(&said!("people.link_for", name))) }
             p.card.num #lien-ket { (link) }
+            @if let Some(from) = waits { p.note.k-look { (frame.tell(&said!("people.link_works_from", at = moment(from)))) } }
             p.mute { (frame.say("people.link_once")) }
             div.btns { a.btn href={ "/nguoi/" (id) } { (frame.say("people.then_roles")) } }
         }
