@@ -13,6 +13,7 @@ mod http;
 mod intake;
 mod mosquitto_acl;
 mod outlook;
+mod overview;
 mod page_certificate;
 mod people;
 mod programme_cli;

@@ -163,4 +163,22 @@ impl Page {
         let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
     }
+
+    /// Writes what a telephone and a desk show of the page, light and dark, where somebody wants to look.
+    pub fn look(&mut self, name: &str) {
+        let Some(folder) = std::env::var_os("LOAXA_PICTURES") else { return };
+        for (width, mobile) in [(390, true), (1280, false)] {
+            for scheme in ["light", "dark"] {
+                let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+                self.ask("Emulation.setEmulatedMedia", json!({ "features": feature }));
+                let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": mobile });
+                self.ask("Emulation.setDeviceMetricsOverride", size);
+                let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+                let path = Path::new(&folder).join(format!("{name}-{width}-{scheme}.png"));
+                std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
+            }
+        }
+        self.ask("Emulation.setEmulatedMedia", json!({ "features": [] }));
+        self.ask("Emulation.clearDeviceMetricsOverride", json!({}));
+    }
 }

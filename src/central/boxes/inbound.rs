@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::log_intake::Waiting;
 use crate::app::{App, Counters};
+use crate::changes::Changed;
 use crate::settings::BoxDeclared;
 use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::clock::monotonic;
@@ -100,8 +101,9 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
         },
         Up::Log => Ok(()),
     };
-    if let Err(error) = done {
-        tracing::error!(%id, %error, "a sign of life could not be kept");
+    match done {
+        Ok(()) => app.changes.tell(Changed::Boxes),
+        Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
     }
 }
 

@@ -15,14 +15,17 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
 mod people;
+mod places;
 mod plays;
 mod sessions;
 pub mod sqlite;
 mod tagged;
 mod tokens;
+mod troubles;
 
 use std::sync::Arc;
 
@@ -36,12 +39,15 @@ pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
 pub use enrolment::*;
+pub use health::*;
 pub use log::*;
 pub use media::*;
 pub use people::*;
+pub use places::*;
 pub use plays::*;
 pub use sessions::*;
 pub use tokens::*;
+pub use troubles::*;
 
 /// Everything that central keeps.
 pub trait Store:
@@ -54,12 +60,15 @@ pub trait Store:
     + Documents
     + Drafts
     + Enrolment
+    + Health
     + Log
     + Media
     + People
+    + Places
     + Plays
     + Sessions
     + Tokens
+    + Troubles
     + 'static
 {
 }
@@ -74,12 +83,15 @@ impl<T> Store for T where
         + Documents
         + Drafts
         + Enrolment
+        + Health
         + Log
         + Media
         + People
+        + Places
         + Plays
         + Sessions
         + Tokens
+        + Troubles
         + 'static
 {
 }

@@ -26,15 +26,17 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 4] = [
+const MENU: [(&str, &str, &[Role]); 5] = [
     ("/", "page.home", &[]),
+    ("/nhat-ky", "log.title", &[]),
     ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 2] = [
+const FOOT: [(&str, &str, &[Role]); 3] = [
+    ("/canh-bao", "alarm_page.title", &[]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];

@@ -4,6 +4,18 @@ use loaxa_heart::texts::Tables;
 
 /// The words of central in both languages: what all share, and what belongs to one subject.
 pub static TEXTS: Tables = Tables::new(
-    concat!(include_str!("texts/vi.toml"), "\n", include_str!("texts/people.vi.toml")),
-    concat!(include_str!("texts/en.toml"), "\n", include_str!("texts/people.en.toml")),
+    concat!(
+        include_str!("texts/vi.toml"),
+        "\n",
+        include_str!("texts/people.vi.toml"),
+        "\n",
+        include_str!("texts/boxes.vi.toml"),
+    ),
+    concat!(
+        include_str!("texts/en.toml"),
+        "\n",
+        include_str!("texts/people.en.toml"),
+        "\n",
+        include_str!("texts/boxes.en.toml"),
+    ),
 );

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::SqliteStore;
 use super::columns::{bounded, count, from_json, json, name, optional_wall, optional_word, word};
+use super::health::count_sign;
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
 use loaxa_heart::decide::delivery::DocumentName;
@@ -115,7 +116,7 @@ fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
                 json(&faults.iter().map(|code| visible(code)).collect::<Vec<_>>())
             ])?,
     };
-    Ok(())
+    count_sign(db, sign)
 }
 
 fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {

@@ -10,12 +10,15 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
 mod people;
+mod places;
 mod plays;
 mod sessions;
 mod tokens;
+mod troubles;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

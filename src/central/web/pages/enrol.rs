@@ -56,7 +56,7 @@ fn content(app: &App, texts: &Texts) -> Markup {
                 label { (say("enrol.name")) input #box-title required maxlength="120" placeholder=(say("enrol.name_example")); }
                 fieldset {
                     legend { (say("enrol.groups")) }
-                    @for group in &app.settings.groups {
+                    @for group in &app.groups() {
                         label.choice { input type="checkbox" name="group" value=(group.id.as_str()); " " (group.title) }
                     }
                 }

@@ -1,9 +1,12 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
+mod alarms;
 mod enrol;
-mod home;
+mod log;
+mod overview;
 mod people;
 mod sign;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::doors::Pages;
+use super::events;
 use super::frame::asset;
 use crate::app::App;
 
@@ -24,13 +28,14 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
 const STYLE: &str = include_str!("../assets/loaxa.css");
+const LIVE: &str = include_str!("../assets/live.js");
 
 /// Largest form of a page, in bytes.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, enrol::add, sign::add]
+    [overview::add, alarms::add, log::add, people::add, enrol::add, sign::add, events::add]
         .into_iter()
         .fold(Pages::default(), |pages, add| add(pages))
 }
@@ -44,6 +49,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(enrol::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
+        .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(middleware::map_response(add_headers))
