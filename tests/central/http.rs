@@ -262,7 +262,7 @@ async fn what_is_counted_is_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_sits_at_the_server_signs_in_like_all_others() {
     with_central(async |central| {
-        for (path, to) in [("/", "/dang-nhap"), ("/enrol", "/dang-nhap?ve=%2Fenrol")] {
+        for (path, to) in [("/", "/dang-nhap"), ("/cum-loa/moi", "/dang-nhap?ve=%2Fcum-loa%2Fmoi")] {
             let stranger = get(central, path, &[]).await;
             assert_eq!((stranger.status, stranger.header("location")), (303, to), "{path}");
             for header in ["x-forwarded-for", "x-real-ip", "forwarded"] {

@@ -1,6 +1,7 @@
 //! The centre as staff, boxes and browsers meet it.
 
 mod attacks;
+mod boxes;
 mod browser_enrolment;
 mod browser_keys;
 mod cap;

@@ -297,6 +297,7 @@ async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
 fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
     const CARER: Needs = Needs::Role(&[Role::Technician, Role::Duty, Role::Administrator]);
+    const KEEPER: Needs = Needs::Role(&[Role::Technician, Role::Administrator]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
@@ -327,7 +328,18 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/nguoi/{id}/nghi", ADMINISTRATOR),
         ("/ai-da-lam-gi", TRAIL),
         ("/ai-da-lam-gi.csv", TRAIL),
-        ("/enrol", Needs::Role(&[Role::Technician, Role::Administrator])),
+        ("/cum-loa", Needs::Person),
+        ("/fragments/cum-loa", Needs::Person),
+        ("/cum-loa/moi", KEEPER),
+        ("/cum-loa/{id}", Needs::Person),
+        ("/cum-loa/{id}/chuyen", KEEPER),
+        ("/cum-loa/{id}/vi-tri", KEEPER),
+        ("/cum-loa/{id}/bao-tri", KEEPER),
+        ("/cum-loa/{id}/thu-hoi", KEEPER),
+        ("/cai-dat", ADMINISTRATOR),
+        ("/cai-dat/noi/{group}", ADMINISTRATOR),
+        ("/cai-dat/chuyen-muc", ADMINISTRATOR),
+        ("/cai-dat/chien-dich", ADMINISTRATOR),
         ("/sign", Needs::Nobody),
     ]
     .into()
@@ -338,7 +350,7 @@ const STREAM: &str = "/su-kien";
 
 /// An address of a page, with something in place of what varies.
 fn address(path: &str) -> String {
-    path.replace("{id}", "nobody").replace("{role}", "1").replace("{code}", "none")
+    path.replace("{id}", "nobody").replace("{role}", "1").replace("{code}", "none").replace("{group}", "none")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,10 @@ mod sqlite {
         media_are_described_once
         alarms_are_counted_and_bounded
         a_token_is_good_until_it_is_revoked
+        a_trouble_is_opened_once_taken_once_and_has_an_end
+        a_strangers_trouble_comes_again_only_with_a_new_sight
+        what_staff_say_of_places_is_kept
+        hours_of_health_are_counted_and_forgotten
     }
 }
 
@@ -617,4 +621,108 @@ async fn a_token_is_good_until_it_is_revoked(store: SharedStore) {
     assert!(!store.revoke_token(row.name, at(6)).await.unwrap());
     assert!(!kept().await.is_good(at(7)) && kept().await.revoked == Some(at(5)));
     assert_eq!(store.token(ContentHash::of(b"other")).await.unwrap(), None);
+}
+
+fn act() -> NewAct {
+    let subject = "loa-1".to_owned();
+    NewAct {
+        at: NOW,
+        actor: Actor::Central,
+        act: "alarm_taken",
+        subject,
+        before: None,
+        after: None,
+        from: None,
+    }
+}
+
+fn found(kind: TroubleKind, subject: &str, last: Wall) -> Found {
+    let (what, detail) = ("disk_full".to_owned(), String::new());
+    Found { kind, what, subject: subject.to_owned(), detail, since: last, last }
+}
+
+async fn a_trouble_is_opened_once_taken_once_and_has_an_end(store: SharedStore) {
+    let fault = || vec![found(TroubleKind::Fault, "loa-1", NOW)];
+    assert!(store.note_troubles(fault(), NOW).await.unwrap());
+    assert!(!store.note_troubles(fault(), at(5)).await.unwrap(), "it is open");
+    let id = store.open_troubles().await.unwrap()[0].id;
+    let take = |name: &str| store.take_troubles(vec![id, 77], name.parse().unwrap(), at(6), act());
+    let (an, binh) = tokio::join!(take("an"), take("binh"));
+    assert_ne!(an.unwrap(), binh.unwrap(), "one of two");
+    let by = store.open_troubles().await.unwrap()[0].taken.clone().unwrap().0;
+    assert!(store.silence_troubles(vec![id], at(60), act()).await.unwrap());
+    assert!(
+        !store.end_troubles(vec![id], at(7), act()).await.unwrap(),
+        "a box's trouble is no person's to end"
+    );
+    assert!(store.note_troubles(Vec::new(), at(10)).await.unwrap());
+    assert_eq!(store.open_troubles().await.unwrap(), []);
+    let past = store.past_troubles(Some("loa-1".to_owned()), 10).await.unwrap();
+    assert_eq!((past.len(), past[0].ended), (1, Some(at(10))));
+    assert!(!take("chi").await.unwrap(), "it is over");
+    // Again within minutes: the same, with who had it.
+    assert!(store.note_troubles(fault(), at(60)).await.unwrap());
+    let open = store.open_troubles().await.unwrap();
+    assert_eq!((open[0].id, open[0].taken.clone().map(|(by, _)| by)), (id, Some(by)));
+    assert!(store.note_troubles(Vec::new(), at(70)).await.unwrap());
+    assert!(store.note_troubles(fault(), at(3_600)).await.unwrap());
+    let open = store.open_troubles().await.unwrap();
+    assert!(open.len() == 1 && open[0].id != id && open[0].taken.is_none(), "an hour later it is another");
+    assert_eq!(store.acts(ActFilter { limit: 10, ..ActFilter::default() }).await.unwrap().len(), 2);
+}
+
+async fn a_strangers_trouble_comes_again_only_with_a_new_sight(store: SharedStore) {
+    let seen = |last| vec![found(TroubleKind::Security, "203.0.113.7", last)];
+    assert!(store.note_troubles(seen(NOW), NOW).await.unwrap());
+    let id = store.open_troubles().await.unwrap()[0].id;
+    assert!(!store.note_troubles(Vec::new(), at(5)).await.unwrap(), "people end it");
+    assert!(store.end_troubles(vec![id], at(10), act()).await.unwrap());
+    assert!(!store.note_troubles(seen(NOW), at(20)).await.unwrap());
+    assert!(store.note_troubles(seen(at(15)), at(20)).await.unwrap());
+    assert_eq!(store.open_troubles().await.unwrap().len(), 1);
+}
+
+async fn what_staff_say_of_places_is_kept(store: SharedStore) {
+    let point = Some(Point { latitude: 20.98, longitude: 105.74 });
+    let place =
+        PlaceRow {
+            group: group("thon-1"), title: Some("Thôn Một".to_owned()), households: Some(90), point
+        };
+    store.set_place(PlaceRow { title: None, ..place.clone() }, act()).await.unwrap();
+    store.set_place(place.clone(), act()).await.unwrap();
+    assert_eq!(store.places().await.unwrap(), [place]);
+    let work = Maintenance { by: "an".parse().unwrap(), note: "thay âm ly".to_owned(), until: at(60) };
+    store.set_maintenance(id("loa-1"), Some(work.clone()), act()).await.unwrap();
+    store.set_point(id("loa-1"), point, act()).await.unwrap();
+    assert_eq!(store.sites().await.unwrap(), [SiteRow { id: id("loa-1"), point, maintenance: Some(work) }]);
+    store.set_maintenance(id("loa-1"), None, act()).await.unwrap();
+    assert_eq!(store.sites().await.unwrap(), [SiteRow { id: id("loa-1"), point, maintenance: None }]);
+    let section = SectionRow { id: "y-te".parse().unwrap(), title: "Y tế".to_owned() };
+    store.set_section(section.clone(), act()).await.unwrap();
+    assert_eq!(store.sections().await.unwrap(), [section]);
+    let (from, until) = (NOW.date(), at(86_400 * 30).date());
+    let (id, title, responsible) = ("tiem".parse().unwrap(), "Tiêm phòng".to_owned(), "Trạm y tế".to_owned());
+    let campaign = CampaignRow { id, title, from, until, responsible };
+    store.set_campaign(campaign.clone(), act()).await.unwrap();
+    assert_eq!(store.campaigns().await.unwrap(), [campaign]);
+    assert_eq!(store.acts(ActFilter { limit: 10, ..ActFilter::default() }).await.unwrap().len(), 7);
+}
+
+async fn hours_of_health_are_counted_and_forgotten(store: SharedStore) {
+    store.declare_boxes(vec![declared("loa-1", &["xa"])]).await.unwrap();
+    let hour = Wall(NOW.0 - NOW.0 % 3_600_000_000);
+    let beat = |at, clock, faults: &[&str]| {
+        let faults = faults.iter().map(|code| (*code).to_owned()).collect();
+        let kind = SignKind::Heartbeat { backlog: 3, faults };
+        store.note_sign_of_life(SignOfLife { id: id("loa-1"), at, clock, holds: None, kind })
+    };
+    beat(hour, ClockQuality::None, &[]).await.unwrap();
+    beat(hour.plus(Span::secs(60)), ClockQuality::Synced, &["disk_full"]).await.unwrap();
+    beat(hour.plus(Span::secs(3_600)), ClockQuality::Synced, &[]).await.unwrap();
+    let rows = store.health(id("loa-1"), Wall(0)).await.unwrap();
+    let counts: Vec<_> =
+        rows.iter().map(|row| (row.signs, row.without_clock, row.faulty, row.backlog_max)).collect();
+    assert_eq!(counts, [(2, 1, 1, 3), (1, 0, 0, 3)]);
+    beat(hour.plus(SAMPLES_KEPT).plus(Span::secs(7_200)), ClockQuality::Synced, &[]).await.unwrap();
+    assert_eq!(store.health(id("loa-1"), Wall(0)).await.unwrap().len(), 1, "old hours go");
 }

@@ -29,14 +29,15 @@ const ICONS: &str = include_str!("assets/icons.svg");
 const MENU: [(&str, &str, &[Role]); 5] = [
     ("/", "page.home", &[]),
     ("/nhat-ky", "log.title", &[]),
-    ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
+    ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 3] = [
+const FOOT: [(&str, &str, &[Role]); 4] = [
     ("/canh-bao", "alarm_page.title", &[]),
+    ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];

@@ -1,10 +1,12 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
 mod alarms;
-mod enrol;
+mod boxes;
 mod log;
 mod overview;
 mod people;
+mod point;
+mod settings;
 mod sign;
 mod trouble;
 
@@ -35,7 +37,7 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [overview::add, alarms::add, log::add, people::add, enrol::add, sign::add, events::add]
+    [overview::add, alarms::add, boxes::add, log::add, people::add, settings::add, sign::add, events::add]
         .into_iter()
         .fold(Pages::default(), |pages, add| add(pages))
 }
@@ -46,7 +48,6 @@ pub fn routes(app: Arc<App>) -> Router {
         .into_router(&app)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
-        .merge(enrol::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
