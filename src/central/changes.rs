@@ -1,6 +1,7 @@
 //! Changes that open pages want to know of, by name; whoever is told asks for what it shows.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast::{self, Receiver, Sender};
@@ -41,21 +42,32 @@ pub struct Changes {
     /// `None` once this process ends.
     sender: Mutex<Option<Sender<Changed>>>,
     listeners: Arc<Mutex<BTreeMap<AccountId, usize>>>,
+    told: AtomicU64,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { sender: Mutex::new(Some(broadcast::channel(WAITING_MAX).0)), listeners: Arc::default() }
+        Self {
+            sender: Mutex::new(Some(broadcast::channel(WAITING_MAX).0)),
+            listeners: Arc::default(),
+            told: AtomicU64::new(0),
+        }
     }
 }
 
 impl Changes {
     /// Tells all listeners of a change.
     pub fn tell(&self, changed: Changed) {
+        self.told.fetch_add(1, Ordering::AcqRel);
         if let Some(sender) = &*self.sender.lock().expect("nothing panics while it holds the sender") {
             // Without an open page nobody listens.
             let _ = sender.send(changed);
         }
+    }
+
+    /// The number of changes that were told: what was read while it was the same is as new as any page can be.
+    pub fn told(&self) -> u64 {
+        self.told.load(Ordering::Acquire)
     }
 
     /// Lets all listeners go: this process ends.

@@ -105,8 +105,6 @@ async fn maintenance_keeps_a_boxs_alarms_quiet() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_box_is_out_only_when_somebody_is_sure() {
     with_villages(async |central| {
-        let key = key(11).public().to_string();
-        assert!(central.store().trust_box_key(box_id("ben-1"), String::new(), key).await.unwrap());
         let tho = Staff::make(central, "tho", &[(Role::Technician, "xa")]).await;
         assert_eq!(tho.post(central, "/cum-loa/ben-1/thu-hoi", &[]).await.status, 400);
         let has_key =

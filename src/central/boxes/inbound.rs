@@ -89,20 +89,21 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     let done = match up {
         Up::Hello => match read::<Hello>(app, &id, bytes).await {
             Some(hello) => greet(app, hellos, &id, hello).await,
-            None => Ok(()),
+            None => Ok(false),
         },
         Up::Heartbeat => match read::<Heartbeat>(app, &id, bytes).await {
             Some(heartbeat) => note(app, &id, heartbeat).await,
-            None => Ok(()),
+            None => Ok(false),
         },
         Up::Lost => match read::<Lost>(app, &id, bytes).await {
-            Some(_) => app.store.note_lost(id.clone(), app.now()).await,
-            None => Ok(()),
+            Some(_) => app.store.note_lost(id.clone(), app.now()).await.map(|()| true),
+            None => Ok(false),
         },
-        Up::Log => Ok(()),
+        Up::Log => Ok(false),
     };
     match done {
-        Ok(()) => app.changes.tell(Changed::Boxes),
+        Ok(true) => app.changes.tell(Changed::Boxes),
+        Ok(false) => {}
         Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
     }
 }
@@ -117,15 +118,15 @@ async fn read<M: Message>(app: &App, id: &BoxId, bytes: &[u8]) -> Option<M> {
     }
 }
 
-/// Answers a hello with the time and the commands that the box lacks.
-async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(), StoreError> {
+/// Answers a hello with the time and the commands that the box lacks; says whether people see another state than before.
+async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<bool, StoreError> {
     if hello.box_id != *id {
         app.refuse(AlarmKind::BadLog, id, format!("it says hello as {}", hello.box_id)).await;
-        return Ok(());
+        return Ok(false);
     }
     let Some(enrolled) = enrolled(app, id, &hello).await? else {
         app.refuse(AlarmKind::UnknownBox, id, "it said hello".to_owned()).await;
-        return Ok(());
+        return Ok(false);
     };
     let now = app.now();
     tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
@@ -167,10 +168,10 @@ async fn enrolled(app: &App, id: &BoxId, hello: &Hello) -> Result<Option<BoxDecl
     app.store.enrolled(id.clone()).await
 }
 
-async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreError> {
+async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, StoreError> {
     let Some(enrolled) = app.store.enrolled(id.clone()).await? else {
         app.refuse(AlarmKind::UnknownBox, id, "it sent a heartbeat".to_owned()).await;
-        return Ok(());
+        return Ok(false);
     };
     let now = app.now();
     if let Some(nonce) = heartbeat.nonce {

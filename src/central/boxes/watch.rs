@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::changes::Changed;
-use crate::store::{AlarmRow, BoxRow, Found, StoreError, TroubleKind, TroubleRow};
+use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 
 /// Time between two looks.
@@ -18,8 +18,11 @@ pub const NO_CLOCK: &str = "clock_untrusted";
 
 /// Looks for as long as central runs.
 pub async fn run(app: Arc<App>) {
+    let mut listening = None;
     loop {
-        if let Err(error) = look(&app).await {
+        // Whoever is deaf hears no box.
+        listening = app.outbound.is_connected().then(|| listening.unwrap_or(app.now()));
+        if let Err(error) = look(&app, listening).await {
             tracing::error!(%error, "the boxes are not looked after");
         }
         tokio::time::sleep(EVERY).await;
@@ -27,12 +30,12 @@ pub async fn run(app: Arc<App>) {
 }
 
 /// Looks once, and tells open pages of what has changed.
-async fn look(app: &App) -> Result<(), StoreError> {
+async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     app.read_places().await?;
     let (boxes, alarms) = (app.store.boxes().await?, app.store.alarms(ALARMS_MAX).await?);
     let now = app.now();
-    let found = found(&boxes, &alarms, now);
     let open = app.store.open_troubles().await?;
+    let found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     if is_known(&found, &open) {
         return Ok(());
     }
@@ -43,8 +46,28 @@ async fn look(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What the judgement of a silence rests on.
+struct Heard<'a> {
+    now: Wall,
+    /// Since when this process hears the boxes.
+    listening: Option<Wall>,
+    open: &'a [TroubleRow],
+}
+
+impl Heard<'_> {
+    /// Tells whether a box is out of contact: its connection broke off, or it was silent for long enough while it could be
+    /// heard, or nothing was heard of it since it was found so.
+    fn is_out_of_contact(&self, row: &BoxRow, seen: Wall) -> bool {
+        let is_open =
+            |open: &TroubleRow| open.kind == TroubleKind::OutOfContact && open.subject == row.id.as_str();
+        let silent = |since: Wall| self.now.since(seen.max(since)) >= SILENT_MAX;
+        row.lost || self.listening.is_some_and(silent) || self.open.iter().any(is_open)
+    }
+}
+
 /// Finds what is wrong now.
-fn found(boxes: &[BoxRow], alarms: &[AlarmRow], now: Wall) -> Vec<Found> {
+fn found(boxes: &[BoxRow], alarms: &[AlarmRow], heard: &Heard) -> Vec<Found> {
+    let now = heard.now;
     let of_box = |row: &BoxRow, kind, what: &str, since| Found {
         kind,
         what: what.to_owned(),
@@ -55,10 +78,11 @@ fn found(boxes: &[BoxRow], alarms: &[AlarmRow], now: Wall) -> Vec<Found> {
     };
     let mut found = Vec::new();
     for row in boxes {
-        // A box that was never heard is not installed yet.
-        let Some(seen) = row.last_seen else { continue };
+        // A box that was never heard is not installed yet, and one without a key is enrolled no more.
+        let Some(seen) = row.last_seen.filter(|_| row.key.is_some()) else { continue };
         if !row.is_online(now) {
-            found.push(of_box(row, TroubleKind::OutOfContact, "", seen));
+            let is_out = heard.is_out_of_contact(row, seen);
+            found.extend(is_out.then(|| of_box(row, TroubleKind::OutOfContact, "", seen)));
             continue;
         }
         let no_clock = (row.clock == Some(ClockQuality::None)).then_some(NO_CLOCK);
@@ -96,7 +120,7 @@ mod tests {
             id: id.parse().unwrap(),
             title: id.to_owned(),
             groups: Vec::new(),
-            key: None,
+            key: Some(String::new()),
             last_seen: seen.map(|at| Wall(at * 1_000_000)),
             lost: false,
             software: None,
@@ -109,6 +133,14 @@ mod tests {
         }
     }
 
+    fn check(boxes: &[BoxRow], listening: Option<i64>, open: &[TroubleRow], expected: &[(&str, &str)]) {
+        let second = |at: i64| Wall(at * 1_000_000);
+        let heard = Heard { now: second(1_000), listening: listening.map(second), open };
+        let found = found(boxes, &[], &heard);
+        let found: Vec<_> = found.iter().map(|it| (it.subject.as_str(), it.what.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn silence_and_faults_are_found() {
         let boxes = [
@@ -116,16 +148,39 @@ mod tests {
             row("silent", Some(500), &["disk_full"]),
             row("faulty", Some(999), &["disk_full", "device_lost"]),
             row("new", None, &[]),
+            BoxRow { key: None, ..row("revoked", Some(500), &[]) },
             BoxRow { clock: Some(ClockQuality::None), ..row("timeless", Some(999), &[]) },
         ];
-        let found = found(&boxes, &[], Wall(1_000 * 1_000_000));
-        let found: Vec<_> = found.iter().map(|it| (it.subject.as_str(), it.what.as_str())).collect();
         let expected = [
             ("silent", ""),
             ("faulty", "device_lost"),
             ("faulty", "disk_full"),
             ("timeless", "clock_untrusted"),
         ];
-        assert_eq!(found, expected);
+        check(&boxes, Some(0), &[], &expected);
+    }
+
+    #[test]
+    fn a_centre_that_was_deaf_accuses_nobody() {
+        let boxes = [
+            row("unheard", Some(500), &[]),
+            BoxRow { lost: true, ..row("lost", Some(500), &[]) },
+            row("known", Some(500), &[]),
+        ];
+        let known = TroubleRow {
+            id: 1,
+            kind: TroubleKind::OutOfContact,
+            what: String::new(),
+            subject: "known".to_owned(),
+            detail: String::new(),
+            since: Wall(0),
+            ended: None,
+            taken: None,
+            silent_until: None,
+        };
+        let known = std::slice::from_ref(&known);
+        check(&boxes, None, known, &[("lost", ""), ("known", "")]);
+        check(&boxes, Some(900), known, &[("lost", ""), ("known", "")]);
+        check(&boxes, Some(850), known, &[("unheard", ""), ("lost", ""), ("known", "")]);
     }
 }

@@ -223,15 +223,16 @@ async fn signs_of_life_are_kept_in_their_order(store: SharedStore) {
         })
     };
     let row = async || store.boxes().await.unwrap().remove(0);
-    heartbeat(100, 2).await.unwrap();
-    heartbeat(99, 1).await.unwrap();
+    assert!(heartbeat(100, 2).await.unwrap(), "it is heard for the first time");
+    assert!(!heartbeat(99, 1).await.unwrap());
+    assert!(!heartbeat(100, 2).await.unwrap(), "people see nothing new");
     assert_eq!(store.holds(id("loa-1")).await.unwrap(), Some(holds(2)), "an earlier one came late");
     assert_eq!((row().await.backlog, row().await.clock), (2, Some(ClockQuality::Floor)));
     store.note_lost(id("loa-1"), at(50)).await.unwrap();
     assert!(row().await.is_online(at(101)), "it has spoken since");
     store.note_lost(id("loa-1"), at(101)).await.unwrap();
     assert!(!row().await.is_online(at(101)));
-    heartbeat(10, 3).await.unwrap();
+    assert!(heartbeat(10, 3).await.unwrap(), "it is heard again");
     assert_eq!(row().await.last_seen, Some(at(10)), "the clock of this machine was set back");
     assert!(row().await.is_online(at(100)) && !row().await.is_online(at(10 + 150)));
 }

@@ -143,11 +143,21 @@ impl Frame {
                 ul {
                     @for (address, name, roles) in MENU {
                         @if self.sees(roles) {
-                            li { a href=(address) aria-current=[(address == self.path).then_some("page")] { (self.say(name)) } }
+                            li { a href=(address) aria-current=[self.current(address)] { (self.say(name)) } }
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// Says that the reader is on a page of the menu, or on one below it.
+    fn current(&self, address: &str) -> Option<&'static str> {
+        let below = self.path.strip_prefix(address).is_some_and(|rest| rest.starts_with('/'));
+        match () {
+            () if self.path == address => Some("page"),
+            () if below && address != "/" => Some("true"),
+            () => None,
         }
     }
 
