@@ -1,5 +1,5 @@
-//! What a province asks of central: `cargo bench --bench load` prints log entries a second into SQLite from 1,000 boxes,
-//! how soon one order reaches 1,000 clients of either broker, and what a heartbeat weighs.
+//! The load that a province puts on central: `cargo bench --bench load` prints log entries a second into SQLite from
+//! 1,000 boxes, how soon one order reaches 1,000 clients of either broker, and what a heartbeat weighs.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How fast the parts are that have a number to keep: `cargo bench --bench speed [-- AUDIO...]`.
+//! The speed of the parts that have a number to keep: `cargo bench --bench speed [-- AUDIO...]`.
 //!
 //! Prints one line for each figure; scripts/bench.sh keeps them, and BENCHMARKS.md says what they mean.
 
@@ -27,7 +27,7 @@ const ROUNDS: usize = 2_000;
 /// A commune's box: announcements in a simulated year of ten a week.
 const DAYS: u64 = 365;
 const PUSH_EVERY: Span = Span::secs(7 * 86_400 / 10);
-/// What every play of the simulated player lasts.
+/// Length of every play of the simulated player.
 const PLAY: Span = Span::secs(60);
 const GROUP: &str = "binh-minh";
 
@@ -277,7 +277,7 @@ fn decoding(path: &Path) {
     println!("decode and resample {name}: {:.0} x real time, {cost:.1} ms of CPU a minute", audio / spent);
 }
 
-/// What this thread has used of a processor: another program's share of it is no cost of ours.
+/// Returns the processor time that this thread has used: another program's share of the processor is no cost of ours.
 fn cpu_time() -> Duration {
     let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
     Duration::from(spent.expect("Linux counts every thread's time"))

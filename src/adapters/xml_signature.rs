@@ -53,7 +53,7 @@ const DIGESTED_ENDS: &[u8] = b"\n== PreDigest data - end buffer\n";
 
 type Digested = fn(&[u8]) -> Vec<u8>;
 
-/// Why a document is not believed.
+/// A reason why a document is not believed.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum SignatureError {
@@ -92,7 +92,7 @@ pub struct Verified {
 /// Checks that one of `certificates` (PEM) signed the whole document, whoever else signed it, and gives what was signed.
 ///
 /// # Errors
-/// Why it is not believed.
+/// Fails with the reason why the document is not believed.
 pub fn verify(document: &[u8], certificates: &[PathBuf]) -> Result<Verified, SignatureError> {
     let document = cap::decode(document)?;
     let mut verified: Option<Verified> = None;
@@ -126,7 +126,7 @@ fn hash_of(certificate: &Path) -> Result<ContentHash, SignatureError> {
 /// A signature that may cover the whole of a document.
 struct Candidate {
     document: String,
-    /// Its place among the signatures, from 1.
+    /// Place among the document's signatures, from 1.
     place: usize,
     digested: Digested,
     digest: Vec<u8>,

@@ -27,7 +27,7 @@ type Named = BTreeMap<PathBuf, ContentHash>;
 pub struct Programmes {
     /// The installer's: they sound whatever the groups of the box are.
     installed: BTreeMap<ProgrammeId, Calendar>,
-    /// Those that central sent, each in place of an installed one of its name; they sound in their group.
+    /// Programmes that central sent, each in place of an installed one of the same name; they sound in their group.
     sent: BTreeMap<ProgrammeId, Calendar>,
     /// The folder in which audio of programmes that were sent is found by its name in the programme.
     dir: PathBuf,
@@ -139,6 +139,12 @@ impl Programmes {
             self.media.insert(id.clone(), named);
         }
         adopted
+    }
+
+    /// Returns the group of the programme of this name that is in force.
+    pub fn group_of(&self, id: &ProgrammeId) -> Option<&GroupId> {
+        let calendar = self.sent.get(id).or_else(|| self.installed.get(id))?;
+        Some(&calendar.programme().group)
     }
 
     /// Takes out of force a programme that was sent; an installed one of the same name is heard again.

@@ -1,4 +1,4 @@
-//! When the amplifier is to be on: warm before the first sound, off a while after the last.
+//! The switch of the amplifier: on and warm before the first sound, off a while after the last.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -40,7 +40,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum MicrophoneStatus {
-    /// None is set in box.toml.
+    /// No microphone is set in box.toml.
     #[default]
     NotSet,
     /// Set, and opened when something sounds for the first time.

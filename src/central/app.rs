@@ -20,6 +20,7 @@ use crate::settings::{Group, Settings};
 use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, SharedStore, StoreError};
 use crate::token_tries::TokenTries;
+use crate::uploads::Uploads;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
@@ -32,6 +33,7 @@ pub struct App {
     pub keyring: Keyring,
     pub outbound: Outbound,
     pub media: MediaFolder,
+    pub uploads: Uploads,
     /// Base address that boxes and browsers use, without a slash at the end.
     pub public_url: String,
     pub counters: Counters,
@@ -96,7 +98,7 @@ impl App {
         store: SharedStore,
         keyring: Keyring,
         outbound: Outbound,
-        media: MediaFolder,
+        (media, uploads): (MediaFolder, Uploads),
         public_url: String,
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
@@ -110,6 +112,7 @@ impl App {
             keyring,
             outbound,
             media,
+            uploads,
             public_url,
             counters,
             voices,

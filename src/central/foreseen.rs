@@ -63,7 +63,7 @@ pub struct BoxForeseen {
     pub last_seen: Option<Wall>,
     /// Start of the first repetition, if it hears of it before; `None` where it will not sound.
     pub sounds_at: Option<Wall>,
-    /// When it sounds, or why it will not.
+    /// The time at which the announcement sounds, or the reason why it will not, for people.
     pub said: Sentence,
 }
 

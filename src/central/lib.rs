@@ -21,6 +21,7 @@ pub mod settings;
 mod sign_in_tries;
 pub mod store;
 mod token_tries;
+mod uploads;
 mod voices;
 mod web;
 
@@ -44,6 +45,7 @@ use media::MediaFolder;
 use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
+use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
 pub use web::page_doors;
@@ -114,6 +116,7 @@ impl Central {
         let keyring = Keyring::new(settings.keys.clone())?;
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
+        let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
         let store: SharedStore = Arc::new(SqliteStore::open(&settings.sqlite)?);
         store.declare_boxes(settings.boxes.clone()).await?;
         let listen = settings.listen;
@@ -136,7 +139,8 @@ impl Central {
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
-        let app = App::new(settings, store, keyring, Outbound::new(link), media, public_url, revoked);
+        let app =
+            App::new(settings, store, keyring, Outbound::new(link), (media, uploads), public_url, revoked);
         let app = Arc::new(app);
         app.read_places().await?;
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {

@@ -15,9 +15,9 @@ const NONCES_MAX: usize = 8_192;
 /// A reason for which a request is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stale {
-    /// Its time is not now, or was before central started and so before it remembered nonces.
+    /// The request's time is not now, or lies before the start of central, which remembers no nonce from before.
     Time,
-    /// It was taken before.
+    /// The request was taken before.
     Replayed,
     /// The key signs more than anybody reads.
     TooMany,

@@ -56,7 +56,7 @@ pub struct PageDoor {
 /// The certificate that page and API show.
 #[derive(Debug, Clone, Default)]
 pub enum PageTls {
-    /// None: on a loopback address only.
+    /// No certificate: central listens on a loopback address only.
     #[default]
     Off,
     /// One of the commune's own authority.

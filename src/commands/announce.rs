@@ -54,7 +54,7 @@ pub struct Args {
     author: Option<String>,
     #[arg(long)]
     approver: Option<String>,
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["audio", "token_file"])]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     #[command(flatten)]
     central: CentralArgs,
@@ -78,7 +78,9 @@ pub fn run(args: Args) -> Outcome {
     let fields = fields(&args, clock::wall())?;
     if let Some(key) = &args.key {
         let client = args.central.client_of_person()?;
-        let order = json!({ "announce": { "fields": fields } });
+        // Audio comes in by the token; what it says, by whom and to whom is the order, which the key signs.
+        let media = args.audio.as_ref().map(|path| args.central.client()?.upload(path)).transpose()?;
+        let order = json!({ "announce": { "fields": fields, "media": media } });
         let (id, answer) = draft::make(&client, &KeyFile::read(key)?.key, &order)?;
         match answer["sent"] == true {
             true => tell!("announce.sent", id),
@@ -99,7 +101,7 @@ pub fn run(args: Args) -> Outcome {
 /// Sends the fields of the API, with audio where there is any; the answer names the announcement and what is expected.
 ///
 /// # Errors
-/// When the audio can't be read, or the sentence with which central refuses.
+/// Fails when the audio can't be read, or the sentence with which central refuses.
 pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<Value, Failure> {
     let audio = match audio {
         Some(path) => {

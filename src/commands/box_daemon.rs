@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the daemon needs, from what the installer wrote.
+/// Makes the daemon's settings of what the installer wrote.
 fn settings(config: BoxConfig) -> Result<Settings, Failure> {
     std::fs::create_dir_all(&config.state_dir)
         .map_err(|error| said!("box.no_state_dir", path = config.state_dir.display(), error))?;

@@ -18,7 +18,7 @@ use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
 use loaxa_heart::wire::signing::SecretKey;
 
-/// How long central may take.
+/// Longest wait for central's answer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Largest answer: a trust document and two certificates.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -43,7 +43,8 @@ pub fn run(args: Args) -> Outcome {
     }
     let log_key = KeyFile::read_or_make(&dir.join("trust/box.key"), None)?.key;
     let tls_key = KeyFile::read_or_make(&dir.join("trust/tls.key"), None)?.key;
-    let enrolled = ask(&args, &log_key, &tls_key)?;
+    let request = EnrolRequest::new(&args.code, &log_key.public(), &tls_key.public());
+    let enrolled = ask(&args.central, &request)?;
     let root = enrolled.check(&args.code, &log_key.public(), &tls_key.public())?;
     write(dir, "trust/root.pub", &format!("public {root}\n"), 0o644)?;
     write(dir, "trust/trust.dsse.json", &enrolled.trust, 0o644)?;
@@ -63,8 +64,11 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(args: &Args, log_key: &SecretKey, tls_key: &SecretKey) -> Result<Enrolled, Failure> {
-    let request = EnrolRequest::new(&args.code, &log_key.public(), &tls_key.public());
+/// Asks the central at this address to take a box in. The answer is not checked here.
+///
+/// # Errors
+/// The sentence with which central refuses, or why it can't be reached.
+pub fn ask(central: &str, request: &EnrolRequest) -> Result<Enrolled, Failure> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // The box knows no authority yet. It does not need one here: nothing secret is sent, and the answer is checked by the
@@ -72,9 +76,8 @@ fn ask(args: &Args, log_key: &SecretKey, tls_key: &SecretKey) -> Result<Enrolled
     let unchecked = TlsConfig::builder().disable_verification(true).build();
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX));
     let agent: ureq::Agent = config.tls_config(unchecked).build().into();
-    let url = format!("{}/api/v1/enrol", args.central.trim_end_matches('/'));
-    let sent =
-        agent.post(&url).header("content-type", "application/json").send(serde_json::to_vec(&request)?);
+    let url = format!("{}/api/v1/enrol", central.trim_end_matches('/'));
+    let sent = agent.post(&url).header("content-type", "application/json").send(serde_json::to_vec(request)?);
     let mut answer = sent.map_err(|error| said!("client.unreachable", address = url, error))?;
     let text = answer
         .body_mut()

@@ -13,10 +13,10 @@ use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 
-/// What lists the files that are taken although nothing on the box asks for them, as `sha256sum` writes it.
+/// Name of the list, as `sha256sum` writes it, of files that are taken although nothing on the box asks for them.
 pub const MANIFEST: &str = "SHA256SUMS";
 
-/// How a file's name ends that holds a signed command or a trust document.
+/// Suffix of a file that holds a signed command or a trust document.
 pub const ENVELOPE_SUFFIX: &str = ".dsse.json";
 
 /// Most files that are looked at, and how deep they may lie.
@@ -31,7 +31,7 @@ pub struct Args {
     dir: PathBuf,
 }
 
-/// What came of one file.
+/// The fate of one file.
 enum Fate {
     Imported,
     Here,

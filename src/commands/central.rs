@@ -144,7 +144,8 @@ fn enrolment(files: central_file::EnrolmentFiles, data_dir: &Path) -> Result<Enr
     Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker, crl })
 }
 
-/// Who enrols boxes asks for their certificates.
+/// Turns the choice of a broker into that of central. The embedded broker asks boxes for certificates where central
+/// enrols them.
 fn broker(choice: central_file::BrokerChoice, enrols: bool) -> BrokerChoice {
     match choice {
         central_file::BrokerChoice::Embedded(listen) => {

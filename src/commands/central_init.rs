@@ -32,7 +32,7 @@ const BROKER_PORT: u16 = 8883;
 const SERVICE_USER: &str = "loaxa-central";
 const STATE_DIR: &str = "/var/lib/loaxa-central";
 
-/// What staff do every day, with the key on the server.
+/// Powers that staff use every day, with the key on the server.
 const DAILY: [Power; 9] = [
     Power::Normal,
     Power::Priority,
@@ -45,7 +45,7 @@ const DAILY: [Power; 9] = [
     Power::Test,
 ];
 
-/// What the people on duty may do; an actual emergency takes two of them.
+/// Powers of the people on duty; an actual emergency takes two of them.
 const ON_DUTY: [Power; 8] = [
     Power::Normal,
     Power::Priority,
@@ -57,7 +57,7 @@ const ON_DUTY: [Power; 8] = [
     Power::Test,
 ];
 
-/// How many people must sign an actual emergency.
+/// Number of people who must sign an actual emergency.
 const EMERGENCY_SIGNATURES: u32 = 2;
 
 #[derive(clap::Args)]
@@ -137,7 +137,7 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is made, with everything that was not typed found or asked for.
+/// The commune that is made: the arguments as typed, and the rest found on this machine or asked for.
 struct Plan {
     args: Args,
     host: String,

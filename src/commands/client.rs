@@ -1,4 +1,4 @@
-//! How the commands for staff speak to central, and to the person who typed them.
+//! The way from the commands for staff to central, and back to the person who typed them.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, Read, Write as _};
@@ -12,6 +12,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::language::{Failure, chosen, foreign, of_file, words};
 use loaxa_adapters::{clock, private_files};
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::person::normalised;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -19,14 +20,14 @@ use loaxa_heart::texts::{Lang, Sentence, visible, visible_json};
 use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
-/// How long central may take; speaking a long text takes a minute.
+/// Longest wait for an answer of central, which takes a minute to speak a long text.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Characters that stay as they are in a query (RFC 3986, unreserved).
 const UNRESERVED: &str = "-._~";
 
-/// Where central is, and who asks.
+/// Arguments that say where central is, and who asks.
 #[derive(clap::Args)]
 pub struct CentralArgs {
     #[arg(long, value_name = "URL")]
@@ -44,10 +45,10 @@ pub struct Client {
     token: String,
 }
 
-/// Where central is, as the person or the environment says.
+/// Finds the address of central: as the person says, else as the environment says.
 ///
 /// # Errors
-/// When neither says it.
+/// Fails when neither says it.
 pub fn central_address(given: Option<&String>) -> Result<String, Failure> {
     let address = given.cloned().or_else(|| std::env::var("LOAXA_CENTRAL").ok());
     address.ok_or_else(|| said!("client.no_central").into())
@@ -67,7 +68,7 @@ impl CentralArgs {
     /// Finds a way for requests that people sign: there is no token.
     ///
     /// # Errors
-    /// When nobody says where central is.
+    /// Fails when nobody says where central is.
     pub fn client_of_person(&self) -> Result<Client, Failure> {
         let ca = authority(self.ca.as_ref(), None);
         Client::new(&central_address(self.central.as_ref())?, "", ca.as_deref())
@@ -76,7 +77,7 @@ impl CentralArgs {
     /// Finds address and token.
     ///
     /// # Errors
-    /// When one is missing.
+    /// Fails when one is missing.
     pub fn client(&self) -> Result<Client, Failure> {
         let base = central_address(self.central.as_ref())?;
         let token = match &self.token_file {
@@ -92,7 +93,7 @@ impl Client {
     /// else against those of this machine.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// Fails when the file can't be read.
     pub fn new(base: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -144,7 +145,7 @@ impl Client {
         Ok(serde_json::from_str(&self.answer(asked.send(body.as_bytes()))?.0)?)
     }
 
-    /// The same as text, with the cursor of the next page.
+    /// Asks like [`Client::get`], and returns the answer as text, with the cursor of the next page.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -177,6 +178,20 @@ impl Client {
         let request = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token));
         let (text, _) = self.answer(request.header("content-type", content_type).send(body))?;
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Brings a file of audio to central, unless it is there already.
+    ///
+    /// # Errors
+    /// As [`Client::get`], or when the file can't be read.
+    pub fn upload(&self, path: &Path) -> Result<ContentHash, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+        let hash = ContentHash::of(&bytes);
+        if self.get(&format!("media/{hash}"), &[]).is_err() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.post_with("media", &[("name", name)], "application/octet-stream", &bytes)?;
+        }
+        Ok(hash)
     }
 
     /// Posts a body while it comes into being, however long that takes.

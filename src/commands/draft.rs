@@ -13,6 +13,8 @@ use super::language::{Failure, Outcome, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
 use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::codec;
@@ -68,7 +70,9 @@ pub fn run(args: Args) -> Outcome {
         Action::List { by } => {
             let (client, key) = by.start()?;
             for draft in drafts(&client, &key)? {
-                println!("{}\n", words(explain(&draft)?));
+                // One that can't be read keeps nobody from the others.
+                let told = explain(&draft).unwrap_or_else(|failure| failure.0);
+                println!("{}\n", words(told));
             }
         }
         Action::Sign { id, yes, by } => {
@@ -117,6 +121,11 @@ fn opened(draft: &Value) -> Result<(Vec<u8>, Command), Failure> {
     if draft["id"] != command.id.as_str() {
         return Err(said!("draft.other_order", id = text(&draft["id"]), order = command.id).into());
     }
+    // What this program passes over another may obey: nobody signs here what is not shown.
+    let understood: Value = serde_json::from_slice(&codec::encode(&command))?;
+    if understood != serde_json::from_slice::<Value>(&payload)? {
+        return Err(said!("draft.not_understood", id = command.id).into());
+    }
     Ok((payload, command))
 }
 
@@ -132,20 +141,31 @@ fn explain(draft: &Value) -> Result<Sentence, Failure> {
     match &command.body {
         Body::Announce { title, words, media, plan, supersedes, .. } => {
             lines.push(said!("draft.title", title));
-            lines.extend(words.iter().map(|words| said!("draft.words", text = words.text)));
+            lines.extend(
+                words.iter().map(|words| said!("draft.words", text = words.text, language = words.language)),
+            );
             lines.extend(media.iter().map(|media| said!("draft.audio", hash = media.sha256, ms = media.ms)));
             lines.push(match plan.repeats {
                 Repeats::Times(times) => said!("draft.plays", times, percent = plan.volume_percent),
                 Repeats::UntilCancelled => said!("draft.plays_on", percent = plan.volume_percent),
             });
+            let opening = plan.opening.as_ref().map_or(Span(0), Pattern::length);
+            let seconds = Sentence::decimal(opening.as_millis() as f64 / 1_000.0, 1);
+            lines.push(said!("draft.opening", seconds, gap_s = plan.gap_s));
+            lines.extend(plan.at.iter().map(|at| said!("draft.at", at = moment(*at))));
             lines.extend(supersedes.iter().map(|id| said!("draft.in_place_of", id)));
         }
         other => lines.push(Sentence::from_outside(serde_json::to_string_pretty(other)?)),
     }
     lines.push(said!("draft.author", author = command.author));
-    lines.push(said!("draft.expires", at = command.expires.local().format("%H:%M %d/%m/%Y")));
+    lines.push(said!("draft.from", at = moment(command.not_before), serial = command.serial));
+    lines.push(said!("draft.expires", at = moment(command.expires)));
     lines.push(said!("draft.signatures", signed, needed = draft["needed"]));
     Ok(Sentence::Lines(lines))
+}
+
+fn moment(at: Wall) -> String {
+    at.local().format("%H:%M:%S %d/%m/%Y").to_string()
 }
 
 fn what(command: &Command) -> Sentence {

@@ -138,7 +138,7 @@ fn refusal(error: &clap::Error) -> Sentence {
     }
 }
 
-/// Why a value was not taken, by the type of the error that its parser gave.
+/// Explains why a value was not taken, by the type of the error that its parser gave.
 fn why_wrong(error: &(dyn std::error::Error + 'static)) -> Sentence {
     type Known = fn(&(dyn std::error::Error + 'static)) -> Option<Sentence>;
     let known: &[Known] = &[

@@ -10,7 +10,7 @@ use loaxa_heart::texts::{Lang, Say, Sentence};
 
 /// Asks for a language, before that of the machine.
 const VARIABLE: &str = "LOAXA_LANG";
-/// What POSIX asks for the language of messages, in this order.
+/// Variables that POSIX asks for the language of messages, in this order.
 const LOCALE: [&str; 3] = ["LC_ALL", "LC_MESSAGES", "LANG"];
 /// The argument that every command takes.
 pub const ARGUMENT: &str = "--lang";
@@ -69,7 +69,7 @@ macro_rules! complain {
 
 pub(super) use {complain, tell};
 
-/// What a command fails with: a sentence for the person who typed it.
+/// A command's failure: a sentence for the person who typed it.
 pub struct Failure(pub Sentence);
 
 /// A command's exit code, or a sentence for the person who typed it.
@@ -88,12 +88,12 @@ impl std::fmt::Debug for Failure {
     }
 }
 
-/// What went wrong with a file.
+/// Says what went wrong with a file.
 pub fn of_file(path: &Path, error: &dyn Say) -> Sentence {
     said!("file.error", path = path.display(), error)
 }
 
-/// What a library says went wrong, in its own words.
+/// Repeats what a library says went wrong, in its own words.
 pub fn foreign(error: &dyn std::fmt::Display) -> Sentence {
     Sentence::from_outside(error.to_string())
 }

@@ -139,10 +139,10 @@ mod microphone {
     use loaxa_heart::said;
     use loaxa_sound::hearing::microphone::{self, Open, Samples};
 
-    /// How often a microphone is asked for more.
+    /// Pause before a microphone is asked for more.
     const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-    /// What is spoken into a microphone.
+    /// A voice that is spoken into a microphone.
     pub struct Spoken {
         open: Open,
         samples: Samples,

@@ -1,4 +1,4 @@
-//! What the daemons say of themselves on standard error: one event, one line, whatever strangers put into it.
+//! The daemons' log on standard error: one event, one line, whatever strangers put into it.
 
 use std::io::{self, Write};
 

@@ -14,7 +14,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible};
 
-/// How often `--follow` looks.
+/// Pause between two looks of `--follow`.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Rows asked for at a time: as many as central gives.
 const PAGE_ROWS: usize = 1_000;

@@ -196,7 +196,7 @@ fn export(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What M3U8 can say of an item.
+/// Puts an item into the words of M3U8; `None` for what that format can't say.
 fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
     let base = file.parent().unwrap_or(Path::new(""));
     let (source, ms) = match &item.content {

@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::check;
-use super::client::{CentralArgs, Client, text};
-use super::language::{Failure, Outcome, of_file, tell};
+use super::client::{CentralArgs, text};
+use super::language::{Outcome, tell};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::programme_text;
-use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::programme::{Content, Programme};
 use loaxa_heart::said;
 
@@ -34,7 +33,7 @@ pub fn run(args: &SendArgs) -> Outcome {
     for path in files(&programme) {
         let name = path.strip_prefix(base).unwrap_or(path);
         let name = name.to_str().ok_or_else(|| said!("programme.no_utf8", path = path.display()))?;
-        media.insert(name.to_owned(), upload(&client, path)?);
+        media.insert(name.to_owned(), client.upload(path)?);
     }
     let body = json!({
         // Playlists in files of their own stand in it as items.
@@ -60,15 +59,4 @@ fn files(programme: &Programme) -> Vec<&Path> {
     files.sort();
     files.dedup();
     files
-}
-
-/// Brings a file to central, unless it is there already.
-fn upload(client: &Client, path: &Path) -> Result<ContentHash, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
-    let hash = ContentHash::of(&bytes);
-    if client.get(&format!("media/{hash}"), &[]).is_err() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        client.post_with("media", &[("name", name)], "application/octet-stream", &bytes)?;
-    }
-    Ok(hash)
 }

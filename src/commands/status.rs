@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::client::{CentralArgs, local, print_json, print_table, text};
-use super::language::{Outcome, chosen, words};
+use super::language::{Outcome, chosen, tell, words};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 
@@ -24,7 +24,22 @@ pub fn run(args: Args) -> Outcome {
     }
     let rows: Vec<_> = boxes.as_array().into_iter().flatten().map(cells).collect();
     print_table("status", &rows);
+    println!();
+    tell_counts(&client.get("status", &[])?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what central has counted since its start.
+fn tell_counts(status: &Value) {
+    if status["connected"] == true {
+        tell!("status.connected");
+    } else {
+        tell!("status.not_connected");
+    }
+    for (kind, count) in status["since_start"].as_object().into_iter().flatten() {
+        let what = crate::commands::texts::TEXTS.of(chosen()).code("counted", kind);
+        tell!("status.counted", count, what);
+    }
 }
 
 fn cells(row: &Value) -> Vec<String> {

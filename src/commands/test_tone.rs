@@ -25,11 +25,11 @@ const HZ: f32 = 1_000.0;
 /// A sweep of what every horn gives; a microphone can tell it from all else.
 const SWEEP: (f32, f32) = (350.0, 3_200.0);
 const SWEEP_MS: u32 = 500;
-/// How long a microphone may be late.
+/// Longest delay of a microphone.
 const LISTENING: Span = Span::millis(1_500);
 /// Longest wait for a microphone that does not give sound at once; it is tried again meanwhile.
 const MICROPHONE_WAIT: Span = Span::secs(12);
-/// How long a device that was lost is waited for.
+/// Longest wait for a device that was lost.
 const PATIENCE: Duration = Duration::from_secs(4);
 const TRIES_MAX: u32 = 3;
 /// Exit code where there is no microphone to ask.
@@ -37,7 +37,7 @@ const NO_MICROPHONE: u8 = 2;
 /// Exit code where a microphone is set, and can't be used.
 const MICROPHONE_FAILED: u8 = 3;
 
-/// What is tested.
+/// The test: its length, and the devices that take part.
 pub struct Test {
     pub seconds: u32,
     pub output: SinkSpec,
@@ -64,7 +64,7 @@ impl Test {
 /// Sounds the tone and says what became of it.
 ///
 /// # Errors
-/// Where the output or the amplifier fails.
+/// Fails where the output or the amplifier does.
 pub fn run(test: Test) -> Outcome {
     let folder = std::env::temp_dir().join(format!("loaxa-test-tone-{}", std::process::id()));
     let parts = test.parts();

@@ -8,11 +8,11 @@ use loaxa_heart::domain::policy::GuardRefusal;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
-/// How far a measured length may be from the one that is due: the windows of the measurement see 5 ms.
+/// Largest difference between a measured length and the one that is due: the windows of the measurement see 5 ms.
 const LENGTH_S: f64 = 0.020;
 /// A device is asked for sound in such pieces.
 const PERIOD: Span = Span::millis(10);
-/// What an AAC encoder puts before the sound, a frame of 1,024 samples at 32 kHz, and fills up behind it.
+/// Silence that an AAC encoder puts before the sound, a frame of 1,024 samples at 32 kHz, and fills up behind it.
 const AAC_LEAD_S: f64 = 0.032;
 const AAC_TAIL_S: f64 = 0.068;
 

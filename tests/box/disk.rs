@@ -121,7 +121,7 @@ fn a_full_disk_silences_no_emergency() {
     assert!(running.terminate().success());
 }
 
-/// As after a restart with a file system that the kernel mounted read-only because of its errors.
+/// A restart with a file system that the kernel mounted read-only because of its errors, as a test can play it.
 #[test]
 fn a_read_only_disk_silences_no_emergency() {
     let mut unit = Unit::new();

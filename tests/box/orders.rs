@@ -19,7 +19,7 @@ use loaxa_heart::wire::topics::Down;
 
 /// From the publication of an emergency to its first sample, in the recording's own time.
 const AT_ONCE_S: f64 = 0.3;
-/// How exactly what was interrupted goes on.
+/// Largest difference, in seconds, between the place of an interruption and the place where the sound goes on.
 const RESUMES_S: f64 = 0.050;
 
 const BEEP_HZ: f64 = 1_200.0;
@@ -154,7 +154,7 @@ fn a_priority_announcement_waits_for_the_boundary() {
     assert!(recording.silences(stretches[0].from..stretches[1].to, 0.005).is_empty());
 }
 
-/// What was refused, as the box counts it.
+/// Returns how many commands the box counts as refused for this reason.
 fn refused(unit: &Unit, reason: &str) -> u64 {
     unit.status().and_then(|status| status.refused.get(reason).copied()).unwrap_or(0)
 }
@@ -449,4 +449,62 @@ fn documents_stay_over_a_restart_and_are_never_rolled_back() {
         eventually("the last hello", || central.heard(|heard| Some(heard.hellos.get(hellos)?.holds.clone())));
     assert_eq!((holds.trust, holds.policy, holds.groups, holds.programmes.len()), (2, 0, 0, 0));
     drop(running);
+}
+
+#[test]
+fn a_key_of_one_village_takes_no_box_out_of_the_commune() {
+    let broker = Mosquitto::start();
+    let mut unit = Unit::new();
+    unit.groups = vec!["thon-1", "xa"];
+    let keys = Keys::new();
+    enrol(&mut unit, &keys, broker.port());
+    let mut central = ScriptedCentral::start(keys, &broker);
+    let running = unit.start();
+    central.await_box(&unit);
+    let villager = central.keys.villager.clone();
+    let groups = |version, groups: &[&str]| Body::Groups {
+        version,
+        members: [(box_id(), groups.iter().map(|group| group.parse().unwrap()).collect())].into(),
+    };
+    // What it would leave, and what it would join.
+    for (id, version, of_box) in [("c1", 8, &["thon-1"][..]), ("c2", 9, &["thon-1", "xa", "thon-2"])] {
+        let mut command = central.command(id, groups(version, of_box));
+        (command.issuer, command.groups) = (villager.key_id(), vec!["thon-1".parse().unwrap()]);
+        central.say_to_group("thon-1", &codec::seal(&command, &[&villager]));
+        unit.await_event(id, |event| match event {
+            Event::CommandRefused { command: Some(command), reason } if command.as_str() == id => {
+                assert!(matches!(reason, CommandRefusal::NotAllowed { .. }), "{reason:?}");
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    // The commune's programme is not theirs to replace, by none of their own under its name.
+    let sent = |group: &str, version| Body::Programme {
+        programme: "xa".parse().unwrap(),
+        version,
+        toml: programme(version, "tin", group).1,
+        media: Default::default(),
+    };
+    let of_commune = central.command("p1", sent("xa", 2));
+    central.say(&codec::seal(&of_commune, &[&central.keys.duty[0]]));
+    let mut of_village = central.command("p2", sent("thon-1", 3));
+    (of_village.issuer, of_village.groups) = (villager.key_id(), vec!["thon-1".parse().unwrap()]);
+    central.say_to_group("thon-1", &codec::seal(&of_village, &[&villager]));
+    unit.await_event("p2", |event| match event {
+        Event::CommandRefused { command: Some(command), reason } if command.as_str() == "p2" => {
+            matches!(reason, CommandRefusal::NotAllowed { .. }).then_some(())
+        }
+        _ => None,
+    });
+    // No version of theirs was taken, and the commune's emergency is heard.
+    let moved = central.command("c3", groups(1, &["thon-2", "xa"]));
+    central.say(&codec::seal(&moved, &[&central.keys.duty[0]]));
+    unit.await_event("the move", |event| {
+        matches!(event, Event::Adopted { what, version: 1 } if what == "groups").then_some(())
+    });
+    let storm = central.command("c4", announce(BulletinClass::Emergency, None, None, Some(beep(900.0, 300))));
+    central.say(&central.keys.sealed_by_both(&storm));
+    unit.await_event("the emergency", |event| step_of(event, "c4", &DeliveryStep::Finished));
+    assert!(running.terminate().success());
 }

@@ -10,7 +10,7 @@ use loaxa_heart::domain::playback::{Entry, Event, Stamp};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
 
-/// Where the child finds its store; the parent sets it.
+/// Variable by which the parent tells the child where the store is.
 const CHILD: &str = "LOAXA_TEST_STORE";
 
 /// The child prints a number only after its commit has returned.

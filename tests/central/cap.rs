@@ -93,7 +93,7 @@ async fn state_of(central: &Central, identifier: &str) -> String {
     found.map_or_else(|| "-".to_owned(), |row| row["alert"]["state"].as_str().unwrap().to_owned())
 }
 
-/// What became of the announcements, newest first.
+/// Lists the ends of the announcements, newest first.
 async fn endings(central: &Central) -> Vec<String> {
     let rows = announced(central).await;
     rows.iter().map(|row| row["ended"].as_str().unwrap_or("-").to_owned()).collect()
@@ -171,7 +171,7 @@ async fn only_who_may_sends_alerts_and_only_alerts() {
     .await;
 }
 
-/// What a web server answers.
+/// The answer of a web server.
 enum Answer {
     Whole(String),
     /// The whole is announced, and half of it comes.
@@ -355,8 +355,8 @@ async fn a_link_of_the_media_type_is_found_among_others() {
     .await;
 }
 
-/// What is sent in this order becomes of the last one and is announced, by itself or by the duty officer; with or without
-/// a restart in between.
+/// Pushes `alerts` in this order, each after a restart of central, and checks the state that each gets and how many
+/// announcements there are after the last.
 async fn check_order(lines: &str, alerts: &[&str], states: &[&str], announcements: usize) {
     let dir = tempfile::tempdir().unwrap();
     for (n, (alert, state)) in alerts.iter().zip(states).enumerate() {

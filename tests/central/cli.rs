@@ -120,6 +120,8 @@ fn staff_type_and_central_does() {
     check(&central.run(&["announce", "--to", "xa"]), false, "--audio");
     check(&central.run(&["status"]), true, "chưa liên lạc");
     check(&central.run(&["status", "--lang", "en"]), true, "never seen");
+    check(&central.run(&["status"]), true, "tin của cụm loa bị từ chối");
+    check(&central.run(&["status", "--lang", "en"]), true, "0 messages of boxes refused");
     check(&central.run(&["logs"]), true, "KẾT QUẢ");
     check(&central.run(&["logs", "--format", "csv"]), true, "start,box");
     check(&central.run(&["report", "--month", "2026-11"]), true, "SỐ PHÚT");
@@ -180,4 +182,61 @@ fn a_wrong_configuration_is_refused_with_its_place() {
     loaxa_adapters::private_files::write(&dir.path().join("short"), b"x").unwrap();
     check(&start("token_file = \"token\"", "token_file = \"short\""), false, "openssl rand -hex 32");
     check(&start("central = \"central.key\"", "central = \"an.key\""), false, "no power to acknowledge");
+}
+
+#[test]
+fn a_token_of_a_program_is_made_listed_and_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = Running::start(dir.path());
+    let token = |action: &str, more: &[&str]| {
+        let config = dir.path().join("central.toml");
+        loaxa().args(["central", "token", action]).args(more).arg("--config").arg(config).output().unwrap()
+    };
+    let made = token("add", &["bao-cao", "--scope", "read", "--days", "30"]);
+    check(&made, true, "bao-cao");
+    let secret = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    assert_eq!(secret.len(), 64, "{secret}");
+    check(&token("add", &["bao-cao"]), false, "bao-cao");
+    check(&token("add", &["lau", "--days", "4000"]), false, "3650");
+    let by = |args: &[&str]| {
+        loaxa().args(args).env("LOAXA_CENTRAL", &central.http).env("LOAXA_TOKEN", &secret).output().unwrap()
+    };
+    check(&by(&["status"]), true, "Cụm loa 1");
+    check(&by(&["stop"]), false, "announce");
+    let listed = check(&token("list", &[]), true, "bao-cao");
+    assert!(listed.contains("read") && listed.contains("dùng được") && !listed.contains(&secret), "{listed}");
+    check(&token("revoke", &["bao-cao"]), true, "bao-cao");
+    check(&token("revoke", &["khong-co"]), false, "khong-co");
+    check(&token("list", &[]), true, "đã thu hồi");
+    check(&by(&["status"]), false, "API cần mã truy cập");
+    assert_eq!(central.end(), 0);
+}
+
+#[test]
+fn who_orders_by_a_key_brings_audio_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = Running::start(dir.path());
+    let wav = dir.path().join("bão.wav");
+    std::fs::write(&wav, tone()).unwrap();
+    let an = dir.path().join("an.key");
+    let order = ["announce", "--to", "xa", "--class", "priority", "--title", "Bão", "--audio"];
+    let by_key = |client: &mut Command| {
+        let client = client.args(order).arg(&wav).arg("--key").arg(&an);
+        client.env("LOAXA_CENTRAL", &central.http).output().unwrap()
+    };
+    check(&by_key(loaxa().env_remove("LOAXA_TOKEN")), false, "LOAXA_TOKEN");
+    check(&by_key(loaxa().env("LOAXA_TOKEN", TOKEN)), true, "đã gửi thông báo");
+    let client = ureq::get(format!("{}/api/v1/announcements", central.http));
+    let mut answer = client.header("authorization", format!("Bearer {TOKEN}")).call().unwrap();
+    let listed: serde_json::Value =
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    let payload = listed.to_string();
+    assert!(payload.contains("Bão"), "{payload}");
+    let id = listed[0]["id"].as_str().unwrap();
+    let client = ureq::get(format!("{}/api/v1/announcements/{id}", central.http));
+    let mut answer = client.header("authorization", format!("Bearer {TOKEN}")).call().unwrap();
+    let told = answer.body_mut().read_to_string().unwrap();
+    let hash = loaxa_heart::domain::ids::ContentHash::of(&tone()).to_string();
+    assert!(told.contains(&hash) && told.contains("Bão"), "{hash}: {told}");
+    assert_eq!(central.end(), 0);
 }

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_adapters::clock;
 use loaxa_central::Central;
+use loaxa_central::store::{DraftKept, DraftRoom, NewDraft};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
@@ -190,9 +191,40 @@ async fn who_keeps_a_key_in_a_file_signs_on_the_command_line() {
         (done.status.success(), said)
     };
     let (_, said) = run(&["list"], 2).await;
-    for expected in [id, "EMERGENCY, ACTUAL", "to: thon-1", "words: Nước lên nhanh", "signatures: 0/2"] {
+    for expected in [
+        id,
+        "EMERGENCY, ACTUAL",
+        "to: thon-1",
+        "words (vi): Nước lên nhanh",
+        "serial number: 1",
+        "opening: ",
+        "signatures: 0/2",
+    ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+    // An order with more in it than is shown is signed by nobody here, and the others are still listed.
+    let (_, desk) = ask(&central, &key(1), clock::wall(), &Value::Null).await;
+    let payload = BASE64.decode(desk["drafts"][0]["payload"].as_str().unwrap()).unwrap();
+    let mut more: Value = serde_json::from_slice(&payload).unwrap();
+    (more["id"], more["body"]["plan"]["also"]) = (json!("them"), json!(1));
+    let now = clock::wall();
+    let draft = NewDraft {
+        id: "them".parse().unwrap(),
+        made: now,
+        expires: now.plus(Span::secs(600)),
+        payload: more.to_string(),
+        drafter: "test".to_owned(),
+        is_emergency: true,
+    };
+    let room = DraftRoom { open_max: 9, lesser_max: 9, own_max: 9 };
+    assert_eq!(central.store().add_draft(draft, room).await.unwrap(), DraftKept::Kept);
+    let (signed, said) = run(&["sign", "them", "--yes"], 1).await;
+    assert!(!signed && said.contains("more than this program understands"), "{said}");
+    let (listed, said) = run(&["list"], 1).await;
+    assert!(
+        listed && said.contains("Nước lên nhanh") && said.contains("the draft them holds more"),
+        "{said}"
+    );
     assert!(!run(&["sign", id], 1).await.0, "nobody agreed");
     assert!(!run(&["sign", id, "--yes"], 9).await.0, "a stranger signed");
     assert!(run(&["sign", id, "--yes"], 1).await.1.contains("signed, others are awaited"));

@@ -54,7 +54,7 @@ struct Commune {
 }
 
 impl Commune {
-    /// As `loaxa central init` makes it, on free ports.
+    /// Starts central as `loaxa central init` makes it, on free ports.
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let made = loaxa()
@@ -182,6 +182,12 @@ fn a_box_comes_in_by_its_code_and_is_shut_out() {
     let (_, event) = runtime.block_on(first_event(commune.link(&dir, "loa-1")));
     assert!(matches!(event, LinkEvent::Disconnected { .. }), "{event:?}");
     assert_eq!(commune.post("boxes/loa-9/revoke", &json!({})).0, 404);
+    // A code that was given out for the name before is good no more.
+    let [before, other] = ["loa-1", "loa-2"].map(|id| commune.code(id));
+    assert_eq!(commune.post("boxes/loa-1/revoke", &json!({})).0, 204);
+    let late = commune.try_to_enrol(&commune.dir.path().join("late"), &before);
+    assert!(String::from_utf8_lossy(&late.stderr).contains("ask the centre for another"), "{late:?}");
+    assert!(commune.try_to_enrol(&commune.dir.path().join("other"), &other).status.success());
 
     // Enrolled anew, it is itself again at its next start.
     let enrolled = commune.try_to_enrol(&dir, &commune.code("loa-1"));
@@ -223,30 +229,31 @@ fn in_between(
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (agent, url) = (commune.agent(), format!("{}/api/v1/enrol", commune.http));
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
             }
-            if line.trim().is_empty() {
-                break;
-            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let asked = ask(serde_json::from_slice(&body).unwrap());
+            let request = agent.post(&url).header("content-type", "application/json");
+            let mut answered = request.send(asked.to_string()).unwrap();
+            let status = answered.status();
+            let text = answered.body_mut().read_to_string().unwrap();
+            let text = answer(serde_json::from_str(&text).unwrap()).to_string();
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
+            stream.write_all((head + &text).as_bytes()).unwrap();
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let asked = ask(serde_json::from_slice(&body).unwrap());
-        let request = agent.post(&url).header("content-type", "application/json");
-        let mut answered = request.send(asked.to_string()).unwrap();
-        let status = answered.status();
-        let text = answered.body_mut().read_to_string().unwrap();
-        let text = answer(serde_json::from_str(&text).unwrap()).to_string();
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
-        stream.write_all((head + &text).as_bytes()).unwrap();
     });
     address
 }
@@ -295,6 +302,31 @@ fn whoever_stands_in_between_makes_the_enrolment_fail() {
     assert!(String::from_utf8_lossy(&tried.stderr).contains("no usable keys"), "{tried:?}");
     let enrolled = commune.try_to_enrol(&dir, &code);
     assert!(enrolled.status.success(), "{enrolled:?}");
+}
+
+/// Asks with `loaxa conform enrolment`; gives whether all passed, and what was printed.
+fn conform(central: &str, code: &str) -> (bool, String) {
+    let asked =
+        loaxa().args(["conform", "enrolment", "--central", central, "--code", code]).output().unwrap();
+    let said = String::from_utf8(asked.stdout).unwrap() + &String::from_utf8_lossy(&asked.stderr);
+    (asked.status.success(), said)
+}
+
+#[test]
+fn our_centre_conforms_where_a_box_is_enrolled_and_one_in_between_does_not() {
+    let commune = Commune::start();
+    let (all_passed, said) = conform(&commune.http, &commune.code("loa-1"));
+    assert!(all_passed && said.contains("# 6 passed"), "{said}");
+    let forged = in_between(
+        &commune,
+        |asked| asked,
+        |mut answer| {
+            answer["broker"] = json!("mqtts://stranger:8883");
+            answer
+        },
+    );
+    let (all_passed, said) = conform(&forged, &commune.code("loa-2"));
+    assert!(!all_passed && said.contains("not ok 3 "), "{said}");
 }
 
 #[test]

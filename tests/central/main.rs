@@ -1,9 +1,11 @@
 //! The centre as staff, boxes and browsers meet it.
 
 mod attacks;
+mod bodies;
 mod boxes;
 mod browser_enrolment;
 mod browser_keys;
+mod browser_signing;
 mod cap;
 mod cli;
 mod drafts;
@@ -12,11 +14,15 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod intake;
+mod log_pages;
 mod mosquitto_acl;
+mod notices;
+mod older_database;
 mod outlook;
 mod overview;
 mod page_certificate;
 mod people;
+mod powers;
 mod programme_cli;
 mod tokens;
 mod wire;

@@ -113,7 +113,7 @@ impl Broker {
         assert_eq!(!said.contains("Not authorized"), expected, "{user} {topic}: {said}");
     }
 
-    /// What reaches `user`, who asks for everything, while central publishes to `topics` in turn.
+    /// Lists what reaches `user`, who asks for everything, while central publishes to `topics` in turn.
     fn heard(&self, user: &str, topics: &[&str]) -> Vec<String> {
         // more messages than one round holds, so that a whole round passes by the subscriber
         let count = (2 * topics.len()).to_string();

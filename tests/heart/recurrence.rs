@@ -62,7 +62,7 @@ fn in_days(vector: &Vector<'_>) -> String {
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Same,
-    /// It is about times of day, which slots do not take from rules.
+    /// The rule is about times of day, which slots do not take from rules.
     RefusedAsNotOfDays,
     /// RFC 5545 forbids it (3.3.10), and so do we; dateutil is lenient.
     RefusedAsForbidden,

@@ -21,7 +21,7 @@ use loaxa_sound::source::sources::Sources;
 use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE, span_of};
 
-/// What a device asks for at a time.
+/// Frames that a device asks for at a time.
 const PERIOD: usize = 480;
 /// A whole number of cycles fits each file, so that the tone goes on from one to the next.
 const HZ: f64 = 480.0;
@@ -58,7 +58,7 @@ fn make(folder: &Path) {
     }
 }
 
-/// What is asked of the mixer, and what comes.
+/// A sound card that asks the mixer for sound and compares what comes.
 struct Device {
     renderer: Renderer,
     at: Moment,

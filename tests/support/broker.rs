@@ -12,7 +12,7 @@ use super::{eventually, free_port};
 pub trait Broker {
     fn port(&self) -> u16;
 
-    /// Where a scripted central connects to.
+    /// Returns the address that a scripted central connects to.
     fn address(&self) -> BrokerAddress {
         format!("mqtt://127.0.0.1:{}", self.port()).parse().unwrap()
     }

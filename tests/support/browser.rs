@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
-/// How long anything may take on a loaded machine.
+/// Longest wait for anything on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One Chromium process.
@@ -114,7 +114,7 @@ impl Page {
         self.ask("Network.setCookie", json!({ "name": name, "value": value, "url": url, "httpOnly": true }));
     }
 
-    /// What an expression is worth on the page.
+    /// Evaluates an expression on the page.
     pub fn value(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
         let answer = self.ask("Runtime.evaluate", asked);

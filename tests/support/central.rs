@@ -30,12 +30,14 @@ pub struct Keys {
     pub central: SecretKey,
     /// Two people; an emergency needs both.
     pub duty: [SecretKey; 2],
+    /// May do everything in one village.
+    pub villager: SecretKey,
 }
 
 impl Keys {
     pub fn new() -> Self {
         let key = |n| SecretKey::from_seed(&[n; 32]);
-        Self { root: key(1), central: key(2), duty: [key(3), key(4)] }
+        Self { root: key(1), central: key(2), duty: [key(3), key(4)], villager: key(5) }
     }
 
     pub fn trust(&self) -> Trust {
@@ -58,9 +60,16 @@ impl Keys {
                 grant(&self.central, "trung tâm", &[Central]),
                 grant(&self.duty[0], "Nguyễn Văn An", &of_people),
                 grant(&self.duty[1], "Trần Thị Bình", &of_people),
+                Grant {
+                    groups: ["thon-1".parse().unwrap()].into(),
+                    level: 2,
+                    ..grant(&self.villager, "Lê Văn Giang", &of_people)
+                },
             ],
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-            nesting: BTreeMap::new(),
+            nesting: ["thon-1", "thon-2"]
+                .map(|village| (village.parse().unwrap(), GROUP.parse().unwrap()))
+                .into(),
         }
     }
 
@@ -81,7 +90,7 @@ pub fn enrol(unit: &mut Unit, keys: &Keys, broker_port: u16) {
     );
 }
 
-/// What central has heard so far.
+/// The messages that central has received so far.
 #[derive(Default)]
 pub struct Heard {
     pub hellos: Vec<Hello>,
@@ -204,7 +213,7 @@ impl ScriptedCentral {
         ask(&mut self.heard.lock().unwrap())
     }
 
-    /// What has arrived of an epoch without a gap.
+    /// Returns the records of an epoch that have arrived without a gap.
     pub fn collected(&self, epoch: Epoch) -> Vec<LogRecord> {
         let heard = self.heard.lock().unwrap();
         let record = |seq| Some(LogRecord { seq, body: heard.log.get(&(epoch, seq))?.clone() });
@@ -245,7 +254,7 @@ fn link_config(broker: BrokerAddress) -> LinkConfig {
     config
 }
 
-/// Who answers what arrives.
+/// The part of a scripted central that answers what arrives.
 struct Clerk {
     key: SecretKey,
     heard: Arc<Mutex<Heard>>,

@@ -22,7 +22,7 @@ use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use loaxa_heart::wire::{chain, codec};
 use tokio::sync::mpsc;
 
-/// How long anything may take before a test gives up.
+/// Longest wait for anything before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const TOKEN: &str = "a-token-for-tests";
@@ -191,7 +191,7 @@ pub struct ScriptedBox {
     link: Link,
     events: mpsc::Receiver<LinkEvent>,
     chain: chain::Link,
-    /// What its batches say is the oldest record that it still holds.
+    /// Oldest record that the box still holds, as its batches say.
     pub oldest: u64,
     pub records: Vec<LogRecord>,
 }
@@ -395,6 +395,23 @@ pub async fn post(central: &Central, path: &str, content_type: &'static str, bod
     let ask = move || {
         let request = agent().post(&url).header("authorization", format!("Bearer {TOKEN}"));
         answer(request.header("content-type", content_type).send(&body[..]).unwrap())
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+/// Puts without the token.
+pub async fn put_with(
+    central: &Central,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: Vec<u8>,
+) -> Answer {
+    let url = format!("http://{}{path}", central.http_addr());
+    let headers: Vec<_> = headers.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let ask = move || {
+        let request =
+            headers.iter().fold(agent().put(&url), |request, (key, value)| request.header(*key, value));
+        answer(request.send(&body[..]).unwrap())
     };
     tokio::task::spawn_blocking(ask).await.unwrap()
 }

@@ -55,7 +55,7 @@ impl Recording {
         &self.0[at(time.start)..at(time.end)]
     }
 
-    /// Where each of these tones sounds alone, in the order of time; edges are right to 5 ms.
+    /// Finds the stretches in which one of these tones sounds alone, in the order of time; edges are right to 5 ms.
     pub fn stretches(&self, tones: &[f64]) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut holds = None;
@@ -104,7 +104,7 @@ impl Recording {
         (crossings.len() - 1) as f64 * RATE as f64 / (last - first)
     }
 
-    /// When something first sounds after a time, and when it last does.
+    /// Returns when something first sounds after a time, and when something last sounds.
     pub fn sounding(&self, after: f64) -> Option<Range<f64>> {
         let begin = (after * RATE as f64) as usize;
         let loud = |sample: &f64| sample.abs() >= SILENT;

@@ -15,7 +15,7 @@ pub mod villages;
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a loaded machine.
+/// Longest wait for anything on a loaded machine.
 pub const DEADLINE: Duration = Duration::from_secs(25);
 
 /// Looks again and again until there is something, and fails with `what` at the deadline.

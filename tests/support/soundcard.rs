@@ -15,7 +15,7 @@ use super::listen::RATE;
 const PERIOD: usize = RATE / 100;
 const FRAME_BYTES: usize = 4;
 const PERIOD_TIME: Duration = Duration::from_millis(10);
-/// How long the card waits for what should be there, before it plays silence.
+/// Longest wait of the card for what should be there, before it plays silence.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Smallest pipe that holds a few periods.
 const PIPE_BYTES: i32 = 16 * 1024;
@@ -55,7 +55,7 @@ impl SoundCard {
         Self { config, stop, reader: Some(std::thread::spawn(read)) }
     }
 
-    /// What makes a program use it.
+    /// Returns the variable that makes a program use this card.
     pub fn env(&self) -> (String, String) {
         let path = format!("/usr/share/alsa/alsa.conf:{}", self.config.display());
         ("ALSA_CONFIG_PATH".to_owned(), path)

@@ -29,7 +29,7 @@ pub const TONES: [(f64, &str); 5] = [
     (880.0, "tone-880.m4a"),
 ];
 
-/// How long a box may take from its start to the beginning of its slot.
+/// Time from the start of a box to the beginning of its slot.
 const SLOT_BEGINS_IN_S: i64 = 3;
 
 pub fn box_id() -> BoxId {
@@ -158,7 +158,7 @@ impl Unit {
         (epoch, records)
     }
 
-    /// What the last checkpoint of a play proves to have sounded, in microseconds.
+    /// Returns the time, in microseconds, that the last checkpoint of a play proves to have sounded.
     pub fn checkpoint_us(&self) -> Option<u64> {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let store = rusqlite::Connection::open_with_flags(self.path("state/box.sqlite"), flags).ok()?;
@@ -190,7 +190,7 @@ impl Unit {
         self.events().into_iter().filter_map(ended).collect()
     }
 
-    /// What the box said of itself.
+    /// Returns the log that the box wrote on standard error.
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.path("said")).unwrap_or_default()
     }
@@ -212,20 +212,20 @@ pub struct Running<'u> {
 }
 
 impl Running<'_> {
-    /// As a power cut ends it.
+    /// Ends the box as a power cut does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// As the supervisor ends it.
+    /// Ends the box as its supervisor does.
     pub fn terminate(mut self) -> ExitStatus {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         eventually("the end of the box", || self.child.try_wait().unwrap())
     }
 
-    /// Whether it still runs.
+    /// Says whether the box still runs.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

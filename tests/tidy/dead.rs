@@ -1,4 +1,5 @@
-//! What nobody uses: public items that no other line names, files that no `mod` names, dependencies without a `use`.
+//! Things that nobody uses: public items that no other line names, files that no `mod` names, dependencies without a
+//! `use`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,6 +2,7 @@
 
 mod dead;
 mod imports;
+mod prose;
 mod routes;
 mod rules;
 mod shipped;

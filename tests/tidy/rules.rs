@@ -1,17 +1,21 @@
 //! Rules for single files: no clock outside its adapter, no world in the heart, nothing unfinished, nothing too long.
 
+use std::fs;
 use std::process::Command;
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 use crate::assert_none;
-use crate::source::{Source, root, sources};
+use crate::source::{Source, files_under, root, sources};
 
 /// The crate without clock, randomness, I/O and unordered maps.
 const HEART: &str = "src/heart/";
 
 const CODE_LINES_MAX: usize = 600;
+
+/// Longest file of tests, and longest file with the tests in it.
+const TEST_LINES_MAX: usize = 800;
 
 const FUNCTION_LINES_MAX: usize = 80;
 
@@ -23,7 +27,7 @@ const UNORDERED: [&str; 2] = ["HashMap", "HashSet"];
 
 const WORLD: [&str; 5] = ["std::fs", "std::net", "std::process", "std::env", "std::thread"];
 
-/// What must not stand in the heart, and where it may all the same.
+/// Folders of the heart that may all the same touch one part of the world.
 const MAY_TOUCH_THE_WORLD: [(&str, &str); 1] = [("src/heart/config/", "std::fs")];
 
 const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];
@@ -165,6 +169,23 @@ fn files_and_functions_stay_readable() {
     assert_none(broken, "a file or a function asks to be two");
 }
 
+/// Says that `text` has more lines than a file may have with its tests.
+fn long_file(path: &str, text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    (lines > TEST_LINES_MAX).then(|| format!("{path}: {lines} lines"))
+}
+
+#[test]
+fn files_with_tests_stay_readable() {
+    let files = ["src", "tests", "benches", "fuzz"].into_iter().flat_map(|folder| files_under(folder, "rs"));
+    let ours = files.filter(|path| !path.starts_with(root().join("fuzz/target")));
+    let long = ours.filter_map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        long_file(path.strip_prefix(root()).unwrap().to_str().unwrap(), &text)
+    });
+    assert_none(long.collect(), "a file of tests asks to be two");
+}
+
 #[test]
 fn planted_violations_are_found() {
     let check = |rule: fn(&Source) -> Vec<String>, path: &str, text: &str, expected: &[&str]| {
@@ -191,4 +212,6 @@ fn planted_violations_are_found() {
     check(unfinished, "src/box/a.rs", "/// x.unwrap()\nfn f() { g().unwrap_or(1); }", &[]);
     let long = format!("fn f() {{\n{}}}", "g();\n".repeat(90));
     check(long_functions, "src/box/a.rs", &long, &["src/box/a.rs: f has 92 lines"]);
+    assert_eq!(long_file("tests/a.rs", &"\n".repeat(801)).as_deref(), Some("tests/a.rs: 801 lines"));
+    assert_eq!(long_file("tests/a.rs", &"\n".repeat(800)), None);
 }

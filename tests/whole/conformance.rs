@@ -48,7 +48,7 @@ fn our_box_conforms() {
     let running = unit.start();
     let (all_passed, said) = conform("box", &broker, &["--group", GROUP]);
     assert!(all_passed, "{said}");
-    assert_eq!(passed(&said), 25, "{said}");
+    assert_eq!(passed(&said), 26, "{said}");
     running.kill();
 }
 
@@ -121,6 +121,13 @@ fn what_does_not_conform_fails() {
     let broker = Mosquitto::start();
     let (all_passed, said) = conform("box", &broker, &["--group", GROUP, "--wait", "1"]);
     assert!(!all_passed && said.contains("Bail out! no hello of loa-1 came"), "{said}");
+
+    let url = format!("mqtt://127.0.0.1:{}", broker.port());
+    let arguments = [
+        "conform", "box", "--broker", &url, "--box", BOX_ID, "--group", GROUP, "--wait", "1", "--lang", "vi",
+    ];
+    let said = String::from_utf8(loaxa(&arguments).output().unwrap().stdout).unwrap();
+    assert!(said.contains("Bail out! không có lời chào nào của loa-1"), "{said}");
 
     // A centre whose trust document another root has signed.
     let central = Central::start(&broker);

@@ -35,10 +35,11 @@ const LISTENED_TO_MAX: u64 = 60;
 const TONES_HZ: [f64; 8] = [400.0, 520.0, 640.0, 760.0, 880.0, 1000.0, 1120.0, 1240.0];
 const TONE_S: f64 = 0.8;
 
-/// How far a count of frames may be from what is heard, in seconds: windows of 20 ms at both ends, and fades.
+/// Largest difference, in seconds, between a count of frames and what is heard: windows of 20 ms at both ends, and
+/// fades.
 const HEARING_S: f64 = 0.15;
 
-/// How long the healing may take after the last fault.
+/// Longest time for the healing after the last fault.
 const HEALING: Duration = Duration::from_secs(90);
 
 struct Dice(u64);
@@ -309,7 +310,7 @@ fn tone(hz: f64) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// What the log counts of one tone, in seconds, and how often it says that it sounded to the end.
+/// The log's count of one tone: seconds, plays, and how many of them sounded to the end.
 #[derive(Default)]
 struct Counted {
     seconds: f64,

@@ -16,7 +16,7 @@ use loaxa_heart::domain::playback::{Event, PlayEnd, PlayOutcome};
 use loaxa_heart::domain::sound::Fault;
 use tokio::runtime::Runtime;
 
-/// What the design allows from the mouth to the loudspeaker.
+/// Longest delay from the mouth to the loudspeaker that the design allows.
 const DELAY_MAX: Duration = Duration::from_secs(1);
 /// A stop sounds within 200 ms; the capture is written every 50 ms.
 const STOP_MAX: Duration = Duration::from_millis(250);

@@ -164,12 +164,12 @@ impl Pair {
         self.speaker.in_force(&self.now).cloned().collect()
     }
 
-    /// What a heartbeat brings.
+    /// Lists the commands that central sends after a heartbeat.
     fn heartbeat(&self) -> Vec<Signed<Command>> {
         self.central.sends(self.now.wall, &commands_digest(&self.in_force()), self.log.len())
     }
 
-    /// What staff mean to be in force on the box.
+    /// Lists the commands that staff mean to be in force on the box.
     fn meant(&self) -> Vec<CommandId> {
         let standing = |command: &&Signed<Command>| {
             let lives =

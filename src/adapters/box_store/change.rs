@@ -1,4 +1,4 @@
-//! What the daemon gives the store to keep.
+//! The changes that the daemon gives the store to keep.
 
 use loaxa_heart::domain::ids::{CommandId, PlayId};
 use loaxa_heart::domain::playback::Entry;

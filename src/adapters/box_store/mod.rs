@@ -1,4 +1,4 @@
-//! What a box keeps through power cuts: its log, the heart's memory, and the signed documents in force.
+//! The state of a box that lasts through power cuts: its log, the heart's memory, and the signed documents in force.
 //!
 //! One SQLite file, one connection, owned by the daemon's thread. A commit is on the disk when it returns. Where the
 //! disk refuses, changes wait in memory within bounds and are written by a later commit; what must be dropped is

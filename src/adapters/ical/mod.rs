@@ -26,7 +26,7 @@ const SLOT_PROPERTY: &str = "X-LOAXA-SLOT";
 /// Carries [`Times::digest`].
 const DIGEST_PROPERTY: &str = "X-LOAXA-DIGEST";
 
-/// What an event says in the standard's words.
+/// An event in the standard's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Times {
     title: String,
@@ -41,7 +41,7 @@ struct Times {
 }
 
 impl Times {
-    /// The same for the same meaning, however it is written.
+    /// Hashes the meaning, so that two spellings of one event have the same digest.
     fn digest(&self) -> String {
         ContentHash::of(format!("{self:?}").as_bytes()).to_string()[..16].to_owned()
     }
@@ -304,7 +304,7 @@ mod tests {
         write(&programme(vec![slot.clone()]), date(FROM), until, Wall(0)).unwrap()
     }
 
-    /// As a calendar program keeps it that throws away what it does not know.
+    /// Takes out our own properties, as a calendar program does that throws away what it does not know.
     fn without_ours(text: &str) -> String {
         let unfolded = text.replace("\r\n ", "");
         unfolded

@@ -21,7 +21,7 @@ pub const EVENTS_MAX: usize = 1_000;
 /// Most dates that one event names one by one.
 const DATES_MAX: usize = 5_000;
 
-/// How deep components may lie in each other; the standard needs three.
+/// Deepest nesting of components; the standard needs three.
 const DEPTH_MAX: usize = 8;
 
 /// Reads the events of a calendar.

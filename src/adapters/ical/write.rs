@@ -13,7 +13,7 @@ use loaxa_heart::domain::time::Wall;
 /// A content line is folded after so many bytes (RFC 5545, 3.1).
 const LINE_BYTES_MAX: usize = 75;
 
-/// How far a slot without a day in the span asked for is sought.
+/// Longest search, in days, for the first day of a slot that has none in the span asked for.
 const SEARCH_DAYS: u64 = 20 * 366;
 
 /// Writes the slots of a programme. Days that no RRULE can name (lunar ones, holidays) are written one by one for
@@ -64,7 +64,7 @@ pub fn write_sessions<'s>(
     out.end()
 }
 
-/// What a slot's event says; `due` tells on which days it really sounds.
+/// Puts a slot into the words of an event; `due` tells on which days the slot really sounds.
 fn times(
     programme: &Programme,
     slot: &Slot,

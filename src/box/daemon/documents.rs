@@ -9,10 +9,11 @@ use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::announcement::Media;
-use loaxa_heart::domain::ids::{GroupId, ProgrammeId};
+use loaxa_heart::domain::authority::Power;
+use loaxa_heart::domain::ids::{GroupId, KeyId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
-use loaxa_heart::wire::messages::{Body, Command};
+use loaxa_heart::wire::messages::{Body, Command, Signed};
 
 /// A document that a command put in force.
 struct Document {
@@ -23,9 +24,10 @@ struct Document {
 
 impl Daemon {
     /// Puts the document of a command in force, and returns the change that keeps it.
-    pub(super) fn adopt(&mut self, command: &Command) -> Option<Change> {
+    pub(super) fn adopt(&mut self, signed: &Signed<Command>) -> Option<Change> {
+        let command = &signed.payload;
         let envelope = self.arriving.get(&command.id).cloned();
-        match self.put_in_force(command) {
+        match self.put_in_force(signed) {
             Ok(Some(Document { name, version })) => {
                 let name = name.to_string();
                 if let Some(version) = version {
@@ -58,9 +60,14 @@ impl Daemon {
         }
     }
 
-    fn put_in_force(&mut self, command: &Command) -> Result<Option<Document>, CommandRefusal> {
+    fn put_in_force(&mut self, signed: &Signed<Command>) -> Result<Option<Document>, CommandRefusal> {
+        let command = &signed.payload;
         match &command.body {
             Body::Programme { programme, version, toml, media } => {
+                if let Some(group) = self.programmes.group_of(programme).cloned() {
+                    let trust = self.speaker.trust().ok_or(CommandRefusal::BadSignature)?;
+                    trust.permits(&signed.signers, Power::Programme, &[group], self.time())?;
+                }
                 let groups = &self.speaker.listeners().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
                 self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
@@ -75,17 +82,31 @@ impl Daemon {
                     let held = self.groups_version;
                     return Err(CommandRefusal::Rollback { offered: *version, held });
                 }
-                self.groups_version = *version;
                 // A box that it does not name stays where it is.
                 if let Some(groups) = members.get(&self.box_id) {
+                    self.check_move(&signed.signers, groups)?;
                     self.move_to(groups);
                 }
+                self.groups_version = *version;
                 Ok(Some(Document { name: DocumentName::Groups, version: Some(*version) }))
             }
             // The heart has adopted and logged it.
             Body::Policy(_) => Ok(Some(Document { name: DocumentName::Policy, version: None })),
             Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
         }
+    }
+
+    /// Checks that those who signed may take this box out of the groups that it leaves, and into those that it joins.
+    fn check_move(&self, signers: &[KeyId], groups: &[GroupId]) -> Result<(), CommandRefusal> {
+        let trust = self.speaker.trust().ok_or(CommandRefusal::BadSignature)?;
+        let to = groups.iter().cloned().collect();
+        trust.may_move(signers, &self.speaker.listeners().groups, &to, self.time())
+    }
+
+    /// The time, where it is known.
+    fn time(&self) -> Option<Wall> {
+        let now = self.clock.read();
+        (now.quality > ClockQuality::None).then_some(now.wall)
     }
 
     /// Takes documents out of force whose signers may not sign them any more; what was installed takes their place.

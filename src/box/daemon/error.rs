@@ -1,4 +1,4 @@
-//! What keeps the daemon from running.
+//! Faults that keep the daemon from running.
 
 use loaxa_adapters::box_store::StoreError;
 use loaxa_adapters::fetch::FetchError;

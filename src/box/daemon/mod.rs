@@ -291,7 +291,7 @@ impl Daemon {
                         self.speaker.handle(&self.clock.read(), refused);
                     }
                 }
-                Action::Adopt(command) => batch.extend(self.adopt(&command)),
+                Action::Adopt(signed) => batch.extend(self.adopt(&signed)),
             }
         }
         self.commit(&mut batch);

@@ -1,4 +1,5 @@
-//! What was in force before a restart, read from the store and judged by the trust of today.
+//! The documents and commands that were in force before a restart, read from the store and judged by the trust of
+//! today.
 
 use std::collections::BTreeMap;
 

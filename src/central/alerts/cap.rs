@@ -8,7 +8,7 @@ use loaxa_heart::texts::Say;
 use std::sync::Arc;
 
 use super::cap_sending::send;
-use super::record::{Kept, NotAlert, State, Taken, all_read, as_text, change, find, settings, targets};
+use super::record::{KeptAlert, NotAlert, State, Taken, all_read, as_text, change, find, settings, targets};
 use crate::app::App;
 use crate::settings::CapSettings;
 use crate::store::{CapRow, PassedOver, StoreError};
@@ -60,7 +60,7 @@ enum News {
 }
 
 /// Lets an alert meet the others, and sends it where nobody need be asked.
-async fn go_on(app: &Arc<App>, mut kept: Kept) -> Result<Kept, NotAlert> {
+async fn go_on(app: &Arc<App>, mut kept: KeptAlert) -> Result<KeptAlert, NotAlert> {
     if kept.taken.state == State::Draft {
         kept = meet_the_others(app, kept).await?;
     }
@@ -80,7 +80,7 @@ async fn go_on(app: &Arc<App>, mut kept: Kept) -> Result<Kept, NotAlert> {
 }
 
 /// Finds alerts that would have ended this one, had the same voucher stood behind both: they need ask no more.
-async fn waiting_for_this_voucher(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
+async fn waiting_for_this_voucher(app: &App, kept: &KeptAlert) -> Result<Vec<KeptAlert>, NotAlert> {
     let mut found = Vec::new();
     for other in all_read(app.store.caps_naming(own_name(kept)).await?)? {
         if cap_intake::reach(other.taken.standing(), kept.taken.standing()) != Reach::Ends {
@@ -101,7 +101,7 @@ async fn waiting_for_this_voucher(app: &App, kept: &Kept) -> Result<Vec<Kept>, N
 }
 
 /// Gives the reference by which others name an alert.
-fn own_name(kept: &Kept) -> String {
+fn own_name(kept: &KeptAlert) -> String {
     kept.row.reference.split(' ').next().unwrap_or_default().to_owned()
 }
 
@@ -158,11 +158,11 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
 
 /// Keeps an alert. Another voucher's alert of the same name but with other
 /// words is another alert: else whoever is first to use a name would keep the true alert out.
-async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(Kept, News), NotAlert> {
+async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(KeptAlert, News), NotAlert> {
     let reference = written(&alert.reference());
     for tried in 0..IDS_TRIED {
         let known = all_read(app.store.caps_referred(reference.clone()).await?)?;
-        let is_same = |known: &&Kept| {
+        let is_same = |known: &&KeptAlert| {
             let other = &known.taken;
             other.voucher.is_none() || other.voucher == taken.voucher || other.content == taken.content
         };
@@ -176,14 +176,14 @@ async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(Kept, News), No
         let id = short_hash(&reference, tried);
         let row = CapRow { reference, id, received: app.now(), state: as_text(&taken) };
         if app.store.add_cap(row.clone(), taken.refers_to.clone()).await? {
-            return Ok((Kept { row, taken }, News::New));
+            return Ok((KeptAlert { row, taken }, News::New));
         }
     }
     Err(StoreError::Sql("no id is free for an alert".to_owned()).into())
 }
 
 /// Takes note of a better voucher for an alert that is known: what was put off for want of one is judged anew.
-async fn vouch_again(app: &App, known: &Kept, again: &Taken) -> Result<(Kept, News), NotAlert> {
+async fn vouch_again(app: &App, known: &KeptAlert, again: &Taken) -> Result<(KeptAlert, News), NotAlert> {
     let outranks = |known: &Taken| match (&again.voucher, &known.voucher) {
         (Some(new), Some(old)) => again.content == known.content && new.outranks(old),
         _ => false,
@@ -212,7 +212,7 @@ fn short_hash(text: &str, tried: usize) -> String {
 }
 
 /// Lets a new alert be ended by those that came before it and name it, and ends drafts that it names itself.
-async fn meet_the_others(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
+async fn meet_the_others(app: &App, kept: KeptAlert) -> Result<KeptAlert, NotAlert> {
     let id = kept.row.id.clone();
     let mut ended_by = None;
     let mut has_lesser = false;
@@ -249,7 +249,7 @@ async fn meet_the_others(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
 
 /// Ends the drafts that an alert names; an alert that only ends others and finds none on the air has done all it can, and
 /// is remembered for those that may still come.
-async fn end_drafts(app: &App, kept: Kept) -> Result<Kept, NotAlert> {
+async fn end_drafts(app: &App, kept: KeptAlert) -> Result<KeptAlert, NotAlert> {
     let (mut aired, mut asks) = (false, None);
     let targets = targets(app, &kept).await?;
     for target in &targets {

@@ -4,7 +4,7 @@ use loaxa_heart::texts::Say;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::record::{Kept, NotAlert, State, Taken, all_read, change, find, settings, targets};
+use super::record::{KeptAlert, NotAlert, State, Taken, all_read, change, find, settings, targets};
 use crate::app::App;
 use crate::orders::announce::{self, Asked, Opening};
 use crate::orders::cancel;
@@ -50,7 +50,7 @@ async fn take_back(app: &App, commands: impl Iterator<Item = &CommandId>) -> Res
 }
 
 /// Takes a draft, so that nobody else sends it. What is over by now is said no more.
-async fn claim(app: &App, id: &str) -> Result<Kept, NotAlert> {
+async fn claim(app: &App, id: &str) -> Result<KeptAlert, NotAlert> {
     let now = app.now();
     let is_over = |said: &Said| said.expires.is_some_and(|expires| expires <= now);
     let kept = find(app, id).await?;
@@ -78,7 +78,7 @@ async fn claim(app: &App, id: &str) -> Result<Kept, NotAlert> {
 }
 
 /// Says whether nobody can sign any more what was drafted of an alert, and none of it went out: it may be approved again.
-async fn has_lapsed(app: &App, kept: &Kept) -> Result<bool, NotAlert> {
+async fn has_lapsed(app: &App, kept: &KeptAlert) -> Result<bool, NotAlert> {
     let waiting = app.store.drafts(app.now()).await?;
     for command in &kept.taken.commands {
         let is_waiting = waiting.iter().any(|row| row.draft.id == *command);
@@ -90,12 +90,12 @@ async fn has_lapsed(app: &App, kept: &Kept) -> Result<bool, NotAlert> {
 }
 
 /// Signs what an alert says with the keys on this server, and ends what it replaces.
-pub(super) async fn send(app: &Arc<App>, id: &str) -> Result<Kept, NotAlert> {
+pub(super) async fn send(app: &Arc<App>, id: &str) -> Result<KeptAlert, NotAlert> {
     let kept = claim(app, id).await?;
     go_on_sending(app, kept).await
 }
 
-async fn go_on_sending(app: &Arc<App>, kept: Kept) -> Result<Kept, NotAlert> {
+async fn go_on_sending(app: &Arc<App>, kept: KeptAlert) -> Result<KeptAlert, NotAlert> {
     let id = kept.row.id.clone();
     let failed = carry_out(app, kept).await.err();
     let state = if failed.is_some() { State::Draft } else { State::Sent };
@@ -107,7 +107,7 @@ async fn go_on_sending(app: &Arc<App>, kept: Kept) -> Result<Kept, NotAlert> {
 }
 
 /// Ends the sending of an alert, which is taken back where another alert ended it meanwhile.
-async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) -> Result<Kept, NotAlert> {
+async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) -> Result<KeptAlert, NotAlert> {
     let (kept, _) = change(app, id, |taken| {
         taken.state = if taken.doomed { State::Ended } else { state };
         (taken.why, taken.why_vi) = failed.map(|error| error.say().in_both()).unzip();
@@ -120,7 +120,7 @@ async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) ->
     Ok(kept)
 }
 
-async fn carry_out(app: &Arc<App>, mut kept: Kept) -> Result<(), NotAlert> {
+async fn carry_out(app: &Arc<App>, mut kept: KeptAlert) -> Result<(), NotAlert> {
     let old = ended_by_sending(app, &kept).await?;
     let mut standing = standing_commands(app, &old).await?;
     let mut replaced = BTreeSet::new();
@@ -146,7 +146,7 @@ async fn carry_out(app: &Arc<App>, mut kept: Kept) -> Result<(), NotAlert> {
 }
 
 /// Finds what ends when an alert goes out; where a person was asked and let it go out, also what only a person may end.
-async fn ended_by_sending(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
+async fn ended_by_sending(app: &App, kept: &KeptAlert) -> Result<Vec<KeptAlert>, NotAlert> {
     let mut targets = targets(app, kept).await?;
     targets.retain(|target| match cap_intake::reach(kept.taken.standing(), target.taken.standing()) {
         Reach::Ends => true,
@@ -164,7 +164,7 @@ struct StandingCommand {
     groups: Vec<GroupId>,
 }
 
-async fn standing_commands(app: &App, old: &[Kept]) -> Result<Vec<StandingCommand>, NotAlert> {
+async fn standing_commands(app: &App, old: &[KeptAlert]) -> Result<Vec<StandingCommand>, NotAlert> {
     let mut found = Vec::new();
     for (id, said) in old.iter().flat_map(|old| old.taken.commands.iter().zip(&old.taken.said)) {
         if app.store.command(id.clone()).await?.is_some() {
@@ -249,7 +249,7 @@ pub async fn approve(app: &Arc<App>, id: String, key: Option<KeyId>) -> Result<T
 }
 
 /// Drafts what an alert says, and was not sent yet, for a person to sign; all of it, or nothing.
-async fn draft_all(app: &Arc<App>, kept: &Kept, key: &KeyId) -> Result<Vec<CommandId>, NotAlert> {
+async fn draft_all(app: &Arc<App>, kept: &KeptAlert, key: &KeyId) -> Result<Vec<CommandId>, NotAlert> {
     let mut standing = standing_commands(app, &ended_by_sending(app, kept).await?).await?;
     let mut drafted = Vec::new();
     for said in kept.taken.said.clone().into_iter().skip(kept.taken.commands.len()) {

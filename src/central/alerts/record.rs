@@ -30,11 +30,11 @@ pub enum State {
     Sending,
     /// Waits for people's signatures.
     Signing,
-    /// Its announcements, or its cancels, went out.
+    /// The announcements of the alert, or its cancels, went out.
     Sent,
     /// Another alert ended or replaced it.
     Ended,
-    /// Nothing is said.
+    /// The alert says nothing to anybody.
     Ignored,
 }
 
@@ -42,9 +42,9 @@ pub enum State {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Taken {
     pub state: State,
-    /// Why nothing is said, or why it did not go out by itself.
+    /// The reason in English why the alert says nothing, or did not go out by itself.
     pub why: Option<String>,
-    /// The same in Vietnamese.
+    /// The reason in Vietnamese.
     #[serde(default)]
     pub why_vi: Option<String>,
     pub title: String,
@@ -53,7 +53,7 @@ pub struct Taken {
     pub ends: bool,
     /// Other alerts that it updates or cancels.
     pub refers_to: Vec<String>,
-    /// Those of what is said, in its order.
+    /// Commands that say it, in the order of `said`.
     pub commands: Vec<CommandId>,
     #[serde(default)]
     pub mode: Option<Mode>,
@@ -84,12 +84,12 @@ impl Taken {
 
 /// An alert with the row that it was read from.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct KeptAlert {
     pub row: CapRow,
     pub taken: Taken,
 }
 
-impl Kept {
+impl KeptAlert {
     fn read(row: CapRow) -> Result<Self, StoreError> {
         let taken = serde_json::from_str(&row.state).map_err(|error| StoreError::Sql(error.to_string()))?;
         Ok(Self { row, taken })
@@ -137,13 +137,13 @@ pub(super) fn settings(app: &App) -> Result<&CapSettings, NotAlert> {
     app.settings.cap.as_ref().ok_or(NotAlert::Off)
 }
 
-pub(super) fn all_read(rows: Vec<CapRow>) -> Result<Vec<Kept>, StoreError> {
-    rows.into_iter().map(Kept::read).collect()
+pub(super) fn all_read(rows: Vec<CapRow>) -> Result<Vec<KeptAlert>, StoreError> {
+    rows.into_iter().map(KeptAlert::read).collect()
 }
 
-pub(super) async fn find(app: &App, id: &str) -> Result<Kept, NotAlert> {
+pub(super) async fn find(app: &App, id: &str) -> Result<KeptAlert, NotAlert> {
     let row = app.store.cap(id.to_owned()).await?.ok_or_else(|| NotAlert::NoSuch(id.to_owned()))?;
-    Ok(Kept::read(row)?)
+    Ok(KeptAlert::read(row)?)
 }
 
 /// Changes an alert, as often as somebody else does so in the same moment. `change` says whether there is anything to do.
@@ -151,7 +151,7 @@ pub(super) async fn change(
     app: &App,
     id: &str,
     change: impl Fn(&mut Taken) -> bool,
-) -> Result<(Kept, bool), NotAlert> {
+) -> Result<(KeptAlert, bool), NotAlert> {
     loop {
         let mut kept = find(app, id).await?;
         if !change(&mut kept.taken) {
@@ -167,7 +167,7 @@ pub(super) async fn change(
 
 /// Finds alerts that may still sound and are named by one, or by those that this one names: who cancels an update means
 /// all of the chain.
-pub(super) async fn targets(app: &App, kept: &Kept) -> Result<Vec<Kept>, NotAlert> {
+pub(super) async fn targets(app: &App, kept: &KeptAlert) -> Result<Vec<KeptAlert>, NotAlert> {
     let mut names: VecDeque<_> = kept.taken.refers_to.iter().cloned().collect();
     let mut seen = BTreeSet::from([kept.row.id.clone()]);
     let mut found = Vec::new();

@@ -21,7 +21,7 @@ const PAGES_STRANGERS_MAX: usize = 768;
 const PAGES_OF_SOURCE_MAX: usize = 192;
 /// Clients that are showing to the gate who they are.
 const BOXES_STRANGERS_MAX: usize = 256;
-/// Those of one address.
+/// Clients of one address that are showing to the gate who they are.
 const BOXES_OF_SOURCE_MAX: usize = 128;
 /// Descriptors of a session: outside the gate, inside, and the broker's end of that.
 const DESCRIPTORS_OF_SESSION: usize = 3;
@@ -101,7 +101,7 @@ struct Inside {
 #[derive(Default)]
 struct Place {
     leave: Notify,
-    /// It is being answered; else it is awaited.
+    /// Says that the client's request is being answered; else central waits for the client.
     busy: AtomicBool,
     /// Monotonic time of its last byte, in microseconds.
     moved: AtomicU64,

@@ -91,7 +91,7 @@ pub struct Behind {
     pub revoked: broadcast::Sender<BoxId>,
 }
 
-/// What the gate asks of each client.
+/// The proof that the gate asks of each client.
 enum Guard {
     Certificate(TlsAcceptor, Behind),
     Login(SocketAddr),

@@ -188,15 +188,32 @@ fn check(app: &App, asked: &Asked, audio: Option<&MediaRow>, now: Wall) -> Resul
 
 /// Checks that there is something to say, and that it is of an announcement's length.
 fn check_content(asked: &Asked, audio: Option<&MediaRow>) -> Result<(), Refused> {
-    let text = asked.text.as_deref().map(str::trim).unwrap_or_default();
+    let text = asked.text.as_deref().unwrap_or_default();
     match audio {
-        None if text.is_empty() => return Err(Refused::NothingToSay),
-        None if !text.chars().any(char::is_alphanumeric) => return Err(Refused::NothingToRead),
+        None => check_text(text),
         Some(audio) if audio.ms > AUDIO_MS_MAX => {
-            return Err(Refused::AudioTooLong { minutes: audio.ms / 60_000, max: AUDIO_MS_MAX / 60_000 });
+            Err(Refused::AudioTooLong { minutes: audio.ms / 60_000, max: AUDIO_MS_MAX / 60_000 })
         }
-        _ => {}
+        Some(_) => check_length(text.trim()),
     }
+}
+
+/// Checks that a text can be spoken.
+///
+/// # Errors
+/// Fails when it is empty, too long, or has nothing that is read aloud.
+pub fn check_text(text: &str) -> Result<(), Refused> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Refused::NothingToSay);
+    }
+    if !text.chars().any(char::is_alphanumeric) {
+        return Err(Refused::NothingToRead);
+    }
+    check_length(text)
+}
+
+fn check_length(text: &str) -> Result<(), Refused> {
     let chars = text.chars().count();
     // A box takes a bounded number of bytes, which are fewer characters where each takes more of them.
     let fit = TEXT_BYTES_MAX * chars / text.len().max(1);

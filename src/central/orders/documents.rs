@@ -27,6 +27,9 @@ use loaxa_heart::wire::messages::{Body, Command};
 /// Time for which a document can be sent to boxes that lack it; boxes refuse commands that live longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);
 
+/// Highest version that a box is believed to hold: beyond it, a box that lies would leave no higher one to send.
+const HELD_MAX: u32 = u32::MAX / 2;
+
 /// Most tries to send groups while others send groups in the same moment.
 const TRIES_MAX: u32 = 8;
 
@@ -206,7 +209,8 @@ pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Ref
 async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreError> {
     let sent = app.store.documents(app.now()).await?;
     let sent = of_name(&sent, name).map(|document| document.version).max();
-    let held = app.store.boxes().await?.into_iter().filter_map(|row| Some(name.held(&row.holds?))).max();
+    let held = app.store.boxes().await?.into_iter().filter_map(|row| Some(name.held(&row.holds?)));
+    let held = held.filter(|version| *version <= HELD_MAX).max();
     Ok(sent.max(held).unwrap_or(0))
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::refused::Refused;
 use crate::app::App;
-use crate::store::{Ended, Kept, NewCommand, StoreError};
+use crate::changes::Changed;
+use crate::store::{Approval, Ended, Kept, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
@@ -68,16 +69,40 @@ impl Draft {
 ///
 /// # Errors
 /// Fails when the keys on this machine may not, or it is too large for a box.
-pub async fn issue(app: &App, mut draft: Draft) -> Result<CommandId, Refused> {
+pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
+    issue_with(app, draft, None).await
+}
+
+/// Issues the command of a notice in the very step that approves it: of many approvals and withdrawals at once, one counts.
+///
+/// # Errors
+/// As [`issue`]; and fails when the notice is not what was approved any more.
+pub async fn issue_approved(app: &App, draft: Draft, approval: Approval) -> Result<CommandId, Refused> {
+    issue_with(app, draft, Some(approval)).await
+}
+
+async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> Result<CommandId, Refused> {
     let unsigned = command(&draft, app.keyring.central_id(), 0);
     unsigned.check().map_err(Refused::Senseless)?;
     let signers =
         app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
+    check_moves(app, &draft, &signers.ids()).await?;
     settle_ends(app, &mut draft, signers.ids()).await?;
     let serial = app.store.next_serial(signers.issuer()).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
-    keep_and_send(app, &draft, &command, envelope).await
+    keep(app, &draft, &command, envelope, approves).await
+}
+
+/// Checks that these signers may move the boxes of a draft, as each box will check it.
+async fn check_moves(app: &App, draft: &Draft, signers: &[KeyId]) -> Result<(), Refused> {
+    let boxes = if draft.moves.is_empty() { Vec::new() } else { app.store.boxes().await? };
+    for (id, groups) in &draft.moves {
+        let Some(row) = boxes.iter().find(|row| row.id == *id) else { continue };
+        let [from, to] = [&row.groups, groups].map(|own| app.groups_of(own).into_iter().collect());
+        app.keyring.trust().may_move(signers, &from, &to, Some(draft.now)).map_err(Refused::Authority)?;
+    }
+    Ok(())
 }
 
 /// Leaves out of a stop what these signers may not end: the boxes go on with it.
@@ -135,6 +160,16 @@ pub async fn keep_and_send(
     command: &Command,
     envelope: Vec<u8>,
 ) -> Result<CommandId, Refused> {
+    keep(app, draft, command, envelope, None).await
+}
+
+async fn keep(
+    app: &App,
+    draft: &Draft,
+    command: &Command,
+    envelope: Vec<u8>,
+    approves: Option<Approval>,
+) -> Result<CommandId, Refused> {
     if envelope.len() > MESSAGE_BYTES_MAX {
         return Err(Refused::TooLarge);
     }
@@ -162,15 +197,19 @@ pub async fn keep_and_send(
         document: draft.document.clone(),
         moves: draft.moves.clone(),
         boxes: boxes_in(app, &command.groups).await?,
+        approves,
     };
+    let is_of_notice = kept.approves.is_some();
     match (app.store.add_command(kept).await?, &draft.document) {
         (Kept::Now, _) => {
             app.outbound.to_groups(&command.groups, &envelope);
+            app.changes.tell(Changed::Announcements);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }
         (Kept::Overtaken, Some((name, version))) => {
             return Err(Refused::NotNewer { name: name.clone(), sent: *version, offered: *version });
         }
+        (Kept::Overtaken, None) if is_of_notice => return Err(Refused::NoticeChanged),
         // Somebody else sent it in the same moment.
         (Kept::Before | Kept::Overtaken, _) => {}
     }

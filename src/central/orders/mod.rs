@@ -7,6 +7,7 @@ pub mod day;
 pub mod documents;
 pub mod issue;
 pub mod live;
+pub mod notices;
 pub mod outlook;
 pub mod refused;
 pub mod signed_request;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::documents::read_programme;
+use super::issue::{self, Draft};
+use super::refused::Refused;
 use crate::app::App;
 use crate::foreseen::{BoxForeseen, Foreseen};
 use crate::store::{BoxRow, StoreError};
@@ -13,13 +15,13 @@ use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::simulation::world::Setup;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, KeyId};
 use loaxa_heart::domain::playback::NotPlayed;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
-use loaxa_heart::wire::codec;
+use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Body, Command, Holds, Signed};
 
 /// Days in which the next slot is sought.
@@ -56,19 +58,41 @@ pub async fn foresee(app: &App, id: &CommandId) -> Result<Option<Arc<Foreseen>>,
     if let Some(known) = app.outlooks.find(id, now) {
         return Ok(Some(known));
     }
-    let Some(scene) = scene(app, id, now).await? else { return Ok(None) };
-    // A rehearsal of days takes its time.
-    let Ok(foreseen) = tokio::task::spawn_blocking(move || scene.play()).await else { return Ok(None) };
+    let Some(signed) = sent(app, id).await? else { return Ok(None) };
+    let Some(foreseen) = rehearse(scene(app, signed, now).await?).await else { return Ok(None) };
     let foreseen = Arc::new(foreseen);
     app.outlooks.keep(id.clone(), now, Arc::clone(&foreseen));
     Ok(Some(foreseen))
 }
 
-async fn scene(app: &App, id: &CommandId, now: Wall) -> Result<Option<Scene>, StoreError> {
+/// Foresees what would become of an announcement that nobody has sent, as if the keys here signed it now.
+///
+/// # Errors
+/// Fails when the keys here may not, or the store does not answer.
+pub async fn foresee_draft(app: &App, draft: &Draft) -> Result<Option<Foreseen>, Refused> {
+    let power = issue::command(draft, app.keyring.central_id(), 0).power();
+    let signers = app.keyring.signers(power, &draft.groups, draft.now).map_err(Refused::Authority)?;
+    let payload = issue::command(draft, signers.issuer(), 0);
+    payload.check().map_err(Refused::Senseless)?;
+    let signed =
+        Signed { signers: signers.ids(), digest: ContentHash::of(&codec::encode(&payload)), payload };
+    Ok(rehearse(scene(app, signed, draft.now).await?).await)
+}
+
+/// Plays a scene on a thread of its own: a rehearsal of days takes its time.
+async fn rehearse(scene: Scene) -> Option<Foreseen> {
+    tokio::task::spawn_blocking(move || scene.play()).await.ok()
+}
+
+/// Reads a command that was sent.
+async fn sent(app: &App, id: &CommandId) -> Result<Option<Signed<Command>>, StoreError> {
     let envelopes = app.store.envelopes(vec![id.clone()]).await?;
     let opened =
         envelopes.first().map(|it| codec::open_command(it, &|key: &KeyId| app.keyring.public_key(key)));
-    let Some(Ok(signed)) = opened else { return Ok(None) };
+    Ok(opened.and_then(Result::ok))
+}
+
+async fn scene(app: &App, signed: Signed<Command>, now: Wall) -> Result<Scene, StoreError> {
     let sent = app.store.documents(now).await?;
     let mut boxes = Vec::new();
     for row in app.store.boxes().await? {
@@ -86,7 +110,7 @@ async fn scene(app: &App, id: &CommandId, now: Wall) -> Result<Option<Scene>, St
         let body = row.and_then(|row| codec::decode::<Command>(row.payload.as_bytes()).ok());
         documents.extend(body.map(|document| (command.clone(), document.body)));
     }
-    Ok(Some(Scene { signed, trust: app.keyring.trust().clone(), now, boxes, documents }))
+    Ok(Scene { signed, trust: app.keyring.trust().clone(), now, boxes, documents })
 }
 
 /// The order of a box's day.

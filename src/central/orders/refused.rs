@@ -20,10 +20,22 @@ pub enum Refused {
     NoSuchGroup(GroupId),
     NothingToSay,
     NothingToRead,
-    AudioTooLong { minutes: u32, max: u32 },
-    TextTooLong { chars: usize, max: usize, minutes: usize },
-    Repeat { max: u16 },
-    ExpiresAtOnce { seconds: u32, min: u32 },
+    AudioTooLong {
+        minutes: u32,
+        max: u32,
+    },
+    TextTooLong {
+        chars: usize,
+        max: usize,
+        minutes: usize,
+    },
+    Repeat {
+        max: u16,
+    },
+    ExpiresAtOnce {
+        seconds: u32,
+        min: u32,
+    },
     Volume,
     Past(Wall),
     ExpiresBefore(Wall),
@@ -32,13 +44,22 @@ pub enum Refused {
     NotSpoken(Fault),
     Media(#[from] MediaRefusal),
     Authority(CommandRefusal),
-    MayNotEnd { id: CommandId, reason: CommandRefusal },
+    MayNotEnd {
+        id: CommandId,
+        reason: CommandRefusal,
+    },
     TooLarge,
     BadProgramme(Sentence),
     NoSuchMedia(String),
-    NotNewer { name: DocumentName, sent: u32, offered: u32 },
+    NotNewer {
+        name: DocumentName,
+        sent: u32,
+        offered: u32,
+    },
     NoSuchBox(BoxId),
     Senseless(CommandRefusal),
+    /// Somebody changed or decided the notice in the meantime.
+    NoticeChanged,
     Store(#[from] StoreError),
 }
 
@@ -70,6 +91,7 @@ impl Say for Refused {
             Refused::NotNewer { name, sent, offered } => said!("order.not_newer", name, sent, offered),
             Refused::NoSuchBox(box_id) => said!("order.no_such_box", box_id),
             Refused::Senseless(refusal) => said!("order.senseless", refusal),
+            Refused::NoticeChanged => said!("notice.changed"),
             Refused::Store(error) => error.say(),
         }
     }

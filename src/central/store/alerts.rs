@@ -11,7 +11,7 @@ pub struct CapRow {
     /// Short, for people to type.
     pub id: String,
     pub received: Wall,
-    /// Its state and what it says, as JSON.
+    /// The alert's state and what it says, as JSON.
     pub state: String,
 }
 
@@ -21,7 +21,7 @@ pub struct PassedOver {
     /// An address, or the words by which its entry is known.
     pub what: String,
     pub why: String,
-    /// The same in Vietnamese.
+    /// The reason in Vietnamese.
     pub why_vi: String,
     pub last: Wall,
 }

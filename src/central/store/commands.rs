@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::audit::NewAct;
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::ids::{AccountId, BoxId, CommandId, ContentHash, GroupId, KeyId, NoticeId};
 use loaxa_heart::domain::time::Wall;
 
 /// A sealed command, before it is sent, with everything that follows from it.
@@ -34,6 +35,17 @@ pub struct NewCommand {
     pub moves: Vec<(BoxId, Vec<GroupId>)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
+    /// The approval that it follows from; without it, the command follows from no notice.
+    pub approves: Option<Approval>,
+}
+
+/// The approval of a notice, in exactly the form that the approver saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approval {
+    pub notice: NoticeId,
+    pub digest: ContentHash,
+    pub by: AccountId,
+    pub act: NewAct,
 }
 
 /// The way in which an announcement ended.
@@ -49,9 +61,9 @@ pub enum Ended {
 pub enum Kept {
     /// The command is kept, and goes out.
     Now,
-    /// The same command was kept before.
+    /// The same command had been kept before.
     Before,
-    /// A document of its name is there in its version or a newer one.
+    /// A document of its name is there in its version or a newer one, or the notice is not what was approved.
     Overtaken,
 }
 

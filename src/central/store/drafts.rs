@@ -10,7 +10,7 @@ use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 pub struct NewDraft {
     pub id: CommandId,
     pub made: Wall,
-    /// Nobody signs it from then on.
+    /// The time from which nobody can sign the draft any more.
     pub expires: Wall,
     /// The exact bytes to be signed.
     pub payload: String,

@@ -18,6 +18,7 @@ mod enrolment;
 mod health;
 mod log;
 mod media;
+mod notices;
 mod people;
 mod places;
 mod plays;
@@ -42,6 +43,7 @@ pub use enrolment::*;
 pub use health::*;
 pub use log::*;
 pub use media::*;
+pub use notices::*;
 pub use people::*;
 pub use places::*;
 pub use plays::*;
@@ -49,51 +51,18 @@ pub use sessions::*;
 pub use tokens::*;
 pub use troubles::*;
 
-/// Everything that central keeps.
-pub trait Store:
-    Alarms
-    + Alerts
-    + Audit
-    + Boxes
-    + Commands
-    + Deliveries
-    + Documents
-    + Drafts
-    + Enrolment
-    + Health
-    + Log
-    + Media
-    + People
-    + Places
-    + Plays
-    + Sessions
-    + Tokens
-    + Troubles
-    + 'static
-{
+macro_rules! store {
+    ($($subject:ident)*) => {
+        /// Everything that central keeps.
+        pub trait Store: $($subject +)* 'static {}
+
+        impl<T: $($subject +)* 'static> Store for T {}
+    };
 }
 
-impl<T> Store for T where
-    T: Alarms
-        + Alerts
-        + Audit
-        + Boxes
-        + Commands
-        + Deliveries
-        + Documents
-        + Drafts
-        + Enrolment
-        + Health
-        + Log
-        + Media
-        + People
-        + Places
-        + Plays
-        + Sessions
-        + Tokens
-        + Troubles
-        + 'static
-{
+store! {
+    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Health Log Media Notices People
+    Places Plays Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

@@ -20,7 +20,7 @@ use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage};
 use loaxa_heart::said;
 
-/// Who may pass a door.
+/// The people who may pass a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Everybody.

@@ -28,13 +28,13 @@ impl Faults {
         self.0.push(Fault { field, said });
     }
 
-    /// Tells whether something is wrong with a field.
-    pub fn has(&self, field: &str) -> bool {
-        self.of(field).is_some()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Tells whether a field has a fault.
+    pub fn has(&self, field: &str) -> bool {
+        self.of(field).is_some()
     }
 
     fn of<'f>(&'f self, field: &str) -> Option<&'f Sentence> {

@@ -8,6 +8,7 @@ mod form;
 mod frame;
 mod hosts;
 mod live_audio;
+mod local_time;
 mod pace;
 mod pages;
 mod parts;

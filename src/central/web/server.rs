@@ -46,7 +46,7 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain;
 #[derive(Debug, Clone, Copy)]
 pub struct CameTo(pub Option<IpAddr>);
 
-/// What every connection is served with.
+/// The parts that every connection is served with.
 #[derive(Clone)]
 struct Served {
     routes: TowerToHyperService<Router>,

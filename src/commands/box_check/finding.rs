@@ -1,4 +1,4 @@
-//! What was found of one thing that a box needs.
+//! Findings about the things that a box needs.
 
 use loaxa_box::status::Status;
 use loaxa_heart::texts::Sentence;
@@ -22,7 +22,7 @@ impl Grade {
     }
 }
 
-/// What was found of one thing, and what is to be done about it.
+/// The state of one thing, and the remedy for what is wrong with it.
 pub struct Finding {
     /// The word for the thing in the texts.
     pub thing: &'static str,

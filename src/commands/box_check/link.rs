@@ -1,4 +1,4 @@
-//! What belongs to the way to central: network, broker, certificate, trust.
+//! Checks of the way to central: network, broker, certificate, trust.
 
 use std::io::{ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -21,9 +21,9 @@ use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::TrustMessage;
 
-/// How long the broker may take to answer.
+/// Longest wait for an answer of the broker.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a broker that refuses a certificate takes to say so.
+/// Time in which a broker that refuses a certificate has said so.
 const REFUSAL_WAIT: Duration = Duration::from_millis(700);
 /// Days before its end at which a certificate is to be renewed.
 const DAYS_WANTED: i64 = 30;

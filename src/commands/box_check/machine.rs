@@ -1,4 +1,4 @@
-//! What belongs to the machine: clock, storage, sound, amplifier, microphone.
+//! Checks of the machine: clock, storage, sound, amplifier, microphone.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

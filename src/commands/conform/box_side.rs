@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::language::Failure;
+use super::super::language::{Failure, foreign};
 use super::check::Check;
-use super::wire::{Authority, SOON, Wire};
+use super::wire::{Authority, SOON, VILLAGE, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event};
 use loaxa_heart::domain::sound::{Pattern, Tone};
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::{self, Link};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{self, Kind};
@@ -25,47 +27,46 @@ use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 pub const CHECKS: &[Check<Centre>] = &[
-    Check("the hello is well formed", "3", |centre| {
-        centre.hello.clone().map(|_| ()).ok_or("none came".into())
+    Check("conform_check.hello", "3", |centre| {
+        centre.hello.clone().map(|_| ()).ok_or_else(|| said!("conform.no_hello", box_id = centre.id))
     }),
-    Check("an unacknowledged batch comes again, and a forged acknowledgement changes nothing", "8", again),
-    Check("the log begins an epoch at 1 and its chain holds", "8", chain_holds),
-    Check("an order of one person is obeyed and logged", "5", |centre| centre.obeys("test", |_| {})),
-    Check("the same order again is obeyed once", "5.2", once),
-    Check("another content under a known id is refused", "5.2", other_content),
-    Check("a used serial is refused", "5.6", used_serial),
-    Check("unknown fields are passed over", "1", unknown_field),
-    Check("an unknown critical field refuses", "5", |centre| {
+    Check("conform_check.again", "8", again),
+    Check("conform_check.chain_holds", "8", chain_holds),
+    Check("conform_check.obeys_one", "5", |centre| centre.obeys("test", |_| {})),
+    Check("conform_check.once", "5.2", once),
+    Check("conform_check.other_content", "5.2", other_content),
+    Check("conform_check.used_serial", "5.6", used_serial),
+    Check("conform_check.unknown_field", "1", unknown_field),
+    Check("conform_check.critical", "5", |centre| {
         centre.refuses("critical", |command| command.critical.push("wave_length".to_owned()))
     }),
-    Check("an expired order is refused", "5.5", |centre| {
+    Check("conform_check.expired", "5.5", |centre| {
         centre.refuses("expired", |command| {
             command.not_before = command.not_before.minus(Span::secs(600));
             command.issued_at = command.not_before;
             command.expires = command.issued_at.plus(Span::secs(60));
         })
     }),
-    Check("an order of the future is refused", "5.5", |centre| {
+    Check("conform_check.future", "5.5", |centre| {
         centre.refuses("future", |command| command.issued_at = command.issued_at.plus(Span::secs(1_200)))
     }),
-    Check("an order for another group is refused", "5.4", |centre| {
+    Check("conform_check.other_group", "5.4", |centre| {
         centre.refuses("group", |command| command.groups = vec!["elsewhere".parse().expect("it is a name")])
     }),
-    Check("an order of a stranger is refused", "5.1", stranger),
-    Check("a signature for another kind of message is refused", "4", other_kind),
-    Check("an order of another version is refused", "1", |centre| {
-        centre.refuses("version", |command| command.v = 2)
-    }),
-    Check("junk and too large messages are survived", "1", junk),
-    Check("an emergency of one person is refused", "6", |centre| centre.refuses_emergency()),
-    Check("an emergency of two people sounds, with a start and an end in the log", "5", emergency),
-    Check("a cancel that overtakes its announcement keeps it silent", "5", overtaken),
-    Check("a test, an exercise or a normal announcement in its place ends no emergency", "6.1", replaced),
-    Check("a cancel by somebody without a say over its groups ends no emergency", "6.1", foreign_cancel),
-    Check("a serial far ahead is refused and burns no key", "5.6", far_serial),
-    Check("a lesser order under its id and serial keeps no emergency away", "5.2", squatted),
-    Check("a lower trust version and one of another root are refused", "6", trust),
-    Check("a heartbeat tells what the box holds", "3", holds),
+    Check("conform_check.stranger", "5.1", stranger),
+    Check("conform_check.other_kind", "4", other_kind),
+    Check("conform_check.other_version", "1", |centre| centre.refuses("version", |command| command.v = 2)),
+    Check("conform_check.junk", "1", junk),
+    Check("conform_check.emergency_of_one", "6", |centre| centre.refuses_emergency()),
+    Check("conform_check.emergency", "5", emergency),
+    Check("conform_check.overtaken", "5", overtaken),
+    Check("conform_check.replaced", "6.1", replaced),
+    Check("conform_check.foreign_cancel", "6.1", foreign_cancel),
+    Check("conform_check.village_takes", "5", village_takes),
+    Check("conform_check.far_serial", "5.6", far_serial),
+    Check("conform_check.squatted", "5.2", squatted),
+    Check("conform_check.old_trust", "6", trust),
+    Check("conform_check.holds", "3", holds),
 ];
 
 /// A centre of the prepared authority.
@@ -82,8 +83,8 @@ pub struct Centre {
     batches: Vec<(Epoch, u64, u64)>,
     heartbeats: Vec<Heartbeat>,
     acknowledges: bool,
-    /// What the box sent that breaks the protocol.
-    wrong: Vec<String>,
+    /// Messages of the box that break the protocol.
+    wrong: Vec<Sentence>,
     serial: u64,
 }
 
@@ -108,12 +109,12 @@ impl Centre {
         })
     }
 
-    pub fn await_hello(&mut self, wait: Duration) -> Result<(), String> {
+    pub fn await_hello(&mut self, wait: Duration) -> Result<(), Sentence> {
         let wait = Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         self.until(wait, |centre| centre.hello.is_some().then_some(()))
-            .ok_or_else(|| format!("no hello of {} came", self.id))?;
+            .ok_or_else(|| said!("conform.no_hello", box_id = self.id))?;
         if self.key.is_none() {
-            return Err("the hello tells no key: name it with --key".to_owned());
+            return Err(said!("conform.no_key"));
         }
         Ok(())
     }
@@ -142,13 +143,13 @@ impl Centre {
             Up::Lost => Ok(()),
         };
         if let Err(refusal) = heard {
-            self.wrong.push(format!("{}: {refusal}", up.level()));
+            self.wrong.push(said!("conform.in_message", kind = up.level(), reason = refusal));
         }
     }
 
     fn welcome(&mut self, hello: Hello) {
         if hello.box_id != self.id {
-            self.wrong.push(format!("it says hello as {}", hello.box_id));
+            self.wrong.push(said!("conform.other_name", name = hello.box_id));
         }
         if let Some(key) = hello.key.as_deref().and_then(|key| key.parse().ok()) {
             self.key = Some(key);
@@ -174,13 +175,13 @@ impl Centre {
             let head = codec::open::<LogHead>(head.as_bytes(), &|_| key)?.payload;
             let body = batch.records.last().map(|last| Link::after(last.seq, &last.body));
             if body != Some(Link::at(head.seq, head.hash)) {
-                self.wrong.push("the head of a batch is not that of its last record".to_owned());
+                self.wrong.push(said!("conform.head_of_other"));
             }
         }
         for LogRecord { seq, body } in batch.records {
             let kept = self.log.entry((batch.epoch, seq)).or_insert_with(|| body.clone());
             if *kept != body {
-                self.wrong.push(format!("record {seq} came with two bodies"));
+                self.wrong.push(said!("conform.two_bodies", seq));
             }
         }
         self.batches.push((batch.epoch, first, last));
@@ -195,12 +196,12 @@ impl Centre {
         self.answer(Down::LogAck, codec::seal(&ack, &[key]));
     }
 
-    /// What is lost on the way is asked for again by the box.
+    /// Sends an answer to the box. One that is lost on the way is not sent again, because the box asks again.
     fn answer(&self, down: Down, bytes: Vec<u8>) {
         let _ = self.wire.say(&Topic::Down(self.id.clone(), down), bytes);
     }
 
-    fn order(&self, bytes: Vec<u8>) -> Result<(), String> {
+    fn order(&self, bytes: Vec<u8>) -> Result<(), Sentence> {
         self.wire.say(&Topic::Group(self.group.clone()), bytes)
     }
 
@@ -260,18 +261,20 @@ impl Centre {
         self.events().filter_map(step).collect()
     }
 
-    fn await_step(&mut self, id: &CommandId, step: &DeliveryStep) -> Result<(), String> {
-        self.until(SOON, |centre| centre.steps(id).contains(step).then_some(()))
-            .ok_or_else(|| format!("{id}: {step:?} is not in the log after {} s", SOON.0 / 1_000_000))?;
+    fn await_step(&mut self, id: &CommandId, step: &DeliveryStep) -> Result<(), Sentence> {
+        self.until(SOON, |centre| centre.steps(id).contains(step).then_some(())).ok_or_else(|| {
+            let seconds = SOON.0 / 1_000_000;
+            said!("conform.no_step", command = id, step = format!("{step:?}"), seconds)
+        })?;
         self.nothing_wrong()
     }
 
-    fn nothing_wrong(&mut self) -> Result<(), String> {
-        if self.wrong.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.wrong).join("; ")) }
+    fn nothing_wrong(&mut self) -> Result<(), Sentence> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(Sentence::Lines(std::mem::take(&mut self.wrong))) }
     }
 
     /// A test order of one person, as `change` made it, arrives.
-    fn obeys(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), String> {
+    fn obeys(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
         let mut command = self.command(name, Body::Test);
         change(&mut command);
         self.order(codec::seal(&command, &[&self.authority.duty[0]]))?;
@@ -279,58 +282,62 @@ impl Centre {
     }
 
     /// A test order of one person, as `change` made it, is not obeyed.
-    fn refuses(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), String> {
+    fn refuses(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
         let mut command = self.command(name, Body::Test);
         change(&mut command);
         self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
     }
 
-    /// What follows is obeyed, and this is not.
-    fn is_refused(&mut self, id: &CommandId, bytes: Vec<u8>) -> Result<(), String> {
+    /// Sends the command, then one that must be obeyed, and checks that only the second had an effect.
+    fn is_refused(&mut self, id: &CommandId, bytes: Vec<u8>) -> Result<(), Sentence> {
         self.order(bytes)?;
         self.obeys("sentinel", |_| {})?;
         match self.steps(id).as_slice() {
             [] => Ok(()),
-            steps => Err(format!("{id} was obeyed: {steps:?}")),
+            steps => Err(said!("conform.was_obeyed", command = id, steps = format!("{steps:?}"))),
         }
     }
 
-    fn refuses_emergency(&mut self) -> Result<(), String> {
+    /// Checks that what goes to `former` alone is not obeyed.
+    fn is_moved_back(&mut self, former: &GroupId) -> Result<(), Sentence> {
+        self.refuses("moved", |command| command.groups = vec![former.clone()])
+    }
+
+    fn refuses_emergency(&mut self) -> Result<(), Sentence> {
         let command = self.emergency_command("one");
         self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
     }
 }
 
-/// How long a box may wait before it sends a batch again, and room for slow networks.
+/// Longest wait of a box before it sends a batch again, and room for slow networks.
 const AGAIN: Span = Span::secs(40);
 
-fn again(centre: &mut Centre) -> Result<(), String> {
+fn again(centre: &mut Centre) -> Result<(), Sentence> {
     let came = centre.until(SOON, |centre| centre.batches.first().copied());
-    let (epoch, first, last) = came.ok_or("no batch of the log came after the welcome")?;
+    let (epoch, first, last) = came.ok_or_else(|| said!("conform.no_batch"))?;
     centre.acknowledge(epoch, last, &centre.authority.stranger);
     let again = |batch: &&(Epoch, u64, u64)| (batch.0, batch.1) == (epoch, first);
     let came_again = centre.until(AGAIN, |centre| centre.batches.iter().filter(again).nth(1).copied());
     centre.acknowledges = true;
-    let (_, _, last) =
-        came_again.ok_or("the batch did not come again, or a stranger's acknowledgement was believed")?;
+    let (_, _, last) = came_again.ok_or_else(|| said!("conform.not_again"))?;
     centre.acknowledge(epoch, last, &centre.authority.central);
     centre.nothing_wrong()
 }
 
-fn chain_holds(centre: &mut Centre) -> Result<(), String> {
-    let Some((epoch, from)) = centre.log.keys().next().copied() else { return Err("there is no log".into()) };
+fn chain_holds(centre: &mut Centre) -> Result<(), Sentence> {
+    let Some((epoch, from)) = centre.log.keys().next().copied() else { return Err(said!("conform.no_log")) };
     let records: Vec<LogRecord> = centre
         .log
         .range((epoch, 0)..=(epoch, u64::MAX))
         .map(|((_, seq), body)| LogRecord { seq: *seq, body: body.clone() })
         .collect();
     let first = &records[0];
-    let prev = serde_json::from_str::<LogBody>(&first.body).map_err(|error| error.to_string())?.prev;
+    let prev = serde_json::from_str::<LogBody>(&first.body).map_err(|error| foreign(&error))?.prev;
     let begin = if from == 1 { Link::FIRST } else { Link { seq: first.seq, prev } };
-    chain::verify_chain(&centre.id, epoch, begin, &records).map(|_| ()).map_err(|broken| broken.to_string())
+    chain::verify_chain(&centre.id, epoch, begin, &records).map(|_| ()).map_err(|broken| broken.say())
 }
 
-fn once(centre: &mut Centre) -> Result<(), String> {
+fn once(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.command("again", Body::Test);
     let sealed = codec::seal(&command, &[&centre.authority.duty[0]]);
     centre.order(sealed.clone())?;
@@ -340,10 +347,10 @@ fn once(centre: &mut Centre) -> Result<(), String> {
     let refused = centre
         .events()
         .any(|event| matches!(event, Event::CommandRefused { command: Some(id), .. } if id == command.id));
-    if refused { Err("the same bytes were refused the second time".into()) } else { Ok(()) }
+    if refused { Err(said!("conform.refused_again")) } else { Ok(()) }
 }
 
-fn other_content(centre: &mut Centre) -> Result<(), String> {
+fn other_content(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.command("forged", Body::Test);
     centre.order(codec::seal(&command, &[&centre.authority.duty[0]]))?;
     centre.await_step(&command.id, &DeliveryStep::Received)?;
@@ -352,17 +359,17 @@ fn other_content(centre: &mut Centre) -> Result<(), String> {
     other.id = command.id.clone();
     centre.order(codec::seal(&other, &[&centre.authority.duty[0]]))?;
     centre.obeys("sentinel", |_| {})?;
-    if centre.steps(&command.id).len() == before { Ok(()) } else { Err("it was obeyed".into()) }
+    if centre.steps(&command.id).len() == before { Ok(()) } else { Err(said!("conform.other_obeyed")) }
 }
 
-fn used_serial(centre: &mut Centre) -> Result<(), String> {
+fn used_serial(centre: &mut Centre) -> Result<(), Sentence> {
     let used = centre.serial;
     centre.refuses("serial", |command| command.serial = used)
 }
 
-fn unknown_field(centre: &mut Centre) -> Result<(), String> {
+fn unknown_field(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.command("unknown", Body::Test);
-    let mut value = serde_json::to_value(&command).map_err(|error| error.to_string())?;
+    let mut value = serde_json::to_value(&command).map_err(|error| foreign(&error))?;
     value["wave_length"] = Value::from(3);
     value["body"]["more"] = Value::from("more");
     let payload = value.to_string();
@@ -371,29 +378,29 @@ fn unknown_field(centre: &mut Centre) -> Result<(), String> {
     centre.await_step(&command.id, &DeliveryStep::Received)
 }
 
-fn stranger(centre: &mut Centre) -> Result<(), String> {
+fn stranger(centre: &mut Centre) -> Result<(), Sentence> {
     let mut command = centre.command("stranger", Body::Test);
     let stranger = centre.authority.stranger.clone();
     command.issuer = stranger.key_id();
     centre.is_refused(&command.id, codec::seal(&command, &[&stranger]))?;
     // Its own signature under the name of somebody who may.
     let command = centre.command("stranger", Body::Test);
-    let text = String::from_utf8(codec::seal(&command, &[&stranger])).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(codec::seal(&command, &[&stranger])).map_err(|error| foreign(&error))?;
     let (own, other): (KeyId, KeyId) = (stranger.key_id(), command.issuer.clone());
     let forged = text.replace(own.as_str(), other.as_str());
     centre.is_refused(&command.id, forged.into_bytes())
 }
 
-fn other_kind(centre: &mut Centre) -> Result<(), String> {
+fn other_kind(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.command("kind", Body::Test);
     let sealed = envelope::seal(Kind::LogAck, &codec::encode(&command), &[&centre.authority.duty[0]]);
-    let text = String::from_utf8(sealed).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(sealed).map_err(|error| foreign(&error))?;
     let forged = text.replace(Kind::LogAck.payload_type(), Kind::Command.payload_type());
     centre.is_refused(&command.id, text.into_bytes())?;
     centre.is_refused(&command.id, forged.into_bytes())
 }
 
-fn junk(centre: &mut Centre) -> Result<(), String> {
+fn junk(centre: &mut Centre) -> Result<(), Sentence> {
     let deep = "[".repeat(100_000);
     for bytes in [&b""[..], b"{", b"\xff\xfe", deep.as_bytes(), &[b' '; MESSAGE_BYTES_MAX]] {
         for down in Down::ALL {
@@ -404,7 +411,7 @@ fn junk(centre: &mut Centre) -> Result<(), String> {
     Ok(())
 }
 
-fn emergency(centre: &mut Centre) -> Result<(), String> {
+fn emergency(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.emergency_command("two");
     let [one, two] = &centre.authority.duty;
     centre.order(codec::seal(&command, &[one, two]))?;
@@ -420,16 +427,20 @@ fn emergency(centre: &mut Centre) -> Result<(), String> {
     }
     let in_turn = [DeliveryStep::Received, DeliveryStep::Started, DeliveryStep::Finished];
     if steps.iter().filter(|step| in_turn.contains(step)).ne(in_turn.iter()) {
-        return Err(format!("its steps are {steps:?}"));
+        return Err(said!("conform.steps", steps = format!("{steps:?}")));
     }
-    if begun.len() == 1 && begun == ended { Ok(()) } else { Err(format!("begun {begun:?}, ended {ended:?}")) }
+    if begun.len() == 1 && begun == ended {
+        return Ok(());
+    }
+    let (begun, ended) = (format!("{begun:?}"), format!("{ended:?}"));
+    Err(said!("conform.plays", begun, ended))
 }
 
 fn names(subject: &loaxa_heart::domain::playback::Subject, id: &CommandId) -> bool {
     matches!(subject, loaxa_heart::domain::playback::Subject::Announcement { command } if command == id)
 }
 
-fn overtaken(centre: &mut Centre) -> Result<(), String> {
+fn overtaken(centre: &mut Centre) -> Result<(), Sentence> {
     let announced = centre.emergency_command("overtaken");
     let cancel = centre.command("cancel", Body::Cancel { of: Some(announced.id.clone()) });
     let [one, two] = centre.authority.duty.clone();
@@ -439,14 +450,14 @@ fn overtaken(centre: &mut Centre) -> Result<(), String> {
     // It would have begun long before.
     centre.until(Span::secs(3), |_| None::<()>);
     if centre.steps(&announced.id).contains(&DeliveryStep::Started) {
-        Err("it sounded".into())
+        Err(said!("conform.sounded"))
     } else {
         Ok(())
     }
 }
 
 /// An emergency that goes on until it is cancelled, on the air.
-fn standing_emergency(centre: &mut Centre, name: &str) -> Result<CommandId, String> {
+fn standing_emergency(centre: &mut Centre, name: &str) -> Result<CommandId, Sentence> {
     let mut command = centre.emergency_command(name);
     if let Body::Announce { plan, .. } = &mut command.body {
         plan.repeats = Repeats::UntilCancelled;
@@ -459,19 +470,19 @@ fn standing_emergency(centre: &mut Centre, name: &str) -> Result<CommandId, Stri
 }
 
 /// Ends it as those may who began it, and checks that it had gone on until then.
-fn end_standing(centre: &mut Centre, id: &CommandId) -> Result<(), String> {
+fn end_standing(centre: &mut Centre, id: &CommandId) -> Result<(), Sentence> {
     centre.obeys("sentinel", |_| {})?;
     let over = [DeliveryStep::Superseded, DeliveryStep::Cancelled, DeliveryStep::Interrupted];
     let ended = centre.steps(id).into_iter().find(|step| over.contains(step));
     let cancel = centre.command("cancel", Body::Cancel { of: Some(id.clone()) });
     centre.order(codec::seal(&cancel, &[&centre.authority.duty[0]]))?;
     match ended {
-        Some(step) => Err(format!("{id} ended: {step:?}")),
+        Some(step) => Err(said!("conform.ended", command = id, step = format!("{step:?}"))),
         None => centre.await_step(id, &DeliveryStep::Cancelled),
     }
 }
 
-fn replaced(centre: &mut Centre) -> Result<(), String> {
+fn replaced(centre: &mut Centre) -> Result<(), Sentence> {
     let id = standing_emergency(centre, "replaced")?;
     let lesser = [
         (BulletinClass::Normal, Mode::Test),
@@ -497,7 +508,7 @@ fn replaced(centre: &mut Centre) -> Result<(), String> {
     went_on
 }
 
-fn foreign_cancel(centre: &mut Centre) -> Result<(), String> {
+fn foreign_cancel(centre: &mut Centre) -> Result<(), Sentence> {
     let id = standing_emergency(centre, "foreign")?;
     for of in [Some(id.clone()), None] {
         let mut cancel = centre.command("foreign-cancel", Body::Cancel { of });
@@ -508,12 +519,39 @@ fn foreign_cancel(centre: &mut Centre) -> Result<(), String> {
     end_standing(centre, &id)
 }
 
-fn far_serial(centre: &mut Centre) -> Result<(), String> {
+/// Tells the box its groups, the next version of them, in the name of `by`.
+fn tell_groups(
+    centre: &mut Centre,
+    step: u32,
+    by: &SecretKey,
+    to: &[GroupId],
+    groups: &[GroupId],
+) -> Result<(), Sentence> {
+    let held = centre.hello.as_ref().map_or(0, |hello| hello.holds.groups);
+    let members = [(centre.id.clone(), groups.to_vec())].into();
+    let mut command = centre.command("groups", Body::Groups { version: held + step, members });
+    (command.issuer, command.groups) = (by.key_id(), to.to_vec());
+    centre.order(codec::seal(&command, &[by]))
+}
+
+fn village_takes(centre: &mut Centre) -> Result<(), Sentence> {
+    let village: GroupId = VILLAGE.parse().expect("it is a name");
+    let both = [centre.group.clone(), village.clone()];
+    let [duty, villager] = [centre.authority.duty[0].clone(), centre.authority.villager.clone()];
+    tell_groups(centre, 1, &duty, &both[..1], &both)?;
+    tell_groups(centre, 2, &villager, &both[1..], &both[1..])?;
+    // Heard only by a box that is still in the commune's group.
+    let heard = centre.obeys("sentinel", |_| {});
+    tell_groups(centre, 3, &duty, &both, &both[..1])?;
+    heard.and_then(|()| centre.is_moved_back(&village))
+}
+
+fn far_serial(centre: &mut Centre) -> Result<(), Sentence> {
     centre.refuses("far", |command| command.serial = u64::MAX)?;
     centre.refuses("far", |command| command.serial = u64::MAX / 2)
 }
 
-fn squatted(centre: &mut Centre) -> Result<(), String> {
+fn squatted(centre: &mut Centre) -> Result<(), Sentence> {
     let command = centre.emergency_command("squatted");
     let mut lesser = centre.command("lesser", Body::Test);
     (lesser.id, lesser.serial) = (command.id.clone(), command.serial);
@@ -523,7 +561,7 @@ fn squatted(centre: &mut Centre) -> Result<(), String> {
     centre.await_step(&command.id, &DeliveryStep::Finished)
 }
 
-fn trust(centre: &mut Centre) -> Result<(), String> {
+fn trust(centre: &mut Centre) -> Result<(), Sentence> {
     let old = codec::seal(&centre.authority.trust(0), &[&centre.authority.root]);
     let stranger = centre.authority.stranger.clone();
     let mut usurped = centre.authority.trust(u32::MAX);
@@ -540,7 +578,7 @@ fn trust(centre: &mut Centre) -> Result<(), String> {
 /// A heartbeat comes each minute.
 const HEARTBEAT: Span = Span::secs(90);
 
-fn holds(centre: &mut Centre) -> Result<(), String> {
+fn holds(centre: &mut Centre) -> Result<(), Sentence> {
     let mut command = centre.emergency_command("held");
     if let Body::Announce { plan, class, .. } = &mut command.body {
         plan.at = Some(wall().plus(Span::secs(500)));
@@ -552,7 +590,7 @@ fn holds(centre: &mut Centre) -> Result<(), String> {
     let told = |heartbeat: &Heartbeat| heartbeat.holds.as_ref().is_some_and(|holds| holds.commands == digest);
     centre
         .until(HEARTBEAT, |centre| centre.heartbeats.iter().any(told).then_some(()))
-        .ok_or_else(|| format!("no heartbeat tells the digest {digest} of what is live"))?;
+        .ok_or_else(|| said!("conform.no_digest", digest))?;
     let cancel = centre.command("cancel", Body::Cancel { of: Some(command.id.clone()) });
     centre.order(codec::seal(&cancel, &[&centre.authority.duty[0]]))?;
     centre.await_step(&command.id, &DeliveryStep::Cancelled)

@@ -7,6 +7,8 @@ use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{
@@ -16,16 +18,16 @@ use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
 pub const CHECKS: &[Check<Unit>] = &[
-    Check("a box without trust gets the document, signed by the root", "3", trust),
-    Check("a hello is welcomed with its nonce and the time, signed by the centre", "3", welcome),
-    Check("a batch is acknowledged by the centre's key", "8", |unit| unit.uploads(1, 10, 10)),
-    Check("the same batch again changes nothing", "8", |unit| unit.uploads(1, 10, 10)),
-    Check("what comes after a gap is not acknowledged", "8", |unit| unit.uploads(21, 30, 10)),
-    Check("an overlapping batch fills the gap", "8", |unit| unit.uploads(6, 20, 20)),
-    Check("and what came after is taken", "8", |unit| unit.uploads(21, 30, 30)),
-    Check("a batch of another key is not acknowledged", "8", foreign_batch),
-    Check("a batch with another head than its own is not acknowledged", "8", foreign_head),
-    Check("a different body under a known number is a fork", "8", fork),
+    Check("conform_check.trust", "3", trust),
+    Check("conform_check.welcome", "3", welcome),
+    Check("conform_check.batch", "8", |unit| unit.uploads(1, 10, 10)),
+    Check("conform_check.batch_again", "8", |unit| unit.uploads(1, 10, 10)),
+    Check("conform_check.gap", "8", |unit| unit.uploads(21, 30, 10)),
+    Check("conform_check.gap_filled", "8", |unit| unit.uploads(6, 20, 20)),
+    Check("conform_check.after_gap", "8", |unit| unit.uploads(21, 30, 30)),
+    Check("conform_check.foreign_batch", "8", foreign_batch),
+    Check("conform_check.foreign_head", "8", foreign_head),
+    Check("conform_check.fork", "8", fork),
 ];
 
 /// The box.
@@ -61,15 +63,15 @@ impl Unit {
         Self { wire, id, root, trust: None, epoch, records, nonces: 0 }
     }
 
-    pub fn await_connection(&mut self) -> Result<(), String> {
+    pub fn await_connection(&mut self) -> Result<(), Sentence> {
         let deadline = monotonic() + SOON;
         while !self.wire.is_connected() && monotonic() < deadline {
             self.wire.next(monotonic() + Span::millis(50));
         }
-        if self.wire.is_connected() { Ok(()) } else { Err("there is no connection to the broker".to_owned()) }
+        if self.wire.is_connected() { Ok(()) } else { Err(said!("conform.not_connected")) }
     }
 
-    fn hello(&mut self, trust: u32) -> Result<String, String> {
+    fn hello(&mut self, trust: u32) -> Result<String, Sentence> {
         self.nonces += 1;
         let nonce = format!("conform-{}-{}", self.epoch, self.nonces);
         let hello = Hello {
@@ -92,10 +94,10 @@ impl Unit {
         &mut self,
         down: Down,
         wait: Span,
-        read: impl Fn(&[u8]) -> Result<T, String>,
-    ) -> Result<T, String> {
+        read: impl Fn(&[u8]) -> Result<T, Sentence>,
+    ) -> Result<T, Sentence> {
         let deadline = monotonic() + wait;
-        let mut last = format!("nothing came on down/{} within {} s", down.level(), wait.0 / 1_000_000);
+        let mut last = said!("conform.nothing_came", kind = down.level(), seconds = wait.0 / 1_000_000);
         while let Some((topic, bytes)) = self.wire.next(deadline) {
             if topic != Topic::Down(self.id.clone(), down) {
                 continue;
@@ -108,17 +110,15 @@ impl Unit {
         Err(last)
     }
 
-    fn trust(&self) -> Result<Trust, String> {
-        self.trust.clone().ok_or_else(|| "without the trust document nothing can be checked".to_owned())
+    fn trust(&self) -> Result<Trust, Sentence> {
+        self.trust.clone().ok_or_else(|| said!("conform.no_trust"))
     }
 
-    /// What the centre's own key signed.
-    fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, String> {
+    /// Opens a message, and refuses one that the centre's own key did not sign.
+    fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, Sentence> {
         let key = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
-        let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.to_string())?;
-        trust
-            .permits(&signed.signers, Power::Central, &[], None::<Wall>)
-            .map_err(|refusal| refusal.to_string())?;
+        let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.say())?;
+        trust.permits(&signed.signers, Power::Central, &[], None::<Wall>).map_err(|refusal| refusal.say())?;
         Ok(signed.payload)
     }
 
@@ -142,50 +142,50 @@ impl Unit {
         String::from_utf8(codec::seal(&head, &[&unit_key()])).expect("envelopes are JSON")
     }
 
-    fn send(&self, batch: &LogBatch, key: &SecretKey) -> Result<(), String> {
+    fn send(&self, batch: &LogBatch, key: &SecretKey) -> Result<(), Sentence> {
         self.wire.say(&Topic::Up(self.id.clone(), Up::Log), codec::seal(batch, &[key]))
     }
 
-    fn ack(&mut self, wait: Span) -> Result<LogAck, String> {
+    fn ack(&mut self, wait: Span) -> Result<LogAck, Sentence> {
         let (trust, epoch) = (self.trust()?, self.epoch);
         self.next(Down::LogAck, wait, |bytes| {
             let ack: LogAck = Self::from_centre(&trust, bytes)?;
-            if ack.epoch == epoch { Ok(ack) } else { Err("it is of another epoch".to_owned()) }
+            if ack.epoch == epoch { Ok(ack) } else { Err(said!("conform.other_epoch")) }
         })
     }
 
-    fn uploads(&mut self, from: u64, to: u64, upto: u64) -> Result<(), String> {
+    fn uploads(&mut self, from: u64, to: u64, upto: u64) -> Result<(), Sentence> {
         self.send(&self.batch(from, to), &unit_key())?;
         let ack = self.ack(SOON)?;
         if (ack.contiguous_upto, ack.forked) == (upto, false) {
             Ok(())
         } else {
-            Err(format!("acknowledged up to {}, forked: {}", ack.contiguous_upto, ack.forked))
+            Err(said!("conform.upto", upto = ack.contiguous_upto, forked = ack.forked))
         }
     }
 
-    /// What was sent last is refused without an answer.
-    fn stays_unanswered(&mut self) -> Result<(), String> {
+    /// Checks that the last message was refused without an answer.
+    fn stays_unanswered(&mut self) -> Result<(), Sentence> {
         self.trust()?;
         match self.ack(Span::secs(3)) {
             Err(_) => Ok(()),
-            Ok(ack) => Err(format!("it was acknowledged up to {}", ack.contiguous_upto)),
+            Ok(ack) => Err(said!("conform.was_acknowledged", upto = ack.contiguous_upto)),
         }
     }
 }
 
-fn trust(unit: &mut Unit) -> Result<(), String> {
+fn trust(unit: &mut Unit) -> Result<(), Sentence> {
     unit.hello(0)?;
     let root = unit.root;
     let read = |bytes: &[u8]| {
         let pinned = |id: &KeyId| Some(root).filter(|root| root.key_id() == *id);
-        codec::open::<TrustMessage>(bytes, &pinned).map_err(|refusal| refusal.to_string())
+        codec::open::<TrustMessage>(bytes, &pinned).map_err(|refusal| refusal.say())
     };
     unit.trust = Some(unit.next(Down::Trust, SOON, read)?.payload.trust);
     Ok(())
 }
 
-fn welcome(unit: &mut Unit) -> Result<(), String> {
+fn welcome(unit: &mut Unit) -> Result<(), Sentence> {
     let nonce = unit.hello(u32::MAX)?;
     let (trust, id) = (unit.trust()?, unit.id.clone());
     let welcome = unit.next(Down::Welcome, SOON, |bytes| {
@@ -193,26 +193,26 @@ fn welcome(unit: &mut Unit) -> Result<(), String> {
         if welcome.nonce == nonce && welcome.box_id == id {
             Ok(welcome)
         } else {
-            Err("a welcome of another hello".to_owned())
+            Err(said!("conform.other_welcome"))
         }
     })?;
     let off_s = (welcome.time.0 - wall().0) / 1_000_000;
-    if off_s.abs() <= 60 { Ok(()) } else { Err(format!("its time is {off_s} s from this machine's")) }
+    if off_s.abs() <= 60 { Ok(()) } else { Err(said!("conform.off", seconds = off_s)) }
 }
 
-fn foreign_batch(unit: &mut Unit) -> Result<(), String> {
+fn foreign_batch(unit: &mut Unit) -> Result<(), Sentence> {
     unit.send(&unit.batch(31, 40), &SecretKey::from_seed(&[9; 32]))?;
     unit.stays_unanswered()
 }
 
-fn foreign_head(unit: &mut Unit) -> Result<(), String> {
+fn foreign_head(unit: &mut Unit) -> Result<(), Sentence> {
     let mut batch = unit.batch(31, 40);
     batch.head = unit.batch(31, 39).head;
     unit.send(&batch, &unit_key())?;
     unit.stays_unanswered()
 }
 
-fn fork(unit: &mut Unit) -> Result<(), String> {
+fn fork(unit: &mut Unit) -> Result<(), Sentence> {
     let before = &unit.records[28];
     let at = Stamp { start: 2, mono_us: 1, wall: wall(), quality: ClockQuality::Synced, uncertainty_ms: 5 };
     let entry = Entry { at, event: Event::EntriesLost { count: 99 } };
@@ -223,5 +223,5 @@ fn fork(unit: &mut Unit) -> Result<(), String> {
     batch.head = Some(unit.head(&batch));
     unit.send(&batch, &unit_key())?;
     let ack = unit.ack(SOON)?;
-    if ack.forked { Ok(()) } else { Err("it was taken as if nothing was wrong".to_owned()) }
+    if ack.forked { Ok(()) } else { Err(said!("conform.no_fork")) }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 
 #[derive(clap::Args)]
@@ -14,5 +15,5 @@ pub struct Broker {
     pub identity: Option<Vec<PathBuf>>,
 }
 
-/// A check: a sentence, its section in docs/protocol.md, and the function that makes it.
-pub struct Check<T>(pub &'static str, pub &'static str, pub fn(&mut T) -> Result<(), String>);
+/// A check: the key of its sentence in the texts, its section in docs/protocol.md, and the function that makes it.
+pub struct Check<T>(pub &'static str, pub &'static str, pub fn(&mut T) -> Result<(), Sentence>);

@@ -1,21 +1,26 @@
 //! `loaxa conform`: whether somebody's box or centre keeps to docs/protocol.md, asked over a real broker.
 //!
 //! It knows nothing of the other side but its messages. Each check names the section of the protocol that it is of; the
-//! answers are printed as TAP (testanything.org).
+//! answers are printed as TAP (testanything.org), whose sentences are in the language of the command line.
 
 mod box_side;
 mod central_side;
 mod check;
+mod enrolment;
 mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::language::{Failure, Outcome, of_file};
+use super::language::{Failure, Outcome, chosen, of_file, words};
+use super::texts::TEXTS;
 use check::{Broker, Check};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::codec;
+use loaxa_heart::wire::enrolment::EnrolmentCode;
 use wire::Authority;
 
 #[derive(clap::Args)]
@@ -49,6 +54,12 @@ enum Action {
         #[arg(long)]
         root: PathBuf,
     },
+    Enrolment {
+        #[arg(long, value_name = "URL")]
+        central: String,
+        #[arg(long)]
+        code: EnrolmentCode,
+    },
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -66,31 +77,36 @@ pub fn run(args: Args) -> Outcome {
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
             report(central_side::CHECKS, &mut unit, |unit| unit.await_connection())
         }
+        Action::Enrolment { central, code } => {
+            let mut newcomer = enrolment::Newcomer::new(central, code);
+            report(enrolment::CHECKS, &mut newcomer, |_| Ok(()))
+        }
     }
 }
 
 fn report<T>(
     checks: &[Check<T>],
     bench: &mut T,
-    first: impl FnOnce(&mut T) -> Result<(), String>,
+    first: impl FnOnce(&mut T) -> Result<(), Sentence>,
 ) -> Outcome {
     println!("TAP version 13\n1..{}", checks.len());
     if let Err(reason) = first(bench) {
-        println!("Bail out! {reason}");
+        println!("Bail out! {}", words(reason));
         return Ok(ExitCode::FAILURE);
     }
     let mut failed = 0;
-    for (number, Check(what, section, check)) in checks.iter().enumerate() {
-        let number = number + 1;
+    for (number, Check(key, section, check)) in checks.iter().enumerate() {
+        let (number, what) = (number + 1, TEXTS.of(chosen()).say(key));
         match check(bench) {
             Ok(()) => println!("ok {number} - {what} ({section})"),
             Err(reason) => {
                 failed += 1;
-                println!("not ok {number} - {what} ({section})\n# {reason}");
+                println!("not ok {number} - {what} ({section})");
+                words(reason).lines().for_each(|line| println!("# {line}"));
             }
         }
     }
-    println!("# {} passed, {failed} failed", checks.len() - failed);
+    println!("# {}", words(said!("conform.summary", passed = checks.len() - failed, failed)));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -107,4 +123,22 @@ fn prepare(dir: &Path) -> Outcome {
     write("trust.json", &codec::seal(&authority.trust(1), &[&authority.root]))?;
     write("box.pub", format!("public {}\n", wire::unit_key().public()).as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loaxa_heart::texts::Lang;
+
+    #[test]
+    fn every_check_has_a_sentence_in_both_languages() {
+        let of_box = box_side::CHECKS.iter().map(|Check(key, ..)| key);
+        let of_central = central_side::CHECKS.iter().map(|Check(key, ..)| key);
+        let of_enrolment = enrolment::CHECKS.iter().map(|Check(key, ..)| key);
+        for key in of_box.chain(of_central).chain(of_enrolment) {
+            for lang in Lang::ALL {
+                assert_ne!(TEXTS.of(lang).say(key), *key, "{lang:?}");
+            }
+        }
+    }
 }

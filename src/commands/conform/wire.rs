@@ -1,4 +1,4 @@
-//! What both sides of the test need: the broker, blocking and with deadlines, and keys that everybody knows.
+//! Tools of both sides of the test: the broker, with blocking calls and deadlines, and keys that everybody knows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,12 +12,16 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::messages::{TrustMessage, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::Topic;
 
-/// How long an answer may take that needs no waiting: a slow box over 4G.
+/// Longest wait for an answer that is due at once: a slow box over 4G.
 pub const SOON: Span = Span::secs(15);
+
+/// The village of the test bench.
+pub const VILLAGE: &str = "conform-thon";
 
 /// The broker, with blocking calls.
 pub struct Wire {
@@ -62,8 +66,8 @@ impl Wire {
         self.link.is_connected()
     }
 
-    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), String> {
-        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.to_string())
+    pub fn say(&self, topic: &Topic, bytes: Vec<u8>) -> Result<(), Sentence> {
+        self.link.publish(topic, bytes, Qos::AtLeastOnce).map_err(|error| error.say())
     }
 }
 
@@ -76,6 +80,8 @@ pub struct Authority {
     pub clerk: SecretKey,
     /// May do everything, elsewhere.
     pub neighbour: SecretKey,
+    /// May do everything in one village of the commune.
+    pub villager: SecretKey,
     pub stranger: SecretKey,
 }
 
@@ -88,6 +94,7 @@ impl Default for Authority {
             duty: [key(1), key(2)],
             clerk: key(5),
             neighbour: key(6),
+            villager: key(8),
             stranger: key(9),
         }
     }
@@ -120,9 +127,18 @@ impl Authority {
                     groups: ["conform-elsewhere".parse().expect("it is a name")].into(),
                     ..grant(&self.neighbour, "Dũng", &all)
                 },
+                Grant {
+                    groups: [VILLAGE.parse().expect("it is a name")].into(),
+                    level: 2,
+                    ..grant(&self.villager, "Giang", &all)
+                },
             ],
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-            nesting: Default::default(),
+            nesting: [(VILLAGE, "xa")]
+                .map(|(child, parent)| {
+                    (child.parse().expect("it is a name"), parent.parse().expect("it is a name"))
+                })
+                .into(),
         };
         TrustMessage { v: VERSION, trust }
     }

@@ -23,7 +23,7 @@ pub const SILENT: f32 = 0.003;
 const SYNTH_FRAMES: usize = 4_096;
 const WAV_HEADER_BYTES: usize = 44;
 
-/// Why a sound to compare with can't be had.
+/// A reason why there is no sound to compare with.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum NoSound {
@@ -48,7 +48,7 @@ impl Sound {
     /// A box's recording: 16-bit stereo of 48 kHz, also while it is being written.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// Fails when it can't be read.
     pub fn read_wav(path: &Path) -> std::io::Result<Self> {
         let bytes = std::fs::read(path)?;
         let sample = |frame: &[u8]| {
@@ -59,10 +59,10 @@ impl Sound {
         Ok(Self(data.collect()))
     }
 
-    /// What staff or villagers should hear: a pattern, then a file.
+    /// Makes the sound that staff or villagers should hear: a pattern, then a file.
     ///
     /// # Errors
-    /// When the file can't be decoded.
+    /// Fails when the file can't be decoded.
     pub fn expected(pattern: Option<&Pattern>, file: Option<&Path>) -> Result<Self, NoSound> {
         let mut frames = Vec::new();
         if let Some(pattern) = pattern {
@@ -83,7 +83,7 @@ impl Sound {
         Ok(Self(frames.iter().map(|[left, right]: &Frame| (left + right) / 2.0).collect()))
     }
 
-    /// Its length.
+    /// Returns the length of the sound.
     pub fn seconds(&self) -> f64 {
         self.0.len() as f64 / RATE
     }
@@ -94,19 +94,19 @@ impl Sound {
         &self.0[at(time.start)..at(time.end).max(at(time.start))]
     }
 
-    /// What is left of it from here on.
+    /// Cuts off the first `seconds`.
     pub fn from(self, seconds: f64) -> Self {
         Self(self.part(seconds..f64::INFINITY).to_vec())
     }
 
-    /// When anything sounds for the first time.
+    /// Returns the time of the first sound that is no silence.
     pub fn onset(&self) -> Option<f64> {
         let first = self.0.iter().position(|sample| sample.abs() >= SILENT)?;
         Some(first as f64 / RATE)
     }
 
-    /// Where within `around` seconds of `at` this recording holds `piece` best: how much later than `at`, and how
-    /// alike the two are there, from 0 to 1.
+    /// Finds where within `around` seconds of `at` this recording holds `piece` best, and returns how much later than
+    /// `at` that is, and how alike the two are there, from 0 to 1.
     pub fn find(&self, piece: &[f32], at: f64, around: f64) -> (f64, f64) {
         let first = ((at - around).max(0.0) * RATE).round() as usize;
         let last = ((at + around) * RATE).round() as usize + piece.len();

@@ -25,10 +25,10 @@ pub const COMMUNE: &str = "binh-minh";
 const MARK: &str = "loaxa-demo";
 /// The slot of the example programme that the demo plays.
 const SLOT: &str = "sang";
-/// Its items in the short form of the demo.
+/// Items of the short form of the demo.
 const SHORT: [&str; 5] =
     ["nhac-hieu.wav", "loi-chao-sang.mp3", "nong-nghiep-lua.m4a", "buoi-sang.mp3", "loi-ket-sang.mp3"];
-/// How long the morning slot stays open: its items, the announcements, and room to try more by hand.
+/// Length of the morning slot: its items, the announcements, and room to try more by hand.
 const SLOT_LASTS: Span = Span::secs(1_200);
 /// The least time that the morning needs before midnight.
 const SLOT_NEEDS: Span = Span::secs(300);
@@ -39,7 +39,7 @@ pub struct Village {
     pub title: &'static str,
     pub box_id: String,
     pub languages: &'static [&'static str],
-    /// Where its sound is recorded; `None` for the one that sounds on the sound card.
+    /// File in which the box's sound is recorded; `None` for the box that sounds on the sound card.
     pub wav: Option<PathBuf>,
 }
 
@@ -72,7 +72,7 @@ impl Commune {
     /// Lays out a fresh folder.
     ///
     /// # Errors
-    /// When the example is not found, or the folder holds something else.
+    /// Fails when the example is not found, or the folder holds something else.
     pub fn lay_out(dir: &Path, short: bool, with_sound: bool) -> Result<Self, Failure> {
         let example = find_example()?;
         let dir = fresh(dir)?;
@@ -101,7 +101,7 @@ impl Commune {
         Ok(commune)
     }
 
-    /// What staff call the place of a box.
+    /// Returns the name by which staff know the place of a box.
     pub fn title_of(&self, id: &BoxId) -> String {
         let village = self.villages.iter().find(|village| village.box_id == id.as_str());
         village.map_or_else(|| id.to_string(), |village| village.title.to_owned())
@@ -112,7 +112,7 @@ impl Commune {
         self.dir.join(name)
     }
 
-    /// When the morning can begin, no earlier than this: a whole second, and not too near to midnight.
+    /// Chooses the beginning of the morning after `earliest`: a whole second, and not too near to midnight.
     pub fn beginning(earliest: Wall) -> Wall {
         let second = Wall(earliest.0.div_euclid(1_000_000) * 1_000_000 + 1_000_000);
         let needs = second.plus(SLOT_NEEDS);
@@ -125,7 +125,7 @@ impl Commune {
     /// Writes the programme whose morning begins at `start`.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn write_programme(&self, start: Wall) -> Result<(), Failure> {
         let last = start.date().and_hms_opt(23, 59, 59).expect("a time of every day");
         let end = start.plus(SLOT_LASTS).min(Wall::from_local(last));
@@ -148,7 +148,7 @@ impl Commune {
     /// Writes the settings of the boxes, which find their broker at this address.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// Fails when the disk refuses.
     pub fn write_boxes(&self, broker: &str) -> Result<(), Failure> {
         for village in &self.villages {
             let Village { group, box_id, languages, .. } = village;

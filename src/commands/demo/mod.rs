@@ -29,11 +29,11 @@ use story::{Story, say};
 
 /// From the start of the boxes to the morning programme.
 const MORNING_IN: Span = Span::secs(5);
-/// How often central is asked what is new.
+/// Pause between two questions to central about what is new.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long central and the boxes may take to find each other on a loaded machine.
+/// Longest wait until central and the boxes have found each other on a loaded machine.
 const UP_WITHIN: Span = Span::secs(30);
-/// How long the whole may take; the long form takes two and a half minutes.
+/// Longest time for the whole; the long form takes two and a half minutes.
 const OVER_WITHIN: Span = Span::secs(300);
 /// Silence that is recorded after the last play.
 const AFTER_THE_LAST: Duration = Duration::from_millis(500);

@@ -16,9 +16,9 @@ use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 
-/// How long a program may take to end in order.
+/// Longest wait for a program to end in order.
 const FAREWELL: Span = Span::secs(5);
-/// How often is looked whether it has.
+/// Pause between two looks at a program that is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Lines shown of what a program said before it died.
 const LAST_WORDS: usize = 8;
@@ -37,7 +37,7 @@ impl Processes {
     /// Starts this same program with other arguments; what it says goes to `log`.
     ///
     /// # Errors
-    /// When it can't be started.
+    /// Fails when it can't be started.
     pub fn start(&mut self, name: &str, args: &[&str], config: &Path, log: PathBuf) -> Result<(), Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(args).arg("--config").arg(config);
@@ -54,7 +54,7 @@ impl Processes {
     /// Waits for the first line that the last program prints.
     ///
     /// # Errors
-    /// Its last words, where it ends instead.
+    /// Fails with the last words of a program that ends instead.
     pub fn first_line(&mut self) -> Result<String, Failure> {
         let last = self.0.last_mut().ok_or_else(|| said!("demo.no_program"))?;
         let mut line = String::new();

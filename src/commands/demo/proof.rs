@@ -5,15 +5,15 @@ use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
-/// How far a time may be from what the log says, in seconds.
+/// Largest difference between a time in the recording and in the log, in seconds.
 const OFF_MAX_S: f64 = 0.050;
-/// How far around the expected place a piece is looked for.
+/// Reach of the search around the expected place of a piece, in seconds.
 const AROUND_S: f64 = 0.200;
-/// How alike the recording and the piece must be.
+/// Least likeness of the recording and the piece, from 0 to 1.
 const ALIKE_MIN: f64 = 0.95;
-/// What is compared at a time.
+/// Length of sound that is compared at a time, in seconds.
 const WINDOW_S: f64 = 0.5;
-/// How far apart two comparisons are.
+/// Distance between two comparisons, in seconds.
 const STEP_S: f64 = 3.0;
 /// Fades, and the ringing of resamplers, beside which silence is not asked for.
 const MARGIN_S: f64 = 0.080;
@@ -21,7 +21,7 @@ const MARGIN_S: f64 = 0.080;
 const FADE_S: f64 = 0.025;
 /// A tone is right within this.
 const TONE_OFF_MAX_HZ: f64 = 3.0;
-/// What is listened to for a tone.
+/// Length of sound in which a tone is measured, in seconds.
 const TONE_S: f64 = 2.0;
 /// A sweeping tone is measured in moments of this length, in which it moves by 5 Hz.
 const SWEEP_S: f64 = 0.1;
@@ -33,12 +33,12 @@ pub struct Told {
     /// Start of the first sample, in seconds of the box's monotonic clock.
     pub at: f64,
     pub seconds: f64,
-    /// What is to be heard, from where the play was entered; `None` where only the box knows, as with words that it
-    /// speaks itself.
+    /// The expected sound, from where the play was entered; `None` where only the box knows it, as with words that the
+    /// box speaks itself.
     pub piece: Option<Sound>,
     /// The tone under a piece of music (playlists/README.md).
     pub tone_hz: Option<f64>,
-    /// It begins with the siren, from the start.
+    /// Says that the play begins with the siren, from the siren's start.
     pub siren: bool,
 }
 
@@ -95,7 +95,7 @@ pub fn measure(place: &str, recording: &Sound, told: &[Told]) -> Vec<Check> {
     checks
 }
 
-/// What was heard of a play.
+/// A play as it was heard in the recording.
 struct Heard {
     /// Later than told, in seconds, at its first and its last moment that was compared.
     first_lag: f64,

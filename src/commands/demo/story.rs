@@ -1,4 +1,4 @@
-//! What happens, as central's log tells it: kept, and told to the person at the terminal.
+//! The events of the demo, as central's log tells them: kept, and told to the person at the terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub struct Story {
     cursor: i64,
     /// In the order in which they began on each box.
     pub plays: BTreeMap<(BoxId, PlayId), Play>,
-    /// What became of the morning on each box.
+    /// Outcome of the morning on each box.
     pub mornings: BTreeMap<BoxId, SlotOutcome>,
     /// Announcements that are over, by box.
     pub over: BTreeMap<(CommandId, BoxId), DeliveryStep>,
@@ -48,7 +48,7 @@ impl Story {
     /// Takes in what is new, tells it, and returns it.
     ///
     /// # Errors
-    /// When central does not answer.
+    /// Fails when central does not answer.
     pub fn follow(&mut self, client: &Client, commune: &Commune) -> Result<Vec<(BoxId, PlayStart)>, Failure> {
         let query = [("after", self.cursor.to_string()), ("limit", ENTRIES.to_owned())];
         let page = client.get("log", &query)?;
@@ -113,13 +113,13 @@ impl Story {
         ended
     }
 
-    /// Whether nothing sounds now.
+    /// Says whether nothing sounds now.
     pub fn is_silent(&self) -> bool {
         self.plays.values().all(|play| play.end.is_some())
     }
 }
 
-/// Whether a play is one of this announcement.
+/// Says whether a play is one of this announcement.
 pub fn is_of(start: &PlayStart, id: &CommandId) -> bool {
     matches!(&start.subject, Subject::Announcement { command } if command == id)
 }

@@ -1,4 +1,4 @@
-//! Whether everything that was due is in central's log, and in the recordings.
+//! The verdict on the demo: is everything that was due in central's log, and in the recordings?
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,13 +29,13 @@ const TONES: [(&str, f64); 6] = [
 ];
 /// Frames a second in the log.
 const FRAMES_A_SECOND: f64 = loaxa_heart::domain::sound::FRAMES_A_SECOND as f64;
-/// How far an item may go on from where it was cut off, in seconds.
+/// Largest distance, in seconds, between the place where an item was cut off and the place where it goes on.
 const RESUME_OFF_MAX_S: f64 = 0.050;
 
 /// Checks everything.
 ///
 /// # Errors
-/// When a recording can't be read, or central does not answer.
+/// Fails when a recording can't be read, or central does not answer.
 pub fn judge(client: &Client, commune: &Commune, story: &Story, cues: &[Cue]) -> Result<Vec<Check>, Failure> {
     let recording = |village: &Village| -> Result<Option<Sound>, Failure> {
         let Some(wav) = &village.wav else { return Ok(None) };
@@ -75,7 +75,7 @@ pub fn print(checks: &[Check]) {
     }
 }
 
-/// What is to be heard of each thing that was played.
+/// The expected sounds of the things that were played.
 struct Library<'a> {
     client: &'a Client,
     commune: &'a Commune,
@@ -120,7 +120,7 @@ impl Library<'_> {
         Ok((Some(Sound::expected(pattern.as_ref(), file.as_deref())?), siren))
     }
 
-    /// What sounds before an announcement, as it was signed.
+    /// Asks central for the pattern that sounds before an announcement, as it was signed.
     fn opening(&self, id: &CommandId) -> Result<Option<Pattern>, Failure> {
         let announced = self.client.get(&format!("announcements/{id}"), &[])?;
         let command: Command = serde_json::from_value(announced["command"].clone())?;
@@ -131,7 +131,7 @@ impl Library<'_> {
     }
 }
 
-/// Whether the log of a box has every item and every announcement, and shows that the ladder was kept.
+/// Checks that the log of a box has every item and every announcement, and that the ladder was kept.
 fn complete(
     commune: &Commune,
     village: &Village,
@@ -183,7 +183,7 @@ fn complete(
     checks
 }
 
-/// Whether a play is one of this file of the example.
+/// Says whether a play is one of this file of the example.
 fn is_file(start: &PlayStart, file: &str) -> bool {
     !file.is_empty() && Path::new(&start.source).ends_with(file)
 }

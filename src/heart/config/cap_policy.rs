@@ -25,7 +25,7 @@ pub struct CapPolicy {
     pub places: Vec<Place>,
 }
 
-/// How grave an alert must be, in all three at once.
+/// The least gravity of an alert; all three must be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
     pub severity: Severity,
@@ -33,7 +33,7 @@ pub struct Threshold {
     pub certainty: Certainty,
 }
 
-/// Where a group lives.
+/// The place where a group lives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     pub group: GroupId,

@@ -55,7 +55,7 @@ pub struct CentralConfig {
 /// `[tls]`: the certificate that page and API show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageTls {
-    /// None: on a loopback address only, for this machine and a proxy on it.
+    /// No certificate: central listens on a loopback address only, for this machine and a proxy on it.
     Off,
     /// One that the commune's own authority issues at each start.
     OwnAuthority,

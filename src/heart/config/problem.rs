@@ -15,7 +15,7 @@ pub struct Problem {
     pub column: usize,
     /// Path of the key, for instance `slot.start`; empty where none is meant.
     pub key: String,
-    /// What is wrong and, after a dash, what to do about it.
+    /// The fault and, after a dash, what to do about it.
     pub said: Sentence,
 }
 

@@ -1,4 +1,5 @@
-//! What becomes of a CAP alert: said to which groups, as what class, in which languages; or why not.
+//! The decision about a CAP alert: to which groups it is said, as what class and in which languages, or why it is not
+//! said.
 //!
 //! Deliberately absent: who signs. An alert is never more than a draft until keys of the trust document sign it.
 
@@ -51,7 +52,7 @@ pub enum Verdict {
     Nothing(Why),
 }
 
-/// Why nothing is said.
+/// A reason why an alert says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum Why {
@@ -88,7 +89,7 @@ impl Say for Why {
 pub enum Voucher {
     /// Staff, with the token of the API.
     Staff,
-    /// Who has the token for alerts.
+    /// A caller with the token for alerts.
     Token,
     /// A feed, by the origin of its address.
     Feed(String),
@@ -146,7 +147,7 @@ pub enum Reach {
     Never,
 }
 
-/// Why an alert does not end another one by itself.
+/// A reason why an alert does not end another one by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum WhyAsk {

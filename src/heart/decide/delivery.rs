@@ -93,10 +93,12 @@ impl Step {
     }
 
     /// Returns the step after `next` was reported. What is over stays over, and a repeated acknowledgement takes
-    /// nothing back: only a refusal can be made good by a later acceptance.
+    /// nothing back: only a refusal can be made good by a later acceptance, and an emergency that expired under a clock
+    /// that was ahead is received again where the clock is set right.
     pub fn then(self, next: Step) -> Step {
         match (self, next) {
             (Step::Refused, next) => next,
+            (Step::Expired, Step::Received) => next,
             (now, _) if now.is_over() => now,
             (now, Step::Refused) if now > Step::Sent => now,
             (now, Step::Sent | Step::Received | Step::Staged) => now.max(next),
@@ -422,6 +424,9 @@ mod tests {
         assert_eq!(after(&[Refused]), Refused);
         assert_eq!(after(&[Refused, Received]), Received);
         assert_eq!(after(&[Cancelled, Refused, Started]), Cancelled);
+        // The clock of the box was ahead.
+        assert_eq!(after(&[Received, Expired, Sent, Received, Started]), Started);
+        assert_eq!(after(&[Received, Expired, Started]), Expired);
     }
 
     #[test]

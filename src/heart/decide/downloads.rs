@@ -32,7 +32,7 @@ pub struct Rules {
 pub struct Night {
     pub from: NaiveTime,
     pub until: NaiveTime,
-    /// This box's place in the jitter, from 0 to 1.
+    /// Place of this box in the jitter, from 0 to 1.
     pub jitter: f64,
 }
 

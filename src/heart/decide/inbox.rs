@@ -21,8 +21,9 @@ pub const ISSUED_AHEAD_MAX: Span = Span::secs(600);
 /// The longest time that a command may stay in force.
 pub const LIFETIME_MAX: Span = Span::secs(400 * 24 * 3600);
 
-/// How far a serial may lie beyond all that its key has used, and beyond the milliseconds from 1970 to its issue: who
-/// counts and who takes the time never come near. So no single command uses up a key, and no sum of serials overflows.
+/// Largest step of a serial beyond all that its key has used, and beyond the milliseconds from 1970 to its issue. Keys
+/// that count one by one, and keys that use the time, never come near. So no single command uses up a key, and no sum
+/// of serials overflows.
 pub const SERIAL_STEP_MAX: u64 = 1 << 32;
 
 /// The inbox's answer to a command that it does not refuse.
@@ -34,7 +35,7 @@ pub enum Admission {
     Again,
 }
 
-/// What a command is judged by.
+/// The state and the rules that a command is judged by.
 pub struct Bench<'a> {
     pub memory: &'a Memory,
     pub limits: &'a Limits,
@@ -92,8 +93,8 @@ pub fn judge(bench: &Bench, now: &Reading, signed: &Signed<Command>) -> Result<A
     Ok(Admission::New { level, memos })
 }
 
-/// What keeps its id where two keys use one: ids travel in the open, and nobody is to keep an emergency or a stop away by
-/// using its id first.
+/// Weighs the claim of a command to its id, for the case that two keys use the same one. Ids travel in the open, and
+/// nobody is to keep an emergency or a stop away by using its id first.
 const fn weight(power: Power) -> u8 {
     match power {
         Power::Emergency => 2,
@@ -143,7 +144,7 @@ fn check_target(
     target.map_or(Ok(()), |target| trust.may_end(&ender, target.power, target.groups))
 }
 
-/// Who orders that something ends.
+/// Names the party that orders an end: issuer and signers, and the mode of an announcement that replaces another.
 pub fn ender(signed: &Signed<Command>) -> Ender {
     let mode = match &signed.payload.body {
         Body::Announce { mode, .. } => Some(*mode),
@@ -166,10 +167,10 @@ fn check_dates(now: &Reading, command: &Command) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-/// How long what has expired is still remembered. A clock may be ahead by as much before it is set right: as far as a
-/// battery clock is believed beyond the last known time. The serials alone keep an expired command from being new; an
-/// ending has nothing but this.
-const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
+/// Time for which an expired command is still remembered. A clock may be ahead by as much before it is set right: as
+/// far as a battery clock is believed beyond the last known time. The serials alone keep an expired command from being
+/// new; an ending has nothing but this.
+pub const REMEMBERED_AFTER_EXPIRY: Span = Span::secs(60 * 86_400);
 
 /// Lists what can be forgotten because it has expired long ago.
 pub fn forget(memory: &Memory, now: &Reading) -> Vec<Memo> {

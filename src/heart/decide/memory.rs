@@ -80,6 +80,9 @@ pub struct Progress {
     pub started: bool,
     /// The announcement is over, and remembered only so that it is not taken in again.
     pub over: bool,
+    /// The announcement expired by the clock of the box. An actual emergency is held on, in case that the clock was ahead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
 }
 
 /// A command that was accepted, so that its copies are known for copies. Its serial is what keeps it from being obeyed
@@ -88,12 +91,12 @@ pub struct Progress {
 pub struct Known {
     pub digest: ContentHash,
     pub expires: Wall,
-    /// Who takes up its room; absent in rows of older versions.
+    /// Key and serial that the command takes up room under; absent in rows of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
-/// Where a command came from, and what power it used.
+/// The key that issued a command, and the power that it used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub issuer: KeyId,
@@ -130,7 +133,7 @@ pub enum Memo {
     /// Serials of a key's actual emergencies, apart: nothing else that it signs uses them up.
     EmergencySerials(KeyId, Option<SerialWindow>),
     Known(CommandId, Option<Known>),
-    /// What ends the first is ordered by the second.
+    /// An order to end the first command, given by the second.
     Ending(CommandId, CommandId, Option<Ending>),
     /// Ordered by this command.
     Stop(CommandId, Option<Stop>),

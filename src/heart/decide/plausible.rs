@@ -22,9 +22,9 @@ const STEP_US_MAX: u64 = 100 * 366 * 24 * 3_600 * 1_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Implausible {
-    /// It is dated in the future, or before there were boxes.
+    /// The entry is dated in the future, or before there were boxes.
     Date,
-    /// It says that more sounded than there was, or than the time has room for.
+    /// The entry says that more sounded than there was, or than the time has room for.
     Length,
 }
 

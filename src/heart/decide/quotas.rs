@@ -15,11 +15,12 @@ pub struct Limits {
     /// Announcements of one issuer that are not over, but for actual emergencies. A commune that issues 50 a day, each in
     /// force for four days, has 200.
     pub held_of_issuer: usize,
-    /// The same of all issuers: 1,024 with the longest texts are 32 MB.
+    /// Announcements of all issuers that are not over, but for actual emergencies: 1,024 with the longest texts are 32
+    /// MB.
     pub held: usize,
     /// Actual emergencies of one issuer that are not over.
     pub emergencies_of_issuer: usize,
-    /// The same of all issuers.
+    /// Actual emergencies of all issuers that are not over.
     pub emergencies: usize,
     /// Ids that are remembered for one issuer, but for actual emergencies. More than `held_of_issuer`, so that one of them
     /// can always be forgotten.
@@ -57,6 +58,8 @@ pub struct Standing<'a> {
     pub issuer: &'a KeyId,
     pub power: Power,
     pub groups: &'a [GroupId],
+    /// Expired, and held on only in case that the clock was ahead: it takes no room from others.
+    pub lapsed: bool,
 }
 
 /// Reports whether room is kept apart for commands of this power.
@@ -80,7 +83,7 @@ pub fn check_held(
     } else {
         (limits.held_of_issuer, limits.held)
     };
-    let alike = || standing.iter().filter(|one| is_emergency(one.power) == emergency);
+    let alike = || standing.iter().filter(|one| is_emergency(one.power) == emergency && !one.lapsed);
     let too_many = |max: usize| Err(CommandRefusal::TooMany { max: max as u32 });
     if alike().filter(|one| one.issuer == issuer).count() >= of_issuer {
         return too_many(of_issuer);

@@ -192,6 +192,23 @@ impl Trust {
         Ok(())
     }
 
+    /// Checks that these signers together may take a box out of all groups in `from` that are not in `to`, and bring it
+    /// into all groups in `to` that are not in `from`: who may order a box about in one of its groups may not thereby
+    /// take it away from another.
+    ///
+    /// # Errors
+    /// Says what the signers lack.
+    pub fn may_move(
+        &self,
+        signers: &[KeyId],
+        from: &BTreeSet<GroupId>,
+        to: &BTreeSet<GroupId>,
+        now: Option<Wall>,
+    ) -> Result<(), CommandRefusal> {
+        let changed: Vec<_> = from.symmetric_difference(to).cloned().collect();
+        self.permits(signers, Power::Groups, &changed, now).map(|_| ())
+    }
+
     fn grants_power(
         &self,
         key: &KeyId,
@@ -225,6 +242,28 @@ impl Trust {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_box_is_moved_by_who_has_power_over_all_that_it_leaves_and_joins() {
+        let mut trust = trust();
+        for grant in &mut trust.grants {
+            grant.powers.insert(Power::Groups);
+        }
+        let set = |names: &[&str]| names.iter().map(|name| group(name)).collect::<BTreeSet<_>>();
+        let may = |by: &str, from: &[&str], to: &[&str]| {
+            trust.may_move(&[key(by)], &set(from), &set(to), None).is_ok()
+        };
+        let (one, two) = (["thon-1", "xa"], ["thon-2", "xa"]);
+        assert!(may("a", &one, &two) && may("a", &one, &["thon-1"]) && may("a", &one, &[]));
+        // Who reaches one village alone.
+        assert!(may("v", &one, &["xa"]) && may("v", &["xa"], &one) && may("v", &one, &one));
+        assert!(!may("v", &one, &["thon-1"]) && !may("v", &one, &two) && !may("v", &["thon-1"], &one));
+        // What is above the commune is nobody's here.
+        assert!(
+            !may("a", &["xa", "tinh"], &["xa"])
+                && may("a", &["thon-1", "xa", "tinh"], &["thon-2", "xa", "tinh"])
+        );
+    }
 
     fn key(text: &str) -> KeyId {
         KeyId::new(text).unwrap()

@@ -114,6 +114,8 @@ name!(/// A set of days that change the programme: Tết, a national day, mourni
     HolidayId);
 name!(/// A person in the trust document, whatever their name is and how many keys they hold.
     AccountId);
+name!(/// A notice that staff of the centre write, before and after it becomes a command.
+    NoticeId);
 name!(/// A signing key: the first 16 hex digits of the SHA-256 of its public half.
     KeyId);
 

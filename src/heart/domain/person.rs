@@ -17,8 +17,8 @@ pub fn normalised(name: &str) -> String {
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What is left of a name for an eye that passes over accents, spaces and alphabets: names that share it are easily
-/// taken for each other.
+/// Returns what is left of a name for an eye that passes over accents, spaces and alphabets: names that share it are
+/// easily taken for each other.
 ///
 /// ```
 /// use loaxa_heart::domain::person::skeleton;

@@ -415,7 +415,7 @@ pub enum Event {
     DataBudgetExceeded {
         month: String,
     },
-    /// So many further refusals of the same kind were counted and not written one by one.
+    /// A number of further refusals of the same kind, counted and not written one by one.
     RefusalsCounted {
         reason: String,
         count: u64,

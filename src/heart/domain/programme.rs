@@ -104,7 +104,7 @@ pub enum Fill {
     Once,
     /// The list starts again until the hard end.
     Loop,
-    /// As `once`, but an item that can't end before the hard end is not started.
+    /// Silence, and an item that can't end before the hard end is not started.
     Fitting,
 }
 

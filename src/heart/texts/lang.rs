@@ -9,7 +9,7 @@ impl Lang {
     /// Both, Vietnamese first.
     pub const ALL: [Lang; 2] = [Lang::Vi, Lang::En];
 
-    /// Its BCP 47 tag.
+    /// Returns the BCP 47 tag of the language.
     pub const fn tag(self) -> &'static str {
         match self {
             Lang::Vi => "vi",

@@ -83,7 +83,7 @@ pub enum Sentence {
     Each { vi: String, en: String },
 }
 
-/// What stands in a sentence where its text names a value.
+/// A value in a sentence, at the place where the text names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     Plain(String),

@@ -1,4 +1,4 @@
-//! Where a stream of ADTS frames (AAC) changes its rate or channels.
+//! Changes of rate or channels within a stream of ADTS frames (AAC).
 //!
 //! symphonia reads only the first header and would go on at the old rate, at the wrong pitch. So the bytes end there,
 //! once; a new decoder goes on with what follows.

@@ -492,7 +492,7 @@ mod tests {
         (std::f64::consts::TAU * (300.0 * seconds + 200.0 * seconds * seconds)).sin() as f32 * 0.4
     }
 
-    /// Where in the sweep a piece of sound lies best, in frames late.
+    /// Finds the lag, in frames, at which a piece of sound fits the sweep best.
     fn lag(piece: &[Frame], from: usize, rate: u32) -> i64 {
         let fit = |lag: i64| {
             let sum: f32 = (0..piece.len())

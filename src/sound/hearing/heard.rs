@@ -1,4 +1,4 @@
-//! Whether a recording holds what was played: the proof that a loudspeaker really spoke.
+//! The proof that a loudspeaker really spoke: a comparison of what a microphone recorded with what was played.
 //!
 //! Both are brought to 8 kHz and to the band of a horn, and compared in windows, at every lag up to a second. The
 //! score is the greatest normalised correlation: gain and delay do not move it, noise as strong as the sound takes it to

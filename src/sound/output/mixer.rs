@@ -34,7 +34,7 @@ const NOTES_RESERVED: usize = 2 * (2 + LEAVING_MAX);
 pub enum Entry {
     /// At once, over whatever sounds.
     Now,
-    /// When whatever sounds has ended.
+    /// At the end of whatever sounds.
     AtEnd,
     /// At a moment, over whatever sounds.
     At(Moment),

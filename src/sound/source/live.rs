@@ -55,7 +55,7 @@ struct Inside {
     frames: VecDeque<Frame>,
     over: bool,
     trouble: Option<String>,
-    /// Nobody listens any more.
+    /// The listener is gone.
     left: bool,
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
-use super::{deliveries, documents};
+use super::{deliveries, documents, notices};
 use crate::store::{Answer, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
@@ -59,6 +59,11 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
     }
     if let Some((name, version)) = &command.document
         && documents::is_overtaken(db, name, *version)?
+    {
+        return Ok(Kept::Overtaken);
+    }
+    if let Some(approval) = &command.approves
+        && !notices::approve(db, approval, &command.id)?
     {
         return Ok(Kept::Overtaken);
     }

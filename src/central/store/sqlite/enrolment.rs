@@ -112,6 +112,8 @@ fn revoke(db: &Connection, id: &BoxId, now: Wall) -> Result<bool> {
         .execute(params![id.as_str(), now.0])?;
     db.prepare_cached("INSERT INTO shut_out (box, since) VALUES (?1, ?2) ON CONFLICT (box) DO NOTHING")?
         .execute(params![id.as_str(), now.0])?;
+    // A code that was given before would bring the name back.
+    db.prepare_cached("DELETE FROM enrolments WHERE box = ?1 AND used IS NULL")?.execute([id.as_str()])?;
     let known = db.prepare_cached("UPDATE boxes SET key = NULL WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(known == 1)
 }

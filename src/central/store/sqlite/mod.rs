@@ -13,6 +13,7 @@ mod enrolment;
 mod health;
 mod log;
 mod media;
+mod notices;
 mod people;
 mod places;
 mod plays;

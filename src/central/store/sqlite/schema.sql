@@ -313,6 +313,34 @@ CREATE INDEX IF NOT EXISTS acts_subject ON acts (subject);
 CREATE TRIGGER IF NOT EXISTS acts_stay BEFORE UPDATE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS acts_are_kept BEFORE DELETE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 
+-- Notices with their latest version, as JSON; `digest` is what an approval names.
+CREATE TABLE IF NOT EXISTS notices (
+    id         TEXT PRIMARY KEY,
+    state      TEXT NOT NULL,
+    author     TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    content    TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    made       INTEGER NOT NULL,
+    changed    INTEGER NOT NULL,
+    decided_by TEXT,
+    reason     TEXT,
+    command    TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS notices_state ON notices (state, changed);
+CREATE INDEX IF NOT EXISTS notices_command ON notices (command);
+
+-- Every version of a notice, with who wrote it.
+CREATE TABLE IF NOT EXISTS notice_versions (
+    notice  TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    editor  TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    digest  BLOB NOT NULL,
+    PRIMARY KEY (notice, version)
+) STRICT, WITHOUT ROWID;
+
 -- What is wrong, and was wrong before; an open one of a kind, code and subject stands once.
 CREATE TABLE IF NOT EXISTS troubles (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
+use super::body::JsonBody;
 use crate::app::App;
 use crate::boxes::enrolment;
 use crate::web::problem::Problem;
@@ -13,7 +14,7 @@ use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled};
 /// Gives a box its certificate; the code shows who asks.
 pub async fn handle(
     State(app): State<Arc<App>>,
-    Json(request): Json<EnrolRequest>,
+    JsonBody(request): JsonBody<EnrolRequest>,
 ) -> Result<Json<Enrolled>, Problem> {
     Ok(Json(enrolment::enrol(&app, request).await?))
 }

@@ -14,7 +14,7 @@ use loaxa_heart::texts::Lang;
 pub struct Expected {
     /// Boxes that it is meant for.
     boxes: usize,
-    /// Those of them that are out of contact.
+    /// Boxes among them that are out of contact.
     silent: Vec<BoxId>,
     /// One row a box.
     outlook: Vec<ExpectedOnBox>,

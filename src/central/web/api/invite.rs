@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::JsonBody;
 use crate::app::App;
 use crate::boxes::enrolment;
 use crate::web::problem::Problem;
@@ -25,7 +26,7 @@ pub struct Invited {
 /// Makes a code, with the command that the installer types and a QR code of it.
 pub async fn handle(
     State(app): State<Arc<App>>,
-    Json(Invited { id, title, groups }): Json<Invited>,
+    JsonBody(Invited { id, title, groups }): JsonBody<Invited>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (code, expires) = enrolment::invite(&app, id, title, groups).await?;
     let command = enrolment::command(&app, &code);

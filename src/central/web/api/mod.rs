@@ -6,6 +6,7 @@ mod announcement;
 mod announcements;
 mod approve_alert;
 mod audio;
+mod body;
 mod boxes;
 mod cancel;
 mod documents;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 
+use super::body::JsonBody;
 use super::sent::{Answer, sent};
 use crate::app::App;
 use crate::orders::documents::{self, PolicyAsked};
 
 /// Sends limits to the guards of boxes.
-pub async fn handle(State(app): State<Arc<App>>, Json(asked): Json<PolicyAsked>) -> Answer {
+pub async fn handle(State(app): State<Arc<App>>, JsonBody(asked): JsonBody<PolicyAsked>) -> Answer {
     Ok(sent(documents::send_policy(&app, asked).await?))
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 
+use super::body::JsonBody;
 use super::sent::{Answer, sent};
 use crate::app::App;
 use crate::orders::documents::{self, ProgrammeAsked};
 
 /// Sends the weekly plan of a group.
-pub async fn handle(State(app): State<Arc<App>>, Json(asked): Json<ProgrammeAsked>) -> Answer {
+pub async fn handle(State(app): State<Arc<App>>, JsonBody(asked): JsonBody<ProgrammeAsked>) -> Answer {
     Ok(sent(documents::send_programme(&app, asked).await?))
 }

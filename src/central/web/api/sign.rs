@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::JsonBody;
 use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, NotTaken};
@@ -27,7 +28,7 @@ pub struct Signed {
 pub async fn handle(
     State(app): State<Arc<App>>,
     Path(id): Path<CommandId>,
-    Json(Signed { key, signature }): Json<Signed>,
+    JsonBody(Signed { key, signature }): JsonBody<Signed>,
 ) -> Result<Json<Value>, Problem> {
     let signature = signature_of(&signature).ok_or_else(|| NotTaken::BadSignature(key.clone()))?;
     let sent = cosigning::sign(&app, id.clone(), key, signature).await?;

@@ -10,8 +10,16 @@ ed.hashes.sha512 = sha512;
 
 const PAYLOAD_TYPE = "application/vnd.loaxa.command+json";
 const STORE = "loaxa-key-v1";
-// 32 MB and about half a second on a phone: what an attacker pays for each guess of a passphrase.
-const SCRYPT = { N: 2 ** 15, r: 8, p: 1, dkLen: 32 };
+// OWASP's advice of 2026: 128 MB and some seconds on a phone, which an attacker pays for each guess of a passphrase.
+const SCRYPT = { N: 2 ** 17, r: 8, p: 1 };
+// A key that is kept without its parameters was covered by these.
+const SCRYPT_BEFORE = { N: 2 ** 15, r: 8, p: 1 };
+// A kept record is no reason to take all memory of the machine.
+const SCRYPT_N_MAX = 2 ** 20;
+// Time without a touch or a key after which the key is locked again.
+const LOCK_AFTER_MS = 10 * 60 * 1000;
+// Time in the background after which the key is locked: long enough to look at another message.
+const HIDDEN_MS_MAX = 60 * 1000;
 const REFRESH_MS = 3000;
 
 const words = JSON.parse(document.getElementById("words").textContent);
@@ -26,35 +34,86 @@ const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2,
 // ---- the key
 
 let seed = null; // the secret, only while it is unlocked
-let desk = { drafts: [], groups: [], people: [] };
+let touchedAt = 0; // the time of the last sign of the person
+let hiddenAt = null; // the time at which the page went into the background
+const NO_DESK = { drafts: [], groups: [], people: [] };
+let desk = NO_DESK;
 
 const stored = () => JSON.parse(localStorage.getItem(STORE) ?? "null");
 const keyId = (publicKey) => hex(sha256(publicKey)).slice(0, 16);
 
 // The seed is covered by as many bytes of a key stretched from passphrase and salt; a salt is used once.
-async function cover(bytes, passphrase, salt) {
-  const stretched = await scryptAsync(utf8.encode(passphrase.normalize("NFC")), salt, SCRYPT);
+async function cover(bytes, passphrase, salt, { N, r, p }) {
+  if (!(N <= SCRYPT_N_MAX)) throw new Error(say("no_memory"));
+  let stretched;
+  try {
+    stretched = await scryptAsync(utf8.encode(passphrase.normalize("NFC")), salt, { N, r, p, dkLen: 32 });
+  } catch {
+    throw new Error(say("no_memory"));
+  }
   return bytes.map((byte, n) => byte ^ stretched[n]);
+}
+
+// Keeps the secret under the passphrase, with a fresh salt and the parameters of today.
+async function keep(holder, secret, passphrase) {
+  const salt = crypto.getRandomValues(new Uint8Array(16));
+  const publicKey = ed.getPublicKey(secret);
+  const covered = await cover(secret, passphrase, salt, SCRYPT);
+  const kept = {
+    holder, public: base64(publicKey), id: keyId(publicKey), salt: base64(salt), covered: base64(covered), scrypt: SCRYPT,
+  };
+  localStorage.setItem(STORE, JSON.stringify(kept));
+  if (localStorage.getItem(STORE) === null) throw new Error(say("not_kept"));
+}
+
+function open(secret) {
+  seed = secret;
+  touchedAt = Date.now();
+}
+
+function lock() {
+  if (!seed) return;
+  seed.fill(0);
+  seed = null;
+  desk = NO_DESK;
+  $("drafts").replaceChildren();
+  tell("");
+  draw();
+}
+
+// Timers stand still while a machine sleeps, so the times are compared; one that goes back is no proof of anything.
+function lockWhereLeft() {
+  const now = Date.now();
+  const idle = now - touchedAt > LOCK_AFTER_MS || now < touchedAt;
+  const away = hiddenAt !== null && (now - hiddenAt > HIDDEN_MS_MAX || now < hiddenAt);
+  if (idle || away) lock();
+}
+
+// The secret of a key that is unlocked and was not left.
+function secretOf() {
+  lockWhereLeft();
+  if (!seed) throw new Error(say("locked"));
+  return seed;
 }
 
 async function makeKey(holder, passphrase) {
   const secret = crypto.getRandomValues(new Uint8Array(32));
-  const salt = crypto.getRandomValues(new Uint8Array(16));
-  const publicKey = ed.getPublicKey(secret);
-  const covered = await cover(secret, passphrase, salt);
-  const kept = { holder, public: base64(publicKey), id: keyId(publicKey), salt: base64(salt), covered: base64(covered) };
-  localStorage.setItem(STORE, JSON.stringify(kept));
-  if (localStorage.getItem(STORE) === null) throw new Error(say("not_kept"));
+  await keep(holder, secret, passphrase);
   // The browser is asked not to clear it when space runs out; it may say no.
   navigator.storage?.persist?.();
-  seed = secret;
+  open(secret);
 }
 
 async function unlock(passphrase) {
   const kept = stored();
-  const secret = await cover(bytesOf(kept.covered), passphrase, bytesOf(kept.salt));
+  const under = kept.scrypt ?? SCRYPT_BEFORE;
+  const secret = await cover(bytesOf(kept.covered), passphrase, bytesOf(kept.salt), under);
   if (base64(ed.getPublicKey(secret)) !== kept.public) throw new Error(say("wrong_passphrase"));
-  seed = secret;
+  if (under.N < SCRYPT.N || under.r < SCRYPT.r) {
+    // A phone with too little memory goes on with what it has.
+    await keep(kept.holder, secret, passphrase).catch(() => {});
+  }
+  open(secret);
 }
 
 // ---- central
@@ -69,7 +128,7 @@ async function ask(method, path, body = "") {
     "x-loaxa-key": stored().id,
     "x-loaxa-time": at,
     "x-loaxa-nonce": nonce,
-    "x-loaxa-signature": base64(ed.sign(utf8.encode(message), seed)),
+    "x-loaxa-signature": base64(ed.sign(utf8.encode(message), secretOf())),
   };
   const answer = await fetch(path, { method, headers, body: method === "GET" ? undefined : body });
   const said = await answer.json();
@@ -91,7 +150,9 @@ function toBeSigned(payload) {
 }
 
 async function sign(draft) {
-  const signature = base64(ed.sign(toBeSigned(bytesOf(draft.payload)), seed));
+  const payload = bytesOf(draft.payload);
+  if (!understood(payload, draft.id)) throw new Error(say("not_understood"));
+  const signature = base64(ed.sign(toBeSigned(payload), secretOf()));
   const body = JSON.stringify({ key: stored().id, signature });
   const { sent, expected } = await ask("POST", `/api/v1/drafts/${draft.id}/signatures`, body);
   const outlook = say("error_key") === "error_vi" ? expected?.said_vi : expected?.said;
@@ -113,32 +174,168 @@ const groupName = (id) => {
   return title ? `${title} (${id})` : id;
 };
 const person = (key) => desk.people.find((grant) => grant.key === key)?.holder ?? key;
-const time = (at) => new Date(at).toLocaleString("vi-VN", { timeZone: "Asia/Ho_Chi_Minh" });
+const time = (at) => {
+  const known = typeof at === "string" ? new Date(at) : new Date(NaN);
+  if (Number.isNaN(known.getTime())) throw new Error("no time");
+  return known.toLocaleString("vi-VN", { timeZone: "Asia/Ho_Chi_Minh" });
+};
 
-// A command as lines of [label, content]; null for what this page does not know, and that nobody should sign here.
-function explain(command) {
-  const lines = [[say("groups"), command.groups.map(groupName).join(", ")]];
-  if (command.v !== 1 || (command.critical ?? []).length > 0) return null;
-  if (command.body.kind === "announce") {
-    const { title, words: spoken, plan, media } = command.body;
-    lines.push([say("draft_name"), title]);
-    if (spoken) lines.push([say("words"), node("blockquote", spoken.text)]);
-    if (media) lines.push([say("audio"), listen(media)]);
-    if (plan.opening) lines.push([say("opening"), say("opening_yes")]);
-    const times = plan.repeats === "until_cancelled" ? "∞" : (plan.repeats?.times ?? 1);
-    lines.push([say("repeat"), String(times)]);
-    lines.push([say("volume"), `${plan.volume_percent ?? 100} %`]);
-    if (command.body.supersedes) lines.push([say("supersedes"), command.body.supersedes]);
-    if (plan.at) lines.push([say("at"), time(plan.at)]);
-  } else if (command.body.kind === "policy") {
-    lines.push([say("policy"), node("pre", JSON.stringify(command.body, null, 1))]);
+// The fields of an object, each to be taken once: what nobody took, this page does not know.
+function fields(object) {
+  if (object === null || typeof object !== "object" || Array.isArray(object)) throw new Error("no object");
+  const left = new Map(Object.entries(object));
+  return {
+    take(name) {
+      const value = left.get(name);
+      left.delete(name);
+      return value;
+    },
+    number(name) {
+      const value = this.take(name);
+      if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${name} is no number`);
+      return value;
+    },
+    text(name) {
+      const value = this.take(name);
+      if (typeof value !== "string") throw new Error(`${name} is no text`);
+      return visible(value);
+    },
+    // One of the words that the texts of this page explain.
+    word(name, prefix) {
+      const word = this.take(name);
+      if (typeof word !== "string" || !Object.hasOwn(words, `${prefix}_${word}`)) throw new Error(`${name} is ${word}`);
+      return say(`${prefix}_${word}`);
+    },
+    done() {
+      if (left.size > 0) throw new Error(`unknown: ${[...left.keys()]}`);
+    },
+  };
+}
+
+// Signs that take no room, or turn the direction of writing, could make a text read as another.
+const visible = (shown) =>
+  shown.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => (sign === "\n" ? sign : `[U+${sign.codePointAt(0).toString(16)}]`));
+
+const list = (value) => {
+  if (!Array.isArray(value)) throw new Error("no list");
+  return value;
+};
+
+function explainOpening(opening) {
+  const pattern = fields(opening);
+  const repeats = pattern.number("repeats");
+  const tones = list(pattern.take("tones")).map((one) => {
+    const tone = fields(one);
+    const [from, to] = [tone.take("from_hz"), tone.take("to_hz")];
+    if (!Number.isFinite(from) || !Number.isFinite(to)) throw new Error("a tone without a pitch");
+    const [ms, gap] = [tone.number("ms"), tone.number("gap_ms")];
+    tone.done();
+    return { from, to, ms: ms + gap };
+  });
+  pattern.done();
+  const pitches = tones.flatMap(({ from, to }) => [from, to]);
+  const seconds = (tones.reduce((sum, { ms }) => sum + ms, 0) * repeats) / 1000;
+  return `${seconds} s: ${tones.length} ${say("tones")}, ${Math.min(...pitches)}-${Math.max(...pitches)} Hz, × ${repeats}`;
+}
+
+function explainPlan(plan) {
+  const wanted = fields(plan);
+  const lines = [];
+  const opening = wanted.take("opening");
+  lines.push([say("opening"), opening === undefined ? say("nothing") : explainOpening(opening)]);
+  const repeats = wanted.take("repeats");
+  if (repeats === "until_cancelled") {
+    lines.push([say("repeat"), say("until_cancelled")]);
   } else {
+    const times = fields(repeats);
+    lines.push([say("repeat"), String(times.number("times"))]);
+    times.done();
+  }
+  lines.push([say("gap"), `${wanted.number("gap_s")} s`]);
+  lines.push([say("volume"), `${wanted.number("volume_percent")} %`]);
+  lines.push([say("interruption"), wanted.word("interruption", "interruption")]);
+  const at = wanted.take("at");
+  if (at !== undefined) lines.push([say("at"), time(at)]);
+  wanted.done();
+  return lines;
+}
+
+function explainAnnouncement(body) {
+  const lines = [[say("draft_name"), body.text("title")]];
+  body.word("class", "class");
+  body.word("mode", "mode");
+  const [spoken, media] = [body.take("words"), body.take("media")];
+  if (spoken !== undefined) {
+    const told = fields(spoken);
+    lines.push([say("words"), node("blockquote", told.text("text"))], [say("language"), told.text("language")]);
+    told.done();
+  }
+  if (media !== undefined) {
+    const audio = fields(media);
+    for (const name of ["sha256", "codec", "path"]) audio.text(name);
+    for (const name of ["bytes", "ms"]) audio.number(name);
+    audio.done();
+    lines.push([say("audio"), listen(media)]);
+  }
+  lines.push(...explainPlan(body.take("plan")));
+  for (const name of ["supersedes", "cap"]) {
+    const value = body.take(name);
+    if (value !== undefined) lines.push([say(name), visible(String(value))]);
+  }
+  return lines;
+}
+
+const POLICY_NUMBERS = [
+  "version", "session_minutes_max", "day_minutes_max", "volume_day_percent_max", "volume_night_percent_max",
+  "volume_zone_percent_max",
+];
+
+function explainPolicy(body) {
+  const lines = [];
+  const windows = list(body.take("allowed")).map((one) => {
+    const window = fields(one);
+    const days = list(window.take("days") ?? []).map(String);
+    const hours = `${window.text("from")}-${window.text("until")}`;
+    window.done();
+    return visible([hours, ...days].join(" "));
+  });
+  lines.push([say("policy_allowed"), windows.join("; ") || say("nothing")]);
+  for (const name of ["rest_weekdays", "rest_dates"]) {
+    lines.push([say(`policy_${name}`), visible(list(body.take(name) ?? []).join(", ")) || say("nothing")]);
+  }
+  for (const name of POLICY_NUMBERS) lines.push([say(`policy_${name}`), String(body.number(name))]);
+  return lines;
+}
+
+// A command as lines of [label, content]; fails on what this page does not know, and that nobody should sign here.
+function explain(command) {
+  const told = fields(command);
+  if (told.number("v") !== 1 || list(told.take("critical") ?? []).length > 0) throw new Error("another version");
+  const lines = [[say("groups"), visible(list(told.take("groups")).map(groupName).join(", "))]];
+  const body = fields(told.take("body"));
+  const kind = body.take("kind");
+  if (kind === "announce") lines.push(...explainAnnouncement(body));
+  else if (kind === "policy") lines.push(...explainPolicy(body));
+  else throw new Error(`unknown kind ${kind}`);
+  body.done();
+  lines.push([say("not_before"), time(told.take("not_before"))], [say("not_after"), time(told.take("expires"))]);
+  lines.push([say("issued_at"), time(told.take("issued_at"))], [say("author"), told.text("author") || "-"]);
+  const approver = told.take("approver");
+  if (approver !== undefined) lines.push([say("approver"), visible(String(approver))]);
+  lines.push([say("issuer"), visible(person(told.take("issuer")))], [say("serial"), String(told.number("serial"))]);
+  lines.push([say("command_id"), told.text("id")]);
+  told.done();
+  return lines;
+}
+
+// The lines of a draft, or nothing where this page does not understand all of it.
+function understood(payload, id) {
+  try {
+    const command = JSON.parse(text.decode(payload));
+    return command.id === id ? explain(command) : null;
+  } catch {
     return null;
   }
-  lines.push([say("not_after"), time(command.expires)]);
-  lines.push([say("author"), command.author || "-"]);
-  lines.push([say("issuer"), person(command.issuer)]);
-  return lines;
 }
 
 // The audio is checked against the hash in the command before it can be heard.
@@ -159,12 +356,12 @@ function listen(media) {
 
 function show(draft) {
   const payload = bytesOf(draft.payload);
-  let command, lines;
+  const lines = understood(payload, draft.id);
+  let command;
   try {
     command = JSON.parse(text.decode(payload));
-    lines = explain(command);
   } catch {
-    lines = null;
+    command = null;
   }
   const kind = command?.body?.class ?? command?.body?.kind ?? "?";
   const mode = command?.body?.mode;
@@ -172,12 +369,12 @@ function show(draft) {
   card.dataset.draft = draft.id;
   const badge = (word, cssClass) => node("span", word, `badge ${cssClass}`);
   card.append(node("p", [badge(say(`class_${kind}`), kind), " ", mode ? badge(say(`mode_${mode}`), mode) : null]));
-  if (!lines || command.id !== draft.id) {
+  if (!lines) {
     card.append(node("p", say("not_understood"), "fault"));
   } else {
-    const list = node("dl", null);
-    for (const [label, content] of lines) list.append(node("dt", label), node("dd", content));
-    card.append(list);
+    const told = node("dl", null);
+    for (const [label, content] of lines) told.append(node("dt", label), node("dd", content));
+    card.append(told);
   }
   const signers = draft.signatures.map((signed) => person(signed.key));
   card.append(node("p", `${say("signed_by")}: ${signers.join(", ") || "-"} · ${signers.length} ${say("of")} ${draft.needed}`, "signers"));
@@ -185,7 +382,7 @@ function show(draft) {
     card.append(node("p", say("is_sent"), "is-sent"));
   } else if (draft.signatures.some((signed) => signed.key === stored().id)) {
     card.append(node("p", say("you_signed")));
-  } else if (lines && command.id === draft.id) {
+  } else if (lines) {
     const button = node("button", `${say("sign")} · ${say(`mode_${mode}`) === `mode_${mode}` ? kind : say(`mode_${mode}`)}`, `sign ${mode}`);
     button.type = "button";
     button.addEventListener("click", guarded(() => sign(draft)));
@@ -220,6 +417,7 @@ const guarded = (work) => async (event) => {
 };
 
 async function refresh() {
+  lockWhereLeft();
   if (!seed) return;
   try {
     const before = JSON.stringify(desk);
@@ -305,9 +503,22 @@ $("export").addEventListener("click", () => {
 $("forget").addEventListener("click", () => {
   if (!confirm(say("forget_sure"))) return;
   localStorage.removeItem(STORE);
-  seed = null;
+  lock();
   tell("");
   draw();
+});
+
+for (const touch of ["pointerdown", "keydown"]) {
+  addEventListener(touch, () => {
+    lockWhereLeft();
+    touchedAt = Date.now();
+  }, { capture: true });
+}
+// Whoever goes back to the page finds it locked, also where the browser kept it as it was.
+addEventListener("pagehide", lock);
+document.addEventListener("visibilitychange", () => {
+  lockWhereLeft();
+  hiddenAt = document.hidden ? Date.now() : null;
 });
 
 setInterval(refresh, REFRESH_MS);

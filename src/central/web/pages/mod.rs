@@ -3,6 +3,7 @@
 mod alarms;
 mod boxes;
 mod log;
+mod notices;
 mod overview;
 mod people;
 mod point;
@@ -37,9 +38,19 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [overview::add, alarms::add, boxes::add, log::add, people::add, settings::add, sign::add, events::add]
-        .into_iter()
-        .fold(Pages::default(), |pages, add| add(pages))
+    [
+        overview::add,
+        alarms::add,
+        boxes::add,
+        log::add,
+        notices::add,
+        people::add,
+        settings::add,
+        sign::add,
+        events::add,
+    ]
+    .into_iter()
+    .fold(Pages::default(), |pages, add| add(pages))
 }
 
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
@@ -48,6 +59,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .into_router(&app)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
+        .merge(notices::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))

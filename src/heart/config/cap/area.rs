@@ -1,4 +1,4 @@
-//! Where an alert holds: codes, polygons and circles on the WGS 84 globe.
+//! Areas in which an alert holds: codes, polygons and circles on the WGS 84 globe.
 
 use super::Named;
 

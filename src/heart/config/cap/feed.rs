@@ -51,7 +51,7 @@ pub enum Brings {
     Nothing(WhyNothing),
 }
 
-/// Why an entry brings no alert.
+/// A reason why an entry brings no alert.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum WhyNothing {
@@ -71,7 +71,7 @@ impl Say for WhyNothing {
 /// Reads a feed from its text, as [`super::decode`] gives it.
 ///
 /// # Errors
-/// When it is no XML, or neither a feed nor an alert.
+/// Fails when it is no XML, or neither a feed nor an alert.
 pub fn read_feed(text: &str, base: &Url) -> Result<Brought, CapError> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let document =
@@ -233,7 +233,7 @@ mod tests {
         entries
     }
 
-    /// What one entry brings, in short.
+    /// Checks the alert that one entry brings, written in short.
     #[track_caller]
     fn check(entry: &str, expected: &str) {
         let [Entry { brings, .. }] = &feed(&format!("<entry>{entry}</entry>"))[..] else {

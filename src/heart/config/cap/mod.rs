@@ -94,7 +94,7 @@ pub struct Reference {
     pub sent: Wall,
 }
 
-/// Whom it may be told to.
+/// The people whom an alert may be told to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     Public,
@@ -165,7 +165,7 @@ words!(/// A degree of harm; the worst first.
 words!(/// A degree of certainty; the surest first.
     Certainty: Observed, Likely, Possible, Unlikely, Unknown);
 
-/// Why a text is no alert that may be taken.
+/// A reason why a text is no alert that may be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum CapError {

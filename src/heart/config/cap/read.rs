@@ -51,7 +51,7 @@ const IN_INFO: &[&str] = &[
 ];
 const IN_AREA: &[&str] = &["areaDesc", "polygon", "circle", "geocode", "altitude", "ceiling"];
 
-/// Those that may repeat.
+/// Elements that may stand more than once.
 const REPEAT: &[&str] = &[
     "code",
     "info",

@@ -6,7 +6,7 @@ use super::{ALERT_BYTES_MAX, CapError};
 /// the same octets in another way. Line numbers stay as they were.
 ///
 /// # Errors
-/// When it is too large, is in another encoding than UTF-8 (or UTF-16 with its mark), or says that it is.
+/// Fails when it is too large, is in another encoding than UTF-8 (or UTF-16 with its mark), or says that it is.
 pub fn decode(bytes: &[u8]) -> Result<String, CapError> {
     if bytes.len() > ALERT_BYTES_MAX {
         return Err(CapError::TooLarge);

@@ -20,7 +20,7 @@ pub enum Outlook {
     Sounds(Wall),
     Silent(NotPlayed),
     Refused(CommandRefusal),
-    /// It neither sounds nor ends before it expires.
+    /// The announcement neither sounds nor ends before it expires.
     Open,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn hands(signing: Signing) -> (&'static [&'static str], &'static [&'s
     }
 }
 
-/// Whether these people may order it, written down apart from the trust document.
+/// Says whether these people may order the command, by rules that are written down apart from the trust document.
 pub(super) fn is_lawful(signing: Signing, command: &Command, now: Wall) -> bool {
     let is_emergency = command.power() == Power::Emergency;
     match signing {
@@ -35,10 +35,10 @@ pub(super) fn is_lawful(signing: Signing, command: &Command, now: Wall) -> bool 
     }
 }
 
-/// When the key of Lan begins to count.
+/// Time from which the key of Lan counts.
 const LAN_FROM: Wall = BEGIN.plus(Span::secs(90 * 86_400));
 
-/// Who signs in the simulation: key, person, groups.
+/// Keys of the people who sign in the simulation: key, person, group.
 pub(super) const KEYS: [(&str, &str, &str); 7] = [
     ("an", "Nguyễn Văn An", "xa"),
     ("an-2", "NGUYỄN  VĂN AN", "xa"),

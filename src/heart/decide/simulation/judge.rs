@@ -33,17 +33,19 @@ pub struct Judge {
     sent: BTreeMap<CommandId, Command>,
     cancelled: BTreeSet<CommandId>,
     open: BTreeMap<PlayId, PlayStart>,
-    /// How loud each play is by the log.
+    /// Volume of each play by the log.
     volumes: BTreeMap<PlayId, u8>,
     closed: BTreeMap<PlayId, PlayOutcome>,
     finished: BTreeSet<(CommandId, u32)>,
     slots: BTreeMap<SlotKey, Vec<SlotOutcome>>,
     /// Emergencies that were received and have to sound by then.
     awaited: BTreeMap<CommandId, Moment>,
+    /// Emergencies that were received, can sound at once and have not begun, with the time since when.
+    queue: BTreeMap<CommandId, Moment>,
     device_is_lost: bool,
     /// The wall clock was set back: a slot that was missed under the wrong time may come again.
     pub was_set_back: bool,
-    /// Who may what, when and how loud.
+    /// The rules of who may order what, when and how loud.
     pub(super) law: Law,
     broken: Vec<Broken>,
     /// Plays and entries that were judged.
@@ -74,6 +76,7 @@ impl Judge {
     /// Takes in that something keeps the box from sounding: no emergency is awaited.
     pub fn excuse(&mut self) {
         self.awaited.clear();
+        self.queue.clear();
     }
 
     /// Takes over what the law has found.
@@ -116,6 +119,7 @@ impl Judge {
             Event::Delivery { command, step } => self.step(entry, command, step),
             Event::NotPlayed { subject: Subject::Announcement { command }, .. } => {
                 self.awaited.remove(command);
+                self.queue.remove(command);
             }
             Event::ClockSet { step_us, .. } => self.was_set_back |= *step_us < 0,
             Event::DeviceLost { .. } => {
@@ -150,8 +154,29 @@ impl Judge {
             if start.rung == Rung::Emergency {
                 // One emergency is on the air: others of their kind wait for it by the rules.
                 self.awaited.clear();
+                self.judge_order(entry.at.moment(), command);
             }
             self.announcement_started(at, command, start);
+        }
+    }
+
+    /// Takes in that an emergency that can sound at once was received.
+    pub(super) fn wait_for(&mut self, id: &CommandId, since: Moment) {
+        self.queue.insert(id.clone(), since);
+    }
+
+    /// Of emergencies that wait, one of the higher level sounds first.
+    pub(super) fn judge_order(&mut self, now: Moment, begun: &CommandId) {
+        if self.queue.remove(begun).is_none() {
+            return;
+        }
+        let level = self.law.level(begun);
+        let higher = |(id, since): &(&CommandId, &Moment)| {
+            self.law.level(id) < level && **since + EMERGENCY_WITHIN < now
+        };
+        if let Some((id, since)) = self.queue.iter().find(higher) {
+            let detail = format!("{begun} of level {level} before {id}, which waits since {since:?}");
+            self.accuse("of emergencies the higher level sounds first", detail);
         }
     }
 
@@ -186,6 +211,13 @@ impl Judge {
                         plan.at.is_none_or(|at| at <= entry.at.wall) && command.not_before <= entry.at.wall;
                     *class == BulletinClass::Emergency && *mode == Mode::Actual && now
                 });
+                let is_ready = self
+                    .sent
+                    .get(id)
+                    .is_some_and(|command| matches!(&command.body, Body::Announce { media: None, .. }));
+                if emergency && is_ready && !self.device_is_lost {
+                    self.wait_for(id, entry.at.moment());
+                }
                 let taken = self.open.values().any(|start| start.rung == Rung::Emergency);
                 if emergency && !taken && !self.device_is_lost {
                     self.awaited.insert(id.clone(), entry.at.moment() + EMERGENCY_WITHIN);
@@ -194,12 +226,14 @@ impl Judge {
             DeliveryStep::Cancelled | DeliveryStep::Superseded => {
                 self.cancelled.insert(id.clone());
                 self.awaited.remove(id);
+                self.queue.remove(id);
             }
             DeliveryStep::Finished
             | DeliveryStep::Expired
             | DeliveryStep::Interrupted
             | DeliveryStep::NotPlayed { .. } => {
                 self.awaited.remove(id);
+                self.queue.remove(id);
             }
             DeliveryStep::Staged | DeliveryStep::Started => {}
         }

@@ -5,20 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
+use super::cast::KEYS;
 use crate::domain::announcement::Rung;
 use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{Entry, Event, PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 
-/// How far a sound may reach beyond a limit: latency, and the fade at its end.
+/// Longest reach of a sound beyond a limit: latency, and the fade at its end.
 const SLACK: Span = Span::secs(1);
 
-/// How long before its instant a session is logged as started.
+/// Time before its instant at which a session is logged as started.
 const LEAD: Span = Span::secs(2);
 
 /// The longest session of the simulated programme, and room to spare.
 const SESSION_MAX: Span = Span::secs(3_600);
+
+/// A pause of this length ends a stretch of sound; a second less, for what latency makes of it.
+const PAUSE: Span = Span::secs(299);
 
 /// Frames a second in the log.
 const FRAMES_PER_SECOND: u64 = 48_000;
@@ -27,20 +31,20 @@ const FRAMES_PER_SECOND: u64 = 48_000;
 const HARD_ENDS: [(&str, (u32, u32)); 4] =
     [("sang", (5, 45)), ("trua", (11, 5)), ("chieu", (17, 20)), ("toi", (21, 0))];
 
-/// What the judge remembers of policies, keys and voices.
+/// The judge's memory of policies, keys and voices.
 #[derive(Default)]
 pub struct Law {
     found: Vec<(&'static str, String)>,
     policy: Policy,
-    /// Those that were sent, by their versions.
+    /// Policies that were sent, by their versions.
     policies: BTreeMap<u32, Policy>,
-    /// When the last came into force: what sounds already keeps its volume.
+    /// Moment at which the last policy came into force: what sounds already keeps its volume.
     policy_since: Option<Moment>,
     /// Commands that nobody had the authority to give.
     unlawful: BTreeSet<CommandId>,
     /// Voices by their session: who signed them, and until when they may last.
     voices: BTreeMap<String, (Vec<String>, Wall)>,
-    /// Who signed each announcement.
+    /// Signers of each announcement.
     signers: BTreeMap<CommandId, Vec<String>>,
     revoked: BTreeSet<String>,
     trust_version: u32,
@@ -51,8 +55,17 @@ pub struct Law {
     /// The last time that the wall clock was moved.
     clock_moved: Option<Moment>,
     sounded: BTreeMap<NaiveDate, Span>,
+    stretch: Option<Stretch>,
     /// Days on which the clock was moved: what had sounded is not known to the minute.
     unsure: BTreeSet<NaiveDate>,
+}
+
+/// Sound without a long pause, since the box was switched on.
+struct Stretch {
+    used: Span,
+    last_end: Moment,
+    /// No other limits came into force meanwhile.
+    under_one_policy: bool,
 }
 
 impl Law {
@@ -62,6 +75,13 @@ impl Law {
             self.unlawful.insert(id.clone());
         }
         self.signers.insert(id.clone(), signers);
+    }
+
+    /// The level of those who signed: 2 for the village alone, 1 for the commune.
+    pub fn level(&self, id: &CommandId) -> u8 {
+        let of_village =
+            |key: &String| KEYS.iter().any(|(known, _, group)| *known == key.as_str() && *group == "thon-1");
+        if self.signers.get(id).is_some_and(|keys| keys.iter().all(of_village)) { 2 } else { 1 }
     }
 
     /// Somebody opens a voice.
@@ -166,11 +186,13 @@ impl Law {
                 if let Some(policy) = self.policies.get(version) {
                     self.policy = policy.clone();
                     self.policy_since = Some(entry.at.moment());
+                    self.stretch.iter_mut().for_each(|stretch| stretch.under_one_policy = false);
                 }
             }
             Event::ClockSet { .. } => self.note_clock(&entry.at),
             Event::BoxStarted { .. } => {
                 self.must_end.clear();
+                self.stretch = None;
                 self.unsure.insert(entry.at.wall.date());
             }
             Event::DeviceLost { .. } => self.must_end.clear(),
@@ -226,6 +248,16 @@ impl Law {
         }
     }
 
+    /// Adds what has sounded to its stretch. Returns the length of that, where the same limits were in force all the time.
+    fn note_stretch(&mut self, end: Moment, played: Span) -> Option<Span> {
+        let begin = Moment(0) + end.since(Moment(0)).saturating_sub(played);
+        let goes_on = self.stretch.take().filter(|stretch| begin.since(stretch.last_end) < PAUSE);
+        let same = goes_on.as_ref().is_none_or(|stretch| stretch.under_one_policy);
+        let used = goes_on.map_or(Span(0), |stretch| stretch.used) + played;
+        self.stretch = Some(Stretch { used, last_end: end, under_one_policy: same });
+        same.then_some(used)
+    }
+
     fn judge_end(&mut self, entry: &Entry, end: &PlayEnd) {
         self.must_end.remove(&end.play);
         let Some((start, opened)) = self.open.remove(&end.play) else { return };
@@ -233,6 +265,7 @@ impl Law {
         let counted_on = entry.at.wall.date();
         let sounded = self.sounded.entry(counted_on).or_default();
         *sounded = *sounded + played;
+        let stretch = self.note_stretch(entry.at.moment(), played);
         let moved = self.clock_moved.is_some_and(|moved| moved >= opened.moment());
         let Some(began) = end.started_at.filter(|_| !moved && end.outcome != PlayOutcome::PowerLost) else {
             return;
@@ -261,10 +294,82 @@ impl Law {
         if same_policy && played > SLACK && start.volume_percent > self.ceiling(over) {
             self.accuse("nothing reaches into the night too loud", what.clone());
         }
+        let longest = Span::secs(60 * u64::from(self.policy.session_minutes_max)) + SLACK;
+        if played > SLACK && stretch.is_some_and(|used| used > longest + SLACK) {
+            self.accuse("no stretch of sound is longer than allowed", format!("{what}: {stretch:?}"));
+        }
         let most = Span::secs(60 * u64::from(self.policy.day_minutes_max)) + SLACK;
         let used = self.sounded[&counted_on];
         if used > most + SLACK && !self.unsure.contains(&counted_on) && played > SLACK {
             self.accuse("no more sounds in a day than allowed", format!("{what}: {used:?}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::announcement::Rung;
+    use crate::domain::playback::SlotKey;
+
+    const MINUTE: Span = Span::secs(60);
+
+    fn stamp(at: Span) -> Stamp {
+        let mono_us = at.0;
+        let wall = super::super::cast::BEGIN.plus(at);
+        Stamp { start: 1, mono_us, wall, quality: ClockQuality::Synced, uncertainty_ms: 0 }
+    }
+
+    /// Lets pieces of a slot sound, so long after the beginning of the day, so many minutes each.
+    fn found(pieces: &[(Span, u64)]) -> Vec<&'static str> {
+        let mut law = Law::default();
+        law.policy.session_minutes_max = 30;
+        let subject = Subject::Slot(SlotKey { slot: "s".parse().unwrap(), date: stamp(Span(0)).wall.date() });
+        for (n, (at, minutes)) in pieces.iter().enumerate() {
+            let play = PlayId::new(1, n as u32);
+            let start = PlayStart {
+                play,
+                subject: subject.clone(),
+                rung: Rung::Programme,
+                title: "s".to_owned(),
+                section: None,
+                campaign: None,
+                class: None,
+                mode: None,
+                issuer: None,
+                content: None,
+                source: "s.mp3".to_owned(),
+                language: "vi".to_owned(),
+                repetition: 1,
+                scheduled: None,
+                entered_at_ms: 0,
+                volume_percent: 1,
+                instead_of: None,
+            };
+            law.entry(&Entry { at: stamp(*at), event: Event::PlayStarted(start) });
+            let end = PlayEnd {
+                play,
+                subject: subject.clone(),
+                frames_due: None,
+                loudness_lufs: None,
+                heard: None,
+                started_at: Some(stamp(*at)),
+                frames_played: minutes * 60 * FRAMES_PER_SECOND,
+                outcome: PlayOutcome::Finished,
+            };
+            let over = *at + Span(MINUTE.0 * minutes);
+            law.entry(&Entry { at: stamp(over), event: Event::PlayEnded(end) });
+        }
+        law.take_found().into_iter().map(|(rule, _)| rule).collect()
+    }
+
+    #[test]
+    fn a_stretch_that_is_too_long_is_found() {
+        let at = |minutes: u64| Span::secs((8 * 60 + minutes) * 60);
+        let rule = "no stretch of sound is longer than allowed";
+        assert_eq!(found(&[(at(0), 30)]), [""; 0]);
+        assert_eq!(found(&[(at(0), 31)]), [rule]);
+        assert_eq!(found(&[(at(0), 20), (at(21), 11)]), [rule]);
+        assert_eq!(found(&[(at(0), 20), (at(25), 30)]), [""; 0]);
     }
 }

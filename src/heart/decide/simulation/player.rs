@@ -56,7 +56,7 @@ impl Channel {
 /// The player.
 pub struct SimulatedPlayer {
     latency: Span,
-    /// What is left of each, and how loud it is to be.
+    /// Sounds that are open: the time that each has left, and how loud it is to be.
     opened: BTreeMap<PlayId, (Option<Span>, Level)>,
     sounding: Option<Channel>,
     follow: Option<PlayId>,

@@ -525,6 +525,7 @@ pub fn shrink(happenings: &[Happening], length: Span, rule: &str) -> Vec<Happeni
 mod tests {
     use super::super::scenario;
     use super::*;
+    use crate::domain::announcement::Mode;
 
     fn check(seed: u64, days: u64) {
         let length = Span::secs(days * 86_400);
@@ -569,5 +570,55 @@ mod tests {
     #[test]
     fn hard_lives_keep_every_rule() {
         (0..60).for_each(|seed| check(seed, 60));
+    }
+
+    /// Emergencies of the village and of the commune that come while another sounds.
+    fn crowd(lasts_s: u64) -> Vec<Happening> {
+        let push = |signing, repeats| {
+            What::Push(Push {
+                class: BulletinClass::Emergency,
+                mode: Mode::Actual,
+                delay: Span::millis(50),
+                lasts: Span::secs(lasts_s),
+                at: None,
+                repeats,
+                until_cancelled: false,
+                with_media: false,
+                media_after: None,
+                speakable: true,
+                supersedes: false,
+                signing,
+                volume_percent: 100,
+            })
+        };
+        let at = |minutes: u64, what| Happening { at: Span::secs(minutes * 60), what };
+        vec![
+            at(1, push(Signing::Proper, 20)),
+            at(2, push(Signing::Village, 1)),
+            at(3, push(Signing::Proper, 1)),
+            at(4, push(Signing::Village, 2)),
+        ]
+    }
+
+    #[test]
+    fn emergencies_that_wait_sound_by_their_level() {
+        let verdict = live(&crowd(7_200), Span::secs(86_400));
+        assert_eq!(verdict.broken, []);
+        assert!(verdict.plays >= 24, "{verdict:?}");
+    }
+
+    #[test]
+    fn an_order_against_the_levels_is_found() {
+        let mut judge = Judge::default();
+        let ids = ["village", "commune"].map(|id| id.parse::<CommandId>().unwrap());
+        judge.law.given(&ids[0], vec!["giang".to_owned(), "hoa".to_owned()], true);
+        judge.law.given(&ids[1], vec!["an".to_owned(), "binh".to_owned()], true);
+        let minute = |n: u64| Moment(0) + Span::secs(60 * n);
+        ids.iter().for_each(|id| judge.wait_for(id, minute(1)));
+        judge.judge_order(minute(2), &ids[0]);
+        let rules: Vec<_> = judge.broken().iter().map(|broken| broken.rule).collect();
+        assert_eq!(rules, ["of emergencies the higher level sounds first"]);
+        judge.judge_order(minute(2), &ids[1]);
+        assert_eq!(judge.broken().len(), 1);
     }
 }

@@ -82,7 +82,7 @@ pub struct Push {
     pub volume_percent: u8,
 }
 
-/// Who signs.
+/// The people who sign a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signing {
     /// An and Binh, who are on duty.
@@ -91,7 +91,7 @@ pub enum Signing {
     OnePersonTwice,
     /// Two of one village, for the whole commune.
     Neighbours,
-    /// The same for their village, where they may.
+    /// Two of one village, for that village, where they may.
     Village,
     /// The one for their village, to the commune as well: the first group is theirs.
     VillageAndCommune,

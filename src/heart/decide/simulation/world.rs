@@ -299,8 +299,8 @@ impl World {
                     self.disk.checkpoints.insert(play, position);
                 }
             }
-            Action::Adopt(command) => {
-                if let Body::Policy(policy) = command.body {
+            Action::Adopt(signed) => {
+                if let Body::Policy(policy) = signed.payload.body {
                     self.disk.policy = Some(policy);
                 }
             }

@@ -227,13 +227,15 @@ impl Speaker {
         if self.voice.as_ref().is_some_and(|voice| voice.until <= now.wall) {
             self.end_voice(&PlayOutcome::HardEnd);
         }
-        let over = self.held.iter().filter(|(_, held)| held.announcement.expires <= now.wall);
+        self.bring_back(now);
+        let over = self.held.iter().filter(|(_, held)| held.has_expired(now));
         let over: Vec<_> = over.map(|(id, _)| id.clone()).collect();
         for id in over {
             self.expire_one(now, &id);
         }
         if self.forget_at <= now.mono {
             self.forget_at = now.mono + FORGET_EVERY;
+            self.let_go_of_lapsed(now);
             let memos = inbox::forget(&self.memory, now);
             self.remember_all(memos);
         }
@@ -247,10 +249,10 @@ impl Speaker {
         let Some(held) = self.held.get(id) else { return };
         let until_cancelled = held.announcement.plan.repeats == Repeats::UntilCancelled;
         if held.progress.repetitions > 0 && until_cancelled {
-            return self.finish(now, id, DeliveryStep::Finished, PlayOutcome::HardEnd);
+            return self.end_expired(now, id, DeliveryStep::Finished);
         }
         if held.progress.started {
-            return self.finish(now, id, DeliveryStep::Expired, PlayOutcome::HardEnd);
+            return self.end_expired(now, id, DeliveryStep::Expired);
         }
         let reason = match &held.guarded {
             Some(reason) => NotPlayed::Guarded { reason: reason.clone() },
@@ -259,7 +261,58 @@ impl Speaker {
         let subject = Subject::Announcement { command: id.clone() };
         let title = held.announcement.title.clone();
         self.log(now, Event::NotPlayed { subject, title, reason });
-        self.finish(now, id, DeliveryStep::Expired, PlayOutcome::HardEnd);
+        self.end_expired(now, id, DeliveryStep::Expired);
+    }
+
+    /// Ends what has expired. An actual emergency is only put aside: where the clock turns out to have been ahead, its
+    /// time is not over.
+    fn end_expired(&mut self, now: &Reading, id: &CommandId, step: DeliveryStep) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        if held.power() != Power::Emergency {
+            return self.finish(now, id, step, PlayOutcome::HardEnd);
+        }
+        held.progress.lapsed = true;
+        (held.gap_until, held.due_since) = (None, None);
+        self.end_job(&Job::Announcement(id.clone()), &PlayOutcome::HardEnd);
+        self.log_step(now, id, step);
+        self.save_progress(id);
+        let lapsed = self.held.iter().filter(|(_, held)| held.progress.lapsed);
+        if lapsed.clone().count() > self.limits.emergencies {
+            let first = lapsed.min_by_key(|(_, held)| held.announcement.expires).map(|(id, _)| id.clone());
+            first.iter().for_each(|id| self.forget_lapsed(id));
+        }
+    }
+
+    /// Takes up again the emergencies whose time is not over, since the clock that said so was ahead.
+    fn bring_back(&mut self, now: &Reading) {
+        let too_early =
+            self.held.iter().filter(|(_, held)| held.progress.lapsed && now.wall < held.announcement.expires);
+        for id in too_early.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            if let Some(held) = self.held.get_mut(&id) {
+                held.progress.lapsed = false;
+            }
+            self.save_progress(&id);
+            self.log_step(now, &id, DeliveryStep::Received);
+        }
+    }
+
+    /// Lets go of the emergencies that expired so long ago that no clock was ahead by as much.
+    fn let_go_of_lapsed(&mut self, now: &Reading) {
+        if self.steady_at(now).is_some() {
+            return;
+        }
+        let past = now.wall.minus(inbox::REMEMBERED_AFTER_EXPIRY);
+        let old =
+            self.held.iter().filter(|(_, held)| held.progress.lapsed && held.announcement.expires < past);
+        for id in old.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.forget_lapsed(&id);
+        }
+    }
+
+    fn forget_lapsed(&mut self, id: &CommandId) {
+        let Some(held) = self.held.remove(id) else { return };
+        self.remember(Memo::Progress(id.clone(), Some(Progress { over: true, ..held.progress })));
+        self.actions.push_back(Action::Forget(id.clone()));
     }
 
     pub(super) fn on_fetched(&mut self, now: &Reading, sha256: ContentHash, result: Result<(), Fault>) {
@@ -324,7 +377,7 @@ impl Speaker {
         }
         let Some(held) = self.held.get_mut(id) else { return Ok(None) };
         let gap = held.gap_until.is_some_and(|until| now.mono < until);
-        if now.wall < held.due() || gap || now.wall >= held.announcement.expires {
+        if now.wall < held.due() || gap || held.progress.lapsed || now.wall >= held.announcement.expires {
             return Ok(None);
         }
         held.due_since.get_or_insert(now.mono);
@@ -488,7 +541,9 @@ impl Speaker {
             waits.then(|| (now.moment_of(held.announcement.expires), Why::AnnouncementExpires))
         };
         let voice = self.voice.as_ref().map(|voice| (now.moment_of(voice.until), Why::AnnouncementExpires));
-        self.held.values().filter_map(due).chain(self.held.iter().filter_map(expires)).chain(voice).min()
+        let waiting = || self.held.iter().filter(|(_, held)| !held.progress.lapsed);
+        let dues = waiting().filter_map(|(_, held)| due(held));
+        dues.chain(waiting().filter_map(expires)).chain(voice).min()
     }
 }
 

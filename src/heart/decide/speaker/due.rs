@@ -32,7 +32,7 @@ const STEADY_AFTER: Span = Span::secs(120);
 
 impl Speaker {
     /// Returns when the wall clock will have proved steady; `None` where it has.
-    fn steady_at(&self, now: &Reading) -> Option<Moment> {
+    pub(super) fn steady_at(&self, now: &Reading) -> Option<Moment> {
         Some(self.steady_since + STEADY_AFTER).filter(|steady_at| *steady_at > now.mono)
     }
 

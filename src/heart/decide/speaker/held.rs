@@ -82,6 +82,11 @@ impl Held {
         chosen.max(self.announcement.not_before)
     }
 
+    /// Tells whether the announcement has just expired: nothing was made of that yet.
+    pub fn has_expired(&self, now: &Reading) -> bool {
+        self.announcement.expires <= now.wall && !self.progress.lapsed
+    }
+
     pub fn needs_slot(&self) -> bool {
         self.announcement.rung() == Rung::Normal && self.announcement.plan.at.is_none()
     }

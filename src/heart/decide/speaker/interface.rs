@@ -67,7 +67,7 @@ pub enum Action {
     /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups
     /// are put in force by the shell, which answers with [`Input::Timetable`], [`Input::Listeners`] or
     /// [`Input::Refused`]; a policy is in force already.
-    Adopt(Box<Command>),
+    Adopt(Box<Signed<Command>>),
     /// Fetches audio, which is needed at the instant `by`.
     Fetch {
         media: Media,

@@ -22,7 +22,9 @@ impl Speaker {
         self.plays.iter().for_each(|(id, play)| self.play_invariants(*id, play));
         self.held.iter().for_each(|(id, held)| self.held_invariants(id, held));
         let room = self.limits.held + self.limits.emergencies;
-        debug_assert!(self.held.len() <= room, "{} announcements are held", self.held.len());
+        let lapsed = self.held.values().filter(|held| held.progress.lapsed).count();
+        debug_assert!(lapsed <= self.limits.emergencies, "{lapsed} announcements have lapsed");
+        debug_assert!(self.held.len() - lapsed <= room, "{} announcements are held", self.held.len());
         self.session_invariants();
         self.action_invariants();
     }

@@ -324,13 +324,14 @@ impl Speaker {
             issuer: &held.announcement.issued.issuer,
             power: held.power(),
             groups: &held.announcement.groups,
+            lapsed: held.progress.lapsed,
         });
         held.chain(self.voice.as_ref().map(Voice::standing)).collect()
     }
 
     fn obey(&mut self, now: &Reading, signed: Signed<Command>, level: u8) {
         let by = inbox::ender(&signed);
-        let Signed { signers, payload: command, .. } = signed;
+        let Signed { signers, digest, payload: command } = signed;
         let announcement = command.announcement(level);
         let has_ended =
             self.trust.as_ref().is_some_and(|trust| endings::has_ended(&self.memory, trust, &command));
@@ -345,7 +346,11 @@ impl Speaker {
             Body::Cancel { of: None } => self.stop_all(now, &command, by),
             Body::Policy(policy) => {
                 if self.on_policy(now, &command.id, policy) {
-                    self.actions.push_back(Action::Adopt(Box::new(command)));
+                    self.actions.push_back(Action::Adopt(Box::new(Signed {
+                        signers,
+                        digest,
+                        payload: command,
+                    })));
                 }
             }
             Body::Live { voice, open: true, url } => {
@@ -353,7 +358,7 @@ impl Speaker {
             }
             Body::Live { voice, open: false, .. } => self.close_voice(now, &voice, &by),
             Body::Programme { .. } | Body::Groups { .. } => {
-                self.actions.push_back(Action::Adopt(Box::new(command)));
+                self.actions.push_back(Action::Adopt(Box::new(Signed { signers, digest, payload: command })));
             }
             Body::Test => self.log_step(now, &command.id, DeliveryStep::Received),
         }

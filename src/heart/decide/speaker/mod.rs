@@ -8,8 +8,6 @@
 
 mod air;
 mod announcements;
-#[cfg(test)]
-mod authority_tests;
 mod due;
 mod fallback;
 mod held;
@@ -20,11 +18,7 @@ mod live;
 mod machine;
 mod pieces;
 mod play;
-#[cfg(test)]
-mod rule_tests;
 mod running;
-#[cfg(test)]
-mod search;
 mod sessions;
 mod stand_in;
 mod state;

@@ -34,6 +34,13 @@ impl Speaker {
         if !self.waiting.looked || waited || begins {
             self.look_for_sessions(now);
         }
+        if self.steady_at(now).is_none()
+            && let Some(running) = &mut self.running
+            && running.session.end <= now.wall
+        {
+            // A clock that went far ahead has proved right.
+            running.end_at = running.end_at.min(now.mono);
+        }
         self.close_running(now);
         while self.running.is_none() {
             let Some(session) = self.waiting.due.pop_front() else { break };
@@ -245,8 +252,16 @@ impl Speaker {
             return;
         }
         self.release_too_early(now);
-        // Far ahead, what has begun goes on by the monotonic clock.
+        // Far ahead, what sounds goes on by the monotonic clock until the wall clock has proved steady; what does not
+        // sound waits for that.
         let far_ahead = now.wall.since(expected) > LONG_LAPSE;
+        if far_ahead {
+            let is_silent = self.piece_on_air().is_none();
+            self.running.take_if(|running| {
+                is_silent && running.stage != Stage::Done && running.session.end <= now.wall
+            });
+            self.waiting.due.retain(|session| session.end > now.wall);
+        }
         if let Some(running) = self.running.as_mut().filter(|_| !far_ahead) {
             running.end_at = running.end_at.min(now.moment_of(running.session.end));
         }

@@ -31,7 +31,7 @@ pub(super) struct StandIn {
 /// The part of a relay's time that its stand-in fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RelayTime {
-    /// So much of the relay's time was left when it failed; nothing has sounded in its place.
+    /// The time that the relay had left when it failed; nothing has sounded in its place.
     Left(Span),
     /// The relay would have lasted until the hard end; nothing has sounded in its place.
     UntilHardEnd,

@@ -35,6 +35,12 @@ impl Voice {
 
     /// Gives what others must know to end it.
     pub fn standing(&self) -> Standing<'_> {
-        Standing { id: &self.command, issuer: &self.issuer, power: Power::Live, groups: &self.groups }
+        Standing {
+            id: &self.command,
+            issuer: &self.issuer,
+            power: Power::Live,
+            groups: &self.groups,
+            lapsed: false,
+        }
     }
 }

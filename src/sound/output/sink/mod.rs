@@ -1,4 +1,4 @@
-//! Where the sound goes: a sound card, or a file, pipe or nothing at the pace of the clock.
+//! Places that the sound goes to: a sound card, or a file, pipe or nothing at the pace of the clock.
 
 mod alsa;
 pub mod device;

@@ -27,7 +27,7 @@ pub(super) struct Inside {
     pub(super) trouble: Option<String>,
     /// The stream has ended.
     pub(super) over: bool,
-    /// Nobody listens any more.
+    /// The listener is gone.
     pub(super) left: bool,
 }
 

@@ -29,7 +29,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Respon
     draw(&app, &frame, &who, &second_factor::new_secret(), &Faults::default()).into_response()
 }
 
-/// Who has a telephone already shows it first: a stolen password is not enough to replace it.
+/// Says whether a person must show the telephone that they have first: a stolen password is not enough to replace it.
 fn may_not(who: &Who) -> bool {
     who.person.totp.is_some() && who.session.stage == Stage::Password
 }

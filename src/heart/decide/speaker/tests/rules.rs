@@ -3,11 +3,12 @@
 
 use chrono::{NaiveTime, Weekday};
 
-use super::interface::Input;
-use super::tests::{Scene, everything_of, local, timetable};
+use super::scene::{Scene, live, local, planned, timetable, until_cancelled, with_audio};
+use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::simulation::player::{LOUDNESS_LUFS, Level};
-use crate::domain::announcement::{BulletinClass, Media, Mode, Repeats};
+use crate::decide::speaker::interface::Input;
+use crate::domain::announcement::{BulletinClass, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};
 use crate::domain::playback::{DeliveryStep, Entry, Event};
@@ -16,12 +17,8 @@ use crate::domain::sound::{Fault, Pattern, Sound};
 use crate::domain::time::Span;
 use crate::wire::messages::{Body, Command};
 
-fn live(open: bool) -> Body {
-    Body::Live { voice: "s".to_owned(), open, url: String::new() }
-}
-
 fn trust_without(key: &str, version: u32) -> Trust {
-    let mut trust = Trust { version, ..everything_of(&["an", "binh", "dung"]) };
+    let mut trust = Trust { version, ..everything(&["an", "binh", "dung"]) };
     trust.grants.retain(|grant| grant.holder != key);
     trust
 }
@@ -238,11 +235,7 @@ fn pauses_between_repetitions_are_kept() {
     scene.run(600);
     let [0, pause] = pause_ms(&mut scene)[..] else { panic!("{:?}", scene.story()) };
     assert!((9_990..=10_050).contains(&pause), "{pause} ms");
-    scene.push(BulletinClass::Priority, |command| {
-        if let Body::Announce { plan, .. } = &mut command.body {
-            (plan.repeats, plan.gap_s) = (Repeats::Times(2), 90);
-        }
-    });
+    scene.push(BulletinClass::Priority, planned(|plan| (plan.repeats, plan.gap_s) = (Repeats::Times(2), 90)));
     scene.run(300);
     let [pause] = pause_ms(&mut scene)[..] else { panic!("{:?}", scene.story()) };
     assert!((89_990..=90_050).contains(&pause), "{pause} ms");
@@ -250,7 +243,7 @@ fn pauses_between_repetitions_are_kept() {
 
 #[test]
 fn what_is_for_others_is_not_for_this_box() {
-    let mut trust = everything_of(&["an", "binh"]);
+    let mut trust = everything(&["an", "binh"]);
     trust.nesting = [
         ("thon-1".parse().unwrap(), "xa".parse().unwrap()),
         ("thon-2".parse().unwrap(), "xa".parse().unwrap()),
@@ -269,7 +262,7 @@ fn what_is_for_others_is_not_for_this_box() {
 
 #[test]
 fn of_two_emergencies_that_wait_the_higher_level_sounds_first() {
-    let mut trust = everything_of(&["an", "binh", "chi", "dung"]);
+    let mut trust = everything(&["an", "binh", "chi", "dung"]);
     for grant in &mut trust.grants[2..] {
         grant.level = 2;
     }
@@ -294,13 +287,8 @@ fn of_two_emergencies_that_wait_the_higher_level_sounds_first() {
 #[test]
 fn what_revoked_keys_announced_ends_and_an_older_trust_document_brings_nothing_back() {
     let mut scene = Scene::under("2026-11-21 08:00:00", trust_without("nobody", 2), &["xa"]);
-    let of_dung = |scene: &mut Scene| {
-        scene.signed_by(&["dung"]).push(BulletinClass::Priority, |command| {
-            if let Body::Announce { plan, .. } = &mut command.body {
-                plan.repeats = Repeats::UntilCancelled;
-            }
-        })
-    };
+    let of_dung =
+        |scene: &mut Scene| scene.signed_by(&["dung"]).push(BulletinClass::Priority, until_cancelled);
     let id = of_dung(&mut scene);
     scene.run(3);
     scene.world.input(Input::Trust(trust_without("dung", 3)));
@@ -364,11 +352,8 @@ fn audio_of_what_is_held_is_in_use() {
     let mut scene = Scene::at("2026-11-21 08:00:00", "");
     let sha256 = ContentHash::of(b"tomorrow");
     scene.push(BulletinClass::Priority, |command| {
-        if let Body::Announce { media, plan, .. } = &mut command.body {
-            let (codec, path) = ("audio/mpeg".to_owned(), "tomorrow".to_owned());
-            *media = Some(Media { sha256, bytes: 5, codec, ms: 60_000, path });
-            plan.at = Some(local("2026-11-21 09:00:00"));
-        }
+        with_audio("tomorrow")(command);
+        planned(|plan| plan.at = Some(local("2026-11-21 09:00:00")))(command);
     });
     let in_use = |scene: &Scene| scene.world.speaker().unwrap().media_in_use().collect::<Vec<_>>();
     assert_eq!(in_use(&scene), [sha256]);
@@ -376,17 +361,6 @@ fn audio_of_what_is_held_is_in_use() {
     assert_eq!(in_use(&scene), [sha256]);
     scene.run(7_200);
     assert_eq!(in_use(&scene), []);
-}
-
-/// An announcement in words, with audio of this name beside them.
-fn with_audio(name: &'static str) -> impl Fn(&mut Command) {
-    move |command| {
-        if let Body::Announce { media, .. } = &mut command.body {
-            let (codec, path) = ("audio/mpeg".to_owned(), name.to_owned());
-            *media =
-                Some(Media { sha256: ContentHash::of(name.as_bytes()), bytes: 5, codec, ms: 60_000, path });
-        }
-    }
 }
 
 #[test]
@@ -424,7 +398,7 @@ fn what_expires_unheard_is_told_with_its_reason_and_held_no_more() {
 #[test]
 fn lesser_announcements_take_no_room_of_emergencies() {
     let keys = ["an", "binh", "chi", "dung", "em"];
-    let mut scene = Scene::under("2026-11-21 08:00:00", everything_of(&keys), &["xa"]);
+    let mut scene = Scene::under("2026-11-21 08:00:00", everything(&keys), &["xa"]);
     let limits = Limits::default();
     for key in keys {
         for _ in 0..limits.held_of_issuer {
@@ -484,7 +458,7 @@ fn a_slot_whose_programme_is_replaced_ends_and_does_not_come_again() {
 
 #[test]
 fn a_signer_without_the_power_lends_none() {
-    let mut trust = everything_of(&["an", "binh"]);
+    let mut trust = everything(&["an", "binh"]);
     trust.grants[1].powers.remove(&crate::domain::authority::Power::Emergency);
     let mut scene = Scene::under("2026-11-21 08:00:00", trust, &["xa"]);
     assert_eq!(KeyId::new("binh").unwrap(), scene.world.speaker().unwrap().trust().unwrap().grants[1].key);

@@ -1,14 +1,16 @@
 //! Scenes of who may end what, and of floods.
 
-use super::interface::Input;
-use super::tests::{Scene, everything_of};
+use super::scene::{Scene, planned, replacing, until_cancelled};
+use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::Listeners;
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Mode, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::authority::{Grant, Power, Threshold};
 use crate::domain::ids::CommandId;
 use crate::domain::ids::{GroupId, KeyId};
+use crate::domain::playback::DeliveryStep;
 use crate::domain::time::Span;
 use crate::wire::messages::{Body, Command};
 
@@ -17,7 +19,7 @@ use crate::wire::messages::{Body, Command};
 pub(super) fn people() -> Trust {
     use Power::*;
     let everyday = [Normal, Priority, Exercise, Live, Programme, Policy, Test];
-    let like = everything_of(&["an"]).grants.remove(0);
+    let like = everything(&["an"]).grants.remove(0);
     let grant = |key: &str, powers: &[Power], group: &str| Grant {
         key: KeyId::new(key).unwrap(),
         holder: key.to_owned(),
@@ -51,27 +53,13 @@ fn storm(scene: &mut Scene) -> CommandId {
     scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, until_cancelled)
 }
 
-fn until_cancelled(command: &mut Command) {
-    if let Body::Announce { plan, .. } = &mut command.body {
-        plan.repeats = Repeats::UntilCancelled;
-    }
-}
-
-fn names(of: &CommandId) -> impl Fn(&mut Command) {
-    let of = of.clone();
-    move |command| {
-        if let Body::Announce { supersedes, .. } = &mut command.body {
-            *supersedes = Some(of.clone());
-        }
-    }
-}
-
 fn is_in_force(scene: &Scene, id: &CommandId) -> bool {
     let now = scene.world.now();
     scene.world.speaker().is_some_and(|speaker| speaker.in_force(&now).any(|held| held == id))
 }
 
-/// Who orders it, what, and whether the emergency goes on, whichever comes first.
+/// Lets `signers` give an order against an emergency that is on the air, then one against an emergency that comes later,
+/// and checks both times whether the emergency goes on, also after a restart.
 fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool) {
     let mut scene = village();
     let id = storm(&mut scene);
@@ -95,7 +83,7 @@ fn check(signers: &[&str], order: impl Fn(&mut Scene, &CommandId), goes_on: bool
 fn an_emergency_ends_only_by_those_who_may_begin_or_cancel_it() {
     let replaces = |class, mode| {
         move |scene: &mut Scene, id: &CommandId| {
-            scene.push_as(class, mode, names(id));
+            scene.push_as(class, mode, replacing(id));
         }
     };
     let cancels = |scene: &mut Scene, id: &CommandId| {
@@ -136,7 +124,7 @@ fn an_emergency_ends_only_by_those_who_may_begin_or_cancel_it() {
             let id = id.clone();
             scene.push(BulletinClass::Emergency, move |command| {
                 in_the_village(command);
-                names(&id)(command);
+                replacing(&id)(command);
             });
         }),
         true,
@@ -221,30 +209,60 @@ fn a_voice_of_revoked_keys_ends_at_once() {
     scene.check(&["Phát trực tiếp starts", "Cancelled after 2 s"]);
 }
 
-/// Floods by every key that has not the people for an emergency, each bound reached with what is shipped; then an
-/// emergency is signed, and sounds.
+/// One order of a flood, by its number.
+type Flood = fn(&mut Scene, usize);
+
+/// Sends `times` orders of a flood. In its beginning, its midst and at its end an emergency is signed: the flood goes on
+/// around it, and it sounds all the same.
+fn under_flood(scene: &mut Scene, times: usize, flood: Flood) {
+    const AROUND: usize = 40;
+    let mut sent = 0;
+    let mut go_on = |scene: &mut Scene, upto: usize| {
+        (sent..upto.min(times)).for_each(|number| flood(scene, number));
+        sent = sent.max(upto.min(times));
+    };
+    for before in [AROUND / 2, times / 2, times - AROUND] {
+        go_on(scene, before);
+        let heard =
+            |scene: &mut Scene| scene.story().iter().filter(|line| *line == "Emergency starts").count();
+        let already = heard(scene);
+        let id = scene.signed_by(&["an", "binh"]).push(BulletinClass::Emergency, |_| {});
+        for step in 1..=AROUND / 4 {
+            go_on(scene, before + step * 4);
+            scene.world.run_for(Span::millis(200));
+        }
+        assert_eq!(heard(scene), already + 1, "{id} amid {before} of {times}: {:?}", scene.story());
+        scene.run(20);
+        assert!(scene.steps(&id).contains(&DeliveryStep::Finished), "{:?}", scene.steps(&id));
+    }
+    go_on(scene, times);
+}
+
+/// Floods by every key that has not the people for an emergency, each bound reached with what is shipped; emergencies are
+/// signed while they go on, and sound.
 #[test]
 fn no_flood_keeps_an_emergency_from_sounding() {
     let mut scene = village();
     let limits = Limits::default();
-    for serial in 0..limits.known_of_issuer + 10 {
+    under_flood(&mut scene, limits.known_of_issuer + 10, |scene, _| {
         scene.signed_by(&["dung"]).send(Body::Test, |_| {});
-        let of = Some(format!("unheard-of-{serial}").parse().unwrap());
+    });
+    under_flood(&mut scene, limits.known_of_issuer + 10, |scene, number| {
+        let of = Some(format!("unheard-of-{number}").parse().unwrap());
         scene.signed_by(&["chi"]).send(Body::Cancel { of }, |_| {});
-    }
-    for key in ["dung", "an", "binh", "giang", "hoa"] {
-        for _ in 0..=limits.held_of_issuer {
-            scene.signed_by(&[key]).push(BulletinClass::Normal, |command| {
-                command.expires = command.issued_at.plus(Span::secs(300 * 86_400));
-                command.groups = vec!["thon-1".parse().unwrap()];
-            });
-        }
-    }
-    for _ in 0..limits.stops_of_issuer + 2 {
+    });
+    under_flood(&mut scene, 5 * (limits.held_of_issuer + 1), |scene, number| {
+        let key = ["dung", "an", "binh", "giang", "hoa"][number % 5];
+        scene.signed_by(&[key]).push(BulletinClass::Normal, |command| {
+            command.expires = command.issued_at.plus(Span::secs(300 * 86_400));
+            command.groups = vec!["thon-1".parse().unwrap()];
+        });
+    });
+    under_flood(&mut scene, 80, |scene, _| {
         scene.signed_by(&["giang"]).send(Body::Cancel { of: None }, in_the_village);
-    }
+    });
     let memory = scene.world.memory();
-    assert!(memory.known.len() <= 6 * limits.known_of_issuer, "{}", memory.known.len());
+    assert!(memory.known.len() <= 6 * limits.known_of_issuer + 20, "{}", memory.known.len());
     assert_eq!(memory.endings.len(), limits.endings_of_issuer);
     assert_eq!(memory.stops.len(), 1);
     for _ in 0..2 {
@@ -284,9 +302,7 @@ fn a_box_that_is_moved_away_plays_nothing_of_its_former_group_but_an_emergency()
     let mut scene = village();
     scene.signed_by(&["giang", "hoa"]).push(BulletinClass::Emergency, |command| {
         to_the_village(command);
-        if let Body::Announce { plan, .. } = &mut command.body {
-            plan.repeats = Repeats::Times(2);
-        }
+        planned(|plan| plan.repeats = Repeats::Times(2))(command);
     });
     scene.run(3);
     moved(&mut scene);

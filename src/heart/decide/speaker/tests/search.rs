@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::authority_tests::people;
-use super::interface::{Action, Input, Restored};
-use super::state::Speaker;
+use super::authority::people;
+use super::scene;
 use crate::decide::inbox;
 use crate::decide::memory::Memory;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
-use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung, Words};
+use crate::decide::speaker::interface::{Action, Input, Restored};
+use crate::decide::speaker::state::Speaker;
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats, Rung};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::{DeliveryStep, Entry, Event};
@@ -125,37 +126,20 @@ impl Step {
     }
 }
 
-fn announce(class: BulletinClass, mode: Mode, supersedes: Option<CommandId>) -> Body {
-    Body::Announce {
-        title: format!("{class:?}"),
-        class,
-        mode,
-        plan: PlayPlan { repeats: Repeats::UntilCancelled, ..PlayPlan::default() },
-        media: None,
-        words: Some(Words { text: "nước lên".to_owned(), language: "vi".to_owned() }),
-        supersedes,
-        cap: None,
+fn announce(class: BulletinClass, mode: Mode, instead_of: Option<CommandId>) -> Body {
+    let plan = PlayPlan { repeats: Repeats::UntilCancelled, ..PlayPlan::default() };
+    let mut body = scene::announce(class, mode, plan);
+    if let Body::Announce { supersedes, .. } = &mut body {
+        *supersedes = instead_of;
     }
+    body
 }
 
 fn sign(keys: &[&str], id: &str, serial: u64, body: Body) -> Signed<Command> {
     let signers: Vec<_> = keys.iter().map(|key| KeyId::new(*key).unwrap()).collect();
-    let payload = Command {
-        v: 1,
-        id: id.parse().unwrap(),
-        issuer: signers[0].clone(),
-        serial,
-        issued_at: BEGIN,
-        groups: vec!["xa".parse().unwrap()],
-        not_before: BEGIN.minus(Span::secs(60)),
-        expires: BEGIN.plus(Span::secs(7_200)),
-        author: "An".to_owned(),
-        approver: None,
-        critical: Vec::new(),
-        body,
-    };
-    let digest = ContentHash::of(format!("{keys:?} {id} {serial} {:?}", payload.body).as_bytes());
-    Signed { signers, digest, payload }
+    let mut payload = scene::command(id, &signers[0], serial, BEGIN, body);
+    payload.not_before = BEGIN.minus(Span::secs(60));
+    scene::sign(signers, payload)
 }
 
 fn in_village(mut signed: Signed<Command>) -> Signed<Command> {
@@ -183,7 +167,7 @@ struct State {
     received: BTreeSet<Step>,
     /// The storm is on the box, and nobody who may has ended it.
     storm_stands: bool,
-    /// It was cancelled, or its time was over by the clock that was.
+    /// The storm was cancelled, or its time was over by the clock that was.
     storm_is_excused: bool,
 }
 
@@ -290,8 +274,8 @@ impl State {
                         self.kept.insert(id, signed);
                     }
                     Action::Forget(id) => drop(self.kept.remove(&id)),
-                    Action::Adopt(command) => {
-                        if let Body::Policy(policy) = command.body {
+                    Action::Adopt(signed) => {
+                        if let Body::Policy(policy) = signed.payload.body {
                             self.policy = policy;
                         }
                     }
@@ -381,7 +365,7 @@ impl State {
         assert_eq!(sounds(&state), Some(Rung::Emergency));
     }
 
-    /// What tells states apart: all that is remembered and in force, but for numbers that only count.
+    /// Hashes what tells states apart: all that is remembered and in force, but for numbers that only count.
     fn key(&self) -> ContentHash {
         let counts = |key: &str| {
             ["open-play/", "sounded/", "accounted-upto/"].iter().any(|kind| key.starts_with(kind))

@@ -1,0 +1,45 @@
+//! Promises about alerts, and about what a feed brought that was not taken.
+
+use super::*;
+
+pub(super) async fn an_alert_is_taken_once(store: SharedStore) {
+    let alert = |reference: &str, short: &str, seconds| CapRow {
+        reference: reference.to_owned(),
+        id: short.to_owned(),
+        received: at(seconds),
+        state: "{\"state\":\"draft\"}".to_owned(),
+    };
+    let names = || vec!["a,0,x".to_owned()];
+    assert!(store.add_cap(alert("a,1,x", "aaa", 1), names()).await.unwrap());
+    assert!(!store.add_cap(alert("a,1,x", "bbb", 2), Vec::new()).await.unwrap());
+    assert!(store.add_cap(alert("a,2,x", "ccc", 3), Vec::new()).await.unwrap());
+    let ids: Vec<_> = store.caps().await.unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(ids, ["ccc", "aaa"]);
+    assert_eq!(store.cap("aaa".to_owned()).await.unwrap(), Some(alert("a,1,x", "aaa", 1)));
+    assert_eq!(store.caps_referred("a,2,x".to_owned()).await.unwrap(), [alert("a,2,x", "ccc", 3)]);
+    assert_eq!(store.caps_naming("a,0,x".to_owned()).await.unwrap(), [alert("a,1,x", "aaa", 1)]);
+    assert_eq!(store.cap("bbb".to_owned()).await.unwrap(), None);
+    let draft = alert("a,1,x", "aaa", 1).state;
+    let to = |state: &str| {
+        let state = format!("{{\"state\":\"{state}\"}}");
+        store.change_cap("aaa".to_owned(), draft.clone(), state)
+    };
+    let (a, b) = tokio::join!(to("sending"), to("ended"));
+    assert!(a.unwrap() ^ b.unwrap(), "one of two racers");
+    assert_eq!(store.caps_in_state("draft").await.unwrap().len(), 1);
+}
+
+pub(super) async fn what_is_passed_over_is_counted_by_its_reason(store: SharedStore) {
+    let passed = |why: &str, seconds| PassedOver {
+        what: "https://kttv.example.vn/1".to_owned(),
+        why: why.to_owned(),
+        why_vi: "không đọc được".to_owned(),
+        last: at(seconds),
+    };
+    assert_eq!(store.pass_over_cap(passed("lost", 1)).await.unwrap(), 1);
+    assert_eq!(store.pass_over_cap(passed("lost", 2)).await.unwrap(), 2);
+    assert_eq!(store.pass_over_cap(passed("too large", 3)).await.unwrap(), 1, "another reason");
+    assert_eq!(store.caps_passed_over().await.unwrap(), [passed("too large", 3)]);
+    store.cap_passed_over_no_more(passed("lost", 1).what).await.unwrap();
+    assert_eq!(store.caps_passed_over().await.unwrap(), []);
+}

@@ -1,0 +1,220 @@
+//! The promises of the store, as tests that any implementation runs.
+
+mod alarms;
+mod alerts;
+mod boxes;
+mod commands;
+mod deliveries;
+mod drafts;
+mod enrolment;
+mod health;
+mod log;
+mod media;
+mod places;
+mod plays;
+mod tokens;
+mod troubles;
+
+use super::*;
+use crate::settings::BoxDeclared;
+use loaxa_heart::decide::delivery::{CommandKind, DocumentName, Step};
+use loaxa_heart::decide::plausible;
+use loaxa_heart::domain::announcement::{BulletinClass, Mode, Rung};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId};
+use loaxa_heart::domain::playback::{
+    DeliveryStep, Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Stamp,
+    Subject,
+};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use loaxa_heart::wire::chain;
+use loaxa_heart::wire::messages::{Holds, commands_digest};
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
+
+/// Runs every promise, by subject, against the stores that `$open` makes, each empty; what `$open` gives beside a store is
+/// kept until the test ends.
+macro_rules! contract {
+    ($open:expr; $($subject:ident { $($promise:ident)* })*) => {
+        $(
+            mod $subject {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $promise() {
+                        let (store, _kept) = $open;
+                        crate::store::contract::$subject::$promise(store).await;
+                    }
+                )*
+            }
+        )*
+    };
+}
+
+mod sqlite {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    fn open() -> (SharedStore, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("central.db")).unwrap());
+        (store, dir)
+    }
+
+    contract! {
+        super::open();
+        boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
+        enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
+        log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said }
+        plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
+        commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
+        deliveries { deliveries_go_forward }
+        drafts { drafts_and_signatures_have_room_for_so_many }
+        alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
+        media { media_are_described_once }
+        alarms { alarms_are_counted_and_bounded }
+        tokens { a_token_is_good_until_it_is_revoked }
+        troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+        places { what_staff_say_of_places_is_kept }
+        health { hours_of_health_are_counted_and_forgotten }
+    }
+}
+
+const NOW: Wall = Wall(1_795_221_000_000_000);
+const EPOCH: Epoch = Epoch(7);
+
+fn at(seconds: u64) -> Wall {
+    NOW.plus(Span::secs(seconds))
+}
+
+fn id(text: &str) -> BoxId {
+    text.parse().unwrap()
+}
+
+fn group(text: &str) -> GroupId {
+    text.parse().unwrap()
+}
+
+fn declared(text: &str, groups: &[&str]) -> BoxDeclared {
+    let groups = groups.iter().map(|name| group(name)).collect();
+    BoxDeclared { id: id(text), title: format!("Cụm {text}"), groups, key: None }
+}
+
+fn holds(version: u32) -> Holds {
+    Holds {
+        commands: commands_digest([]),
+        programmes: Default::default(),
+        trust: version,
+        policy: 0,
+        groups: 0,
+    }
+}
+
+fn command(name: &str, serial: u64) -> NewCommand {
+    NewCommand {
+        id: name.parse().unwrap(),
+        kind: CommandKind::Announce,
+        issuer: "an".parse().unwrap(),
+        serial,
+        issued_at: at(serial),
+        expires: at(3_600),
+        groups: vec![group("xa")],
+        title: name.to_owned(),
+        class: Some(BulletinClass::Emergency),
+        mode: Some(Mode::Exercise),
+        author: "An".to_owned(),
+        approver: None,
+        payload: "{}".to_owned(),
+        envelope: name.as_bytes().to_vec(),
+        ends: Vec::new(),
+        document: None,
+        moves: Vec::new(),
+        boxes: vec![id("loa-1"), id("loa-2")],
+        approves: None,
+    }
+}
+
+fn document(name: &str, serial: u64, version: u32) -> NewCommand {
+    let document = Some((DocumentName::Groups, version));
+    NewCommand { kind: CommandKind::Other, class: None, mode: None, document, ..command(name, serial) }
+}
+
+/// A log as a box writes it.
+struct Written(chain::Link);
+
+impl Written {
+    fn new() -> Self {
+        Self(chain::Link::FIRST)
+    }
+
+    fn batch(&mut self, events: impl IntoIterator<Item = Event>) -> Batch {
+        let records = events.into_iter().map(|event| {
+            let stamp =
+                Stamp { start: 1, mono_us: 1, wall: NOW, quality: ClockQuality::Synced, uncertainty_ms: 1 };
+            let entry = Entry { at: stamp, event };
+            let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
+            let prev = self.0.prev;
+            self.0 = chain::Link::after(record.seq, &record.body);
+            {
+                let implausible = plausible::judge(&entry, NOW);
+                Record { seq: record.seq, hash: self.0.prev, prev, body: record.body, entry, implausible }
+            }
+        });
+        let records = records.collect();
+        Batch { id: id("loa-1"), epoch: EPOCH, arrived: NOW, oldest: 1, records, head: None }
+    }
+}
+
+async fn ingest(store: &SharedStore, batch: Batch) -> Ingested {
+    store.ingest(batch).await.unwrap().await.unwrap()
+}
+
+fn missed(title: &str, reason: NotPlayed) -> Event {
+    let slot = SlotKey { slot: "sang".parse().unwrap(), date: NOW.date() };
+    Event::NotPlayed { subject: Subject::Slot(slot), title: title.to_owned(), reason }
+}
+
+fn started(n: u32, subject: Subject) -> Event {
+    Event::PlayStarted(PlayStart {
+        play: PlayId::new(1, n),
+        subject,
+        rung: Rung::Exercise,
+        title: "Diễn tập".to_owned(),
+        section: Some("phong-chong-thien-tai".parse().unwrap()),
+        campaign: None,
+        class: Some(BulletinClass::Emergency),
+        mode: Some(Mode::Exercise),
+        issuer: None,
+        content: None,
+        source: "speech".to_owned(),
+        language: "vi".to_owned(),
+        repetition: 1,
+        scheduled: None,
+        entered_at_ms: 0,
+        volume_percent: 80,
+        instead_of: None,
+    })
+}
+
+fn ended(n: u32, subject: Subject, outcome: PlayOutcome) -> Event {
+    Event::PlayEnded(PlayEnd {
+        play: PlayId::new(1, n),
+        subject,
+        outcome,
+        started_at: None,
+        frames_played: 48_000,
+        frames_due: Some(96_000),
+        loudness_lufs: None,
+        heard: None,
+    })
+}
+
+fn act() -> NewAct {
+    let subject = "loa-1".to_owned();
+    NewAct {
+        at: NOW,
+        actor: Actor::Central,
+        act: "alarm_taken",
+        subject,
+        before: None,
+        after: None,
+        from: None,
+    }
+}

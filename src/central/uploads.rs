@@ -1,0 +1,285 @@
+//! Uploads that resume: a file that comes in parts, over days if need be, until it is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::{MediaFolder, MediaRefusal};
+use crate::store::MediaRow;
+use loaxa_heart::domain::hex::hex;
+use loaxa_heart::domain::ids::AccountId;
+use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
+
+/// Time after the last part in which an upload may go on.
+const KEPT_FOR: Span = Span::secs(2 * 86_400);
+/// Most uploads of one person that are under way.
+const OWN_MAX: usize = 4;
+/// Room that the disk keeps for everything else, in bytes.
+const FREE_MIN: u64 = 256 * 1024 * 1024;
+/// Bytes that are copied at once.
+const CHUNK: usize = 64 * 1024;
+/// Longest name of a file, in characters.
+const NAME_CHARS_MAX: usize = 200;
+
+/// The folder of files that are coming in.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    root: PathBuf,
+}
+
+/// An upload as its sender announced it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Announced {
+    pub name: String,
+    /// Bytes of the whole file.
+    pub size: u64,
+    pub person: AccountId,
+}
+
+/// A reason for which a part of a file is not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
+pub enum NotUploaded {
+    Empty,
+    TooLarge,
+    TooMany,
+    NoSuch,
+    /// The next part has to begin at this byte.
+    Elsewhere(u64),
+    DiskFull,
+    Disk(#[from] io::Error),
+    Media(#[from] MediaRefusal),
+}
+
+impl Say for NotUploaded {
+    fn say(&self) -> Sentence {
+        match self {
+            NotUploaded::Empty => said!("upload.empty"),
+            NotUploaded::TooLarge => said!("media.too_large", max = MEDIA_BYTES_MAX >> 20),
+            NotUploaded::TooMany => said!("upload.too_many", max = OWN_MAX),
+            NotUploaded::NoSuch => said!("upload.no_such"),
+            NotUploaded::Elsewhere(at) => said!("upload.elsewhere", at),
+            NotUploaded::DiskFull => said!("upload.disk_full"),
+            NotUploaded::Disk(error) => said!("media.disk", error),
+            NotUploaded::Media(refusal) => refusal.say(),
+        }
+    }
+}
+
+impl Uploads {
+    /// Opens the folder, and makes it where there is none.
+    ///
+    /// # Errors
+    /// Fails when it can't be made.
+    pub fn open(root: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&root)?;
+        Ok(Self { root })
+    }
+
+    fn part(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{id}.part"))
+    }
+
+    fn note(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{id}.json"))
+    }
+
+    /// Begins an upload and returns its id. Those that nobody goes on with are forgotten here.
+    ///
+    /// # Errors
+    /// Fails when the file is empty or too large, the person has too many under way, or the disk has no room.
+    pub fn begin(&self, announced: &Announced, now: Wall) -> Result<String, NotUploaded> {
+        if announced.size == 0 {
+            return Err(NotUploaded::Empty);
+        }
+        if announced.size > MEDIA_BYTES_MAX {
+            return Err(NotUploaded::TooLarge);
+        }
+        let waiting = self.waiting(now)?;
+        if waiting.iter().filter(|other| other.person == announced.person).count() >= OWN_MAX {
+            return Err(NotUploaded::TooMany);
+        }
+        let disk = nix::sys::statvfs::statvfs(&self.root).map_err(io::Error::from)?;
+        let free = disk.blocks_available() * disk.fragment_size() as u64;
+        // Once as it comes in, and once more until the whole file has its place.
+        if free < 2 * announced.size + FREE_MIN {
+            return Err(NotUploaded::DiskFull);
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let id = hex(&random);
+        let name = announced.name.chars().take(NAME_CHARS_MAX).collect();
+        let note = serde_json::to_vec(&Announced { name, ..announced.clone() }).map_err(io::Error::other)?;
+        File::create_new(self.part(&id))?;
+        fs::write(self.note(&id), note)?;
+        Ok(id)
+    }
+
+    /// Lists the uploads under way, and deletes those that nobody has gone on with for days.
+    fn waiting(&self, now: Wall) -> io::Result<Vec<Announced>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            let Some(id) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) else {
+                continue;
+            };
+            let age = fs::metadata(self.part(id)).and_then(|part| part.modified()).ok().and_then(|at| {
+                let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+                Some(now.since(Wall(i64::try_from(since.as_micros()).ok()?)))
+            });
+            match fs::read(&path).ok().and_then(|note| serde_json::from_slice(&note).ok()) {
+                Some(announced) if age.is_some_and(|age| age < KEPT_FOR) => found.push(announced),
+                _ => self.forget(id),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what came of an upload.
+    pub fn forget(&self, id: &str) {
+        // What is gone already needs no deleting.
+        let _ = fs::remove_file(self.part(id));
+        let _ = fs::remove_file(self.note(id));
+    }
+
+    /// Finds an upload of a person, with the bytes that have come.
+    ///
+    /// # Errors
+    /// Fails when there is none of this id, or it is somebody else's.
+    pub fn find(&self, id: &str, person: &AccountId) -> Result<(Announced, u64), NotUploaded> {
+        if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotUploaded::NoSuch);
+        }
+        let note = fs::read(self.note(id)).map_err(|_| NotUploaded::NoSuch)?;
+        let announced: Announced = serde_json::from_slice(&note).map_err(|_| NotUploaded::NoSuch)?;
+        let come = fs::metadata(self.part(id)).map_err(|_| NotUploaded::NoSuch)?.len();
+        if announced.person == *person { Ok((announced, come)) } else { Err(NotUploaded::NoSuch) }
+    }
+
+    /// Adds the part that begins at byte `at`, and returns how many bytes have come. A part that came before is not an
+    /// error when it continues what is there.
+    ///
+    /// # Errors
+    /// Fails when the part begins elsewhere, or the file grows beyond what was announced.
+    pub fn add(&self, id: &str, person: &AccountId, at: u64, bytes: &[u8]) -> Result<u64, NotUploaded> {
+        let (announced, come) = self.find(id, person)?;
+        if at > come {
+            return Err(NotUploaded::Elsewhere(come));
+        }
+        let end = at + bytes.len() as u64;
+        if end > announced.size {
+            self.forget(id);
+            return Err(NotUploaded::TooLarge);
+        }
+        let mut part = OpenOptions::new().write(true).open(self.part(id))?;
+        part.seek(SeekFrom::Start(at))?;
+        part.write_all(bytes)?;
+        Ok(come.max(end))
+    }
+
+    /// Moves a whole file into the media folder, where it is checked. What came of it is gone afterwards, unless it can't be read
+    /// now and may be later.
+    ///
+    /// # Errors
+    /// Fails when it is not whole, is no audio, or the disk refuses.
+    pub fn finish(
+        &self,
+        id: &str,
+        person: &AccountId,
+        media: &MediaFolder,
+        now: Wall,
+    ) -> Result<MediaRow, NotUploaded> {
+        let (announced, come) = self.find(id, person)?;
+        if come < announced.size {
+            return Err(NotUploaded::Elsewhere(come));
+        }
+        let taken = self.take(id, &announced, media, now);
+        self.forget(id);
+        taken
+    }
+
+    fn take(
+        &self,
+        id: &str,
+        announced: &Announced,
+        media: &MediaFolder,
+        now: Wall,
+    ) -> Result<MediaRow, NotUploaded> {
+        let mut incoming = media.begin()?;
+        let mut part = File::open(self.part(id))?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match part.read(&mut chunk)? {
+                0 => break,
+                bytes => incoming.write(&chunk[..bytes])?,
+            }
+        }
+        Ok(media.finish(incoming, &announced.name, now)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lan() -> AccountId {
+        "lan".parse().unwrap()
+    }
+
+    fn announced(size: u64) -> Announced {
+        Announced { name: "bai.wav".to_owned(), size, person: lan() }
+    }
+
+    fn now() -> Wall {
+        loaxa_adapters::clock::wall()
+    }
+
+    #[test]
+    fn parts_come_in_order_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path().to_owned()).unwrap();
+        let id = uploads.begin(&announced(10), now()).unwrap();
+        assert_eq!(uploads.add(&id, &lan(), 0, b"01234").unwrap(), 5);
+        assert!(matches!(uploads.add(&id, &lan(), 7, b"789"), Err(NotUploaded::Elsewhere(5))));
+        assert_eq!(uploads.add(&id, &lan(), 3, b"3456").unwrap(), 7, "what came twice is there once");
+        let stranger = "nam".parse().unwrap();
+        assert!(matches!(uploads.add(&id, &stranger, 7, b"789"), Err(NotUploaded::NoSuch)));
+        assert!(matches!(uploads.find("../../etc/passwd", &lan()), Err(NotUploaded::NoSuch)));
+        assert_eq!(uploads.add(&id, &lan(), 7, b"789").unwrap(), 10);
+        assert_eq!(fs::read(uploads.part(&id)).unwrap(), b"0123456789");
+    }
+
+    #[test]
+    fn what_is_no_audio_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path().join("uploads")).unwrap();
+        let media = MediaFolder::open(dir.path().join("media")).unwrap();
+        let id = uploads.begin(&announced(9), now()).unwrap();
+        uploads.add(&id, &lan(), 0, b"%PDF-1.7\n").unwrap();
+        assert!(matches!(uploads.finish(&id, &lan(), &media, now()), Err(NotUploaded::Media(_))));
+        assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+        let more = uploads.begin(&announced(3), now()).unwrap();
+        assert!(matches!(uploads.add(&more, &lan(), 0, b"more"), Err(NotUploaded::TooLarge)));
+        assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn there_are_bounds_and_old_ones_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path().to_owned()).unwrap();
+        assert!(matches!(uploads.begin(&announced(0), now()), Err(NotUploaded::Empty)));
+        assert!(matches!(uploads.begin(&announced(MEDIA_BYTES_MAX + 1), now()), Err(NotUploaded::TooLarge)));
+        for _ in 0..OWN_MAX {
+            uploads.begin(&announced(10), now()).unwrap();
+        }
+        assert!(matches!(uploads.begin(&announced(10), now()), Err(NotUploaded::TooMany)));
+        uploads.begin(&announced(10), now().plus(KEPT_FOR + Span::secs(60))).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+}

@@ -1,0 +1,173 @@
+// The page to write a notice on: saves what is written, foresees, uploads in parts that resume, records. Without this script
+// the page works by its buttons.
+const $ = (id) => document.getElementById(id);
+const form = $("soan-tin");
+const words = form.dataset;
+const field = (name) => form.elements[name];
+
+document.querySelector(".err-sum")?.focus();
+for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
+
+const send = (wants) => {
+  const body = new URLSearchParams(new FormData(form));
+  body.set("viec", wants);
+  return fetch(form.action, { method: "POST", body });
+};
+
+// What is written is saved two seconds after the last key, one request at a time.
+let waiting, saving = false, again = false;
+const save = async () => {
+  if (!("tuLuu" in words)) return;
+  if (saving) return void (again = true);
+  saving = true;
+  try {
+    const answer = await send("tu-luu");
+    if (answer.redirected || answer.status === 401) throw new Error();
+    const { goc, loi } = await answer.json();
+    if (goc) field("goc").value = goc;
+    $("da-luu").textContent = loi ?? words.luu;
+  } catch {
+    $("da-luu").textContent = words.khongLuu;
+  }
+  saving = false;
+  if (again) { again = false; await save(); }
+};
+
+// The preview follows half a second after the save, so that the heart is not asked for each key.
+let foreseeing;
+const foresee = async () => {
+  foreseeing?.abort();
+  foreseeing = new AbortController();
+  const body = new URLSearchParams(new FormData(form));
+  body.set("viec", "xem-truoc");
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, signal: foreseeing.signal });
+    if (answer.ok && !answer.redirected) $("xem-truoc").outerHTML = await answer.text();
+  } catch { /* The next change asks again. */ }
+};
+const changed = () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(async () => { await save(); await foresee(); }, 2000);
+};
+form.addEventListener("input", (event) => { if (event.target.type !== "file") changed(); });
+
+// A second press while the first is under way is no second notice; the address of the page makes that sure as well.
+form.addEventListener("submit", () => {
+  clearTimeout(waiting);
+  setTimeout(() => form.querySelectorAll("button").forEach((button) => { button.disabled = true; }));
+});
+addEventListener("pageshow", () => form.querySelectorAll("button").forEach((button) => { button.disabled = false; }));
+
+// Uploads: 1 MB at a time; after a broken connection the server says how far it has come.
+const PART = 1024 * 1024, PAUSE_MAX = 15000;
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const address = (query) => `${form.action}/tep?${new URLSearchParams(query)}`;
+const refusal = async (answer) => {
+  const told = await answer.json().catch(() => ({}));
+  return Object.assign(new Error(told.loi ?? `${answer.status}`), { told });
+};
+
+const begin = async (file) => {
+  const answer = await fetch(address({ ten: file.name, co: file.size }), { method: "POST" });
+  if (!answer.ok) throw await refusal(answer);
+  return (await answer.json()).ma;
+};
+
+// An upload that is under way is remembered, so that it goes on after signing in again.
+const remembered = (file) => `loaxa-tep ${file.name} ${file.size} ${file.lastModified}`;
+
+const upload = async (file) => {
+  $("tep-loi").hidden = true;
+  $("dang-tai").hidden = false;
+  $("tep-dang-co").replaceChildren();
+  field("tep").value = "";
+  try {
+    let id = sessionStorage.getItem(remembered(file)), from = 0;
+    const known = id && await fetch(address({ ma: id })).catch(() => null);
+    if (known?.ok && !known.redirected) from = (await known.json()).den;
+    else id = await begin(file);
+    sessionStorage.setItem(remembered(file), id);
+    for (let wait = 500; ;) {
+      try {
+        const body = file.slice(from, from + PART);
+        const answer = await fetch(address({ ma: id, tu: from }), { method: "PUT", body });
+        if (answer.redirected || answer.status === 401) throw new TypeError();
+        if (answer.status >= 500 && answer.status !== 507) throw new TypeError();
+        if (answer.status === 409) { from = (await answer.json()).den; continue; }
+        if (!answer.ok) throw await refusal(answer);
+        const { den, xong } = await answer.json();
+        from = den;
+        wait = 500;
+        $("tien-do").value = 100 * from / file.size;
+        $("tai-duoc").textContent = `${Math.floor(100 * from / file.size)} %`;
+        if (xong) { sessionStorage.removeItem(remembered(file)); return take(xong); }
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        $("tai-duoc").textContent = words.matMang;
+        await pause(wait);
+        wait = Math.min(2 * wait, PAUSE_MAX);
+      }
+    }
+  } catch (error) {
+    sessionStorage.removeItem(remembered(file));
+    $("dang-tai").hidden = true;
+    $("tep-loi").textContent = error.message;
+    $("tep-loi").hidden = false;
+  }
+};
+
+const take = ({ tep, ten, giay }) => {
+  field("tep").value = tep;
+  const name = document.createElement("p"), player = document.createElement("audio");
+  name.textContent = `${ten} · ${Math.floor(giay / 60)}:${String(giay % 60).padStart(2, "0")}`;
+  Object.assign(player, { controls: true, src: `/media/${tep}` });
+  $("tep-dang-co").replaceChildren(name, player);
+  $("dang-tai").hidden = true;
+  changed();
+};
+$("chon-tep").addEventListener("change", ({ target }) => { if (target.files[0]) upload(target.files[0]); });
+
+// Recording: whatever container the browser makes; the server reads all of them.
+let recorder, meter;
+const KINDS = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
+$("bat-dau-ghi").addEventListener("click", async () => {
+  $("tep-loi").hidden = true;
+  let sound;
+  try {
+    sound = await navigator.mediaDevices.getUserMedia({ audio: true });
+  } catch {
+    $("tep-loi").textContent = words.khongMic;
+    $("tep-loi").hidden = false;
+    return;
+  }
+  const kind = KINDS.find((kind) => MediaRecorder.isTypeSupported(kind)), parts = [];
+  recorder = new MediaRecorder(sound, kind ? { mimeType: kind } : {});
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  recorder.onstop = () => {
+    sound.getTracks().forEach((track) => track.stop());
+    cancelAnimationFrame(meter);
+    $("bat-dau-ghi").hidden = false;
+    $("dung-ghi").hidden = true;
+    const end = recorder.mimeType.includes("mp4") ? "m4a" : recorder.mimeType.includes("ogg") ? "ogg" : "webm";
+    upload(new File(parts, `ghi-am.${end}`, { type: recorder.mimeType }));
+  };
+  recorder.start(1000);
+  $("bat-dau-ghi").hidden = true;
+  $("dung-ghi").hidden = false;
+  show(sound);
+});
+$("dung-ghi").addEventListener("click", () => recorder.stop());
+
+// The level: loud enough is between a fifth and four fifths.
+const show = (sound) => {
+  const context = new AudioContext(), node = context.createAnalyser(), samples = new Float32Array(node.fftSize);
+  context.createMediaStreamSource(sound).connect(node);
+  const draw = () => {
+    node.getFloatTimeDomainData(samples);
+    const peak = Math.min(1, Math.max(...samples.map(Math.abs)));
+    $("muc-tieng").setAttribute("width", 100 * peak);
+    $("muc-tieng").setAttribute("class", peak > 0.9 ? "fc k-bad" : "fc k-ok");
+    meter = requestAnimationFrame(draw);
+  };
+  draw();
+};

@@ -1,0 +1,207 @@
+//! The approver's queue, and the page on which one notice is approved or returned: exactly what was read there.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::changes;
+use super::content::{Shown, shown};
+use super::steps::{Air, steps};
+use crate::app::App;
+use crate::orders::notices::{self, NotNotice};
+use crate::people::Who;
+use crate::store::{NoticeFilter, NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
+use crate::web::form::{Faults, Sent};
+use crate::web::frame::{Frame, PageError, refusal};
+use crate::web::local_time::{date_words, time_words};
+use crate::web::parts::icon;
+use loaxa_heart::domain::ids::{ContentHash, NoticeId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
+
+/// Notices in the queue.
+const QUEUE_MAX: u32 = 200;
+
+/// Reads what waits for this approver: for their groups, and in time.
+async fn waiting(app: &App, who: &Who) -> Result<Vec<NoticeRow>, StoreError> {
+    let filter =
+        NoticeFilter { states: vec![NoticeState::Submitted], limit: QUEUE_MAX, ..Default::default() };
+    let mut rows = app.store.notices(filter).await?;
+    rows.retain(|row| row.state_at(who.now) == NoticeState::Submitted);
+    rows.retain(|row| who.may(app, Role::Approver, &row.content.groups));
+    // What sounds first is decided first.
+    rows.sort_by_key(|row| (row.content.at.unwrap_or(row.changed), row.changed));
+    Ok(rows)
+}
+
+pub async fn queue(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Response, PageError> {
+    let rows = waiting(&app, &who).await?;
+    if let Some(first) = rows.first() {
+        return Ok(Redirect::to(&format!("/duyet-tin/{}", first.id)).into_response());
+    }
+    let title = frame.say("review.title");
+    let content = html! { h1 { (title) } p { (frame.say("review.nothing")) } };
+    Ok(frame.draw(&app, title, content).into_response())
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Path(id): Path<NoticeId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    match notices::read(&app, &id).await {
+        Ok(row) if !who.may(&app, Role::Approver, &row.content.groups) => {
+            Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &NotNotice::NotYours.say()))
+        }
+        Ok(row) if row.state_at(who.now) != NoticeState::Submitted => {
+            Ok(Redirect::to(&format!("/tin/{id}")).into_response())
+        }
+        Ok(row) => Ok(draw(&app, &frame, &who, &row, &Faults::default(), None).await?.into_response()),
+        Err(NotNotice::Store(error)) => Err(error.into()),
+        Err(not) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+    }
+}
+
+pub async fn act(
+    State(app): State<Arc<App>>,
+    Path(id): Path<NoticeId>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let Ok(digest) = sent.get("ban").parse::<ContentHash>() else {
+        return Ok(Redirect::to(&format!("/duyet-tin/{id}")).into_response());
+    };
+    let done = match sent.get("viec") {
+        "duyet" => notices::approve(&app, &who, &id, digest).await.map(|_| format!("/tin/{id}")),
+        _ => {
+            let done = notices::send_back(&app, &who, &id, digest, sent.get("ly-do")).await;
+            done.map(|()| "/duyet-tin".to_owned())
+        }
+    };
+    match done {
+        Ok(to) => Ok(Redirect::to(&to).into_response()),
+        Err(NotNotice::Store(error)) => Err(error.into()),
+        Err(NotNotice::Changed(row)) => Ok(changed(&app, &frame, &who, &row, digest).await?),
+        Err(not @ (NotNotice::NotYours | NotNotice::Own)) => {
+            Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not.say()))
+        }
+        Err(not @ NotNotice::NoSuch(_)) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+        Err(not) => {
+            let Ok(row) = notices::read(&app, &id).await else {
+                return Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say()));
+            };
+            let field = if matches!(not, NotNotice::NoReason) { "ly-do" } else { "duyet" };
+            let page = draw(&app, &frame, &who, &row, &Faults::one(field, not.say()), None).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+    }
+}
+
+/// The answer to a decision on a version that is no more: nothing was sent, and both versions stand side by side.
+async fn changed(
+    app: &Arc<App>,
+    frame: &Frame,
+    who: &Who,
+    row: &NoticeRow,
+    digest: ContentHash,
+) -> Result<Response, StoreError> {
+    let versions = app.store.notice_versions(row.id.clone()).await?;
+    let seen = versions.into_iter().find(|version| version.digest == digest);
+    let page = draw(app, frame, who, row, &Faults::default(), Some(seen.as_ref())).await?;
+    Ok((StatusCode::CONFLICT, page).into_response())
+}
+
+/// `stale` is the version that the approver decided on, where it is not the latest; `Some(None)` where its text is not kept.
+async fn draw(
+    app: &Arc<App>,
+    frame: &Frame,
+    who: &Who,
+    row: &NoticeRow,
+    faults: &Faults,
+    stale: Option<Option<&NoticeVersion>>,
+) -> Result<Markup, StoreError> {
+    let rows = waiting(app, who).await?;
+    let versions = app.store.notice_versions(row.id.clone()).await?;
+    let wrote = versions.iter().any(|version| version.by == who.person.id);
+    let media = match row.content.media {
+        Some(hash) => app.store.media(hash).await?,
+        None => None,
+    };
+    let author = app.store.person(row.author.clone()).await?;
+    let boxes = app.store.boxes().await?;
+    let shown = shown(
+        app,
+        frame,
+        Shown { row, media: media.as_ref(), author: author.as_ref(), boxes: &boxes, now: who.now },
+    );
+    let title = frame.say("review.title");
+    let content = html! {
+        h1 { (title) }
+        (faults.summary(frame))
+        @if let Some(seen) = stale { (changes::draw(frame, app, seen, row)) }
+        div.cols.queue {
+            section.stack aria-labelledby="hq" {
+                h2 #hq { (frame.tell(&said!("review.waiting", count = rows.len()))) }
+                ul.tight { @for other in &rows { li { (in_queue(frame, other, other.id == row.id)) } } }
+                p.mute { (frame.say("review.not_your_own")) }
+            }
+            section.stack aria-labelledby="ht" {
+                h2 #ht { (row.content.title) }
+                (steps(frame, row.state_at(who.now), Air::Waits))
+                (shown)
+                @if stale.is_none() { (decisions(frame, row, wrote, faults)) }
+            }
+        }
+    };
+    Ok(frame.draw(app, title, content))
+}
+
+fn in_queue(frame: &Frame, row: &NoticeRow, is_this: bool) -> Markup {
+    let when = row.content.at.map_or_else(|| said!("review.soon"), |at| said!("review.at", at = moment(at)));
+    html! {
+        a.box.k-normal href={ "/duyet-tin/" (row.id) } aria-current=[is_this.then_some("true")] {
+            b { (row.content.title) } span.mute { (frame.tell(&when)) }
+        }
+    }
+}
+
+/// A time as staff say it: `17:10, 27/11/2026`.
+fn moment(at: Wall) -> Sentence {
+    Sentence::from_outside(format!("{}, {}", time_words(at), date_words(at)))
+}
+
+fn decisions(frame: &Frame, row: &NoticeRow, wrote: bool, faults: &Faults) -> Markup {
+    let button = match row.content.at {
+        Some(at) => said!("review.approve_at", at = moment(at)),
+        None => said!("review.approve_now"),
+    };
+    html! {
+        @if wrote { p.note { (frame.say("review.you_wrote_it")) } } @else {
+            p.mute { (frame.say("review.exactly_this")) }
+            form method="post" action={ "/duyet-tin/" (row.id) } {
+                input type="hidden" name="ban" value=(row.digest);
+                (faults.beside(frame, "duyet"))
+                div.btns { button.btn #duyet name="viec" value="duyet" { (icon("ok")) (frame.tell(&button)) } }
+            }
+        }
+        details open[faults.has("ly-do")] {
+            summary { (frame.say("review.return")) }
+            form.field.narrow.stack method="post" action={ "/duyet-tin/" (row.id) } {
+                input type="hidden" name="ban" value=(row.digest);
+                div.field.bad[faults.has("ly-do")] {
+                    label for="ly-do" { (frame.say("review.what_to_mend")) }
+                    p.hint #ldh { (frame.say("review.writer_reads_it")) }
+                    (faults.beside(frame, "ly-do"))
+                    textarea #ly-do name="ly-do" aria-describedby="ldh" {}
+                }
+                button.btn.sec name="viec" value="tra-lai" { (frame.say("review.return_it")) }
+            }
+        }
+    }
+}

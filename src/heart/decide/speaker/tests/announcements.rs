@@ -1,0 +1,208 @@
+//! Scenes of announcements: classes, repetitions, updates, cancels, audio on its way, the live voice.
+
+use super::scene::{Scene, live, planned, replacing, sources, until_cancelled, with_audio};
+use crate::decide::speaker::interface::Input;
+use crate::domain::announcement::{BulletinClass, Interruption, Repeats, Words};
+use crate::domain::ids::ContentHash;
+use crate::domain::playback::DeliveryStep;
+use crate::domain::time::Span;
+use crate::wire::messages::{Body, Command};
+
+#[test]
+fn an_emergency_interrupts_and_the_item_goes_on() {
+    let mut scene = Scene::at("2026-11-21 04:59:59", "");
+    scene.run(31);
+    let storm = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(600);
+    scene.check(&[
+        "talk starts",
+        "Emergency starts",
+        "interrupted by Emergency after 30 s",
+        "talk starts at 30 s",
+        "finished after 10 s",
+        "music starts",
+        "finished after 30 s",
+        "farm starts",
+        "finished after 60 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+    use DeliveryStep::*;
+    assert_eq!(scene.steps(&storm), [Received, Started, Finished]);
+}
+
+#[test]
+fn repetitions_keep_the_air_through_their_gaps() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(10);
+    scene.push(BulletinClass::Emergency, planned(|plan| plan.repeats = Repeats::Times(2)));
+    scene.run(40);
+    scene.check(&[
+        "talk starts",
+        "Emergency starts",
+        "interrupted by Emergency after 10 s",
+        "finished after 10 s",
+        "Emergency starts",
+        "talk starts at 10 s",
+        "finished after 10 s",
+    ]);
+}
+
+#[test]
+fn priority_waits_for_the_boundary_and_normal_for_room() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(30);
+    scene.push(BulletinClass::Normal, |_| {});
+    scene.push(BulletinClass::Priority, |_| {});
+    scene.run(90);
+    scene.check(&[
+        "talk starts",
+        "Priority starts",
+        "finished after 60 s",
+        "Normal starts",
+        "finished after 10 s",
+        "music starts",
+        "finished after 10 s",
+    ]);
+}
+
+#[test]
+fn a_normal_announcement_outside_a_slot_waits() {
+    let mut scene = Scene::at("2026-11-21 04:50:00", "");
+    scene.push(BulletinClass::Normal, |_| {});
+    scene.run(9 * 60);
+    scene.check(&[]);
+    scene.run(130);
+    assert_eq!(scene.story()[1], "Normal starts");
+}
+
+#[test]
+fn cancelled_stays_cancelled() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let siren = scene.push(BulletinClass::Emergency, until_cancelled);
+    scene.run(18);
+    let of = Some(siren.clone());
+    scene.send(Body::Cancel { of }, |_| {});
+    scene.run(60);
+    scene.world.power_off();
+    scene.world.power_on();
+    scene.run(3_600);
+    scene.check(&["Emergency starts", "finished after 10 s", "Emergency starts", "Cancelled after 3 s"]);
+    use DeliveryStep::*;
+    assert_eq!(scene.steps(&siren), [Received, Started, Cancelled]);
+}
+
+#[test]
+fn a_cancel_that_overtakes_its_announcement_still_counts() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    scene.send(Body::Cancel { of: Some("c2".parse().unwrap()) }, |_| {});
+    let siren = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    scene.check(&[]);
+    assert_eq!(scene.steps(&siren), [DeliveryStep::Cancelled]);
+}
+
+#[test]
+fn an_update_does_not_shorten_the_memory_of_a_cancel() {
+    // Found by the simulation's seed 392.
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let late = |command: &mut Command| command.expires = command.not_before.plus(Span::secs(20 * 3_600));
+    scene.send(Body::Cancel { of: Some("c3".parse().unwrap()) }, late);
+    scene.push(BulletinClass::Priority, replacing(&"c3".parse().unwrap()));
+    scene.run(5 * 3_600);
+    scene.push(BulletinClass::Priority, late);
+    scene.run(60);
+    let sounded = scene.story().iter().filter(|line| line.starts_with("Priority starts")).count();
+    assert_eq!(sounded, 1, "{:?}", scene.story());
+}
+
+#[test]
+fn an_update_replaces_what_sounds() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let old = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(4);
+    let new = scene.push(BulletinClass::Emergency, replacing(&"c1".parse().unwrap()));
+    scene.run(60);
+    assert_eq!(scene.steps(&old).last(), Some(&DeliveryStep::Superseded));
+    assert_eq!(scene.steps(&new).last(), Some(&DeliveryStep::Finished));
+    scene.check(&["Emergency starts", "Superseded after 4 s", "Emergency starts", "finished after 10 s"]);
+}
+
+#[test]
+fn missing_audio_falls_back_to_words_then_to_the_siren() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let saying = |text: &'static str| {
+        move |command: &mut Command| {
+            with_audio("storm")(command);
+            if let Body::Announce { words, .. } = &mut command.body {
+                *words = Some(Words { text: text.to_owned(), language: "vi".to_owned() });
+            }
+        }
+    };
+    scene.push(BulletinClass::Emergency, saying("nước lên"));
+    scene.run(60);
+    scene.push(BulletinClass::Emergency, saying("unspeakable"));
+    scene.run(120);
+    assert_eq!(sources(&mut scene), ["speech", "siren"]);
+    // A priority announcement has time to wait for its audio.
+    let sha256 = ContentHash::of(b"storm");
+    scene.push(BulletinClass::Priority, saying("tin"));
+    scene.run(60);
+    assert_eq!(sources(&mut scene).len(), 2);
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(1);
+    assert_eq!(sources(&mut scene)[2], "storm");
+}
+
+#[test]
+fn an_emergency_waits_a_moment_for_audio_that_is_on_its_way() {
+    let mut scene = Scene::at("2026-11-21 06:00:00", "");
+    let sha256 = ContentHash::of(b"storm");
+    scene.push(BulletinClass::Emergency, with_audio("storm"));
+    scene.run(3);
+    assert!(sources(&mut scene).is_empty());
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(2);
+    assert_eq!(sources(&mut scene), ["storm"]);
+}
+
+#[test]
+fn nested_interruptions_unwind() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(55);
+    scene.push(BulletinClass::Priority, planned(|plan| plan.interruption = Interruption::Resume));
+    scene.run(10);
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    scene.check(&[
+        "talk starts",
+        "Priority starts",
+        "finished after 60 s",
+        "Emergency starts",
+        "interrupted by Emergency after 5 s",
+        "Priority starts at 5 s",
+        "finished after 10 s",
+        "music starts",
+        "finished after 5 s",
+    ]);
+}
+
+#[test]
+fn a_live_voice_takes_the_air_and_gives_it_back() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(20);
+    scene.send(live(true), |_| {});
+    scene.run(30);
+    scene.send(live(false), |_| {});
+    scene.run(10);
+    scene.check(
+        &[
+            "talk starts",
+            "Phát trực tiếp starts",
+            "interrupted by Live after 20 s",
+            "Finished after 30 s",
+            "talk starts at 20 s",
+        ]
+        .map(|line| if line == "Finished after 30 s" { "finished after 30 s" } else { line }),
+    );
+}

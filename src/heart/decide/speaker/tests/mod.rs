@@ -1,0 +1,10 @@
+//! Scenes of a village: what is pushed, what sounds, what the log says.
+
+mod announcements;
+mod authority;
+mod clocks;
+mod relays;
+mod rules;
+mod scene;
+mod search;
+mod slots;

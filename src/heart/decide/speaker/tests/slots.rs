@@ -1,0 +1,233 @@
+//! Scenes of slots: their items, lateness, hard ends, power cuts, and clocks that are wrong.
+
+use super::scene::{Scene, local, planned};
+use crate::domain::announcement::{BulletinClass, Mode};
+use crate::domain::playback::{DeliveryStep, Event, NotPlayed};
+use crate::domain::sound::Fault;
+use crate::domain::time::{ClockQuality, Span, Wall};
+
+#[test]
+fn a_morning_sounds_without_gaps() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(600);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "farm starts",
+        "finished after 60 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+    let heard = scene.world.take_heard();
+    assert!(heard.windows(2).all(|pair| pair[0].to == pair[1].from), "{heard:?}");
+}
+
+#[test]
+fn the_first_sample_sounds_at_the_instant() {
+    let mut scene = Scene::at("2026-11-21 04:50:00", "");
+    scene.run(720);
+    let started = scene.log().iter().find_map(|entry| match &entry.event {
+        Event::PlayEnded(end) => end.started_at,
+        _ => None,
+    });
+    assert_eq!(started.unwrap().wall, local("2026-11-21 05:00:00"));
+}
+
+#[test]
+fn a_mistyped_hour_stays_silent() {
+    let mut scene = Scene::at(
+        "2026-11-21 03:00:00",
+        "[[slot]]\nid = \"dem\"\ntitle = \"Đêm\"\nstart = \"03:15\"\nend = \"03:30\"\nplaylist = \"sang\"\n",
+    );
+    scene.push(BulletinClass::Priority, planned(|plan| plan.at = Some(local("2026-11-21 03:15:00"))));
+    scene.run(3_600);
+    scene.check(&[
+        "slot not aired: Guarded { reason: OutsideHours }",
+        "Priority not played: Guarded { reason: OutsideHours }",
+    ]);
+    scene.push_as(BulletinClass::Emergency, Mode::Exercise, |_| {});
+    let storm = scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(60);
+    assert_eq!(scene.steps(&storm).last(), Some(&DeliveryStep::Finished));
+    assert_eq!(scene.story()[2], "Emergency not played: Guarded { reason: ExerciseAtNight }");
+}
+
+#[test]
+fn lateness_is_obeyed_after_a_power_cut() {
+    let cases =
+        [("join", "music starts at 15 s"), ("shift", "talk starts"), ("skip", "slot not aired: Late")];
+    for (policy, expected) in cases {
+        let mut scene = Scene::at("2026-11-21 05:01:15", &format!("lateness = \"{policy}\"\n"));
+        scene.run(1);
+        assert_eq!(scene.story(), [expected], "{policy}");
+    }
+}
+
+#[test]
+fn a_power_cut_in_a_play_is_closed_and_gone_on_with() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "lateness = \"shift\"\n");
+    scene.run(85);
+    scene.world.power_off();
+    scene.run(20);
+    scene.world.power_on();
+    scene.run(300);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "PowerLost after 20 s",
+        "music starts at 20 s",
+        "farm starts",
+        "finished after 40 s",
+        "finished after 60 s",
+        "slot aired 3, not 0",
+    ]);
+}
+
+#[test]
+fn a_missed_slot_is_told_and_not_replayed() {
+    let mut scene = Scene::at("2026-11-20 12:00:00", "");
+    scene.run(60);
+    scene.world.power_off();
+    scene.run(86_400);
+    scene.world.power_on();
+    scene.run(60);
+    scene.check(&["slot not aired: Missed"]);
+}
+
+#[test]
+fn steps_of_the_clock_replay_nothing_and_hide_nothing() {
+    let mut scene = Scene::at("2026-11-21 04:30:00", "");
+    scene.run(60);
+    scene.world.set_clock(local("2026-11-21 12:00:00"), ClockQuality::Synced);
+    scene.run(60);
+    scene.check(&["slot not aired: Missed"]);
+    // The clock was wrong: the slot is still to come, and it comes.
+    scene.world.set_clock(local("2026-11-21 04:32:00"), ClockQuality::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
+    let told = scene.story().len();
+    scene.world.set_clock(local("2026-11-21 04:59:00"), ClockQuality::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().len(), told, "it has sounded and does not sound again");
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_seconds_writes_off_nothing() {
+    let mut scene = Scene::at("2026-11-20 12:00:00", "");
+    scene.run(60);
+    for wrong in ["2099-06-01 12:00:00", "1970-06-01 12:00:00", "2025-11-20 12:00:00"] {
+        scene.world.set_clock(local(wrong), ClockQuality::Synced);
+        scene.run(25);
+        scene.world.set_clock(local("2026-11-20 12:10:00"), ClockQuality::Synced);
+        scene.run(300);
+        scene.check(&[]);
+    }
+    // Nothing is hidden either: what was missed in a month without power is told once the clock has proved steady.
+    scene.world.power_off();
+    scene.run(30 * 86_400);
+    scene.world.power_on();
+    scene.run(60);
+    scene.check(&[]);
+    scene.run(70);
+    scene.check(&["slot not aired: Missed"; 30]);
+}
+
+#[test]
+fn a_slot_on_the_air_outlives_a_clock_that_is_far_ahead_for_seconds() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(90);
+    let before = scene.world.now().wall;
+    scene.world.set_clock(local("2099-06-01 05:00:30"), ClockQuality::Synced);
+    scene.run(25);
+    scene.world.set_clock(before.plus(Span::secs(25)), ClockQuality::Synced);
+    scene.run(3_600);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 3, not 0");
+}
+
+#[test]
+fn without_a_clock_nothing_scheduled_sounds() {
+    let mut scene = Scene::at("2026-11-21 04:00:00", "");
+    scene.world.set_clock(Wall(0), ClockQuality::None);
+    scene.run(7_200);
+    scene.check(&[]);
+    scene.world.set_clock(local("2026-11-21 06:00:00"), ClockQuality::Synced);
+    scene.run(1);
+    scene.check(&["slot not aired: Missed"]);
+}
+
+#[test]
+fn a_missing_item_is_told_and_the_next_one_sounds() {
+    let mut scene = Scene::at(
+        "2026-11-21 06:59:59",
+        "[[playlist]]\nid = \"hong\"\ntitle = \"Hỏng\"\n[[playlist.item]]\ntitle = \"gone\"\nfile = \"missing.mp3\"\n\
+         [[playlist.item]]\ntitle = \"there\"\nfile = \"there.mp3\"\n[[slot]]\nid = \"hong\"\ntitle = \"Hỏng\"\n\
+         start = \"07:00\"\nend = \"07:30\"\nplaylist = \"hong\"\n",
+    );
+    scene.run(120);
+    let reason = NotPlayed::Unplayable { reason: Fault::Missing { what: "missing.mp3".to_owned() } };
+    let gone = format!("gone not played: {reason:?}");
+    scene.check(
+        &["slot not aired: Missed", &gone, "there starts", "finished after 60 s", "slot aired 1, not 1"][1..],
+    );
+}
+
+#[test]
+fn a_lost_device_is_told_and_the_item_goes_on() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(20);
+    scene.world.player(|player, now| player.lose_device(now));
+    scene.run(5);
+    scene.world.player(|player, now| player.find_device(now));
+    scene.run(10);
+    let story = scene.story();
+    assert_eq!(story[0], "talk starts");
+    assert!(story[1].starts_with("Failed"), "{story:?}");
+    assert_eq!(story[2], "talk starts at 20 s");
+}
+
+#[test]
+fn a_slot_never_runs_past_its_hard_end() {
+    let mut scene = Scene::at("2026-11-21 05:08:00", "lateness = \"shift\"\n");
+    scene.run(3_600);
+    scene.check(&[
+        "talk starts",
+        "music starts",
+        "finished after 60 s",
+        "HardEnd after 60 s",
+        "farm not played: NoRoom",
+        "slot aired 1, not 1",
+    ]);
+}
+
+/// Two items in rotation, again and again for two minutes and a half.
+const TURNS: &str = r#"
+[[playlist]]
+id = "luan-phien"
+title = "Luân phiên"
+[[playlist.item]]
+title = "one"
+file = "one.mp3"
+[[playlist.item]]
+title = "two"
+file = "two.mp3"
+[[slot]]
+id = "luan-phien"
+title = "Luân phiên"
+start = "11:00:00"
+end = "11:02:30"
+playlist = "luan-phien"
+order = "rotating"
+fill = "loop"
+"#;
+
+#[test]
+fn a_rotation_that_goes_round_begins_the_next_day_after_its_last_item() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", TURNS);
+    scene.run(86_400 + 600);
+    let is_item = |line: &String| ["one starts", "two starts"].contains(&line.as_str());
+    let starts: Vec<_> = scene.story().into_iter().filter(is_item).collect();
+    let expected = ["one starts", "two starts", "one starts", "two starts", "one starts", "two starts"];
+    assert_eq!(starts, expected);
+}
