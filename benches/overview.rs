@@ -1,4 +1,4 @@
-//! What the overview of a large district costs: `cargo bench --bench overview` prints the time at the server and the bytes
+//! The cost of the overview of a large district: `cargo bench --bench overview` prints the time at the server and the bytes
 //! of its fragment, with 5,000 boxes in 300 villages of which most sound.
 
 use std::net::SocketAddr;
@@ -102,7 +102,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         id: box_id(n),
         title: format!("Loa {n} nhà văn hóa"),
         groups: vec![village(n % VILLAGES).parse().expect("a name")],
-        key: None,
+        key: Some("a-key".to_owned()),
     });
     Settings {
         listen: local,
@@ -151,10 +151,13 @@ async fn fill(central: &Central) {
             let at = if (SOUNDING..LOST).contains(&part) { now.minus(Span::secs(3_600)) } else { now };
             let faults = if part == 99 { vec!["amplifier_fault".to_owned()] } else { Vec::new() };
             let hello = SignKind::Hello { software: "loaxa 0.1.0".to_owned(), epoch: Epoch(7) };
-            for kind in [hello, SignKind::Heartbeat { backlog: 0, faults }] {
+            for kind in [hello, SignKind::Heartbeat { backlog: 0, faults, usage: None }] {
                 let sign =
                     SignOfLife { id: box_id(n), at, clock: ClockQuality::Synced, holds: Some(holds()), kind };
                 store.note_sign_of_life(sign).await.expect("kept");
+            }
+            if (SOUNDING..LOST).contains(&part) {
+                store.note_lost(box_id(n), now).await.expect("kept");
             }
             if part < SOUNDING {
                 store.ingest(play(n, now)).await.expect("taken").await.expect("kept");

@@ -43,7 +43,7 @@ pub struct App {
     pub days: Days,
     /// Tells open pages what has changed.
     pub changes: Changes,
-    /// What staff say of groups, as it was read last.
+    /// The names that staff gave to groups, as they were read last.
     places: Gazetteer,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,

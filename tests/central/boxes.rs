@@ -9,6 +9,7 @@ use loaxa_central::store::{ActFilter, Role, SignKind, SignOfLife};
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::playback::{SlotKey, Subject};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use loaxa_heart::wire::messages::Usage;
 
 async fn with_villages(test: impl AsyncFn(&Central)) {
     let dir = tempfile::tempdir().unwrap();
@@ -190,8 +191,9 @@ async fn six_days(central: &Central, id: &str) {
     for hours in (1..6 * 24).rev().filter(|hours| !(60..64).contains(hours)) {
         let clock = if (30..33).contains(&hours) { ClockQuality::None } else { ClockQuality::Synced };
         let begin = Wall(now.0 - now.0.rem_euclid(3_600_000_000)).minus(Span::secs(hours * 3_600));
+        let usage = Some(Usage { disk_free_mib: 2_100 + hours, month_mib: 150 - hours });
         let faults = if hours == 90 { vec!["amplifier_fault".to_owned()] } else { Vec::new() };
-        let kind = SignKind::Heartbeat { backlog: 0, faults };
+        let kind = SignKind::Heartbeat { backlog: 0, faults, usage };
         let sign = SignOfLife { id: box_id(id), at: begin, clock, holds: None, kind };
         let signs =
             (0..60).map(|minute| SignOfLife { at: begin.plus(Span::secs(60 * minute)), ..sign.clone() });
@@ -216,6 +218,7 @@ async fn the_health_of_a_box_is_drawn_from_its_heartbeats() {
     sounds(&central, "ben-1", 60, subject, "Bản tin xã", Rung::Programme).await;
     let page = until_says(&central, &tho, "/cum-loa/ben-1", "Cần làm gì bây giờ?").await;
     assert!(page.contains("97 % thời gian"), "{page}");
+    assert!(page.contains("2,1 GB") && page.contains("149 MB"), "{page}");
     assert!(page.contains("3 giờ") && page.contains("url(#ruled)"), "{page}");
     let hours = central.store().health(box_id("ben-1"), Wall(0)).await.unwrap();
     assert_eq!(hours.iter().map(|hour| hour.without_clock).sum::<u32>(), 180);

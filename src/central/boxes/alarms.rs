@@ -15,7 +15,7 @@ const TOGETHER: Span = Span::secs(600);
 /// Villages from which on silence is that of the place above them.
 const VILLAGES_TOGETHER: usize = 3;
 
-/// What people do about an alarm.
+/// The care that people take of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// Nobody has taken it on.
@@ -40,12 +40,12 @@ pub struct AlarmGroup {
     pub taken: Option<(AccountId, Wall)>,
     pub silent_until: Option<Wall>,
     pub since: Wall,
-    /// Its troubles, the longest first.
+    /// The troubles that are one, the longest first.
     pub rows: Vec<TroubleRow>,
 }
 
 impl AlarmGroup {
-    /// The numbers of its troubles, for a form: `3,4,9`.
+    /// The numbers of the troubles, for a form: `3,4,9`.
     pub fn ids(&self) -> String {
         self.rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>().join(",")
     }

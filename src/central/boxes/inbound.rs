@@ -189,7 +189,8 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, Store
             .reconcile(&app.store, &app.keyring, (id, &groups), (holds, heartbeat.backlog), now)
             .await?;
     }
-    let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
+    let Heartbeat { backlog, faults, usage, .. } = heartbeat;
+    let kind = SignKind::Heartbeat { backlog, faults, usage };
     let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds, kind };
     app.store.note_sign_of_life(sign).await
 }

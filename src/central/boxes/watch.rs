@@ -46,7 +46,7 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What the judgement of a silence rests on.
+/// The ground on which a silence is judged.
 struct Heard<'a> {
     now: Wall,
     /// Since when this process hears the boxes.

@@ -178,7 +178,7 @@ async fn new_session(app: &App, person: AccountId, stage: Stage, place: Place) -
     Ok(secret)
 }
 
-/// Whose doing a request is; only a person's keeps a session awake.
+/// The origin of a request; only a person's keeps a session awake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskedBy {
     Person,

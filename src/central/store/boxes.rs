@@ -6,7 +6,7 @@ use super::answer::Answer;
 use crate::settings::BoxDeclared;
 use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
-use loaxa_heart::wire::messages::{Holds, OnAir};
+use loaxa_heart::wire::messages::{Holds, OnAir, Usage};
 
 /// Silence after which a box counts as out of contact: two heartbeats and half of one.
 pub const SILENT_MAX: Span = Span::secs(150);
@@ -57,7 +57,7 @@ pub struct SignOfLife {
 #[derive(Debug, Clone, PartialEq)]
 pub enum SignKind {
     Hello { software: String, epoch: Epoch },
-    Heartbeat { backlog: u64, faults: Vec<String> },
+    Heartbeat { backlog: u64, faults: Vec<String>, usage: Option<Usage> },
 }
 
 /// The boxes that central knows.

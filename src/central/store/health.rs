@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::wire::messages::Usage;
 
 /// Length of a sample.
 pub const SAMPLE: Span = Span::secs(3_600);
@@ -24,6 +25,8 @@ pub struct HealthRow {
     pub backlog_max: u64,
     /// The last version of its program that was known.
     pub software: Option<String>,
+    /// Room on its disk and audio of the month, as it said last in this hour.
+    pub usage: Option<Usage>,
 }
 
 /// The hours of all boxes; heartbeats and hellos write them.

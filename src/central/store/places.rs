@@ -15,7 +15,7 @@ pub struct Point {
     pub longitude: f64,
 }
 
-/// What staff say of a group.
+/// A group as staff describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlaceRow {
     pub group: GroupId,
@@ -25,7 +25,7 @@ pub struct PlaceRow {
     pub point: Option<Point>,
 }
 
-/// What staff say of a box.
+/// The site of a box, as staff describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SiteRow {
     pub id: BoxId,

@@ -49,7 +49,7 @@ pub struct TroubleRow {
     pub detail: String,
     pub since: Wall,
     pub ended: Option<Wall>,
-    /// Who has taken it on, and when.
+    /// The person who has taken it on, with the time.
     pub taken: Option<(AccountId, Wall)>,
     /// Nobody is told of it before then.
     pub silent_until: Option<Wall>,

@@ -17,7 +17,11 @@ pub(super) async fn a_box_keeps_the_key_that_came_first(store: SharedStore) {
 pub(super) async fn signs_of_life_are_kept_in_their_order(store: SharedStore) {
     store.declare_boxes(vec![declared("loa-1", &["xa"])]).await.unwrap();
     let heartbeat = |seconds, version: u32| {
-        let kind = SignKind::Heartbeat { backlog: version.into(), faults: vec!["disk_full".to_owned()] };
+        let kind = SignKind::Heartbeat {
+            backlog: version.into(),
+            faults: vec!["disk_full".to_owned()],
+            usage: None,
+        };
         let holds = Some(holds(version));
         store.note_sign_of_life(SignOfLife {
             id: id("loa-1"),

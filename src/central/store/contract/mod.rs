@@ -27,7 +27,7 @@ use loaxa_heart::domain::playback::{
 };
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain;
-use loaxa_heart::wire::messages::{Holds, commands_digest};
+use loaxa_heart::wire::messages::{Holds, Usage, commands_digest};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Runs every promise, by subject, against the stores that `$open` makes, each empty; what `$open` gives beside a store is

@@ -109,7 +109,7 @@ fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<bool> {
         SignKind::Hello { software, epoch } => db
             .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?
             .execute(params![sign.id.as_str(), visible(software), epoch.to_string()])?,
-        SignKind::Heartbeat { backlog, faults } => db
+        SignKind::Heartbeat { backlog, faults, .. } => db
             .prepare_cached("UPDATE boxes SET backlog = ?2, faults = ?3 WHERE id = ?1")?
             .execute(params![
                 sign.id.as_str(),

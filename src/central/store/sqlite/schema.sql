@@ -396,5 +396,7 @@ CREATE TABLE IF NOT EXISTS health (
     faulty        INTEGER NOT NULL,
     backlog_max   INTEGER NOT NULL,
     software      TEXT,
+    disk_free_mib INTEGER,
+    month_mib     INTEGER,
     PRIMARY KEY (box, hour)
 ) STRICT, WITHOUT ROWID;

@@ -211,7 +211,7 @@ fn back(sent: &Sent) -> String {
     if is_page { asked.to_owned() } else { "/canh-bao".to_owned() }
 }
 
-/// Why an act on an alarm was not done.
+/// A reason for which an act on an alarm was not done.
 enum Not {
     Yours,
     There,

@@ -13,9 +13,10 @@ use crate::orders::outlook;
 use crate::store::{BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError};
 use crate::web::doors::{Needs, Pages};
 use crate::web::frame::{Frame, PageError};
+use crate::web::pages::class::class_tag;
 use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
-use loaxa_heart::domain::announcement::Mode;
+use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::PlayOutcome;
 use loaxa_heart::domain::time::Wall;
@@ -112,21 +113,19 @@ impl View {
 
     fn announcement(&self, announcement: &Announcement, boxes: &[BoxRow]) -> Markup {
         let Announcement { row, chain, foreseen } = announcement;
-        let class = row.class.as_ref().map(code_of).unwrap_or_default();
+        let rung = row.class.zip(row.mode).map(|(class, mode)| Rung::of(class, mode));
         let groups = row.groups.iter().map(|id| self.groups.get(id).map_or(id.as_str(), String::as_str));
         let groups = groups.collect::<Vec<_>>().join(", ");
         let finished = chain.iter().filter(|delivery| delivery.step == Step::Finished).count();
         let mut rest: Vec<_> = chain.iter().collect();
         rest.sort_by_key(|delivery| (delivery.step == Step::Finished, &delivery.title));
         html! {
-            article.announcement.(class) {
+            article.announcement.card.tight {
                 h3 { (row.title) }
                 p {
-                    span.badge.(class) { (self.texts.code("class", &class)) }
-                    @if let Some(mode @ (Mode::Exercise | Mode::Test)) = &row.mode {
-                        " " span.badge.exercise { (self.texts.code("mode", &code_of(mode))) }
-                    }
-                    " " (self.time(row.issued_at)) " · " (self.texts.say("announcements.to")) " " b { (groups) }
+                    @if let Some(rung) = rung { (class_tag(self.texts, rung, row.mode)) " " }
+                    @if row.mode == Some(Mode::Test) { (self.texts.say("mode.test")) " " }
+                    (self.time(row.issued_at)) " · " (self.texts.say("announcements.to")) " " b { (groups) }
                     @if !row.author.is_empty() { " · " (self.texts.say("announcements.by")) " " (row.author) }
                     @if let Some(approver) = &row.approver { " · " (self.texts.say("announcements.approved_by")) " " (approver) }
                     @match row.ended {
@@ -172,7 +171,7 @@ impl View {
     fn plays(&self, plays: &[PlayRow]) -> Markup {
         html! {
             section {
-                h2 { (self.texts.say("log.title")) }
+                h2 { (self.texts.say("log.played")) }
                 @if plays.is_empty() { (self.nothing()) } @else {
                     table.t {
                         thead { tr {
@@ -188,7 +187,6 @@ impl View {
     }
 
     fn play(&self, play: &PlayRow) -> Markup {
-        let class = play.class.as_ref().map_or_else(|| code_of(&play.rung), code_of);
         let bad = matches!(
             play.outcome,
             Some(PlayOutcome::Failed { .. } | PlayOutcome::PowerLost | PlayOutcome::Guarded { .. })
@@ -204,10 +202,7 @@ impl View {
                     @if play.repetition > 1 { " (" (play.repetition) ")" }
                 }
                 td data-l=(self.texts.say("log.class")) {
-                    span.badge.(class) { (self.texts.code("class", &class)) }
-                    @if let Some(mode @ (Mode::Exercise | Mode::Test)) = &play.mode {
-                        " " span.badge.exercise { (self.texts.code("mode", &code_of(mode))) }
-                    }
+                    (class_tag(self.texts, play.rung, play.mode))
                 }
                 td data-l=(self.texts.say("log.length")) {
                     @if let Some(played) = played { (played) @if let Some(due) = due { " / " (due) } }

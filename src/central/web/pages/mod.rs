@@ -2,6 +2,7 @@
 
 mod alarms;
 mod boxes;
+mod class;
 mod log;
 mod notices;
 mod overview;

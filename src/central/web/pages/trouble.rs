@@ -1,4 +1,4 @@
-//! What pages say of troubles: a title, what to do, and the buttons of who takes one on.
+//! The words of pages about troubles: a title, what to do, and the buttons of who takes one on.
 
 use std::collections::BTreeMap;
 

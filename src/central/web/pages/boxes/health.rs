@@ -10,6 +10,7 @@ use crate::web::frame::Frame;
 use crate::web::parts::Kind;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// Hours that the bars show.
 pub const HOURS: u64 = 7 * 24;
@@ -17,7 +18,7 @@ pub const HOURS: u64 = 7 * 24;
 const SIGNS_FULL: u32 = 60;
 const SIGNS_WELL: u32 = 50;
 
-/// What an hour was like.
+/// The judgement of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hour {
     Well,
@@ -82,6 +83,15 @@ pub fn draw(frame: &Frame, rows: &[HealthRow], now: Wall) -> Markup {
             details { summary { (frame.say("health.as_table")) } (table(frame, rows)) }
         }
     }
+}
+
+/// Says so many MiB as a person does, in GB from one on.
+pub fn size(frame: &Frame, mib: u64) -> String {
+    let said = match mib {
+        0..1_024 => said!("health.megabytes", count = mib),
+        _ => said!("health.gigabytes", count = Sentence::decimal(mib as f64 / 1_024.0, 1)),
+    };
+    frame.tell(&said)
 }
 
 fn clock_words(frame: &Frame, hours: usize) -> String {
@@ -150,9 +160,12 @@ fn table(frame: &Frame, rows: &[HealthRow]) -> Markup {
         "health.contact",
         "health.clock",
         "health.faults",
+        "health.disk",
+        "health.data",
         "health.backlog",
         "health.software",
     ];
+    let size = |mib: u64| size(frame, mib);
     let hours = |count: usize| frame.tell(&said!("health.hours", hours = count));
     html! {
         table.t role="table" {
@@ -168,8 +181,11 @@ fn table(frame: &Frame, rows: &[HealthRow]) -> Markup {
                         td role="cell" data-l=(frame.say(columns[1])) { (hours(rows.len())) }
                         td role="cell" data-l=(frame.say(columns[2])) { (clock_words(frame, bad(|row| row.without_clock))) }
                         td role="cell" data-l=(frame.say(columns[3])) { (fault_words(frame, bad(|row| row.faulty))) }
-                        td role="cell" data-l=(frame.say(columns[4])) { (rows.iter().map(|row| row.backlog_max).max().unwrap_or(0)) }
-                        td role="cell" data-l=(frame.say(columns[5])) { (rows.last().and_then(|row| row.software.as_deref()).unwrap_or_default()) }
+                        @let usage = rows.iter().rev().find_map(|row| row.usage);
+                        td role="cell" data-l=(frame.say(columns[4])) { (usage.map(|usage| size(usage.disk_free_mib)).unwrap_or_default()) }
+                        td role="cell" data-l=(frame.say(columns[5])) { (usage.map(|usage| size(usage.month_mib)).unwrap_or_default()) }
+                        td role="cell" data-l=(frame.say(columns[6])) { (rows.iter().map(|row| row.backlog_max).max().unwrap_or(0)) }
+                        td role="cell" data-l=(frame.say(columns[7])) { (rows.last().and_then(|row| row.software.as_deref()).unwrap_or_default()) }
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Who may install boxes, move them and shut them out.
+//! The people who may install boxes, move them and shut them out.
 
 use crate::app::App;
 use crate::people::Who;

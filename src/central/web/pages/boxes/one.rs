@@ -186,6 +186,10 @@ fn this_machine(frame: &Frame, seen: &Seen) -> Markup {
                 div { dt { (frame.say("box_page.trusted")) } dd {
                     @if row.key.is_some() { (good("box_page.enrolled")) } @else { (look("box_page.not_enrolled")) }
                 } }
+                @if let Some(usage) = seen.hours.iter().rev().find_map(|hour| hour.usage) {
+                    div { dt { (frame.say("health.disk")) } dd { (health::size(frame, usage.disk_free_mib)) } }
+                    div { dt { (frame.say("health.data")) } dd { (health::size(frame, usage.month_mib)) } }
+                }
                 div { dt { (frame.say("health.backlog")) } dd { (row.backlog) } }
                 div { dt { (frame.say("health.software")) } dd { (row.software.as_deref().unwrap_or_default()) } }
                 @if let Some(at) = row.last_seen { div { dt { (frame.say("box_page.last_seen")) } dd { (moment(at)) } } }

@@ -12,9 +12,10 @@ use crate::boxes::alarms::{AlarmGroup, Standing};
 use crate::boxes::state::BoxState;
 use crate::people::Who;
 use crate::web::frame::Frame;
+use crate::web::pages::class::{class_tag, kind_of};
 use crate::web::pages::trouble::{self, Names, care_line, take_button, what_to_do};
-use crate::web::parts::{Kind, icon, state, tag};
-use loaxa_heart::domain::announcement::{Mode, Rung};
+use crate::web::parts::{Kind, icon, state};
+use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::lunar::LunarDate;
 use loaxa_heart::domain::time::Wall;
@@ -76,30 +77,6 @@ fn alarm_banner(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &Alar
     }
 }
 
-/// The colour and shape of what sounds.
-fn kind_of(rung: Rung, mode: Option<Mode>) -> Kind {
-    match (rung, mode) {
-        (_, Some(Mode::Exercise)) | (Rung::Exercise, _) => Kind::Exercise,
-        (Rung::Programme, _) => Kind::Programme,
-        (Rung::Normal, _) => Kind::Normal,
-        (Rung::Priority | Rung::Live, _) => Kind::Priority,
-        (Rung::Emergency, _) => Kind::Emergency,
-    }
-}
-
-fn class_tag(frame: &Frame, rung: Rung, mode: Option<Mode>) -> Markup {
-    let kind = kind_of(rung, mode);
-    let words = match (kind, rung) {
-        (Kind::Exercise, _) => frame.say("overview.exercise").to_owned(),
-        (_, Rung::Programme) => frame.texts.code("class", "programme"),
-        (_, Rung::Normal) => frame.texts.code("class", "normal"),
-        (_, Rung::Priority) => frame.texts.code("class", "priority"),
-        (_, Rung::Live) => frame.texts.code("class", "live"),
-        _ => frame.texts.code("class", "emergency"),
-    };
-    tag(kind, &words)
-}
-
 /// Names villages: one by its name, all as all, others by their count.
 fn places<'a>(app: &App, frame: &Frame, villages: impl Iterator<Item = &'a GroupId>, all: usize) -> String {
     let villages: BTreeSet<_> = villages.collect();
@@ -134,7 +111,7 @@ fn sounding(app: &App, frame: &Frame, seen: &Seen, it: &OnAir) -> Markup {
     let place = places(app, frame, it.villages.iter().flatten(), seen.villages.len());
     html! {
         div.now.stack.(card.class()) {
-            div.row.apart { (class_tag(frame, it.rung, it.mode)) span { (frame.tell(&times)) } }
+            div.row.apart { (class_tag(frame.texts, it.rung, it.mode)) span { (frame.tell(&times)) } }
             h3 { (icon("wave")) " " (it.title) }
             p { (frame.tell(&said!("overview.where", place, count = it.boxes))) }
             @if let Some(until) = it.until {
@@ -211,7 +188,7 @@ fn tiles(frame: &Frame, seen: &Seen) -> Markup {
     html! { ul.tiles { @for village in &seen.villages { li { (tile(frame, seen, village)) } } } }
 }
 
-/// What a tile says of a village, beside its colour and its icon.
+/// The words of a tile for a village, beside its colour and its icon.
 fn tile_words(frame: &Frame, village: &Village) -> String {
     let (lost, faulty) = (village.count(BoxState::OutOfContact), village.count(BoxState::Faulty));
     let said = match village.state() {
@@ -271,7 +248,7 @@ fn coming(app: &App, frame: &Frame, seen: &Seen, it: &Next) -> Markup {
         li.row.apart {
             span { b.num { (it.at.local().format("%H:%M")) } " \u{a0}" (it.title) br;
                 span.mute { (places(app, frame, it.villages.iter(), seen.villages.len())) } }
-            (class_tag(frame, it.rung.unwrap_or(Rung::Programme), it.mode))
+            (class_tag(frame.texts, it.rung.unwrap_or(Rung::Programme), it.mode))
         }
     }
 }

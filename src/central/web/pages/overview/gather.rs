@@ -19,7 +19,7 @@ use loaxa_heart::wire::messages::{Body, Command};
 /// Announcements in which those with an hour are sought.
 const ANNOUNCEMENTS_READ: u32 = 200;
 
-/// What the overview shows.
+/// The content of the overview.
 pub struct Seen {
     pub now: Wall,
     pub boxes: Vec<BoxRow>,

@@ -38,7 +38,7 @@ pub fn map(title: &str, description: &str, villages: &[Village]) -> Option<Marku
     })
 }
 
-/// Where points stand on the sketch; a degree of longitude is narrower than one of latitude.
+/// The positions of points on the sketch; a degree of longitude is narrower than one of latitude.
 fn positions(points: &[Point]) -> Vec<(f64, f64)> {
     let middle = points.iter().map(|point| point.latitude).sum::<f64>() / points.len() as f64;
     let flat = |point: &Point| (point.longitude * middle.to_radians().cos(), -point.latitude);

@@ -32,7 +32,7 @@ const EVENTS: &str = "boxes from:body, alarms from:body, announcements from:body
 /// Time for which all who ask share what was read, as long as no change was told.
 const GOOD_FOR: Span = Span::secs(1);
 
-/// What the overview shows, as it was read last. Many pages ask in the moment in which something changes.
+/// The overview's content, as it was read last. Many pages ask in the moment in which something changes.
 #[derive(Default)]
 struct Shared(Mutex<Option<(u64, Moment, Arc<Seen>)>>);
 
