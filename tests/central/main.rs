@@ -5,6 +5,7 @@ mod bodies;
 mod boxes;
 mod browser_enrolment;
 mod browser_keys;
+mod browser_pages;
 mod browser_signing;
 mod cap;
 mod cli;

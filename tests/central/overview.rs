@@ -195,6 +195,29 @@ async fn a_silenced_alarm_comes_again_and_a_strangers_is_ended_by_people() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_later_today_is_shown_with_its_hour() {
+    with_villages(async |central| {
+        let lan = Staff::make(central, "lan", &[]).await;
+        assert!(lan.get(central, "/").await.text().contains("không phát gì nữa"));
+        let at = loaxa_adapters::clock::wall().plus(Span::secs(90));
+        let fields = json!({ "to": ["moi"], "class": "normal", "title": "Lịch gieo mạ", "at": at });
+        let sent = announce(central, &fields, Some(&tone())).await;
+        assert_eq!(sent.status, 201, "{}", sent.text());
+        // In the last minutes of a day it is tomorrow's.
+        if at.date() == loaxa_adapters::clock::wall().date() {
+            let page = until_says(central, &lan, "/", "Lịch gieo mạ").await;
+            let hour = at.local().format("%H:%M").to_string();
+            let (_, next) = page.split_once("Tiếp theo hôm nay").unwrap();
+            assert!(
+                next.contains(&hour) && next.contains("Xóm Mới") && next.contains("Thông thường"),
+                "{next}"
+            );
+        }
+    })
+    .await;
+}
+
 /// The stream of what changed, as a browser reads it.
 struct Stream(TcpStream, String);
 

@@ -74,7 +74,7 @@ async fn content(app: &App, frame: &Frame, who: &Who) -> Result<Markup, PageErro
             @if !alarms.is_empty() {
                 section.stack {
                     h2 { (frame.say(key)) }
-                    @for alarm in alarms { (one(app, frame, who, &names, alarm)) }
+                    @for (n, alarm) in alarms.into_iter().enumerate() { (one(app, frame, who, &names, alarm, n == 0)) }
                 }
             }
         }
@@ -83,7 +83,7 @@ async fn content(app: &App, frame: &Frame, who: &Who) -> Result<Markup, PageErro
     })
 }
 
-fn one(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &AlarmGroup) -> Markup {
+fn one(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &AlarmGroup, is_main: bool) -> Markup {
     let groups = trouble::groups_of(&names.boxes, alarm.rows.iter().map(|row| row.subject.as_str()));
     let may = trouble::may_care(app, who, &groups);
     let (frame_class, kind) = match alarm.standing {
@@ -103,7 +103,7 @@ fn one(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &AlarmGroup) -
             @if may {
                 div.row.apart {
                     div.btns {
-                        @if alarm.taken.is_none() { (take_button(frame, alarm, "/canh-bao")) }
+                        @if alarm.taken.is_none() { (take_button(frame, alarm, "/canh-bao", is_main)) }
                         @if alarm.kind == TroubleKind::Security { (end_button(frame, alarm)) }
                     }
                     @if alarm.standing != Standing::Maintained { (silence_form(frame, alarm, "/canh-bao", who.now)) }

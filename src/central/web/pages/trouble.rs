@@ -112,13 +112,14 @@ pub fn groups_of<'a>(
     groups
 }
 
-/// The button with which a person takes an alarm on; afterwards they are back on the page `back`.
-pub fn take_button(frame: &Frame, alarm: &AlarmGroup, back: &str) -> Markup {
+/// The button with which a person takes an alarm on; afterwards they are back on the page `back`. One
+/// button of a page is its main one.
+pub fn take_button(frame: &Frame, alarm: &AlarmGroup, back: &str, is_main: bool) -> Markup {
     html! {
         form method="post" action="/canh-bao/nhan" {
             input type="hidden" name="viec" value=(alarm.ids());
             input type="hidden" name="ve" value=(back);
-            button.btn { (frame.say("trouble.take")) }
+            button.btn.sec[!is_main] { (frame.say("trouble.take")) }
         }
     }
 }

@@ -155,7 +155,7 @@ fn alarm_of(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &AlarmGro
             (remedy(frame, alarm.kind, &alarm.what))
             @if may {
                 div.row.apart {
-                    div.btns { @if alarm.taken.is_none() { (take_button(frame, alarm, &back)) } }
+                    div.btns { @if alarm.taken.is_none() { (take_button(frame, alarm, &back, true)) } }
                     (silence_form(frame, alarm, &back, who.now))
                 }
             }

@@ -58,19 +58,25 @@ fn alarms(app: &App, frame: &Frame, who: &Who, names: &Names, seen: &Seen) -> Ma
     let waiting: Vec<_> = seen.alarms.iter().filter(|alarm| alarm.standing == Standing::Waits).collect();
     let more = waiting.len().saturating_sub(ALARMS_SHOWN);
     html! {
-        @for alarm in waiting.iter().take(ALARMS_SHOWN) { (alarm_banner(app, frame, who, names, alarm)) }
+        @for (n, alarm) in waiting.iter().take(ALARMS_SHOWN).enumerate() { (alarm_banner(app, frame, who, names, (alarm, n == 0))) }
         @if more > 0 { p { a href="/canh-bao" { (frame.tell(&said!("overview.more_alarms", more))) } } }
     }
 }
 
-fn alarm_banner(app: &App, frame: &Frame, who: &Who, names: &Names, alarm: &AlarmGroup) -> Markup {
+fn alarm_banner(
+    app: &App,
+    frame: &Frame,
+    who: &Who,
+    names: &Names,
+    (alarm, is_main): (&AlarmGroup, bool),
+) -> Markup {
     let groups = trouble::groups_of(&names.boxes, alarm.rows.iter().map(|row| row.subject.as_str()));
     html! {
         section.alarm.k-bad.row.apart aria-label=(frame.say("overview.nobody_yet")) {
             div { h2 { (icon("bell")) " " (names.title(frame, alarm)) }
                 p { @if alarm.what.is_empty() { (frame.say("overview.hears_nothing")) " " } (frame.say("trouble.nobody")) } }
             div.btns {
-                @if trouble::may_care(app, who, &groups) { (take_button(frame, alarm, "/")) }
+                @if trouble::may_care(app, who, &groups) { (take_button(frame, alarm, "/", is_main)) }
                 a.btn.sec href=(what_to_do(alarm, &names.boxes)) { (frame.say("trouble.what_to_do")) }
             }
         }
