@@ -15,6 +15,7 @@ use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
 use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
+use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::settings::{Group, Settings};
 use crate::sign_in_tries::SignInTries;
@@ -39,6 +40,8 @@ pub struct App {
     pub counters: Counters,
     /// Voices that are live now.
     pub voices: Voices,
+    /// Voices that come from pages.
+    pub mouths: Mouths,
     pub outlooks: Outlooks,
     pub days: Days,
     /// Tells open pages what has changed.
@@ -116,6 +119,7 @@ impl App {
             public_url,
             counters,
             voices,
+            mouths: Mouths::default(),
             outlooks,
             days,
             changes,

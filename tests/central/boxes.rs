@@ -217,7 +217,8 @@ async fn the_health_of_a_box_is_drawn_from_its_heartbeats() {
     let subject = Subject::Slot(SlotKey { slot: "sang".parse().unwrap(), date: now.date() });
     sounds(&central, "ben-1", 60, subject, "Bản tin xã", Rung::Programme).await;
     let page = until_says(&central, &tho, "/cum-loa/ben-1", "Cần làm gì bây giờ?").await;
-    assert!(page.contains("97 % thời gian"), "{page}");
+    // The hour of now has only begun, so that a part of a percent depends on the minute.
+    assert!(["96 % thời gian", "97 % thời gian"].iter().any(|words| page.contains(words)), "{page}");
     assert!(page.contains("2,1 GB") && page.contains("149 MB"), "{page}");
     assert!(page.contains("3 giờ") && page.contains("url(#ruled)"), "{page}");
     let hours = central.store().health(box_id("ben-1"), Wall(0)).await.unwrap();

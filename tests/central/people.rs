@@ -298,6 +298,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
     const WRITER: Needs = Needs::Role(&[Role::Writer]);
     const APPROVER: Needs = Needs::Role(&[Role::Approver]);
+    const SPEAKER: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
     const CARER: Needs = Needs::Role(&[Role::Technician, Role::Duty, Role::Administrator]);
     const KEEPER: Needs = Needs::Role(&[Role::Technician, Role::Administrator]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
@@ -306,6 +307,9 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/soan-tin", WRITER),
         ("/soan-tin/{id}", WRITER),
         ("/soan-tin/{id}/tep", WRITER),
+        ("/noi-truc-tiep", SPEAKER),
+        ("/noi-truc-tiep/{id}", SPEAKER),
+        ("/noi-truc-tiep/{id}/het", SPEAKER),
         ("/tin", Needs::Person),
         ("/tin/{id}", Needs::Person),
         ("/fragments/tin/{id}", Needs::Person),

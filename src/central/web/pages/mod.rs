@@ -3,6 +3,7 @@
 mod alarms;
 mod boxes;
 mod class;
+mod live;
 mod log;
 mod notices;
 mod overview;
@@ -43,6 +44,7 @@ pub fn pages() -> Pages {
         overview::add,
         alarms::add,
         boxes::add,
+        live::add,
         log::add,
         notices::add,
         people::add,
@@ -61,6 +63,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
         .merge(notices::assets())
+        .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))

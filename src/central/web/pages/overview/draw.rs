@@ -72,7 +72,7 @@ fn alarm_banner(
 ) -> Markup {
     let groups = trouble::groups_of(&names.boxes, alarm.rows.iter().map(|row| row.subject.as_str()));
     html! {
-        section.alarm.k-bad.row.apart aria-label=(frame.say("overview.nobody_yet")) {
+        section.alarm.k-bad.row.apart aria-label=(names.title(frame, alarm)) {
             div { h2 { (icon("bell")) " " (names.title(frame, alarm)) }
                 p { @if alarm.what.is_empty() { (frame.say("overview.hears_nothing")) " " } (frame.say("trouble.nobody")) } }
             div.btns {
