@@ -178,6 +178,9 @@ impl Settings {
 
 /// The village of a box: of its groups, the one with most groups above it. `None` for a box in no group.
 pub fn village_of<'a>(groups: &'a [GroupId], parents: &BTreeMap<GroupId, GroupId>) -> Option<&'a GroupId> {
+    if let [only] = groups {
+        return Some(only);
+    }
     // Of two as deep, the first one named counts.
     let depth = |group: &GroupId| with_ancestors(std::slice::from_ref(group), parents).len();
     groups.iter().rev().max_by_key(|group| depth(group))

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::app::App;
 use crate::settings::village_of;
 use crate::store::{BoxRow, SiteRow, StoreError, TroubleKind, TroubleRow};
-use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::ids::{AccountId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 
@@ -85,12 +84,11 @@ impl Ground<'_> {
 
     /// A group and those above it, the nearest first.
     fn upwards(&self, group: &GroupId) -> Vec<GroupId> {
-        let all = with_ancestors(std::slice::from_ref(group), &self.parents);
         let mut chain = vec![group.clone()];
-        while let Some(parent) = chain.last().and_then(|last| self.parents.get(last)) {
-            if chain.len() > all.len() {
-                break;
-            }
+        // The configuration has no circle; the bound keeps a wrong one from being endless.
+        while let Some(parent) = chain.last().and_then(|last| self.parents.get(last))
+            && chain.len() <= self.parents.len()
+        {
             chain.push(parent.clone());
         }
         chain
@@ -115,8 +113,8 @@ pub async fn of_now(app: &App, boxes: &[BoxRow], sites: &[SiteRow]) -> Result<Ve
 /// Puts open troubles together, those that wait for a person first.
 pub fn together(rows: Vec<TroubleRow>, ground: &Ground, now: Wall) -> Vec<AlarmGroup> {
     type Care = (Standing, Option<(AccountId, Wall)>, Option<Wall>);
-    let mut alike: BTreeMap<(TroubleKind, String, Care, Option<GroupId>, Option<String>), Vec<TroubleRow>> =
-        BTreeMap::new();
+    type Alike = (TroubleKind, String, Care, Option<GroupId>, Option<String>);
+    let mut alike: BTreeMap<Alike, Vec<TroubleRow>> = BTreeMap::new();
     for row in rows {
         let standing = ground.standing(&row, now);
         let silent_until = row.silent_until.filter(|_| standing == Standing::Silent);
