@@ -310,6 +310,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/noi-truc-tiep", SPEAKER),
         ("/noi-truc-tiep/{id}", SPEAKER),
         ("/noi-truc-tiep/{id}/het", SPEAKER),
+        ("/phat-am", WRITER),
         ("/tin", Needs::Person),
         ("/tin/{id}", Needs::Person),
         ("/fragments/tin/{id}", Needs::Person),

@@ -22,6 +22,7 @@ mod notices;
 mod people;
 mod places;
 mod plays;
+mod pronunciations;
 mod sessions;
 pub mod sqlite;
 mod tagged;
@@ -47,6 +48,7 @@ pub use notices::*;
 pub use people::*;
 pub use places::*;
 pub use plays::*;
+pub use pronunciations::*;
 pub use sessions::*;
 pub use tokens::*;
 pub use troubles::*;
@@ -62,7 +64,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Health Log Media Notices People
-    Places Plays Sessions Tokens Troubles
+    Places Plays Pronunciations Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

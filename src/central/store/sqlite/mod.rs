@@ -17,6 +17,7 @@ mod notices;
 mod people;
 mod places;
 mod plays;
+mod pronunciations;
 mod sessions;
 mod tokens;
 mod troubles;

@@ -341,6 +341,14 @@ CREATE TABLE IF NOT EXISTS notice_versions (
     PRIMARY KEY (notice, version)
 ) STRICT, WITHOUT ROWID;
 
+-- Words that the speech engine says wrongly, and how they are to be said.
+CREATE TABLE IF NOT EXISTS pronunciations (
+    word   TEXT PRIMARY KEY,
+    say    TEXT NOT NULL,
+    editor TEXT NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What is wrong, and was wrong before; an open one of a kind, code and subject stands once.
 CREATE TABLE IF NOT EXISTS troubles (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
