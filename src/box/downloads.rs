@@ -193,6 +193,11 @@ impl Downloads {
         *lock(&self.shared.used)
     }
 
+    /// Returns the room on the disk of the audio, in bytes; `None` where the disk does not say.
+    pub fn free(&self) -> Option<u64> {
+        self.dir.free_bytes().ok()
+    }
+
     /// Returns the files that are waited for.
     pub fn wanted(&self) -> Vec<Media> {
         lock(&self.shared.wanted).values().cloned().collect()

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bodies;
+mod boxes;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_pages;
@@ -19,6 +20,7 @@ mod mosquitto_acl;
 mod notices;
 mod older_database;
 mod outlook;
+mod overview;
 mod page_certificate;
 mod people;
 mod powers;

@@ -282,8 +282,11 @@ fn other_messages() {
         held: None,
         backlog: 2,
         faults: vec!["device_lost".to_owned()],
+        usage: None,
     };
     check("heartbeat.json", &heartbeat);
+    let usage = Some(Usage { disk_free_mib: 2_148, month_mib: 131 });
+    check("heartbeat-usage.json", &Heartbeat { usage, ..heartbeat.clone() });
     let quiet = Heartbeat { on_air: None, faults: Vec::new(), backlog: 0, ..heartbeat };
     check("heartbeat-quiet.json", &quiet);
     let held = Some(holds().digest());

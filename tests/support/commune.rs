@@ -45,6 +45,11 @@ pub fn group(id: &str) -> GroupId {
 
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
+    trust_over(&["thon-1", "thon-2"])
+}
+
+/// The same, over these villages.
+pub fn trust_over(villages: &[&str]) -> Vec<u8> {
     use Power::*;
     let people = [Normal, Priority, Emergency, Exercise, Live, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
@@ -66,7 +71,7 @@ pub fn trust() -> Vec<u8> {
             grant(central_key(), "Trung tâm", &[Central]),
         ],
         thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-        nesting: [(group("thon-1"), group("xa")), (group("thon-2"), group("xa"))].into(),
+        nesting: villages.iter().map(|village| (group(village), group("xa"))).collect(),
     };
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
 }
@@ -278,6 +283,7 @@ impl ScriptedBox {
             held,
             backlog: 2,
             faults: vec!["device_lost".to_owned()],
+            usage: None,
         };
         self.say(Up::Heartbeat, codec::encode(&heartbeat));
     }

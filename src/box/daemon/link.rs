@@ -14,9 +14,11 @@ use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
-    VERSION, Welcome, commands_digest,
+    Usage, VERSION, Welcome, commands_digest,
 };
 use loaxa_heart::wire::topics::Topic;
+
+const MIB: u64 = 1 << 20;
 
 /// Time after a command in which central hears what the box now holds.
 const HURRY: Span = Span::secs(2);
@@ -67,6 +69,10 @@ impl Daemon {
             held: None,
             backlog: self.store.backlog(),
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+            usage: self
+                .downloads
+                .free()
+                .map(|free| Usage { disk_free_mib: free / MIB, month_mib: self.downloads.used() / MIB }),
         }
     }
 

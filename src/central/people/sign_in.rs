@@ -220,13 +220,39 @@ async fn new_session(app: &App, person: AccountId, stage: Stage, place: Place) -
     Ok(secret)
 }
 
+/// The origin of a request; only a person's keeps a session awake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    Person,
+    /// A page that is open and asks by itself.
+    Page,
+}
+
 /// Finds the person of a session; `None` where it has ended, whatever the reason.
 ///
 /// # Errors
 /// Fails when the store does not answer.
-pub async fn who(app: &App, secret: &str, from: String) -> Result<Option<Who>, StoreError> {
+pub async fn who(app: &App, secret: &str, from: String, by: AskedBy) -> Result<Option<Who>, StoreError> {
+    of_session(app, ContentHash::of(secret.as_bytes()), from, by).await
+}
+
+/// Tells whether a session that was found before goes on.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn is_still_in(app: &App, who: &Who) -> Result<bool, StoreError> {
+    let found = of_session(app, who.session.secret, who.from.clone(), AskedBy::Page).await?;
+    Ok(found.is_some())
+}
+
+async fn of_session(
+    app: &App,
+    secret: ContentHash,
+    from: String,
+    by: AskedBy,
+) -> Result<Option<Who>, StoreError> {
     let now = app.now();
-    let Some(session) = app.store.session(ContentHash::of(secret.as_bytes())).await? else { return Ok(None) };
+    let Some(session) = app.store.session(secret).await? else { return Ok(None) };
     if is_over(&session, now) {
         return Ok(None);
     }
@@ -234,7 +260,7 @@ pub async fn who(app: &App, secret: &str, from: String) -> Result<Option<Who>, S
     if person.left.is_some() {
         return Ok(None);
     }
-    if now.since(session.seen) >= TOUCH_EVERY {
+    if by == AskedBy::Person && now.since(session.seen) >= TOUCH_EVERY {
         app.store.touch_session(session.secret, now).await?;
     }
     Ok(Some(Who { person, session, now, from }))

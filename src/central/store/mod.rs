@@ -15,16 +15,19 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
 mod notices;
 mod people;
+mod places;
 mod plays;
 mod pronunciations;
 mod sessions;
 pub mod sqlite;
 mod tagged;
 mod tokens;
+mod troubles;
 
 use std::sync::Arc;
 
@@ -38,14 +41,17 @@ pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
 pub use enrolment::*;
+pub use health::*;
 pub use log::*;
 pub use media::*;
 pub use notices::*;
 pub use people::*;
+pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
 pub use sessions::*;
 pub use tokens::*;
+pub use troubles::*;
 
 macro_rules! store {
     ($($subject:ident)*) => {
@@ -57,7 +63,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media Notices People Plays Pronunciations Sessions Tokens
+    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Health Log Media Notices People
+    Places Plays Pronunciations Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::session;
 use crate::app::App;
 use crate::orders::notices;
+use crate::people::sign_in::AskedBy;
 use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage};
 use loaxa_heart::said;
@@ -63,6 +64,9 @@ impl Pages {
 pub const SIGN_IN: &str = "/dang-nhap";
 pub const SECOND_STEP: &str = "/dang-nhap/buoc-2";
 
+/// The stream of what changed.
+pub const EVENTS: &str = "/su-kien";
+
 /// Header of requests for a fragment, and the one that sends the whole page elsewhere.
 const HTMX_REQUEST: &str = "hx-request";
 const HTMX_REDIRECT: &str = "hx-redirect";
@@ -85,7 +89,7 @@ async fn guard(
     }
     let address = client(&app, from, headers).to_string();
     let who = match session::secret_of(&app, headers) {
-        Some(secret) => match sign_in::who(&app, secret, address).await {
+        Some(secret) => match sign_in::who(&app, secret, address, asked_by(request.uri().path())).await {
             Ok(who) => who,
             Err(error) => return super::frame::PageError::from(error).into_response(),
         },
@@ -105,6 +109,11 @@ async fn guard(
         request.extensions_mut().insert(who);
     }
     next.run(request).await
+}
+
+/// Tells pages that ask by themselves from people, so that an open page keeps nobody signed in.
+fn asked_by(path: &str) -> AskedBy {
+    if path.starts_with("/fragments/") || path == EVENTS { AskedBy::Page } else { AskedBy::Person }
 }
 
 /// Tells whether a request may change something here: everything but reading.

@@ -26,19 +26,22 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 8] = [
+const MENU: [(&str, &str, &[Role]); 9] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
     ("/tin", "notice.list", &[]),
     ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
-    ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
+    ("/nhat-ky", "log.title", &[]),
+    ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 2] = [
+const FOOT: [(&str, &str, &[Role]); 4] = [
+    ("/canh-bao", "alarm_page.title", &[]),
+    ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];

@@ -7,19 +7,23 @@ pub static TEXTS: Tables = Tables::new(
     concat!(
         include_str!("texts/vi.toml"),
         "\n",
+        include_str!("texts/boxes.vi.toml"),
+        "\n",
         include_str!("texts/live.vi.toml"),
         "\n",
         include_str!("texts/notices.vi.toml"),
         "\n",
-        include_str!("texts/people.vi.toml")
+        include_str!("texts/people.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
+        "\n",
+        include_str!("texts/boxes.en.toml"),
         "\n",
         include_str!("texts/live.en.toml"),
         "\n",
         include_str!("texts/notices.en.toml"),
         "\n",
-        include_str!("texts/people.en.toml")
+        include_str!("texts/people.en.toml"),
     ),
 );

@@ -235,6 +235,18 @@ pub struct Heartbeat {
     /// Names of what is wrong, for instance `device_lost`, `disk_full`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// Disk and network, beside `holds` in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// The room that a box has left on its disk, and the audio that it has fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Usage {
+    /// Room on the disk of its audio, in MiB.
+    pub disk_free_mib: u64,
+    /// Audio over the network in this month, in MiB.
+    pub month_mib: u64,
 }
 
 /// The play that sounds now.

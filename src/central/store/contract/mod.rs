@@ -7,10 +7,13 @@ mod commands;
 mod deliveries;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
+mod places;
 mod plays;
 mod tokens;
+mod troubles;
 
 use super::*;
 use crate::settings::BoxDeclared;
@@ -24,7 +27,7 @@ use loaxa_heart::domain::playback::{
 };
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain;
-use loaxa_heart::wire::messages::{Holds, commands_digest};
+use loaxa_heart::wire::messages::{Holds, Usage, commands_digest};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Runs every promise, by subject, against the stores that `$open` makes, each empty; what `$open` gives beside a store is
@@ -68,6 +71,9 @@ mod sqlite {
         media { media_are_described_once }
         alarms { alarms_are_counted_and_bounded }
         tokens { a_token_is_good_until_it_is_revoked }
+        troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+        places { what_staff_say_of_places_is_kept }
+        health { hours_of_health_are_counted_and_forgotten }
     }
 }
 
@@ -198,4 +204,17 @@ fn ended(n: u32, subject: Subject, outcome: PlayOutcome) -> Event {
         loudness_lufs: None,
         heard: None,
     })
+}
+
+fn act() -> NewAct {
+    let subject = "loa-1".to_owned();
+    NewAct {
+        at: NOW,
+        actor: Actor::Central,
+        act: "alarm_taken",
+        subject,
+        before: None,
+        after: None,
+        from: None,
+    }
 }

@@ -10,14 +10,17 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
 mod notices;
 mod people;
+mod places;
 mod plays;
 mod pronunciations;
 mod sessions;
 mod tokens;
+mod troubles;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

@@ -1,11 +1,17 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
-mod enrol;
-mod home;
+mod alarms;
+mod boxes;
+mod class;
 mod live;
+mod log;
 mod notices;
+mod overview;
 mod people;
+mod point;
+mod settings;
 mod sign;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -17,6 +23,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::doors::Pages;
+use super::events;
 use super::frame::asset;
 use crate::app::App;
 
@@ -26,15 +33,27 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
 const STYLE: &str = include_str!("../assets/loaxa.css");
+const LIVE: &str = include_str!("../assets/live.js");
 
 /// Largest form of a page, in bytes.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, notices::add, live::add, enrol::add, sign::add]
-        .into_iter()
-        .fold(Pages::default(), |pages, add| add(pages))
+    [
+        overview::add,
+        alarms::add,
+        boxes::add,
+        live::add,
+        log::add,
+        notices::add,
+        people::add,
+        settings::add,
+        sign::add,
+        events::add,
+    ]
+    .into_iter()
+    .fold(Pages::default(), |pages, add| add(pages))
 }
 
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
@@ -43,11 +62,11 @@ pub fn routes(app: Arc<App>) -> Router {
         .into_router(&app)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
-        .merge(enrol::assets())
         .merge(notices::assets())
         .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
+        .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(middleware::map_response(add_headers))

@@ -9,7 +9,6 @@ use crate::web::frame::{Frame, moment};
 use crate::web::local_time::{date_words, time_words};
 use crate::web::parts::{Kind, state, tag};
 use loaxa_heart::domain::announcement::BulletinClass;
-use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
@@ -35,11 +34,7 @@ pub fn class_tag(frame: &Frame, class: BulletinClass) -> Markup {
 
 /// The titles of the places of a notice.
 pub fn places(app: &App, row: &NoticeRow) -> String {
-    let title = |id: &GroupId| {
-        app.settings.groups.iter().find(|group| group.id == *id).map(|group| group.title.as_str())
-    };
-    let titles = row.content.groups.iter().map(|id| title(id).unwrap_or(id.as_str()));
-    titles.collect::<Vec<_>>().join(", ")
+    row.content.groups.iter().map(|id| app.title_of(id)).collect::<Vec<_>>().join(", ")
 }
 
 /// Draws the list.

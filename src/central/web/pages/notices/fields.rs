@@ -235,13 +235,12 @@ impl Form<'_> {
         let inside: Vec<&BoxRow> =
             self.boxes.iter().filter(|row| in_any(self.app, row, std::slice::from_ref(group))).collect();
         let silent = inside.iter().filter(|row| !row.is_online(self.who.now)).count();
-        let title = self.app.settings.groups.iter().find(|known| known.id == *group);
         let id = format!("noi-{group}");
         html! {
             div.pick {
                 input type="checkbox" name="noi" value=(group) id=(id) checked[self.content.groups.contains(group)];
                 label for=(id) {
-                    (title.map_or(group.as_str(), |known| known.title.as_str())) " "
+                    (self.app.title_of(group)) " "
                     span.mute { (self.frame.tell(&said!("compose.boxes", count = inside.len()))) }
                     @if silent > 0 { br; (state(Kind::Unknown, self.frame.tell(&said!("compose.silent", count = silent)))) }
                 }

@@ -15,7 +15,6 @@ use crate::store::{PersonRow, RoleRow};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::{Kind, state};
-use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
@@ -62,14 +61,9 @@ pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str, wai
     frame.draw(app, title, content)
 }
 
-/// The title of a group, or its id where the configuration does not name it any more.
-pub fn group_title<'a>(app: &'a App, group: &'a GroupId) -> &'a str {
-    app.settings.groups.iter().find(|known| known.id == *group).map_or(group.as_str(), |known| &known.title)
-}
-
 /// A role in words: what, and for where.
 pub fn role_words(app: &App, frame: &Frame, row: &RoleRow) -> String {
-    format!("{}, {}", frame.texts.code("role", row.role.code()), group_title(app, &row.group))
+    format!("{}, {}", frame.texts.code("role", row.role.code()), app.title_of(&row.group))
 }
 
 fn draw(app: &App, frame: &Frame, who: &Who, people: &[PersonRow], faults: &Faults, sent: &Sent) -> Markup {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::list::{group_title, role_words, show_link, waiting_role};
+use super::list::{role_words, show_link, waiting_role};
 use crate::app::App;
 use crate::people::Who;
 use crate::people::accounts::{self, NotDone};
@@ -299,7 +299,7 @@ fn give_form(app: &App, frame: &Frame, who: &Who, person: &PersonRow) -> Markup 
                     label for="nhom" { (frame.say("people.where")) }
                     select #nhom name="nhom" required {
                         @for group in who.groups(app, Role::Administrator) {
-                            option value=(group) { (group_title(app, &group)) }
+                            option value=(group) { (app.title_of(&group)) }
                         }
                     }
                 }
