@@ -212,6 +212,9 @@ impl Speaker {
             return;
         }
         if stepped || before.quality == ClockQuality::None {
+            if self.steady_at(now).is_none() {
+                self.hold_hard_end(now);
+            }
             self.log(now, Event::ClockSet { step_us, before: before.quality });
         }
         if step_us.unsigned_abs() > LONG_LAPSE.0 || before.quality == ClockQuality::None {
