@@ -83,6 +83,7 @@ impl Speaker {
             && policy.version > self.guard.policy().version
         {
             self.guard.adopt(policy);
+            self.policy_signers = signers;
         }
     }
 
