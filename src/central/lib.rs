@@ -40,6 +40,8 @@ use link::connect::{self, Gate, NoBroker};
 use link::outbound::Outbound;
 use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
+pub use people::accounts::Newcomer;
+pub use people::console;
 use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};

@@ -131,7 +131,7 @@ impl Uploads {
             };
             let age = fs::metadata(self.part(id)).and_then(|part| part.modified()).ok().and_then(|at| {
                 let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Some(now.since(Wall(i64::try_from(since.as_millis()).ok()?)))
+                Some(now.since(Wall(i64::try_from(since.as_micros()).ok()?)))
             });
             match fs::read(&path).ok().and_then(|note| serde_json::from_slice(&note).ok()) {
                 Some(announced) if age.is_some_and(|age| age < KEPT_FOR) => found.push(announced),

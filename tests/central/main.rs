@@ -4,6 +4,7 @@ mod attacks;
 mod bodies;
 mod browser_enrolment;
 mod browser_keys;
+mod browser_pages;
 mod browser_signing;
 mod cap;
 mod cli;
