@@ -201,7 +201,8 @@ pub struct Holds {
     pub prepared_missing: u32,
 }
 
-/// What is 0 is left out, so that a centre that does not know prepared messages computes the same digest.
+/// Tells whether a number is 0 and left out, so that a centre that does not know prepared messages computes the same
+/// digest.
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
