@@ -205,7 +205,7 @@ fn a_slot_never_runs_past_its_hard_end() {
 fn a_slot_keeps_its_hard_end_by_a_clock_that_gains_little_by_little() {
     let mut scene = Scene::at("2026-11-21 05:00:00", "lateness = \"shift\"\n");
     scene.run(5 * 60);
-    for _ in 0..4 {
+    for _ in 0..3 {
         let now = scene.world.now();
         scene.world.set_clock(now.wall.plus(Span::millis(1_300)), now.quality);
         scene.run(20);
