@@ -103,9 +103,9 @@ fn an_emergency_sounds_from_the_staged_file_when_the_media_server_is_gone() {
     // It stays over a restart, and makes no room for what fills the rest of the disk.
     running.terminate();
     let running = unit.start();
-    let hellos = central.heard(|heard| heard.hellos.len());
     eventually("the next hello", || {
-        (central.heard(|heard| heard.hellos.len()) > hellos.min(1)).then_some(())
+        let hello = central.heard(|heard| heard.hellos.get(1).cloned())?;
+        (hello.holds.prepared == 3 && hello.holds.prepared_missing == 1).then_some(())
     });
     let path = unit.path("large.wav");
     write_tone(&path, 900.0, 207.5);
