@@ -12,6 +12,7 @@ mod keyring;
 pub mod link;
 mod log_quota;
 mod media;
+mod mouths;
 mod nonces;
 mod orders;
 mod people;

@@ -82,6 +82,11 @@ impl Uploads {
         Ok(Self { root })
     }
 
+    /// A file of this folder for something that comes into being.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.scratch"))
+    }
+
     fn part(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.part"))
     }

@@ -5,6 +5,9 @@ use crate::support::commune::*;
 use crate::support::staff::Staff;
 use loaxa_central::page_doors;
 use loaxa_central::store::Role;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::Body;
+use loaxa_heart::wire::topics::Topic;
 
 /// Widths of a small phone, a phone, and an office's screen, in CSS pixels.
 const WIDTHS: [u32; 3] = [320, 390, 1280];
@@ -121,6 +124,71 @@ async fn a_recording_comes_in_and_a_file_goes_on_after_breaks_and_a_new_sign_in(
     assert_eq!(whole, loaxa_heart::domain::ids::ContentHash::of(&silence(60)).to_string());
     assert_eq!(std::fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0, "nothing is left behind");
     central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_is_heard_as_long_as_the_button_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let duc = Staff::make(&central, "duc", &[(Role::Duty, "xa")]).await;
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    loa.hello("n", loa.holds(&[]));
+    let browser = Browser::start();
+    let address = format!("http://{}", central.http_addr());
+    let mut page = browser.person(&format!("{address}/healthz"));
+    page.sign_in(&duc);
+    page.go(&format!("{address}/noi-truc-tiep"));
+    page.until("document.querySelector('#giu')");
+    page.hold("#giu", true);
+    page.until_says("#loi", "Xin chọn ít nhất một nơi nghe");
+    page.hold("#giu", false);
+    page.click("#noi-thon-1");
+    page.hold("#giu", true);
+    let url = loa.next("a voice opens", live_url).await.expect("the first order opens it");
+    page.until_says("#tinh-trang", "Bà con đang nghe");
+    let path = url.rsplit_once("/live/").unwrap().1;
+    let listening = std::thread::spawn({
+        let url = format!("{address}/live/{path}");
+        move || ureq::get(&url).call().unwrap().body_mut().read_to_vec().unwrap()
+    });
+    page.value("new Promise((done) => setTimeout(done, 2500))");
+    page.keep_picture("noi-truc-tiep");
+    page.hold("#giu", false);
+    assert_eq!(loa.next("the voice closes", live_url).await, None);
+    let heard = tokio::task::spawn_blocking(move || listening.join().unwrap()).await.unwrap();
+    let samples: Vec<i32> =
+        heard[44..].as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair).into()).collect();
+    assert!(samples.len() > 16_000, "more than a second: {}", samples.len());
+    assert!(samples.iter().any(|sample| sample.abs() > 1_000), "the microphone's beep");
+    // What was said is kept as evidence, and can be heard on the page.
+    until("the recording", async || {
+        let again = duc.get(&central, "/noi-truc-tiep").await;
+        let hash = again.text().split_once("src=\"/media/")?.1.split_once('"')?.0.to_owned();
+        Some(get(&central, &format!("/media/{hash}"), &[]).await.body).filter(|wav| wav.starts_with(b"RIFF"))
+    })
+    .await;
+    // A page that goes away ends the voice as a hand does.
+    page.go(&format!("{address}/noi-truc-tiep"));
+    page.until("document.querySelector('#giu')");
+    page.click("#noi-thon-1");
+    page.hold("#giu", true);
+    assert!(loa.next("a voice opens", live_url).await.is_some());
+    page.go(&format!("{address}/tin"));
+    assert_eq!(loa.next("the voice closes", live_url).await, None);
+    until("nothing is left behind", async || {
+        std::fs::read_dir(dir.path().join("uploads")).unwrap().next().is_none().then_some(())
+    })
+    .await;
+    central.stop().await;
+}
+
+/// The address of a live voice that opens; `Some(None)` for one that closes.
+fn live_url(_: &Topic, bytes: &[u8]) -> Option<Option<String>> {
+    let command = codec::open_command(bytes, &known_keys).ok()?.payload;
+    match command.body {
+        Body::Live { url, open, .. } => Some(open.then_some(url)),
+        _ => None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -298,6 +298,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
     const WRITER: Needs = Needs::Role(&[Role::Writer]);
     const APPROVER: Needs = Needs::Role(&[Role::Approver]);
+    const SPEAKER: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
@@ -305,6 +306,10 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/soan-tin", WRITER),
         ("/soan-tin/{id}", WRITER),
         ("/soan-tin/{id}/tep", WRITER),
+        ("/noi-truc-tiep", SPEAKER),
+        ("/noi-truc-tiep/{id}", SPEAKER),
+        ("/noi-truc-tiep/{id}/het", SPEAKER),
+        ("/phat-am", WRITER),
         ("/tin", Needs::Person),
         ("/tin/{id}", Needs::Person),
         ("/fragments/tin/{id}", Needs::Person),

@@ -169,6 +169,17 @@ impl Page {
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 
+    /// Presses the mouse on an element, or lets it go.
+    pub fn hold(&mut self, selector: &str, down: bool) {
+        let place = self.value(&format!(
+            "{{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center' }});
+                const {{ x, y, width, height }} = it.getBoundingClientRect(); [x + width / 2, y + height / 2] }}"
+        ));
+        let kind = if down { "mousePressed" } else { "mouseReleased" };
+        let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+        self.ask("Input.dispatchMouseEvent", event);
+    }
+
     /// Chooses a file in a field.
     pub fn choose(&mut self, selector: &str, path: &Path) {
         let document = self.ask("DOM.getDocument", json!({}))["root"]["nodeId"].clone();

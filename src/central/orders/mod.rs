@@ -8,6 +8,7 @@ pub mod issue;
 pub mod live;
 pub mod notices;
 pub mod outlook;
+mod pronunciation;
 pub mod refused;
 pub mod signed_request;
 mod speech;

@@ -20,6 +20,7 @@ mod media;
 mod notices;
 mod people;
 mod plays;
+mod pronunciations;
 mod sessions;
 pub mod sqlite;
 mod tagged;
@@ -42,6 +43,7 @@ pub use media::*;
 pub use notices::*;
 pub use people::*;
 pub use plays::*;
+pub use pronunciations::*;
 pub use sessions::*;
 pub use tokens::*;
 
@@ -55,7 +57,7 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media Notices People Plays Sessions Tokens
+    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media Notices People Plays Pronunciations Sessions Tokens
 }
 
 /// A store that any part of central holds.

@@ -26,11 +26,12 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 7] = [
+const MENU: [(&str, &str, &[Role]); 8] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
     ("/tin", "notice.list", &[]),
+    ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
     ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),

@@ -15,6 +15,7 @@ mod media;
 mod notices;
 mod people;
 mod plays;
+mod pronunciations;
 mod sessions;
 mod tokens;
 

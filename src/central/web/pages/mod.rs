@@ -2,6 +2,7 @@
 
 mod enrol;
 mod home;
+mod live;
 mod notices;
 mod people;
 mod sign;
@@ -31,7 +32,7 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, notices::add, enrol::add, sign::add]
+    [home::add, people::add, notices::add, live::add, enrol::add, sign::add]
         .into_iter()
         .fold(Pages::default(), |pages, add| add(pages))
 }
@@ -44,6 +45,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(sign::assets())
         .merge(enrol::assets())
         .merge(notices::assets())
+        .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
