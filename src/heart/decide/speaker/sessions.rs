@@ -297,7 +297,9 @@ impl Speaker {
         let begin = running.map(|running| (running.begin_at, Why::SessionStarts));
         let begin = begin.filter(|(begin, _)| *begin > now.mono);
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
-        let account = self.waiting.account_at.map(|at| (at, Why::SessionStarts));
+        // Without a clock nothing is accounted for, and the heart looks again when there is one.
+        let account = self.waiting.account_at.filter(|_| now.quality > ClockQuality::None);
+        let account = account.map(|at| (at, Why::SessionStarts));
         [start, account, begin, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
 }
