@@ -204,6 +204,7 @@ fn heartbeat() {
                 trust: 3,
                 policy: 2,
                 groups: 5,
+                ..Holds::default()
             }
             .digest(),
         ),

@@ -236,7 +236,7 @@ impl ScriptedBox {
         let mut ids: Vec<_> = ids.iter().map(|id| id.parse().unwrap()).collect();
         ids.sort();
         let commands = commands_digest(&ids);
-        Holds { commands, programmes: Default::default(), trust: 3, policy: 0, groups: 0 }
+        Holds { commands, trust: 3, ..Holds::default() }
     }
 
     pub fn say(&self, up: Up, bytes: Vec<u8>) {

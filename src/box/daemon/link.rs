@@ -53,6 +53,8 @@ impl Daemon {
             trust: self.speaker.trust().map_or(0, |trust| trust.version),
             policy: self.speaker.policy().version,
             groups: self.groups_version,
+            prepared: self.prepared.version,
+            prepared_missing: self.prepared_missing(),
         }
     }
 

@@ -223,6 +223,7 @@ fn what(body: &Body) -> &str {
         Body::Cancel { of: None } => "stop everything",
         Body::Programme { .. } => "programme",
         Body::Policy(_) => "policy",
+        Body::Prepared { .. } => "prepared messages",
         Body::Groups { .. } => "groups",
         Body::Live { .. } => "live voice",
         Body::Test => "test",

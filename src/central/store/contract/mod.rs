@@ -104,6 +104,7 @@ fn holds(version: u32) -> Holds {
         trust: version,
         policy: 0,
         groups: 0,
+        ..Holds::default()
     }
 }
 
