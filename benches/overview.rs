@@ -126,7 +126,15 @@ fn settings(dir: &std::path::Path) -> Settings {
 
 fn holds() -> Holds {
     let programmes = ["xa", "thon", "le-tet"].map(|id| (id.parse().expect("a name"), 14)).into();
-    Holds { commands: commands_digest([]), programmes, trust: 1, policy: 3, groups: 2 }
+    Holds {
+        commands: commands_digest([]),
+        programmes,
+        trust: 1,
+        policy: 3,
+        groups: 2,
+        prepared: 0,
+        prepared_missing: 0,
+    }
 }
 
 fn act(at: Wall) -> NewAct {

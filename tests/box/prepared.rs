@@ -191,7 +191,9 @@ fn no_number_of_a_village_keeps_away_what_the_commune_prepares_limits_and_groups
     // Who signed the list may not any more: nothing is prepared.
     let mut trust = central.keys.trust();
     trust.version = 2;
-    trust.grants.iter_mut().for_each(|grant| drop(grant.powers.remove(&Power::Programme)));
+    trust.grants.iter_mut().for_each(|grant| {
+        grant.powers.remove(&Power::Programme);
+    });
     let trust = codec::seal(&TrustMessage { v: 1, trust }, &[&central.keys.root]);
     central.say_to_box(Down::Trust, &trust);
     eventually("an empty list", || {
