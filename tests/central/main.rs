@@ -2,13 +2,16 @@
 
 mod attacks;
 mod bodies;
+mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_signing;
 mod cap;
 mod cli;
 mod drafts;
+mod emergency;
 mod enrolment;
+mod exercise;
 mod fuzz_http;
 mod groups;
 mod http;
@@ -22,6 +25,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod roster;
 mod tokens;
 mod wire;
 

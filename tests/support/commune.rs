@@ -45,6 +45,11 @@ pub fn group(id: &str) -> GroupId {
 
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
+    trust_of(|_| {})
+}
+
+/// The trust document with a change.
+pub fn trust_of(change: impl FnOnce(&mut Trust)) -> Vec<u8> {
     use Power::*;
     let people = [Normal, Priority, Emergency, Exercise, Live, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
@@ -58,7 +63,7 @@ pub fn trust() -> Vec<u8> {
         account: None,
         valid_until: None,
     };
-    let trust = Trust {
+    let mut trust = Trust {
         version: 3,
         grants: vec![
             grant(key(1), "An", &people),
@@ -68,6 +73,7 @@ pub fn trust() -> Vec<u8> {
         thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
         nesting: [(group("thon-1"), group("xa")), (group("thon-2"), group("xa"))].into(),
     };
+    change(&mut trust);
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
 }
 
@@ -103,6 +109,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         ],
         boxes: vec![declared(1), declared(2)],
         cap: None,
+        calling: Default::default(),
         enrolment: None,
         trust_first_use: false,
     }

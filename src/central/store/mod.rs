@@ -8,6 +8,7 @@ mod alerts;
 mod answer;
 mod audit;
 mod boxes;
+mod calls;
 mod commands;
 #[cfg(test)]
 mod contract;
@@ -17,9 +18,11 @@ mod drafts;
 mod enrolment;
 mod log;
 mod media;
+mod messages;
 mod notices;
 mod people;
 mod plays;
+mod roster;
 mod sessions;
 pub mod sqlite;
 mod tagged;
@@ -32,6 +35,7 @@ pub use alerts::*;
 pub use answer::*;
 pub use audit::*;
 pub use boxes::*;
+pub use calls::*;
 pub use commands::*;
 pub use deliveries::*;
 pub use documents::*;
@@ -39,9 +43,11 @@ pub use drafts::*;
 pub use enrolment::*;
 pub use log::*;
 pub use media::*;
+pub use messages::*;
 pub use notices::*;
 pub use people::*;
 pub use plays::*;
+pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
 
@@ -55,7 +61,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Log Media Notices People Plays Sessions Tokens
+    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Log Media Messages Notices People Plays
+    Roster Sessions Tokens
 }
 
 /// A store that any part of central holds.

@@ -7,12 +7,16 @@ pub static TEXTS: Tables = Tables::new(
     concat!(
         include_str!("texts/vi.toml"),
         "\n",
+        include_str!("texts/emergency.vi.toml"),
+        "\n",
         include_str!("texts/notices.vi.toml"),
         "\n",
         include_str!("texts/people.vi.toml")
     ),
     concat!(
         include_str!("texts/en.toml"),
+        "\n",
+        include_str!("texts/emergency.en.toml"),
         "\n",
         include_str!("texts/notices.en.toml"),
         "\n",

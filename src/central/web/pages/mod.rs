@@ -1,9 +1,12 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
+mod emergency;
 mod enrol;
+mod exercise;
 mod home;
 mod notices;
 mod people;
+mod roster;
 mod sign;
 
 use std::sync::Arc;
@@ -31,7 +34,7 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, notices::add, enrol::add, sign::add]
+    [home::add, people::add, notices::add, emergency::add, exercise::add, roster::add, enrol::add, sign::add]
         .into_iter()
         .fold(Pages::default(), |pages, add| add(pages))
 }
@@ -44,6 +47,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(sign::assets())
         .merge(enrol::assets())
         .merge(notices::assets())
+        .merge(emergency::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
