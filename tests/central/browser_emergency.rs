@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::emergency::{Duty, prepare};
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
+use crate::support::staff::Staff;
 use crate::support::unit::Unit;
 use loaxa_central::Central;
 use loaxa_central::settings::Settings;
-use loaxa_central::store::MessageUse;
+use loaxa_central::store::{MessageUse, Role};
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::{Grant, Power};
 use loaxa_heart::domain::playback::Event;
@@ -138,6 +139,7 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     assert!(central.store().calls(loaxa_heart::domain::time::Wall(0)).await.unwrap().is_empty());
     an.press("#giu");
     an.until("location.pathname !== '/khan-cap' && document.querySelector('#dien-bien')");
+    an.release("h1");
     an.until_says("#dien-bien", "Cán bộ binh");
     let called = opened.elapsed();
     picture(&mut an, "khan-cap-nguoi-thu-hai");
@@ -232,5 +234,68 @@ async fn the_browser_signs_nothing_but_what_it_shows() {
         an.release("#giu");
         assert_eq!(an.value("sent.join(' ')"), "/khan-cap", "{change}: nothing was signed");
     }
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_exercises_and_the_roster_work_by_their_buttons() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let duty = Duty::new(&central).await;
+    prepare(&central, &duty.an, "Báo động nhầm", MessageUse::FalseAlarm).await;
+    let mai = Staff::make(&central, "mai", &[(Role::Administrator, "xa"), (Role::Duty, "xa")]).await;
+    let base = format!("http://{}", central.http_addr());
+    let browser = Browser::start();
+    let mut page = browser.person(&format!("{base}/dang-nhap"));
+    page.sign_in(&mai);
+
+    page.go(&format!("{base}/tin-soan-san"));
+    page.fill("#ten", "Vỡ đê");
+    page.fill("#loi", "Đê thôn Bến đã vỡ. Bà con lên đồi ngay.");
+    page.click("#tin-moi button[value=luu]");
+    page.until_says(".err-sum", "Hãy bấm Nghe thử");
+    picture(&mut page, "tin-soan-san-loi");
+    page.click("#tin-moi button[value=nghe]");
+    page.until("document.querySelector('#nghe-thu')");
+    page.click("#tin-moi button[value=luu]");
+    page.until("document.querySelectorAll('main section li').length === 3 && document.querySelector('#ten').value === ''");
+    picture(&mut page, "tin-soan-san");
+
+    page.go(&format!("{base}/truc-ban"));
+    for (who, place) in [("binh", "1"), ("an", "2")] {
+        page.fill("#nguoi", who);
+        page.fill("#thu", &format!("{who}@xa.vn"));
+        page.fill("#thu-tu", place);
+        page.value("document.querySelector('main').dataset.cu = 1; 0");
+        page.click("#ca-moi button");
+        page.until("!document.querySelector('main').dataset.cu && document.querySelector('main ol li')");
+    }
+    page.click("#tap-goi button");
+    page.until_says("#tap-goi", "Đang gọi");
+    let mut binh = browser.person(&format!("{base}/dang-nhap"));
+    binh.sign_in(&duty.binh);
+    binh.go(&format!("{base}/tin"));
+    binh.until("document.title.includes('tập gọi người trực')");
+    assert_eq!(binh.value("document.documentElement.classList.contains('bi-goi')"), false, "a drill makes no sound");
+    picture(&mut binh, "tap-goi");
+    binh.click("#goi button[value=nghe]");
+    binh.until_says("#tap-goi", "trả lời sau");
+    page.go(&format!("{base}/truc-ban"));
+    picture(&mut page, "truc-ban");
+
+    page.go(&format!("{base}/dien-tap"));
+    page.click("main form button");
+    page.until_says(".err-sum", "Hãy chọn một bài diễn tập");
+    picture(&mut page, "dien-tap-loi");
+    let day = loaxa_adapters::clock::wall().date().checked_add_days(chrono::Days::new(9)).unwrap();
+    page.click("[name=bai]");
+    page.click("#noi-thon-1");
+    page.fill("#ngay", &day.format("%d/%m/%Y").to_string());
+    page.fill("#gio", "08:00");
+    page.fill("#chu", "diễn tập");
+    page.click("main form button");
+    page.until_says("#h-da-xep", "Đã xếp lịch");
+    assert!(page.value("document.querySelector('main .k-emer, #muc-luc')").is_null(), "nothing red, and no menu");
+    picture(&mut page, "dien-tap");
     central.stop().await;
 }

@@ -15,7 +15,7 @@ const WORDS: &str = "Nước sông lên nhanh. Bà con lên đê ngay.";
 
 /// Prepares a message as staff do: written, heard, kept. Gives its id.
 pub async fn prepare(central: &Central, by: &Staff, title: &str, purpose: MessageUse) -> String {
-    let fields = [("ten", title), ("de", purpose.code()), ("nguy-hiem", "flood"), ("loi", WORDS), ("tieng", "vi"), ("lan", "1")];
+    let fields = [("ten", title), ("de", purpose.code()), ("nguy-hiem", "flood"), ("loi", WORDS), ("tieng", "vi"), ("coi", "co"), ("lan", "5")];
     let heard = by.post(central, "/tin-soan-san", &[&fields[..], &[("viec", "nghe")]].concat()).await;
     assert_eq!(heard.status, 200, "{}", heard.text());
     let hash = heard.text().split_once("name=\"da-nghe\" value=\"").unwrap().1[..64].to_owned();
@@ -134,7 +134,7 @@ async fn it_takes_two_officers_each_with_their_own_key() {
         let bell = duty.binh.get(central, "/fragments/goi").await;
         assert_eq!(bell.text(), "", "nobody is called before the first has signed");
         assert_eq!(sign(central, &duty.binh, id, payload, &key(2)).await.status, 403, "the first officer signs first");
-        assert_eq!(sign(central, &duty.an, id, &payload.replace("xa", "xb"), &key(1)).await.status, 400, "other bytes");
+        assert_eq!(sign(central, &duty.an, id, &payload.replace("thon-1", "thon-2"), &key(1)).await.status, 400, "other bytes");
         assert_eq!(sign(central, &duty.an, id, payload, &key(1)).await.status, 200);
         // The first officer can't be the second, with whichever key.
         for own in [key(1), key(2)] {

@@ -41,7 +41,7 @@ pub struct WebhookConfig {
 }
 
 /// Reads all three tables; each may be absent.
-pub fn read(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<CallingConfig> {
+pub(super) fn read(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<CallingConfig> {
     let mut times = root.section("calling");
     let next = times.get("next_after_s").map_or(Some(60), |value| value.integer(5..=600));
     let above = times.get("above_after_s").map_or(Some(180), |value| value.integer(10..=3_600));

@@ -20,7 +20,7 @@ const LOCK_AFTER_MS = 10 * 60 * 1000;
 // Time in the background after which the key is locked: long enough to look at another message.
 const HIDDEN_MS_MAX = 60 * 1000;
 
-export const words = JSON.parse(document.getElementById("words").textContent);
+export const words = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
 export const say = (key) => words[key] ?? key;
 const utf8 = new TextEncoder();
 export const text = new TextDecoder("utf-8", { fatal: true });

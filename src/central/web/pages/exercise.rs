@@ -124,7 +124,7 @@ async fn draw(
                     div.picks.boxed { @for message in &alarms {
                         @let id = format!("bai-{}", message.id);
                         div.pick.k-exer { input type="radio" name="bai" value=(message.id) id=(id) checked[sent.get("bai") == message.id.as_str()];
-                            label for=(id) { b { (frame.tell(&said!("exercise.title_of", title = message.title))) } br; (frame.say("exercise.chime")) } }
+                            label for=(id) { b { (frame.tell(&said!("exercise.title_of", title = message.title))) } (frame.say("exercise.chime")) } }
                     } }
                     p.mute { (frame.say("exercise.or_drill")) " " a href="/truc-ban" { (frame.say("roster.title")) } }
                 }

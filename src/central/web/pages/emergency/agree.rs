@@ -13,7 +13,7 @@ use super::words::{data, words};
 use crate::app::App;
 use crate::orders::emergency::{self, NotEmergency};
 use crate::people::Who;
-use crate::store::{CallFor, CallState};
+use crate::store::{CallFor, CallState, Reply};
 use crate::web::frame::{Frame, PageError, World, refusal};
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::ids::CommandId;
@@ -44,6 +44,8 @@ pub async fn page(
     let caller = app.store.person(row.by.clone()).await?.map_or_else(|| row.by.to_string(), |person| person.name);
     let boxes = app.store.boxes().await?;
     let count = boxes_in(&app, &boxes, &row.groups).len();
+    let replies = app.store.replies(id.clone()).await?;
+    let listens = replies.iter().any(|row| row.person == who.person.id && row.reply == Reply::Listening);
     let seconds = who.now.since(row.began).as_millis() / 1_000;
     let payload = draft.map(|draft| draft.draft.payload);
     let path = format!("/khan-cap/{id}");
@@ -71,7 +73,9 @@ pub async fn page(
             }
             section.stack aria-labelledby="h-ban" {
                 h2 #h-ban { (frame.say("emergency.you_decide")) }
-                form method="post" action=(path) { button.btn.sec name="viec" value="nghe" { (icon("ok")) (frame.say("emergency.i_listen")) } }
+                @if listens { p { (state(Kind::Good, frame.say("emergency.you_listen"))) } } @else {
+                    form method="post" action=(path) { button.btn.sec name="viec" value="nghe" { (icon("ok")) (frame.say("emergency.i_listen")) } }
+                }
                 (key(&frame))
                 p.err #loi-phat role="alert" tabindex="-1" hidden {}
                 button.hold.k-emer #giu type="button" disabled { (frame.say("emergency.hold")) " "

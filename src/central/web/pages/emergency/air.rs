@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::parts::{second, title_of};
 use crate::app::App;
-use crate::orders::{emergency, outlook};
+use crate::orders::outlook;
 use crate::store::{BoxRow, CallRow, CallState, DeliveryRow, MessageRow, MessageUse, StoreError};
 use crate::web::frame::Frame;
 use crate::web::parts::{Kind, icon, state};
@@ -66,6 +66,7 @@ pub async fn draw(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Re
     let count = |wanted: Hears| states.iter().filter(|(_, _, hears)| *hears == wanted).count();
     let open: Vec<_> = states.iter().filter(|(row, _, _)| !row.step.is_over()).collect();
     let is_stopped = row.state == CallState::Stopped;
+    let is_done = !chain.is_empty() && open.is_empty();
     Ok(html! {
         @if is_stopped {
             section.card.band.stack.(if open.is_empty() { "k-ok" } else { "k-look" }) aria-labelledby="h-dung" {
@@ -79,7 +80,7 @@ pub async fn draw(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Re
         }
         div.cols.wide-l {
             section.stack aria-labelledby="h-phat" {
-                h2 #h-phat { @if is_stopped { (frame.tell(&said!("emergency.done_of", done = chain.len() - open.len(), all = chain.len()))) }
+                h2 #h-phat { @if is_stopped || is_done { (frame.tell(&said!("emergency.done_of", done = chain.len() - open.len(), all = chain.len()))) }
                     @else { (frame.tell(&said!("emergency.sounding_of", sounding = count(Hears::Sounds), all = chain.len()))) } }
                 ul.list { @for group in &row.groups { (village(app, frame, group, &states)) } }
                 @if !is_stopped { @for group in &row.groups { (who_must_go(app, frame, group, &states)) } }
@@ -175,11 +176,10 @@ fn one_open(app: &App, frame: &Frame, row: &DeliveryRow, known: Option<&BoxRow>,
 ///
 /// # Errors
 /// Fails when the store does not answer.
-pub async fn after(app: &Arc<App>, frame: &Frame, row: &CallRow) -> Result<Markup, StoreError> {
+pub async fn after(app: &Arc<App>, frame: &Frame, row: &CallRow, is_over: bool) -> Result<Markup, StoreError> {
     if !matches!(row.state, CallState::OnAir | CallState::Stopped) {
         return Ok(html! {});
     }
-    let is_over = emergency::is_over(app, row).await?;
     let messages = app.store.messages().await?;
     let followed = app.store.follow_ups(row.id.clone()).await?;
     let prepared: Vec<_> = messages.iter().filter(|message| message.purpose != MessageUse::Alarm).collect();

@@ -51,20 +51,22 @@ pub async fn page(
         CallState::Expired => (frame.say("emergency.expired"), 1),
     };
     let live = live(&app, &frame, &row, who.now).await?;
+    let is_over = emergency::is_over(&app, &row).await?;
     let content = html! {
         div.row.apart { h1 { (title) } (steps(&frame, at)) }
-        @if row.state == CallState::OnAir {
+        @if row.state == CallState::OnAir && !is_over {
             form method="post" action=(path) { button.stop #dung name="viec" value="dung" { (icon("stop")) (frame.say("emergency.stop")) } }
             p.mute { (frame.say("emergency.stop_how")) }
         }
-        div #dien-bien hx-get={ "/fragments/khan-cap/" (id) "?luc=" (code(row.state)) } hx-trigger="every 1s" { (live) }
-        (air::after(&app, &frame, &row).await?)
+        div #dien-bien hx-get={ "/fragments/khan-cap/" (id) "?luc=" (code(row.state, is_over)) } hx-trigger="every 1s" { (live) }
+        (air::after(&app, &frame, &row, is_over).await?)
     };
     Ok(frame.draw_in(&app, World::Actual, title, &["/assets/sign/emergency.js"], content).into_response())
 }
 
-const fn code(state: CallState) -> &'static str {
+const fn code(state: CallState, is_over: bool) -> &'static str {
     match state {
+        CallState::OnAir if is_over => "over",
         CallState::Chosen => "chosen",
         CallState::Calling => "calling",
         CallState::OnAir => "on_air",
@@ -92,7 +94,8 @@ pub async fn fragment(
         Err(not) => return Ok(status_of(&unless_store(not)?).into_response()),
     };
     // The page around it is another one in another state.
-    if seen.luc.is_some_and(|luc| luc != code(row.state)) {
+    let is_over = emergency::is_over(&app, &row).await?;
+    if seen.luc.is_some_and(|luc| luc != code(row.state, is_over)) {
         return Ok(([("hx-refresh", "true")], StatusCode::OK).into_response());
     }
     Ok(live(&app, &frame, &row, who.now).await?.into_response())
@@ -111,10 +114,16 @@ async fn live(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Result
 }
 
 async fn calling(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Result<Markup, StoreError> {
-    let called = app.store.called(row.id.clone()).await?;
+    let mut called = app.store.called(row.id.clone()).await?;
     let replies = app.store.replies(row.id.clone()).await?;
     let planned = notify::planned(app, row).await?;
     let is_held = notify::plan::held_since(&replies).is_some();
+    // Whoever is due is called within a moment, and shown so.
+    for (contact, at) in notify::plan::called_by(&planned, &replies, now) {
+        if called.iter().all(|row| row.contact != contact.key()) {
+            called.push(CalledRow { contact: contact.key(), name: contact.name, at });
+        }
+    }
     let is_called = |key: &str| called.iter().any(|row| row.contact == key);
     let mut waiting: Vec<_> = planned.iter().filter(|(contact, _)| !is_called(&contact.key())).collect();
     if is_held {

@@ -73,7 +73,7 @@ fn choice(frame: &Frame, messages: &[MessageRow]) -> Markup {
                     div.pick.k-emer {
                         input type="radio" name="tin" value=(message.id) id=(id)
                             data-ten=(message.title) data-loi=(message.text) data-am=(message.media);
-                        label for=(id) { b { (message.title) } br; (how(frame, message)) }
+                        label for=(id) { b { (message.title) } (how(frame, message)) }
                     }
                 }
             }
