@@ -39,6 +39,14 @@ async fn villages_are_told_twice_before_an_exercise() {
         assert!(notices.iter().all(|row| row.payload.contains(&format!("Lúc 08:00 ngày {day}"))));
         let page = an.get(central, "/dien-tap").await;
         assert!(page.text().contains("class=\"drill\"") && page.text().contains("Diễn tập: Lũ quét"));
+        // Called off, it takes its notices along; nothing else is ended by this address.
+        let notice = format!("/dien-tap/{}/huy", notices[0].id);
+        assert_eq!(an.post(central, &notice, &[]).await.status, 404);
+        let path = format!("/dien-tap/{}/huy", exercise[0].id);
+        let village = Staff::make(central, "village", &[(Role::Duty, "thon-2")]).await;
+        assert_eq!(village.post(central, &path, &[]).await.status, 403);
+        assert_eq!(an.post(central, &path, &[]).await.status, 303);
+        assert!(sent(central).await.iter().all(|row| row.ended.is_some()));
     })
     .await;
 }

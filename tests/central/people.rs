@@ -341,6 +341,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/tin-soan-san/{id}", PREPARES),
         ("/tin-soan-san/{id}/bo", PREPARES),
         ("/dien-tap", DUTY),
+        ("/dien-tap/{id}/huy", DUTY),
         ("/truc-ban", PREPARES),
         ("/truc-ban/ca", ADMINISTRATOR),
         ("/truc-ban/ca/{id}/bo", ADMINISTRATOR),

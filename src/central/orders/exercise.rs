@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::people::Who;
 use crate::store::{MessageUse, NewAct, Role, StoreError};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{GroupId, MessageId};
+use loaxa_heart::domain::ids::{CommandId, GroupId, MessageId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Say, Sentence};
@@ -109,7 +109,7 @@ pub async fn schedule(
     };
     let sent = announce::announce(app, exercise, None).await?;
     let (hour, date) = (at.format("%H:%M").to_string(), at.format("%d/%m/%Y").to_string());
-    let mut all = vec![sent.clone()];
+    let mut all = Vec::new();
     for time in told {
         let notice = Asked {
             text: Some(said!("exercise.notice", hour, date).to(lang)),
@@ -119,7 +119,7 @@ pub async fn schedule(
             Ok(id) => all.push(id),
             Err(refused) => {
                 // Nobody is surprised by an exercise that was not told of.
-                for id in all {
+                for id in all.into_iter().chain([sent]) {
                     cancel::cancel(app, id, Some(who.person.name.clone())).await?;
                 }
                 return Err(refused.into());
@@ -127,6 +127,28 @@ pub async fn schedule(
         }
     }
     let act = NewAct { after: Some(format!("{title}, {hour} {date}")), ..who.act("exercise_scheduled", sent.as_str()) };
+    app.store.add_exercise(sent, all, act).await?;
+    Ok(())
+}
+
+/// Takes an exercise back, with the notices that tell of it.
+///
+/// # Errors
+/// Fails for who is no duty officer of its places, and for everything that is no exercise of this page.
+pub async fn call_off(app: &App, who: &Who, id: &CommandId) -> Result<(), NotExercise> {
+    let row = app.store.command(id.clone()).await?.filter(|row| row.mode == Some(Mode::Exercise));
+    let row = row.ok_or(NotExercise::NotPrepared)?;
+    if !who.may(app, Role::Duty, &row.groups) {
+        return Err(NotExercise::NotYours);
+    }
+    let notices = app.store.exercise_notices(id.clone()).await?;
+    for notice in notices.into_iter().chain([id.clone()]) {
+        let standing = app.store.command(notice.clone()).await?.filter(|row| row.ended.is_none());
+        if standing.is_some() {
+            cancel::cancel(app, notice, Some(who.person.name.clone())).await?;
+        }
+    }
+    let act = NewAct { before: Some(row.title), ..who.act("exercise_called_off", id.as_str()) };
     app.store.note_act(act).await?;
     Ok(())
 }

@@ -196,6 +196,12 @@ pub trait Calls: Send + Sync {
         command: Option<CommandId>,
     ) -> Answer<'_, ()>;
 
+    /// Keeps which notices tell of an exercise.
+    fn add_exercise(&self, exercise: CommandId, notices: Vec<CommandId>, act: NewAct) -> Answer<'_, ()>;
+
+    /// Lists the notices that tell of an exercise.
+    fn exercise_notices(&self, exercise: CommandId) -> Answer<'_, Vec<CommandId>>;
+
     /// Lists what followed a call: messages with their commands.
     fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(MessageId, Option<CommandId>)>>;
 }

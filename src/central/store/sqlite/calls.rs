@@ -151,6 +151,23 @@ impl Calls for SqliteStore {
         })
     }
 
+    fn add_exercise(&self, exercise: CommandId, notices: Vec<CommandId>, act: NewAct) -> Answer<'_, ()> {
+        self.write(move |db| {
+            for notice in &notices {
+                db.prepare_cached("INSERT INTO exercise_notices (exercise, notice) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .execute([exercise.as_str(), notice.as_str()])?;
+            }
+            note(db, &act)
+        })
+    }
+
+    fn exercise_notices(&self, exercise: CommandId) -> Answer<'_, Vec<CommandId>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached("SELECT notice FROM exercise_notices WHERE exercise = ?1 LIMIT ?2")?;
+            query.query_map(params![exercise.as_str(), ROWS_MAX], |row| name(row, "notice"))?.collect()
+        })
+    }
+
     fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(MessageId, Option<CommandId>)>> {
         self.read(move |db| {
             let mut query = db.prepare_cached("SELECT * FROM call_follow_ups WHERE call = ?1 LIMIT ?2")?;

@@ -424,3 +424,10 @@ CREATE TABLE IF NOT EXISTS letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS letters_due ON letters (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS letters_call ON letters (call);
+
+-- The notices that tell of an exercise.
+CREATE TABLE IF NOT EXISTS exercise_notices (
+    exercise TEXT NOT NULL,
+    notice   TEXT NOT NULL,
+    PRIMARY KEY (exercise, notice)
+) STRICT, WITHOUT ROWID;

@@ -2,26 +2,29 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use crate::app::App;
 use crate::orders::emergency;
 use crate::orders::exercise::{self, EVE_HOUR, FROM_HOUR, MORNING_HOUR, NotExercise, UNTIL_HOUR};
 use crate::people::Who;
-use crate::store::{MessageUse, Role};
+use crate::store::{CommandRow, MessageUse, Role};
 use crate::web::doors::{Needs, Pages};
 use crate::web::form::{Faults, Sent};
-use crate::web::frame::{Frame, PageError, World, moment};
+use crate::web::frame::{Frame, PageError, World, moment, refusal};
 use crate::web::local_time::{date, time};
 use crate::web::parts::{Kind, icon, tag};
 use loaxa_heart::domain::announcement::Mode;
-use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// Exercises that are listed.
 const LISTED: u32 = 200;
@@ -31,7 +34,7 @@ const FIELDS: [&str; 5] = ["bai", "noi", "ngay", "gio", "chu"];
 
 /// Adds the page.
 pub fn add(pages: Pages) -> Pages {
-    pages.page("/dien-tap", Needs::Role(&[Role::Duty]), get(page).post(act))
+    pages.page("/dien-tap", Needs::Role(&[Role::Duty]), get(page).post(act)).page("/dien-tap/{id}/huy", Needs::Role(&[Role::Duty]), post(call_off))
 }
 
 async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
@@ -73,6 +76,30 @@ async fn act(
     }
     let page = draw(&app, &frame, &who, &faults, &sent).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
+}
+
+/// Takes an exercise back, and what tells of it.
+async fn call_off(
+    State(app): State<Arc<App>>,
+    Path(id): Path<CommandId>,
+    frame: Frame,
+    who: Who,
+) -> Result<Response, PageError> {
+    match exercise::call_off(&app, &who, &id).await {
+        Ok(()) => Ok(Redirect::to("/dien-tap").into_response()),
+        Err(NotExercise::Store(error)) => Err(error.into()),
+        Err(not @ NotExercise::NotYours) => Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not.say())),
+        Err(not) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+    }
+}
+
+/// The time of an announcement, as its command says.
+fn time_of(row: &CommandRow) -> Option<Wall> {
+    let command: Command = codec::decode(row.payload.as_bytes()).ok()?;
+    match command.body {
+        Body::Announce { plan, .. } => plan.at,
+        _ => None,
+    }
 }
 
 /// Tells whether somebody typed the word of exercises, with or without its signs, in Vietnamese or English.
@@ -141,8 +168,10 @@ async fn draw(
             div.side.stack { (before(frame)) @if !scheduled.is_empty() {
                 section.card.stack aria-labelledby="h-da-xep" {
                     h2 #h-da-xep { (frame.say("exercise.scheduled")) }
-                    ul.list { @for row in &scheduled { li { b { (row.title) } br;
-                        span.mute { (frame.tell(&said!("exercise.scheduled_by", name = row.author, at = moment(row.issued_at)))) } } } }
+                    ul.list { @for row in &scheduled { li.tight {
+                        b { (row.title) } @if let Some(at) = time_of(row) { p { (moment(at)) } }
+                        p.mute { (frame.tell(&said!("exercise.scheduled_by", name = row.author, at = moment(row.issued_at)))) }
+                        form method="post" action={ "/dien-tap/" (row.id) "/huy" } { button.btn.sec { (frame.say("exercise.call_off")) } } } } }
                 }
             } }
         }

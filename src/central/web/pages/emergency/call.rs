@@ -46,7 +46,8 @@ pub async fn page(
     let path = format!("/khan-cap/{id}");
     let (title, at) = match row.state {
         CallState::Chosen | CallState::Calling => (frame.say("emergency.calling"), 1),
-        CallState::OnAir | CallState::Stopped => (row.title.as_str(), 2),
+        CallState::OnAir => (row.title.as_str(), 2),
+        CallState::Stopped => (row.title.as_str(), 3),
         CallState::CalledOff | CallState::Answered => (frame.say("emergency.called_off"), 0),
         CallState::Expired => (frame.say("emergency.expired"), 1),
     };
@@ -58,7 +59,7 @@ pub async fn page(
             form method="post" action=(path) { button.stop #dung name="viec" value="dung" { (icon("stop")) (frame.say("emergency.stop")) } }
             p.mute { (frame.say("emergency.stop_how")) }
         }
-        div #dien-bien hx-get={ "/fragments/khan-cap/" (id) "?luc=" (code(row.state, is_over)) } hx-trigger="every 1s" { (live) }
+        div.stack #dien-bien hx-get={ "/fragments/khan-cap/" (id) "?luc=" (code(row.state, is_over)) } hx-trigger="every 1s" { (live) }
         (air::after(&app, &frame, &row, is_over).await?)
     };
     Ok(frame.draw_in(&app, World::Actual, title, &["/assets/sign/emergency.js"], content).into_response())
@@ -122,6 +123,14 @@ async fn calling(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Res
     for (contact, at) in notify::plan::called_by(&planned, &replies, now) {
         if called.iter().all(|row| row.contact != contact.key()) {
             called.push(CalledRow { contact: contact.key(), name: contact.name, at });
+        }
+    }
+    // On an open page somebody may answer before their turn.
+    for reply in &replies {
+        if called.iter().all(|row| row.contact != reply.person.as_str()) {
+            let name = app.store.person(reply.person.clone()).await?.map(|person| person.name);
+            let contact = reply.person.to_string();
+            called.push(CalledRow { name: name.unwrap_or_else(|| contact.clone()), contact, at: reply.at });
         }
     }
     let is_called = |key: &str| called.iter().any(|row| row.contact == key);

@@ -121,7 +121,6 @@ async fn draw(app: &Arc<App>, frame: &Frame, draft: Draft<'_>) -> Result<Markup,
 
 fn of_purpose(frame: &Frame, purpose: MessageUse, messages: &[MessageRow]) -> Markup {
     let rows: Vec<_> = messages.iter().filter(|row| row.purpose == purpose).collect();
-    let kind = if purpose == MessageUse::Alarm { Kind::Emergency } else { Kind::Priority };
     html! {
         div.stack {
             h3 { (frame.texts.code("message_use", purpose.code())) }
@@ -129,7 +128,8 @@ fn of_purpose(frame: &Frame, purpose: MessageUse, messages: &[MessageRow]) -> Ma
             ul.list {
                 @for row in rows {
                     li.tight {
-                        div.row.apart { b { (row.title) } (tag(kind, &frame.texts.code("danger", row.danger.code()))) }
+                        div.row.apart { b { (row.title) }
+                            @if purpose == MessageUse::Alarm { (tag(Kind::Emergency, &frame.texts.code("danger", row.danger.code()))) } }
                         p { (row.text) }
                         p.mute { (how(frame, row)) }
                         audio controls preload="none" src={ "/media/" (row.media) } {}
