@@ -30,7 +30,7 @@ const ENGLISH: [&str; 12] =
 
 /// Files whose Vietnamese is data, not a sentence of the program: names of people and titles in the log, what is spoken on
 /// the air, what the Vietnamese calendar calls its leap month.
-const VIETNAMESE_DATA: [&str; 12] = [
+const VIETNAMESE_DATA: [&str; 13] = [
     "src/adapters/ical/",
     "src/central/orders/live.rs",
     "src/central/web/local_time.rs",
@@ -38,6 +38,7 @@ const VIETNAMESE_DATA: [&str; 12] = [
     "src/commands/conform/",
     "src/commands/demo/cues.rs",
     "src/commands/demo/files.rs",
+    "src/commands/demo/people.rs",
     "src/heart/decide/simulation/",
     "src/heart/decide/speaker/held.rs",
     "src/heart/decide/speaker/live.rs",

@@ -13,6 +13,7 @@ use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
 use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
+use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::settings::Settings;
 use crate::sign_in_tries::SignInTries;
@@ -37,6 +38,8 @@ pub struct App {
     pub counters: Counters,
     /// Voices that are live now.
     pub voices: Voices,
+    /// Voices that come from pages.
+    pub mouths: Mouths,
     pub outlooks: Outlooks,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
@@ -108,6 +111,7 @@ impl App {
             public_url,
             counters,
             voices,
+            mouths: Mouths::default(),
             outlooks,
             revoked,
             log_quotas,

@@ -1,62 +1,160 @@
-//! Wrong passwords and codes, counted for each account, known or not.
+//! Wrong passwords and codes, counted so that nobody guesses for long, and so that nobody who guesses locks others out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Mutex;
 
+use crate::token_tries::network;
 use loaxa_heart::domain::time::{Moment, Span};
 
-/// Wrong tries of an account in [`WINDOW`]; then it waits for the rest of it.
+/// Wrong tries for an account from one network in [`WINDOW`]; then that network waits for the rest of it.
 const WRONG_MAX: u32 = 10;
+/// Wrong tries for an account from everywhere; then only networks from which it was signed in before are listened to.
+const ACCOUNT_WRONG_MAX: u32 = 100;
 const WINDOW: Span = Span::secs(15 * 60);
-/// Accounts that are remembered; when there are more, those whose time is over are forgotten, else all.
-const ACCOUNTS_MAX: usize = 4_096;
+/// Tries of one network that are under way at once: each costs 19 MiB and a core.
+const UNDER_WAY_MAX: u32 = 2;
+/// Counts that are remembered of each kind; when there are more, those whose time is over are forgotten, else all.
+const REMEMBERED_MAX: usize = 4_096;
 
-/// Wrong tries by account.
+/// Tries to sign in.
 #[derive(Default)]
-pub struct SignInTries(Mutex<BTreeMap<String, (Moment, u32)>>);
+pub struct SignInTries(Mutex<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    by_network: BTreeMap<(String, IpAddr), Wrong>,
+    by_account: BTreeMap<String, Wrong>,
+    /// Networks from which an account was signed in.
+    known: BTreeSet<(String, IpAddr)>,
+    under_way: BTreeMap<IpAddr, u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Wrong {
+    since: Moment,
+    times: u32,
+}
+
+impl Wrong {
+    fn is_over(&self, now: Moment) -> bool {
+        now.since(self.since) >= WINDOW
+    }
+}
+
+/// A try that is under way, until it is dropped.
+pub struct Try<'t> {
+    tries: &'t SignInTries,
+    network: IpAddr,
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        let mut counted = self.tries.lock();
+        if let Some(count) = counted.under_way.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                counted.under_way.remove(&self.network);
+            }
+        }
+    }
+}
 
 impl SignInTries {
-    /// Tells whether an account was tried too often.
-    pub fn is_shut(&self, account: &str, now: Moment) -> bool {
-        let tries = self.0.lock().expect("nothing panics while it holds the tries");
-        tries.get(account).is_some_and(|(since, wrong)| now.since(*since) < WINDOW && *wrong >= WRONG_MAX)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counted> {
+        self.0.lock().expect("nothing panics while it holds the tries")
+    }
+
+    /// Begins a try; `None` where the account was tried too often, or too many tries of this network are under way.
+    pub fn begin(&self, account: &str, from: IpAddr, now: Moment) -> Option<Try<'_>> {
+        let key = (account.to_owned(), network(from));
+        let mut counted = self.lock();
+        let is_full =
+            |wrong: Option<&Wrong>, max: u32| wrong.is_some_and(|it| !it.is_over(now) && it.times >= max);
+        if is_full(counted.by_network.get(&key), WRONG_MAX) {
+            return None;
+        }
+        if is_full(counted.by_account.get(account), ACCOUNT_WRONG_MAX) && !counted.known.contains(&key) {
+            return None;
+        }
+        let under_way = counted.under_way.entry(key.1).or_default();
+        if *under_way >= UNDER_WAY_MAX {
+            return None;
+        }
+        *under_way += 1;
+        Some(Try { tries: self, network: key.1 })
     }
 
     /// Counts a wrong try.
-    pub fn note(&self, account: &str, now: Moment) {
-        let mut tries = self.0.lock().expect("nothing panics while it holds the tries");
-        if tries.len() >= ACCOUNTS_MAX {
-            tries.retain(|_, (since, _)| now.since(*since) < WINDOW);
-            if tries.len() >= ACCOUNTS_MAX {
-                tries.clear();
-            }
-        }
-        let (since, wrong) = tries.entry(account.to_owned()).or_insert((now, 0));
-        if now.since(*since) >= WINDOW {
-            (*since, *wrong) = (now, 0);
-        }
-        *wrong += 1;
+    pub fn note_wrong(&self, account: &str, from: IpAddr, now: Moment) {
+        let mut counted = self.lock();
+        count(&mut counted.by_network, (account.to_owned(), network(from)), now);
+        count(&mut counted.by_account, account.to_owned(), now);
     }
 
-    /// Forgets the wrong tries of somebody who came in.
-    pub fn forget(&self, account: &str) {
-        self.0.lock().expect("nothing panics while it holds the tries").remove(account);
+    /// Forgets the wrong tries of somebody who came in, and remembers where they came from.
+    pub fn note_right(&self, account: &str, from: IpAddr) {
+        let key = (account.to_owned(), network(from));
+        let mut counted = self.lock();
+        counted.by_network.remove(&key);
+        if counted.known.len() >= REMEMBERED_MAX {
+            counted.known.clear();
+        }
+        counted.known.insert(key);
     }
+}
+
+fn count<K: Ord>(wrong: &mut BTreeMap<K, Wrong>, key: K, now: Moment) {
+    if wrong.len() >= REMEMBERED_MAX {
+        wrong.retain(|_, it| !it.is_over(now));
+        if wrong.len() >= REMEMBERED_MAX {
+            wrong.clear();
+        }
+    }
+    let of_key = wrong.entry(key).or_insert(Wrong { since: now, times: 0 });
+    if of_key.is_over(now) {
+        *of_key = Wrong { since: now, times: 0 };
+    }
+    of_key.times += 1;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
     #[test]
-    fn an_account_waits_after_ten_wrong_tries_and_no_other_does() {
+    fn who_guesses_is_stopped_and_locks_nobody_out() {
         let (tries, now) = (SignInTries::default(), Moment(1_000_000));
+        tries.note_right("lan", address(1));
         for _ in 0..WRONG_MAX {
-            assert!(!tries.is_shut("lan", now));
-            tries.note("lan", now);
+            assert!(tries.begin("lan", address(9), now).is_some());
+            tries.note_wrong("lan", address(9), now);
         }
-        assert!(tries.is_shut("lan", now));
-        assert!(!tries.is_shut("mai", now));
-        assert!(!tries.is_shut("lan", now + WINDOW));
+        assert!(tries.begin("lan", address(9), now).is_none());
+        assert!(tries.begin("lan", address(1), now).is_some(), "Lan herself still comes in");
+        assert!(tries.begin("mai", address(9), now).is_some());
+        assert!(tries.begin("lan", address(9), now + WINDOW).is_some());
+        // From many places at once: those where Lan never was are shut out, and hers is not.
+        for place in 10..30 {
+            (0..WRONG_MAX / 2).for_each(|_| tries.note_wrong("lan", address(place), now));
+        }
+        assert!(tries.begin("lan", address(99), now).is_none());
+        assert!(tries.begin("lan", address(1), now).is_some());
+    }
+
+    #[test]
+    fn a_flood_of_one_network_takes_two_places() {
+        let (tries, now) = (SignInTries::default(), Moment(1_000_000));
+        let under_way: Vec<_> =
+            (0..UNDER_WAY_MAX).map(|n| tries.begin(&n.to_string(), address(9), now)).collect();
+        assert!(under_way.iter().all(Option::is_some));
+        assert!(tries.begin("lan", address(9), now).is_none());
+        assert!(tries.begin("lan", address(1), now).is_some());
+        drop(under_way);
+        assert!(tries.begin("lan", address(9), now).is_some());
     }
 }

@@ -47,7 +47,7 @@ impl TokenTries {
 }
 
 /// The network that one subscriber has: an address, or of IPv6 its first 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         v4 => v4,

@@ -82,6 +82,11 @@ impl Uploads {
         Ok(Self { root })
     }
 
+    /// A file of this folder for something that comes into being.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.scratch"))
+    }
+
     fn part(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.part"))
     }
@@ -131,7 +136,7 @@ impl Uploads {
             };
             let age = fs::metadata(self.part(id)).and_then(|part| part.modified()).ok().and_then(|at| {
                 let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Some(now.since(Wall(i64::try_from(since.as_millis()).ok()?)))
+                Some(now.since(Wall(i64::try_from(since.as_micros()).ok()?)))
             });
             match fs::read(&path).ok().and_then(|note| serde_json::from_slice(&note).ok()) {
                 Some(announced) if age.is_some_and(|age| age < KEPT_FOR) => found.push(announced),

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::language::{Failure, Outcome, of_file};
-use super::{central_init, central_invite, central_token, log_lines};
+use super::{central_init, central_invite, central_person, central_token, log_lines};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
 use loaxa_central::Central;
@@ -34,6 +34,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Doing {
     Init(central_init::Args),
+    Person(central_person::Args),
     Token(central_token::Args),
     Invite(central_invite::Args),
 }
@@ -42,6 +43,7 @@ pub fn run(args: Args) -> Outcome {
     match args.doing {
         Some(Doing::Init(init)) => return central_init::run(init),
         Some(Doing::Invite(invite)) => return central_invite::run(invite),
+        Some(Doing::Person(person)) => return central_person::run(person),
         Some(Doing::Token(token)) => return central_token::run(token),
         None => {}
     }

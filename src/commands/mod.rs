@@ -17,6 +17,7 @@ mod central_init;
 #[cfg(feature = "central")]
 mod central_invite;
 #[cfg(feature = "central")]
+mod central_person;
 mod central_token;
 mod check;
 mod client;

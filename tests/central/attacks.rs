@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::commune::*;
+use crate::support::staff::look;
 use loaxa_central::Central;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::Body;
@@ -43,7 +44,7 @@ async fn a_box_gets_in_and_an_emergency_out(central: &Central) {
     };
     let media = loa.next("the emergency", announced).await;
     assert_eq!(get(central, &format!("/media/{}", media.path), &[]).await.body, tone());
-    assert_eq!(get_api(central, "/").await.status, 200, "staff see the page");
+    assert_eq!(look(central, "/").await.status, 200, "staff see the page");
 }
 
 async fn central(dir: &tempfile::TempDir) -> Central {

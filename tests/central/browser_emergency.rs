@@ -22,7 +22,8 @@ const PASSPHRASE: &str = "lúa chín đầy đồng";
 
 /// Puts an officer's key into a browser, covered as the page covers keys today.
 fn keep_key(page: &mut Page, seed: u8, holder: &str) {
-    let (secret, public, id) = (BASE64.encode([seed; 32]), key(seed).public().to_string(), key(seed).key_id());
+    let (secret, public, id) =
+        (BASE64.encode([seed; 32]), key(seed).public().to_string(), key(seed).key_id());
     page.value(&format!(
         "(async () => {{
             const {{ scryptAsync }} = await import('/assets/sign/scrypt.js');
@@ -40,7 +41,9 @@ fn keep_key(page: &mut Page, seed: u8, holder: &str) {
 
 fn type_into(page: &mut Page, selector: &str, words: &str) {
     page.fill(selector, words);
-    page.value(&format!("document.querySelector({selector:?}).dispatchEvent(new Event('input', {{ bubbles: true }})); 0"));
+    page.value(&format!(
+        "document.querySelector({selector:?}).dispatchEvent(new Event('input', {{ bubbles: true }})); 0"
+    ));
 }
 
 fn unlock(page: &mut Page) {
@@ -111,7 +114,8 @@ async fn two_officers_air_an_emergency_and_stop_it() {
 
     let base = format!("http://{}", central.http_addr());
     let (one, two) = (Browser::start(), Browser::start());
-    let (mut an, mut binh) = (one.person(&format!("{base}/dang-nhap")), two.person(&format!("{base}/dang-nhap")));
+    let (mut an, mut binh) =
+        (one.person(&format!("{base}/dang-nhap")), two.person(&format!("{base}/dang-nhap")));
     an.sign_in(&duty.an);
     binh.sign_in(&duty.binh);
     keep_key(&mut an, 1, "An");
@@ -122,7 +126,10 @@ async fn two_officers_air_an_emergency_and_stop_it() {
 
     let opened = Instant::now();
     an.go(&format!("{base}/khan-cap"));
-    assert!(an.text("header .bandline").contains("PHÁT THẬT") && an.value("document.querySelector('#muc-luc')").is_null());
+    assert!(
+        an.text("header .bandline").contains("PHÁT THẬT")
+            && an.value("document.querySelector('#muc-luc')").is_null()
+    );
     assert!(!an.text("main").to_lowercase().contains("diễn tập") && !an.text("main").contains("nhầm"));
     an.click(&format!("#tin-{}", duty.message));
     an.until_says("#tin-loi", "Nước sông lên nhanh");
@@ -152,8 +159,14 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     binh.until("location.pathname.endsWith('/dong-y') && document.querySelector('#tin-het div')");
     assert_ne!(binh.value("document.title"), title);
     an.until_says("#dien-bien", "tôi nghe đây");
-    assert!(binh.text("#tin-loi").contains("Nước sông lên nhanh") && binh.text("#tin-noi").contains("Thôn 1"));
-    assert_eq!(binh.value("document.querySelectorAll('main input:not([type=password])').length"), 0, "nothing to change");
+    assert!(
+        binh.text("#tin-loi").contains("Nước sông lên nhanh") && binh.text("#tin-noi").contains("Thôn 1")
+    );
+    assert_eq!(
+        binh.value("document.querySelectorAll('main input:not([type=password])').length"),
+        0,
+        "nothing to change"
+    );
     unlock(&mut binh);
     binh.until("!document.querySelector('#giu').disabled");
     picture(&mut binh, "khan-cap-dong-y");
@@ -208,7 +221,10 @@ async fn the_browser_signs_nothing_but_what_it_shows() {
         ("it.body.words.text = 'Mời bà con ra đê'", "một tin khác"),
         ("it.groups.push('thon-2')", "một tin khác"),
         ("it.body.class = 'normal'", "một tin khác"),
-        ("it.body.media.sha256 = it.body.media.sha256.replace(/./, (digit) => digit === '0' ? '1' : '0')", "một tin khác"),
+        (
+            "it.body.media.sha256 = it.body.media.sha256.replace(/./, (digit) => digit === '0' ? '1' : '0')",
+            "một tin khác",
+        ),
         ("it.body.plan.volume_curve = 1", "một tin khác"),
     ] {
         an.go(&format!("{base}/khan-cap"));
@@ -276,7 +292,11 @@ async fn messages_exercises_and_the_roster_work_by_their_buttons() {
     binh.sign_in(&duty.binh);
     binh.go(&format!("{base}/tin"));
     binh.until("document.title.includes('tập gọi người trực')");
-    assert_eq!(binh.value("document.documentElement.classList.contains('bi-goi')"), false, "a drill makes no sound");
+    assert_eq!(
+        binh.value("document.documentElement.classList.contains('bi-goi')"),
+        false,
+        "a drill makes no sound"
+    );
     picture(&mut binh, "tap-goi");
     binh.click("#goi button[value=nghe]");
     binh.until_says("#tap-goi", "trả lời sau");
@@ -295,7 +315,10 @@ async fn messages_exercises_and_the_roster_work_by_their_buttons() {
     page.fill("#chu", "diễn tập");
     page.click("main form button");
     page.until_says("#h-da-xep", "Đã xếp lịch");
-    assert!(page.value("document.querySelector('main .k-emer, #muc-luc')").is_null(), "nothing red, and no menu");
+    assert!(
+        page.value("document.querySelector('main .k-emer, #muc-luc')").is_null(),
+        "nothing red, and no menu"
+    );
     picture(&mut page, "dien-tap");
     central.stop().await;
 }

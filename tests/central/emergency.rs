@@ -15,11 +15,21 @@ const WORDS: &str = "Nước sông lên nhanh. Bà con lên đê ngay.";
 
 /// Prepares a message as staff do: written, heard, kept. Gives its id.
 pub async fn prepare(central: &Central, by: &Staff, title: &str, purpose: MessageUse) -> String {
-    let fields = [("ten", title), ("de", purpose.code()), ("nguy-hiem", "flood"), ("loi", WORDS), ("tieng", "vi"), ("coi", "co"), ("lan", "5")];
+    let fields = [
+        ("ten", title),
+        ("de", purpose.code()),
+        ("nguy-hiem", "flood"),
+        ("loi", WORDS),
+        ("tieng", "vi"),
+        ("coi", "co"),
+        ("lan", "5"),
+    ];
     let heard = by.post(central, "/tin-soan-san", &[&fields[..], &[("viec", "nghe")]].concat()).await;
     assert_eq!(heard.status, 200, "{}", heard.text());
     let hash = heard.text().split_once("name=\"da-nghe\" value=\"").unwrap().1[..64].to_owned();
-    let kept = by.post(central, "/tin-soan-san", &[&fields[..], &[("viec", "luu"), ("da-nghe", &hash)]].concat()).await;
+    let kept = by
+        .post(central, "/tin-soan-san", &[&fields[..], &[("viec", "luu"), ("da-nghe", &hash)]].concat())
+        .await;
     assert_eq!(kept.status, 303, "{}", kept.text());
     let messages = central.store().messages().await.unwrap();
     messages.iter().find(|row| row.title == title).unwrap().id.to_string()
@@ -50,7 +60,8 @@ impl Duty {
     /// An chooses and signs: the second officer is called. Gives the id and the bytes.
     pub async fn call(&self, central: &Central) -> (String, String) {
         let chosen = self.choose(central).await.json();
-        let (id, payload) = (chosen["ma"].as_str().unwrap().to_owned(), chosen["ban-ky"].as_str().unwrap().to_owned());
+        let (id, payload) =
+            (chosen["ma"].as_str().unwrap().to_owned(), chosen["ban-ky"].as_str().unwrap().to_owned());
         let signed = sign(central, &self.an, &id, &payload, &key(1)).await;
         assert_eq!((signed.status, &signed.json()["dang-phat"]), (200, &json!(false)), "{}", signed.text());
         (id, payload)
@@ -82,14 +93,16 @@ async fn a_choice_is_taken_only_with_its_number_a_prepared_message_and_ones_own_
         let (own, message) = (key(1).key_id(), duty.message.as_str());
         let village = Staff::make(central, "chi", &[(Role::Duty, "thon-2")]).await;
         let after = prepare(central, &duty.an, "Báo động nhầm", MessageUse::FalseAlarm).await;
-        let right = [("tin", message), ("noi", "thon-1"), ("noi", "thon-2"), ("so", "2"), ("khoa", own.as_str())];
+        let right =
+            [("tin", message), ("noi", "thon-1"), ("noi", "thon-2"), ("so", "2"), ("khoa", own.as_str())];
         let with = |name: &str, value: &'static str| {
             let mut fields = right.to_vec();
             fields.iter_mut().filter(|(field, _)| *field == name).for_each(|(_, old)| *old = value);
             fields
         };
         let plus = |name: &'static str, value: &'static str| [&right[..], &[(name, value)]].concat();
-        let not_prepared: Vec<_> = right.iter().map(|(n, v)| (*n, if *n == "tin" { after.as_str() } else { *v })).collect();
+        let not_prepared: Vec<_> =
+            right.iter().map(|(n, v)| (*n, if *n == "tin" { after.as_str() } else { *v })).collect();
         for (fields, says) in [
             (with("so", "1"), "đếm lại"),
             (with("so", "3"), "đếm lại"),
@@ -118,7 +131,9 @@ async fn a_choice_is_taken_only_with_its_number_a_prepared_message_and_ones_own_
         let chosen = duty.an.post(central, "/khan-cap", &right).await;
         assert_eq!(chosen.status, 200, "{}", chosen.text());
         let command: Command = serde_json::from_str(chosen.json()["ban-ky"].as_str().unwrap()).unwrap();
-        let Body::Announce { class, mode, words, media, .. } = command.body else { panic!("no announcement") };
+        let Body::Announce { class, mode, words, media, .. } = command.body else {
+            panic!("no announcement")
+        };
         assert_eq!(format!("{class:?} {mode:?}"), "Emergency Actual");
         assert_eq!(words.unwrap().text, WORDS);
         assert!(media.is_some());
@@ -133,8 +148,16 @@ async fn it_takes_two_officers_each_with_their_own_key() {
         let (id, payload) = (chosen["ma"].as_str().unwrap(), chosen["ban-ky"].as_str().unwrap());
         let bell = duty.binh.get(central, "/fragments/goi").await;
         assert_eq!(bell.text(), "", "nobody is called before the first has signed");
-        assert_eq!(sign(central, &duty.binh, id, payload, &key(2)).await.status, 403, "the first officer signs first");
-        assert_eq!(sign(central, &duty.an, id, &payload.replace("thon-1", "thon-2"), &key(1)).await.status, 400, "other bytes");
+        assert_eq!(
+            sign(central, &duty.binh, id, payload, &key(2)).await.status,
+            403,
+            "the first officer signs first"
+        );
+        assert_eq!(
+            sign(central, &duty.an, id, &payload.replace("thon-1", "thon-2"), &key(1)).await.status,
+            400,
+            "other bytes"
+        );
         assert_eq!(sign(central, &duty.an, id, payload, &key(1)).await.status, 200);
         // The first officer can't be the second, with whichever key.
         for own in [key(1), key(2)] {
@@ -147,7 +170,11 @@ async fn it_takes_two_officers_each_with_their_own_key() {
         assert_eq!(announced(central).await, Vec::<Value>::new());
 
         let bell = duty.binh.get(central, "/fragments/goi").await;
-        assert!(bell.text().contains("Cán bộ an gọi bạn") && bell.text().contains("data-tieng"), "{}", bell.text());
+        assert!(
+            bell.text().contains("Cán bộ an gọi bạn") && bell.text().contains("data-tieng"),
+            "{}",
+            bell.text()
+        );
         assert_eq!(duty.an.get(central, "/fragments/goi").await.text(), "", "whoever calls is not called");
         let page = duty.binh.get(central, &format!("/khan-cap/{id}")).await;
         assert_eq!(page.header("location"), format!("/khan-cap/{id}/dong-y"));
@@ -159,14 +186,22 @@ async fn it_takes_two_officers_each_with_their_own_key() {
         let again = sign(central, &duty.binh, id, payload, &key(2)).await;
         assert_eq!((again.status, &again.json()["dang-phat"]), (200, &json!(true)), "the same press again");
         let sent = announced(central).await;
-        assert_eq!((sent.len(), &sent[0]["class"], &sent[0]["mode"]), (1, &json!("emergency"), &json!("actual")));
+        assert_eq!(
+            (sent.len(), &sent[0]["class"], &sent[0]["mode"]),
+            (1, &json!("emergency"), &json!("actual"))
+        );
         assert_eq!(duty.binh.get(central, "/fragments/goi").await.text(), "");
-        let acts = central.store().acts(ActFilter { subject: Some(id.to_owned()), limit: 9, ..Default::default() });
+        let acts =
+            central.store().acts(ActFilter { subject: Some(id.to_owned()), limit: 9, ..Default::default() });
         let acts: Vec<_> = acts.await.unwrap().into_iter().rev().map(|row| (row.actor, row.act)).collect();
         let said = |actor: &str, act: &str| (actor.to_owned(), act.to_owned());
         assert_eq!(
             acts,
-            [said("an", "emergency_chosen"), said("an", "emergency_called"), said("binh", "emergency_agreed")]
+            [
+                said("an", "emergency_chosen"),
+                said("an", "emergency_called"),
+                said("binh", "emergency_agreed")
+            ]
         );
     })
     .await;
@@ -199,7 +234,11 @@ async fn any_officer_stops_it_with_one_press_and_what_follows_is_sent_once() {
         assert!(announced(central).await.is_empty(), "nothing follows what never sounded");
         sign(central, &duty.binh, &id, &payload, &key(2)).await;
         let page = duty.an.get(central, &path).await;
-        assert!(page.text().contains("DỪNG NGAY") && page.text().contains("0 trên 1 cụm loa"), "{}", page.text());
+        assert!(
+            page.text().contains("DỪNG NGAY") && page.text().contains("0 trên 1 cụm loa"),
+            "{}",
+            page.text()
+        );
 
         // Somebody of another village can't, a third officer of the commune can, twice at once.
         let other = Staff::make(central, "other", &[(Role::Duty, "thon-2")]).await;
@@ -213,7 +252,8 @@ async fn any_officer_stops_it_with_one_press_and_what_follows_is_sent_once() {
         let page = chi.get(central, &path).await;
         assert!(page.text().contains("Cán bộ chi đã dừng"), "{}", page.text());
 
-        let (one, two) = tokio::join!(duty.an.post(central, &path, &follow), duty.binh.post(central, &path, &follow));
+        let (one, two) =
+            tokio::join!(duty.an.post(central, &path, &follow), duty.binh.post(central, &path, &follow));
         assert_eq!((one.status, two.status), (303, 303));
         let sent: Vec<_> = announced(central).await;
         let after: Vec<_> = sent.iter().filter(|row| row["title"] == "Báo động nhầm").collect();
@@ -246,7 +286,16 @@ async fn what_was_called_off_is_never_aired() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_words_that_were_heard_are_kept() {
     with_duty(async |central, duty| {
-        let fields = |words| [("ten", "Cháy lớn"), ("de", "alarm"), ("loi", words), ("tieng", "vi"), ("lan", "2"), ("viec", "nghe")];
+        let fields = |words| {
+            [
+                ("ten", "Cháy lớn"),
+                ("de", "alarm"),
+                ("loi", words),
+                ("tieng", "vi"),
+                ("lan", "2"),
+                ("viec", "nghe"),
+            ]
+        };
         let heard = duty.an.post(central, "/tin-soan-san", &fields("Cháy ở chợ.")).await;
         let hash = heard.text().split_once("name=\"da-nghe\" value=\"").unwrap().1[..64].to_owned();
         let keep = |words| {
@@ -262,7 +311,15 @@ async fn only_words_that_were_heard_are_kept() {
         assert_eq!(duty.an.post(central, "/tin-soan-san", &keep("Cháy ở chợ.")).await.status, 303);
         let page = duty.an.get(central, "/khan-cap").await;
         assert!(page.text().contains("Cháy lớn"));
-        let id = central.store().messages().await.unwrap().into_iter().find(|row| row.title == "Cháy lớn").unwrap().id;
+        let id = central
+            .store()
+            .messages()
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|row| row.title == "Cháy lớn")
+            .unwrap()
+            .id;
         duty.an.post(central, &format!("/tin-soan-san/{id}/bo"), &[]).await;
         assert!(!duty.an.get(central, "/khan-cap").await.text().contains("Cháy lớn"));
     })

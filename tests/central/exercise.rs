@@ -25,7 +25,14 @@ async fn sent(central: &Central) -> Vec<CommandRow> {
 #[tokio::test(flavor = "multi_thread")]
 async fn villages_are_told_twice_before_an_exercise() {
     with_officer(async |central, an, message, day| {
-        let fields = [("bai", message), ("noi", "thon-1"), ("noi", "thon-2"), ("ngay", day), ("gio", "8h"), ("chu", "Diễn tập")];
+        let fields = [
+            ("bai", message),
+            ("noi", "thon-1"),
+            ("noi", "thon-2"),
+            ("ngay", day),
+            ("gio", "8h"),
+            ("chu", "Diễn tập"),
+        ];
         let done = an.post(central, "/dien-tap", &fields).await;
         assert_eq!(done.status, 303, "{}", done.text());
         let rows = sent(central).await;
@@ -56,7 +63,10 @@ async fn no_field_makes_an_exercise_real() {
     with_officer(async |central, an, message, day| {
         let right = [("bai", message), ("noi", "thon-1"), ("ngay", day), ("gio", "8h"), ("chu", "diễn tập")];
         let mut tries: Vec<Vec<(&str, &str)>> = Vec::new();
-        for name in ["mode", "che-do", "class", "loai", "fields", "that", "tin", "so", "khoa", "sau", "viec", "at", "opening"] {
+        for name in [
+            "mode", "che-do", "class", "loai", "fields", "that", "tin", "so", "khoa", "sau", "viec", "at",
+            "opening",
+        ] {
             for value in ["actual", "that", "emergency", "khan-cap", "1", "{\"mode\":\"actual\"}"] {
                 tries.push([&right[..], &[(name, value)]].concat());
             }
@@ -64,7 +74,8 @@ async fn no_field_makes_an_exercise_real() {
         // Every field of the form with what the other page would send, and twice.
         for (name, _) in right {
             for value in ["actual", "that", "emergency", "", "thon-1", message] {
-                let changed = right.iter().map(|(field, old)| (*field, if *field == name { value } else { *old }));
+                let changed =
+                    right.iter().map(|(field, old)| (*field, if *field == name { value } else { *old }));
                 tries.push(changed.collect());
                 tries.push([&right[..], &[(name, value)]].concat());
             }

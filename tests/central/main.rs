@@ -5,6 +5,7 @@ mod bodies;
 mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
+mod browser_pages;
 mod browser_signing;
 mod cap;
 mod cli;

@@ -413,3 +413,28 @@ async fn what_nobody_approved_in_time_has_expired() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_said_as_the_list_has_them() {
+    with_office(async |central, office| {
+        let spoken = async |id: &str| {
+            write(central, &office.lan, id, "nghe", &[("loi", "UBND mời họp.")]).await;
+            let page = write(central, &office.lan, id, "gui", &[("loi", "UBND mời họp.")]).await;
+            assert_eq!(page.status, 303);
+            let row = notice(central, id).await;
+            assert_eq!(row.content.text, "UBND mời họp.", "what people read stays as it was written");
+            central.store().media(row.content.media.unwrap()).await.unwrap().unwrap().ms
+        };
+        let before = spoken(ID).await;
+        let set = [("tu", "UBND"), ("doc", "Ủy ban nhân dân xã Bình Minh"), ("viec", "them")];
+        assert_eq!(office.lan.post(central, "/phat-am", &set).await.status, 303);
+        let after = spoken("00000000000000bb").await;
+        assert!(after > before + 300, "{before} ms, then {after} ms");
+        let empty =
+            office.lan.post(central, "/phat-am", &[("tu", " "), ("doc", "x"), ("viec", "them")]).await;
+        assert_eq!(empty.status, 400);
+        assert_eq!(office.lan.post(central, "/phat-am", &[("tu", "UBND"), ("viec", "bo")]).await.status, 303);
+        assert!(!office.lan.get(central, "/phat-am").await.text().contains("Bình Minh"));
+    })
+    .await;
+}

@@ -78,7 +78,7 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
 fn code(secret: &[u8], steps_later: u64) -> String {
     let totp =
         Builder::new().with_secret(Secret::new(secret.to_vec().into_boxed_slice())).build_noncompliant();
-    let now = loaxa_adapters::clock::wall().0 as u64 / 1_000;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     totp.generate(now + 30 * steps_later).to_string()
 }
 
@@ -300,6 +300,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
     const DUTY: Needs = Needs::Role(&[Role::Duty]);
     const PREPARES: Needs = Needs::Role(&[Role::Administrator, Role::Duty]);
     const APPROVER: Needs = Needs::Role(&[Role::Approver]);
+    const SPEAKER: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
@@ -307,6 +308,10 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/soan-tin", WRITER),
         ("/soan-tin/{id}", WRITER),
         ("/soan-tin/{id}/tep", WRITER),
+        ("/noi-truc-tiep", SPEAKER),
+        ("/noi-truc-tiep/{id}", SPEAKER),
+        ("/noi-truc-tiep/{id}/het", SPEAKER),
+        ("/phat-am", WRITER),
         ("/tin", Needs::Person),
         ("/tin/{id}", Needs::Person),
         ("/fragments/tin/{id}", Needs::Person),

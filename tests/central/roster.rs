@@ -97,12 +97,16 @@ fn take_event(mut stream: TcpStream, status: &str, tell: &Sender<Received>) -> s
         let Some((name, value)) = line.trim().split_once(": ") else { break };
         headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, it)| it.parse().unwrap());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, it)| it.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body = String::from_utf8(body).unwrap();
     let _ = tell.send(Received { path, headers, body });
-    write!(stream, "HTTP/1.1 {status}\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
 }
 
 fn calling(mail: Option<u16>, webhook: Option<String>) -> Calling {
@@ -179,7 +183,10 @@ async fn the_second_officer_is_called_then_the_next_then_the_level_above() {
             let signature = format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()));
             assert_eq!(event.header("webhook-signature"), signature);
             let body: serde_json::Value = serde_json::from_str(&event.body).unwrap();
-            assert_eq!((&body["type"], &body["data"]["call"]), (&"call.emergency".into(), &id.clone().into()));
+            assert_eq!(
+                (&body["type"], &body["data"]["call"]),
+                (&"call.emergency".into(), &id.clone().into())
+            );
             ids.push(event_id.to_owned());
         }
         ids.dedup();
@@ -196,16 +203,26 @@ async fn who_listens_stops_the_calling_and_who_declines_lets_it_go_on() {
         let chi = Staff::make(central, "chi", &[(Role::Duty, "xa")]).await;
         let (id, _) = duty.call(central).await;
         let path = format!("/khan-cap/{id}");
-        until("the first is called", async || (central.store().called(id.parse().unwrap()).await.unwrap().len() == 1).then_some(())).await;
+        until("the first is called", async || {
+            (central.store().called(id.parse().unwrap()).await.unwrap().len() == 1).then_some(())
+        })
+        .await;
         let heard = duty.binh.post(central, &path, &[("viec", "nghe")]).await;
         assert_eq!(heard.status, 303);
         let page = duty.an.get(central, &path).await;
-        assert!(page.text().contains("tôi nghe đây") && !page.text().contains("Sẽ gọi lúc"), "{}", page.text());
+        assert!(
+            page.text().contains("tôi nghe đây") && !page.text().contains("Sẽ gọi lúc"),
+            "{}",
+            page.text()
+        );
         let bell = duty.binh.get(central, "/fragments/goi").await;
         assert!(bell.text().contains("gọi bạn") && !bell.text().contains("data-tieng"), "it rings no more");
         assert_eq!(duty.an.post(central, &path, &[("viec", "nghe")]).await.status, 403, "not one's own call");
         duty.binh.post(central, &path, &[("viec", "khong")]).await;
-        until("the next is called", async || (central.store().called(id.parse().unwrap()).await.unwrap().len() == 2).then_some(())).await;
+        until("the next is called", async || {
+            (central.store().called(id.parse().unwrap()).await.unwrap().len() == 2).then_some(())
+        })
+        .await;
         assert!(!duty.binh.get(central, "/fragments/goi").await.text().contains("gọi bạn"));
         assert!(chi.get(central, "/fragments/goi").await.text().contains("data-tieng"));
     })
@@ -266,7 +283,11 @@ async fn a_drill_calls_without_sound_and_is_on_record() {
         let drills = central.store().drills(9).await.unwrap();
         assert_eq!(drills.len(), 1);
         let bell = duty.binh.get(central, "/fragments/goi").await;
-        assert!(bell.text().contains("tập gọi người trực") && !bell.text().contains("data-tieng"), "{}", bell.text());
+        assert!(
+            bell.text().contains("tập gọi người trực") && !bell.text().contains("data-tieng"),
+            "{}",
+            bell.text()
+        );
         let id = &drills[0].id;
         until("the second officer is called", async || {
             (!central.store().called(id.clone()).await.unwrap().is_empty()).then_some(())

@@ -32,6 +32,8 @@ impl Browser {
                 "--disable-dev-shm-usage",
                 "--no-first-run",
             ])
+            // A microphone that beeps, and nobody who has to allow it.
+            .args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
             .args(["--remote-debugging-port=0", "--mute-audio", "--lang=vi", "about:blank"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::null())
@@ -147,7 +149,10 @@ impl Page {
 
     /// Types into a field.
     pub fn fill(&mut self, selector: &str, words: &str) {
-        self.value(&format!("document.querySelector({selector:?}).value = {words:?}; 0"));
+        self.value(&format!(
+            "{{ const field = document.querySelector({selector:?}); field.value = {words:?};
+                for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, {{ bubbles: true }})); 0 }}"
+        ));
     }
 
     /// Clicks on what is there and not disabled.
@@ -194,5 +199,78 @@ impl Page {
         self.ask("Emulation.setDeviceMetricsOverride", phone);
         let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
+    }
+
+    /// Presses the mouse on an element, or lets it go.
+    pub fn hold(&mut self, selector: &str, down: bool) {
+        let place = self.value(&format!(
+            "{{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center' }});
+                const {{ x, y, width, height }} = it.getBoundingClientRect(); [x + width / 2, y + height / 2] }}"
+        ));
+        let kind = if down { "mousePressed" } else { "mouseReleased" };
+        let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+        self.ask("Input.dispatchMouseEvent", event);
+    }
+
+    /// Chooses a file in a field.
+    pub fn choose(&mut self, selector: &str, path: &Path) {
+        let document = self.ask("DOM.getDocument", json!({}))["root"]["nodeId"].clone();
+        let node =
+            self.ask("DOM.querySelector", json!({ "nodeId": document, "selector": selector }))["nodeId"]
+                .clone();
+        self.ask("DOM.setFileInputFiles", json!({ "files": [path], "nodeId": node }));
+    }
+
+    /// Slows the network to so many bytes a second, or cuts it.
+    pub fn network(&mut self, bytes_a_second: Option<u32>) {
+        self.ask("Network.enable", json!({}));
+        let (offline, rate) = (bytes_a_second.is_none(), bytes_a_second.map_or(-1, i64::from));
+        let conditions =
+            json!({ "offline": offline, "latency": 0, "downloadThroughput": rate, "uploadThroughput": rate });
+        self.ask("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Shows the page as wide as this, light or dark.
+    pub fn screen(&mut self, width: u32, dark: bool) {
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700 });
+        self.ask("Emulation.setDeviceMetricsOverride", size);
+        let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
+        self.ask("Emulation.setEmulatedMedia", json!({ "features": [scheme] }));
+    }
+
+    /// Writes the whole page as it is shown now into a PNG, where `LOAXA_PICTURES` names a folder for it.
+    pub fn keep_picture(&mut self, name: &str) {
+        let Some(folder) = std::env::var_os("LOAXA_PICTURES") else { return };
+        let size = self.ask("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        let whole = json!({ "captureBeyondViewport": true, "clip": clip });
+        let taken = self.ask("Page.captureScreenshot", whole);
+        let bytes = BASE64.decode(taken["data"].as_str().unwrap()).unwrap();
+        std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// Finds what axe-core has to complain of, and what sticks out to the side, as lines for people.
+    pub fn faults(&mut self) -> Vec<String> {
+        self.value(&format!("{}; 0", include_str!("../fixtures/axe/axe.min.js")));
+        let found = self.value(
+            "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(
+                ({ id, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`)))",
+        );
+        let mut faults: Vec<String> = serde_json::from_value(found).unwrap();
+        let wide = self.value("document.scrollingElement.scrollWidth - innerWidth");
+        if wide.as_i64().unwrap() > 0 {
+            faults.push(format!("{wide} px wider than the screen"));
+        }
+        let small = self.value(
+            "[...document.querySelectorAll('button, .btn, select, input:not([type=hidden]):not([type=radio]):not([type=checkbox])')]
+                .filter((it) => it.offsetParent && it.getBoundingClientRect().height < 43.5).map((it) => `less than 44 px high: ${it.outerHTML.slice(0, 120)}`)",
+        );
+        faults.extend(serde_json::from_value::<Vec<String>>(small).unwrap());
+        let tiny = self.value(
+            "[...document.querySelectorAll('body *')].filter((it) => it.offsetParent && [...it.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
+                && parseFloat(getComputedStyle(it).fontSize) < 15.9).map((it) => `less than 16 px: ${it.outerHTML.slice(0, 120)}`)",
+        );
+        faults.extend(serde_json::from_value::<Vec<String>>(tiny).unwrap());
+        faults
     }
 }

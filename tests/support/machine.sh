@@ -18,7 +18,10 @@ stub() {
     { echo '#!/bin/bash' && cat; } >"$scratch/bin/$1"
     chmod 755 "$scratch/bin/$1"
 }
-stub sudo <<<'exec "$@"'
+stub sudo <<'STUB'
+if [ "$1" = -u ]; then exec setpriv --reuid "$2" --regid "$2" --clear-groups "${@:3}"; fi
+exec "$@"
+STUB
 stub apt-get <<<'exit 0'
 stub systemctl <<'STUB'
 set -euo pipefail

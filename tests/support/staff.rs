@@ -1,5 +1,7 @@
 //! People of a commune who are signed in, and ask for pages as their browsers would.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use loaxa_central::Central;
 use loaxa_central::store::{Actor, NewAct, PersonRow, Role, RoleRow, SessionRow, Stage};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
@@ -55,18 +57,24 @@ impl Staff {
             };
             assert!(store.give_role(row, act()).await.unwrap());
         }
-        let secret = format!("secret-of-{account}");
+        let staff = Self { id, cookie: format!("loaxa-session=secret-of-{account}") };
+        staff.sign_in_again(central).await;
+        staff
+    }
+
+    /// Begins the session of this person's cookie.
+    pub async fn sign_in_again(&self, central: &Central) {
+        let (now, secret) = (loaxa_adapters::clock::wall(), self.cookie.split_once('=').unwrap().1);
         let session = SessionRow {
             secret: ContentHash::of(secret.as_bytes()),
-            person: id.clone(),
+            person: self.id.clone(),
             stage: Stage::Full,
             made: now,
             seen: now,
             from: "127.0.0.1".to_owned(),
             browser: "test".to_owned(),
         };
-        store.add_session(session).await.unwrap();
-        Self { id, cookie: format!("loaxa-session={secret}") }
+        central.store().add_session(session).await.unwrap();
     }
 
     pub async fn get(&self, central: &Central, path: &str) -> Answer {
@@ -85,6 +93,13 @@ impl Staff {
         let origin = format!("http://{}", central.http_addr());
         put_with(central, path, &[("origin", &origin), ("cookie", &self.cookie)], bytes.to_vec()).await
     }
+}
+
+/// Gets a page as somebody without any role does.
+pub async fn look(central: &Central, path: &str) -> Answer {
+    static READERS: AtomicUsize = AtomicUsize::new(0);
+    let reader = format!("nguoi-xem-{}", READERS.fetch_add(1, Ordering::Relaxed));
+    Staff::make(central, &reader, &[]).await.get(central, path).await
 }
 
 /// The body of a form.

@@ -140,6 +140,8 @@ fn the_installers_page_leads_to_the_first_sound() {
     eventually("central runs", || {
         centre.try_to("loaxa central invite --help && ss -ltn | grep -q 8443").0.then_some(())
     });
+    let people = centre.run_all(&block("people"));
+    assert_eq!(people.matches("https://10.77.0.1:8443/moi/").count(), 3, "{people}");
     let invited = centre.run_all(&code);
     let enrol = invited.lines().find(|line| line.starts_with("sudo loaxa box enrol")).expect("the command");
     assert!(enrol.contains("10.77.0.1") && !enrol.contains("127.0.0.1"), "{enrol}");

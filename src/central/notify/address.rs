@@ -68,13 +68,27 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_open_network_are_public() {
-        let check = |address: &str, expected| assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        let check =
+            |address: &str, expected| assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
         for public in ["1.1.1.1", "203.113.131.1", "2606:4700::1111", "64:ff9b::101:101"] {
             check(public, true);
         }
         for own in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1",
-            "fc00::1", "fe80::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1", "255.255.255.255",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fc00::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "224.0.0.1",
+            "255.255.255.255",
         ] {
             check(own, false);
         }

@@ -39,7 +39,12 @@ pub struct Times {
 
 /// Puts people in the order of calling: whoever is on duty, then every other officer, then the level above. Whoever began the
 /// call is left out, and nobody stands in it twice.
-pub fn order(shifts: &[ShiftRow], officers: &[Contact], first: &AccountId, local: NaiveDateTime) -> Vec<Contact> {
+pub fn order(
+    shifts: &[ShiftRow],
+    officers: &[Contact],
+    first: &AccountId,
+    local: NaiveDateTime,
+) -> Vec<Contact> {
     let mut ordered: Vec<Contact> = Vec::new();
     let mut add = |contact: Contact| {
         let is_first = contact.account.as_ref() == Some(first);
@@ -134,7 +139,11 @@ mod tests {
         let ordered = order(&shifts, &officers, &"an".parse().unwrap(), local());
         assert_eq!(names(&ordered), ["chi", "dung", "binh", "tinh"]);
         let nobody_on = order(&[], &officers, &"binh".parse().unwrap(), local());
-        assert_eq!(names(&nobody_on), ["an", "chi", "dung"], "every officer is called where the roster is empty");
+        assert_eq!(
+            names(&nobody_on),
+            ["an", "chi", "dung"],
+            "every officer is called where the roster is empty"
+        );
     }
 
     /// Checks who is called so many seconds after the beginning.

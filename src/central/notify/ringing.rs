@@ -88,7 +88,9 @@ fn letters(app: &App, call: &CallRow, contact: &Contact, now: Wall) -> Vec<NewLe
             CallFor::Emergency => {
                 (said!("letter.subject", commune), said!("letter.body", commune, title, places, link))
             }
-            CallFor::Drill => (said!("letter.drill_subject", commune), said!("letter.drill_body", commune, link)),
+            CallFor::Drill => {
+                (said!("letter.drill_subject", commune), said!("letter.drill_body", commune, link))
+            }
         };
         letters.push(NewLetter {
             channel: Channel::Email,
@@ -107,7 +109,12 @@ fn letters(app: &App, call: &CallRow, contact: &Contact, now: Wall) -> Vec<NewLe
             "title": call.title, "places": places, "link": link,
         });
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
-        letters.push(NewLetter { channel: Channel::Webhook, to: String::new(), subject: kind.to_owned(), body });
+        letters.push(NewLetter {
+            channel: Channel::Webhook,
+            to: String::new(),
+            subject: kind.to_owned(),
+            body,
+        });
     }
     letters
 }

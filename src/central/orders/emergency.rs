@@ -233,7 +233,9 @@ pub async fn sign(
         CallState::Chosen if is_first => {}
         CallState::Calling if !is_first => {}
         // The same press again.
-        CallState::Calling | CallState::OnAir if is_first || row.agreed_by.as_ref() == Some(&who.person.id) => {
+        CallState::Calling | CallState::OnAir
+            if is_first || row.agreed_by.as_ref() == Some(&who.person.id) =>
+        {
             return Ok(row.state);
         }
         CallState::Chosen => return Err(NotEmergency::Own),
@@ -365,10 +367,8 @@ pub async fn follow_up(
 /// Fails when a drill is under way, or the person is no duty officer of this commune.
 pub async fn begin_drill(app: &App, who: &Who) -> Result<(), NotEmergency> {
     let groups: Vec<_> = places(app);
-    let own: Vec<_> = groups
-        .into_iter()
-        .filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group)))
-        .collect();
+    let own: Vec<_> =
+        groups.into_iter().filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group))).collect();
     if own.is_empty() {
         return Err(NotEmergency::NotYours);
     }

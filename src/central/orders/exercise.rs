@@ -113,7 +113,13 @@ pub async fn schedule(
     for time in told {
         let notice = Asked {
             text: Some(said!("exercise.notice", hour, date).to(lang)),
-            ..asked(who, &groups, said!("exercise.notice_title", hour, date).to(lang), message.language.clone(), time)
+            ..asked(
+                who,
+                &groups,
+                said!("exercise.notice_title", hour, date).to(lang),
+                message.language.clone(),
+                time,
+            )
         };
         match announce::announce(app, notice, None).await {
             Ok(id) => all.push(id),
@@ -126,7 +132,10 @@ pub async fn schedule(
             }
         }
     }
-    let act = NewAct { after: Some(format!("{title}, {hour} {date}")), ..who.act("exercise_scheduled", sent.as_str()) };
+    let act = NewAct {
+        after: Some(format!("{title}, {hour} {date}")),
+        ..who.act("exercise_scheduled", sent.as_str())
+    };
     app.store.add_exercise(sent, all, act).await?;
     Ok(())
 }

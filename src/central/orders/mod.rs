@@ -11,6 +11,7 @@ pub mod live;
 pub mod notices;
 pub mod outlook;
 pub mod prepared;
+mod pronunciation;
 pub mod refused;
 pub mod signed_request;
 mod speech;

@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
-    Approval, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeKept, NoticeRow, NoticeState, NoticeStep,
-    Role, StoreError, Voice,
+    Approval, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
+    NoticeStep, Role, StoreError, Voice,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
@@ -22,6 +22,8 @@ use loaxa_heart::texts::{Say, Sentence};
 
 /// Most notices of one writer that wait.
 const WAITING_MAX: u32 = 100;
+/// Notices in an approver's queue.
+const QUEUE_MAX: u32 = 200;
 /// Pause between repetitions, in seconds.
 const GAP_S: u32 = 5;
 /// Longest reason for a return, in characters.
@@ -206,6 +208,20 @@ pub async fn submit(
 /// Fails when there is none.
 pub async fn read(app: &App, id: &NoticeId) -> Result<NoticeRow, NotNotice> {
     app.store.notice(id.clone()).await?.ok_or_else(|| NotNotice::NoSuch(id.clone()))
+}
+
+/// Reads what waits for an approver: for their groups, and in time, what sounds first before the rest.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn waiting(app: &App, who: &Who) -> Result<Vec<NoticeRow>, StoreError> {
+    let filter =
+        NoticeFilter { states: vec![NoticeState::Submitted], limit: QUEUE_MAX, ..Default::default() };
+    let mut rows = app.store.notices(filter).await?;
+    rows.retain(|row| row.state_at(who.now) == NoticeState::Submitted);
+    rows.retain(|row| who.may(app, Role::Approver, &row.content.groups));
+    rows.sort_by_key(|row| (row.content.at.unwrap_or(row.changed), row.changed));
+    Ok(rows)
 }
 
 /// Approves exactly what `digest` names, and sends it.

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::store::{Actor, LinkFor, LinkRow, NewAct, PersonRow, Role, RoleRow, StoreError};
 
 /// Time for an invited person to take the invitation.
-const INVITATION_LASTS: Span = Span::secs(7 * 86_400);
+pub const INVITATION_LASTS: Span = Span::secs(7 * 86_400);
 /// Time for somebody who lost password or telephone.
 const RECOVERY_LASTS: Span = Span::secs(3_600);
 /// Time for the first administrator; each start of central makes a new link while there is nobody.
@@ -98,7 +98,8 @@ fn address(app: &App, code: &str) -> String {
     format!("{}/moi/{code}", app.public_url)
 }
 
-fn new_link(purpose: LinkFor, person: Option<AccountId>, expires: Wall) -> (String, LinkRow) {
+/// Makes a link: its code, which is shown once, and what is kept of it.
+pub fn new_link(purpose: LinkFor, person: Option<AccountId>, expires: Wall) -> (String, LinkRow) {
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system gives randomness");
     let code = hex(&random);
@@ -120,7 +121,11 @@ pub struct Newcomer {
 }
 
 impl Newcomer {
-    fn check(&self, now: Wall) -> Result<PersonRow, NotDone> {
+    /// Checks what was written, and makes the person of it.
+    ///
+    /// # Errors
+    /// Says what is wrong with the account or the name.
+    pub fn check(&self, now: Wall) -> Result<PersonRow, NotDone> {
         let account = self.account.trim().to_lowercase();
         let id = account.parse::<AccountId>().map_err(|_| NotDone::Account(account))?;
         let name = self.name.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -268,7 +273,7 @@ pub async fn take_link(app: &App, code: &str, password: &str, from: &str) -> Res
 /// Fails when the old password is wrong or the new one is weak.
 pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Result<(), NotDone> {
     let person = &who.person;
-    if !passwords::is_right(old, person.password.as_deref()).await {
+    if passwords::is_right(old, person.password.as_deref()).await != Some(true) {
         return Err(NotDone::Code);
     }
     passwords::check(new, &[person.id.as_str(), &person.name, &app.settings.commune])?;

@@ -1,6 +1,7 @@
 //! People: who they are, what they may, and how they prove it.
 
 pub mod accounts;
+pub mod console;
 pub mod passwords;
 pub mod second_factor;
 pub mod sign_in;

@@ -21,6 +21,9 @@ const COST: (u32, u32, u32) = (19_456, 2, 1);
 /// Hashes that are reckoned at once: each takes 19 MiB and a core.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
+/// People whose password waits for its turn; who comes then is told to try again.
+static QUEUE: Semaphore = Semaphore::const_new(32);
+
 /// A hash of no password, which takes as long to compare as any other.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bG9heGEtbm9ib2R5$K8dYwkSUJ8mBbV6PPy8ZV2KS3mGPoyLsLHwMTjoWJ9A";
@@ -73,14 +76,15 @@ pub async fn hash(password: &str) -> String {
     .await
 }
 
-/// Compares a password with a hash; without a hash it takes as long, and is wrong.
-pub async fn is_right(password: &str, hash: Option<&str>) -> bool {
+/// Compares a password with a hash; without a hash it takes as long, and is wrong. `None` where too many wait.
+pub async fn is_right(password: &str, hash: Option<&str>) -> Option<bool> {
+    let _place = QUEUE.try_acquire().ok()?;
     let password = composed(password);
     let (known, hash) = (hash.is_some(), hash.unwrap_or(NOBODY).to_owned());
     let same = reckon(move |argon| {
         PasswordHash::new(&hash).is_ok_and(|hash| argon.verify_password(password.as_bytes(), &hash).is_ok())
     });
-    same.await && known
+    Some(same.await && known)
 }
 
 /// The same password, however a keyboard put its signs together.
@@ -103,11 +107,11 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_again_however_it_was_typed() {
         let hash = hash("con đê làng mình 1996").await;
-        assert!(is_right("con đê làng mình 1996", Some(&hash)).await);
+        assert_eq!(is_right("con đê làng mình 1996", Some(&hash)).await, Some(true));
         let decomposed: String = "con đê làng mình 1996".nfd().collect();
-        assert!(is_right(&decomposed, Some(&hash)).await);
-        assert!(!is_right("con đê làng mình 1997", Some(&hash)).await);
-        assert!(!is_right("con đê làng mình 1996", None).await);
+        assert_eq!(is_right(&decomposed, Some(&hash)).await, Some(true));
+        assert_eq!(is_right("con đê làng mình 1997", Some(&hash)).await, Some(false));
+        assert_eq!(is_right("con đê làng mình 1996", None).await, Some(false));
         assert!(PasswordHash::new(NOBODY).is_ok(), "who is unknown costs as much as who is known");
     }
 

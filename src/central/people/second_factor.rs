@@ -30,7 +30,7 @@ pub fn shown(secret: &[u8], issuer: &str, person: &str) -> (String, String) {
 /// Finds the time step of a code that is good at `now`, or was one step before or after: telephones' clocks differ.
 pub fn step_of(secret: &[u8], code: &str, now: Wall) -> Option<u64> {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-    of(secret).build_noncompliant().check(&code, now.0.max(0) as u64 / 1_000)
+    of(secret).build_noncompliant().check(&code, now.0.max(0) as u64 / 1_000_000)
 }
 
 /// Codes of six digits, good for 30 s and one step around, as all authenticator apps have them.
@@ -73,12 +73,12 @@ mod tests {
     fn codes_are_those_of_every_telephone() {
         let secret = b"12345678901234567890";
         for (second, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
-            let now = Wall(second * 1_000);
+            let now = Wall(second * 1_000_000);
             assert_eq!(step_of(secret, code, now), Some(second as u64 / 30), "{second}");
-            assert_eq!(step_of(secret, code, Wall((second + 90) * 1_000)), None, "{second} is over");
+            assert_eq!(step_of(secret, code, Wall((second + 90) * 1_000_000)), None, "{second} is over");
         }
-        assert_eq!(step_of(secret, "287 082", Wall(59_000)), Some(1));
-        assert_eq!(step_of(secret, "", Wall(59_000)), None);
+        assert_eq!(step_of(secret, "287 082", Wall(59_000_000)), Some(1));
+        assert_eq!(step_of(secret, "", Wall(59_000_000)), None);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::{passwords, second_factor};
 use crate::app::App;
 use crate::store::{Actor, NewAct, PersonRow, SessionRow, Stage, StoreError};
 use loaxa_adapters::clock::monotonic;
+use std::net::{IpAddr, Ipv4Addr};
+
 use loaxa_heart::domain::hex::hex;
 
 /// A session ends when nobody has used it for so long.
@@ -30,12 +32,21 @@ pub struct Place {
     pub browser: String,
 }
 
+impl Place {
+    /// The address as a number; the unspecified one where it is none.
+    fn ip(&self) -> IpAddr {
+        self.address.parse().unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
 /// A reason for which somebody is not let in. Whether the account exists is not said.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum NotIn {
     Wrong,
     TooOften,
+    /// Too many sign in at once.
+    Busy,
     WrongCode,
     Store(#[from] StoreError),
 }
@@ -45,6 +56,7 @@ impl Say for NotIn {
         match self {
             NotIn::Wrong => said!("sign_in.wrong"),
             NotIn::TooOften => said!("sign_in.too_often"),
+            NotIn::Busy => said!("sign_in.busy"),
             NotIn::WrongCode => said!("sign_in.wrong_code"),
             NotIn::Store(error) => error.say(),
         }
@@ -74,17 +86,16 @@ pub struct Begun {
 /// Fails in the same words whether the account or the password is wrong.
 pub async fn with_password(app: &App, account: &str, password: &str, place: Place) -> Result<Begun, NotIn> {
     let account = account.trim().to_lowercase();
-    if app.sign_in_tries.is_shut(&account, monotonic()) {
-        return Err(NotIn::TooOften);
-    }
+    let from = place.ip();
+    let _under_way = app.sign_in_tries.begin(&account, from, monotonic()).ok_or(NotIn::TooOften)?;
     let person = match account.parse::<AccountId>() {
         Ok(id) => app.store.person(id).await?.filter(|person| person.left.is_none()),
         Err(_) => None,
     };
     let hash = person.as_ref().and_then(|person| person.password.as_deref());
-    let right = passwords::is_right(password, hash).await;
+    let right = passwords::is_right(password, hash).await.ok_or(NotIn::Busy)?;
     let Some(person) = person.filter(|_| right) else {
-        app.sign_in_tries.note(&account, monotonic());
+        app.sign_in_tries.note_wrong(&account, from, monotonic());
         return Err(NotIn::Wrong);
     };
     Ok(begin(app, &person, place).await?)
@@ -102,8 +113,8 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
         (None, false) => Next::In,
     };
     let stage = if next == Next::In { Stage::Full } else { Stage::Password };
+    app.sign_in_tries.note_right(person.id.as_str(), place.ip());
     if next == Next::In {
-        app.sign_in_tries.forget(person.id.as_str());
         note(app, person, "signed_in", &place).await?;
     }
     let secret = new_session(app, person.id.clone(), stage, place).await?;
@@ -116,10 +127,20 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
 /// # Errors
 /// Fails when the code is wrong or was used before.
 pub async fn with_code(app: &App, who: &Who, code: &str) -> Result<String, NotIn> {
+    check_code(app, who, code).await?;
+    Ok(step_up(app, who).await?)
+}
+
+/// Uses up a code of the person's telephone or of their sheet. Whoever tries has shown the password, so that the count
+/// of all networks together locks no stranger's victim out.
+///
+/// # Errors
+/// Fails when the code is wrong or was used before.
+pub async fn check_code(app: &App, who: &Who, code: &str) -> Result<(), NotIn> {
     let id = who.person.id.clone();
-    if app.sign_in_tries.is_shut(id.as_str(), monotonic()) {
-        return Err(NotIn::TooOften);
-    }
+    let account = format!("code of {id}");
+    let anywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    let _under_way = app.sign_in_tries.begin(&account, anywhere, monotonic()).ok_or(NotIn::TooOften)?;
     let step = who.person.totp.as_deref().and_then(|totp| second_factor::step_of(totp, code, who.now));
     let right = match step {
         Some(step) => app.store.use_totp_step(id.clone(), step).await?,
@@ -128,11 +149,12 @@ pub async fn with_code(app: &App, who: &Who, code: &str) -> Result<String, NotIn
             app.store.use_recovery_code(id.clone(), second_factor::hash_of(code), act).await?
         }
     };
-    if !right {
-        app.sign_in_tries.note(id.as_str(), monotonic());
-        return Err(NotIn::WrongCode);
+    if right {
+        app.sign_in_tries.note_right(&account, anywhere);
+        return Ok(());
     }
-    Ok(step_up(app, who).await?)
+    app.sign_in_tries.note_wrong(&account, anywhere, monotonic());
+    Err(NotIn::WrongCode)
 }
 
 /// Begins a full session in place of one of the first step.
@@ -140,7 +162,6 @@ pub async fn with_code(app: &App, who: &Who, code: &str) -> Result<String, NotIn
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn step_up(app: &App, who: &Who) -> Result<String, StoreError> {
-    app.sign_in_tries.forget(who.person.id.as_str());
     let place = Place { address: who.from.clone(), browser: who.session.browser.clone() };
     note(app, &who.person, "signed_in", &place).await?;
     app.store.end_session(who.person.id.clone(), who.session.secret).await?;

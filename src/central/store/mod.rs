@@ -22,6 +22,7 @@ mod messages;
 mod notices;
 mod people;
 mod plays;
+mod pronunciations;
 mod roster;
 mod sessions;
 pub mod sqlite;
@@ -47,6 +48,7 @@ pub use messages::*;
 pub use notices::*;
 pub use people::*;
 pub use plays::*;
+pub use pronunciations::*;
 pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
@@ -62,7 +64,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Log Media Messages Notices People Plays
-    Roster Sessions Tokens
+    Pronunciations Roster Sessions Tokens
 }
 
 /// A store that any part of central holds.

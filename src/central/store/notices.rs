@@ -17,7 +17,7 @@ pub enum NoticeState {
     Approved,
     Returned,
     Withdrawn,
-    /// Its hour passed before anybody approved it.
+    /// Nobody approved it before its hour passed.
     Expired,
     Cancelled,
 }
@@ -95,7 +95,7 @@ pub struct NoticeRow {
     pub digest: ContentHash,
     pub made: Wall,
     pub changed: Wall,
-    /// Who approved, returned, withdrew or cancelled it.
+    /// The person who approved, returned, withdrew or cancelled it.
     pub decided_by: Option<AccountId>,
     /// The reason of who returned it.
     pub reason: Option<String>,

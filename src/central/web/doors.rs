@@ -11,10 +11,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::MethodRouter;
 
 use super::access::{client, keep_seat};
-use super::frame::{Frame, lang_of, refusal};
+use super::frame::{Frame, Waiting, lang_of, refusal};
 use super::problem::Problem;
 use super::session;
 use crate::app::App;
+use crate::orders::notices;
 use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage};
 use loaxa_heart::said;
@@ -95,6 +96,12 @@ async fn guard(
     }
     if let Some(who) = who {
         keep_seat(&request);
+        if request.method() == Method::GET && who.has(Role::Approver) {
+            match notices::waiting(&app, &who).await {
+                Ok(rows) => drop(request.extensions_mut().insert(Waiting(rows.len()))),
+                Err(error) => return super::frame::PageError::from(error).into_response(),
+            }
+        }
         request.extensions_mut().insert(who);
     }
     next.run(request).await

@@ -26,11 +26,12 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 7] = [
+const MENU: [(&str, &str, &[Role]); 8] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
     ("/tin", "notice.list", &[]),
+    ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
     ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),
@@ -63,11 +64,17 @@ pub struct Frame {
     pub who: Option<Who>,
     pub path: String,
     pub texts: &'static Texts,
+    /// Notices that wait for this approver.
+    waiting: usize,
 }
+
+/// Notices that wait for the approver who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting(pub usize);
 
 impl Frame {
     pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
-        Self { lang, who, path, texts: TEXTS.of(lang) }
+        Self { lang, who, path, texts: TEXTS.of(lang), waiting: 0 }
     }
 
     /// Words of the page in the reader's language.
@@ -142,6 +149,13 @@ impl Frame {
         self.is_in() && self.sees(&[Role::Duty])
     }
 
+    /// Tells whether the reader is on a page or on one below it.
+    fn is_at(&self, address: &str) -> bool {
+        self.path
+            .strip_prefix(address)
+            .is_some_and(|rest| rest.is_empty() || address != "/" && rest.starts_with('/'))
+    }
+
     /// Tells whether the reader has one of the roles; of none, everybody who is signed in has.
     fn sees(&self, roles: &[Role]) -> bool {
         self.who.as_ref().is_some_and(|who| roles.is_empty() || roles.iter().any(|role| who.has(*role)))
@@ -184,7 +198,10 @@ impl Frame {
                 ul {
                     @for (address, name, roles) in MENU {
                         @if self.sees(roles) {
-                            li { a href=(address) aria-current=[(address == self.path).then_some("page")] { (self.say(name)) } }
+                            li { a href=(address) aria-current=[self.is_at(address).then_some("page")] {
+                                (self.say(name))
+                                @if address == "/duyet-tin" && self.waiting > 0 { " " span.count { (self.waiting) } }
+                            } }
                         }
                     }
                 }
@@ -211,7 +228,8 @@ impl FromRequestParts<Arc<App>> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
         let who = parts.extensions.get::<Who>().cloned();
-        Ok(Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()))
+        let waiting = parts.extensions.get::<Waiting>().map_or(0, |waiting| waiting.0);
+        Ok(Self { waiting, ..Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()) })
     }
 }
 

@@ -7,8 +7,8 @@ use loaxa_heart::domain::time::Wall;
 /// Reads a date: `27/11/2026`, `27/11` of this year or the next, or `2026-11-27` as browsers write it.
 pub fn date(text: &str, today: NaiveDate) -> Option<NaiveDate> {
     let text = text.trim();
-    if let Ok(date) = text.parse() {
-        return Some(date);
+    if text.find('-') == Some(4) {
+        return text.parse().ok();
     }
     let parts: Vec<&str> = text.split(['/', '-', '.']).map(str::trim).collect();
     let number = |part: &str| part.parse::<u32>().ok();

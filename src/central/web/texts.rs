@@ -9,6 +9,8 @@ pub static TEXTS: Tables = Tables::new(
         "\n",
         include_str!("texts/emergency.vi.toml"),
         "\n",
+        include_str!("texts/live.vi.toml"),
+        "\n",
         include_str!("texts/notices.vi.toml"),
         "\n",
         include_str!("texts/people.vi.toml")
@@ -17,6 +19,8 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/en.toml"),
         "\n",
         include_str!("texts/emergency.en.toml"),
+        "\n",
+        include_str!("texts/live.en.toml"),
         "\n",
         include_str!("texts/notices.en.toml"),
         "\n",

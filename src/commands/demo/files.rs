@@ -219,6 +219,7 @@ impl Commune {
         let mut text = format!(
             "[central]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"central\"\ncommune = \"Xã Bình Minh\"\n\
              group = \"{COMMUNE}\"\n[broker]\nembedded = \"127.0.0.1:0\"\n[api]\ntoken_file = \"token\"\n\
+             [people]\nsecond_factor = \"off\"\n\
              [keys]\ncentral = \"keys/central.key\"\nissuers = [\"keys/mai.key\", \"keys/long.key\"]\n\
              trust = \"keys/trust.json\"\n[[group]]\nid = \"{COMMUNE}\"\ntitle = \"Xã Bình Minh\"\n"
         );

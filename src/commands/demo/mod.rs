@@ -3,6 +3,7 @@
 mod cues;
 mod ears;
 mod files;
+mod people;
 mod processes;
 mod proof;
 mod story;
@@ -117,6 +118,7 @@ impl Demo {
         let ready = processes.first_line()?;
         let (http, broker) =
             addresses(&ready).ok_or_else(|| said!("demo.no_address", line = ready.escape_debug()))?;
+        people::sign_up(&commune.path("central/central.db"))?;
         let begins = Commune::beginning(wall().plus(MORNING_IN));
         commune.write_programme(begins)?;
         commune.write_boxes(&broker)?;
@@ -154,7 +156,8 @@ impl Demo {
 
     fn say_where(&self) {
         let Self { http, commune, .. } = self;
-        say(said!("demo.page", address = format!("{http}/login#{}", commune.token)));
+        say(said!("demo.page", address = http));
+        say(said!("demo.people", password = people::PASSWORD));
         say(said!("demo.by_hand", address = http, token = commune.token));
     }
 

@@ -39,6 +39,8 @@ const DAMAGED_IN_STREAM_MAX: u32 = 3;
 const PACKET_SECONDS_MAX: u64 = 1;
 /// Files whose length only a walk over all packets can tell are walked up to this size (an hour at 128 kbit/s).
 const WALK_BYTES_MAX: u64 = 64 << 20;
+/// Longest file that is decoded for its length, in seconds: a day is the longest that is taken.
+const COUNTED_S_MAX: u64 = 24 * 3_600;
 /// Decoded ahead of a seek target, so that codecs with a memory of the past sound right at the target.
 const SEEK_RUN_UP: Span = Span::millis(150);
 /// Largest sample let through before the limiter; damaged files decode to anything.
@@ -102,7 +104,26 @@ pub fn open(path: &Path) -> Result<Decoder, Fault> {
         decoder.trims = false;
         decoder.track = Track::choose(&*decoder.format, false, &decoder.what)?.0;
     }
+    if decoder.length_is_unknown() && bytes.len() <= WALK_BYTES_MAX {
+        decoder.length = count(path, &decoder.what)?;
+    }
     decoder.begun()
+}
+
+/// Decodes a file to its end for its length: browsers' recorders write none, or the one of their first second.
+fn count(path: &Path, what: &str) -> Result<Option<Span>, Fault> {
+    let file = File::open(path).map_err(|error| damaged(what, &error))?;
+    let mut decoder = Decoder::start(Box::new(file), what.to_owned())?.begun()?;
+    let mut frames = 0u64;
+    // What is decodable up to a fault counts; playing ends there, too.
+    while let Ok(true) = decoder.advance() {
+        frames += decoder.block().len() as u64;
+        if frames / u64::from(decoder.rate.max(1)) > COUNTED_S_MAX {
+            return Ok(None);
+        }
+    }
+    let micros = u128::from(frames) * 1_000_000 / u128::from(decoder.rate.max(1));
+    Ok(Some(Span(u64::try_from(micros).unwrap_or(u64::MAX))))
 }
 
 /// Decodes what a station sends, from wherever it is entered.
@@ -316,6 +337,12 @@ impl Decoder {
         let ticks = at.0 as u128 * u128::from(self.track.time_base.denom.get())
             / (u128::from(self.track.time_base.numer.get()) * 1_000_000);
         Timestamp::new(i64::try_from(ticks + u128::from(self.track.lead)).unwrap_or(i64::MAX))
+    }
+
+    /// Matroska and WebM name a length that recorders do not write; a fragmented MP4 may name none.
+    fn length_is_unknown(&self) -> bool {
+        let format = self.format.format_info().format;
+        self.length.is_none() || format == symphonia::core::formats::well_known::FORMAT_ID_MKV
     }
 
     /// MPEG audio without a LAME tag and ADTS guess their length from the first packets.
@@ -543,6 +570,28 @@ mod tests {
         check("chirp.mp2", "audio/mpeg", 44_100, 481, 504);
         check("chirp.m4a", "audio/aac", 44_100, 1_024, 1_912);
         check("chirp.aac", "audio/aac", 44_100, 1_024, 1_912);
+        check("fragmented.m4a", "audio/aac", 44_100, 1_024, 1_912);
+    }
+
+    /// Nobody went back to write the length, times are whole milliseconds, and the padding at the end is not cut off.
+    #[test]
+    fn recordings_of_browsers_are_whole() {
+        for (name, rate) in [("opus.webm", 48_000), ("vorbis.webm", 44_100)] {
+            let path = fixture(name);
+            let (info, mut decoder) = (probe(&path).unwrap(), open(&path).unwrap());
+            let frames = all(&mut decoder);
+            let second = rate as usize;
+            assert!(
+                (2 * second..2 * second + second / 50).contains(&frames.len()),
+                "{name}: {}",
+                frames.len()
+            );
+            assert!((2_000..2_020).contains(&info.ms), "{name}: {} ms", info.ms);
+            assert_eq!(lag(&frames[second / 2..second / 2 + 2_000], second / 2, rate), 0, "{name}");
+            let mut decoder = open(&path).unwrap();
+            decoder.seek(Span::millis(1_000)).unwrap();
+            assert!(all(&mut decoder).len().abs_diff(frames.len() - second) < second / 50, "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,15 @@ fn person(id: &str) -> AccountId {
 
 fn act(subject: &str) -> NewAct {
     let actor = Actor::Person { id: person("an") };
-    NewAct { at: NOW, actor, act: "emergency_called", subject: subject.to_owned(), before: None, after: None, from: None }
+    NewAct {
+        at: NOW,
+        actor,
+        act: "emergency_called",
+        subject: subject.to_owned(),
+        before: None,
+        after: None,
+        from: None,
+    }
 }
 
 fn call(id: &str) -> CallRow {
@@ -32,7 +40,14 @@ fn call(id: &str) -> CallRow {
 pub async fn a_call_takes_each_step_once(store: SharedStore) {
     assert!(store.add_call(call("goi"), act("goi")).await.unwrap());
     assert!(!store.add_call(call("goi"), act("goi")).await.unwrap());
-    let step = |from, to, by| CallStep { id: "goi".parse().unwrap(), from, to, by: person(by), at: at(5), act: act("goi") };
+    let step = |from, to, by| CallStep {
+        id: "goi".parse().unwrap(),
+        from,
+        to,
+        by: person(by),
+        at: at(5),
+        act: act("goi"),
+    };
     use CallState::*;
     assert!(!store.step_call(step(Calling, OnAir, "binh")).await.unwrap(), "nobody was called yet");
     assert!(store.step_call(step(Chosen, Calling, "an")).await.unwrap());

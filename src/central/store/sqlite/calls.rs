@@ -6,7 +6,8 @@ use super::SqliteStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, optional_wall, wall, word};
 use crate::store::{
-    Answer, CallRow, CallState, CallStep, CalledRow, Calls, LetterRow, NewAct, NewLetter, ROWS_MAX, ReplyRow, Tried,
+    Answer, CallRow, CallState, CallStep, CalledRow, Calls, LetterRow, NewAct, NewLetter, ROWS_MAX, ReplyRow,
+    Tried,
 };
 use loaxa_heart::domain::ids::{CommandId, MessageId};
 use loaxa_heart::domain::time::Wall;
@@ -55,7 +56,12 @@ impl Calls for SqliteStore {
                 "INSERT INTO call_replies (call, person, reply, at) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (call, person) DO UPDATE SET reply = ?3, at = ?4",
             )?
-            .execute(params![call.as_str(), reply.person.as_str(), word(&reply.reply), reply.at.0])?;
+            .execute(params![
+                call.as_str(),
+                reply.person.as_str(),
+                word(&reply.reply),
+                reply.at.0
+            ])?;
             note(db, &act)
         })
     }
@@ -117,7 +123,8 @@ impl Calls for SqliteStore {
 
     fn letters(&self, call: CommandId) -> Answer<'_, Vec<LetterRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT * FROM letters WHERE call = ?1 ORDER BY id LIMIT ?2")?;
+            let mut query =
+                db.prepare_cached("SELECT * FROM letters WHERE call = ?1 ORDER BY id LIMIT ?2")?;
             query.query_map(params![call.as_str(), ROWS_MAX], letter)?.collect()
         })
     }
@@ -125,7 +132,9 @@ impl Calls for SqliteStore {
     fn claim_follow_up(&self, call: CommandId, message: MessageId, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
             let claimed = db
-                .prepare_cached("INSERT INTO call_follow_ups (call, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .prepare_cached(
+                    "INSERT INTO call_follow_ups (call, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                )?
                 .execute([call.as_str(), message.as_str()])?;
             if claimed == 1 {
                 note(db, &act)?;
@@ -154,8 +163,10 @@ impl Calls for SqliteStore {
     fn add_exercise(&self, exercise: CommandId, notices: Vec<CommandId>, act: NewAct) -> Answer<'_, ()> {
         self.write(move |db| {
             for notice in &notices {
-                db.prepare_cached("INSERT INTO exercise_notices (exercise, notice) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                    .execute([exercise.as_str(), notice.as_str()])?;
+                db.prepare_cached(
+                    "INSERT INTO exercise_notices (exercise, notice) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                )?
+                .execute([exercise.as_str(), notice.as_str()])?;
             }
             note(db, &act)
         })
@@ -163,7 +174,8 @@ impl Calls for SqliteStore {
 
     fn exercise_notices(&self, exercise: CommandId) -> Answer<'_, Vec<CommandId>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT notice FROM exercise_notices WHERE exercise = ?1 LIMIT ?2")?;
+            let mut query =
+                db.prepare_cached("SELECT notice FROM exercise_notices WHERE exercise = ?1 LIMIT ?2")?;
             query.query_map(params![exercise.as_str(), ROWS_MAX], |row| name(row, "notice"))?.collect()
         })
     }
@@ -243,13 +255,7 @@ fn take(db: &Connection, step: &CallStep) -> Result<bool> {
         .prepare_cached(&format!(
             "UPDATE calls SET state = ?3, {columns} WHERE id = ?1 AND state = ?2 AND ?5 IS NOT NULL"
         ))?
-        .execute(params![
-            step.id.as_str(),
-            word(&step.from),
-            word(&step.to),
-            step.at.0,
-            step.by.as_str()
-        ])?;
+        .execute(params![step.id.as_str(), word(&step.from), word(&step.to), step.at.0, step.by.as_str()])?;
     if taken == 1 {
         note(db, &step.act)?;
     }

@@ -35,14 +35,16 @@ impl Messages for SqliteStore {
 
     fn message(&self, id: MessageId) -> Answer<'_, Option<MessageRow>> {
         self.read(move |db| {
-            db.prepare_cached("SELECT * FROM messages WHERE id = ?1")?.query_row([id.as_str()], row).optional()
+            db.prepare_cached("SELECT * FROM messages WHERE id = ?1")?
+                .query_row([id.as_str()], row)
+                .optional()
         })
     }
 
     fn messages(&self) -> Answer<'_, Vec<MessageRow>> {
         self.read(move |db| {
-            let mut query = db
-                .prepare_cached("SELECT * FROM messages WHERE ended IS NULL ORDER BY title, id LIMIT ?1")?;
+            let mut query =
+                db.prepare_cached("SELECT * FROM messages WHERE ended IS NULL ORDER BY title, id LIMIT ?1")?;
             query.query_map([ROWS_MAX], row)?.collect()
         })
     }

@@ -17,6 +17,7 @@ mod messages;
 mod notices;
 mod people;
 mod plays;
+mod pronunciations;
 mod roster;
 mod sessions;
 mod tokens;

@@ -10,11 +10,8 @@ use crate::store::{Answer, NewAct, ROWS_MAX, Roster, ShiftRow};
 impl Roster for SqliteStore {
     fn add_shift(&self, shift: ShiftRow, act: NewAct) -> Answer<'_, ()> {
         self.write(move |db| {
-            db.prepare_cached("INSERT INTO shifts (above, place, turn) VALUES (?1, ?2, ?3)")?.execute(params![
-                shift.above,
-                shift.place,
-                json(&shift)
-            ])?;
+            db.prepare_cached("INSERT INTO shifts (above, place, turn) VALUES (?1, ?2, ?3)")?
+                .execute(params![shift.above, shift.place, json(&shift)])?;
             note(db, &act)
         })
     }
@@ -32,8 +29,9 @@ impl Roster for SqliteStore {
     fn shifts(&self) -> Answer<'_, Vec<ShiftRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached("SELECT * FROM shifts ORDER BY above, place, id LIMIT ?1")?;
-            let rows = query
-                .query_map([ROWS_MAX], |row| Ok(ShiftRow { id: row.get("id")?, ..from_json(row, "turn")? }))?;
+            let rows = query.query_map([ROWS_MAX], |row| {
+                Ok(ShiftRow { id: row.get("id")?, ..from_json(row, "turn")? })
+            })?;
             rows.collect::<Result<_>>()
         })
     }

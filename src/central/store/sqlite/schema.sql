@@ -431,3 +431,11 @@ CREATE TABLE IF NOT EXISTS exercise_notices (
     notice   TEXT NOT NULL,
     PRIMARY KEY (exercise, notice)
 ) STRICT, WITHOUT ROWID;
+
+-- Words that the speech engine says wrongly, and how they are to be said.
+CREATE TABLE IF NOT EXISTS pronunciations (
+    word   TEXT PRIMARY KEY,
+    say    TEXT NOT NULL,
+    editor TEXT NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

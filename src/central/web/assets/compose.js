@@ -49,7 +49,16 @@ const changed = () => {
   clearTimeout(waiting);
   waiting = setTimeout(async () => { await save(); await foresee(); }, 2000);
 };
-form.addEventListener("input", (event) => { if (event.target.type !== "file") changed(); });
+form.addEventListener("input", ({ target }) => {
+  if (target.type === "file") return;
+  // What was mended is no fault any more; pressing again tells whether it is right now.
+  const bad = target.closest(".bad");
+  bad?.classList.remove("bad");
+  bad?.querySelectorAll(".err").forEach((err) => err.remove());
+  target.removeAttribute("aria-invalid");
+  if (!form.querySelector(".bad")) document.querySelector(".err-sum")?.remove();
+  changed();
+});
 
 // A second press while the first is under way is no second notice; the address of the page makes that sure as well.
 form.addEventListener("submit", () => {

@@ -34,19 +34,18 @@ const FIELDS: [&str; 5] = ["bai", "noi", "ngay", "gio", "chu"];
 
 /// Adds the page.
 pub fn add(pages: Pages) -> Pages {
-    pages.page("/dien-tap", Needs::Role(&[Role::Duty]), get(page).post(act)).page("/dien-tap/{id}/huy", Needs::Role(&[Role::Duty]), post(call_off))
+    pages.page("/dien-tap", Needs::Role(&[Role::Duty]), get(page).post(act)).page(
+        "/dien-tap/{id}/huy",
+        Needs::Role(&[Role::Duty]),
+        post(call_off),
+    )
 }
 
 async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
     draw(&app, &frame, &who, &Faults::default(), &Sent(Vec::new())).await
 }
 
-async fn act(
-    State(app): State<Arc<App>>,
-    frame: Frame,
-    who: Who,
-    sent: Sent,
-) -> Result<Response, PageError> {
+async fn act(State(app): State<Arc<App>>, frame: Frame, who: Who, sent: Sent) -> Result<Response, PageError> {
     let mut faults = Faults::default();
     if let Some((name, _)) = sent.0.iter().find(|(name, _)| !FIELDS.contains(&name.as_str())) {
         faults.add("bai", said!("emergency.unknown_field", name));
@@ -129,7 +128,8 @@ async fn draw(
     let messages = app.store.messages().await?;
     let alarms: Vec<_> = messages.iter().filter(|row| row.purpose == MessageUse::Alarm).collect();
     let offered = emergency::places(app).into_iter();
-    let offered: Vec<_> = offered.filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group))).collect();
+    let offered: Vec<_> =
+        offered.filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group))).collect();
     let announced = app.store.announcements(LISTED).await?.into_iter();
     let scheduled: Vec<_> = announced
         .filter(|row| row.mode == Some(Mode::Exercise) && row.ended.is_none() && row.expires > who.now)

@@ -4,6 +4,7 @@ mod emergency;
 mod enrol;
 mod exercise;
 mod home;
+mod live;
 mod notices;
 mod people;
 mod roster;
@@ -34,9 +35,19 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages with their doors.
 pub fn pages() -> Pages {
-    [home::add, people::add, notices::add, emergency::add, exercise::add, roster::add, enrol::add, sign::add]
-        .into_iter()
-        .fold(Pages::default(), |pages, add| add(pages))
+    [
+        home::add,
+        people::add,
+        notices::add,
+        live::add,
+        emergency::add,
+        exercise::add,
+        roster::add,
+        enrol::add,
+        sign::add,
+    ]
+    .into_iter()
+    .fold(Pages::default(), |pages, add| add(pages))
 }
 
 /// The pages, their fragments and what they are drawn with, and the media that boxes fetch.
@@ -48,6 +59,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(enrol::assets())
         .merge(notices::assets())
         .merge(emergency::assets())
+        .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))

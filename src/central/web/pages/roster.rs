@@ -63,14 +63,15 @@ async fn add_shift(
     let shifts = app.store.shifts().await?;
     match shift {
         Ok(shift) if shifts.len() < SHIFTS_MAX => {
-            let act = NewAct { after: Some(shift.name.clone()), ..who.act("shift_added", shift.name.clone()) };
+            let act =
+                NewAct { after: Some(shift.name.clone()), ..who.act("shift_added", shift.name.clone()) };
             app.store.add_shift(shift, act).await?;
             Ok(Redirect::to("/truc-ban").into_response())
         }
         shift => {
-            let faults = shift.err().unwrap_or_else(|| {
-                Faults::one("nguoi", said!("roster.too_many", max = SHIFTS_MAX))
-            });
+            let faults = shift
+                .err()
+                .unwrap_or_else(|| Faults::one("nguoi", said!("roster.too_many", max = SHIFTS_MAX)));
             let page = draw(&app, &frame, &who, &faults, &sent).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
@@ -116,7 +117,8 @@ async fn officers(app: &App, now: Wall) -> Result<Vec<Contact>, StoreError> {
 fn read(officers: &[Contact], sent: &Sent) -> Result<ShiftRow, Faults> {
     let mut faults = Faults::default();
     let above = sent.get("nguoi") == "cap-tren";
-    let officer = officers.iter().find(|it| it.account.as_ref().is_some_and(|id| id.as_str() == sent.get("nguoi")));
+    let officer =
+        officers.iter().find(|it| it.account.as_ref().is_some_and(|id| id.as_str() == sent.get("nguoi")));
     let typed: String = sent.get("ten").trim().chars().take(NAME_CHARS_MAX).collect();
     let email = Some(sent.get("thu").trim().to_owned()).filter(|email| !email.is_empty());
     if officer.is_none() && !above {
@@ -128,7 +130,8 @@ fn read(officers: &[Contact], sent: &Sent) -> Result<ShiftRow, Faults> {
     if email.as_ref().is_some_and(|email| !is_address(email)) {
         faults.add("thu", said!("roster.bad_email"));
     }
-    let days: Vec<u8> = (0..7).filter(|day: &u8| sent.all("thu-may").any(|sent| sent == day.to_string())).collect();
+    let days: Vec<u8> =
+        (0..7).filter(|day: &u8| sent.all("thu-may").any(|sent| sent == day.to_string())).collect();
     if days.is_empty() {
         faults.add("thu-may", said!("roster.no_day"));
     }
@@ -218,7 +221,11 @@ fn clock(minute: u16) -> String {
 fn list(frame: &Frame, shifts: &[ShiftRow], now: Wall, edits: bool) -> Markup {
     let days = |shift: &ShiftRow| {
         let names = shift.days.iter().map(|day| frame.texts.code("weekday_short", &day.to_string()));
-        if shift.days.len() == 7 { frame.say("roster.every_day").to_owned() } else { names.collect::<Vec<_>>().join(", ") }
+        if shift.days.len() == 7 {
+            frame.say("roster.every_day").to_owned()
+        } else {
+            names.collect::<Vec<_>>().join(", ")
+        }
     };
     html! {
         section.stack aria-labelledby="h-ca" {

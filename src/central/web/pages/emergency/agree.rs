@@ -38,10 +38,16 @@ pub async fn page(
     }
     let draft = app.store.drafts(who.now).await?.into_iter().find(|draft| draft.draft.id == id);
     let Some(message) = &row.message else {
-        return Ok(refusal(&app, &frame, status_of(&NotEmergency::NoSuchCall), &NotEmergency::NoSuchCall.say()));
+        return Ok(refusal(
+            &app,
+            &frame,
+            status_of(&NotEmergency::NoSuchCall),
+            &NotEmergency::NoSuchCall.say(),
+        ));
     };
     let message = app.store.message(message.clone()).await?;
-    let caller = app.store.person(row.by.clone()).await?.map_or_else(|| row.by.to_string(), |person| person.name);
+    let caller =
+        app.store.person(row.by.clone()).await?.map_or_else(|| row.by.to_string(), |person| person.name);
     let boxes = app.store.boxes().await?;
     let count = boxes_in(&app, &boxes, &row.groups).len();
     let replies = app.store.replies(id.clone()).await?;

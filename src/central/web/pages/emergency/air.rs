@@ -176,7 +176,12 @@ fn one_open(app: &App, frame: &Frame, row: &DeliveryRow, known: Option<&BoxRow>,
 ///
 /// # Errors
 /// Fails when the store does not answer.
-pub async fn after(app: &Arc<App>, frame: &Frame, row: &CallRow, is_over: bool) -> Result<Markup, StoreError> {
+pub async fn after(
+    app: &Arc<App>,
+    frame: &Frame,
+    row: &CallRow,
+    is_over: bool,
+) -> Result<Markup, StoreError> {
     if !matches!(row.state, CallState::OnAir | CallState::Stopped) {
         return Ok(html! {});
     }

@@ -142,9 +142,8 @@ pub async fn act(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let refused = |not: NotEmergency| {
-        (status_of(&not), Json(json!({ "loi": frame.tell(&not.say()) }))).into_response()
-    };
+    let refused =
+        |not: NotEmergency| (status_of(&not), Json(json!({ "loi": frame.tell(&not.say()) }))).into_response();
     if let Some((name, _)) = sent.0.iter().find(|(name, _)| !FIELDS.contains(&name.as_str())) {
         let said = said!("emergency.unknown_field", name);
         return Ok((StatusCode::BAD_REQUEST, Json(json!({ "loi": frame.tell(&said) }))).into_response());

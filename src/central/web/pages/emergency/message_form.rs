@@ -48,7 +48,11 @@ pub fn read(sent: &Sent) -> Written {
         danger: danger.unwrap_or(Danger::Other),
         title: sent.get("ten").trim().to_owned(),
         text: sent.get("loi").replace("\r\n", "\n").trim().to_owned(),
-        language: LANGUAGES.into_iter().find(|it| *it == sent.get("tieng")).unwrap_or(LANGUAGES[0]).to_owned(),
+        language: LANGUAGES
+            .into_iter()
+            .find(|it| *it == sent.get("tieng"))
+            .unwrap_or(LANGUAGES[0])
+            .to_owned(),
         // A siren says that there is danger: what ends an alarm has none.
         siren: purpose == MessageUse::Alarm && sent.get("coi") == "co",
         repeat: sent.get("lan").parse().unwrap_or(1).clamp(1, REPEAT_MAX),
@@ -57,7 +61,11 @@ pub fn read(sent: &Sent) -> Written {
 
 /// Draws the fields.
 pub fn draw(frame: &Frame, written: &Written, heard: Option<&MediaRow>, faults: &Faults) -> Markup {
-    let select = |id: &'static str, label: &'static str, section: &str, codes: &[&'static str], chosen: &str| {
+    let select = |id: &'static str,
+                  label: &'static str,
+                  section: &str,
+                  codes: &[&'static str],
+                  chosen: &str| {
         html! {
             div.field { label for=(id) { (frame.say(label)) }
                 select id=(id) name=(id) {

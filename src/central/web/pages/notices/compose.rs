@@ -139,7 +139,7 @@ fn date_is_read(faults: &Faults) -> bool {
     !faults.has("ngay") && !faults.has("gio")
 }
 
-/// Who only wants to hear or to look is not told what is missing elsewhere.
+/// Keeps the faults that matter to somebody who only wants to hear or to look.
 fn only_of_hearing(wants: &str, faults: Faults) -> Faults {
     Faults(faults.0.into_iter().filter(|fault| wants == "nghe" && fault.field == "loi").collect())
 }

@@ -162,6 +162,7 @@ impl Form<'_> {
                     button.btn.sec name="viec" value="nghe" { (icon("play")) (self.say("compose.hear")) }
                     @if self.content.voice == Voice::Spoken { (self.listen()) }
                 }
+                p.hint { a href="/phat-am" { (self.say("pronounce.said_wrongly")) } }
             }
         }
     }

@@ -7,6 +7,7 @@ mod fields;
 mod list;
 mod one;
 mod preview;
+mod pronunciation;
 mod review;
 mod script;
 mod steps;
@@ -37,6 +38,7 @@ pub fn add(pages: Pages) -> Pages {
         .page("/soan-tin", WRITES, get(compose::start))
         .page("/soan-tin/{id}", WRITES, get(compose::page).post(compose::act))
         .page("/soan-tin/{id}/tep", WRITES, parts)
+        .page("/phat-am", WRITES, get(pronunciation::page).post(pronunciation::act))
         .page("/tin", Needs::Person, get(list::page))
         .page("/tin/{id}", Needs::Person, get(one::page).post(one::act))
         .page("/fragments/tin/{id}", Needs::Person, get(one::fragment))

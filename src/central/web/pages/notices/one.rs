@@ -142,7 +142,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
     Ok(frame.draw(app, &row.content.title, content))
 }
 
-/// What changes by itself: the steps, and who heard it.
+/// Draws what changes without anybody's doing: the steps, and who heard it.
 async fn progress(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Result<Markup, StoreError> {
     let chain = match &row.command {
         Some(command) => app.store.deliveries(command.clone()).await?,
@@ -163,7 +163,7 @@ async fn progress(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> 
     })
 }
 
-/// Who heard it and who did not, those who did not first.
+/// Draws who heard it and who did not, those who did not first.
 fn heard(frame: &Frame, who: &Who, chain: &[DeliveryRow], boxes: &[BoxRow]) -> Markup {
     let is_online = |row: &DeliveryRow| boxes.iter().any(|it| it.id == row.id && it.is_online(who.now));
     let finished = chain.iter().filter(|row| row.step == Step::Finished).count();

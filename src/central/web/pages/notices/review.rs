@@ -13,7 +13,7 @@ use super::steps::{Air, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
 use crate::people::Who;
-use crate::store::{NoticeFilter, NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
+use crate::store::{NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, refusal};
 use crate::web::local_time::{date_words, time_words};
@@ -23,23 +23,8 @@ use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
-/// Notices in the queue.
-const QUEUE_MAX: u32 = 200;
-
-/// Reads what waits for this approver: for their groups, and in time.
-async fn waiting(app: &App, who: &Who) -> Result<Vec<NoticeRow>, StoreError> {
-    let filter =
-        NoticeFilter { states: vec![NoticeState::Submitted], limit: QUEUE_MAX, ..Default::default() };
-    let mut rows = app.store.notices(filter).await?;
-    rows.retain(|row| row.state_at(who.now) == NoticeState::Submitted);
-    rows.retain(|row| who.may(app, Role::Approver, &row.content.groups));
-    // What sounds first is decided first.
-    rows.sort_by_key(|row| (row.content.at.unwrap_or(row.changed), row.changed));
-    Ok(rows)
-}
-
 pub async fn queue(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Response, PageError> {
-    let rows = waiting(&app, &who).await?;
+    let rows = notices::waiting(&app, &who).await?;
     if let Some(first) = rows.first() {
         return Ok(Redirect::to(&format!("/duyet-tin/{}", first.id)).into_response());
     }
@@ -126,7 +111,7 @@ async fn draw(
     faults: &Faults,
     stale: Option<Option<&NoticeVersion>>,
 ) -> Result<Markup, StoreError> {
-    let rows = waiting(app, who).await?;
+    let rows = notices::waiting(app, who).await?;
     let versions = app.store.notice_versions(row.id.clone()).await?;
     let wrote = versions.iter().any(|version| version.by == who.person.id);
     let media = match row.content.media {

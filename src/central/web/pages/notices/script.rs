@@ -1,4 +1,4 @@
-//! What the browser adds to the page to write on: `assets/compose.js`.
+//! The script that the browser adds to the page to write on: `assets/compose.js`.
 
 use std::sync::Arc;
 

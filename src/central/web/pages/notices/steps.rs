@@ -6,7 +6,7 @@ use crate::store::NoticeState;
 use crate::web::frame::Frame;
 use crate::web::parts::{Kind, icon, state};
 
-/// How far an approved notice has come on the boxes.
+/// The part of its way that an approved notice has behind it on the boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Air {
     /// No box has begun.

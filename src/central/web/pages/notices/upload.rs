@@ -21,7 +21,7 @@ use loaxa_heart::texts::Say;
 #[derive(Deserialize)]
 pub struct File {
     ten: String,
-    /// Its size in bytes.
+    /// Bytes of the whole file.
     co: u64,
 }
 

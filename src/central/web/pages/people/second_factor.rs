@@ -45,6 +45,12 @@ pub async fn set(
     let Some(secret) = secret.filter(|_| !may_not(&who)) else {
         return Ok(page(State(app), frame, who).await);
     };
+    if who.person.totp.is_some()
+        && let Err(not) = sign_in::check_code(&app, &who, sent.get("ma-cu")).await
+    {
+        let page = draw(&app, &frame, &who, &secret, &Faults::one("ma-cu", not.say()));
+        return Ok((StatusCode::BAD_REQUEST, page).into_response());
+    }
     match accounts::set_up_codes(&app, &who, secret.clone(), sent.get("ma")).await {
         Ok(codes) => {
             let secret = sign_in::step_up(&app, &who).await?;
@@ -80,6 +86,13 @@ fn draw(app: &App, frame: &Frame, who: &Who, secret: &[u8], faults: &Faults) -> 
             }
             form.stack method="post" {
                 input type="hidden" name="bi-mat" value=(BASE64.encode(secret));
+                @if who.person.totp.is_some() {
+                    (Input {
+                        hint: Some(frame.say("account.old_code_hint")),
+                        class: Some("w-code"),
+                        ..Input::text("ma-cu", frame.say("account.old_code"), "")
+                    }.draw(frame, faults))
+                }
                 (Input {
                     autocomplete: Some("one-time-code"),
                     class: Some("w-code"),
