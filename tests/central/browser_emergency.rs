@@ -1,7 +1,7 @@
 //! Two duty officers in two browsers: from opening the page to the box that sounds, and to its silence.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -85,13 +85,17 @@ fn start_unit(unit: &mut Unit, central: &Central, trust: &[u8]) {
     );
 }
 
-fn picture(page: &mut Page, name: &str) {
-    if let Some(folder) = std::env::var_os("LOAXA_PICTURES") {
-        for (width, dark) in [(390, false), (1280, false), (1280, true)] {
-            let shade = if dark { "dark" } else { "light" };
-            page.picture_of(&Path::new(&folder).join(format!("{name}-{width}-{shade}.png")), width, dark);
-        }
+/// Looks at a page as a phone and a desk show it, light and dark: nothing to complain of. Gives the time that this took.
+fn look_at(page: &mut Page, name: &str) -> Duration {
+    let begun = Instant::now();
+    let mut wrong = Vec::new();
+    for (width, dark) in [(320, false), (390, false), (390, true), (1280, true), (1280, false)] {
+        page.screen(width, dark);
+        wrong.extend(page.faults().into_iter().map(|fault| format!("{name} {width} dark={dark}: {fault}")));
+        page.keep_picture(&format!("{name}-{width}-{}", if dark { "dark" } else { "light" }));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    begun.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +128,7 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     binh.go(&format!("{base}/tin"));
     let title = binh.value("document.title");
 
+    let mut looked = Duration::ZERO;
     let opened = Instant::now();
     an.go(&format!("{base}/khan-cap"));
     assert!(
@@ -139,22 +144,22 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     assert_eq!(an.value("document.querySelector('#giu').disabled"), true, "the number is wrong");
     type_into(&mut an, "#so", "1");
     an.until("!document.querySelector('#giu').disabled");
-    picture(&mut an, "khan-cap");
+    looked += look_at(&mut an, "khan-cap");
     // Whoever lets go at once has done nothing.
-    an.press("#giu");
-    an.release("#giu");
+    an.hold("#giu", true);
+    an.hold("#giu", false);
     assert!(central.store().calls(loaxa_heart::domain::time::Wall(0)).await.unwrap().is_empty());
-    an.press("#giu");
+    an.hold("#giu", true);
     an.until("location.pathname !== '/khan-cap' && document.querySelector('#dien-bien')");
-    an.release("h1");
+    an.hold("h1", false);
     an.until_says("#dien-bien", "Cán bộ binh");
-    let called = opened.elapsed();
-    picture(&mut an, "khan-cap-nguoi-thu-hai");
+    let called = opened.elapsed() - looked;
+    looked += look_at(&mut an, "khan-cap-nguoi-thu-hai");
 
     binh.until("document.querySelector('#goi .goi[data-tieng]')");
-    let heard = opened.elapsed();
+    let heard = opened.elapsed() - looked;
     binh.until("document.title.includes('Cán bộ an gọi bạn') && document.documentElement.classList.contains('bi-goi')");
-    picture(&mut binh, "khan-cap-goi");
+    looked += look_at(&mut binh, "khan-cap-goi");
     binh.click("#goi button[value=nghe]");
     binh.until("location.pathname.endsWith('/dong-y') && document.querySelector('#tin-het div')");
     assert_ne!(binh.value("document.title"), title);
@@ -169,29 +174,29 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     );
     unlock(&mut binh);
     binh.until("!document.querySelector('#giu').disabled");
-    picture(&mut binh, "khan-cap-dong-y");
+    looked += look_at(&mut binh, "khan-cap-dong-y");
     let agreed = Instant::now();
-    binh.press("#giu");
+    binh.hold("#giu", true);
     unit.await_event("the emergency on the air", |event| match event {
         Event::PlayStarted(start) => {
             (start.rung == Rung::Emergency && start.title == "Nước sông lên nhanh").then_some(())
         }
         _ => None,
     });
-    let (sounds, from_press) = (opened.elapsed(), agreed.elapsed());
+    let (sounds, from_press) = (opened.elapsed() - looked, agreed.elapsed());
     binh.until("document.querySelector('#dung')");
     an.until("document.querySelector('#dung')");
     an.until_says("#dien-bien", "1 trên 1 cụm loa đang phát");
-    picture(&mut an, "khan-cap-dang-phat");
+    looked += look_at(&mut an, "khan-cap-dang-phat");
 
     // One press, not yet released.
     let pressed = Instant::now();
-    an.press("#dung");
+    an.hold("#dung", true);
     unit.await_event("the end of the emergency", |event| matches!(event, Event::PlayEnded(_)).then_some(()));
     let silent = pressed.elapsed();
     an.until_says("#dien-bien", "Mọi cụm loa đã dừng");
     binh.until_says("#dien-bien", "Cán bộ an đã dừng");
-    picture(&mut an, "khan-cap-da-dung");
+    looked += look_at(&mut an, "khan-cap-da-dung");
     println!(
         "from opening the page: second officer called {called:.1?}, told {heard:.1?}, sounds {sounds:.1?}; \
          from the second press (held 2 s): {from_press:.1?}; from STOP to silence: {silent:.1?}"
@@ -245,9 +250,9 @@ async fn the_browser_signs_nothing_but_what_it_shows() {
                  return new Response(JSON.stringify(told), {{ status: 200 }});
              }}; 0"
         ));
-        an.press("#giu");
+        an.hold("#giu", true);
         an.until_says("#loi-phat", says);
-        an.release("#giu");
+        an.hold("#giu", false);
         assert_eq!(an.value("sent.join(' ')"), "/khan-cap", "{change}: nothing was signed");
     }
     central.stop().await;
@@ -270,12 +275,12 @@ async fn messages_exercises_and_the_roster_work_by_their_buttons() {
     page.fill("#loi", "Đê thôn Bến đã vỡ. Bà con lên đồi ngay.");
     page.click("#tin-moi button[value=luu]");
     page.until_says(".err-sum", "Hãy bấm Nghe thử");
-    picture(&mut page, "tin-soan-san-loi");
+    look_at(&mut page, "tin-soan-san-loi");
     page.click("#tin-moi button[value=nghe]");
     page.until("document.querySelector('#nghe-thu')");
     page.click("#tin-moi button[value=luu]");
     page.until("document.querySelectorAll('main section li').length === 3 && document.querySelector('#ten').value === ''");
-    picture(&mut page, "tin-soan-san");
+    look_at(&mut page, "tin-soan-san");
 
     page.go(&format!("{base}/truc-ban"));
     for (who, place) in [("binh", "1"), ("an", "2")] {
@@ -297,16 +302,16 @@ async fn messages_exercises_and_the_roster_work_by_their_buttons() {
         false,
         "a drill makes no sound"
     );
-    picture(&mut binh, "tap-goi");
+    look_at(&mut binh, "tap-goi");
     binh.click("#goi button[value=nghe]");
     binh.until_says("#tap-goi", "trả lời sau");
     page.go(&format!("{base}/truc-ban"));
-    picture(&mut page, "truc-ban");
+    look_at(&mut page, "truc-ban");
 
     page.go(&format!("{base}/dien-tap"));
     page.click("main form button");
     page.until_says(".err-sum", "Hãy chọn một bài diễn tập");
-    picture(&mut page, "dien-tap-loi");
+    look_at(&mut page, "dien-tap-loi");
     let day = loaxa_adapters::clock::wall().date().checked_add_days(chrono::Days::new(9)).unwrap();
     page.click("[name=bai]");
     page.click("#noi-thon-1");
@@ -319,6 +324,6 @@ async fn messages_exercises_and_the_roster_work_by_their_buttons() {
         page.value("document.querySelector('main .k-emer, #muc-luc')").is_null(),
         "nothing red, and no menu"
     );
-    picture(&mut page, "dien-tap");
+    look_at(&mut page, "dien-tap");
     central.stop().await;
 }

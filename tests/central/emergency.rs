@@ -229,6 +229,7 @@ async fn any_officer_stops_it_with_one_press_and_what_follows_is_sent_once() {
         let after = prepare(central, &duty.an, "Báo động nhầm", MessageUse::FalseAlarm).await;
         let (id, payload) = duty.call(central).await;
         let path = format!("/khan-cap/{id}");
+        let after_id = after.clone();
         let follow = [("viec", "tiep"), ("tin", after.as_str())];
         duty.an.post(central, &path, &follow).await;
         assert!(announced(central).await.is_empty(), "nothing follows what never sounded");
@@ -259,6 +260,25 @@ async fn any_officer_stops_it_with_one_press_and_what_follows_is_sent_once() {
         let after: Vec<_> = sent.iter().filter(|row| row["title"] == "Báo động nhầm").collect();
         assert_eq!(after.len(), 1, "{sent:?}");
         assert_eq!((&after[0]["class"], &after[0]["mode"]), (&json!("priority"), &json!("actual")));
+        // At night it may take two people again: as an emergency, and only after one that is over.
+        let own = key(1).key_id();
+        let as_emergency = |tin: &'static str, sau: String| {
+            let tin = if tin.is_empty() { after_id.clone() } else { duty.message.clone() };
+            [
+                ("tin", tin),
+                ("noi", "thon-1".to_owned()),
+                ("so", "1".to_owned()),
+                ("khoa", own.to_string()),
+                ("sau", sau),
+            ]
+        };
+        for (tin, sau, status) in
+            [("", id.clone(), 200), ("alarm", id.clone(), 400), ("", "khac".to_owned(), 404)]
+        {
+            let fields = as_emergency(tin, sau);
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(duty.an.post(central, "/khan-cap", &fields).await.status, status, "{fields:?}");
+        }
         let alarm = [("viec", "tiep"), ("tin", duty.message.as_str())];
         assert_eq!(duty.an.post(central, &path, &alarm).await.status, 400, "an alarm takes two people again");
     })

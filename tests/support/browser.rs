@@ -161,38 +161,6 @@ impl Page {
         self.value(&format!("document.querySelector({selector:?}).click(); 0"));
     }
 
-    /// Presses the mouse on an element and keeps it down.
-    pub fn press(&mut self, selector: &str) {
-        self.mouse("mousePressed", selector);
-    }
-
-    /// Lets the mouse go over an element.
-    pub fn release(&mut self, selector: &str) {
-        self.mouse("mouseReleased", selector);
-    }
-
-    fn mouse(&mut self, kind: &str, selector: &str) {
-        let place = self.value(&format!(
-            "(() => {{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center' }});
-             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        ));
-        let pressed = if kind == "mousePressed" { 1 } else { 0 };
-        let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "buttons": pressed, "clickCount": 1 });
-        self.ask("Input.dispatchMouseEvent", event);
-    }
-
-    /// Writes what a browser of this width shows, in light or dark, into a PNG.
-    pub fn picture_of(&mut self, path: &Path, width: u32, dark: bool) {
-        let scheme = if dark { "dark" } else { "light" };
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.ask("Emulation.setEmulatedMedia", features);
-        let size = json!({ "width": width, "height": 915, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.ask("Emulation.setDeviceMetricsOverride", size);
-        let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
-        std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
-        self.ask("Emulation.clearDeviceMetricsOverride", json!({}));
-    }
-
     /// Writes what a phone shows, from top to bottom, into a PNG.
     pub fn picture(&mut self, path: &Path) {
         let phone = json!({ "width": 412, "height": 915, "deviceScaleFactor": 1, "mobile": true });

@@ -6,6 +6,9 @@ use crate::store::{Reply, ReplyRow, ShiftRow};
 use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::domain::time::{Span, Wall};
 
+/// Time for which somebody who listens keeps the others from being called: enough to read, hear and decide.
+const LISTENS: Span = Span::secs(300);
+
 /// Somebody who can be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
@@ -80,14 +83,16 @@ pub fn plan(ordered: &[Contact], began: Wall, times: Times) -> Vec<(Contact, Wal
     planned
 }
 
-/// Finds the time since which somebody is listening and has not declined: from then on nobody else is called.
-pub fn held_since(replies: &[ReplyRow]) -> Option<Wall> {
-    replies.iter().filter(|row| row.reply == Reply::Listening).map(|row| row.at).min()
+/// Finds the time since which somebody is listening and has not declined: from then on nobody else is called, unless
+/// whoever listens decides nothing for five minutes.
+pub fn held_since(replies: &[ReplyRow], now: Wall) -> Option<Wall> {
+    let listens = |row: &&ReplyRow| row.reply == Reply::Listening && now.since(row.at) < LISTENS;
+    replies.iter().filter(listens).map(|row| row.at).min()
 }
 
 /// Says who is called by `now`.
 pub fn called_by(planned: &[(Contact, Wall)], replies: &[ReplyRow], now: Wall) -> Vec<(Contact, Wall)> {
-    let until = held_since(replies).map_or(now, |held| held.min(now));
+    let until = held_since(replies, now).map_or(now, |held| held.min(now));
     planned.iter().filter(|(_, at)| *at <= until).cloned().collect()
 }
 
@@ -170,9 +175,10 @@ mod tests {
         check(&[], 60, &["binh", "chi"]);
         check(&[], 120, &["binh", "chi", "dung"]);
         check(&[], 180, &["binh", "chi", "dung", "em", "tinh"]);
-        check(&[("binh", Listening, 30)], 3_000, &["binh"]);
-        check(&[("chi", Listening, 70)], 3_000, &["binh", "chi"]);
+        check(&[("binh", Listening, 30)], 329, &["binh"]);
+        check(&[("binh", Listening, 30)], 330, &["binh", "chi", "dung", "em", "tinh"]);
+        check(&[("chi", Listening, 70)], 369, &["binh", "chi"]);
         check(&[("binh", Declined, 30)], 60, &["binh", "chi"]);
-        check(&[("binh", Declined, 30), ("chi", Listening, 65)], 3_000, &["binh", "chi"]);
+        check(&[("binh", Declined, 30), ("chi", Listening, 65)], 364, &["binh", "chi"]);
     }
 }

@@ -19,7 +19,7 @@ pub enum CallFor {
     Drill,
 }
 
-/// How far a call has come.
+/// The state of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
@@ -51,10 +51,10 @@ pub struct CallRow {
     pub by: AccountId,
     /// The time at which it was chosen, then that of the first signature.
     pub began: Wall,
-    /// Who agreed, or answered a drill.
+    /// The person who agreed, or answered a drill.
     pub agreed_by: Option<AccountId>,
     pub agreed: Option<Wall>,
-    /// Who stopped it or took it back.
+    /// The person who stopped it or took it back.
     pub ended_by: Option<AccountId>,
     pub ended: Option<Wall>,
 }

@@ -19,7 +19,7 @@ pub struct ShiftRow {
     pub name: String,
     /// The account of a person of this commune; `None` for somebody of the level above.
     pub account: Option<AccountId>,
-    /// Where letters go; `None` calls on open pages and by the webhook alone.
+    /// The address for letters; `None` calls on open pages and by the webhook alone.
     pub email: Option<String>,
     /// Days on which the turn begins, 0 is Monday.
     pub days: Vec<u8>,

@@ -183,8 +183,8 @@ export function understood(payload, id) {
 }
 
 // The audio is checked against the hash in the command before it can be heard.
-export function listen(media) {
-  const button = node("button", `${say("listen")} (${Math.round(media.ms / 1000)} s)`, "quiet");
+function listen(media) {
+  const button = node("button", `${say("listen")} (${Math.round(media.ms / 1000)} s)`, "btn sec");
   button.type = "button";
   button.addEventListener("click", async () => {
     const bytes = new Uint8Array(await (await fetch(`/media/${media.sha256}`)).arrayBuffer());

@@ -48,7 +48,7 @@ function show(draft) {
   } else if (draft.signatures.some((signed) => signed.key === stored().id)) {
     card.append(node("p", say("you_signed")));
   } else if (lines) {
-    const button = node("button", `${say("sign")} · ${say(`mode_${mode}`) === `mode_${mode}` ? kind : say(`mode_${mode}`)}`, `sign ${mode}`);
+    const button = node("button", `${say("sign")} · ${say(`mode_${mode}`) === `mode_${mode}` ? kind : say(`mode_${mode}`)}`, `btn sign ${mode}`);
     button.type = "button";
     button.addEventListener("click", guarded(() => sign(draft)));
     card.append(button);

@@ -211,7 +211,7 @@ fn when(frame: &Frame, faults: &Faults, sent: &Sent) -> Markup {
     }
 }
 
-/// What people will hear, and when.
+/// Draws what people will hear, and when.
 fn before(frame: &Frame) -> Markup {
     html! {
         section.card.soft.k-exer.stack aria-labelledby="h-bao-truoc" {

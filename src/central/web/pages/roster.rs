@@ -220,7 +220,7 @@ fn clock(minute: u16) -> String {
 
 fn list(frame: &Frame, shifts: &[ShiftRow], now: Wall, edits: bool) -> Markup {
     let days = |shift: &ShiftRow| {
-        let names = shift.days.iter().map(|day| frame.texts.code("weekday_short", &day.to_string()));
+        let names = shift.days.iter().map(|day| frame.texts.code("weekday", &day.to_string()));
         if shift.days.len() == 7 {
             frame.say("roster.every_day").to_owned()
         } else {

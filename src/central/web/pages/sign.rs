@@ -64,17 +64,17 @@ fn content(texts: &Texts) -> Markup {
             p #good.good role="status" hidden {}
             noscript { p.alarm { (say("sign.needs_script")) } }
             section #make hidden {
-                h3 { (say("sign.make_title")) }
+                h2 { (say("sign.make_title")) }
                 p { (say("sign.make_why")) }
                 form #make-form {
                     label { (say("sign.holder")) input #holder required autocomplete="name"; }
                     label { (say("sign.passphrase")) input #passphrase type="password" required minlength="8" autocomplete="new-password"; }
                     label { (say("sign.passphrase_again")) input #passphrase-again type="password" required autocomplete="new-password"; }
-                    button { (say("sign.make")) }
+                    button.btn { (say("sign.make")) }
                 }
             }
             section #key hidden {
-                h3 { (say("sign.your_key")) ": " span #key-holder {} }
+                h2 { (say("sign.your_key")) ": " span #key-holder {} }
                 p #key-state {}
                 dl {
                     dt { (say("sign.key_id")) } dd { code #key-id {} }
@@ -83,21 +83,21 @@ fn content(texts: &Texts) -> Markup {
                 p.small #give-root { (say("sign.give_root")) }
                 form #unlock-form {
                     label { (say("sign.unlock_with")) input #unlock-passphrase type="password" required autocomplete="current-password"; }
-                    button { (say("sign.unlock")) }
+                    button.btn { (say("sign.unlock")) }
                 }
                 details.small {
                     summary { (say("sign.more")) }
-                    p { button.quiet #export type="button" { (say("sign.export")) } " " button.quiet #forget type="button" { (say("sign.forget")) } }
+                    p { button.btn.quiet #export type="button" { (say("sign.export")) } " " button.btn.quiet #forget type="button" { (say("sign.forget")) } }
                 }
             }
             section #desk hidden {
                 section {
-                    h3 { (say("sign.waiting")) }
+                    h2 { (say("sign.waiting")) }
                     p.nothing #none { (say("sign.none")) }
                     div #drafts {}
                 }
                 section {
-                    h3 { (say("sign.draft_title")) }
+                    h2 { (say("sign.draft_title")) }
                     form #draft-form {
                         fieldset {
                             legend { (say("sign.mode")) }
@@ -109,7 +109,7 @@ fn content(texts: &Texts) -> Markup {
                         label { (say("sign.words")) textarea #draft-text rows="4" required maxlength="8000" {} }
                         label.choice { input #draft-siren type="checkbox" checked; " " (say("sign.siren")) }
                         label { (say("sign.repeat")) input #draft-repeat type="number" min="1" max="20" value="3"; }
-                        button { (say("sign.draft")) }
+                        button.btn { (say("sign.draft")) }
                     }
                 }
             }

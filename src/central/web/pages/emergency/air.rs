@@ -1,4 +1,4 @@
-//! What is on the air, village by village, who has not confirmed the stop, and what may follow.
+//! The emergency on the air, village by village; the boxes that have not confirmed the stop; the messages that may follow.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ const NAMED_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hears {
     Sounds,
-    /// It has said that it is over.
+    /// The box has said that its part is over.
     Done,
-    /// It has the message and has not begun yet.
+    /// The box can be reached and has not begun yet.
     Waits,
-    /// It can't be reached, and was not heard of since.
+    /// The box can't be reached, and was not heard of since.
     Unknown,
     Failed,
 }

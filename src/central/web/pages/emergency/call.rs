@@ -102,7 +102,7 @@ pub async fn fragment(
     Ok(live(&app, &frame, &row, who.now).await?.into_response())
 }
 
-/// What changes by itself.
+/// Draws what changes by itself.
 async fn live(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Result<Markup, StoreError> {
     match row.state {
         CallState::Chosen | CallState::Calling => calling(app, frame, row, now).await,
@@ -118,7 +118,7 @@ async fn calling(app: &Arc<App>, frame: &Frame, row: &CallRow, now: Wall) -> Res
     let mut called = app.store.called(row.id.clone()).await?;
     let replies = app.store.replies(row.id.clone()).await?;
     let planned = notify::planned(app, row).await?;
-    let is_held = notify::plan::held_since(&replies).is_some();
+    let is_held = notify::plan::held_since(&replies, now).is_some();
     // Whoever is due is called within a moment, and shown so.
     for (contact, at) in notify::plan::called_by(&planned, &replies, now) {
         if called.iter().all(|row| row.contact != contact.key()) {

@@ -1,4 +1,4 @@
-//! What the pages of emergencies share: steps, places, and the key of the officer in this browser.
+//! Parts of the pages of emergencies: steps, places, and the key of the officer in this browser.
 
 use maud::{Markup, html};
 
