@@ -204,11 +204,13 @@ fn heartbeat() {
                 trust: 3,
                 policy: 2,
                 groups: 5,
+                ..Holds::default()
             }
             .digest(),
         ),
         backlog: 0,
         faults: Vec::new(),
+        usage: None,
     };
     let payload = loaxa_heart::wire::codec::encode(&heartbeat).len();
     // MQTT 5 at QoS 0: fixed header 3, topic and its length, an empty property list.

@@ -91,6 +91,7 @@ measure_speed() {
 measure_load() {
     echo "== central under load"
     cargo bench --locked --quiet --bench load
+    cargo bench --locked --quiet --bench overview
 }
 
 measure_push() {

@@ -15,8 +15,12 @@ const SENTENCES: [&str; 3] = ["said!(", "tell!(", "complain!("];
 const BY_CODE: [&str; 4] = ["code(", "section(", "code_in_words(", "with_detail("];
 
 /// Vietnamese texts that are right without any sign on their letters.
-const PLAIN_VIETNAMESE: [&str; 6] = [
+const PLAIN_VIETNAMESE: [&str; 10] = [
     "draft.in_place_of",
+    "health.gigabytes",
+    "health.megabytes",
+    "lunar_month.m2",
+    "lunar_month.m3",
     "page.other_language",
     "proof.hertz",
     "sign.error_key",

@@ -100,6 +100,14 @@ impl MediaDir {
         Ok(Self { root })
     }
 
+    /// Reads how many bytes the disk has left.
+    ///
+    /// # Errors
+    /// Fails when the disk does not say.
+    pub fn free_bytes(&self) -> Result<u64, FetchError> {
+        free_bytes(&self.root)
+    }
+
     /// Returns the path of a file, which may not be there yet.
     pub fn path_of(&self, hash: &ContentHash) -> PathBuf {
         hash.path_under(&self.root)
@@ -338,11 +346,16 @@ impl Fetcher {
     }
 }
 
-fn check_room(root: &Path, bytes: u64) -> Result<(), FetchError> {
+/// The bytes that may still be written to the disk of a directory.
+fn free_bytes(root: &Path) -> Result<u64, FetchError> {
     let disk =
         nix::sys::statvfs::statvfs(root).map_err(|error| FetchError::Disk { detail: error.to_string() })?;
     #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+}
+
+fn check_room(root: &Path, bytes: u64) -> Result<(), FetchError> {
+    let free = free_bytes(root)?;
     if free < bytes.saturating_add(DISK_RESERVE_BYTES) { Err(FetchError::NoRoom { bytes }) } else { Ok(()) }
 }
 

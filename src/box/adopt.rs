@@ -111,8 +111,8 @@ impl Programmes {
         left_out
     }
 
-    /// Takes a programme that was sent, and gives the timetable of a box in `groups`. Everything stays as it was where
-    /// this one is wrong, not newer, or can't stand beside the others.
+    /// Takes a programme that was sent and is newer, and gives the timetable of a box in `groups`. Everything stays as it
+    /// was where this one is wrong, or can't stand beside the others.
     ///
     /// # Errors
     /// Tells what is wrong with it.
@@ -124,10 +124,6 @@ impl Programmes {
         media: &BTreeMap<String, Media>,
         groups: &BTreeSet<GroupId>,
     ) -> Result<Timetable, CommandRefusal> {
-        let held = self.versions().get(id).copied().unwrap_or(0);
-        if version <= held {
-            return Err(CommandRefusal::Rollback { offered: version, held });
-        }
         let impossible = |detail: Sentence| CommandRefusal::Impossible { detail };
         let (calendar, named) = self.read_sent(id, version, toml, media).map_err(impossible)?;
         let before = self.sent.insert(id.clone(), calendar);
@@ -139,6 +135,11 @@ impl Programmes {
             self.media.insert(id.clone(), named);
         }
         adopted
+    }
+
+    /// Returns the version of the programme of this name that is in force, 0 for none.
+    pub fn version_of(&self, id: &ProgrammeId) -> u32 {
+        self.versions().get(id).copied().unwrap_or(0)
     }
 
     /// Returns the group of the programme of this name that is in force.

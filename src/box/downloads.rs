@@ -11,7 +11,7 @@ use super::data_usage::UsageFile;
 use loaxa_adapters::backoff::Backoff;
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::fetch::{FetchError, Fetcher, MediaDir};
-use loaxa_heart::decide::downloads::{self, Fetch, Month, Rules, Wish};
+use loaxa_heart::decide::downloads::{self, Fetch, Month, Need, Rules, Wish};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -54,7 +54,7 @@ enum Request {
     Fetch {
         media: Media,
         by: Wall,
-        urgent: bool,
+        need: Need,
     },
     Base(String),
     Clock(Reading),
@@ -82,7 +82,7 @@ pub enum FetchAsked {
 
 #[derive(Default)]
 struct Shared {
-    /// Scheduled or live: never evicted.
+    /// Scheduled, prepared or live: never evicted.
     in_use: Mutex<BTreeSet<ContentHash>>,
     /// Bytes received in this month.
     used: Mutex<u64>,
@@ -133,10 +133,10 @@ impl Downloads {
     }
 
     /// Wants a file.
-    pub fn fetch(&self, media: Media, by: Wall, urgent: bool) -> FetchAsked {
+    pub fn fetch(&self, media: Media, by: Wall, need: Need) -> FetchAsked {
         let what = media.path.clone();
         lock(&self.shared.in_use).insert(media.sha256);
-        if self.ask(Request::Fetch { media, by, urgent }) {
+        if self.ask(Request::Fetch { media, by, need }) {
             return FetchAsked::Taken;
         }
         FetchAsked::Refused(Fault::Damaged { what, detail: format!("{REQUESTS_MAX} requests wait already") })
@@ -183,7 +183,12 @@ impl Downloads {
         here
     }
 
-    /// Sets the audio that is scheduled or live, which is never evicted.
+    /// Tells whether audio is on the disk.
+    pub fn has(&self, sha256: &ContentHash) -> bool {
+        self.dir.has(sha256)
+    }
+
+    /// Sets the audio that is scheduled, prepared or live, which is never evicted.
     pub fn protect(&self, in_use: BTreeSet<ContentHash>) {
         *lock(&self.shared.in_use) = in_use;
     }
@@ -191,6 +196,11 @@ impl Downloads {
     /// Returns the bytes received in this month.
     pub fn used(&self) -> u64 {
         *lock(&self.shared.used)
+    }
+
+    /// Returns the room on the disk of the audio, in bytes; `None` where the disk does not say.
+    pub fn free(&self) -> Option<u64> {
+        self.dir.free_bytes().ok()
     }
 
     /// Returns the files that are waited for.
@@ -247,27 +257,27 @@ impl Worker {
                     self.done(sha256, Ok(()));
                 }
             }
-            Request::Fetch { media, by, urgent } => self.want(media, by, urgent),
+            Request::Fetch { media, by, need } => self.want(media, by, need),
         }
     }
 
-    fn want(&mut self, media: Media, by: Wall, urgent: bool) {
+    fn want(&mut self, media: Media, by: Wall, need: Need) {
         let sha256 = media.sha256;
         if self.fetcher.dir().has(&sha256) {
             self.fetcher.dir().touch(&sha256);
             return self.done(sha256, Ok(()));
         }
-        if self.wanted.len() >= WANTED_MAX && !urgent {
+        if self.wanted.len() >= WANTED_MAX && need == Need::Scheduled {
             let detail = format!("{WANTED_MAX} files wait already");
             return self.done(sha256, Err(Fault::Damaged { what: media.path, detail }));
         }
         let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
         let bytes = media.bytes.saturating_sub(self.fetcher.dir().received(&sha256));
-        let wish = Wish { bytes, by, urgent, not_before: Moment(0) };
+        let wish = Wish { bytes, by, need, not_before: Moment(0) };
         let fresh = Wanted { media, wish, tries: 0, backoff };
         let wanted = self.wanted.entry(sha256).or_insert(fresh);
         // What two ask for is as urgent as the hastier of them says.
-        wanted.wish.urgent |= urgent;
+        wanted.wish.need = wanted.wish.need.max(need);
         wanted.wish.by = wanted.wish.by.min(by);
     }
 
@@ -301,9 +311,11 @@ impl Worker {
 
     fn fetch(&mut self, base: &str, Fetch { sha256, over_budget }: Fetch) {
         let Some(mut wanted) = self.wanted.remove(&sha256) else { return };
-        if !self.make_room(wanted.wish.bytes) {
+        let to_leave =
+            downloads::room_to_leave(wanted.wish.need, self.wanted.values().map(|wanted| &wanted.wish));
+        if !self.make_room(wanted.wish.bytes.saturating_add(to_leave)) {
             self.set_fault(FAULT_FULL, true);
-            if !wanted.wish.urgent {
+            if wanted.wish.need != Need::Urgent {
                 wanted.wish.not_before = monotonic() + ROOM_WAIT;
                 self.wanted.insert(sha256, wanted);
                 return;

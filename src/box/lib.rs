@@ -9,6 +9,7 @@ pub mod data_usage;
 pub mod downloads;
 pub mod local_socket;
 pub mod player;
+pub mod prepared;
 pub mod settings;
 pub mod status;
 pub mod uplink;

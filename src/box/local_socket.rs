@@ -12,6 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::status::Status;
+use loaxa_heart::domain::announcement::PreparedItem;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_sound::losses::Count;
@@ -35,12 +36,22 @@ pub enum Request {
     Status,
     /// The hashes of audio that is scheduled, live or waited for.
     Known,
+    /// The list of prepared messages.
+    Prepared,
     /// Audio was put into the media directory.
     Look,
     /// A signed command or trust document.
     Offer {
         envelope: String,
     },
+}
+
+/// A prepared message, and whether its audio is on this box.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreparedHeld {
+    #[serde(flatten)]
+    pub item: PreparedItem,
+    pub held: bool,
 }
 
 /// The fate of an envelope that was offered.
@@ -127,6 +138,14 @@ pub fn ask(state_dir: &Path) -> std::io::Result<Status> {
 /// Fails as [`ask`] does.
 pub fn known_media(state_dir: &Path) -> std::io::Result<BTreeSet<ContentHash>> {
     request(state_dir, &Request::Known)
+}
+
+/// Asks for the prepared messages.
+///
+/// # Errors
+/// Fails as [`ask`] does.
+pub fn prepared(state_dir: &Path) -> std::io::Result<Vec<PreparedHeld>> {
+    request(state_dir, &Request::Prepared)
 }
 
 /// Says that audio was put into the media directory.

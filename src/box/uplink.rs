@@ -172,6 +172,8 @@ impl Uplink {
         self.heartbeat_at = now + HEARTBEAT_EVERY;
         self.asked_time = heartbeat.nonce.clone().map(|nonce| (nonce, monotonic()));
         (heartbeat.holds, heartbeat.held) = self.told.next(holds);
+        // A quiet heartbeat stays small.
+        heartbeat.usage = heartbeat.usage.filter(|_| heartbeat.holds.is_some());
         // The next one says the same and more.
         let _ = self.publish(Up::Heartbeat, codec::encode(&heartbeat), Qos::AtMostOnce);
     }

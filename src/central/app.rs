@@ -8,16 +8,19 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm_rate::AlarmRate;
-use crate::foreseen::Outlooks;
+use crate::changes::Changes;
+use crate::foreseen::{Days, Outlooks};
+use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
 use crate::log_quota::LogQuotas;
 use crate::media::MediaFolder;
 use crate::mouths::Mouths;
 use crate::nonces::Nonces;
-use crate::settings::Settings;
+use crate::one_each::OneEach;
+use crate::settings::{Group, Settings};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, SharedStore};
+use crate::store::{Alarm, AlarmKind, SharedStore, StoreError};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
@@ -40,7 +43,14 @@ pub struct App {
     pub voices: Voices,
     /// Voices that come from pages.
     pub mouths: Mouths,
+    /// The writers for whom the engine speaks.
+    pub speaking: OneEach,
     pub outlooks: Outlooks,
+    pub days: Days,
+    /// Tells open pages what has changed.
+    pub changes: Changes,
+    /// The names that staff gave to groups, as they were read last.
+    places: Gazetteer,
     /// Tells the gate which boxes must go.
     pub revoked: broadcast::Sender<BoxId>,
     /// The use that boxes make of their quotas.
@@ -99,7 +109,8 @@ impl App {
         revoked: broadcast::Sender<BoxId>,
     ) -> Self {
         let counters = Counters::default();
-        let (voices, outlooks) = (Voices::default(), Outlooks::default());
+        let (voices, outlooks, days) = (Voices::default(), Outlooks::default(), Days::default());
+        let (changes, places) = (Changes::default(), Gazetteer::default());
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
             settings,
@@ -112,7 +123,11 @@ impl App {
             counters,
             voices,
             mouths: Mouths::default(),
+            speaking: OneEach::default(),
             outlooks,
+            days,
+            changes,
+            places,
             revoked,
             log_quotas,
             nonces: Nonces::new(loaxa_adapters::clock::wall()),
@@ -148,6 +163,30 @@ impl App {
     /// The groups of a box with all above them.
     pub fn groups_of(&self, own: &[GroupId]) -> Vec<GroupId> {
         delivery::with_ancestors(own, &self.settings.parents())
+    }
+
+    /// The groups of the configuration, under the names that staff gave them.
+    pub fn groups(&self) -> Vec<Group> {
+        let named = |group: &Group| Group { title: self.title_of(&group.id), ..group.clone() };
+        self.settings.groups.iter().map(named).collect()
+    }
+
+    /// The name of a group: staff's, or the configuration's, or its id where that does not name it any more.
+    pub fn title_of(&self, group: &GroupId) -> String {
+        let configured = || {
+            let known = self.settings.groups.iter().find(|known| known.id == *group);
+            known.map_or_else(|| group.to_string(), |known| known.title.clone())
+        };
+        self.places.title(group).unwrap_or_else(configured)
+    }
+
+    /// Reads anew what staff say of groups: another process, or this one, may have changed it.
+    ///
+    /// # Errors
+    /// Fails when the store does not answer.
+    pub async fn read_places(&self) -> Result<(), StoreError> {
+        self.places.keep(self.store.places().await?);
+        Ok(())
     }
 
     /// Counts a message that was refused, tells the log, and raises an alarm, both at a bounded rate.

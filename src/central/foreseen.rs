@@ -1,9 +1,12 @@
-//! The expected fate of announcements, as central rehearses it for those who ask, kept for a while.
+//! The expected fate of announcements and the plan of a day, as central rehearses them for those who ask, kept for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use loaxa_heart::domain::ids::{BoxId, CommandId};
+use chrono::NaiveDate;
+
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::playback::SlotKey;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::texts::Sentence;
 
@@ -11,6 +14,36 @@ use loaxa_heart::texts::Sentence;
 const KEPT_MAX: usize = 64;
 /// Time for which an outlook is good: boxes come and go.
 const GOOD_FOR: Span = Span::secs(60);
+
+/// A slot of a day, with the villages that hear it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedSlot {
+    pub key: SlotKey,
+    pub title: String,
+    pub start: Wall,
+    pub end: Wall,
+    pub villages: BTreeSet<GroupId>,
+}
+
+/// Everything that the plan of a day follows from: the day, the documents in force, and the groups of the boxes.
+pub type DayFrom = (NaiveDate, Vec<CommandId>, BTreeSet<Vec<GroupId>>);
+
+/// The plan of the day that was asked for last.
+#[derive(Debug, Default)]
+pub struct Days(Mutex<Option<(DayFrom, Arc<Vec<PlannedSlot>>)>>);
+
+impl Days {
+    /// Finds the plan that was made from the same.
+    pub fn find(&self, from: &DayFrom) -> Option<Arc<Vec<PlannedSlot>>> {
+        let kept = self.0.lock().expect("nothing panics while it holds the plan");
+        kept.as_ref().filter(|(made_from, _)| made_from == from).map(|(_, plan)| Arc::clone(plan))
+    }
+
+    /// Keeps a plan in place of the one before.
+    pub fn keep(&self, from: DayFrom, plan: Arc<Vec<PlannedSlot>>) {
+        *self.0.lock().expect("nothing panics while it holds the plan") = Some((from, plan));
+    }
+}
 
 /// The expected fate of an announcement on the boxes that it is meant for.
 #[derive(Debug, Clone)]

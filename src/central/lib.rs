@@ -1,13 +1,15 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
+mod changes;
 mod foreseen;
+mod gazetteer;
 mod keyring;
 pub mod link;
 mod log_quota;
@@ -15,6 +17,7 @@ mod media;
 mod mouths;
 mod nonces;
 mod notify;
+mod one_each;
 mod orders;
 mod people;
 pub mod settings;
@@ -144,11 +147,12 @@ impl Central {
         let app =
             App::new(settings, store, keyring, Outbound::new(link), (media, uploads), public_url, revoked);
         let app = Arc::new(app);
+        app.read_places().await?;
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        if let Some(link) = people::accounts::invite_first(&app).await? {
-            tracing::info!(link, "nobody has an account yet: this link makes the first administrator");
+        if let Some(path) = people::accounts::invite_first(&app).await? {
+            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
@@ -158,6 +162,7 @@ impl Central {
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
         tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
         tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
+        tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
@@ -194,6 +199,7 @@ impl Central {
 
     /// Ends everything in order: requests, then the link, then the broker; what was taken in is committed.
     pub async fn stop(self) {
+        self.app.changes.end();
         // The server may have ended by itself.
         let _ = self.stop_http.send(());
         let mut server = self.server;

@@ -22,6 +22,9 @@ use loaxa_sound::decode;
 /// Longest audio that is taken: a day.
 const MS_MAX: u64 = 24 * 3_600 * 1_000;
 
+/// Room that the disk keeps for logs and orders, in bytes.
+const FREE_MIN: u64 = 64 * 1024 * 1024;
+
 /// Cached for a year: a file that is named by its content never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -72,6 +75,12 @@ impl MediaFolder {
     /// # Errors
     /// Fails when it can't be created.
     pub fn begin(&self) -> std::io::Result<Incoming> {
+        let disk = nix::sys::statvfs::statvfs(&self.root)?;
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+        if free < FREE_MIN {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
+use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::broker_address::BrokerAddress;
@@ -213,5 +214,34 @@ impl Settings {
     pub fn top_groups(&self) -> Vec<GroupId> {
         let top = self.groups.iter().filter(|group| group.parent.is_none());
         top.map(|group| group.id.clone()).collect()
+    }
+}
+
+/// The village of a box: of its groups, the one with most groups above it. `None` for a box in no group.
+pub fn village_of<'a>(groups: &'a [GroupId], parents: &BTreeMap<GroupId, GroupId>) -> Option<&'a GroupId> {
+    if let [only] = groups {
+        return Some(only);
+    }
+    // Of two as deep, the first one named counts.
+    let depth = |group: &GroupId| with_ancestors(std::slice::from_ref(group), parents).len();
+    groups.iter().rev().max_by_key(|group| depth(group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deepest_group_is_the_village() {
+        let group = |name: &str| name.parse::<GroupId>().unwrap();
+        let parents = BTreeMap::from([(group("thon-1"), group("xa")), (group("thon-2"), group("xa"))]);
+        let check = |groups: &[&str], expected: Option<&str>| {
+            let groups: Vec<_> = groups.iter().map(|name| group(name)).collect();
+            assert_eq!(village_of(&groups, &parents).map(GroupId::as_str), expected);
+        };
+        check(&["xa", "thon-1"], Some("thon-1"));
+        check(&["thon-2", "thon-1", "xa"], Some("thon-2"));
+        check(&["xa"], Some("xa"));
+        check(&[], None);
     }
 }

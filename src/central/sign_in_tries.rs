@@ -1,6 +1,6 @@
 //! Wrong passwords and codes, counted so that nobody guesses for long, and so that nobody who guesses locks others out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
@@ -25,8 +25,6 @@ pub struct SignInTries(Mutex<Counted>);
 struct Counted {
     by_network: BTreeMap<(String, IpAddr), Wrong>,
     by_account: BTreeMap<String, Wrong>,
-    /// Networks from which an account was signed in.
-    known: BTreeSet<(String, IpAddr)>,
     under_way: BTreeMap<IpAddr, u32>,
 }
 
@@ -65,16 +63,19 @@ impl SignInTries {
         self.0.lock().expect("nothing panics while it holds the tries")
     }
 
-    /// Begins a try; `None` where the account was tried too often, or too many tries of this network are under way.
-    pub fn begin(&self, account: &str, from: IpAddr, now: Moment) -> Option<Try<'_>> {
+    /// Tells whether an account was tried so often that only networks from which it was signed in before are listened to.
+    pub fn is_besieged(&self, account: &str, now: Moment) -> bool {
+        is_full(self.lock().by_account.get(account), ACCOUNT_WRONG_MAX, now)
+    }
+
+    /// Begins a try; `was_here` tells that the account was signed in from this network before. `None` where the account was tried too often, or too many tries of this network are under way.
+    pub fn begin(&self, account: &str, from: IpAddr, was_here: bool, now: Moment) -> Option<Try<'_>> {
         let key = (account.to_owned(), network(from));
         let mut counted = self.lock();
-        let is_full =
-            |wrong: Option<&Wrong>, max: u32| wrong.is_some_and(|it| !it.is_over(now) && it.times >= max);
-        if is_full(counted.by_network.get(&key), WRONG_MAX) {
+        if is_full(counted.by_network.get(&key), WRONG_MAX, now) {
             return None;
         }
-        if is_full(counted.by_account.get(account), ACCOUNT_WRONG_MAX) && !counted.known.contains(&key) {
+        if is_full(counted.by_account.get(account), ACCOUNT_WRONG_MAX, now) && !was_here {
             return None;
         }
         let under_way = counted.under_way.entry(key.1).or_default();
@@ -92,16 +93,14 @@ impl SignInTries {
         count(&mut counted.by_account, account.to_owned(), now);
     }
 
-    /// Forgets the wrong tries of somebody who came in, and remembers where they came from.
+    /// Forgets the wrong tries of somebody who came in.
     pub fn note_right(&self, account: &str, from: IpAddr) {
-        let key = (account.to_owned(), network(from));
-        let mut counted = self.lock();
-        counted.by_network.remove(&key);
-        if counted.known.len() >= REMEMBERED_MAX {
-            counted.known.clear();
-        }
-        counted.known.insert(key);
+        self.lock().by_network.remove(&(account.to_owned(), network(from)));
     }
+}
+
+fn is_full(wrong: Option<&Wrong>, max: u32, now: Moment) -> bool {
+    wrong.is_some_and(|it| !it.is_over(now) && it.times >= max)
 }
 
 fn count<K: Ord>(wrong: &mut BTreeMap<K, Wrong>, key: K, now: Moment) {
@@ -129,32 +128,32 @@ mod tests {
     #[test]
     fn who_guesses_is_stopped_and_locks_nobody_out() {
         let (tries, now) = (SignInTries::default(), Moment(1_000_000));
-        tries.note_right("lan", address(1));
         for _ in 0..WRONG_MAX {
-            assert!(tries.begin("lan", address(9), now).is_some());
+            assert!(tries.begin("lan", address(9), false, now).is_some());
             tries.note_wrong("lan", address(9), now);
         }
-        assert!(tries.begin("lan", address(9), now).is_none());
-        assert!(tries.begin("lan", address(1), now).is_some(), "Lan herself still comes in");
-        assert!(tries.begin("mai", address(9), now).is_some());
-        assert!(tries.begin("lan", address(9), now + WINDOW).is_some());
+        assert!(tries.begin("lan", address(9), false, now).is_none());
+        assert!(tries.begin("lan", address(1), false, now).is_some(), "Lan herself still comes in");
+        assert!(tries.begin("mai", address(9), false, now).is_some());
+        assert!(tries.begin("lan", address(9), false, now + WINDOW).is_some());
         // From many places at once: those where Lan never was are shut out, and hers is not.
         for place in 10..30 {
             (0..WRONG_MAX / 2).for_each(|_| tries.note_wrong("lan", address(place), now));
         }
-        assert!(tries.begin("lan", address(99), now).is_none());
-        assert!(tries.begin("lan", address(1), now).is_some());
+        assert!(tries.begin("lan", address(99), false, now).is_none());
+        assert!(tries.is_besieged("lan", now));
+        assert!(tries.begin("lan", address(1), true, now).is_some());
     }
 
     #[test]
     fn a_flood_of_one_network_takes_two_places() {
         let (tries, now) = (SignInTries::default(), Moment(1_000_000));
         let under_way: Vec<_> =
-            (0..UNDER_WAY_MAX).map(|n| tries.begin(&n.to_string(), address(9), now)).collect();
+            (0..UNDER_WAY_MAX).map(|n| tries.begin(&n.to_string(), address(9), false, now)).collect();
         assert!(under_way.iter().all(Option::is_some));
-        assert!(tries.begin("lan", address(9), now).is_none());
-        assert!(tries.begin("lan", address(1), now).is_some());
+        assert!(tries.begin("lan", address(9), false, now).is_none());
+        assert!(tries.begin("lan", address(1), false, now).is_some());
         drop(under_way);
-        assert!(tries.begin("lan", address(9), now).is_some());
+        assert!(tries.begin("lan", address(9), false, now).is_some());
     }
 }

@@ -111,7 +111,8 @@ impl Uploads {
             return Err(NotUploaded::TooMany);
         }
         let disk = nix::sys::statvfs::statvfs(&self.root).map_err(io::Error::from)?;
-        let free = disk.blocks_available() * disk.fragment_size() as u64;
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
         // Once as it comes in, and once more until the whole file has its place.
         if free < 2 * announced.size + FREE_MIN {
             return Err(NotUploaded::DiskFull);

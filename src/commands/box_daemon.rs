@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_check, box_enrol, box_import, log_lines};
+use super::{box_check, box_enrol, box_import, box_prepared, log_lines};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
@@ -52,6 +52,7 @@ enum Doing {
     },
     Enrol(box_enrol::Args),
     Import(box_import::Args),
+    Prepared(box_prepared::Args),
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -73,6 +74,7 @@ pub fn run(args: Args) -> Outcome {
             println!("{}", serde_json::to_string_pretty(&status)?);
         }
         Some(Doing::Check(check)) => return box_check::run(&check, &path),
+        Some(Doing::Prepared(prepared)) => return box_prepared::run(&prepared, &config()?.state_dir),
         Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
         Some(Doing::Devices) => {

@@ -9,6 +9,8 @@ mod box_daemon;
 mod box_enrol;
 #[cfg(feature = "box")]
 mod box_import;
+#[cfg(feature = "box")]
+mod box_prepared;
 mod cap;
 #[cfg(feature = "central")]
 mod central;

@@ -4,6 +4,7 @@ mod alone;
 mod disk;
 mod media;
 mod orders;
+mod prepared;
 mod wire_link;
 mod wire_store;
 

@@ -8,6 +8,7 @@ use crate::support::listen::{Recording, Stretch, Sweep, write_tone};
 use crate::support::unit::{Unit, box_id};
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::authority::Power;
+use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event, PlayOutcome, SlotOutcome};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::Span;
@@ -448,6 +449,36 @@ fn documents_stay_over_a_restart_and_are_never_rolled_back() {
     let holds =
         eventually("the last hello", || central.heard(|heard| Some(heard.hellos.get(hellos)?.holds.clone())));
     assert_eq!((holds.trust, holds.policy, holds.groups, holds.programmes.len()), (2, 0, 0, 0));
+    drop(running);
+}
+
+#[test]
+fn groups_that_do_not_name_a_box_leave_it_where_it_was_moved_over_a_restart() {
+    let broker = Mosquitto::start();
+    let mut unit = Unit::new();
+    let keys = Keys::new();
+    enrol(&mut unit, &keys, broker.port());
+    let mut central = ScriptedCentral::start(keys, &broker);
+    let running = unit.start();
+    central.await_box(&unit);
+    let moved: Vec<GroupId> = ["xa", "thon-1"].map(|group| group.parse().unwrap()).to_vec();
+    for (version, members) in [(7, [(box_id(), moved)].into()), (8, Default::default())] {
+        let command = central.command(&format!("c{version}"), Body::Groups { version, members });
+        central.say(&central.keys.sealed_by_both(&command));
+        unit.await_event("the groups", |event| match event {
+            Event::Adopted { what, version: adopted } if what == "groups" => {
+                (*adopted == version).then_some(())
+            }
+            _ => None,
+        });
+    }
+    running.kill();
+    let running = unit.start();
+    eventually("the box", || unit.status().filter(|status| status.connected));
+    let mut command = central.command("c9", announce(BulletinClass::Normal, None, Some("chào"), None));
+    command.groups = vec!["xa".parse().unwrap()];
+    central.say_to_group("thon-1", &central.keys.sealed_by_both(&command));
+    unit.await_event("a command to its group", |event| step_of(event, "c9", &DeliveryStep::Received));
     drop(running);
 }
 

@@ -58,7 +58,7 @@ fn apart(dir: &Path) -> Settings {
     let mut settings = settings(dir, embedded());
     settings.keys.trust = trust_of(|trust| {
         use Power::*;
-        let everyday = [Normal, Priority, Exercise, Cancel, Test];
+        let everyday = [Normal, Priority, Exercise, Cancel, Programme, Test];
         let staff = Grant {
             key: key(3).key_id(),
             public: key(3).public().to_string(),

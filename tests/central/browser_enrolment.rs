@@ -25,17 +25,13 @@ async fn the_qr_on_the_page_enrols_a_box() {
     let technician = Staff::make(&central, "tho", &[(Role::Technician, "xa")]).await;
     let mut page = browser.person(&format!("{address}/healthz"));
     page.sign_in(&technician);
-    page.go(&format!("{address}/enrol"));
-    page.until("location.pathname === '/enrol' && document.querySelector('#box')");
-    page.fill("#box", "loa-7");
-    page.fill("#box-title", "Cụm loa 7");
-    page.click("input[name=group][value=thon-1]");
-    page.fill("#token", "not the token");
-    page.click("#enrol-form button");
-    page.until_says("#problem", "API cần mã truy cập");
-    page.fill("#token", TOKEN);
-    page.click("#enrol-form button");
-    page.until("!document.querySelector('#made').hidden && document.querySelector('#qr').naturalWidth > 0");
+    page.go(&format!("{address}/cum-loa/moi"));
+    page.until("location.pathname === '/cum-loa/moi' && document.querySelector('#ma')");
+    page.fill("#ma", "loa-7");
+    page.fill("#ten", "Cụm loa 7");
+    page.click("input[name=nhom][value=thon-1]");
+    page.click("form[action='/cum-loa/moi'] button");
+    page.until("document.querySelector('#command') && document.querySelector('.qr svg')");
     let command = page.text("#command");
 
     let picture = dir.path().join("enrol.png");

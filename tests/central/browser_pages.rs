@@ -12,6 +12,9 @@ use loaxa_heart::wire::topics::Topic;
 /// Widths of a small phone, a phone, and an office's screen, in CSS pixels.
 const WIDTHS: [u32; 3] = [320, 390, 1280];
 
+/// Own script and style of a page, in bytes, as they are on the disk.
+const OWN_BYTES_MAX: f64 = 60_000.0;
+
 /// Addresses that are no whole page to look at: fragments, files, streams and what only scripts ask.
 const NO_PAGES: [&str; 4] = ["/fragments/", ".csv", "/su-kien", "/tep"];
 
@@ -213,7 +216,7 @@ async fn every_page_fits_every_screen_and_everybody() {
     let browser = Browser::start();
     let address = format!("http://{}", central.http_addr());
     let mut page = browser.person(&format!("{address}/healthz"));
-    let mut wrong = Vec::new();
+    let (mut wrong, mut paints) = (Vec::new(), Vec::new());
     let doors = page_doors();
     let (outside, inside): (Vec<_>, Vec<_>) =
         doors.iter().map(|(path, _)| *path).partition(|path| path.starts_with("/dang-nhap"));
@@ -231,6 +234,15 @@ async fn every_page_fits_every_screen_and_everybody() {
             continue;
         }
         page.go(&format!("{address}{asked}"));
+        let bytes = page.value(
+            "performance.getEntriesByType('resource').filter(({ name }) => /\\.(js|css)$/.test(name) && !name.includes('htmx'))
+                .reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0)",
+        );
+        if bytes.as_f64().unwrap() > OWN_BYTES_MAX {
+            wrong.push(format!("{asked}: {bytes} bytes of own script and style"));
+        }
+        let painted = page.value("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
+        paints.push((painted.as_f64().unwrap(), asked.clone()));
         for (width, dark) in WIDTHS.into_iter().flat_map(|width| [(width, false), (width, true)]) {
             page.screen(width, dark);
             wrong.extend(
@@ -245,6 +257,8 @@ async fn every_page_fits_every_screen_and_everybody() {
             }
         }
     }
+    paints.sort_by(|a, b| b.0.total_cmp(&a.0));
+    println!("slowest first paints, in ms: {:?}", paints.iter().take(3).collect::<Vec<_>>());
     wrong.dedup();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     central.stop().await;

@@ -73,11 +73,13 @@ async fn no_body_breaks_central() {
     });
     let alert = std::fs::read("fuzz/corpus/cap/lu-quet.xml").unwrap();
     let programme = std::fs::read_to_string("fuzz/corpus/programme/small.toml").unwrap();
-    let whole: [(&str, &'static str, Vec<u8>); 11] = [
+    let message = json!({ "id": "lu", "title": "Lũ", "language": "vi", "audio": "0".repeat(64) });
+    let whole: [(&str, &'static str, Vec<u8>); 12] = [
         ("announcements", form_type, form(&fields)),
         ("announcements/none/cancel", json_type, br#"{"author":"An"}"#.to_vec()),
         ("programmes", json_type, json!({ "toml": programme, "media": {} }).to_string().into_bytes()),
         ("policies", json_type, json!({ "to": ["xa"], "policy": policy }).to_string().into_bytes()),
+        ("prepared", json_type, json!({ "to": ["xa"], "messages": [message] }).to_string().into_bytes()),
         ("groups", json_type, json!({ "members": { "loa-1": ["thon-2"] } }).to_string().into_bytes()),
         (
             "enrolments",

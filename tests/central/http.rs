@@ -222,7 +222,7 @@ async fn the_page_is_vietnamese_first_and_english_one_click_away() {
         let page = lan.get(central, "/").await;
         assert_eq!(page.status, 200);
         assert!(page.text().contains("lang=\"vi\"") && page.text().contains("Nhật ký phát"));
-        assert!(page.text().contains("Cụm loa 1") && page.text().contains("chưa liên lạc lần nào"));
+        assert!(page.text().contains("Thôn 1") && page.text().contains("1 mất liên lạc"));
         let outside = page.text().split("\"").filter(|part| part.starts_with("http")).count();
         assert_eq!(outside, 0, "nothing comes from another server");
         let click = lan.get(central, "/?lang=en").await;
@@ -231,7 +231,9 @@ async fn the_page_is_vietnamese_first_and_english_one_click_away() {
         let cookies = format!("{cookie}; {}", lan.cookie);
         let page = get(central, "/", &[("cookie", &cookies)]).await;
         assert!(page.text().contains("lang=\"en\"") && page.text().contains("Playback log"));
-        for asset in ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/home", "/healthz", "/dang-nhap"] {
+        for asset in
+            ["/assets/htmx.js", "/assets/loaxa.css", "/fragments/tong-quan", "/healthz", "/dang-nhap"]
+        {
             assert_eq!(lan.get(central, asset).await.status, 200, "{asset}");
         }
     })
@@ -251,8 +253,8 @@ async fn what_is_counted_is_shown() {
             (status["since_start"]["messages_refused"] == 1).then_some(())
         })
         .await;
-        let lan = Staff::make(central, "lan", &[]).await;
-        assert!(lan.get(central, "/").await.text().contains("1 tin của cụm loa bị từ chối"));
+        let lan = Staff::make(central, "lan", &[(Role::Technician, "xa")]).await;
+        assert!(lan.get(central, "/canh-bao").await.text().contains("1 tin của cụm loa bị từ chối"));
     })
     .await;
 }
@@ -260,7 +262,7 @@ async fn what_is_counted_is_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_sits_at_the_server_signs_in_like_all_others() {
     with_central(async |central| {
-        for (path, to) in [("/", "/dang-nhap"), ("/enrol", "/dang-nhap?ve=%2Fenrol")] {
+        for (path, to) in [("/", "/dang-nhap"), ("/cum-loa/moi", "/dang-nhap?ve=%2Fcum-loa%2Fmoi")] {
             let stranger = get(central, path, &[]).await;
             assert_eq!((stranger.status, stranger.header("location")), (303, to), "{path}");
             for header in ["x-forwarded-for", "x-real-ip", "forwarded"] {
@@ -269,7 +271,7 @@ async fn whoever_sits_at_the_server_signs_in_like_all_others() {
             // A program's token opens the API and no page; a person's session opens pages and not the API.
             assert_eq!(get_api(central, path).await.status, 303);
         }
-        let fragment = get(central, "/fragments/home", &[("hx-request", "true")]).await;
+        let fragment = get(central, "/fragments/tong-quan", &[("hx-request", "true")]).await;
         assert_eq!((fragment.status, fragment.header("hx-redirect")), (401, "/dang-nhap"));
         let lan = Staff::make(central, "lan", &[(Role::Administrator, "xa")]).await;
         assert_eq!(lan.get(central, "/api/v1/boxes").await.status, 401);

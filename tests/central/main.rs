@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bodies;
+mod boxes;
 mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
@@ -22,6 +23,7 @@ mod mosquitto_acl;
 mod notices;
 mod older_database;
 mod outlook;
+mod overview;
 mod page_certificate;
 mod people;
 mod powers;

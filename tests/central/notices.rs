@@ -438,3 +438,31 @@ async fn words_are_said_as_the_list_has_them() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_ends_nothing_of_the_commune() {
+    with_office(async |central, office| {
+        write(central, &office.lan, ID, "gui", &[("noi", "xa")]).await;
+        let read = base(central, ID).await;
+        assert_eq!(decide(central, &office.duc, ID, &read, "duyet").await.status, 303);
+        let standing = notice(central, ID).await.command.unwrap();
+        let other = "00000000000000bb";
+        let forged = [("thay", standing.as_str())];
+        assert_eq!(
+            write(central, &office.mai, other, "gui", &forged).await.status,
+            403,
+            "Mai writes for one village"
+        );
+        let unknown = [("thay", "20260101-000000-00000000")];
+        assert_eq!(write(central, &office.lan, other, "gui", &unknown).await.status, 400, "no notice at all");
+        // Whoever may replace it shows the approver what it replaces.
+        assert_eq!(write(central, &office.lan, other, "gui", &forged).await.status, 303);
+        let page = office.duc.get(central, &format!("/duyet-tin/{other}")).await;
+        assert!(page.text().contains("Thay cho bản tin") && page.text().contains(&format!("/tin/{ID}")));
+        // Nor does a village change what the machine says everywhere.
+        let word = [("tu", "di tản"), ("doc", "cứ ở nhà"), ("viec", "them")];
+        let village = Staff::make(central, "hoa", &[(Role::Writer, "thon-2")]).await;
+        assert_eq!(village.post(central, "/phat-am", &word).await.status, 403);
+    })
+    .await;
+}

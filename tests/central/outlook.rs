@@ -44,7 +44,7 @@ async fn a_notice_to_nobody_says_so() {
     let answer = sent(&central, &json!({ "to": ["thon-2"], "class": "priority" })).await;
     assert_eq!((&answer["boxes"], &answer["outlook"]), (&json!(0), &json!([])));
     assert!(answer["said_vi"].as_str().unwrap().contains("không ai nghe được"), "{answer}");
-    let page = look(&central, "/").await;
+    let page = look(&central, "/nhat-ky").await;
     assert!(page.text().contains("Không có cụm loa nào trong các nhóm này"), "{}", page.text());
     central.stop().await;
 }
@@ -63,7 +63,7 @@ async fn boxes_out_of_contact_are_named() {
             "{said}"
         );
         // What was not received is never shown as if it had been.
-        let page = look(central, "/").await.text().to_owned();
+        let page = look(central, "/nhat-ky").await.text().to_owned();
         let css = get(central, "/assets/loaxa.css", &[]).await.text().to_owned();
         assert!(
             page.contains("<li class=\"step-sent silent\"><b>Cụm loa 2</b>: đã gửi, chưa nhận, mất liên lạc"),
@@ -139,7 +139,7 @@ async fn a_slot_that_did_not_sound_stands_on_the_page_and_in_the_report() {
             outcome: SlotOutcome::NotAired(NotPlayed::Missed),
         });
         village.upload(1, 1).await;
-        let page = look(central, "/").await.text().to_owned();
+        let page = look(central, "/nhat-ky").await.text().to_owned();
         assert!(page.contains("Đến giờ mà không phát") && page.contains("Bản tin sáng"), "{page}");
         let (from, to) = (scheduled.minus(Span::secs(60)), scheduled.plus(Span::secs(60)));
         let report = get_api(central, &format!("/api/v1/report?from={from}&to={to}")).await.json();

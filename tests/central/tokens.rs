@@ -44,9 +44,14 @@ async fn a_token_may_what_its_scope_says_until_it_ends() {
         check("doc", path, &[403]).await;
         check("phat", path, &[400, 404, 409, 415, 422]).await;
     }
-    for path in
-        ["POST /programmes", "POST /groups", "POST /policies", "POST /boxes/none/revoke", "POST /enrolments"]
-    {
+    for path in [
+        "POST /programmes",
+        "POST /groups",
+        "POST /policies",
+        "POST /prepared",
+        "POST /boxes/none/revoke",
+        "POST /enrolments",
+    ] {
         check("doc", path, &[403]).await;
         check("phat", path, &[403]).await;
         check("sai", path, &[401]).await;

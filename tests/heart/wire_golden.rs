@@ -219,6 +219,7 @@ fn holds() -> Holds {
         trust: 3,
         policy: 2,
         groups: 5,
+        ..Holds::default()
     }
 }
 
@@ -241,6 +242,16 @@ fn commands() {
     );
     let members = [(name("loa-1"), vec![name("thon-1"), name("xa-dong")])].into();
     check("command-groups.json", &command("c-5", 47, Body::Groups { version: 5, members }));
+    let item = |id: &str, title: &str, siren| PreparedItem {
+        id: name(id),
+        title: title.to_owned(),
+        language: "vi".to_owned(),
+        media: media(),
+        siren,
+    };
+    let items =
+        vec![item("lu-ve", "Lũ về", Some(Pattern::siren(3))), item("bao-nham", "Báo động nhầm", None)];
+    check("command-prepared.json", &command("c-8", 50, Body::Prepared { version: 3, items }));
     let live = Body::Live { voice: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
     check("command-live.json", &command("c-6", 48, live));
     check("command-test.json", &command("c-7", 49, Body::Test));
@@ -282,8 +293,13 @@ fn other_messages() {
         held: None,
         backlog: 2,
         faults: vec!["device_lost".to_owned()],
+        usage: None,
     };
     check("heartbeat.json", &heartbeat);
+    let usage = Some(Usage { disk_free_mib: 2_148, month_mib: 131 });
+    check("heartbeat-usage.json", &Heartbeat { usage, ..heartbeat.clone() });
+    let holds_prepared = Some(Holds { prepared: 3, prepared_missing: 1, ..holds() });
+    check("heartbeat-prepared.json", &Heartbeat { holds: holds_prepared, ..heartbeat.clone() });
     let quiet = Heartbeat { on_air: None, faults: Vec::new(), backlog: 0, ..heartbeat };
     check("heartbeat-quiet.json", &quiet);
     let held = Some(holds().digest());
@@ -545,6 +561,29 @@ fn senseless_commands_are_refused() {
 }
 
 #[test]
+fn a_list_of_prepared_messages_has_bounds() {
+    let check = |count: u64, bytes: u64, same: bool, expected: &str| {
+        let item = |n: u64| PreparedItem {
+            id: name(&format!("tin-{}", if same { 0 } else { n })),
+            title: "Lũ".to_owned(),
+            language: "vi".to_owned(),
+            media: Media { bytes, ..media() },
+            siren: None,
+        };
+        let items = (0..count).map(item).collect();
+        let sent = codec::encode(&command("c-9", 51, Body::Prepared { version: 1, items }));
+        let found =
+            codec::decode::<Command>(&sent).map_or_else(|refusal| refusal.to_string(), |_| String::new());
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(expected) }, "{found}");
+    };
+    check(64, codec::PREPARED_BYTES_MAX / 64, false, "");
+    check(64, codec::PREPARED_BYTES_MAX / 64 + 1, false, "at most 268435456");
+    check(1, codec::PREPARED_BYTES_MAX + 1, false, "at most 268435456");
+    check(65, 1, false, "items: 65, at most 64");
+    check(2, 1, true, "tin-0 is prepared twice");
+}
+
+#[test]
 fn the_issuer_must_have_signed() {
     let by = |seed: u8| {
         codec::open_command(&codec::seal(&storm(), &[&key(seed)]), &known).map(|signed| signed.signers)
@@ -561,6 +600,7 @@ fn the_specification_shows_what_is_so() {
     shows(&key(3).public().to_string());
     (1..=3).for_each(|seed| shows(key(seed).key_id().as_str()));
     shows(&holds().commands);
+    shows(&Holds { prepared: 3, prepared_missing: 1, ..holds() }.digest());
     let records = batch().records;
     shows(&records[0].body);
     shows(&format!("\"prev\":\"{}\"", ContentHash::of(records[0].body.as_bytes())));

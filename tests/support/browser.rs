@@ -241,4 +241,16 @@ impl Page {
         faults.extend(serde_json::from_value::<Vec<String>>(tiny).unwrap());
         faults
     }
+
+    /// Looks at the page on telephones and on a desk, light and dark: axe finds nothing, and nothing sticks out. Pictures
+    /// are kept where somebody wants them.
+    pub fn look(&mut self, name: &str) {
+        for (width, dark) in [(320, false), (390, false), (390, true), (1280, false), (1280, true)] {
+            self.screen(width, dark);
+            let faults = self.faults();
+            assert!(faults.is_empty(), "{name} at {width} px, dark {dark}: {faults:#?}");
+            self.keep_picture(&format!("{name}-{width}-{}", if dark { "dark" } else { "light" }));
+        }
+        self.screen(412, false);
+    }
 }

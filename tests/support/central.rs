@@ -15,7 +15,7 @@ use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{
-    Body, Command, Hello, LogAck, LogBatch, LogRecord, TrustMessage, VERSION, Welcome,
+    Body, Command, Heartbeat, Hello, LogAck, LogBatch, LogRecord, TrustMessage, VERSION, Welcome,
 };
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{self, Down, Topic, Up};
@@ -94,6 +94,7 @@ pub fn enrol(unit: &mut Unit, keys: &Keys, broker_port: u16) {
 #[derive(Default)]
 pub struct Heard {
     pub hellos: Vec<Hello>,
+    pub heartbeats: Vec<Heartbeat>,
     box_key: Option<PublicKey>,
     /// Bodies by epoch and number; each of them arrived with a valid signature.
     pub log: BTreeMap<(Epoch, u64), String>,
@@ -209,6 +210,11 @@ impl ScriptedCentral {
         media
     }
 
+    /// Takes all audio away from the server.
+    pub fn withdraw_audio(&self) {
+        self.media.files.lock().unwrap().clear();
+    }
+
     pub fn heard<T>(&self, ask: impl FnOnce(&mut Heard) -> T) -> T {
         ask(&mut self.heard.lock().unwrap())
     }
@@ -267,7 +273,8 @@ impl Clerk {
         match up {
             Up::Hello => self.welcome(codec::decode(bytes).unwrap()),
             Up::Log => self.take_log(bytes),
-            Up::Heartbeat | Up::Lost => {}
+            Up::Heartbeat => self.heard.lock().unwrap().heartbeats.push(codec::decode(bytes).unwrap()),
+            Up::Lost => {}
         }
     }
 

@@ -50,6 +50,15 @@ pub fn trust() -> Vec<u8> {
 
 /// The trust document with a change.
 pub fn trust_of(change: impl FnOnce(&mut Trust)) -> Vec<u8> {
+    trust_with(&["thon-1", "thon-2"], change)
+}
+
+/// The same, over these villages.
+pub fn trust_over(villages: &[&str]) -> Vec<u8> {
+    trust_with(villages, |_| {})
+}
+
+fn trust_with(villages: &[&str], change: impl FnOnce(&mut Trust)) -> Vec<u8> {
     use Power::*;
     let people = [Normal, Priority, Emergency, Exercise, Live, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
@@ -71,7 +80,7 @@ pub fn trust_of(change: impl FnOnce(&mut Trust)) -> Vec<u8> {
             grant(central_key(), "Trung tâm", &[Central]),
         ],
         thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-        nesting: [(group("thon-1"), group("xa")), (group("thon-2"), group("xa"))].into(),
+        nesting: villages.iter().map(|village| (group(village), group("xa"))).collect(),
     };
     change(&mut trust);
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
@@ -238,7 +247,7 @@ impl ScriptedBox {
         let mut ids: Vec<_> = ids.iter().map(|id| id.parse().unwrap()).collect();
         ids.sort();
         let commands = commands_digest(&ids);
-        Holds { commands, programmes: Default::default(), trust: 3, policy: 0, groups: 0 }
+        Holds { commands, trust: 3, ..Holds::default() }
     }
 
     pub fn say(&self, up: Up, bytes: Vec<u8>) {
@@ -285,6 +294,7 @@ impl ScriptedBox {
             held,
             backlog: 2,
             faults: vec!["device_lost".to_owned()],
+            usage: None,
         };
         self.say(Up::Heartbeat, codec::encode(&heartbeat));
     }

@@ -11,6 +11,7 @@ pub mod pulse;
 pub mod soundcard;
 pub mod staff;
 pub mod unit;
+pub mod villages;
 
 use std::time::{Duration, Instant};
 

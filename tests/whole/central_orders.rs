@@ -172,6 +172,54 @@ async fn what_a_box_lacks_is_sent_again_and_what_it_holds_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prepared_messages_are_numbered_sent_again_and_shown_for_each_box() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let path = dir.path().join("lu.wav");
+    write_tone(&path, TONE_HZ, 1.0);
+    let uploaded =
+        post(&central, "/api/v1/media?name=lu.wav", "audio/wav", std::fs::read(&path).unwrap()).await;
+    let sha256 = uploaded.json()["sha256"].clone();
+    let message =
+        |id: &str, audio: &Value| json!({ "id": id, "title": "Lũ về", "language": "vi", "audio": audio });
+    let asked = json!({ "to": ["xa"], "messages": [message("lu", &sha256)], "author": "An" });
+    for version in 1..=2 {
+        let (status, answer) = send(&central, "prepared", &asked).await;
+        let (name, sent) = (&answer["document"], &answer["version"]);
+        assert_eq!((status, name, sent), (201, &json!("prepared"), &json!(version)), "{answer}");
+    }
+    for (messages, expected) in [
+        (json!([message("lu", &json!("0".repeat(64)))]), "was not uploaded"),
+        (json!([message("lu", &sha256), message("lu", &sha256)]), "lu is prepared twice"),
+    ] {
+        let (status, answer) =
+            send(&central, "prepared", &json!({ "to": ["xa"], "messages": messages })).await;
+        let error = answer["error"].as_str().unwrap();
+        assert!((400..500).contains(&status) && error.contains(expected), "{status} {error}");
+    }
+
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    // A number that a key of its village chose is not what central sent.
+    for held in [0, 1, u32::MAX] {
+        loa.hello("n", loaxa_heart::wire::messages::Holds { prepared: held, ..loa.holds(&[]) });
+        let Body::Prepared { version, items } = loa.next("the list", command).await.body else {
+            panic!("no list")
+        };
+        assert_eq!((version, items.len(), json!(items[0].media.sha256)), (2, 1, sha256.clone()));
+    }
+    loa.heartbeat(loaxa_heart::wire::messages::Holds { prepared: 2, prepared_missing: 1, ..loa.holds(&[]) });
+    until("the list is shown as held, its audio as missing", async || {
+        let documents = get_api(&central, "/api/v1/documents").await.json();
+        let newest = documents.as_array().unwrap().last().unwrap().clone();
+        let held =
+            newest["boxes"].as_array().unwrap().iter().find(|row| row["box"] == "loa-1").unwrap().clone();
+        (held["holds"] == 2 && held["missing"] == 1).then_some(())
+    })
+    .await;
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_central_undoes_neither_a_move_nor_a_revocation() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;

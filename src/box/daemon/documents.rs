@@ -3,11 +3,14 @@
 use super::Daemon;
 use super::restore::{TRUST, still_believed};
 use crate::downloads::FetchAsked;
+use crate::prepared::Prepared;
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::delivery::DocumentName;
+use loaxa_heart::decide::downloads::Need;
 use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::Input;
+use loaxa_heart::decide::versions::{self, Edition};
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{GroupId, KeyId, ProgrammeId};
@@ -20,6 +23,8 @@ struct Document {
     name: DocumentName,
     /// `None` where the heart has logged the adoption itself.
     version: Option<u32>,
+    /// The document is needed at the next start.
+    is_kept: bool,
 }
 
 impl Daemon {
@@ -28,13 +33,13 @@ impl Daemon {
         let command = &signed.payload;
         let envelope = self.arriving.get(&command.id).cloned();
         match self.put_in_force(signed) {
-            Ok(Some(Document { name, version })) => {
+            Ok(Some(Document { name, version, is_kept })) => {
                 let name = name.to_string();
                 if let Some(version) = version {
                     let adopted = Event::Adopted { what: name.clone(), version };
                     self.speaker.handle(&self.clock.read(), Input::Noted(Box::new(adopted)));
                 }
-                Some(Change::KeepDocument { name, envelope })
+                is_kept.then_some(Change::KeepDocument { name, envelope })
             }
             Ok(None) => None,
             Err(reason) => {
@@ -54,7 +59,7 @@ impl Daemon {
         for media in media {
             let by = needed.get(&media.sha256).copied().unwrap_or(unknown);
             let what = media.path.clone();
-            if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, false) {
+            if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, Need::Scheduled) {
                 tracing::warn!(%programme, what, %fault, "audio of a programme is not fetched");
             }
         }
@@ -68,32 +73,58 @@ impl Daemon {
                     let trust = self.speaker.trust().ok_or(CommandRefusal::BadSignature)?;
                     trust.permits(&signed.signers, Power::Programme, &[group], self.time())?;
                 }
+                let name = DocumentName::Programme(programme.clone());
+                let (held, held_by) = (self.programmes.version_of(programme), self.signers_of(&name));
+                self.check_newer((held, &held_by), signed, *version)?;
                 let groups = &self.speaker.listeners().groups;
                 let timetable = self.programmes.adopt(programme, *version, toml, media, groups)?;
                 self.fetch_programme(programme, media.values().cloned().collect(), command.not_before);
                 self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
-                Ok(Some(Document {
-                    name: DocumentName::Programme(programme.clone()),
-                    version: Some(*version),
-                }))
+                Ok(Some(Document { name, version: Some(*version), is_kept: true }))
             }
             Body::Groups { version, members } => {
-                if *version <= self.groups_version {
-                    let held = self.groups_version;
-                    return Err(CommandRefusal::Rollback { offered: *version, held });
-                }
+                self.check_newer((self.groups_version, &self.groups_signers), signed, *version)?;
                 // A box that it does not name stays where it is.
                 if let Some(groups) = members.get(&self.box_id) {
                     self.check_move(&signed.signers, groups)?;
                     self.move_to(groups);
                 }
-                self.groups_version = *version;
-                Ok(Some(Document { name: DocumentName::Groups, version: Some(*version) }))
+                (self.groups_version, self.groups_signers) = (*version, signed.signers.clone());
+                // One that does not name this box must not take the place of the one that did.
+                let is_kept = members.contains_key(&self.box_id);
+                Ok(Some(Document { name: DocumentName::Groups, version: Some(*version), is_kept }))
+            }
+            Body::Prepared { version, items } => {
+                let held_by = self.signers_of(&DocumentName::Prepared);
+                self.prepare(*version, items, &signed.signers, &held_by)?;
+                Ok(Some(Document { name: DocumentName::Prepared, version: Some(*version), is_kept: true }))
             }
             // The heart has adopted and logged it.
-            Body::Policy(_) => Ok(Some(Document { name: DocumentName::Policy, version: None })),
+            Body::Policy(_) => {
+                Ok(Some(Document { name: DocumentName::Policy, version: None, is_kept: true }))
+            }
             Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
         }
+    }
+
+    /// Checks that a document takes the place of the held one, of which `held` are the version and the signers.
+    fn check_newer(
+        &self,
+        held: (u32, &[KeyId]),
+        signed: &Signed<Command>,
+        offered: u32,
+    ) -> Result<(), CommandRefusal> {
+        let held = Edition { version: held.0, signers: held.1 };
+        let offered = Edition { version: offered, signers: &signed.signers };
+        versions::check_newer(self.speaker.trust(), signed.payload.power(), held, offered)
+    }
+
+    /// Returns the keys that signed the document of this name; none where the installer wrote it.
+    fn signers_of(&self, name: &DocumentName) -> Vec<KeyId> {
+        let documents = self.store.documents().unwrap_or_default();
+        let kept = documents.get(&name.to_string());
+        let believed = kept.and_then(|envelope| still_believed(envelope, self.speaker.trust()).ok());
+        believed.map(|signed| signed.signers).unwrap_or_default()
     }
 
     /// Checks that those who signed may take this box out of the groups that it leaves, and into those that it joins.
@@ -122,8 +153,10 @@ impl Daemon {
                 Some(DocumentName::Policy) => {
                     self.speaker.handle(&self.clock.read(), Input::Limits(self.installed.policy.clone()));
                 }
+                Some(DocumentName::Prepared) => self.prepared = Prepared::default(),
                 Some(DocumentName::Groups) => {
                     (self.groups_version, groups) = (0, self.installed.groups.clone());
+                    self.groups_signers.clear();
                 }
                 None => tracing::error!(name, "a document of this name is not known, and is forgotten"),
             }
@@ -131,6 +164,7 @@ impl Daemon {
         }
         if !batch.is_empty() {
             self.move_to(&groups);
+            self.protect();
             self.commit(&mut batch);
             self.uplink.hurry_heartbeat(monotonic());
         }

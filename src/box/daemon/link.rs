@@ -14,9 +14,11 @@ use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
-    VERSION, Welcome, commands_digest,
+    Usage, VERSION, Welcome, commands_digest,
 };
 use loaxa_heart::wire::topics::Topic;
+
+const MIB: u64 = 1 << 20;
 
 /// Time after a command in which central hears what the box now holds.
 const HURRY: Span = Span::secs(2);
@@ -51,6 +53,8 @@ impl Daemon {
             trust: self.speaker.trust().map_or(0, |trust| trust.version),
             policy: self.speaker.policy().version,
             groups: self.groups_version,
+            prepared: self.prepared.version,
+            prepared_missing: self.prepared_missing(),
         }
     }
 
@@ -67,6 +71,10 @@ impl Daemon {
             held: None,
             backlog: self.store.backlog(),
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
+            usage: self
+                .downloads
+                .free()
+                .map(|free| Usage { disk_free_mib: free / MIB, month_mib: self.downloads.used() / MIB }),
         }
     }
 

@@ -3,6 +3,7 @@
 mod documents;
 pub mod error;
 mod link;
+mod prepared;
 mod restore;
 mod start;
 mod visit;
@@ -19,16 +20,18 @@ use crate::adopt::Programmes;
 use crate::downloads::{Downloads, FetchAsked, News};
 use crate::local_socket::Visit;
 use crate::player::Player;
+use crate::prepared::Prepared;
 use crate::settings::Settings;
 use crate::uplink::Uplink;
 use loaxa_adapters::box_store::{BoxStore, Change};
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_heart::decide::downloads::Need;
 use loaxa_heart::decide::memory::Memo;
 use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::refusals::Refusals;
 use loaxa_heart::decide::speaker::{Action, Input, Speaker};
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, KeyId};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
@@ -85,11 +88,16 @@ struct Daemon {
     player: Player,
     downloads: Downloads,
     month_bytes_max: Option<u64>,
+    /// Room for audio on the disk.
+    disk_bytes_max: u64,
     protect_at: Moment,
     uplink: Uplink,
     programmes: Programmes,
+    prepared: Prepared,
     refusals: Refusals,
     groups_version: u32,
+    /// The keys that signed these groups; none where the installer wrote them.
+    groups_signers: Vec<KeyId>,
     installed: Installed,
     /// Envelopes of the commands that the heart is looking at.
     arriving: BTreeMap<CommandId, Vec<u8>>,
@@ -191,6 +199,7 @@ impl Daemon {
         if self.protect_at <= now.mono {
             self.protect_at = now.mono + PROTECT_EVERY;
             self.protect();
+            self.fetch_prepared();
         }
         if self.store.has_unwritten() {
             self.commit(&mut Vec::new());
@@ -216,13 +225,23 @@ impl Daemon {
 
     /// Says what audio is not to be evicted.
     fn protect(&self) {
-        let in_use = self.speaker.media_in_use().chain(self.programmes.media_in_use());
-        self.downloads.protect(in_use.collect());
+        self.downloads.protect(self.media_in_use().collect());
+    }
+
+    /// Lists the audio that is scheduled, prepared or live.
+    fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
+        let scheduled = self.speaker.media_in_use().chain(self.programmes.media_in_use());
+        scheduled.chain(self.prepared.media_in_use())
     }
 
     fn on_download(&mut self, news: News) {
         match news {
-            News::Done(sha256, result) => self.tell(Input::Fetched { sha256, result }),
+            News::Done(sha256, result) => {
+                if self.prepared.media_in_use().any(|staged| staged == sha256) {
+                    self.uplink.hurry_heartbeat(monotonic());
+                }
+                self.tell(Input::Fetched { sha256, result });
+            }
             News::Fault(fault, there) => self.set_fault(fault, there),
             News::OverBudget { month } => {
                 let month = format!("{}-{:02}", month.year, month.month);
@@ -286,7 +305,8 @@ impl Daemon {
                 }
                 Action::Fetch { media, by, urgent } => {
                     let sha256 = media.sha256;
-                    if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, urgent) {
+                    let need = if urgent { Need::Urgent } else { Need::Scheduled };
+                    if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, need) {
                         let refused = Input::Fetched { sha256, result: Err(fault) };
                         self.speaker.handle(&self.clock.read(), refused);
                     }

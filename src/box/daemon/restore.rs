@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use super::error::DaemonError;
 use crate::adopt::Programmes;
+use crate::prepared::Prepared;
 use crate::settings::Settings;
 use crate::uplink::{public_key, read_trust};
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{ContentHash, GroupId, ProgrammeId};
+use loaxa_heart::domain::ids::{ContentHash, GroupId, KeyId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::Wall;
@@ -37,18 +38,27 @@ pub(super) fn newest_trust(settings: &Settings, received: Option<&Vec<u8>>) -> O
 ///
 /// # Errors
 /// Tells why it is not believed any more.
-pub(super) fn still_believed(envelope: &[u8], trust: Option<&Trust>) -> Result<Command, CommandRefusal> {
+pub(super) fn still_believed(
+    envelope: &[u8],
+    trust: Option<&Trust>,
+) -> Result<Signed<Command>, CommandRefusal> {
     let keys = |id: &_| trust.and_then(|trust| public_key(trust, id));
-    let Signed { signers, payload: command, .. } = codec::open_command(envelope, &keys)?;
-    trust.map(|trust| trust.permits(&signers, command.power(), &command.groups, None)).transpose()?;
-    Ok(command)
+    let signed = codec::open_command(envelope, &keys)?;
+    let Signed { signers, payload: command, .. } = &signed;
+    trust.map(|trust| trust.permits(signers, command.power(), &command.groups, None)).transpose()?;
+    Ok(signed)
 }
 
 /// Documents that were in force before the restart.
 pub(super) struct InForce {
     pub groups: Vec<GroupId>,
     pub groups_version: u32,
+    /// The keys that signed the groups; none where the installer wrote them.
+    pub groups_signers: Vec<KeyId>,
     pub policy: Policy,
+    /// The keys that signed the policy; none where the installer wrote it.
+    pub policy_signers: Vec<KeyId>,
+    pub prepared: Prepared,
     /// Audio that programmes need.
     pub needed: Vec<Needed>,
 }
@@ -69,11 +79,19 @@ pub(super) fn restore_documents(
     programmes: &mut Programmes,
 ) -> InForce {
     let (groups, policy) = (settings.groups.clone(), settings.policy.clone());
-    let mut restored = InForce { groups, groups_version: 0, policy, needed: Vec::new() };
+    let mut restored = InForce {
+        groups,
+        groups_version: 0,
+        groups_signers: Vec::new(),
+        policy,
+        policy_signers: Vec::new(),
+        prepared: Prepared::default(),
+        needed: Vec::new(),
+    };
     // By name: the groups come before the programmes that depend on them.
     for (name, envelope) in documents.iter().filter(|(name, _)| *name != TRUST) {
-        let command = match still_believed(envelope, trust) {
-            Ok(command) => command,
+        let Signed { signers, payload: command, .. } = match still_believed(envelope, trust) {
+            Ok(signed) => signed,
             Err(reason) => {
                 tracing::warn!(name, %reason, "a kept document is no longer believed");
                 continue;
@@ -81,10 +99,18 @@ pub(super) fn restore_documents(
         };
         match command.body {
             Body::Groups { version, mut members } => {
-                restored.groups_version = version;
+                (restored.groups_version, restored.groups_signers) = (version, signers);
                 restored.groups = members.remove(&settings.box_id).unwrap_or(restored.groups);
             }
-            Body::Policy(policy) if policy.version > restored.policy.version => restored.policy = policy,
+            Body::Policy(policy) if policy.version > restored.policy.version => {
+                (restored.policy, restored.policy_signers) = (policy, signers);
+            }
+            Body::Prepared { version, items } => {
+                restored.prepared = Prepared::new(version, items, settings.media.disk_bytes_max);
+            }
+            Body::Programme { programme, version, .. } if version <= programmes.version_of(&programme) => {
+                tracing::warn!(name, version, "an installed programme is as new as a kept one");
+            }
             Body::Programme { programme, version, toml, media } => {
                 let groups = restored.groups.iter().cloned().collect();
                 match programmes.adopt(&programme, version, &toml, &media, &groups) {

@@ -92,11 +92,14 @@ impl Daemon {
             player,
             downloads,
             month_bytes_max: settings.media.budget_bytes,
+            disk_bytes_max: settings.media.disk_bytes_max,
             protect_at: monotonic(),
             uplink,
             programmes,
             refusals: Refusals::default(),
+            prepared: in_force.prepared,
             groups_version: in_force.groups_version,
+            groups_signers: in_force.groups_signers,
             installed: Installed { policy: settings.policy, groups: settings.groups },
             arriving: BTreeMap::new(),
             faults: BTreeSet::new(),
@@ -120,6 +123,7 @@ impl Daemon {
         for Needed { programme, media, not_before } in needed {
             self.fetch_programme(&programme, media, not_before);
         }
+        self.fetch_prepared();
         self.protect();
         if let Some(base) = media_base {
             self.downloads.set_base(base);
@@ -157,8 +161,10 @@ fn restore_heart(
     let commands = restore_commands(store, trust.as_ref())?;
     let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
     let checkpoints = store.checkpoints()?;
-    let restored = Restored { start: store.start_number(), memory, commands, checkpoints, staged };
     let in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
+    let policy_signers = in_force.policy_signers.clone();
+    let restored =
+        Restored { start: store.start_number(), memory, commands, checkpoints, staged, policy_signers };
     let groups = in_force.groups.iter().cloned().collect();
     let listeners = Listeners { groups, languages: settings.languages.clone() };
     left_out.extend(programmes.leave_out_clashing(&listeners.groups));

@@ -15,10 +15,10 @@ impl Daemon {
             Request::Status => serde_json::to_vec(&self.status()),
             Request::Known => {
                 let wanted = self.downloads.wanted().into_iter().map(|media| media.sha256);
-                let known: BTreeSet<ContentHash> =
-                    self.speaker.media_in_use().chain(self.programmes.media_in_use()).chain(wanted).collect();
+                let known: BTreeSet<ContentHash> = self.media_in_use().chain(wanted).collect();
                 serde_json::to_vec(&known)
             }
+            Request::Prepared => serde_json::to_vec(&self.list_prepared()),
             Request::Look => {
                 self.downloads.look();
                 serde_json::to_vec(&())

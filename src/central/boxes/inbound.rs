@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::log_intake::Waiting;
 use crate::app::{App, Counters};
+use crate::changes::Changed;
 use crate::settings::BoxDeclared;
 use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::clock::monotonic;
@@ -88,20 +89,22 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     let done = match up {
         Up::Hello => match read::<Hello>(app, &id, bytes).await {
             Some(hello) => greet(app, hellos, &id, hello).await,
-            None => Ok(()),
+            None => Ok(false),
         },
         Up::Heartbeat => match read::<Heartbeat>(app, &id, bytes).await {
             Some(heartbeat) => note(app, &id, heartbeat).await,
-            None => Ok(()),
+            None => Ok(false),
         },
         Up::Lost => match read::<Lost>(app, &id, bytes).await {
-            Some(_) => app.store.note_lost(id.clone(), app.now()).await,
-            None => Ok(()),
+            Some(_) => app.store.note_lost(id.clone(), app.now()).await.map(|()| true),
+            None => Ok(false),
         },
-        Up::Log => Ok(()),
+        Up::Log => Ok(false),
     };
-    if let Err(error) = done {
-        tracing::error!(%id, %error, "a sign of life could not be kept");
+    match done {
+        Ok(true) => app.changes.tell(Changed::Boxes),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
     }
 }
 
@@ -115,15 +118,15 @@ async fn read<M: Message>(app: &App, id: &BoxId, bytes: &[u8]) -> Option<M> {
     }
 }
 
-/// Answers a hello with the time and the commands that the box lacks.
-async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<(), StoreError> {
+/// Answers a hello with the time and the commands that the box lacks; says whether people see another state than before.
+async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<bool, StoreError> {
     if hello.box_id != *id {
         app.refuse(AlarmKind::BadLog, id, format!("it says hello as {}", hello.box_id)).await;
-        return Ok(());
+        return Ok(false);
     }
     let Some(enrolled) = enrolled(app, id, &hello).await? else {
         app.refuse(AlarmKind::UnknownBox, id, "it said hello".to_owned()).await;
-        return Ok(());
+        return Ok(false);
     };
     let now = app.now();
     tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
@@ -165,10 +168,10 @@ async fn enrolled(app: &App, id: &BoxId, hello: &Hello) -> Result<Option<BoxDecl
     app.store.enrolled(id.clone()).await
 }
 
-async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreError> {
+async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, StoreError> {
     let Some(enrolled) = app.store.enrolled(id.clone()).await? else {
         app.refuse(AlarmKind::UnknownBox, id, "it sent a heartbeat".to_owned()).await;
-        return Ok(());
+        return Ok(false);
     };
     let now = app.now();
     if let Some(nonce) = heartbeat.nonce {
@@ -186,7 +189,8 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<(), StoreEr
             .reconcile(&app.store, &app.keyring, (id, &groups), (holds, heartbeat.backlog), now)
             .await?;
     }
-    let kind = SignKind::Heartbeat { backlog: heartbeat.backlog, faults: heartbeat.faults };
+    let Heartbeat { backlog, faults, usage, .. } = heartbeat;
+    let kind = SignKind::Heartbeat { backlog, faults, usage };
     let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds, kind };
     app.store.note_sign_of_life(sign).await
 }

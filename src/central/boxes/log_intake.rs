@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::app::{App, Counters};
+use crate::changes::Changed;
 use crate::log_quota::Place;
 use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
 use loaxa_heart::decide::plausible;
@@ -150,6 +151,8 @@ async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
     match committed.await {
         Ok(taken) => {
             Counters::more(&app.counters.entries_added, taken.added);
+            app.changes.tell(Changed::Boxes);
+            app.changes.tell(Changed::Announcements);
             let Ingested { contiguous_upto, forked, .. } = taken;
             if forked {
                 tracing::warn!(%id, %epoch, contiguous_upto, "the log of this box has forked");

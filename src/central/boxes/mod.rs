@@ -1,5 +1,8 @@
 //! The boxes' side of central: their signs of life, their logs, and how they come in and go.
 
+pub mod alarms;
 pub mod enrolment;
 pub mod inbound;
 pub mod log_intake;
+pub mod state;
+pub mod watch;

@@ -12,12 +12,13 @@ use crate::app::App;
 use crate::media;
 use crate::store::{BoxRow, StoreError};
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName};
+use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName, HELD_MAX};
 use loaxa_heart::decide::schedule::Calendar;
-use loaxa_heart::domain::announcement::Media;
-use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId};
+use loaxa_heart::domain::announcement::{Media, PreparedItem};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, PreparedId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::Programme;
+use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
@@ -26,9 +27,6 @@ use loaxa_heart::wire::messages::{Body, Command};
 
 /// Time for which a document can be sent to boxes that lack it; boxes refuse commands that live longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);
-
-/// Highest version that a box is believed to hold: beyond it, a box that lies would leave no higher one to send.
-const HELD_MAX: u32 = u32::MAX / 2;
 
 /// Most tries to send groups while others send groups in the same moment.
 const TRIES_MAX: u32 = 8;
@@ -54,6 +52,30 @@ pub struct PolicyAsked {
     pub to: Vec<GroupId>,
     /// Version 0 takes the next one.
     pub policy: Policy,
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub approver: Option<String>,
+}
+
+/// A message to be kept ready on boxes; its audio was uploaded or spoken before.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreparedMessage {
+    pub id: PreparedId,
+    pub title: String,
+    pub language: String,
+    pub audio: ContentHash,
+    #[serde(default)]
+    pub siren: Option<Pattern>,
+}
+
+/// The whole list of messages that boxes are to keep ready, the most important first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreparedAsked {
+    pub to: Vec<GroupId>,
+    pub messages: Vec<PreparedMessage>,
     #[serde(default)]
     pub author: Option<String>,
     #[serde(default)]
@@ -147,6 +169,26 @@ pub async fn draft_policy(app: &App, asked: PolicyAsked) -> Result<Draft, Refuse
     let body = Body::Policy(Policy { version, ..asked.policy });
     let title = format!("policy {version}");
     Ok(document(app, (name, version), title, asked.to, body, (asked.author, asked.approver)))
+}
+
+/// Checks, numbers, keeps and sends the whole list of prepared messages to the groups that it names. Boxes fetch the
+/// audio beforehand and keep it.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was sent then.
+pub async fn send_prepared(app: &App, asked: PreparedAsked) -> Result<Sent, Refused> {
+    known_groups(app, &asked.to)?;
+    let name = DocumentName::Prepared;
+    let version = newest_version(app, &name).await? + 1;
+    let mut items = Vec::new();
+    for PreparedMessage { id, title, language, audio, siren } in asked.messages {
+        let row = app.store.media(audio).await?;
+        let row = row.ok_or_else(|| Refused::NoSuchMedia(audio.to_string()))?;
+        items.push(PreparedItem { id, title, language, media: media::reference(&row), siren });
+    }
+    let body = Body::Prepared { version, items };
+    let title = format!("prepared {version}");
+    send(app, document(app, (name, version), title, asked.to, body, (asked.author, asked.approver))).await
 }
 
 /// Moves boxes to other groups, and tells all boxes where they belong.

@@ -8,12 +8,13 @@ use super::cancel;
 use super::cosigning::{self, DraftAsked, Drafter, NotTaken};
 use super::refused::Refused;
 use crate::app::App;
+use crate::changes::Changed;
 use crate::people::Who;
 use crate::store::{
     CallFor, CallRow, CallState, CallStep, MessageRow, MessageUse, NewAct, Reply, ReplyRow, Role, StoreError,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{CommandId, GroupId, KeyId, MessageId};
+use loaxa_heart::domain::ids::{CommandId, GroupId, KeyId, PreparedId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -67,7 +68,7 @@ impl Say for NotEmergency {
 
 /// A choice that an officer is about to sign.
 pub struct Chosen {
-    pub message: MessageId,
+    pub message: PreparedId,
     pub groups: Vec<GroupId>,
     /// The number that the officer typed.
     pub typed: String,
@@ -247,6 +248,7 @@ pub async fn sign(
         let act = if is_first { "emergency_called" } else { "emergency_agreed" };
         let act = NewAct { after: Some(row.title.clone()), ..who.act(act, id.as_str()) };
         app.store.step_call(step(who, &row, row.state, to, act)).await?;
+        app.changes.tell(Changed::Calls);
     }
     Ok(read(app, id).await?.state)
 }
@@ -276,6 +278,7 @@ pub async fn reply(app: &App, who: &Who, id: &CommandId, reply: Reply) -> Result
         let act = who.act("drill_answered", id.as_str());
         app.store.step_call(step(who, &row, CallState::Calling, CallState::Answered, act)).await?;
     }
+    app.changes.tell(Changed::Calls);
     Ok(())
 }
 
@@ -301,6 +304,7 @@ pub async fn call_off(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEme
     }
     let act = NewAct { before: Some(row.title.clone()), ..who.act("emergency_called_off", id.as_str()) };
     app.store.step_call(step(who, &row, row.state, CallState::CalledOff, act)).await?;
+    app.changes.tell(Changed::Calls);
     Ok(())
 }
 
@@ -327,6 +331,7 @@ pub async fn stop(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEmergen
             break;
         }
     }
+    app.changes.tell(Changed::Calls);
     Ok(())
 }
 
@@ -338,7 +343,7 @@ pub async fn follow_up(
     app: &Arc<App>,
     who: &Who,
     id: &CommandId,
-    message: MessageId,
+    message: PreparedId,
 ) -> Result<CommandId, NotEmergency> {
     let row = read(app, id).await?;
     if !who.may(app, Role::Duty, &row.groups) {
@@ -397,5 +402,6 @@ pub async fn begin_drill(app: &App, who: &Who) -> Result<(), NotEmergency> {
         ended: None,
     };
     app.store.add_call(call, act).await?;
+    app.changes.tell(Changed::Calls);
     Ok(())
 }

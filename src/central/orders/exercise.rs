@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::people::Who;
 use crate::store::{MessageUse, NewAct, Role, StoreError};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{CommandId, GroupId, MessageId};
+use loaxa_heart::domain::ids::{CommandId, GroupId, PreparedId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Say, Sentence};
@@ -74,7 +74,7 @@ pub fn told_at(at: NaiveDateTime) -> [NaiveDateTime; 2] {
 pub async fn schedule(
     app: &Arc<App>,
     who: &Who,
-    message: MessageId,
+    message: PreparedId,
     groups: Vec<GroupId>,
     at: NaiveDateTime,
 ) -> Result<(), NotExercise> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::refused::Refused;
 use crate::app::App;
+use crate::changes::Changed;
 use crate::store::{Approval, Ended, Kept, NewCommand, StoreError};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
@@ -202,6 +203,7 @@ async fn keep(
     match (app.store.add_command(kept).await?, &draft.document) {
         (Kept::Now, _) => {
             app.outbound.to_groups(&command.groups, &envelope);
+            app.changes.tell(Changed::Announcements);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }
         (Kept::Overtaken, Some((name, version))) => {
@@ -221,6 +223,7 @@ fn what(body: &Body) -> &str {
         Body::Cancel { of: None } => "stop everything",
         Body::Programme { .. } => "programme",
         Body::Policy(_) => "policy",
+        Body::Prepared { .. } => "prepared messages",
         Body::Groups { .. } => "groups",
         Body::Live { .. } => "live voice",
         Body::Test => "test",

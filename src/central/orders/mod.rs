@@ -3,6 +3,7 @@
 pub mod announce;
 pub mod cancel;
 pub mod cosigning;
+pub mod day;
 pub mod documents;
 pub mod emergency;
 pub mod exercise;

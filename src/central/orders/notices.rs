@@ -45,6 +45,8 @@ pub enum NotNotice {
     /// Emergencies have pages of their own.
     Emergency,
     NoAudio,
+    /// The engine still speaks for this person.
+    Speaking,
     Refused(#[from] Refused),
     Store(#[from] StoreError),
 }
@@ -60,6 +62,7 @@ impl Say for NotNotice {
             NotNotice::NoReason => said!("notice.no_reason", max = REASON_CHARS_MAX),
             NotNotice::Emergency => said!("notice.emergency"),
             NotNotice::NoAudio => said!("notice.no_audio"),
+            NotNotice::Speaking => said!("notice.speaking"),
             NotNotice::Refused(refused) => refused.say(),
             NotNotice::Store(error) => error.say(),
         }
@@ -102,6 +105,7 @@ async fn edit(
         return Err(NotNotice::Emergency);
     }
     let before = app.store.notice(id.clone()).await?;
+    may_end(app, who, Role::Writer, &content).await?;
     let touched = before.iter().flat_map(|row| &row.content.groups).chain(&content.groups).cloned();
     if !who.may(app, Role::Writer, &touched.collect::<Vec<_>>()) {
         return Err(NotNotice::NotYours);
@@ -120,6 +124,15 @@ async fn edit(
     }
 }
 
+/// Checks that a notice takes the place only of another notice, and only of one for groups in the person's care.
+async fn may_end(app: &App, who: &Who, role: Role, content: &NoticeContent) -> Result<(), NotNotice> {
+    let Some(ended) = &content.supersedes else { return Ok(()) };
+    match app.store.notice_of(ended.clone()).await? {
+        Some(row) if who.may(app, role, &row.content.groups) => Ok(()),
+        _ => Err(NotNotice::NotYours),
+    }
+}
+
 async fn changed(app: &App, id: &NoticeId) -> Result<NotNotice, StoreError> {
     let row = app.store.notice(id.clone()).await?;
     Ok(row.map_or_else(|| NotNotice::NoSuch(id.clone()), |row| NotNotice::Changed(Box::new(row))))
@@ -130,13 +143,19 @@ async fn changed(app: &App, id: &NoticeId) -> Result<NotNotice, StoreError> {
 ///
 /// # Errors
 /// Fails when there is nothing to say, or the engine fails.
-pub async fn give_voice(app: &Arc<App>, content: &mut NoticeContent) -> Result<MediaRow, NotNotice> {
+pub async fn give_voice(
+    app: &Arc<App>,
+    who: &Who,
+    content: &mut NoticeContent,
+) -> Result<MediaRow, NotNotice> {
     if content.voice == Voice::Audio {
         let hash = content.media.ok_or(NotNotice::NoAudio)?;
         return app.store.media(hash).await?.ok_or(NotNotice::NoAudio);
     }
     announce::check_text(&content.text)?;
-    let spoken = speech::speak(app, content.text.clone(), content.language.clone()).await?;
+    // A preview costs a process and a file: one at a time for each writer.
+    let _speaking = app.speaking.begin(&who.person.id).await.ok_or(NotNotice::Speaking)?;
+    let spoken = speech::speak_as_listed(app, &content.text, content.language.clone()).await?;
     app.store.add_media(spoken.clone()).await?;
     content.media = Some(spoken.sha256);
     Ok(spoken)
@@ -179,7 +198,7 @@ async fn draft(
 /// # Errors
 /// Says what keeps it from being sent.
 pub async fn foresee(app: &Arc<App>, who: &Who, content: &mut NoticeContent) -> Result<Foreseen, NotNotice> {
-    let media = give_voice(app, content).await?;
+    let media = give_voice(app, who, content).await?;
     let draft = draft(app, content, media, who.person.name.clone(), None).await?;
     let foreseen = outlook::foresee_draft(app, &draft).await?;
     Ok(foreseen.unwrap_or(Foreseen { boxes: Vec::new(), said: Sentence::Lines(Vec::new()) }))
@@ -196,7 +215,7 @@ pub async fn submit(
     base: Option<ContentHash>,
     mut content: NoticeContent,
 ) -> Result<(), NotNotice> {
-    let media = give_voice(app, &mut content).await?;
+    let media = give_voice(app, who, &mut content).await?;
     draft(app, &content, media, who.person.name.clone(), None).await?;
     edit(app, who, id, base, content, NoticeState::Submitted, Some(who.act("notice_submitted", id.as_str())))
         .await
@@ -245,6 +264,7 @@ pub async fn approve(
     if !who.may(app, Role::Approver, &content.groups) {
         return Err(NotNotice::NotYours);
     }
+    may_end(app, who, Role::Approver, &content).await?;
     let versions = app.store.notice_versions(id.clone()).await?;
     if versions.iter().any(|version| version.by == who.person.id) {
         return Err(NotNotice::Own);

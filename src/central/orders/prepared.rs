@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::announce::check_text;
+use super::documents::{self, PreparedAsked, PreparedMessage};
 use super::refused::Refused;
 use super::speech;
 use crate::app::App;
 use crate::people::Who;
 use crate::store::{Danger, MediaRow, MessageRow, MessageUse, NewAct, StoreError};
-use loaxa_heart::domain::ids::{ContentHash, MessageId};
+use loaxa_heart::domain::ids::{ContentHash, PreparedId};
+use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
@@ -46,6 +48,28 @@ impl Say for NotPrepared {
     }
 }
 
+/// Sends the list to all boxes, which fetch the audio beforehand: an emergency then needs no download.
+///
+/// # Errors
+/// Fails when the keys here may not. The list stands all the same, and boxes fetch the audio when it is aired.
+pub async fn stage(app: &App, who: &Who) -> Result<(), NotPrepared> {
+    let messages = app.store.messages().await?.into_iter().map(|row| PreparedMessage {
+        id: row.id,
+        title: row.title,
+        language: row.language,
+        audio: row.media,
+        siren: row.siren.then(|| Pattern::siren(1)),
+    });
+    let asked = PreparedAsked {
+        to: app.settings.top_groups(),
+        messages: messages.collect(),
+        author: Some(who.person.name.clone()),
+        approver: None,
+    };
+    documents::send_prepared(app, asked).await?;
+    Ok(())
+}
+
 /// A message as it is written.
 #[derive(Debug, Clone)]
 pub struct Written {
@@ -78,7 +102,7 @@ pub async fn keep(
     who: &Who,
     written: Written,
     heard: Option<ContentHash>,
-    replaces: Option<MessageId>,
+    replaces: Option<PreparedId>,
 ) -> Result<(), NotPrepared> {
     let title = written.title.trim().to_owned();
     if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
@@ -113,8 +137,8 @@ pub async fn keep(
     if app.store.add_message(row, replaces, act).await? { Ok(()) } else { Err(NotPrepared::Gone) }
 }
 
-fn new_id() -> MessageId {
+fn new_id() -> PreparedId {
     let mut random = [0; 8];
     getrandom::fill(&mut random).expect("the system gives randomness");
-    MessageId::new(loaxa_heart::domain::hex::hex(&random)).expect("hex digits are a name")
+    PreparedId::new(loaxa_heart::domain::hex::hex(&random)).expect("hex digits are a name")
 }

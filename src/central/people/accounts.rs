@@ -1,11 +1,15 @@
 //! Accounts: the first administrator, invitations, roles and their confirmation, lost telephones, and people who leave.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::private_files;
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{AccountId, ContentHash, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::{Say, Sentence, steers};
 
 use super::passwords::{self, BadPassword};
 use super::second_factor;
@@ -16,11 +20,14 @@ use crate::store::{Actor, LinkFor, LinkRow, NewAct, PersonRow, Role, RoleRow, St
 /// Time for an invited person to take the invitation.
 pub const INVITATION_LASTS: Span = Span::secs(7 * 86_400);
 /// Time for somebody who lost password or telephone.
-const RECOVERY_LASTS: Span = Span::secs(3_600);
+pub const RECOVERY_LASTS: Span = Span::secs(3_600);
 /// Time for the first administrator; each start of central makes a new link while there is nobody.
 const FIRST_LASTS: Span = Span::secs(7 * 86_400);
 /// Time in which everyone sees that a role is to be given, where no second administrator can confirm it.
 pub const WAITS_ALONE: Span = Span::secs(24 * 3_600);
+/// Time after the end of another administrator in which nobody gives the heavy roles alone: whoever shuts the others out gains
+/// nothing by it for a week.
+const AFTER_AN_END: Span = Span::secs(7 * 86_400);
 /// Longest name and address of a person, in characters.
 const NAME_CHARS_MAX: usize = 120;
 /// The file with the link of the first administrator, in the data directory.
@@ -46,6 +53,7 @@ pub enum NotDone {
     Link,
     Password(BadPassword),
     Code,
+    TooOften,
     Store(#[from] StoreError),
 }
 
@@ -61,6 +69,7 @@ impl Say for NotDone {
             NotDone::LastAdministrator => said!("people.last_administrator"),
             NotDone::Link => said!("people.link_over"),
             NotDone::Password(bad) => bad.say(),
+            NotDone::TooOften => said!("sign_in.too_often"),
             NotDone::Code => said!("people.wrong_first_code"),
             NotDone::Store(error) => error.say(),
         }
@@ -74,23 +83,23 @@ impl From<BadPassword> for NotDone {
 }
 
 /// Makes the link of the first administrator where nobody has an account yet, and writes it to a file that only the
-/// service's user reads.
+/// service's user reads; returns the path.
 ///
 /// # Errors
 /// Fails when the store does not answer, or the file can't be written.
-pub async fn invite_first(app: &App) -> Result<Option<String>, StoreError> {
+pub async fn invite_first(app: &App) -> Result<Option<PathBuf>, StoreError> {
     if !app.store.people().await?.is_empty() {
         let _ = std::fs::remove_file(app.settings.data_dir.join(FIRST_FILE));
         return Ok(None);
     }
-    let (code, row) = new_link(LinkFor::First, None, app.now().plus(FIRST_LASTS));
+    let (code, row) = new_link(LinkFor::First, None, None, (app.now(), app.now().plus(FIRST_LASTS)));
     app.store.add_link(row, None).await?;
     let link = address(app, &code);
     let path = app.settings.data_dir.join(FIRST_FILE);
     if let Err(error) = private_files::write(&path, format!("{link}\n").as_bytes()) {
         tracing::error!(%error, path = %path.display(), "the first administrator's link is not written");
     }
-    Ok(Some(link))
+    Ok(Some(path))
 }
 
 /// The address of a one-time link.
@@ -99,11 +108,16 @@ fn address(app: &App, code: &str) -> String {
 }
 
 /// Makes a link: its code, which is shown once, and what is kept of it.
-pub fn new_link(purpose: LinkFor, person: Option<AccountId>, expires: Wall) -> (String, LinkRow) {
+pub fn new_link(
+    purpose: LinkFor,
+    person: Option<AccountId>,
+    asked_by: Option<AccountId>,
+    (good_from, expires): (Wall, Wall),
+) -> (String, LinkRow) {
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system gives randomness");
     let code = hex(&random);
-    let row = LinkRow { code: hash_of(&code), purpose, person, expires };
+    let row = LinkRow { code: hash_of(&code), purpose, person, asked_by, good_from, expires };
     (code, row)
 }
 
@@ -130,6 +144,9 @@ impl Newcomer {
         let id = account.parse::<AccountId>().map_err(|_| NotDone::Account(account))?;
         let name = self.name.split_whitespace().collect::<Vec<_>>().join(" ");
         let reach = self.reach.trim().to_owned();
+        if name.chars().chain(reach.chars()).any(steers) {
+            return Err(NotDone::Name);
+        }
         if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || reach.chars().count() > NAME_CHARS_MAX
         {
             return Err(NotDone::Name);
@@ -163,7 +180,8 @@ pub async fn first(
     let person = newcomer.check(now)?;
     passwords::check(password, &[person.id.as_str(), &person.name, &app.settings.commune])?;
     let hash = passwords::hash(password).await;
-    if !app.store.use_link(hash_of(code), now).await? {
+    // Somebody may have been added at the server since the link was made.
+    if !app.store.people().await?.is_empty() || !app.store.use_link(hash_of(code), now).await? {
         return Err(NotDone::Link);
     }
     let act = |act| NewAct {
@@ -208,29 +226,49 @@ pub async fn invite(app: &App, who: &Who, newcomer: Newcomer) -> Result<(Account
     if !app.store.add_person(person, act).await? {
         return Err(NotDone::Taken(id));
     }
-    let link = link_for(app, who, &id, LinkFor::Invitation).await?;
+    let link = link_for(app, who, &id, LinkFor::Invitation, who.now).await?;
     Ok((id, link))
 }
 
-/// Makes a link by which a person chooses a new password, and sets the second factor up anew.
+/// Makes a link for somebody who lost the password, or the telephone. Whoever may do heavy things does not begin anew by the
+/// word of one administrator: such a link works when a second one agrees, or after a day in plain sight. Returns the address
+/// and the time from which it works.
 ///
 /// # Errors
 /// Fails for oneself: somebody else has to see who asks.
-pub async fn recover(app: &App, who: &Who, id: &AccountId) -> Result<String, NotDone> {
+pub async fn recover(app: &App, who: &Who, id: &AccountId, phone: bool) -> Result<(String, Wall), NotDone> {
     if *id == who.person.id {
         return Err(NotDone::Oneself);
     }
     let person = read(app, id).await?;
-    let purpose = if person.password.is_none() { LinkFor::Invitation } else { LinkFor::Recovery };
-    link_for(app, who, id, purpose).await
+    let is_heavy = person.needs_second_factor(who.now) && person.totp.is_some();
+    let (purpose, good_from) = match (&person.password, phone) {
+        (None, _) => (LinkFor::Invitation, who.now),
+        (Some(_), false) => (LinkFor::Recovery, who.now),
+        (Some(_), true) if is_heavy => {
+            (LinkFor::NewPhone, who.now.plus(WAITS_ALONE).max(last_end(app, who).await?.plus(AFTER_AN_END)))
+        }
+        (Some(_), true) => (LinkFor::NewPhone, who.now),
+    };
+    Ok((link_for(app, who, id, purpose, good_from).await?, good_from))
 }
 
-async fn link_for(app: &App, who: &Who, id: &AccountId, purpose: LinkFor) -> Result<String, NotDone> {
+async fn link_for(
+    app: &App,
+    who: &Who,
+    id: &AccountId,
+    purpose: LinkFor,
+    good_from: Wall,
+) -> Result<String, NotDone> {
     let (lasts, act) = match purpose {
         LinkFor::Recovery => (RECOVERY_LASTS, "recovery_link"),
+        LinkFor::NewPhone => (RECOVERY_LASTS, "new_phone_link"),
         LinkFor::Invitation | LinkFor::First => (INVITATION_LASTS, "invitation_link"),
     };
-    let (code, row) = new_link(purpose, Some(id.clone()), who.now.plus(lasts));
+    // One that has waited lies ready for a day.
+    let expires = if good_from > who.now { good_from.plus(WAITS_ALONE) } else { good_from.plus(lasts) };
+    let asked_by = Some(who.person.id.clone());
+    let (code, row) = new_link(purpose, Some(id.clone()), asked_by, (good_from, expires));
     app.store.add_link(row, Some(who.act(act, id.as_str()))).await?;
     Ok(address(app, &code))
 }
@@ -258,7 +296,7 @@ pub async fn take_link(app: &App, code: &str, password: &str, from: &str) -> Res
         from: Some(from.to_owned()),
     };
     app.store.end_sessions(person.id.clone(), None).await?;
-    if link.purpose == LinkFor::Recovery {
+    if link.purpose == LinkFor::NewPhone {
         app.store
             .set_second_factor(person.id.clone(), None, Vec::new(), act("second_factor_removed"))
             .await?;
@@ -273,7 +311,12 @@ pub async fn take_link(app: &App, code: &str, password: &str, from: &str) -> Res
 /// Fails when the old password is wrong or the new one is weak.
 pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Result<(), NotDone> {
     let person = &who.person;
+    let account = format!("password of {}", person.id);
+    let from = who.from.parse().unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED));
+    let begun = app.sign_in_tries.begin(&account, from, true, monotonic());
+    let _under_way = begun.ok_or(NotDone::TooOften)?;
     if passwords::is_right(old, person.password.as_deref()).await != Some(true) {
+        app.sign_in_tries.note_wrong(&account, from, monotonic());
         return Err(NotDone::Code);
     }
     passwords::check(new, &[person.id.as_str(), &person.name, &app.settings.commune])?;
@@ -293,7 +336,8 @@ pub async fn set_up_codes(app: &App, who: &Who, secret: Vec<u8>, code: &str) -> 
     let id = who.person.id.clone();
     let act = who.act("second_factor_set", id.as_str());
     app.store.set_second_factor(id.clone(), Some(secret), hashes, act).await?;
-    app.store.use_totp_step(id, step).await?;
+    app.store.use_totp_step(id.clone(), step).await?;
+    app.store.end_sessions(id, Some(who.session.secret)).await?;
     Ok(codes)
 }
 
@@ -315,7 +359,7 @@ pub async fn give_role(
     let good_from = match role.needs_confirmation() {
         false => Some(who.now),
         true if other_administrators(app, who, id).await? > 0 => None,
-        true => Some(who.now.plus(WAITS_ALONE)),
+        true => Some(who.now.plus(WAITS_ALONE).max(last_end(app, who).await?.plus(AFTER_AN_END))),
     };
     let act = if good_from == Some(who.now) { "role_given" } else { "role_asked" };
     let act = NewAct { after: Some(format!("{} · {group}", role.code())), ..who.act(act, id.as_str()) };
@@ -331,6 +375,14 @@ pub async fn give_role(
         ended: None,
     };
     if app.store.give_role(row, act).await? { Ok(()) } else { Err(NotDone::Unchanged) }
+}
+
+/// Finds when somebody else last ceased to be an administrator; long ago where nobody did.
+async fn last_end(app: &App, who: &Who) -> Result<Wall, StoreError> {
+    let people = app.store.people().await?;
+    let others = people.iter().filter(|person| person.id != who.person.id).flat_map(|person| &person.roles);
+    let ended = others.filter(|row| row.role == Role::Administrator).filter_map(|row| row.ended);
+    Ok(ended.max().unwrap_or(Wall(0)))
 }
 
 /// Counts the administrators who could confirm what `who` asks for `about`.
@@ -370,7 +422,14 @@ pub async fn end_role(app: &App, who: &Who, role: &RoleRow) -> Result<(), NotDon
 
 async fn keep_an_administrator(app: &App, who: &Who, but: &AccountId) -> Result<(), NotDone> {
     let people = app.store.people().await?;
-    let holds = |row: &RoleRow| row.role == Role::Administrator && row.holds(who.now);
+    let top = app.settings.top_groups();
+    let of_all = |row: &RoleRow| top.contains(&row.group);
+    let holds = |row: &RoleRow| row.role == Role::Administrator && row.holds(who.now) && of_all(row);
+    // Whoever is no administrator of the whole is not missed as one.
+    let is_one = people.iter().any(|person| person.id == *but && person.roles.iter().any(holds));
+    if !is_one {
+        return Ok(());
+    }
     let mut others = people.iter().filter(|person| person.left.is_none() && person.id != *but);
     match others.any(|person| person.roles.iter().any(holds)) {
         true => Ok(()),

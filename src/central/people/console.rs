@@ -4,7 +4,7 @@
 use loaxa_heart::domain::ids::{AccountId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
-use super::accounts::{INVITATION_LASTS, Newcomer, NotDone, new_link};
+use super::accounts::{INVITATION_LASTS, Newcomer, NotDone, RECOVERY_LASTS, new_link};
 use super::passwords;
 use crate::store::{Actor, LinkFor, NewAct, Role, RoleRow, Store};
 
@@ -52,11 +52,11 @@ pub async fn add_person(
 pub async fn link(store: &dyn Store, id: &AccountId, now: Wall) -> Result<String, NotDone> {
     let person = store.person(id.clone()).await?.filter(|person| person.left.is_none());
     let person = person.ok_or_else(|| NotDone::NoSuchPerson(id.clone()))?;
-    let (purpose, of) = match person.password {
-        None => (LinkFor::Invitation, "invitation_link"),
-        Some(_) => (LinkFor::Recovery, "recovery_link"),
+    let (purpose, of, lasts) = match person.password {
+        None => (LinkFor::Invitation, "invitation_link", INVITATION_LASTS),
+        Some(_) => (LinkFor::NewPhone, "recovery_link", RECOVERY_LASTS),
     };
-    let (code, row) = new_link(purpose, Some(id.clone()), now.plus(INVITATION_LASTS));
+    let (code, row) = new_link(purpose, Some(id.clone()), None, (now, now.plus(lasts)));
     store.add_link(row, Some(act(of, id, now, None))).await?;
     Ok(code)
 }

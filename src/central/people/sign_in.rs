@@ -8,7 +8,8 @@ use loaxa_heart::texts::{Say, Sentence};
 use super::who::Who;
 use super::{passwords, second_factor};
 use crate::app::App;
-use crate::store::{Actor, NewAct, PersonRow, SessionRow, Stage, StoreError};
+use crate::store::{ActFilter, Actor, AlarmKind, NewAct, PersonRow, SessionRow, Stage, StoreError};
+use crate::token_tries::network;
 use loaxa_adapters::clock::monotonic;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,6 +23,8 @@ pub const LASTS: Span = Span::secs(12 * 3_600);
 const SECOND_STEP: Span = Span::secs(10 * 60);
 /// The use of a session is noted so often.
 const TOUCH_EVERY: Span = Span::secs(60);
+/// Earlier sign-ins that are looked at while an account is tried from everywhere.
+const REMEMBERED: u32 = 200;
 /// Longest that a browser says of itself, in characters.
 const BROWSER_CHARS_MAX: usize = 160;
 
@@ -85,12 +88,16 @@ pub struct Begun {
 /// # Errors
 /// Fails in the same words whether the account or the password is wrong.
 pub async fn with_password(app: &App, account: &str, password: &str, place: Place) -> Result<Begun, NotIn> {
-    let account = account.trim().to_lowercase();
     let from = place.ip();
-    let _under_way = app.sign_in_tries.begin(&account, from, monotonic()).ok_or(NotIn::TooOften)?;
-    let person = match account.parse::<AccountId>() {
-        Ok(id) => app.store.person(id).await?.filter(|person| person.left.is_none()),
-        Err(_) => None,
+    let id = account.trim().to_lowercase().parse::<AccountId>().ok();
+    // What is no name is counted as one account, however long it is.
+    let account = id.as_ref().map_or("", AccountId::as_str).to_owned();
+    let was_here =
+        app.sign_in_tries.is_besieged(&account, monotonic()) && was_here(app, &account, from).await?;
+    let _under_way = app.sign_in_tries.begin(&account, from, was_here, monotonic()).ok_or(NotIn::TooOften)?;
+    let person = match id {
+        Some(id) => app.store.person(id).await?.filter(|person| person.left.is_none()),
+        None => None,
     };
     let hash = person.as_ref().and_then(|person| person.password.as_deref());
     let right = passwords::is_right(password, hash).await.ok_or(NotIn::Busy)?;
@@ -99,6 +106,19 @@ pub async fn with_password(app: &App, account: &str, password: &str, place: Plac
         return Err(NotIn::Wrong);
     };
     Ok(begin(app, &person, place).await?)
+}
+
+/// Tells whether somebody signed in to an account from this network before, also before the last start.
+async fn was_here(app: &App, account: &str, from: IpAddr) -> Result<bool, StoreError> {
+    let filter = ActFilter {
+        actor: Some(account.to_owned()),
+        act: Some("signed_in".to_owned()),
+        limit: REMEMBERED,
+        ..Default::default()
+    };
+    let acts = app.store.acts(filter).await?;
+    let places = acts.iter().filter_map(|act| act.from.as_ref()?.parse::<IpAddr>().ok());
+    Ok(places.map(network).any(|place| place == network(from)))
 }
 
 /// Begins the session of a person whose password was right.
@@ -112,7 +132,7 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
         (None, true) => Next::SetUp,
         (None, false) => Next::In,
     };
-    let stage = if next == Next::In { Stage::Full } else { Stage::Password };
+    let stage = if next == Next::In { Stage::Plain } else { Stage::Password };
     app.sign_in_tries.note_right(person.id.as_str(), place.ip());
     if next == Next::In {
         note(app, person, "signed_in", &place).await?;
@@ -140,7 +160,7 @@ pub async fn check_code(app: &App, who: &Who, code: &str) -> Result<(), NotIn> {
     let id = who.person.id.clone();
     let account = format!("code of {id}");
     let anywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let _under_way = app.sign_in_tries.begin(&account, anywhere, monotonic()).ok_or(NotIn::TooOften)?;
+    let _under_way = app.sign_in_tries.begin(&account, anywhere, true, monotonic()).ok_or(NotIn::TooOften)?;
     let step = who.person.totp.as_deref().and_then(|totp| second_factor::step_of(totp, code, who.now));
     let right = match step {
         Some(step) => app.store.use_totp_step(id.clone(), step).await?,
@@ -154,6 +174,7 @@ pub async fn check_code(app: &App, who: &Who, code: &str) -> Result<(), NotIn> {
         return Ok(());
     }
     app.sign_in_tries.note_wrong(&account, anywhere, monotonic());
+    app.suspect(AlarmKind::WrongToken, id.as_str(), "code").await;
     Err(NotIn::WrongCode)
 }
 
@@ -199,13 +220,39 @@ async fn new_session(app: &App, person: AccountId, stage: Stage, place: Place) -
     Ok(secret)
 }
 
+/// The origin of a request; only a person's keeps a session awake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    Person,
+    /// A page that is open and asks by itself.
+    Page,
+}
+
 /// Finds the person of a session; `None` where it has ended, whatever the reason.
 ///
 /// # Errors
 /// Fails when the store does not answer.
-pub async fn who(app: &App, secret: &str, from: String) -> Result<Option<Who>, StoreError> {
+pub async fn who(app: &App, secret: &str, from: String, by: AskedBy) -> Result<Option<Who>, StoreError> {
+    of_session(app, ContentHash::of(secret.as_bytes()), from, by).await
+}
+
+/// Tells whether a session that was found before goes on.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn is_still_in(app: &App, who: &Who) -> Result<bool, StoreError> {
+    let found = of_session(app, who.session.secret, who.from.clone(), AskedBy::Page).await?;
+    Ok(found.is_some())
+}
+
+async fn of_session(
+    app: &App,
+    secret: ContentHash,
+    from: String,
+    by: AskedBy,
+) -> Result<Option<Who>, StoreError> {
     let now = app.now();
-    let Some(session) = app.store.session(ContentHash::of(secret.as_bytes())).await? else { return Ok(None) };
+    let Some(session) = app.store.session(secret).await? else { return Ok(None) };
     if is_over(&session, now) {
         return Ok(None);
     }
@@ -213,13 +260,13 @@ pub async fn who(app: &App, secret: &str, from: String) -> Result<Option<Who>, S
     if person.left.is_some() {
         return Ok(None);
     }
-    if now.since(session.seen) >= TOUCH_EVERY {
+    if by == AskedBy::Person && now.since(session.seen) >= TOUCH_EVERY {
         app.store.touch_session(session.secret, now).await?;
     }
     Ok(Some(Who { person, session, now, from }))
 }
 
 fn is_over(session: &SessionRow, now: Wall) -> bool {
-    let lasts = if session.stage == Stage::Full { LASTS } else { SECOND_STEP };
+    let lasts = if session.stage == Stage::Password { SECOND_STEP } else { LASTS };
     now.since(session.made) >= lasts || now.since(session.seen) >= IDLE
 }

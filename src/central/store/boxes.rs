@@ -6,10 +6,10 @@ use super::answer::Answer;
 use crate::settings::BoxDeclared;
 use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
-use loaxa_heart::wire::messages::{Holds, OnAir};
+use loaxa_heart::wire::messages::{Holds, OnAir, Usage};
 
 /// Silence after which a box counts as out of contact: two heartbeats and half of one.
-const SILENT_MAX: Span = Span::secs(150);
+pub const SILENT_MAX: Span = Span::secs(150);
 
 /// A box and what is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,7 +57,7 @@ pub struct SignOfLife {
 #[derive(Debug, Clone, PartialEq)]
 pub enum SignKind {
     Hello { software: String, epoch: Epoch },
-    Heartbeat { backlog: u64, faults: Vec<String> },
+    Heartbeat { backlog: u64, faults: Vec<String>, usage: Option<Usage> },
 }
 
 /// The boxes that central knows.
@@ -78,8 +78,8 @@ pub trait Boxes: Send + Sync {
     /// Lists all boxes with what is known of them, by id.
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
 
-    /// Remembers a sign of life, unless a later one is there already.
-    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, ()>;
+    /// Remembers a sign of life, unless a later one is there already. Says whether people see another state than before.
+    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool>;
 
     /// Remembers that a box's connection broke off.
     fn note_lost(&self, id: BoxId, at: Wall) -> Answer<'_, ()>;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::audit::NewAct;
-use loaxa_heart::domain::ids::{AccountId, CommandId, GroupId, MessageId};
+use loaxa_heart::domain::ids::{AccountId, CommandId, GroupId, PreparedId};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Time after which a call that nobody answered is over: that of the order to be signed.
@@ -45,7 +45,7 @@ pub struct CallRow {
     pub purpose: CallFor,
     pub state: CallState,
     /// `None` in a drill.
-    pub message: Option<MessageId>,
+    pub message: Option<PreparedId>,
     pub title: String,
     pub groups: Vec<GroupId>,
     pub by: AccountId,
@@ -186,13 +186,13 @@ pub trait Calls: Send + Sync {
     fn letters(&self, call: CommandId) -> Answer<'_, Vec<LetterRow>>;
 
     /// Claims the sending of a message after a call has ended; false where it was claimed before.
-    fn claim_follow_up(&self, call: CommandId, message: MessageId, act: NewAct) -> Answer<'_, bool>;
+    fn claim_follow_up(&self, call: CommandId, message: PreparedId, act: NewAct) -> Answer<'_, bool>;
 
     /// Keeps the command that followed, or gives the claim back.
     fn end_follow_up(
         &self,
         call: CommandId,
-        message: MessageId,
+        message: PreparedId,
         command: Option<CommandId>,
     ) -> Answer<'_, ()>;
 
@@ -203,5 +203,5 @@ pub trait Calls: Send + Sync {
     fn exercise_notices(&self, exercise: CommandId) -> Answer<'_, Vec<CommandId>>;
 
     /// Lists what followed a call: messages with their commands.
-    fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(MessageId, Option<CommandId>)>>;
+    fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(PreparedId, Option<CommandId>)>>;
 }

@@ -6,6 +6,6 @@ use loaxa_heart::domain::time::Wall;
 
 /// The documents that were sent; each is kept with the command that carries it.
 pub trait Documents: Send + Sync {
-    /// Programmes, policies and groups that were sent and have not expired at `now`.
+    /// Programmes, policies, groups and prepared messages that were sent and have not expired at `now`.
     fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>>;
 }

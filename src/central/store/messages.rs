@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::audit::NewAct;
-use loaxa_heart::domain::ids::{AccountId, ContentHash, MessageId};
+use loaxa_heart::domain::ids::{AccountId, ContentHash, PreparedId};
 use loaxa_heart::domain::time::Wall;
 
 /// The occasion for which a message is prepared.
@@ -64,7 +64,7 @@ impl Danger {
 /// A prepared message. It never changes: a better one takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
-    pub id: MessageId,
+    pub id: PreparedId,
     pub purpose: MessageUse,
     pub danger: Danger,
     pub title: String,
@@ -86,13 +86,14 @@ pub struct MessageRow {
 /// The prepared messages of a commune.
 pub trait Messages: Send + Sync {
     /// Adds a message, in place of another where it replaces one; false where that one is gone already.
-    fn add_message(&self, message: MessageRow, replaces: Option<MessageId>, act: NewAct) -> Answer<'_, bool>;
+    fn add_message(&self, message: MessageRow, replaces: Option<PreparedId>, act: NewAct)
+    -> Answer<'_, bool>;
 
     /// Takes a message off the list; false where it is off already.
-    fn end_message(&self, id: MessageId, at: Wall, act: NewAct) -> Answer<'_, bool>;
+    fn end_message(&self, id: PreparedId, at: Wall, act: NewAct) -> Answer<'_, bool>;
 
     /// Finds a message, also one that is offered no more.
-    fn message(&self, id: MessageId) -> Answer<'_, Option<MessageRow>>;
+    fn message(&self, id: PreparedId) -> Answer<'_, Option<MessageRow>>;
 
     /// Lists the messages that are offered, by title.
     fn messages(&self) -> Answer<'_, Vec<MessageRow>>;

@@ -16,11 +16,13 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
 mod messages;
 mod notices;
 mod people;
+mod places;
 mod plays;
 mod pronunciations;
 mod roster;
@@ -28,6 +30,7 @@ mod sessions;
 pub mod sqlite;
 mod tagged;
 mod tokens;
+mod troubles;
 
 use std::sync::Arc;
 
@@ -42,16 +45,19 @@ pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
 pub use enrolment::*;
+pub use health::*;
 pub use log::*;
 pub use media::*;
 pub use messages::*;
 pub use notices::*;
 pub use people::*;
+pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
 pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
+pub use troubles::*;
 
 macro_rules! store {
     ($($subject:ident)*) => {
@@ -63,8 +69,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Log Media Messages Notices People Plays
-    Pronunciations Roster Sessions Tokens
+    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
+    People Places Plays Pronunciations Roster Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

@@ -115,8 +115,10 @@ pub enum LinkFor {
     First,
     /// Lets an invited person choose a password.
     Invitation,
-    /// Lets a person who lost password or telephone begin anew.
+    /// Lets a person who lost the password choose another; their telephone is asked for as before.
     Recovery,
+    /// Lets a person who lost the telephone begin anew.
+    NewPhone,
 }
 
 /// A one-time link; the store keeps the SHA-256 of its code.
@@ -126,6 +128,10 @@ pub struct LinkRow {
     pub purpose: LinkFor,
     /// `None` for the first administrator, who has no account yet.
     pub person: Option<AccountId>,
+    /// The administrator who made it; `None` for one of the server's keyboard.
+    pub asked_by: Option<AccountId>,
+    /// The link works from then on.
+    pub good_from: Wall,
     pub expires: Wall,
 }
 
@@ -178,6 +184,15 @@ pub trait People: Send + Sync {
 
     /// Finds a link that is still good.
     fn link(&self, code: ContentHash, now: Wall) -> Answer<'_, Option<LinkRow>>;
+
+    /// Finds the link of a person that works later.
+    fn waiting_link(&self, person: AccountId, now: Wall) -> Answer<'_, Option<LinkRow>>;
+
+    /// Lets a waiting link work at once; false where there is none, or `by` made it or is the person.
+    fn confirm_link(&self, person: AccountId, by: AccountId, now: Wall, act: NewAct) -> Answer<'_, bool>;
+
+    /// Takes a person's link back; false where there is none.
+    fn drop_link(&self, person: AccountId, act: NewAct) -> Answer<'_, bool>;
 
     /// Uses up a link; false where somebody was faster, or it is over.
     fn use_link(&self, code: ContentHash, now: Wall) -> Answer<'_, bool>;

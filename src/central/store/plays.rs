@@ -131,8 +131,22 @@ impl ReportRow {
     }
 }
 
+/// A play that has begun and not ended, as far as the log of its box has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoundingRow {
+    pub id: BoxId,
+    pub subject: Subject,
+    pub title: String,
+    pub mode: Option<Mode>,
+    pub rung: Rung,
+    pub opened: Wall,
+}
+
 /// The plays of all boxes.
 pub trait Plays: Send + Sync {
+    /// Lists the latest open play of each box in its present epoch.
+    fn sounding(&self) -> Answer<'_, Vec<SoundingRow>>;
+
     /// Lists plays, newest first: by the time that they say, but none is newer than its arrival.
     fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>>;
 

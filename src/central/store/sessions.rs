@@ -12,7 +12,9 @@ use loaxa_heart::domain::time::Wall;
 pub enum Stage {
     /// The password was right; the second factor is asked for, or has to be set up first.
     Password,
-    /// Everything that the person's roles ask for.
+    /// Signed in by the password alone, as the roles of that time asked for no more.
+    Plain,
+    /// The second factor was right, too.
     Full,
 }
 

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::session;
 use crate::app::App;
 use crate::orders::notices;
+use crate::people::sign_in::AskedBy;
 use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage};
 use loaxa_heart::said;
@@ -63,6 +64,9 @@ impl Pages {
 pub const SIGN_IN: &str = "/dang-nhap";
 pub const SECOND_STEP: &str = "/dang-nhap/buoc-2";
 
+/// The stream of what changed.
+pub const EVENTS: &str = "/su-kien";
+
 /// Header of requests for a fragment, and the one that sends the whole page elsewhere.
 const HTMX_REQUEST: &str = "hx-request";
 const HTMX_REDIRECT: &str = "hx-redirect";
@@ -85,7 +89,7 @@ async fn guard(
     }
     let address = client(&app, from, headers).to_string();
     let who = match session::secret_of(&app, headers) {
-        Some(secret) => match sign_in::who(&app, secret, address).await {
+        Some(secret) => match sign_in::who(&app, secret, address, asked_by(request.uri().path())).await {
             Ok(who) => who,
             Err(error) => return super::frame::PageError::from(error).into_response(),
         },
@@ -105,6 +109,11 @@ async fn guard(
         request.extensions_mut().insert(who);
     }
     next.run(request).await
+}
+
+/// Tells pages that ask by themselves from people, so that an open page keeps nobody signed in.
+fn asked_by(path: &str) -> AskedBy {
+    if path.starts_with("/fragments/") || path == EVENTS { AskedBy::Page } else { AskedBy::Person }
 }
 
 /// Tells whether a request may change something here: everything but reading.
@@ -140,7 +149,7 @@ fn pass(
     let Some(who) = who else { return Err(go(&with_return(headers, path))) };
     match needs {
         Needs::Nobody | Needs::Password => Ok(()),
-        _ if who.session.stage == Stage::Password => Err(go(SECOND_STEP)),
+        _ if who.session.stage == Stage::Password || lacks_second_factor(app, who) => Err(go(SECOND_STEP)),
         Needs::Person => Ok(()),
         Needs::Role(roles) if roles.iter().any(|role| who.has(*role)) => Ok(()),
         Needs::Role(_) => {
@@ -148,6 +157,13 @@ fn pass(
             Err(Box::new(refusal(app, &frame, StatusCode::FORBIDDEN, &said!("page.not_yours"))))
         }
     }
+}
+
+/// Tells whether a session that began with the password alone belongs to somebody who has got a role since that asks for
+/// more, or a telephone.
+fn lacks_second_factor(app: &App, who: &Who) -> bool {
+    let needs = app.settings.second_factor && who.person.needs_second_factor(who.now);
+    who.session.stage == Stage::Plain && (needs || who.person.totp.is_some())
 }
 
 /// The page to sign in on, with the page to go back to where it was asked for by itself.

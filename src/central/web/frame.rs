@@ -26,22 +26,25 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 8] = [
+const MENU: [(&str, &str, &[Role]); 9] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
     ("/tin", "notice.list", &[]),
     ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
-    ("/enrol", "enrol.title", &[Role::Technician, Role::Administrator]),
+    ("/nhat-ky", "log.title", &[]),
+    ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
     ("/nguoi", "people.title", &[Role::Administrator]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 5] = [
+const FOOT: [(&str, &str, &[Role]); 7] = [
+    ("/canh-bao", "alarm_page.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
     ("/truc-ban", "roster.title", &[Role::Administrator, Role::Duty]),
     ("/dien-tap", "exercise.menu", &[Role::Duty]),
+    ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];
@@ -115,7 +118,10 @@ impl Frame {
                     link rel="stylesheet" href="/assets/loaxa.css";
                     script src="/assets/htmx.js" defer {}
                     @for script in scripts { script src=(script) type="module" {} }
-                    @if self.is_called() { script src="/assets/calls.js" type="module" {} }
+                    @if self.is_called() {
+                        script src="/assets/live.js" type="module" {}
+                        script src="/assets/calls.js" type="module" {}
+                    }
                 }
                 body class=[class] {
                     (PreEscaped(ICONS))
@@ -128,7 +134,7 @@ impl Frame {
                             World::Exercise => p.bandline { span { (self.say("exercise.band")) } },
                         }
                     }
-                    @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, every 3s" {} }
+                    @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
@@ -141,7 +147,7 @@ impl Frame {
     }
 
     fn is_in(&self) -> bool {
-        self.who.as_ref().is_some_and(|who| who.session.stage == Stage::Full)
+        self.who.as_ref().is_some_and(|who| who.session.stage != Stage::Password)
     }
 
     /// Tells whether the reader learns of emergencies that wait for a second officer.
@@ -261,7 +267,13 @@ pub fn lang_of(headers: &HeaderMap) -> Lang {
 
 /// An asset that this program brings along.
 pub fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], text)
+    (
+        [
+            (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+            (header::CACHE_CONTROL, "public, max-age=3600".to_owned()),
+        ],
+        text,
+    )
 }
 
 /// A page that says why the one that was asked for is not shown.

@@ -63,6 +63,8 @@ pub async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next
         Problem { status: StatusCode::MISDIRECTED_REQUEST, said: said!("api.other_host") }.into_response()
     };
     let headers = response.headers_mut();
+    // Whatever does not say that it may be kept is for this once.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if hosts.tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);

@@ -42,8 +42,8 @@ async fn listen(
     }
 }
 
-/// A response that goes on until the session is closed.
-struct Pieces(Receiver<Bytes>);
+/// A response that goes on until its sender is closed.
+pub struct Pieces(pub Receiver<Bytes>);
 
 impl HttpBody for Pieces {
     type Data = Bytes;

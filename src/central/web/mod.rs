@@ -3,6 +3,7 @@
 mod access;
 mod api;
 pub mod doors;
+mod events;
 mod form;
 mod frame;
 mod hosts;

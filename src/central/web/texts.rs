@@ -9,21 +9,25 @@ pub static TEXTS: Tables = Tables::new(
         "\n",
         include_str!("texts/emergency.vi.toml"),
         "\n",
+        include_str!("texts/boxes.vi.toml"),
+        "\n",
         include_str!("texts/live.vi.toml"),
         "\n",
         include_str!("texts/notices.vi.toml"),
         "\n",
-        include_str!("texts/people.vi.toml")
+        include_str!("texts/people.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
         "\n",
         include_str!("texts/emergency.en.toml"),
         "\n",
+        include_str!("texts/boxes.en.toml"),
+        "\n",
         include_str!("texts/live.en.toml"),
         "\n",
         include_str!("texts/notices.en.toml"),
         "\n",
-        include_str!("texts/people.en.toml")
+        include_str!("texts/people.en.toml"),
     ),
 );

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::language::{Failure, foreign};
 use super::check::Check;
-use super::wire::{Authority, SOON, VILLAGE, Wire};
+use super::wire::{Authority, SOON, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
 use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
@@ -62,7 +62,6 @@ pub const CHECKS: &[Check<Centre>] = &[
     Check("conform_check.overtaken", "5", overtaken),
     Check("conform_check.replaced", "6.1", replaced),
     Check("conform_check.foreign_cancel", "6.1", foreign_cancel),
-    Check("conform_check.village_takes", "5", village_takes),
     Check("conform_check.far_serial", "5.6", far_serial),
     Check("conform_check.squatted", "5.2", squatted),
     Check("conform_check.old_trust", "6", trust),
@@ -72,16 +71,16 @@ pub const CHECKS: &[Check<Centre>] = &[
 /// A centre of the prepared authority.
 pub struct Centre {
     wire: Wire,
-    authority: Authority,
-    id: BoxId,
-    group: GroupId,
+    pub(super) authority: Authority,
+    pub(super) id: BoxId,
+    pub(super) group: GroupId,
     key: Option<PublicKey>,
-    hello: Option<Hello>,
+    pub(super) hello: Option<Hello>,
     /// Bodies by epoch and number.
     log: BTreeMap<(Epoch, u64), String>,
     /// Batches that came: epoch, first and last number.
     batches: Vec<(Epoch, u64, u64)>,
-    heartbeats: Vec<Heartbeat>,
+    pub(super) heartbeats: Vec<Heartbeat>,
     acknowledges: bool,
     /// Messages of the box that break the protocol.
     wrong: Vec<Sentence>,
@@ -120,7 +119,7 @@ impl Centre {
     }
 
     /// Hears what comes until `found` has an answer.
-    fn until<T>(&mut self, wait: Span, found: impl Fn(&Self) -> Option<T>) -> Option<T> {
+    pub(super) fn until<T>(&mut self, wait: Span, found: impl Fn(&Self) -> Option<T>) -> Option<T> {
         let deadline = monotonic() + wait;
         loop {
             if let Some(found) = found(self) {
@@ -201,12 +200,12 @@ impl Centre {
         let _ = self.wire.say(&Topic::Down(self.id.clone(), down), bytes);
     }
 
-    fn order(&self, bytes: Vec<u8>) -> Result<(), Sentence> {
+    pub(super) fn order(&self, bytes: Vec<u8>) -> Result<(), Sentence> {
         self.wire.say(&Topic::Group(self.group.clone()), bytes)
     }
 
     /// A command of the first person, in force for ten minutes.
-    fn command(&mut self, name: &str, body: Body) -> Command {
+    pub(super) fn command(&mut self, name: &str, body: Body) -> Command {
         self.serial += 1;
         let now = wall();
         Command {
@@ -274,7 +273,7 @@ impl Centre {
     }
 
     /// A test order of one person, as `change` made it, arrives.
-    fn obeys(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
+    pub(super) fn obeys(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
         let mut command = self.command(name, Body::Test);
         change(&mut command);
         self.order(codec::seal(&command, &[&self.authority.duty[0]]))?;
@@ -282,7 +281,7 @@ impl Centre {
     }
 
     /// A test order of one person, as `change` made it, is not obeyed.
-    fn refuses(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
+    pub(super) fn refuses(&mut self, name: &str, change: impl FnOnce(&mut Command)) -> Result<(), Sentence> {
         let mut command = self.command(name, Body::Test);
         change(&mut command);
         self.is_refused(&command.id, codec::seal(&command, &[&self.authority.duty[0].clone()]))
@@ -296,11 +295,6 @@ impl Centre {
             [] => Ok(()),
             steps => Err(said!("conform.was_obeyed", command = id, steps = format!("{steps:?}"))),
         }
-    }
-
-    /// Checks that what goes to `former` alone is not obeyed.
-    fn is_moved_back(&mut self, former: &GroupId) -> Result<(), Sentence> {
-        self.refuses("moved", |command| command.groups = vec![former.clone()])
     }
 
     fn refuses_emergency(&mut self) -> Result<(), Sentence> {
@@ -519,33 +513,6 @@ fn foreign_cancel(centre: &mut Centre) -> Result<(), Sentence> {
     end_standing(centre, &id)
 }
 
-/// Tells the box its groups, the next version of them, in the name of `by`.
-fn tell_groups(
-    centre: &mut Centre,
-    step: u32,
-    by: &SecretKey,
-    to: &[GroupId],
-    groups: &[GroupId],
-) -> Result<(), Sentence> {
-    let held = centre.hello.as_ref().map_or(0, |hello| hello.holds.groups);
-    let members = [(centre.id.clone(), groups.to_vec())].into();
-    let mut command = centre.command("groups", Body::Groups { version: held + step, members });
-    (command.issuer, command.groups) = (by.key_id(), to.to_vec());
-    centre.order(codec::seal(&command, &[by]))
-}
-
-fn village_takes(centre: &mut Centre) -> Result<(), Sentence> {
-    let village: GroupId = VILLAGE.parse().expect("it is a name");
-    let both = [centre.group.clone(), village.clone()];
-    let [duty, villager] = [centre.authority.duty[0].clone(), centre.authority.villager.clone()];
-    tell_groups(centre, 1, &duty, &both[..1], &both)?;
-    tell_groups(centre, 2, &villager, &both[1..], &both[1..])?;
-    // Heard only by a box that is still in the commune's group.
-    let heard = centre.obeys("sentinel", |_| {});
-    tell_groups(centre, 3, &duty, &both, &both[..1])?;
-    heard.and_then(|()| centre.is_moved_back(&village))
-}
-
 fn far_serial(centre: &mut Centre) -> Result<(), Sentence> {
     centre.refuses("far", |command| command.serial = u64::MAX)?;
     centre.refuses("far", |command| command.serial = u64::MAX / 2)
@@ -576,7 +543,7 @@ fn trust(centre: &mut Centre) -> Result<(), Sentence> {
 }
 
 /// A heartbeat comes each minute.
-const HEARTBEAT: Span = Span::secs(90);
+pub(super) const HEARTBEAT: Span = Span::secs(90);
 
 fn holds(centre: &mut Centre) -> Result<(), Sentence> {
     let mut command = centre.emergency_command("held");

@@ -3,6 +3,7 @@
 //! It knows nothing of the other side but its messages. Each check names the section of the protocol that it is of; the
 //! answers are printed as TAP (testanything.org), whose sentences are in the language of the command line.
 
+mod box_documents;
 mod box_side;
 mod central_side;
 mod check;
@@ -69,26 +70,28 @@ pub fn run(args: Args) -> Outcome {
             let wire =
                 wire::Wire::connect(&broker, "loaxa-conform", vec![format!("loaxa/v1/box/{id}/up/+")])?;
             let mut centre = box_side::Centre::new(wire, id, group, key.as_deref())?;
-            report(box_side::CHECKS, &mut centre, |centre| centre.await_hello(Duration::from_secs(wait)))
+            let checks = [box_side::CHECKS, box_documents::CHECKS];
+            report(&checks, &mut centre, |centre| centre.await_hello(Duration::from_secs(wait)))
         }
         Action::Central { broker, id, root } => {
             let filter = format!("loaxa/v1/box/{id}/down/+");
             let wire = wire::Wire::connect(&broker, id.as_str(), vec![filter])?;
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
-            report(central_side::CHECKS, &mut unit, |unit| unit.await_connection())
+            report(&[central_side::CHECKS], &mut unit, |unit| unit.await_connection())
         }
         Action::Enrolment { central, code } => {
             let mut newcomer = enrolment::Newcomer::new(central, code);
-            report(enrolment::CHECKS, &mut newcomer, |_| Ok(()))
+            report(&[enrolment::CHECKS], &mut newcomer, |_| Ok(()))
         }
     }
 }
 
 fn report<T>(
-    checks: &[Check<T>],
+    checks: &[&[Check<T>]],
     bench: &mut T,
     first: impl FnOnce(&mut T) -> Result<(), Sentence>,
 ) -> Outcome {
+    let checks: Vec<_> = checks.iter().copied().flatten().collect();
     println!("TAP version 13\n1..{}", checks.len());
     if let Err(reason) = first(bench) {
         println!("Bail out! {}", words(reason));
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_check_has_a_sentence_in_both_languages() {
-        let of_box = box_side::CHECKS.iter().map(|Check(key, ..)| key);
+        let of_box = box_side::CHECKS.iter().chain(box_documents::CHECKS).map(|Check(key, ..)| key);
         let of_central = central_side::CHECKS.iter().map(|Check(key, ..)| key);
         let of_enrolment = enrolment::CHECKS.iter().map(|Check(key, ..)| key);
         for key in of_box.chain(of_central).chain(of_enrolment) {

@@ -202,6 +202,8 @@ pub enum DocumentName {
     /// First, since it decides what else a box takes.
     Groups,
     Policy,
+    /// Before programmes, as its audio is fetched before theirs.
+    Prepared,
     Programme(ProgrammeId),
 }
 
@@ -210,6 +212,7 @@ impl std::fmt::Display for DocumentName {
         match self {
             DocumentName::Groups => f.write_str("groups"),
             DocumentName::Policy => f.write_str("policy"),
+            DocumentName::Prepared => f.write_str("prepared"),
             DocumentName::Programme(id) => write!(f, "programme/{id}"),
         }
     }
@@ -221,6 +224,7 @@ impl DocumentName {
         match text {
             "groups" => Some(DocumentName::Groups),
             "policy" => Some(DocumentName::Policy),
+            "prepared" => Some(DocumentName::Prepared),
             _ => Some(DocumentName::Programme(text.strip_prefix("programme/")?.parse().ok()?)),
         }
     }
@@ -230,6 +234,7 @@ impl DocumentName {
         match self {
             DocumentName::Groups => holds.groups,
             DocumentName::Policy => holds.policy,
+            DocumentName::Prepared => holds.prepared,
             DocumentName::Programme(id) => holds.programmes.get(id).copied().unwrap_or(0),
         }
     }
@@ -253,6 +258,10 @@ pub struct DocumentsToSend<'a> {
     pub commands: Vec<&'a CommandId>,
 }
 
+/// Highest version that a box is believed to hold. Beyond it stands a number that a key of its village chose, or a lie;
+/// central goes on from its own, and what stands above that key takes its place.
+pub const HELD_MAX: u32 = u32::MAX / 2;
+
 /// Chooses the documents to send to a box that is in the groups `member_of` and says what it holds: of each name the
 /// newest that was meant for one of its groups, where the box's is older.
 pub fn documents_to_send<'a>(
@@ -268,7 +277,11 @@ pub fn documents_to_send<'a>(
             *best = document;
         }
     }
-    let lacking = newest.into_values().filter(|document| document.name.held(holds) < document.version);
+    let lacks = |document: &&Document| {
+        let held = document.name.held(holds);
+        held < document.version || (held > document.version && held > HELD_MAX)
+    };
+    let lacking = newest.into_values().filter(lacks);
     let commands = lacking.map(|document| &document.command).take(RESEND_MAX).collect();
     DocumentsToSend { trust: holds.trust < trust_version, commands }
 }
@@ -391,7 +404,8 @@ mod tests {
                 programmes: programmes.collect(),
                 trust,
                 policy,
-                groups: policy * 7,
+                groups: policy.saturating_mul(7),
+                ..Holds::default()
             };
             let found = documents_to_send(&holds, 3, &[group("thon-1"), group("xa")], &all);
             let names: Vec<_> = found.commands.iter().map(|id| id.as_str()).collect();
@@ -402,6 +416,8 @@ mod tests {
         check((4, 1, &[("xa", 3)]), (false, &[]));
         // A box that holds more than central ever sent keeps it.
         check((3, 5, &[("xa", 8)]), (false, &[]));
+        // What a village's key numbered to keep all others away is not what central sent.
+        check((3, u32::MAX, &[("xa", 3)]), (false, &["groups-7", "policy-1"]));
     }
 
     #[test]

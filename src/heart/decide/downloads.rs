@@ -3,10 +3,12 @@
 //!
 //! Deliberately absent: network and disk. The shell counts bytes, fetches and deletes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
 
+use crate::domain::announcement::{Media, PreparedItem};
 use crate::domain::ids::ContentHash;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
@@ -36,6 +38,43 @@ pub struct Night {
     pub jitter: f64,
 }
 
+/// Largest share of the disk that prepared messages take; the rest is left to programmes and announcements.
+const STAGED_SHARE: u64 = 2;
+
+/// The need for which audio is fetched, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A programme or an announcement that can wait.
+    Scheduled,
+    /// A prepared message: it waits for the night and for the budget, and goes before everything that does.
+    Staged,
+    /// The download waits for nothing, and may exceed the budget.
+    Urgent,
+}
+
+/// Chooses the prepared messages that a box keeps, in the order of the list, for as long as they leave enough of the
+/// disk to others.
+pub fn staged(items: &[PreparedItem], disk_bytes_max: u64) -> BTreeMap<ContentHash, Media> {
+    let mut left = disk_bytes_max / STAGED_SHARE;
+    let mut staged = BTreeMap::new();
+    for media in items.iter().map(|item| &item.media) {
+        if let Some(rest) = left.checked_sub(media.bytes)
+            && !staged.contains_key(&media.sha256)
+        {
+            left = rest;
+            staged.insert(media.sha256, media.clone());
+        }
+    }
+    staged
+}
+
+/// Adds up the room that a download for `need` leaves free: what is scheduled does not take the place of prepared
+/// messages that are still to come.
+pub fn room_to_leave<'a>(need: Need, waiting: impl IntoIterator<Item = &'a Wish>) -> u64 {
+    let staged = waiting.into_iter().filter(|wish| wish.need == Need::Staged && need == Need::Scheduled);
+    staged.map(|wish| wish.bytes).sum()
+}
+
 /// Audio that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
@@ -43,8 +82,7 @@ pub struct Wish {
     pub bytes: u64,
     /// Instant at which the audio is needed.
     pub by: Wall,
-    /// The download waits for nothing, and may exceed the budget.
-    pub urgent: bool,
+    pub need: Need,
     /// Earliest moment of the next try.
     pub not_before: Moment,
 }
@@ -98,15 +136,15 @@ enum When {
     Unknown,
 }
 
-/// Chooses what is fetched now: the urgent before the rest, then what is needed soonest. `used` are the bytes of this
+/// Chooses what is fetched now: the urgent, then prepared messages, then what is needed soonest. `used` are the bytes of this
 /// month.
 pub fn plan(wishes: &BTreeMap<ContentHash, Wish>, rules: &Rules, used: u64, now: &Reading) -> Plan {
     let mut plan = Plan { fetch: None, wake: None, waits_for_budget: false };
-    let mut best: Option<(bool, Wall, ContentHash)> = None;
+    let mut best: Option<(Reverse<Need>, Wall, ContentHash)> = None;
     for (sha256, wish) in wishes {
         let at = match when(wish, rules, used, now) {
             When::Now => {
-                let rank = (!wish.urgent, wish.by, *sha256);
+                let rank = (Reverse(wish.need), wish.by, *sha256);
                 best = Some(best.map_or(rank, |best| best.min(rank)));
                 continue;
             }
@@ -134,7 +172,7 @@ fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
     if wish.not_before > now.mono {
         return When::At(wish.not_before);
     }
-    if wish.urgent {
+    if wish.need == Need::Urgent {
         return When::Now;
     }
     let knows_time = now.quality > ClockQuality::None;
@@ -223,7 +261,12 @@ mod tests {
     }
 
     fn wish(bytes: u64, by: &str, urgent: bool) -> Wish {
-        Wish { bytes, by: at(by), urgent, not_before: Moment(0) }
+        let need = if urgent { Need::Urgent } else { Need::Scheduled };
+        Wish { bytes, by: at(by), need, not_before: Moment(0) }
+    }
+
+    fn staged_wish(bytes: u64) -> Wish {
+        Wish { bytes, by: Wall::MAX, need: Need::Staged, not_before: Moment(0) }
     }
 
     fn rules() -> Rules {
@@ -247,6 +290,51 @@ mod tests {
         assert_eq!(plan.fetch, expected);
         assert_eq!(plan.wake.map(|wake| wake.since(now.mono).as_millis() / 60_000), wake_min);
         plan.waits_for_budget
+    }
+
+    #[test]
+    fn prepared_messages_go_before_all_that_can_wait() {
+        let night = "2026-11-21T01:00:00";
+        check(&[wish(MB, night, false), staged_wish(MB)], 0, night, Some((1, false)), None);
+        check(&[wish(MB, night, true), staged_wish(MB)], 0, night, Some((0, false)), None);
+        // They wait for the night and the budget themselves.
+        check(&[wish(MB, NOON, false), staged_wish(MB)], 0, NOON, Some((0, false)), Some(12 * 60));
+        assert!(check(
+            &[wish(MB, night, false), staged_wish(2 * MB)],
+            99 * MB,
+            night,
+            Some((0, false)),
+            Some(14_340)
+        ));
+        let waiting = [staged_wish(7), staged_wish(8), wish(9, NOON, false), wish(9, NOON, true)];
+        let left = [Need::Scheduled, Need::Staged, Need::Urgent].map(|need| room_to_leave(need, &waiting));
+        assert_eq!(left, [15, 0, 0]);
+    }
+
+    #[test]
+    fn prepared_messages_take_half_the_disk_at_most_in_their_order() {
+        let item = |n: u8, bytes: u64| PreparedItem {
+            id: format!("tin-{n}").parse().unwrap(),
+            title: "Lũ".to_owned(),
+            language: "vi".to_owned(),
+            media: Media {
+                sha256: hash(n),
+                bytes,
+                codec: "audio/mpeg".to_owned(),
+                ms: 60_000,
+                path: format!("{n}"),
+            },
+            siren: None,
+        };
+        let check = |items: &[(u8, u64)], expected: &[u8]| {
+            let items: Vec<_> = items.iter().map(|(n, bytes)| item(*n, *bytes)).collect();
+            let kept: Vec<_> = staged(&items, 100).into_keys().collect();
+            assert_eq!(kept, expected.iter().copied().map(hash).collect::<Vec<_>>());
+        };
+        check(&[(1, 30), (2, 20)], &[1, 2]);
+        check(&[(1, 30), (2, 21), (3, 20)], &[1, 3]);
+        check(&[(1, 30), (1, 30), (3, 20)], &[1, 3]);
+        check(&[(1, u64::MAX), (2, 50)], &[2]);
     }
 
     const NOON: &str = "2026-11-20T12:00:00";

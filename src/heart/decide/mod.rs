@@ -18,3 +18,4 @@ pub mod refusals;
 pub mod schedule;
 pub mod simulation;
 pub mod speaker;
+pub mod versions;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{CommandId, ContentHash, GroupId};
+use super::ids::{CommandId, ContentHash, GroupId, PreparedId};
 use super::sound::Pattern;
 use super::time::Wall;
 
@@ -115,6 +115,20 @@ pub struct Media {
     pub ms: u32,
     /// Path on central's media server, relative to its base address.
     pub path: String,
+}
+
+/// A message that was prepared for an emergency. Boxes keep its audio, so that an announcement that names the same audio
+/// needs no download.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PreparedItem {
+    pub id: PreparedId,
+    pub title: String,
+    /// BCP 47 tag of the language that is spoken in it.
+    pub language: String,
+    pub media: Media,
+    /// Pattern that is to sound before the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub siren: Option<Pattern>,
 }
 
 /// Words of an announcement in one language.

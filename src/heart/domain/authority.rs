@@ -209,6 +209,18 @@ impl Trust {
         self.permits(signers, Power::Groups, &changed, now).map(|_| ())
     }
 
+    /// Reports whether `these` signers stand above `those` for `power`: they have it over every group over which those
+    /// have it, and not the reverse. Keys that are not in this document are below all that are.
+    pub fn outranks(&self, these: &[KeyId], those: &[KeyId], power: Power) -> bool {
+        let reach = |signers: &[KeyId]| -> Vec<GroupId> {
+            let of_signers = self.grants.iter().filter(|grant| signers.contains(&grant.key));
+            let with_power = of_signers.filter(|grant| grant.powers.contains(&power));
+            with_power.flat_map(|grant| grant.groups.iter().cloned()).collect()
+        };
+        let covers = |by: &[KeyId], of: &[KeyId]| self.permits(by, power, &reach(of), None).is_ok();
+        covers(these, those) && !covers(those, these)
+    }
+
     fn grants_power(
         &self,
         key: &KeyId,
@@ -354,6 +366,24 @@ mod tests {
         check_ends(&["a"], Some(Test), Power::Emergency, "xa", false);
         check_ends(&["a"], Some(Test), Power::Normal, "xa", false);
         check_ends(&["a"], Some(Exercise), Power::Emergency, "xa", false);
+    }
+
+    #[test]
+    fn who_reaches_further_stands_above() {
+        let mut trust = trust();
+        trust.grants.push(Grant {
+            key: key("w"),
+            groups: [group("thon-2")].into(),
+            ..trust.grants[3].clone()
+        });
+        let above = |these: &[&str], those: &[&str]| {
+            let keys = |names: &[&str]| names.iter().map(|name| key(name)).collect::<Vec<_>>();
+            trust.outranks(&keys(these), &keys(those), Power::Normal)
+        };
+        assert!(above(&["a"], &["v"]) && above(&["a"], &["v", "w"]) && above(&["a"], &["gone"]));
+        assert!(!above(&["v"], &["a"]) && !above(&["v"], &["w"]) && !above(&["v"], &["v"]));
+        // One of them reaches as far; one has not this power; none has signed.
+        assert!(!above(&["a"], &["v", "a"]) && !above(&["b"], &["v"]) && !above(&[], &["v"]));
     }
 
     #[test]

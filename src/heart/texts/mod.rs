@@ -13,7 +13,7 @@ use std::fmt::{self, Display};
 use std::sync::OnceLock;
 
 pub use lang::Lang;
-pub use visible::{visible, visible_json, visible_lines};
+pub use visible::{steers, visible, visible_json, visible_lines};
 
 /// The words of the heart.
 pub static TEXTS: Tables = Tables::new(include_str!("vi.toml"), include_str!("en.toml"));

@@ -43,7 +43,7 @@ fn written_out(text: &str, must: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Tells whether a character is a control (C0, C1, delete), a separator of lines, or a mark of direction (Unicode
 /// Standard Annex 9).
-fn steers(c: char) -> bool {
+pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

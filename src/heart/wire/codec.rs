@@ -16,7 +16,7 @@ use super::messages::{
     Signed, TrustMessage, VERSION, Welcome,
 };
 use super::signing::{PublicKey, SecretKey};
-use crate::domain::announcement::{Media, PlayPlan, Repeats};
+use crate::domain::announcement::{Media, PlayPlan, PreparedItem, Repeats};
 use crate::domain::authority::{Trust, count_people};
 use crate::domain::ids::KeyId;
 use crate::domain::playback::CommandRefusal;
@@ -35,6 +35,10 @@ pub const TEXT_BYTES_MAX: usize = 32 * 1024;
 pub const URL_BYTES_MAX: usize = 2_048;
 /// Most audio files that a programme brings.
 pub const PROGRAMME_MEDIA_MAX: usize = 1_024;
+/// Most prepared messages in one list.
+pub const PREPARED_ITEMS_MAX: usize = 64;
+/// Most audio of all prepared messages together, in bytes: 64 messages of 90 s at 192 kbit/s, and as much again.
+pub const PREPARED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Largest audio file, in bytes: six hours at 192 kbit/s.
 pub const MEDIA_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Most boxes in one `groups` command; a province sends several.
@@ -84,6 +88,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "interruption",
     "issued_at",
     "issuer",
+    "items",
     "kind",
     "language",
     "media",
@@ -104,6 +109,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "session",
     "session_minutes_max",
     "sha256",
+    "siren",
     "supersedes",
     "text",
     "title",
@@ -282,6 +288,7 @@ impl Body {
                     .values()
                     .try_for_each(|groups| at_most("groups of a box", groups.len(), GROUPS_OF_BOX_MAX))
             }
+            Body::Prepared { items, .. } => check_prepared(items),
             Body::Live { voice, url, .. } => {
                 line("session", voice)?;
                 http_address("url", url)
@@ -293,6 +300,25 @@ impl Body {
 
 /// Most windows and most rest days in a policy.
 const LISTED_IN_POLICY_MAX: usize = 400;
+
+fn check_prepared(items: &[PreparedItem]) -> Result<(), CommandRefusal> {
+    at_most("items", items.len(), PREPARED_ITEMS_MAX)?;
+    let mut seen = BTreeSet::new();
+    for PreparedItem { id, title, language, media, siren } in items {
+        line("title", title)?;
+        line("language", language)?;
+        check_media(media)?;
+        siren.iter().try_for_each(check_pattern)?;
+        if !seen.insert(id) {
+            return Err(impossible(said!("detail.prepared_twice", id)));
+        }
+    }
+    let bytes: u64 = items.iter().map(|item| item.media.bytes).sum();
+    if bytes > PREPARED_BYTES_MAX {
+        return Err(impossible(said!("detail.prepared_large", bytes, max = PREPARED_BYTES_MAX)));
+    }
+    Ok(())
+}
 
 fn check_plan(plan: &PlayPlan) -> Result<(), CommandRefusal> {
     plan.opening.iter().try_for_each(check_pattern)?;

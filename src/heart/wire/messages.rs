@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::announcement::{Announcement, BulletinClass, Issued, Media, Mode, PlayPlan, Words};
+use crate::domain::announcement::{
+    Announcement, BulletinClass, Issued, Media, Mode, PlayPlan, PreparedItem, Words,
+};
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
 use crate::domain::playback::Entry;
@@ -86,6 +88,11 @@ pub enum Body {
         version: u32,
         members: BTreeMap<BoxId, Vec<GroupId>>,
     },
+    /// Messages whose audio boxes fetch beforehand and keep: the whole list, in the order of its importance.
+    Prepared {
+        version: u32,
+        items: Vec<PreparedItem>,
+    },
     /// A live voice opens or closes; the voice itself arrives on its own stream.
     Live {
         #[serde(rename = "session")]
@@ -103,7 +110,7 @@ impl Command {
         match &self.body {
             Body::Announce { class, mode, .. } => Power::to_announce(*class, *mode),
             Body::Cancel { .. } => Power::Cancel,
-            Body::Programme { .. } => Power::Programme,
+            Body::Programme { .. } | Body::Prepared { .. } => Power::Programme,
             Body::Policy(_) => Power::Policy,
             Body::Groups { .. } => Power::Groups,
             Body::Live { .. } => Power::Live,
@@ -186,23 +193,39 @@ pub struct Holds {
     pub trust: u32,
     pub policy: u32,
     pub groups: u32,
+    /// Version of the list of prepared messages.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prepared: u32,
+    /// Messages of that list whose audio is not on the disk.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prepared_missing: u32,
+}
+
+/// Tells whether a number is 0 and left out, so that a centre that does not know prepared messages computes the same
+/// digest.
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Holds {
     /// Digests the holdings, to stand for them in most heartbeats: the first 16 hex digits of the SHA-256 over
-    /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line.
+    /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line; last the
+    /// version of the prepared messages with the number of missing files, where the box holds such a list.
     ///
     /// ```
     /// let holds = loaxa_heart::wire::messages::Holds::default();
     /// assert_eq!(holds.digest(), "76a70ceca7714f07");
     /// ```
     pub fn digest(&self) -> String {
-        let Holds { commands, programmes, trust, policy, groups } = self;
+        let Holds { commands, programmes, trust, policy, groups, prepared, prepared_missing } = self;
         let mut text = format!("commands {commands}\n");
         for (programme, version) in programmes {
             text += &format!("programme {programme} {version}\n");
         }
         text += &format!("trust {trust}\npolicy {policy}\ngroups {groups}\n");
+        if *prepared > 0 {
+            text += &format!("prepared {prepared} {prepared_missing}\n");
+        }
         ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
     }
 }
@@ -235,6 +258,18 @@ pub struct Heartbeat {
     /// Names of what is wrong, for instance `device_lost`, `disk_full`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// Disk and network, beside `holds` in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// The room that a box has left on its disk, and the audio that it has fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Usage {
+    /// Room on the disk of its audio, in MiB.
+    pub disk_free_mib: u64,
+    /// Audio over the network in this month, in MiB.
+    pub month_mib: u64,
 }
 
 /// The play that sounds now.

@@ -1,7 +1,7 @@
 //! Promises about calls, prepared messages and the roster.
 
 use super::*;
-use loaxa_heart::domain::ids::{AccountId, MessageId};
+use loaxa_heart::domain::ids::{AccountId, PreparedId};
 
 fn person(id: &str) -> AccountId {
     id.parse().unwrap()
@@ -98,7 +98,7 @@ pub async fn a_message_is_replaced_once(store: SharedStore) {
         made: at(1),
         ended: None,
     };
-    let old: MessageId = "lu".parse().unwrap();
+    let old: PreparedId = "lu".parse().unwrap();
     assert!(store.add_message(message("lu"), None, act("lu")).await.unwrap());
     assert!(store.add_message(message("lu-2"), Some(old.clone()), act("lu")).await.unwrap());
     assert!(!store.add_message(message("lu-3"), Some(old.clone()), act("lu")).await.unwrap());

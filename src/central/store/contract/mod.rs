@@ -8,10 +8,13 @@ mod commands;
 mod deliveries;
 mod drafts;
 mod enrolment;
+mod health;
 mod log;
 mod media;
+mod places;
 mod plays;
 mod tokens;
+mod troubles;
 
 use super::*;
 use crate::settings::BoxDeclared;
@@ -25,7 +28,7 @@ use loaxa_heart::domain::playback::{
 };
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::chain;
-use loaxa_heart::wire::messages::{Holds, commands_digest};
+use loaxa_heart::wire::messages::{Holds, Usage, commands_digest};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Runs every promise, by subject, against the stores that `$open` makes, each empty; what `$open` gives beside a store is
@@ -70,6 +73,9 @@ mod sqlite {
         calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
         alarms { alarms_are_counted_and_bounded }
         tokens { a_token_is_good_until_it_is_revoked }
+        troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+        places { what_staff_say_of_places_is_kept }
+        health { hours_of_health_are_counted_and_forgotten }
     }
 }
 
@@ -100,6 +106,7 @@ fn holds(version: u32) -> Holds {
         trust: version,
         policy: 0,
         groups: 0,
+        ..Holds::default()
     }
 }
 
@@ -200,4 +207,17 @@ fn ended(n: u32, subject: Subject, outcome: PlayOutcome) -> Event {
         loudness_lufs: None,
         heard: None,
     })
+}
+
+fn act() -> NewAct {
+    let subject = "loa-1".to_owned();
+    NewAct {
+        at: NOW,
+        actor: Actor::Central,
+        act: "alarm_taken",
+        subject,
+        before: None,
+        after: None,
+        from: None,
+    }
 }

@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::SqliteStore;
 use super::columns::{bounded, count, from_json, json, name, optional_wall, optional_word, word};
+use super::health::count_sign;
 use crate::settings::BoxDeclared;
-use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
+use crate::store::{Answer, BoxRow, Boxes, SILENT_MAX, SignKind, SignOfLife};
 use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -37,7 +38,7 @@ impl Boxes for SqliteStore {
         self.read(all)
     }
 
-    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, ()> {
+    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
         self.write(move |db| note_sign_of_life(db, &sign))
     }
 
@@ -87,7 +88,8 @@ fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Result<
     Ok(taken == 1)
 }
 
-fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
+fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<bool> {
+    let before = shown(db, &sign.id)?;
     let noted = db
         .prepare_cached(
             "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds)
@@ -101,13 +103,13 @@ fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
             DISORDER_MAX.0 as i64,
         ])?;
     if noted == 0 {
-        return Ok(());
+        return Ok(false);
     }
     match &sign.kind {
         SignKind::Hello { software, epoch } => db
             .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?
             .execute(params![sign.id.as_str(), visible(software), epoch.to_string()])?,
-        SignKind::Heartbeat { backlog, faults } => db
+        SignKind::Heartbeat { backlog, faults, .. } => db
             .prepare_cached("UPDATE boxes SET backlog = ?2, faults = ?3 WHERE id = ?1")?
             .execute(params![
                 sign.id.as_str(),
@@ -115,7 +117,19 @@ fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<()> {
                 json(&faults.iter().map(|code| visible(code)).collect::<Vec<_>>())
             ])?,
     };
-    Ok(())
+    count_sign(db, sign)?;
+    let was_silent = |seen: Option<Wall>| seen.is_none_or(|seen| sign.at.since(seen) >= SILENT_MAX);
+    let (seen, rest) = before.unzip();
+    Ok(was_silent(seen.flatten()) || rest != shown(db, &sign.id)?.map(|(_, rest)| rest))
+}
+
+/// Reads what people see of a box: when it was heard last, and its faults, its clock and whether it is lost.
+fn shown(db: &Connection, id: &BoxId) -> Result<Option<(Option<Wall>, String)>> {
+    db.prepare_cached(
+        "SELECT last_seen, faults || lost || coalesce(clock, '') AS rest FROM boxes WHERE id = ?1",
+    )?
+    .query_row([id.as_str()], |row| Ok((optional_wall(row, "last_seen")?, row.get("rest")?)))
+    .optional()
 }
 
 fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {

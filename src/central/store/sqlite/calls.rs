@@ -9,7 +9,7 @@ use crate::store::{
     Answer, CallRow, CallState, CallStep, CalledRow, Calls, LetterRow, NewAct, NewLetter, ROWS_MAX, ReplyRow,
     Tried,
 };
-use loaxa_heart::domain::ids::{CommandId, MessageId};
+use loaxa_heart::domain::ids::{CommandId, PreparedId};
 use loaxa_heart::domain::time::Wall;
 
 impl Calls for SqliteStore {
@@ -129,7 +129,7 @@ impl Calls for SqliteStore {
         })
     }
 
-    fn claim_follow_up(&self, call: CommandId, message: MessageId, act: NewAct) -> Answer<'_, bool> {
+    fn claim_follow_up(&self, call: CommandId, message: PreparedId, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
             let claimed = db
                 .prepare_cached(
@@ -146,7 +146,7 @@ impl Calls for SqliteStore {
     fn end_follow_up(
         &self,
         call: CommandId,
-        message: MessageId,
+        message: PreparedId,
         command: Option<CommandId>,
     ) -> Answer<'_, ()> {
         self.write(move |db| {
@@ -180,7 +180,7 @@ impl Calls for SqliteStore {
         })
     }
 
-    fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(MessageId, Option<CommandId>)>> {
+    fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(PreparedId, Option<CommandId>)>> {
         self.read(move |db| {
             let mut query = db.prepare_cached("SELECT * FROM call_follow_ups WHERE call = ?1 LIMIT ?2")?;
             let rows = query.query_map(params![call.as_str(), ROWS_MAX], |row| {
@@ -236,7 +236,7 @@ fn add(db: &Connection, call: &CallRow) -> Result<bool> {
             call.id.as_str(),
             word(&call.purpose),
             word(&call.state),
-            call.message.as_ref().map(MessageId::as_str),
+            call.message.as_ref().map(PreparedId::as_str),
             call.title,
             json(&call.groups),
             call.by.as_str(),

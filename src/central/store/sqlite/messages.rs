@@ -6,11 +6,16 @@ use super::SqliteStore;
 use super::audit::note;
 use super::columns::{from_word, name, optional_wall, wall, word};
 use crate::store::{Answer, MessageRow, Messages, NewAct, ROWS_MAX};
-use loaxa_heart::domain::ids::{ContentHash, MessageId};
+use loaxa_heart::domain::ids::{ContentHash, PreparedId};
 use loaxa_heart::domain::time::Wall;
 
 impl Messages for SqliteStore {
-    fn add_message(&self, message: MessageRow, replaces: Option<MessageId>, act: NewAct) -> Answer<'_, bool> {
+    fn add_message(
+        &self,
+        message: MessageRow,
+        replaces: Option<PreparedId>,
+        act: NewAct,
+    ) -> Answer<'_, bool> {
         self.write(move |db| {
             if let Some(old) = replaces
                 && !end(db, &old, message.made)?
@@ -23,7 +28,7 @@ impl Messages for SqliteStore {
         })
     }
 
-    fn end_message(&self, id: MessageId, at: Wall, act: NewAct) -> Answer<'_, bool> {
+    fn end_message(&self, id: PreparedId, at: Wall, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
             let ended = end(db, &id, at)?;
             if ended {
@@ -33,7 +38,7 @@ impl Messages for SqliteStore {
         })
     }
 
-    fn message(&self, id: MessageId) -> Answer<'_, Option<MessageRow>> {
+    fn message(&self, id: PreparedId) -> Answer<'_, Option<MessageRow>> {
         self.read(move |db| {
             db.prepare_cached("SELECT * FROM messages WHERE id = ?1")?
                 .query_row([id.as_str()], row)
@@ -50,7 +55,7 @@ impl Messages for SqliteStore {
     }
 }
 
-fn end(db: &Connection, id: &MessageId, at: Wall) -> Result<bool> {
+fn end(db: &Connection, id: &PreparedId, at: Wall) -> Result<bool> {
     let ended = db
         .prepare_cached("UPDATE messages SET ended = ?2 WHERE id = ?1 AND ended IS NULL")?
         .execute(params![id.as_str(), at.0])?;

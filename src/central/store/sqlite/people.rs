@@ -12,6 +12,7 @@ use loaxa_heart::domain::time::Wall;
 impl People for SqliteStore {
     fn add_person(&self, person: PersonRow, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
+            db.execute("DELETE FROM links WHERE purpose = 'first'", [])?;
             let added = db
                 .prepare_cached(
                     "INSERT INTO people (id, name, reach, made) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -142,31 +143,59 @@ impl People for SqliteStore {
             let person = link.person.as_ref().map(AccountId::as_str);
             db.prepare_cached("DELETE FROM links WHERE person IS ?1 OR expires < ?2")?
                 .execute(params![person, link.expires.0.min(act.as_ref().map_or(0, |act| act.at.0))])?;
-            db.prepare_cached("INSERT INTO links (code, purpose, person, expires) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![link.code.0, word(&link.purpose), person, link.expires.0])?;
+            db.prepare_cached("INSERT INTO links (code, purpose, person, expires, asked_by, good_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                link.code.0,
+                word(&link.purpose),
+                person,
+                link.expires.0,
+                link.asked_by.as_ref().map(AccountId::as_str),
+                link.good_from.0,
+            ])?;
             act.map_or(Ok(()), |act| note(db, &act))
         })
     }
 
     fn link(&self, code: ContentHash, now: Wall) -> Answer<'_, Option<LinkRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT * FROM links WHERE code = ?1 AND expires > ?2")?;
-            let read = |row: &Row| {
-                Ok(LinkRow {
-                    code: ContentHash(row.get("code")?),
-                    purpose: from_word(row, "purpose")?,
-                    person: optional_name(row, "person")?,
-                    expires: wall(row, "expires")?,
-                })
-            };
-            query.query_row(params![code.0, now.0], read).optional()
+            let mut query = db
+                .prepare_cached("SELECT * FROM links WHERE code = ?1 AND good_from <= ?2 AND expires > ?2")?;
+            query.query_row(params![code.0, now.0], link_row).optional()
+        })
+    }
+
+    fn waiting_link(&self, person: AccountId, now: Wall) -> Answer<'_, Option<LinkRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached("SELECT * FROM links WHERE person = ?1 AND good_from > ?2")?;
+            query.query_row(params![person.as_str(), now.0], link_row).optional()
+        })
+    }
+
+    fn confirm_link(&self, person: AccountId, by: AccountId, now: Wall, act: NewAct) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let confirmed = db
+                .prepare_cached(
+                    "UPDATE links SET good_from = ?3 WHERE person = ?1 AND good_from > ?3
+                     AND asked_by IS NOT NULL AND asked_by <> ?2 AND person <> ?2",
+                )?
+                .execute(params![person.as_str(), by.as_str(), now.0])?;
+            noted(db, confirmed == 1, &act)
+        })
+    }
+
+    fn drop_link(&self, person: AccountId, act: NewAct) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let dropped =
+                db.prepare_cached("DELETE FROM links WHERE person = ?1")?.execute([person.as_str()])?;
+            noted(db, dropped > 0, &act)
         })
     }
 
     fn use_link(&self, code: ContentHash, now: Wall) -> Answer<'_, bool> {
         self.write(move |db| {
             let used = db
-                .prepare_cached("DELETE FROM links WHERE code = ?1 AND expires > ?2")?
+                .prepare_cached("DELETE FROM links WHERE code = ?1 AND good_from <= ?2 AND expires > ?2")?
                 .execute(params![code.0, now.0])?;
             Ok(used == 1)
         })
@@ -175,6 +204,17 @@ impl People for SqliteStore {
 
 const PERSON: &str =
     "SELECT *, (SELECT count(*) FROM recovery_codes WHERE person = people.id) AS recovery_left FROM people";
+
+fn link_row(row: &Row) -> Result<LinkRow> {
+    Ok(LinkRow {
+        code: ContentHash(row.get("code")?),
+        purpose: from_word(row, "purpose")?,
+        person: optional_name(row, "person")?,
+        asked_by: optional_name(row, "asked_by")?,
+        good_from: wall(row, "good_from")?,
+        expires: wall(row, "expires")?,
+    })
+}
 
 /// Keeps the act of a change that was made.
 fn noted(db: &Connection, made: bool, act: &NewAct) -> Result<bool> {

@@ -10,7 +10,7 @@ use super::columns::{
     wall, word,
 };
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
-use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, tagged};
+use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
@@ -21,6 +21,10 @@ use loaxa_heart::texts::visible;
 const FRAMES_A_SECOND: f64 = 48_000.0;
 
 impl Plays for SqliteStore {
+    fn sounding(&self) -> Answer<'_, Vec<SoundingRow>> {
+        self.read(sounding)
+    }
+
     fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>> {
         self.read(move |db| newest(db, &filter))
     }
@@ -28,6 +32,25 @@ impl Plays for SqliteStore {
     fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>> {
         self.read(move |db| report(db, from, to))
     }
+}
+
+fn sounding(db: &Connection) -> Result<Vec<SoundingRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, subject, subject_id, plays.title AS title, mode, rung, opened, max(cursor)
+         FROM plays JOIN boxes ON boxes.id = plays.box AND boxes.epoch = plays.epoch
+         WHERE outcome IS NULL AND implausible IS NULL GROUP BY box",
+    )?;
+    let rows = query.query_map([], |row| {
+        Ok(SoundingRow {
+            id: name(row, "box")?,
+            subject: subject(row)?,
+            title: row.get("title")?,
+            mode: optional_word(row, "mode")?,
+            rung: from_word(row, "rung")?,
+            opened: wall(row, "opened")?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.

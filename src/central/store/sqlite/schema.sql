@@ -280,10 +280,12 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
 
 -- One-time links, as SHA-256 of their code.
 CREATE TABLE IF NOT EXISTS links (
-    code    BLOB PRIMARY KEY,
-    purpose TEXT NOT NULL,
-    person  TEXT,
-    expires INTEGER NOT NULL
+    code      BLOB PRIMARY KEY,
+    purpose   TEXT NOT NULL,
+    person    TEXT,
+    expires   INTEGER NOT NULL,
+    asked_by  TEXT,
+    good_from INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Sessions of browsers, as SHA-256 of their secret.
@@ -438,4 +440,64 @@ CREATE TABLE IF NOT EXISTS pronunciations (
     say    TEXT NOT NULL,
     editor TEXT NOT NULL,
     at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is wrong, and was wrong before; an open one of a kind, code and subject stands once.
+CREATE TABLE IF NOT EXISTS troubles (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind         TEXT NOT NULL,
+    what         TEXT NOT NULL,
+    subject      TEXT NOT NULL,
+    detail       TEXT NOT NULL,
+    since        INTEGER NOT NULL,
+    ended        INTEGER,
+    taken_by     TEXT,
+    taken        INTEGER,
+    silent_until INTEGER
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS troubles_open ON troubles (kind, what, subject) WHERE ended IS NULL;
+CREATE INDEX IF NOT EXISTS troubles_of ON troubles (kind, what, subject, ended);
+CREATE INDEX IF NOT EXISTS troubles_ended ON troubles (ended) WHERE ended IS NOT NULL;
+
+-- What staff say of groups and boxes; NULL where they have said nothing.
+CREATE TABLE IF NOT EXISTS places (
+    in_group   TEXT PRIMARY KEY,
+    title      TEXT,
+    households INTEGER,
+    latitude   REAL,
+    longitude  REAL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sites (
+    box        TEXT PRIMARY KEY,
+    latitude   REAL,
+    longitude  REAL,
+    work_by    TEXT,
+    work_note  TEXT,
+    work_until INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sections (
+    id    TEXT PRIMARY KEY,
+    title TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Days as 2026-11-26.
+CREATE TABLE IF NOT EXISTS campaigns (
+    id          TEXT PRIMARY KEY,
+    title       TEXT NOT NULL,
+    begins      TEXT NOT NULL,
+    ends        TEXT NOT NULL,
+    responsible TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Signs of life of each box, hour by hour.
+CREATE TABLE IF NOT EXISTS health (
+    box           TEXT NOT NULL,
+    hour          INTEGER NOT NULL,
+    signs         INTEGER NOT NULL,
+    without_clock INTEGER NOT NULL,
+    faulty        INTEGER NOT NULL,
+    backlog_max   INTEGER NOT NULL,
+    software      TEXT,
+    disk_free_mib INTEGER,
+    month_mib     INTEGER,
+    PRIMARY KEY (box, hour)
 ) STRICT, WITHOUT ROWID;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::web::problem::Problem;
+use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::Wall;
@@ -40,6 +41,9 @@ pub struct Held {
     id: BoxId,
     /// The version that it said it holds; `None` where it never spoke.
     holds: Option<u32>,
+    /// Prepared messages whose audio it said is not on its disk yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<u32>,
 }
 
 /// Lists what was sent, and who has it.
@@ -52,6 +56,7 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentStat
         let is_meant =
             |own: &[GroupId]| app.groups_of(own).iter().any(|group| document.groups.contains(group));
         let meant = boxes.iter().filter(|row| is_meant(&row.groups));
+        let is_prepared = document.name == DocumentName::Prepared;
         let policy = match codec::decode(row.payload.as_bytes()) {
             Ok(Command { body: Body::Policy(policy), .. }) => Some(policy),
             _ => None,
@@ -69,6 +74,7 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<DocumentStat
                 .map(|row| Held {
                     id: row.id.clone(),
                     holds: row.holds.as_ref().map(|holds| document.name.held(holds)),
+                    missing: row.holds.as_ref().filter(|_| is_prepared).map(|holds| holds.prepared_missing),
                 })
                 .collect(),
             groups: document.groups,

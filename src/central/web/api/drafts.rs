@@ -37,7 +37,7 @@ pub async fn handle(
         SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
     let drafts = cosigning::waiting(&app).await?;
-    let groups = app.settings.groups.iter().map(|group| json!({ "id": group.id, "title": group.title }));
+    let groups = app.groups().into_iter().map(|group| json!({ "id": group.id, "title": group.title }));
     let people = app.keyring.trust().grants.iter().map(
         |grant| json!({ "key": grant.key, "holder": grant.holder, "powers": grant.powers, "groups": grant.groups }),
     );

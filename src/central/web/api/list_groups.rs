@@ -32,7 +32,7 @@ struct Member {
 /// Lists the groups in the order of the configuration.
 pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<GroupState>>, Problem> {
     let (boxes, now) = (app.store.boxes().await?, app.now());
-    let groups = app.settings.groups.iter().map(|group| {
+    let groups = app.groups().into_iter().map(|group| {
         let here = boxes.iter().filter(|row| app.groups_of(&row.groups).contains(&group.id));
         let member = |row: &BoxRow| Member {
             id: row.id.clone(),
@@ -41,8 +41,8 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<GroupState>>
         };
         GroupState {
             id: group.id.clone(),
-            title: group.title.clone(),
-            parent: group.parent.clone(),
+            title: group.title,
+            parent: group.parent,
             boxes: here.map(member).collect(),
         }
     });

@@ -25,6 +25,7 @@ mod on_air;
 mod openapi;
 mod plays;
 mod policy;
+mod prepared;
 mod programme;
 mod range;
 mod report;
@@ -106,6 +107,7 @@ fn administration() -> Router<Arc<App>> {
     Router::new()
         .route("/programmes", post(programme::handle).layer(with_fields))
         .route("/policies", post(policy::handle))
+        .route("/prepared", post(prepared::handle).layer(with_fields))
         .route("/groups", post(groups::handle))
         .route("/enrolments", post(invite::handle))
         .route("/boxes/{id}/revoke", post(revoke::handle))

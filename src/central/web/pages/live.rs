@@ -85,7 +85,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
                         @let id = format!("noi-{group}");
                         @let inside = boxes.iter().filter(|row| app.groups_of(&row.groups).contains(&group)).count();
                         div.pick { input type="checkbox" name="noi" value=(group) id=(id);
-                            label for=(id) { (title_of(&app, &group)) " "
+                            label for=(id) { (app.title_of(&group)) " "
                                 span.mute { (frame.tell(&said!("compose.boxes", count = inside))) } } }
                     }
                 }
@@ -103,10 +103,6 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
             ul.list { @for act in &spoken { (one(act)) } } }
     };
     Ok(frame.draw_with(&app, title, &["/assets/live_voice.js"], content))
-}
-
-fn title_of<'a>(app: &'a App, group: &'a GroupId) -> &'a str {
-    app.settings.groups.iter().find(|known| known.id == *group).map_or(group.as_str(), |known| &known.title)
 }
 
 /// A voice that was heard, with its recording.
@@ -138,7 +134,7 @@ async fn begin(
     if !to.iter().all(|group| may.contains(group)) {
         return Ok(refuse(&frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")));
     }
-    let places = to.iter().map(|group| title_of(&app, group)).collect::<Vec<_>>().join(", ");
+    let places = to.iter().map(|group| app.title_of(group)).collect::<Vec<_>>().join(", ");
     let act = NewAct { after: Some(places.clone()), ..who.act("live_began", places.clone()) };
     app.store.note_act(act).await?;
     let (name, pieces) = app.mouths.open(&who.person.id);

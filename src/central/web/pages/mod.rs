@@ -1,14 +1,20 @@
 //! The pages for people: Vietnamese first, plain HTML that refreshes itself, nothing from elsewhere.
 
+mod alarms;
+mod boxes;
+mod class;
 mod emergency;
-mod enrol;
 mod exercise;
-mod home;
 mod live;
+mod log;
 mod notices;
+mod overview;
 mod people;
+mod point;
 mod roster;
+mod settings;
 mod sign;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -20,6 +26,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::doors::Pages;
+use super::events;
 use super::frame::asset;
 use crate::app::App;
 
@@ -29,6 +36,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
 const STYLE: &str = include_str!("../assets/loaxa.css");
+const LIVE: &str = include_str!("../assets/live.js");
 
 /// Largest form of a page, in bytes.
 const FORM_BYTES_MAX: usize = 256 * 1024;
@@ -36,15 +44,19 @@ const FORM_BYTES_MAX: usize = 256 * 1024;
 /// All pages with their doors.
 pub fn pages() -> Pages {
     [
-        home::add,
-        people::add,
-        notices::add,
-        live::add,
+        overview::add,
+        alarms::add,
+        boxes::add,
         emergency::add,
         exercise::add,
+        live::add,
+        log::add,
+        notices::add,
+        people::add,
         roster::add,
-        enrol::add,
+        settings::add,
         sign::add,
+        events::add,
     ]
     .into_iter()
     .fold(Pages::default(), |pages, add| add(pages))
@@ -56,12 +68,12 @@ pub fn routes(app: Arc<App>) -> Router {
         .into_router(&app)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
-        .merge(enrol::assets())
         .merge(notices::assets())
         .merge(emergency::assets())
         .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
+        .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(middleware::map_response(add_headers))
@@ -72,8 +84,6 @@ async fn add_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    // What a person saw is not shown to the next who sits at the machine.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

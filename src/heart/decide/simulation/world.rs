@@ -7,7 +7,7 @@ use crate::decide::memory::{Memo, Memory};
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::authority::Trust;
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
@@ -30,7 +30,8 @@ struct Disk {
     checkpoints: BTreeMap<PlayId, Span>,
     staged: BTreeSet<ContentHash>,
     start: u32,
-    policy: Option<Policy>,
+    /// The policy that was adopted, and the keys that signed it.
+    policy: Option<(Policy, Vec<KeyId>)>,
     trust: Option<Trust>,
 }
 
@@ -106,15 +107,17 @@ impl World {
     /// Switches the power on.
     pub fn power_on(&mut self) {
         self.disk.start += 1;
+        let Setup { listeners, timetable, trust, policy } = self.setup.clone();
+        let trust = self.disk.trust.clone().or(trust);
+        let (policy, policy_signers) = self.disk.policy.clone().unwrap_or((policy, Vec::new()));
         let restored = Restored {
             start: self.disk.start,
             memory: self.disk.memory.clone(),
             commands: self.disk.commands.values().cloned().collect(),
             checkpoints: self.disk.checkpoints.clone(),
             staged: self.disk.staged.clone(),
+            policy_signers,
         };
-        let Setup { listeners, timetable, trust, policy } = self.setup.clone();
-        let (trust, policy) = (self.disk.trust.clone().or(trust), self.disk.policy.clone().unwrap_or(policy));
         self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
     }
@@ -301,7 +304,7 @@ impl World {
             }
             Action::Adopt(signed) => {
                 if let Body::Policy(policy) = signed.payload.body {
-                    self.disk.policy = Some(policy);
+                    self.disk.policy = Some((policy, signed.signers));
                 }
             }
             Action::Player(_) | Action::Fetch { .. } => {}

@@ -3,7 +3,7 @@
 use super::held::{Held, Version};
 use super::interface::{Action, Why};
 use super::job::Job;
-use super::play::{Ended, Wish};
+use super::play::{Ended, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Wish};
 use super::state::Speaker;
 use crate::decide::arbiter::{Claim, Take};
 use crate::decide::memory::{Ending, Memo, Origin, Progress, Stop};
@@ -83,6 +83,7 @@ impl Speaker {
             && policy.version > self.guard.policy().version
         {
             self.guard.adopt(policy);
+            self.policy_signers = signers;
         }
     }
 
@@ -431,8 +432,14 @@ impl Speaker {
         }
         let held = &self.held[id];
         let announcement = &held.announcement;
-        let (wanted, length) = (announcement.plan.volume_percent, Some(held.length()));
-        let permit = self.guard.permit(now, announcement.rung(), wanted, length).ok()?;
+        // What it asks for now is granted for as late as it may begin.
+        let rung = announcement.rung();
+        let (opened_in, free_in) = match rung.takes_the_air_at_once() {
+            true => (PREFLIGHT_URGENT_MAX, Span(0)),
+            false => (PREFLIGHT_MAX, self.air_is_free_at(now).since(now.mono)),
+        };
+        let (wanted, length) = (announcement.plan.volume_percent, held.length() + opened_in.max(free_in));
+        let permit = self.guard.permit(now, rung, wanted, Some(length)).ok()?;
         let skip = Span(held.progress.position_us);
         let start = PlayStart {
             play,

@@ -6,7 +6,7 @@ use crate::decide::memory::{Memo, Memory};
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::announcement::Media;
 use crate::domain::authority::Trust;
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::{CommandRefusal, Entry, Event};
 use crate::domain::policy::Policy;
 use crate::domain::sound::{Fault, PlayerCommand, PlayerEvent};
@@ -100,4 +100,6 @@ pub struct Restored {
     pub checkpoints: BTreeMap<PlayId, Span>,
     /// Media on disk.
     pub staged: BTreeSet<ContentHash>,
+    /// The keys that signed the policy in force; none where the installer wrote it.
+    pub policy_signers: Vec<KeyId>,
 }

@@ -12,10 +12,11 @@ use crate::decide::guard::Guard;
 use crate::decide::memory::{Memo, Memory};
 use crate::decide::quotas::{self, Limits, Standing};
 use crate::decide::schedule::{Listeners, Timetable};
+use crate::decide::versions::{self, Edition};
 use crate::decide::{endings, inbox};
 use crate::domain::announcement::Rung;
-use crate::domain::authority::Trust;
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::authority::{Power, Trust};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event, PlayOutcome, PlayStart, Stamp};
 use crate::domain::policy::Policy;
 use crate::domain::sound::PlayerCommand;
@@ -35,7 +36,7 @@ impl Speaker {
         policy: Policy,
         now: &Reading,
     ) -> Self {
-        let Restored { start, memory, commands, checkpoints, staged } = restored;
+        let Restored { start, memory, commands, checkpoints, staged, policy_signers } = restored;
         let (day, used) = memory.sounded.unwrap_or((now.wall.date(), Span(0)));
         let mut speaker = Self {
             start,
@@ -44,6 +45,7 @@ impl Speaker {
             timetable,
             trust,
             guard: Guard::new(policy, day, used),
+            policy_signers,
             memory,
             limits: Limits::default(),
             staged,
@@ -91,6 +93,7 @@ impl Speaker {
             Input::Timetable(timetable) => self.on_timetable(now, timetable),
             Input::Limits(policy) => {
                 self.guard.adopt(policy);
+                self.policy_signers.clear();
                 self.apply_limits_to_the_air(now);
             }
             Input::Listeners(listeners) => {
@@ -209,6 +212,9 @@ impl Speaker {
         let step_us = now.wall - expected;
         let stepped = step_us.unsigned_abs() > STEP_MIN.0;
         if !stepped && before.quality == now.quality {
+            if self.steady_at(now).is_none() {
+                self.hold_hard_end(now);
+            }
             return;
         }
         if stepped || before.quality == ClockQuality::None {
@@ -252,15 +258,16 @@ impl Speaker {
     }
 
     /// Adopts a newer policy, and tells whether that is in force now.
-    fn on_policy(&mut self, now: &Reading, id: &CommandId, policy: Policy) -> bool {
-        let held = self.guard.policy().version;
-        if policy.version <= held {
-            let reason = CommandRefusal::Rollback { offered: policy.version, held };
+    fn on_policy(&mut self, now: &Reading, id: &CommandId, policy: Policy, signers: &[KeyId]) -> bool {
+        let held = Edition { version: self.guard.policy().version, signers: &self.policy_signers };
+        let offered = Edition { version: policy.version, signers };
+        if let Err(reason) = versions::check_newer(self.trust.as_ref(), Power::Policy, held, offered) {
             self.refuse(now, Some(id.clone()), reason);
             return false;
         }
         self.log(now, Event::Adopted { what: "policy".to_owned(), version: policy.version });
         self.guard.adopt(policy);
+        self.policy_signers = signers.to_vec();
         self.apply_limits_to_the_air(now);
         true
     }
@@ -345,7 +352,7 @@ impl Speaker {
             Body::Cancel { of: Some(of) } => self.cancel(now, &of, &command, by),
             Body::Cancel { of: None } => self.stop_all(now, &command, by),
             Body::Policy(policy) => {
-                if self.on_policy(now, &command.id, policy) {
+                if self.on_policy(now, &command.id, policy, &signers) {
                     self.actions.push_back(Action::Adopt(Box::new(Signed {
                         signers,
                         digest,
@@ -357,7 +364,7 @@ impl Speaker {
                 self.open_voice(Voice::new(&command, signers, voice, url));
             }
             Body::Live { voice, open: false, .. } => self.close_voice(now, &voice, &by),
-            Body::Programme { .. } | Body::Groups { .. } => {
+            Body::Programme { .. } | Body::Groups { .. } | Body::Prepared { .. } => {
                 self.actions.push_back(Action::Adopt(Box::new(Signed { signers, digest, payload: command })));
             }
             Body::Test => self.log_step(now, &command.id, DeliveryStep::Received),

@@ -19,6 +19,10 @@ use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 /// A session that starts within this time after its instant is on time.
 pub const ON_TIME: Span = Span::secs(5);
 
+/// Least gain of the wall clock on the monotonic one that brings the end of a session forward; below it lies what two
+/// readings differ by.
+const GAIN_MIN: Span = Span::millis(100);
+
 /// Longest delay of a slot whose lateness is `skip` and that names no `start_within_s`.
 pub const SKIP_GRACE: Span = Span::secs(60);
 
@@ -262,8 +266,20 @@ impl Speaker {
             });
             self.waiting.due.retain(|session| session.end > now.wall);
         }
-        if let Some(running) = self.running.as_mut().filter(|_| !far_ahead) {
-            running.end_at = running.end_at.min(now.moment_of(running.session.end));
+        if !far_ahead {
+            self.hold_hard_end(now);
+        }
+    }
+
+    /// Brings the end of the running session forward where the wall clock has gained on the monotonic one: by a step, or
+    /// little by little.
+    pub(super) fn hold_hard_end(&mut self, now: &Reading) {
+        let Some(running) = self.running.as_mut().filter(|_| now.quality > ClockQuality::None) else {
+            return;
+        };
+        let end_at = now.moment_of(running.session.end);
+        if end_at + GAIN_MIN < running.end_at {
+            running.end_at = end_at;
         }
     }
 
@@ -281,7 +297,9 @@ impl Speaker {
         let begin = running.map(|running| (running.begin_at, Why::SessionStarts));
         let begin = begin.filter(|(begin, _)| *begin > now.mono);
         let gap = running.and_then(|running| running.gap_until).filter(|gap| *gap > now.mono);
-        let account = self.waiting.account_at.map(|at| (at, Why::SessionStarts));
+        // Without a clock nothing is accounted for, and the heart looks again when there is one.
+        let account = self.waiting.account_at.filter(|_| now.quality > ClockQuality::None);
+        let account = account.map(|at| (at, Why::SessionStarts));
         [start, account, begin, end, gap.map(|gap| (gap, Why::SessionStarts))].into_iter().flatten().min()
     }
 }

@@ -13,7 +13,7 @@ use crate::decide::memory::Memory;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::authority::Trust;
-use crate::domain::ids::{CommandId, ContentHash, PlayId};
+use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use crate::domain::time::{Moment, Reading};
 
 /// The heart of a box.
@@ -25,6 +25,8 @@ pub struct Speaker {
     pub(super) timetable: Timetable,
     pub(super) trust: Option<Trust>,
     pub(super) guard: Guard,
+    /// The keys that signed the policy in force; none where the installer wrote it.
+    pub(super) policy_signers: Vec<KeyId>,
     pub(super) memory: Memory,
     pub(super) limits: Limits,
     pub(super) staged: BTreeSet<ContentHash>,

@@ -16,14 +16,15 @@ use crate::store::{MediaRow, MessageRow, MessageUse};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::{Kind, tag};
-use loaxa_heart::domain::ids::MessageId;
+use loaxa_heart::domain::ids::PreparedId;
+use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
 /// The form as it is drawn.
 struct Draft<'a> {
     written: &'a Written,
     heard: Option<&'a MediaRow>,
-    replaces: Option<&'a MessageId>,
+    replaces: Option<&'a PreparedId>,
     faults: &'a Faults,
 }
 
@@ -35,7 +36,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, P
 /// The form with the words of a message that a better one is to replace.
 pub async fn change(
     State(app): State<Arc<App>>,
-    Path(id): Path<MessageId>,
+    Path(id): Path<PreparedId>,
     frame: Frame,
 ) -> Result<Response, PageError> {
     let Some(row) = app.store.message(id.clone()).await?.filter(|row| row.ended.is_none()) else {
@@ -54,7 +55,7 @@ pub async fn act(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let written = message_form::read(&sent);
-    let replaces: Option<MessageId> = sent.get("thay").parse().ok();
+    let replaces: Option<PreparedId> = sent.get("thay").parse().ok();
     let done = match sent.get("viec") {
         "nghe" => prepared::hear(&app, &written).await.map(Some),
         _ => {
@@ -63,7 +64,7 @@ pub async fn act(
         }
     };
     let (heard, fault) = match done {
-        Ok(None) => return Ok(Redirect::to("/tin-soan-san").into_response()),
+        Ok(None) => return staged(&app, &frame, &who).await,
         Ok(heard) => (heard, None),
         Err(NotPrepared::Store(error)) => return Err(error.into()),
         Err(not) => (None, Some(not)),
@@ -84,14 +85,29 @@ pub async fn act(
 /// Takes a message off the list.
 pub async fn end(
     State(app): State<Arc<App>>,
-    Path(id): Path<MessageId>,
+    Path(id): Path<PreparedId>,
+    frame: Frame,
     who: Who,
-) -> Result<Redirect, PageError> {
+) -> Result<Response, PageError> {
     if let Some(row) = app.store.message(id.clone()).await? {
         let act = crate::store::NewAct { before: Some(row.title), ..who.act("message_ended", id.as_str()) };
         app.store.end_message(id, who.now, act).await?;
     }
-    Ok(Redirect::to("/tin-soan-san"))
+    staged(&app, &frame, &who).await
+}
+
+/// Tells the boxes of the list as it is now, and shows it; what keeps them from having it is said.
+async fn staged(app: &Arc<App>, frame: &Frame, who: &Who) -> Result<Response, PageError> {
+    match prepared::stage(app, who).await {
+        Ok(()) => Ok(Redirect::to("/tin-soan-san").into_response()),
+        Err(NotPrepared::Store(error)) => Err(error.into()),
+        Err(not) => {
+            let faults = Faults::one("tin-moi", said!("message.not_staged", why = not.say()));
+            let written = message_form::empty();
+            let draft = Draft { written: &written, heard: None, replaces: None, faults: &faults };
+            Ok(draw(app, frame, draft).await?.into_response())
+        }
+    }
 }
 
 async fn draw(app: &Arc<App>, frame: &Frame, draft: Draft<'_>) -> Result<Markup, PageError> {

@@ -59,6 +59,11 @@ fn one(
         p { (mark(&groups_of(content), content.groups != other.groups)) }
         p { (mark(&when(content), content.at != other.at)) " · " (mark(&frame.texts.code("class", &crate::web::words::code_of(&content.class)), content.class != other.class)) }
         p.words { (words(&content.text, &other.text, is_new)) }
+        @if content.supersedes != other.supersedes { p { (mark(frame.say("review.replaces_other"), true)) } }
+        @if content.responsible != other.responsible { p { (mark(&content.responsible, true)) } }
+        @if content.repeat != other.repeat {
+            p { (mark(&frame.tell(&said!("review.times", count = content.repeat)), true)) }
+        }
         @if content.media != other.media { p { (mark(frame.say("review.other_sound"), true)) } }
     }
 }

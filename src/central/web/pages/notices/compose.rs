@@ -101,7 +101,7 @@ pub async fn act(
         true => Ok(()),
         false => {
             if wants == "nghe"
-                && let Err(not) = notices::give_voice(&app, &mut content).await
+                && let Err(not) = notices::give_voice(&app, &who, &mut content).await
             {
                 faults.add("loi", not.say());
             }

@@ -9,13 +9,14 @@ use crate::web::frame::{Frame, moment};
 use crate::web::local_time::{date_words, time_words};
 use crate::web::parts::{Kind, state, tag};
 use loaxa_heart::domain::announcement::BulletinClass;
-use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
 /// A notice with everything around it.
 pub struct Shown<'a> {
     pub row: &'a NoticeRow,
+    /// The notice in whose place it comes.
+    pub replaces: Option<&'a NoticeRow>,
     pub media: Option<&'a MediaRow>,
     pub author: Option<&'a PersonRow>,
     pub boxes: &'a [BoxRow],
@@ -33,16 +34,12 @@ pub fn class_tag(frame: &Frame, class: BulletinClass) -> Markup {
 
 /// The titles of the places of a notice.
 pub fn places(app: &App, row: &NoticeRow) -> String {
-    let title = |id: &GroupId| {
-        app.settings.groups.iter().find(|group| group.id == *id).map(|group| group.title.as_str())
-    };
-    let titles = row.content.groups.iter().map(|id| title(id).unwrap_or(id.as_str()));
-    titles.collect::<Vec<_>>().join(", ")
+    row.content.groups.iter().map(|id| app.title_of(id)).collect::<Vec<_>>().join(", ")
 }
 
 /// Draws the list.
 pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
-    let Shown { row, media, author, boxes, now } = shown;
+    let Shown { row, replaces, media, author, boxes, now } = shown;
     let content = &row.content;
     let inside: Vec<_> = boxes.iter().filter(|it| in_any(app, it, &content.groups)).collect();
     let silent = inside.iter().filter(|it| !it.is_online(now)).count();
@@ -56,6 +53,9 @@ pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
         dl.kv.card {
             (pair("review.writer", html! { (author) ", " (moment(row.changed)) }))
             @if !content.responsible.is_empty() { (pair("compose.responsible", html! { (content.responsible) })) }
+            @if let Some(old) = replaces {
+                (pair("review.replaces", html! { a href={ "/tin/" (old.id) } { (old.content.title) } br; (places(app, old)) }))
+            }
             (pair("compose.class", class_tag(frame, content.class)))
             (pair("review.places", html! {
                 (places(app, row)) br; (frame.tell(&said!("compose.boxes", count = inside.len())))

@@ -15,6 +15,7 @@ use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
+use loaxa_heart::texts::steers;
 
 /// Longest name of a notice, in characters.
 const TITLE_CHARS_MAX: usize = 200;
@@ -58,7 +59,9 @@ pub fn read(app: &App, sent: &Sent, now: Wall) -> Filled {
     let mut faults = Faults::default();
     let known = |id: &GroupId| app.settings.groups.iter().any(|group| group.id == *id);
     let groups: BTreeSet<GroupId> = sent.all("noi").filter_map(|id| id.parse().ok()).filter(known).collect();
-    let plain = |name: &str, max: usize| sent.get(name).trim().chars().take(max).collect::<String>();
+    let plain = |name: &str, max: usize| {
+        sent.get(name).trim().chars().filter(|c| !steers(*c)).take(max).collect::<String>()
+    };
     let title = plain("ten", TITLE_CHARS_MAX);
     if title.is_empty() {
         faults.add("ten", said!("compose.no_title"));
@@ -69,6 +72,7 @@ pub fn read(app: &App, sent: &Sent, now: Wall) -> Filled {
     let voice = if sent.get("giong") == "tep" { Voice::Audio } else { Voice::Spoken };
     let media = sent.get("tep").parse().ok();
     let text = sent.get("loi").replace("\r\n", "\n");
+    let text: String = text.chars().filter(|c| *c == '\n' || !steers(*c)).collect();
     if text.trim().is_empty() && voice == Voice::Spoken {
         faults.add("loi", said!("compose.no_words"));
     }
@@ -231,13 +235,12 @@ impl Form<'_> {
         let inside: Vec<&BoxRow> =
             self.boxes.iter().filter(|row| in_any(self.app, row, std::slice::from_ref(group))).collect();
         let silent = inside.iter().filter(|row| !row.is_online(self.who.now)).count();
-        let title = self.app.settings.groups.iter().find(|known| known.id == *group);
         let id = format!("noi-{group}");
         html! {
             div.pick {
                 input type="checkbox" name="noi" value=(group) id=(id) checked[self.content.groups.contains(group)];
                 label for=(id) {
-                    (title.map_or(group.as_str(), |known| known.title.as_str())) " "
+                    (self.app.title_of(group)) " "
                     span.mute { (self.frame.tell(&said!("compose.boxes", count = inside.len()))) }
                     @if silent > 0 { br; (state(Kind::Unknown, self.frame.tell(&said!("compose.silent", count = silent)))) }
                 }

@@ -123,11 +123,22 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
         None => None,
     };
     let author = app.store.person(row.author.clone()).await?;
+    let replaces = match &row.content.supersedes {
+        Some(command) => app.store.notice_of(command.clone()).await?,
+        None => None,
+    };
     let boxes = app.store.boxes().await?;
     let list = shown(
         app,
         frame,
-        Shown { row, media: media.as_ref(), author: author.as_ref(), boxes: &boxes, now: who.now },
+        Shown {
+            row,
+            replaces: replaces.as_ref(),
+            media: media.as_ref(),
+            author: author.as_ref(),
+            boxes: &boxes,
+            now: who.now,
+        },
     );
     let progress = progress(app, frame, who, row).await?;
     let content = html! {

@@ -9,9 +9,9 @@ use maud::{Markup, html};
 
 use crate::app::App;
 use crate::people::Who;
-use crate::store::{NewAct, PronunciationRow};
+use crate::store::{NewAct, PronunciationRow, Role};
 use crate::web::form::{Faults, Input, Sent};
-use crate::web::frame::{Frame, PageError};
+use crate::web::frame::{Frame, PageError, refusal};
 use loaxa_heart::said;
 
 /// Words on the list.
@@ -19,8 +19,14 @@ const WORDS_MAX: u32 = 500;
 /// Longest word and longest way to say it, in characters.
 const CHARS_MAX: usize = 100;
 
-pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
-    draw(&app, &frame, &Faults::default(), ("", "")).await
+/// The list is the whole commune's: whoever writes or approves for all of it changes it.
+fn may_change(app: &App, who: &Who) -> bool {
+    let all = app.settings.top_groups();
+    who.may(app, Role::Writer, &all) || who.may(app, Role::Approver, &all)
+}
+
+pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
+    draw(&app, &frame, &who, &Faults::default(), ("", "")).await
 }
 
 pub async fn act(
@@ -29,6 +35,9 @@ pub async fn act(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
+    if !may_change(&app, &who) {
+        return Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &said!("pronounce.not_yours")));
+    }
     let (word, say) = (sent.get("tu").trim(), sent.get("doc").trim());
     if sent.get("viec") == "bo" {
         app.store.drop_pronunciation(word.to_owned(), who.act("pronunciation_dropped", word)).await?;
@@ -46,17 +55,25 @@ pub async fn act(
     } else {
         said!("pronounce.bad", max = CHARS_MAX)
     };
-    let page = draw(&app, &frame, &Faults::one("tu", fault), (word, say)).await?;
+    let page = draw(&app, &frame, &who, &Faults::one("tu", fault), (word, say)).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
 }
 
-async fn draw(app: &App, frame: &Frame, faults: &Faults, typed: (&str, &str)) -> Result<Markup, PageError> {
+async fn draw(
+    app: &App,
+    frame: &Frame,
+    who: &Who,
+    faults: &Faults,
+    typed: (&str, &str),
+) -> Result<Markup, PageError> {
+    let changes = may_change(app, who);
     let list = app.store.pronunciations().await?;
     let title = frame.say("pronounce.title");
     let content = html! {
         h1 { (title) }
         p.narrow { (frame.say("pronounce.how")) }
         (faults.summary(frame))
+        @if changes {
         form.stack.narrow method="post" action="/phat-am" {
             (Input { hint: Some(frame.say("pronounce.word_hint")), ..Input::text("tu", frame.say("pronounce.word"), typed.0) }
                 .draw(frame, faults))
@@ -64,14 +81,17 @@ async fn draw(app: &App, frame: &Frame, faults: &Faults, typed: (&str, &str)) ->
                 .draw(frame, faults))
             div.btns { button.btn name="viec" value="them" { (frame.say("pronounce.add")) } }
         }
+        } @else { p.note { (frame.say("pronounce.not_yours")) } }
         @if list.is_empty() { p.mute { (frame.say("page.nothing")) } }
         ul.list {
             @for row in &list {
                 li.row.apart {
                     span { b { (row.word) } " → " (row.say) }
+                    @if changes {
                     form method="post" action="/phat-am" {
                         input type="hidden" name="tu" value=(row.word);
                         button.btn.sec name="viec" value="bo" aria-label={ (frame.say("pronounce.drop")) " " (row.word) } { (frame.say("pronounce.drop")) }
+                    }
                     }
                 }
             }

@@ -119,11 +119,22 @@ async fn draw(
         None => None,
     };
     let author = app.store.person(row.author.clone()).await?;
+    let replaces = match &row.content.supersedes {
+        Some(command) => app.store.notice_of(command.clone()).await?,
+        None => None,
+    };
     let boxes = app.store.boxes().await?;
     let shown = shown(
         app,
         frame,
-        Shown { row, media: media.as_ref(), author: author.as_ref(), boxes: &boxes, now: who.now },
+        Shown {
+            row,
+            replaces: replaces.as_ref(),
+            media: media.as_ref(),
+            author: author.as_ref(),
+            boxes: &boxes,
+            now: who.now,
+        },
     );
     let title = frame.say("review.title");
     let content = html! {

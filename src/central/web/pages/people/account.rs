@@ -47,11 +47,16 @@ pub async fn change_password(
 
 pub async fn end_session(State(app): State<Arc<App>>, who: Who, sent: Sent) -> Result<Redirect, PageError> {
     let id = who.person.id.clone();
-    match sent.get("phien").parse::<ContentHash>() {
-        Ok(secret) => {
-            app.store.end_session(id.clone(), secret).await?;
+    let ended = match sent.get("phien").parse::<ContentHash>() {
+        Ok(secret) => app.store.end_session(id.clone(), secret).await?,
+        Err(_) => {
+            let others = app.store.sessions(id.clone()).await?.len() > 1;
+            app.store.end_sessions(id.clone(), Some(who.session.secret)).await?;
+            others
         }
-        Err(_) => app.store.end_sessions(id.clone(), Some(who.session.secret)).await?,
+    };
+    if !ended {
+        return Ok(Redirect::to(PATH));
     }
     app.store.note_act(who.act("sessions_ended", id.as_str())).await?;
     Ok(Redirect::to(PATH))

@@ -153,7 +153,7 @@ pub async fn export(
     Query(mut chosen): Query<Chosen>,
     _who: Who,
 ) -> Result<Response, PageError> {
-    let mut rows = csv::Writer::from_writer(Vec::new());
+    let mut rows = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
     let mut write = |row: [&str; 8]| rows.write_record(row.map(defused)).expect("a list of bytes takes all");
     write(["id", "at", "actor", "act", "subject", "before", "after", "from"]);
     for _ in 0..EXPORTED / CHUNK {

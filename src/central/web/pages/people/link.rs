@@ -64,7 +64,9 @@ pub async fn take(
             let newcomer = Newcomer { account: text("ten"), name: text("ho-ten"), reach: text("lien-he") };
             accounts::first(&app, &code, newcomer, password, &address).await
         }
-        LinkFor::Invitation | LinkFor::Recovery => accounts::take_link(&app, &code, password, &address).await,
+        LinkFor::Invitation | LinkFor::Recovery | LinkFor::NewPhone => {
+            accounts::take_link(&app, &code, password, &address).await
+        }
     };
     match taken {
         Ok(person) => {
@@ -89,7 +91,7 @@ fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) 
     let title = match link.purpose {
         LinkFor::First => frame.say("people.first_title"),
         LinkFor::Invitation => frame.say("people.invited_title"),
-        LinkFor::Recovery => frame.say("people.recovery_title"),
+        LinkFor::Recovery | LinkFor::NewPhone => frame.say("people.recovery_title"),
     };
     let hint = frame.tell(&said!("people.password_hint", min = CHARS_MIN));
     let content = html! {

@@ -15,7 +15,7 @@ use crate::store::{PersonRow, RoleRow};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::{Kind, state};
-use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
@@ -34,7 +34,7 @@ pub async fn invite(
     let newcomer = Newcomer { account: text("ten"), name: text("ho-ten"), reach: text("lien-he") };
     let name = newcomer.name.clone();
     match accounts::invite(&app, &who, newcomer).await {
-        Ok((id, link)) => Ok(show_link(&app, &frame, &name, id.as_str(), &link).into_response()),
+        Ok((id, link)) => Ok(show_link(&app, &frame, &name, id.as_str(), &link, None).into_response()),
         Err(NotDone::Store(error)) => Err(error.into()),
         Err(not) => {
             let field = if matches!(not, NotDone::Name) { "ho-ten" } else { "ten" };
@@ -46,13 +46,14 @@ pub async fn invite(
 }
 
 /// The page with a link that somebody hands to a person; it is shown once.
-pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str) -> Markup {
+pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str, waits: Option<Wall>) -> Markup {
     let title = frame.say("people.link_title");
     let content = html! {
         div.narrow.stack {
             h1 { (title) }
             p { (frame.tell(&said!("people.link_for", name))) }
             p.card.num #lien-ket { (link) }
+            @if let Some(from) = waits { p.note.k-look { (frame.tell(&said!("people.link_works_from", at = moment(from)))) } }
             p.mute { (frame.say("people.link_once")) }
             div.btns { a.btn href={ "/nguoi/" (id) } { (frame.say("people.then_roles")) } }
         }
@@ -60,14 +61,9 @@ pub fn show_link(app: &App, frame: &Frame, name: &str, id: &str, link: &str) -> 
     frame.draw(app, title, content)
 }
 
-/// The title of a group, or its id where the configuration does not name it any more.
-pub fn group_title<'a>(app: &'a App, group: &'a GroupId) -> &'a str {
-    app.settings.groups.iter().find(|known| known.id == *group).map_or(group.as_str(), |known| &known.title)
-}
-
 /// A role in words: what, and for where.
 pub fn role_words(app: &App, frame: &Frame, row: &RoleRow) -> String {
-    format!("{}, {}", frame.texts.code("role", row.role.code()), group_title(app, &row.group))
+    format!("{}, {}", frame.texts.code("role", row.role.code()), app.title_of(&row.group))
 }
 
 fn draw(app: &App, frame: &Frame, who: &Who, people: &[PersonRow], faults: &Faults, sent: &Sent) -> Markup {

@@ -34,6 +34,7 @@ pub fn add(pages: Pages) -> Pages {
         .page("/nguoi/{id}/vai-tro/{role}/xac-nhan", ADMINISTRATOR, post(person::confirm_role))
         .page("/nguoi/{id}/vai-tro/{role}/thoi", ADMINISTRATOR, post(person::end_role))
         .page("/nguoi/{id}/lien-ket", ADMINISTRATOR, post(person::recover))
+        .page("/nguoi/{id}/lien-ket/quyet", ADMINISTRATOR, post(person::decide_link))
         .page("/nguoi/{id}/phien", ADMINISTRATOR, post(person::end_sessions))
         .page("/nguoi/{id}/nghi", ADMINISTRATOR, post(person::leave))
         .page("/ai-da-lam-gi", READS_THE_TRAIL, get(audit::page))

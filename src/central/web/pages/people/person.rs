@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::list::{group_title, role_words, show_link, waiting_role};
+use super::list::{role_words, show_link, waiting_role};
 use crate::app::App;
 use crate::people::Who;
 use crate::people::accounts::{self, NotDone};
-use crate::store::{PersonRow, Role, RoleRow};
+use crate::store::{LinkRow, PersonRow, Role, RoleRow};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::parts::{Kind, state};
@@ -32,7 +32,8 @@ async fn say_why(
     }
     match app.store.person(id.clone()).await? {
         Some(person) => {
-            let page = draw(app, frame, who, &person, &Faults::one("vai-tro", not.say()));
+            let waiting = app.store.waiting_link(id.clone(), who.now).await?;
+            let page = draw(app, frame, who, &person, waiting.as_ref(), &Faults::one("vai-tro", not.say()));
             Ok((StatusCode::CONFLICT, page).into_response())
         }
         None => Ok(refusal(app, frame, StatusCode::NOT_FOUND, &not.say())),
@@ -50,7 +51,10 @@ pub async fn page(
     who: Who,
 ) -> Result<Response, PageError> {
     match app.store.person(id.clone()).await? {
-        Some(person) => Ok(draw(&app, &frame, &who, &person, &Faults::default()).into_response()),
+        Some(person) => {
+            let waiting = app.store.waiting_link(id, who.now).await?;
+            Ok(draw(&app, &frame, &who, &person, waiting.as_ref(), &Faults::default()).into_response())
+        }
         None => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &NotDone::NoSuchPerson(id).say())),
     }
 }
@@ -66,7 +70,11 @@ fn not_yours(app: &App, frame: &Frame) -> Response {
 
 /// Tells whether an administrator administers every group for which a person has a role.
 fn administers_all(app: &App, who: &Who, person: &PersonRow) -> bool {
-    let roles = person.roles.iter().filter(|row| row.ended.is_none());
+    let mut roles = person.roles.iter().filter(|row| row.ended.is_none()).peekable();
+    if roles.peek().is_none() {
+        // Nobody's yet: somebody may be about to give them a role of the whole commune.
+        return who.may(app, Role::Administrator, &app.settings.top_groups());
+    }
     roles.map(|row| &row.group).all(|group| administers(app, who, group))
 }
 
@@ -139,16 +147,43 @@ pub async fn recover(
     Path(id): Path<AccountId>,
     frame: Frame,
     who: Who,
+    sent: Sent,
 ) -> Result<Response, PageError> {
     let person = match accounts::read(&app, &id).await {
         Ok(person) if administers_all(&app, &who, &person) => person,
         Ok(_) => return Ok(not_yours(&app, &frame)),
         Err(not) => return say_why(&app, &frame, &who, &id, not).await,
     };
-    match accounts::recover(&app, &who, &id).await {
-        Ok(link) => Ok(show_link(&app, &frame, &person.name, id.as_str(), &link).into_response()),
+    match accounts::recover(&app, &who, &id, sent.get("viec") == "dien-thoai").await {
+        Ok((link, from)) => {
+            let waits = (from > who.now).then_some(from);
+            Ok(show_link(&app, &frame, &person.name, id.as_str(), &link, waits).into_response())
+        }
         Err(not) => say_why(&app, &frame, &who, &id, not).await,
     }
+}
+
+/// Decides on a link that waits: another administrator lets it work at once, or anybody who administers takes it back.
+pub async fn decide_link(
+    State(app): State<Arc<App>>,
+    Path(id): Path<AccountId>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    match accounts::read(&app, &id).await {
+        Ok(person) if administers_all(&app, &who, &person) => {}
+        Ok(_) => return Ok(not_yours(&app, &frame)),
+        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
+    }
+    let done = match sent.get("viec") {
+        "dong-y" => {
+            let act = who.act("link_confirmed", id.as_str());
+            app.store.confirm_link(id.clone(), who.person.id.clone(), who.now, act).await?
+        }
+        _ => app.store.drop_link(id.clone(), who.act("link_dropped", id.as_str())).await?,
+    };
+    if done { Ok(back_to(&id)) } else { say_why(&app, &frame, &who, &id, NotDone::Unchanged).await }
 }
 
 pub async fn end_sessions(
@@ -184,7 +219,14 @@ pub async fn leave(
     }
 }
 
-fn draw(app: &App, frame: &Frame, who: &Who, person: &PersonRow, faults: &Faults) -> Markup {
+fn draw(
+    app: &App,
+    frame: &Frame,
+    who: &Who,
+    person: &PersonRow,
+    link: Option<&LinkRow>,
+    faults: &Faults,
+) -> Markup {
     let waiting = person.roles.iter().filter(|row| row.waits(who.now));
     let content = html! {
         div { a.back href="/nguoi" { (frame.say("people.title")) } h1 { (person.name) }
@@ -193,6 +235,7 @@ fn draw(app: &App, frame: &Frame, who: &Who, person: &PersonRow, faults: &Faults
         @if let Some(at) = person.left {
             p { (state(Kind::Unknown, frame.tell(&said!("people.left_at", at = moment(at))))) }
         }
+        @if let Some(link) = link { (waiting_link(frame, who, person, link)) }
         @for row in waiting { (waiting_role(app, frame, who, person, row)) }
         section.stack aria-labelledby="h-vt" {
             h2 #h-vt { (frame.say("people.roles")) }
@@ -205,6 +248,22 @@ fn draw(app: &App, frame: &Frame, who: &Who, person: &PersonRow, faults: &Faults
         }
     };
     frame.draw(app, &person.name, content)
+}
+
+/// A link that works later, in plain sight.
+fn waiting_link(frame: &Frame, who: &Who, person: &PersonRow, link: &LinkRow) -> Markup {
+    let asked_by = link.asked_by.as_ref().map(ToString::to_string).unwrap_or_default();
+    let may_confirm = link.asked_by.as_ref() != Some(&who.person.id) && person.id != who.person.id;
+    html! {
+        section.alarm.k-look.stack aria-label=(frame.say("people.link_waits")) {
+            h2 { (frame.say("people.link_waits")) }
+            p { (frame.tell(&said!("people.link_asked", name = asked_by, at = moment(link.good_from)))) }
+            form.btns method="post" action={ "/nguoi/" (person.id) "/lien-ket/quyet" } {
+                @if may_confirm { button.btn name="viec" value="dong-y" { (frame.say("people.confirm")) } }
+                button.btn.sec name="viec" value="bo" { (frame.say("people.refuse")) }
+            }
+        }
+    }
 }
 
 fn one_role(app: &App, frame: &Frame, who: &Who, row: &RoleRow) -> Markup {
@@ -240,7 +299,7 @@ fn give_form(app: &App, frame: &Frame, who: &Who, person: &PersonRow) -> Markup 
                     label for="nhom" { (frame.say("people.where")) }
                     select #nhom name="nhom" required {
                         @for group in who.groups(app, Role::Administrator) {
-                            option value=(group) { (group_title(app, &group)) }
+                            option value=(group) { (app.title_of(&group)) }
                         }
                     }
                 }
@@ -259,7 +318,10 @@ fn loss_forms(frame: &Frame, person: &PersonRow) -> Markup {
             div.card.stack {
                 h3 { (frame.say("people.lost")) }
                 p { (frame.say("people.lost_how")) }
-                form method="post" action={ (path) "/lien-ket" } { button.btn.sec { (frame.say("people.make_link")) } }
+                form.btns method="post" action={ (path) "/lien-ket" } {
+                    button.btn.sec name="viec" value="mat-khau" { (frame.say("people.lost_password")) }
+                    button.btn.sec name="viec" value="dien-thoai" { (frame.say("people.lost_phone")) }
+                }
             }
             div.card.stack {
                 h3 { (frame.say("people.somewhere_else")) }

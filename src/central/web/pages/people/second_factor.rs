@@ -31,7 +31,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Respon
 
 /// Says whether a person must show the telephone that they have first: a stolen password is not enough to replace it.
 fn may_not(who: &Who) -> bool {
-    who.person.totp.is_some() && who.session.stage == Stage::Password
+    who.person.totp.is_some() && who.session.stage != Stage::Full
 }
 
 pub async fn set(

@@ -29,7 +29,9 @@ impl Back {
     /// The page, if it is one of this server.
     fn page(&self) -> Option<&str> {
         let page = self.ve.as_deref()?;
-        let is_ours = page.starts_with('/') && !page.starts_with("//") && !page.contains(['\\', '\n', '\r']);
+        let is_ours = page.starts_with('/')
+            && !page.starts_with("//")
+            && !page.contains(|c: char| c == '\\' || c.is_control());
         is_ours.then_some(page)
     }
 }
@@ -136,5 +138,6 @@ mod tests {
         check("//ke-xau.vn", None);
         check("https://ke-xau.vn", None);
         check("/\\ke-xau.vn", None);
+        check("/\t/ke-xau.vn", None);
     }
 }

@@ -201,6 +201,22 @@ fn a_slot_never_runs_past_its_hard_end() {
     ]);
 }
 
+#[test]
+fn a_slot_keeps_its_hard_end_by_a_clock_that_gains_little_by_little() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "lateness = \"shift\"\n");
+    scene.run(5 * 60);
+    for _ in 0..3 {
+        let now = scene.world.now();
+        scene.world.set_clock(now.wall.plus(Span::millis(1_300)), now.quality);
+        scene.run(20);
+    }
+    let end = scene.world.speaker().and_then(|speaker| speaker.running.as_ref()).map(|running| {
+        let now = scene.world.now();
+        now.at(running.end_at).wall.since(running.session.end)
+    });
+    assert_eq!(end, Some(Span(0)));
+}
+
 /// Two items in rotation, again and again for two minutes and a half.
 const TURNS: &str = r#"
 [[playlist]]

@@ -1,0 +1,129 @@
+//! The plan of today: the heart rehearses the programmes in force for every village.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::documents::read_programme;
+use crate::app::App;
+use crate::foreseen::PlannedSlot;
+use crate::settings::village_of;
+use crate::store::{BoxRow, StoreError};
+use loaxa_heart::decide::delivery::{documents_to_send, with_ancestors};
+use loaxa_heart::decide::preview;
+use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
+use loaxa_heart::domain::ids::{CommandId, GroupId};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command, Holds};
+
+/// The groups of some boxes, and the documents in force for them.
+struct Audience {
+    groups: Vec<GroupId>,
+    documents: Vec<CommandId>,
+}
+
+/// Plans today's slots, in the order in which they begin. What an installer wrote on a box itself is not known here.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn today(app: &App, boxes: &[BoxRow]) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
+    let now = app.now();
+    let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
+    let sent = app.store.documents(now).await?;
+    let from = (now.date(), sent.iter().map(|document| document.command.clone()).collect(), groups);
+    if let Some(known) = app.days.find(&from) {
+        return Ok(known);
+    }
+    let parents = app.settings.parents();
+    let audiences: Vec<_> = from
+        .2
+        .iter()
+        .map(|own| {
+            let all = with_ancestors(own, &parents);
+            let documents = documents_to_send(&Holds::default(), 0, &all, &sent).commands;
+            let documents = documents.into_iter().cloned().collect();
+            Audience { groups: own.clone(), documents }
+        })
+        .collect();
+    let mut bodies = BTreeMap::new();
+    for id in audiences.iter().flat_map(|audience| &audience.documents).collect::<BTreeSet<_>>() {
+        let row = app.store.command(id.clone()).await?;
+        let body = row.and_then(|row| codec::decode::<Command>(row.payload.as_bytes()).ok());
+        bodies.extend(body.map(|command| (id.clone(), command.body)));
+    }
+    // A rehearsal takes its time.
+    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, now)).await;
+    let planned = Arc::new(planned.unwrap_or_default());
+    app.days.keep(from, Arc::clone(&planned));
+    Ok(planned)
+}
+
+fn plan(
+    audiences: &[Audience],
+    bodies: &BTreeMap<CommandId, Body>,
+    parents: &BTreeMap<GroupId, GroupId>,
+    now: Wall,
+) -> Vec<PlannedSlot> {
+    let mut by_documents: BTreeMap<&[CommandId], Vec<&Audience>> = BTreeMap::new();
+    for audience in audiences {
+        by_documents.entry(&audience.documents).or_default().push(audience);
+    }
+    let mut slots: BTreeMap<(Wall, String), PlannedSlot> = BTreeMap::new();
+    for (documents, audiences) in by_documents {
+        let (timetable, policy) = in_force(documents, bodies, &audiences, parents);
+        let mut rehearsed: BTreeMap<Listeners, Vec<PlannedSlot>> = BTreeMap::new();
+        for audience in audiences {
+            let groups = with_ancestors(&audience.groups, parents).into_iter().collect();
+            let seen = timetable.seen_from(&Listeners { groups, languages: Vec::new() });
+            let plan = rehearsed.entry(seen.clone()).or_insert_with(|| {
+                let sessions = preview::plan(&timetable, &seen, &policy, now.date(), now.date());
+                sessions.into_iter().filter(sounds).map(as_slot).collect()
+            });
+            for slot in plan {
+                let key = (slot.start, slot.key.slot.to_string());
+                let kept = slots.entry(key).or_insert_with(|| slot.clone());
+                kept.villages.extend(village_of(&audience.groups, parents).cloned());
+            }
+        }
+    }
+    slots.into_values().collect()
+}
+
+/// Tells whether anything of a session would sound: the guard may refuse it all.
+fn sounds(session: &preview::PlannedSession) -> bool {
+    session.plays.iter().any(|play| !matches!(play.fate, preview::Fate::NotPlayed { .. }))
+}
+
+fn as_slot(session: preview::PlannedSession) -> PlannedSlot {
+    let preview::PlannedSession { key, title, start, end, .. } = session;
+    PlannedSlot { key, title, start, end, villages: BTreeSet::new() }
+}
+
+/// The programmes and limits of these documents, as far as they are for these audiences.
+fn in_force(
+    documents: &[CommandId],
+    bodies: &BTreeMap<CommandId, Body>,
+    audiences: &[&Audience],
+    parents: &BTreeMap<GroupId, GroupId>,
+) -> (Timetable, Policy) {
+    let (mut calendars, mut policy) = (Vec::new(), Policy::default());
+    for body in documents.iter().filter_map(|id| bodies.get(id)) {
+        match body {
+            Body::Policy(sent) => policy = sent.clone(),
+            Body::Programme { toml, media, .. } => {
+                let Ok(programme) = read_programme(toml, media) else { continue };
+                // Whoever had a programme before learns that it is not theirs any more.
+                let is_for = |audience: &&Audience| {
+                    with_ancestors(&audience.groups, parents).contains(&programme.group)
+                };
+                if audiences.iter().any(is_for) {
+                    calendars.extend(Calendar::new(Arc::new(programme)));
+                }
+            }
+            _ => {}
+        }
+    }
+    // Boxes refuse a programme that clashes with an earlier one.
+    (Timetable::new(calendars).unwrap_or_default(), policy)
+}

@@ -1,0 +1,27 @@
+//! The pages about boxes: all of them by village, one with its health and what to do, and the code of a new one.
+
+mod act;
+mod health;
+mod keepers;
+mod list;
+mod newcomer;
+mod one;
+
+use axum::routing::{get, post};
+
+use self::keepers::KEEPERS;
+use crate::web::doors::{Needs, Pages};
+
+/// Adds the pages.
+pub fn add(pages: Pages) -> Pages {
+    let keepers = Needs::Role(KEEPERS);
+    pages
+        .page("/cum-loa", Needs::Person, get(list::page))
+        .page("/fragments/cum-loa", Needs::Person, get(list::fragment))
+        .page("/cum-loa/moi", keepers, get(newcomer::page).post(newcomer::invite))
+        .page("/cum-loa/{id}", Needs::Person, get(one::page))
+        .page("/cum-loa/{id}/chuyen", keepers, post(act::move_to))
+        .page("/cum-loa/{id}/vi-tri", keepers, post(act::set_point))
+        .page("/cum-loa/{id}/bao-tri", keepers, post(act::maintain))
+        .page("/cum-loa/{id}/thu-hoi", keepers, post(act::revoke))
+}

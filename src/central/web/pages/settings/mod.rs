@@ -1,0 +1,20 @@
+//! The settings of the commune that staff change themselves.
+
+mod commune;
+mod place;
+
+use axum::routing::{get, post};
+
+use crate::store::Role;
+use crate::web::doors::{Needs, Pages};
+
+const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
+
+/// Adds the pages.
+pub fn add(pages: Pages) -> Pages {
+    pages
+        .page("/cai-dat", ADMINISTRATOR, get(commune::page))
+        .page("/cai-dat/noi/{group}", ADMINISTRATOR, get(place::page).post(place::keep))
+        .page("/cai-dat/chuyen-muc", ADMINISTRATOR, post(commune::set_section))
+        .page("/cai-dat/chien-dich", ADMINISTRATOR, post(commune::set_campaign))
+}
