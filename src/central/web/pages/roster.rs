@@ -214,13 +214,18 @@ async fn draw(
     Ok(frame.draw(app, title, content))
 }
 
+/// The word of a day in the tables of texts; 0 is Monday.
+fn weekday(day: u8) -> &'static str {
+    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][usize::from(day % 7)]
+}
+
 fn clock(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 fn list(frame: &Frame, shifts: &[ShiftRow], now: Wall, edits: bool) -> Markup {
     let days = |shift: &ShiftRow| {
-        let names = shift.days.iter().map(|day| frame.texts.code("weekday", &day.to_string()));
+        let names = shift.days.iter().map(|day| frame.texts.code("weekday", weekday(*day)));
         if shift.days.len() == 7 {
             frame.say("roster.every_day").to_owned()
         } else {
@@ -311,7 +316,7 @@ fn form(frame: &Frame, officers: &[Contact], faults: &Faults, sent: &Sent) -> Ma
                 div.picks.two { @for day in 0..7 {
                     @let (id, value) = (format!("thu-{day}"), day.to_string());
                     div.pick { input type="checkbox" name="thu-may" value=(value) id=(id) checked[sent.0.is_empty() || sent.all("thu-may").any(|sent| sent == value)];
-                        label for=(id) { (frame.texts.code("weekday", &value)) } }
+                        label for=(id) { (frame.texts.code("weekday", weekday(day))) } }
                 } }
             }
             div.row {
