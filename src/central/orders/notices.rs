@@ -9,6 +9,7 @@ use super::outlook;
 use super::refused::Refused;
 use super::speech;
 use crate::app::App;
+use crate::changes::Changed;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
@@ -118,7 +119,12 @@ async fn edit(
     let edit =
         NoticeEdit { id: id.clone(), base, content, state, by: who.person.id.clone(), at: who.now, act };
     match app.store.edit_notice(edit, WAITING_MAX).await? {
-        NoticeKept::Kept => Ok(()),
+        NoticeKept::Kept => {
+            if state != NoticeState::Draft {
+                app.changes.tell(Changed::Notices);
+            }
+            Ok(())
+        }
         NoticeKept::NoRoom => Err(NotNotice::TooMany),
         NoticeKept::Overtaken => Err(changed(app, id).await?),
     }
@@ -280,7 +286,10 @@ pub async fn approve(
             let row = read(app, id).await?;
             sent_by(&row, who, digest).ok_or_else(|| NotNotice::Changed(Box::new(row)))
         }
-        sent => Ok(sent?),
+        sent => {
+            app.changes.tell(Changed::Notices);
+            Ok(sent?)
+        }
     }
 }
 
@@ -364,5 +373,9 @@ async fn step(
 ) -> Result<(), NotNotice> {
     let step =
         NoticeStep { id: id.clone(), from, digest, to, by: who.person.id.clone(), reason, at: who.now, act };
-    if app.store.step_notice(step).await? { Ok(()) } else { Err(changed(app, id).await?) }
+    if !app.store.step_notice(step).await? {
+        return Err(changed(app, id).await?);
+    }
+    app.changes.tell(Changed::Notices);
+    Ok(())
 }

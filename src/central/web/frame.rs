@@ -26,7 +26,7 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 9] = [
+const MENU: [(&str, &str, &[Role]); 8] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
@@ -35,15 +35,15 @@ const MENU: [(&str, &str, &[Role]); 9] = [
     ("/nhat-ky", "log.title", &[]),
     ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
-    ("/nguoi", "people.title", &[Role::Administrator]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 7] = [
+const FOOT: [(&str, &str, &[Role]); 8] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
     ("/truc-ban", "roster.title", &[Role::Administrator, Role::Duty]),
     ("/dien-tap", "exercise.menu", &[Role::Duty]),
+    ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),

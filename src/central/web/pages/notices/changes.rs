@@ -60,6 +60,9 @@ fn one(
         p { (mark(&when(content), content.at != other.at)) " · " (mark(&frame.texts.code("class", &crate::web::words::code_of(&content.class)), content.class != other.class)) }
         p.words { (words(&content.text, &other.text, is_new)) }
         @if content.supersedes != other.supersedes { p { (mark(frame.say("review.replaces_other"), true)) } }
+        @if (&content.section, &content.campaign) != (&other.section, &other.campaign) {
+            p { (mark(frame.say("review.other_subject"), true)) }
+        }
         @if content.responsible != other.responsible { p { (mark(&content.responsible, true)) } }
         @if content.repeat != other.repeat {
             p { (mark(&frame.tell(&said!("review.times", count = content.repeat)), true)) }

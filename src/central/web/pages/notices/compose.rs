@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::fields::{self, Filled, Form};
+use super::fields::{self, Filled, Form, Subjects};
 use super::steps::{Air, steps};
 use super::{preview, script};
 use crate::app::App;
@@ -209,6 +209,7 @@ async fn media_of(app: &App, content: &NoticeContent) -> Result<Option<MediaRow>
 async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, draft: Draft<'_>) -> Result<Markup, StoreError> {
     let boxes = app.store.boxes().await?;
     let media = media_of(app, draft.content).await?;
+    let subjects = Subjects::read(app).await?;
     let form = Form {
         app,
         frame,
@@ -216,6 +217,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, draft: Draft<'_>) -> Res
         boxes: &boxes,
         content: draft.content,
         faults: draft.faults,
+        subjects: &subjects,
         media: media.as_ref(),
         typed: draft.typed,
     };

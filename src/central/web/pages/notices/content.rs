@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::fields::in_any;
+use super::fields::{Subjects, in_any};
 use crate::app::App;
 use crate::store::{BoxRow, MediaRow, NoticeRow, PersonRow};
 use crate::web::frame::{Frame, moment};
@@ -15,6 +15,7 @@ use loaxa_heart::said;
 /// A notice with everything around it.
 pub struct Shown<'a> {
     pub row: &'a NoticeRow,
+    pub subjects: &'a Subjects,
     /// The notice in whose place it comes.
     pub replaces: Option<&'a NoticeRow>,
     pub media: Option<&'a MediaRow>,
@@ -39,7 +40,7 @@ pub fn places(app: &App, row: &NoticeRow) -> String {
 
 /// Draws the list.
 pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
-    let Shown { row, replaces, media, author, boxes, now } = shown;
+    let Shown { row, subjects, replaces, media, author, boxes, now } = shown;
     let content = &row.content;
     let inside: Vec<_> = boxes.iter().filter(|it| in_any(app, it, &content.groups)).collect();
     let silent = inside.iter().filter(|it| !it.is_online(now)).count();
@@ -52,6 +53,8 @@ pub fn shown(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
     html! {
         dl.kv.card {
             (pair("review.writer", html! { (author) ", " (moment(row.changed)) }))
+            @let subjects = subjects.of(content);
+            @if !subjects.is_empty() { (pair("review.subjects", html! { (subjects.join(" · ")) })) }
             @if !content.responsible.is_empty() { (pair("compose.responsible", html! { (content.responsible) })) }
             @if let Some(old) = replaces {
                 (pair("review.replaces", html! { a href={ "/tin/" (old.id) } { (old.content.title) } br; (places(app, old)) }))

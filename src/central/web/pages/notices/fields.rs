@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::app::App;
 use crate::people::Who;
-use crate::store::{BoxRow, MediaRow, NoticeContent, Role, Voice};
+use crate::store::{BoxRow, CampaignRow, MediaRow, NoticeContent, Role, SectionRow, StoreError, Voice};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::Frame;
 use crate::web::local_time::{date, date_words, time, time_words};
@@ -121,6 +121,33 @@ fn instant(sent: &Sent, now: Wall, faults: &mut Faults) -> Option<Wall> {
     Some(at)
 }
 
+/// The sections and campaigns of the commune.
+pub struct Subjects {
+    sections: Vec<SectionRow>,
+    campaigns: Vec<CampaignRow>,
+}
+
+impl Subjects {
+    /// Reads both lists.
+    ///
+    /// # Errors
+    /// Fails when the store does not answer.
+    pub async fn read(app: &App) -> Result<Self, StoreError> {
+        Ok(Self { sections: app.store.sections().await?, campaigns: app.store.campaigns().await? })
+    }
+
+    /// The section and the campaign of a notice by their titles, where it has them.
+    pub fn of<'s>(&'s self, content: &'s NoticeContent) -> Vec<&'s str> {
+        let section = content.section.as_ref().map(|id| {
+            self.sections.iter().find(|row| row.id == *id).map_or(id.as_str(), |row| row.title.as_str())
+        });
+        let campaign = content.campaign.as_ref().map(|id| {
+            self.campaigns.iter().find(|row| row.id == *id).map_or(id.as_str(), |row| row.title.as_str())
+        });
+        section.into_iter().chain(campaign).collect()
+    }
+}
+
 /// Everything that the form is drawn with.
 pub struct Form<'a> {
     pub app: &'a App,
@@ -129,6 +156,7 @@ pub struct Form<'a> {
     pub boxes: &'a [BoxRow],
     pub content: &'a NoticeContent,
     pub faults: &'a Faults,
+    pub subjects: &'a Subjects,
     /// The audio that belongs to it now.
     pub media: Option<&'a MediaRow>,
     /// As they were typed, where they could not be read.
@@ -310,11 +338,12 @@ impl Form<'_> {
 
     fn more(&self) -> Markup {
         html! {
-            details open[!self.content.responsible.is_empty() || self.content.language != LANGUAGES[0]] {
+            details open[self.has_more()] {
                 summary { (self.say("compose.more")) }
                 div.stack {
                     (Input { required: false, ..Input::text("nguoi", self.say("compose.responsible"), &self.content.responsible) }
                         .draw(self.frame, self.faults))
+                    (self.subjects())
                     div.field {
                         label for="tieng" { (self.say("compose.language")) }
                         select #tieng name="tieng" {
@@ -325,6 +354,36 @@ impl Form<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Form<'_> {
+    fn has_more(&self) -> bool {
+        let content = self.content;
+        let has_subject = content.section.is_some() || content.campaign.is_some();
+        has_subject || !content.responsible.is_empty() || content.language != LANGUAGES[0]
+    }
+
+    /// Section and campaign; those that are over are not offered, unless the notice has them.
+    fn subjects(&self) -> Markup {
+        let (content, today) = (self.content, self.who.now.date());
+        let offered = |row: &&CampaignRow| row.until >= today || content.campaign.as_ref() == Some(&row.id);
+        html! {
+            div.field { label for="chuyen-muc" { (self.say("compose.section")) }
+                select #chuyen-muc name="chuyen-muc" {
+                    option value="" { (self.say("compose.none")) }
+                    @for row in &self.subjects.sections {
+                        option value=(row.id) selected[content.section.as_ref() == Some(&row.id)] { (row.title) }
+                    }
+                } }
+            div.field { label for="dot" { (self.say("compose.campaign")) }
+                select #dot name="dot" {
+                    option value="" { (self.say("compose.none")) }
+                    @for row in self.subjects.campaigns.iter().filter(offered) {
+                        option value=(row.id) selected[content.campaign.as_ref() == Some(&row.id)] { (row.title) }
+                    }
+                } }
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::content::{Shown, shown};
+use super::fields::Subjects;
 use super::steps::{Air, sign, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
@@ -123,6 +124,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
         None => None,
     };
     let author = app.store.person(row.author.clone()).await?;
+    let subjects = Subjects::read(app).await?;
     let replaces = match &row.content.supersedes {
         Some(command) => app.store.notice_of(command.clone()).await?,
         None => None,
@@ -133,6 +135,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
         frame,
         Shown {
             row,
+            subjects: &subjects,
             replaces: replaces.as_ref(),
             media: media.as_ref(),
             author: author.as_ref(),
@@ -146,11 +149,12 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
         @if let (NoticeState::Returned, Some(reason)) = (row.state, &row.reason) {
             section.alarm.k-look.narrow { h2 { (frame.say("notice.was_returned")) } p { (reason) } }
         }
-        div #tien-trinh.stack hx-get={ "/fragments/tin/" (row.id) } hx-trigger="every 3s" { (progress) }
+        div #tien-trinh.stack.live hx-get={ "/fragments/tin/" (row.id) }
+            hx-trigger="announcements from:body, notices from:body, shown from:body, signed-out from:body" { (progress) }
         (buttons(app, frame, who, row))
         section.stack aria-labelledby="h-nd" { h2 #h-nd { (frame.say("notice.what")) } (list) }
     };
-    Ok(frame.draw(app, &row.content.title, content))
+    Ok(frame.draw_with(app, &row.content.title, &["/assets/live.js"], content))
 }
 
 /// Draws what changes without anybody's doing: the steps, and who heard it.

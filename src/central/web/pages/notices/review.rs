@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use super::changes;
 use super::content::{Shown, shown};
+use super::fields::Subjects;
 use super::steps::{Air, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
@@ -119,6 +120,7 @@ async fn draw(
         None => None,
     };
     let author = app.store.person(row.author.clone()).await?;
+    let subjects = Subjects::read(app).await?;
     let replaces = match &row.content.supersedes {
         Some(command) => app.store.notice_of(command.clone()).await?,
         None => None,
@@ -129,6 +131,7 @@ async fn draw(
         frame,
         Shown {
             row,
+            subjects: &subjects,
             replaces: replaces.as_ref(),
             media: media.as_ref(),
             author: author.as_ref(),
