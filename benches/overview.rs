@@ -117,6 +117,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         keys: Keys { central: key, issuers: Vec::new(), trust },
         speech: Vec::new(),
         cap: None,
+        calling: Default::default(),
         groups: std::iter::once(top.clone()).chain(villages).collect(),
         boxes: boxes.collect(),
         enrolment: None,

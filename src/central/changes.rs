@@ -21,10 +21,13 @@ pub enum Changed {
     Alarms,
     Announcements,
     Notices,
+    /// Calls for a second duty officer.
+    Calls,
 }
 
 impl Changed {
-    pub const ALL: [Changed; 4] = [Changed::Boxes, Changed::Alarms, Changed::Announcements, Changed::Notices];
+    pub const ALL: [Changed; 5] =
+        [Changed::Boxes, Changed::Alarms, Changed::Announcements, Changed::Notices, Changed::Calls];
 
     /// The name of the event in the browser.
     pub const fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Changed {
             Changed::Alarms => "alarms",
             Changed::Announcements => "announcements",
             Changed::Notices => "notices",
+            Changed::Calls => "calls",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -16,6 +16,7 @@ mod log_quota;
 mod media;
 mod mouths;
 mod nonces;
+mod notify;
 mod one_each;
 mod orders;
 mod people;
@@ -159,6 +160,8 @@ impl Central {
             tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
         ];
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
+        tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
+        tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());

@@ -10,6 +10,7 @@ use url::Url;
 use loaxa_heart::config::cap_policy::CapPolicy;
 use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
+use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
@@ -35,6 +36,7 @@ pub struct Settings {
     pub speech: Vec<String>,
     /// The alerts that are taken; `None` takes none.
     pub cap: Option<CapSettings>,
+    pub calling: Calling,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
     /// The means to enrol boxes; without them, boxes are named in the configuration.
@@ -77,6 +79,45 @@ pub struct CapSettings {
     pub feed: Option<Feed>,
     /// A token for senders of alerts, good for nothing else.
     pub token: Option<String>,
+}
+
+/// The means by which a second duty officer is called, and the times.
+#[derive(Clone)]
+pub struct Calling {
+    /// From one person to the next who does not answer.
+    pub next_after: Span,
+    /// From the beginning to the level above.
+    pub above_after: Span,
+    pub email: Option<Email>,
+    pub webhook: Option<Webhook>,
+}
+
+impl Default for Calling {
+    fn default() -> Self {
+        Self { next_after: Span::secs(60), above_after: Span::secs(180), email: None, webhook: None }
+    }
+}
+
+/// The mail server of the office.
+#[derive(Clone)]
+pub struct Email {
+    /// `smtps://user@host`, or `smtp://` with TLS begun by the server.
+    pub url: Url,
+    pub password: Option<String>,
+    /// The sender of the letters.
+    pub from: String,
+    /// The server may stand in the office's own network.
+    pub private_addresses: bool,
+}
+
+/// A program that passes calls on, for instance to telephones.
+#[derive(Clone)]
+pub struct Webhook {
+    pub url: Url,
+    /// The secret that both share, already decoded.
+    pub secret: Vec<u8>,
+    /// The program may run in the office's own network.
+    pub private_addresses: bool,
 }
 
 /// A feed of alerts that is polled.

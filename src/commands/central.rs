@@ -1,6 +1,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::language::{Failure, Outcome, of_file};
 use super::{central_init, central_invite, central_person, central_token, log_lines};
 use loaxa_adapters::keys::KeyFile;
@@ -9,10 +12,14 @@ use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
 use loaxa_central::settings::Identity;
-use loaxa_central::settings::{BrokerChoice, CapSettings, Enrolment, Group, Keys, Logins, Settings};
+use loaxa_central::settings::{
+    BrokerChoice, Calling, CapSettings, Email, Enrolment, Group, Keys, Logins, Settings, Webhook,
+};
 use loaxa_central::settings::{PageDoor, PageTls};
 use loaxa_heart::config::box_file::NamedFiles;
+use loaxa_heart::config::calling_file::CallingConfig;
 use loaxa_heart::config::central_file::{self, CentralConfig};
+use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 
 #[derive(clap::Args)]
@@ -113,6 +120,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         keys,
         speech: config.speech,
         cap: cap.transpose()?,
+        calling: calling(config.calling)?,
         groups: config.groups.into_iter().map(group).collect(),
         boxes: config.boxes.into_iter().map(declared).collect(),
         trust_first_use: false,
@@ -125,6 +133,38 @@ fn page_tls(tls: central_file::PageTls) -> PageTls {
         central_file::PageTls::OwnAuthority => PageTls::OwnAuthority,
         central_file::PageTls::Files { certificate, key, ca } => PageTls::Files { certificate, key, ca },
     }
+}
+
+fn calling(config: CallingConfig) -> Result<Calling, Failure> {
+    let email = config.email.map(|email| -> Result<_, Failure> {
+        let password = email.password_file.as_deref().map(private_files::read).transpose()?;
+        let password = password.map(|text| text.trim().to_owned());
+        let (url, from) = (email.url, email.from);
+        Ok(Email { url, password, from, private_addresses: email.private_addresses })
+    });
+    let webhook = config.webhook.map(|webhook| -> Result<_, Failure> {
+        let secret = webhook_secret(&webhook.secret_file)?;
+        Ok(Webhook { url: webhook.url, secret, private_addresses: webhook.private_addresses })
+    });
+    Ok(Calling {
+        next_after: Span::secs(config.next_after_s.into()),
+        above_after: Span::secs(config.above_after_s.into()),
+        email: email.transpose()?,
+        webhook: webhook.transpose()?,
+    })
+}
+
+/// Shortest secret of a webhook that is taken, in bytes, as its convention says.
+const SECRET_BYTES_MIN: usize = 24;
+
+/// Reads a secret as its convention writes it: `whsec_` and base64.
+fn webhook_secret(path: &Path) -> Result<Vec<u8>, Failure> {
+    let text = private_files::read(path)?;
+    let secret = BASE64.decode(text.trim().trim_start_matches("whsec_")).unwrap_or_default();
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(of_file(path, &said!("central.short_secret", min = SECRET_BYTES_MIN)).into());
+    }
+    Ok(secret)
 }
 
 fn token(path: &Path) -> Result<String, Failure> {

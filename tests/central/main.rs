@@ -3,6 +3,7 @@
 mod attacks;
 mod bodies;
 mod boxes;
+mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_pages;
@@ -10,7 +11,9 @@ mod browser_signing;
 mod cap;
 mod cli;
 mod drafts;
+mod emergency;
 mod enrolment;
+mod exercise;
 mod fuzz_http;
 mod groups;
 mod http;
@@ -25,6 +28,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod roster;
 mod tokens;
 mod wire;
 

@@ -297,6 +297,8 @@ async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
 fn expected() -> BTreeMap<&'static str, Needs> {
     const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
     const WRITER: Needs = Needs::Role(&[Role::Writer]);
+    const DUTY: Needs = Needs::Role(&[Role::Duty]);
+    const PREPARES: Needs = Needs::Role(&[Role::Administrator, Role::Duty]);
     const APPROVER: Needs = Needs::Role(&[Role::Approver]);
     const SPEAKER: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
     const CARER: Needs = Needs::Role(&[Role::Technician, Role::Duty, Role::Administrator]);
@@ -345,6 +347,21 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/nguoi/{id}/nghi", ADMINISTRATOR),
         ("/ai-da-lam-gi", TRAIL),
         ("/ai-da-lam-gi.csv", TRAIL),
+        ("/khan-cap", DUTY),
+        ("/khan-cap/{id}", DUTY),
+        ("/khan-cap/{id}/ky", DUTY),
+        ("/khan-cap/{id}/dong-y", DUTY),
+        ("/fragments/khan-cap/{id}", DUTY),
+        ("/fragments/goi", DUTY),
+        ("/tin-soan-san", PREPARES),
+        ("/tin-soan-san/{id}", PREPARES),
+        ("/tin-soan-san/{id}/bo", PREPARES),
+        ("/dien-tap", DUTY),
+        ("/dien-tap/{id}/huy", DUTY),
+        ("/truc-ban", PREPARES),
+        ("/truc-ban/ca", ADMINISTRATOR),
+        ("/truc-ban/ca/{id}/bo", ADMINISTRATOR),
+        ("/truc-ban/tap", DUTY),
         ("/cum-loa", Needs::Person),
         ("/fragments/cum-loa", Needs::Person),
         ("/cum-loa/moi", KEEPER),

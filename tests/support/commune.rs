@@ -45,11 +45,20 @@ pub fn group(id: &str) -> GroupId {
 
 /// An (1) and Bình (2) are duty officers; emergencies need both.
 pub fn trust() -> Vec<u8> {
-    trust_over(&["thon-1", "thon-2"])
+    trust_of(|_| {})
+}
+
+/// The trust document with a change.
+pub fn trust_of(change: impl FnOnce(&mut Trust)) -> Vec<u8> {
+    trust_with(&["thon-1", "thon-2"], change)
 }
 
 /// The same, over these villages.
 pub fn trust_over(villages: &[&str]) -> Vec<u8> {
+    trust_with(villages, |_| {})
+}
+
+fn trust_with(villages: &[&str], change: impl FnOnce(&mut Trust)) -> Vec<u8> {
     use Power::*;
     let people = [Normal, Priority, Emergency, Exercise, Live, Cancel, Test, Programme, Policy, Groups];
     let grant = |key: SecretKey, holder: &str, powers: &[Power]| Grant {
@@ -63,7 +72,7 @@ pub fn trust_over(villages: &[&str]) -> Vec<u8> {
         account: None,
         valid_until: None,
     };
-    let trust = Trust {
+    let mut trust = Trust {
         version: 3,
         grants: vec![
             grant(key(1), "An", &people),
@@ -73,6 +82,7 @@ pub fn trust_over(villages: &[&str]) -> Vec<u8> {
         thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
         nesting: villages.iter().map(|village| (group(village), group("xa"))).collect(),
     };
+    change(&mut trust);
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
 }
 
@@ -108,6 +118,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         ],
         boxes: vec![declared(1), declared(2)],
         cap: None,
+        calling: Default::default(),
         enrolment: None,
         trust_first_use: false,
     }

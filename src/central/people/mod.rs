@@ -7,4 +7,4 @@ pub mod second_factor;
 pub mod sign_in;
 mod who;
 
-pub use who::Who;
+pub use who::{Who, may};

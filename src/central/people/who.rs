@@ -41,12 +41,7 @@ impl Who {
 
     /// Tells whether the person has a role for every one of these groups, by the group itself or one above.
     pub fn may(&self, app: &App, role: Role, groups: &[GroupId]) -> bool {
-        let held: Vec<_> =
-            self.person.roles.iter().filter(|row| row.role == role && row.holds(self.now)).collect();
-        groups.iter().all(|group| {
-            let with_above = app.groups_of(std::slice::from_ref(group));
-            held.iter().any(|row| with_above.contains(&row.group))
-        })
+        may(app, &self.person, role, groups, self.now)
     }
 
     /// The groups of the configuration for which the person has a role.
@@ -54,4 +49,13 @@ impl Who {
         let all = app.settings.groups.iter().map(|group| group.id.clone());
         all.filter(|group| self.may(app, role, std::slice::from_ref(group))).collect()
     }
+}
+
+/// Tells whether a person has a role for every one of these groups, by the group itself or one above.
+pub fn may(app: &App, person: &PersonRow, role: Role, groups: &[GroupId], now: Wall) -> bool {
+    let held: Vec<_> = person.roles.iter().filter(|row| row.role == role && row.holds(now)).collect();
+    groups.iter().all(|group| {
+        let with_above = app.groups_of(std::slice::from_ref(group));
+        held.iter().any(|row| with_above.contains(&row.group))
+    })
 }

@@ -8,6 +8,7 @@ mod alerts;
 mod answer;
 mod audit;
 mod boxes;
+mod calls;
 mod commands;
 #[cfg(test)]
 mod contract;
@@ -18,11 +19,13 @@ mod enrolment;
 mod health;
 mod log;
 mod media;
+mod messages;
 mod notices;
 mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod roster;
 mod sessions;
 pub mod sqlite;
 mod tagged;
@@ -36,6 +39,7 @@ pub use alerts::*;
 pub use answer::*;
 pub use audit::*;
 pub use boxes::*;
+pub use calls::*;
 pub use commands::*;
 pub use deliveries::*;
 pub use documents::*;
@@ -44,11 +48,13 @@ pub use enrolment::*;
 pub use health::*;
 pub use log::*;
 pub use media::*;
+pub use messages::*;
 pub use notices::*;
 pub use people::*;
 pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
+pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
 pub use troubles::*;
@@ -63,8 +69,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Commands Deliveries Documents Drafts Enrolment Health Log Media Notices People
-    Places Plays Pronunciations Sessions Tokens Troubles
+    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
+    People Places Plays Pronunciations Roster Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::parts::icon;
+use super::parts::{icon, shape};
 use super::texts::TEXTS;
 use super::{session, words};
 use crate::app::App;
@@ -38,13 +38,26 @@ const MENU: [(&str, &str, &[Role]); 8] = [
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 5] = [
+const FOOT: [(&str, &str, &[Role]); 8] = [
     ("/canh-bao", "alarm_page.title", &[]),
+    ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
+    ("/truc-ban", "roster.title", &[Role::Administrator, Role::Duty]),
+    ("/dien-tap", "exercise.menu", &[Role::Duty]),
     ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];
+
+/// The kinds of pages that nobody may take for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    Everyday,
+    /// Real emergencies: solid red, without the menu.
+    Actual,
+    /// Exercises: striped violet, without the menu.
+    Exercise,
+}
 
 /// The reader of a page: their language, who they are, and the page that they are on.
 #[derive(Clone)]
@@ -84,6 +97,16 @@ impl Frame {
 
     /// Draws a page that needs scripts, by their addresses.
     pub fn draw_with(&self, app: &App, title: &str, scripts: &[&str], content: Markup) -> Markup {
+        self.draw_in(app, World::Everyday, title, scripts, content)
+    }
+
+    /// Draws a page of one of the worlds.
+    pub fn draw_in(&self, app: &App, world: World, title: &str, scripts: &[&str], content: Markup) -> Markup {
+        let class = match world {
+            World::Everyday => None,
+            World::Actual => Some("actual"),
+            World::Exercise => Some("drill"),
+        };
         html! {
             (DOCTYPE)
             html lang=(self.lang.tag()) {
@@ -95,16 +118,29 @@ impl Frame {
                     link rel="stylesheet" href="/assets/loaxa.css";
                     script src="/assets/htmx.js" defer {}
                     @for script in scripts { script src=(script) type="module" {} }
+                    @if self.is_called() {
+                        script src="/assets/live.js" type="module" {}
+                        script src="/assets/calls.js" type="module" {}
+                    }
                 }
-                body {
+                body class=[class] {
                     (PreEscaped(ICONS))
                     a.skip href="#noi-dung" { (self.say("page.skip")) }
                     header.top {
-                        div.wrap.top-in { (self.header(app)) }
-                        @if self.is_in() { (self.menu()) }
+                        div.wrap.top-in { (self.header(app, world)) }
+                        @match world {
+                            World::Everyday => @if self.is_in() { (self.menu()) },
+                            World::Actual => p.bandline { (self.say("emergency.band")) },
+                            World::Exercise => p.bandline { span { (self.say("exercise.band")) } },
+                        }
                     }
+                    @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     main #noi-dung { div.wrap { (content) } }
-                    footer.foot { div.wrap { (self.footer(app)) } }
+                    footer.foot { div.wrap { @match world {
+                        World::Everyday => (self.footer(app)),
+                        World::Actual => p { (self.say("emergency.help")) },
+                        World::Exercise => p { (self.say("exercise.foot")) },
+                    } } }
                 }
             }
         }
@@ -112,6 +148,11 @@ impl Frame {
 
     fn is_in(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.session.stage != Stage::Password)
+    }
+
+    /// Tells whether the reader learns of emergencies that wait for a second officer.
+    fn is_called(&self) -> bool {
+        self.is_in() && self.sees(&[Role::Duty])
     }
 
     /// Tells whether the reader is on a page or on one below it.
@@ -126,10 +167,13 @@ impl Frame {
         self.who.as_ref().is_some_and(|who| roles.is_empty() || roles.iter().any(|role| who.has(*role)))
     }
 
-    fn header(&self, app: &App) -> Markup {
+    fn header(&self, app: &App, world: World) -> Markup {
         html! {
             a.brand href="/" { (icon("horn")) span { b { (self.say("page.title")) } (app.settings.commune) } }
-            @if self.is_in() {
+            @if world != World::Everyday {
+                a.leave href="/" { (icon("back")) (self.say("emergency.leave")) }
+            } @else if self.is_in() {
+                @if self.is_called() { a.sos href="/khan-cap" { (shape("oc")) (self.say("emergency.sos")) } }
                 button.menu popovertarget="muc-luc" { (icon("menu")) (self.say("page.menu")) }
             }
             @match &self.who {

@@ -7,6 +7,8 @@ pub static TEXTS: Tables = Tables::new(
     concat!(
         include_str!("texts/vi.toml"),
         "\n",
+        include_str!("texts/emergency.vi.toml"),
+        "\n",
         include_str!("texts/boxes.vi.toml"),
         "\n",
         include_str!("texts/live.vi.toml"),
@@ -17,6 +19,8 @@ pub static TEXTS: Tables = Tables::new(
     ),
     concat!(
         include_str!("texts/en.toml"),
+        "\n",
+        include_str!("texts/emergency.en.toml"),
         "\n",
         include_str!("texts/boxes.en.toml"),
         "\n",

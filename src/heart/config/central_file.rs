@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::box_file::{
     CONFIG_BYTES_MAX, NamedFiles, Paths, RootKey, TlsFiles, absent_or, names, root_key, speech, web_address,
 };
+use super::calling_file::{self, CallingConfig};
 use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
 use super::files::read_text;
@@ -47,6 +48,7 @@ pub struct CentralConfig {
     pub speech: Vec<String>,
     /// `None` where no alerts are taken.
     pub cap: Option<CapConfig>,
+    pub calling: CallingConfig,
     /// A parent before its children is not asked for; a loop is refused.
     pub groups: Vec<ListedGroup>,
     pub boxes: Vec<ListedBox>,
@@ -175,6 +177,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         value.problem(said!("problem.no_group", group, remedy = unknown_group(group, &known)));
     }
     let cap = root.get("cap").map(|value| cap_policy::read(value.table()?, paths, &known));
+    let calling = calling_file::read(root, paths);
     let boxes = boxes(root.tables("box"), reader, &known);
     Some(CentralConfig {
         listen: listen?,
@@ -193,6 +196,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         enrolment: absent_or(enrolment)?,
         speech: speech?,
         cap: absent_or(cap)?,
+        calling: calling?,
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         boxes,
     })
@@ -422,6 +426,12 @@ mod tests {
         check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "xaa")), 16, "did you mean \"xa\"?");
         check_bad(&format!("{EMBEDDED}{xa}{}", group("a", "a")), 16, "a is above itself");
         check_bad(&format!("{EMBEDDED}{xa}{xa}"), 16, "xa is named twice");
+        let also = |rest: &str| format!("{EMBEDDED}{xa}{rest}\n");
+        check_bad(&also("[calling]\nnext_after_s = 1"), 17, "5 to 600");
+        check_bad(&also("[email]\nurl = 'https://a.vn'\nfrom = 'a@b.vn'"), 17, "smtps://");
+        check_bad(&also("[email]\nurl = 'smtps://a:secret@a.vn'\nfrom = 'a@b.vn'"), 17, "password_file");
+        check_bad(&also("[email]\nurl = 'smtps://a.vn'\nfrom = 'xa'"), 18, "the sender");
+        check_bad(&also("[webhook]\nurl = 'http://a.vn/'\nsecret_file = 'token'"), 17, "https://");
         let cap = |rest: &str| format!("{EMBEDDED}{xa}[cap]\n{rest}\n");
         check_bad(&cap("on_arrival = 'shout'"), 17, "one of: draft, straight_to_air");
         check_bad(&cap("emergency = { severity = 'bad' }"), 17, "one of: Extreme");

@@ -3,6 +3,7 @@
 mod alarms;
 mod alerts;
 mod boxes;
+mod calls;
 mod commands;
 mod deliveries;
 mod drafts;
@@ -69,6 +70,7 @@ mod sqlite {
         drafts { drafts_and_signatures_have_room_for_so_many }
         alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
         media { media_are_described_once }
+        calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
         alarms { alarms_are_counted_and_bounded }
         tokens { a_token_is_good_until_it_is_revoked }
         troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }

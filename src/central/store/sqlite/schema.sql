@@ -343,6 +343,97 @@ CREATE TABLE IF NOT EXISTS notice_versions (
     PRIMARY KEY (notice, version)
 ) STRICT, WITHOUT ROWID;
 
+-- Messages prepared for emergencies.
+CREATE TABLE IF NOT EXISTS messages (
+    id       TEXT PRIMARY KEY,
+    purpose  TEXT NOT NULL,
+    danger   TEXT NOT NULL,
+    title    TEXT NOT NULL,
+    words    TEXT NOT NULL,
+    language TEXT NOT NULL,
+    media    BLOB NOT NULL,
+    ms       INTEGER NOT NULL,
+    siren    INTEGER NOT NULL,
+    repeat   INTEGER NOT NULL,
+    person   TEXT NOT NULL,
+    made     INTEGER NOT NULL,
+    ended    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Turns on duty, as JSON.
+CREATE TABLE IF NOT EXISTS shifts (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    above INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    turn  TEXT NOT NULL
+) STRICT;
+
+-- Calls for a second duty officer, under the id of the command that they are about.
+CREATE TABLE IF NOT EXISTS calls (
+    id        TEXT PRIMARY KEY,
+    purpose   TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    message   TEXT,
+    title     TEXT NOT NULL,
+    groups    TEXT NOT NULL,
+    person    TEXT NOT NULL,
+    began     INTEGER NOT NULL,
+    agreed_by TEXT,
+    agreed    INTEGER,
+    ended_by  TEXT,
+    ended     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS calls_began ON calls (began);
+
+CREATE TABLE IF NOT EXISTS call_replies (
+    call   TEXT NOT NULL,
+    person TEXT NOT NULL,
+    reply  TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (call, person)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS call_contacts (
+    call    TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (call, contact)
+) STRICT, WITHOUT ROWID;
+
+-- What was sent after a call had ended, once each.
+CREATE TABLE IF NOT EXISTS call_follow_ups (
+    call    TEXT NOT NULL,
+    message TEXT NOT NULL,
+    command TEXT,
+    PRIMARY KEY (call, message)
+) STRICT, WITHOUT ROWID;
+
+-- E-mails and webhook events to people who are called; `due` is empty when no try is to come.
+CREATE TABLE IF NOT EXISTS letters (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    call    TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    address TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    due     INTEGER,
+    tries   INTEGER NOT NULL,
+    sent    INTEGER,
+    fault   TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS letters_due ON letters (due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS letters_call ON letters (call);
+
+-- The notices that tell of an exercise.
+CREATE TABLE IF NOT EXISTS exercise_notices (
+    exercise TEXT NOT NULL,
+    notice   TEXT NOT NULL,
+    PRIMARY KEY (exercise, notice)
+) STRICT, WITHOUT ROWID;
+
 -- Words that the speech engine says wrongly, and how they are to be said.
 CREATE TABLE IF NOT EXISTS pronunciations (
     word   TEXT PRIMARY KEY,

@@ -3,12 +3,15 @@
 mod alarms;
 mod boxes;
 mod class;
+mod emergency;
+mod exercise;
 mod live;
 mod log;
 mod notices;
 mod overview;
 mod people;
 mod point;
+mod roster;
 mod settings;
 mod sign;
 mod trouble;
@@ -44,10 +47,13 @@ pub fn pages() -> Pages {
         overview::add,
         alarms::add,
         boxes::add,
+        emergency::add,
+        exercise::add,
         live::add,
         log::add,
         notices::add,
         people::add,
+        roster::add,
         settings::add,
         sign::add,
         events::add,
@@ -63,6 +69,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
         .merge(notices::assets())
+        .merge(emergency::assets())
         .merge(live::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))

@@ -14,9 +14,12 @@ use crate::web::doors::{Needs, Pages};
 use crate::web::frame::{Frame, asset};
 use loaxa_heart::texts::Texts;
 
-/// Our own script, and the libraries that it imports.
-const SCRIPTS: [(&str, &str); 9] = [
+/// The scripts of the pages that sign, and the libraries that they import.
+const SCRIPTS: [(&str, &str); 12] = [
     ("sign.js", include_str!("../assets/sign.js")),
+    ("emergency.js", include_str!("../assets/emergency.js")),
+    ("keys.js", include_str!("../assets/keys.js")),
+    ("orders.js", include_str!("../assets/orders.js")),
     ("ed25519.js", include_str!("../assets/noble/ed25519.js")),
     ("sha2.js", include_str!("../assets/noble/sha2.js")),
     ("scrypt.js", include_str!("../assets/noble/scrypt.js")),
