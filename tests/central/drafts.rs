@@ -1,11 +1,12 @@
 //! Drafts that people sign: who may draft, whose signature counts, and when the command goes out.
 
 use crate::support::commune::*;
+use crate::support::staff::Staff;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_adapters::clock;
 use loaxa_central::Central;
-use loaxa_central::store::{DraftKept, DraftRoom, NewDraft};
+use loaxa_central::store::{DraftKept, DraftRoom, NewDraft, Role};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
@@ -74,6 +75,29 @@ fn command(topic: &Topic, bytes: &[u8]) -> Option<(Command, usize)> {
 
 fn emergency(text: &str) -> Value {
     json!({ "announce": { "fields": { "to": ["thon-1"], "class": "emergency", "text": text, "author": "An" } } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_person_who_left_goes_through_central() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.trust = trust_of(|trust| {
+        trust.grants[0].account = Some("an".parse().unwrap());
+        trust.grants[1].account = Some("binh".parse().unwrap());
+    });
+    let central = start(settings).await;
+    let admin = Staff::make(&central, "mai", &[(Role::Administrator, "xa")]).await;
+    Staff::make(&central, "an", &[(Role::Duty, "xa")]).await;
+    let fields = json!({ "to": ["xa"], "class": "normal", "text": "Mời họp." });
+    let body = json!({ "announce": { "fields": fields } });
+    let (status, made) = ask(&central, &key(1), clock::wall(), &body).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(admin.post(&central, "/nguoi/an/nghi", &[]).await.status, 303);
+    let (status, refused) = ask(&central, &key(1), clock::wall(), &body).await;
+    assert_eq!(status, 401, "{refused}");
+    let (status, made) = ask(&central, &key(2), clock::wall(), &body).await;
+    assert_eq!(status, 201, "Bình is still there: {made}");
+    central.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,6 +115,7 @@ pub async fn make(
         Drafter::Person => (person_of(app, &issuer), OWN_MAX),
         Drafter::Alert => ("alerts".to_owned(), ALERTS_MAX),
     };
+    still_here(app, &issuer).await?;
     // Once before the words are spoken, and once more when the draft is kept.
     let waiting = app.store.drafts(app.now()).await?.into_iter().filter(|row| !row.sent);
     let (own, others): (Vec<_>, Vec<_>) = waiting.partition(|row| row.draft.drafter == drafter);
@@ -177,6 +178,17 @@ fn may_sign(app: &App, command: &Command, key: &KeyId) -> Result<(), NotTaken> {
     }
 }
 
+/// Refuses the key of a person who has left. Boxes go on to obey it until the trust document names it no more, and nothing
+/// of theirs goes through this server.
+async fn still_here(app: &App, key: &KeyId) -> Result<(), NotTaken> {
+    let grant = app.keyring.trust().grants.iter().find(|grant| grant.key == *key);
+    let Some(account) = grant.and_then(|grant| grant.account.clone()) else { return Ok(()) };
+    match app.store.person(account).await? {
+        Some(person) if person.left.is_some() => Err(NotTaken::Stranger(key.clone())),
+        _ => Ok(()),
+    }
+}
+
 /// Lists the drafts that wait, and those that went out within their hour.
 ///
 /// # Errors
@@ -201,6 +213,7 @@ pub async fn sign(
     signature: [u8; SIGNATURE_BYTES],
 ) -> Result<bool, NotTaken> {
     let now = app.now();
+    still_here(app, &key).await?;
     let DraftRow { draft, mut signatures, mut sent } = find(app, &id).await?;
     let payload = draft.payload.as_bytes();
     let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;

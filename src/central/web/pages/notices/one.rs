@@ -7,8 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::content::{Shown, shown};
-use super::fields::Subjects;
+use super::content::shown;
 use super::steps::{Air, sign, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
@@ -119,30 +118,7 @@ pub async fn correct(
 }
 
 async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Result<Markup, StoreError> {
-    let media = match row.content.media {
-        Some(hash) => app.store.media(hash).await?,
-        None => None,
-    };
-    let author = app.store.person(row.author.clone()).await?;
-    let subjects = Subjects::read(app).await?;
-    let replaces = match &row.content.supersedes {
-        Some(command) => app.store.notice_of(command.clone()).await?,
-        None => None,
-    };
-    let boxes = app.store.boxes().await?;
-    let list = shown(
-        app,
-        frame,
-        Shown {
-            row,
-            subjects: &subjects,
-            replaces: replaces.as_ref(),
-            media: media.as_ref(),
-            author: author.as_ref(),
-            boxes: &boxes,
-            now: who.now,
-        },
-    );
+    let list = shown(app, frame, row, who.now).await?;
     let progress = progress(app, frame, who, row).await?;
     let content = html! {
         div { a.back href="/tin" { (frame.say("notice.list")) } h1 { (row.content.title) } }

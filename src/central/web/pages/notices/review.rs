@@ -8,8 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::changes;
-use super::content::{Shown, shown};
-use super::fields::Subjects;
+use super::content::shown;
 use super::steps::{Air, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
@@ -115,30 +114,7 @@ async fn draw(
     let rows = notices::waiting(app, who).await?;
     let versions = app.store.notice_versions(row.id.clone()).await?;
     let wrote = versions.iter().any(|version| version.by == who.person.id);
-    let media = match row.content.media {
-        Some(hash) => app.store.media(hash).await?,
-        None => None,
-    };
-    let author = app.store.person(row.author.clone()).await?;
-    let subjects = Subjects::read(app).await?;
-    let replaces = match &row.content.supersedes {
-        Some(command) => app.store.notice_of(command.clone()).await?,
-        None => None,
-    };
-    let boxes = app.store.boxes().await?;
-    let shown = shown(
-        app,
-        frame,
-        Shown {
-            row,
-            subjects: &subjects,
-            replaces: replaces.as_ref(),
-            media: media.as_ref(),
-            author: author.as_ref(),
-            boxes: &boxes,
-            now: who.now,
-        },
-    );
+    let shown = shown(app, frame, row, who.now).await?;
     let title = frame.say("review.title");
     let content = html! {
         h1 { (title) }
