@@ -20,6 +20,7 @@ mod central_init;
 mod central_invite;
 #[cfg(feature = "central")]
 mod central_person;
+#[cfg(feature = "central")]
 mod central_token;
 mod check;
 mod client;
@@ -28,6 +29,7 @@ mod conform;
 mod demo;
 mod documents;
 mod draft;
+mod enrol_ask;
 mod groups;
 mod help;
 mod key;

@@ -1,6 +1,6 @@
 //! A box that a centre under test is to take in, and those who stand between the two.
 
-use super::super::box_enrol::ask;
+use super::super::enrol_ask::ask;
 use super::check::Check;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
