@@ -87,6 +87,11 @@ pub struct Page {
 
 impl Page {
     fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.try_to_ask(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Asks, and gives the error back, for instance where the page went away meanwhile.
+    fn try_to_ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.asked += 1;
         let mut request = json!({ "id": self.asked, "method": method, "params": params });
         if !self.session.is_null() {
@@ -97,8 +102,8 @@ impl Page {
             let Message::Text(said) = self.socket.read().unwrap() else { continue };
             let said: Value = serde_json::from_str(&said).unwrap();
             if said["id"] == self.asked {
-                assert!(said["error"].is_null(), "{method}: {said}");
-                return said["result"].clone();
+                let error = &said["error"];
+                return if error.is_null() { Ok(said["result"].clone()) } else { Err(error.clone()) };
             }
         }
     }
@@ -135,11 +140,20 @@ impl Page {
     /// Waits until an expression is true.
     pub fn until(&mut self, condition: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while self.value(&format!("Boolean({condition})")) != true {
-            let page = self.value("document.body?.innerText ?? ''");
-            assert!(Instant::now() < deadline, "waited in vain for {condition}; the page says:\n{page}");
+        while !self.is_so(condition) {
+            if Instant::now() > deadline {
+                let page = self.value("document.body?.innerText ?? ''");
+                panic!("waited in vain for {condition}; the page says:\n{page}");
+            }
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    /// Tells whether an expression is true; on a page that is just going away nothing is.
+    fn is_so(&mut self, condition: &str) -> bool {
+        let asked = json!({ "expression": format!("Boolean({condition})"), "returnByValue": true });
+        let answer = self.try_to_ask("Runtime.evaluate", asked).unwrap_or_default();
+        answer["exceptionDetails"].is_null() && answer["result"]["value"] == true
     }
 
     /// Waits until an element is shown and says so.
@@ -158,7 +172,12 @@ impl Page {
     /// Clicks on what is there and not disabled.
     pub fn click(&mut self, selector: &str) {
         self.until(&format!("document.querySelector({selector:?})?.disabled === false"));
-        self.value(&format!("document.querySelector({selector:?}).click(); 0"));
+        let asked = json!({ "expression": format!("document.querySelector({selector:?}).click()") });
+        match self.try_to_ask("Runtime.evaluate", asked) {
+            Ok(answer) => assert!(answer["exceptionDetails"].is_null(), "{selector}: {answer}"),
+            // The click led away from the page.
+            Err(error) => assert!(error.to_string().contains("navigated"), "{selector}: {error}"),
+        }
     }
 
     /// Writes what a phone shows, from top to bottom, into a PNG.
