@@ -1,6 +1,6 @@
 //! The media folder: audio named by its SHA-256, served with Range, never changed.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use axum::body::Body;
@@ -22,6 +22,8 @@ use loaxa_sound::decode;
 /// Longest audio that is taken: a day.
 const MS_MAX: u64 = 24 * 3_600 * 1_000;
 
+/// Bytes that are copied at once.
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Room that the disk keeps for logs and orders, in bytes.
 const FREE_MIN: u64 = 64 * 1024 * 1024;
 
@@ -173,6 +175,22 @@ impl Incoming {
         self.hash.update(chunk);
         self.file.write_all(chunk)?;
         Ok(())
+    }
+}
+
+impl Incoming {
+    /// Adds everything that a file holds from where it is.
+    ///
+    /// # Errors
+    /// Fails as [`Self::write`] does, and when the file can't be read.
+    pub fn write_all_of(&mut self, file: &mut std::fs::File) -> Result<(), MediaRefusal> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(()),
+                bytes => self.write(&chunk[..bytes])?,
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Uploads that resume: a file that comes in parts, over days if need be, until it is whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +22,6 @@ const KEPT_FOR: Span = Span::secs(2 * 86_400);
 const OWN_MAX: usize = 4;
 /// Room that the disk keeps for everything else, in bytes.
 const FREE_MIN: u64 = 256 * 1024 * 1024;
-/// Bytes that are copied at once.
-const CHUNK: usize = 64 * 1024;
 /// Longest name of a file, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -218,14 +216,7 @@ impl Uploads {
         now: Wall,
     ) -> Result<MediaRow, NotUploaded> {
         let mut incoming = media.begin()?;
-        let mut part = File::open(self.part(id))?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            match part.read(&mut chunk)? {
-                0 => break,
-                bytes => incoming.write(&chunk[..bytes])?,
-            }
-        }
+        incoming.write_all_of(&mut File::open(self.part(id))?)?;
         Ok(media.finish(incoming, &announced.name, now)?)
     }
 }

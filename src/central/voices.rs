@@ -95,7 +95,7 @@ impl Voices {
             return None;
         }
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        sender.try_send(Bytes::copy_from_slice(&wav_header(VOICE_HZ))).ok()?;
+        sender.try_send(Bytes::copy_from_slice(&wav_header(VOICE_HZ, None))).ok()?;
         listeners.push(sender);
         Some(receiver)
     }

@@ -100,7 +100,9 @@ async fn guard(
     }
     if let Some(who) = who {
         keep_seat(&request);
-        if request.method() == Method::GET && who.has(Role::Approver) {
+        // A fragment and the stream have no menu in which the count stands.
+        let is_page = request.method() == Method::GET && asked_by(request.uri().path()) == AskedBy::Person;
+        if is_page && who.has(Role::Approver) {
             match notices::waiting(&app, &who).await {
                 Ok(rows) => drop(request.extensions_mut().insert(Waiting(rows.len()))),
                 Err(error) => return super::frame::PageError::from(error).into_response(),

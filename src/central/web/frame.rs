@@ -294,11 +294,19 @@ pub fn moment(at: Wall) -> String {
     at.local().format("%H:%M, %d/%m/%Y").to_string()
 }
 
-/// A page that can't be drawn.
+/// A page that is not drawn.
 pub enum PageError {
+    /// Something else is answered in its place, for instance why the reader may not see it.
+    Answer(Box<Response>),
     Store(StoreError),
     /// The page is a person's, and its door let somebody else pass.
     Nobody,
+}
+
+impl From<Response> for PageError {
+    fn from(answer: Response) -> Self {
+        Self::Answer(Box::new(answer))
+    }
 }
 
 impl From<StoreError> for PageError {
@@ -310,6 +318,7 @@ impl From<StoreError> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
+            PageError::Answer(answer) => *answer,
             PageError::Store(error) => {
                 tracing::error!(%error, "a page can't be drawn");
                 (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()

@@ -6,11 +6,13 @@ pub const VOICE_HZ: u32 = 16_000;
 /// Bytes of the header.
 pub const WAV_HEADER_BYTES: usize = 44;
 
-/// Writes the header of a WAV whose end is not known: its lengths are as large as they can be.
-pub fn wav_header(hz: u32) -> [u8; WAV_HEADER_BYTES] {
+/// Writes the header of a WAV with so many bytes of samples; where the end is not known, its lengths are as large as they
+/// can be.
+pub fn wav_header(hz: u32, bytes: Option<u32>) -> [u8; WAV_HEADER_BYTES] {
+    let after = WAV_HEADER_BYTES as u32 - 8;
     let mut header = [0; WAV_HEADER_BYTES];
     header[..4].copy_from_slice(b"RIFF");
-    header[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    header[4..8].copy_from_slice(&bytes.map_or(u32::MAX, |bytes| bytes.saturating_add(after)).to_le_bytes());
     header[8..16].copy_from_slice(b"WAVEfmt ");
     header[16..20].copy_from_slice(&16u32.to_le_bytes());
     header[20..22].copy_from_slice(&1u16.to_le_bytes());
@@ -20,6 +22,6 @@ pub fn wav_header(hz: u32) -> [u8; WAV_HEADER_BYTES] {
     header[32..34].copy_from_slice(&2u16.to_le_bytes());
     header[34..36].copy_from_slice(&16u16.to_le_bytes());
     header[36..40].copy_from_slice(b"data");
-    header[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+    header[40..44].copy_from_slice(&bytes.unwrap_or(u32::MAX).to_le_bytes());
     header
 }

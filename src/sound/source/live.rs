@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn only_the_voice_format_is_taken() {
-        let header = loaxa_heart::wire::voice::wav_header(16_000);
+        let header = loaxa_heart::wire::voice::wav_header(16_000, None);
         check(&header, Some(16_000));
         check(&header[..40], None);
         let mut stereo = header;

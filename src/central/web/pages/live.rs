@@ -1,7 +1,7 @@
 //! The page on which somebody speaks to villages as long as they hold a button.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::web::parts::icon;
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
-use loaxa_heart::wire::voice::VOICE_HZ;
+use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
 
 const SCRIPT: &str = include_str!("../assets/live_voice.js");
 const WORKLET: &str = include_str!("../assets/voice_worklet.js");
@@ -186,15 +186,10 @@ impl Recording {
     /// Moves the recording into the media folder, as a WAV.
     fn keep(mut self, app: &App) -> Result<MediaRow, MediaRefusal> {
         let mut incoming = app.media.begin()?;
-        incoming.write(&whole_wav_header(self.bytes))?;
+        incoming.write(&wav_header(VOICE_HZ, Some(self.bytes)))?;
         self.file.seek(SeekFrom::Start(0))?;
-        let mut chunk = vec![0; 64 * 1024];
-        loop {
-            match self.file.read(&mut chunk)? {
-                0 => return app.media.finish(incoming, "noi-truc-tiep.wav", app.now()),
-                bytes => incoming.write(&chunk[..bytes])?,
-            }
-        }
+        incoming.write_all_of(&mut self.file)?;
+        app.media.finish(incoming, "noi-truc-tiep.wav", app.now())
     }
 }
 
@@ -246,19 +241,6 @@ async fn keep(app: &Arc<App>, recording: Recording) -> Option<MediaRow> {
         tracing::error!(%error, "the recording of a live voice is in no list");
     }
     Some(row)
-}
-
-/// The head of a WAV of one channel with 16 bits, of so many bytes of samples.
-fn whole_wav_header(bytes: u32) -> Vec<u8> {
-    let mut head = Vec::with_capacity(44);
-    head.extend(b"RIFF");
-    head.extend((bytes + 36).to_le_bytes());
-    head.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    head.extend(VOICE_HZ.to_le_bytes());
-    head.extend((2 * VOICE_HZ).to_le_bytes());
-    head.extend(b"\x02\0\x10\0data");
-    head.extend(bytes.to_le_bytes());
-    head
 }
 
 /// The number of a piece.

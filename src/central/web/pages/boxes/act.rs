@@ -60,25 +60,28 @@ impl Asked<'_> {
     }
 }
 
-/// Finds the box, if the person may change it; else the answer that says why not.
+/// Finds the box.
+///
+/// # Errors
+/// Answers why not, where there is none or the person may not change it.
 async fn asked<'a>(
     app: &'a Arc<App>,
     frame: &'a Frame,
     who: &'a Who,
     sent: &'a Sent,
     id: &str,
-) -> Result<Result<Asked<'a>, Response>, PageError> {
+) -> Result<Asked<'a>, PageError> {
     let declared = match id.parse::<BoxId>() {
         Ok(id) => app.store.enrolled(id).await?,
         Err(_) => None,
     };
-    let no = |status, said| Ok(Err(refusal(app, frame, status, &said)));
+    let no = |status, said| Err(refusal(app, frame, status, &said).into());
     match declared {
         None => no(StatusCode::NOT_FOUND, said!("box_page.no_such")),
         Some(declared) if !may_keep(app, who, &declared.groups) => {
             no(StatusCode::FORBIDDEN, said!("page.not_your_group"))
         }
-        Some(declared) => Ok(Ok(Asked { app, frame, who, sent, declared })),
+        Some(declared) => Ok(Asked { app, frame, who, sent, declared }),
     }
 }
 
@@ -89,10 +92,7 @@ pub async fn move_to(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let asked = match asked(&app, &frame, &who, &sent, &id).await? {
-        Ok(asked) => asked,
-        Err(no) => return Ok(no),
-    };
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
     let group = sent.get("nhom").parse::<GroupId>().ok();
     let known = group.filter(|group| app.settings.groups.iter().any(|it| it.id == *group));
     let Some(group) = known else { return asked.fault("nhom", said!("box_page.choose_village")).await };
@@ -120,10 +120,7 @@ pub async fn set_point(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let asked = match asked(&app, &frame, &who, &sent, &id).await? {
-        Ok(asked) => asked,
-        Err(no) => return Ok(no),
-    };
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
     match read_point(&sent) {
         Ok(point) => {
             let after = point.map(|point| format!("{}, {}", point.latitude, point.longitude));
@@ -142,10 +139,7 @@ pub async fn maintain(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let asked = match asked(&app, &frame, &who, &sent, &id).await? {
-        Ok(asked) => asked,
-        Err(no) => return Ok(no),
-    };
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
     let hours = sent.get("gio").parse::<u64>().unwrap_or(HOURS_MAX + 1);
     if hours == 0 {
         app.store.set_maintenance(asked.id().clone(), None, asked.act("maintenance_ended", "")).await?;
@@ -169,10 +163,7 @@ pub async fn revoke(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let asked = match asked(&app, &frame, &who, &sent, &id).await? {
-        Ok(asked) => asked,
-        Err(no) => return Ok(no),
-    };
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
     if sent.get("chac-chan") != "co" {
         return asked.fault("chac-chan", said!("box_page.be_sure")).await;
     }

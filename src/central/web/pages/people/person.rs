@@ -19,29 +19,67 @@ use loaxa_heart::domain::ids::{AccountId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
-/// Answers that something was not done, on the page of the person.
-async fn say_why(
-    app: &App,
-    frame: &Frame,
-    who: &Who,
-    id: &AccountId,
-    not: NotDone,
-) -> Result<Response, PageError> {
-    if let NotDone::Store(error) = not {
-        return Err(error.into());
-    }
-    match app.store.person(id.clone()).await? {
-        Some(person) => {
-            let waiting = app.store.waiting_link(id.clone(), who.now).await?;
-            let page = draw(app, frame, who, &person, waiting.as_ref(), &Faults::one("vai-tro", not.say()));
-            Ok((StatusCode::CONFLICT, page).into_response())
-        }
-        None => Ok(refusal(app, frame, StatusCode::NOT_FOUND, &not.say())),
-    }
+/// An administrator at the page of a person.
+struct Asked<'a> {
+    app: &'a Arc<App>,
+    frame: &'a Frame,
+    who: &'a Who,
+    id: &'a AccountId,
 }
 
-fn back_to(id: &AccountId) -> Response {
-    Redirect::to(&format!("/nguoi/{id}")).into_response()
+impl Asked<'_> {
+    /// Goes back to the person, or says on their page why something was not done.
+    async fn answer(&self, done: Result<(), NotDone>) -> Result<Response, PageError> {
+        match done {
+            Ok(()) => Ok(Redirect::to(&format!("/nguoi/{}", self.id)).into_response()),
+            Err(not) => Err(self.why(not).await?.into()),
+        }
+    }
+
+    /// Answers that something was not done, on the page of the person.
+    async fn why(&self, not: NotDone) -> Result<Response, PageError> {
+        if let NotDone::Store(error) = not {
+            return Err(error.into());
+        }
+        let page = self.draw(&Faults::one("vai-tro", not.say())).await?;
+        let missing = || refusal(self.app, self.frame, StatusCode::NOT_FOUND, &not.say());
+        Ok(page.map_or_else(missing, |page| (StatusCode::CONFLICT, page).into_response()))
+    }
+
+    /// Draws the page; `None` where there is no such person.
+    async fn draw(&self, faults: &Faults) -> Result<Option<Markup>, PageError> {
+        let Some(person) = self.app.store.person(self.id.clone()).await? else { return Ok(None) };
+        let link = self.app.store.waiting_link(self.id.clone(), self.who.now).await?;
+        Ok(Some(draw(self.app, self.frame, self.who, &person, link.as_ref(), faults)))
+    }
+
+    /// Checks that the administrator administers a group.
+    fn administers(&self, group: &GroupId) -> Result<(), PageError> {
+        if administers(self.app, self.who, group) { Ok(()) } else { Err(self.not_yours()) }
+    }
+
+    fn not_yours(&self) -> PageError {
+        refusal(self.app, self.frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")).into()
+    }
+
+    /// Reads a person who is wholly in the administrator's care.
+    async fn person(&self) -> Result<PersonRow, PageError> {
+        match accounts::read(self.app, self.id).await {
+            Ok(person) if administers_all(self.app, self.who, &person) => Ok(person),
+            Ok(_) => Err(self.not_yours()),
+            Err(not) => Err(self.why(not).await?.into()),
+        }
+    }
+
+    /// Finds a role of the person for a group in the administrator's care.
+    async fn role(&self, role: i64) -> Result<RoleRow, PageError> {
+        let person = self.app.store.person(self.id.clone()).await?;
+        let Some(row) = person.and_then(|person| person.roles.into_iter().find(|row| row.id == role)) else {
+            return Err(self.why(NotDone::Unchanged).await?.into());
+        };
+        self.administers(&row.group)?;
+        Ok(row)
+    }
 }
 
 pub async fn page(
@@ -50,22 +88,16 @@ pub async fn page(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match app.store.person(id.clone()).await? {
-        Some(person) => {
-            let waiting = app.store.waiting_link(id, who.now).await?;
-            Ok(draw(&app, &frame, &who, &person, waiting.as_ref(), &Faults::default()).into_response())
-        }
-        None => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &NotDone::NoSuchPerson(id).say())),
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    match asked.draw(&Faults::default()).await? {
+        Some(page) => Ok(page.into_response()),
+        None => asked.why(NotDone::NoSuchPerson(id.clone())).await,
     }
 }
 
-/// An administrator changes what belongs to their own groups.
+/// Tells whether an administrator administers a group.
 fn administers(app: &App, who: &Who, group: &GroupId) -> bool {
     who.may(app, Role::Administrator, std::slice::from_ref(group))
-}
-
-fn not_yours(app: &App, frame: &Frame) -> Response {
-    refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group"))
 }
 
 /// Tells whether an administrator administers every group for which a person has a role.
@@ -85,25 +117,15 @@ pub async fn give_role(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
     let role = Role::ALL.into_iter().find(|role| role.code() == sent.get("vai-tro"));
     let group = sent.get("nhom").parse::<GroupId>().ok();
     let known = group.filter(|group| app.settings.groups.iter().any(|it| it.id == *group));
     let (Some(role), Some(group)) = (role, known) else {
         return Ok(refusal(&app, &frame, StatusCode::BAD_REQUEST, &said!("people.choose_role")));
     };
-    if !administers(&app, &who, &group) {
-        return Ok(not_yours(&app, &frame));
-    }
-    match accounts::give_role(&app, &who, &id, role, group).await {
-        Ok(()) => Ok(back_to(&id)),
-        Err(not) => say_why(&app, &frame, &who, &id, not).await,
-    }
-}
-
-/// Finds a role of a person that the administrator may change.
-async fn role_of(app: &App, id: &AccountId, role: i64) -> Result<Option<RoleRow>, PageError> {
-    let person = app.store.person(id.clone()).await?;
-    Ok(person.and_then(|person| person.roles.into_iter().find(|row| row.id == role)))
+    asked.administers(&group)?;
+    asked.answer(accounts::give_role(&app, &who, &id, role, group).await).await
 }
 
 pub async fn confirm_role(
@@ -112,16 +134,9 @@ pub async fn confirm_role(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    let Some(row) = role_of(&app, &id, role).await? else {
-        return say_why(&app, &frame, &who, &id, NotDone::Unchanged).await;
-    };
-    if !administers(&app, &who, &row.group) {
-        return Ok(not_yours(&app, &frame));
-    }
-    match accounts::confirm_role(&app, &who, &row).await {
-        Ok(()) => Ok(back_to(&id)),
-        Err(not) => say_why(&app, &frame, &who, &id, not).await,
-    }
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    let row = asked.role(role).await?;
+    asked.answer(accounts::confirm_role(&app, &who, &row).await).await
 }
 
 pub async fn end_role(
@@ -130,16 +145,9 @@ pub async fn end_role(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    let Some(row) = role_of(&app, &id, role).await? else {
-        return say_why(&app, &frame, &who, &id, NotDone::Unchanged).await;
-    };
-    if !administers(&app, &who, &row.group) {
-        return Ok(not_yours(&app, &frame));
-    }
-    match accounts::end_role(&app, &who, &row).await {
-        Ok(()) => Ok(back_to(&id)),
-        Err(not) => say_why(&app, &frame, &who, &id, not).await,
-    }
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    let row = asked.role(role).await?;
+    asked.answer(accounts::end_role(&app, &who, &row).await).await
 }
 
 pub async fn recover(
@@ -149,17 +157,14 @@ pub async fn recover(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let person = match accounts::read(&app, &id).await {
-        Ok(person) if administers_all(&app, &who, &person) => person,
-        Ok(_) => return Ok(not_yours(&app, &frame)),
-        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
-    };
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    let person = asked.person().await?;
     match accounts::recover(&app, &who, &id, sent.get("viec") == "dien-thoai").await {
         Ok((link, from)) => {
             let waits = (from > who.now).then_some(from);
             Ok(show_link(&app, &frame, &person.name, id.as_str(), &link, waits).into_response())
         }
-        Err(not) => say_why(&app, &frame, &who, &id, not).await,
+        Err(not) => asked.why(not).await,
     }
 }
 
@@ -171,11 +176,8 @@ pub async fn decide_link(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    match accounts::read(&app, &id).await {
-        Ok(person) if administers_all(&app, &who, &person) => {}
-        Ok(_) => return Ok(not_yours(&app, &frame)),
-        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
-    }
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    asked.person().await?;
     let done = match sent.get("viec") {
         "dong-y" => {
             let act = who.act("link_confirmed", id.as_str());
@@ -183,7 +185,7 @@ pub async fn decide_link(
         }
         _ => app.store.drop_link(id.clone(), who.act("link_dropped", id.as_str())).await?,
     };
-    if done { Ok(back_to(&id)) } else { say_why(&app, &frame, &who, &id, NotDone::Unchanged).await }
+    asked.answer(if done { Ok(()) } else { Err(NotDone::Unchanged) }).await
 }
 
 pub async fn end_sessions(
@@ -192,14 +194,11 @@ pub async fn end_sessions(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match accounts::read(&app, &id).await {
-        Ok(person) if administers_all(&app, &who, &person) => {}
-        Ok(_) => return Ok(not_yours(&app, &frame)),
-        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
-    }
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    asked.person().await?;
     app.store.end_sessions(id.clone(), None).await?;
     app.store.note_act(who.act("sessions_ended", id.as_str())).await?;
-    Ok(back_to(&id))
+    asked.answer(Ok(())).await
 }
 
 pub async fn leave(
@@ -208,15 +207,9 @@ pub async fn leave(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match accounts::read(&app, &id).await {
-        Ok(person) if administers_all(&app, &who, &person) => {}
-        Ok(_) => return Ok(not_yours(&app, &frame)),
-        Err(not) => return say_why(&app, &frame, &who, &id, not).await,
-    }
-    match accounts::leave(&app, &who, &id).await {
-        Ok(()) => Ok(back_to(&id)),
-        Err(not) => say_why(&app, &frame, &who, &id, not).await,
-    }
+    let asked = Asked { app: &app, frame: &frame, who: &who, id: &id };
+    asked.person().await?;
+    asked.answer(accounts::leave(&app, &who, &id).await).await
 }
 
 fn draw(
