@@ -7,6 +7,7 @@ mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_pages;
+mod browser_passkeys;
 mod browser_signing;
 mod cap;
 mod cli;

@@ -121,6 +121,35 @@ impl Page {
         self.ask("Network.setCookie", json!({ "name": name, "value": value, "url": url, "httpOnly": true }));
     }
 
+    /// Gives the page a device of its own that keeps passkeys and knows its person's finger; gives its id.
+    pub fn add_authenticator(&mut self) -> String {
+        self.ask("WebAuthn.enable", json!({}));
+        let device = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true,
+        });
+        let added = self.ask("WebAuthn.addVirtualAuthenticator", json!({ "options": device }));
+        added["authenticatorId"].as_str().unwrap().to_owned()
+    }
+
+    /// Says whether a device knows its person from now on.
+    pub fn verify_people(&mut self, device: &str, knows: bool) {
+        let asked = json!({ "authenticatorId": device, "isUserVerified": knows });
+        self.ask("WebAuthn.setUserVerified", asked);
+    }
+
+    /// The first passkey that a device keeps.
+    pub fn credential(&mut self, device: &str) -> Value {
+        let kept = self.ask("WebAuthn.getCredentials", json!({ "authenticatorId": device }));
+        kept["credentials"][0].clone()
+    }
+
+    /// Puts a passkey into a device.
+    pub fn add_credential(&mut self, device: &str, credential: &Value) {
+        let asked = json!({ "authenticatorId": device, "credential": credential });
+        self.ask("WebAuthn.addCredential", asked);
+    }
+
     /// Evaluates an expression on the page.
     pub fn value(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });

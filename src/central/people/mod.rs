@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod console;
+pub mod passkeys;
 pub mod passwords;
 pub mod second_factor;
 pub mod sign_in;

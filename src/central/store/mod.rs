@@ -21,6 +21,7 @@ mod log;
 mod media;
 mod messages;
 mod notices;
+mod passkeys;
 mod people;
 mod places;
 mod plays;
@@ -50,6 +51,7 @@ pub use log::*;
 pub use media::*;
 pub use messages::*;
 pub use notices::*;
+pub use passkeys::*;
 pub use people::*;
 pub use places::*;
 pub use plays::*;
@@ -70,7 +72,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
-    People Places Plays Pronunciations Roster Sessions Tokens Troubles
+    Passkeys People Places Plays Pronunciations Roster Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

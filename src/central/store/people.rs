@@ -152,7 +152,8 @@ pub trait People: Send + Sync {
     /// Keeps a password's hash.
     fn set_password(&self, id: AccountId, hash: String, act: NewAct) -> Answer<'_, ()>;
 
-    /// Keeps the secret of time-based codes with the hashes of new recovery codes, or forgets both.
+    /// Keeps the secret of time-based codes with the hashes of new recovery codes, or forgets both
+    /// together with the passkeys.
     fn set_second_factor(
         &self,
         id: AccountId,

@@ -100,6 +100,9 @@ impl<'a> Input<'a> {
                 input id=(self.id) name=(self.id) type=(self.kind) value=[(!self.value.is_empty()).then_some(self.value)]
                     class=[self.class] autocomplete=[self.autocomplete] required[self.required]
                     aria-invalid=[bad.then_some("true")] aria-describedby=[described];
+                @if self.kind == "password" {
+                    button.link type="button" hidden data-hien=(self.id) aria-pressed="false" { (frame.say("page.show_password")) }
+                }
             }
         }
     }

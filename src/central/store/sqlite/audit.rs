@@ -37,6 +37,14 @@ pub fn note(db: &Connection, act: &NewAct) -> Result<()> {
     Ok(())
 }
 
+/// Keeps the act of a change where it was `made`, and says so.
+pub fn noted(db: &Connection, made: bool, act: &NewAct) -> Result<bool> {
+    if made {
+        note(db, act)?;
+    }
+    Ok(made)
+}
+
 fn row(row: &Row) -> Result<ActRow> {
     Ok(ActRow {
         id: row.get("id")?,

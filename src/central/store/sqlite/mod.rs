@@ -16,6 +16,7 @@ mod log;
 mod media;
 mod messages;
 mod notices;
+mod passkeys;
 mod people;
 mod places;
 mod plays;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteStore;
-use super::audit::note;
+use super::audit::{note, noted};
 use super::columns::{from_word, name, optional_name, optional_wall, wall, word};
 use crate::store::{Answer, LinkRow, NewAct, People, PersonRow, ROWS_MAX, RoleRow};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
@@ -69,6 +69,9 @@ impl People for SqliteStore {
             db.prepare_cached("UPDATE people SET totp = ?2, totp_step = 0 WHERE id = ?1")?
                 .execute(params![id.as_str(), totp])?;
             db.prepare_cached("DELETE FROM recovery_codes WHERE person = ?1")?.execute([id.as_str()])?;
+            if totp.is_none() {
+                db.prepare_cached("DELETE FROM passkeys WHERE person = ?1")?.execute([id.as_str()])?;
+            }
             for code in recovery {
                 db.prepare_cached("INSERT INTO recovery_codes (person, code) VALUES (?1, ?2)")?
                     .execute(params![id.as_str(), code.0])?;
@@ -131,7 +134,7 @@ impl People for SqliteStore {
                 .execute(params![id.as_str(), at.0])?;
             db.prepare_cached("UPDATE roles SET ended = ?2 WHERE person = ?1 AND ended IS NULL")?
                 .execute(params![id.as_str(), at.0])?;
-            for table in ["sessions", "links", "recovery_codes"] {
+            for table in ["sessions", "links", "recovery_codes", "passkeys"] {
                 db.prepare_cached(&format!("DELETE FROM {table} WHERE person = ?1"))?.execute([id.as_str()])?;
             }
             noted(db, left == 1, &act)
@@ -214,14 +217,6 @@ fn link_row(row: &Row) -> Result<LinkRow> {
         good_from: wall(row, "good_from")?,
         expires: wall(row, "expires")?,
     })
-}
-
-/// Keeps the act of a change that was made.
-fn noted(db: &Connection, made: bool, act: &NewAct) -> Result<bool> {
-    if made {
-        note(db, act)?;
-    }
-    Ok(made)
 }
 
 fn give(db: &Connection, role: &RoleRow) -> Result<bool> {

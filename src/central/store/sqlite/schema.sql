@@ -501,3 +501,19 @@ CREATE TABLE IF NOT EXISTS health (
     month_mib     INTEGER,
     PRIMARY KEY (box, hour)
 ) STRICT, WITHOUT ROWID;
+
+-- Keys that a person's telephone or computer keeps, and the challenges that browsers were given.
+CREATE TABLE IF NOT EXISTS passkeys (
+    id         BLOB PRIMARY KEY,
+    person     TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    made       INTEGER NOT NULL,
+    used       INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS passkeys_of ON passkeys (person);
+CREATE TABLE IF NOT EXISTS challenges (
+    session   BLOB PRIMARY KEY,
+    challenge TEXT NOT NULL,
+    at        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use crate::app::App;
 use crate::people::Who;
 use crate::people::accounts::{self, NotDone};
+use crate::people::passkeys;
 use crate::people::passwords::CHARS_MIN;
 use crate::store::SessionRow;
 use crate::web::form::{Faults, Input, Sent};
@@ -19,11 +20,15 @@ use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
-const PATH: &str = "/tai-khoan";
+pub const PATH: &str = "/tai-khoan";
 
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
-    let sessions = app.store.sessions(who.person.id.clone()).await?;
-    Ok(draw(&app, &frame, &who, &sessions, &Faults::default()))
+    draw(&app, &frame, &who, &Faults::default()).await
+}
+
+/// Answers with the page and its faults.
+pub async fn refuse(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Response, PageError> {
+    Ok((StatusCode::BAD_REQUEST, draw(app, frame, who, faults).await?).into_response())
 }
 
 pub async fn change_password(
@@ -40,9 +45,7 @@ pub async fn change_password(
         Err(NotDone::Code) => ("mat-khau-cu", said!("people.wrong_old")),
         Err(not) => ("mat-khau", not.say()),
     };
-    let sessions = app.store.sessions(who.person.id.clone()).await?;
-    let page = draw(&app, &frame, &who, &sessions, &Faults::one(fault.0, fault.1));
-    Ok((StatusCode::BAD_REQUEST, page).into_response())
+    refuse(&app, &frame, &who, &Faults::one(fault.0, fault.1)).await
 }
 
 pub async fn end_session(State(app): State<Arc<App>>, who: Who, sent: Sent) -> Result<Redirect, PageError> {
@@ -62,7 +65,9 @@ pub async fn end_session(State(app): State<Arc<App>>, who: Who, sent: Sent) -> R
     Ok(Redirect::to(PATH))
 }
 
-fn draw(app: &App, frame: &Frame, who: &Who, sessions: &[SessionRow], faults: &Faults) -> Markup {
+async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Markup, PageError> {
+    let sessions = app.store.sessions(who.person.id.clone()).await?;
+    let keys = if passkeys::are_possible(app) { Some(app.store.passkeys(who.person.id.clone()).await?) } else { None };
     let title = frame.say("account.title");
     let content = html! {
         h1 { (title) }
@@ -81,15 +86,16 @@ fn draw(app: &App, frame: &Frame, who: &Who, sessions: &[SessionRow], faults: &F
                 p { a.btn.sec href="/dang-nhap/dat-ma" { (frame.say("account.phone_anew")) } }
             }
         }
+        @if let Some(keys) = &keys { (super::passkeys::section(frame, who, keys, faults)) }
         section.stack aria-labelledby="h-ph" {
             h2 #h-ph { (frame.say("account.sessions")) }
-            ul.list { @for session in sessions { (one_session(frame, who, session)) } }
+            ul.list { @for session in &sessions { (one_session(frame, who, session)) } }
             form method="post" action="/tai-khoan/phien" {
                 button.btn.sec { (frame.say("account.end_others")) }
             }
         }
     };
-    frame.draw(app, title, content)
+    Ok(frame.draw_with(app, title, &[super::passkeys::SCRIPT], content))
 }
 
 fn password_form(frame: &Frame, faults: &Faults) -> Markup {

@@ -113,7 +113,7 @@ fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) 
             }
         }
     };
-    frame.draw(app, title, content)
+    frame.draw_with(app, title, &[super::passkeys::SCRIPT], content)
 }
 
 /// The fields that describe a new person.

@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod link;
 mod list;
+mod passkeys;
 mod person;
 mod second_factor;
 mod second_step;
@@ -17,17 +18,24 @@ use crate::web::doors::{Needs, Pages, SECOND_STEP, SIGN_IN};
 const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
 const READS_THE_TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
 
+pub use passkeys::assets;
+
 /// Adds the pages.
 pub fn add(pages: Pages) -> Pages {
     pages
         .page(SIGN_IN, Needs::Nobody, get(sign_in::page).post(sign_in::enter))
         .page(SECOND_STEP, Needs::Password, get(second_step::page).post(second_step::enter))
         .page("/dang-nhap/dat-ma", Needs::Password, get(second_factor::page).post(second_factor::set))
+        .page("/dang-nhap/khoa-may", Needs::Password, post(passkeys::show))
+        .page("/dang-nhap/khoa-may/hoi", Needs::Password, post(passkeys::begin_showing))
         .page("/thoat", Needs::Nobody, post(sign_in::leave))
         .page("/moi/{code}", Needs::Nobody, get(link::page).post(link::take))
         .page("/tai-khoan", Needs::Person, get(account::page))
         .page("/tai-khoan/mat-khau", Needs::Person, post(account::change_password))
         .page("/tai-khoan/phien", Needs::Person, post(account::end_session))
+        .page("/tai-khoan/khoa-may", Needs::Person, post(passkeys::make))
+        .page("/tai-khoan/khoa-may/hoi", Needs::Person, post(passkeys::begin_making))
+        .page("/tai-khoan/khoa-may/xoa", Needs::Person, post(passkeys::remove))
         .page("/nguoi", ADMINISTRATOR, get(list::page).post(list::invite))
         .page("/nguoi/{id}", ADMINISTRATOR, get(person::page))
         .page("/nguoi/{id}/vai-tro", ADMINISTRATOR, post(person::give_role))

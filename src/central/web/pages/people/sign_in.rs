@@ -27,7 +27,7 @@ pub struct Back {
 
 impl Back {
     /// The page, if it is one of this server.
-    fn page(&self) -> Option<&str> {
+    pub fn page(&self) -> Option<&str> {
         let page = self.ve.as_deref()?;
         let is_ours = page.starts_with('/')
             && !page.starts_with("//")
@@ -81,7 +81,8 @@ pub fn go_on(app: &App, begun: &Begun, back: Option<&str>) -> Response {
     ([(header::SET_COOKIE, session::begin(app, &begun.secret))], Redirect::to(&to)).into_response()
 }
 
-fn with_back(page: &str, back: Option<&str>) -> String {
+/// An address with the page to go back to.
+pub fn with_back(page: &str, back: Option<&str>) -> String {
     let Some(back) = back else { return page.to_owned() };
     let encoded: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
     format!("{page}?ve={encoded}")
@@ -122,7 +123,7 @@ fn draw(app: &App, frame: &Frame, back: &Back, faults: &Faults, account: &str) -
             p { b { (frame.say("sign_in.forgotten")) } " " (frame.say("sign_in.who_helps")) }
         }
     };
-    frame.draw(app, title, content)
+    frame.draw_with(app, title, &[super::passkeys::SCRIPT], content)
 }
 
 #[cfg(test)]
