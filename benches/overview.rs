@@ -114,6 +114,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         sqlite: dir.join("central.db"),
         token: "a-token-for-the-bench".to_owned(),
         second_factor: false,
+        everyday: Default::default(),
         keys: Keys { central: key, issuers: Vec::new(), trust },
         speech: Vec::new(),
         cap: None,

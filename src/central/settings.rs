@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
+use loaxa_heart::config::central_file::EverydaySigner;
 use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Span;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub token: String,
     /// Approvers, duty officers and administrators need a second factor; off for trials on a loopback address only.
     pub second_factor: bool,
+    /// The signer of everyday notices, once they are approved.
+    pub everyday: EverydaySigner,
     pub keys: Keys,
     /// A command that speaks a text into a WAV file.
     pub speech: Vec<String>,

@@ -117,6 +117,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         sqlite: config.sqlite,
         token: token_read,
         second_factor: config.second_factor,
+        everyday: config.everyday,
         keys,
         speech: config.speech,
         cap: cap.transpose()?,

@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use crate::emergency::{Duty, prepare};
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
+use crate::support::own_key::{keep_key, unlock};
 use crate::support::staff::Staff;
 use crate::support::unit::Unit;
 use loaxa_central::Central;
@@ -18,39 +16,11 @@ use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::{Grant, Power};
 use loaxa_heart::domain::playback::Event;
 
-const PASSPHRASE: &str = "lúa chín đầy đồng";
-
-/// Puts an officer's key into a browser, covered as the page covers keys today.
-fn keep_key(page: &mut Page, seed: u8, holder: &str) {
-    let (secret, public, id) =
-        (BASE64.encode([seed; 32]), key(seed).public().to_string(), key(seed).key_id());
-    page.value(&format!(
-        "(async () => {{
-            const {{ scryptAsync }} = await import('/assets/sign/scrypt.js');
-            const bytes = (code) => Uint8Array.from(atob(code), (char) => char.charCodeAt(0));
-            const [salt, scrypt] = [new Uint8Array(16).fill(7), {{ N: 2 ** 17, r: 8, p: 1 }}];
-            const passphrase = new TextEncoder().encode({PASSPHRASE:?}.normalize('NFC'));
-            const stretched = await scryptAsync(passphrase, salt, {{ ...scrypt, dkLen: 32 }});
-            const covered = bytes({secret:?}).map((byte, n) => byte ^ stretched[n]);
-            const base64 = (all) => btoa(String.fromCharCode(...all));
-            const kept = {{ holder: {holder:?}, public: {public:?}, id: '{id}', salt: base64(salt), covered: base64(covered), scrypt }};
-            localStorage.setItem('loaxa-key-v1', JSON.stringify(kept));
-        }})()"
-    ));
-}
-
 fn type_into(page: &mut Page, selector: &str, words: &str) {
     page.fill(selector, words);
     page.value(&format!(
         "document.querySelector({selector:?}).dispatchEvent(new Event('input', {{ bubbles: true }})); 0"
     ));
-}
-
-fn unlock(page: &mut Page) {
-    page.until("document.querySelector('#mo-khoa-form')?.hidden === false");
-    page.fill("#mat-khau", PASSPHRASE);
-    page.click("#mo-khoa-form button");
-    page.until("document.querySelector('#khoa-mo')?.hidden === false");
 }
 
 /// The people's keys are in their browsers alone; the server has a key for everyday notices and to cancel.

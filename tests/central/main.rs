@@ -1,5 +1,6 @@
 //! The centre as staff, boxes and browsers meet it.
 
+mod approval_by_people;
 mod attacks;
 mod bodies;
 mod boxes;
@@ -7,7 +8,7 @@ mod browser_emergency;
 mod browser_enrolment;
 mod browser_keys;
 mod browser_pages;
-mod browser_passkeys;
+mod browser_people;
 mod browser_signing;
 mod cap;
 mod cli;

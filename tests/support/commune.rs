@@ -109,6 +109,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         sqlite: dir.join("central.db"),
         token: TOKEN.to_owned(),
         second_factor: true,
+        everyday: Default::default(),
         keys: Keys { central: central_key(), issuers: vec![key(1), key(2)], trust: trust() },
         speech: ["espeak-ng", "-v", "{language}", "-w", "{out}", "--stdin"].map(str::to_owned).to_vec(),
         groups: vec![

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod central;
 pub mod commune;
 pub mod listen;
+pub mod own_key;
 pub mod pulse;
 pub mod soundcard;
 pub mod staff;

@@ -9,6 +9,7 @@ use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
 use super::refused::Refused;
 use crate::app::App;
+use crate::people::Who;
 use crate::store::{DraftKept, DraftRoom, DraftRow, DraftSignature, NewDraft, StoreError};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
@@ -162,6 +163,12 @@ fn person_of(app: &App, key: &KeyId) -> String {
     let own = grants.iter().find(|grant| grant.key == *key);
     let same = grants.iter().filter(|grant| own.is_some_and(|own| own.is_same_person(grant)));
     same.map(|grant| &grant.key).min().unwrap_or(key).to_string()
+}
+
+/// Tells whether a key of the trust document may be this person's: it names their account, or none.
+pub fn is_own_key(app: &App, who: &Who, key: &KeyId) -> bool {
+    let grant = app.keyring.trust().grants.iter().find(|grant| grant.key == *key);
+    grant.is_some_and(|grant| grant.account.as_ref().is_none_or(|account| *account == who.person.id))
 }
 
 /// Checks that a key may be one of those that sign.

@@ -132,7 +132,7 @@ pub async fn choose(app: &Arc<App>, who: &Who, chosen: Chosen) -> Result<ToSign,
     if !who.may(app, Role::Duty, &groups) {
         return Err(NotEmergency::NotYours);
     }
-    if !is_own_key(app, who, &chosen.key) {
+    if !cosigning::is_own_key(app, who, &chosen.key) {
         return Err(NotEmergency::NotYourKey);
     }
     let message = app.store.message(chosen.message).await?.filter(|message| message.ended.is_none());
@@ -205,12 +205,6 @@ fn step(who: &Who, row: &CallRow, from: CallState, to: CallState, act: NewAct) -
     CallStep { id: row.id.clone(), from, to, by: who.person.id.clone(), at: who.now, act }
 }
 
-/// Tells whether a key of the trust document may be this person's: it names their account, or none.
-fn is_own_key(app: &App, who: &Who, key: &KeyId) -> bool {
-    let grant = app.keyring.trust().grants.iter().find(|grant| grant.key == *key);
-    grant.is_some_and(|grant| grant.account.as_ref().is_none_or(|account| *account == who.person.id))
-}
-
 /// Takes an officer's signature: the first calls the second officer, the second sends the emergency. Gives the state after.
 ///
 /// # Errors
@@ -226,7 +220,7 @@ pub async fn sign(
     if !who.may(app, Role::Duty, &row.groups) {
         return Err(NotEmergency::NotYours);
     }
-    if !is_own_key(app, who, &key) {
+    if !cosigning::is_own_key(app, who, &key) {
         return Err(NotEmergency::NotYourKey);
     }
     let is_first = row.by == who.person.id;

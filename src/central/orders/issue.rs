@@ -163,6 +163,20 @@ pub async fn keep_and_send(
     keep(app, draft, command, envelope, None).await
 }
 
+/// Keeps and sends the command of a notice that its approver signed, in the very step that approves it.
+///
+/// # Errors
+/// As [`issue_approved`].
+pub async fn send_approved(
+    app: &App,
+    draft: &Draft,
+    command: &Command,
+    envelope: Vec<u8>,
+    approval: Approval,
+) -> Result<CommandId, Refused> {
+    keep(app, draft, command, envelope, Some(approval)).await
+}
+
 async fn keep(
     app: &App,
     draft: &Draft,

@@ -1,6 +1,7 @@
 //! Orders of staff, from what is asked to what is signed and sent.
 
 pub mod announce;
+pub mod approval;
 pub mod cancel;
 pub mod cosigning;
 pub mod day;

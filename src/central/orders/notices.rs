@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::announce::{self, Asked, Opening};
 use super::cancel;
-use super::issue::{self, Draft};
+use super::cosigning::NotTaken;
+use super::issue::Draft;
 use super::outlook;
 use super::refused::Refused;
 use super::speech;
@@ -13,11 +14,11 @@ use crate::changes::Changed;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
-    Approval, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
+    MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
     NoticeStep, Role, StoreError, Voice,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
+use loaxa_heart::domain::ids::{ContentHash, NoticeId};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
@@ -48,6 +49,10 @@ pub enum NotNotice {
     NoAudio,
     /// The engine still speaks for this person.
     Speaking,
+    /// The approver's key does not sign this, or the signature is not theirs.
+    NotSigned(Box<NotTaken>),
+    /// Approvers sign with their own keys here.
+    SignFirst,
     Refused(#[from] Refused),
     Store(#[from] StoreError),
 }
@@ -64,6 +69,8 @@ impl Say for NotNotice {
             NotNotice::Emergency => said!("notice.emergency"),
             NotNotice::NoAudio => said!("notice.no_audio"),
             NotNotice::Speaking => said!("notice.speaking"),
+            NotNotice::NotSigned(not) => not.say(),
+            NotNotice::SignFirst => said!("notice.sign_first"),
             NotNotice::Refused(refused) => refused.say(),
             NotNotice::Store(error) => error.say(),
         }
@@ -131,7 +138,10 @@ async fn edit(
 }
 
 /// Checks that a notice takes the place only of another notice, and only of one for groups in the person's care.
-async fn may_end(app: &App, who: &Who, role: Role, content: &NoticeContent) -> Result<(), NotNotice> {
+///
+/// # Errors
+/// Fails when it does not.
+pub async fn may_end(app: &App, who: &Who, role: Role, content: &NoticeContent) -> Result<(), NotNotice> {
     let Some(ended) = &content.supersedes else { return Ok(()) };
     match app.store.notice_of(ended.clone()).await? {
         Some(row) if who.may(app, role, &row.content.groups) => Ok(()),
@@ -189,7 +199,11 @@ fn asked(content: &NoticeContent, author: String, approver: Option<String>) -> A
     }
 }
 
-async fn draft(
+/// Makes the order of a notice, not signed yet.
+///
+/// # Errors
+/// Says what keeps it from being sent.
+pub async fn draft(
     app: &Arc<App>,
     content: &NoticeContent,
     media: MediaRow,
@@ -247,56 +261,6 @@ pub async fn waiting(app: &App, who: &Who) -> Result<Vec<NoticeRow>, StoreError>
     rows.retain(|row| who.may(app, Role::Approver, &row.content.groups));
     rows.sort_by_key(|row| (row.content.at.unwrap_or(row.changed), row.changed));
     Ok(rows)
-}
-
-/// Approves exactly what `digest` names, and sends it.
-///
-/// # Errors
-/// Fails when it was changed or decided meanwhile, the approver wrote a version of it, or it can't be sent.
-pub async fn approve(
-    app: &Arc<App>,
-    who: &Who,
-    id: &NoticeId,
-    digest: ContentHash,
-) -> Result<CommandId, NotNotice> {
-    let row = read(app, id).await?;
-    if let Some(command) = sent_by(&row, who, digest) {
-        return Ok(command);
-    }
-    if row.digest != digest || row.state_at(who.now) != NoticeState::Submitted {
-        return Err(NotNotice::Changed(Box::new(row)));
-    }
-    let content = row.content;
-    if !who.may(app, Role::Approver, &content.groups) {
-        return Err(NotNotice::NotYours);
-    }
-    may_end(app, who, Role::Approver, &content).await?;
-    let versions = app.store.notice_versions(id.clone()).await?;
-    if versions.iter().any(|version| version.by == who.person.id) {
-        return Err(NotNotice::Own);
-    }
-    let media = app.store.media(content.media.ok_or(NotNotice::NoAudio)?).await?.ok_or(NotNotice::NoAudio)?;
-    let author = app.store.person(row.author.clone()).await?;
-    let author = author.map_or_else(|| row.author.to_string(), |person| person.name);
-    let draft = draft(app, &content, media, author, Some(who.person.name.clone())).await?;
-    let act = NewAct { after: Some(content.title.clone()), ..who.act("notice_approved", id.as_str()) };
-    let approval = Approval { notice: id.clone(), digest, by: who.person.id.clone(), act };
-    match issue::issue_approved(app, draft, approval).await {
-        Err(Refused::NoticeChanged) => {
-            let row = read(app, id).await?;
-            sent_by(&row, who, digest).ok_or_else(|| NotNotice::Changed(Box::new(row)))
-        }
-        sent => {
-            app.changes.tell(Changed::Notices);
-            Ok(sent?)
-        }
-    }
-}
-
-/// The command that this very approval sent before: a press that comes twice is one.
-fn sent_by(row: &NoticeRow, who: &Who, digest: ContentHash) -> Option<CommandId> {
-    let same = row.state == NoticeState::Approved && row.digest == digest;
-    row.command.clone().filter(|_| same && row.decided_by.as_ref() == Some(&who.person.id))
 }
 
 /// Returns a notice to its writer with a reason.

@@ -123,8 +123,7 @@ pub async fn finish_making(app: &App, who: &Who, name: &str, answer: &str) -> Re
 /// # Errors
 /// Fails where the person has no passkey.
 pub async fn begin_showing(app: &App, who: &Who) -> Result<RequestChallengeResponse, NoPasskey> {
-    let keys: Vec<Passkey> =
-        keys_of(app, &who.person.id).await?.into_iter().map(|(_, key)| key).collect();
+    let keys: Vec<Passkey> = keys_of(app, &who.person.id).await?.into_iter().map(|(_, key)| key).collect();
     if keys.is_empty() {
         return Err(NoPasskey::Wrong);
     }

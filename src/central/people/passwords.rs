@@ -51,11 +51,12 @@ impl Say for BadPassword {
 /// # Errors
 /// Says what is wrong with it.
 pub fn check(password: &str, about: &[&str]) -> Result<(), BadPassword> {
-    let chars = password.chars().count();
-    if chars < CHARS_MIN {
+    // Spaces in a row count as one (ASVS 2.1.1), and what a keyboard puts together counts as it is hashed.
+    let words = composed(password).split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() < CHARS_MIN {
         return Err(BadPassword::Short);
     }
-    if chars > CHARS_MAX {
+    if password.chars().count() > CHARS_MAX || composed(password).chars().count() > CHARS_MAX {
         return Err(BadPassword::Long);
     }
     match zxcvbn::zxcvbn(password, about).score() >= GRADE_MIN {
@@ -124,5 +125,8 @@ mod tests {
         check("123456789012", Err(BadPassword::Guessable));
         check("con đê làng mình 1996", Ok(()));
         check(&"a b".repeat(60), Err(BadPassword::Long));
+        check("q7  z    k  2", Err(BadPassword::Short));
+        // One sign that NFKC makes eighteen of: nothing of a password is cut off.
+        check(&"\u{fdfa}".repeat(20), Err(BadPassword::Long));
     }
 }

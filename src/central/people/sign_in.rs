@@ -266,6 +266,13 @@ async fn of_session(
     Ok(Some(Who { person, session, now, from }))
 }
 
+/// The time that is left of a session when nobody uses it from now on.
+pub fn left(who: &Who) -> Span {
+    let session = &who.session;
+    let until = session.seen.plus(IDLE).min(session.made.plus(LASTS));
+    until.since(who.now)
+}
+
 fn is_over(session: &SessionRow, now: Wall) -> bool {
     let lasts = if session.stage == Stage::Password { SECOND_STEP } else { LASTS };
     now.since(session.made) >= lasts || now.since(session.seen) >= IDLE

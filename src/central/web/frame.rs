@@ -13,13 +13,15 @@ use super::parts::{icon, shape};
 use super::texts::TEXTS;
 use super::{session, words};
 use crate::app::App;
-use crate::people::Who;
+use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage, StoreError};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Sentence, Texts};
 
 /// The cookie that keeps the language.
+/// Time before the end of a session at which its person is asked to stay, in seconds.
+const ASKED_BEFORE_S: u64 = 5 * 60;
 const LANG_COOKIE: &str = "loaxa-lang";
 
 /// The drawings that [`icon`] uses.
@@ -117,6 +119,7 @@ impl Frame {
                     title { (title) " · " (self.say("page.title")) }
                     link rel="stylesheet" href="/assets/loaxa.css";
                     script src="/assets/htmx.js" defer {}
+                    script src="/assets/frame.js" type="module" {}
                     @for script in scripts { script src=(script) type="module" {} }
                     @if self.is_called() {
                         script src="/assets/live.js" type="module" {}
@@ -135,6 +138,7 @@ impl Frame {
                         }
                     }
                     @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
+                    @if let Some(who) = self.who.as_ref().filter(|_| self.is_in()) { (self.ends_soon(who)) }
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
@@ -182,6 +186,17 @@ impl Frame {
                     " " form method="post" action="/thoat" { button.link { (self.say("sign_in.out")) } }
                 },
                 None => (self.other_language()),
+            }
+        }
+    }
+
+    /// The question to whoever has not used the page for nearly an hour; the script shows it.
+    fn ends_soon(&self, who: &Who) -> Markup {
+        let left = sign_in::left(who).as_millis() / 1_000;
+        html! {
+            div.alarm.k-look.tight.ends #sap-het role="alert" hidden data-con=(left) data-truoc=(ASKED_BEFORE_S) {
+                p { (self.say("page.ends_soon")) }
+                div.btns { button.btn.sec type="button" { (self.say("page.stay")) } }
             }
         }
     }

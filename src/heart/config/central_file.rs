@@ -18,6 +18,16 @@ use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
+/// The signer of everyday notices, once they are approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EverydaySigner {
+    /// The keys on central's machine.
+    #[default]
+    Server,
+    /// The approver's own key, in the browser: then whoever steals the server can't speak at all.
+    People,
+}
+
 /// The settings that central is started with, from `central.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CentralConfig {
@@ -42,6 +52,8 @@ pub struct CentralConfig {
     pub token_file: PathBuf,
     /// False only for trials on this machine: everybody signs in with a password alone.
     pub second_factor: bool,
+    /// The signer of everyday notices, once they are approved.
+    pub everyday: EverydaySigner,
     pub keys: KeyFiles,
     /// `None` where boxes are enrolled by hand.
     pub enrolment: Option<EnrolmentFiles>,
@@ -165,6 +177,11 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let second_factor =
         people.get("second_factor").map(|value| value.choice(&[("on", true), ("off", false)]));
     people.finish();
+    let mut authority = root.section("authority");
+    let everyday = authority
+        .get("everyday")
+        .map(|value| value.choice(&[("server", EverydaySigner::Server), ("people", EverydaySigner::People)]));
+    authority.finish();
     let keys = keys(root.section("keys"), paths);
     let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
     let speech = speech(root.section("speech"));
@@ -192,6 +209,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         sqlite: sqlite?,
         token_file: token_file?,
         second_factor: absent_or(second_factor)?.unwrap_or(true),
+        everyday: absent_or(everyday)?.unwrap_or_default(),
         keys: keys?,
         enrolment: absent_or(enrolment)?,
         speech: speech?,

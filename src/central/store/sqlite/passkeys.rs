@@ -33,7 +33,8 @@ impl Passkeys for SqliteStore {
 
     fn passkeys(&self, person: AccountId) -> Answer<'_, Vec<PasskeyRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT * FROM passkeys WHERE person = ?1 ORDER BY made, id")?;
+            let mut query =
+                db.prepare_cached("SELECT * FROM passkeys WHERE person = ?1 ORDER BY made, id")?;
             query.query_map([person.as_str()], row)?.collect()
         })
     }
@@ -58,8 +59,10 @@ impl Passkeys for SqliteStore {
     fn keep_challenge(&self, session: ContentHash, challenge: String, at: Wall) -> Answer<'_, ()> {
         self.write(move |db| {
             db.execute("DELETE FROM challenges WHERE session NOT IN (SELECT secret FROM sessions)", [])?;
-            db.prepare_cached("INSERT OR REPLACE INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)")?
-                .execute(params![session.0, challenge, at.0])?;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![session.0, challenge, at.0])?;
             Ok(())
         })
     }

@@ -5,7 +5,6 @@ const form = $("soan-tin");
 const words = form.dataset;
 const field = (name) => form.elements[name];
 
-document.querySelector(".err-sum")?.focus();
 for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
 
 const send = (wants) => {

@@ -9,6 +9,7 @@ mod live;
 mod log;
 mod notices;
 mod overview;
+mod own_key;
 mod people;
 mod point;
 mod roster;
@@ -36,6 +37,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
 const STYLE: &str = include_str!("../assets/loaxa.css");
+const FRAME: &str = include_str!("../assets/frame.js");
 const LIVE: &str = include_str!("../assets/live.js");
 
 /// Largest form of a page, in bytes.
@@ -74,6 +76,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(people::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
+        .route("/assets/frame.js", get(|| async { asset("text/javascript", FRAME) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
         .route("/healthz", get(|| async { "ok\n" }))

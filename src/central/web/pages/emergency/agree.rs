@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 use serde_json::json;
 
-use super::parts::{boxes_in, how, key, second, status_of, titles, unless_store};
-use super::words::{data, words};
+use super::super::own_key::{data, key, words};
+use super::parts::{boxes_in, how, second, status_of, titles, unless_store};
 use crate::app::App;
 use crate::orders::emergency::{self, NotEmergency};
 use crate::people::Who;
@@ -82,7 +82,7 @@ pub async fn page(
                 @if listens { p { (state(Kind::Good, frame.say("emergency.you_listen"))) } } @else {
                     form method="post" action=(path) { button.btn.sec name="viec" value="nghe" { (icon("ok")) (frame.say("emergency.i_listen")) } }
                 }
-                (key(&frame))
+                (key(&frame, frame.say("emergency.passphrase")))
                 p.err #loi-phat role="alert" tabindex="-1" hidden {}
                 button.hold.k-emer #giu type="button" disabled { (frame.say("emergency.hold")) " "
                     span.nowrap { (frame.say("emergency.hold_agree")) } small { (frame.say("emergency.sounds_at_once")) } }

@@ -10,8 +10,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::parts::{boxes_in, how, key, status_of, steps, title_of, unless_store};
-use super::words::words;
+use super::super::own_key::{key, words};
+use super::parts::{boxes_in, how, status_of, steps, title_of, unless_store};
 use crate::app::App;
 use crate::orders::emergency::{self, Chosen, NotEmergency};
 use crate::people::Who;
@@ -125,7 +125,7 @@ fn confirm(frame: &Frame) -> Markup {
             p.hint #so-h { (frame.say("emergency.type_number_how")) }
             input.w-num #so inputmode="numeric" autocomplete="off" aria-describedby="so-h";
         }
-        (key(frame))
+        (key(frame, frame.say("emergency.passphrase")))
         div.tight {
             p.err #loi-phat role="alert" tabindex="-1" hidden {}
             button.hold.k-emer #giu type="button" disabled { (frame.say("emergency.hold")) " "

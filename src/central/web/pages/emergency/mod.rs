@@ -8,7 +8,6 @@ mod choose;
 mod message_form;
 mod messages;
 mod parts;
-mod words;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Parts of the pages of emergencies: steps, places, and the key of the officer in this browser.
+//! Parts of the pages of emergencies: steps and places.
 
 use maud::{Markup, html};
 
@@ -59,25 +59,6 @@ pub fn how(frame: &Frame, message: &MessageRow) -> String {
 /// A time of day to the second.
 pub fn second(at: Wall) -> String {
     at.local().format("%H:%M:%S").to_string()
-}
-
-/// The part of a page in which an officer opens the key of this browser.
-pub fn key(frame: &Frame) -> Markup {
-    html! {
-        div.field #khoa {
-            noscript { p.err { (frame.say("emergency.needs_script")) } }
-            div.alarm.k-look.tight #khong-khoa hidden {
-                p { (frame.say("emergency.no_key")) } p { a.btn.sec href="/sign" { (icon("key")) (frame.say("emergency.make_key")) } }
-            }
-            form.field #mo-khoa-form hidden {
-                label.lab-l for="mat-khau" { (frame.say("emergency.passphrase")) }
-                p.err #khoa-loi role="alert" hidden {}
-                div.row { input #mat-khau type="password" autocomplete="current-password" required;
-                    button.btn.sec { (icon("key")) (frame.say("emergency.open_key")) } }
-            }
-            p #khoa-mo hidden { span.state.k-ok { (icon("ok")) span { (frame.say("emergency.key_open")) } } }
-        }
-    }
 }
 
 /// The status of a refusal.

@@ -10,6 +10,7 @@ mod preview;
 mod pronunciation;
 mod review;
 mod script;
+mod signing;
 mod steps;
 mod upload;
 
@@ -45,6 +46,8 @@ pub fn add(pages: Pages) -> Pages {
         .page("/tin/{id}/sua", WRITES, post(one::correct))
         .page("/duyet-tin", APPROVES, get(review::queue))
         .page("/duyet-tin/{id}", APPROVES, get(review::page).post(review::act))
+        .page("/duyet-tin/{id}/ban-ky", APPROVES, post(signing::offer))
+        .page("/duyet-tin/{id}/ky", APPROVES, post(signing::sign))
 }
 
 /// The script of the page to write on.

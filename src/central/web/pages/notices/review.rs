@@ -7,10 +7,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use super::super::own_key::words;
 use super::changes;
 use super::content::shown;
+use super::signing;
 use super::steps::{Air, steps};
 use crate::app::App;
+use crate::orders::approval;
 use crate::orders::notices::{self, NotNotice};
 use crate::people::Who;
 use crate::store::{NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
@@ -63,7 +66,7 @@ pub async fn act(
         return Ok(Redirect::to(&format!("/duyet-tin/{id}")).into_response());
     };
     let done = match sent.get("viec") {
-        "duyet" => notices::approve(&app, &who, &id, digest).await.map(|_| format!("/tin/{id}")),
+        "duyet" => approval::approve(&app, &who, &id, digest).await.map(|_| format!("/tin/{id}")),
         _ => {
             let done = notices::send_back(&app, &who, &id, digest, sent.get("ly-do")).await;
             done.map(|()| "/duyet-tin".to_owned())
@@ -130,11 +133,13 @@ async fn draw(
                 h2 #ht { (row.content.title) }
                 (steps(frame, row.state_at(who.now), Air::Waits))
                 (shown)
-                @if stale.is_none() { (decisions(frame, row, wrote, faults)) }
+                @if stale.is_none() { (decisions(app, frame, row, wrote, faults)) }
             }
         }
+        @if signing::is_wanted(app) { (words(app, frame)) }
     };
-    Ok(frame.draw(app, title, content))
+    let scripts: &[&str] = if signing::is_wanted(app) { &[signing::SCRIPT] } else { &[] };
+    Ok(frame.draw_with(app, title, scripts, content))
 }
 
 fn in_queue(frame: &Frame, row: &NoticeRow, is_this: bool) -> Markup {
@@ -151,7 +156,7 @@ fn moment(at: Wall) -> Sentence {
     Sentence::from_outside(format!("{}, {}", time_words(at), date_words(at)))
 }
 
-fn decisions(frame: &Frame, row: &NoticeRow, wrote: bool, faults: &Faults) -> Markup {
+fn decisions(app: &App, frame: &Frame, row: &NoticeRow, wrote: bool, faults: &Faults) -> Markup {
     let button = match row.content.at {
         Some(at) => said!("review.approve_at", at = moment(at)),
         None => said!("review.approve_now"),
@@ -159,7 +164,8 @@ fn decisions(frame: &Frame, row: &NoticeRow, wrote: bool, faults: &Faults) -> Ma
     html! {
         @if wrote { p.note { (frame.say("review.you_wrote_it")) } } @else {
             p.mute { (frame.say("review.exactly_this")) }
-            form method="post" action={ "/duyet-tin/" (row.id) } {
+            @if signing::is_wanted(app) { (signing::order(frame, row)) }
+            form #form-duyet method="post" action={ "/duyet-tin/" (row.id) } {
                 input type="hidden" name="ban" value=(row.digest);
                 (faults.beside(frame, "duyet"))
                 div.btns { button.btn #duyet name="viec" value="duyet" { (icon("ok")) (frame.tell(&button)) } }

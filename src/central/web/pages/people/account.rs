@@ -67,7 +67,11 @@ pub async fn end_session(State(app): State<Arc<App>>, who: Who, sent: Sent) -> R
 
 async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Markup, PageError> {
     let sessions = app.store.sessions(who.person.id.clone()).await?;
-    let keys = if passkeys::are_possible(app) { Some(app.store.passkeys(who.person.id.clone()).await?) } else { None };
+    let keys = if passkeys::are_possible(app) {
+        Some(app.store.passkeys(who.person.id.clone()).await?)
+    } else {
+        None
+    };
     let title = frame.say("account.title");
     let content = html! {
         h1 { (title) }
@@ -86,7 +90,7 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
                 p { a.btn.sec href="/dang-nhap/dat-ma" { (frame.say("account.phone_anew")) } }
             }
         }
-        @if let Some(keys) = &keys { (super::passkeys::section(frame, who, keys, faults)) }
+        @if let Some(keys) = &keys { (super::passkey_parts::section(frame, who, keys, faults)) }
         section.stack aria-labelledby="h-ph" {
             h2 #h-ph { (frame.say("account.sessions")) }
             ul.list { @for session in &sessions { (one_session(frame, who, session)) } }
@@ -95,7 +99,7 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
             }
         }
     };
-    Ok(frame.draw_with(app, title, &[super::passkeys::SCRIPT], content))
+    Ok(frame.draw_with(app, title, &[super::script::PATH], content))
 }
 
 fn password_form(frame: &Frame, faults: &Faults) -> Markup {

@@ -113,7 +113,7 @@ fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) 
             }
         }
     };
-    frame.draw_with(app, title, &[super::passkeys::SCRIPT], content)
+    frame.draw_with(app, title, &[super::script::PATH], content)
 }
 
 /// The fields that describe a new person.

@@ -4,11 +4,14 @@ mod account;
 mod audit;
 mod link;
 mod list;
+mod passkey_parts;
 mod passkeys;
 mod person;
+mod script;
 mod second_factor;
 mod second_step;
 mod sign_in;
+mod stay;
 
 use axum::routing::{get, post};
 
@@ -18,7 +21,7 @@ use crate::web::doors::{Needs, Pages, SECOND_STEP, SIGN_IN};
 const ADMINISTRATOR: Needs = Needs::Role(&[Role::Administrator]);
 const READS_THE_TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
 
-pub use passkeys::assets;
+pub use script::assets;
 
 /// Adds the pages.
 pub fn add(pages: Pages) -> Pages {
@@ -36,6 +39,8 @@ pub fn add(pages: Pages) -> Pages {
         .page("/tai-khoan/khoa-may", Needs::Person, post(passkeys::make))
         .page("/tai-khoan/khoa-may/hoi", Needs::Person, post(passkeys::begin_making))
         .page("/tai-khoan/khoa-may/xoa", Needs::Person, post(passkeys::remove))
+        .page("/tai-khoan/o-lai", Needs::Person, post(stay::stay))
+        .page("/fragments/phien", Needs::Person, get(stay::left))
         .page("/nguoi", ADMINISTRATOR, get(list::page).post(list::invite))
         .page("/nguoi/{id}", ADMINISTRATOR, get(person::page))
         .page("/nguoi/{id}/vai-tro", ADMINISTRATOR, post(person::give_role))

@@ -62,14 +62,15 @@ async fn draw(
     back: &Back,
     faults: &Faults,
 ) -> Result<Markup, PageError> {
-    let has_keys = passkeys::are_possible(app) && !app.store.passkeys(who.person.id.clone()).await?.is_empty();
+    let has_keys =
+        passkeys::are_possible(app) && !app.store.passkeys(who.person.id.clone()).await?.is_empty();
     let title = frame.say("sign_in.is_it_you");
     let content = html! {
         div.narrow.form {
             a.back href=(SIGN_IN) { (icon("back")) (frame.say("sign_in.step_back")) }
             div.tight { p.kick { (frame.say("sign_in.second_of_two")) } h1 { (title) } }
             (faults.summary(frame))
-            @if has_keys { (super::passkeys::to_show(frame, back)) }
+            @if has_keys { (super::passkey_parts::to_show(frame, back)) }
             form.stack method="post" {
                 (Input {
                     hint: Some(frame.say("sign_in.open_the_app")),
@@ -82,5 +83,5 @@ async fn draw(
             details { summary { (frame.say("sign_in.no_phone")) } p { (frame.say("sign_in.no_phone_do")) } }
         }
     };
-    Ok(frame.draw_with(app, title, &[super::passkeys::SCRIPT], content))
+    Ok(frame.draw_with(app, title, &[super::script::PATH], content))
 }

@@ -123,7 +123,7 @@ fn draw(app: &App, frame: &Frame, back: &Back, faults: &Faults, account: &str) -
             p { b { (frame.say("sign_in.forgotten")) } " " (frame.say("sign_in.who_helps")) }
         }
     };
-    frame.draw_with(app, title, &[super::passkeys::SCRIPT], content)
+    frame.draw_with(app, title, &[super::script::PATH], content)
 }
 
 #[cfg(test)]

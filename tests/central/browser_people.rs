@@ -1,7 +1,11 @@
-//! The first administrator in a real Chromium whose device keeps a passkey.
+//! People in a real Chromium: passkeys, and the question before a session ends.
 
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
+use crate::support::staff::Staff;
+use loaxa_central::store::{SessionRow, Stage};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::time::Span;
 use totp_rs::{Builder, Secret};
 
 const PASSWORD: &str = "con đê làng mình 1996";
@@ -84,4 +88,48 @@ fn code(secret: &str) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     Builder::new().with_secret(secret).build_noncompliant().generate(now).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_about_to_be_signed_out_is_asked_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let lan = Staff::make(&central, "lan", &[]).await;
+    let browser = Browser::start();
+    let address = format!("http://{}", central.http_addr());
+    let mut page = browser.person(&format!("{address}/healthz"));
+    page.sign_in(&lan);
+    page.screen(390, false);
+    page.go(&format!("{address}/tai-khoan"));
+    let come_back = "document.dispatchEvent(new Event('visibilitychange')); 0";
+    page.value(come_back);
+    page.until(
+        "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/fragments/phien'))",
+    );
+    page.until("document.querySelector('#sap-het').hidden");
+
+    // Nobody has used the page for 56 minutes.
+    let secret = ContentHash::of(lan.cookie.split_once('=').unwrap().1.as_bytes());
+    let now = loaxa_adapters::clock::wall();
+    let session = SessionRow {
+        secret,
+        person: lan.id.clone(),
+        stage: Stage::Full,
+        made: now.minus(Span::secs(2 * 3_600)),
+        seen: now.minus(Span::secs(56 * 60)),
+        from: "127.0.0.1".to_owned(),
+        browser: "test".to_owned(),
+    };
+    central.store().end_session(lan.id.clone(), secret).await.unwrap();
+    central.store().add_session(session).await.unwrap();
+    page.value(come_back);
+    page.until("!document.querySelector('#sap-het').hidden");
+    page.keep_picture("sap-het-gio");
+    page.click("#sap-het button");
+    page.until("document.querySelector('#sap-het').hidden");
+
+    central.store().end_session(lan.id.clone(), secret).await.unwrap();
+    page.value(come_back);
+    page.until("location.pathname === '/dang-nhap'");
+    central.stop().await;
 }
