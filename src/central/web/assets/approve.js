@@ -32,6 +32,7 @@ $("mo-khoa-form")?.addEventListener("submit", async (event) => {
   try {
     await unlock($("mat-khau").value);
     event.target.reset();
+    fault("");
   } catch (error) {
     $("khoa-loi").textContent = error.message;
     show("khoa-loi", true);

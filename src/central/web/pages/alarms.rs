@@ -211,41 +211,35 @@ fn back(sent: &Sent) -> String {
     if is_page { asked.to_owned() } else { "/canh-bao".to_owned() }
 }
 
-/// A reason for which an act on an alarm was not done.
-enum Not {
-    Yours,
-    There,
-}
-
-impl Not {
-    fn answer(&self, app: &App, frame: &Frame) -> Response {
-        match self {
-            Not::Yours => refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")),
-            Not::There => refusal(app, frame, StatusCode::CONFLICT, &said!("alarm_page.changed")),
-        }
-    }
+/// The answer to who acts on what somebody else has ended.
+fn not_there(app: &App, frame: &Frame) -> Response {
+    refusal(app, frame, StatusCode::CONFLICT, &said!("alarm_page.changed"))
 }
 
 /// Finds the troubles that a form names, if the person may take care of them: their ids and a line for the trail.
-async fn may_act(app: &App, who: &Who, sent: &Sent) -> Result<Result<(Vec<i64>, String), Not>, PageError> {
+///
+/// # Errors
+/// Gives the answer for whoever may not, or comes too late.
+async fn may_act(app: &App, frame: &Frame, who: &Who, sent: &Sent) -> Result<(Vec<i64>, String), PageError> {
     let rows = chosen(app, sent).await?;
     if rows.is_empty() {
-        return Ok(Err(Not::There));
+        return Err(not_there(app, frame).into());
     }
     let boxes = app.store.boxes().await?;
     let boxes = boxes.iter().map(|row| (row.id.as_str(), row)).collect();
     let groups = trouble::groups_of(&boxes, rows.iter().map(|row| row.subject.as_str()));
     if !trouble::may_care(app, who, &groups) {
-        return Ok(Err(Not::Yours));
+        let not_yours = said!("page.not_your_group");
+        return Err(refusal(app, frame, StatusCode::FORBIDDEN, &not_yours).into());
     }
     let subjects: Vec<_> = rows.iter().take(NAMED_MAX).map(|row| row.subject.as_str()).collect();
-    Ok(Ok((rows.iter().map(|row| row.id).collect(), subjects.join(", "))))
+    Ok((rows.iter().map(|row| row.id).collect(), subjects.join(", ")))
 }
 
 /// Ends an act: goes back where something was done, and says that somebody was faster where nothing was.
 fn done(app: &App, frame: &Frame, sent: &Sent, changed: bool) -> Response {
     if !changed {
-        return Not::There.answer(app, frame);
+        return not_there(app, frame);
     }
     app.changes.tell(Changed::Alarms);
     Redirect::to(&back(sent)).into_response()
@@ -257,10 +251,7 @@ async fn take(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let (ids, subject) = match may_act(&app, &who, &sent).await? {
-        Ok(found) => found,
-        Err(not) => return Ok(not.answer(&app, &frame)),
-    };
+    let (ids, subject) = may_act(&app, &frame, &who, &sent).await?;
     let act = who.act("alarm_taken", subject);
     let taken = app.store.take_troubles(ids, who.person.id.clone(), who.now, act).await?;
     Ok(done(&app, &frame, &sent, taken))
@@ -272,10 +263,7 @@ async fn silence(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let (ids, subject) = match may_act(&app, &who, &sent).await? {
-        Ok(found) => found,
-        Err(not) => return Ok(not.answer(&app, &frame)),
-    };
+    let (ids, subject) = may_act(&app, &frame, &who, &sent).await?;
     let until = sent.get("den").parse().map(Wall).unwrap_or(who.now);
     if until <= who.now || until > who.now.plus(SILENCE_MAX) {
         return Ok(refusal(&app, &frame, StatusCode::BAD_REQUEST, &said!("alarm_page.no_such_time")));
@@ -287,10 +275,7 @@ async fn silence(
 }
 
 async fn end(State(app): State<Arc<App>>, frame: Frame, who: Who, sent: Sent) -> Result<Response, PageError> {
-    let (ids, subject) = match may_act(&app, &who, &sent).await? {
-        Ok(found) => found,
-        Err(not) => return Ok(not.answer(&app, &frame)),
-    };
+    let (ids, subject) = may_act(&app, &frame, &who, &sent).await?;
     let ended = app.store.end_troubles(ids, who.now, who.act("alarm_ended", subject)).await?;
     Ok(done(&app, &frame, &sent, ended))
 }

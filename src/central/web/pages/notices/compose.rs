@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::fields::{self, Filled, Form, Subjects};
+use super::refused::refused;
 use super::steps::{Air, steps};
 use super::{preview, script};
 use crate::app::App;
@@ -19,7 +20,7 @@ use crate::orders::refused::Refused;
 use crate::people::Who;
 use crate::store::{MediaRow, NoticeContent, NoticeRow, NoticeState, Role, StoreError};
 use crate::web::form::{Faults, Sent};
-use crate::web::frame::{Frame, PageError, refusal};
+use crate::web::frame::{Frame, PageError};
 use crate::web::parts::icon;
 use loaxa_heart::domain::ids::{ContentHash, NoticeId};
 use loaxa_heart::said;
@@ -55,8 +56,7 @@ pub async fn page(
             return Ok(Redirect::to(&format!("/tin/{id}")).into_response());
         }
         Some(row) if !may_see(&app, &who, &row) => {
-            let not = NotNotice::NotYours.say();
-            return Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not));
+            return Err(refused(&app, &frame, NotNotice::NotYours));
         }
         row => row,
     };
@@ -123,11 +123,8 @@ pub async fn act(
             };
             again(&app, &frame, &who, &id, &content, base, &shown, &sent, foreseen.as_ref()).await
         }
-        Err(NotNotice::Store(error)) => Err(error.into()),
         Err(NotNotice::Changed(row)) => Ok(side_by_side(&app, &frame, &row, &content)),
-        Err(NotNotice::NotYours) => {
-            Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &NotNotice::NotYours.say()))
-        }
+        Err(not @ (NotNotice::Store(_) | NotNotice::NotYours)) => Err(refused(&app, &frame, not)),
         Err(not) => {
             faults.add(field_of(&not), not.say());
             again(&app, &frame, &who, &id, &content, base, &faults, &sent, None).await

@@ -8,6 +8,7 @@ mod list;
 mod one;
 mod preview;
 mod pronunciation;
+mod refused;
 mod review;
 mod script;
 mod signing;

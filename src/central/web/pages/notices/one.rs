@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::content::shown;
+use super::refused::refused;
 use super::steps::{Air, sign, steps};
 use crate::app::App;
 use crate::orders::notices::{self, NotNotice};
@@ -15,13 +16,12 @@ use crate::orders::outlook;
 use crate::people::Who;
 use crate::store::{BoxRow, DeliveryRow, NoticeRow, NoticeState, Role, StoreError};
 use crate::web::form::Sent;
-use crate::web::frame::{Frame, PageError, moment, refusal};
+use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::{Kind, state};
 use crate::web::words;
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::NoticeId;
 use loaxa_heart::said;
-use loaxa_heart::texts::Say;
 
 /// Boxes that are listed.
 const BOXES_MAX: usize = 400;
@@ -50,14 +50,11 @@ pub async fn page(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match notices::read(&app, &id).await {
-        Ok(row) if row.state == NoticeState::Draft => {
-            Ok(Redirect::to(&format!("/soan-tin/{id}")).into_response())
-        }
-        Ok(row) => Ok(draw(&app, &frame, &who, &row).await?.into_response()),
-        Err(NotNotice::Store(error)) => Err(error.into()),
-        Err(not) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+    let row = notices::read(&app, &id).await.map_err(|not| refused(&app, &frame, not))?;
+    if row.state == NoticeState::Draft {
+        return Ok(Redirect::to(&format!("/soan-tin/{id}")).into_response());
     }
+    Ok(draw(&app, &frame, &who, &row).await?.into_response())
 }
 
 pub async fn fragment(
@@ -87,10 +84,7 @@ pub async fn act(
     };
     match done {
         Ok(()) | Err(NotNotice::Changed(_)) => Ok(Redirect::to(&format!("/tin/{id}")).into_response()),
-        Err(NotNotice::Store(error)) => Err(error.into()),
-        Err(not @ NotNotice::NoSuch(_)) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
-        Err(not @ NotNotice::NotYours) => Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not.say())),
-        Err(not) => Ok(refusal(&app, &frame, StatusCode::BAD_REQUEST, &not.say())),
+        Err(not) => Err(refused(&app, &frame, not)),
     }
 }
 
@@ -101,20 +95,14 @@ pub async fn correct(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    let row = match notices::read(&app, &id).await {
-        Ok(row) => row,
-        Err(NotNotice::Store(error)) => return Err(error.into()),
-        Err(not) => return Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
-    };
+    let row = notices::read(&app, &id).await.map_err(|not| refused(&app, &frame, not))?;
     let mut content = row.content;
     content.at = content.at.filter(|at| *at > who.now);
     content.supersedes = row.command.filter(|_| row.state == NoticeState::Approved);
     let new = notices::new_id();
-    match notices::save(&app, &who, &new, None, content, false).await {
-        Ok(()) => Ok(Redirect::to(&format!("/soan-tin/{new}")).into_response()),
-        Err(NotNotice::Store(error)) => Err(error.into()),
-        Err(not) => Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not.say())),
-    }
+    let saved = notices::save(&app, &who, &new, None, content, false).await;
+    saved.map_err(|not| refused(&app, &frame, not))?;
+    Ok(Redirect::to(&format!("/soan-tin/{new}")).into_response())
 }
 
 async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Result<Markup, StoreError> {

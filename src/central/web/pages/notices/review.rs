@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::super::own_key::words;
 use super::changes;
 use super::content::shown;
+use super::refused::{refused, status_of};
 use super::signing;
 use super::steps::{Air, steps};
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::orders::notices::{self, NotNotice};
 use crate::people::Who;
 use crate::store::{NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
 use crate::web::form::{Faults, Sent};
-use crate::web::frame::{Frame, PageError, refusal};
+use crate::web::frame::{Frame, PageError};
 use crate::web::local_time::{date_words, time_words};
 use crate::web::parts::icon;
 use loaxa_heart::domain::ids::{ContentHash, NoticeId};
@@ -42,17 +43,14 @@ pub async fn page(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match notices::read(&app, &id).await {
-        Ok(row) if !who.may(&app, Role::Approver, &row.content.groups) => {
-            Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &NotNotice::NotYours.say()))
-        }
-        Ok(row) if row.state_at(who.now) != NoticeState::Submitted => {
-            Ok(Redirect::to(&format!("/tin/{id}")).into_response())
-        }
-        Ok(row) => Ok(draw(&app, &frame, &who, &row, &Faults::default(), None).await?.into_response()),
-        Err(NotNotice::Store(error)) => Err(error.into()),
-        Err(not) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+    let row = notices::read(&app, &id).await.map_err(|not| refused(&app, &frame, not))?;
+    if !who.may(&app, Role::Approver, &row.content.groups) {
+        return Err(refused(&app, &frame, NotNotice::NotYours));
     }
+    if row.state_at(who.now) != NoticeState::Submitted {
+        return Ok(Redirect::to(&format!("/tin/{id}")).into_response());
+    }
+    Ok(draw(&app, &frame, &who, &row, &Faults::default(), None).await?.into_response())
 }
 
 pub async fn act(
@@ -74,16 +72,10 @@ pub async fn act(
     };
     match done {
         Ok(to) => Ok(Redirect::to(&to).into_response()),
-        Err(NotNotice::Store(error)) => Err(error.into()),
         Err(NotNotice::Changed(row)) => Ok(changed(&app, &frame, &who, &row, digest).await?),
-        Err(not @ (NotNotice::NotYours | NotNotice::Own)) => {
-            Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &not.say()))
-        }
-        Err(not @ NotNotice::NoSuch(_)) => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say())),
+        Err(not) if status_of(&not) != StatusCode::BAD_REQUEST => Err(refused(&app, &frame, not)),
         Err(not) => {
-            let Ok(row) = notices::read(&app, &id).await else {
-                return Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &not.say()));
-            };
+            let row = notices::read(&app, &id).await.map_err(|not| refused(&app, &frame, not))?;
             let field = if matches!(not, NotNotice::NoReason) { "ly-do" } else { "duyet" };
             let page = draw(&app, &frame, &who, &row, &Faults::one(field, not.say()), None).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())

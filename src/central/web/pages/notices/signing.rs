@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,6 +11,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::super::own_key::{data, key};
+use super::refused::status_of;
 use crate::app::App;
 use crate::orders::approval;
 use crate::orders::notices::NotNotice;
@@ -89,14 +89,6 @@ fn answer(frame: &Frame, told: Result<serde_json::Value, NotNotice>) -> Result<R
     match told {
         Ok(told) => Ok(Json(told).into_response()),
         Err(NotNotice::Store(error)) => Err(error.into()),
-        Err(not) => {
-            let status = match not {
-                NotNotice::Changed(_) => StatusCode::CONFLICT,
-                NotNotice::NotYours | NotNotice::Own => StatusCode::FORBIDDEN,
-                NotNotice::NoSuch(_) => StatusCode::NOT_FOUND,
-                _ => StatusCode::BAD_REQUEST,
-            };
-            Ok((status, Json(json!({ "loi": frame.tell(&not.say()) }))).into_response())
-        }
+        Err(not) => Ok((status_of(&not), Json(json!({ "loi": frame.tell(&not.say()) }))).into_response()),
     }
 }

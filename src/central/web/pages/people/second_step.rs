@@ -78,7 +78,7 @@ async fn draw(
                     class: Some("w-code"),
                     ..Input::text("ma", frame.say("sign_in.code"), "")
                 }.draw(frame, faults))
-                div.btns { button.btn { (frame.say("sign_in.with_code")) } }
+                div.btns { button.btn.sec[has_keys] { (frame.say("sign_in.with_code")) } }
             }
             details { summary { (frame.say("sign_in.no_phone")) } p { (frame.say("sign_in.no_phone_do")) } }
         }
