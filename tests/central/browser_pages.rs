@@ -9,8 +9,8 @@ use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::Body;
 use loaxa_heart::wire::topics::Topic;
 
-/// Widths of a small phone, a phone, and an office's screen, in CSS pixels.
-const WIDTHS: [u32; 3] = [320, 390, 1280];
+/// Widths of a small phone, a phone, an office's screen at 200 % zoom, and the same at 100 %, in CSS pixels.
+const WIDTHS: [u32; 4] = [320, 390, 640, 1280];
 
 /// Own script and style of a page, in bytes, as they are on the disk.
 const OWN_BYTES_MAX: f64 = 60_000.0;
@@ -244,6 +244,8 @@ async fn every_page_fits_every_screen_and_everybody() {
         }
         let painted = page.value("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
         paints.push((painted.as_f64().unwrap(), asked.clone()));
+        page.screen(1280, false);
+        wrong.extend(page.faults_by_keyboard().into_iter().map(|fault| format!("{asked}: {fault}")));
         for (width, dark) in WIDTHS.into_iter().flat_map(|width| [(width, false), (width, true)]) {
             page.screen(width, dark);
             wrong.extend(

@@ -290,6 +290,52 @@ impl Page {
         faults
     }
 
+    /// Presses a key.
+    pub fn press(&mut self, key: &str, code: u32) {
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
+            self.ask("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Goes through the page by the Tab key alone: finds what can't be reached, and where the focus is not seen.
+    pub fn faults_by_keyboard(&mut self) -> Vec<String> {
+        let all = self.value(
+            "{ const seen = new Set();
+               window.reachable = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, audio')]
+                 .filter((it) => it.checkVisibility({ visibilityProperty: true }) && !it.disabled && !it.closest('[popover]:not(:popover-open)'))
+                 .filter((it) => it.type !== 'radio' || (it.checked || !document.querySelector(`input[name='${it.name}']:checked`)) && !seen.has(it.name) && seen.add(it.name));
+               document.activeElement?.blur(); window.getSelection().removeAllRanges(); window.scrollTo(0, 0); reachable.length }",
+        );
+        let mut faults = Vec::new();
+        let (mut reached, mut unseen) =
+            (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        for _ in 0..3 * all.as_u64().unwrap() + 10 {
+            self.press("Tab", 9);
+            let at = self.value(
+                "{ const it = document.activeElement, style = getComputedStyle(it);
+                   const label = it.labels?.[0] ? getComputedStyle(it.labels[0]) : style;
+                   const shown = [style, label].some((one) => one.outlineStyle !== 'none' || one.boxShadow !== 'none');
+                   [reachable.indexOf(it), it === document.body || shown] }",
+            );
+            let index = at[0].as_i64().unwrap();
+            if at[1] == false {
+                unseen.insert(index);
+            }
+            reached.insert(index);
+        }
+        let name = |index: i64| format!("reachable[{index}].outerHTML.slice(0, 120)");
+        for index in 0..all.as_i64().unwrap() {
+            if !reached.contains(&index) {
+                faults.push(format!("not reached by Tab: {}", self.value(&name(index))));
+            }
+        }
+        for index in unseen.into_iter().filter(|index| *index >= 0) {
+            faults.push(format!("the focus is not seen on {}", self.value(&name(index))));
+        }
+        faults
+    }
+
     /// Looks at the page on telephones and on a desk, light and dark: axe finds nothing, and nothing sticks out. Pictures
     /// are kept where somebody wants them.
     pub fn look(&mut self, name: &str) {
