@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub use vietnamese::readable;
+pub use vietnamese::{AS_IT_STANDS, AS_IT_STOOD, readable};
 
 use crate::RATE;
 use loaxa_adapters::program;
