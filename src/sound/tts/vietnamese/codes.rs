@@ -1,6 +1,7 @@
 //! Numbers that name something: telephones, plates of vehicles, papers and their sections.
 
 use super::numbers::{cardinal, code, number, spelled};
+use super::quantities::BEFORE_A_CODE;
 use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words before a short number that is called.
@@ -83,6 +84,8 @@ fn long_number(scene: &Scene) -> Option<Taken> {
 fn group_said(group: &str, abroad: bool) -> String {
     match group.split_at_checked(2) {
         Some((country, rest)) if abroad && !rest.is_empty() => format!("{}, {}", spelled(country), code(rest)),
+        // A number of a household, after the digits of its province.
+        _ if group.len() == 7 && !group.starts_with(['0', '1']) => format!("{}, {}", spelled(&group[..4]), spelled(&group[4..])),
         _ if group.len() > 5 => code(group),
         _ => spelled(group),
     }
@@ -106,12 +109,32 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
     let landline = first.starts_with("02");
     let area = first.len() >= 3;
     match () {
-        () if mobile && area => total == 10 || total == 11 && groups.iter().any(|group| group.contains('x')),
+        () if mobile && area => total == 10 || total == 11 && groups.len() > 1,
         () if landline && area => matches!(total, 10 | 11),
         // A number without its area: only where one is announced.
         () => matches!(total, 7 | 8) && groups.len() == 2 && (3..=4).contains(&first.len()) && !first.starts_with('0')
-            && ends_with(&scene.before(), CALLED),
+            && (ends_with(&scene.before(), CALLED) || scene.goes_on(Kind::Phone)),
     }
+}
+
+/// Reads the number of an account or a card that is written in groups.
+pub(super) fn account(scene: &Scene) -> Option<Taken> {
+    if !scene.is_digit(scene.at) || !scene.follows(BEFORE_A_CODE) {
+        return None;
+    }
+    let (mut groups, mut end, mut total) = (Vec::new(), scene.at, 0);
+    loop {
+        let close = scene.digits_end(end);
+        total += close - end;
+        groups.push(spelled(&scene.text(end, close)));
+        end = close;
+        let next = matches!(scene.char(end), Some(' ' | '.' | '-')) && scene.is_digit(end + 1);
+        if !next || groups.len() > 8 {
+            break;
+        }
+        end += 1;
+    }
+    (groups.len() > 1 && total >= 6 && !scene.is_word(end)).then(|| Taken::new(groups.join(", "), end, Kind::Other))
 }
 
 /// Reads the plate of a vehicle: `29A-123.45`, `59-X1 123.45`, `61A-12345`.
@@ -154,9 +177,11 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
     if digits == scene.at || digits - scene.at > 6 {
         return None;
     }
-    let slash = scene.char(digits).filter(|c| matches!(c, '/' | '-'))?;
-    let year = if slash == '/' { scene.year(digits + 1) } else { None };
-    let after = year.map_or(digits, |(_, end)| end);
+    // "02a/ĐK" has a letter of its own.
+    let number_end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_lowercase()));
+    let slash = scene.char(number_end).filter(|c| matches!(c, '/' | '-'))?;
+    let year = if slash == '/' { scene.year(number_end + 1) } else { None };
+    let after = year.map_or(number_end, |(_, end)| end);
     let signs = scene.char(after).filter(|c| matches!(c, '/' | '-')).and_then(|_| signs(scene, after + 1));
     let bare = year.is_some() && !scene.is_word(after) && scene.char(after) != Some('/') && scene.follows(PAPERS);
     if slash == '-' && !signs.as_ref().is_some_and(|(_, end)| scene.text(after, *end).contains('/')) {
@@ -169,9 +194,10 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
     };
     let text = scene.text(scene.at, digits);
     let said = if text.starts_with('0') { spelled(&text) } else { number(&text) };
+    let letter = if number_end > digits { format!(" {}", scene.text(digits, number_end)) } else { String::new() };
     let so = if scene.follows(&["số"]) { "" } else { "số " };
     let year = year.map(|(year, _)| format!(" năm {}", cardinal(year))).unwrap_or_default();
-    Some(Taken::new(format!("{so}{said}{year}{signs}"), end, Kind::Other))
+    Some(Taken::new(format!("{so}{said}{letter}{year}{signs}"), end, Kind::Other))
 }
 
 /// Reads the letters of a paper's number, spelled, with a pause before each part: ", N Đ, C P".

@@ -28,6 +28,11 @@ const WEEKDAYS: &[&str] = &[
     "thứ hai", "thứ ba", "thứ tư", "thứ năm", "thứ sáu", "thứ bảy", "chủ nhật", "thứ 2", "thứ 3", "thứ 4", "thứ 5",
     "thứ 6", "thứ 7", "t2", "t3", "t4", "t5", "t6", "t7", "cn",
 ];
+/// Days that are known by their numbers: "20-11".
+const FESTIVALS: &[(u64, u64)] = &[
+    (3, 2), (27, 2), (8, 3), (26, 3), (30, 4), (1, 5), (7, 5), (19, 5), (1, 6), (28, 6), (27, 7), (19, 8), (2, 9), (10, 10),
+    (20, 10), (18, 11), (20, 11), (22, 12),
+];
 /// Words that count within a year: "quý 3/2026".
 const PARTS_OF_A_YEAR: &[&str] =
     &["quý", "đợt", "kỳ", "học kỳ", "vụ", "khóa", "khoá", "phiên", "lần", "tuần", "số", "tập"];
@@ -55,7 +60,10 @@ struct Date {
 impl Date {
     fn said(&self, scene: &Scene) -> Taken {
         let in_a_list = scene.connected().is_some_and(|(kind, gap)| kind == Kind::Day && matches!(gap.as_str(), ", " | "; "));
-        let named = in_a_list || scene.follows(NAMED);
+        let bracket = scene.previous(scene.at) == Some('(');
+        // "Ngày Nhà giáo Việt Nam 20-11" has its "ngày" already.
+        let of_a_day = after_a_capital(scene) && scene.before().contains("ngày ");
+        let named = in_a_list || of_a_day || !bracket && scene.follows(NAMED);
         let ngay = if named { "" } else { "ngày " };
         Taken::new(format!("{ngay}{}", self.words()), self.end, Kind::Date)
     }
@@ -167,7 +175,15 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let next = scene.next_word(end);
     let other = matches!(next.as_str(), "tháng" | "h" | "giờ" | "âm");
     let fits = is_day(day, month) && !more && !scene.is_word(end) && !other;
-    (fits && ends_with(&before, named)).then(|| Date { day, month, year: None, end }.said(scene))
+    let known = separator == '-' && FESTIVALS.contains(&(day, month)) && after_a_capital(scene);
+    (fits && (known || ends_with(&before, named))).then(|| Date { day, month, year: None, end }.said(scene))
+}
+
+/// Tells whether the word just before is a name: "Ngày Nhà giáo Việt Nam 20-11".
+fn after_a_capital(scene: &Scene) -> bool {
+    let before = scene.text(scene.at.saturating_sub(12), scene.at);
+    let word = before.split(' ').rev().nth(1).unwrap_or_default();
+    before.ends_with(' ') && word.starts_with(char::is_uppercase)
 }
 
 /// Tells whether `2/9` is a day and not a share.

@@ -65,7 +65,7 @@ fn line(text: &str) -> (bool, String) {
 
 fn is_temperature(text: &str) -> bool {
     let after = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | '.')).trim_start();
-    text.starts_with(|c: char| c.is_ascii_digit()) && (after.starts_with(['°', 'º', '℃']) || after.starts_with("độ") || after.starts_with("oC"))
+    text.starts_with(|c: char| c.is_ascii_digit()) && (after.starts_with(['°', 'º', '℃', '%']) || after.starts_with("độ") || after.starts_with("oC"))
 }
 
 /// Gives the cells of a row with a pause between them, and one space between words.

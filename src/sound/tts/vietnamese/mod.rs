@@ -31,6 +31,7 @@ const READINGS_MAX: usize = 5;
 const RULES: &[fn(&Scene) -> Option<Taken>] = &[
     lines::item,
     web::address,
+    codes::account,
     codes::phone,
     codes::plate,
     codes::document,

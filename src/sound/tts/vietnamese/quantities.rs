@@ -27,7 +27,7 @@ const COUNTED: &[&str] = &[
 /// Words of money and count after which a price has "một" even before a measure: "đồng/kg".
 const MONEY: &[&str] = &["đồng", "nghìn", "ngàn", "triệu", "tỷ", "tỉ", "đô la", "đô la mỹ", "ơ-rô"];
 /// Words before a number that names something: it is said digit by digit.
-const BEFORE_A_CODE: &[&str] = &[
+pub(super) const BEFORE_A_CODE: &[&str] = &[
     "stk", "tài khoản", "tài khoản số", "số tài khoản", "cccd", "cccd số", "cmnd", "cmnd số", "căn cước", "công dân", "công dân số", "nhân dân số",
     "mã", "mã số", "mã bhxh", "mã bhyt", "mã thẻ", "mã số thuế", "mst", "số thẻ", "thẻ số", "bhxh", "bhyt", "bhxh số", "bhyt số", "seri", "serial",
     "số cccd", "số cmnd", "mã hồ sơ", "hồ sơ số", "mã vạch", "mã otp", "otp", "căn cước số",
@@ -127,7 +127,8 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
 }
 
 fn is_money(scene: &Scene, end: usize) -> bool {
-    matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd") || scene.char(end) == Some('₫')
+    let sign = scene.char(scene.at).is_some_and(|c| matches!(c, '$' | '€' | '₫'));
+    sign || matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "usd" | "eur") || scene.char(end) == Some('₫')
 }
 
 /// Finds the end of decimals: after a comma, or after a point where what follows can't be thousands.
@@ -175,12 +176,42 @@ fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     if scene.char(end).is_some_and(|c| matches!(c, '\'' | '′' | 'p')) && !scene.is_word(end + 1) {
         return Some(("phút".to_owned(), end + 1));
     }
+    if let Some(place) = place_after(scene, end) {
+        return Some(place);
+    }
     let spaced = scene.after_space(end);
     let (said, close) = unit_at(scene, spaced)?;
     if spaced > end && GLUED.contains(&scene.text(spaced, close).as_str()) {
         return None;
     }
     Some(with_slashes(scene, said, close))
+}
+
+/// Reads the rest of a place on the map: `10°58'B`, `15.5N`.
+fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
+    let side = |index: usize| {
+        let side = match scene.char(index)? {
+            'N' | 'B' => "vĩ Bắc",
+            'S' => "vĩ Nam",
+            'E' | 'Đ' => "kinh Đông",
+            'W' | 'T' => "kinh Tây",
+            _ => return None,
+        };
+        (!scene.is_word(index + 1)).then_some((side, index + 1))
+    };
+    let point = scene.chars[..end].iter().rev().take(6).any(|c| matches!(c, '.' | ','));
+    if point && let Some((side, close)) = side(end).filter(|_| !matches!(scene.char(end), Some('T' | 'W'))) {
+        return Some((format!("độ {side}"), close));
+    }
+    let minutes = scene.digits_end(end + 1);
+    if scene.char(end) != Some('°') || minutes == end + 1 || !matches!(scene.char(minutes), Some('\'' | '’' | '′')) {
+        return None;
+    }
+    let said = format!("độ {} phút", number(&scene.text(end + 1, minutes)));
+    Some(match side(minutes + 1) {
+        Some((side, close)) => (format!("{said} {side}"), close),
+        None => (said, minutes + 1),
+    })
 }
 
 /// Reads `200k` and `5tr`.
@@ -191,7 +222,8 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
         return (!scene.is_word(tail)).then(|| with_slashes(scene, &format!("triệu{part}"), tail));
     }
     let letter = scene.char(end)?;
-    if !matches!(letter, 'k' | 'K') || scene.is_word(end + 1) {
+    let names = letter == 'K' && !scene.previous(end - 1).is_some_and(|c| c.is_ascii_digit());
+    if !matches!(letter, 'k' | 'K') || names || scene.is_word(end + 1) {
         return None;
     }
     // "200k đồng" and "200k người" name their thing themselves.
@@ -234,6 +266,10 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
     if scene.is_digit(from) {
         // "mm/24h", "g/16 lít": the number is read after this.
         let digits = scene.digits_end(from);
+        let year = scene.year(from).is_some() && counted.ends_with("tháng");
+        if year {
+            return Some(("năm".to_owned(), from));
+        }
         let time = matches!(scene.next_word(digits).as_str(), "h" | "giờ" | "ngày" | "phút" | "tháng" | "năm");
         return Some((if time { "trong" } else { "trên" }.to_owned(), from));
     }

@@ -15,6 +15,12 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     match c {
         '-' | '–' | '—' | '−' | '‐' | '‑' => dash(scene),
         '/' => slash(scene),
+        '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
+            let words = if c == '>' { "lớn hơn hoặc bằng" } else { "nhỏ hơn hoặc bằng" };
+            Some(Taken::new(words, scene.at + 2, Kind::Link))
+        }
+        '^' if number_before(scene).is_some() => Some(Taken::new("mũ", scene.at + 1, Kind::Link)),
+        'x' | 'X' | '×' if is_dose(scene) => Some(Taken::new("nhân", scene.at + 1, Kind::Link)),
         'x' | 'X' | '×' | '*' | ':' | '.' | ',' => between_numbers(scene, c),
         '_' | '\\' | '^' | '`' => Some(Taken::new(" ", scene.at + 1, Kind::Link)),
         _ => sign(c).map(|words| Taken::new(words, scene.at + 1, Kind::Link)),
@@ -84,7 +90,7 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     let glued = next == end && scene.is_word(end);
     match scene.last {
-        Some((Kind::Roman, last)) if last == scene.at && glued => return Some(Taken::new("đến", end, Kind::Link)),
+        Some((Kind::Roman, last)) if scene.at - last <= 1 && (glued || next > end) && is_roman(scene, next) => return Some(Taken::new("đến", end, Kind::Link)),
         Some((Kind::Weekday, last)) if scene.at - last <= 1 && scene.is_word(next) => {
             return Some(Taken::new("đến", end, Kind::Link));
         }
@@ -98,6 +104,17 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     // "Covid-19"; the number is read by itself.
     scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
+}
+
+fn is_roman(scene: &Scene, from: usize) -> bool {
+    let end = scene.word_end(from);
+    end - from <= 8 && super::numbers::roman(&scene.text(from, end)).is_some()
+}
+
+/// Tells whether an `x` stands by itself between a count and a number: "3 viên x 2 lần".
+fn is_dose(scene: &Scene) -> bool {
+    let apart = scene.previous(scene.at) == Some(' ') && scene.char(scene.at + 1) == Some(' ');
+    apart && scene.since_number <= WORDS_OF_A_COUNT && scene.is_digit(scene.at + 2)
 }
 
 /// Reads a slash: "một" before what is counted, "trên" between numbers, a pause between words.

@@ -36,6 +36,7 @@ enum Where {
     BeforeSmallLetters,
     BeforeAName,
     AmongSmallLetters,
+    BeforeANumber,
 }
 
 struct Abbreviation {
@@ -53,6 +54,7 @@ static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new
         let place = match cells.next() {
             Some("lower") => Where::BeforeSmallLetters,
             Some("name") => Where::BeforeAName,
+            Some("number") => Where::BeforeANumber,
             Some("head") => Where::AmongSmallLetters,
             _ => Where::Everywhere,
         };
@@ -134,6 +136,11 @@ fn abbreviation(scene: &Scene) -> Option<Taken> {
 fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
     let next = scene.char(end);
     let letters = known.short.last().is_some_and(|c| c.is_alphanumeric());
+    if known.place == Where::BeforeANumber {
+        let from = scene.after_space(end);
+        let roman = roman(&scene.text(from, scene.word_end(from).min(from + 8))).is_some();
+        return scene.is_digit(from) || from > end && (roman || scene.stands(from, "số "));
+    }
     if letters && next.is_some_and(char::is_alphanumeric) {
         // "UBNDxã" lost its space on the way.
         let glued = next.is_some_and(char::is_lowercase) && known.short.len() >= 4;
@@ -143,7 +150,7 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
     }
     let word = scene.char(scene.after_space(end));
     match known.place {
-        Where::Everywhere => true,
+        Where::Everywhere | Where::BeforeANumber => true,
         Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
         Where::AmongSmallLetters => !among_capitals(scene, end),
         Where::BeforeAName => {
@@ -174,8 +181,11 @@ fn roman_numeral(scene: &Scene) -> Option<Taken> {
     if end - scene.at > 8 {
         return None;
     }
-    let value = roman(&scene.text(scene.at, end))?;
-    if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) {
+    let text = scene.text(scene.at, end);
+    let value = roman(&text)?;
+    // "Elizabeth II", "RON 95-III": more than a letter, and no word of its own.
+    let numbered = end - scene.at > 1 && !is_syllable(&text.to_lowercase()) && (after_a_name(scene) || scene.goes_on(Kind::Number));
+    if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) && !numbered {
         return None;
     }
     let said = if scene.follows(&["thứ"]) { ordinal(value) } else { cardinal(value) };
@@ -193,6 +203,7 @@ fn letters_and_digits(scene: &Scene) -> Option<Taken> {
     if !scene.chars[scene.at..end].iter().any(char::is_ascii_digit) {
         return None;
     }
+    let kind = if scene.is_digit(end - 1) { Kind::Number } else { Kind::Other };
     let (mut said, mut at) = (Vec::new(), scene.at);
     while at < end {
         let digit = scene.is_digit(at);
@@ -206,7 +217,7 @@ fn letters_and_digits(scene: &Scene) -> Option<Taken> {
         });
         at = close;
     }
-    Some(Taken::new(said.join(" "), end, Kind::Other))
+    Some(Taken::new(said.join(" "), end, kind))
 }
 
 /// Spells capitals that nobody can say as a word, as "PDF".
@@ -217,7 +228,7 @@ fn capitals(scene: &Scene) -> Option<Taken> {
     }
     let text = scene.text(scene.at, end);
     let vowels = text.chars().any(is_vowel);
-    (is_spelled(&text) && !(vowels && among_capitals(scene, end))).then(|| Taken::new(spaced(&text), end, Kind::Other))
+    (is_spelled(&text) && !(vowels && among_capitals(scene, end))).then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
 }
 
 const fn is_vowel(c: char) -> bool {
