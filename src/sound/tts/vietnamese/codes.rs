@@ -6,19 +6,79 @@ use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words before a short number that is called.
 const CALLED: &[&str] = &[
-    "gọi", "gọi số", "gọi ngay", "gọi đến", "gọi tới", "gọi điện", "số máy", "đường dây nóng", "dây nóng", "tổng đài",
-    "tổng đài số", "hotline", "điện thoại", "điện thoại số", "số điện thoại", "đầu số", "cảnh sát", "cứu hỏa", "cứu hoả", "cấp cứu",
-    "cứu thương", "báo cháy", "chữa cháy", "sđt", "đt", "tel", "liên hệ", "liên hệ số", "qua số", "theo số", "bấm", "phím", "nhắn tin", "gửi",
+    "gọi",
+    "gọi số",
+    "gọi ngay",
+    "gọi đến",
+    "gọi tới",
+    "gọi điện",
+    "số máy",
+    "đường dây nóng",
+    "dây nóng",
+    "tổng đài",
+    "tổng đài số",
+    "hotline",
+    "điện thoại",
+    "điện thoại số",
+    "số điện thoại",
+    "đầu số",
+    "cảnh sát",
+    "cứu hỏa",
+    "cứu hoả",
+    "cấp cứu",
+    "cứu thương",
+    "báo cháy",
+    "chữa cháy",
+    "sđt",
+    "đt",
+    "tel",
+    "liên hệ",
+    "liên hệ số",
+    "qua số",
+    "theo số",
+    "bấm",
+    "phím",
+    "nhắn tin",
+    "gửi",
 ];
 /// Words before a paper's number that is written without its letters.
 const PAPERS: &[&str] = &[
-    "nghị định", "quyết định", "thông tư", "nghị quyết", "chỉ thị", "luật", "pháp lệnh", "công văn", "lệnh", "liên tịch",
-    "nghị định số", "quyết định số", "thông tư số", "nghị quyết số", "chỉ thị số", "luật số", "pháp lệnh số", "công văn số",
+    "nghị định",
+    "quyết định",
+    "thông tư",
+    "nghị quyết",
+    "chỉ thị",
+    "luật",
+    "pháp lệnh",
+    "công văn",
+    "lệnh",
+    "liên tịch",
+    "nghị định số",
+    "quyết định số",
+    "thông tư số",
+    "nghị quyết số",
+    "chỉ thị số",
+    "luật số",
+    "pháp lệnh số",
+    "công văn số",
 ];
 /// Words before the number of a section: "mục 1.2.3".
 const SECTIONS: &[&str] = &[
-    "mục", "tiểu mục", "phần", "bảng", "hình", "phiên bản", "chương", "điều", "khoản", "điểm", "phụ lục", "biểu", "bài",
-    "bước", "phiên bản số",
+    "mục",
+    "tiểu mục",
+    "phần",
+    "bảng",
+    "hình",
+    "phiên bản",
+    "chương",
+    "điều",
+    "khoản",
+    "điểm",
+    "phụ lục",
+    "biểu",
+    "bài",
+    "bước",
+    "phiên bản số",
 ];
 /// Groups of a telephone number.
 const PHONE_GROUPS_MAX: usize = 7;
@@ -35,7 +95,9 @@ pub(super) fn phone(scene: &Scene) -> Option<Taken> {
 /// A number of police, fire brigade or a service: "gọi 113".
 fn short_number(scene: &Scene) -> Option<Taken> {
     let end = scene.digits_end(scene.at);
-    let emergency = |from: usize| scene.digits_end(from) == from + 3 && (111..=119).contains(&scene.value(from, from + 3));
+    let emergency = |from: usize| {
+        scene.digits_end(from) == from + 3 && (111..=119).contains(&scene.value(from, from + 3))
+    };
     if !(3..=5).contains(&(end - scene.at)) || scene.is_word(end) {
         return None;
     }
@@ -44,7 +106,10 @@ fn short_number(scene: &Scene) -> Option<Taken> {
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
     let group = scene.char(end) == Some(' ') && scene.is_digit(end + 1) && !emergency(end + 1);
     let fits = together || called && !counted && !group && scene.char(scene.at) != Some('0');
-    let noun = matches!(scene.next_word(end).as_str(), "hộ" | "người" | "đồng" | "đ" | "tin" | "lần" | "triệu" | "nghìn");
+    let noun = matches!(
+        scene.next_word(end).as_str(),
+        "hộ" | "người" | "đồng" | "đ" | "tin" | "lần" | "triệu" | "nghìn"
+    );
     (fits && !noun).then(|| Taken::new(spelled(&scene.text(scene.at, end)), end, Kind::Phone))
 }
 
@@ -57,7 +122,8 @@ fn long_number(scene: &Scene) -> Option<Taken> {
     while groups.len() < PHONE_GROUPS_MAX {
         let hidden = |c: char| c == 'x' || c == 'X';
         let end = scene.run_end(at, |c| c.is_ascii_digit() || hidden(c) && !groups.is_empty());
-        if end == at || end - at > 13 || groups.is_empty() && scene.char(end).is_some_and(char::is_alphabetic) {
+        if end == at || end - at > 13 || groups.is_empty() && scene.char(end).is_some_and(char::is_alphabetic)
+        {
             break;
         }
         groups.push(scene.text(at, end).to_lowercase());
@@ -77,15 +143,20 @@ fn long_number(scene: &Scene) -> Option<Taken> {
         at = next;
     }
     let (groups, end) = best?;
-    let said: Vec<_> = groups.iter().enumerate().map(|(n, group)| group_said(group, abroad && n == 0)).collect();
+    let said: Vec<_> =
+        groups.iter().enumerate().map(|(n, group)| group_said(group, abroad && n == 0)).collect();
     Some(Taken::new(format!("{}{}", if abroad { "cộng " } else { "" }, said.join(", ")), end, Kind::Phone))
 }
 
 fn group_said(group: &str, abroad: bool) -> String {
     match group.split_at_checked(2) {
-        Some((country, rest)) if abroad && !rest.is_empty() => format!("{}, {}", spelled(country), code(rest)),
+        Some((country, rest)) if abroad && !rest.is_empty() => {
+            format!("{}, {}", spelled(country), code(rest))
+        }
         // A number of a household, after the digits of its province.
-        _ if group.len() == 7 && !group.starts_with(['0', '1']) => format!("{}, {}", spelled(&group[..4]), spelled(&group[4..])),
+        _ if group.len() == 7 && !group.starts_with(['0', '1']) => {
+            format!("{}, {}", spelled(&group[..4]), spelled(&group[4..]))
+        }
         _ if group.len() > 5 => code(group),
         _ => spelled(group),
     }
@@ -103,17 +174,24 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         let year = scene.follows(&["năm", "từ năm", "khoảng"]) || dashed && !scene.follows(CALLED);
         let end = scene.digits_end(scene.at);
         let thing = scene.next_word(end);
-        return !year && !(first.len() == total && matches!(thing.as_str(), "đồng" | "đ" | "vnđ" | "người" | "hộ" | "vnd"));
+        let counted = matches!(thing.as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "người" | "hộ");
+        return !(year || counted && first.len() == total);
     }
-    let mobile = first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5' | b'7' | b'8' | b'9'));
+    let mobile =
+        first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5' | b'7' | b'8' | b'9'));
     let landline = first.starts_with("02");
     let area = first.len() >= 3;
     match () {
         () if mobile && area => total == 10 || total == 11 && groups.len() > 1,
         () if landline && area => matches!(total, 10 | 11),
         // A number without its area: only where one is announced.
-        () => matches!(total, 7 | 8) && groups.len() == 2 && (3..=4).contains(&first.len()) && !first.starts_with('0')
-            && (ends_with(&scene.before(), CALLED) || scene.goes_on(Kind::Phone)),
+        () => {
+            matches!(total, 7 | 8)
+                && groups.len() == 2
+                && (3..=4).contains(&first.len())
+                && !first.starts_with('0')
+                && (ends_with(&scene.before(), CALLED) || scene.goes_on(Kind::Phone))
+        }
     }
 }
 
@@ -134,7 +212,8 @@ pub(super) fn account(scene: &Scene) -> Option<Taken> {
         }
         end += 1;
     }
-    (groups.len() > 1 && total >= 6 && !scene.is_word(end)).then(|| Taken::new(groups.join(", "), end, Kind::Other))
+    (groups.len() > 1 && total >= 6 && !scene.is_word(end))
+        .then(|| Taken::new(groups.join(", "), end, Kind::Other))
 }
 
 /// Reads the plate of a vehicle: `29A-123.45`, `59-X1 123.45`, `61A-12345`.
@@ -153,15 +232,22 @@ pub(super) fn plate(scene: &Scene) -> Option<Taken> {
     let end = scene.digits_end(from);
     let dotted = end == from + 3 && scene.char(end) == Some('.') && scene.digits_end(end + 1) == end + 3;
     let end = if dotted { end + 3 } else { end };
-    let whole = !dotted && (4..=5).contains(&(end.saturating_sub(from))) && (scene.char(series) == Some('-') || scene.follows(&["số", "xe", "biển", "biển số", "bks"]));
+    let whole = !dotted
+        && (4..=5).contains(&(end.saturating_sub(from)))
+        && (scene.char(series) == Some('-') || scene.follows(&["số", "xe", "biển", "biển số", "bks"]));
     if from == series && series == close || scene.is_word(end) || !dotted && !whole {
         return None;
     }
-    let mut words = format!("{} {}", spelled(&scene.text(scene.at, province)), spaced(&scene.text(letters, close)));
+    let mut words =
+        format!("{} {}", spelled(&scene.text(scene.at, province)), spaced(&scene.text(letters, close)));
     if series > close {
         words = format!("{words} {}", spelled(&scene.text(close, series)));
     }
-    let groups = if dotted { vec![scene.text(from, from + 3), scene.text(from + 4, end)] } else { vec![scene.text(from, end)] };
+    let groups = if dotted {
+        vec![scene.text(from, from + 3), scene.text(from + 4, end)]
+    } else {
+        vec![scene.text(from, end)]
+    };
     let groups: Vec<_> = groups.iter().map(|group| spelled(group)).collect();
     Some(Taken::new(format!("{words}, {}", groups.join(", ")), end, Kind::Other))
 }
@@ -183,7 +269,8 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
     let year = if slash == '/' { scene.year(number_end + 1) } else { None };
     let after = year.map_or(number_end, |(_, end)| end);
     let signs = scene.char(after).filter(|c| matches!(c, '/' | '-')).and_then(|_| signs(scene, after + 1));
-    let bare = year.is_some() && !scene.is_word(after) && scene.char(after) != Some('/') && scene.follows(PAPERS);
+    let bare =
+        year.is_some() && !scene.is_word(after) && scene.char(after) != Some('/') && scene.follows(PAPERS);
     if slash == '-' && !signs.as_ref().is_some_and(|(_, end)| scene.text(after, *end).contains('/')) {
         return None;
     }
@@ -194,7 +281,8 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
     };
     let text = scene.text(scene.at, digits);
     let said = if text.starts_with('0') { spelled(&text) } else { number(&text) };
-    let letter = if number_end > digits { format!(" {}", scene.text(digits, number_end)) } else { String::new() };
+    let letter =
+        if number_end > digits { format!(" {}", scene.text(digits, number_end)) } else { String::new() };
     let so = if scene.follows(&["số"]) { "" } else { "số " };
     let year = year.map(|(year, _)| format!(" năm {}", cardinal(year))).unwrap_or_default();
     Some(Taken::new(format!("{so}{said}{letter}{year}{signs}"), end, Kind::Other))
@@ -213,7 +301,8 @@ fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
         let letters = scene.text(end, close).replace('&', "và");
         let letters = letters.split("và").map(spaced).collect::<Vec<_>>().join(" và ");
         let tail = scene.digits_end(close);
-        let digits = if tail > close { format!(" {}", number(&scene.text(close, tail))) } else { String::new() };
+        let digits =
+            if tail > close { format!(" {}", number(&scene.text(close, tail))) } else { String::new() };
         said.push_str(&format!(", {letters}{digits}"));
         end = tail;
         let more = matches!(scene.char(end), Some('-' | '/' | '–')) && capital(end + 1);

@@ -5,33 +5,111 @@ use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words after which `2/9` is a day.
 const BEFORE_A_DATE: &[&str] = &[
-    "ngày", "hôm", "từ", "đến", "tới", "sáng", "trưa", "chiều", "tối", "đêm", "hết", "trước", "sau", "qua", "vào",
-    "dịp", "lễ", "tết", "mừng", "khánh", "niệm", "hạn", "nay", "mai", "mùng", "mồng", "rằm", "hạn nộp", "đường",
-    "phố", "sinh", "mất",
+    "ngày",
+    "hôm",
+    "từ",
+    "đến",
+    "tới",
+    "sáng",
+    "trưa",
+    "chiều",
+    "tối",
+    "đêm",
+    "hết",
+    "trước",
+    "sau",
+    "qua",
+    "vào",
+    "dịp",
+    "lễ",
+    "tết",
+    "mừng",
+    "khánh",
+    "niệm",
+    "hạn",
+    "nay",
+    "mai",
+    "mùng",
+    "mồng",
+    "rằm",
+    "hạn nộp",
+    "đường",
+    "phố",
+    "sinh",
+    "mất",
 ];
 /// Words after which `2-9` is a day, not a range.
 const BEFORE_A_DASHED_DATE: &[&str] =
     &["ngày", "hôm", "lễ", "tết", "dịp", "mừng", "khánh", "niệm", "sáng", "trưa", "chiều", "tối", "đêm"];
 /// Words after which "ngày" is not said once more.
-const NAMED: &[&str] = &[
-    "ngày", "hôm", "mùng", "mồng", "rằm", "lễ", "tết", "dịp", "khánh", "niệm", "đường", "phố",
-];
+const NAMED: &[&str] =
+    &["ngày", "hôm", "mùng", "mồng", "rằm", "lễ", "tết", "dịp", "khánh", "niệm", "đường", "phố"];
 /// Words after which `3/4` is a number on a door, a measure or a share.
 const BEFORE_A_SHARE: &[&str] = &[
-    "số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "lệ", "áp", "đạt", "số nhà", "trực", "vượt", "được",
+    "số",
+    "nhà",
+    "ngõ",
+    "ngách",
+    "hẻm",
+    "kiệt",
+    "tổ",
+    "lô",
+    "thửa",
+    "lệ",
+    "áp",
+    "đạt",
+    "số nhà",
+    "trực",
+    "vượt",
+    "được",
 ];
 /// Words after which `12/10` is a share of something.
 const AFTER_A_SHARE: &[&str] = &[
-    "số", "hộ", "người", "xã", "thôn", "chỉ", "tiêu", "phiếu", "điểm", "đại", "cháu", "trẻ", "em", "con", "ca", "giờ",
+    "số", "hộ", "người", "xã", "thôn", "chỉ", "tiêu", "phiếu", "điểm", "đại", "cháu", "trẻ", "em", "con",
+    "ca", "giờ",
 ];
 const WEEKDAYS: &[&str] = &[
-    "thứ hai", "thứ ba", "thứ tư", "thứ năm", "thứ sáu", "thứ bảy", "chủ nhật", "thứ 2", "thứ 3", "thứ 4", "thứ 5",
-    "thứ 6", "thứ 7", "t2", "t3", "t4", "t5", "t6", "t7", "cn",
+    "thứ hai",
+    "thứ ba",
+    "thứ tư",
+    "thứ năm",
+    "thứ sáu",
+    "thứ bảy",
+    "chủ nhật",
+    "thứ 2",
+    "thứ 3",
+    "thứ 4",
+    "thứ 5",
+    "thứ 6",
+    "thứ 7",
+    "t2",
+    "t3",
+    "t4",
+    "t5",
+    "t6",
+    "t7",
+    "cn",
 ];
 /// Days that are known by their numbers: "20-11".
 const FESTIVALS: &[(u64, u64)] = &[
-    (3, 2), (27, 2), (8, 3), (26, 3), (30, 4), (1, 5), (7, 5), (19, 5), (1, 6), (28, 6), (27, 7), (19, 8), (2, 9), (10, 10),
-    (20, 10), (18, 11), (20, 11), (22, 12),
+    (3, 2),
+    (27, 2),
+    (8, 3),
+    (26, 3),
+    (30, 4),
+    (1, 5),
+    (7, 5),
+    (19, 5),
+    (1, 6),
+    (28, 6),
+    (27, 7),
+    (19, 8),
+    (2, 9),
+    (10, 10),
+    (20, 10),
+    (18, 11),
+    (20, 11),
+    (22, 12),
 ];
 /// Words that count within a year: "quý 3/2026".
 const PARTS_OF_A_YEAR: &[&str] =
@@ -43,6 +121,7 @@ pub(super) fn date(scene: &Scene) -> Option<Taken> {
         return None;
     }
     from_the_year(scene)
+        .or_else(|| listed_days(scene))
         .or_else(|| days(scene))
         .or_else(|| full(scene, scene.at).map(|date| date.said(scene)))
         .or_else(|| month_of_a_year(scene))
@@ -59,7 +138,9 @@ struct Date {
 
 impl Date {
     fn said(&self, scene: &Scene) -> Taken {
-        let in_a_list = scene.connected().is_some_and(|(kind, gap)| kind == Kind::Day && matches!(gap.as_str(), ", " | "; "));
+        let in_a_list = scene
+            .connected()
+            .is_some_and(|(kind, gap)| kind == Kind::Day && matches!(gap.as_str(), ", " | "; "));
         let bracket = scene.previous(scene.at) == Some('(');
         // "Ngày Nhà giáo Việt Nam 20-11" has its "ngày" already.
         let of_a_day = after_a_capital(scene) && scene.before().contains("ngày ");
@@ -108,7 +189,11 @@ fn full(scene: &Scene, from: usize) -> Option<Date> {
     if scene.char(end) != Some(separator) || !is_day(day, month) {
         return None;
     }
-    let century = || scene.short(end + 1).filter(|(_, e)| separator == '/' && *e == end + 3 && scene.follows(BEFORE_A_DATE));
+    let century = || {
+        scene
+            .short(end + 1)
+            .filter(|(_, e)| separator == '/' && *e == end + 3 && scene.follows(BEFORE_A_DATE))
+    };
     let (year, end) = scene.year(end + 1).or_else(|| century().map(|(year, end)| (2_000 + year, end)))?;
     (!scene.is_word(end)).then_some(Date { day, month, year: Some(year), end })
 }
@@ -119,14 +204,34 @@ fn days(scene: &Scene) -> Option<Taken> {
     let dash = scene.after_space(end);
     scene.char(dash).filter(|c| matches!(c, '-' | '–'))?;
     let second = scene.after_space(dash + 1);
-    let last = full(scene, second).filter(|_| scene.char(end) != Some('.')).or_else(|| slashed(scene, second))?;
-    let dated = last.year.is_some() || scene.follows(BEFORE_A_DATE) || dash == end && last.month <= 12 && last.day > 3;
+    let last =
+        full(scene, second).filter(|_| scene.char(end) != Some('.')).or_else(|| slashed(scene, second))?;
+    let dated = last.year.is_some()
+        || scene.follows(BEFORE_A_DATE)
+        || dash == end && last.month <= 12 && last.day > 3;
     if first >= last.day || first == 0 || !dated || scene.is_word(last.end) {
         return None;
     }
     let ngay = if scene.follows(NAMED) { "" } else { "ngày " };
     let words = format!("{ngay}{} đến ngày {}", cardinal(first), last.words());
     Some(Taken::new(words, last.end, Kind::Date))
+}
+
+/// `8,9/12` after "ngày".
+fn listed_days(scene: &Scene) -> Option<Taken> {
+    let (mut said, mut at) = (Vec::new(), scene.at);
+    while let Some((day, end)) =
+        scene.short(at).filter(|(_, end)| scene.char(*end) == Some(',') && said.len() < 8)
+    {
+        said.push(cardinal(day));
+        at = end + 1;
+    }
+    if said.is_empty() || !scene.follows(&["ngày"]) {
+        return None;
+    }
+    let last = full(scene, at).or_else(|| slashed(scene, at))?;
+    said.push(last.words());
+    Some(Taken::new(said.join(", "), last.end, Kind::Date))
 }
 
 /// `2/9`, and no more.
@@ -138,7 +243,12 @@ fn slashed(scene: &Scene, from: usize) -> Option<Date> {
     let (month, end) = scene.short(end + 1)?;
     let more = matches!(scene.char(end), Some('/' | '-' | '.')) && scene.is_digit(end + 1);
     let range = scene.char(end) == Some('-') && slashed(scene, end + 1).is_some();
-    (is_day(day, month) && (!more || range) && !scene.is_word(end)).then_some(Date { day, month, year: None, end })
+    (is_day(day, month) && (!more || range) && !scene.is_word(end)).then_some(Date {
+        day,
+        month,
+        year: None,
+        end,
+    })
 }
 
 /// `9/2026` as "tháng chín năm …", after "quý" as "ba năm …".

@@ -5,8 +5,9 @@ use super::scene::{Kind, Scene, Taken};
 
 /// Characters that open an item of a list and are not read.
 const BULLETS: &[char] = &[
-    '-', '–', '—', '−', '+', '*', '•', '·', '●', '○', '◦', '▪', '▫', '■', '□', '▶', '►', '▸', '➢', '➤', '➔', '✓', '✔', '√', '☑',
-    '❖', '◆', '◇', '★', '☆', '∙', '\u{f0b7}', '\u{f0a7}', '\u{f0fc}', '\u{f0d8}', '»', '>', 'o',
+    '-', '–', '—', '−', '+', '*', '•', '·', '●', '○', '◦', '▪', '▫', '■', '□', '▶', '►', '▸', '➢', '➤', '➔',
+    '✓', '✔', '√', '☑', '❖', '◆', '◇', '★', '☆', '∙', '\u{f0b7}', '\u{f0a7}', '\u{f0fc}', '\u{f0d8}', '»',
+    '>', 'o',
 ];
 /// Length from which a line was probably broken by its width.
 const WRAPPED_CHARS: usize = 60;
@@ -14,29 +15,35 @@ const WRAPPED_CHARS: usize = 60;
 /// Gives the lines of a text without bullets, rules and cells, and with a full stop where one item ends and another begins.
 pub(super) fn plain(text: &str) -> String {
     let lines: Vec<(bool, String)> = text.split('\n').filter(|line| !is_rule(line)).map(line).collect();
-    let mut said = String::with_capacity(text.len());
-    for (n, (bullet, line)) in lines.iter().enumerate() {
-        if n > 0 {
-            said.push('\n');
-        }
-        said.push_str(line);
-        let next = lines[n + 1..].iter().find(|(_, line)| !line.is_empty());
-        let open = line.chars().next_back().is_some_and(|c| c.is_alphanumeric() || matches!(c, ')' | '"' | '”' | '%' | '\'' | '²' | '³' | '°'));
-        let begins = next.is_some_and(|(bullet, line)| {
-            *bullet || line.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || matches!(c, '"' | '“'))
-        });
-        let listed = *bullet || next.is_some_and(|(bullet, _)| *bullet);
-        if open && begins && (listed || line.chars().count() < WRAPPED_CHARS) {
-            said.push('.');
+    let mut said: Vec<String> = Vec::with_capacity(lines.len());
+    let mut next: Option<&(bool, String)> = None;
+    for both in lines.iter().rev() {
+        let (bullet, line) = both;
+        let stop = next.is_some_and(|next| ends_before(line, *bullet, next));
+        said.push(if stop { format!("{line}.") } else { line.clone() });
+        if !line.is_empty() {
+            next = Some(both);
         }
     }
-    said
+    said.reverse();
+    said.join("\n")
+}
+
+/// Tells whether a line ends without a sign where the next one begins something new.
+fn ends_before(line: &str, bullet: bool, (next_bullet, next): &(bool, String)) -> bool {
+    let open = line.ends_with(|c: char| {
+        c.is_alphanumeric() || matches!(c, ')' | '"' | '”' | '%' | '\'' | '²' | '³' | '°')
+    });
+    let begins = next.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || matches!(c, '"' | '“'));
+    let listed = bullet || *next_bullet;
+    open && (begins || *next_bullet) && (listed || line.chars().count() < WRAPPED_CHARS)
 }
 
 /// Tells whether a line is drawn, not written: "-----", "|---|---|", "______".
 fn is_rule(line: &str) -> bool {
     let line = line.trim();
-    line.chars().count() > 2 && line.chars().all(|c| matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–'))
+    line.chars().count() > 2
+        && line.chars().all(|c| matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–'))
 }
 
 /// Gives a line without what stands around its words, and whether a bullet opened it.
@@ -49,7 +56,7 @@ fn line(text: &str) -> (bool, String) {
         let spaced = after.starts_with([' ', '\t']);
         let glued = matches!(first, '-' | '–' | '+') && !spaced && is_temperature(after);
         let kept = match first {
-            'o' | '>' | '»' => !after.starts_with('\t') && !(first != 'o' && spaced),
+            'o' | '>' | '»' => !(after.starts_with('\t') || first != 'o' && spaced),
             '*' => false,
             '+' => glued || !spaced && after.starts_with(|c: char| c.is_ascii_digit()),
             _ => glued,
@@ -65,7 +72,8 @@ fn line(text: &str) -> (bool, String) {
 
 fn is_temperature(text: &str) -> bool {
     let after = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | '.')).trim_start();
-    text.starts_with(|c: char| c.is_ascii_digit()) && (after.starts_with(['°', 'º', '℃', '%']) || after.starts_with("độ") || after.starts_with("oC"))
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && (after.starts_with(['°', 'º', '℃', '%']) || after.starts_with("độ") || after.starts_with("oC"))
 }
 
 /// Gives the cells of a row with a pause between them, and one space between words.
@@ -75,7 +83,11 @@ fn cells(text: &str) -> String {
     let mut said = String::with_capacity(text.len());
     for cell in cells.filter(|cell| !cell.is_empty()) {
         if !said.is_empty() {
-            said.push_str(if said.ends_with(char::is_alphanumeric) || said.ends_with([')', '%', '”', '"']) { ", " } else { " " });
+            said.push_str(if said.ends_with(char::is_alphanumeric) || said.ends_with([')', '%', '”', '"']) {
+                ", "
+            } else {
+                " "
+            });
         }
         said.push_str(&cell);
     }
@@ -98,12 +110,15 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     let letter = word.chars().count() == 1 && word.chars().all(|c| c.is_lowercase());
     let digits = word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit());
     let closed = scene.char(end) == Some(')') && scene.char(end + 1) == Some(' ');
-    let spaced = |close: usize| scene.char(close) == Some(' ') && scene.chars.get(close + 1).is_some_and(|c| !c.is_whitespace());
+    let spaced = |close: usize| {
+        scene.char(close) == Some(' ') && scene.chars.get(close + 1).is_some_and(|c| !c.is_whitespace())
+    };
     let dotted = opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
-    if digits && opens {
-        if let Some(parts) = parts(scene, end) {
-            return Some(parts);
-        }
+    if digits
+        && opens
+        && let Some(parts) = parts(scene, end)
+    {
+        return Some(parts);
     }
     let said = match word {
         word if letter && (closed || dotted && scene.char(end) == Some('.')) => word,

@@ -77,7 +77,9 @@ fn plain(text: &str) -> String {
                 said.extend(std::iter::once(c).nfkc());
             }
             '\u{3300}'..='\u{33ff}' | '\u{ff01}'..='\u{ff5e}' => said.extend(std::iter::once(c).nfkc()),
-            '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{2712}' | '\u{2715}'..='\u{27bf}' | '\u{200d}' => said.push(' '),
+            '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{2712}' | '\u{2715}'..='\u{27bf}' | '\u{200d}' => {
+                said.push(' ')
+            }
             _ => said.push(c),
         }
     }
@@ -102,7 +104,8 @@ fn read(text: &str) -> String {
             scene.at = taken.end;
             ended = taken.end;
             if taken.kind != Kind::Link {
-                scene.since_number = if taken.kind.is_numeric() { 0 } else { scene.since_number.saturating_add(1) };
+                scene.since_number =
+                    if taken.kind.is_numeric() { 0 } else { scene.since_number.saturating_add(1) };
                 scene.last = Some((taken.kind, taken.end));
             }
             continue;
@@ -116,15 +119,19 @@ fn read(text: &str) -> String {
         };
         scene.at = end;
     }
-    reader.said.trim_end_matches(' ').to_owned()
+    // A mark may have come to stand behind a letter.
+    reader.said.trim_end_matches(' ').nfc().collect()
 }
 
 /// Finds the words for what stands at a place.
 fn taken(scene: &Scene, c: char, resumed: bool) -> Option<Taken> {
     let begins = resumed || !scene.previous(scene.at).is_some_and(char::is_alphanumeric);
-    if begins && (c.is_ascii_alphanumeric() || c.is_alphabetic() || matches!(c, '(' | '+' | '$' | '€' | '₫' | '#')) {
+    if begins
+        && (c.is_ascii_alphanumeric() || c.is_alphabetic() || matches!(c, '(' | '+' | '$' | '€' | '₫' | '#'))
+    {
         let found = if matches!(c, 'x' | 'X') { symbols::symbol(scene) } else { None };
-        let found = found.or_else(|| RULES.iter().find_map(|rule| rule(scene))).or_else(|| words::word(scene));
+        let found =
+            found.or_else(|| RULES.iter().find_map(|rule| rule(scene))).or_else(|| words::word(scene));
         if found.is_some() {
             return found;
         }
@@ -165,7 +172,10 @@ impl Reader {
     /// Adds characters as they are.
     fn letters(&mut self, letters: &[char]) {
         let first = letters[0];
-        if self.joins && first.is_alphanumeric() && self.said.ends_with(|c: char| c.is_alphanumeric() || c == ',') {
+        if self.joins
+            && first.is_alphanumeric()
+            && self.said.ends_with(|c: char| c.is_alphanumeric() || c == ',')
+        {
             self.said.push(' ');
         }
         if first != ' ' || !self.said.ends_with([' ', '\n']) && !self.said.is_empty() {

@@ -1,6 +1,7 @@
 //! Whole numbers, decimals and digits in words.
 
-pub(super) const DIGITS: [&str; 10] = ["không", "một", "hai", "ba", "bốn", "năm", "sáu", "bảy", "tám", "chín"];
+pub(super) const DIGITS: [&str; 10] =
+    ["không", "một", "hai", "ba", "bốn", "năm", "sáu", "bảy", "tám", "chín"];
 /// Names of the powers of a thousand.
 const GROUPS: [&str; 4] = ["", "nghìn", "triệu", "tỷ"];
 /// Digits of the longest number that is said as one; a longer one is said digit by digit.
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn long_codes_are_said_in_groups() {
-        let groups = |digits: &str| code(digits).split(", ").map(|group| group.split(' ').count()).collect::<Vec<_>>();
+        let groups =
+            |digits: &str| code(digits).split(", ").map(|group| group.split(' ').count()).collect::<Vec<_>>();
         assert_eq!(groups("0912345678"), [4, 3, 3]);
         assert_eq!(groups("1234567"), [3, 4]);
         assert_eq!(groups("1234567890123"), [3, 3, 3, 4]);

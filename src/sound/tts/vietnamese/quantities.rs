@@ -9,7 +9,10 @@ use super::scene::{Kind, Scene, Taken};
 /// Units after a number and the words for them.
 static UNITS: LazyLock<HashMap<Vec<char>, &'static str>> = LazyLock::new(|| {
     let lines = include_str!("units.tsv").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once('\t')).map(|(unit, said)| (unit.chars().collect(), said)).collect()
+    lines
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(unit, said)| (unit.chars().collect(), said))
+        .collect()
 });
 /// Characters of the longest unit.
 const UNIT_CHARS_MAX: usize = 5;
@@ -17,20 +20,133 @@ const UNIT_CHARS_MAX: usize = 5;
 const GLUED: &[&str] = &["Đ", "L", "V", "W"];
 /// Things that are counted or paid for: "đồng/hộ" is "đồng một hộ".
 const COUNTED: &[&str] = &[
-    "học sinh", "sinh viên", "giáo viên", "nhân khẩu", "hộ", "người", "ngày", "tháng", "năm", "tuần", "giờ", "phút",
-    "giây", "quý", "vụ", "lần", "lượt", "buổi", "đợt", "ca", "tiết", "con", "cây", "quả", "trái", "cái", "chiếc", "bộ",
-    "bao", "gói", "hộp", "thùng", "chai", "lọ", "ống", "viên", "liều", "mũi", "suất", "phần", "cuốn", "quyển", "tờ",
-    "xe", "nhà", "căn", "phòng", "lô", "thửa", "sào", "mẫu", "công", "xã", "phường", "huyện", "tỉnh", "thôn", "xóm", "ấp",
-    "tổ", "lớp", "trường", "khẩu", "cháu", "trẻ", "em", "bé", "cụ", "hội viên", "đoàn viên", "cặp", "đôi", "kíp", "bữa",
-    "đêm", "vé", "chuyến", "bình", "tấn", "tạ", "yến", "lít", "số", "đầu người", "mét", "cơ sở", "trường hợp",
+    "học sinh",
+    "sinh viên",
+    "giáo viên",
+    "nhân khẩu",
+    "hộ",
+    "người",
+    "ngày",
+    "tháng",
+    "năm",
+    "tuần",
+    "giờ",
+    "phút",
+    "giây",
+    "quý",
+    "vụ",
+    "lần",
+    "lượt",
+    "buổi",
+    "đợt",
+    "ca",
+    "tiết",
+    "con",
+    "cây",
+    "quả",
+    "trái",
+    "cái",
+    "chiếc",
+    "bộ",
+    "bao",
+    "gói",
+    "hộp",
+    "thùng",
+    "chai",
+    "lọ",
+    "ống",
+    "viên",
+    "liều",
+    "mũi",
+    "suất",
+    "phần",
+    "cuốn",
+    "quyển",
+    "tờ",
+    "xe",
+    "nhà",
+    "căn",
+    "phòng",
+    "lô",
+    "thửa",
+    "sào",
+    "mẫu",
+    "công",
+    "xã",
+    "phường",
+    "huyện",
+    "tỉnh",
+    "thôn",
+    "xóm",
+    "ấp",
+    "tổ",
+    "lớp",
+    "trường",
+    "khẩu",
+    "cháu",
+    "trẻ",
+    "em",
+    "bé",
+    "cụ",
+    "hội viên",
+    "đoàn viên",
+    "cặp",
+    "đôi",
+    "kíp",
+    "bữa",
+    "đêm",
+    "vé",
+    "chuyến",
+    "bình",
+    "tấn",
+    "tạ",
+    "yến",
+    "lít",
+    "số",
+    "đầu người",
+    "mét",
+    "cơ sở",
+    "trường hợp",
 ];
 /// Words of money and count after which a price has "một" even before a measure: "đồng/kg".
 const MONEY: &[&str] = &["đồng", "nghìn", "ngàn", "triệu", "tỷ", "tỉ", "đô la", "đô la mỹ", "ơ-rô"];
 /// Words before a number that names something: it is said digit by digit.
 pub(super) const BEFORE_A_CODE: &[&str] = &[
-    "stk", "tài khoản", "tài khoản số", "số tài khoản", "cccd", "cccd số", "cmnd", "cmnd số", "căn cước", "công dân", "công dân số", "nhân dân số",
-    "mã", "mã số", "mã bhxh", "mã bhyt", "mã thẻ", "mã số thuế", "mst", "số thẻ", "thẻ số", "bhxh", "bhyt", "bhxh số", "bhyt số", "seri", "serial",
-    "số cccd", "số cmnd", "mã hồ sơ", "hồ sơ số", "mã vạch", "mã otp", "otp", "căn cước số",
+    "stk",
+    "tài khoản",
+    "tài khoản số",
+    "số tài khoản",
+    "cccd",
+    "cccd số",
+    "cmnd",
+    "cmnd số",
+    "căn cước",
+    "công dân",
+    "công dân số",
+    "nhân dân số",
+    "mã",
+    "mã số",
+    "mã bhxh",
+    "mã bhyt",
+    "mã thẻ",
+    "mã số thuế",
+    "mst",
+    "số thẻ",
+    "thẻ số",
+    "bhxh",
+    "bhyt",
+    "bhxh số",
+    "bhyt số",
+    "seri",
+    "serial",
+    "số cccd",
+    "số cmnd",
+    "mã hồ sơ",
+    "hồ sơ số",
+    "mã vạch",
+    "mã otp",
+    "otp",
+    "căn cước số",
 ];
 
 /// A number as it is written.
@@ -101,7 +217,9 @@ fn figure(scene: &Scene, from: usize) -> Option<Figure> {
         words = format!("{words} phẩy {}", decimals(&scene.text(end + 1, close)));
         end = close;
     }
-    let plain = (separator.is_none() && fraction.is_none() && digits.len() <= 9).then(|| digits.parse().ok()).flatten();
+    let plain = (separator.is_none() && fraction.is_none() && digits.len() <= 9)
+        .then(|| digits.parse().ok())
+        .flatten();
     Some(Figure { words, end, plain })
 }
 
@@ -128,7 +246,8 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
 
 fn is_money(scene: &Scene, end: usize) -> bool {
     let sign = scene.char(scene.at).is_some_and(|c| matches!(c, '$' | '€' | '₫'));
-    sign || matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "usd" | "eur") || scene.char(end) == Some('₫')
+    sign || matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "usd" | "eur")
+        || scene.char(end) == Some('₫')
 }
 
 /// Finds the end of decimals: after a comma, or after a point where what follows can't be thousands.
@@ -139,7 +258,10 @@ fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usi
     let more = scene.char(close) == Some(mark) && scene.is_digit(close + 1);
     let fits = match mark {
         ',' => separator != Some(','),
-        '.' => separator == Some(',') || separator.is_none() && (length != 3 || digits == "0") && digits.len() < 5,
+        '.' => {
+            separator == Some(',')
+                || separator.is_none() && (length != 3 || digits == "0") && digits.len() < 5
+        }
         _ => false,
     };
     (fits && length > 0 && !more).then_some(close)
@@ -204,7 +326,10 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         return Some((format!("độ {side}"), close));
     }
     let minutes = scene.digits_end(end + 1);
-    if scene.char(end) != Some('°') || minutes == end + 1 || !matches!(scene.char(minutes), Some('\'' | '’' | '′')) {
+    if scene.char(end) != Some('°')
+        || minutes == end + 1
+        || !matches!(scene.char(minutes), Some('\'' | '’' | '′'))
+    {
         return None;
     }
     let said = format!("độ {} phút", number(&scene.text(end + 1, minutes)));
@@ -218,7 +343,11 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
 fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
     if scene.stands(end, "tr") {
         let tail = scene.digits_end(end + 2);
-        let part = if tail > end + 2 && tail < end + 5 { format!(" {}", number(&scene.text(end + 2, tail))) } else { String::new() };
+        let part = if tail > end + 2 && tail < end + 5 {
+            format!(" {}", number(&scene.text(end + 2, tail)))
+        } else {
+            String::new()
+        };
         return (!scene.is_word(tail)).then(|| with_slashes(scene, &format!("triệu{part}"), tail));
     }
     let letter = scene.char(end)?;
@@ -230,7 +359,20 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
     let next = scene.next_word(end + 1);
     let close = matches!(
         next.as_str(),
-        "" | "một" | "mỗi" | "cho" | "và" | "đến" | "hoặc" | "tại" | "để" | "là" | "trở" | "nếu" | "khi" | "từ" | "với"
+        "" | "một"
+            | "mỗi"
+            | "cho"
+            | "và"
+            | "đến"
+            | "hoặc"
+            | "tại"
+            | "để"
+            | "là"
+            | "trở"
+            | "nếu"
+            | "khi"
+            | "từ"
+            | "với"
     ) || next.starts_with(|c: char| c.is_ascii_digit());
     Some(with_slashes(scene, if close { "nghìn đồng" } else { "nghìn" }, end + 1))
 }
@@ -270,12 +412,12 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         if year {
             return Some(("năm".to_owned(), from));
         }
-        let time = matches!(scene.next_word(digits).as_str(), "h" | "giờ" | "ngày" | "phút" | "tháng" | "năm");
+        let time =
+            matches!(scene.next_word(digits).as_str(), "h" | "giờ" | "ngày" | "phút" | "tháng" | "năm");
         return Some((if time { "trong" } else { "trên" }.to_owned(), from));
     }
-    let counts = COUNTED.iter().filter(|word| {
-        scene.stands(from, word) && !scene.is_word(from + word.chars().count())
-    });
+    let counts =
+        COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
     if let Some(word) = counts.max_by_key(|word| word.len()) {
         return Some((format!("một {word}"), from + word.chars().count()));
     }
@@ -289,7 +431,11 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
 pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
     const ADDRESS: &[&str] = &["số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "đường"];
     let end = scene.digits_end(scene.at);
-    if end == scene.at || end - scene.at > 4 || scene.char(end) != Some('/') || scene.previous(scene.at) == Some('/') {
+    if end == scene.at
+        || end - scene.at > 4
+        || scene.char(end) != Some('/')
+        || scene.previous(scene.at) == Some('/')
+    {
         return None;
     }
     let close = scene.digits_end(end + 1);
@@ -301,9 +447,8 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
     let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
     let zero = scene.char(end + 1) == Some('0') || scene.char(scene.at) == Some('0');
-    (share && !zero).then(|| {
-        Taken::new(format!("{} phần {}", cardinal(over), ordinal_share(under)), close, Kind::Number)
-    })
+    (share && !zero)
+        .then(|| Taken::new(format!("{} phần {}", cardinal(over), ordinal_share(under)), close, Kind::Number))
 }
 
 fn ordinal_share(under: u64) -> String {
@@ -312,8 +457,19 @@ fn ordinal_share(under: u64) -> String {
 
 /// Reads the result of a game: "tỷ số 2-0" as "tỷ số hai không".
 pub(super) fn score(scene: &Scene) -> Option<Taken> {
-    const RESULT: &[&str] =
-        &["tỷ số", "tỉ số", "thắng", "thua", "hòa", "hoà", "kết quả", "dẫn", "chung cuộc", "tỷ số là", "với tỷ số"];
+    const RESULT: &[&str] = &[
+        "tỷ số",
+        "tỉ số",
+        "thắng",
+        "thua",
+        "hòa",
+        "hoà",
+        "kết quả",
+        "dẫn",
+        "chung cuộc",
+        "tỷ số là",
+        "với tỷ số",
+    ];
     let (ours, end) = scene.short(scene.at)?;
     let dash = scene.after_space(end);
     scene.char(dash).filter(|c| matches!(c, '-' | '–' | ':'))?;

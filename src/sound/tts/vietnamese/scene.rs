@@ -133,7 +133,8 @@ impl Scene<'_> {
     /// The last thing that was read, and what connects it with this place.
     pub(super) fn connected(&self) -> Option<(Kind, String)> {
         let (kind, end) = self.last?;
-        (end <= self.at && self.at - end <= GAP_CHARS_MAX).then(|| (kind, self.text(end, self.at).to_lowercase()))
+        (end <= self.at && self.at - end <= GAP_CHARS_MAX)
+            .then(|| (kind, self.text(end, self.at).to_lowercase()))
     }
 
     /// Tells whether this place goes on a list of a kind: "30/4 và 1/5".
@@ -158,6 +159,7 @@ impl Scene<'_> {
 /// Tells whether a text in small letters ends with one of these, as a whole word.
 pub(super) fn ends_with(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
-        text.strip_suffix(word).is_some_and(|rest| !rest.chars().next_back().is_some_and(char::is_alphanumeric))
+        text.strip_suffix(word)
+            .is_some_and(|rest| !rest.chars().next_back().is_some_and(char::is_alphanumeric))
     })
 }

@@ -79,7 +79,7 @@ fn dash(scene: &Scene) -> Option<Taken> {
         }
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
         return match kind {
-            Kind::Date if clock && !day => said(","),
+            Kind::Date if clock && !day && !after_a_time(scene) => said(","),
             Kind::Time if day && !clock => said(","),
             Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
             Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
@@ -90,7 +90,11 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     let glued = next == end && scene.is_word(end);
     match scene.last {
-        Some((Kind::Roman, last)) if scene.at - last <= 1 && (glued || next > end) && is_roman(scene, next) => return Some(Taken::new("đến", end, Kind::Link)),
+        Some((Kind::Roman, last))
+            if scene.at - last <= 1 && (glued || next > end) && is_roman(scene, next) =>
+        {
+            return Some(Taken::new("đến", end, Kind::Link));
+        }
         Some((Kind::Weekday, last)) if scene.at - last <= 1 && scene.is_word(next) => {
             return Some(Taken::new("đến", end, Kind::Link));
         }
@@ -104,6 +108,14 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     // "Covid-19"; the number is read by itself.
     scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
+}
+
+/// Tells whether a time stands before the day before: "22h ngày 1/12 - 5h ngày 2/12".
+fn after_a_time(scene: &Scene) -> bool {
+    let before = scene.before();
+    ["h ngày", "giờ ngày", "h, ngày", "phút ngày", "h00 ngày", "h30 ngày", "0 ngày", "5 ngày"]
+        .iter()
+        .any(|time| before.contains(time))
 }
 
 fn is_roman(scene: &Scene, from: usize) -> bool {
@@ -129,7 +141,8 @@ fn slash(scene: &Scene) -> Option<Taken> {
     let word = scene.chars[..scene.at].iter().rev().take(12).take_while(|c| c.is_alphabetic()).count();
     let left = scene.text(scene.at - word, scene.at);
     let counted = scene.since_number <= WORDS_OF_A_COUNT || left == "đồng";
-    if counted && word > 0
+    if counted
+        && word > 0
         && let Some((words, close)) = per(scene, &left, scene.at)
     {
         return Some(Taken::new(words, close, Kind::Link));
@@ -155,7 +168,12 @@ fn between_numbers(scene: &Scene, sign: char) -> Option<Taken> {
     let said = match sign {
         'x' | 'X' | '×' | '*' => "nhân",
         ':' if spaced && !close => "chia",
-        ':' if !spaced && close && scene.chars[..scene.at].iter().rev().take(30).collect::<String>().contains("ệl ") => "trên",
+        ':' if !spaced
+            && close
+            && scene.chars[..scene.at].iter().rev().take(30).collect::<String>().contains("ệl ") =>
+        {
+            "trên"
+        }
         ':' if !spaced && close => "hai chấm",
         '.' if !spaced && close => "chấm",
         ',' if !spaced && close => ", ",

@@ -5,8 +5,8 @@ use super::scene::{Kind, Scene, Taken};
 
 /// Words before which "7 giờ 30" is half past seven.
 const AFTER_A_TIME: &[&str] = &[
-    "", "sáng", "trưa", "chiều", "tối", "đêm", "ngày", "hôm", "tại", "đến", "tới", "và", "hoặc", "thứ", "chủ", "mai",
-    "nay", "mời", "hàng", "mỗi", "cùng", "bắt", "cho",
+    "", "sáng", "trưa", "chiều", "tối", "đêm", "ngày", "hôm", "tại", "đến", "tới", "và", "hoặc", "thứ",
+    "chủ", "mai", "nay", "mời", "hàng", "mỗi", "cùng", "bắt", "cho",
 ];
 
 /// Reads `17h30`, `17h`, `17 h 30`, `7g30`, `7:30`, `7 giờ 30`.
@@ -60,7 +60,9 @@ fn lettered(scene: &Scene) -> Option<Taken> {
             let end = after_minutes(scene, end);
             (!scene.is_digit(end)).then(|| Taken::new(said(hour, minute), end, Kind::Time))
         }
-        ('h' | 'H', None) if !scene.is_word(mark + 1) => Some(Taken::new(said(hour, 0), mark + 1, Kind::Time)),
+        ('h' | 'H', None) if !scene.is_word(mark + 1) => {
+            Some(Taken::new(said(hour, 0), mark + 1, Kind::Time))
+        }
         _ => None,
     }
 }
@@ -76,7 +78,11 @@ fn with_a_colon(scene: &Scene) -> Option<Taken> {
         Some((second, end)) => (format!("{} {} giây", said(hour, minute), cardinal(second)), end),
         None => (said(hour, minute), end),
     };
-    let end = if scene.char(end) == Some('h') && !scene.is_word(end + 1) { end + 1 } else { after_minutes(scene, end) };
+    let end = if scene.char(end) == Some('h') && !scene.is_word(end + 1) {
+        end + 1
+    } else {
+        after_minutes(scene, end)
+    };
     (!scene.is_word(end)).then(|| Taken::new(words, end, Kind::Time))
 }
 

@@ -9,10 +9,59 @@ use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words after which a Roman numeral stands.
 const BEFORE_A_ROMAN: &[&str] = &[
-    "đại hội", "hội nghị", "thế kỷ", "thế kỉ", "tk", "khóa", "khoá", "quý", "chương", "mục", "phần", "khu vực", "loại", "cấp", "hạng",
-    "kỳ", "kì", "kỳ họp", "lần", "thứ", "tập", "quyển", "bậc", "nhóm", "vùng", "giai đoạn", "đợt", "học kỳ", "phụ lục", "bảng",
-    "tiểu mục", "báo động", "điều", "kvđ", "tuyến", "tiểu khu", "vành đai", "đảng bộ khóa", "chuyên khoa", "trung ương", "nhiệm kỳ",
-    "báo động cấp", "biểu", "phân khu", "kv", "nhà máy", "giải", "trạm", "lớp", "cụm", "vụ", "thi đua", "độ",
+    "đại hội",
+    "hội nghị",
+    "thế kỷ",
+    "thế kỉ",
+    "tk",
+    "khóa",
+    "khoá",
+    "quý",
+    "chương",
+    "mục",
+    "phần",
+    "khu vực",
+    "loại",
+    "cấp",
+    "hạng",
+    "kỳ",
+    "kì",
+    "kỳ họp",
+    "lần",
+    "thứ",
+    "tập",
+    "quyển",
+    "bậc",
+    "nhóm",
+    "vùng",
+    "giai đoạn",
+    "đợt",
+    "học kỳ",
+    "phụ lục",
+    "bảng",
+    "tiểu mục",
+    "báo động",
+    "điều",
+    "kvđ",
+    "tuyến",
+    "tiểu khu",
+    "vành đai",
+    "đảng bộ khóa",
+    "chuyên khoa",
+    "trung ương",
+    "nhiệm kỳ",
+    "báo động cấp",
+    "biểu",
+    "phân khu",
+    "kv",
+    "nhà máy",
+    "giải",
+    "trạm",
+    "lớp",
+    "cụm",
+    "vụ",
+    "thi đua",
+    "độ",
 ];
 /// Abbreviations of roads and the words for them, before the road's number.
 const ROADS: &[(&str, &str)] = &[
@@ -25,8 +74,29 @@ const ROADS: &[(&str, &str)] = &[
     ("ĐX", "đường xã"),
 ];
 const WEEKDAYS: &[&str] = &[
-    "thứ hai", "thứ ba", "thứ tư", "thứ năm", "thứ sáu", "thứ bảy", "thứ 2", "thứ 3", "thứ 4", "thứ 5", "thứ 6", "thứ 7", "t2",
-    "t3", "t4", "t5", "t6", "t7", "ngày", "sáng", "chiều", "tối", "trưa",
+    "thứ hai",
+    "thứ ba",
+    "thứ tư",
+    "thứ năm",
+    "thứ sáu",
+    "thứ bảy",
+    "thứ 2",
+    "thứ 3",
+    "thứ 4",
+    "thứ 5",
+    "thứ 6",
+    "thứ 7",
+    "t2",
+    "t3",
+    "t4",
+    "t5",
+    "t6",
+    "t7",
+    "ngày",
+    "sáng",
+    "chiều",
+    "tối",
+    "trưa",
 ];
 
 /// Places in which an abbreviation is one.
@@ -106,7 +176,8 @@ fn weekday(scene: &Scene) -> Option<Taken> {
     if scene.stands(scene.at, "CN") && !scene.is_word(scene.at + 2) {
         let before = scene.before();
         let before = before.trim_end_matches([',', ' ', '-', '–', '/']);
-        let before = [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
+        let before =
+            [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
         let listed = scene.goes_on(Kind::Weekday) || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
@@ -154,14 +225,17 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
         Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
         Where::AmongSmallLetters => !among_capitals(scene, end),
         Where::BeforeAName => {
-            word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit()) && !(known.short.len() == 2 && after_a_name(scene))
+            word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
+                && !(known.short.len() == 2 && after_a_name(scene))
         }
     }
 }
 
 /// Tells whether the word before this place has a capital, as in "Nguyễn Văn H.".
 fn after_a_name(scene: &Scene) -> bool {
-    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else { return false };
+    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
+        return false;
+    };
     let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
     length > 0 && scene.char(space - length).is_some_and(char::is_uppercase)
 }
@@ -170,8 +244,12 @@ fn after_a_name(scene: &Scene) -> bool {
 fn among_capitals(scene: &Scene, end: usize) -> bool {
     let capitals = |word: &[char]| word.len() > 1 && word.iter().all(|c| c.is_uppercase());
     let next = scene.after_space(end);
-    let after = capitals(&scene.chars[next.min(scene.chars.len())..scene.word_end(next).min(next + 20).min(scene.chars.len())]);
-    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else { return after };
+    let after = capitals(
+        &scene.chars[next.min(scene.chars.len())..scene.word_end(next).min(next + 20).min(scene.chars.len())],
+    );
+    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
+        return after;
+    };
     let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
     after || capitals(&scene.chars[space - length..space])
 }
@@ -184,7 +262,9 @@ fn roman_numeral(scene: &Scene) -> Option<Taken> {
     let text = scene.text(scene.at, end);
     let value = roman(&text)?;
     // "Elizabeth II", "RON 95-III": more than a letter, and no word of its own.
-    let numbered = end - scene.at > 1 && !is_syllable(&text.to_lowercase()) && (after_a_name(scene) || scene.goes_on(Kind::Number));
+    let numbered = end - scene.at > 1
+        && !is_syllable(&text.to_lowercase())
+        && (after_a_name(scene) || scene.goes_on(Kind::Number));
     if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) && !numbered {
         return None;
     }
@@ -228,7 +308,8 @@ fn capitals(scene: &Scene) -> Option<Taken> {
     }
     let text = scene.text(scene.at, end);
     let vowels = text.chars().any(is_vowel);
-    (is_spelled(&text) && !(vowels && among_capitals(scene, end))).then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
+    (is_spelled(&text) && !(vowels && among_capitals(scene, end)))
+        .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
 }
 
 const fn is_vowel(c: char) -> bool {
@@ -253,15 +334,16 @@ fn is_spelled(text: &str) -> bool {
 /// Tells whether a word in small letters without marks can be a Vietnamese syllable.
 fn is_syllable(word: &str) -> bool {
     const ONSETS: [&str; 28] = [
-        "ngh", "ch", "gh", "gi", "kh", "ng", "nh", "ph", "qu", "th", "tr", "b", "c", "d", "đ", "g", "h", "k", "l", "m", "n", "p",
-        "r", "s", "t", "v", "x", "",
+        "ngh", "ch", "gh", "gi", "kh", "ng", "nh", "ph", "qu", "th", "tr", "b", "c", "d", "đ", "g", "h", "k",
+        "l", "m", "n", "p", "r", "s", "t", "v", "x", "",
     ];
     const RHYMES: &[&str] = &[
-        "a", "ac", "ach", "ai", "am", "an", "ang", "anh", "ao", "ap", "at", "au", "ay", "e", "ec", "em", "en", "eng", "enh",
-        "eo", "ep", "et", "eu", "ech", "i", "ia", "ich", "iec", "iem", "ien", "ieng", "iep", "iet", "ieu", "im", "in", "inh",
-        "ip", "it", "iu", "o", "oa", "oac", "oach", "oai", "oan", "oang", "oanh", "oat", "oay", "oc", "oe", "oen", "oi", "om",
-        "on", "ong", "oong", "op", "ot", "u", "ua", "uan", "uat", "uay", "uc", "ue", "uech", "ui", "um", "un", "ung", "uoc",
-        "uoi", "uom", "uon", "uong", "uot", "uou", "up", "ut", "uu", "uy", "uya", "uyen", "uyet", "uynh", "uych", "y", "yem",
+        "a", "ac", "ach", "ai", "am", "an", "ang", "anh", "ao", "ap", "at", "au", "ay", "e", "ec", "em",
+        "en", "eng", "enh", "eo", "ep", "et", "eu", "ech", "i", "ia", "ich", "iec", "iem", "ien", "ieng",
+        "iep", "iet", "ieu", "im", "in", "inh", "ip", "it", "iu", "o", "oa", "oac", "oach", "oai", "oan",
+        "oang", "oanh", "oat", "oay", "oc", "oe", "oen", "oi", "om", "on", "ong", "oong", "op", "ot", "u",
+        "ua", "uan", "uat", "uay", "uc", "ue", "uech", "ui", "um", "un", "ung", "uoc", "uoi", "uom", "uon",
+        "uong", "uot", "uou", "up", "ut", "uu", "uy", "uya", "uyen", "uyet", "uynh", "uych", "y", "yem",
         "yen", "yeu", "yet", "ich",
     ];
     ONSETS.iter().any(|onset| word.strip_prefix(onset).is_some_and(|rhyme| RHYMES.contains(&rhyme)))
