@@ -8,6 +8,13 @@ use super::scene::{Kind, Scene, Taken, ends_with};
 const CALLED: &[&str] = &[
     "gọi",
     "gọi số",
+    "công an",
+    "pccc",
+    "cnch",
+    "cháy nổ",
+    "sự cố",
+    "y tế",
+    "máy",
     "gọi ngay",
     "gọi đến",
     "gọi tới",
@@ -39,7 +46,30 @@ const CALLED: &[&str] = &[
     "bấm",
     "phím",
     "nhắn tin",
-    "gửi",
+];
+/// Words before any short number that is called.
+const SERVICES: &[&str] = &[
+    "gọi số",
+    "gọi điện",
+    "số máy",
+    "đường dây nóng",
+    "dây nóng",
+    "tổng đài",
+    "tổng đài số",
+    "hotline",
+    "điện thoại số",
+    "đầu số",
+    "máy lẻ",
+    "phím",
+    "bấm",
+    "bấm phím",
+    "nhắn tin",
+    "gửi số",
+    "gửi tới số",
+    "gửi đến số",
+    "yte gửi",
+    "tin gửi",
+    "số điện thoại",
 ];
 /// Words before a paper's number that is written without its letters.
 const PAPERS: &[&str] = &[
@@ -102,13 +132,32 @@ fn short_number(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let together = scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
-    let called = scene.follows(CALLED) || scene.goes_on(Kind::Phone);
+    let listed = scene.goes_on(Kind::Phone);
+    let called = listed || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
     let group = scene.char(end) == Some(' ') && scene.is_digit(end + 1) && !emergency(end + 1);
     let fits = together || called && !counted && !group && scene.char(scene.at) != Some('0');
     let noun = matches!(
         scene.next_word(end).as_str(),
-        "hộ" | "người" | "đồng" | "đ" | "tin" | "lần" | "triệu" | "nghìn"
+        "hộ" | "người"
+            | "đồng"
+            | "đ"
+            | "tin"
+            | "lần"
+            | "triệu"
+            | "nghìn"
+            | "thanh"
+            | "công"
+            | "nam"
+            | "nữ"
+            | "cháu"
+            | "em"
+            | "suất"
+            | "trường"
+            | "vụ"
+            | "cán"
+            | "chiến"
+            | "học"
     );
     (fits && !noun).then(|| Taken::new(spelled(&scene.text(scene.at, end)), end, Kind::Phone))
 }
@@ -143,8 +192,13 @@ fn long_number(scene: &Scene) -> Option<Taken> {
         at = next;
     }
     let (groups, end) = best?;
-    let said: Vec<_> =
-        groups.iter().enumerate().map(|(n, group)| group_said(group, abroad && n == 0)).collect();
+    let said: Vec<_> = groups
+        .iter()
+        .enumerate()
+        .map(|(n, group)| {
+            group_said(group, n == 0 && (abroad || group.len() == 11 && group.starts_with("84")))
+        })
+        .collect();
     Some(Taken::new(format!("{}{}", if abroad { "cộng " } else { "" }, said.join(", ")), end, Kind::Phone))
 }
 
@@ -181,7 +235,17 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5' | b'7' | b'8' | b'9'));
     let landline = first.starts_with("02");
     let area = first.len() >= 3;
+    let country = first.starts_with("84")
+        && matches!(first.as_bytes().get(2), None | Some(b'3' | b'5' | b'7' | b'8' | b'9'));
+    let whole = groups.len() == 1 && (6..=8).contains(&total) && !first.starts_with('0');
     match () {
+        () if country && total == 11 => {
+            let end = scene.digits_end(scene.at);
+            !matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd")
+        }
+        () if whole => {
+            scene.follows(&["đt", "sđt", "tel", "điện thoại", "số điện thoại", "hotline", "tổng đài"])
+        }
         () if mobile && area => total == 10 || total == 11 && groups.len() > 1,
         () if landline && area => matches!(total, 10 | 11),
         // A number without its area: only where one is announced.

@@ -39,8 +39,10 @@ const BEFORE_A_DATE: &[&str] = &[
     "mất",
 ];
 /// Words after which `2-9` is a day, not a range.
-const BEFORE_A_DASHED_DATE: &[&str] =
-    &["ngày", "hôm", "lễ", "tết", "dịp", "mừng", "khánh", "niệm", "sáng", "trưa", "chiều", "tối", "đêm"];
+const BEFORE_A_DASHED_DATE: &[&str] = &[
+    "ngày", "hôm", "lễ", "tết", "dịp", "mừng", "khánh", "niệm", "sáng", "trưa", "chiều", "tối", "đêm", "nay",
+    "mai", "qua", "sinh", "mùng", "mồng",
+];
 /// Words after which "ngày" is not said once more.
 const NAMED: &[&str] =
     &["ngày", "hôm", "mùng", "mồng", "rằm", "lễ", "tết", "dịp", "khánh", "niệm", "đường", "phố"];
@@ -62,6 +64,10 @@ const BEFORE_A_SHARE: &[&str] = &[
     "trực",
     "vượt",
     "được",
+    "lớp",
+    "nhóm",
+    "khối",
+    "kỳ",
 ];
 /// Words after which `12/10` is a share of something.
 const AFTER_A_SHARE: &[&str] = &[
@@ -242,7 +248,8 @@ fn slashed(scene: &Scene, from: usize) -> Option<Date> {
     }
     let (month, end) = scene.short(end + 1)?;
     let more = matches!(scene.char(end), Some('/' | '-' | '.')) && scene.is_digit(end + 1);
-    let range = scene.char(end) == Some('-') && slashed(scene, end + 1).is_some();
+    let range =
+        scene.char(end) == Some('-') && (slashed(scene, end + 1).is_some() || full(scene, end + 1).is_some());
     (is_day(day, month) && (!more || range) && !scene.is_word(end)).then_some(Date {
         day,
         month,
@@ -286,7 +293,14 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let other = matches!(next.as_str(), "tháng" | "h" | "giờ" | "âm");
     let fits = is_day(day, month) && !more && !scene.is_word(end) && !other;
     let known = separator == '-' && FESTIVALS.contains(&(day, month)) && after_a_capital(scene);
-    (fits && (known || ends_with(&before, named))).then(|| Date { day, month, year: None, end }.said(scene))
+    let listed = separator == '-' && scene.goes_on(Kind::Date);
+    // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
+    let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
+        let until = scene.short(end + 5).filter(|(_, dash)| scene.char(*dash) == Some('-'));
+        until.is_some_and(|(_, dash)| scene.short(dash + 1).is_some_and(|(_, close)| !scene.is_word(close)))
+    };
+    (fits && (known || listed || both || ends_with(&before, named)))
+        .then(|| Date { day, month, year: None, end }.said(scene))
 }
 
 /// Tells whether the word just before is a name: "Ngày Nhà giáo Việt Nam 20-11".
@@ -307,6 +321,9 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
             || kind == Kind::Date && matches!(gap.as_str(), "-" | "–")
     });
     if matches!(next.as_str(), "âm" | "dương" | "al" | "âl") {
+        return true;
+    }
+    if matches!(next.as_str(), "năm" | "hằng" | "hàng") && FESTIVALS.contains(&(date.day, date.month)) {
         return true;
     }
     if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {

@@ -5,9 +5,9 @@ use super::scene::{Kind, Scene, Taken};
 
 /// Characters that open an item of a list and are not read.
 const BULLETS: &[char] = &[
-    '-', '–', '—', '−', '+', '*', '•', '·', '●', '○', '◦', '▪', '▫', '■', '□', '▶', '►', '▸', '➢', '➤', '➔',
-    '✓', '✔', '√', '☑', '❖', '◆', '◇', '★', '☆', '∙', '\u{f0b7}', '\u{f0a7}', '\u{f0fc}', '\u{f0d8}', '»',
-    '>', 'o',
+    '-', '–', '—', '−', '+', '*', '•', '→', '⇒', '➡', '·', '●', '○', '◦', '▪', '▫', '■', '□', '▶', '►', '▸',
+    '➢', '➤', '➔', '✓', '✔', '√', '☑', '❖', '◆', '◇', '★', '☆', '∙', '\u{f0b7}', '\u{f0a7}', '\u{f0fc}',
+    '\u{f0d8}', '»', '>', 'o',
 ];
 /// Length from which a line was probably broken by its width.
 const WRAPPED_CHARS: usize = 60;
@@ -113,7 +113,8 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     let spaced = |close: usize| {
         scene.char(close) == Some(' ') && scene.chars.get(close + 1).is_some_and(|c| !c.is_whitespace())
     };
-    let dotted = opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
+    let dashed = opens && digits && scene.char(end) == Some('-') && spaced(end + 1);
+    let dotted = dashed || opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
     if digits
         && opens
         && let Some(parts) = parts(scene, end)
@@ -123,7 +124,7 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     let said = match word {
         word if letter && (closed || dotted && scene.char(end) == Some('.')) => word,
         word if digits && (closed || dotted) => cardinal(word.parse().ok()?),
-        word if dotted && scene.char(end) == Some('.') => cardinal(roman(&word)?),
+        word if dotted => cardinal(roman(&word)?),
         _ => return None,
     };
     Some(Taken::new(format!("{said},"), end + 1, Kind::Other))

@@ -67,13 +67,15 @@ fn plain(text: &str) -> String {
         match c {
             'Ð' => said.push('Đ'),
             'ð' => said.push('đ'),
+            // A raised nought is how some keyboards write a degree.
+            '\u{2070}' => said.push('°'),
             '\u{bc}'..='\u{be}' | '\u{2150}'..='\u{215f}' => {
                 if said.ends_with(|c: char| c.is_ascii_digit()) {
                     said.push(' ');
                 }
                 said.extend(std::iter::once(c).nfkc().map(|c| if c == '\u{2044}' { '/' } else { c }));
             }
-            '\u{2160}'..='\u{217f}' | '\u{2460}'..='\u{249b}' | '\u{2070}'..='\u{2089}' => {
+            '\u{2160}'..='\u{217f}' | '\u{2460}'..='\u{249b}' | '\u{2071}'..='\u{2089}' => {
                 said.extend(std::iter::once(c).nfkc());
             }
             '\u{3300}'..='\u{33ff}' | '\u{ff01}'..='\u{ff5e}' => said.extend(std::iter::once(c).nfkc()),

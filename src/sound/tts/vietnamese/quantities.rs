@@ -159,18 +159,24 @@ struct Figure {
 
 /// Reads a number, with the money before it and the unit after it.
 pub(super) fn quantity(scene: &Scene) -> Option<Taken> {
-    let money = match scene.char(scene.at)? {
-        '$' => Some("đô la"),
-        '€' => Some("ơ-rô"),
-        '₫' => Some("đồng"),
-        _ => None,
-    };
-    let from = scene.at + usize::from(money.is_some());
+    const MONEY_BEFORE: [(&str, &str); 9] = [
+        ("$", "đô la"),
+        ("€", "ơ-rô"),
+        ("₫", "đồng"),
+        ("USD ", "đô la Mỹ"),
+        ("VND ", "đồng"),
+        ("VNĐ ", "đồng"),
+        ("EUR ", "ơ-rô"),
+        ("£", "bảng Anh"),
+        ("¥", "yên"),
+    ];
+    let money = MONEY_BEFORE.iter().find(|(sign, _)| scene.stands(scene.at, sign));
+    let from = scene.at + money.map_or(0, |(sign, _)| sign.chars().count());
     if !scene.is_digit(from) {
         return None;
     }
     let figure = figure(scene, from)?;
-    if let Some(money) = money {
+    if let Some((_, money)) = money {
         return Some(Taken::new(format!("{} {money}", figure.words), figure.end, Kind::Quantity));
     }
     if let Some((tail, end)) = unit_after(scene, figure.end) {
@@ -226,7 +232,8 @@ fn figure(scene: &Scene, from: usize) -> Option<Figure> {
 /// Finds the character that parts thousands, where there is one.
 fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
     let separator = scene.char(first).filter(|c| matches!(c, '.' | ',' | '\'' | '’' | ' '))?;
-    if first - from > 3 || scene.char(from) == Some('0') {
+    let version = scene.previous(from) == Some('.');
+    if first - from > 3 || scene.char(from) == Some('0') || version {
         return None;
     }
     let (mut end, mut groups) = (first, 0);
@@ -245,7 +252,7 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
 }
 
 fn is_money(scene: &Scene, end: usize) -> bool {
-    let sign = scene.char(scene.at).is_some_and(|c| matches!(c, '$' | '€' | '₫'));
+    let sign = scene.char(scene.at).is_some_and(|c| !c.is_ascii_digit());
     sign || matches!(scene.next_word(end).as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "usd" | "eur")
         || scene.char(end) == Some('₫')
 }
@@ -273,7 +280,8 @@ fn whole(scene: &Scene, digits: &str) -> String {
     if scene.follows(BEFORE_A_CODE) && digits.len() >= 4 || zero && digits.len() > 2 || digits.len() > 15 {
         return code(digits);
     }
-    if zero && scene.follows(&["số"]) { spelled(digits) } else { number(digits) }
+    let part = scene.previous(scene.at) == Some('.');
+    if zero && (part || scene.follows(&["số"])) { spelled(digits) } else { number(digits) }
 }
 
 /// The unit at a place and its end; the longest that fits.
@@ -295,7 +303,10 @@ fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     if let Some(metres) = metres_and_more(scene, end) {
         return Some(metres);
     }
-    if scene.char(end).is_some_and(|c| matches!(c, '\'' | '′' | 'p')) && !scene.is_word(end + 1) {
+    if scene.char(end).is_some_and(|c| matches!(c, '\'' | '′' | 'p'))
+        && !scene.is_word(end + 1)
+        && !quoted(scene)
+    {
         return Some(("phút".to_owned(), end + 1));
     }
     if let Some(place) = place_after(scene, end) {
@@ -332,15 +343,25 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     {
         return None;
     }
-    let said = format!("độ {} phút", number(&scene.text(end + 1, minutes)));
-    Some(match side(minutes + 1) {
+    let mut said = format!("độ {} phút", number(&scene.text(end + 1, minutes)));
+    let mut close = minutes + 1;
+    let seconds = scene.run_end(close, |c| c.is_ascii_digit());
+    if seconds > close && matches!(scene.char(seconds), Some('"' | '″' | '”')) {
+        said = format!("{said} {} giây", number(&scene.text(close, seconds)));
+        close = seconds + 1;
+    }
+    Some(match side(close) {
         Some((side, close)) => (format!("{said} {side}"), close),
-        None => (said, minutes + 1),
+        None => (said, close),
     })
 }
 
 /// Reads `200k` and `5tr`.
 fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
+    let spaced = scene.after_space(end);
+    if scene.stands(spaced, "tr") && !scene.is_word(spaced + 2) {
+        return Some(with_slashes(scene, "triệu", spaced + 2));
+    }
     if scene.stands(end, "tr") {
         let tail = scene.digits_end(end + 2);
         let part = if tail > end + 2 && tail < end + 5 {
@@ -375,6 +396,11 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
             | "với"
     ) || next.starts_with(|c: char| c.is_ascii_digit());
     Some(with_slashes(scene, if close { "nghìn đồng" } else { "nghìn" }, end + 1))
+}
+
+/// Tells whether a quotation mark stands before the number, so that the one after it closes.
+fn quoted(scene: &Scene) -> bool {
+    matches!(scene.previous(scene.at), Some('\'' | '‘' | '’'))
 }
 
 /// Reads `1m65`.
@@ -429,7 +455,8 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
 
 /// Reads `3/4` as a fraction, `50/60` as one over the other.
 pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
-    const ADDRESS: &[&str] = &["số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "đường"];
+    const ADDRESS: &[&str] =
+        &["số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "đường", "lớp"];
     let end = scene.digits_end(scene.at);
     if end == scene.at
         || end - scene.at > 4

@@ -88,6 +88,9 @@ fn dash(scene: &Scene) -> Option<Taken> {
             _ => said("đến"),
         };
     }
+    if number_before(scene).is_some() && goes_to_its_like(scene, next) {
+        return said("đến");
+    }
     let glued = next == end && scene.is_word(end);
     match scene.last {
         Some((Kind::Roman, last))
@@ -116,6 +119,16 @@ fn after_a_time(scene: &Scene) -> bool {
     ["h ngày", "giờ ngày", "h, ngày", "phút ngày", "h00 ngày", "h30 ngày", "0 ngày", "5 ngày"]
         .iter()
         .any(|time| before.contains(time))
+}
+
+/// Tells whether the word after a dash names what the number before it names: "ngày 5/12 - ngày 8/12".
+fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
+    const NAMES: [&str; 12] =
+        ["ngày", "tháng", "quý", "năm", "thứ", "cấp", "km", "lớp", "tuổi", "điều", "khoản", "chủ"];
+    let word = scene.next_word(next);
+    let name = if word == "chủ" { "thứ" } else { word.as_str() };
+    NAMES.contains(&name) && scene.before().contains(name)
+        || word.starts_with("km") && scene.before().contains("km")
 }
 
 fn is_roman(scene: &Scene, from: usize) -> bool {

@@ -73,6 +73,9 @@ fn with_a_colon(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (minute, end) = minutes(scene, end + 1)?;
+    if scene.char(end) == Some('.') && scene.is_digit(end + 1) {
+        return None;
+    }
     let seconds = (scene.char(end) == Some(':')).then(|| minutes(scene, end + 1)).flatten();
     let (words, end) = match seconds {
         Some((second, end)) => (format!("{} {} giây", said(hour, minute), cardinal(second)), end),

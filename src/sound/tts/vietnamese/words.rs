@@ -155,6 +155,9 @@ fn road(scene: &Scene) -> Option<Taken> {
             return Some(Taken::new("ki-lô-mét", after, Kind::Other));
         }
     }
+    if scene.stands(scene.at, "P.") && scene.digits_end(scene.at + 2) >= scene.at + 5 {
+        return Some(Taken::new("phòng", scene.at + 2, Kind::Other));
+    }
     let (_, said) = ROADS.iter().find(|(short, _)| scene.stands(scene.at, short))?;
     let after = scene.at + 2;
     let from = scene.after_space(after + usize::from(scene.char(after) == Some('.')));
