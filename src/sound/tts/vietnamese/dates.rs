@@ -111,6 +111,7 @@ const FESTIVALS: &[(u64, u64)] = &[
     (27, 7),
     (19, 8),
     (2, 9),
+    (5, 9),
     (10, 10),
     (20, 10),
     (18, 11),
@@ -292,7 +293,7 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let next = scene.next_word(end);
     let other = matches!(next.as_str(), "tháng" | "h" | "giờ" | "âm");
     let fits = is_day(day, month) && !more && !scene.is_word(end) && !other;
-    let known = separator == '-' && FESTIVALS.contains(&(day, month)) && after_a_capital(scene);
+    let known = separator == '-' && FESTIVALS.contains(&(day, month)) && after_a_capital(scene) && is_festive(&before);
     let listed = separator == '-' && scene.goes_on(Kind::Date);
     // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
     let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
@@ -301,6 +302,14 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     };
     (fits && (known || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
+}
+
+fn ends_with_a_word(before: &str) -> bool {
+    before.ends_with(char::is_alphabetic)
+}
+
+fn is_festive(before: &str) -> bool {
+    ["ngày", "lễ", "mừng", "niệm", "dịp", "hội"].iter().any(|word| before.contains(word))
 }
 
 /// Tells whether the word just before is a name: "Ngày Nhà giáo Việt Nam 20-11".
@@ -328,6 +337,11 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     }
     if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {
         return false;
+    }
+    let ends = !scene.char(scene.after_space(end)).is_some_and(char::is_alphanumeric);
+    let share = ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
+    if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
+        return true;
     }
     let street = ends_with(before, &["đường", "phố"]);
     zero || listed

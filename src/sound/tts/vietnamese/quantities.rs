@@ -21,6 +21,8 @@ const GLUED: &[&str] = &["Đ", "L", "V", "W"];
 /// Things that are counted or paid for: "đồng/hộ" is "đồng một hộ".
 const COUNTED: &[&str] = &[
     "học sinh",
+    "phụ nữ",
+    "bà mẹ",
     "sinh viên",
     "giáo viên",
     "nhân khẩu",
@@ -260,6 +262,10 @@ fn is_money(scene: &Scene, end: usize) -> bool {
 /// Finds the end of decimals: after a comma, or after a point where what follows can't be thousands.
 fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usize) -> Option<usize> {
     let mark = scene.char(end)?;
+    // "1,2,3" is a list, "1.2.3" a version.
+    if scene.previous(scene.at) == Some(mark) && scene.at > 1 && scene.is_digit(scene.at - 2) {
+        return None;
+    }
     let close = scene.digits_end(end + 1);
     let length = close.saturating_sub(end + 1);
     let more = scene.char(close) == Some(mark) && scene.is_digit(close + 1);

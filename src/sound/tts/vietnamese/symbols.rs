@@ -127,6 +127,12 @@ fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
         ["ngày", "tháng", "quý", "năm", "thứ", "cấp", "km", "lớp", "tuổi", "điều", "khoản", "chủ"];
     let word = scene.next_word(next);
     let name = if word == "chủ" { "thứ" } else { word.as_str() };
+    // "T12-T15": of the same letter.
+    let mark = scene.char(next).filter(|c| c.is_uppercase() && scene.is_digit(next + 1));
+    let run = scene.chars[..scene.at].iter().rev().take(6).take_while(|c| c.is_alphanumeric()).count();
+    if mark.is_some() && mark == scene.char(scene.at - run) {
+        return true;
+    }
     NAMES.contains(&name) && scene.before().contains(name)
         || word.starts_with("km") && scene.before().contains("km")
 }
