@@ -44,7 +44,7 @@ for line in sys.stdin:
         said = say(json.loads(line))
     except Exception as error:
         said = "!" + type(error).__name__
-    print("\\x1e" + json.dumps(said), flush=True)
+    print("@@" + json.dumps(said), flush=True)
 """
 
 
@@ -83,7 +83,7 @@ def theirs(name, texts):
     asked = "\n".join(json.dumps(text) for text in texts)
     python = os.path.join(VENV, "bin", "python")
     done = subprocess.run([python, "-c", ASK[name] + LOOP], input=asked, capture_output=True, text=True, timeout=900)
-    said = [json.loads(line[1:]) for line in done.stdout.splitlines() if line.startswith("\x1e")]
+    said = [json.loads(line[2:]) for line in done.stdout.split("\n") if line.startswith("@@")]
     if len(said) != len(texts):
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         print(f"{name}: did not run: {reason[:160]}")

@@ -131,7 +131,11 @@ fn short_number(scene: &Scene) -> Option<Taken> {
     if !(3..=5).contains(&(end - scene.at)) || scene.is_word(end) {
         return None;
     }
-    let together = scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
+    let row = scene.stands(end, ", ")
+        && emergency(end + 2)
+        && scene.value(end + 2, end + 5) == scene.value(scene.at, end) + 1;
+    let together = row && emergency(scene.at)
+        || scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
     let listed = scene.goes_on(Kind::Phone);
     let called = listed || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
@@ -298,7 +302,21 @@ pub(super) fn plate(scene: &Scene) -> Option<Taken> {
     let end = if dotted { end + 3 } else { end };
     let whole = !dotted
         && (4..=5).contains(&(end.saturating_sub(from)))
-        && (scene.char(series) == Some('-') || scene.follows(&["số", "xe", "biển", "biển số", "bks"]));
+        && (scene.char(series) == Some('-')
+            || scene.follows(&[
+                "số",
+                "xe",
+                "biển",
+                "biển số",
+                "bks",
+                "máy",
+                "tải",
+                "khách",
+                "con",
+                "tô",
+                "ôtô",
+                "bs",
+            ]));
     if from == series && series == close || scene.is_word(end) || !dotted && !whole {
         return None;
     }

@@ -267,7 +267,8 @@ fn month_of_a_year(scene: &Scene) -> Option<Taken> {
     let part = ends_with(&before, PARTS_OF_A_YEAR);
     let of_months = ends_with(&before, &["tháng"]) || scene.goes_on(Kind::Month);
     let (year, end) = scene.year(end + 1)?;
-    if scene.is_word(end) || year < 1_900 || separator != '/' && !of_months {
+    if scene.is_word(end) || year < 1_900 || separator != '/' && !of_months && !ends_with(&before, &["quý"])
+    {
         return None;
     }
     let said = match (part, of_months) {
@@ -293,14 +294,19 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let next = scene.next_word(end);
     let other = matches!(next.as_str(), "tháng" | "h" | "giờ" | "âm");
     let fits = is_day(day, month) && !more && !scene.is_word(end) && !other;
-    let known = separator == '-' && FESTIVALS.contains(&(day, month)) && after_a_capital(scene) && is_festive(&before);
+    let known = separator == '-'
+        && FESTIVALS.contains(&(day, month))
+        && after_a_capital(scene)
+        && is_festive(&before);
     let listed = separator == '-' && scene.goes_on(Kind::Date);
     // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
     let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
         let until = scene.short(end + 5).filter(|(_, dash)| scene.char(*dash) == Some('-'));
         until.is_some_and(|(_, dash)| scene.short(dash + 1).is_some_and(|(_, close)| !scene.is_word(close)))
     };
-    (fits && (known || listed || both || ends_with(&before, named)))
+    // No range goes down: "20-11".
+    let down = separator == '-' && day > 12 && !scene.follows(&["số", "set", "hiệp"]);
+    (fits && (known || down || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
 }
 
@@ -339,7 +345,8 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
         return false;
     }
     let ends = !scene.char(scene.after_space(end)).is_some_and(char::is_alphanumeric);
-    let share = ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
+    let share =
+        ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
     if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
         return true;
     }

@@ -54,7 +54,7 @@ fn line(text: &str) -> (bool, String) {
         let after = &rest[first.len_utf8()..];
         // "-5°C" begins with a sign, "**quan trọng**" with a mark, "o" is a word.
         let spaced = after.starts_with([' ', '\t']);
-        let glued = matches!(first, '-' | '–' | '+') && !spaced && is_temperature(after);
+        let glued = matches!(first, '-' | '–' | '−' | '+') && !spaced && is_temperature(after);
         let kept = match first {
             'o' | '>' | '»' => !(after.starts_with('\t') || first != 'o' && spaced),
             '*' => false,

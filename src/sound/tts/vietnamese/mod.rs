@@ -79,9 +79,11 @@ fn plain(text: &str) -> String {
                 said.extend(std::iter::once(c).nfkc());
             }
             '\u{3300}'..='\u{33ff}' | '\u{ff01}'..='\u{ff5e}' => said.extend(std::iter::once(c).nfkc()),
-            '\u{1f000}'..='\u{1faff}' | '\u{231a}'..='\u{23ff}' | '\u{2600}'..='\u{2712}' | '\u{2715}'..='\u{27bf}' | '\u{200d}' => {
-                said.push(' ')
-            }
+            '\u{1f000}'..='\u{1faff}'
+            | '\u{231a}'..='\u{23ff}'
+            | '\u{2600}'..='\u{2712}'
+            | '\u{2715}'..='\u{27bf}'
+            | '\u{200d}' => said.push(' '),
             _ => said.push(c),
         }
     }

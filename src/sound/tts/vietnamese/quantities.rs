@@ -453,9 +453,12 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
     if let Some(word) = counts.max_by_key(|word| word.len()) {
         return Some((format!("một {word}"), from + word.chars().count()));
     }
-    let (said, close) = unit_at(scene, from)?;
     let lower = counted.to_lowercase();
     let price = MONEY.iter().any(|money| lower.ends_with(money)) || counted.contains("một ");
+    let Some((said, close)) = unit_at(scene, from) else {
+        let thing = scene.char(from).is_some_and(char::is_alphabetic);
+        return (price && thing).then(|| ("một".to_owned(), from));
+    };
     Some((format!("{} {said}", if price { "một" } else { "trên" }), close))
 }
 
@@ -478,6 +481,9 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
+    if (1_900..2_200).contains(&over) && under == over + 1 {
+        return Some(Taken::new(format!("{} đến {}", cardinal(over), cardinal(under)), close, Kind::Number));
+    }
     let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
     let zero = scene.char(end + 1) == Some('0') || scene.char(scene.at) == Some('0');
     (share && !zero)

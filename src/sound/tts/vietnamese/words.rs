@@ -41,6 +41,8 @@ const BEFORE_A_ROMAN: &[&str] = &[
     "bảng",
     "tiểu mục",
     "báo động",
+    "quân khu",
+    "quân đoàn",
     "điều",
     "kvđ",
     "tuyến",
@@ -71,7 +73,6 @@ const ROADS: &[(&str, &str)] = &[
     ("TL", "tỉnh lộ"),
     ("HL", "hương lộ"),
     ("ĐH", "đường huyện"),
-    ("ĐX", "đường xã"),
 ];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
