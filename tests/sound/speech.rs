@@ -1,4 +1,4 @@
-//! What an engine is given for notices, against what a newsreader says.
+//! Readings of notices: the text that an engine is given, against the words of a newsreader.
 
 use loaxa_sound::tts::readable;
 use std::path::{Path, PathBuf};
