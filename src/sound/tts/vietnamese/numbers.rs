@@ -110,37 +110,18 @@ pub(super) fn ordinal(number: u64) -> String {
     }
 }
 
-/// Gives the value of a Roman numeral that is written as it should be.
+/// Gives the value of a Roman numeral below ninety that is written as it should be.
 pub(super) fn roman(text: &str) -> Option<u64> {
-    const SIGNS: [(&str, u64); 13] = [
-        ("M", 1_000),
-        ("CM", 900),
-        ("D", 500),
-        ("CD", 400),
-        ("C", 100),
-        ("XC", 90),
-        ("L", 50),
-        ("XL", 40),
-        ("X", 10),
-        ("IX", 9),
-        ("V", 5),
-        ("IV", 4),
-        ("I", 1),
-    ];
-    let (mut rest, mut value) = (text, 0);
-    for (sign, worth) in SIGNS {
-        for _ in 0..3 {
-            let Some(more) = rest.strip_prefix(sign) else { break };
-            value += worth;
-            rest = more;
-            if worth.to_string().starts_with(['4', '5', '9']) {
-                break;
-            }
-        }
+    const TENS: [&str; 9] = ["", "X", "XX", "XXX", "XL", "L", "LX", "LXX", "LXXX"];
+    const ONES: [&str; 10] = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"];
+    // A lone L is the name of a class, not a number.
+    if text.is_empty() || text == "L" {
+        return None;
     }
-    // A lone C, D, L or M is the name of a class, not a number.
-    let letter = text.len() == 1 && !matches!(text, "I" | "V" | "X");
-    (rest.is_empty() && value > 0 && value < 90 && !letter).then_some(value)
+    TENS.iter().zip(0..).find_map(|(tens, ten)| {
+        let one = ONES.iter().zip(0..).find(|(ones, _)| text.strip_prefix(*tens) == Some(**ones));
+        one.map(|(_, one): (_, u64)| ten * 10 + one)
+    })
 }
 
 #[cfg(test)]
