@@ -306,7 +306,8 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     };
     // No range goes down: "20-11".
     let down = separator == '-' && day > 12 && !scene.follows(&["số", "set", "hiệp"]);
-    (fits && (known || down || listed || both || ends_with(&before, named)))
+    let weekday = separator == '-' && ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
+    (fits && (known || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
 }
 

@@ -35,8 +35,10 @@ fn ends_before(line: &str, bullet: bool, (next_bullet, next): &(bool, String)) -
         c.is_alphanumeric() || matches!(c, ')' | '"' | '”' | '%' | '\'' | '²' | '³' | '°')
     });
     let begins = next.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || matches!(c, '"' | '“'));
-    let listed = bullet || *next_bullet;
-    open && (begins || *next_bullet) && (listed || line.chars().count() < WRAPPED_CHARS)
+    let mut chars = next.chars();
+    let item = chars.next().is_some_and(char::is_lowercase) && chars.next() == Some(')');
+    let listed = bullet || *next_bullet || item;
+    open && (begins || item || *next_bullet) && (listed || line.chars().count() < WRAPPED_CHARS)
 }
 
 /// Tells whether a line is drawn, not written: "-----", "|---|---|", "______".

@@ -514,7 +514,12 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     scene.char(dash).filter(|c| matches!(c, '-' | '–' | ':'))?;
     let (theirs, close) = scene.short(scene.after_space(dash + 1))?;
     let more = matches!(scene.char(close), Some('/' | '.' | ',')) && scene.is_digit(close + 1);
-    (scene.follows(RESULT) && !more && !scene.is_word(close))
+    // "Đội A thắng đội B 3-2"
+    let before = scene.before();
+    let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
+    let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
+    let played = named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
+    ((scene.follows(RESULT) || played) && !more && !scene.is_word(close))
         .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Other))
 }
 
