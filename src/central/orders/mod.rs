@@ -17,3 +17,4 @@ mod pronunciation;
 pub mod refused;
 pub mod signed_request;
 mod speech;
+pub mod warnings;

@@ -12,6 +12,7 @@ mod overview;
 mod own_key;
 mod people;
 mod point;
+mod received;
 mod roster;
 mod settings;
 mod sign;
@@ -55,6 +56,7 @@ pub fn pages() -> Pages {
         log::add,
         notices::add,
         people::add,
+        received::add,
         roster::add,
         settings::add,
         sign::add,
