@@ -1,7 +1,8 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`; `training`, which is a
+//! second central. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -20,10 +21,12 @@ mod notify;
 mod one_each;
 mod orders;
 mod people;
+pub mod run;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
 mod token_tries;
+pub mod training;
 mod uploads;
 mod voices;
 mod web;
@@ -47,9 +50,10 @@ use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
 pub use people::accounts::Newcomer;
 pub use people::console;
-use settings::{PageTls, Settings};
+use settings::{PageTls, Settings, Training};
 use store::sqlite::SqliteStore;
 use store::{SharedStore, StoreError};
+
 use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
@@ -130,7 +134,8 @@ impl Central {
         if !has_tls && !listen.ip().is_loopback() {
             return Err(StartError::OpenPage(listen));
         }
-        if !settings.second_factor && !listen.ip().is_loopback() {
+        let trains = matches!(settings.training, Training::Here(_));
+        if !settings.second_factor && !trains && !listen.ip().is_loopback() {
             return Err(StartError::NoSecondFactor(listen));
         }
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
@@ -151,7 +156,7 @@ impl Central {
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        if let Some(path) = people::accounts::invite_first(&app).await? {
+        if !trains && let Some(path) = people::accounts::invite_first(&app).await? {
             tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
@@ -216,23 +221,6 @@ impl Central {
         drop(self.app);
         self.broker.stop().await;
     }
-}
-
-/// Starts central, says where it is, and ends it in order when `shutdown` resolves.
-///
-/// # Errors
-/// As [`Central::start`].
-pub async fn run(
-    settings: Settings,
-    shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&Central),
-) -> Result<(), StartError> {
-    let central = Central::start(settings).await?;
-    ready(&central);
-    shutdown.await;
-    tracing::info!("central ends");
-    central.stop().await;
-    Ok(())
 }
 
 /// An address that others can connect to, for one that may say "all of this machine's".

@@ -105,6 +105,11 @@ impl Account {
         }
     }
 
+    /// Counts the welcomes since [`Account::take_welcomes`] was called last.
+    pub fn welcomes(&self) -> usize {
+        lock(&self.welcomes).len()
+    }
+
     /// Returns the times from hello to welcome since the last call.
     pub fn take_welcomes(&self) -> Percentiles {
         Percentiles::of(std::mem::take(&mut *lock(&self.welcomes)))

@@ -7,3 +7,4 @@ pub mod fleet;
 mod memory_box;
 mod programmes;
 mod session;
+pub mod site;

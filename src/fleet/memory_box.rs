@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::account::Account;
-use super::fleet::Site;
 use super::programmes::Programmes;
+use super::site::Site;
 use loaxa_adapters::clock::{Clock, LastKnown, monotonic};
 use loaxa_adapters::mqtt::{Link, LinkEvent};
 use loaxa_adapters::uplink::{Arrived, Uplink};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::account::Account;
-use super::fleet::{Network, Site};
 use super::memory_box::{MemoryBox, random};
+use super::site::{Network, Site};
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkError, LinkEvent};
 use loaxa_adapters::uplink::Uplink;

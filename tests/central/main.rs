@@ -32,6 +32,7 @@ mod powers;
 mod programme_cli;
 mod roster;
 mod tokens;
+mod training;
 mod wire;
 
 #[path = "../support/mod.rs"]

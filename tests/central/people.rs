@@ -346,6 +346,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/tai-khoan/khoa-may", Needs::Person),
         ("/tai-khoan/khoa-may/hoi", Needs::Person),
         ("/tai-khoan/khoa-may/xoa", Needs::Person),
+        ("/tap-huan", Needs::Person),
         ("/nguoi", ADMINISTRATOR),
         ("/nguoi/{id}", ADMINISTRATOR),
         ("/nguoi/{id}/vai-tro", ADMINISTRATOR),

@@ -19,9 +19,9 @@ use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Sentence, Texts};
 
-/// The cookie that keeps the language.
 /// Time before the end of a session at which its person is asked to stay, in seconds.
 const ASKED_BEFORE_S: u64 = 5 * 60;
+/// The cookie that keeps the language.
 const LANG_COOKIE: &str = "loaxa-lang";
 
 /// The drawings that [`icon`] uses.
@@ -129,6 +129,8 @@ impl Frame {
                 body class=[class] {
                     (PreEscaped(ICONS))
                     a.skip href="#noi-dung" { (self.say("page.skip")) }
+                    @if app.is_for_training() { p.training role="note" { (self.say("training.banner")) " "
+                        @if self.is_in() { a href="/tap-huan" { (self.say("training.rules")) } } } }
                     header.top {
                         div.wrap.top-in { (self.header(app, world)) }
                         @match world {
@@ -237,6 +239,7 @@ impl Frame {
                     @for (address, name, roles) in FOOT {
                         @if self.sees(roles) { li { a href=(address) { (self.say(name)) } } }
                     }
+                    @if app.training_url().is_some() { li { a href="/tap-huan" { (self.say("training.title")) } } }
                     li { (self.other_language()) }
                 }
             } @else { p { (self.tell(&said!("page.for_staff", commune = app.settings.commune))) } }

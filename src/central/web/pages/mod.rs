@@ -16,6 +16,7 @@ mod received;
 mod roster;
 mod settings;
 mod sign;
+mod training;
 mod trouble;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub fn pages() -> Pages {
         roster::add,
         settings::add,
         sign::add,
+        training::add,
         events::add,
     ]
     .into_iter()
