@@ -129,9 +129,9 @@ impl Frame {
                 body class=[class] {
                     (PreEscaped(ICONS))
                     a.skip href="#noi-dung" { (self.say("page.skip")) }
-                    @if app.is_for_training() { p.training role="note" { (self.say("training.banner")) " "
-                        @if self.is_in() { a href="/tap-huan" { (self.say("training.rules")) } } } }
                     header.top {
+                        @if app.is_for_training() { p.training role="note" { (self.say("training.banner")) " "
+                        @if self.is_in() { a href="/tap-huan" { (self.say("training.rules")) } } } }
                         div.wrap.top-in { (self.header(app, world)) }
                         @match world {
                             World::Everyday => @if self.is_in() { (self.menu()) },
