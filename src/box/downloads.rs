@@ -16,6 +16,7 @@ use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use loaxa_heart::texts::Say;
 use loaxa_sound::losses::Count;
 
 /// Requests that may wait while a file is on its way: more than all files that may be waited for.
@@ -139,7 +140,10 @@ impl Downloads {
         if self.ask(Request::Fetch { media, by, need }) {
             return FetchAsked::Taken;
         }
-        FetchAsked::Refused(Fault::Damaged { what, detail: format!("{REQUESTS_MAX} requests wait already") })
+        FetchAsked::Refused(Fault::Damaged {
+            what,
+            detail: format!("{REQUESTS_MAX} requests wait already").into(),
+        })
     }
 
     /// Passes a request on; counts and forgets one that finds too many before it.
@@ -268,7 +272,7 @@ impl Worker {
             return self.done(sha256, Ok(()));
         }
         if self.wanted.len() >= WANTED_MAX && need == Need::Scheduled {
-            let detail = format!("{WANTED_MAX} files wait already");
+            let detail = format!("{WANTED_MAX} files wait already").into();
             return self.done(sha256, Err(Fault::Damaged { what: media.path, detail }));
         }
         let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
@@ -347,7 +351,7 @@ impl Worker {
             self.wanted.insert(sha256, wanted);
         } else {
             tracing::warn!(%sha256, %error, "audio can't be fetched");
-            let (what, detail) = (wanted.media.path, error.to_string());
+            let (what, detail) = (wanted.media.path, error.say());
             self.done(sha256, Err(Fault::Damaged { what, detail }));
         }
     }

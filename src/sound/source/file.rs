@@ -6,6 +6,8 @@ use crate::level::shape::Shaper;
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::config::shaping::Shape;
 use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// A file that ends this much before its announced end broke off.
 const BROKE_OFF_FRAMES: u64 = RATE as u64 / 2;
@@ -82,7 +84,8 @@ impl Part for FilePart {
         let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
         if self.ended && missing > BROKE_OFF_FRAMES {
             let what = self.sound.decoder().what().to_owned();
-            let detail = format!("it broke off {:.1} s before its end", span_of(missing).as_secs_f64());
+            let seconds = Sentence::decimal(span_of(missing).as_secs_f64(), 1);
+            let detail = said!("decode.broke_off", seconds);
             return Err(Fault::Damaged { what, detail });
         }
         Ok(())
