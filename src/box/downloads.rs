@@ -17,6 +17,7 @@ use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::texts::Say;
+use loaxa_sound::decode;
 use loaxa_sound::losses::Count;
 
 /// Requests that may wait while a file is on its way: more than all files that may be waited for.
@@ -258,7 +259,7 @@ impl Worker {
                     self.wanted.keys().filter(|hash| self.fetcher.dir().has(hash)).copied().collect();
                 for sha256 in here {
                     self.wanted.remove(&sha256);
-                    self.done(sha256, Ok(()));
+                    self.came(sha256);
                 }
             }
             Request::Fetch { media, by, need } => self.want(media, by, need),
@@ -336,9 +337,17 @@ impl Worker {
         let result = self.fetcher.fetch(base, &wanted.media);
         self.usage.settle(self.fetcher.received() - before);
         match result {
-            Ok(_) => self.done(sha256, Ok(())),
+            Ok(_) => self.came(sha256),
             Err(error) => self.failed(wanted, &error),
         }
+    }
+
+    /// Measures the length of what came, so that its first play need not.
+    fn came(&self, sha256: ContentHash) {
+        if let Err(fault) = decode::probe(&self.fetcher.dir().path_of(&sha256)) {
+            tracing::warn!(%sha256, %fault, "audio came that can't be played");
+        }
+        self.done(sha256, Ok(()));
     }
 
     fn failed(&mut self, mut wanted: Wanted, error: &FetchError) {

@@ -76,20 +76,25 @@ fn of_line(line: &str) -> Option<(String, Measured)> {
 }
 
 /// The hash that names a file, or its place on the disk with its size and change.
-fn key(path: &Path, file: &File) -> Option<String> {
-    let meta = file.metadata().ok()?;
-    let named = path.file_name().and_then(|name| name.to_str()?.parse::<ContentHash>().ok());
+fn key(path: &Path, hash: Option<ContentHash>) -> Option<String> {
+    let meta = std::fs::metadata(path).ok()?;
+    let named = hash.or_else(|| named(path));
     let place =
         || format!("{}:{}:{}:{}.{}", meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
     Some(named.map_or_else(place, |hash| hash.to_string()))
+}
+
+/// The hash that names a file of the audio folders.
+fn named(path: &Path) -> Option<ContentHash> {
+    path.file_name().and_then(|name| name.to_str()?.parse().ok())
 }
 
 /// Tells a file's length, and measures it where that is not known.
 ///
 /// # Errors
 /// Fails as [`super::open`] does.
-pub fn of(path: &Path, file: &File, what: &str) -> Result<Measured, Fault> {
-    let key = key(path, file);
+pub fn of(path: &Path, hash: Option<ContentHash>, what: &str) -> Result<Measured, Fault> {
+    let key = key(path, hash);
     if let Some(known) = key.as_ref().and_then(|key| kept().known.get(key).copied()) {
         return Ok(known);
     }

@@ -21,6 +21,7 @@ use symphonia::core::io::ReadOnlySource;
 
 pub use self::decoder::Decoder;
 use self::decoder::{damaged, unread};
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
@@ -53,13 +54,24 @@ pub struct AudioInfo {
 /// # Errors
 /// `Missing` where there is no such file, `Damaged` where nothing in it can be decoded.
 pub fn probe(path: &Path) -> Result<AudioInfo, Fault> {
-    let decoder = open(path)?;
-    Ok(AudioInfo {
+    Ok(info(&open(path)?))
+}
+
+fn info(decoder: &Decoder) -> AudioInfo {
+    AudioInfo {
         ms: decoder.length().map_or(0, Span::as_millis),
         rate: decoder.rate(),
         channels: decoder.channels(),
         codec: mime(decoder.codec()).to_owned(),
-    })
+    }
+}
+
+/// Reads what [`probe`] reads of a file that has, or will have, the name of its hash.
+///
+/// # Errors
+/// Fails as [`probe`] does.
+pub fn probe_named(path: &Path, hash: ContentHash) -> Result<AudioInfo, Fault> {
+    Ok(info(&open_as(path, Some(hash))?))
 }
 
 /// Opens a file and decodes its first good packet.
@@ -67,9 +79,12 @@ pub fn probe(path: &Path) -> Result<AudioInfo, Fault> {
 /// # Errors
 /// Fails as [`probe`] does.
 pub fn open(path: &Path) -> Result<Decoder, Fault> {
+    open_as(path, None)
+}
+
+fn open_as(path: &Path, hash: Option<ContentHash>) -> Result<Decoder, Fault> {
     let mut decoder = start(path, false)?.begun()?;
-    let file = File::open(path).map_err(|error| unread(decoder.what(), &error))?;
-    let measured = lengths::of(path, &file, decoder.what())?;
+    let measured = lengths::of(path, hash, decoder.what())?;
     decoder.take_length(measured);
     Ok(decoder)
 }
