@@ -211,7 +211,7 @@ mod tests {
         check("chirp.mp3", "audio/mpeg", 44_100, 0, 0);
         check("bare.mp3", "audio/mpeg", 44_100, 1_105, 1_656);
         check("chirp.mp2", "audio/mpeg", 44_100, 481, 504);
-        check("chirp.m4a", "audio/aac", 44_100, 1_024, 1_912);
+        check("chirp.m4a", "audio/aac", 44_100, 0, 888);
         check("chirp.aac", "audio/aac", 44_100, 1_024, 1_912);
         check("fragmented.m4a", "audio/aac", 44_100, 1_024, 1_912);
     }
