@@ -18,15 +18,27 @@ pub struct Treatment {
     shaper: Shaper,
     shape: Shape,
     after: f32,
+    /// Taken off each sample first.
+    offset: Frame,
 }
 
 impl Treatment {
     /// Makes a treatment.
     pub fn new(shape: Shape, before_db: f32, after_db: f32) -> Self {
-        Self { before: amplitude(before_db), shaper: Shaper::new(shape), shape, after: amplitude(after_db) }
+        let (before, after) = (amplitude(before_db), amplitude(after_db));
+        Self { before, shaper: Shaper::new(shape), shape, after, offset: [0.0; 2] }
+    }
+
+    /// Takes an offset off, too.
+    pub fn without(self, offset: Frame) -> Self {
+        Self { offset, ..self }
     }
 
     fn process(&mut self, frames: &mut [Frame]) {
+        if self.offset != [0.0; 2] {
+            let [left, right] = self.offset;
+            frames.iter_mut().for_each(|frame| *frame = [frame[0] - left, frame[1] - right]);
+        }
         if self.shape.is_flat() {
             return scale(frames, self.before * self.after);
         }
