@@ -31,7 +31,7 @@ pub fn length(frames: u64, texts: &Texts) -> String {
 
 /// Says how long a play sounded that a power cut ended: its last checkpoint proves the least.
 pub fn length_of_cut(frames: u64, texts: &Texts) -> String {
-    let least = frames / u64::from(FRAMES_A_SECOND);
+    let least = frames / FRAMES_A_SECOND;
     let most = least + CHECKPOINT_EVERY.as_millis() / 1_000;
     texts.say("log.between").replace("{least}", &least.to_string()).replace("{most}", &most.to_string())
 }

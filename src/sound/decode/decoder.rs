@@ -1,35 +1,30 @@
 //! A file or a stream being decoded, block by block.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
+use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known as codecs;
-use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known as formats;
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Time, TimeBase, Timestamp};
-use symphonia_adapter_libopus::OpusDecoder;
 
 use super::edits::Shown;
+use super::fault::{contained, damaged, unread};
 use super::frames::Frames;
-use super::he_aac;
-use super::lengths::Measured;
 use super::resample::RATES;
-use super::tally::{Tally, frames_in};
+use super::tally::{Measured, Tally, frames_in};
+use super::track::{Track, span};
 use super::wave::{self, Found};
 use crate::Frame;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
-use loaxa_heart::texts::Sentence;
 
 /// Damaged packets in a row after which a file is given up.
 const DAMAGED_IN_ROW_MAX: u32 = 200;
@@ -42,36 +37,9 @@ const SEEK_RUN_UP: Span = Span::millis(150);
 /// Most by which the last time in a file may differ from its length.
 const INDEX_ERROR_MAX: Span = Span::millis(200);
 /// Largest sample let through before the limiter; damaged files decode to anything.
-pub(super) const SAMPLE_MAX: f32 = 8.0;
+pub const SAMPLE_MAX: f32 = 8.0;
 /// Frames of a packet of AAC.
 const AAC_FRAMES: u64 = 1_024;
-/// The rate at which Opus counts (RFC 7845, 4).
-const OPUS_RATE: u32 = 48_000;
-/// Place of the samples to be dropped in the header of Opus (RFC 7845, 5.1).
-const PRE_SKIP: std::ops::Range<usize> = 10..12;
-
-/// symphonia's own decoders, and libopus.
-static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
-    let mut codecs = CodecRegistry::new();
-    symphonia::default::register_enabled_codecs(&mut codecs);
-    codecs.register_audio_decoder::<OpusDecoder>();
-    codecs
-});
-
-pub(super) fn damaged(what: &str, detail: Sentence) -> Fault {
-    Fault::Damaged { what: what.to_owned(), detail }
-}
-
-/// The fault of something that can't be read.
-pub(super) fn unread(what: &str, error: &std::io::Error) -> Fault {
-    damaged(what, said!("decode.unread", error))
-}
-
-/// Runs what may panic on damaged input, and makes a fault of it.
-pub(super) fn contained<T>(what: &str, run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(damaged(what, said!("decode.broken"))))
-}
-
 /// A file being decoded.
 pub struct Decoder {
     what: String,
@@ -110,73 +78,9 @@ enum Drop {
     Count(Tally, Span),
 }
 
-/// The track that sounds, and its decoder.
-struct Track {
-    id: u32,
-    codec: Box<dyn AudioDecoder>,
-    codec_id: AudioCodecId,
-    time_base: TimeBase,
-    /// Ticks that the container counts before the sound begins.
-    lead: u64,
-    /// Samples that the decoder of Opus gives before the sound begins.
-    pre_skip: u64,
-}
-
-impl Track {
-    /// Picks the sounding track of a file, and its length from the index.
-    fn choose(format: &dyn FormatReader, trims: bool, what: &str) -> Result<(Self, Option<Span>), Fault> {
-        let track =
-            format.default_track(TrackType::Audio).ok_or_else(|| damaged(what, said!("decode.no_sound")))?;
-        let unknown = || damaged(what, said!("decode.unknown"));
-        let parameters =
-            track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(unknown)?;
-        let options = AudioDecoderOptions::default().gapless(trims);
-        let mut parameters = parameters.clone();
-        let config = parameters.extra_data.as_deref().filter(|_| parameters.codec == codecs::CODEC_ID_AAC);
-        if let Some(core) = config.and_then(he_aac::core_config) {
-            parameters.with_extra_data(Box::new(core));
-        }
-        let is_opus = parameters.codec == codecs::CODEC_ID_OPUS;
-        let mut pre_skip = 0;
-        // The adapter drops no more than the first packet.
-        if let Some(skip) =
-            parameters.extra_data.as_mut().filter(|_| is_opus).and_then(|it| it.get_mut(PRE_SKIP))
-        {
-            // In MP4 the number has its high byte first.
-            let is_mp4 = format.format_info().format == formats::FORMAT_ID_ISOMP4;
-            let bytes = [skip[0], skip[1]];
-            pre_skip = u64::from(if is_mp4 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) });
-            skip.fill(0);
-        }
-        let codec = CODECS.make_audio_decoder(&parameters, &options).map_err(|error| {
-            tracing::debug!(what, %error, "no decoder");
-            unknown()
-        })?;
-        let rate = parameters.sample_rate.and_then(TimeBase::try_from_recip);
-        let time_base = track.time_base.or(rate).ok_or_else(unknown)?;
-        let ticks = track.duration.map(|ticks| ticks.get()).or(track.num_frames).filter(|ticks| *ticks > 0);
-        // Of Ogg Opus the index counts what its encoder put in front, too.
-        let lead = track.delay.filter(|_| is_opus).map_or(0, u64::from);
-        let length = ticks.map(|ticks| span(ticks.saturating_sub(lead), time_base));
-        Ok((Self { id: track.id, codec, codec_id: parameters.codec, time_base, lead, pre_skip }, length))
-    }
-}
-
-impl Track {
-    /// Time that the decoder of Opus gives before the sound begins.
-    fn pre_skip(&self) -> Span {
-        Span(self.pre_skip * 1_000_000 / u64::from(OPUS_RATE))
-    }
-}
-
 impl Decoder {
     /// Begins with a file.
-    pub(super) fn of_file(
-        path: &Path,
-        file: File,
-        shown: Option<Shown>,
-        counts: bool,
-    ) -> Result<Self, Fault> {
+    pub fn of_file(path: &Path, file: File, shown: Option<Shown>, counts: bool) -> Result<Self, Fault> {
         let what = path.display().to_string();
         let decoder = Self::of_source(Box::new(file), what, shown, counts)?;
         Ok(Self { path: Some(path.to_owned()), ..decoder })
@@ -207,7 +111,7 @@ impl Decoder {
     }
 
     /// Begins with a stream, from wherever it is entered.
-    pub(super) fn of_stream(source: Box<dyn MediaSource>, what: String) -> Result<Self, Fault> {
+    pub fn of_stream(source: Box<dyn MediaSource>, what: String) -> Result<Self, Fault> {
         let decoder = match Frames::open(source, false).map_err(|error| unread(&what, &error))? {
             Ok(frames) => Self::of_reader(Box::new(frames), true, what, None, false)?,
             Err(source) => Self::of_container(source, what, None, false)?,
@@ -280,7 +184,7 @@ impl Decoder {
     }
 
     /// Decodes the first good packet.
-    pub(super) fn begun(mut self) -> Result<Self, Fault> {
+    pub fn begun(mut self) -> Result<Self, Fault> {
         self.decode_packet()?;
         if self.block.is_empty() {
             return Err(damaged(&self.what, said!("decode.nothing")));
@@ -313,12 +217,12 @@ impl Decoder {
     }
 
     /// Channels of the last block.
-    pub(super) fn channels(&self) -> u16 {
+    pub fn channels(&self) -> u16 {
         self.channels
     }
 
     /// The codec of the last block.
-    pub(super) fn codec(&self) -> AudioCodecId {
+    pub fn codec(&self) -> AudioCodecId {
         self.track.codec_id
     }
 
@@ -328,20 +232,20 @@ impl Decoder {
     }
 
     /// Takes what was measured of the whole file.
-    pub(super) fn take_length(&mut self, measured: Measured) {
+    pub fn take_length(&mut self, measured: Measured) {
         let Measured { length, times_lie, end } = measured;
         (self.length, self.times_lie, self.end, self.left) = (length, times_lie, end, end);
     }
 
     /// Tells whether times in the file do not tell the place, by what was decoded so far and by the whole length.
-    pub(super) fn times_lie(&self, length: Span) -> bool {
+    pub fn times_lie(&self, length: Span) -> bool {
         let is_ogg = self.format.format_info().format == formats::FORMAT_ID_OGG;
         let differs = |index: Span| index.0.abs_diff(length.0) > INDEX_ERROR_MAX.0;
         self.times_lie || is_ogg && self.length.is_some_and(differs)
     }
 
     /// Tells whether the container is Matroska or WebM.
-    pub(super) fn is_matroska(&self) -> bool {
+    pub fn is_matroska(&self) -> bool {
         self.format.format_info().format == formats::FORMAT_ID_MKV
     }
 
@@ -618,12 +522,6 @@ fn frames_nearest(ticks: u64, time_base: TimeBase, rate: u32) -> u64 {
     let frames =
         (u128::from(ticks) * u128::from(time_base.numer.get()) * u128::from(rate) + denom / 2) / denom;
     u64::try_from(frames).unwrap_or(u64::MAX)
-}
-
-fn span(ticks: u64, time_base: TimeBase) -> Span {
-    let micros =
-        u128::from(ticks) * u128::from(time_base.numer.get()) * 1_000_000 / u128::from(time_base.denom.get());
-    Span(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// Mono to both sides; of more than two channels the others are mixed into left and right.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::decoder::Decoder;
-use super::edits;
-use super::tally::{Tally, frames_in};
+use super::start::start;
+use super::tally::{Measured, Tally, frames_in};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -26,17 +26,6 @@ const WORK_MAX: Span = Span::secs(120);
 const KEPT_MAX: usize = 4_096;
 /// Bytes at the end of a Matroska file in which its last block lies.
 const LAST_BLOCK_BYTES: u64 = 64 << 10;
-
-/// The finding of a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measured {
-    /// `None` for what has no end within a day, or within the time that is spent on it.
-    pub length: Option<Span>,
-    /// Times in it do not tell the place.
-    pub times_lie: bool,
-    /// Frames after which it ends although more would be decoded.
-    pub end: Option<u64>,
-}
 
 /// Lengths that are known, and the file in which they are kept over restarts.
 #[derive(Default)]
@@ -121,7 +110,7 @@ fn keep(key: String, measured: Measured) {
 
 /// Counts a file's frames to its end.
 fn measure(path: &Path, what: &str) -> Result<Measured, Fault> {
-    let mut decoder = super::start(path, true)?.begun()?;
+    let mut decoder = start(path, true)?.begun()?;
     let (begin, mut tally) = (monotonic(), Tally::default());
     let none = Measured { length: None, times_lie: false, end: None };
     // What is decodable up to a fault counts; playing ends there, too.
@@ -157,13 +146,6 @@ fn padding(path: &Path, decoder: &Decoder) -> Option<Span> {
     let first = if value[0] & 0x80 != 0 { -1 } else { 0 };
     let nanos = value.iter().fold(first, |number: i64, byte| number << 8 | i64::from(*byte));
     u64::try_from(nanos).ok().map(|nanos| Span(nanos / 1_000)).filter(|span| *span < Span::secs(1))
-}
-
-/// Reads the part of an MP4 that is shown.
-pub(super) fn shown(file: &mut File) -> std::io::Result<Option<edits::Shown>> {
-    let shown = edits::shown(file)?;
-    file.rewind()?;
-    Ok(shown)
 }
 
 #[cfg(test)]

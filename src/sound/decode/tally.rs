@@ -2,6 +2,17 @@
 
 use loaxa_heart::domain::time::Span;
 
+/// The finding of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// `None` for what has no end within a day, or within the time that is spent on it.
+    pub length: Option<Span>,
+    /// Times in it do not tell the place.
+    pub times_lie: bool,
+    /// Frames after which it ends although more would be decoded.
+    pub end: Option<u64>,
+}
+
 /// Frames so far, and the time of those at earlier rates.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
