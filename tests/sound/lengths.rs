@@ -10,7 +10,7 @@ use loaxa_sound::span_of;
 
 /// A frame at 48 kHz, and what is lost in counting microseconds.
 const FRAME_US: u64 = 24;
-/// Where the rate changes, ffmpeg loses half a frame of layer III.
+/// Half a frame of layer III: ffmpeg loses it where the rate changes.
 const CHANGE_US: u64 = 14_000;
 /// Half a frame at 8 kHz; Matroska tells times in milliseconds.
 const SEEK_US: u64 = 70;

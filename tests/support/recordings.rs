@@ -66,9 +66,8 @@ pub fn make(folder: &Path) -> Vec<PathBuf> {
     }
     write("cut-off.wav", wav[..wav.len() - 10_001].to_vec());
     let mut flac = read("a.flac");
-    for at in 21..26 {
-        flac[at] &= if at == 21 { 0xf0 } else { 0 };
-    }
+    flac[21] &= 0xf0;
+    flac[22..26].fill(0);
     write("no-length.flac", flac);
     for (name, of) in [("wrong-granules.ogg", "a.ogg"), ("wrong-granules.opus", "a.opus")] {
         write(name, with_granules(read(of), |granule| granule.wrapping_mul(7)));
@@ -170,7 +169,7 @@ fn with_granules(mut bytes: Vec<u8>, change: impl Fn(u64) -> u64) -> Vec<u8> {
         bytes[at + 6..at + 14].copy_from_slice(&change(granule).to_le_bytes());
         bytes[at + 22..at + 26].fill(0);
         let sum = bytes[at..end].iter().fold(0u32, |sum, byte| {
-            (0..8).fold(sum ^ u32::from(*byte) << 24, |sum, _| sum << 1 ^ (sum >> 31) * 0x04c1_1db7)
+            (0..8).fold(sum ^ (u32::from(*byte) << 24), |sum, _| (sum << 1) ^ ((sum >> 31) * 0x04c1_1db7))
         });
         bytes[at + 22..at + 26].copy_from_slice(&sum.to_le_bytes());
         at = end;

@@ -54,7 +54,7 @@ pub struct Decoder {
     interleaved: Vec<f32>,
     block: Vec<Frame>,
     first_is_waiting: bool,
-    /// What is dropped, after a seek and at the beginning.
+    /// Part that is dropped, after a seek and at the beginning.
     drop: Drop,
     /// Frames after which the sound ends before its packets do, and those that are left of them.
     end: Option<u64>,
@@ -69,7 +69,7 @@ pub struct Decoder {
     damaged_in_row_max: u32,
 }
 
-/// What is dropped of the packets that come.
+/// Part that is dropped of the packets that come.
 enum Drop {
     Nothing,
     /// All before this place, in the time of the packets.
@@ -171,7 +171,7 @@ impl Decoder {
         Ok(decoder)
     }
 
-    /// What is dropped where the sound begins.
+    /// Says what is dropped where the sound begins.
     fn drop_at_first(&self) -> Drop {
         if self.track.pre_skip > 0 {
             let lead = self.track.pre_skip();
@@ -393,7 +393,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What is dropped at the beginning of a link of a chain: the rest of what was to be dropped, and what its encoder
+    /// Says what is dropped at the beginning of a link of a chain: the rest of what was to be dropped, and what its encoder
     /// put in front.
     fn drop_of_link(&mut self) -> Drop {
         let lead = self.track.pre_skip();

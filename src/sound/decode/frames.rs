@@ -260,7 +260,7 @@ impl Encoder {
 /// The frames of a source.
 pub struct Frames {
     held: Held,
-    /// Where the first frame begins; `None` where the source can't go back.
+    /// Byte at which the first frame begins; `None` where the source can't go back.
     begin: Option<u64>,
     encoder: Encoder,
     /// The form of the frames now; a frame of another one is held back until the decoder was changed.
@@ -497,7 +497,7 @@ impl FormatReader for Frames {
 }
 
 impl Held {
-    /// What was not done with, as a source that can't go back.
+    /// Turns what was not done with into a source that can't go back.
     fn into_rest(mut self) -> Box<dyn MediaSource> {
         self.bytes.drain(..self.done);
         Box::new(ReadOnlySource::new(io::Cursor::new(self.bytes).chain(self.source)))
