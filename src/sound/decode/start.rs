@@ -7,6 +7,7 @@ use std::path::Path;
 use super::decoder::Decoder;
 use super::edits;
 use super::fault::{damaged, unread};
+use loaxa_heart::config::files;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::said;
 
@@ -33,9 +34,7 @@ pub fn start(path: &Path, counts: bool) -> Result<Decoder, Fault> {
         _ => unread(&what, &error),
     };
     let meta = std::fs::metadata(path).map_err(cant)?;
-    if !meta.is_file() {
-        return Err(damaged(&what, said!("decode.no_file")));
-    }
+    files::is_a_file(&meta).map_err(|why| damaged(&what, why))?;
     let mut file = File::open(path).map_err(cant)?;
     if meta.len() == 0 {
         return Err(damaged(&what, said!("decode.empty")));
