@@ -6,6 +6,7 @@ mod lengths;
 mod long_play;
 mod relay;
 mod sound;
+mod speech;
 
 #[path = "../support/mod.rs"]
 mod support;
