@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -20,6 +20,7 @@ mod notify;
 mod one_each;
 mod orders;
 mod people;
+mod programmes;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;

@@ -189,7 +189,8 @@ impl Lines {
             dates.iter().map(|date| local(*date, times.start)).collect::<Vec<_>>().join(",")
         };
         self.raw(&format!("DTSTART;TZID={ZONE}:{}", local(times.first, times.start)));
-        self.raw(&format!("DTEND;TZID={ZONE}:{}", local(times.first, times.end)));
+        let last = times.first + Days::new((times.end <= times.start).into());
+        self.raw(&format!("DTEND;TZID={ZONE}:{}", local(last, times.end)));
         times
             .rule
             .iter()

@@ -13,7 +13,7 @@ use crate::changes::Changed;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
-    Approval, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
+    Approval, Approved, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
     NoticeStep, Role, StoreError, Voice,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
@@ -280,7 +280,7 @@ pub async fn approve(
     let author = author.map_or_else(|| row.author.to_string(), |person| person.name);
     let draft = draft(app, &content, media, author, Some(who.person.name.clone())).await?;
     let act = NewAct { after: Some(content.title.clone()), ..who.act("notice_approved", id.as_str()) };
-    let approval = Approval { notice: id.clone(), digest, by: who.person.id.clone(), act };
+    let approval = Approval { of: Approved::Notice(id.clone()), digest, by: who.person.id.clone(), act };
     match issue::issue_approved(app, draft, approval).await {
         Err(Refused::NoticeChanged) => {
             let row = read(app, id).await?;

@@ -25,6 +25,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod proposals;
 mod roster;
 mod sessions;
 pub mod sqlite;
@@ -54,6 +55,7 @@ pub use people::*;
 pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
+pub use proposals::*;
 pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
@@ -70,7 +72,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
-    People Places Plays Pronunciations Roster Sessions Tokens Troubles
+    People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

@@ -14,6 +14,8 @@ pub mod kind;
 pub mod m3u8;
 pub mod problem;
 mod programme_check;
+pub mod programme_diff;
+pub mod programme_edit;
 pub mod programme_file;
 mod programme_items;
 mod programme_parser;

@@ -20,6 +20,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod proposals;
 mod roster;
 mod sessions;
 mod tokens;

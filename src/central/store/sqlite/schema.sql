@@ -501,3 +501,32 @@ CREATE TABLE IF NOT EXISTS health (
     month_mib     INTEGER,
     PRIMARY KEY (box, hour)
 ) STRICT, WITHOUT ROWID;
+
+-- Changes of programmes, limits and groups on their way through approval; of a document, one is open at a time.
+CREATE TABLE IF NOT EXISTS proposals (
+    id         TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    author     TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    content    TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    made       INTEGER NOT NULL,
+    changed    INTEGER NOT NULL,
+    decided_by TEXT,
+    reason     TEXT,
+    command    TEXT
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS proposals_open ON proposals (kind, subject)
+    WHERE state IN ('draft', 'submitted', 'returned');
+CREATE TABLE IF NOT EXISTS proposal_versions (
+    proposal TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    editor   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    change   TEXT NOT NULL,
+    content  TEXT NOT NULL,
+    digest   BLOB NOT NULL,
+    PRIMARY KEY (proposal, version)
+) STRICT;

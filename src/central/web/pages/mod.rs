@@ -15,6 +15,7 @@ mod roster;
 mod settings;
 mod sign;
 mod trouble;
+mod week;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub fn pages() -> Pages {
         roster::add,
         settings::add,
         sign::add,
+        week::add,
         events::add,
     ]
     .into_iter()

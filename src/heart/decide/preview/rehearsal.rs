@@ -17,6 +17,9 @@ use crate::domain::programme::{Content, ItemKind};
 use crate::domain::sound::{FRAMES_A_SECOND, Fault, FileRef, Sound};
 use crate::domain::time::{Span, Wall};
 
+/// Time after the last session in which its end is written.
+const AFTER: Span = Span::secs(60);
+
 /// Lives through `from` to `until`, both counted, for one set of listeners.
 pub fn rehearse(
     timetable: &Timetable,
@@ -43,7 +46,8 @@ pub fn rehearse(
     };
     let mut world = World::new(setup, begin, Box::new(lookup(timetable))).without_latency();
     world.power_on();
-    world.run_for(length);
+    let last = stage.sessions.iter().map(|session| session.end.since(begin)).max();
+    world.run_for(last.map_or(length, |last| length.max(last + AFTER)));
     for entry in world.take_log() {
         stage.hear(entry.at.wall, entry.event);
     }

@@ -1,0 +1,103 @@
+//! The differences of two versions, as people read them.
+
+use std::path::Path;
+
+use maud::{Markup, html};
+
+use crate::app::App;
+use crate::programmes::NotProposal;
+use crate::programmes::basis;
+use crate::store::{Change, ChangeRow, ProposalContent, ProposalKind, StoreError};
+use crate::web::frame::{Frame, moment};
+use loaxa_heart::config::programme_diff::{Difference, Part, differences};
+use loaxa_heart::said;
+
+/// Things that are listed.
+const SHOWN_MAX: usize = 200;
+
+/// Finds the differences of two contents; of what is no programme, the lines.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn between(
+    app: &App,
+    old: Option<&ProposalContent>,
+    new: &ProposalContent,
+) -> Result<Vec<Difference>, StoreError> {
+    let Some(old) = old else { return Ok(Vec::new()) };
+    if new.kind == ProposalKind::Programme {
+        match (basis::read(app, old).await, basis::read(app, new).await) {
+            (Ok(old), Ok(new)) => return Ok(differences(&old, &new, Path::new("sent"))),
+            (Err(NotProposal::Store(error)), _) | (_, Err(NotProposal::Store(error))) => return Err(error),
+            _ => {}
+        }
+    }
+    let only = |here: &str, there: &str| {
+        here.lines().filter(|line| !there.lines().any(|it| it == *line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (before, after) = (only(&old.text, &new.text), only(&new.text, &old.text));
+    if before.is_empty() && after.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (part, id) = (Part::Programme, new.subject.clone());
+    Ok(vec![Difference { part, title: String::new(), id, before, after, whole: false }])
+}
+
+/// Draws differences: what goes, and what comes.
+pub fn draw(frame: &Frame, differences: &[Difference]) -> Markup {
+    html! {
+        @if differences.is_empty() { p.mute { (frame.say("week.no_difference")) } }
+        ul.list {
+            @for it in differences.iter().take(SHOWN_MAX) {
+                li {
+                    b { (frame.texts.code("programme_part", it.part.code())) @if !it.title.is_empty() { ": " (it.title) } }
+                    @if it.whole && it.after.is_empty() { " · " (frame.say("week.goes")) }
+                    @if it.whole && it.before.is_empty() { " · " (frame.say("week.is_new")) }
+                    @for line in &it.before { p { del { (fact(frame, line)) } } }
+                    @for line in &it.after { p { ins { (fact(frame, line)) } } }
+                }
+            }
+        }
+        @if differences.len() > SHOWN_MAX { p.mute { (frame.tell(&said!("week.more", count = differences.len() - SHOWN_MAX))) } }
+    }
+}
+
+/// A line of a programme's text in the words of people.
+fn fact(frame: &Frame, line: &str) -> String {
+    let Some((key, value)) = line.split_once(" = ") else { return line.to_owned() };
+    format!("{}: {}", frame.texts.code("programme_key", key.trim()), value.trim_matches('"'))
+}
+
+/// A change in one line.
+pub fn change(frame: &Frame, change: &Change) -> Markup {
+    let kind = frame.texts.code("week_change", change.kind.code());
+    html! {
+        b { (kind) } @if !change.title.is_empty() { ": " (change.title) }
+        @if let Some(day) = change.day { " · " (frame.tell(&said!("week.only_on", day = day.format("%d/%m/%Y")))) }
+        @if let Some(before) = &change.before { " · " del { (before) } }
+        @if let Some(after) = &change.after { " → " ins { (after) } }
+        @if change.boxes > 0 { " · " (frame.tell(&said!("compose.boxes", count = change.boxes))) }
+    }
+}
+
+/// Draws the latest changes, with who made them.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn history(
+    app: &App,
+    frame: &Frame,
+    changes: &[ChangeRow],
+    shown: usize,
+) -> Result<Markup, StoreError> {
+    let mut named = Vec::new();
+    for row in changes.iter().take(shown) {
+        let person = app.store.person(row.by.clone()).await?;
+        named.push((row, person.map_or_else(|| row.by.to_string(), |person| person.name)));
+    }
+    Ok(html! {
+        ul.list { @for (row, name) in &named {
+            li { (change(frame, &row.change)) br; span.mute { (name) ", " (moment(row.at)) } }
+        } }
+    })
+}
