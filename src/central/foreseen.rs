@@ -73,7 +73,7 @@ impl WeekSession {
 pub struct Week {
     /// By start; with those of the day before that reach beyond midnight.
     pub sessions: Vec<WeekSession>,
-    /// Where villages differ, the least of each section.
+    /// Minutes of each section; the least, where villages differ.
     pub sums: Vec<SectionWeek>,
 }
 

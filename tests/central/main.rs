@@ -8,6 +8,7 @@ mod browser_enrolment;
 mod browser_keys;
 mod browser_pages;
 mod browser_signing;
+mod browser_week;
 mod cap;
 mod cli;
 mod drafts;
@@ -30,6 +31,7 @@ mod powers;
 mod programme_cli;
 mod roster;
 mod tokens;
+mod week;
 mod wire;
 
 #[path = "../support/mod.rs"]

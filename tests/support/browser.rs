@@ -199,6 +199,18 @@ impl Page {
         self.ask("Input.dispatchMouseEvent", event);
     }
 
+    /// Presses Enter where the focus is.
+    pub fn press_enter(&mut self) {
+        for kind in ["keyDown", "keyUp"] {
+            let mut event =
+                json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13 });
+            if kind == "keyDown" {
+                event["text"] = "\r".into();
+            }
+            self.ask("Input.dispatchKeyEvent", event);
+        }
+    }
+
     /// Chooses a file in a field.
     pub fn choose(&mut self, selector: &str, path: &Path) {
         let document = self.ask("DOM.getDocument", json!({}))["root"]["nodeId"].clone();

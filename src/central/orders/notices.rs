@@ -13,8 +13,8 @@ use crate::changes::Changed;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
-    Approval, Approved, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
-    NoticeStep, Role, StoreError, Voice,
+    Approval, Approved, MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow,
+    NoticeState, NoticeStep, Role, StoreError, Voice,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};

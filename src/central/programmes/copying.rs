@@ -32,7 +32,7 @@ impl Difference {
     }
 }
 
-/// What villagers can tell two slots by.
+/// Everything that villagers can tell two slots by.
 type Looks<'a> = (NaiveTime, NaiveTime, &'a str, &'a PlaylistId, u8);
 
 fn looks(slot: &Slot) -> Looks<'_> {

@@ -12,8 +12,8 @@ use crate::orders::issue::{self, Draft};
 use crate::orders::refused::Refused;
 use crate::people::Who;
 use crate::store::{
-    Approval, Approved, Change, ChangeKind, NewAct, ProposalContent, ProposalEdit, ProposalKept, ProposalKind,
-    ProposalRow, ProposalState, ProposalStep, Role, StoreError,
+    Approval, Approved, Change, ChangeKind, NewAct, ProposalContent, ProposalEdit, ProposalKept,
+    ProposalKind, ProposalRow, ProposalState, ProposalStep, Role, StoreError,
 };
 use loaxa_heart::config::programme_edit::ProgrammeText;
 use loaxa_heart::decide::delivery::DocumentName;
@@ -125,15 +125,8 @@ async fn keep(
     change: Change,
     act: NewAct,
 ) -> Result<(), NotProposal> {
-    let edit = ProposalEdit {
-        id: id.clone(),
-        base,
-        content,
-        change,
-        by: who.person.id.clone(),
-        at: who.now,
-        act,
-    };
+    let edit =
+        ProposalEdit { id: id.clone(), base, content, change, by: who.person.id.clone(), at: who.now, act };
     match app.store.edit_proposal(edit, VERSIONS_MAX).await? {
         ProposalKept::Kept => {
             app.changes.tell(Changed::Notices);
@@ -187,7 +180,10 @@ async fn checked(app: &App, mut content: ProposalContent) -> Result<ProposalCont
 }
 
 /// Checks that no other programme in force names a slot alike: boxes would refuse the second.
-async fn no_clash(app: &App, programme: Arc<loaxa_heart::domain::programme::Programme>) -> Result<(), NotProposal> {
+async fn no_clash(
+    app: &App,
+    programme: Arc<loaxa_heart::domain::programme::Programme>,
+) -> Result<(), NotProposal> {
     let ours = programme.id.clone();
     let calendar = Calendar::new(programme).map_err(|rule| NotProposal::Unreadable(rule.to_string()))?;
     for document in app.store.documents(app.now()).await? {
@@ -342,7 +338,12 @@ async fn step(
 ///
 /// # Errors
 /// Fails when it was changed or decided meanwhile, the approver wrote a version of it, or it can't be sent.
-pub async fn approve(app: &App, who: &Who, id: &ProposalId, seen: ContentHash) -> Result<CommandId, NotProposal> {
+pub async fn approve(
+    app: &App,
+    who: &Who,
+    id: &ProposalId,
+    seen: ContentHash,
+) -> Result<CommandId, NotProposal> {
     let row = read(app, id).await?;
     if let Some(command) = sent_by(&row, who, seen) {
         return Ok(command);

@@ -26,7 +26,7 @@ pub struct Shown {
     pub id: ProgrammeId,
     pub programme: Arc<Programme>,
     pub basis: Basis,
-    /// What is in force, where that is something else than what is shown.
+    /// The programme in force, where a draft is shown in its place.
     pub in_force: Option<Arc<Programme>>,
 }
 
@@ -134,12 +134,7 @@ impl Reading {
 
 /// Reads a programme; `None` for one that this program can't read any more, or that is only a draft where no drafts are
 /// asked for.
-async fn one(
-    app: &App,
-    id: ProgrammeId,
-    basis: Basis,
-    drafts: bool,
-) -> Result<Option<Shown>, NotProposal> {
+async fn one(app: &App, id: ProgrammeId, basis: Basis, drafts: bool) -> Result<Option<Shown>, NotProposal> {
     let readable = async |content: &ProposalContent| match basis::read(app, content).await {
         Ok(programme) => Ok(Some(programme)),
         Err(error @ NotProposal::Store(_)) => Err(error),
@@ -189,7 +184,12 @@ impl Scene {
             let programmes = self.shown.iter().filter(|it| audience.programmes.contains(&it.id));
             let programmes: Vec<_> = programmes.map(|it| Arc::clone(&it.programme)).collect();
             let village = village_of(&audience.own, &self.parents).cloned();
-            jobs.push(Job { programmes, policy: audience.policy.clone(), all: audience.all.clone(), village });
+            jobs.push(Job {
+                programmes,
+                policy: audience.policy.clone(),
+                all: audience.all.clone(),
+                village,
+            });
         }
         let planned = tokio::task::spawn_blocking(move || plan(&jobs, monday)).await;
         let week = Arc::new(planned.map_err(|_| NotProposal::NoSuch)??);
@@ -245,7 +245,8 @@ fn plan(jobs: &[Job], monday: NaiveDate) -> Result<Week, NotProposal> {
         for session in planned.iter().filter(|session| session.end.date() >= monday) {
             let of = job.programmes.iter().find(|it| it.slots.iter().any(|slot| slot.id == session.key.slot));
             let Some(of) = of else { continue };
-            let new = WeekSession { planned: session.clone(), programme: of.id.clone(), villages: BTreeSet::new() };
+            let new =
+                WeekSession { planned: session.clone(), programme: of.id.clone(), villages: BTreeSet::new() };
             let key = (session.start.local(), session.key.slot.to_string(), new.silent().is_some());
             sessions.entry(key).or_insert(new).villages.extend(job.village.clone());
         }

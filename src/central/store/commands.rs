@@ -6,7 +6,9 @@ use super::answer::Answer;
 use super::audit::NewAct;
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{AccountId, BoxId, CommandId, ContentHash, GroupId, KeyId, NoticeId, ProposalId};
+use loaxa_heart::domain::ids::{
+    AccountId, BoxId, CommandId, ContentHash, GroupId, KeyId, NoticeId, ProposalId,
+};
 use loaxa_heart::domain::time::Wall;
 
 /// A sealed command, before it is sent, with everything that follows from it.

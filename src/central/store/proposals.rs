@@ -174,7 +174,7 @@ pub enum ProposalKept {
     Kept,
     /// Somebody else changed it or began one for the same document, or it is past changing.
     Overtaken,
-    /// It was changed as often as there is room for.
+    /// The proposal was changed as often as there is room for.
     NoRoom,
 }
 

@@ -281,6 +281,7 @@ fn pairs(programme: &Programme) -> impl Iterator<Item = Pair> + '_ {
     let all = (0..slots.len()).flat_map(move |one| (one + 1..slots.len()).map(move |other| (one, other)));
     let same_day = all.map(|(one, other)| Pair { one, other, next_day: false });
     let late = (0..slots.len()).filter(|slot| slots[*slot].end <= slots[*slot].start);
-    let next_day = late.flat_map(|one| (0..slots.len()).map(move |other| Pair { one, other, next_day: true }));
+    let next_day =
+        late.flat_map(|one| (0..slots.len()).map(move |other| Pair { one, other, next_day: true }));
     same_day.chain(next_day).filter(meet)
 }

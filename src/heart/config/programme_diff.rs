@@ -143,14 +143,20 @@ mod tests {
 
     #[test]
     fn moved_slots_new_items_and_sections_that_went_are_told() {
-        let list = |more: &str| format!("[[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'A'\ntext = 'a'\n{more}");
-        let slot = |start: &str| format!("[[slot]]\nid = 's'\ntitle = 'S'\nstart = '{start}'\nend = '06:00'\nplaylist = 'l'\n");
+        let list = |more: &str| {
+            format!("[[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'A'\ntext = 'a'\n{more}")
+        };
+        let slot = |start: &str| {
+            format!("[[slot]]\nid = 's'\ntitle = 'S'\nstart = '{start}'\nend = '06:00'\nplaylist = 'l'\n")
+        };
         let section = "[[section]]\nid = 'y'\ntitle = 'Y'\n";
         let old = programme(&(list("") + &slot("05:00") + section));
         let new = programme(&(list("[[playlist.item]]\ntitle = 'B'\ntext = 'b'\n") + &slot("05:30")));
         let told: Vec<_> = differences(&old, &new, Path::new(""))
             .into_iter()
-            .map(|it| format!("{} {} -{} +{}", it.part.code(), it.id, it.before.join(","), it.after.join(",")))
+            .map(|it| {
+                format!("{} {} -{} +{}", it.part.code(), it.id, it.before.join(","), it.after.join(","))
+            })
             .collect();
         assert_eq!(
             told,

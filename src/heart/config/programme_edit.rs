@@ -124,7 +124,12 @@ impl ProgrammeText {
     ///
     /// # Errors
     /// Fails when the text has no such slot.
-    pub fn change_once(&mut self, slot: &SlotId, day: NaiveDate, fields: &SlotFields) -> Result<SlotId, NotEdited> {
+    pub fn change_once(
+        &mut self,
+        slot: &SlotId,
+        day: NaiveDate,
+        fields: &SlotFields,
+    ) -> Result<SlotId, NotEdited> {
         let index = self.own_table(slot)?;
         if self.slot(index).is_some_and(|table| only_day(table) == Some(day)) {
             self.change_slot(slot, &SlotFields { weekdays: None, ..fields.clone() })?;
@@ -139,7 +144,12 @@ impl ProgrammeText {
     ///
     /// # Errors
     /// Fails when the text has no such slot.
-    pub fn copy_to(&mut self, slot: &SlotId, day: NaiveDate, fields: &SlotFields) -> Result<SlotId, NotEdited> {
+    pub fn copy_to(
+        &mut self,
+        slot: &SlotId,
+        day: NaiveDate,
+        fields: &SlotFields,
+    ) -> Result<SlotId, NotEdited> {
         let index = self.own_table(slot)?;
         let mut table = self.slot(index).ok_or(NotEdited::Unreadable)?.clone();
         let id = self.free_id(&format!("{slot}.{}", day.format("%Y%m%d")))?;
@@ -289,7 +299,8 @@ impl ProgrammeText {
     pub fn raise_item(&mut self, playlist: &PlaylistId, number: usize) -> Result<(), NotEdited> {
         let items = self.items_mut(playlist)?;
         let before = number.checked_sub(1).ok_or(NotEdited::NoItem(number + 1))?;
-        let (Some(mut upper), Some(mut lower)) = (items.get(before).cloned(), items.get(number).cloned()) else {
+        let (Some(mut upper), Some(mut lower)) = (items.get(before).cloned(), items.get(number).cloned())
+        else {
             return Err(NotEdited::NoItem(number + 1));
         };
         inline(&mut upper);
@@ -424,9 +435,10 @@ fn only_day(table: &Table) -> Option<NaiveDate> {
     let date = dates.get(0)?;
     match date {
         Value::String(text) => text.value().parse().ok(),
-        Value::Datetime(time) => time.value().date.and_then(|date| {
-            NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into())
-        }),
+        Value::Datetime(time) => time
+            .value()
+            .date
+            .and_then(|date| NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into())),
         _ => None,
     }
 }
@@ -452,7 +464,8 @@ fn without_comments(table: &mut Table) {
 
 /// Draws tables below a table into it, so that it can be moved and copied as one.
 fn inline(table: &mut Table) {
-    let below: Vec<String> = table.iter().filter(|(_, item)| item.is_table()).map(|(key, _)| key.to_owned()).collect();
+    let below: Vec<String> =
+        table.iter().filter(|(_, item)| item.is_table()).map(|(key, _)| key.to_owned()).collect();
     for key in below {
         if let Some(item) = table.get_mut(&key) {
             item.make_value();

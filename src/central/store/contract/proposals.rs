@@ -56,7 +56,7 @@ fn step(from: ProposalState, text: &str, to: ProposalState) -> ProposalStep {
 }
 
 pub async fn of_two_editors_one_is_told_and_nobody_approves_what_they_wrote(store: SharedStore) {
-    use ProposalState::*;
+    use ProposalState::{Draft, Submitted};
     let keep = |edit| store.edit_proposal(edit, 4);
     assert_eq!(keep(edit("mot", None, "a", "lan")).await.unwrap(), ProposalKept::Kept);
     assert_eq!(keep(edit("hai", None, "b", "mai")).await.unwrap(), ProposalKept::Overtaken, "one is open");
@@ -82,10 +82,13 @@ pub async fn of_two_editors_one_is_told_and_nobody_approves_what_they_wrote(stor
 
     let id: ProposalId = "mot".parse().unwrap();
     let row = store.proposal(id.clone()).await.unwrap().unwrap();
-    assert_eq!((row.state, row.version, row.command.unwrap().as_str()), (Approved, 3, "c1"));
+    assert_eq!((row.state, row.version, row.command.unwrap().as_str()), (ProposalState::Approved, 3, "c1"));
     assert!(store.open_proposals().await.unwrap().is_empty());
     let changes = store.proposal_changes(id.clone()).await.unwrap();
-    assert_eq!(changes.iter().map(|it| (it.version, it.by.as_str())).collect::<Vec<_>>(), [(3, "mai"), (2, "lan"), (1, "lan")]);
+    assert_eq!(
+        changes.iter().map(|it| (it.version, it.by.as_str())).collect::<Vec<_>>(),
+        [(3, "mai"), (2, "lan"), (1, "lan")]
+    );
     assert_eq!(store.proposal_content(id, content("b").digest()).await.unwrap(), Some(content("b")));
     assert_eq!(keep(edit("hai", None, "b", "mai")).await.unwrap(), ProposalKept::Kept, "the next may begin");
 }

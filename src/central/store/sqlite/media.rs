@@ -46,7 +46,8 @@ fn by_words(db: &Connection, words: &str, limit: u32) -> Result<Vec<MediaRow>> {
     let words = words.to_lowercase();
     let mut query = db.prepare_cached("SELECT * FROM media ORDER BY added DESC, sha256")?;
     let rows = query.query_map([], row)?;
-    let meets = |row: &Result<MediaRow>| row.as_ref().map_or(true, |row| row.name.to_lowercase().contains(&words));
+    let meets =
+        |row: &Result<MediaRow>| row.as_ref().map_or(true, |row| row.name.to_lowercase().contains(&words));
     rows.filter(meets).take(limit.min(ROWS_MAX) as usize).collect()
 }
 

@@ -9,8 +9,8 @@ use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
 use super::address::{Address, Query};
+use super::asked::{Asked, asked};
 use super::refusals::{self, Wanted};
-use super::slot::{Asked, asked};
 use crate::app::App;
 use crate::people::Who;
 use crate::programmes::copying::{self, Difference, Missing};
@@ -54,7 +54,9 @@ pub async fn act(
     let asked = asked(&app, &frame, address, sent.get("ct"), "").await?;
     let from = source(&asked.address, sent.get("tu"));
     let again = asked.address.week();
-    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else { return Ok(Redirect::to(&again).into_response()) };
+    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else {
+        return Ok(Redirect::to(&again).into_response());
+    };
     let difference = copying::difference(&asked.shown.programme, from, asked.address.monday());
     if difference.is_empty() {
         return Ok(Redirect::to(&again).into_response());
@@ -73,7 +75,8 @@ pub async fn act(
         Err(not) => Err(not),
     };
     let Err(not) = done else { return Ok(Redirect::to(&format!("{again}#vua-sua")).into_response()) };
-    let wanted = Wanted { seen: Some(seen), before: None, after: None, title: frame.say("week.copy"), again: &again };
+    let wanted =
+        Wanted { seen: Some(seen), before: None, after: None, title: frame.say("week.copy"), again: &again };
     match refusals::answer(&app, &frame, not, wanted).await? {
         Ok(answered) => Ok(answered),
         Err(not) => Ok(draw(&app, &frame, &asked, from, &Faults::one("tu", not.say()))),

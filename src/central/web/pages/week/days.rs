@@ -37,8 +37,12 @@ struct Entry {
 
 /// Draws the days.
 pub fn draw(it: &Drawn<'_>) -> Markup {
-    let days: Vec<(&Shown, ProgrammeDays)> =
-        it.scene.shown.iter().filter_map(|shown| Some((shown, ProgrammeDays::new(&shown.programme).ok()?))).collect();
+    let days: Vec<(&Shown, ProgrammeDays)> = it
+        .scene
+        .shown
+        .iter()
+        .filter_map(|shown| Some((shown, ProgrammeDays::new(&shown.programme).ok()?)))
+        .collect();
     let monday = it.address.monday();
     html! {
         ol.week { @for n in 0..7 { (day(it, &days, monday + Days::new(n))) } }
@@ -102,7 +106,8 @@ fn entries(it: &Drawn<'_>, date: NaiveDate) -> Vec<Entry> {
     }
     for shown in &it.scene.shown {
         let left_out = |slot: &&Slot| {
-            slot.days.except.contains(&date) && !shown.programme.slots.iter().any(|other| is_once_of(other, slot, date))
+            slot.days.except.contains(&date)
+                && !shown.programme.slots.iter().any(|other| is_once_of(other, slot, date))
         };
         entries.extend(shown.programme.slots.iter().filter(left_out).map(|slot| Entry {
             at: Wall::from_local(date.and_time(slot.start)),
@@ -134,16 +139,20 @@ pub fn times(frame: &Frame, start: Wall, end: Wall) -> String {
 fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
     let planned = &session.planned;
     let silent = session.silent();
-    let place = (session.villages.len() < villages(it)).then(|| {
-        session.villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", ")
-    });
+    let place = (session.villages.len() < villages(it))
+        .then(|| session.villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
     let inside = html! {
         b.num { (times(it.frame, planned.start, planned.end)) }
         (planned.title)
         @if let Some(place) = place { br; (place) }
         @if let Some(reason) = silent { br; (it.frame.tell(&said!("week.silent", why = words::not_played(reason, it.frame.texts)))) }
     };
-    let href = format!("/tuan/khung?{}&ct={}&khung={}", it.address.on(planned.key.date).query(), session.programme, planned.key.slot);
+    let href = format!(
+        "/tuan/khung?{}&ct={}&khung={}",
+        it.address.on(planned.key.date).query(),
+        session.programme,
+        planned.key.slot
+    );
     html! {
         @if it.writes { a.slot.k-prog.off[silent.is_some()] href=(href) { (inside) } }
         @else { p.slot.k-prog.off[silent.is_some()] { (inside) } }
@@ -157,7 +166,8 @@ fn villages(it: &Drawn<'_>) -> usize {
 }
 
 fn off(it: &Drawn<'_>, shown: &Shown, slot: &Slot, date: NaiveDate) -> Markup {
-    let inside = html! { b.num { (slot.start.format("%H:%M")) } (slot.title) br; (it.frame.say("week.off_today")) };
+    let inside =
+        html! { b.num { (slot.start.format("%H:%M")) } (slot.title) br; (it.frame.say("week.off_today")) };
     let href = format!("/tuan/khung?{}&ct={}&khung={}", it.address.on(date).query(), shown.id, slot.id);
     html! {
         @if it.writes { a.slot.k-prog.off href=(href) { (inside) } } @else { p.slot.k-prog.off { (inside) } }

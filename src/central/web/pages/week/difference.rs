@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use crate::app::App;
@@ -33,7 +34,10 @@ pub async fn between(
         }
     }
     let only = |here: &str, there: &str| {
-        here.lines().filter(|line| !there.lines().any(|it| it == *line)).map(str::to_owned).collect::<Vec<_>>()
+        here.lines()
+            .filter(|line| !there.lines().any(|it| it == *line))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let (before, after) = (only(&old.text, &new.text), only(&new.text, &old.text));
     if before.is_empty() && after.is_empty() {
@@ -53,8 +57,8 @@ pub fn draw(frame: &Frame, differences: &[Difference]) -> Markup {
                     b { (frame.texts.code("programme_part", it.part.code())) @if !it.title.is_empty() { ": " (it.title) } }
                     @if it.whole && it.after.is_empty() { " · " (frame.say("week.goes")) }
                     @if it.whole && it.before.is_empty() { " · " (frame.say("week.is_new")) }
-                    @for line in &it.before { p { del { (fact(frame, line)) } } }
-                    @for line in &it.after { p { ins { (fact(frame, line)) } } }
+                    @for line in it.before.iter().filter_map(|line| fact(frame, line)) { p { del { (line) } } }
+                    @for line in it.after.iter().filter_map(|line| fact(frame, line)) { p { ins { (line) } } }
                 }
             }
         }
@@ -62,10 +66,25 @@ pub fn draw(frame: &Frame, differences: &[Difference]) -> Markup {
     }
 }
 
-/// A line of a programme's text in the words of people.
-fn fact(frame: &Frame, line: &str) -> String {
-    let Some((key, value)) = line.split_once(" = ") else { return line.to_owned() };
-    format!("{}: {}", frame.texts.code("programme_key", key.trim()), value.trim_matches('"'))
+/// A line of a programme's text in the words of people; nothing for what only programs need.
+fn fact(frame: &Frame, line: &str) -> Option<String> {
+    let Some((key, value)) = line.split_once(" = ") else { return Some(line.to_owned()) };
+    let key = key.trim();
+    if key == "id" {
+        return None;
+    }
+    let values =
+        value.trim_matches(['[', ']']).split(", ").map(|value| plain(frame, value.trim_matches('"')));
+    Some(format!("{}: {}", frame.texts.code("programme_key", key), values.collect::<Vec<_>>().join(", ")))
+}
+
+/// A value as people write it: days by their names, dates as in a letter.
+fn plain(frame: &Frame, value: &str) -> String {
+    match value.parse::<NaiveDate>() {
+        Ok(date) => date.format("%d/%m/%Y").to_string(),
+        Err(_) if value == "daily" => frame.say("week.every_day").to_owned(),
+        Err(_) => frame.texts.code("weekday", value),
+    }
 }
 
 /// A change in one line.

@@ -122,7 +122,8 @@ fn one_version(app: &App, frame: &Frame, scene: &Scene, shown: &Shown, version: 
     let name = DocumentName::Programme(shown.id.clone());
     let boxes = scene.hearing(app, &shown.programme.group, &[]);
     let held = |holds: &Option<Holds>| holds.as_ref().map_or(0, |holds| name.held(holds));
-    let (with, without): (Vec<&BoxRow>, Vec<&BoxRow>) = boxes.iter().copied().partition(|row| held(&row.holds) >= version);
+    let (with, without): (Vec<&BoxRow>, Vec<&BoxRow>) =
+        boxes.iter().copied().partition(|row| held(&row.holds) >= version);
     let names: Vec<&str> = without.iter().take(NAMED_MAX).map(|row| row.title.as_str()).collect();
     let said = said!("week.version_on", version, held = with.len(), all = boxes.len());
     html! {

@@ -33,8 +33,14 @@ struct Uses {
 }
 
 pub async fn page(State(app): State<Arc<App>>, query: Query, frame: Frame) -> Result<Markup, PageError> {
-    let words: String =
-        query.get("tim").map(String::as_str).unwrap_or_default().trim().chars().take(WORDS_CHARS_MAX).collect();
+    let words: String = query
+        .get("tim")
+        .map(String::as_str)
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .take(WORDS_CHARS_MAX)
+        .collect();
     let files = app.store.media_files(words.clone(), SHOWN).await?;
     let uses = uses(&app, &frame).await?;
     let title = frame.say("library.title");
@@ -86,13 +92,17 @@ async fn uses(app: &App, frame: &Frame) -> Result<BTreeMap<ContentHash, Uses>, S
             Err(NotProposal::Store(error)) => return Err(error),
             Err(_) => continue,
         };
-        for (list, item) in programme.playlists.values().flat_map(|list| list.items.iter().map(move |item| (list, item))) {
+        for (list, item) in
+            programme.playlists.values().flat_map(|list| list.items.iter().map(move |item| (list, item)))
+        {
             for path in paths(item) {
                 let Some(hash) = basis.content.media.get(&path) else { continue };
                 let of = uses.entry(*hash).or_default();
                 add(&mut of.titles, format!("{}: {}", programme.title, list.title));
                 item.licence.iter().for_each(|licence| add(&mut of.licences, licence.clone()));
-                item.valid_until.iter().for_each(|day| add(&mut of.until, frame.tell(&said!("week.valid_until", day = day.format("%d/%m/%Y")))));
+                item.valid_until.iter().for_each(|day| {
+                    add(&mut of.until, frame.tell(&said!("week.valid_until", day = day.format("%d/%m/%Y"))))
+                });
             }
         }
     }

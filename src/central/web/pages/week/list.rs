@@ -10,8 +10,8 @@ use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::address::{Address, Query};
+use super::asked::{Asked, asked};
 use super::refusals::{self, Wanted};
-use super::slot::{Asked, asked};
 use crate::app::App;
 use crate::people::Who;
 use crate::programmes::NotProposal;
@@ -77,7 +77,9 @@ pub async fn act(
     let asked = asked(&app, &frame, address, sent.get("ct"), "").await?;
     let open = Open::of(&app, &asked, sent.get("danh-sach"), sent.get("muc")).await?;
     let here = format!("/tuan/danh-sach?{}&ct={}", asked.address.query(), asked.shown.id);
-    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else { return Ok(Redirect::to(&here).into_response()) };
+    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else {
+        return Ok(Redirect::to(&here).into_response());
+    };
     let mut media = asked.shown.basis.content.media.clone();
     let changed = match changed(&asked, &open, &sent, &mut media) {
         Ok(changed) => changed,
@@ -85,7 +87,9 @@ pub async fn act(
     };
     let (text, list, title) = match changed {
         Ok(changed) => changed,
-        Err(not) => return Ok(draw(&app, &frame, &asked, &open, &Faults::one("ten", not.say()), Some(&sent))),
+        Err(not) => {
+            return Ok(draw(&app, &frame, &asked, &open, &Faults::one("ten", not.say()), Some(&sent)));
+        }
     };
     let boxes = asked.scene.hearing(&app, &asked.shown.programme.group, &[]).len() as u32;
     let (kind, day) = (ChangeKind::ListChanged, None);
@@ -139,7 +143,8 @@ fn changed(
             text.add_playlist(title, &fields)
         }
     };
-    let title = open.list.map_or_else(|| sent.get("ten-danh-sach").trim().to_owned(), |list| list.title.clone());
+    let title =
+        open.list.map_or_else(|| sent.get("ten-danh-sach").trim().to_owned(), |list| list.title.clone());
     Ok(done.map(|list| (text.text(), list, title)).map_err(NotProposal::from))
 }
 
@@ -198,7 +203,9 @@ fn fields(
 
 /// The path under which a programme names a file of the library: its hash keeps two of one name apart.
 fn path_of(file: &MediaRow) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') { letter } else { '-' };
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') { letter } else { '-' }
+    };
     let name: String = file.name.chars().map(plain).collect();
     let hash = file.sha256.to_string();
     format!("kho/{}-{}", &hash[..12], name.trim_matches(['.', '-']))
@@ -246,10 +253,12 @@ fn used(frame: &Frame, asked: &Asked, list: &Playlist) -> Markup {
 fn row(frame: &Frame, asked: &Asked, list: &Playlist, number: usize, item: &Item, here: &str) -> Markup {
     let until = item.valid_until.map(|day| said!("week.valid_until", day = day.format("%d/%m/%Y")));
     let label = |words: &str| format!("{words}: {}", item.title);
-    let button = |value: &str, words: &'static str| html! {
-        form method="post" action="/tuan/danh-sach" {
-            (hidden(asked, Some(list), Some(number)))
-            button.btn.sec name="viec" value=(value) aria-label=(label(words)) { (words) }
+    let button = |value: &str, words: &'static str| {
+        html! {
+            form method="post" action="/tuan/danh-sach" {
+                (hidden(asked, Some(list), Some(number)))
+                button.btn.sec name="viec" value=(value) aria-label=(label(words)) { (words) }
+            }
         }
     };
     html! {
@@ -274,8 +283,12 @@ fn sound(frame: &Frame, asked: &Asked, item: &Item) -> Markup {
                 @if let Some(hash) = hash { br; audio controls preload="none" src={ "/media/" (hash) } {} }
             }
         }
-        Content::Text { text, .. } => html! { (frame.say("week.spoken")) ": " (text.chars().take(90).collect::<String>()) },
-        Content::Relay { url, .. } => html! { (frame.say("week.relay")) ": " a href=(url) rel="noreferrer" { (frame.say("week.listen_relay")) } },
+        Content::Text { text, .. } => {
+            html! { (frame.say("week.spoken")) ": " (text.chars().take(90).collect::<String>()) }
+        }
+        Content::Relay { url, .. } => {
+            html! { (frame.say("week.relay")) ": " a href=(url) rel="noreferrer" { (frame.say("week.listen_relay")) } }
+        }
         Content::Playlist(id) => html! { (frame.say("week.list")) ": " (id) },
     }
 }
@@ -311,19 +324,27 @@ impl ItemForm<'_> {
         let item = open.item();
         let day = |day: Option<NaiveDate>| day.map(|day| day.format("%d/%m/%Y").to_string());
         let title = self.value("ten", item.map(|item| item.title.clone()));
-        let words = self.value("loi", item.and_then(|item| match &item.content {
-            Content::Text { text, .. } => Some(text.clone()),
-            _ => None,
-        }));
-        let relay = self.value("dai", item.and_then(|item| match &item.content {
-            Content::Relay { url, .. } => Some(url.clone()),
-            _ => None,
-        }));
+        let words = self.value(
+            "loi",
+            item.and_then(|item| match &item.content {
+                Content::Text { text, .. } => Some(text.clone()),
+                _ => None,
+            }),
+        );
+        let relay = self.value(
+            "dai",
+            item.and_then(|item| match &item.content {
+                Content::Relay { url, .. } => Some(url.clone()),
+                _ => None,
+            }),
+        );
         let from = self.value("tu-ngay", item.and_then(|item| day(item.valid_from)));
         let until = self.value("den-ngay", item.and_then(|item| day(item.valid_until)));
         let licence = self.value("giay-phep", item.and_then(|item| item.licence.clone()));
         let list_title = self.value("ten-danh-sach", None);
-        let music = self.sent.map_or(item.is_some_and(|item| item.kind == ItemKind::Music), |sent| sent.get("nhac") == "co");
+        let music = self
+            .sent
+            .map_or(item.is_some_and(|item| item.kind == ItemKind::Music), |sent| sent.get("nhac") == "co");
         let heading = match (open.list, item) {
             (None, _) => "week.new_list",
             (Some(_), None) => "week.new_item",

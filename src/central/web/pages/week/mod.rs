@@ -2,6 +2,7 @@
 
 mod act;
 mod address;
+mod asked;
 mod copy;
 mod days;
 mod difference;

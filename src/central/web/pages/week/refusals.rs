@@ -15,7 +15,7 @@ use crate::web::parts::icon;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::texts::Say;
 
-/// What somebody wanted when they were overtaken.
+/// The change of somebody who was overtaken.
 pub struct Wanted<'a> {
     pub seen: Option<ContentHash>,
     pub before: Option<&'a str>,

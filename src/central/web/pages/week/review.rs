@@ -50,7 +50,9 @@ pub async fn act(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let here = format!("/duyet-lich/{id}");
-    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else { return Ok(Redirect::to(&here).into_response()) };
+    let Ok(seen) = sent.get("ban").parse::<ContentHash>() else {
+        return Ok(Redirect::to(&here).into_response());
+    };
     let done = match sent.get("viec") {
         "duyet" => proposals::approve(&app, &who, &id, seen).await.map(|_| here),
         _ => {
@@ -149,7 +151,7 @@ async fn draw(
     Ok(frame.draw(app, &title, content).into_response())
 }
 
-/// What the approver read beside what stands there now.
+/// Draws what the approver read beside what stands there now.
 async fn stale(
     app: &Arc<App>,
     frame: &Frame,
@@ -202,8 +204,10 @@ pub fn in_queue(frame: &Frame, row: &ProposalRow, is_this: bool) -> Markup {
 
 async fn hearing(app: &App, frame: &Frame, groups: &[GroupId]) -> Result<Markup, PageError> {
     let boxes = app.store.boxes().await?;
-    let inside: Vec<_> =
-        boxes.iter().filter(|row| app.groups_of(&row.groups).iter().any(|group| groups.contains(group))).collect();
+    let inside: Vec<_> = boxes
+        .iter()
+        .filter(|row| app.groups_of(&row.groups).iter().any(|group| groups.contains(group)))
+        .collect();
     let titles: Vec<_> = groups.iter().map(|group| app.title_of(group)).collect();
     let names: Vec<_> = inside.iter().take(NAMED_MAX).map(|row| row.title.as_str()).collect();
     Ok(html! {

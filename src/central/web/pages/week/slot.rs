@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::address::{Address, Query};
+use super::asked::{Asked, asked};
 use super::days;
 use super::refusals::{self, Wanted};
 use super::slot_form::{Form, Read, Scope};
@@ -17,58 +18,20 @@ use crate::foreseen::WeekSession;
 use crate::people::Who;
 use crate::programmes::NotProposal;
 use crate::programmes::proposals::{self, NewText};
-use crate::programmes::week::{self, Scene, Shown};
 use crate::store::{Change, ChangeKind};
 use crate::web::form::{Faults, Sent};
-use crate::web::frame::{Frame, PageError, refusal};
+use crate::web::frame::{Frame, PageError};
 use crate::web::parts::icon;
 use crate::web::words;
 use loaxa_heart::config::programme_edit::ProgrammeText;
 use loaxa_heart::decide::preview::Fate;
 use loaxa_heart::domain::ids::{ContentHash, SlotId};
-use loaxa_heart::domain::programme::{Content, DayRule, Slot};
+use loaxa_heart::domain::programme::{Content, Slot};
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::Say;
 
 /// Boxes that are named.
 const NAMED_MAX: usize = 12;
-
-/// A programme of a place, and one of its slots; `None` for a slot that is to be added.
-pub struct Asked {
-    pub address: Address,
-    pub scene: Scene,
-    pub shown: Shown,
-    pub slot: Option<Slot>,
-}
-
-/// Finds what a page or a form is about.
-///
-/// # Errors
-/// Answers why there is nothing.
-pub async fn asked(
-    app: &Arc<App>,
-    frame: &Frame,
-    address: Address,
-    programme: &str,
-    slot: &str,
-) -> Result<Asked, PageError> {
-    let gone = |said: Sentence| refusal(app, frame, StatusCode::NOT_FOUND, &said);
-    let scene = match week::scene(app, &address.group, true).await {
-        Ok(scene) => scene,
-        Err(NotProposal::Store(error)) => return Err(error.into()),
-        Err(not) => return Err(gone(not.say()).into()),
-    };
-    let found = programme.parse().ok().and_then(|id| scene.programme(&id)).or(scene.shown.first()).cloned();
-    let Some(shown) = found else { return Err(gone(said!("proposal.no_such")).into()) };
-    let slot = match slot {
-        "" => None,
-        id => match shown.programme.slots.iter().find(|it| it.id.as_str() == id) {
-            Some(slot) => Some(slot.clone()),
-            None => return Err(gone(said!("week.no_slot")).into()),
-        },
-    };
-    Ok(Asked { address, scene, shown, slot })
-}
 
 pub async fn page(
     State(app): State<Arc<App>>,
@@ -105,7 +68,8 @@ pub async fn act(
         }
     };
     let again = asked.address.week();
-    let (before, after, title) = (new.change.before.clone(), new.change.after.clone(), new.change.title.clone());
+    let (before, after, title) =
+        (new.change.before.clone(), new.change.after.clone(), new.change.title.clone());
     match proposals::change(&app, &who, &asked.shown.basis, new).await {
         Ok(()) => Ok(Redirect::to(&format!("{again}#vua-sua")).into_response()),
         Err(not) => {
@@ -141,7 +105,11 @@ fn wanted(
         }
         (Some(slot), "bo", _) => {
             after = None;
-            if once { text.silence_once(&slot.id, day)? } else { text.remove_slot(&slot.id)? };
+            if once {
+                text.silence_once(&slot.id, day)?
+            } else {
+                text.remove_slot(&slot.id)?
+            };
             ChangeKind::SlotRemoved
         }
         (Some(slot), "lai", _) => {
@@ -168,11 +136,6 @@ fn wanted(
 fn told(frame: &Frame, slot: &Slot) -> String {
     let next = if slot.end <= slot.start { frame.say("week.next_day") } else { "" };
     format!("{}–{}{next}", slot.start.format("%H:%M"), slot.end.format("%H:%M"))
-}
-
-/// Tells whether a slot is one of a single day.
-pub fn is_single(slot: &Slot) -> bool {
-    matches!(slot.days.rules[..], [DayRule::Date(_)])
 }
 
 async fn draw(
@@ -214,7 +177,7 @@ async fn draw(
     Ok((status, frame.draw(app, &title, content)).into_response())
 }
 
-/// What the heart says of a slot on the day.
+/// Finds the sessions of a slot on the day, as the heart rehearses them.
 async fn sessions(app: &App, asked: &Asked, slot: &SlotId) -> Vec<WeekSession> {
     let Ok(week) = asked.scene.plan(app, asked.address.monday()).await else { return Vec::new() };
     let here = |it: &&WeekSession| it.planned.key.slot == *slot && it.planned.key.date == asked.address.day;
@@ -246,7 +209,11 @@ fn sounding(frame: &Frame, asked: &Asked, planned: &[WeekSession], day: NaiveDat
 fn relays(asked: &Asked) -> Vec<&str> {
     let list = asked.slot.as_ref().and_then(|slot| asked.shown.programme.playlists.get(&slot.playlist));
     let items = list.into_iter().flat_map(|list| &list.items);
-    items.filter_map(|item| if let Content::Relay { url, .. } = &item.content { Some(url.as_str()) } else { None }).collect()
+    items
+        .filter_map(
+            |item| if let Content::Relay { url, .. } = &item.content { Some(url.as_str()) } else { None },
+        )
+        .collect()
 }
 
 fn hearing(app: &App, frame: &Frame, asked: &Asked) -> Markup {

@@ -3,7 +3,7 @@
 use chrono::{NaiveTime, Weekday};
 use maud::{Markup, html};
 
-use super::slot::{Asked, is_single};
+use super::asked::{Asked, is_single};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::Frame;
 use crate::web::local_time;
@@ -128,9 +128,11 @@ fn differing(fields: SlotFields, slot: Option<&Slot>) -> SlotFields {
     let Some(slot) = slot else { return fields };
     let without_seconds = |time: NaiveTime| time.format("%H:%M").to_string();
     let same_times = |(start, end): &(NaiveTime, NaiveTime)| {
-        without_seconds(*start) == without_seconds(slot.start) && without_seconds(*end) == without_seconds(slot.end)
+        without_seconds(*start) == without_seconds(slot.start)
+            && without_seconds(*end) == without_seconds(slot.end)
     };
-    let same_days = |days: &Vec<Weekday>| matches!(&slot.days.rules[..], [DayRule::Weekdays(old)] if old == days);
+    let same_days =
+        |days: &Vec<Weekday>| matches!(&slot.days.rules[..], [DayRule::Weekdays(old)] if old == days);
     SlotFields {
         title: fields.title.filter(|title| *title != slot.title),
         times: fields.times.filter(|times| !same_times(times)),

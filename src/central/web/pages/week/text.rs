@@ -42,7 +42,11 @@ impl Asked {
     }
 
     fn back(&self) -> String {
-        if self.kind == ProposalKind::Programme { self.address.week() } else { format!("/tuan/van-ban?{}", self.query()) }
+        if self.kind == ProposalKind::Programme {
+            self.address.week()
+        } else {
+            format!("/tuan/van-ban?{}", self.query())
+        }
     }
 }
 
@@ -179,7 +183,8 @@ fn draw(
         Some(other) => vec![other.say()],
         None => Vec::new(),
     };
-    let faults = Faults(problems.into_iter().map(|said| crate::web::form::Fault { field: "van-ban", said }).collect());
+    let faults =
+        Faults(problems.into_iter().map(|said| crate::web::form::Fault { field: "van-ban", said }).collect());
     let content = html! {
         div { a.back href=(asked.address.week()) { (icon("back")) (frame.say("week.title")) } h1 { (title) }
             p.mute { (asked.basis.content.subject) @if let Some((_, version)) = &asked.basis.in_force { " · " (frame.tell(&said!("week.version", version))) } } }
@@ -211,13 +216,15 @@ fn draw(
 
 /// The draft that is open, with the steps that it can take; a programme has them on the page of its week.
 fn state_of(frame: &Frame, asked: &Asked, row: &crate::store::ProposalRow, who: &Who) -> Markup {
-    let button = |value: &str, words: &str, class: &str| html! {
-        form method="post" action="/tuan/nhap" {
-            input type="hidden" name="noi" value=(asked.address.group);
-            input type="hidden" name="ngay" value=(asked.address.day);
-            input type="hidden" name="id" value=(row.id);
-            input type="hidden" name="ban" value=(row.digest);
-            button class=(class) name="viec" value=(value) { (words) }
+    let button = |value: &str, words: &str, class: &str| {
+        html! {
+            form method="post" action="/tuan/nhap" {
+                input type="hidden" name="noi" value=(asked.address.group);
+                input type="hidden" name="ngay" value=(asked.address.day);
+                input type="hidden" name="id" value=(row.id);
+                input type="hidden" name="ban" value=(row.digest);
+                button class=(class) name="viec" value=(value) { (words) }
+            }
         }
     };
     html! {

@@ -35,7 +35,11 @@ pub async fn page(
     let scene = match week::scene(&app, &address.group, drafts).await {
         Ok(scene) => scene,
         Err(NotProposal::Store(error)) => return Err(error.into()),
-        Err(not) => return Ok(frame.draw(&app, frame.say("week.title"), html! { p role="alert" { (frame.tell(&not.say())) } }).into_response()),
+        Err(not) => {
+            return Ok(frame
+                .draw(&app, frame.say("week.title"), html! { p role="alert" { (frame.tell(&not.say())) } })
+                .into_response());
+        }
     };
     let (week, fault) = match scene.plan(&app, address.monday()).await {
         Ok(week) => (week, None),
@@ -43,7 +47,10 @@ pub async fn page(
     };
     let notices = notices(&app, &address).await?;
     let writes = who.has(Role::Writer)
-        && scene.shown.iter().any(|it| who.may(&app, Role::Writer, std::slice::from_ref(&it.programme.group)));
+        && scene
+            .shown
+            .iter()
+            .any(|it| who.may(&app, Role::Writer, std::slice::from_ref(&it.programme.group)));
     let mut cards = Vec::new();
     for shown in &scene.shown {
         if let Some(row) = &shown.basis.proposal {
@@ -85,21 +92,28 @@ pub async fn page(
 /// The notices with a time of their own that the place hears in the week.
 async fn notices(app: &App, address: &Address) -> Result<Vec<NoticeRow>, StoreError> {
     let states = vec![NoticeState::Submitted, NoticeState::Approved];
-    let mut rows = app.store.notices(NoticeFilter { states, limit: NOTICES_MAX, ..Default::default() }).await?;
+    let mut rows =
+        app.store.notices(NoticeFilter { states, limit: NOTICES_MAX, ..Default::default() }).await?;
     let (from, until) = (address.monday(), address.monday() + Days::new(6));
     let meets = |group: &GroupId| {
         app.groups_of(std::slice::from_ref(&address.group)).contains(group)
             || app.groups_of(std::slice::from_ref(group)).contains(&address.group)
     };
     rows.retain(|row| {
-        row.content.at.is_some_and(|at| (from..=until).contains(&at.date())) && row.content.groups.iter().any(meets)
+        row.content.at.is_some_and(|at| (from..=until).contains(&at.date()))
+            && row.content.groups.iter().any(meets)
     });
     Ok(rows)
 }
 
 fn heading(app: &App, frame: &Frame, address: &Address, drafts: bool) -> Markup {
     let (from, until) = (address.monday(), address.monday() + Days::new(6));
-    let days = said!("week.days", from = from.format("%d/%m"), until = until.format("%d/%m/%Y"), place = app.title_of(&address.group));
+    let days = said!(
+        "week.days",
+        from = from.format("%d/%m"),
+        until = until.format("%d/%m/%Y"),
+        place = app.title_of(&address.group)
+    );
     let more = if drafts { "" } else { "&ban=phat" };
     let groups = app.groups();
     html! {
@@ -121,8 +135,10 @@ fn heading(app: &App, frame: &Frame, address: &Address, drafts: bool) -> Markup 
 }
 
 fn key(frame: &Frame) -> Markup {
-    let sample = |class: &str, words: &str| html! {
-        span.(class) { svg viewBox="0 0 14 11" aria-hidden="true" { rect.fc width="14" height="11" {} } (words) }
+    let sample = |class: &str, words: &str| {
+        html! {
+            span.(class) { svg viewBox="0 0 14 11" aria-hidden="true" { rect.fc width="14" height="11" {} } (words) }
+        }
     };
     html! { div.key { (sample("k-prog", frame.say("week.key_programme"))) (sample("k-normal", frame.say("week.key_notice"))) span { (frame.say("week.key_off")) } } }
 }
@@ -165,9 +181,15 @@ fn tools(frame: &Frame, address: &Address, scene: &Scene) -> Markup {
     }
 }
 
-/// Whether each section has the minutes that its programme asks for.
+/// Shows for each section whether it has the minutes that its programme asks for.
 fn enough(frame: &Frame, week: &Week) -> Markup {
-    let most = week.sums.iter().map(|sum| sum.sounds_s.max(60 * u64::from(sum.minutes_min.unwrap_or(0)))).max().unwrap_or(1).max(1);
+    let most = week
+        .sums
+        .iter()
+        .map(|sum| sum.sounds_s.max(60 * u64::from(sum.minutes_min.unwrap_or(0))))
+        .max()
+        .unwrap_or(1)
+        .max(1);
     let width = |seconds: u64| seconds as f64 * 100.0 / most as f64;
     html! {
         section.stack aria-labelledby="h-du" {
