@@ -2,5 +2,6 @@
 
 mod fuzz_corpus;
 mod lunar;
+mod preview_truth;
 mod recurrence;
 mod wire_golden;

@@ -50,8 +50,10 @@ pub struct Difference {
 }
 
 /// Lists what differs from `old` to `new`, by kind and id. The version alone is no difference.
-pub fn differences(old: &Programme, new: &Programme, base: &Path) -> Vec<Difference> {
-    let (old, new) = (things(old, base), things(new, base));
+///
+/// Each programme comes with the folder below which its files lie.
+pub fn differences(old: (&Programme, &Path), new: (&Programme, &Path)) -> Vec<Difference> {
+    let (old, new) = (things(old.0, old.1), things(new.0, new.1));
     let mut keys: Vec<_> = old.keys().chain(new.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -152,7 +154,7 @@ mod tests {
         let section = "[[section]]\nid = 'y'\ntitle = 'Y'\n";
         let old = programme(&(list("") + &slot("05:00") + section));
         let new = programme(&(list("[[playlist.item]]\ntitle = 'B'\ntext = 'b'\n") + &slot("05:30")));
-        let told: Vec<_> = differences(&old, &new, Path::new(""))
+        let told: Vec<_> = differences((&old, Path::new("")), (&new, Path::new("")))
             .into_iter()
             .map(|it| {
                 format!("{} {} -{} +{}", it.part.code(), it.id, it.before.join(","), it.after.join(","))
@@ -166,6 +168,6 @@ mod tests {
                 "section y -id = \"y\",title = \"Y\" +",
             ]
         );
-        assert!(differences(&old, &old, Path::new("")).is_empty());
+        assert!(differences((&old, Path::new("")), (&old, Path::new(""))).is_empty());
     }
 }

@@ -101,6 +101,12 @@ impl ProgrammeText {
         self.0.to_string()
     }
 
+    /// Returns the title that stands in the text.
+    pub fn title(&self) -> Option<String> {
+        let title = self.0.get("programme")?.as_table_like()?.get("title")?.as_str()?;
+        Some(title.to_owned())
+    }
+
     /// Sets the version.
     pub fn set_version(&mut self, version: u32) {
         if let Some(head) = self.0.get_mut("programme").and_then(Item::as_table_like_mut) {

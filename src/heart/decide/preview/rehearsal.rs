@@ -44,7 +44,8 @@ pub fn rehearse(
         trust: None,
         policy: policy.clone(),
     };
-    let mut world = World::new(setup, begin, Box::new(lookup(timetable))).without_latency();
+    // With the latency of a player: what begins a little later may meet a limit that it would not have met.
+    let mut world = World::new(setup, begin, Box::new(lookup(timetable)));
     world.power_on();
     let last = stage.sessions.iter().map(|session| session.end.since(begin)).max();
     world.run_for(last.map_or(length, |last| length.max(last + AFTER)));
@@ -134,7 +135,7 @@ impl Stage {
         self.push(key, play);
     }
 
-    /// Notes a session of which nothing sounds: its first item says why, unless the items did already.
+    /// Notes a session of which nothing sounds: its first item says why, unless its items did already.
     fn silent(&mut self, key: &SlotKey, reason: NotPlayed) {
         let Some(session) = self.index.get(key).map(|index| &self.sessions[*index]) else { return };
         let first = self.pieces.get(key).and_then(|pieces| {
@@ -144,8 +145,10 @@ impl Stage {
             });
             items.min_by_key(|(index, _)| *index).map(|(_, piece)| piece.title.clone())
         });
-        if let (Some(title), true) = (first, session.plays.is_empty()) {
+        if session.plays.is_empty() {
             let (from, to) = (session.start, session.end);
+            // A session that has no item on this day says why under its own title.
+            let title = first.unwrap_or_else(|| session.title.clone());
             let play = self.planned(key, title, from, to, Fate::NotPlayed { reason });
             self.push(key, play);
         }

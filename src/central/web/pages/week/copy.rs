@@ -102,7 +102,7 @@ fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, from: NaiveDate, faults: &
             input type="hidden" name="ct" value=(asked.shown.id);
             div.field { label for="tu" { (frame.say("week.copy_from")) }
                 (faults.beside(frame, "tu"))
-                input #tu name="tu" type="date" value=(from); }
+                input.w-date #tu name="tu" value=(from.format("%d/%m/%Y")); }
             button.btn.sec { (frame.say("week.compare")) }
         }
         section.stack aria-labelledby="h-khac" {

@@ -101,7 +101,7 @@ fn entries(it: &Drawn<'_>, date: NaiveDate) -> Vec<Entry> {
     };
     for session in it.week.sessions.iter().filter(reaches) {
         let until = session.planned.end.local().format("%H:%M");
-        let drawn = html! { p.slot.k-prog.off { b.num { (it.frame.tell(&said!("week.goes_on", until))) } (session.planned.title) } };
+        let drawn = html! { p.slot.k-prog.off { b.num { (it.frame.tell(&said!("week.goes_on", until))) } " " (session.planned.title) } };
         entries.push(Entry { at: midnight, drawn });
     }
     for shown in &it.scene.shown {
@@ -117,7 +117,7 @@ fn entries(it: &Drawn<'_>, date: NaiveDate) -> Vec<Entry> {
     entries.extend(it.notices.iter().filter_map(|row| {
         let at = row.content.at.filter(|at| at.date() == date)?;
         let waits = if row.state == NoticeState::Submitted { it.frame.say("week.waits") } else { "" };
-        let drawn = html! { a.slot.k-normal href={ "/tin/" (row.id) } { b.num { (at.local().format("%H:%M")) } (row.content.title) (waits) } };
+        let drawn = html! { a.slot.k-normal href={ "/tin/" (row.id) } { b.num { (at.local().format("%H:%M")) } " " (row.content.title) (waits) } };
         Some(Entry { at, drawn })
     }));
     entries
@@ -142,7 +142,7 @@ fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
     let place = (session.villages.len() < villages(it))
         .then(|| session.villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
     let inside = html! {
-        b.num { (times(it.frame, planned.start, planned.end)) }
+        b.num { (times(it.frame, planned.start, planned.end)) } " "
         (planned.title)
         @if let Some(place) = place { br; (place) }
         @if let Some(reason) = silent { br; (it.frame.tell(&said!("week.silent", why = words::not_played(reason, it.frame.texts)))) }
@@ -166,8 +166,7 @@ fn villages(it: &Drawn<'_>) -> usize {
 }
 
 fn off(it: &Drawn<'_>, shown: &Shown, slot: &Slot, date: NaiveDate) -> Markup {
-    let inside =
-        html! { b.num { (slot.start.format("%H:%M")) } (slot.title) br; (it.frame.say("week.off_today")) };
+    let inside = html! { b.num { (slot.start.format("%H:%M")) } " " (slot.title) br; (it.frame.say("week.off_today")) };
     let href = format!("/tuan/khung?{}&ct={}&khung={}", it.address.on(date).query(), shown.id, slot.id);
     html! {
         @if it.writes { a.slot.k-prog.off href=(href) { (inside) } } @else { p.slot.k-prog.off { (inside) } }

@@ -28,7 +28,9 @@ pub async fn between(
     let Some(old) = old else { return Ok(Vec::new()) };
     if new.kind == ProposalKind::Programme {
         match (basis::read(app, old).await, basis::read(app, new).await) {
-            (Ok(old), Ok(new)) => return Ok(differences(&old, &new, Path::new("sent"))),
+            (Ok(old), Ok(new)) => {
+                return Ok(differences((&old, Path::new("sent")), (&new, Path::new("sent"))));
+            }
             (Err(NotProposal::Store(error)), _) | (_, Err(NotProposal::Store(error))) => return Err(error),
             _ => {}
         }

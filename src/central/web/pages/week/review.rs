@@ -16,6 +16,7 @@ use crate::store::{ProposalKind, ProposalRow, ProposalState, Role};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::parts::icon;
+use loaxa_heart::config::programme_edit::ProgrammeText;
 use loaxa_heart::domain::ids::{ContentHash, GroupId, ProposalId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
@@ -84,10 +85,16 @@ pub async fn act(
 
 fn title(frame: &Frame, row: &ProposalRow) -> String {
     match row.content.kind {
-        ProposalKind::Programme => frame.tell(&said!("week.review_programme", id = row.content.subject)),
+        ProposalKind::Programme => frame.tell(&said!("week.review_programme", title = written_title(row))),
         ProposalKind::Policy => frame.say("week.review_policy").to_owned(),
         ProposalKind::Groups => frame.say("week.review_groups").to_owned(),
     }
+}
+
+/// The title that stands in a programme's text, or its id where there is none.
+fn written_title(row: &ProposalRow) -> String {
+    let title = ProgrammeText::open(&row.content.text).ok().and_then(|text| text.title());
+    title.unwrap_or_else(|| row.content.subject.clone())
 }
 
 /// A change that was decided, or is a draft again: its way so far.

@@ -128,7 +128,7 @@ fn heading(app: &App, frame: &Frame, address: &Address, drafts: bool) -> Markup 
             div.field { label for="noi" { (frame.say("week.place")) }
                 select #noi name="noi" { @for group in &groups { option value=(group.id) selected[group.id == address.group] { (group.title) } } } }
             div.field { label for="ngay" { (frame.say("week.day")) }
-                input #ngay name="ngay" type="date" value=(address.day); }
+                input.w-date #ngay name="ngay" value=(address.day.format("%d/%m/%Y")); }
             button.btn.sec { (frame.say("week.show")) }
         }
     }
