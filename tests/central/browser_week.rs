@@ -130,6 +130,12 @@ async fn a_week_is_changed_by_keyboard_on_a_phone_and_fits_every_screen() {
     page.value("document.querySelector('#vua-sua button').focus()");
     page.press_enter();
     page.until("!document.querySelector('#vua-sua') && document.querySelector('.week')");
+    // An arrow moves it by five minutes; Enter keeps that.
+    page.value("[...document.querySelectorAll('a.slot')].find((it) => it.textContent.includes('18:00–18:01')).focus()");
+    page.press("ArrowDown", 40);
+    page.until("document.activeElement?.value === 'ghi' && document.querySelector('#bat-dau').value === '18:05'");
+    page.press_enter();
+    page.until_says("#vua-sua", "18:00–18:01 → 18:05–18:06");
     // Changed again, and submitted.
     page.go(&format!("{address}/tuan/khung?noi=xa&ngay=2026-11-27&ct=xa&khung=chieu"));
     page.until("document.querySelector('#bat-dau')");

@@ -575,3 +575,25 @@ async fn a_place_without_a_programme_gets_its_first() {
     assert_eq!(again.status, 409);
     central.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_week_of_a_thousand_slots_is_drawn_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let head = TOML.split_once("# Buổi sáng").unwrap().0.replace("effect = 'add'", "effect = 'mourning'");
+    let slot = |n: u32| {
+        let (from, until) = (n * 10, n * 10 + 5);
+        let hm = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+        format!("[[slot]]\nid = 's{n}'\ntitle = 'S{n}'\nstart = '{}'\nend = '{}'\nplaylist = 'l'\n", hm(from), hm(until))
+    };
+    let slots: String = (0..143).map(slot).collect();
+    install(&central, &(head + &slots)).await;
+    let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
+    for time in ["first", "again"] {
+        let began = std::time::Instant::now();
+        let page = lan.get(&central, "/tuan?noi=xa&ngay=2026-12-09").await;
+        println!("{time}: {} ms, {} kB", began.elapsed().as_millis(), page.body.len() / 1_000);
+        assert_eq!(page.text().matches("class=\"slot k-prog").count(), 143 * 7);
+    }
+    central.stop().await;
+}

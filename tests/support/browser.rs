@@ -201,10 +201,14 @@ impl Page {
 
     /// Presses Enter where the focus is.
     pub fn press_enter(&mut self) {
+        self.press("Enter", 13);
+    }
+
+    /// Presses a key by its name and number where the focus is.
+    pub fn press(&mut self, key: &str, number: u32) {
         for kind in ["keyDown", "keyUp"] {
-            let mut event =
-                json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13 });
-            if kind == "keyDown" {
+            let mut event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": number });
+            if kind == "keyDown" && key == "Enter" {
                 event["text"] = "\r".into();
             }
             self.ask("Input.dispatchKeyEvent", event);

@@ -73,6 +73,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(notices::assets())
         .merge(emergency::assets())
         .merge(live::assets())
+        .merge(week::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))

@@ -16,11 +16,16 @@ mod slot_form;
 mod text;
 mod view;
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
+use crate::app::App;
 use crate::store::Role;
 use crate::web::doors::{Needs, Pages};
+use crate::web::frame::asset;
 
 const WRITES: Needs = Needs::Role(&[Role::Writer]);
 const CHANGES_TEXTS: Needs = Needs::Role(&[Role::Writer, Role::Administrator]);
@@ -28,6 +33,8 @@ const APPROVES: Needs = Needs::Role(&[Role::Approver]);
 
 /// Largest form with a programme's text, in bytes: each letter of a megabyte may take three when it is sent.
 const TEXT_FORM_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+const SCRIPT: &str = include_str!("../../assets/week.js");
 
 /// Adds the pages.
 pub fn add(pages: Pages) -> Pages {
@@ -42,4 +49,9 @@ pub fn add(pages: Pages) -> Pages {
         .page("/tuan/chuong-trinh", WRITES, post(act::begin))
         .page("/kho-am-thanh", Needs::Person, get(library::page))
         .page("/duyet-lich/{id}", APPROVES, get(review::page).post(review::act))
+}
+
+/// The script by which the arrow keys move a slot.
+pub fn assets() -> Router<Arc<App>> {
+    Router::new().route("/assets/week.js", get(|| async { asset("text/javascript", SCRIPT) }))
 }

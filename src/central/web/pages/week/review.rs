@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::orders::notices;
 use crate::people::Who;
 use crate::programmes::{NotProposal, basis, proposals};
-use crate::store::{ProposalKind, ProposalRow, ProposalState, Role};
+use crate::store::{ProposalContent, ProposalKind, ProposalRow, ProposalState, Role};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::parts::icon;
@@ -149,6 +149,7 @@ async fn draw(
                 @if let Some(group) = row.content.groups.first() {
                     @if row.content.kind == ProposalKind::Programme { p { a href={ "/tuan?noi=" (group) } { (frame.say("week.see_week")) } } }
                 }
+                (new_audio(frame, row, in_force.as_ref()))
                 details { summary { (frame.say("week.whole_text")) } pre.code tabindex="0" { (row.content.text) } }
                 details { summary { (frame.say("week.changes")) } (difference::history(app, frame, &changes, CHANGES_MAX).await?) }
                 @if stale.is_none() { (decisions(frame, row, wrote, faults)) }
@@ -158,13 +159,25 @@ async fn draw(
     Ok(frame.draw(app, &title, content).into_response())
 }
 
+/// Lets the approver hear the audio that is new.
+fn new_audio(frame: &Frame, row: &ProposalRow, in_force: Option<&ProposalContent>) -> Markup {
+    let known = |hash: &ContentHash| in_force.is_some_and(|old| old.media.values().any(|it| it == hash));
+    let new: Vec<_> = row.content.media.iter().filter(|(_, hash)| !known(hash)).collect();
+    html! {
+        @if !new.is_empty() {
+            h3 { (frame.say("week.new_audio")) }
+            ul.list { @for (path, hash) in new { li { (path) br; audio controls preload="none" src={ "/media/" (hash) } aria-label=(path) {} } } }
+        }
+    }
+}
+
 /// Draws what the approver read beside what stands there now.
 async fn stale(
     app: &Arc<App>,
     frame: &Frame,
     row: &ProposalRow,
     seen: ContentHash,
-    in_force: Option<&crate::store::ProposalContent>,
+    in_force: Option<&ProposalContent>,
 ) -> Result<Markup, PageError> {
     let read = app.store.proposal_content(row.id.clone(), seen).await?;
     let then = match &read {

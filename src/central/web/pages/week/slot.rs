@@ -30,6 +30,9 @@ use loaxa_heart::domain::programme::{Content, Slot};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
+/// Most minutes by which an address moves a slot.
+const LATER_MAX: i64 = 720;
+
 /// Boxes that are named.
 const NAMED_MAX: usize = 12;
 
@@ -42,7 +45,9 @@ pub async fn page(
     let get = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let address = Address::of_query(&app, &who, &query);
     let asked = asked(&app, &frame, address, get("ct"), get("khung")).await?;
-    draw(&app, &frame, &asked, &Faults::default(), None).await
+    let later = get("lech").parse().ok().filter(|minutes: &i64| minutes.abs() <= LATER_MAX);
+    let shown = Shown { faults: &Faults::default(), sent: None, later: later.unwrap_or(0) };
+    draw(&app, &frame, &asked, shown).await
 }
 
 pub async fn act(
@@ -58,13 +63,13 @@ pub async fn act(
     };
     let read = match Read::of(&asked, &sent) {
         Ok(read) => read,
-        Err(faults) => return draw(&app, &frame, &asked, &faults, Some(&sent)).await,
+        Err(faults) => return draw(&app, &frame, &asked, Shown::again(&faults, &sent)).await,
     };
     let new = match wanted(&app, &frame, &asked, &read, sent.get("viec"), seen) {
         Ok(new) => new,
         Err(not) => {
             let faults = Faults::one("bat-dau", not.say());
-            return draw(&app, &frame, &asked, &faults, Some(&sent)).await;
+            return draw(&app, &frame, &asked, Shown::again(&faults, &sent)).await;
         }
     };
     let again = asked.address.week();
@@ -77,7 +82,7 @@ pub async fn act(
             let wanted = Wanted { seen: Some(seen), before, after, title: &title, again: &again };
             match refusals::answer(&app, &frame, not, wanted).await? {
                 Ok(answered) => Ok(answered),
-                Err(not) => draw(&app, &frame, &asked, &Faults::one("bat-dau", not.say()), Some(&sent)).await,
+                Err(not) => draw(&app, &frame, &asked, Shown::again(&Faults::one("bat-dau", not.say()), &sent)).await,
             }
         }
     }
@@ -138,13 +143,26 @@ fn told(frame: &Frame, slot: &Slot) -> String {
     format!("{}–{}{next}", slot.start.format("%H:%M"), slot.end.format("%H:%M"))
 }
 
+/// A form as it is drawn: with the faults of what was sent, or with times so many minutes later.
+struct Shown<'a> {
+    faults: &'a Faults,
+    sent: Option<&'a Sent>,
+    later: i64,
+}
+
+impl<'a> Shown<'a> {
+    fn again(faults: &'a Faults, sent: &'a Sent) -> Self {
+        Self { faults, sent: Some(sent), later: 0 }
+    }
+}
+
 async fn draw(
     app: &Arc<App>,
     frame: &Frame,
     asked: &Asked,
-    faults: &Faults,
-    sent: Option<&Sent>,
+    shown: Shown<'_>,
 ) -> Result<Response, PageError> {
+    let Shown { faults, sent, later } = shown;
     let planned = match &asked.slot {
         Some(slot) => sessions(app, asked, &slot.id).await,
         None => Vec::new(),
@@ -163,7 +181,7 @@ async fn draw(
         }
         (faults.summary(frame))
         div.cols {
-            (Form { frame, asked, faults, sent }.draw())
+            (Form { frame, asked, faults, sent, later }.draw())
             section.stack aria-labelledby="h-nghe" {
                 @if asked.slot.is_some() {
                     h2 #h-nghe { (frame.say("week.will_sound")) }

@@ -1,6 +1,6 @@
 //! The form of a slot: read, checked and drawn.
 
-use chrono::{NaiveTime, Weekday};
+use chrono::{NaiveTime, TimeDelta, Weekday};
 use maud::{Markup, html};
 
 use super::asked::{Asked, is_single};
@@ -154,6 +154,8 @@ pub struct Form<'a> {
     pub asked: &'a Asked,
     pub faults: &'a Faults,
     pub sent: Option<&'a Sent>,
+    /// Minutes by which the times are moved.
+    pub later: i64,
 }
 
 impl Form<'_> {
@@ -165,7 +167,8 @@ impl Form<'_> {
     pub fn draw(&self) -> Markup {
         let Form { frame, asked, faults, .. } = self;
         let slot = asked.slot.as_ref();
-        let hm = |time: NaiveTime| time.format("%H:%M").to_string();
+        let later = TimeDelta::minutes(self.later);
+        let hm = |time: NaiveTime| time.overflowing_add_signed(later).0.format("%H:%M").to_string();
         let title = self.value("ten", slot.map(|slot| slot.title.clone()).unwrap_or_default());
         let start = self.value("bat-dau", slot.map_or_else(String::new, |slot| hm(slot.start)));
         let end = self.value("ket-thuc", slot.map_or_else(String::new, |slot| hm(slot.end)));
@@ -191,7 +194,7 @@ impl Form<'_> {
                 (self.sections())
                 @if !single && has_weekdays(slot) { (self.weekdays()) }
                 div.btns {
-                    button.btn name="viec" value="ghi" { (frame.say(if slot.is_some() { "week.keep" } else { "week.add_it" })) }
+                    button.btn name="viec" value="ghi" autofocus[self.later != 0] { (frame.say(if slot.is_some() { "week.keep" } else { "week.add_it" })) }
                     @if excepted { button.btn.sec name="viec" value="lai" formnovalidate { (frame.say("week.restore")) } }
                     @else if slot.is_some() { button.btn.sec name="viec" value="bo" formnovalidate { (frame.say("week.remove")) } }
                 }
@@ -247,7 +250,7 @@ impl Form<'_> {
     }
 
     fn weekdays(&self) -> Markup {
-        let Form { frame, asked, faults, sent } = self;
+        let Form { frame, asked, faults, sent, .. } = self;
         let kept = |day: &Weekday| match asked.slot.as_ref().map(|slot| &slot.days.rules[..]) {
             Some([DayRule::Weekdays(days)]) => days.contains(day),
             _ => true,

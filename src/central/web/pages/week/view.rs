@@ -80,13 +80,13 @@ pub async fn page(
         @if scene.shown.is_empty() { (nothing(&app, &frame, &who, &address)) } @else {
             (days::draw(&drawn))
             (key(&frame))
-            @if writes && drafts { (tools(&frame, &address, &scene)) }
+            @if writes && drafts { p.mute { (frame.say("week.keys")) } (tools(&frame, &address, &scene)) }
             @for card in &drafts_open { (card) }
             div.cols { (enough(&frame, &week)) (in_force(&app, &frame, &scene)) }
             (campaigns(&frame, &address, &scene))
         }
     };
-    Ok(frame.draw(&app, title, content).into_response())
+    Ok(frame.draw_with(&app, title, &["/assets/week.js"], content).into_response())
 }
 
 /// The notices with a time of their own that the place hears in the week.
