@@ -133,7 +133,9 @@ async fn a_week_is_changed_by_keyboard_on_a_phone_and_fits_every_screen() {
     // An arrow moves it by five minutes; Enter keeps that.
     page.value("[...document.querySelectorAll('a.slot')].find((it) => it.textContent.includes('18:00–18:01')).focus()");
     page.press("ArrowDown", 40);
-    page.until("document.activeElement?.value === 'ghi' && document.querySelector('#bat-dau').value === '18:05'");
+    page.until(
+        "document.activeElement?.value === 'ghi' && document.querySelector('#bat-dau').value === '18:05'",
+    );
     page.press_enter();
     page.until_says("#vua-sua", "18:00–18:01 → 18:05–18:06");
     // Changed again, and submitted.

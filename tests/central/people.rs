@@ -325,6 +325,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/nhat-ky", Needs::Person),
         ("/fragments/nhat-ky", Needs::Person),
         ("/canh-bao", Needs::Person),
+        ("/canh-bao/da-nhan", Needs::Person),
         ("/fragments/canh-bao", Needs::Person),
         ("/canh-bao/nhan", CARER),
         ("/canh-bao/im", CARER),

@@ -94,7 +94,7 @@ async fn install(central: &Central, toml: &str) {
     let asked = json!({ "toml": toml, "media": {} }).to_string();
     let answer = post(central, "/api/v1/programmes", "application/json", asked.into()).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
-    let allowed = json!([{ "from": "00:00:00", "until": "23:59:59" }]);
+    let allowed = json!([{ "from": "00:00:00", "until": "24:00" }]);
     let policy = json!({
         "version": 0, "allowed": allowed, "session_minutes_max": 1_440, "day_minutes_max": 1_440,
         "volume_day_percent_max": 100, "volume_night_percent_max": 100,
@@ -584,7 +584,11 @@ async fn a_week_of_a_thousand_slots_is_drawn_whole() {
     let slot = |n: u32| {
         let (from, until) = (n * 10, n * 10 + 5);
         let hm = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
-        format!("[[slot]]\nid = 's{n}'\ntitle = 'S{n}'\nstart = '{}'\nend = '{}'\nplaylist = 'l'\n", hm(from), hm(until))
+        format!(
+            "[[slot]]\nid = 's{n}'\ntitle = 'S{n}'\nstart = '{}'\nend = '{}'\nplaylist = 'l'\n",
+            hm(from),
+            hm(until)
+        )
     };
     let slots: String = (0..143).map(slot).collect();
     install(&central, &(head + &slots)).await;

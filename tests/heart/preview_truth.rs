@@ -16,7 +16,7 @@ use loaxa_heart::domain::playback::{Event, NotPlayed, PlayOutcome, SlotKey, Slot
 use loaxa_heart::domain::policy::{Policy, Window};
 use loaxa_heart::domain::programme::{Content, Programme};
 use loaxa_heart::domain::sound::{FRAMES_A_SECOND, Fault, FileRef, Sound};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::{DAY_END, Span, Wall};
 
 /// Days of a comparison.
 const DAYS: u64 = 14;
@@ -149,7 +149,7 @@ fn policy(dice: &mut Dice) -> Policy {
     if dice.once_in(3) {
         return Policy::default();
     }
-    let whole = Window { days: Vec::new(), from: at(0), until: "23:59:59".parse().expect("a time of day") };
+    let whole = Window { days: Vec::new(), from: at(0), until: DAY_END };
     let hours = Window { days: Vec::new(), from: at(4 + dice.below(3)), until: at(18 + dice.below(5)) };
     Policy {
         allowed: vec![if dice.once_in(2) { whole } else { hours }],
@@ -397,8 +397,7 @@ fn what_reaches_beyond_midnight_is_planned_once_and_sounds_once() {
         let programme = read(&text).expect("a programme");
         let timetable =
             Timetable::new(vec![Calendar::new(Arc::new(programme)).expect("rules")]).expect("one");
-        let window =
-            Window { days: Vec::new(), from: hm(0).parse().unwrap(), until: "23:59:59".parse().unwrap() };
+        let window = Window { days: Vec::new(), from: hm(0).parse().unwrap(), until: DAY_END };
         let policy = Policy { allowed: vec![window], ..Policy::default() };
         let (listeners, from) = (Listeners::default(), day.parse::<NaiveDate>().unwrap() - Days::new(3));
         let sessions = preview::plan(&timetable, &listeners, &policy, from, from + Days::new(DAYS - 1));

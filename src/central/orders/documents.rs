@@ -116,6 +116,30 @@ pub async fn send_programme(app: &App, asked: ProgrammeAsked) -> Result<Sent, Re
 /// # Errors
 /// As [`send_programme`]; the keys are not asked.
 pub async fn draft_programme(app: &App, asked: ProgrammeAsked) -> Result<Draft, Refused> {
+    let CheckedProgramme { programme, media } = check_programme(app, &asked).await?;
+    let (id, version) = (programme.id, programme.version);
+    let name = DocumentName::Programme(id.clone());
+    let mut groups = vec![programme.group];
+    let documents = app.store.documents(app.now()).await?;
+    // Boxes of the group that had it before learn that it is not theirs any more.
+    groups.extend(of_name(&documents, &name).flat_map(|earlier| earlier.groups.clone()));
+    groups.sort();
+    groups.dedup();
+    let body = Body::Programme { programme: id, version, toml: asked.toml, media };
+    Ok(document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
+}
+
+/// A programme that boxes will read, with the audio of each path that it names.
+pub struct CheckedProgramme {
+    pub programme: Programme,
+    media: BTreeMap<String, Media>,
+}
+
+/// Checks a programme that staff want to send.
+///
+/// # Errors
+/// Gives a sentence for the person who asked.
+pub async fn check_programme(app: &App, asked: &ProgrammeAsked) -> Result<CheckedProgramme, Refused> {
     let mut media = BTreeMap::new();
     for (path, hash) in &asked.media {
         let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
@@ -125,21 +149,12 @@ pub async fn draft_programme(app: &App, asked: ProgrammeAsked) -> Result<Draft, 
     }
     let programme = read_programme(&asked.toml, &media)?;
     known_groups(app, std::slice::from_ref(&programme.group))?;
-    let (id, version) = (programme.id, programme.version);
-    let name = DocumentName::Programme(id.clone());
-    let mut groups = vec![programme.group];
+    let (name, offered) = (DocumentName::Programme(programme.id.clone()), programme.version);
     let documents = app.store.documents(app.now()).await?;
-    if let Some(sent) = of_name(&documents, &name).map(|earlier| earlier.version).max()
-        && sent >= version
-    {
-        return Err(Refused::NotNewer { name, sent, offered: version });
+    match of_name(&documents, &name).map(|earlier| earlier.version).max() {
+        Some(sent) if sent >= offered => Err(Refused::NotNewer { name, sent, offered }),
+        _ => Ok(CheckedProgramme { programme, media }),
     }
-    // Boxes of the group that had it before learn that it is not theirs any more.
-    groups.extend(of_name(&documents, &name).flat_map(|earlier| earlier.groups.clone()));
-    groups.sort();
-    groups.dedup();
-    let body = Body::Programme { programme: id, version, toml: asked.toml, media };
-    Ok(document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
 }
 
 /// Reads a programme as a box does, so that no box refuses it.
@@ -156,7 +171,7 @@ pub fn parse_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Pr
     let lengths: BTreeMap<PathBuf, u32> =
         media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();
     let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("order.not_sent_along"));
-    let programme = programme_file::parse(toml, "programme", base, Audio::Required(&probe))?;
+    let programme = programme_file::parse(toml, "programme", base, Audio::Sent(&probe))?;
     Calendar::new(Arc::new(programme.clone())).map_err(|rule| Problem::of_file("programme", rule.say()))?;
     Ok(programme)
 }

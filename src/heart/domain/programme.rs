@@ -35,6 +35,7 @@ pub struct Slot {
     /// Local time.
     pub start: NaiveTime,
     /// Hard end, local time: what still sounds fades out. An end that is not after `start` is on the next day.
+    /// Midnight is [`DAY_END`](super::time::DAY_END).
     pub end: NaiveTime,
     pub days: Days,
     /// Sounds only on these holidays; such a slot replaces the everyday ones.
@@ -196,7 +197,7 @@ pub struct Holiday {
     pub effect: HolidayEffect,
 }
 
-/// The effect of a holiday on the everyday slots.
+/// The effect of a holiday on the everyday slots, of its own programme and of the others of the same group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HolidayEffect {
@@ -206,7 +207,7 @@ pub enum HolidayEffect {
     Add,
     /// Music is left out, speech stays.
     Mourning,
-    /// The programme is silent.
+    /// The programmes are silent.
     Silence,
 }
 

@@ -11,6 +11,7 @@ mod notices;
 mod overview;
 mod people;
 mod point;
+mod received;
 mod roster;
 mod settings;
 mod sign;
@@ -54,6 +55,7 @@ pub fn pages() -> Pages {
         log::add,
         notices::add,
         people::add,
+        received::add,
         roster::add,
         settings::add,
         sign::add,

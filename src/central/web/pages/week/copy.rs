@@ -21,6 +21,7 @@ use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::local_time;
 use crate::web::parts::icon;
+use loaxa_heart::config::day_rules::hm;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
@@ -130,7 +131,7 @@ fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, from: NaiveDate, faults: &
 
 fn missing(frame: &Frame, it: &Missing, is_new: bool) -> Markup {
     let weekday = frame.texts.code("weekday", &it.day.format("%a").to_string().to_lowercase());
-    let words = format!("{}–{} {}", it.start.format("%H:%M"), it.end.format("%H:%M"), it.title);
+    let words = format!("{}–{} {}", hm(it.start), hm(it.end), it.title);
     html! {
         span.mute { (weekday) " " (it.day.format("%d/%m")) } " "
         @if is_new { ins { (words) } } @else { del { (words) } }

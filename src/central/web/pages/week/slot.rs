@@ -23,6 +23,7 @@ use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::icon;
 use crate::web::words;
+use loaxa_heart::config::day_rules::hm;
 use loaxa_heart::config::programme_edit::ProgrammeText;
 use loaxa_heart::decide::preview::Fate;
 use loaxa_heart::domain::ids::{ContentHash, SlotId};
@@ -82,7 +83,9 @@ pub async fn act(
             let wanted = Wanted { seen: Some(seen), before, after, title: &title, again: &again };
             match refusals::answer(&app, &frame, not, wanted).await? {
                 Ok(answered) => Ok(answered),
-                Err(not) => draw(&app, &frame, &asked, Shown::again(&Faults::one("bat-dau", not.say()), &sent)).await,
+                Err(not) => {
+                    draw(&app, &frame, &asked, Shown::again(&Faults::one("bat-dau", not.say()), &sent)).await
+                }
             }
         }
     }
@@ -140,7 +143,7 @@ fn wanted(
 /// A slot's times in words.
 fn told(frame: &Frame, slot: &Slot) -> String {
     let next = if slot.end <= slot.start { frame.say("week.next_day") } else { "" };
-    format!("{}–{}{next}", slot.start.format("%H:%M"), slot.end.format("%H:%M"))
+    format!("{}–{}{next}", hm(slot.start), hm(slot.end))
 }
 
 /// A form as it is drawn: with the faults of what was sent, or with times so many minutes later.
@@ -156,12 +159,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-async fn draw(
-    app: &Arc<App>,
-    frame: &Frame,
-    asked: &Asked,
-    shown: Shown<'_>,
-) -> Result<Response, PageError> {
+async fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, shown: Shown<'_>) -> Result<Response, PageError> {
     let Shown { faults, sent, later } = shown;
     let planned = match &asked.slot {
         Some(slot) => sessions(app, asked, &slot.id).await,

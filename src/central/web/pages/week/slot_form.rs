@@ -7,9 +7,11 @@ use super::asked::{Asked, is_single};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::Frame;
 use crate::web::local_time;
+use loaxa_heart::config::day_rules::hm;
 use loaxa_heart::config::programme_edit::SlotFields;
 use loaxa_heart::domain::ids::{PlaylistId, SectionId};
 use loaxa_heart::domain::programme::{DayRule, Slot};
+use loaxa_heart::domain::time::DAY_END;
 use loaxa_heart::said;
 
 /// Most letters of a slot's title.
@@ -49,15 +51,16 @@ pub struct Applied {
 impl Applied {
     pub fn said(&self, frame: &Frame) -> String {
         let next = if self.end <= self.start { frame.say("week.next_day") } else { "" };
-        format!("{}–{}{next}", self.start.format("%H:%M"), self.end.format("%H:%M"))
+        format!("{}–{}{next}", hm(self.start), hm(self.end))
     }
 }
 
 /// Reads a time of day; `24:00` is midnight.
 fn time(text: &str) -> Option<NaiveTime> {
     match text.trim() {
-        "24:00" | "24h" | "24h00" => Some(NaiveTime::MIN),
-        text => local_time::time(text),
+        "24:00" | "24h" | "24h00" => Some(DAY_END),
+        // A slot may begin at a second, as it is shown then.
+        text => text.parse().ok().or_else(|| local_time::time(text)),
     }
 }
 
@@ -126,11 +129,7 @@ impl Read {
 /// Leaves out what stays as it is, so that the text keeps the words in which it was written.
 fn differing(fields: SlotFields, slot: Option<&Slot>) -> SlotFields {
     let Some(slot) = slot else { return fields };
-    let without_seconds = |time: NaiveTime| time.format("%H:%M").to_string();
-    let same_times = |(start, end): &(NaiveTime, NaiveTime)| {
-        without_seconds(*start) == without_seconds(slot.start)
-            && without_seconds(*end) == without_seconds(slot.end)
-    };
+    let same_times = |times: &(NaiveTime, NaiveTime)| *times == (slot.start, slot.end);
     let same_days =
         |days: &Vec<Weekday>| matches!(&slot.days.rules[..], [DayRule::Weekdays(old)] if old == days);
     SlotFields {
@@ -168,10 +167,11 @@ impl Form<'_> {
         let Form { frame, asked, faults, .. } = self;
         let slot = asked.slot.as_ref();
         let later = TimeDelta::minutes(self.later);
-        let hm = |time: NaiveTime| time.overflowing_add_signed(later).0.format("%H:%M").to_string();
+        let shown =
+            |time: NaiveTime| hm(if self.later == 0 { time } else { time.overflowing_add_signed(later).0 });
         let title = self.value("ten", slot.map(|slot| slot.title.clone()).unwrap_or_default());
-        let start = self.value("bat-dau", slot.map_or_else(String::new, |slot| hm(slot.start)));
-        let end = self.value("ket-thuc", slot.map_or_else(String::new, |slot| hm(slot.end)));
+        let start = self.value("bat-dau", slot.map_or_else(String::new, |slot| shown(slot.start)));
+        let end = self.value("ket-thuc", slot.map_or_else(String::new, |slot| shown(slot.end)));
         let volume = self.value("am-luong", slot.map_or(100, |slot| slot.volume_percent).to_string());
         let single = slot.is_some_and(is_single);
         let excepted = slot.is_some_and(|slot| slot.days.except.contains(&asked.address.day));
