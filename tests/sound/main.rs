@@ -5,6 +5,7 @@ mod heard;
 mod long_play;
 mod relay;
 mod sound;
+mod speech;
 
 #[path = "../support/mod.rs"]
 mod support;
