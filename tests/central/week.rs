@@ -571,6 +571,26 @@ async fn a_place_without_a_programme_gets_its_first() {
     let page = lan.get(&central, "/tuan?noi=thon-1").await;
     assert!(page.text().contains("Bản nháp: Thôn &quot;1&quot;"), "{}", page.text());
     assert!(page.text().contains("Chưa gửi lần nào"));
+    // Its first slot needs a list; all of it is new to who approves.
+    let fields = [
+        ("noi", "thon-1"),
+        ("ct", "thon-1"),
+        ("ten-danh-sach", "Tin thôn"),
+        ("ten", "Chào"),
+        ("loi", "Chào bà con."),
+    ];
+    let lists = lan.get(&central, "/tuan/danh-sach?noi=thon-1").await;
+    let seen = version_on(&lists);
+    let fields = [&fields[..], &[("ban", seen.as_str())]].concat();
+    assert_eq!(lan.post(&central, "/tuan/danh-sach", &fields).await.status, 303);
+    let row = open(&central).await.unwrap();
+    let (id, digest) = (row.id.to_string(), row.digest.to_string());
+    let fields = [("noi", "thon-1"), ("id", id.as_str()), ("ban", digest.as_str()), ("viec", "gui")];
+    assert_eq!(lan.post(&central, "/tuan/nhap", &fields).await.status, 303);
+    let duc = Staff::make(&central, "duc", &[(Role::Approver, "xa")]).await;
+    let page = duc.get(&central, &format!("/duyet-lich/{id}")).await;
+    assert!(page.text().contains("Danh sách: Tin thôn</b> · mới"), "{}", page.text());
+    assert_eq!(decide(&central, &duc, &row, "duyet").await.status, 303);
     let again = lan.post(&central, "/tuan/chuong-trinh", &[("noi", "thon-1"), ("ten", "Nữa")]).await;
     assert_eq!(again.status, 409);
     central.stop().await;

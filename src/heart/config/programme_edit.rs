@@ -158,7 +158,7 @@ impl ProgrammeText {
     ) -> Result<SlotId, NotEdited> {
         let index = self.own_table(slot)?;
         let mut table = self.slot(index).ok_or(NotEdited::Unreadable)?.clone();
-        let id = self.free_id(&format!("{slot}.{}", day.format("%Y%m%d")))?;
+        let id = self.free_id(&format!("{}.{}", series_of(slot), day.format("%Y%m%d")))?;
         inline(&mut table);
         without_comments(&mut table);
         table.set_position(None);
@@ -559,6 +559,19 @@ fn item(fields: &ItemFields, old: Option<&Table>) -> Table {
     table
 }
 
+/// The most bytes of a series' name that stand in the name of its single occurrences.
+const SERIES_BYTES_MAX: usize = 48;
+
+/// Names the series that a slot is an occurrence of, by the id that [`ProgrammeText::copy_to`] gave it; else the slot.
+fn series_of(slot: &SlotId) -> &str {
+    let of_day = |(series, day): &(&str, &str)| {
+        let day = day.split('-').next().unwrap_or_default();
+        !series.is_empty() && day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let series = slot.as_str().rsplit_once('.').filter(of_day).map_or(slot.as_str(), |(series, _)| series);
+    &series[..series.len().min(SERIES_BYTES_MAX)]
+}
+
 /// Makes a name of a title: Vietnamese letters without their signs, hyphens between the words.
 fn name_of(title: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
@@ -680,6 +693,15 @@ volume_percent = 80 # trạm y tế ở gần
             let renamed = SlotFields { title: Some("Sớm".to_owned()), ..times("04:50", "05:20") };
             text.change_slot(&slot("sang"), &renamed).unwrap();
         };
+        // A copy of an occurrence is named after the series, so that names do not grow.
+        let mut copied = ProgrammeText::open(TEXT).unwrap();
+        once(&mut copied);
+        let copy = |text: &mut ProgrammeText, of: &str, to: &str| {
+            text.copy_to(&slot(of), day(to), &SlotFields::default()).unwrap().to_string()
+        };
+        assert_eq!(copy(&mut copied, "sang.20261127", "2026-12-04"), "sang.20261204");
+        assert_eq!(copy(&mut copied, "sang.20261127", "2026-12-04"), "sang.20261204-2");
+        assert_eq!(copy(&mut copied, "sang.20261204-2", "2026-12-11"), "sang.20261211");
         let own = "sang.20261127 06:10-06:20 1";
         check(once, &["sang 04:50-05:20 2", OTHERS[0], OTHERS[1], OTHERS[2], own]);
         let back = |text: &mut ProgrammeText| {

@@ -11,12 +11,13 @@ use crate::programmes::basis;
 use crate::store::{Change, ChangeRow, ProposalContent, ProposalKind, StoreError};
 use crate::web::frame::{Frame, moment};
 use loaxa_heart::config::programme_diff::{Difference, Part, differences};
+use loaxa_heart::domain::programme::Programme;
 use loaxa_heart::said;
 
 /// Things that are listed.
 const SHOWN_MAX: usize = 200;
 
-/// Finds the differences of two contents; of what is no programme, the lines.
+/// Finds the differences of two contents, or all of a programme that has no older one; of what is no programme, the lines.
 ///
 /// # Errors
 /// Fails when the store does not answer.
@@ -25,7 +26,7 @@ pub async fn between(
     old: Option<&ProposalContent>,
     new: &ProposalContent,
 ) -> Result<Vec<Difference>, StoreError> {
-    let Some(old) = old else { return Ok(Vec::new()) };
+    let Some(old) = old else { return all_of(app, new).await };
     if new.kind == ProposalKind::Programme {
         match (basis::read(app, old).await, basis::read(app, new).await) {
             (Ok(old), Ok(new)) => {
@@ -47,6 +48,22 @@ pub async fn between(
     }
     let (part, id) = (Part::Programme, new.subject.clone());
     Ok(vec![Difference { part, title: String::new(), id, before, after, whole: false }])
+}
+
+/// Lists everything of a programme that was never sent.
+async fn all_of(app: &App, new: &ProposalContent) -> Result<Vec<Difference>, StoreError> {
+    let programme = match basis::read(app, new).await {
+        Ok(programme) => programme,
+        Err(NotProposal::Store(error)) => return Err(error),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let mut empty = Programme::clone(&programme);
+    empty.slots.clear();
+    empty.playlists.clear();
+    empty.holidays.clear();
+    empty.sections.clear();
+    empty.campaigns.clear();
+    Ok(differences((&empty, Path::new("sent")), (&programme, Path::new("sent"))))
 }
 
 /// Draws differences: what goes, and what comes.

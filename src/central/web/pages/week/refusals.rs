@@ -58,7 +58,11 @@ async fn overtaken(
             Some(seen) => app.store.proposal_content(row.id.clone(), seen).await?,
             None => None,
         };
-        since = Some((changes, difference::between(app, seen.as_ref(), &row.content).await?));
+        let differences = match &seen {
+            Some(seen) => difference::between(app, Some(seen), &row.content).await?,
+            None => Vec::new(),
+        };
+        since = Some((changes, differences));
     }
     let title = frame.say("week.overtaken");
     let content = html! {
