@@ -29,6 +29,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod recordings;
 mod roster;
 mod tokens;
 mod week;

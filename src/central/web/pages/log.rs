@@ -191,7 +191,9 @@ impl View {
             play.outcome,
             Some(PlayOutcome::Failed { .. } | PlayOutcome::PowerLost | PlayOutcome::Guarded { .. })
         );
-        let played = play.frames_played.map(|frames| words::length(frames, self.texts));
+        let is_cut = matches!(play.outcome, Some(PlayOutcome::PowerLost));
+        let length = if is_cut { words::length_of_cut } else { words::length };
+        let played = play.frames_played.map(|frames| length(frames, self.texts));
         let due = play.frames_due.map(|frames| words::length(frames, self.texts));
         html! {
             tr.bad[bad] {
