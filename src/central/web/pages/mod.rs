@@ -11,6 +11,7 @@ mod notices;
 mod overview;
 mod people;
 mod point;
+mod reports;
 mod roster;
 mod settings;
 mod sign;
@@ -53,6 +54,7 @@ pub fn pages() -> Pages {
         log::add,
         notices::add,
         people::add,
+        reports::add,
         roster::add,
         settings::add,
         sign::add,
@@ -71,6 +73,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(notices::assets())
         .merge(emergency::assets())
         .merge(live::assets())
+        .merge(reports::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
