@@ -102,7 +102,7 @@ impl Default for Calling {
 /// The level above, which gets reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reporting {
-    /// Its name, as it stands in a letter; empty where none is set.
+    /// The name in letters; empty where none is set.
     pub above: String,
     pub email: Option<String>,
 }

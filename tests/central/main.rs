@@ -28,6 +28,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod reports;
 mod roster;
 mod tokens;
 mod wire;

@@ -17,7 +17,7 @@ pub struct Decree {
     pub number: String,
     pub place_and_date: String,
     pub subject: String,
-    /// Who gets it; `None` where nobody is set.
+    /// The office that gets it; `None` where none is set.
     pub addressee: Option<String>,
     pub paragraphs: Vec<String>,
     pub grids: Vec<Grid>,
@@ -25,14 +25,12 @@ pub struct Decree {
     pub receivers: Vec<String>,
 }
 
-/// Words before the name of a commune that are no part of the place's name.
-const KINDS: [&str; 3] = ["xã ", "phường ", "thị trấn "];
-
 /// The name of a place without what kind of place it is: `Xã Bình Minh` becomes `Bình Minh`.
-fn bare(commune: &str) -> &str {
+fn bare(commune: &str) -> String {
+    let kinds = said!("decree.kinds").to(Lang::Vi);
     let lower = commune.to_lowercase();
-    let kind = KINDS.into_iter().find(|kind| lower.starts_with(kind));
-    kind.and_then(|kind| commune.get(kind.len()..)).unwrap_or(commune)
+    let kind = kinds.split('|').map(|kind| format!("{kind} ")).find(|kind| lower.starts_with(kind));
+    kind.and_then(|kind| commune.get(kind.len()..)).unwrap_or(commune).to_owned()
 }
 
 /// A date as the decree writes it: days below 10 and months 1 and 2 have a 0 before.

@@ -18,7 +18,7 @@ const A_MM: f64 = 1_440.0 / 25.4;
 /// Half points: 13 and 12.
 const SIZE: usize = 26;
 const SIZE_SMALL: usize = 24;
-/// Width of the text on A4 between margins of 30 and 20 mm, in twentieths of a point.
+/// Width of the text on A4 between margins of 32 and 18 mm, in twentieths of a point.
 const WIDTH: usize = 9_071;
 
 fn mm(length: f64) -> i32 {
@@ -45,10 +45,10 @@ fn rule() -> Paragraph {
 pub fn docx(decree: &Decree) -> Result<Vec<u8>, String> {
     let fonts = RunFonts::new().ascii(FONT).hi_ansi(FONT).cs(FONT).east_asia(FONT);
     let margin = PageMargin::new()
-        .top(mm(20.0))
-        .bottom(mm(20.0))
-        .left(mm(30.0))
-        .right(mm(20.0))
+        .top(mm(22.0))
+        .bottom(mm(22.0))
+        .left(mm(32.0))
+        .right(mm(18.0))
         .header(mm(10.0))
         .footer(mm(10.0));
     let page_number = Paragraph::new().align(AlignmentType::Center).add_page_num(PageNum::new());

@@ -15,7 +15,7 @@ use crate::store::{
     ToSettle,
 };
 use loaxa_heart::decide::preview::PlannedSession;
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, SlotId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::Subject;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
@@ -153,7 +153,7 @@ impl Keeper {
     }
 }
 
-/// What has begun stays as it was planned; what is to come follows the documents in force now.
+/// Keeps what has begun as it was planned, and takes what is to come from the documents in force now.
 fn begun_and_to_come(
     kept: &Arc<Vec<DueSession>>,
     new: Arc<Vec<DueSession>>,
@@ -241,8 +241,7 @@ async fn settle_day(app: &App, date: NaiveDate, boxes: Vec<ToSettle>) -> Result<
         let place = plan.boxes.iter().find(|place| place.id == of.id).cloned();
         let row = || rows.iter().find(|row| row.id == of.id).map(|row| place_of(app, row, &places));
         let place = place.or_else(row).unwrap_or_else(|| stranger(&of.id));
-        let slots: Vec<SlotId> = place.sessions.iter().map(|session| session.key.slot.clone()).collect();
-        let mut facts = app.store.day_facts(date, of.id.clone(), slots).await?;
+        let mut facts = app.store.day_facts(date, of.id.clone()).await?;
         facts.plays.retain(|play| belongs_to(&play.subject, date, &announced, play.opened));
         let due = announced.iter().filter_map(|(announced, deliveries)| {
             let delivery = deliveries.iter().find(|row| row.id == of.id)?;

@@ -1,4 +1,4 @@
-//! What was planned, what sounded, and the reports that follow from both.
+//! Days as they were planned and as they turned out, and the reports that follow from both.
 
 mod anchor;
 mod csv;
@@ -8,6 +8,7 @@ mod grid;
 mod keep;
 mod monthly;
 mod period;
+mod places;
 mod report;
 mod settle;
 mod xlsx;
@@ -20,5 +21,6 @@ pub use grid::{Cell, Grid, grids};
 pub use keep::{run, settle};
 pub use monthly::make_monthly;
 pub use period::{BadPeriod, Period, period_of};
+pub use places::below;
 pub use report::{By, Report, number, percent, report};
 pub use xlsx::xlsx;

@@ -469,3 +469,168 @@ fn why_not(delivery: &DeliveryRow) -> String {
         None => delivery.step.code().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SlotEnd;
+    use loaxa_heart::domain::ids::PlayId;
+    use loaxa_heart::domain::playback::SlotKey;
+    use std::sync::Arc;
+
+    const NOON: Wall = Wall(1_795_237_200_000_000);
+
+    fn at(minute: u64) -> Wall {
+        NOON.plus(Span::secs(minute * 60))
+    }
+
+    fn key(slot: &str) -> SlotKey {
+        SlotKey { slot: slot.parse().unwrap(), date: NOON.date() }
+    }
+
+    /// Numbers that look random and are the same each time (an LCG with Knuth's constants).
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % sides
+        }
+    }
+
+    fn play(
+        number: u32,
+        slot: &str,
+        section: &str,
+        opened: Wall,
+        frames: u64,
+        outcome: PlayOutcome,
+    ) -> PlayRow {
+        PlayRow {
+            cursor: i64::from(number),
+            id: "loa-1".parse().unwrap(),
+            box_title: String::new(),
+            epoch: loaxa_heart::domain::ids::Epoch(1),
+            play: PlayId::new(1, number),
+            subject: Subject::Slot(key(slot)),
+            title: format!("tin {section}"),
+            section: Some(section.parse().unwrap()),
+            campaign: None,
+            class: None,
+            mode: None,
+            rung: Rung::Programme,
+            source: String::new(),
+            language: String::new(),
+            repetition: 1,
+            volume_percent: 100,
+            scheduled: None,
+            opened,
+            started: None,
+            ended: None,
+            frames_played: Some(frames),
+            frames_due: None,
+            outcome: Some(outcome),
+            heard: None,
+            implausible: None,
+        }
+    }
+
+    fn part(section: &str, ms: u64) -> DuePart {
+        let title = format!("tin {section}");
+        DuePart { title, section: Some(section.parse().unwrap()), campaign: None, responsible: None, ms }
+    }
+
+    fn settled(parts: Vec<DuePart>, plays: Vec<PlayRow>, end: Option<SlotOutcome>, known: bool) -> Settled {
+        let session =
+            DueSession { key: key("sang"), title: "Sáng".to_owned(), start: at(0), end: at(30), parts };
+        let place = DayBox {
+            id: "loa-1".parse().unwrap(),
+            title: "Loa 1".to_owned(),
+            village: "thon-1".to_owned(),
+            village_title: "Thôn 1".to_owned(),
+            households: None,
+            sessions: Arc::new(vec![session]),
+        };
+        let end = end.map(|outcome| SlotEnd { title: "Sáng".to_owned(), scheduled: at(0), outcome });
+        let facts = DayFacts {
+            day: NOON.date(),
+            plays,
+            ends: end.map(|end| ("sang".parse().unwrap(), end)).into_iter().collect(),
+            not_played: Vec::new(),
+            known: if known { vec![(at(0), at(60))] } else { Vec::new() },
+        };
+        Day { now: at(60), place: &place, names: &Names::default(), facts: &facts, due: Vec::new() }.settle()
+    }
+
+    fn total(settled: &Settled) -> Sums {
+        let mut total = Sums::default();
+        settled.sums.values().for_each(|sums| total += *sums);
+        total
+    }
+
+    const MINUTE: u64 = 60_000;
+
+    fn check(
+        end: Option<SlotOutcome>,
+        known: bool,
+        minutes: u64,
+        expected: (u64, u64, u64, u64),
+        fate: Fate,
+    ) {
+        let plays = match minutes {
+            0 => Vec::new(),
+            n => vec![play(1, "sang", "a", at(0), n * MINUTE * 48, PlayOutcome::Finished)],
+        };
+        let settled = settled(vec![part("a", 20 * MINUTE), part("b", 10 * MINUTE)], plays, end, known);
+        let sums = total(&settled);
+        let found = (sums.planned_ms, sums.aired_ms, sums.missed_ms, sums.unknown_ms);
+        let expected = (expected.0 * MINUTE, expected.1 * MINUTE, expected.2 * MINUTE, expected.3 * MINUTE);
+        assert_eq!((found, settled.airings[0].fate), (expected, fate));
+    }
+
+    #[test]
+    fn silence_is_unknown_until_the_box_has_told() {
+        let aired = |finished, not_finished| Some(SlotOutcome::Aired { finished, not_finished });
+        check(None, false, 0, (30, 0, 0, 30), Fate::Unknown);
+        check(None, true, 0, (30, 0, 30, 0), Fate::Missed);
+        check(Some(SlotOutcome::NotAired(NotPlayed::Late)), false, 0, (30, 0, 30, 0), Fate::Missed);
+        check(aired(1, 1), false, 20, (30, 20, 10, 0), Fate::Partly);
+        check(aired(2, 0), false, 30, (30, 30, 0, 0), Fate::Aired);
+        check(None, false, 12, (30, 12, 0, 18), Fate::Unknown);
+        check(None, true, 12, (30, 12, 18, 0), Fate::Partly);
+    }
+
+    #[test]
+    fn what_is_planned_is_what_sounded_what_did_not_and_what_nobody_knows() {
+        let mut dice = Dice(7);
+        for _ in 0..2_000 {
+            let sections = ["a", "b", "c"];
+            let parts: Vec<_> =
+                (0..dice.roll(4)).map(|n| part(sections[n as usize % 3], dice.roll(600_000))).collect();
+            let plays: Vec<_> = (0..dice.roll(5))
+                .map(|n| {
+                    let outcome = match dice.roll(4) {
+                        0 => PlayOutcome::PowerLost,
+                        1 => PlayOutcome::Interrupted { by: Rung::Emergency },
+                        _ => PlayOutcome::Finished,
+                    };
+                    let slot = if dice.roll(5) == 0 { "khac" } else { "sang" };
+                    let section = sections[dice.roll(3) as usize];
+                    play(n as u32, slot, section, at(n), dice.roll(40_000_000), outcome)
+                })
+                .collect();
+            let end = match dice.roll(4) {
+                0 => None,
+                1 => Some(SlotOutcome::NotAired(NotPlayed::Missed)),
+                _ => Some(SlotOutcome::Aired { finished: 1, not_finished: dice.roll(2) as u32 }),
+            };
+            let sounded: u64 = plays.iter().map(ms_of).sum();
+            let settled = settled(parts, plays, end, dice.roll(2) == 0);
+            for (key, sums) in &settled.sums {
+                assert_eq!(sums.planned_ms, sums.aired_ms + sums.missed_ms + sums.unknown_ms, "{key:?}");
+            }
+            let total = total(&settled);
+            assert_eq!(total.aired_ms + total.extra_ms, sounded, "nothing that sounded is lost");
+        }
+    }
+}

@@ -316,8 +316,8 @@ pub trait DaySums: Send + Sync {
     /// Lists boxes whose day is to be reckoned, latest days first.
     fn to_settle(&self, limit: u32) -> Answer<'_, Vec<ToSettle>>;
 
-    /// Reads what a box's log says of a day and of these slots.
-    fn day_facts(&self, day: NaiveDate, id: BoxId, slots: Vec<SlotId>) -> Answer<'_, DayFacts>;
+    /// Reads what a box's log says of a day.
+    fn day_facts(&self, day: NaiveDate, id: BoxId) -> Answer<'_, DayFacts>;
 
     /// Lists announcements that were issued, or expired, in a time; tests left out.
     fn announced(&self, from: Wall, to: Wall) -> Answer<'_, Vec<Announced>>;

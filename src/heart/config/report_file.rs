@@ -7,7 +7,7 @@ use super::fields::Fields;
 /// The level above.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportConfig {
-    /// Its name, as it stands in a letter.
+    /// The name in letters.
     pub above: String,
     pub email: Option<String>,
 }

@@ -3,8 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 
-use super::columns::{bounded, count, from_word, name, optional_name, unreadable, wall, word};
-use super::day_sums::day;
+use super::columns::{bounded, count, day, from_word, name, optional_name, unreadable, wall, word};
 use crate::store::plays::{subject_apart, subject_together};
 use crate::store::{Airing, AiringFilter, AiringRow, DayBox, FateCounts, ROWS_MAX, ToSettle};
 use loaxa_heart::domain::ids::SectionId;

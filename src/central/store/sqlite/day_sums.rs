@@ -7,7 +7,7 @@ use chrono::{NaiveDate, NaiveTime};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteStore;
-use super::columns::{bounded, count, from_json, from_word, json, name, optional_name, parsed, wall, word};
+use super::columns::{bounded, count, day, from_json, from_word, json, name, optional_name, wall, word};
 use super::commands::{COMMAND_COLUMNS, command_row};
 use super::plays::play_row;
 use super::{airings, calls};
@@ -16,7 +16,7 @@ use crate::store::{
     FateCounts, NewLetter, NoticeContent, Settled, SlotEnd, SumFilter, SumKey, SumRow, Sums, Supplement,
     ToSettle, VillageRow,
 };
-use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, SlotId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash};
 use loaxa_heart::domain::playback::{Entry, Event};
 use loaxa_heart::domain::time::{Span, Wall};
 
@@ -76,8 +76,8 @@ impl DaySums for SqliteStore {
         })
     }
 
-    fn day_facts(&self, day: NaiveDate, id: BoxId, slots: Vec<SlotId>) -> Answer<'_, DayFacts> {
-        self.read(move |db| day_facts(db, day, &id, &slots))
+    fn day_facts(&self, day: NaiveDate, id: BoxId) -> Answer<'_, DayFacts> {
+        self.read(move |db| day_facts(db, day, &id))
     }
 
     fn announced(&self, from: Wall, to: Wall) -> Answer<'_, Vec<Announced>> {
@@ -124,14 +124,15 @@ impl DaySums for SqliteStore {
     fn villages_of(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<VillageRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT village, village_title, households, max(day), count(DISTINCT box) AS boxes FROM day_boxes
-                 WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village",
+                "SELECT village, village_title, max(day), count(DISTINCT box) AS boxes,
+                        max(CASE WHEN households IS NOT NULL THEN day || households END) AS told
+                 FROM day_boxes WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village",
             )?;
             let rows = query.query_map([from.to_string(), until.to_string()], |row| {
                 Ok(VillageRow {
                     village: row.get("village")?,
                     title: row.get("village_title")?,
-                    households: row.get("households")?,
+                    households: told_last(row.get("told")?),
                     boxes: count(row, "boxes")?,
                 })
             })?;
@@ -195,9 +196,9 @@ impl DaySums for SqliteStore {
     }
 }
 
-/// Reads a day.
-pub fn day(row: &Row, column: &str) -> Result<NaiveDate> {
-    parsed(row, column, str::parse::<NaiveDate>)
+/// The number behind a day, which has ten characters.
+fn told_last(text: Option<String>) -> Option<u32> {
+    text?.get(10..)?.parse().ok()
 }
 
 /// Has a box's day reckoned anew.
@@ -316,7 +317,7 @@ fn keep_box(db: &Connection, day: NaiveDate, place: &DayBox) -> Result<()> {
     Ok(())
 }
 
-fn day_facts(db: &Connection, day: NaiveDate, id: &BoxId, slots: &[SlotId]) -> Result<DayFacts> {
+fn day_facts(db: &Connection, day: NaiveDate, id: &BoxId) -> Result<DayFacts> {
     let begin = Wall::from_local(day.and_time(NaiveTime::MIN));
     let end = begin.plus(Span::secs(36 * 3_600));
     let mut query = db.prepare_cached(
@@ -325,25 +326,17 @@ fn day_facts(db: &Connection, day: NaiveDate, id: &BoxId, slots: &[SlotId]) -> R
     )?;
     let plays = query.query_map(params![id.as_str(), begin.0, end.0, OF_A_DAY_MAX], play_row)?;
     let plays = plays.collect::<Result<Vec<_>>>()?;
-    let mut slots: BTreeSet<String> = slots.iter().map(ToString::to_string).collect();
-    let mut query = db.prepare_cached(
-        "SELECT body ->> '$.key.slot' FROM log WHERE event = 'slot_ended' AND box = ?1 AND wall >= ?2 AND wall < ?3
-         AND body ->> '$.key.date' = ?4 AND implausible IS NULL LIMIT ?5",
-    )?;
-    let told = params![id.as_str(), begin.0, end.0, day.to_string(), OF_A_DAY_MAX];
-    for slot in query.query_map(told, |row| row.get::<_, String>(0))? {
-        slots.insert(slot?);
-    }
+    // The last word on a slot counts.
     let mut ends = BTreeMap::new();
     let mut query = db.prepare_cached(
-        "SELECT body FROM log WHERE event = 'slot_ended' AND box = ?1 AND body ->> '$.key.slot' = ?2
-         AND body ->> '$.key.date' = ?3 AND implausible IS NULL ORDER BY cursor DESC LIMIT 1",
+        "SELECT body FROM log WHERE event = 'slot_ended' AND box = ?1 AND body ->> '$.key.date' = ?2
+         AND implausible IS NULL ORDER BY cursor LIMIT ?3",
     )?;
-    for slot in slots {
-        let entry = query
-            .query_row(params![id.as_str(), slot, day.to_string()], |row| from_json::<Entry>(row, "body"))
-            .optional()?;
-        if let Some(Event::SlotEnded { key, title, scheduled, outcome }) = entry.map(|entry| entry.event) {
+    let told = query.query_map(params![id.as_str(), day.to_string(), OF_A_DAY_MAX], |row| {
+        from_json::<Entry>(row, "body")
+    })?;
+    for entry in told {
+        if let Event::SlotEnded { key, title, scheduled, outcome } = entry?.event {
             ends.insert(key.slot, SlotEnd { title, scheduled, outcome });
         }
     }

@@ -588,6 +588,7 @@ CREATE TABLE IF NOT EXISTS airing_tags (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS airing_tags_airing ON airing_tags (airing);
 CREATE INDEX IF NOT EXISTS plays_box ON plays (box, opened);
+CREATE INDEX IF NOT EXISTS log_slot_days ON log (box, body ->> '$.key.date') WHERE event = 'slot_ended';
 CREATE INDEX IF NOT EXISTS log_box ON log (box, wall);
 -- Reports that the centre made by itself, with the days that they were made and sent.
 CREATE TABLE IF NOT EXISTS made_reports (

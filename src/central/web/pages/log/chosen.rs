@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::reports;
 use crate::store::{AiringFilter, AiringRow, Fate};
-use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::{BoxId, CampaignId, GroupId, SectionId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -58,7 +58,7 @@ impl Chosen {
             from: begin(&self.tu),
             to: begin(&self.den).map(|at| at.plus(Span::secs(86_400))),
             id,
-            villages: group.map(|group| below(app, &group)).unwrap_or_default(),
+            villages: group.map(|group| reports::below(app, &group)).unwrap_or_default(),
             class: CLASSES.into_iter().find(|class| code(*class) == self.loai),
             campaign: CampaignId::new(self.dot.as_str()).ok(),
             section: SectionId::new(self.muc.as_str()).ok(),
@@ -99,20 +99,4 @@ impl Chosen {
 /// The word of a class in addresses and tables of texts.
 pub fn code(class: Rung) -> String {
     crate::web::words::code_of(&class)
-}
-
-/// A group with all below it; nothing for a group that holds all others.
-fn below(app: &App, group: &GroupId) -> Vec<GroupId> {
-    let parents = app.settings.parents();
-    if app.settings.top_groups() == [group.clone()] {
-        return Vec::new();
-    }
-    let known = app.settings.groups.iter().map(|known| known.id.clone());
-    let mut found: Vec<_> =
-        known.filter(|id| with_ancestors(std::slice::from_ref(id), &parents).contains(group)).collect();
-    // A group that is gone is still a choice: its past is kept.
-    if found.is_empty() {
-        found.push(group.clone());
-    }
-    found
 }

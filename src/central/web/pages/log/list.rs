@@ -122,7 +122,7 @@ fn form(app: &App, frame: &Frame, chosen: &Chosen, choices: &Choices) -> Markup 
                         p.hint #nguoi-h { (frame.say("log_page.person_hint")) } }
                 }
             }
-            div.btns { button.btn { (frame.say("audit.show")) } }
+            div.btns { button.btn { (frame.say("log_page.show")) } }
         }
     }
 }

@@ -73,7 +73,7 @@ pub async fn page(
     Ok(frame.draw(&app, name, content).into_response())
 }
 
-/// Why something is missing, and what can be done.
+/// Says why something is missing, and what can be done.
 fn why(frame: &Frame, row: &AiringRow, writes: bool) -> Markup {
     let kind = signs::kind(row.airing.fate);
     let reason = match row.airing.fate {

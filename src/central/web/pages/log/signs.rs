@@ -25,7 +25,7 @@ pub fn fate(frame: &Frame, row: &AiringRow) -> Markup {
     state(kind(row.airing.fate), if reason.is_empty() { words } else { format!("{words}: {reason}") })
 }
 
-/// Why something is missing; empty where nothing is.
+/// Says why something is missing; empty where nothing is.
 pub fn reason(frame: &Frame, row: &AiringRow) -> String {
     match row.airing.reason.as_str() {
         "" => String::new(),
@@ -43,7 +43,7 @@ pub fn length(frame: &Frame, ms: u64) -> String {
     frame.tell(&said!("log_page.minutes", minutes))
 }
 
-/// What sounded of what was due.
+/// Says how much sounded of what was due.
 pub fn aired(frame: &Frame, row: &AiringRow) -> String {
     let due = length(frame, row.airing.planned_ms);
     match row.airing.fate {

@@ -104,7 +104,7 @@ fn table(grid: &Grid) -> Markup {
     }
 }
 
-/// Why minutes were missed.
+/// Lists the reasons for which minutes were missed.
 pub fn reasons(frame: &Frame, missed: &[(String, u64)]) -> Markup {
     html! {
         @if !missed.is_empty() {

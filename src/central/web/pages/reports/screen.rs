@@ -120,7 +120,7 @@ fn sums(frame: &Frame, report: &Report) -> Markup {
     }
 }
 
-/// What a reader must know of the numbers.
+/// Notes that a reader of the numbers must know.
 fn notes(frame: &Frame, report: &Report) -> Markup {
     let reach = &report.reach;
     html! {
