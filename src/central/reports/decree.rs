@@ -4,7 +4,7 @@
 use chrono::{Datelike, NaiveDate};
 
 use super::grid::{Grid, grids};
-use super::report::{By, Report, number, percent};
+use super::report::{Report, number, percent};
 use crate::settings::Reporting;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Sentence};
@@ -74,7 +74,6 @@ pub fn decree(report: &Report, reporting: &Reporting) -> Decree {
     if report.counted_until < report.until {
         paragraphs.push(vi(said!("report.until", date = report.counted_until.format("%d/%m/%Y"))));
     }
-    let has_lines = |grid: &Grid| grid.by == By::Village || grid.lines.len() > 1;
     let mut receivers = vec![vi(said!("decree.as_above")), vi(said!("decree.file"))];
     if reporting.above.is_empty() {
         receivers.remove(0);
@@ -86,7 +85,7 @@ pub fn decree(report: &Report, reporting: &Reporting) -> Decree {
         subject: vi(said!("decree.subject", period = named)),
         addressee: Some(reporting.above.clone()).filter(|above| !above.is_empty()),
         paragraphs,
-        grids: grids(report, Lang::Vi).into_iter().filter(has_lines).collect(),
+        grids: grids(report, Lang::Vi),
         proposals: vi(said!("decree.proposals")),
         receivers,
     }

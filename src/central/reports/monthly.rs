@@ -12,7 +12,7 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Lang;
 
 /// Time between two looks.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(10);
 
 /// Boxes' days that are reckoned before the report is made.
 const SETTLED: u32 = 20_000;
