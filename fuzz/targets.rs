@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use loaxa_adapters::{ical, xml_signature};
-use loaxa_heart::config::{cap, m3u8, programme_file, trust_file};
+use loaxa_heart::config::tracks::{Place, Source, Track};
+use loaxa_heart::config::{cap, files, m3u8, playlist_file, programme_file, trust_file};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::broker_address::BrokerAddress;
@@ -88,9 +89,9 @@ pub fn trust(data: &[u8]) {
 
 /// A programme, as central or an installer sends it.
 pub fn programme(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = files::decode(data) else { return };
     let audio = programme_file::Audio::WherePresent(&|_| Ok(60_000));
-    if let Ok(programme) = programme_file::parse(text, "fuzz.toml", Path::new("/nowhere"), audio) {
+    if let Ok(programme) = programme_file::parse(&text, "fuzz.toml", Path::new("/nowhere"), audio) {
         // Its recurrence rules either stand or are refused.
         let _ = loaxa_heart::decide::schedule::Calendar::new(std::sync::Arc::new(programme));
     }
@@ -98,19 +99,18 @@ pub fn programme(data: &[u8]) {
 
 /// A playlist of any player, M3U or what passes for it. None leads out of its folder, and what is written is read again.
 pub fn m3u8(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = files::decode(data) else { return };
     let inside = Path::new("lists");
-    let Ok(tracks) = m3u8::parse(text, "fuzz.m3u8", inside) else { return };
+    let Ok(tracks) = playlist_file::parse(&text, "fuzz.m3u8", Place::inside(inside)) else { return };
     for track in &tracks {
-        if let m3u8::Source::File(path) = &track.source {
+        if let Source::File(path) = &track.source {
             let is_plain = |part| matches!(part, std::path::Component::Normal(_));
             assert!(path.components().all(is_plain), "{}", path.display());
         }
     }
-    let again =
-        m3u8::parse(&m3u8::write(&tracks), "again.m3u8", Path::new("")).expect("what was written is read");
-    let sources =
-        |tracks: &[m3u8::Track]| tracks.iter().map(|track| track.source.clone()).collect::<Vec<_>>();
+    let again = playlist_file::parse(&m3u8::write(&tracks), "again.m3u8", Place::inside(Path::new("")))
+        .expect("what was written is read");
+    let sources = |tracks: &[Track]| tracks.iter().map(|track| track.source.clone()).collect::<Vec<_>>();
     assert_eq!(sources(&again), sources(&tracks));
 }
 
@@ -182,6 +182,8 @@ pub fn sealed_xml(data: &[u8]) {
 
 /// A calendar file of any program.
 pub fn ical(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let _ = ical::parse(text, "fuzz.ics");
+    let Ok(text) = ical::decode(data) else { return };
+    if let Err(problems) = ical::parse(&text, "fuzz.ics") {
+        assert!(problems.0.iter().all(|problem| !problem.said.to_string().is_empty()));
+    }
 }

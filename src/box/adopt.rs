@@ -164,7 +164,7 @@ impl Programmes {
         let lengths: BTreeMap<PathBuf, u32> =
             media.iter().map(|(name, media)| (base.join(name), media.ms)).collect();
         let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("audio.not_sent_along"));
-        let programme = programme_file::parse(toml, id.as_str(), &base, Audio::Required(&probe))
+        let programme = programme_file::parse(toml, id.as_str(), &base, Audio::Sent(&probe))
             .map_err(|problems| problems.say())?;
         if programme.id != *id || programme.version != version {
             let (id, version) = (programme.id, programme.version);

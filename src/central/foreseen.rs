@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::SlotKey;
+use loaxa_heart::domain::policy::GuardRefusal;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::texts::Sentence;
 
@@ -63,6 +64,8 @@ pub struct BoxForeseen {
     pub last_seen: Option<Wall>,
     /// Start of the first repetition, if it hears of it before; `None` where it will not sound.
     pub sounds_at: Option<Wall>,
+    /// The guard's reason where it refuses the announcement, or stops it before its end.
+    pub refusal: Option<GuardRefusal>,
     /// The time at which the announcement sounds, or the reason why it will not, for people.
     pub said: Sentence,
 }

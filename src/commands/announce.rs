@@ -3,15 +3,18 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::client::{CentralArgs, Client, tell_outlook, text};
+use super::check::Worst;
+use super::client::{CentralArgs, Client, of_language, tell_outlook, text};
 use super::draft;
-use super::language::{Failure, Outcome, of_file, tell};
+use super::language::{Failure, Outcome, complain, of_file, tell};
 use super::when::{self, When};
 use loaxa_adapters::clock;
 use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::config::files;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 
 /// Separates the parts of the form; no audio holds it but by intent.
 const BOUNDARY: &str = "loaxa-7f3c1e55a90b4d1c8e62";
@@ -56,6 +59,8 @@ pub struct Args {
     approver: Option<String>,
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    #[arg(long)]
+    anyway: bool,
     #[command(flatten)]
     central: CentralArgs,
 }
@@ -89,7 +94,18 @@ pub fn run(args: Args) -> Outcome {
         tell_outlook(&answer["expected"]);
         return Ok(ExitCode::SUCCESS);
     }
-    let answer = send(&args.central.client()?, &fields, args.audio.as_deref())?;
+    let client = args.central.client()?;
+    // An emergency passes every guard, and waits for no question.
+    if !args.anyway && !matches!(args.class, Class::Emergency) {
+        let foreseen = post(&client, &[("foresee", "true".to_owned())], &fields, args.audio.as_deref())?;
+        let boxes = foreseen["outlook"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if boxes.iter().any(|it| it["refusal"].is_object()) {
+            of_language(&foreseen, "said").lines().for_each(|line| eprintln!("{line}"));
+            complain!("send.stopped");
+            return Ok(Worst::Warned.exit_code());
+        }
+    }
+    let answer = send(&client, &fields, args.audio.as_deref())?;
     tell!("announce.sent", id = text(&answer["id"]));
     if let Some(at) = fields["at"].as_str().and_then(|at| at.parse::<Wall>().ok()) {
         tell!("announce.at", at = at.local().format("%H:%M %d/%m/%Y"));
@@ -103,16 +119,25 @@ pub fn run(args: Args) -> Outcome {
 /// # Errors
 /// Fails when the audio can't be read, or the sentence with which central refuses.
 pub fn send(client: &Client, fields: &Value, audio: Option<&Path>) -> Result<Value, Failure> {
+    post(client, &[], fields, audio)
+}
+
+fn post(
+    client: &Client,
+    query: &[(&str, String)],
+    fields: &Value,
+    audio: Option<&Path>,
+) -> Result<Value, Failure> {
     let audio = match audio {
         Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+            let bytes = files::read_bytes(path, MEDIA_BYTES_MAX).map_err(|said| of_file(path, &said))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Some((name.replace(['"', '\r', '\n'], "_"), bytes))
         }
         None => None,
     };
     let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    client.post("announcements", &content_type, &form(fields, audio))
+    client.post_with("announcements", query, &content_type, &form(fields, audio))
 }
 
 fn fields(args: &Args, now: Wall) -> Result<Value, Failure> {

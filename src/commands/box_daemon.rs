@@ -17,6 +17,7 @@ use loaxa_box::settings::{CentralSettings, Settings};
 use loaxa_heart::config::box_file::{
     self, AmplifierConfig, BoxConfig, MediaConfig, NamedFiles, Rtc, TrustConfig,
 };
+use loaxa_heart::config::files;
 use loaxa_heart::decide::downloads::{Night, Rules};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
@@ -25,6 +26,12 @@ use loaxa_sound::output::sink::{self, SinkSpec};
 
 /// Volume of a test tone where no settings name one, as that of a box without settings.
 const VOLUME_PERCENT: u8 = 80;
+
+/// Most bytes of a password.
+const SECRET_BYTES_MAX: u64 = 4_096;
+
+/// Most bytes of a trust document.
+const TRUST_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -127,7 +134,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Failure> {
     let central = config.central.map(|central| -> Result<_, Failure> {
         let mut broker = central.broker;
         if let (Some(name), Some(path)) = (central.username, central.password_file) {
-            let password = std::fs::read_to_string(&path)
+            let password = files::read_text(&path, SECRET_BYTES_MAX)
                 .map_err(|error| said!("box.no_password", path = path.display(), error))?;
             broker.login = Some((name, password.trim_end().to_owned()));
         }
@@ -182,7 +189,8 @@ fn media_rules(media: &MediaConfig, key: &SecretKey) -> Rules {
 
 fn first_trust(trust: &TrustConfig) -> Result<Option<Vec<u8>>, Failure> {
     let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| said!("box.no_trust", path = path.display(), error).into())
+        files::read_bytes(path, TRUST_BYTES_MAX)
+            .map_err(|error| said!("box.no_trust", path = path.display(), error).into())
     };
     trust.trust.as_ref().map(read).transpose()
 }

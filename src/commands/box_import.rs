@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::language::{Failure, Outcome, of_file, words};
 use loaxa_adapters::fetch::{FetchError, MediaDir, hash_of_file};
 use loaxa_box::local_socket::{self, Offered};
+use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -123,10 +124,7 @@ fn take(path: &Path, store: &MediaDir, known: &BTreeSet<ContentHash>, listed: Op
 }
 
 fn read_envelope(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > MESSAGE_BYTES_MAX as u64 {
-        return Err(std::io::Error::other(said!("import.large", max = MESSAGE_BYTES_MAX)));
-    }
-    std::fs::read_to_string(path)
+    files::read_text(path, MESSAGE_BYTES_MAX as u64).map_err(std::io::Error::other)
 }
 
 /// Plain files below `dir`; links are not followed.
@@ -149,11 +147,10 @@ fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resul
 /// Files that the manifest lists, with their hashes. Without a manifest, none.
 fn manifest(dir: &Path) -> Result<BTreeMap<PathBuf, ContentHash>, Failure> {
     let path = dir.join(MANIFEST);
-    let Ok(found) = std::fs::metadata(&path) else { return Ok(BTreeMap::new()) };
-    if found.len() > MANIFEST_BYTES_MAX {
-        return Err(of_file(&path, &said!("import.large", max = MANIFEST_BYTES_MAX)).into());
+    if !path.exists() {
+        return Ok(BTreeMap::new());
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| of_file(&path, &error))?;
+    let text = files::read_text(&path, MANIFEST_BYTES_MAX).map_err(|said| of_file(&path, &said))?;
     let line = |line: &str| {
         let (hash, name) = line.split_once(char::is_whitespace)?;
         let name = name.trim_start().trim_start_matches('*');

@@ -1,14 +1,16 @@
 //! `loaxa cap`: alerts of the Common Alerting Protocol.
 
-use loaxa_heart::texts::{Lang, visible};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::Value;
 
 use super::client::{CentralArgs, local, print_table, text};
-use super::language::{Outcome, chosen, of_file, words};
+use loaxa_heart::config::{cap, files};
+use loaxa_heart::texts::{Lang, visible};
+
+use super::language::{Failure, Outcome, chosen, of_file, words};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -46,7 +48,7 @@ pub fn run(args: Args) -> Outcome {
         Doing::Send { files, central } => {
             let client = central.client()?;
             for file in files {
-                let bytes = std::fs::read(&file).map_err(|error| of_file(&file, &error))?;
+                let bytes = read(&file)?;
                 let answer = client
                     .post("cap", "application/cap+xml", &bytes)
                     .map_err(|failure| of_file(&file, &failure.0))?;
@@ -71,11 +73,17 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads a file of an alert, and a little more than is believed, so that its reader says what is too much.
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let max = 2 * cap::ALERT_BYTES_MAX as u64;
+    Ok(files::read_bytes(file, max).map_err(|said| of_file(file, &said))?)
+}
+
 fn check(files: &[PathBuf]) -> Outcome {
     let mut good = true;
     for file in files {
-        let bytes = std::fs::read(file).map_err(|error| of_file(file, &error))?;
-        match loaxa_heart::config::cap::read(&bytes) {
+        let bytes = read(file)?;
+        match cap::read(&bytes) {
             Ok(alert) => {
                 println!("{}: {} {}", file.display(), visible(&alert.sender), visible(&alert.identifier))
             }

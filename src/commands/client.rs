@@ -12,11 +12,13 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::language::{Failure, chosen, foreign, of_file, words};
 use loaxa_adapters::{clock, private_files};
+use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::person::normalised;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Sentence, visible, visible_json};
+use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_heart::wire::request::{self, Request};
 use loaxa_heart::wire::signing::SecretKey;
 
@@ -202,7 +204,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`], or when the file can't be read.
     pub fn upload(&self, path: &Path) -> Result<ContentHash, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+        let bytes = files::read_bytes(path, MEDIA_BYTES_MAX).map_err(|said| of_file(path, &said))?;
         let hash = ContentHash::of(&bytes);
         if self.get(&format!("media/{hash}"), &[]).is_err() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -315,8 +317,13 @@ pub fn agreed(word: &Sentence, ask: impl Fn(String) -> Sentence) -> Result<bool,
 
 /// Prints what central expects of an announcement: how many boxes, which are silent, when it sounds or why it does not.
 pub fn tell_outlook(answer: &Value) {
-    let said = if chosen() == Lang::Vi { &answer["said_vi"] } else { &answer["said"] };
-    said.as_str().unwrap_or_default().lines().for_each(|line| println!("  {line}"));
+    of_language(answer, "said").lines().for_each(|line| println!("  {line}"));
+}
+
+/// The words of an answer in the language of the run: English under the key, Vietnamese under the key with `_vi`.
+pub fn of_language(answer: &Value, key: &str) -> String {
+    let said = if chosen() == Lang::Vi { &answer[&*format!("{key}_vi")] } else { &answer[key] };
+    said.as_str().unwrap_or_default().to_owned()
 }
 
 /// Time in Vietnam, as a table shows it.

@@ -10,6 +10,7 @@ use super::client::{CentralArgs, local, text};
 use super::documents::{documents, groups, held};
 use super::language::{Failure, Outcome, chosen, tell, words};
 use loaxa_heart::config::box_file;
+use loaxa_heart::config::day_rules::hm;
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
@@ -78,7 +79,7 @@ fn show(central: &CentralArgs, json: bool) -> Result<(), Failure> {
 fn lines(policy: &Policy) -> Vec<Sentence> {
     let mut lines = Vec::new();
     for window in &policy.allowed {
-        let (from, until) = (window.from.format("%H:%M"), window.until.format("%H:%M"));
+        let (from, until) = (hm(window.from), hm(window.until));
         lines.push(match days(&window.days) {
             Some(days) => said!("policy.allowed_on", from, until, days),
             None => said!("policy.allowed", from, until),

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use clap::{Subcommand, ValueEnum};
 
-use super::language::{Outcome, chosen, complain, of_file};
+use super::check::{self, Worst};
+use super::language::{Outcome, chosen, complain};
+use super::programme_list;
 use super::programme_send::{self, SendArgs};
-use super::{check, programme_list};
 use loaxa_adapters::clock;
 use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
 use loaxa_heart::config::kind::{Kind, kind_of};
 use loaxa_heart::config::problem::Problems;
 use loaxa_heart::config::programme_file::{self, Audio};
-use loaxa_heart::config::{m3u8, programme_text};
+use loaxa_heart::config::tracks::{Place, Source, Track};
+use loaxa_heart::config::{m3u8, playlist_file, programme_text};
 use loaxa_heart::decide::preview::{self, PlannedSession, svg, text};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
@@ -38,6 +40,8 @@ enum Action {
         files: Vec<PathBuf>,
         #[arg(long)]
         elsewhere: bool,
+        #[arg(long = "box")]
+        box_file: Option<PathBuf>,
     },
     Preview(PreviewArgs),
     Send(SendArgs),
@@ -55,6 +59,8 @@ enum Action {
         file: PathBuf,
         #[arg(long)]
         playlist: PlaylistId,
+        #[arg(long = "box")]
+        box_file: Option<PathBuf>,
     },
 }
 
@@ -89,18 +95,17 @@ const PREVIEW_DAYS_MAX: u64 = 366;
 
 pub fn run(args: Args) -> Outcome {
     match args.action {
-        Action::Check { files, elsewhere } => {
-            let mut all_right = true;
-            for file in &files {
-                all_right &= check::tell(file, check::programme(file, elsewhere));
-            }
-            Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Action::Check { files, elsewhere, box_file } => {
+            let policy = check::policy(box_file.as_deref())?;
+            let found =
+                files.iter().map(|file| check::tell(file, check::programme(file, elsewhere, &policy)));
+            Ok(found.max().unwrap_or(Worst::Right).exit_code())
         }
         Action::Preview(args) => preview(&args),
         Action::Send(args) => programme_send::run(&args),
         Action::List(args) => programme_list::run(&args),
         Action::Export { file, playlist, from, to } => export(&file, playlist.as_ref(), from, to),
-        Action::Import { file, playlist } => import(&file, &playlist),
+        Action::Import { file, playlist, box_file } => import(&file, &playlist, box_file.as_deref()),
     }
 }
 
@@ -197,43 +202,45 @@ fn export(
 }
 
 /// Puts an item into the words of M3U8; `None` for what that format can't say.
-fn track(item: &Item, file: &Path) -> Option<m3u8::Track> {
+fn track(item: &Item, file: &Path) -> Option<Track> {
     let base = file.parent().unwrap_or(Path::new(""));
     let (source, ms) = match &item.content {
-        Content::File { path, ms } => {
-            (m3u8::Source::File(path.strip_prefix(base).unwrap_or(path).to_owned()), *ms)
-        }
+        Content::File { path, ms } => (Source::File(path.strip_prefix(base).unwrap_or(path).to_owned()), *ms),
         Content::Relay { url, minutes, .. } => {
-            (m3u8::Source::Stream(url.clone()), minutes.map(|minutes| minutes.saturating_mul(60_000)))
+            (Source::Stream(url.clone()), minutes.map(|minutes| minutes.saturating_mul(60_000)))
         }
         Content::Text { .. } | Content::Playlist(_) => return None,
     };
-    Some(m3u8::Track { title: item.title.clone(), source, ms, line: 0 })
+    Some(Track { title: item.title.clone(), source, literal: None, ms, line: 0 })
 }
 
-fn import(file: &Path, playlist: &PlaylistId) -> Outcome {
-    let text = std::fs::read_to_string(file).map_err(|error| of_file(file, &error))?;
-    let shown = file.display().to_string();
-    match kind_of(file, &text) {
+fn import(file: &Path, playlist: &PlaylistId, box_file: Option<&Path>) -> Outcome {
+    match kind_of(file, "") {
         Some(Kind::Calendar) => {
-            for (index, event) in ical::parse(&text, &shown)?.into_iter().enumerate() {
-                let id = SlotId::new(format!("slot-{}", index + 1))?;
-                println!("{}", programme_text::write_slot(&event.into_slot(id, playlist.clone())));
+            let mut slots = Vec::new();
+            for (index, event) in check::read_calendar(file)?.into_iter().enumerate() {
+                let slot = event.into_slot(SlotId::new(format!("slot-{}", index + 1))?, playlist.clone());
+                println!("{}", programme_text::write_slot(&slot));
+                slots.push(slot);
             }
+            let warnings = check::refused_of_slots(slots, &check::policy(box_file)?);
+            Ok(check::tell_warnings(file, &warnings).exit_code())
         }
-        Some(Kind::M3u8) => {
-            let tracks = m3u8::parse(&text, &shown, Path::new(""))?;
-            let items = programme_file::items_of(tracks);
+        Some(Kind::Playlist) => {
+            let tracks = playlist_file::read(file, Place::inside(Path::new("")))?;
+            let beside = file.parent().unwrap_or(Path::new(""));
+            let literal = |track: Track| match &track.literal {
+                Some(literal) if beside.join(literal).exists() => {
+                    Track { source: Source::File(literal.clone()), ..track }
+                }
+                _ => track,
+            };
+            let items = programme_file::items_of(tracks.into_iter().map(literal).collect());
             let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            print!(
-                "{}",
-                programme_text::write_playlist(
-                    &Playlist { id: playlist.clone(), title, items },
-                    Path::new("")
-                )
-            );
+            let list = Playlist { id: playlist.clone(), title, items };
+            print!("{}", programme_text::write_playlist(&list, Path::new("")));
+            Ok(ExitCode::SUCCESS)
         }
-        _ => return Err(said!("programme.unknown_kind", file = file.display()).into()),
+        _ => Err(said!("programme.unknown_kind", file = file.display()).into()),
     }
-    Ok(ExitCode::SUCCESS)
 }

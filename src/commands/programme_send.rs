@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::check;
-use super::client::{CentralArgs, text};
-use super::language::{Outcome, tell};
+use super::check::{self, Worst};
+use super::client::{CentralArgs, of_language, text};
+use super::language::{Outcome, complain, tell};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::programme_text;
 use loaxa_heart::domain::programme::{Content, Programme};
 use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 #[derive(clap::Args)]
 pub struct SendArgs {
@@ -21,6 +22,8 @@ pub struct SendArgs {
     author: Option<String>,
     #[arg(long)]
     approver: Option<String>,
+    #[arg(long)]
+    anyway: bool,
     #[command(flatten)]
     central: CentralArgs,
 }
@@ -40,7 +43,25 @@ pub fn run(args: &SendArgs) -> Outcome {
         "toml": programme_text::write(&programme, base),
         "media": media, "author": args.author, "approver": args.approver,
     });
-    let answer = client.post("programmes", "application/json", body.to_string().as_bytes())?;
+    let body = body.to_string();
+    if !args.anyway {
+        let foreseen = client.post_with(
+            "programmes",
+            &[("foresee", "true".to_owned())],
+            "application/json",
+            body.as_bytes(),
+        )?;
+        let warnings = foreseen["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for warning in warnings {
+            let said = of_language(warning, "said");
+            complain!("check.warning", file = args.file.display(), warning = Sentence::from_outside(said));
+        }
+        if warnings.iter().any(|warning| warning["what"] != "quieter") {
+            complain!("send.stopped");
+            return Ok(Worst::Warned.exit_code());
+        }
+    }
+    let answer = client.post("programmes", "application/json", body.as_bytes())?;
     let (version, id) = (text(&answer["version"]), text(&answer["id"]));
     tell!("programme.sent", programme = programme.id, version, id);
     Ok(ExitCode::SUCCESS)

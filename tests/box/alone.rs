@@ -103,11 +103,13 @@ fn what_can_not_be_played_is_named_and_the_next_sounds() {
     unit.bring("tone-550.mp3");
     std::fs::write(unit.path("damaged.mp3"), vec![0x55; 40_000]).unwrap();
     std::fs::write(unit.path("empty.flac"), b"").unwrap();
+    // To open it would wait for somebody who writes into it.
+    assert!(std::process::Command::new("mkfifo").arg(unit.path("pipe.wav")).status().unwrap().success());
     // Its header promises four seconds, and there is one.
     let cut: Vec<_> = std::fs::read(unit.path("tone-440.wav")).unwrap()[..64_044].to_vec();
     std::fs::write(unit.path("cut.wav"), cut).unwrap();
     unit.slot(
-        &["missing.mp3", "tone-550.mp3", "damaged.mp3", "empty.flac", "cut.wav", "tone-440.wav"],
+        &["missing.mp3", "tone-550.mp3", "damaged.mp3", "empty.flac", "pipe.wav", "cut.wav", "tone-440.wav"],
         15,
         "",
     );
@@ -116,7 +118,7 @@ fn what_can_not_be_played_is_named_and_the_next_sounds() {
     assert!(running.terminate().success());
     let refused: Vec<_> = unit.events().iter().filter_map(not_played).collect();
     let titles: Vec<_> = refused.iter().map(|(title, _)| title.as_str()).collect();
-    assert_eq!(titles, ["missing.mp3", "damaged.mp3", "empty.flac"]);
+    assert_eq!(titles, ["missing.mp3", "damaged.mp3", "empty.flac", "pipe.wav"]);
     let fault = |n: usize| match &refused[n].1 {
         NotPlayed::Unplayable { reason } => reason.clone(),
         other => panic!("{other:?}"),
@@ -124,6 +126,7 @@ fn what_can_not_be_played_is_named_and_the_next_sounds() {
     assert!(matches!(fault(0), Fault::Missing { .. }));
     assert!(matches!(fault(1), Fault::Damaged { .. }));
     assert!(matches!(fault(2), Fault::Damaged { .. }));
+    assert!(matches!(fault(3), Fault::Damaged { detail, .. } if detail.contains("a pipe")));
     let stretches = unit.recording().stretches(&[440.0, 550.0]);
     // Whether what is there of the cut file sounds is the decoder's affair; the whole ones do.
     assert_eq!(stretches.first().map(|first| first.hz), Some(550.0), "{stretches:?}");
@@ -266,13 +269,14 @@ fn a_wrong_configuration_is_refused_with_its_place_and_remedy() {
     check_refused("output = ", "outputt = ", &["sound.outputt", " — ", "output"]);
     check_refused("rtc = \"yes\"", "rtc = \"maybe\"", &["clock.rtc", "maybe", " — "]);
     check_refused("id = \"loa-1\"", "id = \"Loa 1\"", &["box.id", "a-z"]);
-    check_refused("until = \"23:59:59\"", "until = \"25:00\"", &["guard.allowed", "25:00", " — ", "23:59"]);
+    check_refused("until = \"23:59:59\"", "until = \"25:00\"", &["guard.allowed", "25:00", " — ", "24:00"]);
     check_refused("output = \"wav:", "output = \"wave:", &["sound.output", " — ", "wav:PATH"]);
     check_refused(
         "files = [\"programme.toml\"]",
         "files = [\"absent.toml\"]",
         &["programme.files", "absent.toml", " — "],
     );
+    check_refused("files = [\"programme.toml\"]", "files = [\".\"]", &["programme.files", "a folder", " — "]);
 }
 
 #[test]

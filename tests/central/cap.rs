@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::commune::*;
+use crate::support::staff::Staff;
 use chrono::{FixedOffset, SecondsFormat, TimeDelta, Utc};
 use loaxa_central::Central;
 use loaxa_central::settings::{CapSettings, Feed, Settings};
+use loaxa_central::store::{PassedOver, Role};
 use loaxa_heart::config::central_file;
 use serde_json::Value;
 
@@ -338,6 +340,30 @@ async fn a_feed_in_rss_is_followed_on_its_own_server_only_and_the_rest_is_said()
             alarms.iter().any(|alarm| alarm.kind.code() == "alert_passed_over").then_some(())
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_read_what_came_and_why_something_was_passed_over() {
+    with_central("", async |central| {
+        push(central, &soon(include_str!("../fixtures/cap/world/no_area.xml"))).await;
+        let passed = PassedOver {
+            what: "https://kttv.example.vn/<5>".to_owned(),
+            why: "status 404".to_owned(),
+            why_vi: "máy chủ trả lời mã 404".to_owned(),
+            last: "2026-11-26T10:00:00Z".parse().unwrap(),
+        };
+        central.store().pass_over_cap(passed).await.unwrap();
+        let lan = Staff::make(central, "lan", &[(Role::Duty, "xa")]).await;
+        let page = lan.get(central, "/canh-bao/da-nhan").await;
+        assert_eq!(page.status, 200);
+        for part in ["chờ duyệt", "bị bỏ qua", "kttv.example.vn/&lt;5&gt;", "máy chủ trả lời mã 404"]
+        {
+            assert!(page.text().contains(part), "{part} in {}", page.text());
+        }
+        let link = lan.get(central, "/canh-bao").await;
+        assert!(link.text().contains("/canh-bao/da-nhan"));
     })
     .await;
 }

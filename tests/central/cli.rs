@@ -115,7 +115,16 @@ fn staff_type_and_central_does() {
     assert!(sent.contains("gửi đến 1 cụm loa") && sent.contains("chưa liên lạc lần nào"), "{sent}");
     let at =
         ["announce", "--to", "xa", "--text", "Họp thôn", "--at", "23:59", "--repeat", "2", "--lang", "en"];
-    check(&central.run(&at), true, "sent announcement");
+    let refused = check(&central.run(&at), false, "outside the allowed hours");
+    assert!(refused.contains("nothing was sent") && refused.contains("--anyway"), "{refused}");
+    check(&central.run(&[&at[..], &["--anyway"]].concat()), true, "sent announcement");
+    let night = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cases/programmes/at0315.toml");
+    let stopped = central.run(&["programme", "send", night]);
+    assert_eq!(stopped.status.code(), Some(3));
+    let refused = check(&stopped, false, "loa sẽ không phát S [a] 03:15-03:20");
+    assert!(refused.contains("ngoài giờ cho phép") && refused.contains("chưa gửi gì"), "{refused}");
+    check(&central.run(&["programme", "list", "--json"]), true, "[]");
+    check(&central.run(&["programme", "send", night, "--anyway"]), true, "đã gửi chương trình p");
     check(&central.run(&["announce", "--to", "nowhere", "--audio", wav]), false, "không có nhóm nowhere");
     check(&central.run(&["announce", "--to", "xa"]), false, "--audio");
     check(&central.run(&["status"]), true, "chưa liên lạc");

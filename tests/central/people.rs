@@ -334,6 +334,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/bao-cao.csv", Needs::Person),
         ("/bao-cao.docx", Needs::Person),
         ("/canh-bao", Needs::Person),
+        ("/canh-bao/da-nhan", Needs::Person),
         ("/fragments/canh-bao", Needs::Person),
         ("/canh-bao/nhan", CARER),
         ("/canh-bao/im", CARER),

@@ -39,6 +39,72 @@ fn what_is_wrong_is_told_with_file_and_line() {
     assert!(refused(&["check", "Cargo.toml"]).contains("is no file that Loa Xã knows"));
 }
 
+/// Standard output and error of a command that warns.
+fn warned(args: &[&str]) -> (String, String) {
+    let output = Command::cargo_bin("loaxa").unwrap().args(args).env("LOAXA_LANG", "en").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    (String::from_utf8(output.stdout).unwrap(), stderr)
+}
+
+#[test]
+fn what_the_guard_will_refuse_is_a_warning_before_anything_is_sent() {
+    let case = |name: &str| format!("tests/fixtures/cases/programmes/{name}");
+    let night = case("at0315.toml");
+    for command in [&["check", &night][..], &["programme", "check", &night]] {
+        let (told, warnings) = warned(command);
+        assert!(told.contains("programme p version 1"), "{told}");
+        assert!(
+            warnings.contains("silent for S [a] 03:15-03:20")
+                && warnings.contains("outside the allowed hours"),
+            "{warnings}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let event = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:u\r\nSUMMARY:Khuya\r\nDTSTART:20270102T031500\r\nDURATION:PT5M\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    std::fs::write(at("khuya.ICS"), event).unwrap();
+    let (told, warnings) = warned(&["check", &at("khuya.ICS")]);
+    assert!(told.contains("1 event") && warnings.contains("Khuya"), "{told}{warnings}");
+    let (slots, warnings) = warned(&["programme", "import", &at("khuya.ICS"), "--playlist", "l"]);
+    assert!(slots.contains("start = \"03:15\"") && warnings.contains("03:15-03:20"), "{slots}{warnings}");
+    // A box of its own limits lets it sound, and one that rests does not.
+    let of_box = |guard: &str| {
+        let text = std::fs::read_to_string("firmware-config/box.toml").unwrap();
+        let before = text.split("\n[guard]").next().unwrap();
+        std::fs::write(at("box.toml"), format!("{before}\n[guard]\n{guard}\n")).unwrap();
+    };
+    of_box("allowed = [{ from = '00:00', until = '24:00' }]");
+    loaxa(&["check", &night, "--box", &at("box.toml")]);
+    of_box(
+        "allowed = [{ from = '00:00', until = '24:00' }]\nrest_weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']",
+    );
+    assert!(warned(&["check", &night, "--box", &at("box.toml")]).1.contains("rest"));
+    // What is wrong weighs more than what is refused.
+    refused(&["check", &night, &case("overlap.toml")]);
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once_under_every_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["p.toml", "a.ics", "a.m3u8", "a.xml", "a.wav"] {
+        assert!(std::process::Command::new("mkfifo").arg(at(name)).status().unwrap().success());
+    }
+    assert!(refused(&["check", &at("p.toml"), &at("a.ics"), &at("a.m3u8")]).matches("a pipe").count() == 3);
+    assert!(refused(&["programme", "import", &at("a.ics"), "--playlist", "l"]).contains("a pipe"));
+    assert!(refused(&["programme", "preview", &at("p.toml")]).contains("a pipe"));
+    assert!(refused(&["cap", "check", &at("a.xml")]).contains("a pipe"));
+    std::fs::write(
+        at("q.toml"),
+        std::fs::read_to_string("tests/fixtures/cases/programmes/at0315.toml")
+            .unwrap()
+            .replace("text = \"xin chao\"", "file = \"a.wav\""),
+    )
+    .unwrap();
+    assert!(refused(&["check", &at("q.toml")]).contains("a pipe"));
+}
+
 #[test]
 fn a_preview_comes_in_four_forms() {
     let preview = |format| {

@@ -1,5 +1,6 @@
 //! The heart from outside: calendars, recurrences, golden messages, and what fuzzing found.
 
+mod cases;
 mod fuzz_corpus;
 mod lunar;
 mod recurrence;

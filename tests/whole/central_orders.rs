@@ -84,7 +84,8 @@ async fn a_programme_reaches_a_box_that_was_off_sounds_and_outlives_central() {
     write_tone(&desk.path().join("nhac/bai 1.wav"), TONE_HZ, 2.0);
     std::fs::write(desk.path().join("nghe.m3u8"), "#EXTM3U\n#EXTINF:2,Bài một\nnhac/bai 1.wav\n").unwrap();
     std::fs::write(desk.path().join("xa.toml"), programme(3, "nghe.m3u8")).unwrap();
-    let said = staff(&central, desk.path(), &["programme", "send", "xa.toml", "--author", "An"]).await;
+    let said =
+        staff(&central, desk.path(), &["programme", "send", "xa.toml", "--author", "An", "--anyway"]).await;
     let text = String::from_utf8(said.stdout).unwrap();
     assert!(
         text.starts_with("sent programme xa version 3"),

@@ -5,12 +5,15 @@
 //! fits, the slot comes back exactly; where somebody moved the event in a calendar, its times and days are taken from
 //! the standard words and only the rest from the slot.
 
+mod properties;
 mod read;
+mod windows_zones;
 mod write;
+mod zones;
 
 use chrono::{NaiveDate, NaiveTime};
 
-pub use read::parse;
+pub use read::{decode, parse};
 pub use write::{write, write_sessions};
 
 use loaxa_heart::config::day_rules::EVERY_DAY;
@@ -196,13 +199,15 @@ mod tests {
         check_bad("DTSTART:20261102T160000Z", "no end");
         check_bad(&format!("{TIMES}RRULE:FREQ=HOURLY"), "within a day");
         check_bad(&format!("{TIMES}RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), "never happens");
-        check_bad("DTSTART:20261101T220000Z\nDURATION:PT30M\nRRULE:FREQ=WEEKLY;BYDAY=SU", "another day");
+        check_bad("DTSTART:20261101T220000Z\nDURATION:PT30M\nRRULE:FREQ=MONTHLY;BYDAY=1SU", "another day");
         check_bad(
             "DTSTART;TZID=Europe/Paris:20261102T120000\nDURATION:PT30M\nRRULE:FREQ=DAILY",
             "changes its clocks",
         );
         check_bad("DTSTART;TZID=Nowhere:20261102T120000\nDURATION:PT30M", "not known");
-        check_bad(&format!("{TIMES}RECURRENCE-ID:20261102T050000"), "single day");
+        let two = "DTSTART:20261102T050000\nDURATION:PT5M\nRRULE:FREQ=DAILY\nEND:VEVENT\nBEGIN:VEVENT\nUID:u\n\
+            RECURRENCE-ID;RANGE=THISANDFUTURE:20261104T050000\nDTSTART:20261104T060000\nDURATION:PT5M";
+        check_bad(two, "all after it were changed");
         assert!(parse("", "a.ics").is_err());
         assert!(parse(&"BEGIN:A\r\n".repeat(100_000), "a.ics").is_err());
     }

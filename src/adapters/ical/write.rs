@@ -1,6 +1,6 @@
 //! Events from slots.
 
-use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::{DIGEST_PROPERTY, SLOT_PROPERTY, Times, ZONE};
 use loaxa_heart::config::day_rules::EVERY_DAY;
@@ -8,7 +8,7 @@ use loaxa_heart::config::programme_text::write_slot;
 use loaxa_heart::domain::days::ProgrammeDays;
 use loaxa_heart::domain::programme::{DayRule, Programme, Slot};
 use loaxa_heart::domain::recurrence::BadRule;
-use loaxa_heart::domain::time::Wall;
+use loaxa_heart::domain::time::{DAY_END, Wall};
 
 /// A content line is folded after so many bytes (RFC 5545, 3.1).
 const LINE_BYTES_MAX: usize = 75;
@@ -53,7 +53,7 @@ pub fn write_sessions<'s>(
             title: title.to_owned(),
             first: start.date(),
             start: start.time(),
-            end: end.time(),
+            end: if end.date() > start.date() { DAY_END } else { end.time() },
             rule: None,
             more: Vec::new(),
             except: Vec::new(),
@@ -151,7 +151,9 @@ fn until_as_instant(rule: &str, start: NaiveTime) -> String {
 }
 
 fn local(date: NaiveDate, time: NaiveTime) -> String {
-    date.and_time(time).format("%Y%m%dT%H%M%S").to_string()
+    let end_of_day = date.and_time(NaiveTime::MIN) + TimeDelta::days(1);
+    let at = if time == DAY_END { end_of_day } else { date.and_time(time) };
+    at.format("%Y%m%dT%H%M%S").to_string()
 }
 
 /// Content lines that grow.

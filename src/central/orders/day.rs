@@ -66,15 +66,24 @@ pub async fn rehearse(
             Audience { groups: own.clone(), documents }
         })
         .collect();
+    let bodies = bodies(app, audiences.iter().flat_map(|audience| &audience.documents)).await?;
+    // A rehearsal takes its time.
+    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, date)).await;
+    Ok(planned.unwrap_or_default())
+}
+
+/// Reads documents from the store.
+pub(super) async fn bodies(
+    app: &App,
+    documents: impl Iterator<Item = &CommandId>,
+) -> Result<BTreeMap<CommandId, Body>, StoreError> {
     let mut bodies = BTreeMap::new();
-    for id in audiences.iter().flat_map(|audience| &audience.documents).collect::<BTreeSet<_>>() {
+    for id in documents.collect::<BTreeSet<_>>() {
         let row = app.store.command(id.clone()).await?;
         let body = row.and_then(|row| codec::decode::<Command>(row.payload.as_bytes()).ok());
         bodies.extend(body.map(|command| (id.clone(), command.body)));
     }
-    // A rehearsal takes its time.
-    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, date)).await;
-    Ok(planned.unwrap_or_default())
+    Ok(bodies)
 }
 
 fn plan(
@@ -89,7 +98,13 @@ fn plan(
     }
     let mut sessions = Sessions::new();
     for (documents, audiences) in by_documents {
-        let (timetable, policy) = in_force(documents, bodies, &audiences, parents);
+        // Whoever had a programme before learns that it is not theirs any more.
+        let is_for = |group: &GroupId| {
+            audiences.iter().any(|audience| with_ancestors(&audience.groups, parents).contains(group))
+        };
+        let (calendars, policy) = in_force(documents, bodies, is_for);
+        // Boxes refuse a programme that clashes with an earlier one.
+        let timetable = Timetable::new(calendars).unwrap_or_default();
         let mut rehearsed: BTreeMap<Listeners, Arc<Vec<preview::PlannedSession>>> = BTreeMap::new();
         for audience in audiences {
             let groups = with_ancestors(&audience.groups, parents).into_iter().collect();
@@ -133,30 +148,24 @@ fn as_slot(session: &preview::PlannedSession) -> PlannedSlot {
     }
 }
 
-/// The programmes and limits of these documents, as far as they are for these audiences.
-fn in_force(
+/// The programmes of these documents, as far as they are for these groups, and the limits.
+pub(super) fn in_force(
     documents: &[CommandId],
     bodies: &BTreeMap<CommandId, Body>,
-    audiences: &[&Audience],
-    parents: &BTreeMap<GroupId, GroupId>,
-) -> (Timetable, Policy) {
+    is_for: impl Fn(&GroupId) -> bool,
+) -> (Vec<Calendar>, Policy) {
     let (mut calendars, mut policy) = (Vec::new(), Policy::default());
     for body in documents.iter().filter_map(|id| bodies.get(id)) {
         match body {
             Body::Policy(sent) => policy = sent.clone(),
             Body::Programme { toml, media, .. } => {
                 let Ok(programme) = read_programme(toml, media) else { continue };
-                // Whoever had a programme before learns that it is not theirs any more.
-                let is_for = |audience: &&Audience| {
-                    with_ancestors(&audience.groups, parents).contains(&programme.group)
-                };
-                if audiences.iter().any(is_for) {
+                if is_for(&programme.group) {
                     calendars.extend(Calendar::new(Arc::new(programme)));
                 }
             }
             _ => {}
         }
     }
-    // Boxes refuse a programme that clashes with an earlier one.
-    (Timetable::new(calendars).unwrap_or_default(), policy)
+    (calendars, policy)
 }

@@ -107,24 +107,11 @@ pub struct Sent {
 /// # Errors
 /// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sent, Refused> {
-    let mut media = BTreeMap::new();
-    for (path, hash) in &asked.media {
-        let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-        let row = app.store.media(*hash).await?.filter(|_| plain);
-        let row = row.ok_or_else(|| Refused::NoSuchMedia(path.clone()))?;
-        media.insert(path.clone(), media::reference(&row));
-    }
-    let programme = read_programme(&asked.toml, &media)?;
-    known_groups(app, std::slice::from_ref(&programme.group))?;
+    let CheckedProgramme { programme, media } = check_programme(app, &asked).await?;
     let (id, version) = (programme.id, programme.version);
     let name = DocumentName::Programme(id.clone());
     let mut groups = vec![programme.group];
     let documents = app.store.documents(app.now()).await?;
-    if let Some(sent) = of_name(&documents, &name).map(|earlier| earlier.version).max()
-        && sent >= version
-    {
-        return Err(Refused::NotNewer { name, sent, offered: version });
-    }
     // Boxes of the group that had it before learn that it is not theirs any more.
     groups.extend(of_name(&documents, &name).flat_map(|earlier| earlier.groups.clone()));
     groups.sort();
@@ -134,13 +121,41 @@ pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sen
         .await
 }
 
+/// A programme that boxes will read, with the audio of each path that it names.
+pub struct CheckedProgramme {
+    pub programme: Programme,
+    media: BTreeMap<String, Media>,
+}
+
+/// Checks a programme that staff want to send.
+///
+/// # Errors
+/// Gives a sentence for the person who asked.
+pub async fn check_programme(app: &App, asked: &ProgrammeAsked) -> Result<CheckedProgramme, Refused> {
+    let mut media = BTreeMap::new();
+    for (path, hash) in &asked.media {
+        let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        let row = app.store.media(*hash).await?.filter(|_| plain);
+        let row = row.ok_or_else(|| Refused::NoSuchMedia(path.clone()))?;
+        media.insert(path.clone(), media::reference(&row));
+    }
+    let programme = read_programme(&asked.toml, &media)?;
+    known_groups(app, std::slice::from_ref(&programme.group))?;
+    let (name, offered) = (DocumentName::Programme(programme.id.clone()), programme.version);
+    let documents = app.store.documents(app.now()).await?;
+    match of_name(&documents, &name).map(|earlier| earlier.version).max() {
+        Some(sent) if sent >= offered => Err(Refused::NotNewer { name, sent, offered }),
+        _ => Ok(CheckedProgramme { programme, media }),
+    }
+}
+
 /// Reads a programme as a box does, so that no box refuses it.
 pub(super) fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
     let base = Path::new("sent");
     let lengths: BTreeMap<PathBuf, u32> =
         media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();
     let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("order.not_sent_along"));
-    let programme = programme_file::parse(toml, "programme", base, Audio::Required(&probe))
+    let programme = programme_file::parse(toml, "programme", base, Audio::Sent(&probe))
         .map_err(|problems| Refused::BadProgramme(problems.say()))?;
     Calendar::new(Arc::new(programme.clone())).map_err(|rule| Refused::BadProgramme(rule.say()))?;
     Ok(programme)

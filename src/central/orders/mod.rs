@@ -16,3 +16,4 @@ mod pronunciation;
 pub mod refused;
 pub mod signed_request;
 mod speech;
+pub mod warnings;

@@ -148,7 +148,8 @@ impl Scene {
             });
             found.push((listener, outlook.clone()));
         }
-        if self.waits_for_a_slot() && found.iter().any(|(_, outlook)| !matches!(outlook, Outlook::Sounds(_)))
+        if self.waits_for_a_slot()
+            && found.iter().any(|(_, outlook)| !matches!(outlook, Outlook::Sounds(_) | Outlook::Stopped(..)))
         {
             day.next_slots = self.next_slots(&day, listeners);
         }
@@ -205,6 +206,9 @@ impl Scene {
         let row = &listener.row;
         let (sounds_at, said) = match outlook {
             Outlook::Sounds(at) => (Some(*at), self.sounds(*at, listener, day)),
+            Outlook::Stopped(at, reason) => {
+                (Some(*at), said!("outlook.stopped", sounds = self.sounds(*at, listener, day), reason))
+            }
             Outlook::Silent(NotPlayed::Expired) if self.waits_for_a_slot() => {
                 (None, self.no_slot(listener, day))
             }
@@ -218,6 +222,12 @@ impl Scene {
             online: row.is_online(self.now),
             last_seen: row.last_seen,
             sounds_at,
+            refusal: match outlook {
+                Outlook::Stopped(_, reason) | Outlook::Silent(NotPlayed::Guarded { reason }) => {
+                    Some(reason.clone())
+                }
+                _ => None,
+            },
             said,
         }
     }

@@ -7,7 +7,7 @@ use chrono::{NaiveTime, Weekday};
 
 use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
-use super::files::read_text;
+use super::files::{is_a_file, read_text};
 use super::problem::{Problem, Problems};
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
@@ -206,11 +206,18 @@ impl Paths<'_> {
     /// Reads a path of a file that must be there.
     pub fn existing(&self, value: &Value<'_>) -> Option<PathBuf> {
         let path = self.path(value)?;
-        if self.named == NamedFiles::MustExist && !path.is_file() {
-            value.problem(said!("problem.no_file", path = path.display()));
-            return None;
+        if self.named == NamedFiles::Unseen {
+            return Some(path);
         }
-        Some(path)
+        let found = path.metadata().map_err(|_| said!("problem.no_file", path = path.display()));
+        let named = |wrong| said!("problem.of_named_file", path = path.display(), wrong);
+        match found.and_then(|found| is_a_file(&found).map_err(named)) {
+            Ok(()) => Some(path),
+            Err(said) => {
+                value.problem(said);
+                None
+            }
+        }
     }
 
     /// Reads `ca`, `cert` and `key`.
@@ -459,7 +466,7 @@ fn window(mut fields: Fields<'_>) -> Option<Window> {
     let days: Option<Vec<Weekday>> = days.iter().map(|value| value.choice(&WEEKDAYS)).collect();
     let from: Option<NaiveTime> = fields.need("from").and_then(|value| value.time());
     let until_value = fields.need("until");
-    let until = until_value.as_ref().and_then(Value::time);
+    let until = until_value.as_ref().and_then(Value::end_time);
     fields.finish();
     let window = Window { days: days?, from: from?, until: until? };
     if window.until <= window.from {

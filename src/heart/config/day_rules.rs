@@ -6,6 +6,7 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike, Weekday};
 use super::fields::{Fields, Value};
 use crate::domain::programme::{DayRule, Days};
 use crate::domain::recurrence::Recurrence;
+use crate::domain::time::DAY_END;
 
 /// Reads the first and last day under `valid_from` and `valid_until`.
 pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<NaiveDate>) {
@@ -30,7 +31,7 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
     let starts = starts?;
     match (end_value, minutes_value) {
         (Some(end), None) if starts.len() == 1 && !starts_value.is_list() => {
-            let (start, time) = (starts[0], end.time()?);
+            let (start, time) = (starts[0], end.end_time()?);
             if time > start {
                 return Some(vec![(start, time)]);
             }
@@ -45,8 +46,11 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
         (None, Some(minutes)) => {
             let minutes: u32 = minutes.integer(1..=1_440)?;
             let slot = |start: NaiveTime| {
-                let (end, days) = start.overflowing_add_signed(TimeDelta::minutes(minutes.into()));
-                if days != 0 {
+                let (end, later_s) = start.overflowing_add_signed(TimeDelta::minutes(minutes.into()));
+                if later_s != 0 && end == NaiveTime::MIN {
+                    return Some((start, DAY_END));
+                }
+                if later_s != 0 {
                     starts_value.problem(said!("problem.across_midnight", minutes, start = hm(start)));
                     return None;
                 }
@@ -69,8 +73,11 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
     }
 }
 
-/// Writes a time of day as people do: `05:00`, with seconds only where there are some.
-pub(super) fn hm(time: NaiveTime) -> String {
+/// Writes a time of day as people do: `05:00`, with seconds only where there are some, and [`DAY_END`] as `24:00`.
+pub fn hm(time: NaiveTime) -> String {
+    if time == DAY_END {
+        return "24:00".to_owned();
+    }
     time.format(if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
 

@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
+use crate::domain::time::DAY_END;
 
 /// A TOML file that is being read, and the problems found so far.
 pub struct Reader<'t> {
@@ -331,11 +332,21 @@ impl<'r> Value<'r> {
             DeValue::Datetime(at) if at.date.is_none() => at.to_string(),
             _ => return self.expected(said!("type.time"), "\"05:00\""),
         };
-        let time = ["%H:%M", "%H:%M:%S"].iter().find_map(|form| NaiveTime::parse_from_str(&text, form).ok());
-        // A leap second is no time that a schedule can name.
-        let time = time.filter(|_| !text.ends_with(":60"));
+        let time = time_of_day(&text);
         if time.is_none() {
-            self.problem(said!("problem.no_time", text = text.escape_debug()));
+            let (text, last) = (text.escape_debug(), "23:59:59");
+            self.problem(said!("problem.no_time", text, last));
+        }
+        time
+    }
+
+    /// Reads a time of day at which something ends: also `24:00`, as [`DAY_END`].
+    pub fn end_time(&self) -> Option<NaiveTime> {
+        let DeValue::String(text) = self.value else { return self.time() };
+        let time = time_of_day(text).or_else(|| is_day_end(text).then_some(DAY_END));
+        if time.is_none() {
+            let (text, last) = (text.escape_debug(), "24:00");
+            self.problem(said!("problem.no_time", text, last));
         }
         time
     }
@@ -363,6 +374,26 @@ impl<'r> Value<'r> {
             Some(table) => Some(Fields::new(self.reader, self.key.clone(), self.at, table)),
             None => self.expected(said!("type.table"), "[...]"),
         }
+    }
+}
+
+/// Reads a time of day as `05:00`, `05:00:30`, or as people write it: `5h00`, `5h`, `5g30`.
+fn time_of_day(text: &str) -> Option<NaiveTime> {
+    let plain = with_colons(text);
+    let time = ["%H:%M", "%H:%M:%S"].iter().find_map(|form| NaiveTime::parse_from_str(&plain, form).ok());
+    // A leap second is no time that a schedule can name.
+    time.filter(|_| !plain.ends_with(":60"))
+}
+
+fn is_day_end(text: &str) -> bool {
+    matches!(with_colons(text).as_str(), "24:00" | "24:00:00")
+}
+
+fn with_colons(text: &str) -> String {
+    let text = text.trim().to_ascii_lowercase();
+    match text.strip_suffix(['h', 'g']) {
+        Some(hour) => format!("{hour}:00"),
+        None => text.replace(['h', 'g'], ":"),
     }
 }
 

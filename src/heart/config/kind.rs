@@ -4,6 +4,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::playlist_file::ENDINGS;
+
 /// The kinds of files that people write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -13,16 +15,17 @@ pub enum Kind {
     /// A trust document before it is signed.
     Trust,
     /// A playlist, by its name's ending.
-    M3u8,
+    Playlist,
     /// A calendar, by its name's ending.
     Calendar,
 }
 
 /// Recognises a file by its ending, or by the first table of its TOML.
 pub fn kind_of(path: &Path, text: &str) -> Option<Kind> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("m3u8" | "m3u") => return Some(Kind::M3u8),
-        Some("ics") => return Some(Kind::Calendar),
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match ending.as_str() {
+        "ics" | "ical" | "icalendar" => return Some(Kind::Calendar),
+        ending if ENDINGS.contains(&ending) => return Some(Kind::Playlist),
         _ => {}
     }
     let (table, _) = DeTable::parse_recoverable(text);
@@ -54,8 +57,10 @@ mod tests {
         check("a.toml", "[programme]\n", Some(Kind::Programme));
         check("a.toml", "[[slot]\n", Some(Kind::Programme));
         check("a.toml", "[other]\n[box]\n", None);
-        check("a.M3U8", "", None);
-        check("a.m3u8", "[box]", Some(Kind::M3u8));
+        check("a.M3U8", "", Some(Kind::Playlist));
+        check("a.m3u8", "[box]", Some(Kind::Playlist));
+        check("a.pls", "[playlist]", Some(Kind::Playlist));
+        check("A.ICS", "", Some(Kind::Calendar));
         check("a.ics", "", Some(Kind::Calendar));
     }
 }

@@ -1,74 +1,39 @@
-//! Playlists as extended M3U in UTF-8 (M3U8), the form that players and editors exchange. Not the HLS kind.
+//! Playlists as M3U and extended M3U, the form that players and editors exchange. Not the HLS kind, which is refused by
+//! its name.
 
+use super::problem::Problems;
+use super::tracks::{Listing, Place, Source, Track, length_ms, lines, percent_decoded};
 use crate::said;
-use crate::texts::Sentence;
-use std::path::{Component, Path, PathBuf};
 
-use super::problem::{Problem, Problems};
+/// Begins the lines that only a stream's list of segments has (RFC 8216).
+const HLS: &str = "#EXT-X-";
 
-/// One line of an M3U8 playlist with what `#EXTINF` said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Track {
-    /// From `#EXTINF`, else the file's name.
-    pub title: String,
-    pub source: Source,
-    /// From `#EXTINF`, where it is known.
-    pub ms: Option<u32>,
-    /// Line in the file, from 1.
-    pub line: usize,
-}
-
-/// The address of a track: a file or a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A path below the directory of the programme.
-    File(PathBuf),
-    /// An address of a stream.
-    Stream(String),
-}
-
-/// Most tracks of a playlist.
-pub const TRACKS_MAX: usize = 5_000;
-
-/// Longest track that is believed, 24 h.
-const SECONDS_MAX: f64 = 86_400.0;
-
-/// Reads a playlist; `inside` is its directory, seen from the programme's. Unknown `#` lines are passed over.
+/// Reads a playlist. Unknown `#` lines are passed over.
 ///
 /// # Errors
 /// Lists paths that lead out of the programme's directory, addresses that are no streams, too many tracks.
-pub fn parse(text: &str, file: &str, inside: &Path) -> Result<Vec<Track>, Problems> {
-    let mut tracks = Vec::new();
-    let mut problems = Vec::new();
-    let mut info: Option<(Option<u32>, String)> = None;
-    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let problem = |said: Sentence| Problem {
-            file: file.to_owned(),
-            line: index + 1,
-            column: 1,
-            key: String::new(),
-            said,
-        };
-        if let Some(text) = line.strip_prefix("#EXTINF:") {
+pub(super) fn parse(text: &str, file: &str, place: Place<'_>) -> Result<Vec<Track>, Problems> {
+    let mut listing = Listing::new(file, place);
+    if let Some((line, _)) = lines(text).find(|(_, line)| line.starts_with(HLS)) {
+        listing.problem(line, said!("m3u8.hls"));
+        return listing.end();
+    }
+    let mut info: Option<(Option<u32>, &str)> = None;
+    for (line, text) in lines(text) {
+        if let Some(text) = text.strip_prefix("#EXTINF:") {
             let (seconds, title) = text.split_once(',').unwrap_or((text, ""));
-            info = Some((length_ms(seconds), title.trim().to_owned()));
-        } else if line.starts_with('#') || line.trim().is_empty() {
+            // Attributes may follow the number after a blank.
+            info = Some((seconds.split_whitespace().next().and_then(length_ms), title));
+        } else if text.starts_with('#') || text.trim().is_empty() {
             continue;
-        } else if tracks.len() == TRACKS_MAX {
-            problems.push(problem(said!("m3u8.many", max = TRACKS_MAX)));
-            break;
         } else {
             let (ms, title) = info.take().unwrap_or_default();
-            match source(line, inside) {
-                Ok(source) => {
-                    let title = if title.is_empty() { title_of(&source) } else { title };
-                    tracks.push(Track { title, source, ms, line: index + 1 });
-                }
-                Err(said) => problems.push(problem(said)),
+            if !listing.add(line, text, title, ms) {
+                break;
             }
         }
     }
-    if problems.is_empty() { Ok(tracks) } else { Err(Problems(problems)) }
+    listing.end()
 }
 
 /// Writes a playlist whose paths are seen from the programme's directory.
@@ -79,54 +44,29 @@ pub fn write(tracks: &[Track]) -> String {
         let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
         let source = match source {
             Source::Stream(url) => url.clone(),
-            // "./" keeps a name that begins with # or a blank from being taken for something else.
-            Source::File(path) => format!("./{}", path.display()),
+            Source::File(path) => {
+                let path = path.display().to_string();
+                let reads_otherwise = percent_decoded(&path).is_some() || path.trim() != path;
+                let path = if reads_otherwise { escaped(&path) } else { path };
+                // "./" keeps a name that begins with # or a blank from being taken for something else.
+                format!("./{path}")
+            }
         };
         text.push_str(&format!("#EXTINF:{seconds},{title}\n{source}\n"));
     }
     text
 }
 
-fn length_ms(seconds: &str) -> Option<u32> {
-    // Attributes may follow the number after a blank.
-    let seconds: f64 = seconds.split_whitespace().next()?.parse().ok()?;
-    (seconds > 0.0 && seconds <= SECONDS_MAX).then_some((seconds * 1_000.0).round() as u32)
-}
-
-fn source(line: &str, inside: &Path) -> Result<Source, Sentence> {
-    let line = line.trim_end_matches('\r');
-    if line.contains("://") {
-        let known = line.starts_with("http://") || line.starts_with("https://");
-        return if known {
-            Ok(Source::Stream(line.trim().to_owned()))
-        } else {
-            Err(said!("m3u8.no_stream", line = line.escape_debug()))
-        };
-    }
-    let leads_away = || Err(said!("m3u8.leads_away", line = line.escape_debug()));
-    let mut path = inside.to_owned();
-    for part in Path::new(&line.replace('\\', "/")).components() {
-        match part {
-            Component::Normal(name) if name.to_string_lossy().contains(['\0', '\r']) => {
-                return leads_away();
-            }
-            // A drive letter.
-            Component::Normal(name) if name.to_string_lossy().ends_with(':') => return leads_away(),
-            Component::Normal(name) => path.push(name),
-            Component::CurDir => {}
-            // As long as it stays inside: popping an empty path fails.
-            Component::ParentDir if path.pop() => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return leads_away(),
+/// Escapes the percent signs and blanks of a path.
+fn escaped(path: &str) -> String {
+    let escape = |c: char| match c {
+        '%' => "%25".to_owned(),
+        c if c.is_whitespace() => {
+            c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect::<String>()
         }
-    }
-    Ok(Source::File(path))
-}
-
-fn title_of(source: &Source) -> String {
-    match source {
-        Source::Stream(url) => url.clone(),
-        Source::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-    }
+        c => c.to_string(),
+    };
+    path.chars().map(escape).collect()
 }
 
 #[cfg(test)]
@@ -134,61 +74,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn check(text: &str, expected: &[(&str, &str, Option<u32>)]) {
-        let tracks = parse(text, "a.m3u8", Path::new("lists")).unwrap();
-        let found: Vec<_> = tracks
-            .iter()
-            .map(|track| match &track.source {
-                Source::File(path) => (track.title.as_str(), path.to_str().unwrap(), track.ms),
-                Source::Stream(url) => (track.title.as_str(), url.as_str(), track.ms),
-            })
-            .collect();
-        assert_eq!(found, expected);
-    }
-
-    fn check_bad(line: &str) {
-        let problems = parse(&format!("#EXTM3U\n{line}\n"), "a.m3u8", Path::new("lists")).unwrap_err();
-        assert!(problems.to_string().starts_with("a.m3u8:2: "), "{problems}");
-    }
-
-    #[test]
-    fn what_editors_write_is_read() {
-        check(
-            "\u{feff}#EXTM3U\r\n#PLAYLIST:x\r\n#EXTINF:61.5 a=\"b\",Bài hát, phần 1\r\nnhac\\a.mp3\r\n\r\n../b.ogg\r\n",
-            &[("Bài hát, phần 1", "lists/nhac/a.mp3", Some(61_500)), ("b", "b.ogg", None)],
-        );
-        check("#EXTINF:-1,Đài\nhttps://vov.vn/live\n", &[("Đài", "https://vov.vn/live", None)]);
-        check("", &[]);
-    }
-
-    #[test]
-    fn nothing_leads_out() {
-        for line in ["/etc/passwd", "../../a.mp3", "C:\\a.mp3", "file:///etc/passwd", "a/../../../b"] {
-            check_bad(line);
-        }
-    }
+    use crate::config::playlist_file;
+    use std::path::Path;
 
     proptest! {
         #[test]
         fn what_is_written_is_read_again(
             titles in prop::collection::vec("[^\\s\\x00-\\x1f\u{feff}](.{0,20}[^\\s])?", 0..5),
-            name in "[# a-zđ]{1,8}/[^/\\\\:\\.\\x00\\r\\n]{1,12}",
+            name in "[# a-zđ%]{1,8}/[^/\\\\:\\.\\x00\\r\\n]{1,12}",
             ms in prop::option::of(1u32..86_400_000),
         ) {
             let flat = |title: &String| title.split_whitespace().collect::<Vec<_>>().join(" ");
             let tracks: Vec<_> = titles.iter().map(flat).filter(|title| !title.is_empty()).enumerate().map(|(index, title)| Track {
                 title,
                 source: if index % 2 == 0 { Source::File(name.clone().into()) } else { Source::Stream("https://a.vn/b".into()) },
+                literal: None,
                 ms,
                 line: 3 + 2 * index,
             }).collect();
-            prop_assert_eq!(parse(&write(&tracks), "a", Path::new("")).unwrap(), tracks);
-        }
-
-        #[test]
-        fn no_text_panics(text in ".{0,200}") {
-            let _ = parse(&text, "a", Path::new(""));
+            let read = playlist_file::parse(&write(&tracks), "a", Place::inside(Path::new(""))).unwrap();
+            let read: Vec<_> = read.into_iter().map(|track| Track { literal: None, ..track }).collect();
+            prop_assert_eq!(read, tracks);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::said;
 use crate::texts::Sentence;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate, TimeDelta};
 
@@ -12,7 +12,7 @@ use super::fields::{Reader, did_you_mean};
 use super::programme_places::{Name, NameOf, Places};
 use crate::domain::days::ProgrammeDays;
 use crate::domain::ids::PlaylistId;
-use crate::domain::programme::{Content, DayRule, HolidayEffect, Programme, Slot};
+use crate::domain::programme::{Content, DayRule, HolidayEffect, Item, Programme, Slot};
 use crate::domain::sound::Pattern;
 use crate::domain::time::Span;
 
@@ -27,6 +27,12 @@ const RULES_MAX: usize = 5_000;
 
 /// Most items of a playlist after nested lists have been put in place.
 const ITEMS_MAX: usize = 5_000;
+
+/// Most unknown names that are told, each with the name that is nearest.
+const NAMES_TOLD_MAX: usize = 50;
+
+/// Most lists that are named of a circle.
+const WAY_MAX: usize = 12;
 
 /// Years for which slots are looked at day by day: solar and lunar dates meet anew after a Metonic cycle of 19 years.
 const LOOK_YEARS: u64 = 19;
@@ -61,17 +67,23 @@ pub(super) fn check(programme: &Programme, places: &Places, reader: &Reader<'_>)
 }
 
 fn names(programme: &Programme, places: &Places, reader: &Reader<'_>) {
-    fn names_of<K: ToString, V>(map: &BTreeMap<K, V>) -> Vec<String> {
+    fn names_of<K: ToString, V>(map: &BTreeMap<K, V>) -> BTreeSet<String> {
         map.keys().map(K::to_string).collect()
     }
+    let sections = names_of(&programme.sections);
+    let campaigns = names_of(&programme.campaigns);
+    let playlists = names_of(&programme.playlists);
+    let holidays = names_of(&programme.holidays);
+    let mut told = 0;
     for name in &places.names {
         let known = match name.of {
-            NameOf::Section => names_of(&programme.sections),
-            NameOf::Campaign => names_of(&programme.campaigns),
-            NameOf::Playlist => names_of(&programme.playlists),
-            NameOf::Holiday => names_of(&programme.holidays),
+            NameOf::Section => &sections,
+            NameOf::Campaign => &campaigns,
+            NameOf::Playlist => &playlists,
+            NameOf::Holiday => &holidays,
         };
-        if !known.contains(&name.name) {
+        if !known.contains(&name.name) && told < NAMES_TOLD_MAX {
+            told += 1;
             let near = did_you_mean(&name.name, known.iter().map(String::as_str));
             reader.problem(name.at, &name.key, unknown_name(name, near));
         }
@@ -105,47 +117,70 @@ fn nesting(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     let mut sizes = BTreeMap::new();
     for id in programme.playlists.keys() {
         let at = places.playlists[id];
-        match size(programme, id, &mut Vec::new(), &mut sizes) {
+        match size(programme, id, &mut sizes) {
             Ok(items) if items > ITEMS_MAX => {
                 reader.problem(at, "playlist", said!("problem.too_nested", items, max = ITEMS_MAX));
             }
             Ok(_) => {}
             Err(cycle) => {
-                reader.problem(at, "playlist", said!("problem.contains_itself", cycle));
+                // Every list on the way or before it would tell the same once more.
+                return reader.problem(at, "playlist", said!("problem.contains_itself", cycle));
             }
         }
     }
 }
 
+/// A list whose items are being counted: those after the nested list that is counted first.
+struct Counting<'p> {
+    id: &'p PlaylistId,
+    rest: std::slice::Iter<'p, Item>,
+    items: usize,
+}
+
 /// Counts the items of a list with those of its nested ones, or shows the way on which the list comes back to itself.
+/// Lists may be nested as deep as there are lists, so that no call stands for one.
 fn size<'p>(
     programme: &'p Programme,
     id: &'p PlaylistId,
-    above: &mut Vec<&'p PlaylistId>,
     sizes: &mut BTreeMap<&'p PlaylistId, usize>,
 ) -> Result<usize, String> {
+    let begin = |id: &'p PlaylistId| Counting { id, rest: programme.playlists[id].items.iter(), items: 0 };
     if let Some(size) = sizes.get(id) {
         return Ok(*size);
     }
-    let closes = above.contains(&id);
-    above.push(id);
-    if closes {
-        let way: Vec<_> = above.iter().map(|id| id.as_str()).collect();
-        return Err(way.join(" > "));
-    }
-    let mut items: usize = 0;
-    for item in &programme.playlists[id].items {
-        let nested = match &item.content {
-            Content::Playlist(nested) | Content::Relay { fallback: Some(nested), .. } => {
-                size(programme, nested, above, sizes)?
+    let (mut above, mut open) = (vec![begin(id)], BTreeSet::from([id]));
+    while let Some(counting) = above.last_mut() {
+        let Some(item) = counting.rest.next() else {
+            let (id, items) = (counting.id, counting.items);
+            sizes.insert(id, items);
+            open.remove(id);
+            above.pop();
+            if let Some(holder) = above.last_mut() {
+                holder.items = holder.items.saturating_add(items);
             }
-            _ => 1,
+            continue;
         };
-        items = items.saturating_add(nested);
+        let (Content::Playlist(nested) | Content::Relay { fallback: Some(nested), .. }) = &item.content
+        else {
+            counting.items = counting.items.saturating_add(1);
+            continue;
+        };
+        match sizes.get(nested) {
+            Some(size) => counting.items = counting.items.saturating_add(*size),
+            None if open.insert(nested) => above.push(begin(nested)),
+            None => return Err(way(above.iter().map(|counting| counting.id).chain([nested]))),
+        }
     }
-    above.pop();
-    sizes.insert(id, items);
-    Ok(items)
+    Ok(sizes[id])
+}
+
+/// Writes the way of a circle, its beginning and its end where it is long.
+fn way<'p>(lists: impl Iterator<Item = &'p PlaylistId>) -> String {
+    let mut way: Vec<_> = lists.map(PlaylistId::as_str).collect();
+    if way.len() > WAY_MAX {
+        way.splice(WAY_MAX / 2..way.len() - WAY_MAX / 2, ["..."]);
+    }
+    way.join(" > ")
 }
 
 fn holidays(programme: &Programme, places: &Places, reader: &Reader<'_>) {

@@ -8,6 +8,7 @@ use chrono::NaiveTime;
 
 use super::day_rules::{calendar_rules, days, times};
 use super::fields::{Fields, Reader, Value};
+use super::file_names::FileNames;
 use super::files::read_text;
 use super::problem::{Problem, Problems};
 use super::programme_check;
@@ -38,7 +39,8 @@ pub fn read(path: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
 /// Lists all that is wrong with the file.
 pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Programme, Problems> {
     let (reader, table) = Reader::new(file, text);
-    let mut parser = Parser { reader: &reader, base, audio, places: Places::default() };
+    let mut parser =
+        Parser { reader: &reader, base, audio, places: Places::default(), names: FileNames::default() };
     let programme = parser.programme(reader.root(&table));
     let places = parser.places;
     match programme {
@@ -56,8 +58,13 @@ pub fn parse(text: &str, file: &str, base: &Path, audio: Audio<'_>) -> Result<Pr
 /// Lists all that is wrong with the text, or says that it is not one slot.
 pub fn parse_slot(text: &str) -> Result<Slot, Problems> {
     let (reader, table) = Reader::new("slot", text);
-    let mut parser =
-        Parser { reader: &reader, base: Path::new(""), audio: Audio::Unseen, places: Places::default() };
+    let mut parser = Parser {
+        reader: &reader,
+        base: Path::new(""),
+        audio: Audio::Unseen,
+        places: Places::default(),
+        names: FileNames::default(),
+    };
     let mut root = reader.root(&table);
     let mut slots: Vec<_> = root.tables("slot").into_iter().flat_map(|fields| parser.slots(fields)).collect();
     root.finish();
@@ -316,6 +323,22 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_may_end_at_midnight_and_hours_be_written_as_people_do() {
+        let check_times = |rest: &str, expected: &str| {
+            let programme = read(&slot(rest)).unwrap_or_else(|problems| panic!("{problems}"));
+            let slot = &programme.slots[0];
+            assert_eq!(format!("{}-{}", hm(slot.start), hm(slot.end)), expected, "{rest}");
+        };
+        check_times("start = '21:00'\nend = '24:00'", "21:00-24:00");
+        check_times("start = '21:00'\nend = '24h00'", "21:00-24:00");
+        check_times("start = '23:00'\nminutes = 60", "23:00-24:00");
+        check_times("start = '0:00'\nminutes = 1440", "00:00-24:00");
+        check_times("start = '5h00'\nend = '5g30'", "05:00-05:30");
+        check_times("start = '17h'\nend = '17H45'", "17:00-17:45");
+        check_bad(&slot("start = '5h60'\nminutes = 5"), REST, &["5h60"]);
+    }
+
+    #[test]
     fn all_ways_to_name_days_are_read() {
         let days = "start = '05:00'\nminutes = 5\ndays = ['mon']\nlunar = ['15', '1/1']\ndates = [2026-12-24]\n\
                     rrule = 'FREQ=MONTHLY;BYDAY=1SU'\nrrule_from = '2026-01-01'\nexcept = ['2026-12-25']";
@@ -328,7 +351,8 @@ mod tests {
     #[test]
     fn impossible_times_are_refused() {
         check_bad(&slot("start = '25:00'\nend = '05:45'"), REST, &["slot.start", "25:00", "23:59:59"]);
-        check_bad(&slot("start = '05:00'\nend = '24:00'"), REST + 1, &["slot.end"]);
+        check_bad(&slot("start = '05:00'\nend = '24:01'"), REST + 1, &["slot.end", "24:00"]);
+        check_bad(&slot("start = '24:00'\nminutes = 5"), REST, &["slot.start", "23:59:59"]);
         check_bad(&slot("start = '22:00'\nend = '01:00'"), REST + 1, &["split it into two slots"]);
         check_bad(&slot("start = '05:00'\nend = '04:00'"), REST + 1, &["later time of the same day"]);
         check_bad(

@@ -7,17 +7,14 @@ use std::path::Path;
 
 use super::day_rules::validity;
 use super::fields::{Fields, Value};
-use super::files::read_text;
-use super::m3u8;
+use super::playlist_file;
 use super::problem::Problem;
 use super::programme_parser::{Parser, audience, interruption, words};
 use super::programme_places::NameOf;
 use super::sound_fields::{is_language, language};
+use super::tracks::{Place, Source, Track};
 use crate::domain::ids::PlaylistId;
 use crate::domain::programme::{Content, Item, ItemKind, Playlist};
-
-/// Most bytes of an M3U8 playlist.
-const PLAYLIST_BYTES_MAX: u64 = 1 << 20;
 
 impl<'p> Parser<'p> {
     pub fn playlist(&mut self, mut fields: Fields<'p>) -> Option<Playlist> {
@@ -40,30 +37,36 @@ impl<'p> Parser<'p> {
         Some(Playlist { id: id?, title: title?.to_owned(), items })
     }
 
-    /// Reads the tracks of an M3U8 playlist as items of `kind`. The form knows no kinds: what is exchanged in it is
-    /// music unless the programme says otherwise.
+    /// Reads the tracks of a playlist in a file of its own as items of `kind`. The forms know no kinds: what is exchanged
+    /// in them is music unless the programme says otherwise.
     fn m3u8(&mut self, value: &Value<'p>, kind: ItemKind) -> Option<Vec<Item>> {
         let path = self.path(value)?;
-        let read = read_text(&path, PLAYLIST_BYTES_MAX).map_err(|wrong| {
-            value.problem(said!("problem.of_named_file", path = path.display(), wrong));
-        });
-        let file = path.display().to_string();
         let inside = Path::new(value.text()?).parent().unwrap_or(Path::new(""));
-        let tracks = match m3u8::parse(&read.ok()?, &file, inside) {
+        let whole = std::path::absolute(self.base).ok();
+        let tracks = match playlist_file::read(&path, Place { inside, base: whole.as_deref() }) {
             Ok(tracks) => tracks,
             Err(problems) => {
-                self.reader.append(problems);
+                // What is wrong with the file as a whole is told where the programme names it.
+                match &problems.0[..] {
+                    [Problem { line: 0, said, .. }] => {
+                        value.problem(said!("problem.of_named_file", path = path.display(), wrong = said));
+                    }
+                    _ => self.reader.append(problems),
+                }
                 return None;
             }
         };
+        let file = path.display().to_string();
         let mut items = Vec::new();
-        for (line, mut item) in tracks.iter().map(|track| track.line).zip(items_of(tracks.clone())) {
+        for (track, mut item) in tracks.iter().zip(items_of(tracks.clone())) {
             item.kind = kind;
             if let Content::File { path, ms } = &mut item.content {
-                *path = self.base.join(&*path);
+                let literal = track.literal.as_ref().map(|literal| self.found(&self.base.join(literal)));
+                let literal = literal.filter(|literal| literal.symlink_metadata().is_ok());
+                *path = literal.unwrap_or_else(|| self.found(&self.base.join(&*path)));
                 match self.length(path) {
                     Ok(length) => *ms = length.or(*ms),
-                    Err(why) => self.reader.append(track_problem(&file, line, path, &why).into()),
+                    Err(why) => self.reader.append(track_problem(&file, track.line, path, &why).into()),
                 }
             }
             items.push(item);
@@ -179,15 +182,15 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// Turns the tracks of an M3U8 playlist into items of music, which this form mostly carries.
-pub fn items_of(tracks: Vec<m3u8::Track>) -> Vec<Item> {
+/// Turns the tracks of a playlist into items of music, which its forms mostly carry.
+pub fn items_of(tracks: Vec<Track>) -> Vec<Item> {
     let content = |source, ms: Option<u32>| match source {
-        m3u8::Source::File(path) => Content::File { path, ms },
-        m3u8::Source::Stream(url) => {
+        Source::File(path) => Content::File { path, ms },
+        Source::Stream(url) => {
             Content::Relay { url, minutes: ms.map(|ms| ms.div_ceil(60_000)), fallback: None }
         }
     };
-    let item = |track: m3u8::Track| Item {
+    let item = |track: Track| Item {
         kind: ItemKind::Music,
         ..plain_item(track.title, content(track.source, track.ms))
     };

@@ -5,6 +5,7 @@ use crate::texts::{Say, Sentence};
 use std::path::{Component, Path, PathBuf};
 
 use super::fields::{Fields, Reader, Value};
+use super::file_names::FileNames;
 use super::programme_places::{Name, NameOf, Places};
 use crate::domain::announcement::Interruption;
 use crate::domain::ids::GroupId;
@@ -19,6 +20,9 @@ pub enum Audio<'a> {
     Required(&'a Probe<'a>),
     /// For a box, which plays what it has: files are opened where they can be.
     WherePresent(&'a Probe<'a>),
+    /// For a programme that came with its audio, each file under the very name that the programme has for it: what lies on
+    /// the disk is not looked at.
+    Sent(&'a Probe<'a>),
     /// For readers who only want the text: files are left alone.
     Unseen,
 }
@@ -29,6 +33,7 @@ pub(super) struct Parser<'p> {
     pub base: &'p Path,
     pub audio: Audio<'p>,
     pub places: Places,
+    pub names: FileNames,
 }
 
 impl<'p> Parser<'p> {
@@ -39,13 +44,21 @@ impl<'p> Parser<'p> {
             value.problem(said!("problem.leads_away", path = path.display()));
             return None;
         }
-        Some(self.base.join(path))
+        Some(self.found(&self.base.join(path)))
+    }
+
+    /// Finds a path in whichever Unicode form its names are written on the disk.
+    pub fn found(&self, path: &Path) -> PathBuf {
+        match self.audio {
+            Audio::Required(_) | Audio::WherePresent(_) => self.names.find(path),
+            Audio::Sent(_) | Audio::Unseen => path.to_owned(),
+        }
     }
 
     pub fn length(&self, path: &Path) -> Result<Option<u32>, Sentence> {
         let known = |ms: u32| (ms > 0).then_some(ms);
         match self.audio {
-            Audio::Required(probe) => probe(path).map(known),
+            Audio::Required(probe) | Audio::Sent(probe) => probe(path).map(known),
             Audio::WherePresent(probe) => Ok(probe(path).ok().and_then(known)),
             Audio::Unseen => Ok(None),
         }

@@ -2,17 +2,14 @@
 //!
 //! Programmes and announcements are not known here, only rungs. Nothing but an actual emergency passes it.
 
-use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
+use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
 
 use crate::domain::announcement::Rung;
-use crate::domain::policy::{GuardRefusal, Policy};
-use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use crate::domain::policy::{DAY_BAND_HOURS, GuardRefusal, Policy};
+use crate::domain::time::{ClockQuality, DAY_END, Moment, Reading, Span, Wall};
 
 /// A pause of this length ends a stretch of sound in the sense of `session_minutes_max`.
 pub const PAUSE_THAT_ENDS_A_STRETCH: Span = Span::secs(300);
-
-/// The day band of QCVN 26:2010/BTNMT.
-const DAY_BAND_HOURS: std::ops::Range<u32> = 6..21;
 
 /// The guard's permission for a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +135,7 @@ impl Guard {
         let until = limits.into_iter().min_by_key(|(moment, _)| *moment);
         let last = until.map_or(now.mono, |(moment, _)| moment).since(now.mono);
         let ends = now.wall.plus(length.map_or(last, |length| length.min(last))).minus(Span(1)).max(now.wall);
-        let ceiling = self.ceiling(local.time()).min(self.ceiling(ends.local().time()));
+        let ceiling = self.policy.ceiling(local.time()).min(self.policy.ceiling(ends.local().time()));
         Ok(Permit { volume_percent: volume_percent.min(ceiling), until })
     }
 
@@ -164,34 +161,30 @@ impl Guard {
         self.policy.rest_weekdays.contains(&date.weekday()) || self.policy.rest_dates.contains(&date)
     }
 
-    /// Returns the loudest volume that the time of day and the zone allow.
-    fn ceiling(&self, time: NaiveTime) -> u8 {
-        let band = if DAY_BAND_HOURS.contains(&time.hour()) {
-            self.policy.volume_day_percent_max
-        } else {
-            self.policy.volume_night_percent_max
-        };
-        band.min(self.policy.volume_zone_percent_max)
-    }
-
     /// Returns when the allowed window around `wall` closes; windows that touch or overlap are one.
     fn window_end(&self, wall: Wall) -> Option<Wall> {
         let local = wall.local();
-        let (date, mut time) = (local.date(), local.time());
+        let (mut date, mut time) = (local.date(), local.time());
         let mut closes = None;
-        loop {
+        // After a week of windows that touch, the same ones come again.
+        let last = date + Days::new(7);
+        while date < last {
             let open = self.policy.allowed.iter().filter(|window| {
                 let on_day = window.days.is_empty() || window.days.contains(&date.weekday());
                 on_day && window.from <= time && time < window.until
             });
             match open.map(|window| window.until).max() {
                 Some(until) => {
-                    closes = Some(until);
+                    closes = Some(Wall::from_local(date.and_time(until)));
                     time = until;
+                    if until == DAY_END {
+                        (date, time) = (date + Days::new(1), NaiveTime::MIN);
+                    }
                 }
-                None => return closes.map(|until| Wall::from_local(date.and_time(until))),
+                None => return closes,
             }
         }
+        closes
     }
 }
 
@@ -300,5 +293,14 @@ mod tests {
         let now = at("2026-11-20 06:30");
         let (until, _) = guard(policy).permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
         assert_eq!(until.since(now.mono), minutes(90));
+        let to_midnight = Window { until: DAY_END, ..window(5, 6) };
+        let policy = Policy { allowed: vec![window(0, 1), to_midnight], ..Policy::default() };
+        let now = at("2026-11-20 23:30");
+        let (until, _) =
+            guard(policy.clone()).permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
+        assert_eq!(until.since(now.mono), minutes(90));
+        let always = Policy { allowed: vec![Window { until: DAY_END, ..window(0, 1) }], ..policy };
+        let (until, limit) = guard(always).permit(&now, Rung::Programme, 50, None).unwrap().until.unwrap();
+        assert_eq!((until.since(now.mono), limit), (minutes(180), Limit::Stretch));
     }
 }

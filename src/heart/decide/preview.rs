@@ -8,6 +8,7 @@ mod planned;
 mod rehearsal;
 pub mod svg;
 pub mod text;
+mod warnings;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub use self::outlook::{Outlook, outlook};
 pub use self::planned::{Fate, Planned, PlannedSession};
+pub use self::warnings::{Refusal, Warning, warnings};
 use super::schedule::{Listeners, Timetable};
 use crate::domain::ids::{BoxId, SectionId};
 use crate::domain::policy::Policy;

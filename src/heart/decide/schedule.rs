@@ -15,8 +15,8 @@ pub use self::filling::{Filling, LeftOut, Length, Piece, Role};
 pub use self::listeners::Listeners;
 use self::listeners::same_language;
 pub use self::session::Session;
-use crate::domain::days::{DueSlot, ProgrammeDays};
-use crate::domain::ids::{PlaylistId, ProgrammeId, SlotId};
+use crate::domain::days::{DueSlot, Effects, ProgrammeDays};
+use crate::domain::ids::{GroupId, PlaylistId, ProgrammeId, SlotId};
 use crate::domain::playback::SlotKey;
 use crate::domain::programme::{Item, Programme, Slot};
 use crate::domain::recurrence::BadRule;
@@ -51,9 +51,13 @@ impl Calendar {
         &self.programme.slots[session.slot]
     }
 
-    /// Lists the sessions on `date` for `listeners`, by start.
+    /// Lists the sessions on `date` for `listeners`, by start, where no other programme has a holiday.
     pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
-        let plan = self.days.on(date);
+        self.sessions_with(date, listeners, self.days.effects_on(date))
+    }
+
+    fn sessions_with(&self, date: NaiveDate, listeners: &Listeners, effects: Effects) -> Vec<Session> {
+        let plan = self.days.on_with(date, effects);
         let here =
             plan.due.into_iter().filter(|due| listeners.hear(&self.programme.slots[due.slot].audience));
         let session = |due: DueSlot| {
@@ -157,11 +161,18 @@ impl Timetable {
     }
 
     /// Lists the sessions of all programmes on `date` for `listeners`, by start, those of the higher authority first.
-    /// Sessions of different programmes may overlap.
+    /// Sessions of different programmes may overlap. A holiday holds for all programmes of its group: a commune may keep
+    /// its holidays in a programme of their own.
     pub fn sessions_on(&self, date: NaiveDate, listeners: &Listeners) -> Vec<Session> {
+        let mut of_groups: BTreeMap<&GroupId, Effects> = BTreeMap::new();
+        for calendar in &self.calendars {
+            let effects = of_groups.entry(&calendar.programme.group).or_default();
+            *effects = effects.and(calendar.days.effects_on(date));
+        }
         let mut sessions = Vec::new();
         for (index, calendar) in self.calendars.iter().enumerate() {
-            let here = calendar.sessions_on(date, listeners).into_iter();
+            let effects = of_groups[&calendar.programme.group];
+            let here = calendar.sessions_with(date, listeners, effects).into_iter();
             sessions.extend(here.map(|session| Session { calendar: index, ..session }));
         }
         sessions.sort_by_key(|session| session.start);
@@ -175,7 +186,7 @@ mod tests {
 
     use super::*;
     use crate::config::programme_file::{Audio, parse};
-    use crate::domain::ids::{GroupId, SectionId};
+    use crate::domain::ids::SectionId;
     use crate::domain::playback::NotPlayed;
     use crate::domain::programme::Fill;
     use crate::domain::time::Span;
@@ -410,6 +421,37 @@ mod tests {
         check_cue(Fill::Once, 193, None);
         check_cue(Fill::Loop, 193, Some((1, 1_800)));
         check_cue(Fill::Loop, 193 + 190 * 1_000, Some((1, 1_800)));
+    }
+
+    #[test]
+    fn a_holiday_holds_for_all_programmes_of_its_group() {
+        let days = |group: &str, from: &str, until: &str| {
+            let everyday = list(&[ONE]) + &slot("s", "start = '05:00'\nminutes = 30");
+            let tet = "[[holiday]]\nid = 'tet'\ntitle = 'T'\neffect = 'replace'\nlunar = ['1/1']\nlasts_days = 2\n\
+                [[holiday]]\nid = 'le'\ntitle = 'L'\neffect = 'add'\nyearly = ['20/2']\n\
+                [[holiday]]\nid = 'im'\ntitle = 'I'\neffect = 'silence'\nyearly = ['21/2']\n";
+            let of_tet = list(&[ONE])
+                + tet
+                + &slot("t", "start = '06:00'\nminutes = 30\nholiday = 'tet'")
+                + &slot("l", "start = '07:00'\nminutes = 30\nholiday = 'le'");
+            let second = of_group(&of_tet, "tet", group);
+            let timetable = Timetable::new(vec![calendar(&everyday), second]).unwrap();
+            let days = date(from).iter_days().take_while(|day| *day <= date(until));
+            let sessions = days.flat_map(|day| timetable.sessions_on(day, &Listeners::default()));
+            let shown = |it: Session| format!("{} {}", it.start.local().format("%m-%d"), it.key.slot);
+            sessions.map(shown).collect::<Vec<_>>()
+        };
+        let tet = ["02-16 s", "02-17 t", "02-18 t", "02-19 s", "02-20 s", "02-20 l", "02-22 s"];
+        assert_eq!(days("xa", "2026-02-16", "2026-02-22"), tet);
+        // Another group's holidays are its own.
+        assert_eq!(days("thon", "2026-02-16", "2026-02-17"), ["02-16 s", "02-17 s", "02-17 t"]);
+    }
+
+    /// Makes a calendar with this id and group.
+    fn of_group(text: &str, id: &str, group: &str) -> Calendar {
+        let programme = (**calendar(text).programme()).clone();
+        let (id, group) = (id.parse().unwrap(), group.parse().unwrap());
+        Calendar::new(Arc::new(Programme { id, group, ..programme })).unwrap()
     }
 
     #[test]

@@ -24,6 +24,28 @@ pub struct DayPlan {
     pub due: Vec<DueSlot>,
 }
 
+/// The effects of a day's holidays on everyday slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Effects {
+    /// Everyday slots do not sound.
+    pub replaced: bool,
+    /// Music is left out.
+    pub mourning: bool,
+    /// Nothing sounds.
+    pub silent: bool,
+}
+
+impl Effects {
+    /// Joins the effects of two programmes.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            replaced: self.replaced || other.replaced,
+            mourning: self.mourning || other.mourning,
+            silent: self.silent || other.silent,
+        }
+    }
+}
+
 /// A slot that is due on a date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueSlot {
@@ -62,15 +84,30 @@ impl ProgrammeDays {
         })
     }
 
-    /// Finds what is due on `date`, for whatever audience.
+    /// Finds what is due on `date`, for whatever audience, where no other programme has a holiday.
     pub fn on(&self, date: NaiveDate) -> DayPlan {
+        self.on_with(date, self.effects_on(date))
+    }
+
+    /// Finds what the holidays of a date do to everyday slots.
+    pub fn effects_on(&self, date: NaiveDate) -> Effects {
+        let (holidays, _) = self.holidays_on(&Day::new(date));
+        let has = |effect| holidays.iter().any(|holiday| holiday.effect == effect);
+        Effects {
+            replaced: has(HolidayEffect::Replace),
+            mourning: has(HolidayEffect::Mourning),
+            silent: has(HolidayEffect::Silence),
+        }
+    }
+
+    /// Finds what is due on `date` under effects that may come from holidays of other programmes, too.
+    pub fn on_with(&self, date: NaiveDate, effects: Effects) -> DayPlan {
         let day = Day::new(date);
         let (holidays, thirtieth) = self.holidays_on(&day);
-        let has = |effect| holidays.iter().any(|holiday| holiday.effect == effect);
-        if has(HolidayEffect::Silence) {
+        let Effects { replaced, mourning, silent } = effects;
+        if silent {
             return DayPlan::default();
         }
-        let replaced = has(HolidayEffect::Replace);
         let due = self.slots.iter().enumerate().filter_map(|(slot, days)| {
             let holiday = match &days.holiday {
                 None if replaced => return None,
@@ -88,7 +125,7 @@ impl ProgrammeDays {
             }
             Some(DueSlot { slot, notes })
         });
-        DayPlan { mourning: has(HolidayEffect::Mourning), due: due.collect() }
+        DayPlan { mourning, due: due.collect() }
     }
 
     /// Finds the holidays of a day, and whether one of them stands on a 29th for a 30th.

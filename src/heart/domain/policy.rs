@@ -2,8 +2,11 @@
 
 use crate::said;
 use crate::texts::{Say, Sentence};
-use chrono::{NaiveDate, NaiveTime, Weekday};
-use serde::{Deserialize, Serialize};
+use chrono::{NaiveDate, NaiveTime, Timelike, Weekday};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::time::DAY_END;
 
 /// A stretch of a day in which sound is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -15,9 +18,18 @@ pub struct Window {
     pub days: Vec<Weekday>,
     #[schemars(with = "String")]
     pub from: NaiveTime,
-    /// Exclusive, later than `from`.
+    /// Exclusive, later than `from`. Midnight is written `23:59:60`, and may be given as `24:00`.
+    #[serde(deserialize_with = "end_of_window")]
     #[schemars(with = "String")]
     pub until: NaiveTime,
+}
+
+fn end_of_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveTime, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "24:00" | "24:00:00" => Ok(DAY_END),
+        text => text.parse().map_err(D::Error::custom),
+    }
 }
 
 /// The limits of a box. Only an actual emergency passes them.
@@ -67,6 +79,21 @@ impl Default for Policy {
             volume_night_percent_max: 60,
             volume_zone_percent_max: 100,
         }
+    }
+}
+
+/// The day band of QCVN 26:2010/BTNMT.
+pub const DAY_BAND_HOURS: std::ops::Range<u32> = 6..21;
+
+impl Policy {
+    /// Returns the loudest volume that the time of day and the zone allow.
+    pub fn ceiling(&self, time: NaiveTime) -> u8 {
+        let band = if DAY_BAND_HOURS.contains(&time.hour()) {
+            self.volume_day_percent_max
+        } else {
+            self.volume_night_percent_max
+        };
+        band.min(self.volume_zone_percent_max)
     }
 }
 

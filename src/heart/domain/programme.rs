@@ -34,7 +34,8 @@ pub struct Slot {
     pub title: String,
     /// Local time.
     pub start: NaiveTime,
-    /// Hard end, local time of the same day, after `start`: what still sounds fades out.
+    /// Hard end, local time of the same day, after `start`: what still sounds fades out. Midnight is
+    /// [`DAY_END`](super::time::DAY_END).
     pub end: NaiveTime,
     pub days: Days,
     /// Sounds only on these holidays; such a slot replaces the everyday ones.
@@ -188,7 +189,7 @@ pub struct Holiday {
     pub effect: HolidayEffect,
 }
 
-/// The effect of a holiday on the everyday slots.
+/// The effect of a holiday on the everyday slots, of its own programme and of the others of the same group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HolidayEffect {
@@ -198,7 +199,7 @@ pub enum HolidayEffect {
     Add,
     /// Music is left out, speech stays.
     Mourning,
-    /// The programme is silent.
+    /// The programmes are silent.
     Silence,
 }
 

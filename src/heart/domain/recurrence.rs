@@ -89,6 +89,25 @@ impl Recurrence {
         found.years.get(&date.year()).is_some_and(|days| days[word] & bit != 0)
     }
 
+    /// Lists all days that the rule names; `None` where there are more than `max`.
+    pub fn all(&self, max: usize) -> Option<Vec<NaiveDate>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = max;
+        while found.search().is_some() {
+            left = left.checked_sub(1)?;
+        }
+        let of_year = |(year, days): (&i32, &[u64; 6])| {
+            let (year, days) = (*year, *days);
+            let is_named = move |ordinal: &u32| {
+                let (word, bit) = ((*ordinal - 1) / 64, (*ordinal - 1) % 64);
+                days[word as usize] & (1 << bit) != 0
+            };
+            (1..=366).filter(is_named).filter_map(move |ordinal| NaiveDate::from_yo_opt(year, ordinal))
+        };
+        let all: Vec<_> = found.years.iter().flat_map(of_year).collect();
+        (all.len() <= max).then_some(all)
+    }
+
     /// Returns the first day that the rule names at all.
     pub fn first(&self) -> Option<NaiveDate> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,11 +4,16 @@ use crate::texts::{Say, Sentence};
 use std::fmt;
 use std::ops::{Add, Sub};
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Vietnam's legal time, UTC+7 without daylight saving (Decision 121/CP of 1967; in force since 1975 everywhere).
 pub const VIETNAM: FixedOffset = FixedOffset::east_opt(7 * 3600).expect("7 hours is a valid offset");
+
+/// The end of a day as a time of that day, which people write `24:00`: after every other time, and by arithmetic the next
+/// midnight. It is the 60th second of the last minute, which no schedule can name otherwise.
+pub const DAY_END: NaiveTime =
+    NaiveTime::from_hms_nano_opt(23, 59, 59, 1_000_000_000).expect("a leap second");
 
 /// A length of time in microseconds, never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -217,6 +222,16 @@ mod tests {
         let wall: Wall = "2026-11-20T22:00:00Z".parse().unwrap();
         assert_eq!(wall.local().to_string(), "2026-11-21 05:00:00");
         assert_eq!(Wall::from_local(wall.local()), wall);
+    }
+
+    #[test]
+    fn the_end_of_a_day_is_the_next_midnight() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+        let midnight = date.succ_opt().unwrap().and_time(NaiveTime::MIN);
+        assert_eq!(Wall::from_local(date.and_time(DAY_END)), Wall::from_local(midnight));
+        let eleven = NaiveTime::from_hms_opt(23, 0, 0).unwrap();
+        assert_eq!((DAY_END - eleven).num_seconds(), 3_600);
+        assert!(DAY_END > NaiveTime::from_hms_opt(23, 59, 59).unwrap());
     }
 
     #[test]

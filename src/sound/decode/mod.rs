@@ -28,6 +28,7 @@ use symphonia_adapter_libopus::OpusDecoder;
 use self::adts::Turns;
 use self::resample::RATES;
 use crate::Frame;
+use loaxa_heart::config::files;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
@@ -85,14 +86,14 @@ pub fn probe(path: &Path) -> Result<AudioInfo, Fault> {
 /// Fails as [`probe`] does.
 pub fn open(path: &Path) -> Result<Decoder, Fault> {
     let what = path.display().to_string();
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let missing = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Fault::Missing { what: what.clone() },
         _ => damaged(&what, &error),
-    })?;
-    let bytes = file.metadata().map_err(|error| damaged(&what, &error))?;
-    if !bytes.is_file() {
-        return Err(damaged(&what, &"it is not a file"));
-    }
+    };
+    // Before it is opened: a pipe would wait for who writes into it.
+    let bytes = std::fs::metadata(path).map_err(missing)?;
+    files::is_a_file(&bytes).map_err(|said| damaged(&what, &said))?;
+    let file = File::open(path).map_err(missing)?;
     if bytes.len() == 0 {
         return Err(damaged(&what, &"the file is empty"));
     }

@@ -4,31 +4,42 @@ use loaxa_heart::said;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::audio;
 use super::foreseen::{self, Expected};
 use crate::app::App;
 use crate::media::MediaRefusal;
 use crate::orders::announce::{self, Asked};
+use crate::orders::outlook;
 use crate::store::MediaRow;
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::CommandId;
 
-/// An announcement that was sent, and what will become of it.
+/// An announcement that was sent, or would be, and what will become of it.
 #[derive(Serialize)]
 pub struct Announced {
-    id: CommandId,
+    /// `None` where nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<CommandId>,
     #[serde(flatten)]
     expected: Option<Expected>,
 }
 
-/// Takes `fields` as JSON, then `audio` as a file where there is any.
+/// The question of somebody who wants to know beforehand.
+#[derive(Deserialize)]
+pub struct Asks {
+    #[serde(default)]
+    foresee: bool,
+}
+
+/// Takes `fields` as JSON, then `audio` as a file where there is any. With `foresee`, it only says what would become of it.
 pub async fn handle(
     State(app): State<Arc<App>>,
+    Query(Asks { foresee }): Query<Asks>,
     mut form: Multipart,
 ) -> Result<(StatusCode, Json<Announced>), Problem> {
     let mut asked: Option<Asked> = None;
@@ -48,9 +59,15 @@ pub async fn handle(
         }
     }
     let asked = asked.ok_or_else(|| Problem::bad(said!("api.no_fields")))?;
+    if foresee {
+        let draft = announce::draft(&app, asked, audio).await?;
+        let expected = outlook::foresee_draft(&app, &draft).await?;
+        let expected = expected.as_ref().map(foreseen::of);
+        return Ok((StatusCode::OK, Json(Announced { id: None, expected })));
+    }
     let id = announce::announce(&app, asked, audio).await?;
     let expected = foreseen::expected(&app, &id).await;
-    Ok((StatusCode::CREATED, Json(Announced { id, expected })))
+    Ok((StatusCode::CREATED, Json(Announced { id: Some(id), expected })))
 }
 
 async fn take_audio(app: &Arc<App>, mut field: Field<'_>) -> Result<MediaRow, Problem> {

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::foreseen::{BoxForeseen, Foreseen};
 use crate::orders::outlook;
 use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::policy::GuardRefusal;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::Lang;
 
@@ -33,6 +34,8 @@ struct ExpectedOnBox {
     last_seen: Option<Wall>,
     /// `None` where it will not sound.
     sounds_at: Option<Wall>,
+    /// The guard's rule that refuses it, or stops it before its end.
+    refusal: Option<GuardRefusal>,
     said: String,
     said_vi: String,
 }
@@ -46,13 +49,15 @@ pub async fn expected(app: &App, id: &CommandId) -> Option<Expected> {
     foreseen.map(|foreseen| of(&foreseen))
 }
 
-fn of(foreseen: &Foreseen) -> Expected {
+/// Writes an outlook for programs.
+pub fn of(foreseen: &Foreseen) -> Expected {
     let row = |it: &BoxForeseen| ExpectedOnBox {
         id: it.id.clone(),
         title: it.title.clone(),
         online: it.online,
         last_seen: it.last_seen,
         sounds_at: it.sounds_at,
+        refusal: it.refusal.clone(),
         said: it.said.to(Lang::En),
         said_vi: it.said.to(Lang::Vi),
     };

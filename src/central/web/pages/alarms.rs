@@ -78,6 +78,7 @@ async fn content(app: &App, frame: &Frame, who: &Who) -> Result<Markup, PageErro
                 }
             }
         }
+        p { a href="/canh-bao/da-nhan" { (frame.say("received.title")) } }
         section.stack { h2 { (frame.say("alarm_page.past")) } (history(frame, &names, &past)) }
         @if who.has(Role::Technician) || who.has(Role::Administrator) { (counted(app, frame)) }
     })

@@ -11,6 +11,7 @@ mod notices;
 mod overview;
 mod people;
 mod point;
+mod received;
 mod reports;
 mod roster;
 mod settings;
@@ -54,6 +55,7 @@ pub fn pages() -> Pages {
         log::add,
         notices::add,
         people::add,
+        received::add,
         reports::add,
         roster::add,
         settings::add,

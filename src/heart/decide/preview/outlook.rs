@@ -4,8 +4,12 @@ use super::rehearsal::lookup;
 use crate::decide::schedule::Timetable;
 use crate::decide::simulation::world::{Setup, World};
 use crate::decide::speaker::{Input, spoken_length};
+use crate::domain::announcement::{Repeats, Rung};
 use crate::domain::ids::CommandId;
-use crate::domain::playback::{CommandRefusal, DeliveryStep, Event, NotPlayed, Subject};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, NotPlayed, PlayEnd, PlayOutcome, Subject,
+};
+use crate::domain::policy::GuardRefusal;
 use crate::domain::sound::{Fault, FileRef, Sound};
 use crate::domain::time::{Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
@@ -13,11 +17,16 @@ use crate::wire::messages::{Body, Command, Signed};
 /// Rehearsed at a time; what comes first ends the rehearsal.
 const STEP: Span = Span::secs(3_600);
 
+/// Time after its beginning for which an announcement is followed: longer than any guard lets one go on.
+const LOOK_AT_SOUND: Span = Span::secs(86_400);
+
 /// The fate of an announcement on a box where nothing goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outlook {
     /// The first repetition begins at this instant.
     Sounds(Wall),
+    /// The first repetition begins at this instant, and the guard stops it or a later one before its end.
+    Stopped(Wall, GuardRefusal),
     Silent(NotPlayed),
     Refused(CommandRefusal),
     /// The announcement neither sounds nor ends before it expires.
@@ -40,18 +49,66 @@ pub fn outlook(setup: Setup, signed: &Signed<Command>, now: Wall) -> Outlook {
     }
     let until = command.expires.plus(Span::secs(1));
     let mut reason = None;
+    let mut sounds: Option<Wall> = None;
     loop {
         for entry in world.take_log() {
-            if let Some(fate) = fate(&command.id, entry.at.wall, entry.event, &mut reason) {
-                return fate;
+            if let Some(at) = sounds {
+                match end(&command.id, &entry.event) {
+                    Some(End::Whole) => return Outlook::Sounds(at),
+                    Some(End::Stopped(reason)) => return Outlook::Stopped(at, reason),
+                    None => continue,
+                }
+            }
+            match fate(&command.id, entry.at.wall, entry.event, &mut reason) {
+                Some(Outlook::Sounds(at)) if !goes_on(command) => sounds = Some(at),
+                Some(fate) => return fate,
+                None => {}
             }
         }
-        let left = until.since(world.now().wall);
+        let now = world.now().wall;
+        if let Some(at) = sounds
+            && now.since(at) > LOOK_AT_SOUND
+        {
+            return Outlook::Sounds(at);
+        }
+        let left = until.since(now);
         if left == Span(0) {
-            return Outlook::Open;
+            return sounds.map_or(Outlook::Open, Outlook::Sounds);
         }
         world.run_for(left.min(STEP));
     }
+}
+
+/// The end of an announcement that began.
+enum End {
+    Whole,
+    Stopped(GuardRefusal),
+}
+
+/// Reads what an entry of the log says of the end of an announcement.
+fn end(id: &CommandId, event: &Event) -> Option<End> {
+    match event {
+        Event::PlayEnded(PlayEnd {
+            subject: Subject::Announcement { command },
+            outcome: PlayOutcome::Guarded { reason },
+            ..
+        }) if command == id => Some(End::Stopped(reason.clone())),
+        Event::Delivery { command, step } if command == id => match step {
+            DeliveryStep::NotPlayed { reason: NotPlayed::Guarded { reason } } => {
+                Some(End::Stopped(reason.clone()))
+            }
+            DeliveryStep::Received | DeliveryStep::Staged | DeliveryStep::Started => None,
+            _ => Some(End::Whole),
+        },
+        _ => None,
+    }
+}
+
+/// Tells whether an announcement sounds until somebody stops it, so that its end is nothing to foresee.
+fn goes_on(command: &Command) -> bool {
+    command
+        .announcement(1)
+        .is_some_and(|it| it.rung() == Rung::Emergency || it.plan.repeats == Repeats::UntilCancelled)
 }
 
 /// Makes the lookup of a programme's sounds and those of a command.
@@ -116,7 +173,7 @@ mod tests {
     use crate::decide::schedule::{Calendar, Listeners};
     use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
     use crate::domain::ids::{ContentHash, KeyId};
-    use crate::domain::policy::{GuardRefusal, Policy};
+    use crate::domain::policy::Policy;
 
     const PROGRAMME: &str = "[programme]\nid = 'p'\nversion = 1\ntitle = 'T'\ngroup = 'xa'\n\
         [[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'A'\nfile = '60.mp3'\n\

@@ -31,7 +31,7 @@ pub fn render(sessions: &[PlannedSession], weeks: &[SectionWeek], lang: Lang) ->
 }
 
 fn session_lines(out: &mut String, session: &PlannedSession, lang: Lang) {
-    let (from, to) = (clock(session.start), clock(session.end));
+    let (from, to) = (clock(session.start), clock_at_end(session.start, session.end));
     let _ = writeln!(
         out,
         "  {from}-{to}  {} [{}], {} %",
@@ -83,6 +83,11 @@ fn week_lines(out: &mut String, weeks: &[SectionWeek], lang: Lang) {
 /// Writes an instant as `HH:MM` in Vietnam.
 pub(super) fn clock(at: Wall) -> String {
     at.local().format("%H:%M").to_string()
+}
+
+/// Writes the end of a session: midnight is the end of its day.
+pub(super) fn clock_at_end(start: Wall, end: Wall) -> String {
+    if end.date() > start.date() { "24:00".to_owned() } else { clock(end) }
 }
 
 fn seconds(at: Wall) -> String {

@@ -128,8 +128,7 @@ fn items(
     rotation: u32,
 ) -> Filling {
     let slot = &programme.slots[session.slot];
-    let mut leaves = Vec::new();
-    expand(programme, playlist, &mut Vec::new(), &mut leaves);
+    let leaves = expand(programme, playlist);
     let count = leaves.len();
     let mut leaves: Vec<_> = leaves.into_iter().enumerate().collect();
     match slot.order {
@@ -155,25 +154,28 @@ fn items(
     filling
 }
 
-/// Puts nested lists in place. Cycles are refused when a programme is read.
-fn expand<'p>(
-    programme: &'p Programme,
-    playlist: &'p Playlist,
-    holders: &mut Vec<&'p Item>,
-    leaves: &mut Vec<Leaf<'p>>,
-) {
-    for item in &playlist.items {
+/// Puts nested lists in place, however deep. Circles are refused when a programme is read.
+fn expand<'p>(programme: &'p Programme, playlist: &'p Playlist) -> Vec<Leaf<'p>> {
+    let mut leaves = Vec::new();
+    let mut open = vec![playlist.items.iter()];
+    let mut holders: Vec<&Item> = Vec::new();
+    while let Some(items) = open.last_mut() {
+        let Some(item) = items.next() else {
+            open.pop();
+            holders.pop();
+            continue;
+        };
         match &item.content {
             Content::Playlist(id) => {
                 if let Some(nested) = programme.playlists.get(id) {
                     holders.push(item);
-                    expand(programme, nested, holders, leaves);
-                    holders.pop();
+                    open.push(nested.items.iter());
                 }
             }
             _ => leaves.push(Leaf { item, holders: holders.clone() }),
         }
     }
+    leaves
 }
 
 fn is_due(programme: &Programme, leaf: &Leaf<'_>, date: NaiveDate, listeners: &Listeners) -> bool {
