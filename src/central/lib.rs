@@ -8,6 +8,7 @@ mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod convert;
 mod foreseen;
 mod gazetteer;
 mod keyring;

@@ -15,6 +15,7 @@ use super::client::{CentralArgs, Client, local, print_json, print_table, text};
 use super::language::{Failure, Outcome, chosen, complain, foreign, words};
 use super::when;
 use loaxa_adapters::clock;
+use loaxa_heart::domain::playback::CHECKPOINT_EVERY;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible};
@@ -181,7 +182,14 @@ fn cells(play: &Value) -> Vec<String> {
         text(&play["box_title"]),
         text(&play["title"]),
         class_word(&text(class(play))),
-        length(&play["frames_played"]),
+        match seconds(&play["frames_played"]) {
+            Some(least) if play["outcome"] == "power_lost" => {
+                let most = least + CHECKPOINT_EVERY.as_secs_f64();
+                let [least, most] = [least, most].map(|s| Sentence::decimal(s, 0));
+                words(said!("logs.between", least, most))
+            }
+            _ => length(&play["frames_played"]),
+        },
         length(&play["frames_due"]),
         outcome(play),
     ]

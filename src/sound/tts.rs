@@ -2,27 +2,39 @@
 
 mod vietnamese;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
-pub use vietnamese::readable;
+pub use vietnamese::{AS_IT_STANDS, AS_IT_STOOD, readable};
 
 use crate::RATE;
 use loaxa_adapters::program;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::domain::time::Span;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 /// Longest text that is spoken, in characters: some 25 minutes.
 const TEXT_CHARS_MAX: usize = 20_000;
 /// Largest WAV taken from an engine: 30 minutes at 48 kHz stereo.
 const WAV_BYTES_MAX: u64 = 30 * 60 * RATE as u64 * 4;
+/// Longest part of an engine's complaint that is kept, in bytes: its end, where the reason stands.
+const COMPLAINT_BYTES_MAX: usize = 600;
+/// Time for the end of a complaint to arrive after the engine ended.
+const COMPLAINT_LATE: Duration = Duration::from_millis(500);
 
 /// A speech engine: a program that reads text from its standard input and writes a WAV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speech {
-    /// Program and arguments; `{language}` is the primary language subtag, `{out}` the WAV to write.
+    /// Program and arguments; `{language}` is the primary language subtag, `{out}` the WAV to write, also inside an argument,
+    /// as in the line of a shell. Its name ends in `.wav`.
     pub command: Vec<String>,
     pub timeout_ms: u64,
     /// The folder in which spoken texts are kept.
@@ -51,19 +63,24 @@ impl Speech {
         if primary.is_empty() || !primary.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Err(failed(format_args!("{language:?} is no language tag")));
         }
-        let words = if primary == "vi" { readable(text) } else { text.to_owned() };
+        let words = if primary == "vi" {
+            readable(text)
+        } else {
+            clean(text).replace([AS_IT_STANDS, AS_IT_STOOD], "")
+        };
         let key = ContentHash::of(format!("{}\0{primary}\0{words}", self.command.join("\0")).as_bytes());
         let kept = self.cache_dir.join(format!("{key}.wav"));
         if kept.exists() {
             return Ok(kept);
         }
         std::fs::create_dir_all(&self.cache_dir).map_err(failed)?;
-        let fresh = self.cache_dir.join(format!(
-            "{key}.{}.{:?}.new",
-            std::process::id(),
-            std::thread::current().id()
-        ));
-        let made = self.run(&words, &primary, &fresh).and_then(|()| keep(&fresh, &kept));
+        // Letters, digits and signs that no shell takes for its own.
+        static SPOKEN: AtomicU64 = AtomicU64::new(0);
+        let number = SPOKEN.fetch_add(1, Ordering::Relaxed);
+        let fresh = self.cache_dir.join(format!("{key}.new-{}-{number}.wav", std::process::id()));
+        let made = self
+            .run(&words, &primary, &fresh)
+            .and_then(|said| keep(&fresh, &kept).map_err(|fault| with_complaint(fault, &said)));
         if made.is_err() {
             // Nothing is lost if it stays: the next run writes another.
             let _ = std::fs::remove_file(&fresh);
@@ -71,7 +88,8 @@ impl Speech {
         made.map(|()| kept)
     }
 
-    fn run(&self, words: &str, language: &str, out: &Path) -> Result<(), Fault> {
+    /// Runs the engine and gives what it complained of.
+    fn run(&self, words: &str, language: &str, out: &Path) -> Result<String, Fault> {
         let out = out.to_str().ok_or_else(|| failed("the cache folder's name is not UTF-8"))?;
         let filled = |part: &String| part.replace("{language}", language).replace("{out}", out);
         let mut parts = self.command.iter().map(filled);
@@ -80,17 +98,54 @@ impl Speech {
             .args(parts)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
+            // A group of its own, so that what a shell started ends with the shell.
+            .process_group(0)
             .spawn()
             .map_err(|error| failed(format_args!("{program}: {error}")))?;
         let mut input = child.stdin.take().expect("standard input was asked for");
         let text = words.to_owned();
-        // Apart, as an engine that does not read would block us past its time.
-        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        // Apart, as an engine that does not read would block us past its time. One that closed its input early is judged by its
+        // exit status and its WAV.
+        std::thread::spawn(move || input.write_all(text.as_bytes()));
+        let complaint = complaint(&mut child);
         let done = program::wait(&mut child, Span::millis(self.timeout_ms));
-        // An engine that closed its input early is judged by its exit status and its WAV.
-        let _ = writer.join();
-        done.map_err(|error| failed(format_args!("{program}: {error}")))
+        if done.is_err() {
+            // Nobody is left in the group where the shell was alone.
+            let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+        }
+        let said = complaint.recv_timeout(COMPLAINT_LATE).unwrap_or_default();
+        done.map_err(|error| with_complaint(failed(format_args!("{program}: {error}")), &said))?;
+        if !said.is_empty() {
+            tracing::debug!(%program, said, "the speech engine wrote to its standard error");
+        }
+        Ok(said)
+    }
+}
+
+/// Reads an engine's standard error to its end, on a thread of its own, and sends the last of it.
+fn complaint(child: &mut Child) -> mpsc::Receiver<String> {
+    let mut errors = child.stderr.take().expect("standard error was asked for");
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut last, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(length @ 1..) = errors.read(&mut piece) {
+            last.extend_from_slice(&piece[..length]);
+            let spare = last.len().saturating_sub(COMPLAINT_BYTES_MAX);
+            last.drain(..spare);
+        }
+        let text = String::from_utf8_lossy(&last);
+        // Nobody waits for it where the engine did well long ago.
+        let _ =
+            sender.send(text.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, ""));
+    });
+    receiver
+}
+
+fn with_complaint(fault: Fault, said: &str) -> Fault {
+    match fault {
+        Fault::NoSpeech { detail } if !said.is_empty() => failed(format_args!("{detail}: {said}")),
+        other => other,
     }
 }
 
@@ -121,6 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fault = engine(folder.path(), script).speak(text, "vi").unwrap_err().to_string();
         assert!(fault.contains(expected), "{fault:?} for {expected:?}");
+        assert!(fault.len() < COMPLAINT_BYTES_MAX + 200, "{} bytes", fault.len());
         let left = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 0, "nothing half-made stays");
     }
@@ -129,15 +185,27 @@ mod tests {
     fn a_bad_engine_is_named() {
         check("exit 3", "xin chào", "exit status: 3");
         check("sleep 60", "xin chào", "took longer than 300 ms");
-        check("cat > '{out}'", "xin chào", "can't be played");
+        check("sleep 60 & sleep 60; true", "xin chào", "took longer than 300 ms");
+        check("cat > {out}", "xin chào", "can't be played");
         check("true", "xin chào", "wrote no sound");
         check("true", "  ", "the text is empty");
     }
 
     #[test]
-    fn what_was_said_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let wav = folder.path().join("tone.wav");
+    fn an_engine_is_heard_when_it_complains() {
+        check(
+            "echo 'model not found: vi.onnx' >&2; exit 1",
+            "xin chào",
+            "exit status: 1: model not found: vi.onnx",
+        );
+        check("echo 'no voice' >&2", "xin chào", "wrote no sound: no voice");
+        check("yes 'much ado' | head -c 900000 >&2; echo 'the reason' >&2; exit 1", "xin chào", "the reason");
+        check("echo 'waiting for the network' >&2; sleep 60", "xin chào", "waiting for the network");
+    }
+
+    /// Writes a tone, and gives its path.
+    fn tone(folder: &Path) -> PathBuf {
+        let wav = folder.join("tone.wav");
         let spec = hound::WavSpec {
             channels: 1,
             sample_rate: 22_050,
@@ -147,6 +215,54 @@ mod tests {
         let mut writer = hound::WavWriter::create(&wav, spec).unwrap();
         (0..2_205).for_each(|n| writer.write_sample((n % 50) as i16 * 100).unwrap());
         writer.finalize().unwrap();
+        wav
+    }
+
+    /// Stands in for piper: speaks each line of its input into the file that it was given, the last one over the others, and
+    /// tells its progress on its standard error.
+    const PIPER: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --model) model="$2"; shift 2 ;;
+    --output_file) out="$2"; shift 2 ;;
+    *) echo "piper: unknown option $1" >&2; exit 2 ;;
+  esac
+done
+[ -f "$model" ] || { echo "piper: Model file doesn't exist: $model" >&2; exit 1; }
+case "$out" in *.wav) ;; *) echo "piper: $out is no .wav" >&2; exit 1 ;; esac
+echo "[info] Loaded voice in 0.3 second(s)" >&2
+while IFS= read -r line || [ -n "$line" ]; do
+  printf '%s\n' "$line" > "$(dirname "$0")/said"
+  cp "$(dirname "$0")/tone.wav" "$out"
+done
+"#;
+
+    #[test]
+    fn another_engine_speaks_through_the_line_of_a_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        tone(folder.path());
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("piper"), PIPER).unwrap();
+        let line = |model: &str| {
+            let piper = at("piper");
+            format!("tr '\\n' ' ' | sh {piper} --model {model} --output_file {{out}}")
+        };
+        let mut speech = engine(&folder.path().join("cache"), &line(&at("tone.wav")));
+        speech.timeout_ms = 60_000;
+        let wav = speech.speak("Kính mời bà con.\nHọp lúc 19h30.", "vi").unwrap();
+        assert!(crate::decode::open(&wav).is_ok());
+        let said = std::fs::read_to_string(at("said")).unwrap();
+        assert_eq!(said.trim_end(), "Kính mời bà con. Họp lúc mười chín giờ ba mươi phút.");
+
+        speech.command[2] = line("/none/vi.onnx");
+        let fault = speech.speak("Xin chào", "vi").unwrap_err().to_string();
+        assert!(fault.contains("Model file doesn't exist: /none/vi.onnx"), "{fault}");
+    }
+
+    #[test]
+    fn what_was_said_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let wav = tone(folder.path());
         let said = folder.path().join("said");
         let script = format!("cat >> '{}'; cp '{}' '{{out}}'", said.display(), wav.display());
         let speech = engine(&folder.path().join("cache"), &script);

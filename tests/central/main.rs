@@ -28,6 +28,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod recordings;
 mod reports;
 mod roster;
 mod tokens;

@@ -2,9 +2,11 @@
 
 mod formats;
 mod heard;
+mod lengths;
 mod long_play;
 mod relay;
 mod sound;
+mod speech;
 
 #[path = "../support/mod.rs"]
 mod support;

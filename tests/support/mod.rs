@@ -8,6 +8,7 @@ pub mod central;
 pub mod commune;
 pub mod listen;
 pub mod pulse;
+pub mod recordings;
 pub mod soundcard;
 pub mod staff;
 pub mod unit;

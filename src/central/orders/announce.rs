@@ -14,6 +14,7 @@ use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::TEXT_BYTES_MAX;
 use loaxa_heart::wire::messages::Body;
@@ -115,6 +116,8 @@ pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> 
 /// As [`announce`]; the keys are not asked.
 pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<Draft, Refused> {
     let now = app.now();
+    let plain = |text: Option<String>| text.map(|text| clean(&text));
+    let asked = Asked { title: plain(asked.title), text: plain(asked.text), ..asked };
     check(app, &asked, audio.as_ref(), now)?;
     // Else a box that hears of it too late would go on with the earlier one.
     let replaces_until = replaces_until(app, asked.supersedes.as_ref(), now).await?;
@@ -122,7 +125,7 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
         Some(audio) => audio,
         None => {
             let text = asked.text.clone().ok_or(Refused::NothingToSay)?;
-            speech::speak(app, text, asked.language.clone()).await?
+            speech::speak(app, &text, asked.language.clone()).await?
         }
     };
     app.store.add_media(audio.clone()).await?;

@@ -18,6 +18,7 @@ use crate::store::{
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
@@ -105,6 +106,7 @@ async fn edit(
     if content.class == BulletinClass::Emergency {
         return Err(NotNotice::Emergency);
     }
+    let content = NoticeContent { title: clean(&content.title), text: clean(&content.text), ..content };
     let before = app.store.notice(id.clone()).await?;
     may_end(app, who, Role::Writer, &content).await?;
     let touched = before.iter().flat_map(|row| &row.content.groups).chain(&content.groups).cloned();
@@ -161,7 +163,7 @@ pub async fn give_voice(
     announce::check_text(&content.text)?;
     // A preview costs a process and a file: one at a time for each writer.
     let _speaking = app.speaking.begin(&who.person.id).await.ok_or(NotNotice::Speaking)?;
-    let spoken = speech::speak_as_listed(app, &content.text, content.language.clone()).await?;
+    let spoken = speech::speak(app, &content.text, content.language.clone()).await?;
     app.store.add_media(spoken.clone()).await?;
     content.media = Some(spoken.sha256);
     Ok(spoken)

@@ -11,6 +11,7 @@ use crate::people::Who;
 use crate::store::{Danger, MediaRow, MessageRow, MessageUse, NewAct, StoreError};
 use loaxa_heart::domain::ids::{ContentHash, PreparedId};
 use loaxa_heart::domain::sound::Pattern;
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
@@ -88,7 +89,7 @@ pub struct Written {
 /// Fails when there is nothing to be spoken, or the engine fails.
 pub async fn hear(app: &Arc<App>, written: &Written) -> Result<MediaRow, NotPrepared> {
     check_text(&written.text)?;
-    let media = speech::speak(app, written.text.clone(), written.language.clone()).await?;
+    let media = speech::speak(app, &written.text, written.language.clone()).await?;
     app.store.add_media(media.clone()).await?;
     Ok(media)
 }
@@ -104,6 +105,7 @@ pub async fn keep(
     heard: Option<ContentHash>,
     replaces: Option<PreparedId>,
 ) -> Result<(), NotPrepared> {
+    let written = Written { title: clean(&written.title), text: clean(&written.text), ..written };
     let title = written.title.trim().to_owned();
     if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
         return Err(NotPrepared::NoTitle);

@@ -13,21 +13,13 @@ use loaxa_sound::tts::Speech;
 /// Longest time that a speech engine may take.
 const SPEECH_MS_MAX: u64 = 60_000;
 
-/// Speaks a text into the media folder, its words as the commune's list has them: for notices, which people hear before they
-/// approve them.
+/// Speaks a text into the media folder, its words as the commune's list has them, on a thread of its own, as an engine takes its
+/// time.
 ///
 /// # Errors
-/// As [`speak`].
-pub async fn speak_as_listed(app: &Arc<App>, text: &str, language: String) -> Result<MediaRow, Refused> {
+/// Fails when the engine fails, or the disk or the store refuses.
+pub async fn speak(app: &Arc<App>, text: &str, language: String) -> Result<MediaRow, Refused> {
     let text = pronounce(text, &app.store.pronunciations().await?);
-    speak(app, text, language).await
-}
-
-/// Speaks a text into the media folder, on a thread of its own, as an engine takes its time.
-///
-/// # Errors
-/// Fails when the engine fails, or the disk refuses.
-pub async fn speak(app: &Arc<App>, text: String, language: String) -> Result<MediaRow, Refused> {
     let app = Arc::clone(app);
     let spoken = tokio::task::spawn_blocking(move || speak_here(&app, &text, &language)).await;
     spoken.unwrap_or_else(|panic| Err(Refused::NotSpoken(Fault::NoSpeech { detail: panic.to_string() })))

@@ -15,4 +15,5 @@ pub mod policy;
 pub mod programme;
 pub mod recurrence;
 pub mod sound;
+pub mod text;
 pub mod time;

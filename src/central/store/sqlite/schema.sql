@@ -572,7 +572,7 @@ CREATE TABLE IF NOT EXISTS airings (
     aired_ms      INTEGER NOT NULL,
     UNIQUE (day, box, subject, subject_id)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS airings_due ON airings (due, id, outcome);
+CREATE INDEX IF NOT EXISTS airings_due ON airings (due, id, outcome, village);
 CREATE INDEX IF NOT EXISTS airings_box ON airings (box, due, id, outcome);
 CREATE INDEX IF NOT EXISTS airings_village ON airings (village, due, id, outcome);
 CREATE INDEX IF NOT EXISTS airings_class ON airings (class, due, id, outcome);

@@ -92,20 +92,19 @@ impl Speaker {
             return;
         }
         if !self.memory.sessions.contains_key(&session.key) {
-            let state = SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 };
-            self.remember_session(&session, state);
+            self.remember_session(&session, SessionState::FRESH);
         }
         self.waiting.due.push_back(session);
     }
 
     /// Ends a session whose time passed while the box was off or the clock unknown.
     fn close_unheard(&mut self, now: &Reading, session: Session) {
-        match self.memory.sessions.get(&session.key).map(|memo| memo.state.clone()) {
-            Some(SessionState::Open { finished, not_finished, .. }) if finished + not_finished > 0 => {
-                self.log_slot(now, &session, SlotOutcome::Aired { finished, not_finished });
+        match self.memory.sessions.get(&session.key).and_then(|memo| memo.state.outcome()) {
+            Some(outcome) => {
+                self.log_slot(now, &session, outcome);
                 self.remember_session(&session, SessionState::Closed);
             }
-            _ => {
+            None => {
                 self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Missed));
                 self.remember_session(&session, SessionState::Missed);
             }
@@ -120,12 +119,7 @@ impl Speaker {
             });
         let orphans: Vec<_> = open.map(|(key, memo)| (key.clone(), memo.clone())).collect();
         for (key, memo) in orphans {
-            let outcome = match memo.state {
-                SessionState::Open { finished, not_finished, .. } if finished + not_finished > 0 => {
-                    SlotOutcome::Aired { finished, not_finished }
-                }
-                _ => SlotOutcome::NotAired(NotPlayed::Replaced),
-            };
+            let outcome = memo.state.outcome().unwrap_or(SlotOutcome::NotAired(NotPlayed::Replaced));
             let title = key.slot.to_string();
             self.log(now, Event::SlotEnded { key: key.clone(), title, scheduled: memo.start, outcome });
             self.remember(Memo::Session(key, Some(SessionMemo { state: SessionState::Closed, ..memo })));
@@ -148,10 +142,7 @@ impl Speaker {
         });
         for key in released {
             let state = self.memory.sessions.get(&key).map(|memo| &memo.state);
-            if matches!(
-                state,
-                Some(SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 })
-            ) {
+            if state == Some(&SessionState::FRESH) {
                 self.remember(Memo::Session(key, None));
             }
         }

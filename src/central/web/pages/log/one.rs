@@ -21,9 +21,10 @@ use crate::web::parts::{Kind, icon};
 use crate::web::words;
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::ids::{ContentHash, PlayId};
-use loaxa_heart::domain::playback::{Entry, Event, Subject};
+use loaxa_heart::domain::playback::{Entry, Event, PlayOutcome, Subject};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
+use loaxa_heart::texts::Texts;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command};
 
@@ -193,6 +194,12 @@ fn link(kind: Kind, drawing: &str, at: &str, words: &str) -> Markup {
     html! { li.(kind.class()) { (icon(drawing)) b { (at) } " " (words) } }
 }
 
+/// Says how long a play sounded; of one that a power cut ended only bounds are known.
+fn played(frames: u64, play: &PlayRow, texts: &Texts) -> String {
+    let is_cut = matches!(play.outcome, Some(PlayOutcome::PowerLost));
+    if is_cut { words::length_of_cut(frames, texts) } else { words::length(frames, texts) }
+}
+
 /// The plays of a line, with the audio of each.
 struct Heard {
     plays: Vec<PlayRow>,
@@ -259,7 +266,7 @@ impl Heard {
                                 b { (play.title) } @if play.repetition > 1 { " (" (play.repetition) ")" }
                             }
                             td role="cell" data-l=(frame.say(HEAD[2])) {
-                                @if let Some(played) = length(play.frames_played) { (played) }
+                                @if let Some(frames) = play.frames_played { (played(frames, play, frame.texts)) }
                                 @if let Some(due) = length(play.frames_due) { " / " (due) }
                             }
                             td role="cell" data-l=(frame.say(HEAD[3])) {

@@ -12,6 +12,7 @@ use crate::people::Who;
 use crate::store::{NewAct, PronunciationRow, Role};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, refusal};
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::said;
 
 /// Words on the list.
@@ -46,7 +47,7 @@ pub async fn act(
     let fits = |text: &str| !text.is_empty() && text.chars().count() <= CHARS_MAX;
     let fault = if fits(word) && fits(say) {
         let act = NewAct { after: Some(say.to_owned()), ..who.act("pronunciation_set", word) };
-        let (word, say, by) = (word.to_owned(), say.to_owned(), who.person.id.clone());
+        let (word, say, by) = (clean(word), clean(say), who.person.id.clone());
         let row = PronunciationRow { word, say, by, at: who.now };
         if app.store.set_pronunciation(row, WORDS_MAX, act).await? {
             return Ok(Redirect::to("/phat-am").into_response());

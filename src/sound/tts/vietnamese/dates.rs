@@ -1,0 +1,360 @@
+//! Days, months, quarters and years.
+
+use super::numbers::{cardinal, ordinal};
+use super::scene::{Kind, Scene, Taken, ends_with};
+
+/// Words after which `2/9` is a day.
+const BEFORE_A_DATE: &[&str] = &[
+    "ngày",
+    "hôm",
+    "từ",
+    "đến",
+    "tới",
+    "sáng",
+    "trưa",
+    "chiều",
+    "tối",
+    "đêm",
+    "hết",
+    "trước",
+    "sau",
+    "qua",
+    "vào",
+    "dịp",
+    "lễ",
+    "tết",
+    "mừng",
+    "khánh",
+    "niệm",
+    "hạn",
+    "nay",
+    "mai",
+    "mùng",
+    "mồng",
+    "rằm",
+    "hạn nộp",
+    "đường",
+    "phố",
+    "sinh",
+    "mất",
+];
+/// Words after which `2-9` is a day, not a range.
+const BEFORE_A_DASHED_DATE: &[&str] = &[
+    "ngày", "hôm", "lễ", "tết", "dịp", "mừng", "khánh", "niệm", "sáng", "trưa", "chiều", "tối", "đêm", "nay",
+    "mai", "qua", "sinh", "mùng", "mồng",
+];
+/// Words after which "ngày" is not said once more.
+const NAMED: &[&str] =
+    &["ngày", "hôm", "mùng", "mồng", "rằm", "lễ", "tết", "dịp", "khánh", "niệm", "đường", "phố"];
+/// Words after which `3/4` is a number on a door, a measure or a share.
+const BEFORE_A_SHARE: &[&str] = &[
+    "số",
+    "nhà",
+    "ngõ",
+    "ngách",
+    "hẻm",
+    "kiệt",
+    "tổ",
+    "lô",
+    "thửa",
+    "lệ",
+    "áp",
+    "đạt",
+    "số nhà",
+    "trực",
+    "vượt",
+    "được",
+    "lớp",
+    "nhóm",
+    "khối",
+    "kỳ",
+];
+/// Words after which `12/10` is a share of something.
+const AFTER_A_SHARE: &[&str] = &[
+    "số", "hộ", "người", "xã", "thôn", "chỉ", "tiêu", "phiếu", "điểm", "đại", "cháu", "trẻ", "em", "con",
+    "ca", "giờ",
+];
+const WEEKDAYS: &[&str] = &[
+    "thứ hai",
+    "thứ ba",
+    "thứ tư",
+    "thứ năm",
+    "thứ sáu",
+    "thứ bảy",
+    "chủ nhật",
+    "thứ 2",
+    "thứ 3",
+    "thứ 4",
+    "thứ 5",
+    "thứ 6",
+    "thứ 7",
+    "t2",
+    "t3",
+    "t4",
+    "t5",
+    "t6",
+    "t7",
+    "cn",
+];
+/// Days that are known by their numbers: "20-11".
+const FESTIVALS: &[(u64, u64)] = &[
+    (3, 2),
+    (27, 2),
+    (8, 3),
+    (26, 3),
+    (30, 4),
+    (1, 5),
+    (7, 5),
+    (19, 5),
+    (1, 6),
+    (28, 6),
+    (27, 7),
+    (19, 8),
+    (2, 9),
+    (5, 9),
+    (10, 10),
+    (20, 10),
+    (18, 11),
+    (20, 11),
+    (22, 12),
+];
+/// Words that count within a year: "quý 3/2026".
+const PARTS_OF_A_YEAR: &[&str] =
+    &["quý", "đợt", "kỳ", "học kỳ", "vụ", "khóa", "khoá", "phiên", "lần", "tuần", "số", "tập"];
+
+/// Reads dates: `05/12/2026`, `2-9`, `1-3/9`, `2026-11-20`, `9/2026`.
+pub(super) fn date(scene: &Scene) -> Option<Taken> {
+    if !scene.is_digit(scene.at) {
+        return None;
+    }
+    from_the_year(scene)
+        .or_else(|| listed_days(scene))
+        .or_else(|| days(scene))
+        .or_else(|| full(scene, scene.at).map(|date| date.said(scene)))
+        .or_else(|| month_of_a_year(scene))
+        .or_else(|| day_and_month(scene))
+}
+
+/// A day of a month, of a year where it is given.
+struct Date {
+    day: u64,
+    month: u64,
+    year: Option<u64>,
+    end: usize,
+}
+
+impl Date {
+    fn said(&self, scene: &Scene) -> Taken {
+        let in_a_list = scene
+            .connected()
+            .is_some_and(|(kind, gap)| kind == Kind::Day && matches!(gap.as_str(), ", " | "; "));
+        let bracket = scene.previous(scene.at) == Some('(');
+        // "Ngày Nhà giáo Việt Nam 20-11" has its "ngày" already.
+        let of_a_day = after_a_capital(scene) && scene.before().contains("ngày ");
+        let named = in_a_list || of_a_day || !bracket && scene.follows(NAMED);
+        let ngay = if named { "" } else { "ngày " };
+        Taken::new(format!("{ngay}{}", self.words()), self.end, Kind::Date)
+    }
+
+    fn words(&self) -> String {
+        let year = self.year.map(|year| format!(" năm {}", cardinal(year))).unwrap_or_default();
+        format!("{} tháng {}{year}", cardinal(self.day), month(self.month))
+    }
+}
+
+/// The name of a month: the fourth is "tư".
+fn month(month: u64) -> String {
+    if month == 4 { ordinal(4) } else { cardinal(month) }
+}
+
+fn from_the_year(scene: &Scene) -> Option<Taken> {
+    let (year, end) = scene.year(scene.at)?;
+    let separator = scene.char(end).filter(|c| matches!(c, '-' | '/' | '.'))?;
+    let (month, end) = scene.short(end + 1)?;
+    if scene.char(end) != Some(separator) {
+        return None;
+    }
+    let (day, end) = scene.short(end + 1)?;
+    is_day(day, month).then(|| Date { day, month, year: Some(year), end }.said(scene))
+}
+
+const fn is_day(day: u64, month: u64) -> bool {
+    let most = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    day >= 1 && day <= most
+}
+
+/// `05/12/2026`, `5-12-2026`, `5.12.2026`, and of two digits of a year `05/12/26`.
+fn full(scene: &Scene, from: usize) -> Option<Date> {
+    let (day, end) = scene.short(from)?;
+    let separator = scene.char(end).filter(|c| matches!(c, '/' | '-' | '.'))?;
+    let (month, end) = scene.short(end + 1)?;
+    if scene.char(end) != Some(separator) || !is_day(day, month) {
+        return None;
+    }
+    let century = || {
+        scene
+            .short(end + 1)
+            .filter(|(_, e)| separator == '/' && *e == end + 3 && scene.follows(BEFORE_A_DATE))
+    };
+    let (year, end) = scene.year(end + 1).or_else(|| century().map(|(year, end)| (2_000 + year, end)))?;
+    (!scene.is_word(end)).then_some(Date { day, month, year: Some(year), end })
+}
+
+/// `1-3/9`, `01-05/12/2026`.
+fn days(scene: &Scene) -> Option<Taken> {
+    let (first, end) = scene.short(scene.at)?;
+    let dash = scene.after_space(end);
+    scene.char(dash).filter(|c| matches!(c, '-' | '–'))?;
+    let second = scene.after_space(dash + 1);
+    let last =
+        full(scene, second).filter(|_| scene.char(end) != Some('.')).or_else(|| slashed(scene, second))?;
+    let dated = last.year.is_some()
+        || scene.follows(BEFORE_A_DATE)
+        || dash == end && last.month <= 12 && last.day > 3;
+    if first >= last.day || first == 0 || !dated || scene.is_word(last.end) {
+        return None;
+    }
+    let ngay = if scene.follows(NAMED) { "" } else { "ngày " };
+    let words = format!("{ngay}{} đến ngày {}", cardinal(first), last.words());
+    Some(Taken::new(words, last.end, Kind::Date))
+}
+
+/// `8,9/12` after "ngày".
+fn listed_days(scene: &Scene) -> Option<Taken> {
+    let (mut said, mut at) = (Vec::new(), scene.at);
+    while let Some((day, end)) =
+        scene.short(at).filter(|(_, end)| scene.char(*end) == Some(',') && said.len() < 8)
+    {
+        said.push(cardinal(day));
+        at = end + 1;
+    }
+    if said.is_empty() || !scene.follows(&["ngày"]) {
+        return None;
+    }
+    let last = full(scene, at).or_else(|| slashed(scene, at))?;
+    said.push(last.words());
+    Some(Taken::new(said.join(", "), last.end, Kind::Date))
+}
+
+/// `2/9`, and no more.
+fn slashed(scene: &Scene, from: usize) -> Option<Date> {
+    let (day, end) = scene.short(from)?;
+    if scene.char(end) != Some('/') {
+        return None;
+    }
+    let (month, end) = scene.short(end + 1)?;
+    let more = matches!(scene.char(end), Some('/' | '-' | '.')) && scene.is_digit(end + 1);
+    let range =
+        scene.char(end) == Some('-') && (slashed(scene, end + 1).is_some() || full(scene, end + 1).is_some());
+    (is_day(day, month) && (!more || range) && !scene.is_word(end)).then_some(Date {
+        day,
+        month,
+        year: None,
+        end,
+    })
+}
+
+/// `9/2026` as "tháng chín năm …", after "quý" as "ba năm …".
+fn month_of_a_year(scene: &Scene) -> Option<Taken> {
+    let (number, end) = scene.short(scene.at)?;
+    let separator = scene.char(end).filter(|c| matches!(c, '/' | '-' | '.'))?;
+    let before = scene.before();
+    let part = ends_with(&before, PARTS_OF_A_YEAR);
+    let of_months = ends_with(&before, &["tháng"]) || scene.goes_on(Kind::Month);
+    let (year, end) = scene.year(end + 1)?;
+    if scene.is_word(end) || year < 1_900 || separator != '/' && !of_months && !ends_with(&before, &["quý"])
+    {
+        return None;
+    }
+    let said = match (part, of_months) {
+        (true, _) => cardinal(number),
+        _ if !(1..=12).contains(&number) => return None,
+        (_, true) => month(number),
+        _ => format!("tháng {}", month(number)),
+    };
+    Some(Taken::new(format!("{said} năm {}", cardinal(year)), end, Kind::Date))
+}
+
+/// `2/9`, and `2-9` and `2.9` where the words before name a day.
+fn day_and_month(scene: &Scene) -> Option<Taken> {
+    let before = scene.before();
+    if let Some(date) = slashed(scene, scene.at) {
+        return is_dated(scene, &before, &date).then(|| date.said(scene));
+    }
+    let (day, end) = scene.short(scene.at)?;
+    let separator = scene.char(end).filter(|c| matches!(c, '-' | '.'))?;
+    let (month, end) = scene.short(end + 1)?;
+    let named = if separator == '.' { &["ngày"][..] } else { BEFORE_A_DASHED_DATE };
+    let more = matches!(scene.char(end), Some('/' | '-' | '.' | ',' | ':')) && scene.is_digit(end + 1);
+    let next = scene.next_word(end);
+    let other = matches!(next.as_str(), "tháng" | "h" | "giờ" | "âm");
+    let fits = is_day(day, month) && !more && !scene.is_word(end) && !other;
+    let known = separator == '-'
+        && FESTIVALS.contains(&(day, month))
+        && after_a_capital(scene)
+        && is_festive(&before);
+    let listed = separator == '-' && scene.goes_on(Kind::Date);
+    // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
+    let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
+        let until = scene.short(end + 5).filter(|(_, dash)| scene.char(*dash) == Some('-'));
+        until.is_some_and(|(_, dash)| scene.short(dash + 1).is_some_and(|(_, close)| !scene.is_word(close)))
+    };
+    // No range goes down: "20-11".
+    let down = separator == '-' && day > 12 && !scene.follows(&["số", "set", "hiệp"]);
+    let weekday = separator == '-' && ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
+    (fits && (known || down || weekday || listed || both || ends_with(&before, named)))
+        .then(|| Date { day, month, year: None, end }.said(scene))
+}
+
+fn ends_with_a_word(before: &str) -> bool {
+    before.ends_with(char::is_alphabetic)
+}
+
+fn is_festive(before: &str) -> bool {
+    ["ngày", "lễ", "mừng", "niệm", "dịp", "hội"].iter().any(|word| before.contains(word))
+}
+
+/// Tells whether the word just before is a name: "Ngày Nhà giáo Việt Nam 20-11".
+fn after_a_capital(scene: &Scene) -> bool {
+    let before = scene.text(scene.at.saturating_sub(12), scene.at);
+    let word = before.split(' ').rev().nth(1).unwrap_or_default();
+    before.ends_with(' ') && word.starts_with(char::is_uppercase)
+}
+
+/// Tells whether `2/9` is a day and not a share.
+fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
+    let before = before.trim_end_matches([' ', '(', ',']);
+    let (day, end) = (scene.digits_end(scene.at) - scene.at, date.end);
+    let zero = scene.char(scene.at) == Some('0') || scene.char(scene.at + day + 1) == Some('0');
+    let next = scene.next_word(end);
+    let listed = scene.connected().is_some_and(|(kind, gap)| {
+        matches!(kind, Kind::Day | Kind::Date) && !gap.contains('.') && gap.chars().count() > 1
+            || kind == Kind::Date && matches!(gap.as_str(), "-" | "–")
+    });
+    if matches!(next.as_str(), "âm" | "dương" | "al" | "âl") {
+        return true;
+    }
+    if matches!(next.as_str(), "năm" | "hằng" | "hàng") && FESTIVALS.contains(&(date.day, date.month)) {
+        return true;
+    }
+    if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {
+        return false;
+    }
+    let ends = !scene.char(scene.after_space(end)).is_some_and(char::is_alphanumeric);
+    let share =
+        ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
+    if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
+        return true;
+    }
+    let street = ends_with(before, &["đường", "phố"]);
+    zero || listed
+        || street && date.day > 1
+        || ends_with(before, BEFORE_A_DATE) && !street
+        || ends_with(before, WEEKDAYS)
+        || date.day > date.month && (date.day, date.month) != (24, 7)
+}

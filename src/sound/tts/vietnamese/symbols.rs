@@ -1,0 +1,202 @@
+//! Dashes, slashes and signs between words and numbers.
+
+use super::codes::phone;
+use super::dates::date;
+use super::quantities::per;
+use super::scene::{Kind, Scene, Taken};
+use super::times::time;
+
+/// Words after a number within which a slash still counts: "2,5 triệu đồng/ha".
+const WORDS_OF_A_COUNT: usize = 4;
+
+/// Reads a sign.
+pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
+    let c = scene.char(scene.at)?;
+    match c {
+        '-' | '–' | '—' | '−' | '‐' | '‑' => dash(scene),
+        '/' => slash(scene),
+        '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
+            let words = if c == '>' { "lớn hơn hoặc bằng" } else { "nhỏ hơn hoặc bằng" };
+            Some(Taken::new(words, scene.at + 2, Kind::Link))
+        }
+        '^' if number_before(scene).is_some() => Some(Taken::new("mũ", scene.at + 1, Kind::Link)),
+        'x' | 'X' | '×' if is_dose(scene) => Some(Taken::new("nhân", scene.at + 1, Kind::Link)),
+        'x' | 'X' | '×' | '*' | ':' | '.' | ',' => between_numbers(scene, c),
+        '_' | '\\' | '^' | '`' => Some(Taken::new(" ", scene.at + 1, Kind::Link)),
+        _ => sign(c).map(|words| Taken::new(words, scene.at + 1, Kind::Link)),
+    }
+    .or_else(|| (c == '*').then(|| Taken::new("", scene.at + 1, Kind::Link)))
+}
+
+const fn sign(c: char) -> Option<&'static str> {
+    Some(match c {
+        '&' => "và",
+        '%' => "phần trăm",
+        '‰' => "phần nghìn",
+        '+' | '＋' => "cộng",
+        '=' => "bằng",
+        '÷' => "chia",
+        '>' => "lớn hơn",
+        '<' => "nhỏ hơn",
+        '≥' => "lớn hơn hoặc bằng",
+        '≤' => "nhỏ hơn hoặc bằng",
+        '≠' => "khác",
+        '±' => "cộng trừ",
+        '~' | '≈' | '∼' => "khoảng",
+        '→' | '⇒' | '➜' => "đến",
+        '@' => "a còng",
+        '#' | '№' => "số",
+        '$' => "đô la",
+        '€' => "ơ-rô",
+        '₫' => "đồng",
+        '°' | 'º' | '˚' => "độ",
+        '²' => "bình phương",
+        '³' => "lập phương",
+        '§' => "mục",
+        '√' => "căn",
+        '|' => ",",
+        _ => return None,
+    })
+}
+
+/// The kind of a number that ended here or a space before.
+fn number_before(scene: &Scene) -> Option<Kind> {
+    let (kind, end) = scene.last.filter(|(kind, _)| kind.is_numeric())?;
+    (end == scene.at || end + 1 == scene.at && scene.previous(scene.at) == Some(' ')).then_some(kind)
+}
+
+/// Reads a dash: "đến" between numbers, "âm" before one, a pause between abbreviations.
+fn dash(scene: &Scene) -> Option<Taken> {
+    let end = scene.at + 1;
+    let next = scene.after_space(end);
+    let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    if let Some(kind) = number_before(scene)
+        && scene.char(next).is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '+' | '('))
+    {
+        let there = Scene { chars: scene.chars, at: next, last: None, since_number: usize::MAX };
+        if kind == Kind::Phone || phone(&there).is_some() {
+            return said(",");
+        }
+        let (day, clock) = (date(&there).is_some(), time(&there).is_some());
+        return match kind {
+            Kind::Date if clock && !day && !after_a_time(scene) => said(","),
+            Kind::Time if day && !clock => said(","),
+            Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
+            Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
+            Kind::Day => Some(Taken::new("đến ngày", end, Kind::Link)),
+            _ if scene.char(next) == Some('(') => None,
+            _ => said("đến"),
+        };
+    }
+    if number_before(scene).is_some() && goes_to_its_like(scene, next) {
+        return said("đến");
+    }
+    let glued = next == end && scene.is_word(end);
+    match scene.last {
+        Some((Kind::Roman, last))
+            if scene.at - last <= 1 && (glued || next > end) && is_roman(scene, next) =>
+        {
+            return Some(Taken::new("đến", end, Kind::Link));
+        }
+        Some((Kind::Weekday, last)) if scene.at - last <= 1 && scene.is_word(next) => {
+            return Some(Taken::new("đến", end, Kind::Link));
+        }
+        Some((Kind::Abbreviation, last)) if last == scene.at && glued => return said(", "),
+        _ => {}
+    }
+    let before = scene.previous(scene.at);
+    let apart = before.is_none_or(|c| c.is_whitespace() || c == '(');
+    if scene.is_digit(end) && apart {
+        return said("âm");
+    }
+    // "Covid-19"; the number is read by itself.
+    scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
+}
+
+/// Tells whether a time stands before the day before: "22h ngày 1/12 - 5h ngày 2/12".
+fn after_a_time(scene: &Scene) -> bool {
+    let before = scene.before();
+    ["h ngày", "giờ ngày", "h, ngày", "phút ngày", "h00 ngày", "h30 ngày", "0 ngày", "5 ngày"]
+        .iter()
+        .any(|time| before.contains(time))
+}
+
+/// Tells whether the word after a dash names what the number before it names: "ngày 5/12 - ngày 8/12".
+fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
+    const NAMES: [&str; 12] =
+        ["ngày", "tháng", "quý", "năm", "thứ", "cấp", "km", "lớp", "tuổi", "điều", "khoản", "chủ"];
+    let word = scene.next_word(next);
+    let name = if word == "chủ" { "thứ" } else { word.as_str() };
+    // "T12-T15": of the same letter.
+    let mark = scene.char(next).filter(|c| c.is_uppercase() && scene.is_digit(next + 1));
+    let run = scene.chars[..scene.at].iter().rev().take(6).take_while(|c| c.is_alphanumeric()).count();
+    if mark.is_some() && mark == scene.char(scene.at - run) {
+        return true;
+    }
+    NAMES.contains(&name) && scene.before().contains(name)
+        || word.starts_with("km") && scene.before().contains("km")
+}
+
+fn is_roman(scene: &Scene, from: usize) -> bool {
+    let end = scene.word_end(from);
+    end - from <= 8 && super::numbers::roman(&scene.text(from, end)).is_some()
+}
+
+/// Tells whether an `x` stands by itself between a count and a number: "3 viên x 2 lần".
+fn is_dose(scene: &Scene) -> bool {
+    let apart = scene.previous(scene.at) == Some(' ') && scene.char(scene.at + 1) == Some(' ');
+    apart && scene.since_number <= WORDS_OF_A_COUNT && scene.is_digit(scene.at + 2)
+}
+
+/// Reads a slash: "một" before what is counted, "trên" between numbers, a pause between words.
+fn slash(scene: &Scene) -> Option<Taken> {
+    let end = scene.at + 1;
+    let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    if let Some(kind) = number_before(scene)
+        && scene.is_digit(end)
+    {
+        return said(if matches!(kind, Kind::Phone | Kind::Date | Kind::Time) { ", " } else { "trên" });
+    }
+    let word = scene.chars[..scene.at].iter().rev().take(12).take_while(|c| c.is_alphabetic()).count();
+    let left = scene.text(scene.at - word, scene.at);
+    let counted = scene.since_number <= WORDS_OF_A_COUNT || left == "đồng";
+    if counted
+        && word > 0
+        && let Some((words, close)) = per(scene, &left, scene.at)
+    {
+        return Some(Taken::new(words, close, Kind::Link));
+    }
+    let capital = left.chars().all(char::is_uppercase) && scene.char(end).is_some_and(char::is_uppercase);
+    match scene.char(end) {
+        Some(next) if next.is_alphanumeric() && capital && word == 1 => said(" "),
+        Some(next) if next.is_alphanumeric() && word > 0 => said(", "),
+        _ if scene.is_digit(end) => said("trên"),
+        _ => said(","),
+    }
+}
+
+/// Reads a sign that is one only between two numbers.
+fn between_numbers(scene: &Scene, sign: char) -> Option<Taken> {
+    number_before(scene)?;
+    let next = scene.after_space(scene.at + 1);
+    let spaced = next > scene.at + 1;
+    let close = scene.last.is_some_and(|(_, end)| end == scene.at);
+    if !scene.is_digit(next) {
+        return None;
+    }
+    let said = match sign {
+        'x' | 'X' | '×' | '*' => "nhân",
+        ':' if spaced && !close => "chia",
+        ':' if !spaced
+            && close
+            && scene.chars[..scene.at].iter().rev().take(30).collect::<String>().contains("ệl ") =>
+        {
+            "trên"
+        }
+        ':' if !spaced && close => "hai chấm",
+        '.' if !spaced && close => "chấm",
+        ',' if !spaced && close => ", ",
+        _ => return None,
+    };
+    Some(Taken::new(said, scene.at + 1, Kind::Link))
+}

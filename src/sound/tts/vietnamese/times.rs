@@ -1,0 +1,104 @@
+//! Times of the day.
+
+use super::numbers::cardinal;
+use super::scene::{Kind, Scene, Taken};
+
+/// Words before which "7 giờ 30" is half past seven.
+const AFTER_A_TIME: &[&str] = &[
+    "", "sáng", "trưa", "chiều", "tối", "đêm", "ngày", "hôm", "tại", "đến", "tới", "và", "hoặc", "thứ",
+    "chủ", "mai", "nay", "mời", "hàng", "mỗi", "cùng", "bắt", "cho",
+];
+
+/// Reads `17h30`, `17h`, `17 h 30`, `7g30`, `7:30`, `7 giờ 30`.
+pub(super) fn time(scene: &Scene) -> Option<Taken> {
+    if !scene.is_digit(scene.at) {
+        return None;
+    }
+    lettered(scene).or_else(|| with_a_colon(scene)).or_else(|| in_words(scene))
+}
+
+fn said(hour: u64, minute: u64) -> String {
+    match minute {
+        0 => format!("{} giờ", cardinal(hour)),
+        _ => format!("{} giờ {} phút", cardinal(hour), cardinal(minute)),
+    }
+}
+
+/// Skips a second naming of the minutes, as in `17h30'`, `7h30ph` and "7h30 phút".
+fn after_minutes(scene: &Scene, end: usize) -> usize {
+    for named in ["phút", "ph", "p", "'", "’", "′"] {
+        let close = end + named.chars().count();
+        if scene.stands(end, named) && !scene.is_word(close) {
+            return close;
+        }
+    }
+    let spaced = scene.after_space(end);
+    if scene.stands(spaced, "phút") && !scene.is_word(spaced + 4) { spaced + 4 } else { end }
+}
+
+/// Two digits of minutes at a place, and their end.
+fn minutes(scene: &Scene, from: usize) -> Option<(u64, usize)> {
+    let (minute, end) = scene.short(from)?;
+    (end - from == 2 && minute < 60).then_some((minute, end))
+}
+
+fn lettered(scene: &Scene) -> Option<Taken> {
+    let digits = scene.digits_end(scene.at);
+    if digits - scene.at > 3 {
+        return None;
+    }
+    let hour = scene.value(scene.at, digits);
+    let mark = scene.after_space(digits);
+    let letter = scene.char(mark).filter(|c| matches!(c, 'h' | 'H' | 'g' | 'G'))?;
+    let after = scene.after_space(mark + 1);
+    // "7 h 30" has spaces on both sides; "20 g 16" is no time.
+    let loose = mark > digits;
+    let found = minutes(scene, if loose { after } else { mark + 1 }).filter(|_| hour <= 24);
+    match (letter, found) {
+        ('g' | 'G', Some(_)) if loose => None,
+        (_, Some((minute, end))) => {
+            let end = after_minutes(scene, end);
+            (!scene.is_digit(end)).then(|| Taken::new(said(hour, minute), end, Kind::Time))
+        }
+        ('h' | 'H', None) if !scene.is_word(mark + 1) => {
+            Some(Taken::new(said(hour, 0), mark + 1, Kind::Time))
+        }
+        _ => None,
+    }
+}
+
+fn with_a_colon(scene: &Scene) -> Option<Taken> {
+    let (hour, end) = scene.short(scene.at).filter(|(hour, _)| *hour <= 24)?;
+    if scene.char(end) != Some(':') || scene.follows(&["tỷ lệ", "tỉ lệ", "tỷ số", "tỉ số"]) {
+        return None;
+    }
+    let (minute, end) = minutes(scene, end + 1)?;
+    if scene.char(end) == Some('.') && scene.is_digit(end + 1) {
+        return None;
+    }
+    let seconds = (scene.char(end) == Some(':')).then(|| minutes(scene, end + 1)).flatten();
+    let (words, end) = match seconds {
+        Some((second, end)) => (format!("{} {} giây", said(hour, minute), cardinal(second)), end),
+        None => (said(hour, minute), end),
+    };
+    let end = if scene.char(end) == Some('h') && !scene.is_word(end + 1) {
+        end + 1
+    } else {
+        after_minutes(scene, end)
+    };
+    (!scene.is_word(end)).then(|| Taken::new(words, end, Kind::Time))
+}
+
+/// "7 giờ 30" and "16 giờ 05 phút".
+fn in_words(scene: &Scene) -> Option<Taken> {
+    let (hour, end) = scene.short(scene.at).filter(|(hour, _)| *hour <= 24)?;
+    let word = scene.after_space(end);
+    if !scene.stands(word, "giờ ") {
+        return None;
+    }
+    let (minute, digits) = minutes(scene, word + 4)?;
+    let end = after_minutes(scene, digits);
+    let more = matches!(scene.char(end), Some('.' | ',' | '/' | '-' | ':')) && scene.is_digit(end + 1);
+    let alone = end > digits || AFTER_A_TIME.contains(&scene.next_word(end).as_str());
+    (alone && !more && !scene.is_word(end)).then(|| Taken::new(said(hour, minute), end, Kind::Time))
+}

@@ -1,0 +1,357 @@
+//! Abbreviations, Roman numerals, roads, and words of capitals and digits.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::codes::spaced;
+use super::numbers::{cardinal, number, ordinal, roman, spelled};
+use super::scene::{Kind, Scene, Taken, ends_with};
+
+/// Words after which a Roman numeral stands.
+const BEFORE_A_ROMAN: &[&str] = &[
+    "đại hội",
+    "hội nghị",
+    "thế kỷ",
+    "thế kỉ",
+    "tk",
+    "khóa",
+    "khoá",
+    "quý",
+    "chương",
+    "mục",
+    "phần",
+    "khu vực",
+    "loại",
+    "cấp",
+    "hạng",
+    "kỳ",
+    "kì",
+    "kỳ họp",
+    "lần",
+    "thứ",
+    "tập",
+    "quyển",
+    "bậc",
+    "nhóm",
+    "vùng",
+    "giai đoạn",
+    "đợt",
+    "học kỳ",
+    "phụ lục",
+    "bảng",
+    "tiểu mục",
+    "báo động",
+    "khu phố",
+    "khóm",
+    "liên khu",
+    "quân khu",
+    "quân đoàn",
+    "điều",
+    "kvđ",
+    "tuyến",
+    "tiểu khu",
+    "vành đai",
+    "đảng bộ khóa",
+    "chuyên khoa",
+    "trung ương",
+    "nhiệm kỳ",
+    "báo động cấp",
+    "biểu",
+    "phân khu",
+    "kv",
+    "nhà máy",
+    "giải",
+    "trạm",
+    "lớp",
+    "cụm",
+    "vụ",
+    "thi đua",
+    "độ",
+];
+/// Abbreviations of roads and the words for them, before the road's number.
+const ROADS: &[(&str, &str)] = &[
+    ("QL", "quốc lộ"),
+    ("ĐT", "đường tỉnh"),
+    ("DT", "đường tỉnh"),
+    ("TL", "tỉnh lộ"),
+    ("HL", "hương lộ"),
+    ("ĐH", "đường huyện"),
+];
+const WEEKDAYS: &[&str] = &[
+    "thứ hai",
+    "thứ ba",
+    "thứ tư",
+    "thứ năm",
+    "thứ sáu",
+    "thứ bảy",
+    "thứ 2",
+    "thứ 3",
+    "thứ 4",
+    "thứ 5",
+    "thứ 6",
+    "thứ 7",
+    "t2",
+    "t3",
+    "t4",
+    "t5",
+    "t6",
+    "t7",
+    "ngày",
+    "sáng",
+    "chiều",
+    "tối",
+    "trưa",
+];
+
+/// Places in which an abbreviation is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Everywhere,
+    BeforeSmallLetters,
+    BeforeAName,
+    AmongSmallLetters,
+    BeforeANumber,
+}
+
+struct Abbreviation {
+    short: Vec<char>,
+    long: &'static str,
+    place: Where,
+}
+
+/// Abbreviations by their first letter, the longest first.
+static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new(|| {
+    let mut table: HashMap<char, Vec<Abbreviation>> = HashMap::new();
+    for line in include_str!("abbreviations.tsv").lines().filter(|line| !line.starts_with('#')) {
+        let mut cells = line.split('\t');
+        let (Some(short), Some(long)) = (cells.next(), cells.next()) else { continue };
+        let place = match cells.next() {
+            Some("lower") => Where::BeforeSmallLetters,
+            Some("name") => Where::BeforeAName,
+            Some("number") => Where::BeforeANumber,
+            Some("head") => Where::AmongSmallLetters,
+            _ => Where::Everywhere,
+        };
+        let short: Vec<char> = short.chars().collect();
+        table.entry(short[0]).or_default().push(Abbreviation { short, long, place });
+    }
+    table.values_mut().for_each(|list| list.sort_by_key(|known| std::cmp::Reverse(known.short.len())));
+    table
+});
+
+/// Reads a word that is more than its letters.
+pub(super) fn word(scene: &Scene) -> Option<Taken> {
+    if !scene.char(scene.at)?.is_alphabetic() {
+        return None;
+    }
+    road(scene)
+        .or_else(|| weekday(scene))
+        .or_else(|| abbreviation(scene))
+        .or_else(|| roman_numeral(scene))
+        .or_else(|| letters_and_digits(scene))
+        .or_else(|| capitals(scene))
+}
+
+fn road(scene: &Scene) -> Option<Taken> {
+    for km in ["km", "Km", "KM"] {
+        let after = scene.at + 2;
+        if scene.stands(scene.at, km) && scene.is_digit(scene.after_space(after)) {
+            return Some(Taken::new("ki-lô-mét", after, Kind::Other));
+        }
+    }
+    if scene.stands(scene.at, "P.") && scene.digits_end(scene.at + 2) >= scene.at + 5 {
+        return Some(Taken::new("phòng", scene.at + 2, Kind::Other));
+    }
+    let (_, said) = ROADS.iter().find(|(short, _)| scene.stands(scene.at, short))?;
+    let after = scene.at + 2;
+    let from = scene.after_space(after + usize::from(scene.char(after) == Some('.')));
+    let digits = scene.digits_end(from);
+    let end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_uppercase()));
+    let more = matches!(scene.char(end), Some(' ' | '.' | '/')) && scene.is_digit(end + 1);
+    let area = matches!(scene.next_word(end).as_str(), "m2" | "m²" | "ha" | "m" | "mét");
+    let telephone = *said == "đường tỉnh" && scene.char(from) == Some('0');
+    if !(1..=4).contains(&(digits - from)) || more || area || telephone || scene.is_word(end) {
+        return None;
+    }
+    let letter = if end > digits { format!(" {}", scene.text(digits, end)) } else { String::new() };
+    let number = number(&scene.text(from, digits));
+    Some(Taken::new(format!("{said} {number}{letter}"), end, Kind::Other))
+}
+
+/// Reads `T2` to `T7`, `CN` after one of these, and `T9/2026`.
+fn weekday(scene: &Scene) -> Option<Taken> {
+    if scene.stands(scene.at, "CN") && !scene.is_word(scene.at + 2) {
+        let before = scene.before();
+        let before = before.trim_end_matches([',', ' ', '-', '–', '/']);
+        let before =
+            [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
+        let listed = scene.goes_on(Kind::Weekday) || ends_with(before, WEEKDAYS);
+        return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
+    }
+    if scene.char(scene.at) != Some('T') {
+        return None;
+    }
+    let (number, end) = scene.short(scene.at + 1)?;
+    if scene.char(end) == Some('/') && (1..=12).contains(&number) {
+        let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+        let month = if number == 4 { ordinal(4) } else { cardinal(number) };
+        return Some(Taken::new(format!("tháng {month} năm {}", cardinal(year)), end, Kind::Date));
+    }
+    let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end);
+    fits.then(|| Taken::new(format!("thứ {}", ordinal(number)), end, Kind::Weekday))
+}
+
+fn abbreviation(scene: &Scene) -> Option<Taken> {
+    let known = ABBREVIATIONS.get(&scene.char(scene.at)?)?;
+    known.iter().find_map(|known| {
+        let end = scene.at + known.short.len();
+        let same = scene.chars.get(scene.at..end).is_some_and(|here| here == known.short);
+        (same && stands_there(scene, known, end)).then(|| Taken::new(known.long, end, Kind::Abbreviation))
+    })
+}
+
+/// Tells whether an abbreviation ends where it should, and stands where it is one.
+fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
+    let next = scene.char(end);
+    let letters = known.short.last().is_some_and(|c| c.is_alphanumeric());
+    if known.place == Where::BeforeANumber {
+        let from = scene.after_space(end);
+        let roman = roman(&scene.text(from, scene.word_end(from).min(from + 8))).is_some();
+        return scene.is_digit(from) || from > end && (roman || scene.stands(from, "số "));
+    }
+    if letters && next.is_some_and(char::is_alphanumeric) {
+        // "UBNDxã" lost its space on the way.
+        let glued = next.is_some_and(char::is_lowercase) && known.short.len() >= 4;
+        if !glued || known.place != Where::Everywhere || !known.short.iter().all(|c| c.is_uppercase()) {
+            return false;
+        }
+    }
+    let word = scene.char(scene.after_space(end));
+    match known.place {
+        Where::Everywhere | Where::BeforeANumber => true,
+        Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
+        Where::AmongSmallLetters => !among_capitals(scene, end),
+        Where::BeforeAName => {
+            word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
+                && !(known.short.len() == 2 && after_a_name(scene))
+        }
+    }
+}
+
+/// Tells whether the word before this place has a capital, as in "Nguyễn Văn H.".
+fn after_a_name(scene: &Scene) -> bool {
+    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
+        return false;
+    };
+    let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
+    length > 0 && scene.char(space - length).is_some_and(char::is_uppercase)
+}
+
+/// Tells whether a neighbour of a word is written in capitals only.
+fn among_capitals(scene: &Scene, end: usize) -> bool {
+    let capitals = |word: &[char]| word.len() > 1 && word.iter().all(|c| c.is_uppercase());
+    let next = scene.after_space(end);
+    let after = capitals(
+        &scene.chars[next.min(scene.chars.len())..scene.word_end(next).min(next + 20).min(scene.chars.len())],
+    );
+    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
+        return after;
+    };
+    let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
+    after || capitals(&scene.chars[space - length..space])
+}
+
+fn roman_numeral(scene: &Scene) -> Option<Taken> {
+    let end = scene.word_end(scene.at);
+    if end - scene.at > 8 {
+        return None;
+    }
+    let text = scene.text(scene.at, end);
+    let value = roman(&text)?;
+    // "Elizabeth II", "RON 95-III": more than a letter, and no word of its own.
+    let numbered = end - scene.at > 1
+        && !is_syllable(&text.to_lowercase())
+        && (after_a_name(scene) || scene.goes_on(Kind::Number));
+    if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) && !numbered {
+        return None;
+    }
+    let said = if scene.follows(&["thứ"]) { ordinal(value) } else { cardinal(value) };
+    if scene.char(end) == Some('/')
+        && let Some((year, close)) = scene.year(end + 1).filter(|(_, close)| !scene.is_word(*close))
+    {
+        return Some(Taken::new(format!("{said} năm {}", cardinal(year)), close, Kind::Date));
+    }
+    Some(Taken::new(said, end, Kind::Roman))
+}
+
+/// Reads words of letters and digits, part by part: "H5N1", "K12".
+fn letters_and_digits(scene: &Scene) -> Option<Taken> {
+    let end = scene.word_end(scene.at);
+    if !scene.chars[scene.at..end].iter().any(char::is_ascii_digit) {
+        return None;
+    }
+    let kind = if scene.is_digit(end - 1) { Kind::Number } else { Kind::Other };
+    let (mut said, mut at) = (Vec::new(), scene.at);
+    while at < end {
+        let digit = scene.is_digit(at);
+        let close = scene.run_end(at, |c| c.is_alphanumeric() && c.is_ascii_digit() == digit);
+        let part = scene.text(at, close);
+        said.push(match digit {
+            true if part.starts_with('0') => spelled(&part),
+            true => number(&part),
+            false if is_spelled(&part) => spaced(&part),
+            false => part,
+        });
+        at = close;
+    }
+    Some(Taken::new(said.join(" "), end, kind))
+}
+
+/// Spells capitals that nobody can say as a word, as "PDF".
+fn capitals(scene: &Scene) -> Option<Taken> {
+    let end = scene.word_end(scene.at);
+    if end - scene.at > 8 {
+        return None;
+    }
+    let text = scene.text(scene.at, end);
+    let vowels = text.chars().any(is_vowel);
+    (is_spelled(&text) && !(vowels && among_capitals(scene, end)))
+        .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
+}
+
+const fn is_vowel(c: char) -> bool {
+    matches!(c, 'A' | 'E' | 'I' | 'O' | 'U' | 'Y')
+}
+
+/// Tells whether capitals are said letter by letter: neither a Vietnamese syllable, nor a name like "YAGI".
+fn is_spelled(text: &str) -> bool {
+    let length = text.chars().count();
+    if !(2..=8).contains(&length) || !text.chars().all(|c| c.is_ascii_uppercase() || c == 'Đ') {
+        return false;
+    }
+    let (mut run, mut longest) = (0, 0);
+    for c in text.chars() {
+        run = if is_vowel(c) { 0 } else { run + 1 };
+        longest = longest.max(run);
+    }
+    let name = length > 3 && longest < 3;
+    !is_syllable(&text.to_lowercase()) && !name
+}
+
+/// Tells whether a word in small letters without marks can be a Vietnamese syllable.
+fn is_syllable(word: &str) -> bool {
+    const ONSETS: [&str; 28] = [
+        "ngh", "ch", "gh", "gi", "kh", "ng", "nh", "ph", "qu", "th", "tr", "b", "c", "d", "đ", "g", "h", "k",
+        "l", "m", "n", "p", "r", "s", "t", "v", "x", "",
+    ];
+    const RHYMES: &[&str] = &[
+        "a", "ac", "ach", "ai", "am", "an", "ang", "anh", "ao", "ap", "at", "au", "ay", "e", "ec", "em",
+        "en", "eng", "enh", "eo", "ep", "et", "eu", "ech", "i", "ia", "ich", "iec", "iem", "ien", "ieng",
+        "iep", "iet", "ieu", "im", "in", "inh", "ip", "it", "iu", "o", "oa", "oac", "oach", "oai", "oan",
+        "oang", "oanh", "oat", "oay", "oc", "oe", "oen", "oi", "om", "on", "ong", "oong", "op", "ot", "u",
+        "ua", "uan", "uat", "uay", "uc", "ue", "uech", "ui", "um", "un", "ung", "uoc", "uoi", "uom", "uon",
+        "uong", "uot", "uou", "up", "ut", "uu", "uy", "uya", "uyen", "uyet", "uynh", "uych", "y", "yem",
+        "yen", "yeu", "yet", "ich",
+    ];
+    ONSETS.iter().any(|onset| word.strip_prefix(onset).is_some_and(|rhyme| RHYMES.contains(&rhyme)))
+}
