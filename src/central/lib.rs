@@ -22,6 +22,7 @@ mod one_each;
 mod orders;
 mod people;
 mod programmes;
+mod reports;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
@@ -165,6 +166,9 @@ impl Central {
         tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
         tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::run(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::make_monthly(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::keep_anchors(Arc::clone(&app))));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));

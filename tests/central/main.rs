@@ -30,6 +30,7 @@ mod people;
 mod powers;
 mod programme_cli;
 mod recordings;
+mod reports;
 mod roster;
 mod tokens;
 mod week;

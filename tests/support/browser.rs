@@ -188,6 +188,12 @@ impl Page {
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 
+    /// Prints the page as its stylesheet wants it, and returns the PDF in base64.
+    pub fn pdf(&mut self) -> String {
+        let printed = self.ask("Page.printToPDF", json!({ "preferCSSPageSize": true }));
+        printed["data"].as_str().unwrap().to_owned()
+    }
+
     /// Presses the mouse on an element, or lets it go.
     pub fn hold(&mut self, selector: &str, down: bool) {
         let place = self.value(&format!(

@@ -12,6 +12,7 @@ mod calls;
 mod commands;
 #[cfg(test)]
 mod contract;
+mod day_sums;
 mod deliveries;
 mod documents;
 mod drafts;
@@ -42,6 +43,7 @@ pub use audit::*;
 pub use boxes::*;
 pub use calls::*;
 pub use commands::*;
+pub use day_sums::*;
 pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
@@ -71,7 +73,7 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
+    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
     People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles
 }
 

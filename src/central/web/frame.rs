@@ -26,7 +26,7 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 9] = [
+const MENU: [(&str, &str, &[Role]); 10] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
@@ -34,6 +34,7 @@ const MENU: [(&str, &str, &[Role]); 9] = [
     ("/tuan", "week.title", &[]),
     ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
     ("/nhat-ky", "log.title", &[]),
+    ("/bao-cao", "report.title", &[]),
     ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
 ];

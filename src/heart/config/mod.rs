@@ -24,6 +24,7 @@ mod programme_items;
 mod programme_parser;
 mod programme_places;
 pub mod programme_text;
+pub mod report_file;
 pub mod shaping;
 mod sound_fields;
 pub mod tracks;

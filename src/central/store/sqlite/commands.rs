@@ -111,10 +111,10 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     Ok(())
 }
 
-const COMMAND_COLUMNS: &str =
+pub const COMMAND_COLUMNS: &str =
     "id, title, class, mode, groups, issued_at, expires, author, approver, ended, payload FROM commands";
 
-fn command_row(row: &Row) -> Result<CommandRow> {
+pub fn command_row(row: &Row) -> Result<CommandRow> {
     Ok(CommandRow {
         id: name(row, "id")?,
         title: row.get("title")?,

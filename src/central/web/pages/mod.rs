@@ -12,6 +12,7 @@ mod overview;
 mod people;
 mod point;
 mod received;
+mod reports;
 mod roster;
 mod settings;
 mod sign;
@@ -56,6 +57,7 @@ pub fn pages() -> Pages {
         notices::add,
         people::add,
         received::add,
+        reports::add,
         roster::add,
         settings::add,
         sign::add,
@@ -76,6 +78,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(emergency::assets())
         .merge(live::assets())
         .merge(week::assets())
+        .merge(reports::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))

@@ -114,7 +114,10 @@ impl Stage {
             _ => Fate::Whole,
         };
         let play = self.planned(key, start.title, from, to, fate);
-        self.push(key, Planned { section: start.section, language: start.language, ..play });
+        self.push(
+            key,
+            Planned { section: start.section, campaign: start.campaign, language: start.language, ..play },
+        );
         for (key, title, reason) in std::mem::take(&mut self.left_out) {
             self.left_out(to, &key, title, reason);
         }
@@ -163,6 +166,8 @@ impl Stage {
             kind: piece.map_or(ItemKind::Music, |piece| piece.kind),
             chime: piece.is_some_and(|piece| !matches!(piece.role, Role::Item { .. })),
             section: piece.and_then(|piece| piece.section.clone()),
+            campaign: piece.and_then(|piece| piece.campaign.clone()),
+            responsible: piece.and_then(|piece| piece.responsible.clone()),
             language: piece.map_or_else(String::new, |piece| piece.language.clone()),
             title,
             fate,
