@@ -1,6 +1,6 @@
 //! Sessions that have become due, and entries for those that passed unheard.
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 
 use super::running::{Running, Stage};
 use super::state::Speaker;
@@ -30,6 +30,10 @@ pub(super) const LONG_LAPSE: Span = Span::secs(48 * 3600);
 /// Time after which a clock has proved steady: so long without a step of more than [`LONG_LAPSE`].
 const STEADY_AFTER: Span = Span::secs(120);
 
+fn day_before(date: NaiveDate) -> NaiveDate {
+    date.pred_opt().unwrap_or(date)
+}
+
 impl Speaker {
     /// Returns when the wall clock will have proved steady; `None` where it has.
     pub(super) fn steady_at(&self, now: &Reading) -> Option<Moment> {
@@ -52,7 +56,8 @@ impl Speaker {
         let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
         let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
         let taken_up = now.wall.plus(LEAD);
-        let (mut date, today) = (upto.date(), taken_up.date());
+        // A session of the day before may reach beyond midnight.
+        let (mut date, today) = (day_before(upto.date()), taken_up.date());
         let mut found = false;
         while date <= today {
             for session in self.timetable.sessions_on(date, &self.listeners) {
