@@ -256,6 +256,7 @@ impl TrialKeys {
             speech: vec!["cp".to_owned(), words.display().to_string(), "{out}".to_owned()],
             cap: None,
             calling: Default::default(),
+            reporting: Default::default(),
             training: Default::default(),
             groups: std::iter::once(place(ALL.to_owned(), None))
                 .chain(villages.map(|id| place(id, Some(ALL))))

@@ -10,6 +10,7 @@ mod browser_keys;
 mod browser_pages;
 mod browser_people;
 mod browser_signing;
+mod browser_week;
 mod cap;
 mod cli;
 mod drafts;
@@ -30,9 +31,12 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod recordings;
+mod reports;
 mod roster;
 mod tokens;
 mod training;
+mod week;
 mod wire;
 
 #[path = "../support/mod.rs"]

@@ -143,6 +143,7 @@ impl TrainingKeys {
             },
             cap: None,
             calling: Default::default(),
+            reporting: Default::default(),
             training: Training::Here(wishes),
             groups,
             boxes: self.sites().iter().map(declared).collect(),
