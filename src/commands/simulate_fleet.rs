@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -185,16 +186,18 @@ impl TrialKeys {
     }
 
     fn sites(&self) -> Vec<Site> {
+        let trust = Arc::new(self.trust());
         let site = |(n, key): (usize, &SecretKey)| Site {
             id: BoxId::new(format!("loa-{n}")).expect("boxes here have plain names"),
             groups: vec![group(&village(n)), group(ALL)],
             key: key.clone(),
             root: self.root.public(),
+            trust: Arc::clone(&trust),
         };
         self.boxes.iter().enumerate().map(site).collect()
     }
 
-    fn trust(&self) -> Vec<u8> {
+    fn trust(&self) -> Trust {
         let grant = |key: &SecretKey, holder: &str, powers: &[Power]| Grant {
             key: key.key_id(),
             public: key.public().to_string(),
@@ -208,7 +211,7 @@ impl TrialKeys {
         };
         let villages = (0..self.boxes.len().div_ceil(VILLAGE_BOXES)).map(|n| format!("thon-{n}"));
         let [one, two] = &self.officers;
-        let trust = Trust {
+        Trust {
             version: 1,
             grants: vec![
                 grant(&self.central, "central", &[Power::Central]),
@@ -217,8 +220,7 @@ impl TrialKeys {
             ],
             thresholds: vec![Threshold { power: Power::Emergency, signatures: 2 }],
             nesting: villages.map(|id| (group(&id), group(ALL))).collect(),
-        };
-        codec::seal(&TrustMessage { v: VERSION, trust }, &[&self.root])
+        }
     }
 
     fn settings(&self, dir: &Path, token: String) -> Result<Settings, Failure> {
@@ -251,7 +253,7 @@ impl TrialKeys {
             keys: Keys {
                 central: self.central.clone(),
                 issuers: self.officers.to_vec(),
-                trust: self.trust(),
+                trust: codec::seal(&TrustMessage { v: VERSION, trust: self.trust() }, &[&self.root]),
             },
             speech: vec!["cp".to_owned(), words.display().to_string(), "{out}".to_owned()],
             cap: None,

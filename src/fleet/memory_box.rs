@@ -14,6 +14,7 @@ use loaxa_heart::decide::schedule::{Listeners, Timetable};
 use loaxa_heart::decide::simulation::player::SimulatedPlayer;
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::decide::versions::{self, Edition};
+use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{CommandRefusal, Entry, Event};
 use loaxa_heart::domain::policy::Policy;
@@ -58,7 +59,8 @@ impl MemoryBox {
         let listeners = Listeners { groups: site.groups.iter().cloned().collect(), languages: Vec::new() };
         let restored = Restored { start: 1, ..Restored::default() };
         let now = clock.read();
-        let speaker = Speaker::new(restored, listeners, Timetable::default(), None, Policy::default(), &now);
+        let trust = Some(Trust::clone(&site.trust));
+        let speaker = Speaker::new(restored, listeners, Timetable::default(), trust, Policy::default(), &now);
         let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root.clone()));
         Self {
             uplink: Uplink::new(id, key, root, None, Outbox::new(0, 0)),

@@ -1,7 +1,9 @@
 //! A box in memory as it is installed, and its way to the broker.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
@@ -14,8 +16,9 @@ pub struct Site {
     pub groups: Vec<GroupId>,
     /// Signs its log.
     pub key: SecretKey,
-    /// The key that it pins.
+    /// The key that it pins, and the trust document that its installer brought.
     pub root: PublicKey,
+    pub trust: Arc<Trust>,
 }
 
 /// The way to the broker.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -155,12 +156,14 @@ impl TrainingKeys {
 
     /// The boxes in memory.
     pub fn sites(&self) -> Vec<Site> {
+        let trust = Arc::new(self.trust());
         let villages = VILLAGES.iter().flat_map(|(id, _, boxes)| (1..=*boxes).map(move |n| (*id, n)));
         let site = |((village, n), key): ((&str, usize), &SecretKey)| Site {
             id: BoxId::new(format!("{village}-{n}")).expect("villages have plain names"),
             groups: vec![group(village), group(COMMUNE)],
             key: key.clone(),
             root: self.root.public(),
+            trust: Arc::clone(&trust),
         };
         villages.zip(&self.boxes).map(site).collect()
     }

@@ -96,6 +96,9 @@ impl Keeper {
         let fleet = Fleet::start(self.keys.sites(), &network);
         let app = Arc::clone(&central.app);
         let (real, key) = (Arc::clone(&self.people), self.keys.colleague.clone());
+        if let Err(error) = people::bring_in(&app, &real).await {
+            tracing::warn!(%error, "people can't be brought into the training commune yet");
+        }
         let people = tokio::spawn(async move {
             first_things::prepare(&app).await;
             people::look_after(app, real, key).await;

@@ -42,7 +42,10 @@ pub async fn look_after(app: Arc<App>, real: SharedStore, key: SecretKey) {
 }
 
 /// Brings everybody in who works in the real commune, each with every role, and sends away who left it.
-async fn bring_in(app: &App, real: &SharedStore) -> Result<(), StoreError> {
+///
+/// # Errors
+/// Fails when a store does not answer.
+pub async fn bring_in(app: &App, real: &SharedStore) -> Result<(), StoreError> {
     let (there, here) = (real.people().await?, app.store.people().await?);
     let known = |person: &PersonRow| here.iter().find(|known| known.id == person.id);
     for person in there.iter().filter(|person| person.password.is_some() && person.left.is_none()) {
