@@ -1,4 +1,4 @@
-//! Floor 4: what touches the world: clock, sound, network, disk, processes.
+//! Floor 4: what touches the world: clock, sound, network, disk, processes, and the talk with central.
 
 pub mod backoff;
 pub mod box_store;

@@ -138,7 +138,7 @@ impl Frame {
                         div.wrap.top-in { (self.header(app, world)) }
                         @match world {
                             World::Everyday => @if self.is_in() { (self.menu()) },
-                            World::Actual => p.bandline { (self.say("emergency.band")) },
+                            World::Actual => p.bandline { (self.say(if app.is_for_training() { "training.band" } else { "emergency.band" })) },
                             World::Exercise => p.bandline { span { (self.say("exercise.band")) } },
                         }
                     }
