@@ -77,7 +77,15 @@ pub enum TrainingWish {
     /// Everything begins anew.
     BeginAnew,
     /// A key is believed from now on, as if the commune had trusted it.
-    Trust { holder: String, account: AccountId, public: PublicKey },
+    Trust(Box<TrainingKey>),
+}
+
+/// The key of somebody who trains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingKey {
+    pub holder: String,
+    pub account: AccountId,
+    pub public: PublicKey,
 }
 
 /// The door to page and API.

@@ -61,7 +61,7 @@ impl MemoryBox {
         let now = clock.read();
         let trust = Some(Trust::clone(&site.trust));
         let speaker = Speaker::new(restored, listeners, Timetable::default(), trust, Policy::default(), &now);
-        let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root.clone()));
+        let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root));
         Self {
             uplink: Uplink::new(id, key, root, None, Outbox::new(0, 0)),
             site,

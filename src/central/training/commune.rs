@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::settings::{
     BoxDeclared, BrokerChoice, Group, Keys, Logins, PageDoor, PageTls, Settings, Training, TrainingDoor,
-    TrainingWish,
+    TrainingKey, TrainingWish,
 };
 use crate::web::texts::TEXTS;
 use loaxa_fleet::site::Site;
@@ -42,7 +42,7 @@ pub struct TrainingKeys {
     other: SecretKey,
     boxes: Vec<SecretKey>,
     /// Keys of people who train.
-    pub trusted: Vec<(String, AccountId, PublicKey)>,
+    pub trusted: Vec<TrainingKey>,
     /// The number of the trust document.
     pub version: u32,
 }
@@ -87,11 +87,9 @@ impl TrainingKeys {
         // Emergencies take two people, also where nobody has come to train yet.
         let nobody = Some(account("nguoi-khac"));
         grants.push(grant(&self.other.public(), words("training.other_officer"), nobody, all.clone()));
-        grants.extend(
-            self.trusted
-                .iter()
-                .map(|(holder, account, public)| grant(public, holder, Some(account.clone()), all.clone())),
-        );
+        let trained =
+            |key: &TrainingKey| grant(&key.public, &key.holder, Some(key.account.clone()), all.clone());
+        grants.extend(self.trusted.iter().map(trained));
         Trust {
             version: self.version,
             grants,

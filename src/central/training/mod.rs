@@ -120,9 +120,9 @@ impl Keeper {
             };
             running.close().await;
             match wish {
-                Some(TrainingWish::Trust { holder, account, public }) => {
-                    self.keys.trusted.retain(|(_, other, _)| *other != account);
-                    self.keys.trusted.push((holder, account, public));
+                Some(TrainingWish::Trust(key)) => {
+                    self.keys.trusted.retain(|other| other.account != key.account);
+                    self.keys.trusted.push(*key);
                     if self.keys.trusted.len() > TRUSTED_MAX {
                         self.keys.trusted.remove(0);
                     }

@@ -11,7 +11,7 @@ use maud::html;
 use super::own_key::words;
 use crate::app::App;
 use crate::people::Who;
-use crate::settings::{Training, TrainingWish};
+use crate::settings::{Training, TrainingKey, TrainingWish};
 use crate::web::doors::{Needs, Pages};
 use crate::web::form::Sent;
 use crate::web::frame::{Frame, refusal};
@@ -73,7 +73,7 @@ async fn act(State(app): State<Arc<App>>, frame: Frame, who: Who, sent: Sent) ->
         _ => match sent.get("khoa").parse::<PublicKey>() {
             Ok(public) => {
                 let holder = who.person.name.clone();
-                TrainingWish::Trust { holder, account: who.person.id.clone(), public }
+                TrainingWish::Trust(Box::new(TrainingKey { holder, account: who.person.id.clone(), public }))
             }
             Err(_) => return Redirect::to(PATH).into_response(),
         },
