@@ -30,6 +30,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod public;
 mod roster;
 mod tokens;
 mod wire;

@@ -1,7 +1,9 @@
-//! The plan of today: the heart rehearses the programmes in force for every village.
+//! The plan of a day or of some days: the heart rehearses the programmes in force for every village.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use chrono::NaiveDate;
 
 use super::documents::read_programme;
 use crate::app::App;
@@ -28,10 +30,22 @@ struct Audience {
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn today(app: &App, boxes: &[BoxRow]) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
-    let now = app.now();
+    let today = app.now().date();
+    between(app, boxes, (today, today)).await
+}
+
+/// Plans the slots that begin on the days from the first to the last, in the order in which they begin.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn between(
+    app: &App,
+    boxes: &[BoxRow],
+    days: (NaiveDate, NaiveDate),
+) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
     let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
-    let sent = app.store.documents(now).await?;
-    let from = (now.date(), sent.iter().map(|document| document.command.clone()).collect(), groups);
+    let sent = app.store.documents(app.now()).await?;
+    let from = (days, sent.iter().map(|document| document.command.clone()).collect(), groups);
     if let Some(known) = app.days.find(&from) {
         return Ok(known);
     }
@@ -48,7 +62,7 @@ pub async fn today(app: &App, boxes: &[BoxRow]) -> Result<Arc<Vec<PlannedSlot>>,
         .collect();
     let bodies = bodies(app, audiences.iter().flat_map(|audience| &audience.documents)).await?;
     // A rehearsal takes its time.
-    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, now)).await;
+    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, days)).await;
     let planned = Arc::new(planned.unwrap_or_default());
     app.days.keep(from, Arc::clone(&planned));
     Ok(planned)
@@ -72,7 +86,7 @@ fn plan(
     audiences: &[Audience],
     bodies: &BTreeMap<CommandId, Body>,
     parents: &BTreeMap<GroupId, GroupId>,
-    now: Wall,
+    (first, last): (NaiveDate, NaiveDate),
 ) -> Vec<PlannedSlot> {
     let mut by_documents: BTreeMap<&[CommandId], Vec<&Audience>> = BTreeMap::new();
     for audience in audiences {
@@ -92,7 +106,7 @@ fn plan(
             let groups = with_ancestors(&audience.groups, parents).into_iter().collect();
             let seen = timetable.seen_from(&Listeners { groups, languages: Vec::new() });
             let plan = rehearsed.entry(seen.clone()).or_insert_with(|| {
-                let sessions = preview::plan(&timetable, &seen, &policy, now.date(), now.date());
+                let sessions = preview::plan(&timetable, &seen, &policy, first, last);
                 sessions.into_iter().filter(sounds).map(as_slot).collect()
             });
             for slot in plan {

@@ -16,6 +16,7 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod feedback;
 mod health;
 mod log;
 mod media;
@@ -46,6 +47,7 @@ pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
 pub use enrolment::*;
+pub use feedback::*;
 pub use health::*;
 pub use log::*;
 pub use media::*;
@@ -71,7 +73,7 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
+    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Feedback Health Log Media Messages Notices
     Passkeys People Places Plays Pronunciations Roster Sessions Tokens Troubles
 }
 

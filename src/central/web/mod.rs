@@ -13,6 +13,7 @@ mod pace;
 mod pages;
 mod parts;
 mod problem;
+mod public;
 mod server;
 mod session;
 pub mod texts;

@@ -16,6 +16,8 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/notices.vi.toml"),
         "\n",
         include_str!("texts/people.vi.toml"),
+        "\n",
+        include_str!("texts/public.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
@@ -29,5 +31,7 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/notices.en.toml"),
         "\n",
         include_str!("texts/people.en.toml"),
+        "\n",
+        include_str!("texts/public.en.toml"),
     ),
 );

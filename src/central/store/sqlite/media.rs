@@ -1,6 +1,6 @@
 //! Descriptions of audio.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteStore;
 use super::columns::{count, name, wall};
@@ -35,15 +35,18 @@ fn add(db: &Connection, media: &MediaRow) -> Result<()> {
 
 fn by_hash(db: &Connection, hash: ContentHash) -> Result<Option<MediaRow>> {
     db.prepare_cached("SELECT * FROM media WHERE sha256 = ?1")?
-        .query_row([hash.to_string()], |row| {
-            Ok(MediaRow {
-                sha256: name(row, "sha256")?,
-                bytes: count(row, "bytes")?,
-                codec: row.get("codec")?,
-                ms: row.get("ms")?,
-                name: row.get("name")?,
-                added: wall(row, "added")?,
-            })
-        })
+        .query_row([hash.to_string()], media_of)
         .optional()
+}
+
+/// Reads the columns of a media file.
+pub fn media_of(row: &Row) -> Result<MediaRow> {
+    Ok(MediaRow {
+        sha256: name(row, "sha256")?,
+        bytes: count(row, "bytes")?,
+        codec: row.get("codec")?,
+        ms: row.get("ms")?,
+        name: row.get("name")?,
+        added: wall(row, "added")?,
+    })
 }

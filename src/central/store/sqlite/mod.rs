@@ -11,6 +11,7 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod feedback;
 mod health;
 mod log;
 mod media;

@@ -5,9 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::media::media_of;
 use crate::store::{
     Answer, Approval, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState, NoticeStep,
-    NoticeVersion, Notices, ROWS_MAX,
+    NoticeVersion, Notices, PublishedRow, ROWS_MAX,
 };
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
 
@@ -47,6 +48,29 @@ impl Notices for SqliteStore {
             ))?;
             let author = filter.author.as_ref().map(|id| id.as_str());
             query.query_map(params![author, states, filter.limit.min(ROWS_MAX)], row)?.collect()
+        })
+    }
+
+    fn published(&self, limit: u32) -> Answer<'_, Vec<PublishedRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT notices.id, notices.content, media.*, min(deliveries.started) AS aired FROM notices
+                 JOIN commands ON commands.id = notices.command AND commands.ended IS NULL
+                 JOIN media ON media.sha256 = notices.content ->> '$.media'
+                 JOIN deliveries ON deliveries.command = notices.command AND deliveries.started IS NOT NULL
+                 WHERE notices.state = 'approved' AND notices.content ->> '$.republish'
+                   AND notices.content ->> '$.class' <> 'emergency'
+                 GROUP BY notices.id ORDER BY aired DESC, notices.id LIMIT ?1",
+            )?;
+            let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+                Ok(PublishedRow {
+                    id: name(row, "id")?,
+                    content: from_json(row, "content")?,
+                    aired: wall(row, "aired")?,
+                    media: media_of(row)?,
+                })
+            })?;
+            rows.collect()
         })
     }
 

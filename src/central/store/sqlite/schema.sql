@@ -517,3 +517,19 @@ CREATE TABLE IF NOT EXISTS challenges (
     challenge TEXT NOT NULL,
     at        INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS feedback (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    code        TEXT NOT NULL UNIQUE,
+    village     TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    words       TEXT NOT NULL,
+    about       TEXT,
+    made        INTEGER NOT NULL,
+    due         INTEGER,
+    answered_by TEXT,
+    answered    INTEGER,
+    answer      TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (due, id) WHERE answered IS NULL;
+CREATE INDEX IF NOT EXISTS feedback_made ON feedback (made);

@@ -5,6 +5,7 @@ mod boxes;
 mod class;
 mod emergency;
 mod exercise;
+mod feedback;
 mod live;
 mod log;
 mod notices;
@@ -30,6 +31,7 @@ use axum::routing::get;
 use super::doors::Pages;
 use super::events;
 use super::frame::asset;
+use super::public;
 use crate::app::App;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
@@ -52,6 +54,8 @@ pub fn pages() -> Pages {
         boxes::add,
         emergency::add,
         exercise::add,
+        feedback::add,
+        public::add,
         live::add,
         log::add,
         notices::add,
@@ -76,6 +80,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(emergency::assets())
         .merge(live::assets())
         .merge(people::assets())
+        .merge(public::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/frame.js", get(|| async { asset("text/javascript", FRAME) }))
