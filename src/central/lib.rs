@@ -162,6 +162,7 @@ impl Central {
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
         tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
         tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
+        tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());

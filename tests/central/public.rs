@@ -45,7 +45,7 @@ async fn send_programme(central: &Central, title: &str) {
     let toml = format!(
         "[programme]\nid = \"tuan\"\nversion = 1\ntitle = \"T\"\ngroup = \"xa\"\n\
         [[playlist]]\nid = \"l\"\ntitle = \"L\"\n[[playlist.item]]\ntitle = \"Mở đầu\"\nfile = \"a.wav\"\n\
-        [[slot]]\nid = \"ban-tin\"\ntitle = {title}\nplaylist = \"l\"\nfill = \"loop\"\n\
+        [[slot]]\nid = \"ban-tin\"\ntitle = {title}\nplaylist = \"l\"\n\
         start = \"00:00\"\nend = \"23:59:59\"\n"
     );
     let asked = json!({ "toml": toml, "media": { "a.wav": hash["sha256"] } });

@@ -1,4 +1,4 @@
-//! What villagers say of what they heard, and what staff answer. Nothing in it tells who they are.
+//! The words of villagers about what they heard, and the answers of staff. Nothing in them tells who the villagers are.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub const FEEDBACK_MAX: u32 = 20_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedbackKind {
-    /// It was heard well: counted, and answered by nobody.
+    /// Heard well: counted, and answered by nobody.
     Clear,
     TooLoud,
     /// Too faint, or it rattled.
@@ -70,7 +70,7 @@ pub struct FeedbackAnswer {
     pub words: String,
 }
 
-/// What a villager said.
+/// The words of a villager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedbackRow {
     /// A number that the store gives.

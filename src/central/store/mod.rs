@@ -33,6 +33,7 @@ pub mod sqlite;
 mod tagged;
 mod tokens;
 mod troubles;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
 pub use troubles::*;
+pub use webhooks::*;
 
 macro_rules! store {
     ($($subject:ident)*) => {
@@ -74,7 +76,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Feedback Health Log Media Messages Notices
-    Passkeys People Places Plays Pronunciations Roster Sessions Tokens Troubles
+    Passkeys People Places Plays Pronunciations Roster Sessions Tokens Troubles Webhooks
 }
 
 /// A store that any part of central holds.

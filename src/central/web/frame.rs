@@ -41,13 +41,14 @@ const MENU: [(&str, &str, &[Role]); 9] = [
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 8] = [
+const FOOT: [(&str, &str, &[Role]); 9] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
     ("/truc-ban", "roster.title", &[Role::Administrator, Role::Duty]),
     ("/dien-tap", "exercise.menu", &[Role::Duty]),
     ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
+    ("/cai-dat/noi-nhan", "receiver.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];
@@ -118,12 +119,12 @@ impl Frame {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width,initial-scale=1";
-                    meta name="htmx-config" content=(PreEscaped(r#"{&quot;includeIndicatorStyles&quot;:false}"#));
                     title { (title) " · " (self.say("page.title")) }
                     link rel="stylesheet" href="/assets/loaxa.css";
                     @if world == World::Public {
                         link rel="alternate" type="application/rss+xml" href="/nghe-lai.xml" title=(self.say("public.again"));
                     } @else {
+                        meta name="htmx-config" content=(PreEscaped(r#"{&quot;includeIndicatorStyles&quot;:false}"#));
                         script src="/assets/htmx.js" defer {}
                         script src="/assets/frame.js" type="module" {}
                     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Result, Row, params};
 
-use super::SqliteStore;
 use super::audit::note;
 use super::columns::{count, from_word, json, name, optional_name, optional_wall, unreadable, wall, word};
+use super::{SqliteStore, webhooks};
 use crate::store::{
     Answer, FEEDBACK_MAX, Feedback, FeedbackAnswer, FeedbackKind, FeedbackRow, NewAct, ROWS_MAX,
 };
@@ -42,6 +42,7 @@ impl Feedback for SqliteStore {
                 it.made.0,
                 it.due.map(|due| due.0),
             ])?;
+            webhooks::of_feedback(db, &it)?;
             Ok(true)
         })
     }

@@ -26,6 +26,7 @@ mod roster;
 mod sessions;
 mod tokens;
 mod troubles;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

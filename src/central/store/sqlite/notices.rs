@@ -6,8 +6,9 @@ use super::SqliteStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
 use super::media::media_of;
+use super::webhooks;
 use crate::store::{
-    Answer, Approval, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState, NoticeStep,
+    Answer, Approval, EventKind, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState, NoticeStep,
     NoticeVersion, Notices, PublishedRow, ROWS_MAX,
 };
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
@@ -202,6 +203,9 @@ fn take(db: &Connection, step: &NoticeStep) -> Result<bool> {
         ])?;
     if taken == 1 {
         note(db, &step.act)?;
+        if step.to == NoticeState::Cancelled {
+            webhooks::of_notice(db, EventKind::NoticeCancelled, &step.id, step.at)?;
+        }
     }
     Ok(taken == 1)
 }
@@ -224,6 +228,7 @@ pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Res
         ])?;
     if approved == 1 {
         note(db, &approval.act)?;
+        webhooks::of_notice(db, EventKind::NoticeApproved, &approval.notice, approval.act.at)?;
     }
     Ok(approved == 1)
 }

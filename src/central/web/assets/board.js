@@ -94,7 +94,7 @@ async function ask() {
 }
 
 setInterval(() => {
-  document.getElementById("gio").firstChild.textContent = `${hour(Date.now() + ahead)} `;
+  document.getElementById("gio").textContent = hour(Date.now() + ahead);
   if (pages.length > 1 && Date.now() - turned >= PAGE_MS) { page = (page + 1) % pages.length; turned = Date.now(); turn(); }
   if (!lost && Date.now() - heard > LOST_MS) { lost = heard; turn(); }
 }, 1000);

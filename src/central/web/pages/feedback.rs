@@ -124,7 +124,7 @@ fn numbers(frame: &Frame, counts: &BTreeMap<(GroupId, FeedbackKind), u64>) -> Ma
     }
 }
 
-/// What was said, about what, where and when, with the way to the log of that time and place.
+/// Draws the words of a villager, with the way to the log of that time and place.
 fn said(app: &App, frame: &Frame, row: &FeedbackRow) -> Markup {
     let kind = match row.kind {
         FeedbackKind::Clear => Kind::Good,

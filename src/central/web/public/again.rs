@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::now::allow_other_sites;
+use super::answer::allow_other_sites;
 use super::seen::Shared;
 use crate::app::App;
 use crate::store::PublishedRow;

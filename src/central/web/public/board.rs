@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::now::{Asked, told};
-use super::programme::{class_of, for_everybody, title_of};
+use super::programme::{class_of, title_of};
 use super::seen::{Seen, Shared};
+use super::village::{for_everybody, nowhere};
 use crate::app::App;
 use crate::foreseen::PlannedSlot;
 use crate::orders::sounding::Sounding;
@@ -47,7 +48,7 @@ pub async fn page(
     let seen = shared.seen(&app).await?;
     let village = if asked.thon.is_empty() { None } else { seen.village(&asked.thon) };
     if village.is_none() && !asked.thon.is_empty() {
-        return Ok(super::programme::nowhere(&app, &frame, &seen));
+        return Ok(nowhere(&app, &frame, &seen));
     }
     let sounding = shared.sounding(&app).await?;
     let place = match village {
@@ -66,7 +67,7 @@ pub async fn page(
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], page).into_response())
 }
 
-/// What comes next today.
+/// Finds the slot that begins next today.
 fn next<'s>(seen: &'s Seen, thon: &str) -> Option<&'s PlannedSlot> {
     let is_here = |slot: &&PlannedSlot| thon.is_empty() || slot.villages.iter().any(|id| id.as_str() == thon);
     let today = seen.now.date();
@@ -119,7 +120,7 @@ fn draw(app: &App, words: &Words, seen: &Seen, here: Option<&Sounding>, thon: &s
                     data-loai-programme=(frame.say("public.of_programme"))
                     data-im=(frame.say("board.silence")) data-tiep=(words.next.as_deref().unwrap_or("")) {
                     @for rung in rungs { span hidden data-hang=(rung) { (frame.texts.code("board_class", rung)) } }
-                    div.hd { span { (words.place) } span #gio { (seen.now.local().format("%H:%M")) " " (words::day(frame.lang, seen.now.date())) } }
+                    div.hd { span { (words.place) } span { span #gio { (seen.now.local().format("%H:%M")) } " " (words::day(frame.lang, seen.now.date())) } }
                     div.say aria-live="polite" { (say(words, seen, here)) }
                     div.hd { span { (frame.tell(&said!("board.by", commune = app.settings.commune))) } span #trang {} }
                 }

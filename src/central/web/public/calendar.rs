@@ -8,8 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use icalendar::{Calendar, Component, Event, EventLike, Property};
 
-use super::cached;
-use super::now::allow_other_sites;
+use super::answer::{allow_other_sites, cached};
 use super::seen::{Seen, Shared, Village};
 use crate::app::App;
 use crate::web::frame::PageError;

@@ -12,8 +12,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::now::Asked;
-use super::programme::{for_everybody, nowhere};
 use super::seen::{Seen, Shared, Village};
+use super::village::{for_everybody, nowhere};
 use crate::app::App;
 use crate::boxes::deadline;
 use crate::changes::Changed;

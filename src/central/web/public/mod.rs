@@ -2,6 +2,7 @@
 //! telephone numbers and no faults of boxes. Whatever strangers ask for is drawn from what was read once for all of them.
 
 mod again;
+mod answer;
 mod board;
 mod calendar;
 mod feedback;
@@ -10,12 +11,11 @@ mod podcast;
 mod programme;
 mod readers;
 mod seen;
+mod village;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 
@@ -23,13 +23,9 @@ use self::seen::Shared;
 use crate::app::App;
 use crate::web::doors::{Needs, Pages};
 use crate::web::frame::asset;
-use loaxa_heart::domain::ids::ContentHash;
 
 /// Largest form of a stranger, in bytes.
 const FORM_BYTES_MAX: usize = 16 * 1024;
-
-/// Digits of an entity tag.
-const TAG_DIGITS: usize = 32;
 
 /// Adds the pages.
 pub fn add(pages: Pages) -> Pages {
@@ -54,26 +50,4 @@ pub fn add(pages: Pages) -> Pages {
 /// The script of the board.
 pub fn assets() -> Router<Arc<App>> {
     Router::new().route("/assets/board.js", get(|| async { asset("text/javascript", board::SCRIPT) }))
-}
-
-/// Answers with something that caches may keep, or says that it is what whoever asks has already.
-fn cached(headers: &HeaderMap, kind: &'static str, seconds: u32, body: String) -> Response {
-    let mut tag = ContentHash::of(body.as_bytes()).to_string();
-    tag.truncate(TAG_DIGITS);
-    let tag = format!("\"{tag}\"");
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known
-        .flat_map(|tags| tags.split(','))
-        .map(|known| known.trim().trim_start_matches("W/"))
-        .any(|known| known == tag || known == "*");
-    let about = [
-        (header::CACHE_CONTROL, format!("public, max-age={seconds}")),
-        (header::ETAG, tag),
-        // The language is the reader's.
-        (header::VARY, "Cookie".to_owned()),
-    ];
-    if is_known {
-        return (StatusCode::NOT_MODIFIED, about).into_response();
-    }
-    (about, [(header::CONTENT_TYPE, kind)], body).into_response()
 }

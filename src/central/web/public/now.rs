@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{self, Sender};
 
+use super::answer::{allow_other_sites, cached};
 use super::readers::Reader;
 use super::seen::Shared;
 use crate::app::App;
@@ -90,15 +91,9 @@ pub async fn json(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let body = told(&app, &shared.sounding(&app).await?, &asked.thon);
-    let mut answer = super::cached(&headers, "application/json", 1, body);
+    let mut answer = cached(&headers, "application/json", 1, body);
     allow_other_sites(&mut answer);
     Ok(answer)
-}
-
-/// Lets pages of other sites read the answer: everybody may know it.
-pub fn allow_other_sites(answer: &mut Response) {
-    let everybody = axum::http::HeaderValue::from_static("*");
-    answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
 }
 
 pub async fn stream(

@@ -11,8 +11,8 @@ use rss::extension::itunes::{ITunesCategory, ITunesChannelExtension, ITunesItemE
 use rss::{Channel, Enclosure, Guid, Item};
 
 use super::again::{address, kind};
-use super::cached;
-use super::now::{Asked, allow_other_sites};
+use super::answer::{allow_other_sites, cached};
+use super::now::Asked;
 use super::seen::{Seen, Shared};
 use crate::app::App;
 use crate::store::PublishedRow;

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use maud::{Markup, html};
 
 use super::again::{address, minutes};
+use super::answer::cached;
+use super::feedback;
 use super::now::Asked;
 use super::seen::{Seen, Shared, Village};
-use super::{cached, feedback};
+use super::village::{choice, for_everybody, nowhere};
 use crate::app::App;
 use crate::foreseen::PlannedSlot;
 use crate::orders::sounding::Sounding;
@@ -70,38 +72,6 @@ pub async fn page(
     };
     let page = frame.draw_in(&app, World::Public, &title, &[], content).into_string();
     Ok(cached(&headers, "text/html; charset=utf-8", GOOD_FOR_S, page))
-}
-
-/// The frame of somebody who is not signed in, whoever asks: caches keep these pages for all.
-pub fn for_everybody(frame: &Frame) -> Frame {
-    Frame::new(frame.lang, None, frame.path.clone())
-}
-
-/// The answer to who asks for a village that there is not.
-pub fn nowhere(app: &App, frame: &Frame, seen: &Seen) -> Response {
-    let title = frame.say("public.programme");
-    let content = html! {
-        h1 { (title) }
-        p { (frame.say("public.nowhere")) }
-        (choice(frame, seen, None))
-    };
-    (StatusCode::NOT_FOUND, frame.draw_in(app, World::Public, title, &[], content)).into_response()
-}
-
-fn choice(frame: &Frame, seen: &Seen, village: Option<&Village>) -> Markup {
-    html! {
-        form.field action="/chuong-trinh" {
-            label for="thon" { (frame.say("public.other_village")) }
-            div.row {
-                select #thon name="thon" {
-                    @for it in &seen.villages {
-                        option value=(it.group) selected[village.is_some_and(|village| village.group == it.group)] { (it.title) }
-                    }
-                }
-                div.btns { button.btn.sec { (frame.say("public.look")) } }
-            }
-        }
-    }
 }
 
 /// The title of what sounds, for people.

@@ -102,7 +102,9 @@ type Heard = (u64, Moment, Arc<Vec<Sounding>>);
 /// The content that was read last, and the strangers who read and write.
 #[derive(Default)]
 pub struct Shared {
-    seen: Mutex<Option<(Moment, Arc<Seen>)>>,
+    seen: std::sync::Mutex<Option<(Moment, Arc<Seen>)>>,
+    /// Held by whoever reads it anew.
+    reading: Mutex<()>,
     sounding: Mutex<Option<Heard>>,
     pub readers: Readers,
     pub writers: Writers,
@@ -114,14 +116,25 @@ impl Shared {
     /// # Errors
     /// Fails when the store does not answer.
     pub async fn seen(&self, app: &App) -> Result<Arc<Seen>, StoreError> {
-        let mut kept = self.seen.lock().await;
-        if let Some((made, seen)) = &*kept
-            && monotonic().since(*made) < GOOD_FOR
-        {
-            return Ok(Arc::clone(seen));
+        let kept = || self.seen.lock().expect("nothing panics while it holds what was read").clone();
+        let is_good = |(made, _): &(Moment, _)| monotonic().since(*made) < GOOD_FOR;
+        let before = kept();
+        if let Some((_, seen)) = before.clone().filter(is_good) {
+            return Ok(seen);
+        }
+        let reading = match (self.reading.try_lock(), before) {
+            (Ok(reading), _) => reading,
+            // A new programme takes its time to be rehearsed: until then everybody sees the one before.
+            (Err(_), Some((_, seen))) => return Ok(seen),
+            (Err(_), None) => self.reading.lock().await,
+        };
+        if let Some((_, seen)) = kept().filter(is_good) {
+            return Ok(seen);
         }
         let seen = Arc::new(read(app).await?);
-        *kept = Some((monotonic(), Arc::clone(&seen)));
+        let read = Some((monotonic(), Arc::clone(&seen)));
+        *self.seen.lock().expect("nothing panics while it holds what was read") = read;
+        drop(reading);
         Ok(seen)
     }
 
