@@ -3,17 +3,23 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use crate::roster::receiver;
 use crate::support::browser::Browser;
 use crate::support::commune::*;
 use crate::support::staff::{FORM, Staff, form};
 use crate::support::villages::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
 use loaxa_central::Central;
-use loaxa_central::store::{Broadcast, FeedbackKind, FeedbackRow, Role};
+use loaxa_central::settings::{Settings, Webhook};
+use loaxa_central::store::{Broadcast, EventKind, FeedbackKind, FeedbackRow, Role};
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::playback::{SlotKey, Subject};
 use loaxa_heart::domain::time::Span;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 /// Words that do harm where somebody forgets to write them out, with what XML and iCalendar have no place for.
 const EVIL: &str =
@@ -406,6 +412,119 @@ async fn the_board_says_it_in_pages_of_four_lines_and_outlives_the_centre() {
     central.stop().await;
 }
 
+/// Settings under which receivers may lie on this machine.
+fn settings_with_private_receivers(dir: &std::path::Path) -> Settings {
+    let mut settings = settings_of_villages(dir);
+    let (url, secret) = ("http://127.0.0.1:9/".parse().unwrap(), b"0123456789abcdef01234567".to_vec());
+    settings.calling.webhook = Some(Webhook { url, secret, private_addresses: true });
+    settings
+}
+
+/// Adds a receiver of all kinds, and gives the secret that the page shows.
+async fn add_receiver(central: &Central, by: &Staff, url: &str) -> Vec<u8> {
+    let kinds = EventKind::CHOICES.map(|kind| ("loai", kind.code()));
+    let fields = [&[("ten", "Cổng thông tin xã"), ("dia-chi", url)][..], &kinds].concat();
+    let page = by.post(central, "/cai-dat/noi-nhan", &fields).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let secret = page.text().split_once("whsec_").unwrap().1.split_once('<').unwrap().0;
+    BASE64.decode(secret).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_systems_are_told_and_a_dead_one_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings_with_private_receivers(dir.path())).await;
+    alive(&central, "dong-1", 1, &[]).await;
+    let mai = Staff::make(&central, "mai", &[(Role::Administrator, "xa")]).await;
+    let (url, events) = receiver(&["500 No", "302 Found"]);
+    // A port on which nobody listens.
+    add_receiver(&central, &mai, &format!("http://127.0.0.1:{}/", free_port())).await;
+    let secret = add_receiver(&central, &mai, &url).await;
+    assert!(!mai.get(&central, "/cai-dat/noi-nhan").await.text().contains("whsec_"), "shown once");
+    aired(&central, "00000000000000aa", ("Tạm ngừng cấp nước", EVIL), false, "dong-1").await;
+    let first = events.recv_timeout(PATIENCE).unwrap();
+    let again: Vec<_> = (0..2).map(|_| events.recv_timeout(PATIENCE).unwrap()).collect();
+    assert!(again.iter().all(|it| it.path == "/goi"), "no redirect is followed");
+    let mut by_id = std::collections::BTreeMap::new();
+    for event in [first]
+        .into_iter()
+        .chain(again)
+        .chain((0..8).map_while(|_| events.recv_timeout(std::time::Duration::from_secs(8)).ok()))
+    {
+        let (id, at) = (event.header("webhook-id").to_owned(), event.header("webhook-timestamp").to_owned());
+        let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
+        mac.update(format!("{id}.{at}.{}", event.body).as_bytes());
+        let signature = format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()));
+        assert_eq!(event.header("webhook-signature"), signature);
+        let body: Value = serde_json::from_str(&event.body).unwrap();
+        let kept = by_id.entry(id).or_insert_with(|| body.clone());
+        assert_eq!(*kept, body, "the same event under the same id");
+        if by_id.values().any(|body| body["type"] == "notice.aired") && by_id.len() >= 2 {
+            break;
+        }
+    }
+    let kinds: std::collections::BTreeSet<_> =
+        by_id.values().map(|body| body["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["notice.aired", "notice.approved"].map(str::to_owned).into());
+    let data = &by_id.values().next().unwrap()["data"];
+    assert_eq!((&data["title"], &data["groups"]), (&json!("Tạm ngừng cấp nước"), &json!(["dong"])));
+    until("both fates are on the page", async || {
+        let page = mai.get(&central, "/cai-dat/noi-nhan").await;
+        (page.text().contains("Chưa nhận sau") && page.text().contains("Đã nhận lúc")).then_some(())
+    })
+    .await;
+
+    // The button, feedback, and the end of the notice.
+    let id = central.store().receivers().await.unwrap()[1].id;
+    assert_eq!(mai.post(&central, &format!("/cai-dat/noi-nhan/{id}/thu"), &[]).await.status, 303);
+    assert_eq!(send(&central, &[("thon", "dong"), ("loai", "other"), ("loi", EVIL)]).await.status, 303);
+    let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
+    assert_eq!(lan.post(&central, "/tin/00000000000000aa", &[("viec", "huy")]).await.status, 303);
+    let mut found = std::collections::BTreeSet::new();
+    while found.len() < 3 {
+        let body: Value = serde_json::from_str(&events.recv_timeout(PATIENCE).unwrap().body).unwrap();
+        let kind = body["type"].as_str().unwrap().to_owned();
+        assert!(
+            !body.to_string().contains("alert(1)") || kind == "notice.cancelled",
+            "a villager's words stay here"
+        );
+        if ["test", "feedback.received", "notice.cancelled"].contains(&kind.as_str()) {
+            found.insert(kind);
+        }
+    }
+    for id in [id, id - 1] {
+        assert_eq!(mai.post(&central, &format!("/cai-dat/noi-nhan/{id}/bo"), &[]).await.status, 303);
+    }
+    assert!(central.store().events(10).await.unwrap().is_empty());
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_inside_are_refused_unless_the_configuration_allows_them() {
+    with_villages(async |central| {
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        let far = Staff::make(central, "far", &[(Role::Administrator, "ben")]).await;
+        let fields = |url| [("ten", "Cổng"), ("dia-chi", url), ("loai", "notice.aired")];
+        for url in ["http://portal.example/", "file:///etc/passwd", "https://an:mat@portal.example/", "x"] {
+            let answer = mai.post(central, "/cai-dat/noi-nhan", &fields(url)).await;
+            assert!(answer.status == 400 && answer.text().contains("https://"), "{url}: {}", answer.status);
+        }
+        assert_eq!(
+            far.post(central, "/cai-dat/noi-nhan", &fields("https://portal.example/")).await.status,
+            403
+        );
+        assert_eq!(mai.post(central, "/cai-dat/noi-nhan", &fields("https://127.0.0.1/")).await.status, 200);
+        let id = central.store().receivers().await.unwrap()[0].id;
+        mai.post(central, &format!("/cai-dat/noi-nhan/{id}/thu"), &[]).await;
+        let event = until("it was tried", async || {
+            central.store().events(1).await.unwrap().into_iter().find(|event| event.tries > 0)
+        })
+        .await;
+        assert!(event.fault.unwrap().contains("no public address"));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_for_everybody_fit_every_screen() {
     with_villages(async |central| {
@@ -431,6 +550,12 @@ async fn pages_for_everybody_fit_every_screen() {
         page.sign_in(&lan);
         page.go(&format!("{address}/gop-y-cua-dan"));
         page.look("gop-y-cua-dan");
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        add_receiver(central, &mai, "https://127.0.0.1/su-kien").await;
+        mai.post(central, "/cai-dat/noi-nhan/1/thu", &[]).await;
+        page.sign_in(&mai);
+        page.go(&format!("{address}/cai-dat/noi-nhan"));
+        page.look("noi-nhan");
     })
     .await;
 }

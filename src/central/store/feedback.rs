@@ -87,13 +87,6 @@ pub struct FeedbackRow {
     pub answer: Option<FeedbackAnswer>,
 }
 
-impl FeedbackRow {
-    /// Tells whether it waits for an answer.
-    pub fn waits(&self) -> bool {
-        self.due.is_some() && self.answer.is_none()
-    }
-}
-
 /// The words of villagers.
 pub trait Feedback: Send + Sync {
     /// Keeps what somebody said; false where there is no room: [`FEEDBACK_MAX`] wait for an answer.

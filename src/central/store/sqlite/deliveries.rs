@@ -56,11 +56,10 @@ pub fn advance(
         time(Step::Started),
         step.is_over().then_some(at.0),
     ])?;
-    match step {
-        Step::Started => webhooks::of_start(db, command, at),
-        step if step.is_over() => webhooks::of_end(db, command, at),
-        _ => Ok(()),
+    if matches!(next, Step::Started | Step::Finished | Step::Interrupted) {
+        webhooks::of_start(db, command, at)?;
     }
+    if step.is_over() { webhooks::of_end(db, command, at) } else { Ok(()) }
 }
 
 fn chain(db: &Connection, command: &CommandId) -> Result<Vec<DeliveryRow>> {

@@ -203,7 +203,8 @@ pub fn of_emergency(db: &Connection, kind: EventKind, command: &CommandId, at: W
 pub fn of_end(db: &Connection, command: &CommandId, at: Wall) -> Result<()> {
     let (began, goes_on): (u32, u32) = db
         .prepare_cached(
-            "SELECT count(started), count(*) FILTER (WHERE over IS NULL AND step <> 'sent') FROM deliveries
+            "SELECT count(*) FILTER (WHERE started IS NOT NULL OR step IN ('finished', 'interrupted')),
+                    count(*) FILTER (WHERE over IS NULL AND step <> 'sent') FROM deliveries
              WHERE command = ?1",
         )?
         .query_row([command.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -41,7 +41,7 @@ pub struct Asked {
     pub thon: String,
 }
 
-/// What sounds, for programs.
+/// The sounds of now, for programs.
 #[derive(Serialize)]
 struct Told<'a> {
     commune: &'a str,

@@ -28,7 +28,7 @@ use loaxa_heart::said;
 
 /// Days of the programme.
 const DAYS: u64 = 7;
-/// What can be heard again, on this page.
+/// Items that can be heard again, on this page.
 const AGAIN_SHOWN: usize = 10;
 /// Time for which caches may keep the page, in seconds.
 const GOOD_FOR_S: u32 = 15;
@@ -66,7 +66,7 @@ pub async fn page(
             (again(&frame, &seen, village))
         }
         section.card.pad.stack aria-labelledby="gop-y" {
-            h2 #gop-y { (frame.say("feedback.question")) }
+            h2 #gop-y { (frame.say("feedback.title")) }
             (feedback::form(&frame, &seen, village, &feedback::Written::default()))
         }
     };

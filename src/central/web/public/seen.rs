@@ -31,7 +31,7 @@ const SOUNDING_GOOD_FOR: Span = Span::secs(5);
 /// Days before today of which people may speak, and days from today on that are planned.
 const DAYS_BEFORE: u64 = 2;
 const DAYS_AHEAD: u64 = 14;
-/// What can be heard again, and announcements of the last days, at most.
+/// Items that can be heard again, and announcements of the last days, at most.
 const AGAIN_MAX: u32 = 100;
 const ANNOUNCEMENTS_READ: u32 = 100;
 
@@ -77,7 +77,7 @@ impl Seen {
         self.above.get(village).is_some_and(|above| above.iter().any(|group| groups.contains(group)))
     }
 
-    /// What a village can hear again, the latest first.
+    /// Lists the items that a village can hear again, the latest first.
     pub fn again_in<'s>(&'s self, village: &'s GroupId) -> impl Iterator<Item = &'s PublishedRow> {
         self.again.iter().filter(|row| self.is_for(&row.content.groups, village))
     }
@@ -96,7 +96,7 @@ impl Seen {
     }
 }
 
-/// What sounds, with the changes that were told and the time when it was read.
+/// The sounds of now, with the changes that were told and the time when they were read.
 type Heard = (u64, Moment, Arc<Vec<Sounding>>);
 
 /// The content that was read last, and the strangers who read and write.
@@ -138,7 +138,7 @@ impl Shared {
         Ok(seen)
     }
 
-    /// What sounds, as it was a fifth of a second ago at most where something has changed since.
+    /// The sounds of now, as they were a fifth of a second ago at most where something has changed since.
     ///
     /// # Errors
     /// Fails when the store does not answer.
