@@ -1,13 +1,14 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod convert;
 mod foreseen;
 mod gazetteer;
 mod keyring;
@@ -20,6 +21,8 @@ mod notify;
 mod one_each;
 mod orders;
 mod people;
+mod programmes;
+mod reports;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
@@ -164,6 +167,9 @@ impl Central {
         tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
         tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::run(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::make_monthly(Arc::clone(&app))));
+        tasks.push(tokio::spawn(reports::keep_anchors(Arc::clone(&app))));
         tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));

@@ -14,6 +14,7 @@ mod pages;
 mod parts;
 mod problem;
 mod public;
+mod report_file;
 mod server;
 mod session;
 pub mod texts;

@@ -18,6 +18,10 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/people.vi.toml"),
         "\n",
         include_str!("texts/public.vi.toml"),
+        "\n",
+        include_str!("texts/week.vi.toml"),
+        "\n",
+        include_str!("texts/reports.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
@@ -33,5 +37,9 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/people.en.toml"),
         "\n",
         include_str!("texts/public.en.toml"),
+        "\n",
+        include_str!("texts/week.en.toml"),
+        "\n",
+        include_str!("texts/reports.en.toml"),
     ),
 );

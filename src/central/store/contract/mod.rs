@@ -14,6 +14,7 @@ mod log;
 mod media;
 mod places;
 mod plays;
+mod proposals;
 mod tokens;
 mod troubles;
 
@@ -75,6 +76,7 @@ mod sqlite {
         alarms { alarms_are_counted_and_bounded }
         tokens { a_token_is_good_until_it_is_revoked }
         troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+        proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
         places { what_staff_say_of_places_is_kept }
         feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
         health { hours_of_health_are_counted_and_forgotten }

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
-use super::{deliveries, documents, notices};
-use crate::store::{Answer, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
+use super::{deliveries, documents, notices, proposals};
+use crate::store::{Answer, Approved, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
@@ -63,7 +63,10 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         return Ok(Kept::Overtaken);
     }
     if let Some(approval) = &command.approves
-        && !notices::approve(db, approval, &command.id)?
+        && !match &approval.of {
+            Approved::Notice(id) => notices::approve(db, id, approval, &command.id)?,
+            Approved::Proposal(id) => proposals::approve(db, id, approval, &command.id)?,
+        }
     {
         return Ok(Kept::Overtaken);
     }
@@ -108,10 +111,10 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     Ok(())
 }
 
-const COMMAND_COLUMNS: &str =
+pub const COMMAND_COLUMNS: &str =
     "id, title, class, mode, groups, issued_at, expires, author, approver, ended, payload FROM commands";
 
-fn command_row(row: &Row) -> Result<CommandRow> {
+pub fn command_row(row: &Row) -> Result<CommandRow> {
     Ok(CommandRow {
         id: name(row, "id")?,
         title: row.get("title")?,

@@ -1,12 +1,15 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
 
+mod airings;
 mod alarms;
 mod alerts;
+mod asked;
 mod audit;
 mod boxes;
 mod calls;
 mod columns;
 mod commands;
+mod day_sums;
 mod deliveries;
 mod documents;
 mod drafts;
@@ -22,6 +25,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod proposals;
 mod roster;
 mod sessions;
 mod tokens;

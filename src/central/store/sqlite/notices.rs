@@ -212,7 +212,7 @@ fn take(db: &Connection, step: &NoticeStep) -> Result<bool> {
 
 /// Approves a notice with the command that follows, in the transaction that keeps the command; false where the notice is
 /// not what the approver saw, or the approver wrote a version of it.
-pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Result<bool> {
+pub fn approve(db: &Connection, id: &NoticeId, approval: &Approval, command: &CommandId) -> Result<bool> {
     let approved = db
         .prepare_cached(
             "UPDATE notices SET state = 'approved', decided_by = ?3, command = ?4, changed = ?5
@@ -220,7 +220,7 @@ pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Res
                AND NOT EXISTS (SELECT 1 FROM notice_versions WHERE notice = ?1 AND editor = ?3)",
         )?
         .execute(params![
-            approval.notice.as_str(),
+            id.as_str(),
             approval.digest.0,
             approval.by.as_str(),
             command.as_str(),
@@ -228,7 +228,7 @@ pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Res
         ])?;
     if approved == 1 {
         note(db, &approval.act)?;
-        webhooks::of_notice(db, EventKind::NoticeApproved, &approval.notice, approval.act.at)?;
+        webhooks::of_notice(db, EventKind::NoticeApproved, id, approval.act.at)?;
     }
     Ok(approved == 1)
 }
