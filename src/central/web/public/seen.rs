@@ -35,7 +35,7 @@ const DAYS_AHEAD: u64 = 14;
 const AGAIN_MAX: u32 = 100;
 const ANNOUNCEMENTS_READ: u32 = 100;
 
-/// A village with boxes.
+/// A village.
 pub struct Village {
     pub group: GroupId,
     pub title: String,
@@ -163,8 +163,11 @@ impl Shared {
 async fn read(app: &App) -> Result<Seen, StoreError> {
     let (now, parents) = (app.now(), app.settings.parents());
     let boxes = app.store.boxes().await?;
+    // Also those whose first box is still to come.
+    let known = app.settings.groups.iter().map(|group| group.id.clone());
+    let lowest = known.filter(|id| parents.values().all(|parent| parent != id));
     let groups: std::collections::BTreeSet<_> =
-        boxes.iter().filter_map(|row| village_of(&row.groups, &parents).cloned()).collect();
+        boxes.iter().filter_map(|row| village_of(&row.groups, &parents).cloned()).chain(lowest).collect();
     let above = groups.iter().map(|group| (group.clone(), app.groups_of(std::slice::from_ref(group))));
     let above = above.collect();
     let mut villages: Vec<_> =
