@@ -79,6 +79,12 @@ impl Changes {
         self.sender.lock().expect("nothing panics while it holds the sender").take();
     }
 
+    /// Lets somebody listen whom the caller has counted; `None` once this process ends.
+    pub fn watch(&self) -> Option<Receiver<Changed>> {
+        let sender = self.sender.lock().expect("nothing panics while it holds the sender");
+        sender.as_ref().map(Sender::subscribe)
+    }
+
     /// Adds a listener of a person; `None` where there is no room for one more.
     pub fn listen(&self, person: &AccountId) -> Option<Listener> {
         let mut listeners = self.listeners.lock().expect("nothing panics while it counts listeners");

@@ -27,23 +27,31 @@ pub struct PlannedSlot {
     pub villages: BTreeSet<GroupId>,
 }
 
-/// Everything that the plan of a day follows from: the day, the documents in force, and the groups of the boxes.
-pub type DayFrom = (NaiveDate, Vec<CommandId>, BTreeSet<Vec<GroupId>>);
+/// Everything that a plan follows from: its first and last day, the documents in force, and the groups of the boxes.
+pub type DayFrom = ((NaiveDate, NaiveDate), Vec<CommandId>, BTreeSet<Vec<GroupId>>);
 
-/// The plan of the day that was asked for last.
+/// Plans that are kept: of today for staff, of the days around it for everybody.
+const PLANS_MAX: usize = 4;
+
+/// The plans that were asked for last.
 #[derive(Debug, Default)]
-pub struct Days(Mutex<Option<(DayFrom, Arc<Vec<PlannedSlot>>)>>);
+pub struct Days(Mutex<Vec<(DayFrom, Arc<Vec<PlannedSlot>>)>>);
 
 impl Days {
     /// Finds the plan that was made from the same.
     pub fn find(&self, from: &DayFrom) -> Option<Arc<Vec<PlannedSlot>>> {
         let kept = self.0.lock().expect("nothing panics while it holds the plan");
-        kept.as_ref().filter(|(made_from, _)| made_from == from).map(|(_, plan)| Arc::clone(plan))
+        kept.iter().find(|(made_from, _)| made_from == from).map(|(_, plan)| Arc::clone(plan))
     }
 
-    /// Keeps a plan in place of the one before.
+    /// Keeps a plan in place of the earlier one of the same days, or of the oldest.
     pub fn keep(&self, from: DayFrom, plan: Arc<Vec<PlannedSlot>>) {
-        *self.0.lock().expect("nothing panics while it holds the plan") = Some((from, plan));
+        let mut kept = self.0.lock().expect("nothing panics while it holds the plan");
+        kept.retain(|(made_from, _)| made_from.0 != from.0);
+        if kept.len() >= PLANS_MAX {
+            kept.remove(0);
+        }
+        kept.push((from, plan));
     }
 }
 

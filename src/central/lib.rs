@@ -169,6 +169,7 @@ impl Central {
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
         tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
         tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
+        tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
         tasks.push(tokio::spawn(reports::run(Arc::clone(&app))));
         tasks.push(tokio::spawn(reports::make_monthly(Arc::clone(&app))));

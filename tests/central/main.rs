@@ -31,6 +31,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod public;
 mod recordings;
 mod reports;
 mod roster;

@@ -58,20 +58,20 @@ fn take_letter(mut stream: TcpStream, tell: &Sender<(String, String)>) -> std::i
 }
 
 /// An event as it was received: its headers in lower case, and its body.
-struct Received {
-    path: String,
+pub struct Received {
+    pub path: String,
     headers: Vec<(String, String)>,
-    body: String,
+    pub body: String,
 }
 
 impl Received {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value.as_str())
     }
 }
 
 /// A receiver that answers each request with the next of these statuses, and then with 204.
-fn receiver(statuses: &'static [&'static str]) -> (String, Receiver<Received>) {
+pub fn receiver(statuses: &'static [&'static str]) -> (String, Receiver<Received>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = channel();

@@ -270,7 +270,12 @@ impl Page {
 
     /// Shows the page as wide as this, light or dark.
     pub fn screen(&mut self, width: u32, dark: bool) {
-        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700 });
+        self.size(width, 900, dark);
+    }
+
+    /// Gives the page a screen of this size, light or dark.
+    pub fn size(&mut self, width: u32, height: u32, dark: bool) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700 });
         self.ask("Emulation.setDeviceMetricsOverride", size);
         let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
         self.ask("Emulation.setEmulatedMedia", json!({ "features": [scheme] }));

@@ -7,7 +7,7 @@ use loaxa_central::settings::{BoxDeclared, Group, Settings};
 use loaxa_central::store::{Actor, Batch, NewAct, PlaceRow, Point, Record, SignKind, SignOfLife};
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::{BoxId, Epoch, PlayId};
-use loaxa_heart::domain::playback::{Entry, Event, PlayStart, Stamp, Subject};
+use loaxa_heart::domain::playback::{DeliveryStep, Entry, Event, PlayStart, Stamp, Subject};
 use loaxa_heart::domain::time::{ClockQuality, Span};
 use loaxa_heart::wire::chain;
 
@@ -92,7 +92,11 @@ pub async fn sounds(central: &Central, id: &str, ago_s: u64, subject: Subject, t
     let arrived = loaxa_adapters::clock::wall();
     let wall = arrived.minus(Span::secs(ago_s));
     let at = Stamp { start: 1, mono_us: 1, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
-    let event = Event::PlayStarted(PlayStart {
+    let command = match &subject {
+        Subject::Announcement { command } => Some(command.clone()),
+        _ => None,
+    };
+    let start = Event::PlayStarted(PlayStart {
         play: PlayId::new(1, 1),
         subject,
         rung,
@@ -111,18 +115,16 @@ pub async fn sounds(central: &Central, id: &str, ago_s: u64, subject: Subject, t
         volume_percent: 80,
         instead_of: None,
     });
-    let entry = Entry { at, event };
-    let link = chain::Link::FIRST;
-    let record = link.record(&box_id(id), EPOCH, entry.clone()).unwrap();
-    let next = chain::Link::after(record.seq, &record.body);
-    let record = Record {
-        seq: record.seq,
-        hash: next.prev,
-        prev: link.prev,
-        body: record.body,
-        entry,
-        implausible: None,
-    };
-    let batch = Batch { id: box_id(id), epoch: EPOCH, arrived, oldest: 1, records: vec![record], head: None };
+    let delivery = command.map(|command| Event::Delivery { command, step: DeliveryStep::Started });
+    let (mut link, mut records) = (chain::Link::FIRST, Vec::new());
+    for event in [start].into_iter().chain(delivery) {
+        let entry = Entry { at, event };
+        let record = link.record(&box_id(id), EPOCH, entry.clone()).unwrap();
+        let next = chain::Link::after(record.seq, &record.body);
+        let (seq, hash, prev) = (record.seq, next.prev, link.prev);
+        records.push(Record { seq, hash, prev, body: record.body, entry, implausible: None });
+        link = next;
+    }
+    let batch = Batch { id: box_id(id), epoch: EPOCH, arrived, oldest: 1, records, head: None };
     central.store().ingest(batch).await.unwrap().await.unwrap();
 }

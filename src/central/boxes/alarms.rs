@@ -120,7 +120,8 @@ pub fn together(rows: Vec<TroubleRow>, ground: &Ground, now: Wall) -> Vec<AlarmG
         let silent_until = row.silent_until.filter(|_| standing == Standing::Silent);
         let care = (standing, row.taken.clone(), silent_until);
         let place = ground.village(&row);
-        let alone = (row.kind == TroubleKind::Security).then(|| row.subject.clone());
+        let alone =
+            matches!(row.kind, TroubleKind::Security | TroubleKind::Feedback).then(|| row.subject.clone());
         alike.entry((row.kind, row.what.clone(), care, place, alone)).or_default().push(row);
     }
     let mut groups = Vec::new();

@@ -1,6 +1,7 @@
 //! The boxes' side of central: their signs of life, their logs, and how they come in and go.
 
 pub mod alarms;
+pub mod deadline;
 pub mod enrolment;
 pub mod inbound;
 pub mod log_intake;

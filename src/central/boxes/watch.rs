@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deadline;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow};
@@ -35,7 +36,8 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let (boxes, alarms) = (app.store.boxes().await?, app.store.alarms(ALARMS_MAX).await?);
     let now = app.now();
     let open = app.store.open_troubles().await?;
-    let found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
+    let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
+    found.extend(deadline::overdue(app, now).await?);
     if is_known(&found, &open) {
         return Ok(());
     }

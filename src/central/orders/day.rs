@@ -1,4 +1,4 @@
-//! The plan of a day: the heart rehearses the programmes in force for every village.
+//! The plan of a day or of some days: the heart rehearses the programmes in force for every village.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,23 +30,35 @@ struct Audience {
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn today(app: &App, boxes: &[BoxRow]) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
-    let now = app.now();
+    let today = app.now().date();
+    between(app, boxes, (today, today)).await
+}
+
+/// Plans the slots of the days from the first to the last, in the order in which they begin.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn between(
+    app: &App,
+    boxes: &[BoxRow],
+    days: (NaiveDate, NaiveDate),
+) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
     let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
-    let sent = app.store.documents(now).await?;
-    let from = (now.date(), sent.iter().map(|document| document.command.clone()).collect(), groups);
+    let sent = app.store.documents(app.now()).await?;
+    let from = (days, sent.iter().map(|document| document.command.clone()).collect(), groups);
     if let Some(known) = app.days.find(&from) {
         return Ok(known);
     }
-    let sessions = rehearse(app, &from.2, &sent, now.date()).await?;
+    let sessions = rehearse(app, &from.2, &sent, days).await?;
     let planned = Arc::new(together(&sessions, &app.settings.parents()));
     app.days.keep(from, Arc::clone(&planned));
     Ok(planned)
 }
 
-/// The sessions of a day for boxes in these groups.
+/// The sessions of some days for boxes in these groups.
 pub type Sessions = BTreeMap<Vec<GroupId>, Arc<Vec<preview::PlannedSession>>>;
 
-/// Rehearses a day with the documents that were sent, for each set of groups that a box is in.
+/// Rehearses days, from the first to the last, with the documents that were sent, for each set of groups that a box is in.
 ///
 /// # Errors
 /// Fails when the store does not answer.
@@ -54,7 +66,7 @@ pub async fn rehearse(
     app: &App,
     groups: &BTreeSet<Vec<GroupId>>,
     sent: &[Document],
-    date: NaiveDate,
+    days: (NaiveDate, NaiveDate),
 ) -> Result<Sessions, StoreError> {
     let parents = app.settings.parents();
     let audiences: Vec<_> = groups
@@ -68,7 +80,7 @@ pub async fn rehearse(
         .collect();
     let bodies = bodies(app, audiences.iter().flat_map(|audience| &audience.documents)).await?;
     // A rehearsal takes its time.
-    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, date)).await;
+    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, days)).await;
     Ok(planned.unwrap_or_default())
 }
 
@@ -90,7 +102,7 @@ fn plan(
     audiences: &[Audience],
     bodies: &BTreeMap<CommandId, Body>,
     parents: &BTreeMap<GroupId, GroupId>,
-    date: NaiveDate,
+    (first, last): (NaiveDate, NaiveDate),
 ) -> Sessions {
     let mut by_documents: BTreeMap<&[CommandId], Vec<&Audience>> = BTreeMap::new();
     for audience in audiences {
@@ -110,7 +122,7 @@ fn plan(
             let groups = with_ancestors(&audience.groups, parents).into_iter().collect();
             let seen = timetable.seen_from(&Listeners { groups, languages: Vec::new() });
             let plan = rehearsed.entry(seen.clone()).or_insert_with(|| {
-                let sessions = preview::plan(&timetable, &seen, &policy, date, date);
+                let sessions = preview::plan(&timetable, &seen, &policy, first, last);
                 Arc::new(sessions.into_iter().filter(sounds).collect())
             });
             sessions.insert(audience.groups.clone(), Arc::clone(plan));

@@ -16,5 +16,6 @@ pub mod prepared;
 mod pronunciation;
 pub mod refused;
 pub mod signed_request;
+pub mod sounding;
 mod speech;
 pub mod warnings;

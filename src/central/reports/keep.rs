@@ -96,7 +96,7 @@ impl Keeper {
     ) -> Result<(), StoreError> {
         let sent = app.store.documents(Wall::from_local(date.and_time(NaiveTime::MIN)).max(now)).await?;
         let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
-        let sessions = day::rehearse(app, &groups, &sent, date).await?;
+        let sessions = day::rehearse(app, &groups, &sent, (date, date)).await?;
         let shared: BTreeMap<&Vec<GroupId>, Arc<Vec<DueSession>>> = sessions
             .iter()
             .map(|(groups, sessions)| (groups, Arc::new(sessions.iter().map(due_session).collect())))

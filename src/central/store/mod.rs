@@ -17,6 +17,7 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod feedback;
 mod health;
 mod log;
 mod media;
@@ -34,6 +35,7 @@ pub mod sqlite;
 mod tagged;
 mod tokens;
 mod troubles;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
 pub use enrolment::*;
+pub use feedback::*;
 pub use health::*;
 pub use log::*;
 pub use media::*;
@@ -64,6 +67,7 @@ pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
 pub use troubles::*;
+pub use webhooks::*;
 
 macro_rules! store {
     ($($subject:ident)*) => {
@@ -75,8 +79,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
-    Passkeys People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles
+    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Feedback Health Log Media Messages Notices
+    Passkeys People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles Webhooks
 }
 
 /// A store that any part of central holds.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::audit::NewAct;
+use super::media::MediaRow;
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::{AccountId, CampaignId, CommandId, ContentHash, GroupId, NoticeId, SectionId};
 use loaxa_heart::domain::time::Wall;
@@ -74,6 +75,10 @@ pub struct NoticeContent {
     pub responsible: String,
     /// The announcement that it corrects.
     pub supersedes: Option<CommandId>,
+    /// Everybody may hear it again afterwards, and pass it on. Absent from the digest where it is not so, as it was before
+    /// there was this choice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub republish: bool,
 }
 
 impl NoticeContent {
@@ -163,6 +168,16 @@ pub struct NoticeStep {
     pub act: NewAct,
 }
 
+/// A notice that has sounded and that everybody may hear again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRow {
+    pub id: NoticeId,
+    pub content: NoticeContent,
+    /// The first time that it sounded anywhere.
+    pub aired: Wall,
+    pub media: MediaRow,
+}
+
 /// A choice of notices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoticeFilter {
@@ -188,6 +203,10 @@ pub trait Notices: Send + Sync {
 
     /// Lists notices, the one changed last first.
     fn notices(&self, filter: NoticeFilter) -> Answer<'_, Vec<NoticeRow>>;
+
+    /// Lists what everybody may hear again: approved for it, sounded, and neither cancelled nor replaced. What sounded
+    /// last comes first.
+    fn published(&self, limit: u32) -> Answer<'_, Vec<PublishedRow>>;
 
     /// Lists the versions of a notice, the newest first.
     fn notice_versions(&self, id: NoticeId) -> Answer<'_, Vec<NoticeVersion>>;

@@ -21,6 +21,8 @@ pub enum TroubleKind {
     OutOfContact,
     /// A box says that something of it does not work.
     Fault,
+    /// People of a village wait too long for an answer to what they said.
+    Feedback,
     /// Something that [`super::AlarmKind`] names; people end it.
     Security,
 }
@@ -31,7 +33,7 @@ pub struct Found {
     pub kind: TroubleKind,
     /// The code of the fault, or of the alarm; empty for a silent box.
     pub what: String,
-    /// The box, or the address of a stranger.
+    /// The box, the village, or the address of a stranger.
     pub subject: String,
     pub detail: String,
     pub since: Wall,

@@ -25,10 +25,10 @@ const ASKED_BEFORE_S: u64 = 5 * 60;
 const LANG_COOKIE: &str = "loaxa-lang";
 
 /// The drawings that [`icon`] uses.
-const ICONS: &str = include_str!("assets/icons.svg");
+pub const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 10] = [
+const MENU: [(&str, &str, &[Role]); 11] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
@@ -38,11 +38,12 @@ const MENU: [(&str, &str, &[Role]); 10] = [
     ("/nhat-ky", "log.title", &[]),
     ("/bao-cao", "report.title", &[]),
     ("/cum-loa", "box_page.title", &[]),
+    ("/gop-y-cua-dan", "feedback.of_people", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 9] = [
+const FOOT: [(&str, &str, &[Role]); 10] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/kho-am-thanh", "library.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
@@ -50,6 +51,7 @@ const FOOT: [(&str, &str, &[Role]); 9] = [
     ("/dien-tap", "exercise.menu", &[Role::Duty]),
     ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
+    ("/cai-dat/noi-nhan", "receiver.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];
@@ -58,6 +60,8 @@ const FOOT: [(&str, &str, &[Role]); 9] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
     Everyday,
+    /// Pages for everybody, without sign-in.
+    Public,
     /// Real emergencies: solid red, without the menu.
     Actual,
     /// Exercises: striped violet, without the menu.
@@ -108,7 +112,7 @@ impl Frame {
     /// Draws a page of one of the worlds.
     pub fn draw_in(&self, app: &App, world: World, title: &str, scripts: &[&str], content: Markup) -> Markup {
         let class = match world {
-            World::Everyday => None,
+            World::Everyday | World::Public => None,
             World::Actual => Some("actual"),
             World::Exercise => Some("drill"),
         };
@@ -118,11 +122,15 @@ impl Frame {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width,initial-scale=1";
-                    meta name="htmx-config" content=(PreEscaped(r#"{&quot;includeIndicatorStyles&quot;:false}"#));
                     title { (title) " · " (self.say("page.title")) }
                     link rel="stylesheet" href="/assets/loaxa.css";
-                    script src="/assets/htmx.js" defer {}
-                    script src="/assets/frame.js" type="module" {}
+                    @if world == World::Public {
+                        link rel="alternate" type="application/rss+xml" href="/nghe-lai.xml" title=(self.say("public.again"));
+                    } @else {
+                        meta name="htmx-config" content=(PreEscaped(r#"{&quot;includeIndicatorStyles&quot;:false}"#));
+                        script src="/assets/htmx.js" defer {}
+                        script src="/assets/frame.js" type="module" {}
+                    }
                     @for script in scripts { script src=(script) type="module" {} }
                     @if self.is_called() {
                         script src="/assets/live.js" type="module" {}
@@ -139,6 +147,7 @@ impl Frame {
                         @match world {
                             World::Everyday => @if self.is_in() { (self.menu()) },
                             World::Actual => p.bandline { (self.say(if app.is_for_training() { "training.band" } else { "emergency.band" })) },
+                            World::Public => {},
                             World::Exercise => p.bandline { span { (self.say("exercise.band")) } },
                         }
                     }
@@ -147,6 +156,7 @@ impl Frame {
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
+                        World::Public => p { (self.tell(&said!("public.foot", commune = app.settings.commune))) },
                         World::Actual => p { (self.say("emergency.help")) },
                         World::Exercise => p { (self.say("exercise.foot")) },
                     } } }
@@ -178,8 +188,8 @@ impl Frame {
 
     fn header(&self, app: &App, world: World) -> Markup {
         html! {
-            a.brand href="/" { (icon("horn")) span { b { (self.say("page.title")) } (app.settings.commune) } }
-            @if world != World::Everyday {
+            a.brand href=(if world == World::Public { "/chuong-trinh" } else { "/" }) { (icon("horn")) span { b { (self.say("page.title")) } (app.settings.commune) } }
+            @if matches!(world, World::Actual | World::Exercise) {
                 a.leave href="/" { (icon("back")) (self.say("emergency.leave")) }
             } @else if self.is_in() {
                 @if self.is_called() { a.sos href="/khan-cap" { (shape("oc")) (self.say("emergency.sos")) } }

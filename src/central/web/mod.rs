@@ -13,6 +13,7 @@ mod pace;
 mod pages;
 mod parts;
 mod problem;
+mod public;
 mod report_file;
 mod server;
 mod session;

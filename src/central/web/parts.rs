@@ -46,7 +46,8 @@ impl Kind {
         }
     }
 
-    const fn drawing(self) -> &'static str {
+    /// The drawing of its shape.
+    pub const fn drawing(self) -> &'static str {
         match self {
             Kind::Programme => "sq",
             Kind::Normal => "ci",

@@ -1,11 +1,15 @@
 //! Codes and numbers as a person says them.
 
+use chrono::{Datelike, NaiveDate};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::texts::TEXTS;
 use crate::store::NotHeard;
+use loaxa_heart::domain::lunar::LunarDate;
 use loaxa_heart::domain::playback::{CHECKPOINT_EVERY, NotPlayed, PlayOutcome};
 use loaxa_heart::domain::time::Wall;
+use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Sentence, Texts};
 
 /// Frames a second in the log.
@@ -16,6 +20,16 @@ pub fn time(at: Wall, now: Wall) -> String {
     let local = at.local();
     let format = if local.date() == now.date() { "%H:%M:%S" } else { "%d/%m %H:%M:%S" };
     local.format(format).to_string()
+}
+
+/// Says a date with its day of the week and its lunar day.
+pub fn day(lang: Lang, date: NaiveDate) -> String {
+    let (texts, lunar) = (TEXTS.of(lang), LunarDate::from_solar(date));
+    let weekday = texts.code("weekday", &date.weekday().to_string().to_lowercase());
+    let month = texts.code("lunar_month", &format!("m{}", lunar.month));
+    let leap = if lunar.leap { texts.say("overview.leap") } else { "" };
+    let (date, day) = (date.format("%d/%m/%Y"), lunar.day);
+    said!("overview.date", weekday, date, day, month, leap).to(lang)
 }
 
 /// A length as minutes and seconds; below a minute with a tenth.

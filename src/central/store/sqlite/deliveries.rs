@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
-use super::SqliteStore;
 use super::columns::{from_json, json, name, optional_wall, parsed};
+use super::{SqliteStore, webhooks};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard};
 use loaxa_heart::decide::delivery::{CommandKind, Standing, Step};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
@@ -56,7 +56,10 @@ pub fn advance(
         time(Step::Started),
         step.is_over().then_some(at.0),
     ])?;
-    Ok(())
+    if matches!(next, Step::Started | Step::Finished | Step::Interrupted) {
+        webhooks::of_start(db, command, at)?;
+    }
+    if step.is_over() { webhooks::of_end(db, command, at) } else { Ok(()) }
 }
 
 fn chain(db: &Connection, command: &CommandId) -> Result<Vec<DeliveryRow>> {

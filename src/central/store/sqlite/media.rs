@@ -38,20 +38,23 @@ fn add(db: &Connection, media: &MediaRow) -> Result<()> {
 }
 
 fn by_hash(db: &Connection, hash: ContentHash) -> Result<Option<MediaRow>> {
-    db.prepare_cached("SELECT * FROM media WHERE sha256 = ?1")?.query_row([hash.to_string()], row).optional()
+    db.prepare_cached("SELECT * FROM media WHERE sha256 = ?1")?
+        .query_row([hash.to_string()], media_of)
+        .optional()
 }
 
 /// Letters of both cases count as the same: SQLite alone knows only those of English.
 fn by_words(db: &Connection, words: &str, limit: u32) -> Result<Vec<MediaRow>> {
     let words = words.to_lowercase();
     let mut query = db.prepare_cached("SELECT * FROM media ORDER BY added DESC, sha256")?;
-    let rows = query.query_map([], row)?;
+    let rows = query.query_map([], media_of)?;
     let meets =
         |row: &Result<MediaRow>| row.as_ref().map_or(true, |row| row.name.to_lowercase().contains(&words));
     rows.filter(meets).take(limit.min(ROWS_MAX) as usize).collect()
 }
 
-fn row(row: &Row) -> Result<MediaRow> {
+/// Reads the columns of a media file.
+pub fn media_of(row: &Row) -> Result<MediaRow> {
     Ok(MediaRow {
         sha256: name(row, "sha256")?,
         bytes: count(row, "bytes")?,

@@ -14,6 +14,7 @@ mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
+mod feedback;
 mod health;
 mod log;
 mod media;
@@ -29,6 +30,7 @@ mod roster;
 mod sessions;
 mod tokens;
 mod troubles;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

@@ -5,9 +5,11 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::media::media_of;
+use super::webhooks;
 use crate::store::{
-    Answer, Approval, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState, NoticeStep,
-    NoticeVersion, Notices, ROWS_MAX,
+    Answer, Approval, EventKind, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState, NoticeStep,
+    NoticeVersion, Notices, PublishedRow, ROWS_MAX,
 };
 use loaxa_heart::domain::ids::{CommandId, ContentHash, NoticeId};
 
@@ -47,6 +49,29 @@ impl Notices for SqliteStore {
             ))?;
             let author = filter.author.as_ref().map(|id| id.as_str());
             query.query_map(params![author, states, filter.limit.min(ROWS_MAX)], row)?.collect()
+        })
+    }
+
+    fn published(&self, limit: u32) -> Answer<'_, Vec<PublishedRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT notices.id, notices.content, media.*, min(deliveries.started) AS aired FROM notices
+                 JOIN commands ON commands.id = notices.command AND commands.ended IS NULL
+                 JOIN media ON media.sha256 = notices.content ->> '$.media'
+                 JOIN deliveries ON deliveries.command = notices.command AND deliveries.started IS NOT NULL
+                 WHERE notices.state = 'approved' AND notices.content ->> '$.republish'
+                   AND notices.content ->> '$.class' <> 'emergency'
+                 GROUP BY notices.id ORDER BY aired DESC, notices.id LIMIT ?1",
+            )?;
+            let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+                Ok(PublishedRow {
+                    id: name(row, "id")?,
+                    content: from_json(row, "content")?,
+                    aired: wall(row, "aired")?,
+                    media: media_of(row)?,
+                })
+            })?;
+            rows.collect()
         })
     }
 
@@ -178,6 +203,9 @@ fn take(db: &Connection, step: &NoticeStep) -> Result<bool> {
         ])?;
     if taken == 1 {
         note(db, &step.act)?;
+        if step.to == NoticeState::Cancelled {
+            webhooks::of_notice(db, EventKind::NoticeCancelled, &step.id, step.at)?;
+        }
     }
     Ok(taken == 1)
 }
@@ -200,6 +228,7 @@ pub fn approve(db: &Connection, id: &NoticeId, approval: &Approval, command: &Co
         ])?;
     if approved == 1 {
         note(db, &approval.act)?;
+        webhooks::of_notice(db, EventKind::NoticeApproved, id, approval.act.at)?;
     }
     Ok(approved == 1)
 }

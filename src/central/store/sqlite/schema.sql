@@ -648,3 +648,42 @@ CREATE TABLE IF NOT EXISTS anchors (
     hash   BLOB NOT NULL,
     heads  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS feedback (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    code        TEXT NOT NULL UNIQUE,
+    village     TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    words       TEXT NOT NULL,
+    about       TEXT,
+    made        INTEGER NOT NULL,
+    due         INTEGER,
+    answered_by TEXT,
+    answered    INTEGER,
+    answer      TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (due, id) WHERE answered IS NULL;
+CREATE INDEX IF NOT EXISTS feedback_made ON feedback (made);
+
+CREATE TABLE IF NOT EXISTS receivers (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    title  TEXT NOT NULL,
+    url    TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    kinds  TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS events (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    receiver INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    about    TEXT NOT NULL,
+    body     TEXT NOT NULL,
+    made     INTEGER NOT NULL,
+    due      INTEGER,
+    tries    INTEGER NOT NULL,
+    sent     INTEGER,
+    fault    TEXT,
+    UNIQUE (receiver, kind, about)
+) STRICT;
+CREATE INDEX IF NOT EXISTS events_due ON events (receiver, id) WHERE due IS NOT NULL;

@@ -5,6 +5,7 @@ mod boxes;
 mod class;
 mod emergency;
 mod exercise;
+mod feedback;
 mod live;
 mod log;
 mod notices;
@@ -33,6 +34,7 @@ use axum::routing::get;
 use super::doors::Pages;
 use super::events;
 use super::frame::asset;
+use super::public;
 use crate::app::App;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
@@ -55,6 +57,8 @@ pub fn pages() -> Pages {
         boxes::add,
         emergency::add,
         exercise::add,
+        feedback::add,
+        public::add,
         live::add,
         log::add,
         notices::add,
@@ -82,6 +86,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(emergency::assets())
         .merge(live::assets())
         .merge(people::assets())
+        .merge(public::assets())
         .merge(week::assets())
         .merge(reports::assets())
         .route("/media/{hash}", get(media))

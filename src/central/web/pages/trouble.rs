@@ -53,7 +53,8 @@ impl<'a> Names<'a> {
 
     /// One line that says what is wrong, where and since when.
     pub fn title(&self, frame: &Frame, alarm: &AlarmGroup) -> String {
-        let first = self.subject(&alarm.rows[0].subject);
+        let subject = alarm.rows[0].subject.as_str();
+        let first = self.subject(subject);
         let (count, since) = (alarm.rows.len(), self.time(alarm.since));
         let what = what_words(frame, alarm.kind, &alarm.what);
         let place = alarm.place.as_ref().map(|group| self.app.title_of(group));
@@ -65,6 +66,12 @@ impl<'a> Names<'a> {
             (TroubleKind::OutOfContact, None, _) => said!("trouble.lost_nowhere", title = first, since),
             (TroubleKind::Fault, Some(place), 1) => said!("trouble.fault_one", place, title = first, what),
             (TroubleKind::Fault, Some(place), _) => said!("trouble.fault_many", place, count, what),
+            (TroubleKind::Feedback, ..) => {
+                let place = subject
+                    .parse::<GroupId>()
+                    .map_or_else(|_| subject.to_owned(), |id| self.app.title_of(&id));
+                said!("trouble.feedback", place, date = alarm.since.local().format("%d/%m"))
+            }
             (TroubleKind::Fault | TroubleKind::Security, ..) => said!("trouble.of", title = first, what),
         };
         frame.tell(&said)
@@ -76,6 +83,7 @@ pub fn what_words(frame: &Frame, kind: TroubleKind, what: &str) -> String {
     match kind {
         TroubleKind::OutOfContact => frame.say("trouble.lost").to_owned(),
         TroubleKind::Fault => frame.texts.code("fault", what),
+        TroubleKind::Feedback => frame.say("trouble.feedback_what").to_owned(),
         TroubleKind::Security => frame.texts.code("alarms", what),
     }
 }
@@ -89,7 +97,7 @@ pub fn steps(frame: &Frame, kind: TroubleKind, what: &str) -> Vec<String> {
     };
     let code = match kind {
         TroubleKind::OutOfContact => "lost",
-        TroubleKind::Fault => what,
+        TroubleKind::Fault | TroubleKind::Feedback => what,
         TroubleKind::Security => "security",
     };
     Some(of(code)).filter(|steps| !steps.is_empty()).unwrap_or_else(|| of("any"))
@@ -169,6 +177,9 @@ pub fn care_line(frame: &Frame, names: &Names, alarm: &AlarmGroup) -> String {
 
 /// The address of the box of an alarm about one, or of all alarms.
 pub fn what_to_do(alarm: &AlarmGroup, boxes: &BTreeMap<&str, &BoxRow>) -> String {
+    if alarm.kind == TroubleKind::Feedback {
+        return "/gop-y-cua-dan".to_owned();
+    }
     let subject = alarm.rows[0].subject.as_str();
     let is_box = subject.parse::<BoxId>().is_ok() && boxes.contains_key(subject);
     if is_box && alarm.rows.len() == 1 {

@@ -88,6 +88,9 @@ fn draw(app: &App, frame: &Frame, shown: Shown<'_>) -> Markup {
                     p { (frame.tell(&said!("compose.lasts", seconds = media.ms.div_ceil(1_000)))) }
                 } @else { (state(Kind::Bad, frame.say("notice.no_audio"))) }
             }))
+            (pair("compose.republish", html! {
+                (frame.say(if content.republish { "compose.republish_yes" } else { "compose.republish_no" }))
+            }))
             @if !content.text.trim().is_empty() {
                 (pair("compose.words", html! { span.words { (content.text) } }))
             }

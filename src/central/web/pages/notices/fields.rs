@@ -52,6 +52,7 @@ pub fn empty() -> NoticeContent {
         campaign: None,
         responsible: String::new(),
         supersedes: None,
+        republish: false,
     }
 }
 
@@ -98,6 +99,7 @@ pub fn read(app: &App, sent: &Sent, now: Wall) -> Filled {
         campaign: sent.get("dot").parse().ok(),
         responsible: plain("nguoi", RESPONSIBLE_CHARS_MAX),
         supersedes: sent.get("thay").parse().ok(),
+        republish: !sent.get("dang-lai").is_empty(),
     };
     Filled { content, faults, base: sent.get("goc").parse().ok() }
 }
@@ -179,6 +181,7 @@ impl Form<'_> {
             (self.places())
             (self.when())
             (self.class())
+            (self.republish())
             (self.more())
         }
     }
@@ -335,6 +338,19 @@ impl Form<'_> {
                 div.picks.boxed {
                     (class(Kind::Normal, "normal", BulletinClass::Normal, "class.normal", "compose.normal_does"))
                     (class(Kind::Priority, "priority", BulletinClass::Priority, "class.priority", "compose.priority_does"))
+                }
+            }
+        }
+    }
+
+    fn republish(&self) -> Markup {
+        html! {
+            fieldset.field {
+                legend.lab-l { (self.say("compose.republish")) }
+                div.pick {
+                    input #dang-lai type="checkbox" name="dang-lai" value="co" checked[self.content.republish];
+                    label for="dang-lai" { (self.say("compose.republish_yes")) br;
+                        span.mute { (self.say("compose.republish_hint")) } }
                 }
             }
         }

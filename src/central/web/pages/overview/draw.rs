@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Datelike;
 use maud::{Markup, html};
 
 use super::gather::{Next, OnAir, Seen, Village};
@@ -15,9 +14,9 @@ use crate::web::frame::Frame;
 use crate::web::pages::class::{class_tag, kind_of};
 use crate::web::pages::trouble::{self, Names, care_line, take_button, what_to_do};
 use crate::web::parts::{Kind, icon, state};
+use crate::web::words;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::GroupId;
-use loaxa_heart::domain::lunar::LunarDate;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
@@ -32,7 +31,7 @@ pub fn overview(app: &App, frame: &Frame, who: &Who, seen: &Seen) -> Markup {
     let names = Names::new(app, &seen.boxes, &seen.people, seen.now);
     html! {
         div.row.apart.nw {
-            div { h1.nowrap { (frame.say("page.home")) } p.mute { (date(frame, seen.now)) } }
+            div { h1.nowrap { (frame.say("page.home")) } p.mute { (words::day(frame.lang, seen.now.date())) } }
             p.clock { span.hide { (frame.say("overview.now")) " " } (seen.now.local().format("%H:%M")) }
         }
         @if !seen.is_connected { p.note.k-look role="alert" { (frame.say("overview.not_connected")) } }
@@ -41,17 +40,6 @@ pub fn overview(app: &App, frame: &Frame, who: &Who, seen: &Seen) -> Markup {
         (villages(frame, seen))
         div.cols.wide-l { (next(app, frame, seen)) (taken(frame, &names, seen)) }
     }
-}
-
-/// Says a date with its day of the week and its lunar day.
-fn date(frame: &Frame, now: Wall) -> String {
-    let date = now.date();
-    let lunar = LunarDate::from_solar(date);
-    let weekday = frame.texts.code("weekday", &date.weekday().to_string().to_lowercase());
-    let month = frame.texts.code("lunar_month", &format!("m{}", lunar.month));
-    let leap = if lunar.leap { frame.say("overview.leap") } else { "" };
-    let (date, day) = (date.format("%d/%m/%Y"), lunar.day);
-    frame.tell(&said!("overview.date", weekday, date, day, month, leap))
 }
 
 fn alarms(app: &App, frame: &Frame, who: &Who, names: &Names, seen: &Seen) -> Markup {

@@ -2,6 +2,7 @@
 
 mod commune;
 mod place;
+mod receivers;
 
 use axum::routing::{get, post};
 
@@ -17,4 +18,7 @@ pub fn add(pages: Pages) -> Pages {
         .page("/cai-dat/noi/{group}", ADMINISTRATOR, get(place::page).post(place::keep))
         .page("/cai-dat/chuyen-muc", ADMINISTRATOR, post(commune::set_section))
         .page("/cai-dat/chien-dich", ADMINISTRATOR, post(commune::set_campaign))
+        .page("/cai-dat/noi-nhan", ADMINISTRATOR, get(receivers::page).post(receivers::add))
+        .page("/cai-dat/noi-nhan/{id}/thu", ADMINISTRATOR, post(receivers::try_it))
+        .page("/cai-dat/noi-nhan/{id}/bo", ADMINISTRATOR, post(receivers::end))
 }
