@@ -8,7 +8,8 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm_rate::AlarmRate;
-use crate::changes::Changes;
+use crate::changes::{Changed, Changes};
+use crate::disk::Disk;
 use crate::foreseen::{Days, Outlooks};
 use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
@@ -18,9 +19,10 @@ use crate::media::MediaFolder;
 use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::one_each::OneEach;
+use crate::owed::Owed;
 use crate::settings::{Group, Settings};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, SharedStore, StoreError};
+use crate::store::{Alarm, AlarmKind, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
@@ -32,6 +34,10 @@ use loaxa_heart::domain::time::Wall;
 pub struct App {
     pub settings: Settings,
     pub store: SharedStore,
+    /// The disk under the store.
+    pub disk: Arc<Disk>,
+    /// Commands that were sent and that the disk refused.
+    pub owed: Owed,
     pub keyring: Keyring,
     pub outbound: Outbound,
     pub media: MediaFolder,
@@ -94,6 +100,9 @@ pub struct Counts {
     pub listeners_refused: u64,
 }
 
+/// Time between two tries to keep what the disk refused.
+const OWED_EVERY: Duration = Duration::from_secs(2);
+
 /// Time between two looks for counts that wait to be written.
 const WAITING_ALARMS_EVERY: Duration = Duration::from_secs(2);
 
@@ -101,7 +110,7 @@ impl App {
     /// Puts the parts together.
     pub fn new(
         settings: Settings,
-        store: SharedStore,
+        (store, disk): (SharedStore, Arc<Disk>),
         keyring: Keyring,
         outbound: Outbound,
         (media, uploads): (MediaFolder, Uploads),
@@ -115,6 +124,8 @@ impl App {
         Self {
             settings,
             store,
+            disk,
+            owed: Owed::default(),
             keyring,
             outbound,
             media,
@@ -209,6 +220,24 @@ impl App {
         loop {
             tokio::time::sleep(WAITING_ALARMS_EVERY).await;
             self.keep_alarms(self.alarm_rate.take_waiting(self.now())).await;
+        }
+    }
+
+    /// Writes what the disk refused while it was full, for as long as central runs.
+    pub async fn write_owed(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(OWED_EVERY).await;
+            while let Some(command) = self.owed.first() {
+                let id = command.id.clone();
+                match urgently(self.store.add_command(command)).await {
+                    Ok(kept) => {
+                        tracing::warn!(%id, ?kept, "a command is kept that was sent while the disk refused");
+                        self.owed.forget_first();
+                        self.changes.tell(Changed::Announcements);
+                    }
+                    Err(_) => break,
+                }
+            }
         }
     }
 

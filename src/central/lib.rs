@@ -1,13 +1,14 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `disk`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod disk;
 mod foreseen;
 mod gazetteer;
 mod keyring;
@@ -19,6 +20,7 @@ mod nonces;
 mod notify;
 mod one_each;
 mod orders;
+mod owed;
 mod people;
 pub mod settings;
 mod sign_in_tries;
@@ -39,6 +41,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use app::App;
+use disk::Disk;
 use keyring::{BadKeyring, Keyring};
 use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
@@ -49,7 +52,7 @@ pub use people::accounts::Newcomer;
 pub use people::console;
 use settings::{PageTls, Settings};
 use store::sqlite::SqliteStore;
-use store::{SharedStore, StoreError};
+use store::{Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
@@ -122,8 +125,16 @@ impl Central {
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
-        let store: SharedStore = Arc::new(SqliteStore::open(&settings.sqlite)?);
-        store.declare_boxes(settings.boxes.clone()).await?;
+        let folder = settings.sqlite.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
+        let store: SharedStore = Arc::new(SqliteStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
+        match urgently(store.declare_boxes(settings.boxes.clone())).await {
+            // The boxes that were declared before are there, and must be heard and told.
+            Err(StoreError::Full) => {
+                tracing::error!("the boxes of the configuration are not kept: the disk is full")
+            }
+            declared => declared?,
+        }
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -144,8 +155,15 @@ impl Central {
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
-        let app =
-            App::new(settings, store, keyring, Outbound::new(link), (media, uploads), public_url, revoked);
+        let app = App::new(
+            settings,
+            (store, disk),
+            keyring,
+            Outbound::new(link),
+            (media, uploads),
+            public_url,
+            revoked,
+        );
         let app = Arc::new(app);
         app.read_places().await?;
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
@@ -156,16 +174,18 @@ impl Central {
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
-            tokio::spawn(boxes::inbound::run(Arc::clone(&app), events, batches)),
-            tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
+            tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
+            tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(&app), waiting))),
         ];
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
-        tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
-        tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
+        tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
+        tasks.push(tokio::spawn(Arc::clone(&app).write_owed()));
+        tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
-        tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
+        tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
-        tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
+        tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(web::serve(door, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");

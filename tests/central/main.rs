@@ -16,6 +16,7 @@ mod drafts;
 mod emergency;
 mod enrolment;
 mod exercise;
+mod full_disk;
 mod fuzz_http;
 mod groups;
 mod http;

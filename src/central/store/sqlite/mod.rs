@@ -1,4 +1,4 @@
-//! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
+//! The embedded store: SQLite with one writing thread that groups what waits into one commit, and reading threads by purpose.
 
 mod alarms;
 mod alerts;
@@ -21,25 +21,31 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod readers;
 mod roster;
 mod sessions;
 mod tokens;
 mod troubles;
+mod writer;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
+use super::errand::Errand;
+use crate::disk::Disk;
 use loaxa_adapters::private_files;
+use loaxa_heart::domain::ids::KeyId;
+use readers::Readers;
+use writer::{Operation, Write, write_until_closed};
 
 /// Most operations that wait for a thread; then callers wait.
 const QUEUE_MAX: usize = 1_024;
-
-/// Most operations in one commit: 256 full batches are 51,200 entries.
-const GROUP_MAX: usize = 256;
 
 /// SQLite's own waiting for a lock that another process holds.
 const BUSY_WAIT_MS: u64 = 5_000;
@@ -47,15 +53,13 @@ const BUSY_WAIT_MS: u64 = 5_000;
 /// Prepared statements kept by each thread.
 const STATEMENTS_MAX: usize = 64;
 
-/// An operation on the thread's connection; returns what tells the caller, once it is known whether it is on disk.
-type Job = Box<dyn FnOnce(&Connection) -> Tell + Send>;
-type Tell = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
 /// The store of one commune in one file.
 pub struct SqliteStore {
-    writer: Option<mpsc::Sender<Job>>,
-    reader: Option<mpsc::Sender<Job>>,
+    writer: Option<mpsc::Sender<Box<dyn Operation>>>,
+    readers: Option<Readers>,
     threads: Vec<JoinHandle<()>>,
+    /// The last number given for each issuer, which stays given where the disk would not keep it.
+    serials: Mutex<BTreeMap<KeyId, u64>>,
 }
 
 impl SqliteStore {
@@ -64,64 +68,52 @@ impl SqliteStore {
     /// # Errors
     /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_on(path, None)
+    }
+
+    /// Opens or creates the database on a disk that is watched, and has room of its own for what is urgent.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(path: &Path, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
-        let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
-        let writing = connect()?;
+        let writing = connect(path).map_err(|error| cant_open(error.to_string()))?;
         prepare(&writing).map_err(|error| cant_open(error.to_string()))?;
-        let reading = connect()?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
-        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs));
-        let (reader, jobs) = mpsc::channel(QUEUE_MAX);
-        let read = spawn("loaxa-store-read", move || read_until_closed(&reading, jobs));
-        let threads = [write, read]
-            .into_iter()
-            .collect::<Result<_, _>>()
-            .map_err(|error| cant_open(error.to_string()))?;
-        Ok(Self { writer: Some(writer), reader: Some(reader), threads })
+        let mut threads = Vec::new();
+        let readers = Readers::open(path, &mut threads).map_err(cant_open)?;
+        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, disk));
+        threads.push(write.map_err(|error| cant_open(error.to_string()))?);
+        Ok(Self { writer: Some(writer), readers: Some(readers), threads, serials: Mutex::default() })
     }
 
     /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
     async fn enqueue<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, operation);
-            Box::new(move |committed| {
-                // The caller may have gone away; what it asked is done nevertheless.
-                let _ = tell.send(committed.and(result));
-            })
-        });
+        let is_urgent = Errand::of_now().is_urgent;
+        let job = Box::new(Write { operation, result: None, tell, is_urgent });
         self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
         Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
     }
 
     fn write<'a, T: Send + 'static>(
         &'a self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move { self.enqueue(operation).await?.await })
     }
 
     fn read<'a, T: Send + 'static>(
         &'a self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move {
-            let (tell, told) = oneshot::channel();
-            let job: Job = Box::new(move |connection| {
-                let _ = tell.send(operation(connection).map_err(sql_error));
-                Box::new(|_| ())
-            });
-            self.reader
-                .as_ref()
-                .ok_or(StoreError::Closed)?
-                .send(job)
-                .await
-                .map_err(|_| StoreError::Closed)?;
-            told.await.unwrap_or(Err(StoreError::Closed))
+            let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
+            readers.ask(Errand::of_now().reader, question).await
         })
     }
 }
@@ -130,7 +122,7 @@ impl Drop for SqliteStore {
     /// Finishes what is queued.
     fn drop(&mut self) {
         self.writer = None;
-        self.reader = None;
+        self.readers = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store ended in a panic");
@@ -168,7 +160,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(PathBuf::from(path))?;
+    let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -177,51 +169,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Runs jobs in groups of what is waiting, one commit a group: the disk is asked once for many batches.
-fn write_until_closed(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut tells = Vec::new();
-        let committed = (|| {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            tells.push(first(&transaction));
-            while tells.len() < GROUP_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
-                tells.push(job(&transaction));
-            }
-            transaction.commit()
-        })()
-        .map_err(sql_error);
-        if let Err(error) = &committed {
-            tracing::error!(%error, operations = tells.len(), "central's database did not commit");
-        }
-        for tell in tells {
-            tell(committed.clone());
-        }
-    }
-}
-
-fn read_until_closed(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(job) = jobs.blocking_recv() {
-        job(connection)(Ok(()));
-    }
-}
-
-/// Runs an operation so that its failure takes nothing else of the group with it.
-fn in_savepoint<T>(
-    connection: &Connection,
-    operation: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, StoreError> {
-    let attempt = || {
-        connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
-        let result = operation(connection);
-        if result.is_err() {
-            connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
-        }
-        connection.prepare_cached("RELEASE operation")?.execute([])?;
-        result
-    };
-    attempt().map_err(sql_error)
+/// Connects to a database that is there, without leave to change it.
+fn connect_to_read(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
 }
 
 fn sql_error(error: rusqlite::Error) -> StoreError {
