@@ -1,5 +1,6 @@
 //! The parts of one central process, shared by everything above this file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,8 @@ use loaxa_heart::domain::time::Wall;
 /// The parts of one central process. All state that matters lies in the store.
 pub struct App {
     pub settings: Settings,
+    /// The parent of each group that has one.
+    parents: BTreeMap<GroupId, GroupId>,
     pub store: SharedStore,
     /// The disk under the store.
     pub disk: Arc<Disk>,
@@ -122,6 +125,7 @@ impl App {
         let (changes, places) = (Changes::default(), Gazetteer::default());
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
+            parents: settings.parents(),
             settings,
             store,
             disk,
@@ -173,7 +177,7 @@ impl App {
 
     /// The groups of a box with all above them.
     pub fn groups_of(&self, own: &[GroupId]) -> Vec<GroupId> {
-        delivery::with_ancestors(own, &self.settings.parents())
+        delivery::with_ancestors(own, &self.parents)
     }
 
     /// The groups of the configuration, under the names that staff gave them.

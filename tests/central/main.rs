@@ -31,6 +31,7 @@ mod page_certificate;
 mod people;
 mod powers;
 mod programme_cli;
+mod query_plans;
 mod roster;
 mod tokens;
 mod wire;

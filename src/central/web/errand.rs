@@ -20,8 +20,8 @@ pub async fn run(request: Request, next: Next) -> Response {
 
 fn errand(path: &str) -> Errand {
     let is_under = |begins: &&str| path.starts_with(*begins);
-    let reader = if REPORTS.iter().any(|begins| is_under(&begins)) { Reader::Reports } else { Reader::Pages };
-    Errand { is_urgent: URGENT.iter().any(|begins| is_under(&begins)), reader }
+    let reader = if REPORTS.iter().any(is_under) { Reader::Reports } else { Reader::Pages };
+    Errand { is_urgent: URGENT.iter().any(is_under), reader }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
-use super::{deliveries, documents, notices};
+use super::kinds::kind_code;
+use super::{deliveries, documents, notices, touched};
 use crate::store::{Answer, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError};
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
@@ -119,6 +120,7 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         return Ok(Kept::Overtaken);
     }
     insert(db, command)?;
+    touched::commands();
     mark_serial(db, command)?;
     let mut end = db.prepare_cached("UPDATE commands SET ended = ?2 WHERE id = ?1 AND ended IS NULL")?;
     for (id, ended) in &command.ends {
@@ -143,7 +145,7 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     )?
     .execute(params![
         command.id.as_str(),
-        deliveries::kind_code(command.kind),
+        kind_code(command.kind),
         command.issuer.as_str(),
         command.serial as i64,
         command.issued_at.0,
@@ -189,7 +191,7 @@ fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
     db.prepare_cached(&format!(
         "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
     ))?
-    .query_map(params![limit.min(ROWS_MAX), deliveries::kind_code(CommandKind::Announce)], command_row)?
+    .query_map(params![limit.min(ROWS_MAX), kind_code(CommandKind::Announce)], command_row)?
     .collect()
 }
 

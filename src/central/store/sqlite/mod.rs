@@ -2,16 +2,21 @@
 
 mod alarms;
 mod alerts;
+mod asked;
 mod audit;
 mod boxes;
 mod calls;
 mod columns;
 mod commands;
+mod connect;
 mod deliveries;
 mod documents;
 mod drafts;
 mod enrolment;
 mod health;
+mod hours;
+mod kinds;
+mod live;
 mod log;
 mod media;
 mod messages;
@@ -24,7 +29,9 @@ mod pronunciations;
 mod readers;
 mod roster;
 mod sessions;
+mod signs;
 mod tokens;
+mod touched;
 mod troubles;
 mod writer;
 
@@ -33,25 +40,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
 use super::errand::Errand;
 use crate::disk::Disk;
+use connect::{QUEUE_MAX, connect, spawn};
+use live::Live;
 use loaxa_adapters::private_files;
 use loaxa_heart::domain::ids::KeyId;
 use readers::Readers;
+use signs::{Flush, Part, Signs};
 use writer::{Operation, Write, write_until_closed};
-
-/// Most operations that wait for a thread; then callers wait.
-const QUEUE_MAX: usize = 1_024;
-
-/// SQLite's own waiting for a lock that another process holds.
-const BUSY_WAIT_MS: u64 = 5_000;
-
-/// Prepared statements kept by each thread.
-const STATEMENTS_MAX: usize = 64;
 
 /// The store of one commune in one file.
 pub struct SqliteStore {
@@ -60,6 +61,8 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
     /// The last number given for each issuer, which stays given where the disk would not keep it.
     serials: Mutex<BTreeMap<KeyId, u64>>,
+    signs: Arc<Signs>,
+    live: Arc<Live>,
 }
 
 impl SqliteStore {
@@ -83,9 +86,18 @@ impl SqliteStore {
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let mut threads = Vec::new();
         let readers = Readers::open(path, &mut threads).map_err(cant_open)?;
-        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, disk));
+        let live = Arc::<Live>::default();
+        let remembers = (disk, Arc::clone(&live));
+        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
         threads.push(write.map_err(|error| cant_open(error.to_string()))?);
-        Ok(Self { writer: Some(writer), readers: Some(readers), threads, serials: Mutex::default() })
+        Ok(Self {
+            writer: Some(writer),
+            readers: Some(readers),
+            threads,
+            serials: Mutex::default(),
+            signs: Arc::default(),
+            live,
+        })
     }
 
     /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
@@ -118,9 +130,32 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Has signs of life written, and does not wait for it; where there is no room in the queue, a later one does.
+    fn begin_to_write_signs(&self, part: Part) {
+        let Some(Ok(room)) = self.writer.as_ref().map(|writer| writer.try_reserve()) else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, None) {
+            room.send(Box::new(flush));
+        }
+    }
+
+    /// Writes signs of life; those that the disk refuses stay in memory.
+    async fn write_signs(&self, part: Part) {
+        let (tell, told) = oneshot::channel();
+        let Some(writer) = &self.writer else { return };
+        let Ok(room) = writer.reserve().await else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, Some(tell)) {
+            room.send(Box::new(flush));
+            // It is told in any case.
+            let _ = told.await;
+        }
+    }
+}
+
 impl Drop for SqliteStore {
     /// Finishes what is queued.
     fn drop(&mut self) {
+        self.begin_to_write_signs(Part::All);
         self.writer = None;
         self.readers = None;
         for thread in self.threads.drain(..) {
@@ -153,32 +188,4 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
     }
     db.execute_batch(include_str!("schema.sql"))?;
     db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -32_000)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
-}
-
-/// Connects to a database that is there, without leave to change it.
-fn connect_to_read(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
-    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
-}
-
-fn sql_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Sql(error.to_string())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{QUEUE_MAX, connect_to_read, spawn, sql_error};
+use super::connect::{QUEUE_MAX, connect_to_read, spawn};
 use crate::store::{Reader, StoreError};
 
 /// Kinds of readers, the threads of each, the longest time of one question, and the pages that a thread keeps, in KiB.
@@ -77,7 +77,8 @@ impl Readers {
             if tell.is_closed() {
                 return;
             }
-            let _ = tell.send(question(db).map_err(sql_error));
+            // Whoever asked may have gone.
+            let _ = tell.send(question(db).map_err(|error| StoreError::Sql(error.to_string())));
         });
         pool.questions.send((number, question)).await.map_err(|_| StoreError::Closed)?;
         match tokio::time::timeout(pool.time_max, &mut told).await {

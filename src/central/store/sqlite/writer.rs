@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::live::Live;
+use super::touched;
 use crate::disk::Disk;
 use crate::store::StoreError;
 
@@ -59,7 +61,7 @@ type Group = Vec<Box<dyn Operation>>;
 pub fn write_until_closed(
     mut db: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Operation>>,
-    disk: Option<Arc<Disk>>,
+    (disk, live): (Option<Arc<Disk>>, Arc<Live>),
 ) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
@@ -92,6 +94,10 @@ pub fn write_until_closed(
         {
             tracing::error!(%error, operations = group.len(), "central's database did not commit");
         }
+        let touched = touched::take();
+        if committed.is_ok() {
+            live.committed(&touched);
+        }
         for job in group {
             job.tell(committed.clone());
         }
@@ -108,6 +114,8 @@ fn put_off(group: Group) -> Group {
 }
 
 fn commit(db: &mut Connection, group: &mut Group, disk: Option<&Disk>) -> Result<(), StoreError> {
+    // What a failed attempt noted is not true.
+    touched::take();
     let attempt = || {
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for job in group {
@@ -123,12 +131,12 @@ fn commit(db: &mut Connection, group: &mut Group, disk: Option<&Disk>) -> Result
 }
 
 /// Tells whether the disk failed, and not the operation: the whole transaction is lost then.
-fn is_of_disk(error: &rusqlite::Error) -> bool {
+pub fn is_of_disk(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.
-fn in_savepoint<T>(
+pub fn in_savepoint<T>(
     db: &Connection,
     operation: impl Fn(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
