@@ -153,6 +153,9 @@ impl Disk {
         let is_kept = has_file || (free >= 2 * bytes && self.make_reserve(bytes));
         if is_kept {
             inside.reserve = Reserve::Kept;
+        } else if free < bytes {
+            // Before this start it was spent, or somebody deleted it: the little that is left is for urgent orders.
+            inside.reserve = Reserve::Spent;
         } else if inside.reserve == Reserve::Kept {
             inside.reserve = Reserve::Absent;
         }

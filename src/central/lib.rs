@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
-//! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `disk`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! Its rooms, the lowest first; each imports only those below it: `settings` and `disk`; `store`; `keyring`, `media`, `voices`,
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;

@@ -52,7 +52,7 @@ use loaxa_adapters::private_files;
 use loaxa_heart::domain::ids::KeyId;
 use readers::Readers;
 use signs::{Flush, Part, Signs};
-use writer::{Operation, Write, write_until_closed};
+use writer::{Operation, Write, is_of_disk, write_until_closed};
 
 /// The store of one commune in one file.
 pub struct SqliteStore {
@@ -82,7 +82,12 @@ impl SqliteStore {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
         let writing = connect(path).map_err(|error| cant_open(error.to_string()))?;
-        prepare(&writing).map_err(|error| cant_open(error.to_string()))?;
+        let prepared = prepare(&writing).or_else(|error| match &disk {
+            // A new version may need room before anything else.
+            Some(disk) if is_of_disk(&error) && disk.spend() => prepare(&writing),
+            _ => Err(error),
+        });
+        prepared.map_err(|error| cant_open(error.to_string()))?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let mut threads = Vec::new();
         let readers = Readers::open(path, &mut threads).map_err(cant_open)?;
