@@ -9,7 +9,7 @@ SOAK ?= 1000
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
-	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 8 h of sound at full speed; 10,000 damaged inputs of each format"
+	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too"
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
@@ -28,6 +28,8 @@ soak:
 	@scripts/setup.sh --tests
 	LOAXA_FUZZ=10000 cargo test --locked --test heart fuzz_corpus -- --nocapture
 	LOAXA_SOAK=$(SOAK) cargo test --locked --test whole faults -- --nocapture
+	LOAXA_PREVIEWS=500 cargo test --locked --test heart preview_truth -- --nocapture
+	LOAXA_SOAK_MUTATIONS=10000 cargo test --locked --test sound damage_does_no_harm -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
 
 mutants:

@@ -1,4 +1,4 @@
-//! What boxes and readers cost a centre: `cargo bench --bench centre [heartbeats] [report] [queue]` prints the CPU of a
+//! The cost of boxes and readers to a centre: `cargo bench --bench centre [heartbeats] [report] [queue]` prints the CPU of a
 //! heartbeat for numbers of boxes and of live commands, with exact topics and with a wildcard of each box; welcomes and pages
 //! while a year's report is asked for without a pause, over two million plays; and hellos that mosquitto keeps for a centre
 //! that is slow. The boxes are a process of their own.
@@ -33,6 +33,8 @@ const BEATS: usize = 3;
 /// Pause between two boxes, so that the centre is never behind.
 const APART: Duration = Duration::from_micros(700);
 const QUEUED_BOXES: usize = 5_000;
+/// Boxes that say hello while reports are asked for, five times each.
+const WELCOMED: usize = 40;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
@@ -129,6 +131,7 @@ fn settings(dir: &Path, boxes: usize) -> Settings {
         speech: Vec::new(),
         cap: None,
         calling: Default::default(),
+        reporting: Default::default(),
         groups: std::iter::once(top.clone()).chain(villages).collect(),
         boxes: declared.collect(),
         enrolment: None,
@@ -362,16 +365,21 @@ fn ask(http: SocketAddr, path: &str) -> Duration {
 /// Measures welcomes and an answer for a page.
 async fn quietly(central: &Central, http: SocketAddr, when: &str) {
     let port = central.broker_addr().expect("it is embedded").port();
-    let id = box_id(1);
-    let address = format!("mqtt://{id}:x@127.0.0.1:{port}").parse().expect("an address");
-    let mut config = LinkConfig::new(address, id.as_str());
-    config.subscriptions = topics::box_filters(&id, &[village(1)]);
-    let (link, mut events) = Link::connect(config).expect("a link");
-    while events.recv().await != Some(LinkEvent::Connected) {}
+    let mut links = Vec::new();
+    for n in 0..WELCOMED {
+        let id = box_id(n);
+        let address = format!("mqtt://{id}:x@127.0.0.1:{port}").parse().expect("an address");
+        let mut config = LinkConfig::new(address, id.as_str());
+        config.subscriptions = topics::box_filters(&id, &[village(n)]);
+        let (link, mut events) = Link::connect(config).expect("a link");
+        while events.recv().await != Some(LinkEvent::Connected) {}
+        links.push((id, link, events));
+    }
     let mut welcomes = Vec::new();
-    for n in 0..200 {
+    for n in 0..5 * WELCOMED {
+        let (id, link, events) = &mut links[n % WELCOMED];
         let begun = Instant::now();
-        let hello = hello(&id, format!("{when}{n}"), holds(1, 0));
+        let hello = hello(id, format!("{when}{n}"), holds(1, 0));
         link.publish(&Topic::Up(id.clone(), Up::Hello), hello, Qos::AtLeastOnce).expect("it is sent");
         while !matches!(events.recv().await, Some(LinkEvent::Message { .. })) {}
         welcomes.push(begun.elapsed());

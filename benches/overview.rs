@@ -119,6 +119,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         speech: Vec::new(),
         cap: None,
         calling: Default::default(),
+        reporting: Default::default(),
         groups: std::iter::once(top.clone()).chain(villages).collect(),
         boxes: boxes.collect(),
         enrolment: None,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use loaxa_adapters::fetch::hash_of_file;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
@@ -37,6 +38,7 @@ fn main() {
     signatures();
     heart();
     for path in &audio {
+        measuring(path);
         decoding(path);
     }
 }
@@ -253,6 +255,20 @@ fn is_of(event: &PlayerEvent, id: PlayId) -> bool {
         | PlayerEvent::Ending { play } => *play == id,
         _ => false,
     }
+}
+
+/// Seconds of audio that a second of one core measures and hashes, as an upload is.
+fn measuring(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let begun = cpu_time();
+    let found = decode::probe(path);
+    let measured = cpu_time();
+    let hashed = hash_of_file(path);
+    let (Ok(found), Ok(hash)) = (found, hashed) else { return println!("{name}: not measured") };
+    let (audio, spent) = (found.ms as f64 / 1_000.0, (cpu_time() - begun).as_secs_f64());
+    let length = (measured - begun).as_secs_f64();
+    black_box(hash);
+    println!("measure {name}: {:.0} x real time, with its hash {:.0} x", audio / length, audio / spent);
 }
 
 /// Seconds of audio that a second of one core decodes and brings to the device's rate.

@@ -213,7 +213,9 @@ impl Programmes {
         let (Some(calendar), Some(named)) = (self.sent.get(id), self.media.get(id)) else {
             return needed;
         };
-        for date in now.date().iter_days().take(DAYS_AHEAD) {
+        // A session of yesterday may reach beyond midnight.
+        let yesterday = now.date().pred_opt().unwrap_or(now.date());
+        for date in yesterday.iter_days().take(DAYS_AHEAD + 1) {
             for session in calendar.sessions_on(date, listeners).iter().filter(|session| session.end > now) {
                 for piece in calendar.fill(session, listeners, 0).pieces {
                     let Sound::File(FileRef::Path(path)) = &piece.sound else { continue };

@@ -16,6 +16,8 @@ use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
+use loaxa_heart::texts::Say;
+use loaxa_sound::decode;
 use loaxa_sound::losses::Count;
 
 /// Requests that may wait while a file is on its way: more than all files that may be waited for.
@@ -139,7 +141,10 @@ impl Downloads {
         if self.ask(Request::Fetch { media, by, need }) {
             return FetchAsked::Taken;
         }
-        FetchAsked::Refused(Fault::Damaged { what, detail: format!("{REQUESTS_MAX} requests wait already") })
+        FetchAsked::Refused(Fault::Damaged {
+            what,
+            detail: format!("{REQUESTS_MAX} requests wait already").into(),
+        })
     }
 
     /// Passes a request on; counts and forgets one that finds too many before it.
@@ -254,7 +259,7 @@ impl Worker {
                     self.wanted.keys().filter(|hash| self.fetcher.dir().has(hash)).copied().collect();
                 for sha256 in here {
                     self.wanted.remove(&sha256);
-                    self.done(sha256, Ok(()));
+                    self.came(sha256);
                 }
             }
             Request::Fetch { media, by, need } => self.want(media, by, need),
@@ -268,7 +273,7 @@ impl Worker {
             return self.done(sha256, Ok(()));
         }
         if self.wanted.len() >= WANTED_MAX && need == Need::Scheduled {
-            let detail = format!("{WANTED_MAX} files wait already");
+            let detail = format!("{WANTED_MAX} files wait already").into();
             return self.done(sha256, Err(Fault::Damaged { what: media.path, detail }));
         }
         let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
@@ -332,9 +337,17 @@ impl Worker {
         let result = self.fetcher.fetch(base, &wanted.media);
         self.usage.settle(self.fetcher.received() - before);
         match result {
-            Ok(_) => self.done(sha256, Ok(())),
+            Ok(_) => self.came(sha256),
             Err(error) => self.failed(wanted, &error),
         }
+    }
+
+    /// Measures the length of what came, so that its first play need not.
+    fn came(&self, sha256: ContentHash) {
+        if let Err(fault) = decode::probe(&self.fetcher.dir().path_of(&sha256)) {
+            tracing::warn!(%sha256, %fault, "audio came that can't be played");
+        }
+        self.done(sha256, Ok(()));
     }
 
     fn failed(&mut self, mut wanted: Wanted, error: &FetchError) {
@@ -347,7 +360,7 @@ impl Worker {
             self.wanted.insert(sha256, wanted);
         } else {
             tracing::warn!(%sha256, %error, "audio can't be fetched");
-            let (what, detail) = (wanted.media.path, error.to_string());
+            let (what, detail) = (wanted.media.path, error.say());
             self.done(sha256, Err(Fault::Damaged { what, detail }));
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use crate::alarm_rate::AlarmRate;
 use crate::changes::{Changed, Changes};
 use crate::disk::Disk;
-use crate::foreseen::{Days, Outlooks};
+use crate::foreseen::{Days, Outlooks, Recent, Week};
 use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
 use crate::link::outbound::Outbound;
@@ -29,6 +29,7 @@ use crate::uploads::Uploads;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::programme::Programme;
 use loaxa_heart::domain::time::Wall;
 
 /// The parts of one central process. All state that matters lies in the store.
@@ -56,6 +57,9 @@ pub struct App {
     pub speaking: OneEach,
     pub outlooks: Outlooks,
     pub days: Days,
+    /// Programmes as they were read, by the digest of their text and audio.
+    pub programmes: Recent<Programme>,
+    pub weeks: Recent<Week>,
     /// Tells open pages what has changed.
     pub changes: Changes,
     /// The names that staff gave to groups, as they were read last.
@@ -141,6 +145,8 @@ impl App {
             speaking: OneEach::default(),
             outlooks,
             days,
+            programmes: Recent::default(),
+            weeks: Recent::default(),
             changes,
             places,
             revoked,

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
-use loaxa_heart::domain::playback::SlotKey;
+use loaxa_heart::decide::preview::{Fate, PlannedSession, SectionWeek};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, ProgrammeId};
+use loaxa_heart::domain::playback::{NotPlayed, SlotKey};
 use loaxa_heart::domain::policy::GuardRefusal;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::texts::Sentence;
@@ -43,6 +44,63 @@ impl Days {
     /// Keeps a plan in place of the one before.
     pub fn keep(&self, from: DayFrom, plan: Arc<Vec<PlannedSlot>>) {
         *self.0.lock().expect("nothing panics while it holds the plan") = Some((from, plan));
+    }
+}
+
+/// A slot on a day of a week, as some villages hear it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeekSession {
+    pub planned: PlannedSession,
+    pub programme: ProgrammeId,
+    pub villages: BTreeSet<GroupId>,
+}
+
+impl WeekSession {
+    /// Tells why nothing of the session would sound; `None` where something does.
+    pub fn silent(&self) -> Option<&NotPlayed> {
+        let mut plays = self.planned.plays.iter().filter(|play| !play.chime);
+        if plays.clone().any(|play| !matches!(play.fate, Fate::NotPlayed { .. })) {
+            return None;
+        }
+        plays.find_map(|play| match &play.fate {
+            Fate::NotPlayed { reason } => Some(reason),
+            _ => None,
+        })
+    }
+}
+
+/// The plan of a week in a place.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Week {
+    /// By start; with those of the day before that reach beyond midnight.
+    pub sessions: Vec<WeekSession>,
+    /// Minutes of each section; the least, where villages differ.
+    pub sums: Vec<SectionWeek>,
+}
+
+/// Things that were made lately, by the digest of what they follow from.
+#[derive(Debug)]
+pub struct Recent<T>(Mutex<BTreeMap<ContentHash, Arc<T>>>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Recent<T> {
+    /// Finds one.
+    pub fn find(&self, from: ContentHash) -> Option<Arc<T>> {
+        self.0.lock().expect("nothing panics while it holds them").get(&from).map(Arc::clone)
+    }
+
+    /// Keeps one; when there are many, all others are forgotten.
+    pub fn keep(&self, from: ContentHash, thing: Arc<T>) {
+        let mut kept = self.0.lock().expect("nothing panics while it holds them");
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(from, thing);
     }
 }
 

@@ -1,13 +1,14 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings` and `disk`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod convert;
 mod disk;
 mod foreseen;
 mod gazetteer;
@@ -22,6 +23,8 @@ mod one_each;
 mod orders;
 mod owed;
 mod people;
+mod programmes;
+mod reports;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
@@ -169,8 +172,14 @@ impl Central {
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        if let Some(path) = people::accounts::invite_first(&app).await? {
-            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
+        match urgently(people::accounts::invite_first(&app)).await {
+            Ok(Some(path)) => {
+                tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
+            }
+            Ok(None) => {}
+            // Boxes can be told without it.
+            Err(StoreError::Full) => tracing::error!("nobody can be invited: the disk is full"),
+            Err(error) => return Err(error.into()),
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
@@ -183,6 +192,10 @@ impl Central {
         tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(&app)))));
         tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
+        // What reads much waits for no page, and no page for it.
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(&app)))));
         tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));

@@ -1,7 +1,7 @@
 //! The media folder: audio named by its SHA-256, served with Range, never changed.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use sha2::Digest;
 use tower_http::services::ServeFile;
 
+use crate::convert;
 use crate::store::MediaRow;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
@@ -64,6 +65,7 @@ impl MediaFolder {
     /// Fails when it can't be made.
     pub fn open(root: PathBuf) -> std::io::Result<Self> {
         std::fs::create_dir_all(root.join(INCOMING))?;
+        decode::lengths::keep_in(root.join("lengths"));
         Ok(Self { root })
     }
 
@@ -104,17 +106,21 @@ impl MediaFolder {
     /// Fails when it is no audio, or the disk refuses. Nothing is left behind then.
     pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
-        let info =
-            decode::probe(&incoming.path).map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
+        match self.keep(&incoming, name, now) {
+            Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, fault),
+            other => other,
+        }
+    }
+
+    /// Gives a file that can be played its final name.
+    fn keep(&self, incoming: &Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+        let sha256 = incoming.sha256();
+        let info = decode::probe_named(&incoming.path, sha256)
+            .map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
         if info.ms == 0 || info.ms > MS_MAX {
             return Err(MediaRefusal::NoLength);
         }
-        let sha256 = ContentHash(incoming.hash.clone().finalize().into());
-        let place = self.path(sha256);
-        let folder = place.parent().expect("the name of a hash lies in a folder");
-        std::fs::create_dir_all(folder)?;
-        std::fs::rename(&incoming.path, &place)?;
-        std::fs::File::open(folder)?.sync_all()?;
+        move_to(&incoming.path, &self.path(sha256))?;
         Ok(MediaRow {
             sha256,
             bytes: incoming.bytes,
@@ -123,6 +129,27 @@ impl MediaFolder {
             name: name.to_owned(),
             added: now,
         })
+    }
+
+    /// Converts what boxes can't play, and keeps the original beside; fails with `fault` where that can't be done.
+    fn convert(
+        &self,
+        original: Incoming,
+        name: &str,
+        now: Wall,
+        fault: Fault,
+    ) -> Result<MediaRow, MediaRefusal> {
+        let mut converted = self.begin()?;
+        if !convert::to_m4a(&original.path, &converted.path)? {
+            return Err(MediaRefusal::Unplayable(fault));
+        }
+        let mut file = std::fs::File::open(&converted.path)?;
+        converted.count(&mut file)?;
+        let form = decode::foreign(&original.path).map_or_else(|| suffix(name), str::to_owned);
+        let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now)?;
+        move_to(&original.path, &self.root.join(ORIGINALS).join(original.sha256().to_string()))?;
+        tracing::info!(name, form, original = %original.sha256(), sha256 = %row.sha256, "a recording was converted");
+        Ok(row)
     }
 
     /// Answers a request for the audio of this hash, or a part of it.
@@ -152,6 +179,32 @@ impl MediaFolder {
 
 /// Subfolder of files that are still coming in.
 const INCOMING: &str = "incoming";
+/// Subfolder of recordings that were converted, as they came, by their hash.
+const ORIGINALS: &str = "originals";
+/// The end of the name of what was converted, behind the form that it had.
+const CONVERTED: &str = " → M4A";
+
+/// Most letters of such a form.
+const SUFFIX_MAX: usize = 5;
+
+/// Names the form that audio had before it was converted.
+pub fn converted_from(row: &MediaRow) -> Option<&str> {
+    row.name.strip_suffix(')')?.strip_suffix(CONVERTED)?.rsplit_once(" (").map(|(_, form)| form)
+}
+
+/// The end of a file's name, as the name of its form.
+fn suffix(name: &str) -> String {
+    let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    let letters = suffix.chars().filter(char::is_ascii_alphanumeric).take(SUFFIX_MAX);
+    letters.map(|letter| letter.to_ascii_uppercase()).collect()
+}
+
+fn move_to(from: &Path, place: &Path) -> std::io::Result<()> {
+    let folder = place.parent().expect("each place lies in a folder");
+    std::fs::create_dir_all(folder)?;
+    std::fs::rename(from, place)?;
+    std::fs::File::open(folder)?.sync_all()
+}
 
 /// Puts the name that people know into a fault that names a temporary file.
 fn as_named(fault: Fault, name: &str) -> Fault {
@@ -187,6 +240,22 @@ impl Incoming {
 }
 
 impl Incoming {
+    fn sha256(&self) -> ContentHash {
+        ContentHash(self.hash.clone().finalize().into())
+    }
+
+    /// Takes account of what another program wrote here.
+    fn count(&mut self, file: &mut std::fs::File) -> Result<(), MediaRefusal> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(file.sync_all()?),
+                bytes => self.hash.update(&chunk[..bytes]),
+            }
+            self.bytes = file.metadata()?.len();
+        }
+    }
+
     /// Adds everything that a file holds from where it is.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ pub struct Settings {
     /// The alerts that are taken; `None` takes none.
     pub cap: Option<CapSettings>,
     pub calling: Calling,
+    pub reporting: Reporting,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
     /// The means to enrol boxes; without them, boxes are named in the configuration.
@@ -99,6 +100,14 @@ impl Default for Calling {
     fn default() -> Self {
         Self { next_after: Span::secs(60), above_after: Span::secs(180), email: None, webhook: None }
     }
+}
+
+/// The level above, which gets reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reporting {
+    /// The name in letters; empty where none is set.
+    pub above: String,
+    pub email: Option<String>,
 }
 
 /// The mail server of the office.

@@ -13,7 +13,7 @@ use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
 use loaxa_central::settings::Identity;
 use loaxa_central::settings::{
-    BrokerChoice, Calling, CapSettings, Email, Enrolment, Group, Keys, Logins, Settings, Webhook,
+    BrokerChoice, Calling, CapSettings, Email, Enrolment, Group, Keys, Logins, Reporting, Settings, Webhook,
 };
 use loaxa_central::settings::{PageDoor, PageTls};
 use loaxa_heart::config::box_file::NamedFiles;
@@ -122,6 +122,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         speech: config.speech,
         cap: cap.transpose()?,
         calling: calling(config.calling)?,
+        reporting: Reporting { above: config.report.above, email: config.report.email },
         groups: config.groups.into_iter().map(group).collect(),
         boxes: config.boxes.into_iter().map(declared).collect(),
         trust_first_use: false,

@@ -157,6 +157,23 @@ impl Client {
         self.answer(request.call())
     }
 
+    /// Asks like [`Client::get`], and returns the answer as it came.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_bytes(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, Failure> {
+        let url = format!("{}/api/v1/{path}{}", self.base, query_text(query));
+        let request = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token));
+        let answer = request.call();
+        match answer {
+            Ok(mut answer) if answer.status().is_success() => {
+                let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+                Ok(body.read_to_vec().map_err(|error| foreign(&error))?)
+            }
+            other => self.answer(other).map(|(text, _)| text.into_bytes()),
+        }
+    }
+
     /// Posts a body.
     ///
     /// # Errors

@@ -1,3 +1,6 @@
+mod airings;
+mod anchors;
+mod form;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -6,10 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::form::Format;
+use self::form::no_formula;
 use super::client::{CentralArgs, Client, local, print_json, print_table, text};
 use super::language::{Failure, Outcome, chosen, complain, foreign, words};
 use super::when;
 use loaxa_adapters::clock;
+use loaxa_heart::domain::playback::CHECKPOINT_EVERY;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Sentence, visible};
@@ -35,6 +41,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     Verify(verify::Args),
+    Anchor(CentralArgs),
 }
 
 #[derive(clap::Args)]
@@ -45,6 +52,8 @@ struct Show {
     from: Option<String>,
     #[arg(long)]
     to: Option<String>,
+    #[command(flatten)]
+    choice: airings::Choice,
     #[arg(long)]
     follow: bool,
     #[arg(long, conflicts_with = "follow")]
@@ -57,16 +66,11 @@ struct Show {
     central: CentralArgs,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Table,
-    Json,
-    Csv,
-}
-
 pub fn run(args: Args) -> Outcome {
-    if let Some(Action::Verify(args)) = args.action {
-        return verify::run(&args);
+    match args.action {
+        Some(Action::Verify(args)) => return verify::run(&args),
+        Some(Action::Anchor(central)) => return anchors::print(&central),
+        None => {}
     }
     let show = args.show;
     let now = clock::wall();
@@ -76,6 +80,13 @@ pub fn run(args: Args) -> Outcome {
         [("box", show.id), ("from", from.map(|at| at.to_string())), ("to", to.map(|at| at.to_string()))];
     let query: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let client = show.central.client()?;
+    if let Some(choice) = show.choice.query() {
+        if show.follow || show.implausible {
+            return Err(said!("logs.not_with_filters").into());
+        }
+        let query = [query, choice].concat();
+        return airings::print(&client, &query, show.format, show.limit);
+    }
     match (show.format, show.follow) {
         (Format::Json, follow) => export(&client, &query, follow)?,
         (format, true) => follow_plays(&client, &query, format)?,
@@ -171,7 +182,14 @@ fn cells(play: &Value) -> Vec<String> {
         text(&play["box_title"]),
         text(&play["title"]),
         class_word(&text(class(play))),
-        length(&play["frames_played"]),
+        match seconds(&play["frames_played"]) {
+            Some(least) if play["outcome"] == "power_lost" => {
+                let most = least + CHECKPOINT_EVERY.as_secs_f64();
+                let [least, most] = [least, most].map(|s| Sentence::decimal(s, 0));
+                words(said!("logs.between", least, most))
+            }
+            _ => length(&play["frames_played"]),
+        },
         length(&play["frames_due"]),
         outcome(play),
     ]
@@ -224,12 +242,6 @@ fn record(play: &Value) -> [String; COLUMNS.len()] {
         text(&play["reason"]),
     ]
     .map(|cell| no_formula(&cell))
-}
-
-/// A cell that no spreadsheet takes for a formula, as OWASP advises.
-fn no_formula(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// Prints each play once it has ended.

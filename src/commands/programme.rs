@@ -17,6 +17,7 @@ use loaxa_adapters::ical;
 use loaxa_heart::config::box_file::{self, NamedFiles};
 use loaxa_heart::config::kind::{Kind, kind_of};
 use loaxa_heart::config::problem::Problems;
+use loaxa_heart::config::programme_diff::differences;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::tracks::{Place, Source, Track};
 use loaxa_heart::config::{m3u8, playlist_file, programme_text};
@@ -26,6 +27,7 @@ use loaxa_heart::domain::ids::{GroupId, PlaylistId, SlotId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::{Content, Item, Playlist, Programme};
 use loaxa_heart::said;
+use loaxa_heart::texts::visible;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,6 +46,12 @@ enum Action {
         box_file: Option<PathBuf>,
     },
     Preview(PreviewArgs),
+    Diff {
+        old: PathBuf,
+        new: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     Send(SendArgs),
     List(programme_list::Args),
     Export {
@@ -102,6 +110,7 @@ pub fn run(args: Args) -> Outcome {
             Ok(found.max().unwrap_or(Worst::Right).exit_code())
         }
         Action::Preview(args) => preview(&args),
+        Action::Diff { old, new, json } => diff(&old, &new, json),
         Action::Send(args) => programme_send::run(&args),
         Action::List(args) => programme_list::run(&args),
         Action::Export { file, playlist, from, to } => export(&file, playlist.as_ref(), from, to),
@@ -111,6 +120,29 @@ pub fn run(args: Args) -> Outcome {
 
 fn read(file: &Path) -> Result<Programme, Problems> {
     programme_file::read(file, Audio::WherePresent(&check::probe))
+}
+
+/// Says what differs, thing by thing; the exit code tells whether anything does, as that of `diff`.
+fn diff(old: &Path, new: &Path, json: bool) -> Outcome {
+    let read = |file: &Path| programme_file::read(file, Audio::Unseen);
+    let base = |file: &Path| file.parent().unwrap_or(Path::new("")).to_owned();
+    let (was, is) = ((read(old)?, base(old)), (read(new)?, base(new)));
+    let found = differences((&was.0, &was.1), (&is.0, &is.1));
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        for it in &found {
+            let sign = match (it.whole, it.before.is_empty()) {
+                (true, true) => '+',
+                (true, false) => '-',
+                _ => '~',
+            };
+            println!("{sign} {} {}: {}", it.part.code(), it.id, visible(&it.title));
+            it.before.iter().for_each(|line| println!("    - {}", visible(line)));
+            it.after.iter().for_each(|line| println!("    + {}", visible(line)));
+        }
+    }
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn preview(args: &PreviewArgs) -> Outcome {

@@ -16,7 +16,8 @@ const WIDTHS: [u32; 4] = [320, 390, 640, 1280];
 const OWN_BYTES_MAX: f64 = 60_000.0;
 
 /// Addresses that are no whole page to look at: fragments, files, streams and what only scripts ask.
-const NO_PAGES: [&str; 4] = ["/fragments/", ".csv", "/su-kien", "/tep"];
+const NO_PAGES: [&str; 8] =
+    ["/fragments/", ".csv", ".xlsx", ".docx", ".jsonl", "/kiem-tra", "/su-kien", "/tep"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_is_heard_after_an_approver_agreed() {

@@ -10,6 +10,7 @@ mod browser_keys;
 mod browser_pages;
 mod browser_people;
 mod browser_signing;
+mod browser_week;
 mod cap;
 mod cli;
 mod drafts;
@@ -32,8 +33,11 @@ mod people;
 mod powers;
 mod programme_cli;
 mod query_plans;
+mod recordings;
+mod reports;
 mod roster;
 mod tokens;
+mod week;
 mod wire;
 
 #[path = "../support/mod.rs"]

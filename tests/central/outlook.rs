@@ -140,7 +140,7 @@ async fn a_slot_that_did_not_sound_stands_on_the_page_and_in_the_report() {
         });
         village.upload(1, 1).await;
         let page = look(central, "/nhat-ky").await.text().to_owned();
-        assert!(page.contains("Đến giờ mà không phát") && page.contains("Bản tin sáng"), "{page}");
+        assert!(page.contains("Không phát: lúc đó cụm loa tắt") && page.contains("Bản tin sáng"), "{page}");
         let (from, to) = (scheduled.minus(Span::secs(60)), scheduled.plus(Span::secs(60)));
         let report = get_api(central, &format!("/api/v1/report?from={from}&to={to}")).await.json();
         assert_eq!(report[0]["not_aired"], json!({ "missed": 1 }), "{report}");

@@ -303,6 +303,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
     const SPEAKER: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
     const CARER: Needs = Needs::Role(&[Role::Technician, Role::Duty, Role::Administrator]);
     const KEEPER: Needs = Needs::Role(&[Role::Technician, Role::Administrator]);
+    const TEXTS: Needs = Needs::Role(&[Role::Writer, Role::Administrator]);
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
@@ -325,6 +326,16 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/su-kien", Needs::Person),
         ("/nhat-ky", Needs::Person),
         ("/fragments/nhat-ky", Needs::Person),
+        ("/nhat-ky.csv", Needs::Person),
+        ("/nhat-ky/luot/{id}", Needs::Person),
+        ("/bang-chung", TRAIL),
+        ("/bang-chung/nhat-ky.jsonl", TRAIL),
+        ("/bang-chung/kiem-tra.html", TRAIL),
+        ("/bao-cao", Needs::Person),
+        ("/bao-cao/in", Needs::Person),
+        ("/bao-cao.xlsx", Needs::Person),
+        ("/bao-cao.csv", Needs::Person),
+        ("/bao-cao.docx", Needs::Person),
         ("/canh-bao", Needs::Person),
         ("/canh-bao/da-nhan", Needs::Person),
         ("/fragments/canh-bao", Needs::Person),
@@ -384,6 +395,15 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/cai-dat/noi/{group}", ADMINISTRATOR),
         ("/cai-dat/chuyen-muc", ADMINISTRATOR),
         ("/cai-dat/chien-dich", ADMINISTRATOR),
+        ("/tuan", Needs::Person),
+        ("/tuan/khung", WRITER),
+        ("/tuan/chep", WRITER),
+        ("/tuan/danh-sach", WRITER),
+        ("/tuan/van-ban", TEXTS),
+        ("/tuan/nhap", TEXTS),
+        ("/tuan/chuong-trinh", WRITER),
+        ("/kho-am-thanh", Needs::Person),
+        ("/duyet-lich/{id}", APPROVER),
         ("/sign", Needs::Nobody),
     ]
     .into()

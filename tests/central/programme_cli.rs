@@ -144,3 +144,19 @@ fn slots_and_playlists_go_out_and_come_back() {
     let items = loaxa(&["programme", "import", list.to_str().unwrap(), "--playlist", "nhac"]);
     assert!(items.contains("file = \"audio/ben-nuoc.m4a\""), "{items}");
 }
+
+#[test]
+fn what_differs_between_two_programmes_is_told_thing_by_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("moi.toml");
+    let text = std::fs::read_to_string(COMMUNE).unwrap();
+    std::fs::write(folder.path().join("nhac.m3u8"), "#EXTM3U\n#EXTINF:5,A\na.mp3\n").unwrap();
+    std::fs::write(&new, text.replace("start = \"05:00\"", "start = \"05:10\"")).unwrap();
+    assert_eq!(loaxa(&["programme", "diff", COMMUNE, COMMUNE]), "");
+    let output = Command::cargo_bin("loaxa").unwrap();
+    let output = { output }.args(["programme", "diff", COMMUNE, new.to_str().unwrap()]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("~ slot ") && told.contains("    - start = \"05:00\""), "{told}");
+    assert!(told.contains("    + start = \"05:10\""), "{told}");
+}

@@ -23,7 +23,8 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 13] = [
+const HOLES: [(&str, &str); 14] = [
+    ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
     ("{table}", "sessions"),
     ("{unsent}", "1"),
@@ -42,8 +43,8 @@ const HOLES: [(&str, &str); 13] = [
 /// Indexes of what is open now: they hold little, however long the tables are.
 const OPEN: [&str; 2] = ["troubles_open", "plays_open"];
 
-/// Files whose conditions are the work of others for now.
-const LATER: [&str; 2] = ["log.rs", "plays.rs"];
+/// Begins of questions that are put together of more parts than a text shows; the log's page has tests of its own.
+const PARTS: [&str; 2] = ["SELECT airings.*", "SELECT {from}"];
 
 /// Questions that may read a whole table, with what bounds them: the begin of the query, and the reason.
 const MAY_SCAN: [(&str, &str); 5] = [
@@ -110,6 +111,9 @@ fn no_question_reads_a_whole_big_table() {
     }
     let (mut asked, mut unread, mut scans) = (0, Vec::new(), Vec::new());
     for query in &all.found {
+        if PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin)) {
+            continue;
+        }
         let mut filled = query.clone();
         for (hole, words) in HOLES
             .iter()
@@ -148,9 +152,6 @@ fn no_question_reads_a_whole_big_table() {
 fn no_condition_is_switched_off_by_a_parameter() {
     for entry in std::fs::read_dir("src/central/store/sqlite").unwrap() {
         let path = entry.unwrap().path();
-        if LATER.iter().any(|file| path.ends_with(file)) {
-            continue;
-        }
         let text = std::fs::read_to_string(&path).unwrap();
         let switched = text.lines().find(|line| line.contains("(?") && line.contains("IS NULL OR"));
         let named = text.lines().find(|line| line.contains("(:") && line.contains("IS NULL OR"));

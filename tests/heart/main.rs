@@ -3,5 +3,6 @@
 mod cases;
 mod fuzz_corpus;
 mod lunar;
+mod preview_truth;
 mod recurrence;
 mod wire_golden;

@@ -326,7 +326,7 @@ fn other_messages() {
 fn events() -> Vec<Event> {
     let slot = SlotKey { slot: name("sang"), date: "2026-11-21".parse().unwrap() };
     let announcement = Subject::Announcement { command: name("bao-9") };
-    let damaged = Fault::Damaged { what: "a.mp3".to_owned(), detail: "cut short".to_owned() };
+    let damaged = Fault::Damaged { what: "a.mp3".to_owned(), detail: "cut short".to_owned().into() };
     let play = PlayId::new(3, 7);
     let start = PlayStart {
         play,

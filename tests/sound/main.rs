@@ -2,6 +2,7 @@
 
 mod formats;
 mod heard;
+mod lengths;
 mod long_play;
 mod relay;
 mod sound;

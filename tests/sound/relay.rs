@@ -315,8 +315,11 @@ fn what_is_no_stream_is_refused_with_a_reason() {
         (gone, "refused"),
         (format!("{server}/none.mp3"), "404"),
         (format!("{server}/a.m3u8"), "encrypted"),
-        (format!("{server}/b.mp3"), "no suitable format"),
+        (format!("{server}/b.mp3"), "no audio that is known"),
         ("gopher://a".to_owned(), "scheme"),
+        (format!("{}/page", serve_text("text/html; charset=utf-8", "<html>")), "web page"),
+        (format!("{}/list", serve_text("audio/x-scpls", "[playlist]\nFile1=list\n")), "without end"),
+        (format!("{}/list", serve_text("audio/x-mpegurl", "#EXTM3U\n")), "names no station"),
     ];
     let check = |url: &str, says: &str| match Ear::new().preflight(url) {
         Err(Fault::NoStream { url: of, detail }) => {
@@ -329,6 +332,96 @@ fn what_is_no_stream_is_refused_with_a_reason() {
             scope.spawn(move || check(url, says));
         }
     });
+}
+
+/// Answers everything with the same text.
+fn serve_text(kind: &'static str, text: &'static str) -> String {
+    serve(move |_, _, stream| {
+        let length = text.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}");
+        let _ = write!(stream, "{head}\r\nConnection: close\r\n\r\n{text}");
+    })
+}
+
+/// A presentation is heard to its end, so many seconds in one stretch of each tone.
+fn check_whole(ear: &Ear, url: &str, tones: &[f64], seconds: f64) {
+    ear.play(url);
+    let (sounded, end) = ear.ended();
+    assert_eq!(end, End::Whole);
+    assert!((sounded.played.as_secs_f64() - seconds).abs() < 0.2, "{sounded:?} of {seconds} s");
+    let stretches = ear.recording().stretches(tones);
+    let heard: f64 = stretches.iter().map(|stretch| stretch.seconds()).sum();
+    assert!(stretches.len() == tones.len() && heard > seconds - 0.5, "{stretches:?}");
+    assert!(stretches.windows(2).all(|pair| pair[1].from - pair[0].to < 0.2), "{stretches:?}");
+}
+
+#[test]
+fn hls_goes_on_over_discontinuities() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cases/hls");
+    let ear = Ear::new();
+    ear.play(&format!("{}/same-aac-3.m3u8", serve_folder(folder)));
+    let (sounded, end) = ear.ended();
+    assert_eq!(end, End::Whole);
+    assert!((sounded.played.as_secs_f64() - 24.0).abs() < 0.2, "{sounded:?}");
+}
+
+#[test]
+fn hls_may_change_its_coding_and_its_rate() {
+    let ear = Ear::new();
+    let folder = ear.folder.path().to_owned();
+    make(&folder, &format!("{} -c:a aac -ar 44100 -ac 2 -f mpegts A.TS", tone(500, 4)));
+    make(&folder, &format!("{} -c:a libmp3lame -ar 22050 -ac 1 -f mpegts B.TS", tone(900, 4)));
+    make(&folder, &format!("{} -c:a aac -ar 32000 -ac 1 -f adts C.AAC", tone(700, 4)));
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nA.TS\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\nB.TS\n\
+                #EXT-X-DISCONTINUITY\n#EXTINF:4,\nC.AAC\n#EXT-X-ENDLIST\n";
+    std::fs::write(folder.join("LIST.M3U8"), list).unwrap();
+    let server = serve_folder(folder);
+    check_whole(&ear, &format!("{server}/LIST.M3U8"), &[500.0, 900.0, 700.0], 12.1);
+}
+
+#[test]
+fn hls_of_a_server_that_knows_no_parts_is_heard() {
+    let ear = Ear::new();
+    let folder = ear.folder.path().to_owned();
+    let form = "-hls_flags single_file -hls_time 2 -hls_list_size 0 list.m3u8";
+    make(&folder, &format!("{} -c:a aac -b:a 96k -f hls {form}", tone(700, 7)));
+    let server = serve(move |path, _, stream| {
+        let bytes = std::fs::read(folder.join(path.trim_start_matches('/'))).unwrap_or_default();
+        let kind = if path.ends_with("list.m3u8") { "application/X-MPEGurl" } else { "video/mp2t" };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}", bytes.len());
+        let _ = write!(stream, "{head}\r\nConnection: close\r\n\r\n").and_then(|()| stream.write_all(&bytes));
+    });
+    check_whole(&ear, &format!("{server}/list.m3u8"), &[700.0], 7.05);
+}
+
+/// SHOUTcast 1 is no HTTP; a list of stations leads to it.
+#[test]
+fn a_shoutcast_station_behind_a_list_is_heard() {
+    let ear = Ear::new();
+    let folder = ear.folder.path().to_owned();
+    make(&folder, &format!("{} -b:a 128k -id3v2_version 0 -write_xing 0 a.mp3", tone(600, 5)));
+    let sound = std::fs::read(folder.join("a.mp3")).unwrap();
+    let server = serve(move |path, _, stream| {
+        let _ = match path {
+            "/listen.pls" => {
+                let list = "[playlist]\r\nNumberOfEntries=1\r\nFile1=/list.m3u\r\n";
+                let length = list.len();
+                write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n{list}")
+            }
+            "/list.m3u" => {
+                let list = "#EXTM3U\r#EXTINF:-1,Dai\r/;stream.mp3\r";
+                write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{list}", list.len())
+            }
+            _ => write!(stream, "ICY 200 OK\r\nicy-notice1: x\r\ncontent-type:audio/mpeg\r\n\r\n")
+                .and_then(|()| stream.write_all(&sound)),
+        };
+        if path.starts_with("/;") {
+            let _ = stream.read(&mut [0]);
+        }
+    });
+    ear.play(&format!("{server}/listen.pls"));
+    ear.hear(&[600.0], 4.5);
+    assert_eq!(ear.stop(), End::Stopped);
 }
 
 /// The real server, which drops its listeners when the source goes and answers 404 until it is back.

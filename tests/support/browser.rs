@@ -217,6 +217,12 @@ impl Page {
         std::fs::write(path, BASE64.decode(taken["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 
+    /// Prints the page as its stylesheet wants it, and returns the PDF in base64.
+    pub fn pdf(&mut self) -> String {
+        let printed = self.ask("Page.printToPDF", json!({ "preferCSSPageSize": true }));
+        printed["data"].as_str().unwrap().to_owned()
+    }
+
     /// Presses the mouse on an element, or lets it go.
     pub fn hold(&mut self, selector: &str, down: bool) {
         let place = self.value(&format!(
@@ -226,6 +232,22 @@ impl Page {
         let kind = if down { "mousePressed" } else { "mouseReleased" };
         let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
         self.ask("Input.dispatchMouseEvent", event);
+    }
+
+    /// Presses Enter where the focus is.
+    pub fn press_enter(&mut self) {
+        self.press("Enter", 13);
+    }
+
+    /// Presses a key by its name and number where the focus is.
+    pub fn press(&mut self, key: &str, number: u32) {
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": number });
+            if kind == "keyDown" && key == "Enter" {
+                event["text"] = "\r".into();
+            }
+            self.ask("Input.dispatchKeyEvent", event);
+        }
     }
 
     /// Chooses a file in a field.
@@ -288,14 +310,6 @@ impl Page {
         );
         faults.extend(serde_json::from_value::<Vec<String>>(tiny).unwrap());
         faults
-    }
-
-    /// Presses a key.
-    pub fn press(&mut self, key: &str, code: u32) {
-        for kind in ["rawKeyDown", "keyUp"] {
-            let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
-            self.ask("Input.dispatchKeyEvent", event);
-        }
     }
 
     /// Goes through the page by the Tab key alone: finds what can't be reached, and where the focus is not seen.

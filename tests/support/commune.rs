@@ -120,6 +120,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         boxes: vec![declared(1), declared(2)],
         cap: None,
         calling: Default::default(),
+        reporting: Default::default(),
         enrolment: None,
         trust_first_use: false,
     }

@@ -9,6 +9,7 @@ pub mod commune;
 pub mod listen;
 pub mod own_key;
 pub mod pulse;
+pub mod recordings;
 pub mod soundcard;
 pub mod staff;
 pub mod unit;

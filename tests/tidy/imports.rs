@@ -21,6 +21,7 @@ const FLOORS: [(&str, &[&[&str]]); 2] = [
             &["link", "keyring", "media", "voices", "foreseen"],
             &["app"],
             &["boxes", "orders", "alerts"],
+            &["programmes"],
             &["web"],
         ],
     ),

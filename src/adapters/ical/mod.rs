@@ -195,7 +195,7 @@ mod tests {
     fn what_is_no_slot_is_refused() {
         check_bad("SUMMARY:x", "no start");
         check_bad("DTSTART;VALUE=DATE:20261102\nDTEND;VALUE=DATE:20261103", "all day");
-        check_bad("DTSTART:20261102T160000Z\nDTEND:20261102T173000Z", "across midnight");
+        check_bad("DTSTART:20261102T030000Z\nDTEND:20261102T173000Z", "across midnight");
         check_bad("DTSTART:20261102T160000Z", "no end");
         check_bad(&format!("{TIMES}RRULE:FREQ=HOURLY"), "within a day");
         check_bad(&format!("{TIMES}RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), "never happens");

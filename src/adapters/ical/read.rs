@@ -387,6 +387,8 @@ fn vietnam(at: DateTime<Utc>) -> NaiveDateTime {
     at.with_timezone(&VIETNAM).naive_local()
 }
 
+const NOON: TimeDelta = TimeDelta::hours(12);
+
 /// Gives the times of day at which an occurrence begins and ends in Vietnam.
 fn day_times(at: DateTime<Utc>, length: TimeDelta) -> Result<(NaiveTime, NaiveTime), Sentence> {
     let start = vietnam(at);
@@ -398,6 +400,10 @@ fn day_times(at: DateTime<Utc>, length: TimeDelta) -> Result<(NaiveTime, NaiveTi
     match end {
         end if end == next_midnight => Ok((start.time(), DAY_END)),
         end if end.date() == start.date() => Ok((start.time(), end.time())),
+        // From the evening to the morning after, as a slot may last.
+        end if end < next_midnight + NOON && start.time() - NaiveTime::MIN >= NOON => {
+            Ok((start.time(), end.time()))
+        }
         _ => Err(said!("ical.midnight")),
     }
 }

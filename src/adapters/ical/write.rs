@@ -53,7 +53,7 @@ pub fn write_sessions<'s>(
             title: title.to_owned(),
             first: start.date(),
             start: start.time(),
-            end: if end.date() > start.date() { DAY_END } else { end.time() },
+            end: if end.date() > start.date() && end.time() == NaiveTime::MIN { DAY_END } else { end.time() },
             rule: None,
             more: Vec::new(),
             except: Vec::new(),
@@ -191,7 +191,8 @@ impl Lines {
             dates.iter().map(|date| local(*date, times.start)).collect::<Vec<_>>().join(",")
         };
         self.raw(&format!("DTSTART;TZID={ZONE}:{}", local(times.first, times.start)));
-        self.raw(&format!("DTEND;TZID={ZONE}:{}", local(times.first, times.end)));
+        let last = times.first + Days::new((times.end <= times.start).into());
+        self.raw(&format!("DTEND;TZID={ZONE}:{}", local(last, times.end)));
         times
             .rule
             .iter()

@@ -28,6 +28,7 @@ use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::sound::PlayerEvent;
 use loaxa_heart::domain::time::{ClockQuality, Reading, Wall};
+use loaxa_sound::decode::lengths;
 use loaxa_sound::losses::Count;
 use loaxa_sound::tts::Speech;
 
@@ -150,6 +151,7 @@ fn restore_heart(
     now: &Reading,
 ) -> Result<Heart, DaemonError> {
     let state_dir = &settings.state_dir;
+    lengths::keep_in(state_dir.join("lengths"));
     let (mut programmes, mut left_out) =
         Programmes::read(&settings.programmes, state_dir.join("programmes"), state_dir.join("media"));
     let documents = store.documents()?;

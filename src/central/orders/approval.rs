@@ -11,7 +11,7 @@ use super::refused::Refused;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::people::Who;
-use crate::store::{Approval, NewAct, NoticeRow, NoticeState, Role};
+use crate::store::{Approval, Approved, NewAct, NoticeRow, NoticeState, Role};
 use loaxa_heart::config::central_file::EverydaySigner;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId, NoticeId};
 use loaxa_heart::domain::time::Span;
@@ -153,7 +153,7 @@ async fn look(app: &Arc<App>, who: &Who, id: &NoticeId, digest: ContentHash) -> 
 
 fn approval(who: &Who, id: &NoticeId, digest: ContentHash, draft: &Draft) -> Approval {
     let act = NewAct { after: Some(draft.title.clone()), ..who.act("notice_approved", id.as_str()) };
-    Approval { notice: id.clone(), digest, by: who.person.id.clone(), act }
+    Approval { of: Approved::Notice(id.clone()), digest, by: who.person.id.clone(), act }
 }
 
 /// Tells open pages of a decision; of one that came too late, says what stands there now.

@@ -11,6 +11,7 @@ use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::media;
 use crate::store::{BoxRow, StoreError};
+use loaxa_heart::config::problem::{Problem, Problems};
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName, HELD_MAX};
 use loaxa_heart::decide::schedule::Calendar;
@@ -106,7 +107,15 @@ pub struct Sent {
 ///
 /// # Errors
 /// Gives a sentence for the person who asked; nothing was sent then.
-pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sent, Refused> {
+pub async fn send_programme(app: &App, asked: ProgrammeAsked) -> Result<Sent, Refused> {
+    send(app, draft_programme(app, asked).await?).await
+}
+
+/// Makes a command with a programme that is not signed yet.
+///
+/// # Errors
+/// As [`send_programme`]; the keys are not asked.
+pub async fn draft_programme(app: &App, asked: ProgrammeAsked) -> Result<Draft, Refused> {
     let CheckedProgramme { programme, media } = check_programme(app, &asked).await?;
     let (id, version) = (programme.id, programme.version);
     let name = DocumentName::Programme(id.clone());
@@ -117,8 +126,7 @@ pub async fn send_programme(app: &Arc<App>, asked: ProgrammeAsked) -> Result<Sen
     groups.sort();
     groups.dedup();
     let body = Body::Programme { programme: id, version, toml: asked.toml, media };
-    send(app, document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
-        .await
+    Ok(document(app, (name, version), programme.title, groups, body, (asked.author, asked.approver)))
 }
 
 /// A programme that boxes will read, with the audio of each path that it names.
@@ -151,13 +159,20 @@ pub async fn check_programme(app: &App, asked: &ProgrammeAsked) -> Result<Checke
 
 /// Reads a programme as a box does, so that no box refuses it.
 pub(super) fn read_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Refused> {
+    parse_programme(toml, media).map_err(|problems| Refused::BadProgramme(problems.say()))
+}
+
+/// Reads a programme as a box does.
+///
+/// # Errors
+/// Lists all that is wrong with it, by line.
+pub fn parse_programme(toml: &str, media: &BTreeMap<String, Media>) -> Result<Programme, Problems> {
     let base = Path::new("sent");
     let lengths: BTreeMap<PathBuf, u32> =
         media.iter().map(|(path, media)| (base.join(path), media.ms)).collect();
     let probe = |path: &Path| lengths.get(path).copied().ok_or_else(|| said!("order.not_sent_along"));
-    let programme = programme_file::parse(toml, "programme", base, Audio::Sent(&probe))
-        .map_err(|problems| Refused::BadProgramme(problems.say()))?;
-    Calendar::new(Arc::new(programme.clone())).map_err(|rule| Refused::BadProgramme(rule.say()))?;
+    let programme = programme_file::parse(toml, "programme", base, Audio::Sent(&probe))?;
+    Calendar::new(Arc::new(programme.clone())).map_err(|rule| Problem::of_file("programme", rule.say()))?;
     Ok(programme)
 }
 
@@ -222,6 +237,14 @@ pub async fn send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Ref
 }
 
 async fn try_to_send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, Refused> {
+    send(app, draft_groups(app, asked).await?).await
+}
+
+/// Makes a command with all groups that is not signed yet.
+///
+/// # Errors
+/// As [`send_groups`]; the keys are not asked.
+pub async fn draft_groups(app: &App, asked: GroupsAsked) -> Result<Draft, Refused> {
     let name = DocumentName::Groups;
     // Before the boxes are read: where they are moved meanwhile, this version is no longer the next one.
     let version = newest_version(app, &name).await? + 1;
@@ -238,7 +261,7 @@ async fn try_to_send_groups(app: &Arc<App>, asked: GroupsAsked) -> Result<Sent, 
     let title = format!("groups {version}");
     let by = (asked.author, asked.approver);
     let draft = document(app, (name, version), title, app.settings.top_groups(), body, by);
-    send(app, Draft { moves: asked.members.into_iter().collect(), ..draft }).await
+    Ok(Draft { moves: asked.members.into_iter().collect(), ..draft })
 }
 
 /// Sends the groups anew if boxes were enrolled into other groups since. Does nothing as long as groups were never sent:
@@ -263,7 +286,10 @@ pub async fn groups_follow_enrolment(app: &Arc<App>) -> Result<Option<Sent>, Ref
 
 /// Finds the newest version that was sent, or that a box says it holds: a central that lost its database must not begin
 /// at 1.
-async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreError> {
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn newest_version(app: &App, name: &DocumentName) -> Result<u32, StoreError> {
     let sent = app.store.documents(app.now()).await?;
     let sent = of_name(&sent, name).map(|document| document.version).max();
     let held = app.store.boxes().await?.into_iter().filter_map(|row| Some(name.held(&row.holds?)));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::refused::Refused;
 use crate::app::App;
 use crate::changes::Changed;
-use crate::store::{Approval, Ended, Errand, Kept, NewCommand, StoreError, urgently};
+use crate::store::{Approval, Approved, Ended, Errand, Kept, NewCommand, StoreError, urgently};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
@@ -73,10 +73,10 @@ pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
     issue_with(app, draft, None).await
 }
 
-/// Issues the command of a notice in the very step that approves it: of many approvals and withdrawals at once, one counts.
+/// Issues a command in the very step that approves what it is made of: of many approvals and withdrawals at once, one counts.
 ///
 /// # Errors
-/// As [`issue`]; and fails when the notice is not what was approved any more.
+/// As [`issue`]; and fails when that is not what was approved any more.
 pub async fn issue_approved(app: &App, draft: Draft, approval: Approval) -> Result<CommandId, Refused> {
     issue_with(app, draft, Some(approval)).await
 }
@@ -219,8 +219,8 @@ async fn keep(
         boxes: boxes_in(app, &command.groups).await?,
         approves,
     };
-    let is_of_notice = kept.approves.is_some();
-    let fate = match is_urgent(command) && !is_of_notice {
+    let approved = kept.approves.as_ref().map(|approval| approval.of.clone());
+    let fate = match is_urgent(command) && approved.is_none() {
         true => keep_or_owe(app, kept).await?,
         false => app.store.add_command(kept).await?,
     };
@@ -230,10 +230,13 @@ async fn keep(
             app.changes.tell(Changed::Announcements);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }
+        (Kept::Overtaken, Some(_)) if matches!(approved, Some(Approved::Proposal(_))) => {
+            return Err(Refused::ProposalChanged);
+        }
         (Kept::Overtaken, Some((name, version))) => {
             return Err(Refused::NotNewer { name: name.clone(), sent: *version, offered: *version });
         }
-        (Kept::Overtaken, None) if is_of_notice => return Err(Refused::NoticeChanged),
+        (Kept::Overtaken, None) if approved.is_some() => return Err(Refused::NoticeChanged),
         // Somebody else sent it in the same moment.
         (Kept::Before | Kept::Overtaken, _) => {}
     }

@@ -234,7 +234,8 @@ impl Scene {
 
     fn sounds(&self, at: Wall, listener: &Listener, day: &Day) -> Sentence {
         let heard = self.heard(&day.timetable, listener);
-        let slot = day.timetable.sessions_on(at.date(), &heard).into_iter();
+        let days = at.date().pred_opt().into_iter().chain([at.date()]);
+        let slot = days.flat_map(|date| day.timetable.sessions_on(date, &heard));
         let slot = slot.filter(|session| self.waits_for_a_slot() && session.start <= at && at < session.end);
         let title = |session| day.timetable.calendar(&session).slot(&session).title.clone();
         match slot.map(title).next() {

@@ -60,6 +60,8 @@ pub enum Refused {
     Senseless(CommandRefusal),
     /// Somebody changed or decided the notice in the meantime.
     NoticeChanged,
+    /// Somebody changed or decided the proposal, or sent a newer version of its document, in the meantime.
+    ProposalChanged,
     Store(#[from] StoreError),
 }
 
@@ -92,6 +94,7 @@ impl Say for Refused {
             Refused::NoSuchBox(box_id) => said!("order.no_such_box", box_id),
             Refused::Senseless(refusal) => said!("order.senseless", refusal),
             Refused::NoticeChanged => said!("notice.changed"),
+            Refused::ProposalChanged => said!("proposal.changed"),
             Refused::Store(error) => error.say(),
         }
     }

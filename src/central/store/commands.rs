@@ -6,7 +6,9 @@ use super::answer::Answer;
 use super::audit::NewAct;
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
-use loaxa_heart::domain::ids::{AccountId, BoxId, CommandId, ContentHash, GroupId, KeyId, NoticeId};
+use loaxa_heart::domain::ids::{
+    AccountId, BoxId, CommandId, ContentHash, GroupId, KeyId, NoticeId, ProposalId,
+};
 use loaxa_heart::domain::time::Wall;
 
 /// A sealed command, before it is sent, with everything that follows from it.
@@ -35,14 +37,21 @@ pub struct NewCommand {
     pub moves: Vec<(BoxId, Vec<GroupId>)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
-    /// The approval that it follows from; without it, the command follows from no notice.
+    /// The approval that it follows from; without it, nobody approved the command here.
     pub approves: Option<Approval>,
 }
 
-/// The approval of a notice, in exactly the form that the approver saw.
+/// Something that was approved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Approved {
+    Notice(NoticeId),
+    Proposal(ProposalId),
+}
+
+/// An approval, of exactly what the approver saw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {
-    pub notice: NoticeId,
+    pub of: Approved,
     pub digest: ContentHash,
     pub by: AccountId,
     pub act: NewAct,
@@ -63,7 +72,7 @@ pub enum Kept {
     Now,
     /// The same command had been kept before.
     Before,
-    /// A document of its name is there in its version or a newer one, or the notice is not what was approved.
+    /// A document of its name is there in its version or a newer one, or what was approved is not that any more.
     Overtaken,
 }
 

@@ -24,6 +24,9 @@ pub trait Media: Send + Sync {
     /// Keeps the description of a media file.
     fn add_media(&self, media: MediaRow) -> Answer<'_, ()>;
 
+    /// Lists media files whose name holds these words, the newest first.
+    fn media_files(&self, words: String, limit: u32) -> Answer<'_, Vec<MediaRow>>;
+
     /// Finds a media file.
     fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>>;
 }

@@ -12,6 +12,7 @@ mod calls;
 mod commands;
 #[cfg(test)]
 mod contract;
+mod day_sums;
 mod deliveries;
 mod documents;
 mod drafts;
@@ -27,6 +28,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod proposals;
 mod roster;
 mod sessions;
 pub mod sqlite;
@@ -43,6 +45,7 @@ pub use audit::*;
 pub use boxes::*;
 pub use calls::*;
 pub use commands::*;
+pub use day_sums::*;
 pub use deliveries::*;
 pub use documents::*;
 pub use drafts::*;
@@ -58,6 +61,7 @@ pub use people::*;
 pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
+pub use proposals::*;
 pub use roster::*;
 pub use sessions::*;
 pub use tokens::*;
@@ -73,8 +77,8 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
-    Passkeys People Places Plays Pronunciations Roster Sessions Tokens Troubles
+    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Health Log Media Messages Notices
+    Passkeys People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles
 }
 
 /// A store that any part of central holds.

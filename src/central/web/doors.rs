@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::orders::notices;
 use crate::people::sign_in::AskedBy;
 use crate::people::{Who, sign_in};
-use crate::store::{Role, Stage, urgently};
+use crate::programmes::proposals;
+use crate::store::{Role, Stage, StoreError, urgently};
 use loaxa_heart::said;
 
 /// The people who may pass a door.
@@ -105,14 +106,19 @@ async fn guard(
         // A fragment and the stream have no menu in which the count stands.
         let is_page = request.method() == Method::GET && asked_by(request.uri().path()) == AskedBy::Person;
         if is_page && who.has(Role::Approver) {
-            match notices::waiting(&app, &who).await {
-                Ok(rows) => drop(request.extensions_mut().insert(Waiting(rows.len()))),
+            match waiting(&app, &who).await {
+                Ok(count) => drop(request.extensions_mut().insert(Waiting(count))),
                 Err(error) => return super::frame::PageError::from(error).into_response(),
             }
         }
         request.extensions_mut().insert(who);
     }
     next.run(request).await
+}
+
+/// Counts what waits for an approver.
+async fn waiting(app: &App, who: &Who) -> Result<usize, StoreError> {
+    Ok(notices::waiting(app, who).await?.len() + proposals::waiting(app, who).await?.len())
 }
 
 /// Tells pages that ask by themselves from people, so that an open page keeps nobody signed in.

@@ -29,20 +29,23 @@ const LANG_COOKIE: &str = "loaxa-lang";
 const ICONS: &str = include_str!("assets/icons.svg");
 
 /// Pages of the menu, with the roles that see them; none means everybody.
-const MENU: [(&str, &str, &[Role]); 8] = [
+const MENU: [(&str, &str, &[Role]); 10] = [
     ("/", "page.home", &[]),
     ("/soan-tin", "compose.page", &[Role::Writer]),
     ("/duyet-tin", "review.title", &[Role::Approver]),
     ("/tin", "notice.list", &[]),
+    ("/tuan", "week.title", &[]),
     ("/noi-truc-tiep", "voice.title", &[Role::Approver, Role::Duty]),
     ("/nhat-ky", "log.title", &[]),
+    ("/bao-cao", "report.title", &[]),
     ("/cum-loa", "box_page.title", &[]),
     ("/sign", "sign.title", &[Role::Duty, Role::Approver]),
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 8] = [
+const FOOT: [(&str, &str, &[Role]); 9] = [
     ("/canh-bao", "alarm_page.title", &[]),
+    ("/kho-am-thanh", "library.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
     ("/truc-ban", "roster.title", &[Role::Administrator, Role::Duty]),
     ("/dien-tap", "exercise.menu", &[Role::Duty]),

@@ -14,6 +14,7 @@ mod pace;
 mod pages;
 mod parts;
 mod problem;
+mod report_file;
 mod server;
 mod session;
 pub mod texts;

@@ -16,6 +16,10 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/notices.vi.toml"),
         "\n",
         include_str!("texts/people.vi.toml"),
+        "\n",
+        include_str!("texts/week.vi.toml"),
+        "\n",
+        include_str!("texts/reports.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
@@ -29,5 +33,9 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/notices.en.toml"),
         "\n",
         include_str!("texts/people.en.toml"),
+        "\n",
+        include_str!("texts/week.en.toml"),
+        "\n",
+        include_str!("texts/reports.en.toml"),
     ),
 );

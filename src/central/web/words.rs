@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::store::NotHeard;
-use loaxa_heart::domain::playback::{NotPlayed, PlayOutcome};
+use loaxa_heart::domain::playback::{CHECKPOINT_EVERY, NotPlayed, PlayOutcome};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::{Lang, Sentence, Texts};
 
@@ -27,6 +27,13 @@ pub fn length(frames: u64, texts: &Texts) -> String {
         return format!("{}{point}{} {}", rest / 10, rest % 10, texts.say("log.seconds"));
     }
     format!("{minutes} {} {:02} {}", texts.say("log.minutes"), rest / 10, texts.say("log.seconds"))
+}
+
+/// Says how long a play sounded that a power cut ended: its last checkpoint proves the least.
+pub fn length_of_cut(frames: u64, texts: &Texts) -> String {
+    let least = frames / FRAMES_A_SECOND;
+    let most = least + CHECKPOINT_EVERY.as_millis() / 1_000;
+    texts.say("log.between").replace("{least}", &least.to_string()).replace("{most}", &most.to_string())
 }
 
 /// Says how a play ended, with who or what ended it.

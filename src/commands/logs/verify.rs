@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::language::{Outcome, of_file, tell, words};
+use super::anchors::Anchors;
 use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -31,6 +32,8 @@ pub struct Args {
     boxes: Vec<BoxId>,
     #[arg(long)]
     part: bool,
+    #[arg(long = "anchor", value_name = "HASH")]
+    anchors: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -61,7 +64,11 @@ pub fn run(args: &Args) -> Outcome {
         let (from, to) = (chain.dates.0, chain.dates.1);
         tell!("verify.chain", id, epoch, first, last, from, to, signed = audit.signed(id, chain));
     }
-    let missing = audit.missing(&args.boxes, args.part);
+    let mut missing = audit.missing(&args.boxes, args.part);
+    missing.extend(audit.anchors.missing(&args.anchors));
+    if audit.keys_in_file {
+        tell!("verify.keys_in_file");
+    }
     for sentence in &missing {
         println!("{}", words(sentence));
     }
@@ -90,6 +97,19 @@ impl Chain {
     }
 }
 
+/// A line that carries a box's key, as central knows it.
+#[derive(Deserialize)]
+struct KeyLine {
+    key: FileKey,
+}
+
+#[derive(Deserialize)]
+struct FileKey {
+    #[serde(rename = "box")]
+    id: BoxId,
+    public: String,
+}
+
 /// A line that carries what a box signed.
 #[derive(Deserialize)]
 struct HeadLine {
@@ -108,14 +128,25 @@ struct Audit {
     chains: BTreeMap<(BoxId, Epoch), Chain>,
     /// Lines, and what is wrong with them.
     breaks: Vec<(usize, Sentence)>,
+    anchors: Anchors,
+    /// A key stood in the file itself: whoever wrote the file chose it.
+    keys_in_file: bool,
+    /// Boxes of these keys. Such a box may have no log yet.
+    of_file: BTreeSet<BoxId>,
 }
 
 impl Audit {
     /// Reads one line; after a break a chain goes on from there, so that all breaks are named.
     fn read(&mut self, number: usize, line: &str) {
-        let read = match serde_json::from_str::<HeadLine>(line) {
-            Ok(HeadLine { head }) => self.head(&head.to_string()),
-            Err(_) => self.record(line),
+        let read = if line.starts_with("{\"key\":") {
+            self.key(line)
+        } else if line.starts_with("{\"anchor\":") {
+            self.anchors.read(line)
+        } else {
+            match serde_json::from_str::<HeadLine>(line) {
+                Ok(HeadLine { head }) => self.head(&head.to_string()),
+                Err(_) => self.record(line),
+            }
         };
         if let Err(broken) = read {
             self.breaks.push((number, broken));
@@ -140,7 +171,8 @@ impl Audit {
             missing.push(said!("verify.empty"));
         }
         let here: BTreeSet<&BoxId> = self.chains.keys().map(|(id, _)| id).collect();
-        let named: BTreeSet<&BoxId> = named.iter().chain(self.keys.keys()).collect();
+        let given = self.keys.keys().filter(|id| !self.of_file.contains(*id));
+        let named: BTreeSet<&BoxId> = named.iter().chain(given).collect();
         missing.extend(named.difference(&here).map(|id| said!("verify.absent", id)));
         for ((id, epoch), chain) in &self.chains {
             if !is_part && chain.first > Link::FIRST.seq {
@@ -154,6 +186,18 @@ impl Audit {
         missing
     }
 
+    /// Takes a key of the file, unless the caller knows that box's key better.
+    fn key(&mut self, line: &str) -> Result<(), Sentence> {
+        let KeyLine { key } = serde_json::from_str(line).map_err(|error| error.say())?;
+        if !self.keys.contains_key(&key.id) {
+            let public = key.public.parse::<PublicKey>().map_err(|error| error.say())?;
+            self.keys.insert(key.id.clone(), public);
+            self.of_file.insert(key.id);
+            self.keys_in_file = true;
+        }
+        Ok(())
+    }
+
     fn record(&mut self, line: &str) -> Result<(), Sentence> {
         let body: LogBody = serde_json::from_str(line).map_err(|error| error.say())?;
         let at = body.entry.at.wall;
@@ -163,6 +207,7 @@ impl Audit {
         let record = LogRecord { seq: body.seq, body: line.to_owned() };
         let checked = chain::verify_record(&body.box_id, body.epoch, chain.link, &record);
         chain.link = Link::after(body.seq, line);
+        self.anchors.meet((&body.box_id, body.epoch, body.seq), chain.link.prev)?;
         checked.map(|_| ()).map_err(|broken| said!("verify.of_box", id = body.box_id, broken))
     }
 

@@ -14,6 +14,7 @@ use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
 use super::files::read_text;
 use super::problem::{Problem, Problems};
+use super::report_file::{self, ReportConfig};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
@@ -61,6 +62,7 @@ pub struct CentralConfig {
     /// `None` where no alerts are taken.
     pub cap: Option<CapConfig>,
     pub calling: CallingConfig,
+    pub report: ReportConfig,
     /// A parent before its children is not asked for; a loop is refused.
     pub groups: Vec<ListedGroup>,
     pub boxes: Vec<ListedBox>,
@@ -195,6 +197,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     }
     let cap = root.get("cap").map(|value| cap_policy::read(value.table()?, paths, &known));
     let calling = calling_file::read(root, paths);
+    let report = report_file::read(root);
     let boxes = boxes(root.tables("box"), reader, &known);
     Some(CentralConfig {
         listen: listen?,
@@ -215,6 +218,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         speech: speech?,
         cap: absent_or(cap)?,
         calling: calling?,
+        report: report?,
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         boxes,
     })

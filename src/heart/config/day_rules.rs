@@ -21,6 +21,8 @@ pub(super) fn validity(fields: &mut Fields<'_>) -> (Option<NaiveDate>, Option<Na
     (from, until)
 }
 
+const NOON: NaiveTime = NaiveTime::from_hms_opt(12, 0, 0).expect("a time of day");
+
 /// Reads the starts and ends of a slot's table.
 pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime)>> {
     let starts_value = fields.need("start");
@@ -32,31 +34,20 @@ pub(super) fn times(fields: &mut Fields<'_>) -> Option<Vec<(NaiveTime, NaiveTime
     match (end_value, minutes_value) {
         (Some(end), None) if starts.len() == 1 && !starts_value.is_list() => {
             let (start, time) = (starts[0], end.end_time()?);
-            if time > start {
+            // From the evening to the morning after; anything else is a slip.
+            if time > start || start >= NOON && time <= NOON {
                 return Some(vec![(start, time)]);
             }
-            let (start_hm, end_hm) = (hm(start), hm(time));
-            end.problem(if time == start || start.hour() < 12 {
-                said!("problem.ends_early", start = start_hm, end = end_hm)
-            } else {
-                said!("problem.ends_next_day", start = start_hm, end = end_hm)
-            });
+            end.problem(said!("problem.ends_early", start = hm(start), end = hm(time)));
             None
         }
         (None, Some(minutes)) => {
             let minutes: u32 = minutes.integer(1..=1_440)?;
             let slot = |start: NaiveTime| {
-                let (end, later_s) = start.overflowing_add_signed(TimeDelta::minutes(minutes.into()));
-                if later_s != 0 && end == NaiveTime::MIN {
-                    return Some((start, DAY_END));
-                }
-                if later_s != 0 {
-                    starts_value.problem(said!("problem.across_midnight", minutes, start = hm(start)));
-                    return None;
-                }
-                Some((start, end))
+                let end = start.overflowing_add_signed(TimeDelta::minutes(minutes.into())).0;
+                (start, if end == NaiveTime::MIN { DAY_END } else { end })
             };
-            starts.into_iter().map(slot).collect()
+            Some(starts.into_iter().map(slot).collect())
         }
         (Some(end), None) => {
             end.problem(said!("problem.one_end"));

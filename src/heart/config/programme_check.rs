@@ -5,7 +5,7 @@ use crate::said;
 use crate::texts::Sentence;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Days, NaiveDate, TimeDelta};
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 
 use super::day_rules::hm;
 use super::fields::{Reader, did_you_mean};
@@ -211,7 +211,7 @@ fn chimes(programme: &Programme, places: &Places, reader: &Reader<'_>) {
     let length = |pattern: &Option<Pattern>| pattern.as_ref().map_or(Span(0), Pattern::length);
     for (slot, at) in programme.slots.iter().zip(&places.slots) {
         let chimes = length(&slot.opening) + length(&slot.closing);
-        let lasts = Span::secs((slot.end - slot.start).num_seconds().unsigned_abs());
+        let lasts = Span::secs(slot.length().num_seconds().unsigned_abs());
         if lasts <= chimes {
             reader.problem(
                 *at,
@@ -234,19 +234,21 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
         return;
     };
     let mut never: Vec<usize> = (0..programme.slots.len()).collect();
-    let mut clashing: Vec<(usize, usize)> = pairs(programme).collect();
+    let mut clashing: Vec<Pair> = pairs(programme).collect();
     let first = programme.slots.iter().map(first_day).min().unwrap_or(LOOK_FROM);
     let last = programme.slots.iter().map(first_day).max().unwrap_or(LOOK_FROM) + Days::new(LOOK_YEARS * 366);
     let mut date = first;
+    let mut yesterday = vec![false; programme.slots.len()];
     while date < last && !(never.is_empty() && clashing.is_empty()) {
         let mut due = vec![false; programme.slots.len()];
         days.on(date).due.into_iter().for_each(|slot| due[slot.slot] = true);
         never.retain(|slot| !due[*slot]);
-        clashing.retain(|(one, other)| {
-            let clash = due[*one] && due[*other];
+        clashing.retain(|pair| {
+            let before = if pair.next_day { &yesterday } else { &due };
+            let clash = before[pair.one] && due[pair.other];
             if clash {
-                let (a, b) = (&programme.slots[*one], &programme.slots[*other]);
-                let line = reader.line(places.slots[*one]);
+                let (a, b) = (&programme.slots[pair.one], &programme.slots[pair.other]);
+                let line = reader.line(places.slots[pair.one]);
                 let said = said!(
                     "problem.overlap",
                     slot = b.id,
@@ -258,10 +260,11 @@ fn days(programme: &Programme, places: &Places, reader: &Reader<'_>) {
                     line,
                     date
                 );
-                reader.problem(places.slots[*other], "slot", said);
+                reader.problem(places.slots[pair.other], "slot", said);
             }
             !clash
         });
+        yesterday = due;
         date += TimeDelta::days(1);
     }
     for slot in never {
@@ -288,14 +291,32 @@ fn first_day(slot: &Slot) -> NaiveDate {
         .unwrap_or(LOOK_FROM)
 }
 
+/// Two slots whose times and audiences meet.
+struct Pair {
+    one: usize,
+    other: usize,
+    /// `one` reaches beyond midnight, and meets `other` on the day after.
+    next_day: bool,
+}
+
 /// Finds the slots whose times and audiences meet.
-fn pairs(programme: &Programme) -> impl Iterator<Item = (usize, usize)> + '_ {
+fn pairs(programme: &Programme) -> impl Iterator<Item = Pair> + '_ {
     let slots = &programme.slots;
-    let meet = |a: &Slot, b: &Slot| {
-        let times = a.start < b.end && b.start < a.end;
+    let share = |a: &Slot, b: &Slot| {
         let everybody = a.audience.is_empty() || b.audience.is_empty();
-        times && (everybody || a.audience.iter().any(|group| b.audience.contains(group)))
+        everybody || a.audience.iter().any(|group| b.audience.contains(group))
+    };
+    let span = |slot: &Slot| (slot.start - NaiveTime::MIN, slot.start - NaiveTime::MIN + slot.length());
+    let meet = move |pair: &Pair| {
+        let (a, b) = (&slots[pair.one], &slots[pair.other]);
+        let later = if pair.next_day { TimeDelta::days(1) } else { TimeDelta::zero() };
+        let ((a_from, a_until), (b_from, b_until)) = (span(a), span(b));
+        a_from < b_until + later && b_from + later < a_until && share(a, b)
     };
     let all = (0..slots.len()).flat_map(move |one| (one + 1..slots.len()).map(move |other| (one, other)));
-    all.filter(move |(one, other)| meet(&slots[*one], &slots[*other]))
+    let same_day = all.map(|(one, other)| Pair { one, other, next_day: false });
+    let late = (0..slots.len()).filter(|slot| slots[*slot].end <= slots[*slot].start);
+    let next_day =
+        late.flat_map(|one| (0..slots.len()).map(move |other| Pair { one, other, next_day: true }));
+    same_day.chain(next_day).filter(meet)
 }

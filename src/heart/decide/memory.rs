@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::authority::{Ender, Power};
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId, SlotId};
-use crate::domain::playback::{PlayStart, SlotKey};
+use crate::domain::playback::{NotPlayed, PlayStart, SlotKey, SlotOutcome};
 use crate::domain::time::{Span, Wall};
 
 /// Number of serials below the highest that are still told apart, as the design asks.
@@ -65,11 +65,38 @@ pub struct SessionMemo {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SessionState {
     /// Begun; `next` is the piece to go on with.
-    Open { next: u32, position_us: u64, finished: u32, not_finished: u32 },
+    Open {
+        next: u32,
+        position_us: u64,
+        finished: u32,
+        not_finished: u32,
+        /// Something of it was heard.
+        #[serde(default)]
+        heard: bool,
+        /// The last reason for which something of it did not sound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<NotPlayed>,
+    },
     /// The session sounded, or was refused: never again.
     Closed,
     /// The session's time passed without a sound; taken back where the clock turns out to have been wrong.
     Missed,
+}
+
+impl SessionState {
+    /// The state of a session of which nothing has sounded yet.
+    pub const FRESH: Self =
+        Self::Open { next: 0, position_us: 0, finished: 0, not_finished: 0, heard: false, why: None };
+
+    /// The outcome of a session that is not gone on with; `None` where nothing of it had its turn.
+    pub fn outcome(&self) -> Option<SlotOutcome> {
+        let Self::Open { finished, not_finished, heard, why, .. } = self else { return None };
+        let (finished, not_finished) = (*finished, *not_finished);
+        if finished > 0 || *heard {
+            return Some(SlotOutcome::Aired { finished, not_finished });
+        }
+        why.clone().map(SlotOutcome::NotAired)
+    }
 }
 
 /// An announcement's state as it is kept over restarts.
@@ -359,7 +386,8 @@ mod tests {
     fn memory_survives_the_store() {
         let id = CommandId::new("a1").unwrap();
         let key = SlotKey { slot: "sang".parse().unwrap(), date: "2026-11-20".parse().unwrap() };
-        let state = SessionState::Open { next: 3, position_us: 5, finished: 2, not_finished: 1 };
+        let (heard, why) = (true, Some(NotPlayed::NoRoom));
+        let state = SessionState::Open { next: 3, position_us: 5, finished: 2, not_finished: 1, heard, why };
         let mut window = SerialWindow::default();
         window.mark(7);
         let origin = Origin { issuer: "k".parse().unwrap(), serial: 7, power: Power::Cancel };

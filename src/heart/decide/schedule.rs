@@ -67,7 +67,7 @@ impl Calendar {
                 calendar: 0,
                 slot: due.slot,
                 start: Wall::from_local(date.and_time(slot.start)),
-                end: Wall::from_local(date.and_time(slot.end)),
+                end: Wall::from_local(date.and_time(slot.start) + slot.length()),
                 mourning: plan.mourning,
                 notes: due.notes,
             }

@@ -128,6 +128,11 @@ impl ProgrammeDays {
         DayPlan { mourning, due: due.collect() }
     }
 
+    /// Lists the holidays that `date` belongs to.
+    pub fn holidays(&self, date: NaiveDate) -> Vec<HolidayId> {
+        self.holidays_on(&Day::new(date)).0.into_iter().map(|holiday| holiday.id.clone()).collect()
+    }
+
     /// Finds the holidays of a day, and whether one of them stands on a 29th for a 30th.
     fn holidays_on(&self, day: &Day) -> (Vec<&HolidayDays>, bool) {
         let mut thirtieth = false;

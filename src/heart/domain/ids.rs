@@ -116,6 +116,8 @@ name!(/// A person in the trust document, whatever their name is and how many ke
     AccountId);
 name!(/// A notice that staff of the centre write, before and after it becomes a command.
     NoticeId);
+name!(/// A change of a programme, of limits or of groups that waits for its approval.
+    ProposalId);
 name!(/// A message that was prepared for an emergency (*tin soạn sẵn*).
     PreparedId);
 name!(/// A signing key: the first 16 hex digits of the SHA-256 of its public half.

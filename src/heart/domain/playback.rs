@@ -7,7 +7,7 @@ use super::announcement::{BulletinClass, Mode, Rung};
 use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, SlotId};
 use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
-use super::time::{ClockQuality, Moment, Reading, Wall};
+use super::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::said;
 use crate::texts::{Say, Sentence};
 
@@ -103,6 +103,9 @@ pub struct PlayStart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<Fault>,
 }
+
+/// Time between two checkpoints of a play: a power cut loses what sounded since the last one.
+pub const CHECKPOINT_EVERY: Span = Span::secs(10);
 
 /// The end of a play, as the log tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]

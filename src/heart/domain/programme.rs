@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono::{NaiveDate, NaiveTime, Weekday};
+use chrono::{NaiveDate, NaiveTime, TimeDelta, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::announcement::Interruption;
@@ -34,8 +34,8 @@ pub struct Slot {
     pub title: String,
     /// Local time.
     pub start: NaiveTime,
-    /// Hard end, local time of the same day, after `start`: what still sounds fades out. Midnight is
-    /// [`DAY_END`](super::time::DAY_END).
+    /// Hard end, local time: what still sounds fades out. An end that is not after `start` is on the next day.
+    /// Midnight is [`DAY_END`](super::time::DAY_END).
     pub end: NaiveTime,
     pub days: Days,
     /// Sounds only on these holidays; such a slot replaces the everyday ones.
@@ -54,6 +54,14 @@ pub struct Slot {
     pub campaign: Option<CampaignId>,
     /// Only boxes of one of these groups; empty for all.
     pub audience: Vec<GroupId>,
+}
+
+impl Slot {
+    /// Returns the time from start to hard end.
+    pub fn length(&self) -> TimeDelta {
+        let length = self.end - self.start;
+        if length > TimeDelta::zero() { length } else { length + TimeDelta::days(1) }
+    }
 }
 
 /// The days of a slot: any of the rules, inside the validity, not on an exception.

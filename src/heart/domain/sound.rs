@@ -143,7 +143,7 @@ pub enum PlayerCommand {
 #[error("{}", self.say())]
 pub enum Fault {
     Missing { what: String },
-    Damaged { what: String, detail: String },
+    Damaged { what: String, detail: Sentence },
     NoSpeech { detail: String },
     NoStream { url: String, detail: String },
     SilentStream { seconds: u32 },

@@ -5,6 +5,7 @@ use super::resample::{ResampleError, Resampler};
 use crate::Frame;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::texts::Say;
 
 /// A decoder and its resampler.
 pub struct Resampled {
@@ -65,6 +66,6 @@ impl Resampled {
     }
 }
 
-fn damaged(decoder: &Decoder, detail: &dyn std::fmt::Display) -> Fault {
-    Fault::Damaged { what: decoder.what().to_owned(), detail: detail.to_string() }
+fn damaged(decoder: &Decoder, error: &ResampleError) -> Fault {
+    Fault::Damaged { what: decoder.what().to_owned(), detail: error.say() }
 }

@@ -17,10 +17,14 @@ use loaxa_heart::config::shaping::{Loudspeaker, Shape};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 
+/// Ends of the keys of the offset of each side.
+const SIDES: [&str; 2] = [" left", " right"];
 /// The level that speech is brought to.
 pub const TARGET_LUFS: f32 = -18.0;
 /// Most that a quiet file is raised: beyond it only its noise would be heard.
 pub const BOOST_DB_MAX: f32 = 20.0;
+/// Least offset that is taken off, -46 dBFS: music has a mean, too.
+const OFFSET_MIN: f32 = 0.005;
 /// Files whose loudness is kept; the oldest names in order go first.
 const ENTRIES_MAX: usize = 4_096;
 /// Files that may wait to be measured.
@@ -44,6 +48,8 @@ pub struct Measured {
     pub lufs: Option<f32>,
     /// The whole file was measured.
     pub whole: bool,
+    /// The mean of each side, where cheap recorders put something on all samples; 0 below what matters.
+    pub offset: Frame,
 }
 
 /// The way in which a file is measured: raised by so much, then shaped.
@@ -70,7 +76,7 @@ fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<M
 /// At the file's own rate, which spares the resampling.
 fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
     let mut meter: Option<(u32, EbuR128)> = None;
-    let mut whole = true;
+    let (mut whole, mut mean) = (true, Mean::default());
     loop {
         let rate = decoder.rate();
         let Some(block) = decoder.next_block()? else { break };
@@ -78,6 +84,7 @@ fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result
         if fresh && let Ok(new) = EbuR128::new(2, rate, Mode::I | Mode::HISTOGRAM) {
             meter = Some((rate, new));
         }
+        mean.add(block);
         if let Some((_, meter)) = &mut meter {
             // The only error is a frame count that does not fit the channels.
             let _ = meter.add_frames_f32(block.as_flattened());
@@ -87,7 +94,7 @@ fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result
             break;
         }
     }
-    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole })
+    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole, offset: mean.offset() })
 }
 
 fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
@@ -104,10 +111,37 @@ fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -
         }
         frames.clear();
         if !go_on() {
-            return Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: false });
+            return Ok(Measured {
+                lufs: meter.as_ref().and_then(integrated),
+                whole: false,
+                offset: [0.0; 2],
+            });
         }
     }
-    Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true })
+    Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true, offset: [0.0; 2] })
+}
+
+/// The mean of a file's samples.
+#[derive(Default)]
+struct Mean {
+    sum: [f64; 2],
+    frames: u64,
+}
+
+impl Mean {
+    fn add(&mut self, block: &[Frame]) {
+        for frame in block {
+            self.sum[0] += f64::from(frame[0]);
+            self.sum[1] += f64::from(frame[1]);
+        }
+        self.frames += block.len() as u64;
+    }
+
+    fn offset(&self) -> Frame {
+        let mean = self.sum.map(|sum| (sum / self.frames.max(1) as f64) as f32);
+        let matters = |side: f32| OFFSET_MIN < side.abs() && side.abs() < 1.0;
+        mean.map(|side| if matters(side) { side } else { 0.0 })
+    }
 }
 
 fn integrated(meter: &EbuR128) -> Option<f32> {
@@ -142,6 +176,20 @@ impl LoudnessBook {
         lock(&self.entries).get(&key(path, shape)?).copied()
     }
 
+    /// The offset of a file whose loudness is known.
+    pub fn offset(&self, path: &Path) -> Frame {
+        let Some(key) = key(path, Shape::default()) else { return [0.0; 2] };
+        let entries = lock(&self.entries);
+        SIDES.map(|side| entries.get(&format!("{key}{side}")).copied().flatten().unwrap_or(0.0))
+    }
+
+    /// Keeps an offset, where there is one.
+    pub fn keep_offset(&self, path: &Path, offset: Frame) {
+        if let Some(key) = key(path, Shape::default()) {
+            insert_offset(&mut lock(&self.entries), &key, offset);
+        }
+    }
+
     /// Keeps a loudness; it is written to disk with the next measured one.
     pub fn keep(&self, path: &Path, shape: Shape, lufs: Option<f32>) {
         if let Some(key) = key(path, shape) {
@@ -166,6 +214,12 @@ fn insert(entries: &mut Entries, key: String, lufs: Option<f32>) {
     entries.insert(key, lufs);
     while entries.len() > ENTRIES_MAX {
         entries.pop_first();
+    }
+}
+
+fn insert_offset(entries: &mut Entries, key: &str, offset: Frame) {
+    for (side, value) in SIDES.iter().zip(offset).filter(|(_, value)| *value != 0.0) {
+        insert(entries, format!("{key}{side}"), Some(value));
     }
 }
 
@@ -200,9 +254,13 @@ fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) ->
         }
         true
     };
-    let measured = measure_while(path, way, rest).ok().and_then(|measured| measured.lufs);
+    let found = measure_while(path, way, rest).ok();
+    let measured = found.and_then(|measured| measured.lufs);
     let text = {
         let mut entries = lock(entries);
+        if let Some(found) = found.filter(|_| way.shape.is_flat()) {
+            insert_offset(&mut entries, &key, found.offset);
+        }
         insert(&mut entries, key, measured);
         serde_json::to_vec(&*entries).unwrap_or_default()
     };

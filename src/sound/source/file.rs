@@ -6,6 +6,8 @@ use crate::level::shape::Shaper;
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::config::shaping::Shape;
 use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::said;
+use loaxa_heart::texts::Sentence;
 
 /// A file that ends this much before its announced end broke off.
 const BROKE_OFF_FRAMES: u64 = RATE as u64 / 2;
@@ -16,15 +18,27 @@ pub struct Treatment {
     shaper: Shaper,
     shape: Shape,
     after: f32,
+    /// Taken off each sample first.
+    offset: Frame,
 }
 
 impl Treatment {
     /// Makes a treatment.
     pub fn new(shape: Shape, before_db: f32, after_db: f32) -> Self {
-        Self { before: amplitude(before_db), shaper: Shaper::new(shape), shape, after: amplitude(after_db) }
+        let (before, after) = (amplitude(before_db), amplitude(after_db));
+        Self { before, shaper: Shaper::new(shape), shape, after, offset: [0.0; 2] }
+    }
+
+    /// Takes an offset off, too.
+    pub fn without(self, offset: Frame) -> Self {
+        Self { offset, ..self }
     }
 
     fn process(&mut self, frames: &mut [Frame]) {
+        if self.offset != [0.0; 2] {
+            let [left, right] = self.offset;
+            frames.iter_mut().for_each(|frame| *frame = [frame[0] - left, frame[1] - right]);
+        }
         if self.shape.is_flat() {
             return scale(frames, self.before * self.after);
         }
@@ -82,7 +96,8 @@ impl Part for FilePart {
         let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
         if self.ended && missing > BROKE_OFF_FRAMES {
             let what = self.sound.decoder().what().to_owned();
-            let detail = format!("it broke off {:.1} s before its end", span_of(missing).as_secs_f64());
+            let seconds = Sentence::decimal(span_of(missing).as_secs_f64(), 1);
+            let detail = said!("decode.broke_off", seconds);
             return Err(Fault::Damaged { what, detail });
         }
         Ok(())

@@ -9,6 +9,8 @@ pub mod part;
 #[cfg(feature = "output")]
 pub mod relay;
 #[cfg(feature = "output")]
+mod shoutcast;
+#[cfg(feature = "output")]
 pub mod sources;
 pub mod synth;
 #[cfg(feature = "output")]

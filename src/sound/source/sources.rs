@@ -12,7 +12,7 @@ use super::relay::Relay;
 use super::synth::Synth;
 use crate::decode::{self, resampled::Resampled};
 use crate::frames_in;
-use crate::level::loudness::{LoudnessBook, TARGET_LUFS, Way, gain_db, measure};
+use crate::level::loudness::{LoudnessBook, Measured, TARGET_LUFS, Way, gain_db, measure};
 use crate::losses::Losses;
 use crate::output::together::SharedClock;
 use crate::tts::Speech;
@@ -77,28 +77,28 @@ impl Sources {
     fn treatment(&self, path: &Path) -> Result<Treatment, Fault> {
         let (shape, target) = self.profile();
         let Some(target) = target else { return Ok(Treatment::new(shape, 0.0, 0.0)) };
-        let (flat, known) = self.loudness(path, Way::default(), true)?;
+        let Measured { lufs: flat, whole: known, offset } = self.loudness(path, Way::default(), true)?;
         if shape.is_flat() {
-            return Ok(Treatment::new(shape, 0.0, gain_db(flat, target)));
+            return Ok(Treatment::new(shape, 0.0, gain_db(flat, target)).without(offset));
         }
         let before_db = gain_db(flat, TARGET_LUFS);
-        let (shaped, _) = self.loudness(path, Way { before_db, shape }, known)?;
-        Ok(Treatment::new(shape, before_db, gain_db(shaped, target)))
+        let shaped = self.loudness(path, Way { before_db, shape }, known)?.lufs;
+        Ok(Treatment::new(shape, before_db, gain_db(shaped, target)).without(offset))
     }
 
-    /// Returns a file's loudness, and whether that is of the whole file: a file that was never measured is judged by its
-    /// first moments.
-    fn loudness(&self, path: &Path, way: Way, keep: bool) -> Result<(Option<f32>, bool), Fault> {
+    /// Returns a file's loudness and offset: a file that was never measured is judged by its first moments.
+    fn loudness(&self, path: &Path, way: Way, keep: bool) -> Result<Measured, Fault> {
         if let Some(known) = self.book.known(path, way.shape) {
-            return Ok((known, true));
+            return Ok(Measured { lufs: known, whole: true, offset: self.book.offset(path) });
         }
         let first = measure(path, way, Some(FIRST_LISTEN))?;
         if first.whole && keep {
+            self.book.keep_offset(path, first.offset);
             self.book.keep(path, way.shape, first.lufs);
         } else {
             self.ask_path(path, way.shape);
         }
-        Ok((first.lufs, first.whole))
+        Ok(first)
     }
 
     /// Opens a part of a score.

@@ -7,12 +7,17 @@ use std::time::Duration;
 use ureq::ResponseExt;
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
+use url::Url;
+
+use super::shoutcast;
 
 /// Longest wait for a connection, for an answer, and for further bytes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 const READ_TIMEOUT: Duration = Duration::from_secs(8);
 const REDIRECTS_MAX: u32 = 5;
+/// Lists that lead to one another.
+const LISTS_MAX: u32 = 3;
 /// Largest playlist.
 const PLAYLIST_BYTES_MAX: u64 = 1 << 20;
 /// Certificates that the machine trusts, by Debian's package ca-certificates.
@@ -37,7 +42,10 @@ pub enum Answer {
 }
 
 /// A client for one relay.
-pub struct Web(ureq::Agent);
+pub struct Web {
+    agent: ureq::Agent,
+    read_timeout: Duration,
+}
 
 impl Web {
     /// Makes a client that believes the certificates of this machine.
@@ -68,27 +76,56 @@ impl Web {
             .timeout_per_read(Some(read_timeout))
             .user_agent("loaxa")
             .build();
-        Self(config.new_agent())
+        Self { agent: config.new_agent(), read_timeout }
     }
 
-    /// Opens what a relay's address names.
+    /// Opens what a relay's address names; lists that name one station lead to it.
     ///
     /// # Errors
     /// Tells in words what failed.
     pub fn open(&self, url: &str) -> Result<Answer, String> {
-        let mut response = self.get(url, None)?;
-        let address = response.get_uri().to_string();
-        let is_playlist = header(response.headers(), "content-type").is_some_and(|it| it.contains("mpegurl"))
-            || response.get_uri().path().ends_with(".m3u8");
-        if is_playlist {
-            return Ok(Answer::Playlist { text: text_of(&mut response)?, url: address });
+        let mut url = url.to_owned();
+        for _ in 0..=LISTS_MAX {
+            match self.open_once(&url)? {
+                Opened::Answer(answer) => return Ok(answer),
+                Opened::List { text, base } => {
+                    let entry = first_station(&text).ok_or("the list names no station")?;
+                    let next = Url::parse(&base).and_then(|base| base.join(&entry));
+                    url = next.map_err(|error| format!("{entry}: {error}"))?.into();
+                }
+            }
+        }
+        Err("the list leads to lists without end".to_owned())
+    }
+
+    fn open_once(&self, url: &str) -> Result<Opened, String> {
+        let mut response = match self.request(url, None) {
+            Ok(response) => response,
+            Err(error) if may_be_shoutcast(url, &error) => return self.open_shoutcast(url, &error),
+            Err(error) => return Err(error.to_string()),
+        };
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response.status()));
+        }
+        let base = response.get_uri().to_string();
+        let kind = header(response.headers(), "content-type").unwrap_or_default().to_ascii_lowercase();
+        let path = response.get_uri().path().to_ascii_lowercase();
+        if is_list(&kind, &path) {
+            return Ok(listed(text_of(&mut response)?, base));
+        }
+        if kind.starts_with("text/html") {
+            return Err("the address leads to a web page, not to a stream".to_owned());
         }
         let every = header(response.headers(), "icy-metaint").and_then(|text| text.parse().ok());
         let bytes = response.into_body().into_reader();
-        Ok(Answer::Stream(match every {
-            Some(every) if every > 0 => Box::new(WithoutMetadata { inner: bytes, every, left: every }),
-            _ => Box::new(bytes),
-        }))
+        Ok(Opened::Answer(Answer::Stream(without_metadata(bytes, every))))
+    }
+
+    fn open_shoutcast(&self, url: &str, error: &ureq::Error) -> Result<Opened, String> {
+        let parsed = Url::parse(url).map_err(|_| error.to_string())?;
+        let station = shoutcast::call(&parsed, CONNECT_TIMEOUT, self.read_timeout)?;
+        let every = station.header("icy-metaint").and_then(|text| text.parse().ok());
+        Ok(Opened::Answer(Answer::Stream(without_metadata(station.bytes, every))))
     }
 
     /// Reads a playlist.
@@ -100,27 +137,100 @@ impl Web {
         Ok((text_of(&mut response)?, response.get_uri().to_string()))
     }
 
-    /// Opens a segment, or a part of one.
+    /// Opens a segment, or a part of one, also where the server only knows whole ones.
     ///
     /// # Errors
     /// Tells in words what failed.
     pub fn segment(&self, url: &str, range: Option<ByteRange>) -> Result<Bytes, String> {
-        Ok(Box::new(self.get(url, range)?.into_body().into_reader()))
+        let response = self.get(url, range)?;
+        let is_whole = response.status() == StatusCode::OK;
+        let mut bytes = response.into_body().into_reader();
+        match range.filter(|_| is_whole) {
+            Some(ByteRange { start, bytes: length }) => {
+                let before = io::copy(&mut (&mut bytes).take(start), &mut io::sink());
+                let before = before.map_err(|error| error.to_string())?;
+                if before < start {
+                    return Err("the segment is shorter than the playlist says".to_owned());
+                }
+                Ok(Box::new(bytes.take(length)))
+            }
+            None => Ok(Box::new(bytes)),
+        }
     }
 
     fn get(&self, url: &str, range: Option<ByteRange>) -> Result<ureq::http::Response<ureq::Body>, String> {
-        let mut request = self.0.get(url);
-        let mut expected = StatusCode::OK;
+        let response = self.request(url, range).map_err(|error| error.to_string())?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            StatusCode::PARTIAL_CONTENT if range.is_some() => Ok(response),
+            status => Err(refusal(status)),
+        }
+    }
+
+    fn request(
+        &self,
+        url: &str,
+        range: Option<ByteRange>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let mut request = self.agent.get(url);
         if let Some(ByteRange { start, bytes }) = range {
             let last = start.saturating_add(bytes).saturating_sub(1);
             request = request.header("Range", format!("bytes={start}-{last}"));
-            expected = StatusCode::PARTIAL_CONTENT;
         }
-        let response = request.call().map_err(|error| error.to_string())?;
-        match response.status() {
-            status if status == expected => Ok(response),
-            status => Err(format!("the server answers with status {status}")),
+        request.call()
+    }
+}
+
+/// Something behind an address: what it names, or a list that leads on.
+enum Opened {
+    Answer(Answer),
+    List { text: Vec<u8>, base: String },
+}
+
+/// Says in words that a server refuses.
+fn refusal(status: StatusCode) -> String {
+    format!("the server answers with status {status}")
+}
+
+/// Tells whether an answer is a list, by its content type and the name of its address, both in lower case.
+fn is_list(kind: &str, path: &str) -> bool {
+    let by_kind =
+        ["mpegurl", "audio/x-scpls", "application/pls", "scpls+xml"].iter().any(|it| kind.contains(it));
+    by_kind || [".m3u8", ".m3u", ".pls"].iter().any(|end| path.ends_with(end))
+}
+
+/// Tells an HLS playlist from a list of stations: only the first has tags of its own.
+fn listed(text: Vec<u8>, base: String) -> Opened {
+    let is_hls = text.windows(7).any(|bytes| bytes.eq_ignore_ascii_case(b"#EXT-X-"));
+    if is_hls { Opened::Answer(Answer::Playlist { text, url: base }) } else { Opened::List { text, base } }
+}
+
+/// Finds the first address in a list of M3U or PLS.
+fn first_station(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let lines = || text.trim_start_matches('\u{feff}').split(['\n', '\r']).map(str::trim);
+    let is_pls = lines().any(|line| line.eq_ignore_ascii_case("[playlist]"));
+    let station = |line: &str| {
+        if !is_pls {
+            return (!line.is_empty() && !line.starts_with('#')).then(|| line.to_owned());
         }
+        let (key, value) = line.split_once('=')?;
+        let is_file = key.trim().to_ascii_lowercase().starts_with("file");
+        (is_file && !value.trim().is_empty()).then(|| value.trim().to_owned())
+    };
+    lines().find_map(station)
+}
+
+/// Tells whether an answer that is no HTTP may be one of SHOUTcast 1.
+fn may_be_shoutcast(url: &str, error: &ureq::Error) -> bool {
+    let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+    is_plain && matches!(error, ureq::Error::Protocol(_) | ureq::Error::Http(_))
+}
+
+fn without_metadata(bytes: impl Read + Send + 'static, every: Option<usize>) -> Bytes {
+    match every {
+        Some(every) if every > 0 => Box::new(WithoutMetadata { inner: bytes, every, left: every }),
+        _ => Box::new(bytes),
     }
 }
 
@@ -159,6 +269,18 @@ impl<R: Read> Read for WithoutMetadata<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_station_of_a_list_is_found() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(first_station(text.as_bytes()).as_deref(), expected, "{text}");
+        };
+        check("[playlist]\r\nNumberOfEntries=1\r\nFile1=http://a/b\r\nTitle1=x\r\n", Some("http://a/b"));
+        check("\u{feff}#EXTM3U\r#EXTINF:-1,Đài\rhttp://a/b\r", Some("http://a/b"));
+        check("[Playlist]\nfile1 = b.mp3\n", Some("b.mp3"));
+        check("#EXTM3U\n\n", None);
+        check("", None);
+    }
 
     #[test]
     fn titles_are_taken_out() {

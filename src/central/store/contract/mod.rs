@@ -13,6 +13,7 @@ mod log;
 mod media;
 mod places;
 mod plays;
+mod proposals;
 mod tokens;
 mod troubles;
 
@@ -74,6 +75,7 @@ mod sqlite {
         alarms { alarms_are_counted_and_bounded }
         tokens { a_token_is_good_until_it_is_revoked }
         troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+        proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
         places { what_staff_say_of_places_is_kept }
         health { hours_of_health_are_counted_and_forgotten }
     }

@@ -262,6 +262,24 @@ fn take(db: &Connection, step: &CallStep) -> Result<bool> {
     Ok(taken == 1)
 }
 
+/// Has a letter sent.
+pub fn add_letter(db: &Connection, call: &str, contact: &str, letter: &NewLetter, made: Wall) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO letters (call, contact, channel, address, subject, body, made, due, tries)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0)",
+    )?
+    .execute(params![
+        call,
+        contact,
+        word(&letter.channel),
+        letter.to,
+        letter.subject,
+        letter.body,
+        made.0
+    ])?;
+    Ok(())
+}
+
 fn note_called(db: &Connection, call: &CommandId, called: &CalledRow, letters: &[NewLetter]) -> Result<bool> {
     let noted = db
         .prepare_cached(
@@ -272,19 +290,7 @@ fn note_called(db: &Connection, call: &CommandId, called: &CalledRow, letters: &
         return Ok(false);
     }
     for letter in letters {
-        db.prepare_cached(
-            "INSERT INTO letters (call, contact, channel, address, subject, body, made, due, tries)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0)",
-        )?
-        .execute(params![
-            call.as_str(),
-            called.contact,
-            word(&letter.channel),
-            letter.to,
-            letter.subject,
-            letter.body,
-            called.at.0,
-        ])?;
+        add_letter(db, call.as_str(), &called.contact, letter, called.at)?;
     }
     Ok(true)
 }

@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Result, Row};
 use serde::de::DeserializeOwned;
 
+use chrono::NaiveDate;
 use loaxa_heart::domain::time::Wall;
 
 /// Writes JSON.
@@ -54,6 +55,11 @@ pub fn optional_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Opt
     let text: Option<String> = row.get(column)?;
     let parse = |text: String| serde_json::from_value(text.into());
     text.map(parse).transpose().map_err(|error| unreadable(row, column, error.into()))
+}
+
+/// Reads a day.
+pub fn day(row: &Row, column: &str) -> Result<NaiveDate> {
+    parsed(row, column, str::parse::<NaiveDate>)
 }
 
 /// Reads a time.

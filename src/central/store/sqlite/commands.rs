@@ -6,8 +6,10 @@ use super::SqliteStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
 use super::kinds::kind_code;
-use super::{deliveries, documents, notices, touched};
-use crate::store::{Answer, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError};
+use super::{deliveries, documents, notices, proposals, touched};
+use crate::store::{
+    Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
+};
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
@@ -115,7 +117,10 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         return Ok(Kept::Overtaken);
     }
     if let Some(approval) = &command.approves
-        && !notices::approve(db, approval, &command.id)?
+        && !match &approval.of {
+            Approved::Notice(id) => notices::approve(db, id, approval, &command.id)?,
+            Approved::Proposal(id) => proposals::approve(db, id, approval, &command.id)?,
+        }
     {
         return Ok(Kept::Overtaken);
     }
@@ -162,10 +167,10 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     Ok(())
 }
 
-const COMMAND_COLUMNS: &str =
+pub const COMMAND_COLUMNS: &str =
     "id, title, class, mode, groups, issued_at, expires, author, approver, ended, payload FROM commands";
 
-fn command_row(row: &Row) -> Result<CommandRow> {
+pub fn command_row(row: &Row) -> Result<CommandRow> {
     Ok(CommandRow {
         id: name(row, "id")?,
         title: row.get("title")?,

@@ -1,10 +1,11 @@
 //! The log comes in: once, in turn, with everything that follows from an entry in the same commit.
 
-use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Result, params, params_from_iter};
 
 use super::SqliteStore;
+use super::asked::Asked;
 use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall, word};
-use super::{alarms, deliveries, plays};
+use super::{alarms, day_sums, deliveries, plays};
 use crate::store::{
     Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,
     Record,
@@ -157,6 +158,9 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Resul
         record.body,
         record.implausible.as_ref().map(word),
     ])?;
+    if record.implausible.is_none() {
+        day_sums::note_entry(db, &batch.id, &record.entry, batch.arrived)?;
+    }
     let (arrived, implausible) = (batch.arrived, record.implausible);
     let of = plays::Origin { id: &batch.id, epoch, at, arrived, implausible };
     // What a box dates in the future is shown as of its arrival.
@@ -227,25 +231,22 @@ fn command_of(event: &Event) -> Option<&CommandId> {
 
 fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
     let order = if filter.newest_first { "DESC" } else { "ASC" };
+    let mut asked = Asked::default();
+    asked.and("box =", filter.id.as_ref().map(|id| id.to_string()));
+    asked.and("wall >=", filter.from.map(|at| at.0));
+    asked.and("wall <", filter.to.map(|at| at.0));
+    asked.and("event =", filter.event.clone());
+    asked.and("command =", filter.command.as_ref().map(|id| id.to_string()));
+    asked.and("cursor >", Some(filter.after.unwrap_or(0)));
     let mut query = db.prepare_cached(&format!(
         "SELECT cursor, box, epoch, seq, hash, event, arrived, body, implausible,
-                (SELECT envelope FROM signed_heads
-                 WHERE (signed_heads.box, signed_heads.epoch, signed_heads.seq) = (log.box, log.epoch, log.seq)
-                ) AS head FROM log
-         WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR wall >= :from) AND (:to IS NULL OR wall < :to)
-           AND (:event IS NULL OR event = :event) AND (:command IS NULL OR command = :command)
-           AND cursor > coalesce(:after, 0)
-         ORDER BY cursor {order} LIMIT :limit"
+                (SELECT envelope FROM signed_heads INDEXED BY signed_heads_seq
+                 WHERE signed_heads.box = log.box AND signed_heads.epoch = log.epoch AND signed_heads.seq = log.seq
+                ) AS head FROM log {} ORDER BY cursor {order} LIMIT {}",
+        asked.sql(),
+        filter.limit.min(ROWS_MAX)
     ))?;
-    let parameters = named_params! {
-        ":box": filter.id.as_ref().map(BoxId::as_str),
-        ":from": filter.from.map(|at| at.0),
-        ":to": filter.to.map(|at| at.0),
-        ":event": filter.event,
-        ":command": filter.command.as_ref().map(CommandId::as_str),
-        ":after": filter.after,
-        ":limit": filter.limit.min(ROWS_MAX),
-    };
+    let parameters = params_from_iter(asked.values);
     let rows = query.query_map(parameters, |row| {
         Ok(LogRow {
             cursor: row.get("cursor")?,

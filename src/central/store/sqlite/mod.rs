@@ -1,5 +1,6 @@
 //! The embedded store: SQLite with one writing thread that groups what waits into one commit, and reading threads by purpose.
 
+mod airings;
 mod alarms;
 mod alerts;
 mod asked;
@@ -9,6 +10,7 @@ mod calls;
 mod columns;
 mod commands;
 mod connect;
+mod day_sums;
 mod deliveries;
 mod documents;
 mod drafts;
@@ -26,6 +28,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod proposals;
 mod readers;
 mod roster;
 mod sessions;

@@ -188,7 +188,7 @@ fn take(db: &Connection, step: &NoticeStep) -> Result<bool> {
 
 /// Approves a notice with the command that follows, in the transaction that keeps the command; false where the notice is
 /// not what the approver saw, or the approver wrote a version of it.
-pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Result<bool> {
+pub fn approve(db: &Connection, id: &NoticeId, approval: &Approval, command: &CommandId) -> Result<bool> {
     let approved = db
         .prepare_cached(
             "UPDATE notices SET state = 'approved', decided_by = ?3, command = ?4, changed = ?5
@@ -196,7 +196,7 @@ pub fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Res
                AND NOT EXISTS (SELECT 1 FROM notice_versions WHERE notice = ?1 AND editor = ?3)",
         )?
         .execute(params![
-            approval.notice.as_str(),
+            id.as_str(),
             approval.digest.0,
             approval.by.as_str(),
             command.as_str(),

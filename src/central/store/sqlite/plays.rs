@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Result, Row, named_params, params};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::SqliteStore;
+use super::asked::Asked;
 use super::columns::{
     bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
     wall, word,
@@ -12,7 +13,7 @@ use super::columns::{
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};
-use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::visible;
@@ -156,26 +157,25 @@ pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
 
 fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
     let which = if filter.implausible { "NOT NULL" } else { "NULL" };
+    let mut asked = Asked::default();
+    asked.and("box =", filter.id.as_ref().map(|id| id.to_string()));
+    asked.and("opened >=", filter.from.map(|at| at.0));
+    asked.and("opened <", filter.to.map(|at| at.0));
+    asked.and("subject_id =", filter.command.as_ref().map(|id| id.to_string()));
+    asked.and("cursor >", filter.after);
+    let joins = if asked.values.is_empty() { "WHERE" } else { "AND" };
     let mut query = db.prepare_cached(&format!(
         "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
-         WHERE (:box IS NULL OR box = :box) AND (:from IS NULL OR opened >= :from) AND (:to IS NULL OR opened < :to)
-           AND (:command IS NULL OR subject_id = :command) AND (:after IS NULL OR cursor > :after)
-           AND implausible IS {which}
-         ORDER BY listed DESC, cursor DESC LIMIT :limit"
+         {} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {}",
+        asked.sql(),
+        filter.limit.min(ROWS_MAX)
     ))?;
-    let parameters = named_params! {
-        ":box": filter.id.as_ref().map(BoxId::as_str),
-        ":from": filter.from.map(|at| at.0),
-        ":to": filter.to.map(|at| at.0),
-        ":command": filter.command.as_ref().map(CommandId::as_str),
-        ":after": filter.after,
-        ":limit": filter.limit.min(ROWS_MAX),
-    };
+    let parameters = params_from_iter(asked.values);
     let rows = query.query_map(parameters, play_row)?;
     rows.collect()
 }
 
-fn play_row(row: &Row) -> Result<PlayRow> {
+pub fn play_row(row: &Row) -> Result<PlayRow> {
     Ok(PlayRow {
         cursor: row.get("cursor")?,
         id: name(row, "box")?,

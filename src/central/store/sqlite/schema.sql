@@ -523,3 +523,134 @@ CREATE TABLE IF NOT EXISTS challenges (
     challenge TEXT NOT NULL,
     at        INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Changes of programmes, limits and groups on their way through approval; of a document, one is open at a time.
+CREATE TABLE IF NOT EXISTS proposals (
+    id         TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    author     TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    content    TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    made       INTEGER NOT NULL,
+    changed    INTEGER NOT NULL,
+    decided_by TEXT,
+    reason     TEXT,
+    command    TEXT
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS proposals_open ON proposals (kind, subject)
+    WHERE state IN ('draft', 'submitted', 'returned');
+CREATE TABLE IF NOT EXISTS proposal_versions (
+    proposal TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    editor   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    change   TEXT NOT NULL,
+    content  TEXT NOT NULL,
+    digest   BLOB NOT NULL,
+    PRIMARY KEY (proposal, version)
+) STRICT;
+
+-- Days as they were planned, with the names of their sections and campaigns as they were then, as JSON. Days as 2026-11-26.
+CREATE TABLE IF NOT EXISTS days (
+    day   TEXT PRIMARY KEY,
+    made  INTEGER NOT NULL,
+    names TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- The boxes of a day, as they were called then; `plan` names the sessions that they were to air.
+CREATE TABLE IF NOT EXISTS day_boxes (
+    day           TEXT NOT NULL,
+    box           TEXT NOT NULL,
+    title         TEXT NOT NULL,
+    village       TEXT NOT NULL,
+    village_title TEXT NOT NULL,
+    households    INTEGER,
+    plan          BLOB NOT NULL,
+    supplemented  TEXT,
+    PRIMARY KEY (day, box)
+) STRICT, WITHOUT ROWID;
+-- Sessions as JSON under their SHA-256: boxes of one village share them.
+CREATE TABLE IF NOT EXISTS day_plans (
+    plan     BLOB PRIMARY KEY,
+    sessions TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Boxes whose day is to be reckoned anew; `mark` grows with each reason that came meanwhile.
+CREATE TABLE IF NOT EXISTS days_to_settle (
+    day  TEXT NOT NULL,
+    box  TEXT NOT NULL,
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (day, box)
+) STRICT, WITHOUT ROWID;
+-- A day of a box added up; in every row planned = aired + missed + unknown. What sounded beside the plan is `extra`.
+CREATE TABLE IF NOT EXISTS day_sums (
+    day            TEXT NOT NULL,
+    box            TEXT NOT NULL,
+    village        TEXT NOT NULL,
+    village_title  TEXT NOT NULL,
+    section        TEXT NOT NULL,
+    section_title  TEXT NOT NULL,
+    campaign       TEXT NOT NULL,
+    campaign_title TEXT NOT NULL,
+    class          TEXT NOT NULL,
+    responsible    TEXT NOT NULL,
+    reason         TEXT NOT NULL,
+    planned_ms     INTEGER NOT NULL,
+    aired_ms       INTEGER NOT NULL,
+    missed_ms      INTEGER NOT NULL,
+    unknown_ms     INTEGER NOT NULL,
+    extra_ms       INTEGER NOT NULL,
+    PRIMARY KEY (day, box, section, campaign, class, responsible, reason)
+) STRICT, WITHOUT ROWID;
+-- What was due on a box, and what became of it: the lines of the log's page.
+CREATE TABLE IF NOT EXISTS airings (
+    id            INTEGER PRIMARY KEY,
+    day           TEXT NOT NULL,
+    box           TEXT NOT NULL,
+    subject       TEXT NOT NULL,
+    subject_id    TEXT NOT NULL,
+    due           INTEGER NOT NULL,
+    title         TEXT NOT NULL,
+    box_title     TEXT NOT NULL,
+    village       TEXT NOT NULL,
+    village_title TEXT NOT NULL,
+    class         TEXT NOT NULL,
+    campaign      TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    planned_ms    INTEGER NOT NULL,
+    aired_ms      INTEGER NOT NULL,
+    UNIQUE (day, box, subject, subject_id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS airings_due ON airings (due, id, outcome, village);
+CREATE INDEX IF NOT EXISTS airings_box ON airings (box, due, id, outcome);
+CREATE INDEX IF NOT EXISTS airings_village ON airings (village, due, id, outcome);
+CREATE INDEX IF NOT EXISTS airings_class ON airings (class, due, id, outcome);
+CREATE INDEX IF NOT EXISTS airings_campaign ON airings (campaign, due, id, outcome) WHERE campaign <> '';
+CREATE INDEX IF NOT EXISTS airings_outcome ON airings (outcome, due, id) WHERE outcome IN ('missed', 'unknown', 'partly', 'on_air');
+-- Sections and people of airings: `s/y-te`, `p/Nguyễn Văn An`.
+CREATE TABLE IF NOT EXISTS airing_tags (
+    tag     TEXT NOT NULL,
+    due     INTEGER NOT NULL,
+    airing  INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (tag, due, airing)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS airing_tags_airing ON airing_tags (airing);
+CREATE INDEX IF NOT EXISTS plays_box ON plays (box, opened);
+CREATE INDEX IF NOT EXISTS log_slot_days ON log (box, body ->> '$.key.date') WHERE event = 'slot_ended';
+CREATE INDEX IF NOT EXISTS log_box ON log (box, wall);
+-- Reports that the centre made by itself, with the days that they were made and sent.
+CREATE TABLE IF NOT EXISTS made_reports (
+    month TEXT PRIMARY KEY,
+    made  INTEGER NOT NULL,
+    sums  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- One hash of all logs, each day.
+CREATE TABLE IF NOT EXISTS anchors (
+    day    TEXT PRIMARY KEY,
+    made   INTEGER NOT NULL,
+    hash   BLOB NOT NULL,
+    heads  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

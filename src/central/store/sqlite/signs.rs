@@ -52,7 +52,7 @@ struct Inside {
     known: BTreeMap<BoxId, Shown>,
     waiting: BTreeMap<BoxId, Waiting>,
     hours: BTreeMap<(BoxId, Wall), Counted>,
-    /// When each was written last; nothing was yet.
+    /// The last write of each; none at first.
     boxes_written: Option<Moment>,
     hours_written: Option<Moment>,
     number: u64,
@@ -179,7 +179,7 @@ pub fn shown(db: &Connection, id: &BoxId) -> Result<Option<Shown>> {
 /// The part that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// What is due by its time.
+    /// All that is due by its time.
     Due,
     /// All that waits.
     All,

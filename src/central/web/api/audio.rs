@@ -4,9 +4,10 @@ use loaxa_heart::said;
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::media::Incoming;
+use crate::media::{Incoming, converted_from};
 use crate::store::MediaRow;
 use crate::web::problem::Problem;
+use serde::Serialize;
 
 /// Checks audio on a thread of its own, as probing takes its time.
 ///
@@ -20,4 +21,21 @@ pub async fn finish(app: &Arc<App>, incoming: Incoming, name: String) -> Result<
         Problem::bad(said!("api.audio"))
     })?;
     Ok(finished?)
+}
+
+/// Audio as it is told to programs.
+#[derive(Serialize)]
+pub struct Told {
+    #[serde(flatten)]
+    row: MediaRow,
+    /// The form in which it came, where boxes can't play that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    converted_from: Option<String>,
+}
+
+impl From<MediaRow> for Told {
+    fn from(row: MediaRow) -> Self {
+        let converted_from = converted_from(&row).map(str::to_owned);
+        Self { row, converted_from }
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 
+use super::audio::Told;
 use crate::app::App;
 use crate::orders::refused::Refused;
-use crate::store::MediaRow;
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::ContentHash;
 
@@ -15,7 +15,7 @@ use loaxa_heart::domain::ids::ContentHash;
 pub async fn handle(
     State(app): State<Arc<App>>,
     Path(hash): Path<ContentHash>,
-) -> Result<Json<MediaRow>, Problem> {
+) -> Result<Json<Told>, Problem> {
     let row = app.store.media(hash).await?;
-    Ok(Json(row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?))
+    Ok(Json(row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?.into()))
 }

@@ -1,6 +1,8 @@
 //! The API for programs and for the command line; `assets/openapi.json` describes it.
 
+mod airings;
 mod alerts;
+mod anchors;
 mod announce;
 mod announcement;
 mod announcements;
@@ -29,6 +31,7 @@ mod prepared;
 mod programme;
 mod range;
 mod report;
+mod reports;
 mod revoke;
 mod sent;
 mod sign;
@@ -85,6 +88,9 @@ fn reading() -> Router<Arc<App>> {
         .route("/log", get(log::handle))
         .route("/export", get(export::handle))
         .route("/report", get(report::handle))
+        .route("/reports", get(reports::handle))
+        .route("/airings", get(airings::handle))
+        .route("/anchors", get(anchors::handle))
         .route("/status", get(status::handle))
 }
 

@@ -14,7 +14,7 @@ use loaxa_heart::texts::Sentence;
 pub struct Status {
     /// Central is connected to its broker.
     connected: bool,
-    /// What is wrong with the disk of the centre, in both languages.
+    /// The trouble of the centre's disk, in both languages.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Wrong>,
     since_start: Counts,

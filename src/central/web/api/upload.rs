@@ -9,10 +9,9 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::audio;
+use super::audio::{self, Told};
 use crate::app::App;
 use crate::media::MediaRefusal;
-use crate::store::MediaRow;
 use crate::web::problem::Problem;
 
 /// The name of a file, for people.
@@ -26,7 +25,7 @@ pub async fn handle(
     State(app): State<Arc<App>>,
     Query(Named { name }): Query<Named>,
     body: Body,
-) -> Result<(StatusCode, Json<MediaRow>), Problem> {
+) -> Result<(StatusCode, Json<Told>), Problem> {
     let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
     let mut body = std::pin::pin!(body);
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
@@ -37,5 +36,5 @@ pub async fn handle(
     }
     let row = audio::finish(&app, incoming, name).await?;
     app.store.add_media(row.clone()).await?;
-    Ok((StatusCode::CREATED, Json(row)))
+    Ok((StatusCode::CREATED, Json(row.into())))
 }

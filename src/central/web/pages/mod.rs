@@ -13,10 +13,12 @@ mod own_key;
 mod people;
 mod point;
 mod received;
+mod reports;
 mod roster;
 mod settings;
 mod sign;
 mod trouble;
+mod week;
 
 use std::sync::Arc;
 
@@ -58,9 +60,11 @@ pub fn pages() -> Pages {
         notices::add,
         people::add,
         received::add,
+        reports::add,
         roster::add,
         settings::add,
         sign::add,
+        week::add,
         events::add,
     ]
     .into_iter()
@@ -77,6 +81,8 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(emergency::assets())
         .merge(live::assets())
         .merge(people::assets())
+        .merge(week::assets())
+        .merge(reports::assets())
         .route("/media/{hash}", get(media))
         .route("/assets/htmx.js", get(|| async { asset("text/javascript", HTMX) }))
         .route("/assets/frame.js", get(|| async { asset("text/javascript", FRAME) }))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::days::DayNote;
-use crate::domain::ids::SectionId;
+use crate::domain::ids::{CampaignId, SectionId};
 use crate::domain::playback::{NotPlayed, SlotKey};
 use crate::domain::policy::GuardRefusal;
 use crate::domain::programme::ItemKind;
@@ -37,6 +37,11 @@ pub struct Planned {
     /// A chime, not an item.
     pub chime: bool,
     pub section: Option<SectionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
+    /// Name of the person who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub responsible: Option<String>,
     pub language: String,
     pub fate: Fate,
 }

@@ -17,6 +17,9 @@ use crate::domain::programme::{Content, ItemKind};
 use crate::domain::sound::{FRAMES_A_SECOND, Fault, FileRef, Sound};
 use crate::domain::time::{Span, Wall};
 
+/// Time after the last session in which its end is written.
+const AFTER: Span = Span::secs(60);
+
 /// Lives through `from` to `until`, both counted, for one set of listeners.
 pub fn rehearse(
     timetable: &Timetable,
@@ -41,9 +44,11 @@ pub fn rehearse(
         trust: None,
         policy: policy.clone(),
     };
-    let mut world = World::new(setup, begin, Box::new(lookup(timetable))).without_latency();
+    // With the latency of a player: what begins a little later may meet a limit that it would not have met.
+    let mut world = World::new(setup, begin, Box::new(lookup(timetable)));
     world.power_on();
-    world.run_for(length);
+    let last = stage.sessions.iter().map(|session| session.end.since(begin)).max();
+    world.run_for(last.map_or(length, |last| length.max(last + AFTER)));
     for entry in world.take_log() {
         stage.hear(entry.at.wall, entry.event);
     }
@@ -109,7 +114,10 @@ impl Stage {
             _ => Fate::Whole,
         };
         let play = self.planned(key, start.title, from, to, fate);
-        self.push(key, Planned { section: start.section, language: start.language, ..play });
+        self.push(
+            key,
+            Planned { section: start.section, campaign: start.campaign, language: start.language, ..play },
+        );
         for (key, title, reason) in std::mem::take(&mut self.left_out) {
             self.left_out(to, &key, title, reason);
         }
@@ -130,7 +138,7 @@ impl Stage {
         self.push(key, play);
     }
 
-    /// Notes a session of which nothing sounds: its first item says why, unless the items did already.
+    /// Notes a session of which nothing sounds: its first item says why, unless its items did already.
     fn silent(&mut self, key: &SlotKey, reason: NotPlayed) {
         let Some(session) = self.index.get(key).map(|index| &self.sessions[*index]) else { return };
         let first = self.pieces.get(key).and_then(|pieces| {
@@ -140,8 +148,10 @@ impl Stage {
             });
             items.min_by_key(|(index, _)| *index).map(|(_, piece)| piece.title.clone())
         });
-        if let (Some(title), true) = (first, session.plays.is_empty()) {
+        if session.plays.is_empty() {
             let (from, to) = (session.start, session.end);
+            // A session that has no item on this day says why under its own title.
+            let title = first.unwrap_or_else(|| session.title.clone());
             let play = self.planned(key, title, from, to, Fate::NotPlayed { reason });
             self.push(key, play);
         }
@@ -156,6 +166,8 @@ impl Stage {
             kind: piece.map_or(ItemKind::Music, |piece| piece.kind),
             chime: piece.is_some_and(|piece| !matches!(piece.role, Role::Item { .. })),
             section: piece.and_then(|piece| piece.section.clone()),
+            campaign: piece.and_then(|piece| piece.campaign.clone()),
+            responsible: piece.and_then(|piece| piece.responsible.clone()),
             language: piece.map_or_else(String::new, |piece| piece.language.clone()),
             title,
             fate,

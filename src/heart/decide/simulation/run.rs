@@ -219,8 +219,10 @@ impl Life {
                 self.plan(now + lasts, Doing::DeviceBack);
             }
             What::Break { after } => {
-                let fault =
-                    Fault::Damaged { what: "simulated".to_owned(), detail: "it breaks off".to_owned() };
+                let fault = Fault::Damaged {
+                    what: "simulated".to_owned(),
+                    detail: "it breaks off".to_owned().into(),
+                };
                 self.world.player(|player, _| player.break_next = Some((after, fault)));
             }
             What::FilesGone { lasts } => {

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::interface::Action;
 use super::job::Job;
 use super::play::{
-    CHECKPOINT_EVERY, Ended, Opening, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Play, Ready, Sounding, TimeLimit,
-    Wish,
+    Ended, Opening, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Play, Ready, Sounding, TimeLimit, Wish,
 };
 use super::state::Speaker;
 use crate::decide::arbiter::{self, Claim, Handover};
@@ -14,7 +13,7 @@ use crate::decide::guard::Limit;
 use crate::decide::memory::Memo;
 use crate::domain::announcement::Rung;
 use crate::domain::ids::PlayId;
-use crate::domain::playback::{Event, NotPlayed, PlayEnd, PlayOutcome, Stamp, Subject};
+use crate::domain::playback::{CHECKPOINT_EVERY, Event, NotPlayed, PlayEnd, PlayOutcome, Stamp, Subject};
 use crate::domain::sound::{Cut, End, FRAMES_A_SECOND, Fault, PlayerCommand, PlayerEvent, Sounded};
 use crate::domain::time::{Moment, Reading, Span};
 

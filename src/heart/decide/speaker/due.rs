@@ -1,6 +1,6 @@
 //! Sessions that have become due, and entries for those that passed unheard.
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 
 use super::running::{Running, Stage};
 use super::state::Speaker;
@@ -30,6 +30,10 @@ pub(super) const LONG_LAPSE: Span = Span::secs(48 * 3600);
 /// Time after which a clock has proved steady: so long without a step of more than [`LONG_LAPSE`].
 const STEADY_AFTER: Span = Span::secs(120);
 
+fn day_before(date: NaiveDate) -> NaiveDate {
+    date.pred_opt().unwrap_or(date)
+}
+
 impl Speaker {
     /// Returns when the wall clock will have proved steady; `None` where it has.
     pub(super) fn steady_at(&self, now: &Reading) -> Option<Moment> {
@@ -52,7 +56,8 @@ impl Speaker {
         let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
         let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
         let taken_up = now.wall.plus(LEAD);
-        let (mut date, today) = (upto.date(), taken_up.date());
+        // A session of the day before may reach beyond midnight.
+        let (mut date, today) = (day_before(upto.date()), taken_up.date());
         let mut found = false;
         while date <= today {
             for session in self.timetable.sessions_on(date, &self.listeners) {
@@ -92,20 +97,19 @@ impl Speaker {
             return;
         }
         if !self.memory.sessions.contains_key(&session.key) {
-            let state = SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 };
-            self.remember_session(&session, state);
+            self.remember_session(&session, SessionState::FRESH);
         }
         self.waiting.due.push_back(session);
     }
 
     /// Ends a session whose time passed while the box was off or the clock unknown.
     fn close_unheard(&mut self, now: &Reading, session: Session) {
-        match self.memory.sessions.get(&session.key).map(|memo| memo.state.clone()) {
-            Some(SessionState::Open { finished, not_finished, .. }) if finished + not_finished > 0 => {
-                self.log_slot(now, &session, SlotOutcome::Aired { finished, not_finished });
+        match self.memory.sessions.get(&session.key).and_then(|memo| memo.state.outcome()) {
+            Some(outcome) => {
+                self.log_slot(now, &session, outcome);
                 self.remember_session(&session, SessionState::Closed);
             }
-            _ => {
+            None => {
                 self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Missed));
                 self.remember_session(&session, SessionState::Missed);
             }
@@ -120,12 +124,7 @@ impl Speaker {
             });
         let orphans: Vec<_> = open.map(|(key, memo)| (key.clone(), memo.clone())).collect();
         for (key, memo) in orphans {
-            let outcome = match memo.state {
-                SessionState::Open { finished, not_finished, .. } if finished + not_finished > 0 => {
-                    SlotOutcome::Aired { finished, not_finished }
-                }
-                _ => SlotOutcome::NotAired(NotPlayed::Replaced),
-            };
+            let outcome = memo.state.outcome().unwrap_or(SlotOutcome::NotAired(NotPlayed::Replaced));
             let title = key.slot.to_string();
             self.log(now, Event::SlotEnded { key: key.clone(), title, scheduled: memo.start, outcome });
             self.remember(Memo::Session(key, Some(SessionMemo { state: SessionState::Closed, ..memo })));
@@ -148,10 +147,7 @@ impl Speaker {
         });
         for key in released {
             let state = self.memory.sessions.get(&key).map(|memo| &memo.state);
-            if matches!(
-                state,
-                Some(SessionState::Open { next: 0, position_us: 0, finished: 0, not_finished: 0 })
-            ) {
+            if state == Some(&SessionState::FRESH) {
                 self.remember(Memo::Session(key, None));
             }
         }

@@ -164,6 +164,9 @@ impl Speaker {
     /// Logs that a piece can't be played, and passes it over, or puts its fallback in its place.
     pub(super) fn piece_unplayable(&mut self, now: &Reading, piece: PieceJob, reason: NotPlayed) {
         let number = piece.number;
+        if let Some(running) = &mut self.running {
+            running.why = Some(reason.clone());
+        }
         if let PieceSource::Fallback { nth } = piece.source {
             return self.stand_in_unplayable(now, nth, reason);
         }
@@ -192,8 +195,11 @@ impl Speaker {
     /// Settles where the session goes on after a play of a piece has ended.
     pub(super) fn piece_ended(&mut self, now: &Reading, piece: PieceJob, ended: Ended) {
         let PieceJob { turn, number, source } = piece;
-        if self.running.as_ref().is_none_or(|running| running.turn != turn) {
-            return;
+        let Some(running) = self.running.as_mut().filter(|running| running.turn == turn) else { return };
+        let counts = running.piece(number).is_some_and(|piece| matches!(piece.role, Role::Item { .. }));
+        running.heard |= counts && !ended.unheard;
+        if let PlayOutcome::Failed { reason } = &ended.outcome {
+            running.why = Some(NotPlayed::Unplayable { reason: reason.clone() });
         }
         if let PieceSource::Fallback { nth } = source {
             self.stand_in_ended(now, nth, &ended);
@@ -208,8 +214,9 @@ impl Speaker {
             return self.save_session();
         }
         let Some(running) = &mut self.running else { return };
-        let Some(piece) = running.piece(number) else { return };
-        let counts = matches!(piece.role, Role::Item { .. });
+        if running.piece(number).is_none() {
+            return;
+        }
         match ended.goes_on_from() {
             // This piece was to follow another that was cut as well: that one goes on first.
             Some(_) if ended.unheard && number > running.next => {}
@@ -231,21 +238,16 @@ impl Speaker {
         let Some(running) = self.running.as_ref().filter(|running| running.stage != Stage::Done) else {
             return;
         };
-        let state = SessionState::Open {
-            next: running.next,
-            position_us: running.position.0,
-            finished: running.finished,
-            not_finished: running.not_finished,
-        };
-        let session = running.session.clone();
+        let (session, state) = (running.session.clone(), running.state());
         self.remember_session(&session, state);
     }
 
     /// Remembers that a power cut ended a piece of this session at `position`.
     pub(super) fn piece_power_cut(&mut self, key: &SlotKey, position: Span) {
         let Some(memo) = self.memory.sessions.get(key).cloned() else { return };
-        if let SessionState::Open { next, finished, not_finished, .. } = memo.state {
-            let state = SessionState::Open { next, position_us: position.0, finished, not_finished };
+        if let SessionState::Open { next, finished, not_finished, heard, why, .. } = memo.state {
+            let position_us = position.0;
+            let state = SessionState::Open { next, position_us, finished, not_finished, heard, why };
             self.remember(Memo::Session(key.clone(), Some(SessionMemo { state, ..memo })));
         }
     }

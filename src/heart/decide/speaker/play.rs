@@ -3,12 +3,9 @@
 use super::interface::Why;
 use super::job::{Job, PieceJob, PieceSource};
 use crate::domain::announcement::Interruption;
-use crate::domain::playback::{PlayOutcome, PlayStart, Stamp};
+use crate::domain::playback::{CHECKPOINT_EVERY, PlayOutcome, PlayStart, Stamp};
 use crate::domain::sound::{Fault, Score};
 use crate::domain::time::{Moment, Span};
-
-/// Interval at which the position of a play is put on disk.
-pub(super) const CHECKPOINT_EVERY: Span = Span::secs(10);
 
 /// Longest time that the player may take to open a play, before the next version of what it plays is tried.
 pub(super) const PREFLIGHT_MAX: Span = Span::secs(20);

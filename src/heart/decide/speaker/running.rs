@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::stand_in::StandIn;
+use crate::decide::memory::SessionState;
 use crate::decide::schedule::{Piece, Role, Session};
 use crate::domain::announcement::Rung;
-use crate::domain::playback::Subject;
+use crate::domain::playback::{NotPlayed, Subject};
 use crate::domain::programme::{Fill, Slot};
 use crate::domain::time::{Moment, Span};
 
@@ -30,6 +31,10 @@ pub(super) struct Running {
     pub broken: BTreeSet<u32>,
     pub finished: u32,
     pub not_finished: u32,
+    /// Something of it was heard.
+    pub heard: bool,
+    /// The last reason for which something of it did not sound.
+    pub why: Option<NotPlayed>,
     /// Sounds where a relay of this session does not.
     pub stand_in: Option<StandIn>,
     pub stage: Stage,
@@ -48,6 +53,18 @@ pub(super) enum Stage {
 }
 
 impl Running {
+    /// Returns the state as it is kept over restarts.
+    pub fn state(&self) -> SessionState {
+        SessionState::Open {
+            next: self.next,
+            position_us: self.position.0,
+            finished: self.finished,
+            not_finished: self.not_finished,
+            heard: self.heard,
+            why: self.why.clone(),
+        }
+    }
+
     pub fn subject(&self) -> Subject {
         Subject::Slot(self.session.key.clone())
     }

@@ -90,12 +90,13 @@ impl Speaker {
         let rotation = self.memory.rotations.get(&session.key.slot).copied().unwrap_or(0);
         let filled = self.timetable.calendar(&session).fill(&session, &self.listeners, rotation);
         let state = self.memory.sessions.get(&session.key).map(|memo| memo.state.clone());
-        let (next, position, finished, not_finished) = match state {
-            Some(SessionState::Open { next, position_us, finished, not_finished }) => {
-                (next, Span(position_us), finished, not_finished)
-            }
-            _ => (0, Span(0), 0, 0),
+        let SessionState::Open { next, position_us, finished, not_finished, heard, why } =
+            state.filter(|state| matches!(state, SessionState::Open { .. })).unwrap_or(SessionState::FRESH)
+        else {
+            return;
         };
+        let position = Span(position_us);
+        let why = why.or_else(|| filled.left_out.last().map(|left| left.reason.clone()));
         self.turns += 1;
         let running = Running {
             turn: self.turns,
@@ -109,6 +110,8 @@ impl Speaker {
             gap_until: None,
             finished,
             not_finished,
+            heard,
+            why,
             stage: Stage::Due,
             blocked_by: None,
             session,
@@ -155,12 +158,10 @@ impl Speaker {
 
     fn close_late(&mut self, now: &Reading) {
         let Some(running) = self.running.take() else { return };
-        let (finished, not_finished) = (running.finished, running.not_finished);
-        let outcome = match running.blocked_by {
-            _ if finished + not_finished > 0 => SlotOutcome::Aired { finished, not_finished },
-            Some(by) => SlotOutcome::NotAired(NotPlayed::PreEmpted { by }),
-            None => SlotOutcome::NotAired(NotPlayed::Late),
-        };
+        let outcome = running.state().outcome().unwrap_or(SlotOutcome::NotAired(match running.blocked_by {
+            Some(by) => NotPlayed::PreEmpted { by },
+            None => NotPlayed::Late,
+        }));
         self.log_slot(now, &running.session, outcome);
         self.remember_session(&running.session, SessionState::Closed);
     }
@@ -194,7 +195,6 @@ impl Speaker {
             (Some(NotPlayed::NoRoom), Some(by)) => Some(NotPlayed::PreEmpted { by }),
             (left, _) => left,
         };
-        let silent = running.finished + running.not_finished == 0;
         if let Some(reason) = reason.clone() {
             let rest: Vec<_> = running.pieces.iter().skip(running.next as usize).collect();
             for piece in rest.into_iter().filter(|piece| matches!(piece.role, Role::Item { .. })) {
@@ -202,10 +202,8 @@ impl Speaker {
             }
         }
         let (finished, not_finished) = (running.finished, running.not_finished);
-        let outcome = match reason {
-            Some(reason) if silent => SlotOutcome::NotAired(reason),
-            _ => SlotOutcome::Aired { finished, not_finished },
-        };
+        let outcome = running.state().outcome().or(reason.map(SlotOutcome::NotAired));
+        let outcome = outcome.unwrap_or(SlotOutcome::Aired { finished, not_finished });
         self.log_slot(now, &running.session, outcome);
         self.remember_session(&running.session, SessionState::Closed);
         if running.slot.order == Order::Rotating

@@ -194,9 +194,8 @@ fn receive(buffer: &Arc<Buffer>, url: &str) {
         });
         let detail = match received {
             Ok(()) => return buffer.change(|inside| inside.over = true),
-            Err(
-                Fault::NoStream { detail, .. } | Fault::Damaged { detail, .. } | Fault::Player { detail },
-            ) => detail,
+            Err(Fault::NoStream { detail, .. } | Fault::Player { detail }) => detail,
+            Err(Fault::Damaged { detail, .. }) => detail.to_string(),
             Err(fault) => fault.to_string(),
         };
         tracing::warn!(url, detail, "the stream broke");
@@ -251,7 +250,7 @@ fn receive_hls(buffer: &Buffer, hls: &Tap<Hls>, url: &str) -> Result<(), String>
 /// Decodes bytes until they end; `false` where nobody listens any more.
 fn decode_run(buffer: &Buffer, bytes: impl Read + Send + Sync + 'static, url: &str) -> Result<bool, String> {
     let words = |fault: Fault| match fault {
-        Fault::Damaged { detail, .. } => detail,
+        Fault::Damaged { detail, .. } => detail.to_string(),
         other => other.to_string(),
     };
     let mut decoder = decode::open_stream(bytes, url.to_owned()).map_err(words)?;

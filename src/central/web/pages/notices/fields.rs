@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use crate::app::App;
+use crate::media::converted_from;
 use crate::people::Who;
 use crate::store::{BoxRow, CampaignRow, MediaRow, NoticeContent, Role, SectionRow, StoreError, Voice};
 use crate::web::form::{Faults, Input, Sent};
@@ -205,6 +206,9 @@ impl Form<'_> {
             @if let Some(media) = self.media {
                 audio #nghe-thu controls preload="metadata" src={ "/media/" (media.sha256) } {}
                 span.mute { (self.frame.tell(&said!("compose.lasts", seconds = media.ms.div_ceil(1_000)))) }
+                @if let Some(form) = converted_from(media) {
+                    p.mute { (self.frame.tell(&said!("compose.converted", form))) }
+                }
             }
         }
     }

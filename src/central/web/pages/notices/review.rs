@@ -17,10 +17,12 @@ use crate::app::App;
 use crate::orders::approval;
 use crate::orders::notices::{self, NotNotice};
 use crate::people::Who;
+use crate::programmes::proposals;
 use crate::store::{NoticeRow, NoticeState, NoticeVersion, Role, StoreError};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::local_time::{date_words, time_words};
+use crate::web::pages::week;
 use crate::web::parts::icon;
 use loaxa_heart::domain::ids::{ContentHash, NoticeId};
 use loaxa_heart::domain::time::Wall;
@@ -31,6 +33,9 @@ pub async fn queue(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Resul
     let rows = notices::waiting(&app, &who).await?;
     if let Some(first) = rows.first() {
         return Ok(Redirect::to(&format!("/duyet-tin/{}", first.id)).into_response());
+    }
+    if let Some(first) = proposals::waiting(&app, &who).await?.first() {
+        return Ok(Redirect::to(&format!("/duyet-lich/{}", first.id)).into_response());
     }
     let title = frame.say("review.title");
     let content = html! { h1 { (title) } p { (frame.say("review.nothing")) } };
@@ -107,6 +112,7 @@ async fn draw(
     stale: Option<Option<&NoticeVersion>>,
 ) -> Result<Markup, StoreError> {
     let rows = notices::waiting(app, who).await?;
+    let proposals = proposals::waiting(app, who).await?;
     let versions = app.store.notice_versions(row.id.clone()).await?;
     let wrote = versions.iter().any(|version| version.by == who.person.id);
     let shown = shown(app, frame, row, who.now).await?;
@@ -117,8 +123,9 @@ async fn draw(
         @if let Some(seen) = stale { (changes::draw(frame, app, seen, row)) }
         div.cols.queue {
             section.stack aria-labelledby="hq" {
-                h2 #hq { (frame.tell(&said!("review.waiting", count = rows.len()))) }
-                ul.tight { @for other in &rows { li { (in_queue(frame, other, other.id == row.id)) } } }
+                h2 #hq { (frame.tell(&said!("review.waiting", count = rows.len() + proposals.len()))) }
+                ul.tight { @for other in &rows { li { (in_queue(frame, other, other.id == row.id)) } }
+                    @for other in &proposals { li { (week::review::in_queue(frame, other, false)) } } }
                 p.mute { (frame.say("review.not_your_own")) }
             }
             section.stack aria-labelledby="ht" {

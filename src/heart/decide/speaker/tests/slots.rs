@@ -247,3 +247,21 @@ fn a_rotation_that_goes_round_begins_the_next_day_after_its_last_item() {
     let expected = ["one starts", "two starts", "one starts", "two starts", "one starts", "two starts"];
     assert_eq!(starts, expected);
 }
+
+#[test]
+fn a_slot_in_which_nothing_could_be_played_was_not_aired() {
+    let reason = NotPlayed::Unplayable { reason: Fault::Missing { what: "missing.mp3".to_owned() } };
+    let (gone, ended) = (format!("gone not played: {reason:?}"), format!("slot not aired: {reason:?}"));
+    for fill in ["once", "loop"] {
+        let mut scene = Scene::at(
+            "2026-11-21 06:59:59",
+            &format!(
+                "[[playlist]]\nid = \"hong\"\ntitle = \"Hỏng\"\n[[playlist.item]]\ntitle = \"gone\"\n\
+                 file = \"missing.mp3\"\n[[slot]]\nid = \"hong\"\ntitle = \"Hỏng\"\nstart = \"07:00\"\n\
+                 end = \"07:30\"\nplaylist = \"hong\"\nfill = \"{fill}\"\n"
+            ),
+        );
+        scene.run(3_600);
+        scene.check(&[&gone, &ended]);
+    }
+}

@@ -1,63 +1,45 @@
-//! The playback log: what was sent and who heard it, what sounded, and what did not.
+//! Announcements that were sent, with how far each has come on each box, and what a box tells that can't be true.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::routing::get;
 use maud::{Markup, html};
 
 use crate::app::App;
 use crate::foreseen::Foreseen;
 use crate::orders::outlook;
-use crate::store::{BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, NotPlayedRow, PlayRow, StoreError};
-use crate::web::doors::{Needs, Pages};
+use crate::store::{BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, PlayRow, StoreError};
 use crate::web::frame::{Frame, PageError};
 use crate::web::pages::class::class_tag;
 use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::GroupId;
-use loaxa_heart::domain::playback::PlayOutcome;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::{Lang, Texts};
 
-const FRAGMENT: &str = "/fragments/nhat-ky";
+/// The fragment that is drawn anew when something changes.
+pub const FRAGMENT: &str = "/fragments/nhat-ky";
 
-/// Plays in the table.
-const PLAYS_SHOWN: u32 = 40;
+/// Events at which the page asks for the fragment; `live.js` makes them.
+pub const EVENTS: &str = "announcements from:body, shown from:body, signed-out from:body";
+
 /// Announcements with their chain.
 const ANNOUNCEMENTS_SHOWN: u32 = 6;
 /// Boxes in the chain of one announcement.
 const CHAIN_SHOWN: usize = 12;
-/// Missed plays shown.
+/// Plays that can't be true.
 const TROUBLE_SHOWN: u32 = 8;
 
-/// Adds the page, and what it draws anew.
-pub fn add(pages: Pages) -> Pages {
-    pages.page("/nhat-ky", Needs::Person, get(page)).page(FRAGMENT, Needs::Person, get(fragment))
-}
-
-async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
-    let title = frame.say("log.title");
-    let content = html! {
-        h1 { (title) }
-        div.live hx-get=(FRAGMENT) hx-trigger="announcements from:body, shown from:body, signed-out from:body" hx-swap="innerHTML" {
-            (content(&app, frame.lang).await?)
-        }
-    };
-    Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
-}
-
-async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
+/// Draws the announcements anew.
+pub async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
     Ok(content(&app, frame.lang).await?)
 }
 
 /// Draws everything below the title.
-async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
+pub async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let boxes = app.store.boxes().await?;
-    let missed = app.store.not_played(TROUBLE_SHOWN).await?;
-    let plays = app.store.plays(LogFilter { limit: PLAYS_SHOWN, ..LogFilter::default() }).await?;
     let odd = LogFilter { limit: TROUBLE_SHOWN, implausible: true, ..LogFilter::default() };
     let implausible = app.store.plays(odd).await?;
     let mut announcements = Vec::new();
@@ -72,8 +54,6 @@ async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let view = View { lang, texts: crate::web::texts::TEXTS.of(lang), now: app.now(), groups };
     Ok(html! {
         (view.announcements(&boxes, &announcements))
-        (view.plays(&plays))
-        (view.missed(&missed))
         (view.implausible(&implausible))
     })
 }
@@ -168,57 +148,6 @@ impl View {
         }
     }
 
-    fn plays(&self, plays: &[PlayRow]) -> Markup {
-        html! {
-            section {
-                h2 { (self.texts.say("log.played")) }
-                @if plays.is_empty() { (self.nothing()) } @else {
-                    table.t {
-                        thead { tr {
-                            @for key in ["log.start", "log.box", "log.what", "log.class", "log.length", "log.outcome"] {
-                                th { (self.texts.say(key)) }
-                            }
-                        } }
-                        tbody { @for play in plays { (self.play(play)) } }
-                    }
-                }
-            }
-        }
-    }
-
-    fn play(&self, play: &PlayRow) -> Markup {
-        let bad = matches!(
-            play.outcome,
-            Some(PlayOutcome::Failed { .. } | PlayOutcome::PowerLost | PlayOutcome::Guarded { .. })
-        );
-        let played = play.frames_played.map(|frames| words::length(frames, self.texts));
-        let due = play.frames_due.map(|frames| words::length(frames, self.texts));
-        html! {
-            tr.bad[bad] {
-                td data-l=(self.texts.say("log.start")) { (self.time(play.started.unwrap_or(play.opened))) }
-                td data-l=(self.texts.say("log.box")) { (play.box_title) }
-                td data-l=(self.texts.say("log.what")) {
-                    b { (play.title) }
-                    @if play.repetition > 1 { " (" (play.repetition) ")" }
-                }
-                td data-l=(self.texts.say("log.class")) {
-                    (class_tag(self.texts, play.rung, play.mode))
-                }
-                td data-l=(self.texts.say("log.length")) {
-                    @if let Some(played) = played { (played) @if let Some(due) = due { " / " (due) } }
-                }
-                td data-l=(self.texts.say("log.outcome")) {
-                    (words::outcome(play.outcome.as_ref(), self.texts))
-                    @match play.heard {
-                        Some(true) => { " · " (self.texts.say("log.heard")) }
-                        Some(false) => { " · " (self.texts.say("log.not_heard")) }
-                        None => {}
-                    }
-                }
-            }
-        }
-    }
-
     /// Plays that can't be true, by their arrival and with what they say of themselves.
     fn implausible(&self, plays: &[PlayRow]) -> Markup {
         html! {
@@ -239,33 +168,6 @@ impl View {
                                     td data-l=(self.texts.say("log.what")) { b { (play.title) } }
                                     td data-l=(self.texts.say("implausible.why")) {
                                         (self.texts.code("implausible", &play.implausible.map(|why| code_of(&why)).unwrap_or_default()))
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn missed(&self, missed: &[NotPlayedRow]) -> Markup {
-        html! {
-            @if !missed.is_empty() {
-                section {
-                    h2 { (self.texts.say("missed.title")) }
-                    table.t {
-                        thead { tr {
-                            @for key in ["missed.when", "log.box", "log.what", "missed.why"] { th { (self.texts.say(key)) } }
-                        } }
-                        tbody {
-                            @for row in missed {
-                                tr.bad {
-                                    td data-l=(self.texts.say("missed.when")) { (self.time(row.at)) }
-                                    td data-l=(self.texts.say("log.box")) { (row.box_title) }
-                                    td data-l=(self.texts.say("log.what")) { b { (row.title) } }
-                                    td data-l=(self.texts.say("missed.why")) {
-                                        (words::not_played(&row.reason, self.texts))
                                     }
                                 }
                             }
