@@ -172,15 +172,7 @@ impl Central {
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        match urgently(people::accounts::invite_first(&app)).await {
-            Ok(Some(path)) => {
-                tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
-            }
-            Ok(None) => {}
-            // Boxes can be told without it.
-            Err(StoreError::Full) => tracing::error!("nobody can be invited: the disk is full"),
-            Err(error) => return Err(error.into()),
-        }
+        invite(&app).await?;
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
             tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
@@ -248,6 +240,22 @@ impl Central {
         }
         drop(self.app);
         self.broker.stop().await;
+    }
+}
+
+/// Invites the first administrator, where nobody has an account yet.
+async fn invite(app: &App) -> Result<(), StoreError> {
+    match urgently(people::accounts::invite_first(app)).await {
+        Ok(Some(path)) => {
+            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
+            Ok(())
+        }
+        // Boxes can be told without it.
+        Err(StoreError::Full) => {
+            tracing::error!("nobody can be invited: the disk is full");
+            Ok(())
+        }
+        invited => invited.map(drop),
     }
 }
 
