@@ -115,6 +115,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         token: "a-token-for-the-bench".to_owned(),
         second_factor: false,
         everyday: Default::default(),
+        training: Default::default(),
         keys: Keys { central: key, issuers: Vec::new(), trust },
         speech: Vec::new(),
         cap: None,

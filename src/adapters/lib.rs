@@ -1,4 +1,4 @@
-//! Floor 4: what touches the world: clock, sound, network, disk, processes.
+//! Floor 4: what touches the world: clock, sound, network, disk, processes, and the talk with central.
 
 pub mod backoff;
 pub mod box_store;
@@ -11,6 +11,7 @@ pub mod keys;
 pub mod mqtt;
 pub mod private_files;
 pub mod program;
+pub mod uplink;
 pub mod xml_signature;
 
 /// The sentences of this crate for people.

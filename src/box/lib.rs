@@ -12,7 +12,6 @@ pub mod player;
 pub mod prepared;
 pub mod settings;
 pub mod status;
-pub mod uplink;
 
 /// The sentences of this crate for people.
 pub static TEXTS: loaxa_heart::texts::Tables =

@@ -21,7 +21,7 @@ use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::one_each::OneEach;
 use crate::owed::Owed;
-use crate::settings::{Group, Settings};
+use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
@@ -161,6 +161,21 @@ impl App {
     /// Tells whether browsers come with TLS: to this process, or to a proxy before it.
     pub fn is_behind_tls(&self) -> bool {
         self.public_url.starts_with("https://")
+    }
+
+    /// The address at which the people of this commune train.
+    pub fn training_url(&self) -> Option<String> {
+        let Training::At(door) = &self.settings.training else { return None };
+        door.public_url.clone().or_else(|| {
+            let mut url = url::Url::parse(&self.public_url).ok()?;
+            url.set_port(Some(door.listen.port())).ok()?;
+            Some(url.to_string())
+        })
+    }
+
+    /// Tells whether this is a commune for training.
+    pub fn is_for_training(&self) -> bool {
+        matches!(self.settings.training, Training::Here(_))
     }
 
     /// The wall clock of this machine.

@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings` and `disk`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -25,10 +25,12 @@ mod owed;
 mod people;
 mod programmes;
 mod reports;
+pub mod run;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
 mod token_tries;
+pub mod training;
 mod uploads;
 mod voices;
 mod web;
@@ -53,7 +55,7 @@ use loaxa_adapters::mqtt::{Link, LinkError};
 use media::MediaFolder;
 pub use people::accounts::Newcomer;
 pub use people::console;
-use settings::{PageTls, Settings};
+use settings::{PageTls, Settings, Training};
 use store::sqlite::SqliteStore;
 use store::{Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
@@ -144,7 +146,8 @@ impl Central {
         if !has_tls && !listen.ip().is_loopback() {
             return Err(StartError::OpenPage(listen));
         }
-        if !settings.second_factor && !listen.ip().is_loopback() {
+        let trains = matches!(settings.training, Training::Here(_));
+        if !settings.second_factor && !trains && !listen.ip().is_loopback() {
             return Err(StartError::NoSecondFactor(listen));
         }
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
@@ -172,7 +175,9 @@ impl Central {
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        invite(&app).await?;
+        if !trains {
+            invite(&app).await?;
+        }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
             tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
@@ -257,23 +262,6 @@ async fn invite(app: &App) -> Result<(), StoreError> {
         }
         invited => invited.map(drop),
     }
-}
-
-/// Starts central, says where it is, and ends it in order when `shutdown` resolves.
-///
-/// # Errors
-/// As [`Central::start`].
-pub async fn run(
-    settings: Settings,
-    shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&Central),
-) -> Result<(), StartError> {
-    let central = Central::start(settings).await?;
-    ready(&central);
-    shutdown.await;
-    tracing::info!("central ends");
-    central.stop().await;
-    Ok(())
 }
 
 /// An address that others can connect to, for one that may say "all of this machine's".

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
 use loaxa_heart::config::central_file::EverydaySigner;
 use loaxa_heart::decide::delivery::with_ancestors;
-use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
+use loaxa_heart::domain::ids::{AccountId, BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
@@ -40,6 +41,7 @@ pub struct Settings {
     /// The alerts that are taken; `None` takes none.
     pub cap: Option<CapSettings>,
     pub calling: Calling,
+    pub training: Training,
     pub reporting: Reporting,
     pub groups: Vec<Group>,
     pub boxes: Vec<BoxDeclared>,
@@ -49,8 +51,37 @@ pub struct Settings {
     pub trust_first_use: bool,
 }
 
+/// The part that training plays in a commune.
+#[derive(Clone, Default)]
+pub enum Training {
+    /// A real commune without a place to train.
+    #[default]
+    Nowhere,
+    /// A real commune whose people train at another address.
+    At(TrainingDoor),
+    /// A commune that exists only for training: its boxes are in memory.
+    Here(mpsc::Sender<TrainingWish>),
+}
+
+/// The address of the training commune.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingDoor {
+    pub listen: SocketAddr,
+    /// The address at which browsers find it; without one, the address listened on.
+    pub public_url: Option<String>,
+}
+
+/// A wish of somebody who trains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainingWish {
+    /// Everything begins anew.
+    BeginAnew,
+    /// A key is believed from now on, as if the commune had trusted it.
+    Trust { holder: String, account: AccountId, public: PublicKey },
+}
+
 /// The door to page and API.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct PageDoor {
     pub tls: PageTls,
     /// Further names under which people and boxes ask for this server, beside that of the public address.
@@ -60,13 +91,15 @@ pub struct PageDoor {
 }
 
 /// The certificate that page and API show.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub enum PageTls {
     /// No certificate: central listens on a loopback address only.
     #[default]
     Off,
     /// One of the commune's own authority.
     OwnAuthority,
+    /// One of this authority, which enrols no boxes here.
+    OfAuthority(Identity),
     /// Certificate and key, PEM, read anew when they change; boxes that enrol get `ca` to check them against.
     Files { certificate: PathBuf, key: PathBuf, ca: Option<PathBuf> },
 }

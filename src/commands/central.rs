@@ -13,7 +13,8 @@ use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::Feed;
 use loaxa_central::settings::Identity;
 use loaxa_central::settings::{
-    BrokerChoice, Calling, CapSettings, Email, Enrolment, Group, Keys, Logins, Reporting, Settings, Webhook,
+    BrokerChoice, Calling, CapSettings, Email, Enrolment, Group, Keys, Logins, Reporting, Settings, Training,
+    TrainingDoor, Webhook,
 };
 use loaxa_central::settings::{PageDoor, PageTls};
 use loaxa_heart::config::box_file::NamedFiles;
@@ -52,7 +53,7 @@ pub fn run(args: Args) -> Outcome {
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(loaxa_central::run(settings, asked_to_end(), say_where))?;
+    runtime.block_on(loaxa_central::run::run(settings, asked_to_end(), say_where))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,6 +119,10 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         token: token_read,
         second_factor: config.second_factor,
         everyday: config.everyday,
+        training: config.training.map_or(Training::Nowhere, |door| {
+            let public_url = door.public_url.map(|url| url.trim_end_matches('/').to_owned());
+            Training::At(TrainingDoor { listen: door.listen, public_url })
+        }),
         keys,
         speech: config.speech,
         cap: cap.transpose()?,

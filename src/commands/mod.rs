@@ -45,6 +45,8 @@ mod report;
 #[cfg(any(feature = "box", feature = "central"))]
 mod service_user;
 mod simulate;
+#[cfg(feature = "central")]
+mod simulate_fleet;
 mod status;
 mod stop;
 #[cfg(feature = "box")]

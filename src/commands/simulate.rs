@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::thread;
 
 use super::language::{Outcome, tell};
+#[cfg(feature = "central")]
+use super::simulate_fleet;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::simulation::run::{Verdict, live, shrink};
 use loaxa_heart::decide::simulation::scenario::{self, Happening};
@@ -12,7 +14,11 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[cfg(feature = "central")]
+    #[command(subcommand)]
+    what: Option<What>,
     #[arg(long, default_value_t = 1.0)]
     years: f64,
     #[arg(long, default_value_t = 1)]
@@ -23,7 +29,18 @@ pub struct Args {
     calm: bool,
 }
 
+/// Other things to simulate than the life of a box.
+#[cfg(feature = "central")]
+#[derive(clap::Subcommand)]
+enum What {
+    Fleet(simulate_fleet::Args),
+}
+
 pub fn run(args: Args) -> Outcome {
+    #[cfg(feature = "central")]
+    if let Some(What::Fleet(args)) = &args.what {
+        return simulate_fleet::run(args);
+    }
     if !(args.years > 0.0 && args.years <= 100.0) {
         return Err(said!("simulate.years").into());
     }

@@ -37,6 +37,7 @@ mod recordings;
 mod reports;
 mod roster;
 mod tokens;
+mod training;
 mod week;
 mod wire;
 

@@ -250,7 +250,7 @@ fn planned(sessions: &[PlannedSession]) -> BTreeMap<SlotKey, Told> {
 /// The log of a box that lives through the days, with a player that takes its time.
 fn lived(
     setup: Setup,
-    lookup: Box<loaxa_heart::decide::simulation::player::Lookup>,
+    lookup: Box<loaxa_heart::decide::simulation::player::Lookup<'static>>,
     from: NaiveDate,
 ) -> BTreeMap<SlotKey, Told> {
     let begin = Wall::from_local(from.and_hms_opt(0, 0, 0).expect("midnight"));

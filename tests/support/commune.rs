@@ -110,6 +110,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         token: TOKEN.to_owned(),
         second_factor: true,
         everyday: Default::default(),
+        training: Default::default(),
         keys: Keys { central: central_key(), issuers: vec![key(1), key(2)], trust: trust() },
         speech: ["espeak-ng", "-v", "{language}", "-w", "{out}", "--stdin"].map(str::to_owned).to_vec(),
         groups: vec![

@@ -10,11 +10,12 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Item};
 
 /// The crates of the house: the folder, and the name that others import it by.
-pub const CRATES: [(&str, &str); 6] = [
+pub const CRATES: [(&str, &str); 7] = [
     ("src/heart", "loaxa_heart"),
     ("src/adapters", "loaxa_adapters"),
     ("src/sound", "loaxa_sound"),
     ("src/box", "loaxa_box"),
+    ("src/fleet", "loaxa_fleet"),
     ("src/central", "loaxa_central"),
     ("src", "loaxa"),
 ];

@@ -3,10 +3,10 @@
 use super::restore::{TRUST, media_of};
 use super::start::random;
 use super::{Daemon, offset};
-use crate::uplink::Arrived;
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
+use loaxa_adapters::uplink::Arrived;
 use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::ids::CommandId;

@@ -20,9 +20,9 @@ use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Lang, Say, Sentence, Texts};
 
-/// The cookie that keeps the language.
 /// Time before the end of a session at which its person is asked to stay, in seconds.
 const ASKED_BEFORE_S: u64 = 5 * 60;
+/// The cookie that keeps the language.
 const LANG_COOKIE: &str = "loaxa-lang";
 
 /// The drawings that [`icon`] uses.
@@ -134,10 +134,12 @@ impl Frame {
                     (PreEscaped(ICONS))
                     a.skip href="#noi-dung" { (self.say("page.skip")) }
                     header.top {
+                        @if app.is_for_training() { p.training role="note" { (self.say("training.banner")) " "
+                        @if self.is_in() { a href="/tap-huan" { (self.say("training.rules")) } } } }
                         div.wrap.top-in { (self.header(app, world)) }
                         @match world {
                             World::Everyday => @if self.is_in() { (self.menu()) },
-                            World::Actual => p.bandline { (self.say("emergency.band")) },
+                            World::Actual => p.bandline { (self.say(if app.is_for_training() { "training.band" } else { "emergency.band" })) },
                             World::Exercise => p.bandline { span { (self.say("exercise.band")) } },
                         }
                     }
@@ -244,6 +246,7 @@ impl Frame {
                     @for (address, name, roles) in FOOT {
                         @if self.sees(roles) { li { a href=(address) { (self.say(name)) } } }
                     }
+                    @if app.training_url().is_some() { li { a href="/tap-huan" { (self.say("training.title")) } } }
                     li { (self.other_language()) }
                 }
             } @else { p { (self.tell(&said!("page.for_staff", commune = app.settings.commune))) } }

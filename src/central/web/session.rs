@@ -9,8 +9,17 @@ use crate::people::sign_in::LASTS;
 const COOKIE: &str = "loaxa-session";
 const COOKIE_TLS: &str = "__Host-loaxa-session";
 
+/// The same in the training commune: browsers keep cookies by name and host, whatever the port.
+const TRAINING_COOKIE: &str = "loaxa-training";
+const TRAINING_COOKIE_TLS: &str = "__Host-loaxa-training";
+
 fn name(app: &App) -> &'static str {
-    if app.is_behind_tls() { COOKIE_TLS } else { COOKIE }
+    match (app.is_for_training(), app.is_behind_tls()) {
+        (false, false) => COOKIE,
+        (false, true) => COOKIE_TLS,
+        (true, false) => TRAINING_COOKIE,
+        (true, true) => TRAINING_COOKIE_TLS,
+    }
 }
 
 /// Makes the header `set-cookie` of a session that begins.

@@ -62,13 +62,9 @@ pub fn open(settings: &Settings, names: Vec<String>) -> Result<Option<Certificat
         PageTls::Off => Ok(None),
         PageTls::OwnAuthority => {
             let enrolment = settings.enrolment.as_ref().ok_or(NoCertificate::NoAuthority)?;
-            let ca = Ca::open(&enrolment.ca)?;
-            let Identity { certificate, key } = ca.issue_to_server(names, PAGE)?;
-            let chain = format!("{certificate}\n{}", ca.certificate());
-            let shown = server_config(chain.as_bytes(), key.as_bytes())?;
-            let (_, certificates) = watch::channel(Arc::new(shown));
-            Ok(Some(Certificates(certificates)))
+            issued_by(&enrolment.ca, names).map(Some)
         }
+        PageTls::OfAuthority(authority) => issued_by(authority, names).map(Some),
         PageTls::Files { certificate, key, .. } => {
             let stamp = stamp(certificate, key);
             let (sender, certificates) = watch::channel(Arc::new(read(certificate, key)?));
@@ -76,6 +72,16 @@ pub fn open(settings: &Settings, names: Vec<String>) -> Result<Option<Certificat
             Ok(Some(Certificates(certificates)))
         }
     }
+}
+
+/// A certificate for these names that an authority issues now.
+fn issued_by(authority: &Identity, names: Vec<String>) -> Result<Certificates, NoCertificate> {
+    let ca = Ca::open(authority)?;
+    let Identity { certificate, key } = ca.issue_to_server(names, PAGE)?;
+    let chain = format!("{certificate}\n{}", ca.certificate());
+    let shown = server_config(chain.as_bytes(), key.as_bytes())?;
+    let (_, certificates) = watch::channel(Arc::new(shown));
+    Ok(Certificates(certificates))
 }
 
 /// The names by which this server is asked for: for a certificate, and for the list of hosts.

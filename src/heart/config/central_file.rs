@@ -19,6 +19,13 @@ use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
+/// The address of the training commune.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingConfig {
+    pub listen: SocketAddr,
+    pub public_url: Option<String>,
+}
+
 /// The signer of everyday notices, once they are approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EverydaySigner {
@@ -55,6 +62,8 @@ pub struct CentralConfig {
     pub second_factor: bool,
     /// The signer of everyday notices, once they are approved.
     pub everyday: EverydaySigner,
+    /// `None` where nobody trains.
+    pub training: Option<TrainingConfig>,
     pub keys: KeyFiles,
     /// `None` where boxes are enrolled by hand.
     pub enrolment: Option<EnrolmentFiles>,
@@ -184,6 +193,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         .get("everyday")
         .map(|value| value.choice(&[("server", EverydaySigner::Server), ("people", EverydaySigner::People)]));
     authority.finish();
+    let training = root.get("training").map(|value| training(value.table()?, listen));
     let keys = keys(root.section("keys"), paths);
     let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
     let speech = speech(root.section("speech"));
@@ -213,6 +223,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         token_file: token_file?,
         second_factor: absent_or(second_factor)?.unwrap_or(true),
         everyday: absent_or(everyday)?.unwrap_or_default(),
+        training: absent_or(training)?,
         keys: keys?,
         enrolment: absent_or(enrolment)?,
         speech: speech?,
@@ -222,6 +233,20 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         boxes,
     })
+}
+
+/// Reads `[training]`: another port than the commune's own.
+fn training(mut fields: Fields<'_>, own: Option<SocketAddr>) -> Option<TrainingConfig> {
+    let value = fields.need("listen");
+    let public_url = fields.get("public_url").and_then(|value| value.text().map(str::to_owned));
+    fields.finish();
+    let value = value?;
+    let listen: SocketAddr = value.parse()?;
+    if own.is_some_and(|own| own.port() == listen.port()) {
+        value.problem(said!("problem.training_port"));
+        return None;
+    }
+    Some(TrainingConfig { listen, public_url })
 }
 
 /// Reads `[tls]`. Without it, a loopback address is served without TLS, and every other one with a certificate of the

@@ -17,6 +17,7 @@ mod reports;
 mod roster;
 mod settings;
 mod sign;
+mod training;
 mod trouble;
 mod week;
 
@@ -64,6 +65,7 @@ pub fn pages() -> Pages {
         roster::add,
         settings::add,
         sign::add,
+        training::add,
         week::add,
         events::add,
     ]

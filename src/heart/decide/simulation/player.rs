@@ -13,7 +13,7 @@ pub const LATENCY: Span = Span::millis(5);
 const ENDING: Span = Span::millis(400);
 
 /// The length of a part of a score, `None` where it has no end, or the reason why it can't sound.
-pub type Lookup = dyn Fn(&Sound) -> Result<Option<Span>, Fault>;
+pub type Lookup<'a> = dyn Fn(&Sound) -> Result<Option<Span>, Fault> + 'a;
 
 /// A length of sound that came out of the loudspeaker.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +92,7 @@ impl SimulatedPlayer {
     }
 
     /// Carries out a command.
-    pub fn command(&mut self, now: Moment, command: PlayerCommand, lookup: &Lookup) {
+    pub fn command(&mut self, now: Moment, command: PlayerCommand, lookup: &Lookup<'_>) {
         match command {
             PlayerCommand::Preflight { play, score } => self.preflight(now, play, &score, lookup),
             PlayerCommand::Play { play, cut: Cut::AtEnd } if self.sounding.is_some() => {
@@ -110,7 +110,7 @@ impl SimulatedPlayer {
         }
     }
 
-    fn preflight(&mut self, now: Moment, play: PlayId, score: &Score, lookup: &Lookup) {
+    fn preflight(&mut self, now: Moment, play: PlayId, score: &Score, lookup: &Lookup<'_>) {
         let lengths: Result<Vec<_>, _> = score.parts.iter().map(lookup).collect();
         let result = lengths.map(|lengths| {
             let whole = lengths.into_iter().try_fold(Span(0), |sum, length| Some(sum + length?));

@@ -47,7 +47,7 @@ pub struct World {
     disk: Disk,
     /// Commands on their way through the heart, until it asks to keep them.
     arriving: BTreeMap<CommandId, Signed<Command>>,
-    lookup: Box<Lookup>,
+    lookup: Box<Lookup<'static>>,
     log: Vec<Entry>,
     fetches: Vec<ContentHash>,
     /// Report of a heart that asked to be woken again and again without time passing.
@@ -63,7 +63,7 @@ pub struct World {
 
 impl World {
     /// Makes a box that is off. The monotonic clock starts at zero.
-    pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup>) -> Self {
+    pub fn new(setup: Setup, wall: Wall, lookup: Box<Lookup<'static>>) -> Self {
         let clock = Reading { mono: Moment(0), wall, quality: ClockQuality::Synced, uncertainty_ms: 10 };
         Self {
             setup,

@@ -1,7 +1,7 @@
 //! The box's side of the protocol: hello, heartbeat, the log on its way home, and what arrives.
 
-use loaxa_adapters::clock::monotonic;
-use loaxa_adapters::mqtt::{Link, LinkError, Qos};
+use crate::clock::monotonic;
+use crate::mqtt::{Link, LinkError, Qos};
 use loaxa_heart::decide::outbox::{self, Outbox};
 use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, KeyId};
@@ -123,6 +123,11 @@ impl Uplink {
 
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Gives the uplink another link, or takes it away.
+    pub fn join(&mut self, link: Option<Link>) {
+        self.link = link;
     }
 
     /// Returns the public half of the key that signs the log, in base64.

@@ -1,0 +1,284 @@
+//! `loaxa simulate fleet`: a central on this machine, and many boxes in memory over real MQTT sessions: how fast an emergency
+//! is everywhere, and whether the whole log comes home, also over an outage of all at once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::client::Client;
+use super::language::{Failure, Outcome, tell};
+use loaxa_adapters::clock::monotonic;
+use loaxa_central::Central;
+use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
+use loaxa_fleet::fleet::Fleet;
+use loaxa_fleet::site::{Network, Site};
+use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
+use loaxa_heart::domain::hex::hex;
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::time::{Moment, Span};
+use loaxa_heart::texts::Sentence;
+use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{TrustMessage, VERSION};
+use loaxa_heart::wire::signing::SecretKey;
+
+/// The group of all boxes, and the boxes in each village.
+const ALL: &str = "huyen";
+const VILLAGE_BOXES: usize = 5;
+/// Time between two looks at the fleet.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[arg(long, default_value_t = 1_000)]
+    boxes: usize,
+    #[arg(long, default_value_t = 0)]
+    outage: u64,
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
+}
+
+pub fn run(args: &Args) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(trial(args))
+}
+
+async fn trial(args: &Args) -> Outcome {
+    let dir = std::env::temp_dir().join(format!("loaxa-fleet-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let done = in_folder(args, &dir).await;
+    let _ = std::fs::remove_dir_all(&dir);
+    done
+}
+
+async fn in_folder(args: &Args, dir: &Path) -> Outcome {
+    let keys = TrialKeys::draw(args.boxes);
+    let token = hex(&random());
+    let settings = keys.settings(dir, token.clone())?;
+    let central = Central::start(settings).await.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
+    let broker = central.broker_addr().expect("the broker is in this process");
+    let address =
+        BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+    let network = Network { broker: address, ca: None, come_within_s: 0.0 };
+    let patience = Span::secs(args.patience);
+
+    let began = monotonic();
+    let fleet = Fleet::start(keys.sites(), &network);
+    let all = fleet.size();
+    let kept = until(patience, || fleet.account.welcomes() >= all).await;
+    let connected = fleet.account.counts().connected;
+    tell!("fleet.connected", connected, all, seconds = seconds(began));
+    let welcomes = fleet.account.take_welcomes();
+    tell!("fleet.welcomed", median = ms(welcomes.median), most = ms(welcomes.p99), max = ms(welcomes.max));
+    let mut whole = kept;
+    if args.outage > 0 {
+        fleet.set_network(false);
+        tokio::time::sleep(Duration::from_secs(args.outage)).await;
+        let began = monotonic();
+        fleet.set_network(true);
+        whole &= until(patience, || fleet.account.welcomes() >= all).await;
+        let back = fleet.account.take_welcomes();
+        tell!("fleet.came_back", count = back.count, all, seconds = seconds(began), most = ms(back.p99));
+    }
+    let base = format!("http://{}", central.http_addr());
+    let began = monotonic();
+    let id =
+        tokio::task::spawn_blocking(move || emergency(&base, &token)).await.expect("it does not panic")?;
+    let answered = monotonic().since(began);
+    let arrived = || fleet.account.arrivals().get(&id).copied().unwrap_or_default();
+    whole &= until(patience, || arrived().count >= all).await;
+    let arrived = arrived();
+    tell!(
+        "fleet.emergency",
+        answered = ms(answered),
+        count = arrived.count,
+        all,
+        median = ms(arrived.median),
+        most = ms(arrived.p99),
+        max = ms(arrived.max)
+    );
+    let is_home = || {
+        let counts = fleet.account.counts();
+        counts.recorded > 0 && counts.acknowledged == counts.recorded
+    };
+    whole &= until(patience, is_home).await;
+    let counts = fleet.account.counts();
+    tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
+    drop(fleet);
+    central.stop().await;
+    if whole && counts.refused == 0 {
+        tell!("fleet.kept");
+        return Ok(ExitCode::SUCCESS);
+    }
+    tell!("fleet.broken");
+    Ok(ExitCode::FAILURE)
+}
+
+/// Waits until something is so; false where that takes too long.
+async fn until(patience: Span, is_so: impl Fn() -> bool) -> bool {
+    let deadline = monotonic() + patience;
+    while !is_so() {
+        if monotonic() > deadline {
+            return false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    true
+}
+
+fn ms(span: Span) -> Sentence {
+    Sentence::decimal(span.as_secs_f64() * 1_000.0, 1)
+}
+
+fn seconds(since: Moment) -> Sentence {
+    Sentence::decimal(monotonic().since(since).as_secs_f64(), 2)
+}
+
+/// Announces an emergency to all boxes.
+fn emergency(base: &str, token: &str) -> Result<CommandId, Failure> {
+    let fields = json!({
+        "to": [ALL], "class": "emergency", "mode": "actual", "title": "simulated", "text": "The water is rising.",
+    });
+    let boundary = "loaxa-fleet";
+    let body = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n--{boundary}--\r\n"
+    );
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    let answer = Client::new(base, token, None)?.post("announcements", &kind, body.as_bytes())?;
+    let id = answer["id"].as_str().unwrap_or_default().parse();
+    id.map_err(|_| loaxa_heart::said!("fleet.no_answer").into())
+}
+
+/// The keys of a trial; nobody keeps them.
+struct TrialKeys {
+    root: SecretKey,
+    central: SecretKey,
+    officers: [SecretKey; 2],
+    boxes: Vec<SecretKey>,
+}
+
+fn random() -> [u8; 32] {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).expect("the system gives randomness");
+    random
+}
+
+fn draw() -> SecretKey {
+    SecretKey::from_seed(&random())
+}
+
+fn group(id: &str) -> GroupId {
+    id.parse().expect("groups here have plain names")
+}
+
+fn village(of_box: usize) -> String {
+    format!("thon-{}", of_box / VILLAGE_BOXES)
+}
+
+impl TrialKeys {
+    fn draw(boxes: usize) -> Self {
+        let boxes = std::iter::repeat_with(draw).take(boxes).collect();
+        Self { root: draw(), central: draw(), officers: [draw(), draw()], boxes }
+    }
+
+    fn sites(&self) -> Vec<Site> {
+        let trust = Arc::new(self.trust());
+        let site = |(n, key): (usize, &SecretKey)| Site {
+            id: BoxId::new(format!("loa-{n}")).expect("boxes here have plain names"),
+            groups: vec![group(&village(n)), group(ALL)],
+            key: key.clone(),
+            root: self.root.public(),
+            trust: Arc::clone(&trust),
+        };
+        self.boxes.iter().enumerate().map(site).collect()
+    }
+
+    fn trust(&self) -> Trust {
+        let grant = |key: &SecretKey, holder: &str, powers: &[Power]| Grant {
+            key: key.key_id(),
+            public: key.public().to_string(),
+            holder: holder.to_owned(),
+            account: None,
+            powers: powers.iter().copied().collect(),
+            groups: [group(ALL)].into(),
+            level: 1,
+            valid_from: None,
+            valid_until: None,
+        };
+        let villages = (0..self.boxes.len().div_ceil(VILLAGE_BOXES)).map(|n| format!("thon-{n}"));
+        let [one, two] = &self.officers;
+        Trust {
+            version: 1,
+            grants: vec![
+                grant(&self.central, "central", &[Power::Central]),
+                grant(one, "An", &[Power::Emergency]),
+                grant(two, "Binh", &[Power::Emergency]),
+            ],
+            thresholds: vec![Threshold { power: Power::Emergency, signatures: 2 }],
+            nesting: villages.map(|id| (group(&id), group(ALL))).collect(),
+        }
+    }
+
+    fn settings(&self, dir: &Path, token: String) -> Result<Settings, Failure> {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let words = dir.join("words.wav");
+        std::fs::write(&words, a_second_of_silence())?;
+        let place = |id: String, parent: Option<&str>| Group {
+            title: id.clone(),
+            id: group(&id),
+            parent: parent.map(group),
+        };
+        let villages = (0..self.boxes.len().div_ceil(VILLAGE_BOXES)).map(|n| format!("thon-{n}"));
+        let declared = |site: Site| BoxDeclared {
+            title: site.id.to_string(),
+            id: site.id,
+            groups: vec![site.groups[0].clone()],
+            key: Some(site.key.public().to_string()),
+        };
+        Ok(Settings {
+            listen: local,
+            public_url: None,
+            page: Default::default(),
+            data_dir: dir.to_owned(),
+            commune: "simulated".to_owned(),
+            broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
+            sqlite: dir.join("central.db"),
+            token,
+            second_factor: false,
+            everyday: Default::default(),
+            keys: Keys {
+                central: self.central.clone(),
+                issuers: self.officers.to_vec(),
+                trust: codec::seal(&TrustMessage { v: VERSION, trust: self.trust() }, &[&self.root]),
+            },
+            speech: vec!["cp".to_owned(), words.display().to_string(), "{out}".to_owned()],
+            cap: None,
+            calling: Default::default(),
+            reporting: Default::default(),
+            training: Default::default(),
+            groups: std::iter::once(place(ALL.to_owned(), None))
+                .chain(villages.map(|id| place(id, Some(ALL))))
+                .collect(),
+            boxes: self.sites().into_iter().map(declared).collect(),
+            enrolment: None,
+            trust_first_use: false,
+        })
+    }
+}
+
+/// A WAV of one second: 8,000 frames of 16 bits.
+fn a_second_of_silence() -> Vec<u8> {
+    let mut wav = b"RIFF".to_vec();
+    wav.extend(16_036_u32.to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(8_000_u32.to_le_bytes());
+    wav.extend(16_000_u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend(16_000_u32.to_le_bytes());
+    wav.resize(44 + 16_000, 0);
+    wav
+}

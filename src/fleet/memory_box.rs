@@ -1,0 +1,349 @@
+//! One box in memory: what its daemon would do, without disk and loudspeaker.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::account::Account;
+use super::programmes::Programmes;
+use super::site::Site;
+use loaxa_adapters::clock::{Clock, LastKnown, monotonic};
+use loaxa_adapters::mqtt::{Link, LinkEvent};
+use loaxa_adapters::uplink::{Arrived, Uplink};
+use loaxa_heart::decide::outbox::{self, Outbox};
+use loaxa_heart::decide::schedule::{Listeners, Timetable};
+use loaxa_heart::decide::simulation::player::SimulatedPlayer;
+use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
+use loaxa_heart::decide::versions::{self, Edition};
+use loaxa_heart::domain::authority::Trust;
+use loaxa_heart::domain::ids::{Epoch, GroupId, KeyId};
+use loaxa_heart::domain::playback::{CommandRefusal, Entry, Event};
+use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::sound::Sound;
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::wire::chain;
+use loaxa_heart::wire::messages::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogRecord,
+    OnAir, Signed, VERSION, commands_digest,
+};
+use loaxa_heart::wire::topics::Topic;
+
+/// Records that wait for central; the oldest are lost beyond that.
+const WAITING_MAX: usize = 4_096;
+
+/// Time after a command in which central hears what the box now holds.
+const HURRY: Span = Span::secs(2);
+
+/// A box without disk and loudspeaker.
+pub struct MemoryBox {
+    site: Site,
+    account: Arc<Account>,
+    clock: Clock,
+    speaker: Speaker,
+    player: SimulatedPlayer,
+    uplink: Uplink,
+    programmes: Programmes,
+    /// Versions of the groups and of the prepared messages, and those who signed them.
+    groups: (u32, Vec<KeyId>),
+    prepared: (u32, Vec<KeyId>),
+    epoch: Epoch,
+    /// The end of the log's chain.
+    last: chain::Link,
+    /// The part of the log that central has not acknowledged.
+    waiting: VecDeque<LogRecord>,
+}
+
+impl MemoryBox {
+    /// Makes a box that was just switched on.
+    pub fn new(site: Site, epoch: Epoch, account: Arc<Account>) -> Self {
+        let clock = Clock::new(LastKnown::default(), true);
+        let listeners = Listeners { groups: site.groups.iter().cloned().collect(), languages: Vec::new() };
+        let restored = Restored { start: 1, ..Restored::default() };
+        let now = clock.read();
+        let trust = Some(Trust::clone(&site.trust));
+        let speaker = Speaker::new(restored, listeners, Timetable::default(), trust, Policy::default(), &now);
+        let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root.clone()));
+        Self {
+            uplink: Uplink::new(id, key, root, None, Outbox::new(0, 0)),
+            site,
+            account,
+            clock,
+            speaker,
+            player: SimulatedPlayer::default(),
+            programmes: Programmes::default(),
+            groups: (0, Vec::new()),
+            prepared: (0, Vec::new()),
+            epoch,
+            last: chain::Link::FIRST,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Gives the box a way to the broker, or takes it away.
+    pub fn join(&mut self, link: Option<Link>) {
+        let is_cut = link.is_none();
+        self.uplink.join(link);
+        if is_cut {
+            self.lost();
+        }
+    }
+
+    /// Returns the groups that the box listens to now.
+    pub fn groups(&self) -> Vec<GroupId> {
+        self.speaker.listeners().groups.iter().cloned().collect()
+    }
+
+    /// Returns when something is to be done even if nothing arrives.
+    pub fn wakes(&self) -> Option<Moment> {
+        let speaker = self.speaker.poll_timeout().map(|(moment, _)| moment);
+        [speaker, self.player.wakes(), self.uplink.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn on_time(&mut self) {
+        let now = self.clock.read();
+        while let Some(event) = self.player.poll(now.mono) {
+            self.tell(Input::Player(event));
+        }
+        if self.speaker.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+            self.speaker.handle_timeout(&now);
+        }
+        self.carry_out();
+    }
+
+    /// Takes what the link tells.
+    pub fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected => {
+                self.account.connected();
+                self.introduce();
+            }
+            LinkEvent::Disconnected { .. } => self.lost(),
+            LinkEvent::Refused { .. } => {}
+            LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
+        }
+    }
+
+    fn lost(&mut self) {
+        if self.uplink.is_connected() {
+            self.account.disconnected();
+        }
+        self.uplink.disconnected(monotonic());
+    }
+
+    fn introduce(&mut self) {
+        let now = self.clock.read();
+        self.uplink.connected(Hello {
+            v: VERSION,
+            box_id: self.site.id.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            key: Some(self.uplink.public_key()),
+            epoch: self.epoch,
+            nonce: format!("{:016x}", random()),
+            clock: now.quality,
+            wall: now.wall,
+            holds: self.holds(),
+        });
+    }
+
+    fn holds(&self) -> Holds {
+        Holds {
+            commands: commands_digest(self.speaker.in_force(&self.clock.read())),
+            programmes: self.programmes.versions(),
+            trust: self.speaker.trust().map_or(0, |trust| trust.version),
+            policy: self.speaker.policy().version,
+            groups: self.groups.0,
+            prepared: self.prepared.0,
+            prepared_missing: 0,
+        }
+    }
+
+    fn on_message(&mut self, topic: &Topic, bytes: Vec<u8>) {
+        match self.uplink.read(topic, bytes, self.speaker.trust()) {
+            Ok(None) => {}
+            Ok(Some(Arrived::Welcome { welcome, asked })) => {
+                self.account.welcomed(monotonic().since(asked));
+                let upload_after = Span::secs(u64::from(welcome.upload_after_s));
+                self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
+                self.learn(welcome.time, asked);
+            }
+            Ok(Some(Arrived::Time { time, asked })) => self.learn(time, asked),
+            Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
+            Ok(Some(Arrived::Trust { message, .. })) => self.tell(Input::Trust(message.trust)),
+            Ok(Some(Arrived::Command { signed, .. })) => {
+                let after = self.clock.read().wall.since(signed.payload.issued_at);
+                self.account.arrived(&signed.payload.id, after);
+                self.tell(Input::Command(signed));
+                self.uplink.hurry_heartbeat(monotonic() + HURRY);
+            }
+            Err(reason) => {
+                self.account.refused();
+                self.tell(Input::Refused { command: None, reason });
+            }
+        }
+    }
+
+    fn learn(&mut self, time: Wall, asked: Moment) {
+        if self.clock.learn(time, asked, monotonic()) {
+            self.tell(Input::ClockChanged);
+        }
+    }
+
+    fn on_ack(&mut self, ack: &LogAck) {
+        if ack.epoch != self.epoch {
+            return;
+        }
+        let before = self.waiting.len();
+        self.waiting.retain(|record| record.seq > ack.contiguous_upto);
+        self.account.acknowledged((before - self.waiting.len()) as u64);
+        let upto = ack.contiguous_upto;
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
+        self.send_log();
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.speaker.handle(&self.clock.read(), input);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(action) = self.speaker.poll_action() {
+            match action {
+                Action::Log(entry) => self.append(entry),
+                Action::Player(command) => {
+                    let length = |sound: &Sound| self.programmes.length(sound);
+                    self.player.command(monotonic(), command, &length);
+                }
+                Action::Fetch { media, .. } => {
+                    self.programmes.learn(&media);
+                    let fetched = Input::Fetched { sha256: media.sha256, result: Ok(()) };
+                    self.speaker.handle(&self.clock.read(), fetched);
+                }
+                Action::Adopt(signed) => self.adopt(&signed),
+                // Nothing outlives the process.
+                Action::Remember(_) | Action::Keep(_) | Action::Forget(_) | Action::Checkpoint(_) => {}
+            }
+        }
+        self.send_log();
+    }
+
+    fn append(&mut self, entry: Entry) {
+        let Ok(record) = self.last.record(&self.site.id, self.epoch, entry) else { return };
+        self.last = chain::Link::after(record.seq, &record.body);
+        self.uplink.outbox.handle(monotonic(), outbox::Input::Appended { last: record.seq });
+        self.account.recorded();
+        self.waiting.push_back(record);
+        if self.waiting.len() > WAITING_MAX {
+            self.waiting.pop_front();
+        }
+    }
+
+    fn send_log(&mut self) {
+        let now = monotonic();
+        while let Some(send) = self.uplink.outbox.poll_send(now) {
+            let mut bytes = 0;
+            let due = self.waiting.iter().filter(|record| record.seq >= send.from).take(BATCH_RECORDS_MAX);
+            let fits = due.take_while(|record| {
+                bytes += record.body.len();
+                bytes <= BATCH_BYTES_MAX
+            });
+            let records: Vec<_> = fits.cloned().collect();
+            let oldest = self.waiting.front().map_or(self.last.seq, |record| record.seq);
+            let (box_id, epoch) = (self.site.id.clone(), self.epoch);
+            let batch = LogBatch { v: VERSION, box_id, epoch, oldest, records, head: None };
+            self.uplink.send_batch(now, batch);
+        }
+        if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
+            self.introduce();
+        } else if self.uplink.heartbeat_is_due(now) {
+            let (heartbeat, holds) = (self.heartbeat(), self.holds());
+            self.uplink.heartbeat(now, heartbeat, holds);
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let now = self.clock.read();
+        Heartbeat {
+            v: VERSION,
+            wall: now.wall,
+            clock: now.quality,
+            nonce: self.clock.wants_time().then(|| format!("{:016x}", random())),
+            on_air: self.speaker.on_air().map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
+            holds: None,
+            held: None,
+            backlog: self.waiting.len() as u64,
+            faults: Vec::new(),
+            usage: None,
+        }
+    }
+
+    /// Puts the document of a command in force.
+    fn adopt(&mut self, signed: &Signed<Command>) {
+        let adopted = match self.put_in_force(signed) {
+            Ok(Some((what, version))) => Input::Noted(Box::new(Event::Adopted { what, version })),
+            Ok(None) => return,
+            Err(reason) => {
+                self.account.refused();
+                Input::Refused { command: Some(signed.payload.id.clone()), reason }
+            }
+        };
+        self.speaker.handle(&self.clock.read(), adopted);
+    }
+
+    fn put_in_force(&mut self, signed: &Signed<Command>) -> Result<Option<(String, u32)>, CommandRefusal> {
+        match &signed.payload.body {
+            Body::Programme { programme, version, toml, media } => {
+                self.check_newer(&self.programmes.held(programme), signed, *version)?;
+                let groups = self.speaker.listeners().groups.clone();
+                let sent = (*version, toml.as_str());
+                let adopted = self.programmes.adopt(programme, sent, media, &signed.signers, &groups);
+                let timetable = adopted.map_err(|detail| CommandRefusal::Impossible { detail })?;
+                self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
+                Ok(Some((format!("programme {programme}"), *version)))
+            }
+            Body::Groups { version, members } => {
+                self.check_newer(&self.groups, signed, *version)?;
+                if let Some(groups) = members.get(&self.site.id) {
+                    self.move_to(groups);
+                }
+                self.groups = (*version, signed.signers.clone());
+                Ok(Some(("groups".to_owned(), *version)))
+            }
+            Body::Prepared { version, .. } => {
+                self.check_newer(&self.prepared, signed, *version)?;
+                self.prepared = (*version, signed.signers.clone());
+                Ok(Some(("prepared".to_owned(), *version)))
+            }
+            Body::Policy(_)
+            | Body::Announce { .. }
+            | Body::Cancel { .. }
+            | Body::Live { .. }
+            | Body::Test => Ok(None),
+        }
+    }
+
+    fn check_newer(
+        &self,
+        held: &(u32, Vec<KeyId>),
+        signed: &Signed<Command>,
+        offered: u32,
+    ) -> Result<(), CommandRefusal> {
+        let held = Edition { version: held.0, signers: &held.1 };
+        let offered = Edition { version: offered, signers: &signed.signers };
+        versions::check_newer(self.speaker.trust(), signed.payload.power(), held, offered)
+    }
+
+    fn move_to(&mut self, groups: &[GroupId]) {
+        let listeners =
+            Listeners { groups: groups.iter().cloned().collect(), ..self.speaker.listeners().clone() };
+        self.uplink.listen_to(groups);
+        if let Ok(timetable) = self.programmes.timetable(&listeners.groups) {
+            self.speaker.handle(&self.clock.read(), Input::Timetable(timetable));
+        }
+        self.speaker.handle(&self.clock.read(), Input::Listeners(listeners));
+    }
+}
+
+/// Draws a random number from the system.
+pub fn random() -> u64 {
+    getrandom::u64().expect("the system gives randomness")
+}

@@ -1,0 +1,104 @@
+//! The training commune as somebody who trains alone meets it, and that nothing of it reaches the real one.
+
+use crate::support::browser::{Browser, Page};
+use crate::support::commune::*;
+use crate::support::eventually;
+use crate::support::own_key::{keep_key, unlock};
+use loaxa_central::settings::TrainingDoor;
+use loaxa_central::store::Role;
+use loaxa_central::training::TrainingCommune;
+use loaxa_central::{Newcomer, console};
+
+const PASSWORD: &str = "con đê làng mình 1996";
+
+fn sign_in(page: &mut Page, address: &str) {
+    // It may be about to begin anew: its old door closes first.
+    eventually("somebody is signed in", || {
+        page.go(&format!("{address}/dang-nhap"));
+        if page.value("document.querySelector('#ten') === null") == true {
+            return None;
+        }
+        page.fill("#ten", "lan");
+        page.fill("#mat-khau", PASSWORD);
+        page.click("main form .btn");
+        page.until("document.readyState === 'complete' && !location.href.includes('?')");
+        (page.value("location.pathname") == "/").then_some(())
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_alone_trains_and_nothing_reaches_the_real_commune() {
+    let dir = tempfile::tempdir().unwrap();
+    let real_settings = settings(dir.path(), embedded());
+    let real = start(real_settings.clone()).await;
+    let now = loaxa_adapters::clock::wall();
+    let newcomer =
+        Newcomer { account: "lan".to_owned(), name: "Nguyễn Thị Lan".to_owned(), reach: String::new() };
+    let store = real.store();
+    let roles = [(Role::Writer, group("thon-1"))];
+    let lan = console::add_person(&**store, newcomer, &roles, now).await.unwrap();
+    console::set_passwords(&**store, &[lan], PASSWORD, now).await.unwrap();
+    let door = TrainingDoor { listen: "127.0.0.1:0".parse().unwrap(), public_url: None };
+    let training = TrainingCommune::start(real_settings, door, store.clone()).await.unwrap();
+
+    let address = format!("http://{}", training.http_addr());
+    let browser = Browser::start();
+    let mut page = browser.person(&format!("{address}/healthz"));
+    sign_in(&mut page, &address);
+    page.until_says("p.training", "không cụm loa nào phát");
+    page.look("tap-huan-tong-quan");
+    assert!(page.faults_by_keyboard().is_empty());
+
+    // A notice of somebody alone is approved by the colleague, and taken by five boxes in memory.
+    page.go(&format!("{address}/soan-tin"));
+    page.until("document.querySelector('#soan-tin')");
+    page.fill("#ten", "Tập gửi tin");
+    page.fill("#loi", "Đây là tin tập huấn.");
+    for village in ["dong", "doai", "trung"] {
+        page.click(&format!("#noi-thon-{village}"));
+    }
+    page.click("button[value=gui]");
+    page.until("location.pathname.startsWith('/tin/')");
+    // At night it waits for the morning; that they have it is told at any hour.
+    page.until("document.querySelector('#tien-trinh')?.innerText.match(/5 cụm loa/) && !document.querySelector('#tien-trinh').innerText.includes('chưa nhận')");
+    page.keep_picture("tap-huan-tin");
+
+    // A key that is trusted here, and an emergency that the colleague agrees to.
+    page.go(&format!("{address}/tap-huan"));
+    keep_key(&mut page, 9, "Lan");
+    page.go(&format!("{address}/tap-huan"));
+    page.until("!document.querySelector('#tin-khoa').hidden");
+    page.look("tap-huan");
+    page.screen(1280, false);
+    page.click("#tin-khoa button");
+    page.until("document.querySelector('[role=status]')");
+    page.until("fetch('/healthz').then((it) => window.there = it.ok).catch(() => 0) && window.there");
+    page.go(&format!("{address}/khan-cap"));
+    page.until("document.querySelector('#tin-tap-huan-lu')");
+    page.click("#tin-tap-huan-lu");
+    page.click("#noi-thon-dong");
+    page.fill("#so", "1");
+    unlock(&mut page);
+    page.until("!document.querySelector('#giu').disabled");
+    page.hold("#giu", true);
+    page.until("/khan-cap\\/20/.test(location.pathname)");
+    page.until("document.querySelector('#dung')");
+    page.keep_picture("tap-huan-khan-cap");
+
+    // Its session opens nothing real, and no real box knows its keys.
+    page.go(&format!("http://{}/", real.http_addr()));
+    page.until("location.pathname === '/dang-nhap'");
+    assert!(get_api(&real, "/api/v1/announcements").await.json().as_array().unwrap().is_empty());
+    assert!(known_keys(&key(9).key_id()).is_none());
+
+    // Everything begins anew.
+    sign_in(&mut page, &address);
+    page.go(&format!("{address}/tap-huan"));
+    page.click("button[value=lai]");
+    page.until("document.querySelector('[role=status]')");
+    sign_in(&mut page, &address);
+    page.go(&format!("{address}/tin"));
+    assert!(!page.text("main").contains("Tập gửi tin"));
+    training.stop().await;
+    real.stop().await;
+}
