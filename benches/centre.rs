@@ -131,6 +131,7 @@ fn settings(dir: &Path, boxes: usize) -> Settings {
         speech: Vec::new(),
         cap: None,
         calling: Default::default(),
+        training: Default::default(),
         reporting: Default::default(),
         groups: std::iter::once(top.clone()).chain(villages).collect(),
         boxes: declared.collect(),
