@@ -1,5 +1,6 @@
 //! The parts of one central process, shared by everything above this file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm_rate::AlarmRate;
-use crate::changes::Changes;
+use crate::changes::{Changed, Changes};
+use crate::disk::Disk;
 use crate::foreseen::{Days, Outlooks, Recent, Week};
 use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
@@ -18,9 +20,10 @@ use crate::media::MediaFolder;
 use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::one_each::OneEach;
+use crate::owed::Owed;
 use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, SharedStore, StoreError};
+use crate::store::{Alarm, AlarmKind, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
@@ -32,7 +35,13 @@ use loaxa_heart::domain::time::Wall;
 /// The parts of one central process. All state that matters lies in the store.
 pub struct App {
     pub settings: Settings,
+    /// The parent of each group that has one.
+    parents: BTreeMap<GroupId, GroupId>,
     pub store: SharedStore,
+    /// The disk under the store.
+    pub disk: Arc<Disk>,
+    /// Commands that were sent and that the disk refused.
+    pub owed: Owed,
     pub keyring: Keyring,
     pub outbound: Outbound,
     pub media: MediaFolder,
@@ -98,6 +107,9 @@ pub struct Counts {
     pub listeners_refused: u64,
 }
 
+/// Time between two tries to keep what the disk refused.
+const OWED_EVERY: Duration = Duration::from_secs(2);
+
 /// Time between two looks for counts that wait to be written.
 const WAITING_ALARMS_EVERY: Duration = Duration::from_secs(2);
 
@@ -105,7 +117,7 @@ impl App {
     /// Puts the parts together.
     pub fn new(
         settings: Settings,
-        store: SharedStore,
+        (store, disk): (SharedStore, Arc<Disk>),
         keyring: Keyring,
         outbound: Outbound,
         (media, uploads): (MediaFolder, Uploads),
@@ -117,8 +129,11 @@ impl App {
         let (changes, places) = (Changes::default(), Gazetteer::default());
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
+            parents: settings.parents(),
             settings,
             store,
+            disk,
+            owed: Owed::default(),
             keyring,
             outbound,
             media,
@@ -183,7 +198,7 @@ impl App {
 
     /// The groups of a box with all above them.
     pub fn groups_of(&self, own: &[GroupId]) -> Vec<GroupId> {
-        delivery::with_ancestors(own, &self.settings.parents())
+        delivery::with_ancestors(own, &self.parents)
     }
 
     /// The groups of the configuration, under the names that staff gave them.
@@ -230,6 +245,24 @@ impl App {
         loop {
             tokio::time::sleep(WAITING_ALARMS_EVERY).await;
             self.keep_alarms(self.alarm_rate.take_waiting(self.now())).await;
+        }
+    }
+
+    /// Writes what the disk refused while it was full, for as long as central runs.
+    pub async fn write_owed(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(OWED_EVERY).await;
+            while let Some(command) = self.owed.first() {
+                let id = command.id.clone();
+                match urgently(self.store.add_command(command)).await {
+                    Ok(kept) => {
+                        tracing::warn!(%id, ?kept, "a command is kept that was sent while the disk refused");
+                        self.owed.forget_first();
+                        self.changes.tell(Changed::Announcements);
+                    }
+                    Err(_) => break,
+                }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
-//! Its rooms, the lowest first; each imports only those below it: `settings`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
+//! Its rooms, the lowest first; each imports only those below it: `settings` and `disk`; `store`; `keyring`, `media`, `voices`,
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
 
 mod alarm_rate;
 mod alerts;
@@ -9,6 +9,7 @@ mod app;
 mod boxes;
 mod changes;
 mod convert;
+mod disk;
 mod foreseen;
 mod gazetteer;
 mod keyring;
@@ -20,6 +21,7 @@ mod nonces;
 mod notify;
 mod one_each;
 mod orders;
+mod owed;
 mod people;
 mod programmes;
 mod reports;
@@ -44,6 +46,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use app::App;
+use disk::Disk;
 use keyring::{BadKeyring, Keyring};
 use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
@@ -54,8 +57,7 @@ pub use people::accounts::Newcomer;
 pub use people::console;
 use settings::{PageTls, Settings, Training};
 use store::sqlite::SqliteStore;
-use store::{SharedStore, StoreError};
-
+use store::{Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
@@ -128,8 +130,16 @@ impl Central {
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
-        let store: SharedStore = Arc::new(SqliteStore::open(&settings.sqlite)?);
-        store.declare_boxes(settings.boxes.clone()).await?;
+        let folder = settings.sqlite.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
+        let store: SharedStore = Arc::new(SqliteStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
+        match urgently(store.declare_boxes(settings.boxes.clone())).await {
+            // The boxes that were declared before are there, and must be heard and told.
+            Err(StoreError::Full) => {
+                tracing::error!("the boxes of the configuration are not kept: the disk is full")
+            }
+            declared => declared?,
+        }
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -151,32 +161,42 @@ impl Central {
         let gate = Gate { settings: &settings, store: &store, revoked: &revoked };
         let (broker, config) = connect::broker(gate).await?;
         let (link, events) = Link::connect(config)?;
-        let app =
-            App::new(settings, store, keyring, Outbound::new(link), (media, uploads), public_url, revoked);
+        let app = App::new(
+            settings,
+            (store, disk),
+            keyring,
+            Outbound::new(link),
+            (media, uploads),
+            public_url,
+            revoked,
+        );
         let app = Arc::new(app);
         app.read_places().await?;
         if let Err(error) = boxes::enrolment::write_revocation_list(&app).await {
             tracing::error!(%error, "the list of revoked certificates is not written");
         }
-        if !trains && let Some(path) = people::accounts::invite_first(&app).await? {
-            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
+        if !trains {
+            invite(&app).await?;
         }
         let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
         let mut tasks = vec![
-            tokio::spawn(boxes::inbound::run(Arc::clone(&app), events, batches)),
-            tokio::spawn(boxes::log_intake::run(Arc::clone(&app), waiting)),
+            tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
+            tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(&app), waiting))),
         ];
         tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
-        tasks.push(tokio::spawn(notify::call_people(Arc::clone(&app))));
-        tasks.push(tokio::spawn(notify::send_letters(Arc::clone(&app))));
+        tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
+        tasks.push(tokio::spawn(Arc::clone(&app).write_owed()));
+        tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
         tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
-        tasks.push(tokio::spawn(reports::run(Arc::clone(&app))));
-        tasks.push(tokio::spawn(reports::make_monthly(Arc::clone(&app))));
-        tasks.push(tokio::spawn(reports::keep_anchors(Arc::clone(&app))));
-        tasks.push(tokio::spawn(alerts::cap_sending::resume(Arc::clone(&app))));
+        // What reads much waits for no page, and no page for it.
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
-        tasks.extend(feed.map(|feed| tokio::spawn(alerts::cap_feed::run(Arc::clone(&app), feed))));
+        tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(web::serve(door, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
@@ -226,6 +246,22 @@ impl Central {
         }
         drop(self.app);
         self.broker.stop().await;
+    }
+}
+
+/// Invites the first administrator, where nobody has an account yet.
+async fn invite(app: &App) -> Result<(), StoreError> {
+    match urgently(people::accounts::invite_first(app)).await {
+        Ok(Some(path)) => {
+            tracing::info!(path = %path.display(), "nobody has an account yet: the link in this file makes the first administrator");
+            Ok(())
+        }
+        // Boxes can be told without it.
+        Err(StoreError::Full) => {
+            tracing::error!("nobody can be invited: the disk is full");
+            Ok(())
+        }
+        invited => invited.map(drop),
     }
 }
 

@@ -85,6 +85,14 @@ impl MediaFolder {
         if free < FREE_MIN {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
+        self.begin_anyhow()
+    }
+
+    /// Begins to take a file in that is urgent, also into the room that is kept for orders.
+    ///
+    /// # Errors
+    /// Fails when it can't be created.
+    pub fn begin_anyhow(&self) -> std::io::Result<Incoming> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));

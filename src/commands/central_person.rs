@@ -87,7 +87,7 @@ impl Central {
 }
 
 pub fn run(args: Args) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         match args.action {
             Action::Add { account, name, reach, role, group, central } => {

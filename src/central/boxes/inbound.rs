@@ -9,7 +9,7 @@ use super::log_intake::Waiting;
 use crate::app::{App, Counters};
 use crate::changes::Changed;
 use crate::settings::BoxDeclared;
-use crate::store::{AlarmKind, SignKind, SignOfLife, StoreError};
+use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, reading_as};
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
@@ -56,7 +56,7 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
         let permit = Arc::clone(&answering).acquire_owned().await.expect("it is never closed");
         let (app, hellos) = (Arc::clone(&app), Arc::clone(&hellos));
         tokio::spawn(async move {
-            answer(&app, &hellos, id, up, &bytes).await;
+            reading_as(Reader::Wire, answer(&app, &hellos, id, up, &bytes)).await;
             drop(permit);
         });
     }
@@ -104,6 +104,7 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     match done {
         Ok(true) => app.changes.tell(Changed::Boxes),
         Ok(false) => {}
+        Err(StoreError::Full) => tracing::debug!(%id, "a sign of life is not kept: the disk is full"),
         Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
     }
 }

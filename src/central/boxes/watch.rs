@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::deadline;
 use crate::app::App;
 use crate::changes::Changed;
-use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow};
+use crate::disk::DiskState;
+use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 
 /// Time between two looks.
@@ -16,6 +17,9 @@ const EVERY: Duration = Duration::from_secs(5);
 const ALARMS_MAX: u32 = 200;
 /// The fault of a box that does not know the time, which says so with its clock.
 pub const NO_CLOCK: &str = "clock_untrusted";
+
+/// The subject of troubles of the centre itself: no box has this name.
+pub const CENTRE: &str = "*";
 
 /// Looks for as long as central runs.
 pub async fn run(app: Arc<App>) {
@@ -38,14 +42,32 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let open = app.store.open_troubles().await?;
     let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     found.extend(deadline::overdue(app, now).await?);
+    found.extend(of_disk(app.disk.state(), now));
     if is_known(&found, &open) {
         return Ok(());
     }
-    if app.store.note_troubles(found, now).await? {
+    if urgently(app.store.note_troubles(found, now)).await? {
         app.changes.tell(Changed::Alarms);
         app.changes.tell(Changed::Boxes);
     }
     Ok(())
+}
+
+/// Finds what is wrong with the disk of the centre.
+fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
+    let what = match state {
+        DiskState::Well => return None,
+        DiskState::Low { .. } => "centre_disk_low",
+        DiskState::Full => "centre_disk_full",
+    };
+    Some(Found {
+        kind: TroubleKind::Fault,
+        what: what.to_owned(),
+        subject: CENTRE.to_owned(),
+        detail: String::new(),
+        since: now,
+        last: now,
+    })
 }
 
 /// The ground on which a silence is judged.

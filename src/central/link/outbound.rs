@@ -7,19 +7,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loaxa_adapters::mqtt::{Link, LinkError, Qos};
 use loaxa_heart::decide::delivery::{self, Standing};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
-use loaxa_heart::domain::time::Wall;
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::messages::Holds;
 use loaxa_heart::wire::topics::{Down, Topic};
 
 use crate::keyring::Keyring;
-use crate::store::{SharedStore, StoreError};
+use crate::store::{SharedStore, StoreError, Version};
 
 /// The way out to the boxes. Messages may be lost on it; after the next heartbeat they are sent again.
 pub struct Outbound {
     link: Link,
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
+    agreed: Mutex<BTreeMap<BoxId, Agreed>>,
     /// Messages that the broker did not get at once.
     unsent: AtomicU64,
+}
+
+/// Most boxes of which is remembered that they lacked nothing; when all are taken they are forgotten.
+const AGREED_MAX: usize = 12_000;
+/// Time for which that is believed: what expires meanwhile, the box forgets by itself.
+const AGREED_FOR: Span = Span::secs(300);
+
+/// The state in which a box lacked nothing.
+struct Agreed {
+    version: Version,
+    groups: Vec<GroupId>,
+    /// The digest of all that the box said it holds.
+    holds: String,
+    at: Wall,
 }
 
 /// Most memories of what boxes were sent again: two kinds for each box of two provinces. When all are taken they are
@@ -44,7 +59,7 @@ struct Resent {
 impl Outbound {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
-        Self { link, resent: Mutex::default(), unsent: AtomicU64::new(0) }
+        Self { link, resent: Mutex::default(), agreed: Mutex::default(), unsent: AtomicU64::new(0) }
     }
 
     /// The messages that the broker did not get at once, since the start.
@@ -94,17 +109,46 @@ impl Outbound {
         now: Wall,
     ) -> Result<(), StoreError> {
         let (id, groups) = to;
+        let agreed =
+            Agreed { version: store.version(id), groups: groups.to_vec(), holds: holds.digest(), at: now };
+        if self.has_agreed(id, &agreed) {
+            return Ok(());
+        }
         let documents = store.documents(now).await?;
         let wanted = delivery::documents_to_send(holds, keyring.trust().version, groups, &documents);
         if wanted.trust {
             self.to_box(id, Down::Trust, keyring.trust_envelope().to_vec());
         }
-        let documents = wanted.commands.into_iter().cloned().collect();
+        let documents: Vec<_> = wanted.commands.into_iter().cloned().collect();
+        let mut lacks_nothing = !wanted.trust && documents.is_empty();
         self.send_lacking(store, id, Lacking::Documents, documents, now).await?;
-        let standing: Vec<Standing> = store.standing(id.clone(), now).await?;
+        let standing: Vec<Standing> = store.standing(id.clone(), groups.to_vec(), now).await?;
         let lacking: Vec<_> =
             delivery::to_send(&holds.commands, backlog, groups, &standing).into_iter().cloned().collect();
-        self.send_lacking(store, id, Lacking::Announcements, lacking, now).await
+        lacks_nothing &= lacking.is_empty();
+        self.send_lacking(store, id, Lacking::Announcements, lacking, now).await?;
+        if lacks_nothing {
+            self.remember(id, agreed);
+        }
+        Ok(())
+    }
+
+    /// Tells whether the box lacked nothing when all was as it is now.
+    fn has_agreed(&self, id: &BoxId, now: &Agreed) -> bool {
+        let agreed = self.agreed.lock().expect("nothing panics while it holds what was agreed");
+        agreed.get(id).is_some_and(|before| {
+            let is_same =
+                (&before.version, &before.groups, &before.holds) == (&now.version, &now.groups, &now.holds);
+            is_same && now.at >= before.at && now.at.since(before.at) < AGREED_FOR
+        })
+    }
+
+    fn remember(&self, id: &BoxId, now: Agreed) {
+        let mut agreed = self.agreed.lock().expect("nothing panics while it holds what was agreed");
+        if agreed.len() >= AGREED_MAX && !agreed.contains_key(id) {
+            agreed.clear();
+        }
+        agreed.insert(id.clone(), now);
     }
 
     async fn send_lacking(

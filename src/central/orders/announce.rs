@@ -9,7 +9,7 @@ use super::refused::{Refused, known_groups};
 use super::speech;
 use crate::app::App;
 use crate::media;
-use crate::store::{Ended, MediaRow};
+use crate::store::{Ended, Errand, MediaRow};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -107,7 +107,9 @@ const fn full() -> u8 {
 /// # Errors
 /// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
-    issue(app, draft(app, asked, audio).await?).await
+    let is_urgent = asked.class == BulletinClass::Emergency || Errand::of_now().is_urgent;
+    let errand = Errand { is_urgent, ..Errand::of_now() };
+    errand.run(async { issue(app, draft(app, asked, audio).await?).await }).await
 }
 
 /// Makes an announcement that is not signed yet. Its words are spoken and its audio is kept by then.

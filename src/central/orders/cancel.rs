@@ -21,19 +21,21 @@ const STOP_MAX: u32 = ROWS_MAX;
 /// Fails when there is none of this id, or the keys may not.
 pub async fn cancel(app: &App, id: CommandId, author: Option<String>) -> Result<CommandId, Refused> {
     let announced = app.store.command(id.clone()).await?;
-    let announced = announced.ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
+    let announced = announced.map(|row| (row.groups, row.expires, row.title));
+    let owed = || app.owed.command(&id).map(|owed| (owed.groups, owed.expires, owed.title));
+    let announced = announced.or_else(owed).ok_or_else(|| Refused::NoSuchAnnouncement(id.clone()))?;
     let now = app.now();
-    let mut groups = announced.groups;
+    let (mut groups, expires, title) = announced;
     groups.extend(groups_of_moved(app, &id, &groups, now).await?);
     let draft = Draft {
         kind: CommandKind::Cancel,
         groups,
         now,
         // As long as a box could still take up what it cancels.
-        expires: announced.expires.max(now.plus(Span::secs(3_600))),
+        expires: expires.max(now.plus(Span::secs(3_600))),
         author: author.unwrap_or_default(),
         approver: None,
-        title: announced.title,
+        title,
         body: Body::Cancel { of: Some(id.clone()) },
         ends: vec![(id, Ended::Cancelled)],
         document: None,

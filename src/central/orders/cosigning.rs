@@ -232,15 +232,25 @@ pub async fn sign(
     may_sign(app, &command, &key)?;
     if !signatures.iter().any(|signed| signed.key == key) {
         let signed = DraftSignature { key, signature, at: now };
-        let is_kept = app.store.add_signature(id.clone(), signed, SIGNATURES_MAX).await?;
+        let is_kept = match app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX).await {
+            Err(StoreError::Full | StoreError::Sql(_)) if command.power() == Power::Emergency => {
+                app.owed.sign(&id, signed);
+                true
+            }
+            kept => kept?,
+        };
         // Somebody else may have signed in the same moment: whoever sees both sends it.
         DraftRow { signatures, sent, .. } = find(app, &id).await?;
         if !is_kept {
             return Err(NotTaken::Full);
         }
+        let owed = app.owed.signatures(&id).into_iter();
+        let is_new = |owed: &DraftSignature| !signatures.iter().any(|signed| signed.key == owed.key);
+        let owed: Vec<_> = owed.filter(is_new).collect();
+        signatures.extend(owed);
         tracing::info!(%id, "a person signed a draft");
     }
-    if sent {
+    if sent || app.owed.command(&id).is_some() {
         return Ok(true);
     }
     let signers: Vec<_> = signatures.iter().map(|signed| signed.key.clone()).collect();

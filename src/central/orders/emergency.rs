@@ -12,6 +12,7 @@ use crate::changes::Changed;
 use crate::people::Who;
 use crate::store::{
     CallFor, CallRow, CallState, CallStep, MessageRow, MessageUse, NewAct, Reply, ReplyRow, Role, StoreError,
+    urgently,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{CommandId, GroupId, KeyId, PreparedId};
@@ -97,10 +98,27 @@ pub async fn read(app: &App, id: &CommandId) -> Result<CallRow, NotEmergency> {
     let mut row = app.store.call(id.clone()).await?.ok_or(NotEmergency::NoSuchCall)?;
     row.state = row.state_at(app.now());
     let waits = matches!(row.state, CallState::Chosen | CallState::Calling | CallState::Expired);
-    if row.purpose == CallFor::Emergency && waits && app.store.command(id.clone()).await?.is_some() {
+    if row.purpose == CallFor::Emergency && waits && is_sent(app, id).await? {
         row.state = CallState::OnAir;
     }
     Ok(row)
+}
+
+/// Tells whether the command of an emergency went out, also where the disk did not keep it.
+async fn is_sent(app: &App, id: &CommandId) -> Result<bool, StoreError> {
+    Ok(app.owed.command(id).is_some() || app.store.command(id.clone()).await?.is_some())
+}
+
+/// Keeps a step of a call whose command went out already: that the disk refuses the step undoes nothing.
+async fn note_step(app: &App, step: CallStep) -> Result<bool, StoreError> {
+    let id = step.id.clone();
+    match app.store.step_call(step).await {
+        Err(error @ (StoreError::Full | StoreError::Sql(_))) => {
+            tracing::error!(%id, %error, "a step of an emergency is not kept");
+            Ok(false)
+        }
+        noted => noted,
+    }
 }
 
 /// Tells whether an emergency was aired and sounds no more: it was stopped, or is over on every box.
@@ -241,7 +259,12 @@ pub async fn sign(
     if row.state != to {
         let act = if is_first { "emergency_called" } else { "emergency_agreed" };
         let act = NewAct { after: Some(row.title.clone()), ..who.act(act, id.as_str()) };
-        app.store.step_call(step(who, &row, row.state, to, act)).await?;
+        let step = step(who, &row, row.state, to, act);
+        if is_sent {
+            note_step(app, step).await?
+        } else {
+            app.store.step_call(step).await?
+        };
         app.changes.tell(Changed::Calls);
     }
     Ok(read(app, id).await?.state)
@@ -307,6 +330,10 @@ pub async fn call_off(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEme
 /// # Errors
 /// Fails when it was never aired, or the keys may not end it.
 pub async fn stop(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEmergency> {
+    urgently(stop_now(app, who, id)).await
+}
+
+async fn stop_now(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEmergency> {
     let row = read(app, id).await?;
     if !row.groups.iter().any(|group| who.may(app, Role::Duty, std::slice::from_ref(group))) {
         return Err(NotEmergency::NotYours);
@@ -321,7 +348,7 @@ pub async fn stop(app: &App, who: &Who, id: &CommandId) -> Result<(), NotEmergen
     let act = || NewAct { before: Some(row.title.clone()), ..who.act("emergency_stopped", id.as_str()) };
     // The command may have been sent without this call hearing of it.
     for from in [CallState::OnAir, CallState::Calling] {
-        if app.store.step_call(step(who, &row, from, CallState::Stopped, act())).await? {
+        if note_step(app, step(who, &row, from, CallState::Stopped, act())).await? {
             break;
         }
     }

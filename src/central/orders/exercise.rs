@@ -11,7 +11,7 @@ use super::emergency::places;
 use super::refused::Refused;
 use crate::app::App;
 use crate::people::Who;
-use crate::store::{MessageUse, NewAct, Role, StoreError};
+use crate::store::{MessageUse, NewAct, Role, StoreError, urgently};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{CommandId, GroupId, PreparedId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -158,7 +158,7 @@ pub async fn call_off(app: &App, who: &Who, id: &CommandId) -> Result<(), NotExe
         }
     }
     let act = NewAct { before: Some(row.title), ..who.act("exercise_called_off", id.as_str()) };
-    app.store.note_act(act).await?;
+    urgently(app.store.note_act(act)).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::refused::Refused;
 use crate::app::App;
 use crate::changes::Changed;
-use crate::store::{Approval, Approved, Ended, Kept, NewCommand, StoreError};
+use crate::store::{Approval, Approved, Ended, Errand, Kept, NewCommand, StoreError, urgently};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
@@ -88,10 +88,16 @@ async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> 
         app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
     check_moves(app, &draft, &signers.ids()).await?;
     settle_ends(app, &mut draft, signers.ids()).await?;
-    let serial = app.store.next_serial(signers.issuer()).await?;
+    let errand = Errand { is_urgent: is_urgent(&unsigned) || Errand::of_now().is_urgent, ..Errand::of_now() };
+    let serial = errand.run(app.store.next_serial(signers.issuer())).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
     keep(app, &draft, &command, envelope, approves).await
+}
+
+/// Tells whether a command goes out also where the disk does not keep it: what ends something, and actual emergencies.
+fn is_urgent(command: &Command) -> bool {
+    matches!(command.body, Body::Cancel { .. }) || command.power() == Power::Emergency
 }
 
 /// Checks that these signers may move the boxes of a draft, as each box will check it.
@@ -214,7 +220,11 @@ async fn keep(
         approves,
     };
     let approved = kept.approves.as_ref().map(|approval| approval.of.clone());
-    match (app.store.add_command(kept).await?, &draft.document) {
+    let fate = match is_urgent(command) && approved.is_none() {
+        true => keep_or_owe(app, kept).await?,
+        false => app.store.add_command(kept).await?,
+    };
+    match (fate, &draft.document) {
         (Kept::Now, _) => {
             app.outbound.to_groups(&command.groups, &envelope);
             app.changes.tell(Changed::Announcements);
@@ -231,6 +241,19 @@ async fn keep(
         (Kept::Before | Kept::Overtaken, _) => {}
     }
     Ok(command.id.clone())
+}
+
+/// Keeps an urgent command; one that the disk refuses is sent all the same, and written when the disk takes it.
+async fn keep_or_owe(app: &App, command: NewCommand) -> Result<Kept, Refused> {
+    match urgently(app.store.add_command(command.clone())).await {
+        Err(StoreError::Closed) => Err(StoreError::Closed.into()),
+        Err(error) => {
+            tracing::error!(id = %command.id, %error, "an urgent command goes out although the disk refuses it");
+            app.owed.keep(command);
+            Ok(Kept::Now)
+        }
+        Ok(kept) => Ok(kept),
+    }
 }
 
 fn what(body: &Body) -> &str {

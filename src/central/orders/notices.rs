@@ -15,7 +15,7 @@ use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{
     MediaRow, NewAct, NoticeContent, NoticeEdit, NoticeFilter, NoticeKept, NoticeRow, NoticeState,
-    NoticeStep, Role, StoreError, Voice,
+    NoticeStep, Role, StoreError, Voice, urgently,
 };
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::ids::{ContentHash, NoticeId};
@@ -321,7 +321,8 @@ pub async fn end(app: &App, who: &Who, id: &NoticeId) -> Result<(), NotNotice> {
     // First the boxes: a notice that is marked as ended and still sounds would be a lie.
     cancel::cancel(app, command, Some(who.person.name.clone())).await?;
     let act = NewAct { before: Some(row.content.title.clone()), ..who.act("notice_cancelled", id.as_str()) };
-    match step(app, who, id, row.digest, (NoticeState::Approved, NoticeState::Cancelled), None, act).await {
+    let states = (NoticeState::Approved, NoticeState::Cancelled);
+    match urgently(step(app, who, id, row.digest, states, None, act)).await {
         // Somebody else ended it in the same moment.
         Err(NotNotice::Changed(row)) if row.state == NoticeState::Cancelled => Ok(()),
         done => done,

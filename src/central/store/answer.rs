@@ -16,14 +16,23 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 #[error("{}", self.say())]
 pub enum StoreError {
     Sql(String),
+    /// The disk is full; nothing was kept.
+    Full,
+    /// The answer took longer than such a question may.
+    Slow,
     Closed,
-    CantOpen { path: String, detail: String },
+    CantOpen {
+        path: String,
+        detail: String,
+    },
 }
 
 impl Say for StoreError {
     fn say(&self) -> Sentence {
         match self {
             StoreError::Sql(detail) => said!("store.sql", detail),
+            StoreError::Full => said!("disk.full"),
+            StoreError::Slow => said!("store.slow"),
             StoreError::Closed => said!("store.closed"),
             StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
         }

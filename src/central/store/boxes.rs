@@ -79,6 +79,7 @@ pub trait Boxes: Send + Sync {
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
 
     /// Remembers a sign of life, unless a later one is there already. Says whether people see another state than before.
+    /// It is shown at once, and is on disk within a minute.
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool>;
 
     /// Remembers that a box's connection broke off.

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::answer::Answer;
 use loaxa_heart::decide::delivery::{Standing, Step};
-use loaxa_heart::domain::ids::{BoxId, CommandId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::playback::{CommandRefusal, NotPlayed};
 use loaxa_heart::domain::time::Wall;
 
@@ -25,6 +25,15 @@ pub struct DeliveryRow {
     pub started: Option<Wall>,
     /// The time at which it was over, however it ended.
     pub over: Option<Wall>,
+}
+
+/// A version of what decides what a box is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Grows with each command that is added or ended.
+    pub commands: u64,
+    /// Grows with each step of a delivery to the box.
+    pub deliveries: u64,
 }
 
 /// The reason for which a box did not play an announcement, or did not take it.
@@ -49,6 +58,10 @@ pub trait Deliveries: Send + Sync {
     /// The chain of an announcement, one row a box.
     fn deliveries(&self, command: CommandId) -> Answer<'_, Vec<DeliveryRow>>;
 
-    /// Commands that a box may hold at `now`, oldest first, with the step that it has reached.
-    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>>;
+    /// Commands for any of these groups that a box may hold at `now`, oldest first, with the step that it has reached.
+    fn standing(&self, id: BoxId, groups: Vec<GroupId>, now: Wall) -> Answer<'_, Vec<Standing>>;
+
+    /// The version of the commands, documents and deliveries that decide what a box is sent: while it is the same, nothing
+    /// but time has changed them.
+    fn version(&self, id: &BoxId) -> Version;
 }

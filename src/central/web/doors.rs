@@ -19,7 +19,7 @@ use crate::orders::notices;
 use crate::people::sign_in::AskedBy;
 use crate::people::{Who, sign_in};
 use crate::programmes::proposals;
-use crate::store::{Role, Stage, StoreError};
+use crate::store::{Role, Stage, StoreError, urgently};
 use loaxa_heart::said;
 
 /// The people who may pass a door.
@@ -90,10 +90,12 @@ async fn guard(
     }
     let address = client(&app, from, headers).to_string();
     let who = match session::secret_of(&app, headers) {
-        Some(secret) => match sign_in::who(&app, secret, address, asked_by(request.uri().path())).await {
-            Ok(who) => who,
-            Err(error) => return super::frame::PageError::from(error).into_response(),
-        },
+        Some(secret) => {
+            match urgently(sign_in::who(&app, secret, address, asked_by(request.uri().path()))).await {
+                Ok(who) => who,
+                Err(error) => return super::frame::PageError::from(error).into_response(),
+            }
+        }
         None => None,
     };
     if let Err(refusal) = pass(&app, needs, who.as_ref(), request.headers(), request.uri().path()) {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::parts::{icon, shape};
+use super::problem::refusal_status;
 use super::texts::TEXTS;
 use super::{session, words};
 use crate::app::App;
@@ -17,7 +18,7 @@ use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage, StoreError};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Lang, Sentence, Texts};
+use loaxa_heart::texts::{Lang, Say, Sentence, Texts};
 
 /// Time before the end of a session at which its person is asked to stay, in seconds.
 const ASKED_BEFORE_S: u64 = 5 * 60;
@@ -153,6 +154,9 @@ impl Frame {
                     }
                     @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     @if let Some(who) = self.who.as_ref().filter(|_| self.is_in()) { (self.ends_soon(who)) }
+                    @if let Some(state) = app.disk.state().say() {
+                        div.wrap { div.alarm.tight #dia role="alert" { p { b { (self.tell(&state)) } } } }
+                    }
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
@@ -350,6 +354,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
+            PageError::Store(error @ (StoreError::Full | StoreError::Slow)) => {
+                (refusal_status(&error), words::in_both(&error.say())).into_response()
+            }
             PageError::Store(error) => {
                 tracing::error!(%error, "a page can't be drawn");
                 (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 pub mod doors;
+mod errand;
 mod events;
 mod form;
 mod frame;
@@ -44,7 +45,9 @@ pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
     let Door { listener, certificates, names } = door;
     let proxies = app.settings.page.proxies.clone();
     let hosts = Arc::new(Hosts { names, tls: app.is_behind_tls() });
-    let routes = routes(app).layer(middleware::from_fn_with_state(hosts, hosts::guard));
+    let routes = routes(app)
+        .layer(middleware::from_fn(errand::run))
+        .layer(middleware::from_fn_with_state(hosts, hosts::guard));
     server::serve(listener, certificates, routes, proxies, stopped).await;
 }
 

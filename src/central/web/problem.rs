@@ -38,8 +38,20 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Full | StoreError::Slow) {
+            return Self { status: refusal_status(&error), said: error.say() };
+        }
         tracing::error!(%error, "the API has no answer from the store");
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, said: said!("api.no_database") }
+    }
+}
+
+/// The status of an answer that the store did not give.
+pub fn refusal_status(error: &StoreError) -> StatusCode {
+    match error {
+        StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
+        StoreError::Slow => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

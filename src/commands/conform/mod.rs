@@ -74,8 +74,8 @@ pub fn run(args: Args) -> Outcome {
             report(&checks, &mut centre, |centre| centre.await_hello(Duration::from_secs(wait)))
         }
         Action::Central { broker, id, root } => {
-            let filter = format!("loaxa/v1/box/{id}/down/+");
-            let wire = wire::Wire::connect(&broker, id.as_str(), vec![filter])?;
+            let filters = loaxa_heart::wire::topics::box_filters(&id, []);
+            let wire = wire::Wire::connect(&broker, id.as_str(), filters)?;
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
             report(&[central_side::CHECKS], &mut unit, |unit| unit.await_connection())
         }

@@ -33,7 +33,7 @@ pub fn sign_up(database: &Path) -> Result<(), Failure> {
     let store = SqliteStore::open(database)?;
     let now = clock::wall();
     let commune: GroupId = COMMUNE.parse().expect("the commune has a name");
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         let mut people = Vec::new();
         for (account, name, roles) in STAFF {

@@ -42,7 +42,7 @@ pub const PREPARED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Largest audio file, in bytes: six hours at 192 kbit/s.
 pub const MEDIA_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Most boxes in one `groups` command; a province sends several.
-pub const MEMBERS_MAX: usize = 1_024;
+pub const MEMBERS_MAX: usize = 8_192;
 /// Most groups that one box is in.
 pub const GROUPS_OF_BOX_MAX: usize = 32;
 /// Most tones in a siren pattern.

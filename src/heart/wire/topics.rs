@@ -141,16 +141,19 @@ impl FromStr for Topic {
 /// Most characters of a foreign topic that an error shows.
 const SHOWN_CHARS_MAX: usize = 160;
 
-/// Returns the filters that a box subscribes to: its own `down` topics and the commands of its groups.
+/// Returns the filters that a box subscribes to: its own `down` topics and the commands of its groups, each by its exact
+/// name. A broker finds an exact topic at once, and compares each message with every filter that has a wildcard.
 ///
 /// ```
 /// let filters = loaxa_heart::wire::topics::box_filters(&"loa-1".parse().unwrap(), &["xa".parse().unwrap()]);
-/// assert_eq!(filters, ["loaxa/v1/box/loa-1/down/+", "loaxa/v1/group/xa/down/command"]);
+/// assert_eq!(filters.len(), 5);
+/// assert!(filters.contains(&"loaxa/v1/box/loa-1/down/welcome".to_owned()));
+/// assert!(filters.contains(&"loaxa/v1/group/xa/down/command".to_owned()));
 /// ```
 pub fn box_filters<'a>(id: &BoxId, groups: impl IntoIterator<Item = &'a GroupId>) -> Vec<String> {
-    let own = format!("loaxa/v1/box/{id}/down/+");
+    let own = Down::ALL.into_iter().map(|down| Topic::Down(id.clone(), down).to_string());
     let groups = groups.into_iter().map(|group| Topic::Group(group.clone()).to_string());
-    std::iter::once(own).chain(groups).collect()
+    own.chain(groups).collect()
 }
 
 /// Returns the filter that central subscribes to: all that boxes say.

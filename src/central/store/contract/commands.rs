@@ -29,7 +29,7 @@ pub(super) async fn a_command_is_kept_once(store: SharedStore) {
     assert_eq!(names(store.announcements(10).await.unwrap()), ["hai", "mot"]);
     let ids = ["hai", "mot"].map(|name| name.parse::<CommandId>().unwrap()).to_vec();
     assert_eq!(store.envelopes(ids).await.unwrap(), [b"hai".to_vec(), b"mot".to_vec()]);
-    let standing = store.standing(id("loa-1"), at(10)).await.unwrap();
+    let standing = store.standing(id("loa-1"), vec![group("xa")], at(10)).await.unwrap();
     let orders: Vec<_> = standing.iter().map(|row| (row.kind, row.ended, row.step)).collect();
     let sent = Some(Step::Sent);
     let expected = [

@@ -1,8 +1,9 @@
 //! The audit trail.
 
-use rusqlite::{Connection, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::SqliteStore;
+use super::asked::Asked;
 use super::columns::wall;
 use crate::store::{ActFilter, ActRow, Answer, Audit, NewAct, ROWS_MAX};
 
@@ -13,17 +14,17 @@ impl Audit for SqliteStore {
 
     fn acts(&self, filter: ActFilter) -> Answer<'_, Vec<ActRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT * FROM acts
-                 WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR act = ?2)
-                   AND (?3 IS NULL OR subject = ?3) AND (?4 IS NULL OR at >= ?4)
-                   AND (?5 IS NULL OR at < ?5) AND (?6 IS NULL OR id < ?6)
-                 ORDER BY id DESC LIMIT ?7",
-            )?;
             let ActFilter { actor, act, subject, from, until, before, limit } = filter;
-            let (from, until) = (from.map(|at| at.0), until.map(|at| at.0));
+            let mut asked = Asked::default();
+            asked.and("actor =", actor);
+            asked.and("act =", act);
+            asked.and("subject =", subject);
+            asked.and("at >=", from.map(|at| at.0));
+            asked.and("at <", until.map(|at| at.0));
+            asked.and("id <", before);
             let limit = limit.min(ROWS_MAX);
-            query.query_map(params![actor, act, subject, from, until, before, limit], row)?.collect()
+            let sql = format!("SELECT * FROM acts {} ORDER BY id DESC LIMIT {limit}", asked.sql());
+            db.prepare_cached(&sql)?.query_map(params_from_iter(asked.values), row)?.collect()
         })
     }
 }

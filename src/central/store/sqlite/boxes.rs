@@ -3,19 +3,14 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::SqliteStore;
-use super::columns::{bounded, count, from_json, json, name, optional_wall, optional_word, word};
-use super::health::count_sign;
+use super::columns::{count, from_json, json, name, optional_wall, optional_word};
+use super::signs::{Part, shown};
 use crate::settings::BoxDeclared;
-use crate::store::{Answer, BoxRow, Boxes, SILENT_MAX, SignKind, SignOfLife};
+use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
 use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
-use loaxa_heart::domain::time::{Span, Wall};
-use loaxa_heart::texts::visible;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::messages::{Holds, OnAir};
-
-/// Largest disorder of a box's messages on their way through this process. A sign of life that is older than the kept
-/// one by more than this means that the clock of this machine was set back: the newcomer is right.
-const DISORDER_MAX: Span = Span::secs(60);
 
 impl Boxes for SqliteStore {
     fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()> {
@@ -31,19 +26,48 @@ impl Boxes for SqliteStore {
     }
 
     fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
-        self.read(move |db| holds(db, &id))
+        match self.signs.holds(&id) {
+            Some(holds) => Box::pin(async move { Ok(Some(holds)) }),
+            None => self.read(move |db| holds(db, &id)),
+        }
     }
 
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
-        self.read(all)
+        Box::pin(async move {
+            let waiting = self.signs.waiting();
+            let mut rows = self.read(all).await?;
+            for row in &mut rows {
+                if let Some(waiting) = waiting.get(&row.id) {
+                    waiting.show_in(row);
+                }
+            }
+            Ok(rows)
+        })
     }
 
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
-        self.write(move |db| note_sign_of_life(db, &sign))
+        Box::pin(async move {
+            if !self.signs.knows(&sign.id) {
+                let id = sign.id.clone();
+                let Some(known) = self.read(move |db| shown(db, &id)).await? else { return Ok(false) };
+                self.signs.learn(sign.id.clone(), known);
+            }
+            let is_other = self.signs.note(&sign);
+            // What a box says of itself once for a whole connection is written at once.
+            let is_hello = matches!(sign.kind, SignKind::Hello { .. });
+            self.begin_to_write_signs(if is_hello { Part::One(sign.id) } else { Part::Due });
+            Ok(is_other)
+        })
     }
 
     fn note_lost(&self, id: BoxId, at: Wall) -> Answer<'_, ()> {
-        self.write(move |db| note_lost(db, &id, at))
+        Box::pin(async move {
+            self.write_signs(Part::One(id.clone())).await;
+            let of = id.clone();
+            self.write(move |db| note_lost(db, &of, at)).await?;
+            self.signs.lose(&id, at);
+            Ok(())
+        })
     }
 }
 
@@ -86,50 +110,6 @@ fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Result<
         )?
         .execute(params![id.as_str(), key])?;
     Ok(taken == 1)
-}
-
-fn note_sign_of_life(db: &Connection, sign: &SignOfLife) -> Result<bool> {
-    let before = shown(db, &sign.id)?;
-    let noted = db
-        .prepare_cached(
-            "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds)
-             WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?2 + ?5)",
-        )?
-        .execute(params![
-            sign.id.as_str(),
-            sign.at.0,
-            word(&sign.clock),
-            sign.holds.as_ref().map(json),
-            DISORDER_MAX.0 as i64,
-        ])?;
-    if noted == 0 {
-        return Ok(false);
-    }
-    match &sign.kind {
-        SignKind::Hello { software, epoch } => db
-            .prepare_cached("UPDATE boxes SET software = ?2, epoch = ?3 WHERE id = ?1")?
-            .execute(params![sign.id.as_str(), visible(software), epoch.to_string()])?,
-        SignKind::Heartbeat { backlog, faults, .. } => db
-            .prepare_cached("UPDATE boxes SET backlog = ?2, faults = ?3 WHERE id = ?1")?
-            .execute(params![
-                sign.id.as_str(),
-                bounded(*backlog),
-                json(&faults.iter().map(|code| visible(code)).collect::<Vec<_>>())
-            ])?,
-    };
-    count_sign(db, sign)?;
-    let was_silent = |seen: Option<Wall>| seen.is_none_or(|seen| sign.at.since(seen) >= SILENT_MAX);
-    let (seen, rest) = before.unzip();
-    Ok(was_silent(seen.flatten()) || rest != shown(db, &sign.id)?.map(|(_, rest)| rest))
-}
-
-/// Reads what people see of a box: when it was heard last, and its faults, its clock and whether it is lost.
-fn shown(db: &Connection, id: &BoxId) -> Result<Option<(Option<Wall>, String)>> {
-    db.prepare_cached(
-        "SELECT last_seen, faults || lost || coalesce(clock, '') AS rest FROM boxes WHERE id = ?1",
-    )?
-    .query_row([id.as_str()], |row| Ok((optional_wall(row, "last_seen")?, row.get("rest")?)))
-    .optional()
 }
 
 fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {

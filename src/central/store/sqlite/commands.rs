@@ -5,14 +5,33 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
-use super::{deliveries, documents, notices, proposals};
-use crate::store::{Answer, Approved, CommandRow, Commands, Ended, Kept, NewCommand, ROWS_MAX};
+use super::kinds::kind_code;
+use super::{deliveries, documents, notices, proposals, touched};
+use crate::store::{
+    Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
+};
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
 impl Commands for SqliteStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
-        self.write(move |db| next_serial(db, &issuer))
+        Box::pin(async move {
+            let (by, above) = (issuer.clone(), self.last_serial(&issuer));
+            let kept = self.write(move |db| next_serial(db, &by, above)).await;
+            let serial = match kept {
+                Err(StoreError::Full | StoreError::Sql(_)) if Errand::of_now().is_urgent => {
+                    let by = issuer.clone();
+                    let last = self.read(move |db| last_serial(db, &by)).await?;
+                    // The disk keeps it together with the command, when it can.
+                    return Ok(self.give_serial(issuer, last));
+                }
+                kept => kept?,
+            };
+            let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
+            let last = serials.entry(issuer).or_default();
+            *last = serial.max(*last);
+            Ok(serial)
+        })
     }
 
     fn add_command(&self, command: NewCommand) -> Answer<'_, Kept> {
@@ -32,6 +51,22 @@ impl Commands for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// The last number that this process gave for an issuer.
+    fn last_serial(&self, issuer: &KeyId) -> u64 {
+        let serials = self.serials.lock().expect("nothing panics while it holds the serials");
+        serials.get(issuer).copied().unwrap_or_default()
+    }
+
+    /// Gives the number after all that the database and this process know of.
+    fn give_serial(&self, issuer: KeyId, last: u64) -> u64 {
+        let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
+        let given = serials.entry(issuer).or_default();
+        *given = last.max(*given) + 1;
+        *given
+    }
+}
+
 const fn ended_code(ended: Ended) -> &'static str {
     match ended {
         Ended::Cancelled => "cancelled",
@@ -39,14 +74,33 @@ const fn ended_code(ended: Ended) -> &'static str {
     }
 }
 
-fn next_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
+/// Takes the next number, above those that were given while the disk was full.
+fn next_serial(db: &Connection, issuer: &KeyId, above: u64) -> Result<u64> {
     let serial: i64 = db
         .prepare_cached(
-            "INSERT INTO serials (issuer, last) VALUES (?1, 1)
-             ON CONFLICT (issuer) DO UPDATE SET last = last + 1 RETURNING last",
+            "INSERT INTO serials (issuer, last) VALUES (?1, ?2 + 1)
+             ON CONFLICT (issuer) DO UPDATE SET last = max(last, ?2) + 1 RETURNING last",
         )?
-        .query_row([issuer.as_str()], |row| row.get(0))?;
+        .query_row(params![issuer.as_str(), above as i64], |row| row.get(0))?;
     Ok(serial as u64)
+}
+
+fn last_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
+    let last = db
+        .prepare_cached("SELECT last FROM serials WHERE issuer = ?1")?
+        .query_row([issuer.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(last.unwrap_or_default() as u64)
+}
+
+/// Marks the number of a command as given.
+fn mark_serial(db: &Connection, command: &NewCommand) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO serials (issuer, last) VALUES (?1, ?2)
+         ON CONFLICT (issuer) DO UPDATE SET last = ?2 WHERE last < ?2",
+    )?
+    .execute(params![command.issuer.as_str(), command.serial as i64])?;
+    Ok(())
 }
 
 fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
@@ -71,6 +125,8 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         return Ok(Kept::Overtaken);
     }
     insert(db, command)?;
+    touched::commands();
+    mark_serial(db, command)?;
     let mut end = db.prepare_cached("UPDATE commands SET ended = ?2 WHERE id = ?1 AND ended IS NULL")?;
     for (id, ended) in &command.ends {
         end.execute(params![id.as_str(), ended_code(*ended)])?;
@@ -94,7 +150,7 @@ fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
     )?
     .execute(params![
         command.id.as_str(),
-        deliveries::kind_code(command.kind),
+        kind_code(command.kind),
         command.issuer.as_str(),
         command.serial as i64,
         command.issued_at.0,
@@ -140,7 +196,7 @@ fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
     db.prepare_cached(&format!(
         "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
     ))?
-    .query_map(params![limit.min(ROWS_MAX), deliveries::kind_code(CommandKind::Announce)], command_row)?
+    .query_map(params![limit.min(ROWS_MAX), kind_code(CommandKind::Announce)], command_row)?
     .collect()
 }
 

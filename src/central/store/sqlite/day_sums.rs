@@ -169,8 +169,8 @@ impl DaySums for SqliteStore {
             let added = db
                 .prepare_cached("INSERT OR IGNORE INTO made_reports (month, made, sums) VALUES (?1, ?2, ?3)")?
                 .execute(params![month, made.0, json(&sums)])?;
-            if let (Some(letter), true) = (letter, added > 0) {
-                calls::add_letter(db, &format!("bao-cao-{month}"), "above", &letter, made)?;
+            if let (Some(letter), true) = (&letter, added > 0) {
+                calls::add_letter(db, &format!("bao-cao-{month}"), "above", letter, made)?;
             }
             Ok(added > 0)
         })

@@ -1,12 +1,14 @@
 //! Deliveries: how far each announcement has come with each box.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::columns::{from_json, json, name, optional_wall, parsed};
-use super::{SqliteStore, webhooks};
-use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard};
-use loaxa_heart::decide::delivery::{CommandKind, Standing, Step};
-use loaxa_heart::domain::ids::{BoxId, CommandId};
+use super::{SqliteStore, touched, webhooks};
+use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard, Version};
+use loaxa_heart::decide::delivery::{Standing, Step};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
 impl Deliveries for SqliteStore {
@@ -14,8 +16,13 @@ impl Deliveries for SqliteStore {
         self.read(move |db| chain(db, &command))
     }
 
-    fn standing(&self, id: BoxId, now: Wall) -> Answer<'_, Vec<Standing>> {
-        self.read(move |db| standing(db, &id, now))
+    fn standing(&self, id: BoxId, groups: Vec<GroupId>, now: Wall) -> Answer<'_, Vec<Standing>> {
+        let live = Arc::clone(&self.live);
+        self.read(move |db| live.standing(db, &id, &groups, now))
+    }
+
+    fn version(&self, id: &BoxId) -> Version {
+        self.live.version(id)
     }
 }
 
@@ -37,6 +44,7 @@ pub fn advance(
     if before == Some(step) {
         return Ok(());
     }
+    touched::delivery(id);
     let time = |of: Step| (next == of).then_some(at.0);
     db.prepare_cached(
         "INSERT INTO deliveries (command, box, step, reason, sent, received, staged, started, over)
@@ -89,43 +97,4 @@ fn reason(row: &Row) -> Result<Option<NotHeard>> {
         code if code == Step::Refused.code() => from_json(row, "reason").map(NotHeard::Refused).map(Some),
         _ => from_json(row, "reason").map(NotHeard::NotPlayed).map(Some),
     }
-}
-
-fn standing(db: &Connection, id: &BoxId, now: Wall) -> Result<Vec<Standing>> {
-    let mut query = db.prepare_cached(
-        "SELECT commands.id, commands.groups, commands.kind, commands.ended IS NOT NULL AS is_ended,
-                payload -> '$.body.supersedes' IS NOT NULL AS supersedes, deliveries.step FROM commands
-         LEFT JOIN deliveries ON deliveries.command = commands.id AND deliveries.box = :box
-         WHERE commands.expires > :now AND commands.kind <> :other ORDER BY issued_at, serial",
-    )?;
-    // Documents have versions of their own, and are sent by them.
-    let parameters =
-        named_params! { ":box": id.as_str(), ":now": now.0, ":other": kind_code(CommandKind::Other) };
-    let rows = query.query_map(parameters, |row| {
-        let step: Option<String> = row.get("step")?;
-        Ok(Standing {
-            id: name(row, "id")?,
-            groups: from_json(row, "groups")?,
-            kind: parsed(row, "kind", |code| kind_of(code).ok_or("no kind of a command"))?,
-            ended: row.get("is_ended")?,
-            supersedes: row.get("supersedes")?,
-            step: step.as_deref().and_then(Step::from_code),
-        })
-    })?;
-    rows.collect()
-}
-
-/// The word of a command's kind in the database.
-pub const fn kind_code(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Announce => "announce",
-        CommandKind::Cancel => "cancel",
-        CommandKind::Other => "other",
-    }
-}
-
-fn kind_of(code: &str) -> Option<CommandKind> {
-    [CommandKind::Announce, CommandKind::Cancel, CommandKind::Other]
-        .into_iter()
-        .find(|kind| kind_code(*kind) == code)
 }

@@ -17,8 +17,8 @@ impl Messages for SqliteStore {
         act: NewAct,
     ) -> Answer<'_, bool> {
         self.write(move |db| {
-            if let Some(old) = replaces
-                && !end(db, &old, message.made)?
+            if let Some(old) = &replaces
+                && !end(db, old, message.made)?
             {
                 return Ok(false);
             }

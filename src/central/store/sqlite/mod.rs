@@ -1,4 +1,4 @@
-//! The embedded store: SQLite with one writing thread that groups what waits into one commit, and one reading thread.
+//! The embedded store: SQLite with one writing thread that groups what waits into one commit, and reading threads by purpose.
 
 mod airings;
 mod alarms;
@@ -9,6 +9,7 @@ mod boxes;
 mod calls;
 mod columns;
 mod commands;
+mod connect;
 mod day_sums;
 mod deliveries;
 mod documents;
@@ -16,6 +17,9 @@ mod drafts;
 mod enrolment;
 mod feedback;
 mod health;
+mod hours;
+mod kinds;
+mod live;
 mod log;
 mod media;
 mod messages;
@@ -26,42 +30,44 @@ mod places;
 mod plays;
 mod pronunciations;
 mod proposals;
+mod readers;
 mod roster;
 mod sessions;
+mod signs;
 mod tokens;
+mod touched;
 mod troubles;
 mod webhooks;
+mod writer;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
+use super::errand::Errand;
+use crate::disk::Disk;
+use connect::{QUEUE_MAX, connect, spawn};
+use live::Live;
 use loaxa_adapters::private_files;
-
-/// Most operations that wait for a thread; then callers wait.
-const QUEUE_MAX: usize = 1_024;
-
-/// Most operations in one commit: 256 full batches are 51,200 entries.
-const GROUP_MAX: usize = 256;
-
-/// SQLite's own waiting for a lock that another process holds.
-const BUSY_WAIT_MS: u64 = 5_000;
-
-/// Prepared statements kept by each thread.
-const STATEMENTS_MAX: usize = 64;
-
-/// An operation on the thread's connection; returns what tells the caller, once it is known whether it is on disk.
-type Job = Box<dyn FnOnce(&Connection) -> Tell + Send>;
-type Tell = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+use loaxa_heart::domain::ids::KeyId;
+use readers::Readers;
+use signs::{Flush, Part, Signs};
+use writer::{Operation, Write, is_of_disk, write_until_closed};
 
 /// The store of one commune in one file.
 pub struct SqliteStore {
-    writer: Option<mpsc::Sender<Job>>,
-    reader: Option<mpsc::Sender<Job>>,
+    writer: Option<mpsc::Sender<Box<dyn Operation>>>,
+    readers: Option<Readers>,
     threads: Vec<JoinHandle<()>>,
+    /// The last number given for each issuer, which stays given where the disk would not keep it.
+    serials: Mutex<BTreeMap<KeyId, u64>>,
+    signs: Arc<Signs>,
+    live: Arc<Live>,
 }
 
 impl SqliteStore {
@@ -70,73 +76,98 @@ impl SqliteStore {
     /// # Errors
     /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_on(path, None)
+    }
+
+    /// Opens or creates the database on a disk that is watched, and has room of its own for what is urgent.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(path: &Path, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
         let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
         private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
-        let connect = || connect(path).map_err(|error| cant_open(error.to_string()));
-        let writing = connect()?;
-        prepare(&writing).map_err(|error| cant_open(error.to_string()))?;
-        let reading = connect()?;
+        let writing = connect(path).map_err(|error| cant_open(error.to_string()))?;
+        let prepared = prepare(&writing).or_else(|error| match &disk {
+            // A new version may need room before anything else.
+            Some(disk) if is_of_disk(&error) && disk.spend() => prepare(&writing),
+            _ => Err(error),
+        });
+        prepared.map_err(|error| cant_open(error.to_string()))?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
-        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs));
-        let (reader, jobs) = mpsc::channel(QUEUE_MAX);
-        let read = spawn("loaxa-store-read", move || read_until_closed(&reading, jobs));
-        let threads = [write, read]
-            .into_iter()
-            .collect::<Result<_, _>>()
-            .map_err(|error| cant_open(error.to_string()))?;
-        Ok(Self { writer: Some(writer), reader: Some(reader), threads })
+        let mut threads = Vec::new();
+        let readers = Readers::open(path, &mut threads).map_err(cant_open)?;
+        let live = Arc::<Live>::default();
+        let remembers = (disk, Arc::clone(&live));
+        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
+        threads.push(write.map_err(|error| cant_open(error.to_string()))?);
+        Ok(Self {
+            writer: Some(writer),
+            readers: Some(readers),
+            threads,
+            serials: Mutex::default(),
+            signs: Arc::default(),
+            live,
+        })
     }
 
     /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
     async fn enqueue<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, operation);
-            Box::new(move |committed| {
-                // The caller may have gone away; what it asked is done nevertheless.
-                let _ = tell.send(committed.and(result));
-            })
-        });
+        let is_urgent = Errand::of_now().is_urgent;
+        let job = Box::new(Write { operation, result: None, tell, is_urgent });
         self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
         Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
     }
 
     fn write<'a, T: Send + 'static>(
         &'a self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move { self.enqueue(operation).await?.await })
     }
 
     fn read<'a, T: Send + 'static>(
         &'a self,
-        operation: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move {
-            let (tell, told) = oneshot::channel();
-            let job: Job = Box::new(move |connection| {
-                let _ = tell.send(operation(connection).map_err(sql_error));
-                Box::new(|_| ())
-            });
-            self.reader
-                .as_ref()
-                .ok_or(StoreError::Closed)?
-                .send(job)
-                .await
-                .map_err(|_| StoreError::Closed)?;
-            told.await.unwrap_or(Err(StoreError::Closed))
+            let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
+            readers.ask(Errand::of_now().reader, question).await
         })
+    }
+}
+
+impl SqliteStore {
+    /// Has signs of life written, and does not wait for it; where there is no room in the queue, a later one does.
+    fn begin_to_write_signs(&self, part: Part) {
+        let Some(Ok(room)) = self.writer.as_ref().map(|writer| writer.try_reserve()) else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, None) {
+            room.send(Box::new(flush));
+        }
+    }
+
+    /// Writes signs of life; those that the disk refuses stay in memory.
+    async fn write_signs(&self, part: Part) {
+        let (tell, told) = oneshot::channel();
+        let Some(writer) = &self.writer else { return };
+        let Ok(room) = writer.reserve().await else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, Some(tell)) {
+            room.send(Box::new(flush));
+            // It is told in any case.
+            let _ = told.await;
+        }
     }
 }
 
 impl Drop for SqliteStore {
     /// Finishes what is queued.
     fn drop(&mut self) {
+        self.begin_to_write_signs(Part::All);
         self.writer = None;
-        self.reader = None;
+        self.readers = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store ended in a panic");
@@ -167,69 +198,4 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
     }
     db.execute_batch(include_str!("schema.sql"))?;
     db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(PathBuf::from(path))?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_WAIT_MS))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -32_000)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
-}
-
-/// Runs jobs in groups of what is waiting, one commit a group: the disk is asked once for many batches.
-fn write_until_closed(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut tells = Vec::new();
-        let committed = (|| {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            tells.push(first(&transaction));
-            while tells.len() < GROUP_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
-                tells.push(job(&transaction));
-            }
-            transaction.commit()
-        })()
-        .map_err(sql_error);
-        if let Err(error) = &committed {
-            tracing::error!(%error, operations = tells.len(), "central's database did not commit");
-        }
-        for tell in tells {
-            tell(committed.clone());
-        }
-    }
-}
-
-fn read_until_closed(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(job) = jobs.blocking_recv() {
-        job(connection)(Ok(()));
-    }
-}
-
-/// Runs an operation so that its failure takes nothing else of the group with it.
-fn in_savepoint<T>(
-    connection: &Connection,
-    operation: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, StoreError> {
-    let attempt = || {
-        connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
-        let result = operation(connection);
-        if result.is_err() {
-            connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
-        }
-        connection.prepare_cached("RELEASE operation")?.execute([])?;
-        result
-    };
-    attempt().map_err(sql_error)
-}
-
-fn sql_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Sql(error.to_string())
 }

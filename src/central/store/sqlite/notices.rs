@@ -1,6 +1,6 @@
 //! Notices, their versions and their steps.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 
 use super::SqliteStore;
 use super::audit::note;
@@ -41,14 +41,18 @@ impl Notices for SqliteStore {
 
     fn notices(&self, filter: NoticeFilter) -> Answer<'_, Vec<NoticeRow>> {
         self.read(move |db| {
-            let states = json(&filter.states);
-            let mut query = db.prepare_cached(&format!(
-                "{NOTICE} WHERE (?1 IS NULL OR author = ?1)
-                 AND (?2 = '[]' OR state IN (SELECT value FROM json_each(?2)))
-                 ORDER BY changed DESC, id LIMIT ?3"
-            ))?;
+            let mut conditions = Vec::new();
             let author = filter.author.as_ref().map(|id| id.as_str());
-            query.query_map(params![author, states, filter.limit.min(ROWS_MAX)], row)?.collect()
+            conditions.extend(author.map(|_| "author = ?1".to_owned()));
+            let states: Vec<_> = filter.states.iter().map(|state| format!("'{}'", word(state))).collect();
+            if !states.is_empty() {
+                conditions.push(format!("state IN ({})", states.join(", ")));
+            }
+            let asked = conditions.join(" AND ");
+            let which = if asked.is_empty() { "" } else { "WHERE" };
+            let limit = filter.limit.min(ROWS_MAX);
+            let sql = format!("{NOTICE} {which} {asked} ORDER BY changed DESC, id LIMIT {limit}");
+            db.prepare_cached(&sql)?.query_map(params_from_iter(author), row)?.collect()
         })
     }
 

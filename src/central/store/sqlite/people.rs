@@ -72,7 +72,7 @@ impl People for SqliteStore {
             if totp.is_none() {
                 db.prepare_cached("DELETE FROM passkeys WHERE person = ?1")?.execute([id.as_str()])?;
             }
-            for code in recovery {
+            for code in &recovery {
                 db.prepare_cached("INSERT INTO recovery_codes (person, code) VALUES (?1, ?2)")?
                     .execute(params![id.as_str(), code.0])?;
             }
@@ -156,7 +156,7 @@ impl People for SqliteStore {
                 link.asked_by.as_ref().map(AccountId::as_str),
                 link.good_from.0,
             ])?;
-            act.map_or(Ok(()), |act| note(db, &act))
+            act.as_ref().map_or(Ok(()), |act| note(db, act))
         })
     }
 

@@ -26,7 +26,8 @@ impl Pronunciations for SqliteStore {
 
     fn drop_pronunciation(&self, word: String, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
-            let dropped = db.prepare_cached("DELETE FROM pronunciations WHERE word = ?1")?.execute([word])?;
+            let dropped =
+                db.prepare_cached("DELETE FROM pronunciations WHERE word = ?1")?.execute([&word])?;
             if dropped == 1 {
                 note(db, &act)?;
             }

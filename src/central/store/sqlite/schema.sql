@@ -312,6 +312,9 @@ CREATE TABLE IF NOT EXISTS acts (
     address TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS acts_subject ON acts (subject);
+CREATE INDEX IF NOT EXISTS acts_actor ON acts (actor);
+CREATE INDEX IF NOT EXISTS acts_act ON acts (act);
+CREATE INDEX IF NOT EXISTS acts_at ON acts (at);
 CREATE TRIGGER IF NOT EXISTS acts_stay BEFORE UPDATE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS acts_are_kept BEFORE DELETE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 
@@ -330,6 +333,8 @@ CREATE TABLE IF NOT EXISTS notices (
     command    TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS notices_state ON notices (state, changed);
+CREATE INDEX IF NOT EXISTS notices_changed ON notices (changed DESC, id);
+CREATE INDEX IF NOT EXISTS notices_author ON notices (author, changed);
 CREATE INDEX IF NOT EXISTS notices_command ON notices (command);
 
 -- Every version of a notice, with who wrote it.
@@ -457,6 +462,7 @@ CREATE TABLE IF NOT EXISTS troubles (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS troubles_open ON troubles (kind, what, subject) WHERE ended IS NULL;
 CREATE INDEX IF NOT EXISTS troubles_of ON troubles (kind, what, subject, ended);
+CREATE INDEX IF NOT EXISTS troubles_subject ON troubles (subject, ended) WHERE ended IS NOT NULL;
 CREATE INDEX IF NOT EXISTS troubles_ended ON troubles (ended) WHERE ended IS NOT NULL;
 
 -- What staff say of groups and boxes; NULL where they have said nothing.

@@ -1,6 +1,6 @@
 //! Troubles: what is wrong now and was wrong before.
 
-use rusqlite::{Connection, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::SqliteStore;
 use super::audit::note;
@@ -35,11 +35,12 @@ impl Troubles for SqliteStore {
 
     fn past_troubles(&self, subject: Option<String>, limit: u32) -> Answer<'_, Vec<TroubleRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT * FROM troubles WHERE ended IS NOT NULL AND (?1 IS NULL OR subject = ?1)
-                 ORDER BY ended DESC, id DESC LIMIT ?2",
-            )?;
-            query.query_map(params![subject, limit.min(ROWS_MAX)], row)?.collect()
+            let which = if subject.is_some() { "subject = ?1 AND" } else { "" };
+            let limit = limit.min(ROWS_MAX);
+            let mut query = db.prepare_cached(&format!(
+                "SELECT * FROM troubles WHERE {which} ended IS NOT NULL ORDER BY ended DESC, id DESC LIMIT {limit}"
+            ))?;
+            query.query_map(params_from_iter(subject), row)?.collect()
         })
     }
 

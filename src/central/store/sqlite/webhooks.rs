@@ -81,7 +81,7 @@ impl Webhooks for SqliteStore {
 
     fn event_tried(&self, id: i64, tried: Tried) -> Answer<'_, ()> {
         self.write(move |db| {
-            let (sent, due, fault) = match tried {
+            let (sent, due, fault) = match tried.clone() {
                 Tried::Sent(at) => (Some(at.0), None, None),
                 Tried::Again(at, fault) => (None, Some(at.0), Some(fault)),
                 Tried::GivenUp(fault) => (None, None, Some(fault)),

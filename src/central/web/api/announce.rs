@@ -17,7 +17,11 @@ use crate::orders::announce::{self, Asked};
 use crate::orders::outlook;
 use crate::store::MediaRow;
 use crate::web::problem::Problem;
+use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::CommandId;
+
+/// Room that an emergency's own audio needs at most.
+const URGENT_AUDIO_BYTES: u64 = 16 << 20;
 
 /// An announcement that was sent, or would be, and what will become of it.
 #[derive(Serialize)]
@@ -51,7 +55,10 @@ pub async fn handle(
                 let unreadable = |error: serde_json::Error| Problem::bad(said!("api.fields", error));
                 asked = Some(serde_json::from_str(&text).map_err(unreadable)?);
             }
-            Some("audio") => audio = Some(take_audio(&app, field).await?),
+            Some("audio") => {
+                let is_urgent = asked.as_ref().is_some_and(|asked| asked.class == BulletinClass::Emergency);
+                audio = Some(take_audio(&app, field, is_urgent).await?);
+            }
             other => {
                 let name = other.unwrap_or_default();
                 return Err(Problem::bad(said!("api.no_such_field", name = name.escape_debug())));
@@ -70,9 +77,13 @@ pub async fn handle(
     Ok((StatusCode::CREATED, Json(Announced { id: Some(id), expected })))
 }
 
-async fn take_audio(app: &Arc<App>, mut field: Field<'_>) -> Result<MediaRow, Problem> {
+async fn take_audio(app: &Arc<App>, mut field: Field<'_>, is_urgent: bool) -> Result<MediaRow, Problem> {
     let name = field.file_name().unwrap_or("audio").to_owned();
-    let mut incoming = app.media.begin().map_err(MediaRefusal::from)?;
+    if is_urgent {
+        app.disk.make_room(URGENT_AUDIO_BYTES);
+    }
+    let incoming = if is_urgent { app.media.begin_anyhow() } else { app.media.begin() };
+    let mut incoming = incoming.map_err(MediaRefusal::from)?;
     while let Some(chunk) = field.chunk().await? {
         incoming.write(&chunk)?;
     }

@@ -26,9 +26,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::doors::Pages;
@@ -36,6 +36,7 @@ use super::events;
 use super::frame::asset;
 use super::public;
 use crate::app::App;
+use crate::disk::DiskState;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -94,7 +95,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/assets/frame.js", get(|| async { asset("text/javascript", FRAME) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript", LIVE) }))
         .route("/assets/loaxa.css", get(|| async { asset("text/css", STYLE) }))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .layer(middleware::map_response(add_headers))
         .with_state(app)
 }
@@ -104,6 +105,17 @@ async fn add_headers(mut response: Response) -> Response {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
+async fn healthz(State(app): State<Arc<App>>) -> Response {
+    match app.disk.state() {
+        DiskState::Well | DiskState::Low { .. } => "ok\n".into_response(),
+        full @ DiskState::Full => {
+            let (en, vi) = full.say().map(|said| said.in_both()).unwrap_or_default();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{en}\n{vi}\n")).into_response()
+        }
+    }
 }
 
 async fn media(State(app): State<Arc<App>>, Path(hash): Path<String>, request: Request) -> Response {

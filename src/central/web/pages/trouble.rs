@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::app::App;
 use crate::boxes::alarms::{AlarmGroup, Standing};
+use crate::boxes::watch::CENTRE;
 use crate::people::Who;
 use crate::store::{BoxRow, PersonRow, Role, TroubleKind};
 use crate::web::frame::Frame;
@@ -36,6 +37,9 @@ impl<'a> Names<'a> {
 
     /// The name of a box, or the subject itself: a stranger has none.
     pub fn subject(&self, subject: &'a str) -> &'a str {
+        if subject == CENTRE {
+            return &self.app.settings.commune;
+        }
         self.boxes.get(subject).map_or(subject, |row| row.title.as_str())
     }
 

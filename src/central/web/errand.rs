@@ -1,0 +1,42 @@
+//! The errand of each request: what must be said goes on where the disk is full, and reports wait only for each other.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::store::{Errand, Reader};
+
+/// Addresses of what must go on: signing in, emergencies, signatures and alerts.
+const URGENT: [&str; 6] =
+    ["/dang-nhap", "/khan-cap", "/sign", "/fragments/goi", "/api/v1/drafts", "/api/v1/cap"];
+/// Addresses that read much.
+const REPORTS: [&str; 6] =
+    ["/bao-cao", "/nhat-ky.csv", "/bang-chung", "/api/v1/report", "/api/v1/export", "/api/v1/airings"];
+
+/// Answers a request on its errand.
+pub async fn run(request: Request, next: Next) -> Response {
+    errand(request.uri().path()).run(next.run(request)).await
+}
+
+fn errand(path: &str) -> Errand {
+    let is_under = |begins: &&str| path.starts_with(*begins);
+    let reader = if REPORTS.iter().any(is_under) { Reader::Reports } else { Reader::Pages };
+    Errand { is_urgent: URGENT.iter().any(is_under), reader }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_goes_on_the_errand_of_its_address() {
+        let check =
+            |path: &str, is_urgent, reader| assert_eq!(errand(path), Errand { is_urgent, reader }, "{path}");
+        check("/khan-cap/20261126-101010-01020304", true, Reader::Pages);
+        check("/sign", true, Reader::Pages);
+        check("/bao-cao.xlsx", false, Reader::Reports);
+        check("/api/v1/export", false, Reader::Reports);
+        check("/", false, Reader::Pages);
+        check("/api/v1/announcements", false, Reader::Pages);
+    }
+}
