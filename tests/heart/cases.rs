@@ -203,9 +203,9 @@ fn rules_of_other_days_are_moved_and_dates_are_added() {
     check_calendar(&event(&format!("{THREE}\nEXDATE:20261102T220000Z")), &[DAYS[0], DAYS[2]]);
     check_calendar(&event(&format!("{THREE}\nEXDATE;VALUE=DATE:20261102,20261104")), &[DAYS[1]]);
     check_calendar(&event(&format!("{THREE}\nEXDATE:20261103T060000")), &DAYS);
-    // Midnight is an end, the next day is not.
+    // What begins before midnight may end after it.
     check_calendar(&event("DTSTART:20261102T233000\nDTEND:20261103T000000"), &["11-02 23:30-00:00"]);
-    check_no_calendar(&event("DTSTART:20261102T233000\nDTEND:20261103T000001"), "across midnight");
+    check_calendar(&event("DTSTART:20261102T233000\nDTEND:20261103T003000"), &["11-02 23:30-00:30"]);
     check_no_calendar(&event("DTSTART;VALUE=DATE:20261102\nDTEND;VALUE=DATE:20261103"), "all day");
     check_no_calendar(&event("DTSTART:20261102\nDTEND:20261103"), "all day");
 }
