@@ -1,6 +1,7 @@
 // Approves a notice with the approver's own key. Nothing is signed that says something else than the page shows.
 
-import { guard, isOpen, say, signatureOf, stored, text, unlock } from "./keys.js";
+import { drawKeyForm, openByForm, show } from "./key_form.js";
+import { guard, isOpen, say, signatureOf, stored, text } from "./keys.js";
 import { names, understood } from "./orders.js";
 
 const $ = (id) => document.getElementById(id);
@@ -9,36 +10,15 @@ const form = $("form-duyet");
 const shown = json("tin");
 Object.assign(names, json("names") ?? {});
 
-const show = (id, visible) => { if ($(id)) $(id).hidden = !visible; };
-
 function fault(words) {
   $("loi-duyet").textContent = words;
   show("loi-duyet", words !== "");
   if (words) $("loi-duyet").focus();
 }
 
-function drawKey() {
-  const own = stored();
-  show("khong-khoa", own === null);
-  show("mo-khoa-form", own !== null && !isOpen());
-  show("khoa-mo", isOpen());
-}
-
-$("mo-khoa-form")?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = event.submitter ?? event.target.querySelector("button");
-  button.disabled = true;
-  show("khoa-loi", false);
-  try {
-    await unlock($("mat-khau").value);
-    event.target.reset();
-    fault("");
-  } catch (error) {
-    $("khoa-loi").textContent = error.message;
-    show("khoa-loi", true);
-  }
-  button.disabled = false;
-  drawKey();
+openByForm(() => {
+  if (isOpen()) fault("");
+  drawKeyForm();
 });
 
 // Says whether an order is exactly the notice of this page.
@@ -74,8 +54,8 @@ async function approve() {
 }
 
 if (form && shown) {
-  guard(drawKey);
-  drawKey();
+  guard(drawKeyForm);
+  drawKeyForm();
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = $("duyet");
@@ -92,7 +72,7 @@ if (form && shown) {
         return form.submit();
       }
       fault(error.message);
-      drawKey();
+      drawKeyForm();
     }
     button.disabled = false;
   });

@@ -2,7 +2,8 @@
 // Nothing is signed that this page does not understand, or that says something else than the page shows.
 
 import { sha256 } from "./sha2.js";
-import { guard, hex, isOpen, say, signatureOf, stored, text, unlock } from "./keys.js";
+import { drawKeyForm, openByForm, show } from "./key_form.js";
+import { guard, hex, isOpen, say, signatureOf, stored, text } from "./keys.js";
 import { groupName, names, node, understood } from "./orders.js";
 
 const HOLD_MS = 2000;
@@ -13,8 +14,6 @@ const agreement = $("dong-y");
 const order = json("lenh");
 Object.assign(names, json("names") ?? {});
 
-const show = (id, shown) => { if ($(id)) $(id).hidden = !shown; };
-
 function fault(words) {
   $("loi-phat").textContent = words;
   show("loi-phat", words !== "");
@@ -24,28 +23,11 @@ function fault(words) {
 // ---- the key of this browser
 
 function drawKey() {
-  const own = stored();
-  show("khong-khoa", own === null);
-  show("mo-khoa-form", own !== null && !isOpen());
-  show("khoa-mo", isOpen());
+  drawKeyForm();
   drawHold();
 }
 
-$("mo-khoa-form")?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = event.submitter ?? event.target.querySelector("button");
-  button.disabled = true;
-  show("khoa-loi", false);
-  try {
-    await unlock($("mat-khau").value);
-    event.target.reset();
-  } catch (error) {
-    $("khoa-loi").textContent = error.message;
-    show("khoa-loi", true);
-  }
-  button.disabled = false;
-  drawKey();
-});
+openByForm(drawKey);
 
 // ---- what is chosen, or asked
 

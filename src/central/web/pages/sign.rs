@@ -15,11 +15,12 @@ use crate::web::frame::{Frame, asset};
 use loaxa_heart::texts::Texts;
 
 /// The scripts of the pages that sign, and the libraries that they import.
-const SCRIPTS: [(&str, &str); 14] = [
+const SCRIPTS: [(&str, &str); 15] = [
     ("sign.js", include_str!("../assets/sign.js")),
     ("emergency.js", include_str!("../assets/emergency.js")),
     ("approve.js", include_str!("../assets/approve.js")),
     ("training.js", include_str!("../assets/training.js")),
+    ("key_form.js", include_str!("../assets/key_form.js")),
     ("keys.js", include_str!("../assets/keys.js")),
     ("orders.js", include_str!("../assets/orders.js")),
     ("ed25519.js", include_str!("../assets/noble/ed25519.js")),
