@@ -23,8 +23,12 @@ const SIDES: [&str; 2] = [" left", " right"];
 pub const TARGET_LUFS: f32 = -18.0;
 /// Most that a quiet file is raised: beyond it only its noise would be heard.
 pub const BOOST_DB_MAX: f32 = 20.0;
-/// Least offset that is taken off, -46 dBFS: music has a mean, too.
+/// Least offset that is taken off, -46 dBFS: below it nobody hears the click at the start.
 const OFFSET_MIN: f32 = 0.005;
+/// Length of the stretches whose means are compared, 0.1 s at 48 kHz.
+const STRETCH_FRAMES: usize = 4_800;
+/// Stretches without which a file is too short to tell an offset from sound.
+const STRETCHES_MIN: usize = 10;
 /// Files whose loudness is kept; the oldest names in order go first.
 const ENTRIES_MAX: usize = 4_096;
 /// Files that may wait to be measured.
@@ -48,7 +52,8 @@ pub struct Measured {
     pub lufs: Option<f32>,
     /// The whole file was measured.
     pub whole: bool,
-    /// The mean of each side, where cheap recorders put something on all samples; 0 below what matters.
+    /// A value that stands on all samples of each side, as cheap recorders put it there; 0 below what matters, and where
+    /// the file was not measured whole.
     pub offset: Frame,
 }
 
@@ -76,7 +81,7 @@ fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<M
 /// At the file's own rate, which spares the resampling.
 fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
     let mut meter: Option<(u32, EbuR128)> = None;
-    let (mut whole, mut mean) = (true, Mean::default());
+    let (mut whole, mut means) = (true, Means::default());
     loop {
         let rate = decoder.rate();
         let Some(block) = decoder.next_block()? else { break };
@@ -84,7 +89,7 @@ fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result
         if fresh && let Ok(new) = EbuR128::new(2, rate, Mode::I | Mode::HISTOGRAM) {
             meter = Some((rate, new));
         }
-        mean.add(block);
+        means.add(block);
         if let Some((_, meter)) = &mut meter {
             // The only error is a frame count that does not fit the channels.
             let _ = meter.add_frames_f32(block.as_flattened());
@@ -94,7 +99,8 @@ fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result
             break;
         }
     }
-    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole, offset: mean.offset() })
+    let offset = if whole { means.offset() } else { [0.0; 2] };
+    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole, offset })
 }
 
 fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
@@ -121,26 +127,42 @@ fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -
     Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true, offset: [0.0; 2] })
 }
 
-/// The mean of a file's samples.
+/// The means of a file's stretches. An offset stands in all of them; a deep or a rising sound has a mean, too, but
+/// another one in each.
 #[derive(Default)]
-struct Mean {
+struct Means {
+    stretches: [Vec<f32>; 2],
     sum: [f64; 2],
-    frames: u64,
+    frames: usize,
 }
 
-impl Mean {
+impl Means {
     fn add(&mut self, block: &[Frame]) {
         for frame in block {
             self.sum[0] += f64::from(frame[0]);
             self.sum[1] += f64::from(frame[1]);
+            self.frames += 1;
+            if self.frames == STRETCH_FRAMES {
+                for (stretches, sum) in self.stretches.iter_mut().zip(&mut self.sum) {
+                    stretches.push((std::mem::take(sum) / STRETCH_FRAMES as f64) as f32);
+                }
+                self.frames = 0;
+            }
         }
-        self.frames += block.len() as u64;
     }
 
-    fn offset(&self) -> Frame {
-        let mean = self.sum.map(|sum| (sum / self.frames.max(1) as f64) as f32);
-        let matters = |side: f32| OFFSET_MIN < side.abs() && side.abs() < 1.0;
-        mean.map(|side| if matters(side) { side } else { 0.0 })
+    /// Returns the mean of the stretch in the middle of all, by value.
+    fn offset(mut self) -> Frame {
+        let mut middle = |side: usize| {
+            let stretches = &mut self.stretches[side];
+            if stretches.len() < STRETCHES_MIN {
+                return 0.0;
+            }
+            let half = stretches.len() / 2;
+            let (_, middle, _) = stretches.select_nth_unstable_by(half, f32::total_cmp);
+            if OFFSET_MIN < middle.abs() && middle.abs() < 1.0 { *middle } else { 0.0 }
+        };
+        [middle(0), middle(1)]
     }
 }
 
@@ -340,6 +362,34 @@ mod tests {
     fn a_tone_has_its_loudness() {
         check(1.0, 0.0);
         check(0.1, -20.0);
+    }
+
+    /// A sound that rises from one side, as a struck bell or a plucked string, has a mean at its start.
+    #[test]
+    fn sound_is_no_offset() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("deep.wav");
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: RATE,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let write = |sample: &dyn Fn(f32) -> f32| {
+            let mut writer = hound::WavWriter::create(&file, spec).unwrap();
+            for n in 0..4 * RATE {
+                writer.write_sample((sample(n as f32 / RATE as f32) * 32_767.0) as i16).unwrap();
+            }
+            writer.finalize().unwrap();
+        };
+        let deep = |t: f32| 0.4 * (-2.0 * t).exp() * (std::f32::consts::TAU * 5.0 * t).sin().max(-0.2);
+        write(&deep);
+        let offset = |go_on: bool| measure_while(&file, Way::default(), || go_on).unwrap().offset;
+        assert_eq!((offset(false), offset(true)), ([0.0; 2], [0.0; 2]));
+        write(&|t| deep(t) + 0.1);
+        let [left, right] = offset(true);
+        assert!((left - 0.1).abs() < 0.01 && left == right, "{left} {right}");
+        assert_eq!(offset(false), [0.0; 2]);
     }
 
     #[test]
