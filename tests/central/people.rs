@@ -396,6 +396,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/cai-dat/noi/{group}", ADMINISTRATOR),
         ("/cai-dat/chuyen-muc", ADMINISTRATOR),
         ("/cai-dat/chien-dich", ADMINISTRATOR),
+        ("/cai-dat/luu-giu", ADMINISTRATOR),
         ("/cai-dat/noi-nhan", ADMINISTRATOR),
         ("/cai-dat/noi-nhan/{id}/thu", ADMINISTRATOR),
         ("/cai-dat/noi-nhan/{id}/bo", ADMINISTRATOR),

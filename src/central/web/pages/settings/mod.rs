@@ -1,6 +1,7 @@
 //! The settings of the commune that staff change themselves.
 
 mod commune;
+mod keeping;
 mod place;
 mod receivers;
 
@@ -18,6 +19,7 @@ pub fn add(pages: Pages) -> Pages {
         .page("/cai-dat/noi/{group}", ADMINISTRATOR, get(place::page).post(place::keep))
         .page("/cai-dat/chuyen-muc", ADMINISTRATOR, post(commune::set_section))
         .page("/cai-dat/chien-dich", ADMINISTRATOR, post(commune::set_campaign))
+        .page("/cai-dat/luu-giu", ADMINISTRATOR, get(keeping::page).post(keeping::keep))
         .page("/cai-dat/noi-nhan", ADMINISTRATOR, get(receivers::page).post(receivers::add))
         .page("/cai-dat/noi-nhan/{id}/thu", ADMINISTRATOR, post(receivers::try_it))
         .page("/cai-dat/noi-nhan/{id}/bo", ADMINISTRATOR, post(receivers::end))
