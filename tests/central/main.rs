@@ -22,6 +22,7 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod intake;
+mod keeping;
 mod log_pages;
 mod mosquitto_acl;
 mod notices;

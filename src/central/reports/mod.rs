@@ -12,6 +12,7 @@ mod places;
 mod pruning;
 mod report;
 mod settle;
+mod voices;
 mod xlsx;
 
 pub use anchor::keep_anchors;
@@ -24,5 +25,5 @@ pub use monthly::make_monthly;
 pub use period::{BadPeriod, Period, period_of};
 pub use places::below;
 pub use pruning::{due, prune};
-pub use report::{By, Report, number, percent, report};
+pub use report::{Report, number, percent, report};
 pub use xlsx::xlsx;

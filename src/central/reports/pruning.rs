@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{Days, Months, NaiveDate, NaiveTime};
 
 use crate::app::App;
-use crate::store::{Actor, KeepingRule, Perishable, NewAct, StoreError};
+use crate::store::{Actor, KeepingRule, NewAct, Perishable, StoreError};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Time between two looks.
@@ -20,7 +20,11 @@ const MEASURED_EVERY: Span = Span::secs(20 * 3_600);
 const FILES_AT_ONCE: u32 = 20;
 
 /// Reckons the time before which things of each kind go. Nothing goes that an open complaint may be about.
-pub fn due(rule: &KeepingRule, now: Wall, complained: Option<Wall>) -> [(Perishable, Wall); Perishable::ALL.len()] {
+pub fn due(
+    rule: &KeepingRule,
+    now: Wall,
+    complained: Option<Wall>,
+) -> [(Perishable, Wall); Perishable::ALL.len()] {
     let today = now.date();
     let begin = |day: NaiveDate| Wall::from_local(day.and_time(NaiveTime::MIN));
     let months = |count| begin(today.checked_sub_months(Months::new(count)).unwrap_or_default());

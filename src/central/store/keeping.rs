@@ -28,7 +28,8 @@ pub enum Perishable {
 }
 
 impl Perishable {
-    pub const ALL: [Perishable; 5] = [Perishable::Log, Perishable::Audio, Perishable::Drafts, Perishable::Feedback, Perishable::Acts];
+    pub const ALL: [Perishable; 5] =
+        [Perishable::Log, Perishable::Audio, Perishable::Drafts, Perishable::Feedback, Perishable::Acts];
 
     /// The word in the database, in forms and in the tables of texts.
     pub const fn code(self) -> &'static str {

@@ -248,7 +248,13 @@ impl Audit {
     fn record(&mut self, line: &str) -> Result<(), Sentence> {
         let body: LogBody = serde_json::from_str(line).map_err(|error| error.say())?;
         let at = body.entry.at.wall;
-        let begins = Chain { first: body.seq, link: begin_of(&body), dates: (at, at), signed_upto: None, pruned: None };
+        let begins = Chain {
+            first: body.seq,
+            link: begin_of(&body),
+            dates: (at, at),
+            signed_upto: None,
+            pruned: None,
+        };
         let chain = self.chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
         chain.dates = (chain.dates.0.min(at), chain.dates.1.max(at));
         let record = LogRecord { seq: body.seq, body: line.to_owned() };

@@ -18,7 +18,12 @@ fn said(code: &str, kind: FeedbackKind, due: Option<Wall>) -> FeedbackRow {
 
 pub(super) async fn words_are_answered_once_and_counted(store: SharedStore) {
     let (week, dong) = (NOW.plus(Span::secs(604_800)), "dong".parse().unwrap());
-    assert!(store.add_feedback(said("a", FeedbackKind::NotHeard, Some(week)), "Thôn Đông".to_owned()).await.unwrap());
+    assert!(
+        store
+            .add_feedback(said("a", FeedbackKind::NotHeard, Some(week)), "Thôn Đông".to_owned())
+            .await
+            .unwrap()
+    );
     assert!(store.add_feedback(said("b", FeedbackKind::Clear, None), "Thôn Đông".to_owned()).await.unwrap());
     let waiting = store.feedback_waiting(10).await.unwrap();
     assert_eq!(waiting, [FeedbackRow { id: waiting[0].id, ..said("a", FeedbackKind::NotHeard, Some(week)) }]);
@@ -28,8 +33,10 @@ pub(super) async fn words_are_answered_once_and_counted(store: SharedStore) {
     let id = waiting[0].id;
     let counted = async || {
         let sums = store.feedback_sums(NOW.date(), NOW.date()).await.unwrap();
-        let mut counted: Vec<_> =
-            sums.into_iter().map(|it| (it.title, it.kind, [it.said, it.asked, it.in_time, it.late])).collect();
+        let mut counted: Vec<_> = sums
+            .into_iter()
+            .map(|it| (it.title, it.kind, [it.said, it.asked, it.in_time, it.late]))
+            .collect();
         counted.sort();
         counted
     };

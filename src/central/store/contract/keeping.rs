@@ -117,8 +117,17 @@ pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
         name: name.to_owned(),
         added,
     };
-    let names =
-        ["live", "aired", "in force", "programme", "old programme", "draft", "prepared", "proposed", "signing"];
+    let names = [
+        "live",
+        "aired",
+        "in force",
+        "programme",
+        "old programme",
+        "draft",
+        "prepared",
+        "proposed",
+        "signing",
+    ];
     for name in names {
         store.add_media(audio(name, at(0))).await.unwrap();
     }
@@ -184,8 +193,7 @@ pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
     let (before, now) = (at(4_000), at(6_000));
     let unused = async || {
         let found = store.unused_media(before, now, 99).await.unwrap();
-        let mut found: Vec<_> =
-            names.into_iter().filter(|name| found.contains(&hash(name))).collect();
+        let mut found: Vec<_> = names.into_iter().filter(|name| found.contains(&hash(name))).collect();
         found.sort_unstable();
         found
     };
@@ -212,5 +220,7 @@ pub(super) async fn a_rule_is_kept_and_the_room_is_measured(store: SharedStore) 
     let room = store.room().await.unwrap();
     let bytes = |what: &str| room.iter().find(|room| room.what == what).map(|room| room.bytes);
     assert_eq!(bytes("audio"), Some(8));
-    assert!(["log", "sums", "acts", "feedback", "other"].iter().all(|what| bytes(what).is_some_and(|it| it > 0)));
+    assert!(
+        ["log", "sums", "acts", "feedback", "other"].iter().all(|what| bytes(what).is_some_and(|it| it > 0))
+    );
 }

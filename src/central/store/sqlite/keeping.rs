@@ -6,7 +6,7 @@ use super::SqliteStore;
 use super::audit::note;
 use super::columns::{bounded, count, from_json, from_word, json, name, wall};
 use crate::store::{
-    Answer, Keeping, KeepingRule, Perishable, NewAct, PRUNED_AT_ONCE, PrunedLog, PrunedRow, RoomRow,
+    Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
 };
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Wall;
@@ -240,7 +240,9 @@ fn one_log(db: &Connection, (id, epoch): &(String, String), before: Wall, now: W
     drop(rows);
     let (Some(since), Some(first), Some(last)) = (since, old.first(), old.last()) else { return Ok(0) };
     let signed: Option<i64> = db
-        .prepare_cached("SELECT max(seq) FROM signed_heads WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4")?
+        .prepare_cached(
+            "SELECT max(seq) FROM signed_heads WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4",
+        )?
         .query_row(params![id, epoch, first.seq, last.seq], |row| row.get(0))?;
     let signs: bool = db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM signed_heads WHERE box = ?1 AND epoch = ?2)")?

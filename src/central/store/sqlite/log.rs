@@ -114,8 +114,10 @@ fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Resu
         return Ok(stored == record.hash.0);
     }
     // Nobody can compare any more what was deleted when its time was over.
-    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pruned_logs WHERE box = ?1 AND epoch = ?2 AND upto > ?3)")?
-        .query_row(params![box_id, epoch, record.seq as i64], |row| row.get(0))
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM pruned_logs WHERE box = ?1 AND epoch = ?2 AND upto > ?3)",
+    )?
+    .query_row(params![box_id, epoch, record.seq as i64], |row| row.get(0))
 }
 
 fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {

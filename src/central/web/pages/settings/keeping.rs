@@ -1,4 +1,4 @@
-//! How long things are kept, what room they take, and what goes when.
+//! Times for which things are kept, the room that they take, and what goes when.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::app::App;
 use crate::people::Who;
 use crate::reports::due;
-use crate::store::{KeepingRule, Perishable, NewAct, PrunedRow, Role};
+use crate::store::{KeepingRule, NewAct, Perishable, PrunedRow, Role};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use loaxa_heart::said;
