@@ -210,7 +210,7 @@ async fn what_is_deleted_moved_or_merged_leaves_old_reports_as_they_are() {
         let an = Staff::make(central, "an", &[(Role::Writer, "xa")]).await;
         assert!(central.store().leave(an.id.clone(), now(), act("left")).await.unwrap());
         // Audio goes that nothing names any more.
-        let tone = post(central, "/api/v1/media", "audio/wav", tone()).await;
+        let tone = post(central, "/api/v1/media?name=a.wav", "audio/wav", tone()).await;
         assert_eq!(tone.status, 201, "{}", tone.text());
         let soon = now().plus(Span::secs(1));
         let unused = central.store().unused_media(soon, soon, 9).await.unwrap();

@@ -35,6 +35,7 @@ mod powers;
 mod programme_cli;
 mod public;
 mod query_plans;
+mod questions;
 mod recordings;
 mod reports;
 mod roster;
@@ -42,6 +43,7 @@ mod tokens;
 mod training;
 mod week;
 mod wire;
+mod zones;
 
 #[path = "../support/mod.rs"]
 mod support;

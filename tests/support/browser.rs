@@ -268,6 +268,11 @@ impl Page {
         self.ask("Network.emulateNetworkConditions", conditions);
     }
 
+    /// Sets the clock of the browser's computer to a time zone, as `Etc/GMT+12`; pages that are drawn from now on see it.
+    pub fn zone(&mut self, name: &str) {
+        self.ask("Emulation.setTimezoneOverride", json!({ "timezoneId": name }));
+    }
+
     /// Shows the page as wide as this, light or dark.
     pub fn screen(&mut self, width: u32, dark: bool) {
         self.size(width, 900, dark);

@@ -27,7 +27,7 @@ pub struct VoiceCount {
     pub waiting: u64,
 }
 
-/// What villagers said in a period.
+/// The words of villagers in a period, as numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Voices {
     pub total: VoiceCount,

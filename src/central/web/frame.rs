@@ -78,6 +78,8 @@ pub struct Frame {
     pub who: Option<Who>,
     pub path: String,
     pub texts: &'static Texts,
+    /// The question behind the path, as it came; empty where there is none.
+    query: String,
     /// Notices that wait for this approver.
     waiting: usize,
 }
@@ -88,7 +90,7 @@ pub struct Waiting(pub usize);
 
 impl Frame {
     pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
-        Self { lang, who, path, texts: TEXTS.of(lang), waiting: 0 }
+        Self { lang, who, path, texts: TEXTS.of(lang), query: String::new(), waiting: 0 }
     }
 
     /// Words of the page in the reader's language.
@@ -223,7 +225,8 @@ impl Frame {
 
     fn other_language(&self) -> Markup {
         let other = self.lang.other().tag();
-        html! { a href={ (self.path) "?lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
+        let query = if self.query.is_empty() { String::new() } else { format!("{}&", self.query) };
+        html! { a href={ (self.path) "?" (query) "lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
     }
 
     /// The roles of a person, once each.
@@ -271,7 +274,8 @@ impl FromRequestParts<Arc<App>> for Frame {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
         let who = parts.extensions.get::<Who>().cloned();
         let waiting = parts.extensions.get::<Waiting>().map_or(0, |waiting| waiting.0);
-        Ok(Self { waiting, ..Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()) })
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { waiting, query, ..Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()) })
     }
 }
 

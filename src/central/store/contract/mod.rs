@@ -75,7 +75,7 @@ mod sqlite {
         media { media_are_described_once }
         calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
         alarms { alarms_are_counted_and_bounded }
-        tokens { a_token_is_good_until_it_is_revoked }
+        tokens { a_token_is_good_until_it_is_revoked a_token_ends_with_the_account_of_its_owner }
         troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
         proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
         places { what_staff_say_of_places_is_kept }

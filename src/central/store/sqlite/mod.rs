@@ -178,7 +178,8 @@ impl Drop for SqliteStore {
 }
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 6] = [
+const LATER_COLUMNS: [(&str, &str, &str); 7] = [
+    ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
     ("plays", "arrived", "INTEGER"),
     ("plays", "listed", "INTEGER"),

@@ -242,7 +242,8 @@ CREATE TABLE IF NOT EXISTS tokens (
     scope   TEXT NOT NULL,
     made    INTEGER NOT NULL,
     expires INTEGER NOT NULL,
-    revoked INTEGER
+    revoked INTEGER,
+    owner   TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- People who sign in; `left` is set for those who have gone, and their history stays.

@@ -111,6 +111,7 @@ pub async fn draw(
         @if may_keep {
             section.stack aria-labelledby="h-lam" {
                 h2 #h-lam { (frame.say("box_page.work")) }
+                (test_form(frame, row, faults))
                 (maintenance_form(frame, &seen, who, faults, sent))
                 (move_form(app, frame, who, row, faults))
                 (point_form(frame, &seen, faults, sent))
@@ -204,8 +205,28 @@ fn plays(frame: &Frame, plays: &[PlayRow]) -> Markup {
         ul.list {
             @for play in plays {
                 li { b.num { (play.started.unwrap_or(play.opened).local().format("%H:%M %d/%m")) } " \u{a0}" (play.title) br;
-                    span.mute { (words::outcome(play.outcome.as_ref(), frame.texts)) } }
+                    span.mute { (words::outcome(play.outcome.as_ref(), frame.texts)) }
+                    @match play.heard {
+                        Some(true) => { br; (state(Kind::Good, frame.say("box_page.heard"))) },
+                        Some(false) => { br; (state(Kind::Bad, frame.say("box_page.not_heard"))) },
+                        None => {},
+                    }
+                }
             }
+        }
+    }
+}
+
+fn test_form(frame: &Frame, row: &BoxRow, faults: &Faults) -> Markup {
+    html! {
+        details open[faults.has("phat-thu")] {
+            summary { (frame.say("box_page.test")) }
+            form.stack.narrow method="post" action={ "/cum-loa/" (row.id) "/phat-thu" } {
+                p.hint { (frame.say("box_page.test_hint")) }
+                (faults.beside(frame, "phat-thu"))
+                div.btns { button.btn.sec #phat-thu { (frame.say("box_page.test_now")) } }
+            }
+            p { (frame.say("box_page.volume_hint")) " " a href="/tuan/van-ban?loai=policy" { (frame.say("box_page.volume")) } }
         }
     }
 }
