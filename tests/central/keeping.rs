@@ -199,8 +199,20 @@ async fn what_is_deleted_moved_or_merged_leaves_old_reports_as_they_are() {
         let before = forms(central).await;
         let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa"), (Role::Technician, "xa")]).await;
         // A village is merged into another: its box moves there, and it is called otherwise.
-        let moved = mai.post(central, "/cum-loa/loa-2/chuyen", &[("nhom", "thon-1")]).await;
-        assert_eq!(moved.status, 303, "{}", moved.text());
+        let merged = mai.post(central, "/cai-dat/noi/thon-2/gop", &[("vao", "thon-1")]).await;
+        assert_eq!(merged.status, 303, "{}", merged.text());
+        let boxes = central.store().boxes().await.unwrap();
+        assert!(boxes.iter().all(|row| row.groups == [group("thon-1")]), "{boxes:?}");
+        for wrong in ["thon-1", "thon-2", "xa", "khong-co"] {
+            let again = mai.post(central, "/cai-dat/noi/thon-1/gop", &[("vao", wrong)]).await;
+            assert_eq!(again.status, 400, "{wrong}");
+        }
+        let old = get(central, "/chuong-trinh?thon=thon-2", &[]).await;
+        assert_eq!(old.status, 200, "an old address leads to the village of now");
+        assert!(old.text().contains("Thôn 1") && !old.text().contains("Thôn 2"), "{}", old.text());
+        let day = long_ago();
+        let both = look(central, &format!("/nhat-ky?tu={day}&den={day}&noi=thon-1")).await;
+        assert!(both.text().contains("= 2 lượt"), "lines of both villages: {}", both.text());
         for village in ["thon-1", "thon-2"] {
             let title = Some("Thôn Hợp Nhất".to_owned());
             let place = PlaceRow { group: group(village), title, households: Some(999), point: None };

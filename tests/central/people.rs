@@ -395,6 +395,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/cum-loa/{id}/thu-hoi", KEEPER),
         ("/cai-dat", ADMINISTRATOR),
         ("/cai-dat/noi/{group}", ADMINISTRATOR),
+        ("/cai-dat/noi/{group}/gop", ADMINISTRATOR),
         ("/cai-dat/chuyen-muc", ADMINISTRATOR),
         ("/cai-dat/chien-dich", ADMINISTRATOR),
         ("/cai-dat/luu-giu", ADMINISTRATOR),

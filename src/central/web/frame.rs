@@ -93,6 +93,11 @@ impl Frame {
         Self { lang, who, path, texts: TEXTS.of(lang), query: String::new(), waiting: 0 }
     }
 
+    /// The frame of somebody who is not signed in, whoever asks.
+    pub fn for_everybody(&self) -> Self {
+        Self { who: None, waiting: 0, ..self.clone() }
+    }
+
     /// Words of the page in the reader's language.
     pub fn say(&self, key: &'static str) -> &'static str {
         self.texts.say(key)

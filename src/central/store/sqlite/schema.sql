@@ -478,6 +478,11 @@ CREATE TABLE IF NOT EXISTS places (
     latitude   REAL,
     longitude  REAL
 ) STRICT, WITHOUT ROWID;
+-- Groups that became part of another; their old names lead there.
+CREATE TABLE IF NOT EXISTS merged (
+    old     TEXT PRIMARY KEY,
+    becomes TEXT NOT NULL CHECK (becomes <> old)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sites (
     box        TEXT PRIMARY KEY,
     latitude   REAL,

@@ -2,6 +2,7 @@
 
 mod commune;
 mod keeping;
+mod merge;
 mod place;
 mod receivers;
 
@@ -17,6 +18,7 @@ pub fn add(pages: Pages) -> Pages {
     pages
         .page("/cai-dat", ADMINISTRATOR, get(commune::page))
         .page("/cai-dat/noi/{group}", ADMINISTRATOR, get(place::page).post(place::keep))
+        .page("/cai-dat/noi/{group}/gop", ADMINISTRATOR, post(merge::act))
         .page("/cai-dat/chuyen-muc", ADMINISTRATOR, post(commune::set_section))
         .page("/cai-dat/chien-dich", ADMINISTRATOR, post(commune::set_campaign))
         .page("/cai-dat/luu-giu", ADMINISTRATOR, get(keeping::page).post(keeping::keep))
