@@ -5,55 +5,20 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::{Markup, html};
 
+use super::merge_form::others;
 use super::place::{draw, mine};
 use crate::app::App;
 use crate::changes::Changed;
 use crate::orders::documents::{self, GroupsAsked};
 use crate::orders::refused::Refused;
 use crate::people::Who;
-use crate::store::{NewAct, Role};
+use crate::store::NewAct;
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
-
-/// The villages into which one may be merged: those beside it that the person administers.
-fn others(app: &App, who: &Who, group: &GroupId) -> Vec<GroupId> {
-    let (parents, merged) = (app.settings.parents(), app.merged());
-    let Some(above) = parents.get(group) else { return Vec::new() };
-    let beside = who.groups(app, Role::Administrator).into_iter();
-    beside.filter(|it| it != group && parents.get(it) == Some(above) && !merged.contains_key(it)).collect()
-}
-
-/// The form on the page of a village.
-pub fn form(app: &App, frame: &Frame, who: &Who, group: &GroupId, faults: &Faults) -> Markup {
-    let path = format!("/cai-dat/noi/{group}/gop");
-    let others = others(app, who, group);
-    html! {
-        @if let Some(becomes) = app.merged().get(group) {
-            form.card.pad.stack.narrow method="post" action=(path) {
-                p { (frame.tell(&said!("place.is_merged", title = app.title_of(becomes)))) }
-                p.hint { (frame.say("place.part_hint")) }
-                input type="hidden" name="vao" value="";
-                div.btns { button.btn.sec { (frame.say("place.part")) } }
-            }
-        } @else if !others.is_empty() {
-            details open[faults.has("vao")] {
-                summary { (frame.say("place.merge")) }
-                form.stack.narrow method="post" action=(path) {
-                    p.hint { (frame.say("place.merge_hint")) }
-                    div.field.bad[faults.has("vao")] { label for="vao" { (frame.say("place.merge_into")) }
-                        (faults.beside(frame, "vao"))
-                        select #vao name="vao" { @for other in &others { option value=(other) { (app.title_of(other)) } } } }
-                    div.btns { button.btn.sec { (frame.say("place.merge_now")) } }
-                }
-            }
-        }
-    }
-}
 
 /// Moves the boxes, then has the old name lead to the other village. An empty target undoes the name alone.
 pub async fn act(

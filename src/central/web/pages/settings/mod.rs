@@ -3,6 +3,7 @@
 mod commune;
 mod keeping;
 mod merge;
+mod merge_form;
 mod place;
 mod receivers;
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 
-use super::merge;
+use super::merge_form;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::people::Who;
@@ -110,7 +110,7 @@ pub async fn draw(
             (point_fields(frame, place.and_then(|place| place.point), faults, sent.unwrap_or(&nothing)))
             div.btns { button.btn { (frame.say("place.save")) } }
         }
-        (merge::form(app, frame, who, group, faults))
+        (merge_form::form(app, frame, who, group, faults))
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok((status, frame.draw(app, &title, content)).into_response())
