@@ -2,6 +2,7 @@
 
 mod approval_by_people;
 mod attacks;
+mod backup;
 mod bodies;
 mod boxes;
 mod browser_emergency;
