@@ -24,6 +24,7 @@ mod groups;
 mod http;
 mod intake;
 mod log_pages;
+mod metrics;
 mod mosquitto_acl;
 mod notices;
 mod older_database;
