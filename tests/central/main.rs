@@ -2,6 +2,7 @@
 
 mod approval_by_people;
 mod attacks;
+mod backup;
 mod bodies;
 mod boxes;
 mod browser_emergency;
@@ -24,6 +25,7 @@ mod http;
 mod intake;
 mod keeping;
 mod log_pages;
+mod metrics;
 mod mosquitto_acl;
 mod notices;
 mod older_database;
