@@ -145,7 +145,7 @@ async fn the_mouse_moves_a_slot_as_the_keys_do() {
     page.until("location.pathname === '/tuan' || document.querySelector('#bat-dau')?.value === '18:00'");
     page.go(&week);
     page.until(&there);
-    page.click(slot);
+    page.drag(slot, 0, |_| {});
     page.until("document.querySelector('#bat-dau')?.value === '18:00'");
     central.stop().await;
 }
