@@ -288,5 +288,9 @@ async fn staff_set_how_long_things_are_kept() {
     page.until_says("h1", "Lưu giữ và xóa");
     page.until_says("table", "Nhật ký phát");
     page.look("luu-giu");
+    page.go(&format!("{origin}/cai-dat/noi/thon-1"));
+    page.until_says("h1", "Thôn 1");
+    page.value("document.querySelectorAll('main details').forEach((it) => { it.open = true; })");
+    page.look("noi-gop");
     central.stop().await;
 }

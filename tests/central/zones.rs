@@ -104,6 +104,14 @@ async fn a_technician_has_a_village_sound_a_test() {
     let tests = listed.as_array().unwrap();
     assert_eq!(tests.len(), 1, "one test, by who may: {listed}");
     assert_eq!((&tests[0]["title"], &tests[0]["author"]), (&"Phát thử loa".into(), &"Cán bộ tho".into()));
+    let browser = Browser::start();
+    let address = format!("http://{}", central.http_addr());
+    let mut page = browser.person(&format!("{address}/healthz"));
+    page.sign_in(&tho);
+    page.go(&format!("{address}/cum-loa/loa-1"));
+    page.until_says("main", "Phát thử từ xa");
+    page.value("document.querySelectorAll('main details').forEach((it) => { it.open = true; })");
+    page.look("cum-loa-phat-thu");
     let mai = Staff::make(&central, "mai", &[(Role::Administrator, "xa")]).await;
     assert!(mai.get(&central, "/ai-da-lam-gi").await.text().contains("Phát thử từ xa"));
     central.stop().await;
