@@ -14,7 +14,9 @@ use crate::app::App;
 use crate::boxes::alarms::{self, AlarmGroup, Standing};
 use crate::people::Who;
 use crate::settings::village_of;
-use crate::store::{BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, SiteRow, TroubleRow};
+use crate::store::{
+    BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, Role, SiteRow, TroubleRow,
+};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::pages::alarms::{history, remedy};
@@ -111,7 +113,7 @@ pub async fn draw(
         @if may_keep {
             section.stack aria-labelledby="h-lam" {
                 h2 #h-lam { (frame.say("box_page.work")) }
-                (test_form(frame, row, faults))
+                (test_form(frame, who, row, faults))
                 (maintenance_form(frame, &seen, who, faults, sent))
                 (move_form(app, frame, who, row, faults))
                 (point_form(frame, &seen, faults, sent))
@@ -217,7 +219,7 @@ fn plays(frame: &Frame, plays: &[PlayRow]) -> Markup {
     }
 }
 
-fn test_form(frame: &Frame, row: &BoxRow, faults: &Faults) -> Markup {
+fn test_form(frame: &Frame, who: &Who, row: &BoxRow, faults: &Faults) -> Markup {
     html! {
         details open[faults.has("phat-thu")] {
             summary { (frame.say("box_page.test")) }
@@ -226,7 +228,10 @@ fn test_form(frame: &Frame, row: &BoxRow, faults: &Faults) -> Markup {
                 (faults.beside(frame, "phat-thu"))
                 div.btns { button.btn.sec #phat-thu { (frame.say("box_page.test_now")) } }
             }
-            p { (frame.say("box_page.volume_hint")) " " a href="/tuan/van-ban?loai=policy" { (frame.say("box_page.volume")) } }
+            p.hint.narrow {
+                (frame.say("box_page.volume_hint"))
+                @if who.has(Role::Administrator) { " " a href="/tuan/van-ban?loai=policy" { (frame.say("box_page.volume")) } }
+            }
         }
     }
 }
