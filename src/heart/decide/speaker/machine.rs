@@ -219,6 +219,10 @@ impl Speaker {
         }
         if stepped || before.quality == ClockQuality::None {
             self.log(now, Event::ClockSet { step_us, before: before.quality });
+            // Its volume and its limit were allowed for another time.
+            if self.next.as_ref().is_some_and(|next| next.start.rung != Rung::Emergency) {
+                self.discard_next();
+            }
         }
         if step_us.unsigned_abs() > LONG_LAPSE.0 || before.quality == ClockQuality::None {
             self.steady_since = now.mono;
