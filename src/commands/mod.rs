@@ -8,9 +8,13 @@ mod box_daemon;
 #[cfg(feature = "box")]
 mod box_enrol;
 #[cfg(feature = "box")]
+mod box_first_start;
+#[cfg(feature = "box")]
 mod box_import;
 #[cfg(feature = "box")]
 mod box_prepared;
+#[cfg(feature = "box")]
+mod box_setup;
 mod cap;
 #[cfg(feature = "central")]
 mod central;

@@ -1,0 +1,130 @@
+//! `loaxa box setup`: a short menu on the console of a box that has no settings yet.
+
+use std::io::{BufRead, BufReader, Read, Stdin};
+use std::process::ExitCode;
+
+use super::box_enrol::{self, Newcomer, Places};
+use super::language::{Failure, Outcome, complain, tell};
+use super::test_tone::{self, Test};
+use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::wire::enrolment::EnrolmentCode;
+
+/// Longest line that is read, in bytes.
+const LINE_BYTES_MAX: u64 = 1_024;
+/// Length and volume of the tone.
+const TONE_SECONDS: u32 = 3;
+const VOLUME_PERCENT: u8 = 80;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Lines that a person types.
+pub struct Console<R> {
+    lines: BufReader<R>,
+}
+
+impl Console<Stdin> {
+    pub fn stdin() -> Self {
+        Self { lines: BufReader::new(std::io::stdin()) }
+    }
+}
+
+impl<R: Read> Console<R> {
+    /// Waits for the next line; `None` at the end of all lines, and where one is too long to be typed.
+    fn line(&mut self) -> Result<Option<String>, Failure> {
+        let mut line = String::new();
+        let read = (&mut self.lines).take(LINE_BYTES_MAX).read_line(&mut line)?;
+        Ok((read > 0 && line.ends_with('\n')).then(|| line.trim().to_owned()))
+    }
+}
+
+/// Asks for the address of central; `None` where nobody answers.
+///
+/// # Errors
+/// Fails where the console can't be read.
+pub fn ask_for_central<R: Read>(console: &mut Console<R>) -> Result<Option<String>, Failure> {
+    tell!("setup.ask_central");
+    Ok(console.line()?.filter(|typed| !typed.is_empty()))
+}
+
+/// Shows the menu until this box is enrolled, or somebody leaves.
+pub fn run(args: &Args) -> Outcome {
+    let mut console = Console::stdin();
+    menu(&mut console, &args.places)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does what is chosen; gives whether the box was enrolled.
+fn menu<R: Read>(console: &mut Console<R>, places: &Places) -> Result<bool, Failure> {
+    loop {
+        tell!("setup.menu");
+        let Some(chosen) = console.line()? else { return Ok(false) };
+        match chosen.as_str() {
+            "1" if enrol(console, places)? => return Ok(true),
+            "1" => {}
+            "2" => tone(),
+            "3" => return Ok(false),
+            _ => complain!("setup.unknown", chosen),
+        }
+    }
+}
+
+/// Asks for address and code; gives whether central took this box in.
+fn enrol<R: Read>(console: &mut Console<R>, places: &Places) -> Result<bool, Failure> {
+    let Some(central) = ask_for_central(console)? else { return Ok(false) };
+    tell!("setup.ask_code");
+    let Some(typed) = console.line()? else { return Ok(false) };
+    let code: EnrolmentCode = match typed.parse() {
+        Ok(code) => code,
+        Err(why) => {
+            complain!("setup.failed", why);
+            return Ok(false);
+        }
+    };
+    let (central, output) = (box_enrol::address(&central), box_enrol::OUTPUT.to_owned());
+    match box_enrol::take_in(&Newcomer { central, code, places: places.clone(), output }) {
+        Ok(_) => Ok(true),
+        Err(why) => {
+            complain!("setup.failed", why);
+            Ok(false)
+        }
+    }
+}
+
+fn tone() {
+    let test = |output| Test {
+        seconds: TONE_SECONDS,
+        output,
+        amplifier: AmplifierConfig::default(),
+        volume_percent: VOLUME_PERCENT,
+        microphone: None,
+        verify: false,
+    };
+    let played = box_enrol::OUTPUT.parse().map_err(Failure::from).map(test).and_then(test_tone::run);
+    if let Err(Failure(why)) = played {
+        complain!("setup.failed", why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(typed: &str) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { dir: folder.path().join("etc"), state_dir: folder.path().join("state") };
+        let mut console = Console { lines: BufReader::new(typed.as_bytes()) };
+        menu(&mut console, &places).unwrap()
+    }
+
+    #[test]
+    fn the_menu_is_left_by_its_last_entry_and_by_the_end_of_the_console() {
+        for typed in ["3\n", "", "x\n", "1\n", "1\n\n3\n", "1\n10.77.0.1\nno code\n3\n", "no end of line"] {
+            assert!(!choose(typed), "{typed}");
+        }
+        assert!(!choose(&"9".repeat(1 << 20)));
+    }
+}
