@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a Debian package with dpkg-deb: scripts/deb.sh loaxa-box|loaxa-central ARCH [--binary FILE] [--version V] [--out DIR]
-# The program is compiled for ARCH (amd64, arm64, armhf) with Debian's cross compiler, unless a binary is given.
+# Builds a Debian package with dpkg-deb: scripts/deb.sh loaxa-box|loaxa-central ARCH [--binary FILE] [--version V] [--out DIR] [--compression KIND]
+# The program is compiled for ARCH (amd64, arm64, armhf, native) with Debian's cross compiler, unless a binary is given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,7 @@ loaxa-box) part=box units='loaxa-box.service loaxa-first-start.service loaxa-set
 loaxa-central) part=central units=loaxa-central.service started=loaxa-central.service ;;
 *) usage ;;
 esac
+[ "$arch" != native ] || arch=$(dpkg --print-architecture)
 case "$arch" in
 amd64) target=x86_64-unknown-linux-gnu tools=x86_64-linux-gnu ;;
 arm64) target=aarch64-unknown-linux-gnu tools=aarch64-linux-gnu ;;
@@ -36,7 +37,7 @@ armhf) target=armv7-unknown-linux-gnueabihf tools=arm-linux-gnueabihf ;;
 *) usage ;;
 esac
 
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 # Later commits get later versions.
 release=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -45,10 +46,19 @@ maintainer=${LOAXA_MAINTAINER:-Loa Xã <$(git config user.email || echo "loaxa@$
 
 if [ -z "$binary" ]; then
     target_dir=${LOAXA_CROSS_DIR:-target/cross}
+    mkdir -p "$target_dir"
+    linker=$(realpath "$target_dir")/linker-$arch
+    # With rustup's linker the table of relative addresses takes a hundredth; Debian 12's C library reads it.
+    linkers=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/gcc-ld
+    small=''
+    [ ! -x "$linkers/ld.lld" ] || small="-B$linkers -fuse-ld=lld -Wl,-z,pack-relative-relocs"
+    printf '#!/bin/sh\nexec %s-gcc %s "$@"\n' "$tools" "$small" >"$linker"
+    chmod 0755 "$linker"
+    triple=$(tr a-z- A-Z_ <<<"$target")
+    export "CARGO_TARGET_${triple}_LINKER=$linker"
     if [ "$arch" != "$(dpkg --print-architecture)" ]; then
         sysroot=$(scripts/deb_sysroot.sh "$arch" "$target_dir")
-        triple=$(tr a-z- A-Z_ <<<"$target")
-        export "CARGO_TARGET_${triple}_LINKER=$tools-gcc" "CC_${target//-/_}=$tools-gcc" "CXX_${target//-/_}=$tools-g++"
+        export "CC_${target//-/_}=$tools-gcc" "CXX_${target//-/_}=$tools-g++"
         export PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$tools/pkgconfig
         export "CARGO_TARGET_${triple}_RUSTFLAGS=-L native=$sysroot/usr/lib/$tools"
     fi
@@ -96,7 +106,8 @@ if [ -e "packaging/$part/lintian-overrides" ]; then
 fi
 
 # The oldest C library that has every symbol in use.
-libc=$(readelf --version-info "$tree/usr/bin/loaxa" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+libc=$(readelf --version-info "$tree/usr/bin/loaxa" | sed -n 's/.*Name: GLIBC_\([0-9.]*\) .*/\1/p; s/.*Name: GLIBC_ABI_DT_RELR .*/2.36/p' |
+    sort -uV | tail -n 1)
 alsa='libasound2 (>= 1.2.8) | libasound2t64 (>= 1.2.8)'
 [ "$arch" != armhf ] || alsa='libasound2 (>= 1.2.8)'
 tmpfiles="systemd-tmpfiles \${DPKG_ROOT:+--root=\"\$DPKG_ROOT\"} --create $package.conf"
@@ -104,7 +115,7 @@ tmpfiles="systemd-tmpfiles \${DPKG_ROOT:+--root=\"\$DPKG_ROOT\"} --create $packa
 size=$(du -sk --apparent-size "$tree" | cut -f1)
 fill() {
     sed -e "s/@VERSION@/$version/; s/@ARCH@/$arch/; s/@MAINTAINER@/$maintainer/; s/@SIZE@/$size/" \
-        -e "s/@LIBC@/libc6 (>= ${libc#GLIBC_})/; s/@ALSA@/$alsa/; s/@PACKAGE@/$package/; s/@UNITS@/$units/" \
+        -e "s/@LIBC@/libc6 (>= $libc)/; s/@ALSA@/$alsa/; s/@PACKAGE@/$package/; s/@UNITS@/$units/" \
         -e "s/@STARTED@/$started/; s/#@TMPFILES@/${tmpfiles//\//\\/}/" "$1"
 }
 mkdir "$tree/DEBIAN"
