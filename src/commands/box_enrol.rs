@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::box_setup::{Console, ask_for_central};
+use super::console::{Console, ask_for_central};
 use super::enrol_ask::{NotTakenIn, ask};
 use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;

@@ -1,16 +1,15 @@
 //! `loaxa box setup`: a short menu on the console of a box that has no settings yet.
 
-use std::io::{BufRead, BufReader, Read, Stdin};
+use std::io::Read;
 use std::process::ExitCode;
 
 use super::box_enrol::{self, Newcomer, Places};
+use super::console::{Console, ask_for_central};
 use super::language::{Failure, Outcome, complain, tell};
 use super::test_tone::{self, Test};
 use loaxa_heart::config::box_file::AmplifierConfig;
 use loaxa_heart::wire::enrolment::EnrolmentCode;
 
-/// Longest line that is read, in bytes.
-const LINE_BYTES_MAX: u64 = 1_024;
 /// Length and volume of the tone.
 const TONE_SECONDS: u32 = 3;
 const VOLUME_PERCENT: u8 = 80;
@@ -19,35 +18,6 @@ const VOLUME_PERCENT: u8 = 80;
 pub struct Args {
     #[command(flatten)]
     places: Places,
-}
-
-/// Lines that a person types.
-pub struct Console<R> {
-    lines: BufReader<R>,
-}
-
-impl Console<Stdin> {
-    pub fn stdin() -> Self {
-        Self { lines: BufReader::new(std::io::stdin()) }
-    }
-}
-
-impl<R: Read> Console<R> {
-    /// Waits for the next line; `None` at the end of all lines, and where one is too long to be typed.
-    fn line(&mut self) -> Result<Option<String>, Failure> {
-        let mut line = String::new();
-        let read = (&mut self.lines).take(LINE_BYTES_MAX).read_line(&mut line)?;
-        Ok((read > 0 && line.ends_with('\n')).then(|| line.trim().to_owned()))
-    }
-}
-
-/// Asks for the address of central; `None` where nobody answers.
-///
-/// # Errors
-/// Fails where the console can't be read.
-pub fn ask_for_central<R: Read>(console: &mut Console<R>) -> Result<Option<String>, Failure> {
-    tell!("setup.ask_central");
-    Ok(console.line()?.filter(|typed| !typed.is_empty()))
 }
 
 /// Shows the menu until this box is enrolled, or somebody leaves.
@@ -116,7 +86,7 @@ mod tests {
     fn choose(typed: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let places = Places { dir: folder.path().join("etc"), state_dir: folder.path().join("state") };
-        let mut console = Console { lines: BufReader::new(typed.as_bytes()) };
+        let mut console = Console::new(typed.as_bytes());
         menu(&mut console, &places).unwrap()
     }
 

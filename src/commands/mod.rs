@@ -29,6 +29,8 @@ mod central_token;
 mod check;
 mod client;
 mod conform;
+#[cfg(feature = "box")]
+mod console;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod documents;

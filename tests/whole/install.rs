@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::packages;
 use crate::support::eventually;
 use crate::support::soundcard::SoundCard;
 
@@ -99,21 +100,6 @@ impl Drop for Machine {
     }
 }
 
-/// Builds a package of the program under test; with all that the program can, so that both packages take the same.
-fn package(name: &str, out: &Path) -> PathBuf {
-    let arguments =
-        ["native", "--binary", env!("CARGO_BIN_EXE_loaxa"), "--version", "0.1.0", "--compression", "none"];
-    let built = Command::new(root().join("scripts/deb.sh"))
-        .arg(name)
-        .args(arguments)
-        .args([Path::new("--out"), out])
-        .env("LOAXA_MAINTAINER", "Loa Xã <loaxa@xa.example>")
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
-}
-
 /// A network of the test's own with one address, which is not a loopback address.
 fn enter_a_network() -> bool {
     let run = |program: &str, arguments: &[&str]| {
@@ -152,7 +138,8 @@ fn the_installers_page_leads_to_the_first_sound() {
         return;
     }
     let (centre_dir, box_dir, card_dir) = (folder("centre"), folder("box"), folder("card"));
-    let (centre_deb, box_deb) = (package("loaxa-central", &card_dir), package("loaxa-box", &card_dir));
+    let (centre_deb, box_deb) =
+        (packages::build("loaxa-central", &card_dir), packages::build("loaxa-box", &card_dir));
     let wav = card_dir.join("heard.wav");
     let card = SoundCard::start(&card_dir, &wav);
     fs::set_permissions(card_dir.join("dac"), Permissions::from_mode(0o666)).unwrap();
