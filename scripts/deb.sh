@@ -24,8 +24,15 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 case "$package" in
-loaxa-box) part=box units='loaxa-box.service loaxa-first-start.service loaxa-setup.service' started='loaxa-box.service loaxa-first-start.service' ;;
-loaxa-central) part=central units=loaxa-central.service started=loaxa-central.service ;;
+loaxa-box)
+    part=box units='loaxa-box.service loaxa-first-start.service loaxa-setup.service'
+    # The menu takes the console at the next start, not from somebody who sits there now.
+    started='loaxa-box.service loaxa-first-start.service'
+    ;;
+loaxa-central)
+    part=central units='loaxa-central.service loaxa-central-backup.service loaxa-central-backup.timer'
+    started='loaxa-central.service loaxa-central-backup.timer'
+    ;;
 *) usage ;;
 esac
 [ "$arch" != native ] || arch=$(dpkg --print-architecture)
@@ -80,8 +87,8 @@ put 0644 "packaging/$part/sysusers" "usr/lib/sysusers.d/$package.conf"
 doc=usr/share/doc/$package
 put 0644 packaging/copyright "$doc/copyright"
 put 0644 "firmware-config/$part.toml" "$doc/examples/$part.toml"
+put 0644 "packaging/$part/tmpfiles" "usr/lib/tmpfiles.d/$package.conf"
 if [ "$part" = box ]; then
-    put 0644 packaging/box/tmpfiles "usr/lib/tmpfiles.d/$package.conf"
     put 0644 packaging/box/udev.rules "usr/lib/udev/rules.d/70-$package.rules"
     put 0644 packaging/box/sysctl "usr/lib/sysctl.d/50-$package.conf"
     put 0644 packaging/box/chrony.conf etc/chrony/conf.d/loaxa.conf
@@ -110,13 +117,11 @@ libc=$(readelf --version-info "$tree/usr/bin/loaxa" | sed -n 's/.*Name: GLIBC_\(
     sort -uV | tail -n 1)
 alsa='libasound2 (>= 1.2.8) | libasound2t64 (>= 1.2.8)'
 [ "$arch" != armhf ] || alsa='libasound2 (>= 1.2.8)'
-tmpfiles="systemd-tmpfiles \${DPKG_ROOT:+--root=\"\$DPKG_ROOT\"} --create $package.conf"
-[ "$part" = box ] || tmpfiles='# The unit makes its folders.'
+enabled=$(cd firmware-config && echo "$units" | xargs grep -l '^\[Install\]' | xargs)
 size=$(du -sk --apparent-size "$tree" | cut -f1)
 fill() {
     sed -e "s/@VERSION@/$version/; s/@ARCH@/$arch/; s/@MAINTAINER@/$maintainer/; s/@SIZE@/$size/" \
-        -e "s/@LIBC@/libc6 (>= $libc)/; s/@ALSA@/$alsa/; s/@PACKAGE@/$package/; s/@UNITS@/$units/" \
-        -e "s/@STARTED@/$started/; s/#@TMPFILES@/${tmpfiles//\//\\/}/" "$1"
+        -e "s/@LIBC@/libc6 (>= $libc)/; s/@ALSA@/$alsa/; s/@PACKAGE@/$package/; s/@UNITS@/$enabled/; s/@STARTED@/$started/" "$1"
 }
 mkdir "$tree/DEBIAN"
 fill "packaging/$part/control" >"$tree/DEBIAN/control"

@@ -223,8 +223,9 @@ centre_lives() {
     say "$suite: the centre: install, a new commune, first start"
     apt install -y /older.deb
     is_clean loaxa-central
-    has "$(wants loaxa-central)"
-    within systemd-analyze verify --man=no /usr/lib/systemd/system/loaxa-central.service || fail "the unit is not right"
+    has "$(wants loaxa-central)" /etc/systemd/system/timers.target.wants/loaxa-central-backup.timer
+    [ "$(within stat -c %U:%a /var/backups/loaxa-central)" = loaxa-central:700 ] || fail "backups lie open"
+    within systemd-analyze verify --man=no /usr/lib/systemd/system/loaxa-central{.service,-backup.service,-backup.timer} || fail "the unit is not right"
     within loaxa central init --dir /etc/loaxa --commune "Xã Bình Minh" --group binh-minh --host 10.77.0.1 >/dev/null
     centre_starts
     say "$suite: the centre: upgrade, downgrade, remove, purge"
@@ -240,7 +241,7 @@ centre_lives() {
     apt install -y /new.deb
     centre_starts
     apt purge -y loaxa-central
-    lacks $settings /etc/loaxa/api-token "$(wants loaxa-central)"
+    lacks $settings /etc/loaxa/api-token "$(wants loaxa-central)" /etc/systemd/system/timers.target.wants/loaxa-central-backup.timer
     has /etc/loaxa/offline/root.key /etc/loaxa/ca.key /var/lib/loaxa-central/central.db
 }
 
