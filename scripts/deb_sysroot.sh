@@ -12,7 +12,8 @@ if [ ! -e "$dir/.whole" ]; then
     touch "$lists/status"
     of_arch=(-o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State=$lists/state" -o "Dir::Cache=$lists/cache"
         -o "Dir::State::status=$lists/status" -o APT::Sandbox::User=root -o Acquire::Languages=none)
-    apt-get -qq "${of_arch[@]}" update >&2
+    # A mirror in the middle of its own update fails for some lists; what is lacking then shows in the next command.
+    apt-get -qq "${of_arch[@]}" update >&2 || true
     (cd "$lists/debs" && apt-get -qq "${of_arch[@]}" download libc6 libgcc-s1 libasound2 libasound2-data libasound2-dev >&2)
     for deb in "$lists"/debs/*.deb; do dpkg -x "$deb" "$dir"; done
     touch "$dir/.whole"
