@@ -11,7 +11,7 @@ use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use tokio::sync::mpsc::Receiver;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

@@ -13,7 +13,7 @@ use loaxa_heart::wire::topics::{Topic, Up};
 use serde_json::{Value, json};
 use ureq::tls::{RootCerts, TlsConfig};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

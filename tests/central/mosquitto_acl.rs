@@ -10,7 +10,7 @@ use rcgen::{
     KeyPair,
 };
 
-const STARTUP_MAX: Duration = Duration::from_secs(20);
+const STARTUP_MAX: Duration = Duration::from_secs(60);
 
 struct Broker {
     process: Child,

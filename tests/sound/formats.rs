@@ -342,7 +342,7 @@ fn judged(folder: &Path, file: &str, shaping: Shaping) -> (f64, f64) {
     let player = player::start(config, move |event| drop(told.send(event))).unwrap();
     let file_ref = FileRef::Path(PathBuf::from(file));
     player.measure(&file_ref);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let measured = if shape.is_flat() { 1 } else { 2 };
     let entries = || -> usize {
         let text = std::fs::read_to_string(state_dir.join("loudness.json")).unwrap_or_default();

@@ -30,7 +30,7 @@ const PEAK: f64 = 0.4;
 const PARTS: [(&str, u64); 3] = [("a.wav", 41), ("a.flac", 53), ("b.wav", 3)];
 /// Plays where no hours are asked for.
 const FEW: u64 = 4;
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A play that was opened, and is to follow.
 struct Next {

@@ -18,7 +18,7 @@ use loaxa_sound::span_of;
 use loaxa_sound::tts::Speech;
 
 const RATE: usize = 48_000;
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 const PLAY: PlayId = PlayId::new(1, 1);
 
 fn start(folder: &Path, sink: &str) -> (Player, Receiver<PlayerEvent>) {

@@ -23,7 +23,7 @@ use loaxa_heart::wire::{chain, codec};
 use tokio::sync::mpsc;
 
 /// Longest wait for anything before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const TOKEN: &str = "a-token-for-tests";
 

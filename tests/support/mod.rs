@@ -18,7 +18,7 @@ pub mod villages;
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything on a loaded machine.
-pub const DEADLINE: Duration = Duration::from_secs(25);
+pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Looks again and again until there is something, and fails with `what` at the deadline.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

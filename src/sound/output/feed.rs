@@ -19,7 +19,7 @@ use loaxa_heart::domain::sound::{Fault, Score};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 
 /// Frames decoded before a play is called ready.
-const PRE_ROLL_FRAMES: usize = RATE as usize / 5;
+const PRE_ROLL_FRAMES: usize = RATE as usize / 2;
 /// The rise where a play is entered in its middle.
 const ENTRY_FADE_FRAMES: u64 = RATE as u64 / 100;
 /// Longest sleep of a feeder whose play has not begun.
