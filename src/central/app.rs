@@ -216,12 +216,17 @@ impl App {
         self.places.title(group).unwrap_or_else(configured)
     }
 
+    /// Groups that became part of others, each with the one that it is now.
+    pub fn merged(&self) -> BTreeMap<GroupId, GroupId> {
+        self.places.merged()
+    }
+
     /// Reads anew what staff say of groups: another process, or this one, may have changed it.
     ///
     /// # Errors
     /// Fails when the store does not answer.
     pub async fn read_places(&self) -> Result<(), StoreError> {
-        self.places.keep(self.store.places().await?);
+        self.places.keep(self.store.places().await?, self.store.merged().await?);
         Ok(())
     }
 

@@ -194,6 +194,7 @@ impl Central {
         tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
         tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));
         tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(&app)))));
+        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::prune(Arc::clone(&app)))));
         tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
         let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
         tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));

@@ -66,12 +66,42 @@ impl MediaFolder {
     pub fn open(root: PathBuf) -> std::io::Result<Self> {
         std::fs::create_dir_all(root.join(INCOMING))?;
         decode::lengths::keep_in(root.join("lengths"));
-        Ok(Self { root })
+        let folder = Self { root };
+        folder.bring_back();
+        Ok(folder)
     }
 
     /// The file with the audio of this hash.
     pub fn path(&self, hash: ContentHash) -> PathBuf {
         hash.path_under(&self.root)
+    }
+
+    /// Puts the file of a hash aside; unless it is deleted then, it comes back.
+    ///
+    /// # Errors
+    /// Fails when the disk refuses. A file that is gone already is put aside as well.
+    pub fn put_aside(&self, hash: ContentHash) -> std::io::Result<Aside> {
+        let (place, aside) = (self.path(hash), self.root.join(INCOMING).join(format!("{hash}{ASIDE}")));
+        match std::fs::rename(&place, &aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Aside { place, aside }),
+        }
+    }
+
+    /// Brings back what was put aside when the power went.
+    fn bring_back(&self) {
+        let entries = std::fs::read_dir(self.root.join(INCOMING)).into_iter().flatten().flatten();
+        for aside in entries.map(|entry| entry.path()) {
+            let name = aside.file_name().and_then(|name| name.to_str()?.strip_suffix(ASIDE));
+            if let Some(hash) = name.and_then(|name| name.parse().ok()) {
+                drop(Aside { place: self.path(hash), aside });
+            }
+        }
+    }
+
+    /// Adds up the bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        bytes_under(&self.root)
     }
 
     /// Begins to take a file in.
@@ -179,6 +209,8 @@ impl MediaFolder {
 
 /// Subfolder of files that are still coming in.
 const INCOMING: &str = "incoming";
+/// The end of the name of a file that is put aside.
+const ASIDE: &str = ".aside";
 /// Subfolder of recordings that were converted, as they came, by their hash.
 const ORIGINALS: &str = "originals";
 /// The end of the name of what was converted, behind the form that it had.
@@ -197,6 +229,43 @@ fn suffix(name: &str) -> String {
     let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
     let letters = suffix.chars().filter(char::is_ascii_alphanumeric).take(SUFFIX_MAX);
     letters.map(|letter| letter.to_ascii_uppercase()).collect()
+}
+
+/// Adds up the bytes of the files in a folder; what can't be read counts nothing.
+fn bytes_under(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(found) if found.is_dir() => bytes_under(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
+/// A file that was put aside; dropped, it comes back, unless another came to its place meanwhile.
+pub struct Aside {
+    place: PathBuf,
+    aside: PathBuf,
+}
+
+impl Aside {
+    /// Deletes the file.
+    pub fn delete(self) {
+        // Where that fails it comes back.
+        let _ = std::fs::remove_file(&self.aside);
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if self.place.exists() {
+            let _ = std::fs::remove_file(&self.aside);
+        } else if let Err(error) = std::fs::rename(&self.aside, &self.place)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::error!(file = %self.place.display(), %error, "a file that was put aside does not come back");
+        }
+    }
 }
 
 fn move_to(from: &Path, place: &Path) -> std::io::Result<()> {

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use loaxa_central::store::sqlite::SqliteStore;
-use loaxa_central::store::{Scope, TokenRow, Tokens};
+use loaxa_central::store::{People, Scope, TokenRow, Tokens};
 
 use super::client::print_table;
 use super::language::{Failure, Outcome, complain, foreign, tell, words};
 use loaxa_adapters::clock;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file;
-use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
@@ -35,6 +35,8 @@ enum Action {
         scope: Reach,
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
         days: u32,
+        #[arg(long, value_name = "ACCOUNT")]
+        owner: AccountId,
         #[command(flatten)]
         central: Central,
     },
@@ -83,7 +85,9 @@ pub fn run(args: Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         match args.action {
-            Action::Add { name, scope, days, central } => add(&central, name, scope.into(), days).await,
+            Action::Add { name, scope, days, owner, central } => {
+                add(&central, name, scope.into(), days, owner).await
+            }
             Action::List { central } => list(&central).await,
             Action::Revoke { name, central } => revoke(&central, name).await,
         }
@@ -91,15 +95,19 @@ pub fn run(args: Args) -> Outcome {
 }
 
 /// Makes a token and prints it, once: only its hash is kept.
-async fn add(central: &Central, name: String, scope: Scope, days: u32) -> Outcome {
+async fn add(central: &Central, name: String, scope: Scope, days: u32, owner: AccountId) -> Outcome {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| foreign(&error))?;
     let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let made = clock::wall();
     let expires = made.plus(Span::secs(u64::from(days) * 24 * 3_600));
     let hash = ContentHash::of(token.as_bytes());
-    let row = TokenRow { name: name.clone(), hash, scope, made, expires, revoked: None };
-    if !central.store()?.add_token(row).await? {
+    let store = central.store()?;
+    if store.person(owner.clone()).await?.is_none_or(|person| person.left.is_some()) {
+        return Err(said!("token.no_owner", owner).into());
+    }
+    let row = TokenRow { name: name.clone(), hash, scope, made, expires, revoked: None, owner: Some(owner) };
+    if !store.add_token(row).await? {
         return Err(said!("token.there_already", name).into());
     }
     complain!("token.made", name, scope = scope.code(), expires);
@@ -115,6 +123,7 @@ async fn list(central: &Central) -> Outcome {
         vec![
             row.name.clone(),
             row.scope.code().to_owned(),
+            row.owner.as_ref().map(ToString::to_string).unwrap_or_default(),
             date(row.made),
             date(row.expires),
             words(state(row, now)),

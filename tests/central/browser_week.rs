@@ -98,6 +98,59 @@ dates = ['2026-11-28']
 ";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_mouse_moves_a_slot_as_the_keys_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let asked = json!({ "toml": TOML, "media": {} }).to_string();
+    let answer = post(&central, "/api/v1/programmes", "application/json", asked.into()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
+    let browser = Browser::start();
+    let week = format!("http://{}/tuan?noi=xa&ngay=2026-11-26", central.http_addr());
+    let mut page = browser.person(&format!("http://{}/healthz", central.http_addr()));
+    page.sign_in(&lan);
+    page.screen(1280, false);
+    let slot = "a.slot[href*='khung=phut']";
+    let there = format!("document.querySelector(\"{slot}\")");
+    page.go(&week);
+    page.until(&there);
+    page.value(&format!("{there}.focus()"));
+    page.press("ArrowDown", 40);
+    page.until("document.querySelector('#bat-dau')?.value === '18:05'");
+    let by_keys = page.value("location.search");
+    page.go(&week);
+    page.until(&there);
+    page.drag(slot, 14, |page| {
+        page.until(&format!("{there}.textContent.includes('18:05–18:06')"));
+    });
+    page.until("document.querySelector('#bat-dau')?.value === '18:05'");
+    assert_eq!(page.value("location.search"), by_keys);
+    // Earlier, and as far as the mouse went.
+    page.go(&week);
+    page.until(&there);
+    page.drag(slot, -38, |page| page.until(&format!("{there}.textContent.includes('17:45–17:46')")));
+    page.until("document.querySelector('#bat-dau')?.value === '17:45'");
+    page.click("button[value=ghi]");
+    page.until_says("#vua-sua", "18:00–18:01 → 17:45–17:46");
+    page.until_says("#vua-sua", "Hoàn tác");
+    page.value("document.querySelector('#vua-sua button').click()");
+    page.until(&format!(
+        "!document.querySelector('#vua-sua') && {there}?.textContent.includes('18:00–18:01')"
+    ));
+    // Escape lets go of the slot where it was, and a click opens it as it is.
+    page.drag(slot, 40, |page| {
+        page.press("Escape", 27);
+        page.until(&format!("{there}.textContent.includes('18:00–18:01')"));
+    });
+    page.until("location.pathname === '/tuan' || document.querySelector('#bat-dau')?.value === '18:00'");
+    page.go(&week);
+    page.until(&there);
+    page.drag(slot, 0, |_| {});
+    page.until("document.querySelector('#bat-dau')?.value === '18:00'");
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_week_is_changed_by_keyboard_on_a_phone_and_fits_every_screen() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;

@@ -219,19 +219,35 @@ fn a_token_of_a_program_is_made_listed_and_revoked() {
         let config = dir.path().join("central.toml");
         loaxa().args(["central", "token", action]).args(more).arg("--config").arg(config).output().unwrap()
     };
-    let made = token("add", &["bao-cao", "--scope", "read", "--days", "30"]);
+    check(&token("add", &["bao-cao"]), false, "--owner");
+    check(&token("add", &["bao-cao", "--owner", "lan"]), false, "không có tài khoản lan");
+    let config = dir.path().join("central.toml");
+    let person = loaxa()
+        .args(["central", "person", "add", "lan", "--name", "Nguyễn Thị Lan", "--role", "writer"])
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert!(person.status.success(), "{person:?}");
+    let made = token("add", &["bao-cao", "--scope", "read", "--days", "30", "--owner", "lan"]);
     check(&made, true, "bao-cao");
     let secret = String::from_utf8(made.stdout).unwrap().trim().to_owned();
     assert_eq!(secret.len(), 64, "{secret}");
-    check(&token("add", &["bao-cao"]), false, "bao-cao");
-    check(&token("add", &["lau", "--days", "4000"]), false, "3650");
+    check(&token("add", &["bao-cao", "--owner", "lan"]), false, "bao-cao");
+    check(&token("add", &["lau", "--owner", "lan", "--days", "4000"]), false, "3650");
     let by = |args: &[&str]| {
         loaxa().args(args).env("LOAXA_CENTRAL", &central.http).env("LOAXA_TOKEN", &secret).output().unwrap()
     };
     check(&by(&["status"]), true, "Cụm loa 1");
     check(&by(&["stop"]), false, "announce");
     let listed = check(&token("list", &[]), true, "bao-cao");
-    assert!(listed.contains("read") && listed.contains("dùng được") && !listed.contains(&secret), "{listed}");
+    assert!(
+        listed.contains("read")
+            && listed.contains("lan")
+            && listed.contains("dùng được")
+            && !listed.contains(&secret),
+        "{listed}"
+    );
     check(&token("revoke", &["bao-cao"]), true, "bao-cao");
     check(&token("revoke", &["khong-co"]), false, "khong-co");
     check(&token("list", &[]), true, "đã thu hồi");

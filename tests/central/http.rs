@@ -319,3 +319,26 @@ async fn nothing_is_served_to_others_without_tls_or_a_login() {
     let refused = Central::start(settings(dir.path(), broker)).await.err().unwrap().to_string();
     assert!(refused.contains("any box's name"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_read_is_refused_in_both_languages() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    for path in [
+        "/airings?village=%0D",
+        "/airings?class=x",
+        "/announcements/%0D",
+        "/export?box=%20",
+        "/log?limit=x",
+        "/plays?from=yesterday",
+        "/media/xyz",
+        "/report?month=x",
+    ] {
+        let answer = get_api(&central, &format!("/api/v1{path}")).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), "application/json", "{path}: {}", answer.text());
+        let said = answer.json();
+        assert!(said["error"].is_string() && said["error_vi"].is_string(), "{path}: {said}");
+    }
+    central.stop().await;
+}

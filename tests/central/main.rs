@@ -23,6 +23,7 @@ mod fuzz_http;
 mod groups;
 mod http;
 mod intake;
+mod keeping;
 mod log_pages;
 mod metrics;
 mod mosquitto_acl;
@@ -36,6 +37,7 @@ mod powers;
 mod programme_cli;
 mod public;
 mod query_plans;
+mod questions;
 mod recordings;
 mod reports;
 mod roster;
@@ -43,6 +45,7 @@ mod tokens;
 mod training;
 mod week;
 mod wire;
+mod zones;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -331,7 +331,7 @@ async fn an_answer_that_is_overdue_is_an_alarm_until_it_is_given() {
             due: Some(now.minus(Span::secs(86_400))),
             answer: None,
         };
-        assert!(central.store().add_feedback(row).await.unwrap());
+        assert!(central.store().add_feedback(row, "Thôn".to_owned()).await.unwrap());
         let tho = Staff::make(central, "tho", &[(Role::Technician, "xa")]).await;
         let says = "Thôn Đông: góp ý của dân quá hạn trả lời";
         until("the alarm", async || tho.get(central, "/canh-bao").await.text().contains(says).then_some(()))

@@ -23,7 +23,8 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 14] = [
+const HOLES: [(&str, &str); 15] = [
+    ("{UNUSED}", "1"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
     ("{table}", "sessions"),

@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 /// A name that a hostile writer puts into every field.
 const HOSTILE: &str = "=cmd|'/C calc'!A0<script>alert(1)</script>";
 
-fn long_ago() -> NaiveDate {
+pub fn long_ago() -> NaiveDate {
     loaxa_adapters::clock::wall().date() - Days::new(40)
 }
 
-fn month() -> String {
+pub fn month() -> String {
     long_ago().format("%Y-%m").to_string()
 }
 
@@ -135,7 +135,7 @@ fn ended(loa: &mut ScriptedBox, outcome: SlotOutcome) {
 }
 
 /// A commune of which that day was planned, and of which one box has told.
-async fn with_a_day(title: &str, test: impl AsyncFn(&Central, &mut ScriptedBox)) {
+pub async fn with_a_day(title: &str, test: impl AsyncFn(&Central, &mut ScriptedBox)) {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = settings(dir.path(), embedded());
     settings.reporting.above = "Ủy ban nhân dân tỉnh Thử".to_owned();
@@ -224,7 +224,7 @@ async fn later_names_change_no_report() {
     .await;
 }
 
-fn unzipped(bytes: &[u8], pattern: &str) -> String {
+pub fn unzipped(bytes: &[u8], pattern: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let script = "import sys,zipfile,fnmatch\nz=zipfile.ZipFile(sys.argv[1])\n\

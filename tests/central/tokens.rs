@@ -15,12 +15,20 @@ async fn a_token_may_what_its_scope_says_until_it_ends() {
     for (name, scope) in [("doc", Scope::Read), ("phat", Scope::Announce), ("quan-tri", Scope::Admin)] {
         let hash = ContentHash::of(name.as_bytes());
         let (made, expires) = (now, now.plus(Span::secs(3_600)));
-        let row = TokenRow { name: name.to_owned(), hash, scope, made, expires, revoked: None };
+        let row = TokenRow { name: name.to_owned(), hash, scope, made, expires, revoked: None, owner: None };
         assert!(central.store().add_token(row).await.unwrap());
     }
     let hash = ContentHash::of(b"het-han");
     let (made, expires) = (now.minus(Span::secs(60)), now.minus(Span::secs(1)));
-    let row = TokenRow { name: "cu".to_owned(), hash, scope: Scope::Admin, made, expires, revoked: None };
+    let row = TokenRow {
+        name: "cu".to_owned(),
+        hash,
+        scope: Scope::Admin,
+        made,
+        expires,
+        revoked: None,
+        owner: None,
+    };
     central.store().add_token(row).await.unwrap();
 
     let check = async |token: &str, path: &str, expected: &[u16]| {

@@ -234,6 +234,26 @@ impl Page {
         self.ask("Input.dispatchMouseEvent", event);
     }
 
+    /// Drags an element down by so many pixels, or up where they are negative; `look` sees the page before it is let go.
+    pub fn drag(&mut self, selector: &str, down: i32, look: impl FnOnce(&mut Self)) {
+        let place = self.value(&format!(
+            "{{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center' }});
+                const {{ x, y, width, height }} = it.getBoundingClientRect(); [x + width / 2, y + height / 2] }}"
+        ));
+        let (x, y) = (place[0].as_f64().unwrap(), place[1].as_f64().unwrap());
+        let mouse = |page: &mut Self, kind: &str, y: f64| {
+            let buttons = u8::from(kind != "mouseReleased");
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1 });
+            page.ask("Input.dispatchMouseEvent", event);
+        };
+        mouse(self, "mousePressed", y);
+        for step in 1..=4 {
+            mouse(self, "mouseMoved", y + f64::from(down) * f64::from(step) / 4.0);
+        }
+        look(self);
+        mouse(self, "mouseReleased", y + f64::from(down));
+    }
+
     /// Presses Enter where the focus is.
     pub fn press_enter(&mut self) {
         self.press("Enter", 13);
@@ -266,6 +286,11 @@ impl Page {
         let conditions =
             json!({ "offline": offline, "latency": 0, "downloadThroughput": rate, "uploadThroughput": rate });
         self.ask("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Sets the clock of the browser's computer to a time zone, as `Etc/GMT+12`; pages that are drawn from now on see it.
+    pub fn zone(&mut self, name: &str) {
+        self.ask("Emulation.setTimezoneOverride", json!({ "timezoneId": name }));
     }
 
     /// Shows the page as wide as this, light or dark.

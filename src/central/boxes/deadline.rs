@@ -1,16 +1,13 @@
-//! The time within which villagers get an answer, and what has gone past it.
+//! Answers to villagers that are overdue.
 
 use crate::app::App;
 use crate::store::{Found, StoreError, TroubleKind};
-use loaxa_heart::domain::time::{Span, Wall};
-
-/// Villagers are answered within a week.
-pub const ANSWERED_WITHIN: Span = Span::secs(7 * 86_400);
+use loaxa_heart::domain::time::Wall;
 
 /// The code of an answer that is overdue.
 const OVERDUE: &str = "feedback_overdue";
 
-/// Finds villages whose people wait for longer than that.
+/// Finds villages whose people wait for longer than the commune promised.
 ///
 /// # Errors
 /// Fails when the store does not answer.

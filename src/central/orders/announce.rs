@@ -33,6 +33,9 @@ const SPEECH_S_MAX: usize = 20 * 60;
 /// Characters of Vietnamese that are spoken in a second, measured with espeak-ng.
 const CHARS_A_SECOND: usize = 14;
 
+/// A test that has not begun by then is given up: whoever asked for it has gone on.
+const TEST_EXPIRES_S: u32 = 300;
+
 /// Longest part of a text that stands in for a title, in characters.
 const TITLE_FROM_TEXT_CHARS: usize = 60;
 
@@ -84,6 +87,30 @@ pub enum Opening {
     Chime,
     Siren,
     None,
+}
+
+impl Asked {
+    /// A short notice that says of itself that it is a test.
+    pub fn test(to: Vec<GroupId>, title: String, words: String, author: String) -> Self {
+        Asked {
+            to,
+            class: BulletinClass::Normal,
+            mode: Mode::Actual,
+            title: Some(title),
+            text: Some(words),
+            language: vietnamese(),
+            at: None,
+            repeat: once(),
+            until_cancelled: false,
+            gap_s: gap(),
+            opening: Opening::Chime,
+            volume_percent: full(),
+            expires_in_s: Some(TEST_EXPIRES_S),
+            supersedes: None,
+            author: Some(author),
+            approver: None,
+        }
+    }
 }
 
 const fn actual() -> Mode {

@@ -71,6 +71,17 @@ pub fn decree(report: &Report, reporting: &Reporting) -> Decree {
             minutes = number(report.reach.minutes_each)
         )));
     }
+    let said = &report.voices.total;
+    if said.said > 0 {
+        paragraphs.push(vi(said!(
+            "decree.voices",
+            said = number(said.said),
+            asked = number(said.asked),
+            in_time = number(said.in_time),
+            late = number(said.late),
+            waiting = number(said.waiting)
+        )));
+    }
     if report.counted_until < report.until {
         paragraphs.push(vi(said!("report.until", date = report.counted_until.format("%d/%m/%Y"))));
     }

@@ -9,8 +9,10 @@ mod keep;
 mod monthly;
 mod period;
 mod places;
+mod pruning;
 mod report;
 mod settle;
+mod voices;
 mod xlsx;
 
 pub use anchor::keep_anchors;
@@ -22,5 +24,6 @@ pub use keep::{run, settle};
 pub use monthly::make_monthly;
 pub use period::{BadPeriod, Period, period_of};
 pub use places::below;
-pub use report::{By, Report, number, percent, report};
+pub use pruning::{due, prune};
+pub use report::{Report, number, percent, report};
 pub use xlsx::xlsx;

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::period::{BadPeriod, Period};
+use super::voices::{Voices, voices};
 use crate::app::App;
 use crate::store::{StoreError, SumFilter, SumRow, Sums, Supplement, VillageRow};
 use loaxa_heart::domain::announcement::Rung;
@@ -104,6 +105,8 @@ pub struct Report {
     /// Minutes missed, by the code of their reason.
     pub missed: Vec<(String, u64)>,
     pub supplements: Vec<Supplement>,
+    /// Words of villagers. A campaign has none: they speak of loudspeakers, not of campaigns.
+    pub voices: Voices,
 }
 
 fn as_text<S: serde::Serializer>(period: &Period, to: S) -> Result<S::Ok, S::Error> {
@@ -111,9 +114,9 @@ fn as_text<S: serde::Serializer>(period: &Period, to: S) -> Result<S::Ok, S::Err
 }
 
 impl Report {
-    /// Tells whether nothing at all was planned or sounded.
+    /// Tells whether nothing at all was planned, sounded or said.
     pub fn is_empty(&self) -> bool {
-        self.total == Minutes::default()
+        self.total == Minutes::default() && self.voices.total.said == 0
     }
 }
 
@@ -135,6 +138,10 @@ pub async fn report(app: &App, period: Period) -> Result<Result<Report, BadPerio
     let supplements = app.store.supplements(from, counted_until).await?;
     let kept_since = app.store.days_kept().await?.map(|(first, _)| first);
     let kept_since = kept_since.filter(|first| *first > from && *first <= counted_until);
+    let said = match period.campaign() {
+        Some(_) => Vec::new(),
+        None => app.store.feedback_sums(from, counted_until).await?,
+    };
     let mut total = Sums::default();
     rows.iter().for_each(|row| total += row.sums);
     let total = rounded(&total);
@@ -162,6 +169,7 @@ pub async fn report(app: &App, period: Period) -> Result<Result<Report, BadPerio
         tables,
         missed,
         supplements,
+        voices: voices(&said),
     }))
 }
 

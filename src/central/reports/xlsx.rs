@@ -1,6 +1,7 @@
 //! A report as a workbook, a sheet for each table. Cells are words or numbers, never formulas.
 
-use rust_xlsxwriter::{Format, FormatAlign, Workbook, XlsxError};
+use chrono::Datelike;
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, Workbook, XlsxError};
 
 use super::grid::{Cell, Grid, grids};
 use super::report::Report;
@@ -20,6 +21,7 @@ const WIDTHS: (f64, f64) = (36.0, 14.0);
 /// Fails when the disk takes no temporary file.
 pub fn xlsx(report: &Report, lang: Lang) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
+    workbook.set_properties(&DocProperties::new().set_creation_datetime(&of_its_end(report)?));
     let formats = Formats {
         title: Format::new().set_bold().set_font_size(13),
         head: Format::new().set_bold().set_text_wrap().set_align(FormatAlign::Center),
@@ -35,6 +37,12 @@ pub fn xlsx(report: &Report, lang: Lang) -> Result<Vec<u8>, XlsxError> {
     workbook.save_to_buffer()
 }
 
+/// The time that stands in the file: the end of what was counted, so that the same report is the same file whenever it is made.
+fn of_its_end(report: &Report) -> Result<ExcelDateTime, XlsxError> {
+    let day = report.counted_until;
+    ExcelDateTime::from_ymd(u16::try_from(day.year()).unwrap_or_default(), day.month() as u8, day.day() as u8)
+}
+
 struct Formats {
     title: Format,
     head: Format,
@@ -44,7 +52,7 @@ struct Formats {
 
 fn sheet(workbook: &mut Workbook, grid: &Grid, title: &str, formats: &Formats) -> Result<(), XlsxError> {
     let sheet = workbook.add_worksheet_with_constant_memory()?;
-    sheet.set_name(grid.head[0].chars().take(SHEET_NAME_MAX).collect::<String>())?;
+    sheet.set_name(grid.name.chars().take(SHEET_NAME_MAX).collect::<String>())?;
     sheet.set_column_width(0, WIDTHS.0)?;
     for column in 1..grid.head.len() {
         sheet.set_column_width(column as u16, WIDTHS.1)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
@@ -87,10 +88,25 @@ pub struct FeedbackRow {
     pub answer: Option<FeedbackAnswer>,
 }
 
+/// Words of villagers, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedbackSum {
+    pub village: String,
+    /// The village's name of the last of the days.
+    pub title: String,
+    pub kind: FeedbackKind,
+    pub said: u64,
+    /// Those that need an answer, and those that had it in time or late.
+    pub asked: u64,
+    pub in_time: u64,
+    pub late: u64,
+}
+
 /// The words of villagers.
 pub trait Feedback: Send + Sync {
-    /// Keeps what somebody said; false where there is no room: [`FEEDBACK_MAX`] wait for an answer.
-    fn add_feedback(&self, row: FeedbackRow) -> Answer<'_, bool>;
+    /// Keeps what somebody said, and counts it under the village's name of now; false where there is no room:
+    /// [`FEEDBACK_MAX`] wait for an answer.
+    fn add_feedback(&self, row: FeedbackRow, village_title: String) -> Answer<'_, bool>;
 
     /// Finds what was said under a code.
     fn feedback_by_code(&self, code: String) -> Answer<'_, Option<FeedbackRow>>;
@@ -109,6 +125,9 @@ pub trait Feedback: Send + Sync {
 
     /// Counts what was said in a period, by village and kind.
     fn feedback_counts(&self, from: Wall, until: Wall) -> Answer<'_, BTreeMap<(GroupId, FeedbackKind), u64>>;
+
+    /// Adds up what was said on these days, both counted, by village and kind. The numbers stay when the words go.
+    fn feedback_sums(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<FeedbackSum>>;
 
     /// Counts by village what should have been answered by `now`, with the earliest time that it was due.
     fn feedback_overdue(&self, now: Wall) -> Answer<'_, Vec<(GroupId, u64, Wall)>>;

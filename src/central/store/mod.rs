@@ -20,6 +20,7 @@ mod enrolment;
 mod errand;
 mod feedback;
 mod health;
+mod keeping;
 mod log;
 mod media;
 mod messages;
@@ -55,6 +56,7 @@ pub use enrolment::*;
 pub use errand::*;
 pub use feedback::*;
 pub use health::*;
+pub use keeping::*;
 pub use log::*;
 pub use media::*;
 pub use messages::*;
@@ -81,7 +83,7 @@ macro_rules! store {
 }
 
 store! {
-    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Feedback Health Log Media Messages Notices
+    Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Feedback Health Keeping Log Media Messages Notices
     Passkeys People Places Plays Pronunciations Proposals Roster Sessions Tokens Troubles Webhooks
 }
 

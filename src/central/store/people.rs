@@ -177,7 +177,7 @@ pub trait People: Send + Sync {
     /// Ends a role; false where it has ended.
     fn end_role(&self, id: i64, at: Wall, act: NewAct) -> Answer<'_, bool>;
 
-    /// Ends everything that a person may: roles, sessions and links. False where they have left before.
+    /// Ends everything that a person may: roles, sessions, links, and the tokens that they answer for. False where they have left before.
     fn leave(&self, id: AccountId, at: Wall, act: NewAct) -> Answer<'_, bool>;
 
     /// Keeps a link in place of the person's earlier ones.

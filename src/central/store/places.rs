@@ -1,6 +1,8 @@
 //! Places as staff describe them: names, households and coordinates of villages, where boxes stand and who looks after
 //! them, sections and campaigns. Which groups there are stands in the configuration.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use super::answer::Answer;
@@ -65,6 +67,16 @@ pub trait Places: Send + Sync {
 
     /// Keeps what staff say of a group.
     fn set_place(&self, place: PlaceRow, act: NewAct) -> Answer<'_, ()>;
+
+    /// Lists groups that became part of others, each with the one that it is now.
+    fn merged(&self) -> Answer<'_, BTreeMap<GroupId, GroupId>>;
+
+    /// Keeps that a group became part of another, with those that became part of it before. False where the other is
+    /// part of a third itself.
+    fn merge(&self, old: GroupId, becomes: GroupId, act: NewAct) -> Answer<'_, bool>;
+
+    /// Keeps that a group stands for itself again; false where it did.
+    fn part(&self, old: GroupId, act: NewAct) -> Answer<'_, bool>;
 
     /// Lists what staff say of boxes.
     fn sites(&self) -> Answer<'_, Vec<SiteRow>>;

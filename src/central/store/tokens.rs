@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
-use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
 /// The reach of a token; each may what those before it may.
@@ -38,6 +38,8 @@ pub struct TokenRow {
     pub made: Wall,
     pub expires: Wall,
     pub revoked: Option<Wall>,
+    /// The person who answers for it; it ends when they leave. `None` for tokens of versions that knew no owners.
+    pub owner: Option<AccountId>,
 }
 
 impl TokenRow {
@@ -49,7 +51,7 @@ impl TokenRow {
 
 /// The tokens that were made beside the one of the configuration.
 pub trait Tokens: Send + Sync {
-    /// Keeps a token; false where there is one of this name.
+    /// Keeps a token; false where there is one of this name, or its owner has no account here any more.
     fn add_token(&self, token: TokenRow) -> Answer<'_, bool>;
 
     /// Finds a token, also one that is no longer good.

@@ -44,7 +44,7 @@ const MENU: [(&str, &str, &[Role]); 11] = [
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 10] = [
+const FOOT: [(&str, &str, &[Role]); 11] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/kho-am-thanh", "library.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
@@ -53,6 +53,7 @@ const FOOT: [(&str, &str, &[Role]); 10] = [
     ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/cai-dat/noi-nhan", "receiver.title", &[Role::Administrator]),
+    ("/cai-dat/luu-giu", "keeping.title", &[Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];
@@ -77,6 +78,8 @@ pub struct Frame {
     pub who: Option<Who>,
     pub path: String,
     pub texts: &'static Texts,
+    /// The question behind the path, as it came; empty where there is none.
+    query: String,
     /// Notices that wait for this approver.
     waiting: usize,
 }
@@ -87,7 +90,12 @@ pub struct Waiting(pub usize);
 
 impl Frame {
     pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
-        Self { lang, who, path, texts: TEXTS.of(lang), waiting: 0 }
+        Self { lang, who, path, texts: TEXTS.of(lang), query: String::new(), waiting: 0 }
+    }
+
+    /// The frame of somebody who is not signed in, whoever asks.
+    pub fn for_everybody(&self) -> Self {
+        Self { who: None, waiting: 0, ..self.clone() }
     }
 
     /// Words of the page in the reader's language.
@@ -222,7 +230,8 @@ impl Frame {
 
     fn other_language(&self) -> Markup {
         let other = self.lang.other().tag();
-        html! { a href={ (self.path) "?lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
+        let query = if self.query.is_empty() { String::new() } else { format!("{}&", self.query) };
+        html! { a href={ (self.path) "?" (query) "lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
     }
 
     /// The roles of a person, once each.
@@ -270,7 +279,8 @@ impl FromRequestParts<Arc<App>> for Frame {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
         let who = parts.extensions.get::<Who>().cloned();
         let waiting = parts.extensions.get::<Waiting>().map_or(0, |waiting| waiting.0);
-        Ok(Self { waiting, ..Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()) })
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { waiting, query, ..Self::new(lang_of(&parts.headers), who, parts.uri.path().to_owned()) })
     }
 }
 

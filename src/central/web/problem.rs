@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -34,6 +34,21 @@ impl IntoResponse for Problem {
         let (en, vi) = self.said.in_both();
         (self.status, Json(json!({ "error": en, "error_vi": vi }))).into_response()
     }
+}
+
+/// Longest words of a refusal, in bytes.
+const WORDS_BYTES_MAX: usize = 16 * 1024;
+
+/// Says in both languages what a router refused in plain words: a path, a query or a body that it could not read.
+pub async fn plain_as_problem(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !status.is_client_error() || !kind.is_some_and(|kind| kind.starts_with("text/plain")) {
+        return response;
+    }
+    let words = axum::body::to_bytes(response.into_body(), WORDS_BYTES_MAX).await.unwrap_or_default();
+    let detail = String::from_utf8_lossy(&words).trim().to_owned();
+    Problem { status, said: said!("api.not_read", detail) }.into_response()
 }
 
 impl From<StoreError> for Problem {

@@ -74,6 +74,11 @@ impl Anchors {
         }
     }
 
+    /// Asks no more for the records before one, which were deleted.
+    pub fn let_go(&mut self, of: &BoxId, in_epoch: Epoch, before: u64) {
+        self.expected.retain(|(id, epoch, seq), _| id != of || *epoch != in_epoch || *seq >= before);
+    }
+
     /// Lists the records that an anchor names and that are not there, and the hashes that no anchor has.
     pub fn missing(&self, wanted: &[String]) -> Vec<Sentence> {
         let absent = self.expected.iter().flat_map(|((id, _, seq), days)| {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::super::language::{Outcome, of_file, tell, words};
 use super::anchors::Anchors;
-use loaxa_heart::domain::ids::{BoxId, Epoch, KeyId};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -60,6 +60,12 @@ pub fn run(args: &Args) -> Outcome {
         println!("{file}:{line}: {}", words(broken));
     }
     for ((id, epoch), chain) in &audit.chains {
+        if let Some(on) = chain.pruned {
+            tell!("verify.pruned", id, epoch, upto = chain.first - 1, on = on.date().format("%d/%m/%Y"));
+        }
+        if chain.is_empty() {
+            continue;
+        }
         let (first, last) = (chain.first, chain.last());
         let (from, to) = (chain.dates.0, chain.dates.1);
         tell!("verify.chain", id, epoch, first, last, from, to, signed = audit.signed(id, chain));
@@ -89,11 +95,18 @@ struct Chain {
     /// Times of the earliest and the latest entry, as the box says.
     dates: (Wall, Wall),
     signed_upto: Option<u64>,
+    /// The time at which central deleted everything before the first.
+    pruned: Option<Wall>,
 }
 
 impl Chain {
     fn last(&self) -> u64 {
         self.link.seq - 1
+    }
+
+    /// Tells whether everything was deleted.
+    fn is_empty(&self) -> bool {
+        self.last() < self.first
     }
 }
 
@@ -108,6 +121,22 @@ struct FileKey {
     #[serde(rename = "box")]
     id: BoxId,
     public: String,
+}
+
+/// A line that says how far a log was deleted because its time was over.
+#[derive(Deserialize)]
+struct PrunedLine {
+    pruned: Pruned,
+}
+
+#[derive(Deserialize)]
+struct Pruned {
+    #[serde(rename = "box")]
+    id: BoxId,
+    epoch: Epoch,
+    upto: u64,
+    hash: ContentHash,
+    at: Wall,
 }
 
 /// A line that carries what a box signed.
@@ -142,6 +171,8 @@ impl Audit {
             self.key(line)
         } else if line.starts_with("{\"anchor\":") {
             self.anchors.read(line)
+        } else if line.starts_with("{\"pruned\":") {
+            self.pruned(line)
         } else {
             match serde_json::from_str::<HeadLine>(line) {
                 Ok(HeadLine { head }) => self.head(&head.to_string()),
@@ -175,7 +206,7 @@ impl Audit {
         let named: BTreeSet<&BoxId> = named.iter().chain(given).collect();
         missing.extend(named.difference(&here).map(|id| said!("verify.absent", id)));
         for ((id, epoch), chain) in &self.chains {
-            if !is_part && chain.first > Link::FIRST.seq {
+            if !is_part && chain.pruned.is_none() && chain.first > Link::FIRST.seq {
                 let (first, before) = (chain.first, chain.first - 1);
                 missing.push(said!("verify.beheaded", id, epoch, first, before));
             }
@@ -198,10 +229,32 @@ impl Audit {
         Ok(())
     }
 
+    /// Begins a chain behind what was deleted. The first entry has to continue it, and what the box signed binds both.
+    fn pruned(&mut self, line: &str) -> Result<(), Sentence> {
+        let PrunedLine { pruned } = serde_json::from_str(line).map_err(|error| error.say())?;
+        let Pruned { id, epoch, upto, hash, at } = pruned;
+        let after = upto.checked_add(1).filter(|after| *after > Link::FIRST.seq);
+        let place = (id.clone(), epoch);
+        let Some(first) = after.filter(|_| !self.chains.contains_key(&place)) else {
+            return Err(said!("verify.bad_pruned", id, upto));
+        };
+        let dates = (Wall(i64::MAX), Wall(i64::MIN));
+        let chain = Chain { first, link: Link::at(upto, hash), dates, signed_upto: None, pruned: Some(at) };
+        self.chains.insert(place, chain);
+        self.anchors.let_go(&id, epoch, upto);
+        self.anchors.meet((&id, epoch, upto), hash)
+    }
+
     fn record(&mut self, line: &str) -> Result<(), Sentence> {
         let body: LogBody = serde_json::from_str(line).map_err(|error| error.say())?;
         let at = body.entry.at.wall;
-        let begins = Chain { first: body.seq, link: begin_of(&body), dates: (at, at), signed_upto: None };
+        let begins = Chain {
+            first: body.seq,
+            link: begin_of(&body),
+            dates: (at, at),
+            signed_upto: None,
+            pruned: None,
+        };
         let chain = self.chains.entry((body.box_id.clone(), body.epoch)).or_insert(begins);
         chain.dates = (chain.dates.0.min(at), chain.dates.1.max(at));
         let record = LogRecord { seq: body.seq, body: line.to_owned() };
@@ -235,7 +288,6 @@ impl Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use loaxa_heart::domain::ids::ContentHash;
     use loaxa_heart::domain::playback::{Entry, Event, Stamp};
     use loaxa_heart::domain::time::ClockQuality;
     use loaxa_heart::wire::messages::VERSION;
@@ -319,6 +371,50 @@ mod tests {
         let mut junk = mixed;
         junk.insert(1, "junk".to_owned());
         check(&junk, &[2]);
+    }
+
+    #[test]
+    fn what_was_deleted_is_said_and_the_rest_is_proved() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let keys: [(&str, &SecretKey); 1] = [("loa-1", &key)];
+        let chain = lines("loa-1", 6);
+        let hash = |line: &str| ContentHash::of(line.as_bytes());
+        let pruned = |upto: usize, hash: ContentHash| {
+            let (id, epoch, at) = ("loa-1", Epoch(7), Wall(0));
+            serde_json::json!({ "pruned": { "box": id, "epoch": epoch, "upto": upto, "hash": hash, "at": at } })
+                .to_string()
+        };
+        let anchor = |seq: usize, hash: ContentHash| {
+            let heads = format!("loa-1 {} {seq} {hash}\n", Epoch(7));
+            let of = ContentHash::of(heads.as_bytes());
+            serde_json::json!({ "anchor": { "day": "2026-11-26", "hash": of, "heads": heads } }).to_string()
+        };
+        let judged = |lines: Vec<String>| {
+            let audit = audit(&lines, &keys);
+            let missing = audit.missing(&[], false).len() + audit.anchors.missing(&[]).len();
+            (audit.breaks.len(), missing)
+        };
+        let with = |before: Vec<String>, from: usize, signed: &[usize]| {
+            let mut all = before;
+            for (index, line) in chain.iter().enumerate().skip(from) {
+                all.push(line.clone());
+                all.extend(signed.contains(&(index + 1)).then(|| head(line, &key)));
+            }
+            all
+        };
+        let cut = || pruned(3, hash(&chain[2]));
+        let at_cut = || head(&chain[2], &key);
+        assert_eq!(judged(with(vec![cut(), at_cut()], 3, &[6])), (0, 0));
+        assert_eq!(judged(with(vec![cut(), at_cut()], 6, &[])), (0, 0), "all of it is gone");
+        assert_eq!(judged(with(vec![cut()], 3, &[])), (0, 1), "nobody signed it");
+        assert_eq!(judged(with(vec![pruned(3, hash("other")), at_cut()], 3, &[6])).0, 2);
+        assert_eq!(judged(with(vec![cut(), at_cut()], 4, &[6])).0, 1, "more is gone than is said");
+        assert_eq!(judged(with(vec![cut(), cut(), at_cut()], 3, &[6])).0, 1);
+        // An anchor names what is gone, the last of it, and what is left.
+        let anchors = |last| vec![anchor(1, hash(&chain[0])), anchor(3, last), anchor(5, hash(&chain[4]))];
+        let rest = |anchors: Vec<String>| with([anchors, vec![cut(), at_cut()]].concat(), 3, &[6]);
+        assert_eq!(judged(rest(anchors(hash(&chain[2])))), (0, 0));
+        assert_eq!(judged(rest(anchors(hash("other")))).0, 1);
     }
 
     #[test]

@@ -18,16 +18,34 @@ fn said(code: &str, kind: FeedbackKind, due: Option<Wall>) -> FeedbackRow {
 
 pub(super) async fn words_are_answered_once_and_counted(store: SharedStore) {
     let (week, dong) = (NOW.plus(Span::secs(604_800)), "dong".parse().unwrap());
-    assert!(store.add_feedback(said("a", FeedbackKind::NotHeard, Some(week))).await.unwrap());
-    assert!(store.add_feedback(said("b", FeedbackKind::Clear, None)).await.unwrap());
+    assert!(
+        store
+            .add_feedback(said("a", FeedbackKind::NotHeard, Some(week)), "Thôn Đông".to_owned())
+            .await
+            .unwrap()
+    );
+    assert!(store.add_feedback(said("b", FeedbackKind::Clear, None), "Thôn Đông".to_owned()).await.unwrap());
     let waiting = store.feedback_waiting(10).await.unwrap();
     assert_eq!(waiting, [FeedbackRow { id: waiting[0].id, ..said("a", FeedbackKind::NotHeard, Some(week)) }]);
     assert!(store.feedback_overdue(NOW).await.unwrap().is_empty());
     assert_eq!(store.feedback_overdue(week).await.unwrap(), [(dong, 1, week)]);
     let answer = FeedbackAnswer { by: "an".parse().unwrap(), at: NOW, words: "Đã sửa.".to_owned() };
     let id = waiting[0].id;
+    let counted = async || {
+        let sums = store.feedback_sums(NOW.date(), NOW.date()).await.unwrap();
+        let mut counted: Vec<_> = sums
+            .into_iter()
+            .map(|it| (it.title, it.kind, [it.said, it.asked, it.in_time, it.late]))
+            .collect();
+        counted.sort();
+        counted
+    };
+    let title = "Thôn Đông".to_owned();
+    let clear = (title.clone(), FeedbackKind::Clear, [1, 0, 0, 0]);
+    assert_eq!(counted().await, [clear.clone(), (title.clone(), FeedbackKind::NotHeard, [1, 1, 0, 0])]);
     assert!(store.answer_feedback(id, answer.clone(), act()).await.unwrap());
     assert!(!store.answer_feedback(id, answer.clone(), act()).await.unwrap());
+    assert_eq!(counted().await, [clear, (title, FeedbackKind::NotHeard, [1, 1, 1, 0])]);
     assert!(store.feedback_waiting(10).await.unwrap().is_empty());
     assert!(store.feedback_overdue(week).await.unwrap().is_empty());
     let found = store.feedback_by_code("a".to_owned()).await.unwrap().unwrap();
@@ -48,8 +66,8 @@ pub(super) async fn an_event_waits_for_each_receiver_of_its_kind(store: SharedSt
     {
         assert!(store.add_receiver(row, act()).await.unwrap());
     }
-    store.add_feedback(said("c", FeedbackKind::TooLoud, Some(NOW))).await.unwrap();
-    store.add_feedback(said("d", FeedbackKind::TooLoud, Some(NOW))).await.unwrap();
+    store.add_feedback(said("c", FeedbackKind::TooLoud, Some(NOW)), "Thôn Đông".to_owned()).await.unwrap();
+    store.add_feedback(said("d", FeedbackKind::TooLoud, Some(NOW)), "Thôn Đông".to_owned()).await.unwrap();
     let due = store.events_due(NOW).await.unwrap();
     assert_eq!(due.len(), 1, "one of each receiver at a time");
     assert!(!due[0].body.contains("Loa im."), "the words stay here");

@@ -53,7 +53,6 @@ impl DaySums for SqliteStore {
 
     fn mark_history(&self) -> Answer<'_, ()> {
         self.write(|db| {
-            // Vietnam has kept one offset since 1975.
             db.execute(
                 "INSERT OR IGNORE INTO days_to_settle (day, box, mark)
                  SELECT DISTINCT date(opened / 1000000 + 25200, 'unixepoch'), box, 1 FROM plays
@@ -201,10 +200,11 @@ fn told_last(text: Option<String>) -> Option<u32> {
     text?.get(10..)?.parse().ok()
 }
 
-/// Has a box's day reckoned anew.
+/// Has a box's day reckoned anew; one whose log was deleted stays as it was reckoned last. Vietnam has kept one offset since 1975.
 fn mark(db: &Connection, day: NaiveDate, id: &str) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO days_to_settle (day, box, mark) VALUES (?1, ?2, 1)
+        "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, ?2, 1
+         WHERE ?1 >= coalesce((SELECT date(before / 1000000 + 25200, 'unixepoch') FROM pruned WHERE kept = 'log'), '')
          ON CONFLICT (day, box) DO UPDATE SET mark = mark + 1",
     )?
     .execute(params![day.to_string(), id])?;
@@ -377,6 +377,11 @@ fn known(db: &Connection, id: &BoxId) -> Result<Vec<(Wall, Wall)>> {
             .optional()
         };
         let (Some(first), Some(mut last)) = (at("ASC")?, at("DESC")?) else { continue };
+        let since: Option<i64> = db
+            .prepare_cached("SELECT since FROM pruned_logs WHERE box = ?1 AND epoch = ?2")?
+            .query_row([id.as_str(), &epoch], |row| row.get(0))
+            .optional()?;
+        let first = since.unwrap_or(first);
         if let Some((Some(now), Some(seen), 0)) = &present
             && *now == epoch
         {

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use rusqlite::{OptionalExtension, Result, Row, params};
 
 use super::audit::note;
 use super::columns::{count, from_word, json, name, optional_name, optional_wall, unreadable, wall, word};
 use super::{SqliteStore, webhooks};
 use crate::store::{
-    Answer, FEEDBACK_MAX, Feedback, FeedbackAnswer, FeedbackKind, FeedbackRow, NewAct, ROWS_MAX,
+    Answer, FEEDBACK_MAX, Feedback, FeedbackAnswer, FeedbackKind, FeedbackRow, FeedbackSum, NewAct, ROWS_MAX,
 };
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 
 impl Feedback for SqliteStore {
-    fn add_feedback(&self, it: FeedbackRow) -> Answer<'_, bool> {
+    fn add_feedback(&self, it: FeedbackRow, village_title: String) -> Answer<'_, bool> {
         self.write(move |db| {
             let kept: u32 =
                 db.prepare_cached("SELECT count(*) FROM feedback")?.query_row([], |row| row.get(0))?;
@@ -41,6 +42,18 @@ impl Feedback for SqliteStore {
                 it.about.as_ref().map(json),
                 it.made.0,
                 it.due.map(|due| due.0),
+            ])?;
+            db.prepare_cached(
+                "INSERT INTO feedback_days (day, village, village_title, kind, said, asked, in_time, late)
+                 VALUES (?1, ?2, ?3, ?4, 1, ?5, 0, 0)
+                 ON CONFLICT (day, village, kind) DO UPDATE SET village_title = ?3, said = said + 1, asked = asked + ?5",
+            )?
+            .execute(params![
+                it.made.date().to_string(),
+                it.village.as_str(),
+                village_title,
+                word(&it.kind),
+                it.due.is_some()
             ])?;
             webhooks::of_feedback(db, &it)?;
             Ok(true)
@@ -86,6 +99,12 @@ impl Feedback for SqliteStore {
                 )?
                 .execute(params![id, answer.by.as_str(), answer.at.0, answer.words])?;
             if answered == 1 {
+                db.prepare_cached(
+                    "UPDATE feedback_days SET in_time = in_time + (?2 <= row.due), late = late + (?2 > row.due)
+                     FROM (SELECT *, date(made / 1000000 + 25200, 'unixepoch') AS on_day FROM feedback WHERE id = ?1) AS row
+                     WHERE day = row.on_day AND feedback_days.village = row.village AND feedback_days.kind = row.kind",
+                )?
+                .execute(params![id, answer.at.0])?;
                 note(db, &act)?;
             }
             Ok(answered == 1)
@@ -100,6 +119,28 @@ impl Feedback for SqliteStore {
             )?;
             let rows = query.query_map([from.0, until.0], |row| {
                 Ok(((name(row, "village")?, from_word(row, "kind")?), count(row, "times")?))
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn feedback_sums(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<FeedbackSum>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT village, max(day), village_title, kind, sum(said) AS said, sum(asked) AS asked,
+                        sum(in_time) AS in_time, sum(late) AS late
+                 FROM feedback_days WHERE day >= ?1 AND day <= ?2 GROUP BY village, kind ORDER BY max(day), village, kind",
+            )?;
+            let rows = query.query_map([from.to_string(), until.to_string()], |row| {
+                Ok(FeedbackSum {
+                    village: row.get("village")?,
+                    title: row.get("village_title")?,
+                    kind: from_word(row, "kind")?,
+                    said: count(row, "said")?,
+                    asked: count(row, "asked")?,
+                    in_time: count(row, "in_time")?,
+                    late: count(row, "late")?,
+                })
             })?;
             rows.collect()
         })

@@ -104,10 +104,20 @@ fn keep_head(db: &Connection, batch: &Batch, epoch: &str, seq: u64, envelope: &s
 
 fn is_known(db: &Connection, box_id: &str, epoch: &str, record: &Record) -> Result<bool> {
     let stored: Option<[u8; 32]> = db
-        .prepare_cached("SELECT hash FROM log WHERE box = ?1 AND epoch = ?2 AND seq = ?3")?
+        .prepare_cached(
+            "SELECT hash FROM log WHERE box = ?1 AND epoch = ?2 AND seq = ?3
+             UNION ALL SELECT hash FROM pruned_logs WHERE box = ?1 AND epoch = ?2 AND upto = ?3",
+        )?
         .query_row(params![box_id, epoch, record.seq as i64], |row| row.get(0))
         .optional()?;
-    Ok(stored == Some(record.hash.0))
+    if let Some(stored) = stored {
+        return Ok(stored == record.hash.0);
+    }
+    // Nobody can compare any more what was deleted when its time was over.
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM pruned_logs WHERE box = ?1 AND epoch = ?2 AND upto > ?3)",
+    )?
+    .query_row(params![box_id, epoch, record.seq as i64], |row| row.get(0))
 }
 
 fn fork(db: &Connection, batch: &Batch, seq: u64, outcome: &mut Ingested) -> Result<()> {

@@ -24,7 +24,7 @@ impl Media for SqliteStore {
 fn add(db: &Connection, media: &MediaRow) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO media (sha256, bytes, codec, ms, name, added) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (sha256) DO NOTHING",
+         ON CONFLICT (sha256) DO UPDATE SET added = max(added, excluded.added)",
     )?
     .execute(params![
         media.sha256.to_string(),

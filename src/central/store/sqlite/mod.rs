@@ -19,6 +19,7 @@ mod enrolment;
 mod feedback;
 mod health;
 mod hours;
+mod keeping;
 mod kinds;
 mod live;
 mod log;
@@ -178,7 +179,8 @@ impl Drop for SqliteStore {
 }
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 6] = [
+const LATER_COLUMNS: [(&str, &str, &str); 7] = [
+    ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
     ("plays", "arrived", "INTEGER"),
     ("plays", "listed", "INTEGER"),
@@ -198,5 +200,12 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
         }
     }
     db.execute_batch(include_str!("schema.sql"))?;
-    db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")
+    db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")?;
+    db.execute_batch(
+        "INSERT INTO feedback_days (day, village, village_title, kind, said, asked, in_time, late)
+         SELECT date(made / 1000000 + 25200, 'unixepoch') AS day, village,
+                coalesce((SELECT title FROM places WHERE in_group = village), village), kind, count(*), count(due),
+                coalesce(sum(answered <= due), 0), coalesce(sum(answered > due), 0)
+         FROM feedback WHERE NOT EXISTS (SELECT 1 FROM feedback_days) GROUP BY day, village, kind",
+    )
 }

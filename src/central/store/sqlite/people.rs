@@ -134,6 +134,8 @@ impl People for SqliteStore {
                 .execute(params![id.as_str(), at.0])?;
             db.prepare_cached("UPDATE roles SET ended = ?2 WHERE person = ?1 AND ended IS NULL")?
                 .execute(params![id.as_str(), at.0])?;
+            db.prepare_cached("UPDATE tokens SET revoked = ?2 WHERE owner = ?1 AND revoked IS NULL")?
+                .execute(params![id.as_str(), at.0])?;
             for table in ["sessions", "links", "recovery_codes", "passkeys"] {
                 db.prepare_cached(&format!("DELETE FROM {table} WHERE person = ?1"))?.execute([id.as_str()])?;
             }

@@ -1,14 +1,16 @@
 //! Places as staff describe them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Result, Row, params};
 
 use super::SqliteStore;
-use super::audit::note;
+use super::audit::{note, noted};
 use super::columns::{name, optional_name, optional_wall, parsed};
 use crate::store::{
     Answer, CampaignRow, Maintenance, NewAct, PlaceRow, Places, Point, ROWS_MAX, SectionRow, SiteRow,
 };
-use loaxa_heart::domain::ids::{AccountId, BoxId};
+use loaxa_heart::domain::ids::{AccountId, BoxId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
 impl Places for SqliteStore {
@@ -41,6 +43,37 @@ impl Places for SqliteStore {
                 place.point.map(|point| point.longitude),
             ])?;
             note(db, &act)
+        })
+    }
+
+    fn merged(&self) -> Answer<'_, BTreeMap<GroupId, GroupId>> {
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT old, becomes FROM merged")?;
+            query.query_map([], |row| Ok((name(row, "old")?, name(row, "becomes")?)))?.collect()
+        })
+    }
+
+    fn merge(&self, old: GroupId, becomes: GroupId, act: NewAct) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let kept = db
+                .prepare_cached(
+                    "INSERT INTO merged (old, becomes) SELECT ?1, ?2
+                     WHERE ?1 <> ?2 AND NOT EXISTS (SELECT 1 FROM merged WHERE old = ?2)
+                     ON CONFLICT (old) DO UPDATE SET becomes = ?2",
+                )?
+                .execute([old.as_str(), becomes.as_str()])?;
+            if kept == 1 {
+                db.prepare_cached("UPDATE merged SET becomes = ?2 WHERE becomes = ?1")?
+                    .execute([old.as_str(), becomes.as_str()])?;
+            }
+            noted(db, kept == 1, &act)
+        })
+    }
+
+    fn part(&self, old: GroupId, act: NewAct) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let parted = db.prepare_cached("DELETE FROM merged WHERE old = ?1")?.execute([old.as_str()])?;
+            noted(db, parted == 1, &act)
         })
     }
 

@@ -242,7 +242,8 @@ CREATE TABLE IF NOT EXISTS tokens (
     scope   TEXT NOT NULL,
     made    INTEGER NOT NULL,
     expires INTEGER NOT NULL,
-    revoked INTEGER
+    revoked INTEGER,
+    owner   TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- People who sign in; `left` is set for those who have gone, and their history stays.
@@ -316,7 +317,11 @@ CREATE INDEX IF NOT EXISTS acts_actor ON acts (actor);
 CREATE INDEX IF NOT EXISTS acts_act ON acts (act);
 CREATE INDEX IF NOT EXISTS acts_at ON acts (at);
 CREATE TRIGGER IF NOT EXISTS acts_stay BEFORE UPDATE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS acts_are_kept BEFORE DELETE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
+-- Rows go only when their time is over, and that time is a year at least.
+DROP TRIGGER IF EXISTS acts_are_kept;
+CREATE TRIGGER acts_are_kept BEFORE DELETE ON acts
+    WHEN NOT EXISTS (SELECT 1 FROM pruned WHERE kept = 'acts' AND OLD.at < before)
+    BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 
 -- Notices with their latest version, as JSON; `digest` is what an approval names.
 CREATE TABLE IF NOT EXISTS notices (
@@ -472,6 +477,11 @@ CREATE TABLE IF NOT EXISTS places (
     households INTEGER,
     latitude   REAL,
     longitude  REAL
+) STRICT, WITHOUT ROWID;
+-- Groups that became part of another; their old names lead there.
+CREATE TABLE IF NOT EXISTS merged (
+    old     TEXT PRIMARY KEY,
+    becomes TEXT NOT NULL CHECK (becomes <> old)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sites (
     box        TEXT PRIMARY KEY,
@@ -693,3 +703,46 @@ CREATE TABLE IF NOT EXISTS events (
     UNIQUE (receiver, kind, about)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS events_due ON events (receiver, id) WHERE due IS NOT NULL;
+
+-- How long things are kept, as JSON.
+CREATE TABLE IF NOT EXISTS keeping (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    rule TEXT NOT NULL
+) STRICT;
+-- Up to when things of a kind were deleted, and how many.
+CREATE TABLE IF NOT EXISTS pruned (
+    kept   TEXT PRIMARY KEY,
+    before INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    gone   INTEGER NOT NULL,
+    CHECK (kept <> 'acts' OR before <= at - 31536000000000)
+) STRICT, WITHOUT ROWID;
+-- How far the log of each store of each box was deleted, with the hash that the rest continues. `since` is the time of its
+-- first entry.
+CREATE TABLE IF NOT EXISTS pruned_logs (
+    box   TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    upto  INTEGER NOT NULL,
+    hash  BLOB NOT NULL,
+    since INTEGER NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (box, epoch)
+) STRICT, WITHOUT ROWID;
+-- The room that things took when they were measured.
+CREATE TABLE IF NOT EXISTS rooms (
+    what     TEXT PRIMARY KEY,
+    bytes    INTEGER NOT NULL,
+    measured INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Words of villagers counted by the day on which they were said, under the village's name of then. `asked` need an answer.
+CREATE TABLE IF NOT EXISTS feedback_days (
+    day           TEXT NOT NULL,
+    village       TEXT NOT NULL,
+    village_title TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    said          INTEGER NOT NULL,
+    asked         INTEGER NOT NULL,
+    in_time       INTEGER NOT NULL,
+    late          INTEGER NOT NULL,
+    PRIMARY KEY (day, village, kind)
+) STRICT, WITHOUT ROWID;

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteStore;
-use super::columns::{from_word, optional_wall, wall};
+use super::columns::{from_word, optional_name, optional_wall, wall};
 use crate::store::{Answer, ROWS_MAX, TokenRow, Tokens};
-use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
 impl Tokens for SqliteStore {
@@ -39,10 +39,18 @@ impl Tokens for SqliteStore {
 fn add(db: &Connection, token: &TokenRow) -> Result<bool> {
     let added = db
         .prepare_cached(
-            "INSERT INTO tokens (name, hash, scope, made, expires) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO tokens (name, hash, scope, made, expires, owner) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+             WHERE ?6 IS NULL OR EXISTS (SELECT 1 FROM people WHERE id = ?6 AND left IS NULL)
              ON CONFLICT DO NOTHING",
         )?
-        .execute(params![token.name, token.hash.0, token.scope.code(), token.made.0, token.expires.0])?;
+        .execute(params![
+            token.name,
+            token.hash.0,
+            token.scope.code(),
+            token.made.0,
+            token.expires.0,
+            token.owner.as_ref().map(AccountId::as_str),
+        ])?;
     Ok(added == 1)
 }
 
@@ -54,5 +62,6 @@ fn row(row: &Row) -> Result<TokenRow> {
         made: wall(row, "made")?,
         expires: wall(row, "expires")?,
         revoked: optional_wall(row, "revoked")?,
+        owner: optional_name(row, "owner")?,
     })
 }

@@ -52,6 +52,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::store::Scope;
 use crate::web::access;
+use crate::web::problem::plain_as_problem;
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 
 /// Largest request that carries no audio, and room for the fields beside the audio of one that does.
@@ -71,7 +72,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(guarded(announcing(), Scope::Announce))
         .merge(guarded(administration(), Scope::Admin))
         .merge(open());
-    Router::new().nest("/api/v1", routes).with_state(app)
+    Router::new().nest("/api/v1", routes.layer(middleware::map_response(plain_as_problem))).with_state(app)
 }
 
 /// Routes that tell what is, what was and what was ordered.

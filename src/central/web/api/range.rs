@@ -25,6 +25,15 @@ pub struct Range {
     pub limit: Option<u32>,
 }
 
+impl Range {
+    /// Tells whether whole logs are asked for, and this is their first page.
+    pub const fn is_from_the_beginning(&self) -> bool {
+        let is_first = matches!(self.after, None | Some(0));
+        let of_all_times = self.from.is_none() && self.to.is_none();
+        is_first && of_all_times && self.event.is_none() && self.announcement.is_none()
+    }
+}
+
 impl From<Range> for LogFilter {
     fn from(range: Range) -> Self {
         LogFilter {

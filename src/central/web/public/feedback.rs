@@ -15,7 +15,6 @@ use super::now::Asked;
 use super::seen::{Seen, Shared, Village};
 use super::village::{for_everybody, nowhere};
 use crate::app::App;
-use crate::boxes::deadline;
 use crate::changes::Changed;
 use crate::store::{Broadcast, FeedbackKind, FeedbackRow};
 use crate::web::access::client;
@@ -23,6 +22,7 @@ use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, World, moment};
 use crate::web::parts::{Kind, state};
 use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::steers;
 
@@ -146,6 +146,7 @@ pub async fn send(
     if !shared.writers.may_write(client(&app, from, &headers), now.date(), monotonic()) {
         return Ok(too_many(&app, &frame, &seen, village, written));
     }
+    let within = Span::secs(u64::from(app.store.keeping_rule().await?.answer_days) * 86_400);
     let code = new_code();
     let row = FeedbackRow {
         id: 0,
@@ -155,10 +156,10 @@ pub async fn send(
         words: written.words.clone(),
         about,
         made: now,
-        due: (kind != FeedbackKind::Clear).then(|| now.plus(deadline::ANSWERED_WITHIN)),
+        due: (kind != FeedbackKind::Clear).then(|| now.plus(within)),
         answer: None,
     };
-    if !app.store.add_feedback(row).await? {
+    if !app.store.add_feedback(row, app.title_of(&village.group)).await? {
         return Ok(too_many(&app, &frame, &seen, village, written));
     }
     app.changes.tell(Changed::Notices);

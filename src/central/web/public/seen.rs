@@ -57,6 +57,8 @@ pub struct Seen {
     said: Vec<Said>,
     /// A village with all groups above it.
     above: BTreeMap<GroupId, Vec<GroupId>>,
+    /// Villages that became part of others: their old addresses lead there.
+    merged: BTreeMap<GroupId, GroupId>,
 }
 
 impl Seen {
@@ -64,7 +66,11 @@ impl Seen {
     pub fn village(&self, asked: &str) -> Option<&Village> {
         match asked {
             "" => self.villages.first(),
-            asked => self.villages.iter().find(|village| village.group.as_str() == asked),
+            asked => {
+                let becomes = self.merged.iter().find(|(old, _)| old.as_str() == asked);
+                let asked = becomes.map_or(asked, |(_, becomes)| becomes.as_str());
+                self.villages.iter().find(|village| village.group.as_str() == asked)
+            }
         }
     }
 
@@ -168,10 +174,14 @@ async fn read(app: &App) -> Result<Seen, StoreError> {
     let lowest = known.filter(|id| parents.values().all(|parent| parent != id));
     let groups: std::collections::BTreeSet<_> =
         boxes.iter().filter_map(|row| village_of(&row.groups, &parents).cloned()).chain(lowest).collect();
+    let merged = app.merged();
     let above = groups.iter().map(|group| (group.clone(), app.groups_of(std::slice::from_ref(group))));
     let above = above.collect();
-    let mut villages: Vec<_> =
-        groups.into_iter().map(|group| Village { title: app.title_of(&group), group }).collect();
+    let mut villages: Vec<_> = groups
+        .into_iter()
+        .filter(|group| !merged.contains_key(group))
+        .map(|group| Village { title: app.title_of(&group), group })
+        .collect();
     villages.sort_by(|a, b| a.title.cmp(&b.title));
     let first = now.date() - Days::new(DAYS_BEFORE);
     let slots = day::between(app, &boxes, (first, now.date() + Days::new(DAYS_AHEAD - 1))).await?;
@@ -191,5 +201,5 @@ async fn read(app: &App) -> Result<Seen, StoreError> {
         let broadcast = Broadcast { id: format!("tin/{}", row.id), title: row.title, at };
         said.push(Said { broadcast, groups: row.groups });
     }
-    Ok(Seen { now, villages, slots, again, said, above })
+    Ok(Seen { now, villages, slots, again, said, above, merged })
 }

@@ -10,7 +10,7 @@ use crate::web::frame::{Frame, World};
 
 /// The frame of somebody who is not signed in, whoever asks: caches keep these pages for all.
 pub fn for_everybody(frame: &Frame) -> Frame {
-    Frame::new(frame.lang, None, frame.path.clone())
+    frame.for_everybody()
 }
 
 /// The answer to who asks for a village that there is not.

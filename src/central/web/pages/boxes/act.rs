@@ -12,18 +12,20 @@ use super::one::draw;
 use crate::app::App;
 use crate::boxes::enrolment;
 use crate::changes::Changed;
+use crate::orders::announce;
 use crate::orders::documents::{self, GroupsAsked};
 use crate::orders::refused::Refused;
 use crate::people::Who;
-use crate::settings::BoxDeclared;
+use crate::settings::{BoxDeclared, village_of};
 use crate::store::{Maintenance, NewAct};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, refusal};
 use crate::web::pages::point::read_point;
+use crate::web::texts::TEXTS;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::{Lang, Say, Sentence};
 
 /// Longest note, and longest work on a box.
 const NOTE_CHARS_MAX: usize = 200;
@@ -154,6 +156,36 @@ pub async fn maintain(
     let work = Maintenance { by: who.person.id.clone(), note, until };
     app.store.set_maintenance(asked.id().clone(), Some(work), act).await?;
     Ok(asked.done())
+}
+
+/// Has the box's village sound a short test. What its microphone heard stands with the play in its log.
+pub async fn sound_test(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
+    let parents = app.settings.parents();
+    let Some(village) = village_of(&asked.declared.groups, &parents).cloned() else {
+        return asked.fault("phat-thu", said!("box_page.choose_village")).await;
+    };
+    let vi = |key: &'static str| TEXTS.of(Lang::Vi).say(key).to_owned();
+    let test = announce::Asked::test(
+        vec![village.clone()],
+        vi("box_page.test_title"),
+        vi("box_page.test_words"),
+        who.person.name.clone(),
+    );
+    match announce::announce(&app, test, None).await {
+        Ok(command) => {
+            app.store.note_act(asked.act("box_tested", format!("{village} · {command}"))).await?;
+            Ok(asked.done())
+        }
+        Err(Refused::Store(error)) => Err(error.into()),
+        Err(refused) => asked.fault("phat-thu", refused.say()).await,
+    }
 }
 
 pub async fn revoke(

@@ -14,7 +14,9 @@ use crate::app::App;
 use crate::boxes::alarms::{self, AlarmGroup, Standing};
 use crate::people::Who;
 use crate::settings::village_of;
-use crate::store::{BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, SiteRow, TroubleRow};
+use crate::store::{
+    BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, Role, SiteRow, TroubleRow,
+};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::pages::alarms::{history, remedy};
@@ -111,6 +113,7 @@ pub async fn draw(
         @if may_keep {
             section.stack aria-labelledby="h-lam" {
                 h2 #h-lam { (frame.say("box_page.work")) }
+                (test_form(frame, who, row, faults))
                 (maintenance_form(frame, &seen, who, faults, sent))
                 (move_form(app, frame, who, row, faults))
                 (point_form(frame, &seen, faults, sent))
@@ -204,7 +207,30 @@ fn plays(frame: &Frame, plays: &[PlayRow]) -> Markup {
         ul.list {
             @for play in plays {
                 li { b.num { (play.started.unwrap_or(play.opened).local().format("%H:%M %d/%m")) } " \u{a0}" (play.title) br;
-                    span.mute { (words::outcome(play.outcome.as_ref(), frame.texts)) } }
+                    span.mute { (words::outcome(play.outcome.as_ref(), frame.texts)) }
+                    @match play.heard {
+                        Some(true) => { br; (state(Kind::Good, frame.say("box_page.heard"))) },
+                        Some(false) => { br; (state(Kind::Bad, frame.say("box_page.not_heard"))) },
+                        None => {},
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn test_form(frame: &Frame, who: &Who, row: &BoxRow, faults: &Faults) -> Markup {
+    html! {
+        details open[faults.has("phat-thu")] {
+            summary { (frame.say("box_page.test")) }
+            form.stack.narrow method="post" action={ "/cum-loa/" (row.id) "/phat-thu" } {
+                p.hint { (frame.say("box_page.test_hint")) }
+                (faults.beside(frame, "phat-thu"))
+                div.btns { button.btn.sec #phat-thu { (frame.say("box_page.test_now")) } }
+            }
+            p.hint.narrow {
+                (frame.say("box_page.volume_hint"))
+                @if who.has(Role::Administrator) { " " a href="/tuan/van-ban?loai=policy" { (frame.say("box_page.volume")) } }
             }
         }
     }

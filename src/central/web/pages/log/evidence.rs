@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::store::{LogFilter, ROWS_MAX};
+use crate::store::{LogFilter, PrunedLog, ROWS_MAX};
 use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::icon;
 
@@ -62,7 +62,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, P
     Ok(frame.draw(&app, title, content))
 }
 
-/// Sends everything, page by page: keys and anchors first, then every log.
+/// Sends everything, page by page: keys, anchors and what was deleted first, then every log.
 pub async fn export(State(app): State<Arc<App>>) -> Result<Response, PageError> {
     let mut head = String::new();
     for row in app.store.boxes().await? {
@@ -74,6 +74,7 @@ pub async fn export(State(app): State<Arc<App>>) -> Result<Response, PageError> 
         let (day, hash, heads) = (anchor.day, anchor.hash, anchor.heads);
         head.push_str(&format!("{}\n", json!({ "anchor": { "day": day, "hash": hash, "heads": heads } })));
     }
+    head.extend(app.store.pruned_logs().await?.iter().map(PrunedLog::lines));
     let (send, receive) = mpsc::channel::<Result<Bytes, std::io::Error>>(PAGES_AHEAD);
     let store = Arc::clone(&app.store);
     tokio::spawn(async move {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::reports::{By, Cell, Grid, number};
+use crate::reports::{Cell, Grid, number};
 use crate::web::frame::Frame;
 use crate::web::parts::Kind;
 
@@ -26,16 +26,20 @@ pub fn words(cell: &Cell) -> String {
     }
 }
 
-/// A chart with its table.
+/// A table, under a chart where its numbers are parts of a whole.
 pub fn section(frame: &Frame, grid: &Grid) -> Markup {
-    let code = grid.by.code();
-    let first = if grid.by == By::Village { 3 } else { 1 };
+    let code = grid.code;
     html! {
         section.stack aria-labelledby={ "h-" (code) } {
             h2 id={ "h-" (code) } { (grid.title) }
-            (key(frame))
-            ul.hb { @for line in grid.lines.iter().take(BARS_MAX) { (bar(frame, line, first)) } }
-            details { summary { (frame.say("report.same_as_table")) } (table(grid)) }
+            @match grid.bars {
+                Some(first) => {
+                    (key(frame))
+                    ul.hb { @for line in grid.lines.iter().take(BARS_MAX) { (bar(frame, line, first)) } }
+                    details { summary { (frame.say("report.same_as_table")) } (table(grid)) }
+                },
+                None => (table(grid)),
+            }
         }
     }
 }

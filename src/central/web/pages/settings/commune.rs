@@ -139,6 +139,7 @@ fn village(app: &App, frame: &Frame, group: &GroupId, place: Option<&PlaceRow>) 
         li.row.apart {
             a href={ "/cai-dat/noi/" (group) } { b { (app.title_of(group)) } }
             span.mute {
+                @if let Some(becomes) = app.merged().get(group) { (frame.tell(&said!("place.is_merged", title = app.title_of(becomes)))) " " }
                 @match households {
                     Some(count) => (frame.tell(&said!("place.households_are", count))),
                     None => (frame.say("place.no_households")),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 
+use super::merge_form;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::people::Who;
@@ -22,7 +23,7 @@ const TITLE_CHARS_MAX: usize = 120;
 const HOUSEHOLDS_MAX: u32 = 100_000;
 
 /// Finds a group that the person administers; else the answer that says why not.
-fn mine(app: &App, frame: &Frame, who: &Who, group: &str) -> Result<GroupId, Box<Response>> {
+pub fn mine(app: &App, frame: &Frame, who: &Who, group: &str) -> Result<GroupId, Box<Response>> {
     let no = |status, said| Err(Box::new(refusal(app, frame, status, &said)));
     match app.settings.groups.iter().find(|it| it.id.as_str() == group) {
         None => no(StatusCode::NOT_FOUND, said!("place.no_such")),
@@ -40,7 +41,7 @@ pub async fn page(
     who: Who,
 ) -> Result<Response, PageError> {
     match mine(&app, &frame, &who, &group) {
-        Ok(group) => draw(&app, &frame, &group, &Faults::default(), None).await,
+        Ok(group) => draw(&app, &frame, &who, &group, &Faults::default(), None).await,
         Err(no) => Ok(*no),
     }
 }
@@ -71,7 +72,7 @@ pub async fn keep(
         None
     });
     if !faults.is_empty() {
-        return draw(&app, &frame, &group, &faults, Some(&sent)).await;
+        return draw(&app, &frame, &who, &group, &faults, Some(&sent)).await;
     }
     let is_configured = app.settings.groups.iter().any(|it| it.id == group && it.title == title);
     let (before, after) = (Some(app.title_of(&group)), Some(title.clone()));
@@ -83,9 +84,10 @@ pub async fn keep(
     Ok(Redirect::to("/cai-dat").into_response())
 }
 
-async fn draw(
+pub async fn draw(
     app: &App,
     frame: &Frame,
+    who: &Who,
     group: &GroupId,
     faults: &Faults,
     sent: Option<&Sent>,
@@ -108,6 +110,7 @@ async fn draw(
             (point_fields(frame, place.and_then(|place| place.point), faults, sent.unwrap_or(&nothing)))
             div.btns { button.btn { (frame.say("place.save")) } }
         }
+        (merge_form::form(app, frame, who, group, faults))
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok((status, frame.draw(app, &title, content)).into_response())

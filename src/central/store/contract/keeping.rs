@@ -1,0 +1,226 @@
+//! Promises about what is deleted when its time is over, and what is not.
+
+use super::*;
+
+/// Batches that arrived day after day, each with the box's signature behind it.
+async fn days(store: &SharedStore, written: &mut Written, days: std::ops::Range<u64>) {
+    for day in days {
+        let batch = written.batch([Event::DeviceBack, Event::BoxStopped]);
+        let head = Some(format!("{{\"seq\":{}}}", 2 * day + 2));
+        let batch = Batch { arrived: at(day * 86_400), head, ..batch };
+        assert_eq!(ingest(store, batch).await.contiguous_upto, 2 * day + 2);
+    }
+}
+
+async fn entries(store: &SharedStore) -> Vec<u64> {
+    let rows = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
+    rows.iter().map(|row| row.seq).collect()
+}
+
+async fn prune_all(store: &SharedStore, kept: Perishable, before: Wall, now: Wall) -> u64 {
+    let mut all = 0;
+    loop {
+        match store.prune(kept, before, now).await.unwrap() {
+            0 => return all,
+            gone => all += gone,
+        }
+    }
+}
+
+pub(super) async fn a_log_loses_its_beginning_and_goes_on(store: SharedStore) {
+    let mut written = Written::new();
+    days(&store, &mut written, 0..4).await;
+    let (before, now) = (at(2 * 86_400), at(5 * 86_400));
+    let waits = before.date().pred_opt().unwrap();
+    let loa = id("loa-1");
+    store.mark_to_settle(waits, vec![loa.clone()]).await.unwrap();
+    assert_eq!(store.prune(Perishable::Log, before, now).await.unwrap(), 0, "a day waits to be reckoned");
+    let place = DayBox {
+        id: loa.clone(),
+        title: "Loa".to_owned(),
+        village: "dong".to_owned(),
+        village_title: "Đông".to_owned(),
+        households: None,
+        sessions: Arc::default(),
+    };
+    let of = store.to_settle(1).await.unwrap().remove(0);
+    store.settle(of, place, Settled::default(), now.date()).await.unwrap();
+    let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
+    assert_eq!(prune_all(&store, Perishable::Log, before, now).await, 4);
+    assert_eq!(entries(&store).await, [5, 6, 7, 8]);
+    let pruned = store.pruned_logs().await.unwrap();
+    assert_eq!((pruned[0].upto, pruned[0].hash, pruned[0].at), (4, log[3].hash, now));
+    assert_eq!(pruned[0].head.as_deref(), Some("{\"seq\":4}"), "cut where the box signed");
+    // What was sent before is no fork when it comes again; another entry in its last place is.
+    let mut again = Written::new();
+    let first = again.batch([Event::DeviceBack, Event::BoxStopped]);
+    assert_eq!((ingest(&store, first).await.known, store.alarms(9).await.unwrap().len()), (2, 0));
+    days(&store, &mut written, 4..5).await;
+    assert_eq!(store.contiguous_upto(loa.clone(), EPOCH).await.unwrap(), 10);
+    store.mark_to_settle(waits, vec![loa.clone()]).await.unwrap();
+    assert!(store.to_settle(1).await.unwrap().is_empty(), "a day without its log stays as it was reckoned");
+    store.mark_to_settle(before.date(), vec![loa.clone()]).await.unwrap();
+    let known = store.day_facts(before.date(), loa).await.unwrap().known;
+    assert_eq!(known[0].0, NOW, "the log began when it began");
+    let row = store.pruned().await.unwrap();
+    assert_eq!((row[0].kept, row[0].rows, row[0].before), (Perishable::Log, 4, before));
+}
+
+pub(super) async fn the_audit_trail_goes_after_a_year_at_least(store: SharedStore) {
+    const YEAR: u64 = 366 * 86_400;
+    for seconds in [0, YEAR] {
+        store.note_act(NewAct { at: at(seconds), ..super::act() }).await.unwrap();
+    }
+    let now = at(2 * YEAR);
+    assert!(store.prune(Perishable::Acts, at(2 * YEAR - 60), now).await.is_err(), "not yet a year");
+    assert_eq!(prune_all(&store, Perishable::Acts, at(YEAR), now).await, 1);
+    let left = store.acts(ActFilter { limit: 9, ..ActFilter::default() }).await.unwrap();
+    assert_eq!(left.iter().map(|act| act.at).collect::<Vec<_>>(), [at(YEAR)]);
+}
+
+pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: SharedStore) {
+    let said = |code: &str, due: Option<Wall>| FeedbackRow {
+        id: 0,
+        code: code.to_owned(),
+        village: "dong".parse().unwrap(),
+        kind: FeedbackKind::TooLoud,
+        words: "0912 345 678".to_owned(),
+        about: Some(Broadcast { id: "buoi/sang".to_owned(), title: "Bản tin".to_owned(), at: at(7) }),
+        made: at(9),
+        due,
+        answer: None,
+    };
+    for (code, due) in [("a", Some(at(500))), ("b", Some(at(500))), ("c", None)] {
+        assert!(store.add_feedback(said(code, due), "Đông".to_owned()).await.unwrap());
+    }
+    let sums = async || store.feedback_sums(NOW.date(), NOW.date()).await.unwrap();
+    let by = "an".parse().unwrap();
+    let answer = FeedbackAnswer { by, at: at(600), words: "Đã vặn nhỏ".to_owned() };
+    let first = store.feedback_waiting(1).await.unwrap().remove(0);
+    assert!(store.answer_feedback(first.id, answer, act()).await.unwrap());
+    assert_eq!(store.complained_since().await.unwrap(), Some(at(7)));
+    let counted = sums().await;
+    assert_eq!((counted[0].said, counted[0].asked, counted[0].in_time, counted[0].late), (3, 2, 0, 1));
+    assert_eq!(prune_all(&store, Perishable::Feedback, at(600), at(900)).await, 1, "answered a moment later");
+    assert_eq!(prune_all(&store, Perishable::Feedback, at(601), at(900)).await, 1);
+    assert!(store.feedback_by_code("a".to_owned()).await.unwrap().is_none());
+    assert_eq!(store.feedback_waiting(9).await.unwrap().len(), 1, "who waits for an answer goes on waiting");
+    assert_eq!(sums().await, counted);
+}
+
+pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
+    let audio = |name: &str, added: Wall| MediaRow {
+        sha256: ContentHash::of(name.as_bytes()),
+        bytes: 9,
+        codec: "audio/wav".to_owned(),
+        ms: 1_000,
+        name: name.to_owned(),
+        added,
+    };
+    let names = [
+        "live",
+        "aired",
+        "in force",
+        "programme",
+        "old programme",
+        "draft",
+        "prepared",
+        "proposed",
+        "signing",
+    ];
+    for name in names {
+        store.add_media(audio(name, at(0))).await.unwrap();
+    }
+    store.add_media(audio("new", at(5_000))).await.unwrap();
+    let hash = |name: &str| ContentHash::of(name.as_bytes());
+    let payload = |name: &str| format!("{{\"media\":\"{}\"}}", hash(name));
+    let send = async |row: NewCommand, media: &str, expires: Wall| {
+        store.add_command(NewCommand { payload: payload(media), expires, ..row }).await.unwrap();
+    };
+    send(command("mot", 1), "aired", at(2_000)).await;
+    send(command("hai", 2), "in force", at(9_000)).await;
+    send(document("ba", 3, 1), "old programme", at(2_000)).await;
+    send(document("bon", 4, 2), "programme", at(2_000)).await;
+    let content = NoticeContent {
+        title: "Tin".to_owned(),
+        text: "Tin".to_owned(),
+        language: "vi".to_owned(),
+        voice: Voice::Audio,
+        media: Some(hash("draft")),
+        groups: vec![group("xa")],
+        class: BulletinClass::Normal,
+        at: None,
+        repeat: 1,
+        section: None,
+        campaign: None,
+        responsible: String::new(),
+        supersedes: None,
+        republish: false,
+    };
+    let edit = NoticeEdit {
+        id: "tin".parse().unwrap(),
+        base: None,
+        content,
+        state: NoticeState::Draft,
+        by: "an".parse().unwrap(),
+        at: at(1),
+        act: None,
+    };
+    assert_eq!(store.edit_notice(edit, 9).await.unwrap(), NoticeKept::Kept);
+    let proposal = ProposalEdit {
+        id: "doi".parse().unwrap(),
+        base: None,
+        content: ProposalContent {
+            kind: ProposalKind::Programme,
+            subject: "xa".to_owned(),
+            groups: vec![group("xa")],
+            text: String::new(),
+            media: [("a.mp3".to_owned(), hash("proposed"))].into(),
+        },
+        change: Change {
+            kind: ChangeKind::SlotChanged,
+            title: String::new(),
+            day: None,
+            before: None,
+            after: None,
+            boxes: 0,
+        },
+        by: "an".parse().unwrap(),
+        at: at(1),
+        act: act(),
+    };
+    store.edit_proposal(proposal, 4).await.unwrap();
+    let (before, now) = (at(4_000), at(6_000));
+    let unused = async || {
+        let found = store.unused_media(before, now, 99).await.unwrap();
+        let mut found: Vec<_> = names.into_iter().filter(|name| found.contains(&hash(name))).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(unused().await, ["aired", "live", "old programme", "prepared", "signing"]);
+    // Somebody brings it again at the last moment.
+    store.add_media(audio("live", at(5_000))).await.unwrap();
+    assert!(!store.forget_media(hash("live"), before, now).await.unwrap());
+    assert!(store.forget_media(hash("aired"), before, now).await.unwrap());
+    assert_eq!(store.media(hash("aired")).await.unwrap(), None);
+    assert!(!store.forget_media(hash("programme"), before, now).await.unwrap());
+    // The draft is given up, and its audio with it.
+    assert_eq!(prune_all(&store, Perishable::Drafts, at(1), now).await, 0);
+    assert_eq!(prune_all(&store, Perishable::Drafts, at(2), now).await, 1);
+    assert!(unused().await.contains(&"draft"));
+}
+
+pub(super) async fn a_rule_is_kept_and_the_room_is_measured(store: SharedStore) {
+    assert_eq!(store.keeping_rule().await.unwrap(), KeepingRule::default());
+    let rule = KeepingRule { log_months: 36, answer_days: 3, ..KeepingRule::default() };
+    store.set_keeping_rule(rule, act()).await.unwrap();
+    assert_eq!(store.keeping_rule().await.unwrap(), rule);
+    store.measure_room(vec![("audio".to_owned(), 7)], NOW).await.unwrap();
+    store.measure_room(vec![("audio".to_owned(), 8)], NOW).await.unwrap();
+    let room = store.room().await.unwrap();
+    let bytes = |what: &str| room.iter().find(|room| room.what == what).map(|room| room.bytes);
+    assert_eq!(bytes("audio"), Some(8));
+    assert!(
+        ["log", "sums", "acts", "feedback", "other"].iter().all(|what| bytes(what).is_some_and(|it| it > 0))
+    );
+}
