@@ -4,7 +4,10 @@ ARGS ?=
 
 SOAK ?= 1000
 
-.PHONY: help demo test soak mutants bench deny audio
+# Packages that `make deb` builds.
+PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-central:amd64 loaxa-central:arm64
+
+.PHONY: help demo test soak mutants bench deny audio deb deb-test
 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
@@ -13,6 +16,8 @@ help:
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
+	@echo "make deb     packages for boxes and centres in target/deb (PACKAGES=loaxa-box:arm64: only one)"
+	@echo "make deb-test  installs, upgrades and removes them in clean Debian 12 and 13 roots; arm64 emulated"
 	@echo "make audio   speech and music of playlists/ made again"
 
 demo:
@@ -47,3 +52,10 @@ deny:
 audio:
 	@scripts/setup.sh --tests
 	playlists/make.sh
+
+deb:
+	@scripts/setup.sh --packages
+	@for package in $(PACKAGES); do scripts/deb.sh $${package%:*} $${package#*:} || exit 1; done
+
+deb-test: deb
+	@scripts/deb_test.sh

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Installs from Debian what building and showing Loa Xã needs; with --tests also what its tests need.
+# Installs from Debian what building and showing Loa Xã needs; with --tests also what its tests need, with --packages also
+# what building and testing its packages needs.
 # Says what it installs and why. Does nothing, quickly, when all is there.
 set -euo pipefail
 
-with_tests=no
+with_tests=no with_packages=no
 case "${1-}" in
 '') ;;
 --tests) with_tests=yes ;;
+--packages) with_packages=yes ;;
 *)
-    echo "usage: scripts/setup.sh [--tests]" >&2
+    echo "usage: scripts/setup.sh [--tests | --packages]" >&2
     exit 2
     ;;
 esac
@@ -46,6 +48,17 @@ python3             makes the music of playlists/
 shellcheck          reads the shell scripts
 '
 [ $with_tests = no ] || wanted+=$wanted_by_tests
+wanted_by_packages='
+gcc-aarch64-linux-gnu     compiles for boards of 64 bits
+g++-aarch64-linux-gnu     the same
+gcc-arm-linux-gnueabihf   compiles for boards of 32 bits
+g++-arm-linux-gnueabihf   the same
+lintian                   judges the packages
+debootstrap               makes the clean systems in which they are tried
+qemu-user-static          runs the programs for boards
+python3                   makes the sounds for that
+'
+[ $with_packages = no ] || wanted+=$wanted_by_packages
 mapfile -t names < <(awk 'NF { print $1 }' <<<"$wanted")
 
 stop() {
@@ -177,6 +190,15 @@ if [ ${#missing[@]} -gt 0 ]; then
     install "${missing[@]}"
 fi
 
+# targets: the standard library of the boards, by rustup or by Debian's packages of it
+targets() {
+    for target in aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf; do
+        [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || continue
+        command -v rustup >/dev/null || stop "the Rust compiler here has no library for $target, and only rustup brings it."
+        rustup target add "$target"
+    done
+}
+
 needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
 export PATH="$HOME/.cargo/bin:$PATH"
 command -v cargo >/dev/null || install_rust
@@ -193,3 +215,4 @@ fi
 if [ $with_tests = yes ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
     install_rust_checks
 fi
+[ $with_packages = no ] || targets

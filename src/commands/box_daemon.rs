@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_check, box_enrol, box_import, box_prepared, log_lines};
+use super::{box_check, box_enrol, box_first_start, box_import, box_prepared, box_setup, log_lines};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
@@ -58,6 +58,8 @@ enum Doing {
         microphone: Option<String>,
     },
     Enrol(box_enrol::Args),
+    FirstStart(box_first_start::Args),
+    Setup(box_setup::Args),
     Import(box_import::Args),
     Prepared(box_prepared::Args),
 }
@@ -84,6 +86,8 @@ pub fn run(args: Args) -> Outcome {
         Some(Doing::Prepared(prepared)) => return box_prepared::run(&prepared, &config()?.state_dir),
         Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
+        Some(Doing::FirstStart(start)) => return box_first_start::run(&start),
+        Some(Doing::Setup(setup)) => return box_setup::run(&setup),
         Some(Doing::Devices) => {
             for (name, description) in sink::alsa_outputs()? {
                 println!("alsa:{name}  {}", description.replace('\n', ", "));

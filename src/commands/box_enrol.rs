@@ -8,52 +8,119 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::enrol_ask::ask;
+use super::console::{Console, ask_for_central};
+use super::enrol_ask::{NotTakenIn, ask};
 use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;
 use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::config::files;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::said;
+use loaxa_heart::texts::Say;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
 use loaxa_heart::wire::signing::SecretKey;
 
+/// Central's answer until everything that it brings is written: a code is taken only once.
+const ANSWER: &str = "trust/answer.json";
+/// Largest answer that is read again.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Port of central's page where an address names none.
+const PAGE_PORT: u16 = 8443;
+/// The output where none is named.
+pub const OUTPUT: &str = "alsa:default";
+
 #[derive(clap::Args)]
 pub struct Args {
+    #[arg(value_name = "CODE", required_unless_present = "code", conflicts_with = "code")]
+    typed: Option<EnrolmentCode>,
     #[arg(long, value_name = "URL")]
-    central: String,
+    central: Option<String>,
     #[arg(long)]
-    code: EnrolmentCode,
+    code: Option<EnrolmentCode>,
+    #[command(flatten)]
+    places: Places,
+}
+
+/// The folders of a box.
+#[derive(clap::Args, Clone)]
+pub struct Places {
     #[arg(long, default_value = "/etc/loaxa")]
-    dir: PathBuf,
+    pub dir: PathBuf,
     #[arg(long, default_value = "/var/lib/loaxa")]
-    state_dir: PathBuf,
+    pub state_dir: PathBuf,
+}
+
+/// A box that is to be taken in.
+pub struct Newcomer {
+    /// Address of central's page.
+    pub central: String,
+    pub code: EnrolmentCode,
+    pub places: Places,
+    /// Sound output, as `box.toml` names it.
+    pub output: String,
 }
 
 pub fn run(args: Args) -> Outcome {
-    let dir = &args.dir;
+    let code = args.typed.or(args.code).ok_or_else(|| said!("enrol.no_code"))?;
+    let central = match args.central {
+        Some(central) => central,
+        None => ask_for_central(&mut Console::stdin())?.ok_or_else(|| said!("enrol.no_central"))?,
+    };
+    let (places, output) = (args.places, OUTPUT.to_owned());
+    take_in(&Newcomer { central: address(&central), code, places, output })?;
+    tell!("enrol.next");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The whole address of central's page, of which a person may type less.
+pub fn address(typed: &str) -> String {
+    let typed = typed.trim();
+    if typed.contains("://") {
+        return typed.to_owned();
+    }
+    let after_host = typed.rsplit_once(']').map_or(typed, |(_, rest)| rest);
+    let port = if after_host.contains([':', '/']) { String::new() } else { format!(":{PAGE_PORT}") };
+    format!("https://{typed}{port}")
+}
+
+/// Makes the keys, asks central, and writes all that the daemon needs; the settings last, as they end the first start. What a
+/// power cut left undone is gone on with, without asking again. Gives the name under which central knows this box.
+///
+/// # Errors
+/// Tells why central did not take this box in, or what can't be written.
+pub fn take_in(newcomer: &Newcomer) -> Result<BoxId, NotTakenIn> {
+    let Newcomer { central, code, places: Places { dir, state_dir }, output } = newcomer;
     for folder in [dir.clone(), dir.join("tls"), dir.join("trust")] {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder);
-        made.map_err(|error| of_file(&folder, &error))?;
+        made.map_err(|error| Failure(of_file(&folder, &error)))?;
     }
-    let log_key = KeyFile::read_or_make(&dir.join("trust/box.key"), None)?.key;
-    let tls_key = KeyFile::read_or_make(&dir.join("trust/tls.key"), None)?.key;
-    let request = EnrolRequest::new(&args.code, &log_key.public(), &tls_key.public());
-    let enrolled = ask(&args.central, &request)?;
-    let root = enrolled.check(&args.code, &log_key.public(), &tls_key.public())?;
+    let key = |name: &str| KeyFile::read_or_make(&dir.join(name), None).map_err(Failure::from);
+    let (log_key, tls_key) = (key("trust/box.key")?.key, key("trust/tls.key")?.key);
+    let check = |enrolled: &Enrolled| enrolled.check(code, &log_key.public(), &tls_key.public());
+    let kept = files::read_text(&dir.join(ANSWER), ANSWER_BYTES_MAX).ok();
+    let kept = kept.and_then(|text| serde_json::from_str(&text).ok()).filter(|answer| check(answer).is_ok());
+    let enrolled = match kept {
+        Some(enrolled) => enrolled,
+        None => ask(central, &EnrolRequest::new(code, &log_key.public(), &tls_key.public()))?,
+    };
+    let root = check(&enrolled).map_err(|reason| NotTakenIn::Refused(reason.say()))?;
+    write(dir, ANSWER, &serde_json::to_string(&enrolled).map_err(Failure::from)?, 0o600)?;
     write(dir, "trust/root.pub", &format!("public {root}\n"), 0o644)?;
     write(dir, "trust/trust.dsse.json", &enrolled.trust, 0o644)?;
     write(dir, "tls/ca.pem", &enrolled.ca, 0o644)?;
     write(dir, "tls/box.pem", &enrolled.certificate, 0o644)?;
     write(dir, "tls/box.key", &pkcs8_pem(&tls_key), 0o600)?;
-    let settings = settings(&enrolled, &args.state_dir);
-    let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
-    write(dir, name, &settings, 0o644)?;
     service_user::hand_over("loaxa", &dir.join("trust/box.key"))?;
     service_user::hand_over("loaxa", &dir.join("tls/box.key"))?;
+    let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
+    write(dir, name, &settings(&enrolled, state_dir, output), 0o644)?;
+    // Nobody asks for it any more; one that stays does no harm.
+    let _ = std::fs::remove_file(dir.join(ANSWER));
     tell!("enrol.done", id = enrolled.id, path = dir.join(name).display());
     if name != "box.toml" {
         tell!("enrol.kept");
     }
-    tell!("enrol.next");
-    Ok(ExitCode::SUCCESS)
+    Ok(enrolled.id)
 }
 
 /// The key as TLS libraries read it (RFC 8410).
@@ -63,9 +130,10 @@ fn pkcs8_pem(key: &SecretKey) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(der))
 }
 
-fn settings(enrolled: &Enrolled, state_dir: &Path) -> String {
+fn settings(enrolled: &Enrolled, state_dir: &Path, output: &str) -> String {
     let groups: Vec<String> = enrolled.groups.iter().map(|group| format!("\"{group}\"")).collect();
     let state_dir = toml::Value::String(state_dir.display().to_string());
+    let output = toml::Value::String(output.to_owned());
     format!(
         r#"# loaxa box enrol; firmware-config/box.toml explains every line and shows what else can be set.
 [box]
@@ -74,7 +142,7 @@ groups = [{groups}]
 state_dir = {state_dir}
 
 [sound]
-output = "alsa:default"
+output = {output}
 
 [central]
 broker = "{broker}"
@@ -106,4 +174,20 @@ fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
         std::fs::rename(&fresh, &path)
     })();
     written.map_err(|error: std::io::Error| of_file(&path, &error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_typed_short() {
+        let check = |typed: &str, expected: &str| assert_eq!(address(typed), expected);
+        check("10.77.0.1", "https://10.77.0.1:8443");
+        check(" trung-tam.example ", "https://trung-tam.example:8443");
+        check("trung-tam.example:443", "https://trung-tam.example:443");
+        check("[2001:db8::1]", "https://[2001:db8::1]:8443");
+        check("[2001:db8::1]:9443", "https://[2001:db8::1]:9443");
+        check("https://trung-tam.example", "https://trung-tam.example");
+    }
 }

@@ -8,9 +8,13 @@ mod box_daemon;
 #[cfg(feature = "box")]
 mod box_enrol;
 #[cfg(feature = "box")]
+mod box_first_start;
+#[cfg(feature = "box")]
 mod box_import;
 #[cfg(feature = "box")]
 mod box_prepared;
+#[cfg(feature = "box")]
+mod box_setup;
 mod cap;
 #[cfg(feature = "central")]
 mod central;
@@ -27,6 +31,8 @@ mod central_token;
 mod check;
 mod client;
 mod conform;
+#[cfg(feature = "box")]
+mod console;
 #[cfg(all(feature = "box", feature = "central"))]
 mod demo;
 mod documents;

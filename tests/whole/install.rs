@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::packages;
 use crate::support::eventually;
 use crate::support::soundcard::SoundCard;
 
@@ -19,13 +20,14 @@ const DONE: &str = "::done ";
 /// Samples of 16 bits that are louder than silence.
 const LOUD: i16 = 300;
 
-/// The commands of a block of the page.
+/// The lines of a block of the page.
 fn block(name: &str) -> Vec<String> {
     let page = fs::read_to_string(root().join("README.md")).unwrap();
-    let marker = format!("<!-- install: {name} -->\n```sh\n");
+    let marker = format!("<!-- install: {name} -->\n```");
     let (_, rest) = page.split_once(&marker).unwrap_or_else(|| panic!("the page has a block {name}"));
-    let (commands, _) = rest.split_once("```").unwrap();
-    commands.lines().map(str::to_owned).collect()
+    let (_kind, rest) = rest.split_once('\n').unwrap();
+    let (lines, _) = rest.split_once("```").unwrap();
+    lines.lines().map(str::to_owned).collect()
 }
 
 fn root() -> &'static Path {
@@ -40,11 +42,11 @@ struct Machine {
 }
 
 impl Machine {
-    fn start(dir: &Path, env: &[(String, String)]) -> Self {
+    /// Starts a machine with a package in its current directory.
+    fn start(dir: &Path, deb: &Path, env: &[(String, String)]) -> Self {
         let scratch = dir.join("scratch");
         fs::create_dir_all(&scratch).unwrap();
-        symlink(env!("CARGO_BIN_EXE_loaxa"), dir.join("loaxa")).unwrap();
-        symlink(root().join("firmware-config"), dir.join("firmware-config")).unwrap();
+        symlink(deb, dir.join(deb.file_name().unwrap())).unwrap();
         let mut shell = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "bash"])
             .arg(root().join("tests/support/machine.sh"))
@@ -116,6 +118,12 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
+/// A part of the command with which central answers an invitation.
+fn argument<'a>(command: &'a str, name: &str) -> &'a str {
+    let mut words = command.split(' ').skip_while(|word| *word != name);
+    words.nth(1).unwrap_or_else(|| panic!("{name} in {command}"))
+}
+
 /// Counts what is louder than silence in a recording.
 fn loud_samples(wav: &Path) -> usize {
     let bytes = fs::read(wav).unwrap_or_default();
@@ -130,15 +138,21 @@ fn the_installers_page_leads_to_the_first_sound() {
         return;
     }
     let (centre_dir, box_dir, card_dir) = (folder("centre"), folder("box"), folder("card"));
+    let (centre_deb, box_deb) =
+        (packages::build("loaxa-central", &card_dir), packages::build("loaxa-box", &card_dir));
     let wav = card_dir.join("heard.wav");
     let card = SoundCard::start(&card_dir, &wav);
     fs::set_permissions(card_dir.join("dac"), Permissions::from_mode(0o666)).unwrap();
 
-    let mut centre = Machine::start(&centre_dir, &[]);
+    let mut centre = Machine::start(&centre_dir, &centre_deb, &[]);
     centre.run_all(&block("central"));
     let code = block("code");
     eventually("central runs", || {
         centre.try_to("loaxa central invite --help && ss -ltn | grep -q 8443").0.then_some(())
+    });
+    let first = block("first");
+    eventually("the first link", || {
+        centre.try_to(&first[0]).1.contains("https://10.77.0.1:8443/").then_some(())
     });
     let people = centre.run_all(&block("people"));
     assert_eq!(people.matches("https://10.77.0.1:8443/moi/").count(), 3, "{people}");
@@ -146,7 +160,7 @@ fn the_installers_page_leads_to_the_first_sound() {
     let enrol = invited.lines().find(|line| line.starts_with("sudo loaxa box enrol")).expect("the command");
     assert!(enrol.contains("10.77.0.1") && !enrol.contains("127.0.0.1"), "{enrol}");
 
-    let mut village = Machine::start(&box_dir, &[card.env()]);
+    let mut village = Machine::start(&box_dir, &box_deb, &[card.env()]);
     for command in block("box") {
         match command.as_str() {
             _ if command.starts_with("sudo loaxa box enrol") => drop(village.run(enrol)),
@@ -172,14 +186,55 @@ fn the_installers_page_leads_to_the_first_sound() {
     assert!(loud_samples(&wav) > tone, "the announcement is heard");
 
     the_same_day(&mut centre);
+    let other_dir = folder("other");
+    a_box_without_a_keyboard(&mut centre, &other_dir, &box_deb);
     // Nothing of the service's lies where it may not write.
     let foreign = centre.run("find /etc/loaxa -newer /etc/loaxa/central.toml -type f");
     assert_eq!(foreign, "\n");
     drop((centre, village, card));
-    for dir in [centre_dir, box_dir, card_dir] {
+    for dir in [centre_dir, box_dir, card_dir, other_dir] {
         // A busy mount keeps it; the next build's folder is another.
         let _ = fs::remove_dir_all(dir);
     }
+}
+
+/// Lets another box in by a file on its boot partition, and a third by the menu on its console; neither takes a code that was
+/// used, and the card says so.
+fn a_box_without_a_keyboard(centre: &mut Machine, dir: &Path, deb: &Path) {
+    let mut invite = |id: &str| {
+        let invited = centre.run(&format!("loaxa central invite {id} --title 'Thôn Đoài' --group thon-doai"));
+        let command = invited.lines().find(|line| line.starts_with("sudo loaxa box enrol")).unwrap();
+        (argument(command, "--central").to_owned(), argument(command, "--code").to_owned())
+    };
+    let (address, code) = invite("thon-doai-1");
+    let mut other = Machine::start(dir, deb, &[]);
+    other.run("sudo apt-get install -y ./loaxa-box_*.deb && mkdir /boot/firmware");
+    other.run("sudo systemctl start loaxa-first-start && [ ! -e /etc/loaxa/box.toml ]");
+    let write = |other: &mut Machine, code: &str| {
+        let card = block("card").join("\r\n").replace("ADDRESS", &address).replace("CODE", code);
+        fs::write(dir.join("loaxa.toml"), card + "\r\noutput = \"null\"\r\n").unwrap();
+        other.run("cp loaxa.toml /boot/firmware/");
+    };
+    write(&mut other, &code);
+    other.run("sudo systemctl start loaxa-first-start");
+    other.run("grep -q 'id = \"thon-doai-1\"' /etc/loaxa/box.toml && [ ! -e /boot/firmware/loaxa.toml ]");
+    other.run("grep thon-doai-1 /boot/firmware/loaxa-result.txt");
+    eventually("the daemon runs", || other.try_to("sudo loaxa box status").0.then_some(()));
+
+    other.run("rm -r /etc/loaxa/*");
+    write(&mut other, &code);
+    let (taken, said) = other.try_to("sudo systemctl start loaxa-first-start");
+    assert!(!taken && said.contains("không ghi danh được"), "{said}");
+    other.run("[ ! -e /etc/loaxa/box.toml ] && grep 'not enrolled' /boot/firmware/loaxa-result.txt");
+
+    let (address, code) = invite("thon-doai-2");
+    let address = address.trim_start_matches("https://").trim_end_matches(":8443");
+    fs::write(dir.join("typed"), format!("x\n1\n{address}\n{code}\n")).unwrap();
+    let said = other.run("sudo loaxa box setup <typed");
+    assert!(said.contains("cụm loa này nay là thon-doai-2"), "{said}");
+    let (address, code) = invite("thon-doai-3");
+    let said = other.run(&format!("sudo loaxa box enrol {code} --central {address} --dir /run/enrolled"));
+    assert!(said.contains("thon-doai-3"), "{said}");
 }
 
 /// Waits until the check finds nothing bad: boxes come into contact spread over two minutes.

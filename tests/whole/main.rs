@@ -6,6 +6,7 @@ mod demo;
 mod faults;
 mod install;
 mod live;
+mod packages;
 mod reconciliation;
 
 #[path = "../support/mod.rs"]

@@ -25,8 +25,12 @@ use loaxa_heart::wire::messages::TrustMessage;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time in which a broker that refuses a certificate has said so.
 const REFUSAL_WAIT: Duration = Duration::from_millis(700);
-/// Days before its end at which a certificate is to be renewed.
-const DAYS_WANTED: i64 = 30;
+/// Days before its end at which a certificate is to be renewed, and at which that is urgent.
+const DAYS_WANTED: i64 = 60;
+const DAYS_URGENT: i64 = 30;
+/// Part of a month's data from which it is told, in percent.
+const DATA_PERCENT_TOLD: u64 = 80;
+const MB: u64 = 1_000_000;
 
 pub fn network(config: &BoxConfig) -> Finding {
     let Some(central) = &config.central else {
@@ -124,17 +128,43 @@ pub fn certificate(config: &BoxConfig) -> Finding {
         Ok(None) => return Finding::bad("certificate", said!("box_check.no_certificate"), remedy()),
         Err(said) => return Finding::bad("certificate", said, remedy()),
     };
-    let days = (ends - clock::wall()).div_euclid(86_400_000_000);
-    let said = said!("box_check.certificate", until = ends.local().format("%d/%m/%Y"));
-    match days {
-        ..0 => Finding::bad(
-            "certificate",
-            said!("box_check.certificate_over", until = ends.local().format("%d/%m/%Y")),
-            remedy(),
-        ),
-        0..DAYS_WANTED => Finding::doubtful("certificate", said, remedy()),
-        _ => Finding::good("certificate", said),
+    lasts(ends, clock::wall())
+}
+
+/// Judges a certificate by its end.
+fn lasts(ends: Wall, now: Wall) -> Finding {
+    let remedy = said!("box_check.mend_certificate");
+    let until = ends.local().format("%d/%m/%Y");
+    match (ends - now).div_euclid(86_400_000_000) {
+        ..0 => Finding::bad("certificate", said!("box_check.certificate_over", until), remedy),
+        days @ 0..DAYS_URGENT => {
+            Finding::doubtful("certificate", said!("box_check.certificate_urgent", until, days), remedy)
+        }
+        days @ DAYS_URGENT..DAYS_WANTED => {
+            Finding::doubtful("certificate", said!("box_check.certificate_soon", until, days), remedy)
+        }
+        _ => Finding::good("certificate", said!("box_check.certificate", until)),
     }
+}
+
+/// Judges the audio that came over the network in this month.
+pub fn data(status: Option<&Status>) -> Finding {
+    let Some(status) = status else { return Finding::good("data", said!("box_check.data_unknown")) };
+    data_used(status.media_month_bytes, status.media_month_bytes_max)
+}
+
+fn data_used(bytes: u64, bytes_max: Option<u64>) -> Finding {
+    let mb = bytes / MB;
+    let Some(max) = bytes_max else { return Finding::good("data", said!("box_check.data", mb)) };
+    let said = said!("box_check.data_of", mb, mb_max = max / MB);
+    if bytes >= max {
+        let said = said!("box_check.data_over", mb, mb_max = max / MB);
+        return Finding::doubtful("data", said, said!("box_check.mend_data"));
+    }
+    if u128::from(bytes) * 100 >= u128::from(max) * u128::from(DATA_PERCENT_TOLD) {
+        return Finding::doubtful("data", said, said!("box_check.mend_data"));
+    }
+    Finding::good("data", said)
 }
 
 /// The end of a certificate's validity: the second time of the first sequence that holds nothing but two times (X.509,
@@ -217,6 +247,41 @@ pub fn trust(config: &BoxConfig) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::box_check::finding::Grade;
+    use loaxa_heart::texts::Lang;
+
+    #[test]
+    fn a_certificate_is_renewed_in_time() {
+        let now: Wall = "2026-11-27T00:00:00Z".parse().unwrap();
+        let check = |days: i64, grade: Grade, expected: &str| {
+            let found = lasts(Wall(now.0 + days * 86_400_000_000), now);
+            let said = found.said.to(Lang::En);
+            assert!(found.grade == grade && said.contains(expected), "{days}: {said}");
+            assert_eq!(found.remedy.is_some(), grade != Grade::Good, "{days}");
+        };
+        check(365, Grade::Good, "good until 27/11/2027");
+        check(60, Grade::Good, "good until");
+        check(59, Grade::Doubtful, "59 days");
+        check(30, Grade::Doubtful, "30 days");
+        check(29, Grade::Doubtful, "only 29 days");
+        check(0, Grade::Doubtful, "only 0 days");
+        check(-1, Grade::Bad, "expired on 26/11/2026");
+    }
+
+    #[test]
+    fn data_is_told_before_it_is_used_up() {
+        let check = |bytes: u64, max: Option<u64>, grade: Grade, expected: &str| {
+            let found = data_used(bytes, max);
+            let said = found.said.to(Lang::En);
+            assert!(found.grade == grade && said.contains(expected), "{bytes} of {max:?}: {said}");
+        };
+        check(5_000_000, None, Grade::Good, "5 MB");
+        check(799 * MB, Some(1_000 * MB), Grade::Good, "799 of 1000 MB");
+        check(800 * MB, Some(1_000 * MB), Grade::Doubtful, "800 of 1000 MB");
+        check(1_000 * MB, Some(1_000 * MB), Grade::Doubtful, "used up");
+        check(0, Some(0), Grade::Doubtful, "used up");
+        check(u64::MAX, Some(u64::MAX), Grade::Doubtful, "used up");
+    }
 
     #[test]
     fn the_end_of_a_certificate_is_read() {

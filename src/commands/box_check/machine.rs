@@ -54,6 +54,10 @@ pub fn storage(config: &BoxConfig, status: Option<&Status>) -> Finding {
                 return Finding::bad("storage", said!("box_check.no_storage", path, error), remedy());
             }
         };
+    if disk.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY) {
+        let said = said!("box_check.readonly_storage", path);
+        return Finding::bad("storage", said, said!("box_check.mend_readonly"));
+    }
     if let Some(stranger) = stranger(owner.uid()) {
         return Finding::bad("storage", said!("box_check.foreign_storage", path, user = stranger), remedy());
     }

@@ -3,6 +3,7 @@
 mod finding;
 mod link;
 mod machine;
+mod wear;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,6 +28,13 @@ pub struct Args {
 pub fn run(args: &Args, config: &Path) -> Outcome {
     let findings = match box_file::read(config, NamedFiles::MustExist) {
         Ok(read) => look(&read),
+        Err(_) if !config.exists() => {
+            vec![Finding::bad(
+                "settings",
+                said!("box_check.not_enrolled", path = config.display()),
+                said!("box_check.enrol"),
+            )]
+        }
         Err(problems) => {
             vec![Finding::bad(
                 "settings",
@@ -72,9 +80,11 @@ fn look(config: &BoxConfig) -> Vec<Finding> {
         link::certificate(config),
         link::trust(config),
         machine::storage(config, status),
+        wear::wear(&config.state_dir),
         machine::sound(config, status),
         machine::amplifier(config, status),
         machine::microphone(config, status),
+        link::data(status),
     ]
 }
 

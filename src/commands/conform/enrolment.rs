@@ -63,7 +63,7 @@ fn guessed_code(unit: &mut Newcomer) -> Result<(), Sentence> {
 }
 
 fn taken_in(unit: &mut Newcomer) -> Result<(), Sentence> {
-    let answer = ask(&unit.central, &unit.request()).map_err(|failure| failure.0)?;
+    let answer = ask(&unit.central, &unit.request()).map_err(|reason| reason.say())?;
     let checked = answer.check(&unit.code, &unit.log_key.public(), &unit.tls_key.public());
     checked.map_err(|reason| reason.say())?;
     unit.answer = Some(answer);
