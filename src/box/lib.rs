@@ -7,6 +7,7 @@ pub mod amplifier;
 pub mod daemon;
 pub mod data_usage;
 pub mod downloads;
+pub mod launcher;
 pub mod local_socket;
 pub mod player;
 pub mod prepared;

@@ -10,6 +10,8 @@ mod box_enrol;
 #[cfg(feature = "box")]
 mod box_import;
 #[cfg(feature = "box")]
+mod box_launch;
+#[cfg(feature = "box")]
 mod box_prepared;
 mod cap;
 #[cfg(feature = "central")]
@@ -47,6 +49,7 @@ mod service_user;
 mod simulate;
 #[cfg(feature = "central")]
 mod simulate_fleet;
+mod software;
 mod status;
 mod stop;
 #[cfg(feature = "box")]
@@ -85,6 +88,7 @@ enum Command {
     Programme(programme::Args),
     Policy(policy::Args),
     Groups(groups::Args),
+    Software(software::Args),
     Draft(draft::Args),
     Key(key::Args),
     Check(check::Args),
@@ -126,6 +130,7 @@ fn run(command: Command) -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Programme(args) => programme::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Software(args) => software::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Draft(args) => draft::run(args),
         Command::Key(args) => key::run(args),

@@ -7,6 +7,7 @@ mod faults;
 mod install;
 mod live;
 mod reconciliation;
+mod upgrade;
 
 #[path = "../support/mod.rs"]
 mod support;

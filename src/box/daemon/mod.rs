@@ -6,6 +6,7 @@ mod link;
 mod prepared;
 mod restore;
 mod start;
+mod upgrade;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use self::error::DaemonError;
+use self::upgrade::Upgrade;
 use crate::adopt::Programmes;
 use crate::downloads::{Downloads, FetchAsked, News};
 use crate::local_socket::Visit;
@@ -94,6 +96,7 @@ struct Daemon {
     uplink: Uplink,
     programmes: Programmes,
     prepared: Prepared,
+    upgrade: Upgrade,
     refusals: Refusals,
     groups_version: u32,
     /// The keys that signed these groups; none where the installer wrote them.
@@ -134,6 +137,9 @@ impl Daemon {
                     self.on_tick();
                     if self.player.is_stuck() {
                         return Err(DaemonError::PlayerHangs);
+                    }
+                    if self.mind_upgrade() {
+                        break;
                     }
                 }
                 Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
@@ -231,7 +237,7 @@ impl Daemon {
     /// Lists the audio that is scheduled, prepared or live.
     fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
         let scheduled = self.speaker.media_in_use().chain(self.programmes.media_in_use());
-        scheduled.chain(self.prepared.media_in_use())
+        scheduled.chain(self.prepared.media_in_use()).chain(self.upgrade.media_in_use())
     }
 
     fn on_download(&mut self, news: News) {

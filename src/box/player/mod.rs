@@ -87,6 +87,7 @@ pub struct Player {
     sources: Arc<Sources>,
     ears: Option<Arc<Ears>>,
     stuck: AtomicBool,
+    has_device: Arc<AtomicBool>,
 }
 
 enum Inbox {
@@ -134,6 +135,8 @@ fn start_with(
     let switcher = Switcher::start(config.amplifier.clone(), losses.clone(), told)?;
     let ears = config.microphone.map(|name| hear(name, losses.clone())).transpose()?.map(Arc::new);
     let heard_by = ears.clone();
+    let has_device = Arc::<AtomicBool>::default();
+    let device_runs = has_device.clone();
     let run = move || {
         let (devices, thread) = (sender.clone(), std::thread::current());
         let opened = move |result| {
@@ -154,11 +157,12 @@ fn start_with(
             course_next: None,
             amplifier_config: config.amplifier,
             plays: Vec::new(),
+            has_device: device_runs,
         };
         core.run(&received);
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
-    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false) })
+    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false), has_device })
 }
 
 /// Listens to an ALSA input.
@@ -195,6 +199,11 @@ impl Player {
     /// Returns the counts of what was lost since the start.
     pub fn losses(&self) -> &Losses {
         &self.sources.losses
+    }
+
+    /// Tells whether the sound device is open.
+    pub fn has_device(&self) -> bool {
+        self.has_device.load(Ordering::Relaxed)
     }
 
     /// Tells whether the player was too busy to take a command: its thread hangs, and only a new start helps.
@@ -245,6 +254,8 @@ struct Core {
     course_next: Option<Course>,
     amplifier_config: AmplifierConfig,
     plays: Vec<Play>,
+    /// Told to whoever asks from outside.
+    has_device: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -277,6 +288,7 @@ impl Core {
             if let Some(loss) = self.device.watch(now) {
                 self.lose_device(loss);
             }
+            self.has_device.store(self.device.runs(), Ordering::Relaxed);
             self.start_plays(now);
             self.tell_endings();
             self.mind_amplifier(now);

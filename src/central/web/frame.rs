@@ -44,7 +44,7 @@ const MENU: [(&str, &str, &[Role]); 11] = [
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 10] = [
+const FOOT: [(&str, &str, &[Role]); 11] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/kho-am-thanh", "library.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
@@ -53,6 +53,7 @@ const FOOT: [(&str, &str, &[Role]); 10] = [
     ("/nguoi", "people.title", &[Role::Administrator]),
     ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/cai-dat/noi-nhan", "receiver.title", &[Role::Administrator]),
+    ("/phan-mem", "rollout.title", &[Role::Technician, Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];

@@ -12,6 +12,7 @@ use super::problem::{Problem, Problems};
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
+use crate::domain::software::CHANNEL;
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
 
@@ -40,6 +41,8 @@ pub struct BoxConfig {
     pub trust: Option<TrustConfig>,
     pub rtc: Rtc,
     pub media: MediaConfig,
+    /// The channel of releases that the box follows.
+    pub channel: String,
 }
 
 /// `[sound]`.
@@ -265,6 +268,10 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     });
     clock.finish();
     let media = media(root.section("media"));
+    let mut software = root.section("software");
+    let channel =
+        software.get("channel").map_or(Some(CHANNEL.to_owned()), |value| value.text().map(str::to_owned));
+    software.finish();
     Some(BoxConfig {
         id: id?,
         groups,
@@ -279,6 +286,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         trust: absent_or(trust)?,
         rtc: rtc?,
         media: media?,
+        channel: channel?,
     })
 }
 

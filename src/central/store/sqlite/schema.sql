@@ -693,3 +693,21 @@ CREATE TABLE IF NOT EXISTS events (
     UNIQUE (receiver, kind, about)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS events_due ON events (receiver, id) WHERE due IS NOT NULL;
+
+-- Releases on their way to the boxes; the newest is the one that counts.
+CREATE TABLE IF NOT EXISTS rollouts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    begun   INTEGER NOT NULL,
+    plan    TEXT NOT NULL,
+    author  TEXT NOT NULL,
+    state    TEXT NOT NULL DEFAULT 'runs',
+    ordered  INTEGER NOT NULL DEFAULT 0,
+    forgiven INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- What each box said last of its upgrade, as JSON, and since when it says so.
+CREATE TABLE IF NOT EXISTS upgrades (
+    box   TEXT PRIMARY KEY,
+    told  TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
