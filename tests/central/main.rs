@@ -37,6 +37,7 @@ mod query_plans;
 mod recordings;
 mod reports;
 mod roster;
+mod software;
 mod tokens;
 mod training;
 mod week;

@@ -243,6 +243,7 @@ impl Daemon {
     fn on_download(&mut self, news: News) {
         match news {
             News::Done(sha256, result) => {
+                self.upgrade.came(&sha256);
                 if self.prepared.media_in_use().any(|staged| staged == sha256) {
                     self.uplink.hurry_heartbeat(monotonic());
                 }

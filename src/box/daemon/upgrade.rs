@@ -21,6 +21,15 @@ const FAREWELL: Span = Span::secs(5);
 /// Time between two requests for a program that does not come.
 const ASK_EVERY: Span = Span::secs(60);
 
+/// Time for which a program that finds no room, or a disk that refuses it, waits: each try writes it anew.
+const ROOM_WAIT: Span = Span::secs(600);
+
+/// Room that a staged program leaves on the disk for the log and for audio, in bytes.
+const ROOM_LEFT: u64 = 32 * 1024 * 1024;
+
+/// Word for a disk that is too full for the release.
+const NO_ROOM: &str = "no_room";
+
 /// The box does not take the release that it was ordered to run.
 pub(super) const FAULT_REFUSED: &str = "software_refused";
 
@@ -40,6 +49,7 @@ pub(super) struct Upgrade {
     /// Signs of health since the start.
     health: Health,
     work: Work,
+    lacks_room: bool,
     /// The last thing told to central.
     told: Option<UpgradeTold>,
     ask_at: Moment,
@@ -78,6 +88,7 @@ impl Upgrade {
             began: monotonic(),
             health: Health::default(),
             work: Work::Idle,
+            lacks_room: false,
             told: None,
             ask_at: Moment(0),
         }
@@ -105,6 +116,13 @@ impl Upgrade {
     /// Returns the program that is fetched, which must not be evicted before it is staged.
     pub fn media_in_use(&self) -> Option<ContentHash> {
         self.build().map(|build| build.sha256).filter(|sha256| !self.is_staged(sha256))
+    }
+
+    /// Notes that a download is over, so that a program which came is staged at once.
+    pub fn came(&mut self, sha256: &ContentHash) {
+        if self.build().is_some_and(|build| build.sha256 == *sha256) && !self.lacks_room {
+            self.ask_at = Moment(0);
+        }
     }
 
     /// Tells central of the newest release that was ordered.
@@ -139,9 +157,18 @@ impl Upgrade {
         let sha256 = build.sha256;
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Staging(thread, of) if !thread.is_finished() => self.work = Work::Staging(thread, of),
-            Work::Staging(thread, of) => self.work = staged(thread, of),
+            Work::Staging(thread, of) => {
+                self.work = staged(thread, of);
+                self.ask_at = now + ROOM_WAIT;
+            }
             Work::Spoilt(of, why) if of == sha256 => self.work = Work::Spoilt(of, why),
+            _ if self.ask_at > now => {}
+            _ if downloads.has(&sha256) && !has_room(downloads, build) => {
+                tracing::warn!(bytes = build.bytes, "a release finds no room on the disk");
+                (self.ask_at, self.lacks_room) = (now + ROOM_WAIT, true);
+            }
             _ if downloads.has(&sha256) => {
+                self.lacks_room = false;
                 let (dir, slots, version) =
                     (self.dir.clone(), self.slots.clone(), Version { release, sha256 });
                 let from = downloads.path_of(&sha256);
@@ -154,7 +181,7 @@ impl Upgrade {
                     Err(error) => tracing::error!(%error, "no thread could be started to stage a release"),
                 }
             }
-            _ if self.ask_at <= now => {
+            _ => {
                 self.ask_at = now + ASK_EVERY;
                 let path = sha256.to_string();
                 let media = Media { sha256, bytes: build.bytes, codec: PROGRAM.to_owned(), ms: 0, path };
@@ -162,7 +189,6 @@ impl Upgrade {
                     tracing::warn!(%fault, "a release is not fetched");
                 }
             }
-            _ => {}
         }
     }
 
@@ -183,13 +209,18 @@ impl Upgrade {
             }
             (Plan::Refuse(why), _) => (UpgradeStep::Refused, Some(why.code())),
             (Plan::Fetch(_), Work::Spoilt(..)) => (UpgradeStep::Refused, spoilt),
-            (Plan::Fetch(_), _) => (UpgradeStep::Fetching, None),
+            (Plan::Fetch(_), _) => (UpgradeStep::Fetching, self.lacks_room.then_some(NO_ROOM)),
             (Plan::Wait { why, .. }, _) => (UpgradeStep::Waiting, Some(why.code())),
             (Plan::Apply(_), _) => (UpgradeStep::Applying, None),
         };
         let (version, release) = (order.version, order.release);
         Some(UpgradeTold { version, release, step, why: why.map(str::to_owned) })
     }
+}
+
+/// Tells whether the disk takes a second copy of the program, and is not full then.
+fn has_room(downloads: &Downloads, build: &Build) -> bool {
+    downloads.free().is_none_or(|free| free >= build.bytes.saturating_add(ROOM_LEFT))
 }
 
 fn staged(thread: JoinHandle<Result<(), StageError>>, sha256: ContentHash) -> Work {

@@ -34,6 +34,7 @@ impl Daemon {
         Status {
             box_id: self.box_id.clone(),
             software: self.upgrade.release().to_string(),
+            upgrade: self.upgrade.told(),
             wall: now.wall,
             clock: now.quality,
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),

@@ -17,7 +17,7 @@ use loaxa_heart::decide::rollout::{self, Fate, Next, Seen};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::domain::software::{self, Build, CHANNEL, Hours, Release, Software};
-use loaxa_heart::wire::codec::SOFTWARE_BYTES_MAX;
+use loaxa_heart::wire::codec::{self, SOFTWARE_BYTES_MAX};
 
 /// Time between two looks at a rollout.
 const EVERY: Duration = Duration::from_secs(5);
@@ -99,6 +99,7 @@ pub async fn publish(app: &App, asked: ReleaseAsked, actor: Actor) -> Result<Rol
         allow_downgrade: asked.allow_downgrade,
         retry: asked.retry,
     };
+    codec::check_software(&order_of(&plan, false)).map_err(Refused::Senseless)?;
     let release = plan.release.to_string();
     let act = act(app, actor, "rollout_begun", release, None);
     app.store.add_rollout(plan, asked.author.unwrap_or_default(), act).await?;
@@ -223,7 +224,12 @@ async fn look(app: &App) -> Result<(), Refused> {
 async fn order(app: &App, rollout: &RolloutRow, ordered: u32, paused: bool) -> Result<Sent, Refused> {
     let plan = &rollout.plan;
     let groups = groups_of(&plan.waves[..(ordered as usize).min(plan.waves.len())]);
-    let software = Software {
+    documents::send_software(app, order_of(plan, paused), groups, rollout.author.clone()).await
+}
+
+/// The order of a rollout, without its number.
+fn order_of(plan: &RolloutPlan, paused: bool) -> Software {
+    Software {
         version: 0,
         release: plan.release,
         channel: plan.channel.clone(),
@@ -232,8 +238,7 @@ async fn order(app: &App, rollout: &RolloutRow, ordered: u32, paused: bool) -> R
         allow_downgrade: plan.allow_downgrade,
         retry: plan.retry,
         paused,
-    };
-    documents::send_software(app, software, groups, rollout.author.clone()).await
+    }
 }
 
 /// Pauses a rollout: boxes that have not restarted for it wait.

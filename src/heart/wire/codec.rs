@@ -333,7 +333,11 @@ fn check_prepared(items: &[PreparedItem]) -> Result<(), CommandRefusal> {
     Ok(())
 }
 
-fn check_software(software: &Software) -> Result<(), CommandRefusal> {
+/// Checks the bounds of an order to run a release.
+///
+/// # Errors
+/// Says what is out of bounds.
+pub fn check_software(software: &Software) -> Result<(), CommandRefusal> {
     line("channel", &software.channel)?;
     at_most("builds", software.builds.len(), BUILDS_MAX)?;
     for (architecture, build) in &software.builds {
