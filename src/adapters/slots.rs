@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use loaxa_heart::decide::slots::{Instant, Slots, Version};
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::software;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 use crate::clock::monotonic;
 use crate::fetch::hash_of_file;
@@ -96,13 +98,27 @@ impl Disk for FileSystem {
 
 /// A reason for which a program is not staged.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum StageError {
-    #[error("the file is not the program that was ordered")]
+    /// The file is not the program that was ordered.
     Damaged,
-    #[error("the program is for {0}, and this machine is {1}")]
-    Architecture(String, &'static str),
-    #[error(transparent)]
+    /// The program is for another machine.
+    Architecture {
+        found: &'static str,
+    },
     Disk(#[from] io::Error),
+}
+
+impl Say for StageError {
+    fn say(&self) -> Sentence {
+        match self {
+            StageError::Damaged => said!("stage.damaged"),
+            StageError::Architecture { found } => {
+                said!("stage.architecture", found, machine = this_architecture())
+            }
+            StageError::Disk(error) => said!("stage.disk", error),
+        }
+    }
 }
 
 /// The folder with the versions of a box.
@@ -162,7 +178,7 @@ impl<D: Disk> SlotsDir<D> {
         let header = self.disk.read(from, HEADER_BYTES as u64)?;
         let found = software::architecture(&header).unwrap_or("?");
         if found != this_architecture() {
-            return Err(StageError::Architecture(found.to_owned(), this_architecture()));
+            return Err(StageError::Architecture { found });
         }
         let (versions, folder) = (self.root.join(VERSIONS), self.folder(&version.sha256));
         let part = folder.join("part");
@@ -227,5 +243,4 @@ pub fn end_no_more() {
 }
 
 #[cfg(test)]
-#[path = "slots_tests.rs"]
 mod tests;

@@ -13,6 +13,7 @@ pub mod player;
 pub mod prepared;
 pub mod settings;
 pub mod status;
+pub mod upgrade;
 
 /// The sentences of this crate for people.
 pub static TEXTS: loaxa_heart::texts::Tables =

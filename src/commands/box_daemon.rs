@@ -76,7 +76,7 @@ pub fn run(args: Args) -> Outcome {
             );
             daemon::run(settings(config()?)?)?;
         }
-        Some(Doing::Launch) => return box_launch::run(&path, &config()?.state_dir),
+        Some(Doing::Launch) => return box_launch::run(&path, &box_file::state_dir(&path)),
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
             let status = local_socket::ask(&state_dir)

@@ -147,7 +147,7 @@ impl Daemon {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
-        self.upgrade_has_contact();
+        self.upgrade.health.contact = true;
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });

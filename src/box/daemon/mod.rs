@@ -17,13 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use self::error::DaemonError;
-use self::upgrade::Upgrade;
 use crate::adopt::Programmes;
 use crate::downloads::{Downloads, FetchAsked, News};
 use crate::local_socket::Visit;
 use crate::player::Player;
 use crate::prepared::Prepared;
 use crate::settings::Settings;
+use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::{BoxStore, Change};
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::mqtt::LinkEvent;

@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 
 use super::error::DaemonError;
 use super::restore::{InForce, Needed, TRUST, media_of, newest_trust, restore_commands, restore_documents};
-use super::upgrade::Upgrade;
 use super::{Channels, Daemon, FAULT_PROGRAMME, Installed, offset};
 use crate::adopt::{LeftOut, Programmes};
 use crate::data_usage::UsageFile;
@@ -15,6 +14,7 @@ use crate::downloads::{self, Downloads, News};
 use crate::local_socket;
 use crate::player::{self, Player, PlayerConfig};
 use crate::settings::{CentralSettings, Settings};
+use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::fetch::{Fetcher, MediaDir};
@@ -110,7 +110,7 @@ impl Daemon {
             turned_away,
         };
         daemon.set_fault(FAULT_PROGRAMME, !left_out.is_empty());
-        daemon.upgrade_has_heart(from_disk);
+        daemon.upgrade.health.heart = from_disk;
         daemon.take_up(in_force.needed, settings.central.and_then(|central| central.media), notes);
         let channels = Channels {
             player: player_receiver,

@@ -4,6 +4,7 @@
 //! device happen apart, as both may hang.
 
 mod device;
+mod hearing;
 mod play;
 
 use std::collections::BTreeMap;
@@ -23,8 +24,7 @@ use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
-use loaxa_sound::hearing::ears::{Ears, Microphone, Recording};
-use loaxa_sound::hearing::microphone;
+use loaxa_sound::hearing::ears::{Ears, Microphone};
 use loaxa_sound::level::loudness::LoudnessBook;
 use loaxa_sound::losses::Losses;
 use loaxa_sound::output::feed::Feeder;
@@ -133,7 +133,7 @@ fn start_with(
         let _ = faults.try_send(Inbox::AmplifierFault(detail));
     };
     let switcher = Switcher::start(config.amplifier.clone(), losses.clone(), told)?;
-    let ears = config.microphone.map(|name| hear(name, losses.clone())).transpose()?.map(Arc::new);
+    let ears = config.microphone.map(|name| hearing::hear(name, losses.clone())).transpose()?.map(Arc::new);
     let heard_by = ears.clone();
     let has_device = Arc::<AtomicBool>::default();
     let device_runs = has_device.clone();
@@ -163,16 +163,6 @@ fn start_with(
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
     Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false), has_device })
-}
-
-/// Listens to an ALSA input.
-fn hear(name: String, losses: Arc<Losses>) -> std::io::Result<Ears> {
-    let input = name.clone();
-    let open = move |tap| match microphone::open(&input, tap) {
-        Ok(open) => Ok(Box::new(open) as Box<dyn Recording>),
-        Err(error) => Err(error),
-    };
-    Ears::start(name, Box::new(open), losses)
 }
 
 impl Player {

@@ -72,7 +72,7 @@ pub struct RolloutRow {
     pub author: String,
 }
 
-/// What a box said of an upgrade, and since when.
+/// A box's account of its upgrade, and since when it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpgradeRow {
     pub id: BoxId,

@@ -35,7 +35,7 @@ pub struct Scene<'a> {
     pub last: Option<&'a Outcome>,
     /// The program that is ordered is staged.
     pub is_staged: bool,
-    /// What runs is itself on trial.
+    /// The program that runs is itself on trial.
     pub is_on_trial: bool,
     pub rest: Rest,
     pub now: &'a Reading,
@@ -181,6 +181,8 @@ pub struct Health {
     pub sound: bool,
     /// The heart took up what was in force before, from the disk.
     pub heart: bool,
+    /// The disk takes what is to be remembered.
+    pub disk: bool,
 }
 
 /// The judgement on a release that runs on trial.
@@ -193,8 +195,8 @@ pub enum Judgement {
 
 /// Judges a release that has run for so long: it is kept when all signs were seen, and given up when its time is over.
 pub fn judge(ran: Span, health: Health) -> Judgement {
-    let Health { contact, sound, heart } = health;
-    let lacks = match (heart, sound, contact) {
+    let Health { contact, sound, heart, disk } = health;
+    let lacks = match (heart && disk, sound, contact) {
         (true, true, true) => return Judgement::Keep,
         (false, _, _) => Verdict::NoHeart,
         (true, false, _) => Verdict::NoSound,
@@ -333,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_trial_is_kept_with_all_signs_and_given_up_in_the_end() {
-        let all = Health { contact: true, sound: true, heart: true };
+        let all = Health { contact: true, sound: true, heart: true, disk: true };
         let late = slots::TRIAL;
         assert_eq!(judge(Span(0), all), Judgement::Keep);
         assert_eq!(judge(late, all), Judgement::Keep);
@@ -341,6 +343,7 @@ mod tests {
             (Health { contact: false, ..all }, Verdict::NoContact),
             (Health { sound: false, ..all }, Verdict::NoSound),
             (Health { heart: false, ..all }, Verdict::NoHeart),
+            (Health { disk: false, ..all }, Verdict::NoHeart),
             (Health::default(), Verdict::NoHeart),
         ] {
             assert_eq!(judge(Span(late.0 - 1), health), Judgement::Wait);
