@@ -193,7 +193,7 @@ impl Disk {
     }
 
     /// Free and whole bytes.
-    fn room(&self) -> Option<(u64, u64)> {
+    pub fn room(&self) -> Option<(u64, u64)> {
         let disk = statvfs(&self.folder).ok()?;
         #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
         let bytes = |blocks| u64::from(blocks).saturating_mul(u64::from(disk.fragment_size()));

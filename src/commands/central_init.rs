@@ -29,7 +29,7 @@ const PAGE_PORT: u16 = 8443;
 const BROKER_PORT: u16 = 8883;
 
 /// The user under which the unit runs central, and the folder where it may write.
-const SERVICE_USER: &str = "loaxa-central";
+pub const SERVICE_USER: &str = "loaxa-central";
 const STATE_DIR: &str = "/var/lib/loaxa-central";
 
 /// Powers that staff use every day, with the key on the server.

@@ -16,12 +16,14 @@ mod box_prepared;
 mod cap;
 #[cfg(feature = "central")]
 mod central;
+mod central_backup;
 #[cfg(feature = "central")]
 mod central_init;
 #[cfg(feature = "central")]
 mod central_invite;
 #[cfg(feature = "central")]
 mod central_person;
+mod central_restore;
 #[cfg(feature = "central")]
 mod central_token;
 mod check;

@@ -22,8 +22,12 @@ struct Running {
 
 impl Running {
     fn start(dir: &Path) -> Self {
+        Self::start_by(loaxa(), dir)
+    }
+
+    fn start_by(mut command: Command, dir: &Path) -> Self {
         let config = write_commune(dir);
-        let mut child = loaxa()
+        let mut child = command
             .args(["central", "--config"])
             .arg(config)
             .stdout(Stdio::piped())
@@ -97,6 +101,20 @@ fn check(output: &Output, ok: bool, says: &str) -> String {
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() == ok && said.contains(says), "{says:?} in {said:?}");
     said
+}
+
+/// Without ffmpeg at the centre, what boxes can't play is refused with what to do instead.
+#[test]
+fn a_centre_without_ffmpeg_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = loaxa();
+    command.env("PATH", "/nowhere");
+    let central = Running::start_by(command, dir.path());
+    let amr = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cases/audio/amr-nb-voice-note.amr");
+    let refused = check(&central.run(&["announce", "--to", "xa", "--audio", amr]), false, "dạng AMR");
+    assert!(refused.contains("hãy lưu lại thành MP3 hoặc M4A"), "{refused}");
+    let left = dir.path().join("data/media/incoming");
+    assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
 }
 
 #[test]

@@ -1,12 +1,17 @@
-//! More plays than one answer holds: `loaxa logs` reads page after page, and misses none.
+//! The log as people read it: more plays than one answer holds, and one line with all that is known of it.
 
 use std::process::Command;
 
 use crate::support::commune::*;
+use crate::support::staff::Staff;
+use loaxa_central::store::Role;
 use loaxa_heart::domain::announcement::Rung;
-use loaxa_heart::domain::ids::PlayId;
-use loaxa_heart::domain::playback::{Entry, Event, PlayStart, SlotKey, Stamp, Subject};
+use loaxa_heart::domain::ids::{CommandId, ContentHash, PlayId};
+use loaxa_heart::domain::playback::{
+    DeliveryStep, Entry, Event, PlayEnd, PlayOutcome, PlayStart, SlotKey, Stamp, Subject,
+};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use serde_json::json;
 
 /// More than two answers, and no multiple of one.
 const PLAYS: u64 = 2_150;
@@ -75,5 +80,91 @@ async fn logs_go_on_past_the_first_thousand_rows() {
     assert_eq!((found.len(), found.last()), (1_500, Some(&PLAYS)));
     assert!(found.iter().all(|number| *number > PLAYS - 1_503), "{:?}", found.first());
     assert!(more.contains("1500"), "{more}");
+    central.stop().await;
+}
+
+/// The line of an announcement in the log: on whose authority, how it came to the box, what sounded, and the very audio;
+/// where a power cut ended it, only bounds are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_shows_the_chain_the_audio_and_only_what_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let reviewer = Staff::make(&central, "mai", &[(Role::Reviewer, "xa")]).await;
+    let mut village = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    village.hello("n", village.holds(&[]));
+    let fields =
+        json!({ "to": ["thon-1"], "class": "priority", "title": "Cắt điện thôn 1", "author": "Lan" });
+    let sent = announce(&central, &fields, Some(&tone())).await;
+    let id: CommandId = sent.json()["id"].as_str().unwrap().parse().unwrap();
+    let hash = ContentHash::of(&tone());
+
+    let subject = Subject::Announcement { command: id.clone() };
+    let wall = loaxa_adapters::clock::wall();
+    let at = |seconds: u64| Stamp {
+        start: 1,
+        mono_us: seconds,
+        wall: wall.plus(Span::secs(seconds)),
+        quality: ClockQuality::Synced,
+        uncertainty_ms: 1,
+    };
+    let Event::PlayStarted(slot) = play(1, wall).event else { unreachable!() };
+    let started = PlayStart {
+        subject: subject.clone(),
+        rung: Rung::Priority,
+        title: "Cắt điện thôn 1".to_owned(),
+        content: Some(hash),
+        source: "media".to_owned(),
+        ..slot
+    };
+    let delivered = |step: DeliveryStep| Event::Delivery { command: id.clone(), step };
+    let cut = PlayEnd {
+        play: PlayId::new(1, 1),
+        subject,
+        outcome: PlayOutcome::PowerLost,
+        started_at: Some(at(2)),
+        frames_played: 0,
+        frames_due: Some(48_000),
+        loudness_lufs: None,
+        heard: None,
+    };
+    let events = [
+        delivered(DeliveryStep::Received),
+        delivered(DeliveryStep::Staged),
+        Event::PlayStarted(started),
+        delivered(DeliveryStep::Started),
+        Event::PlayEnded(cut),
+    ];
+    for (second, event) in (0..).zip(events) {
+        village.append_entry(Entry { at: at(second), event });
+    }
+    village.upload(1, 5).await;
+
+    let list = until("the line", async || {
+        let list = reviewer.get(&central, "/nhat-ky").await.text().to_owned();
+        list.contains("/nhat-ky/luot/").then_some(list)
+    })
+    .await;
+    let number: String =
+        list.split("/nhat-ky/luot/").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
+    let line = reviewer.get(&central, &format!("/nhat-ky/luot/{number}")).await;
+    for shown in [
+        "Lan gửi",
+        "Đã ký và gửi tới 1 cụm loa",
+        "Cụm loa này đã nhận; 1 trên 1 cụm loa đã nhận",
+        "ít nhất 0 giây, nhiều nhất 10 giây",
+        &format!("src=\"/media/{hash}\""),
+    ] {
+        assert!(line.text().contains(shown), "{shown} in {}", line.text());
+    }
+    assert!(!line.text().contains("0,0 giây"), "{}", line.text());
+    let audio = reviewer.get(&central, &format!("/media/{hash}")).await;
+    assert_eq!((audio.status, ContentHash::of(&audio.body)), (200, hash));
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
+    command.args(["logs", "--lang", "vi"]);
+    command.env("LOAXA_CENTRAL", format!("http://{}", central.http_addr())).env("LOAXA_TOKEN", TOKEN);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("Cắt điện thôn 1") && !told.contains(" 0,0 giây"), "{told}");
     central.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod approval_by_people;
 mod attacks;
+mod backup;
 mod bodies;
 mod boxes;
 mod browser_emergency;
@@ -23,6 +24,7 @@ mod groups;
 mod http;
 mod intake;
 mod log_pages;
+mod metrics;
 mod mosquitto_acl;
 mod notices;
 mod older_database;

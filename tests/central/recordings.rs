@@ -10,6 +10,8 @@ const TOLERANCE_US: u64 = 1_000;
 const CHANGE_US: u64 = 14_000;
 /// A packet of AAC, as what is converted ends with one.
 const CONVERTED_US: u64 = 22_000;
+/// A block of WMA, of which the referee leaves out the first, and a packet of AAC.
+const FOREIGN_US: u64 = 47_000;
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cases/audio").join(name)
@@ -43,6 +45,32 @@ async fn every_recording_that_the_box_plays_is_taken_with_its_length() {
         }
         let converted = (name == "amr-nb-voice-note.amr").then_some("AMR");
         assert_eq!(told["converted_from"].as_str(), converted, "{told}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_ffmpeg_reads_is_converted_and_said_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let mut wrong = Vec::new();
+    for (path, form) in recordings::make_foreign(dir.path()) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let address = format!("/api/v1/media?name={name}");
+        let bytes = std::fs::read(&path).unwrap();
+        let answer = post(&central, &address, "application/octet-stream", bytes).await;
+        if answer.status != 201 {
+            wrong.push(format!("{name}: {}", answer.text()));
+            continue;
+        }
+        let (told, expected) = (answer.json(), recordings::referee(&path));
+        let ms = told["ms"].as_u64().unwrap();
+        if told["converted_from"].as_str().unwrap_or_default() != form
+            || (ms * 1_000).abs_diff(expected) > FOREIGN_US
+        {
+            wrong.push(format!("{name}: {told}, {expected} us"));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     central.stop().await;

@@ -28,6 +28,37 @@ pub fn referee(path: &Path) -> u64 {
     bytes / 2 / channels * 1_000_000 / rate
 }
 
+/// Recordings in forms that only ffmpeg reads, made in a folder, each with the form's name as central says it; the empty
+/// one where boxes play it themselves.
+pub fn make_foreign(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let tone = "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=3:s=44100";
+    let picture = "-f lavfi -i color=c=red:s=64x64:r=5:d=3 -shortest -c:v mpeg4";
+    let make = |&(name, options, form): &(&str, &str, &'static str)| {
+        let picture =
+            if options.starts_with("-c:v") { &picture[..picture.len() - "-c:v mpeg4".len()] } else { "" };
+        ffmpeg(folder, &format!("{tone} {picture}{options} {name}"));
+        (folder.join(name), form)
+    };
+    FOREIGN.iter().map(make).collect()
+}
+
+const FOREIGN: [(&str, &str, &str); 14] = [
+    ("voice.wma", "-c:a wmav2", "WMA"),
+    ("old.wma", "-c:a wmav1", "WMA"),
+    ("phone.3gp", "-c:a aac -ar 16000 -ac 1", ""),
+    ("pack.wv", "-c:a wavpack", "WV"),
+    ("true.tta", "-c:a tta", "TTA"),
+    ("film.ac3", "-c:a ac3", "AC3"),
+    ("film.mka", "-c:a eac3", "MKA"),
+    ("radio.mp2", "-c:a mp2", ""),
+    ("sun.au", "-c:a pcm_mulaw -ar 8000", "AU"),
+    ("speex.ogg", "-c:a libspeex -ar 16000 -ac 1", "OGG"),
+    ("flash.flv", "-c:a nellymoser -ar 22050 -ac 1", "FLV"),
+    ("video.mp4", "-c:v mpeg4 -c:a aac", ""),
+    ("video.avi", "-c:v mpeg4 -c:a libmp3lame", "AVI"),
+    ("video.ts", "-c:v mpeg2video -r 25 -c:a mp2", "TS"),
+];
+
 /// Recordings in every form that is taken, beside those in `tests/fixtures/cases/audio`; made in a folder.
 pub fn make(folder: &Path) -> Vec<PathBuf> {
     let tone = "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=3:s=48000";

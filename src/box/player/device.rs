@@ -1,6 +1,11 @@
 //! The player's sound device: opened on a thread of its own, watched, and opened again when it is lost.
+//!
+//! A device asks for sound a hundred times a second, silence too. Where nothing is to sound it is closed, and opened by
+//! the next play while the amplifier warms up; from time to time it is opened to see whether it is still there.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::sound::{Fault, PlayerEvent};
@@ -18,6 +23,26 @@ const SILENT_PERIODS: u64 = 4;
 /// Time until a lost device is opened again; doubles up to the second.
 const REOPEN: (Span, Span) = (Span::millis(500), Span::secs(5));
 
+/// Longest wait for a device that is being closed, before it is opened again all the same.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
+/// Time between two looks whether a device is closed.
+const CLOSING_POLL: Duration = Duration::from_millis(5);
+
+/// The times of a device's rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    /// A device that nobody needs for this long is closed.
+    pub after: Span,
+    /// A closed device is opened this often, to see whether it is still there.
+    pub probe: Span,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { after: Span::secs(20), probe: Span::secs(15 * 60) }
+    }
+}
+
 /// A way to open a device for a renderer; a test puts its own in the place of the sink's.
 pub(super) type Opener =
     Arc<dyn Fn(Renderer, Arc<Trouble>) -> Result<Box<dyn Sink>, DeviceError> + Send + Sync>;
@@ -31,7 +56,12 @@ pub(super) struct Device {
     opened: Opened,
     ears: Option<Arc<Ears>>,
     losses: Arc<Losses>,
+    rest: Rest,
     state: State,
+    /// The thread that closes a device which went to rest.
+    closing: Option<JoinHandle<()>>,
+    /// The last moment at which something was to sound.
+    needed: Moment,
     /// The heart was told that the device is lost.
     lost: bool,
 }
@@ -53,6 +83,10 @@ enum State {
         until: Moment,
         pause: Span,
     },
+    /// Closed while nothing is to sound, until a play comes or a look at it is due.
+    Resting {
+        until: Moment,
+    },
 }
 
 /// The loss of a device, in words and as the end of what sounded on it.
@@ -69,16 +103,43 @@ impl Loss {
 
 impl Device {
     /// Makes a device that is opened at the first look; `opened` may be called on any thread.
-    pub(super) fn new(opener: Opener, opened: Opened, ears: Option<Arc<Ears>>, losses: Arc<Losses>) -> Self {
-        let state = State::Waiting { until: monotonic(), pause: REOPEN.0 };
-        Self { opener, opened, ears, losses, state, lost: false }
+    pub(super) fn new(
+        opener: Opener,
+        opened: Opened,
+        ears: Option<Arc<Ears>>,
+        losses: Arc<Losses>,
+        rest: Rest,
+    ) -> Self {
+        let now = monotonic();
+        let state = State::Waiting { until: now, pause: REOPEN.0 };
+        Self { opener, opened, ears, losses, rest, state, closing: None, needed: now, lost: false }
+    }
+
+    /// Opens a device that rests.
+    pub(super) fn wake(&mut self, now: Moment) {
+        self.needed = now;
+        if matches!(self.state, State::Resting { .. }) {
+            self.open(REOPEN.0);
+        }
+    }
+
+    /// Closes a device that has not been needed for long enough.
+    pub(super) fn rest_unless(&mut self, needed: bool, now: Moment) {
+        if needed {
+            self.needed = now;
+        }
+        let State::Running { sink, .. } = &self.state else { return };
+        if sink.may_rest() && now.since(self.needed) >= self.rest.after {
+            let resting = State::Resting { until: now + self.rest.probe };
+            self.closing = close_apart(std::mem::replace(&mut self.state, resting));
+        }
     }
 
     /// Returns the mixer of a device that runs.
     pub(super) fn mixer(&mut self) -> Option<&mut Mixer> {
         match &mut self.state {
             State::Running { mixer, .. } => Some(mixer),
-            State::Opening { .. } | State::Waiting { .. } => None,
+            State::Opening { .. } | State::Waiting { .. } | State::Resting { .. } => None,
         }
     }
 
@@ -99,6 +160,12 @@ impl Device {
             State::Waiting { until, pause } => {
                 if *until <= now {
                     self.open(*pause);
+                }
+                return None;
+            }
+            State::Resting { until } => {
+                if *until <= now {
+                    self.wake(now);
                 }
                 return None;
             }
@@ -131,7 +198,11 @@ impl Device {
         let trouble = Trouble::new(player, self.losses.clone());
         self.state = State::Opening { mixer, trouble: trouble.clone(), pause };
         let (opener, opened) = (self.opener.clone(), self.opened.clone());
-        let run = move || opened(opener(renderer, trouble));
+        let closing = self.closing.take();
+        let run = move || {
+            closing.inspect(await_closed);
+            opened(opener(renderer, trouble));
+        };
         if let Err(error) = std::thread::Builder::new().name("open-sound".into()).spawn(run) {
             tracing::error!(%error, "no thread could be started to open the sound device");
             self.state = State::Waiting { until: monotonic() + pause, pause };
@@ -161,7 +232,7 @@ impl Device {
     /// Returns how long nobody needs to look after the device.
     pub(super) fn patience(&self, now: Moment) -> Span {
         match &self.state {
-            State::Waiting { until, .. } => until.since(now),
+            State::Waiting { until, .. } | State::Resting { until } => until.since(now),
             State::Running { .. } | State::Opening { .. } => SILENT_DEVICE,
         }
     }
@@ -173,9 +244,17 @@ impl Device {
 }
 
 /// Closes a device on a thread of its own: a device that hangs may never come back from it.
-fn close_apart(device: State) {
+fn close_apart(device: State) -> Option<JoinHandle<()>> {
     let close = std::thread::Builder::new().name("close-sound".into()).spawn(move || drop(device));
-    if let Err(error) = close {
-        tracing::error!(%error, "no thread could be started to close the sound device");
+    close
+        .inspect_err(|error| tracing::error!(%error, "no thread could be started to close the sound device"))
+        .ok()
+}
+
+/// Waits until a device is closed, as most can't be opened twice.
+fn await_closed(closing: &JoinHandle<()>) {
+    let begun = monotonic();
+    while !closing.is_finished() && Duration::from(monotonic().since(begun)) < CLOSING_MAX {
+        std::thread::sleep(CLOSING_POLL);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::device::{Device, Loss, Opener};
+use self::device::{Device, Loss, Opener, Rest};
 use self::play::{Play, Stage};
 use crate::amplifier::{Amplifier, Switch, Switcher};
 use loaxa_adapters::clock::monotonic;
@@ -104,12 +104,14 @@ enum Inbox {
 /// Fails when no thread can be started.
 pub fn start(config: PlayerConfig, events: impl Fn(PlayerEvent) + Send + 'static) -> std::io::Result<Player> {
     let spec = config.sink.clone();
-    start_with(config, Arc::new(move |renderer, trouble| sink::open(&spec, renderer, trouble)), events)
+    let opener = Arc::new(move |renderer, trouble| sink::open(&spec, renderer, trouble));
+    start_with(config, opener, Rest::default(), events)
 }
 
 fn start_with(
     config: PlayerConfig,
     opener: Opener,
+    rest: Rest,
     events: impl Fn(PlayerEvent) + Send + 'static,
 ) -> std::io::Result<Player> {
     let (inbox, received) = sync_channel(INBOX_MAX);
@@ -147,7 +149,7 @@ fn start_with(
         let mut core = Core {
             events: Box::new(events),
             inbox: sender,
-            device: Device::new(opener, Arc::new(opened), ears.clone(), losses),
+            device: Device::new(opener, Arc::new(opened), ears.clone(), losses, rest),
             sources: shared_sources,
             ledgers: shared_ledgers,
             amplifier: Amplifier::Off,
@@ -298,6 +300,7 @@ impl Core {
     }
 
     fn preflight(&mut self, id: PlayId, score: Score) {
+        self.device.wake(monotonic());
         if let Some(same) = self.index(id) {
             self.forget(same);
         }
@@ -363,6 +366,7 @@ impl Core {
         play.stage = match play.stage {
             Stage::Opening { voice, .. } => Stage::Opening { voice, then: Some(undelayed) },
             Stage::Ready { voice } => {
+                self.device.wake(monotonic());
                 self.keep_time(&play.feeder, cut);
                 play.feeder.go();
                 let warm_up = Span::millis(u64::from(self.amplifier_config.warm_up_ms));
@@ -548,7 +552,9 @@ impl Core {
                 Stage::Ordered { .. } | Stage::Starting { .. } | Stage::Opening { then: Some(_), .. }
             )
         };
-        if !self.plays.iter().any(sounding) {
+        let sounds = self.plays.iter().any(sounding);
+        self.device.rest_unless(sounds || self.amplifier != Amplifier::Off, now);
+        if !sounds {
             self.amplifier.rest(now, Span::millis(u64::from(self.amplifier_config.off_delay_ms)));
         }
         let switch = self.amplifier.expire(now);

@@ -92,7 +92,11 @@ fn with_detail<T: Serialize>(section: &str, tag: &str, value: &T, texts: &Texts)
         return format!("{words}: {}", texts.code("rule", rule));
     }
     if let Some(fault) = inner["fault"].as_str() {
-        return format!("{words}: {}", texts.code("sound_fault", fault));
+        let fault = texts.code("sound_fault", fault);
+        // Boxes say details in English; the words of a library say nothing to staff.
+        let detail = inner["detail"].as_str().and_then(|detail| loaxa_sound::TEXTS.recognise(detail));
+        let detail = detail.map(|detail| format!(": {}", detail.to(texts.lang()))).unwrap_or_default();
+        return format!("{words}: {fault}{detail}");
     }
     words
 }
@@ -130,6 +134,23 @@ mod tests {
         check(
             NotPlayed::Unplayable { reason: Fault::Missing { what: "x".to_owned() } },
             "không phát được: thiếu tệp âm thanh",
+        );
+        let stream = |detail: &str| NotPlayed::Unplayable {
+            reason: Fault::NoStream { url: "https://dai.example/".to_owned(), detail: detail.to_owned() },
+        };
+        check(
+            stream("the server answers with status 404 Not Found"),
+            "không phát được: không nhận được luồng tiếp âm: máy chủ trả lời mã 404 Not Found",
+        );
+        check(stream("io: os error 111"), "không phát được: không nhận được luồng tiếp âm");
+        check(
+            NotPlayed::Unplayable {
+                reason: Fault::Damaged {
+                    what: "x".to_owned(),
+                    detail: "the file is empty".to_owned().into(),
+                },
+            },
+            "không phát được: tệp âm thanh hỏng: tệp rỗng",
         );
         assert_eq!(outcome(Some(&PlayOutcome::Finished), vi), "phát hết");
         assert_eq!(outcome(None, vi), "đang phát");

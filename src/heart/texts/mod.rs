@@ -6,6 +6,7 @@
 
 mod lang;
 mod outside;
+mod recognised;
 mod visible;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,8 @@ impl Tables {
 
     /// The table of a language.
     pub fn of(&self, lang: Lang) -> &Texts {
-        let [vi, en] = self.read.get_or_init(|| [Texts::read(self.vi), Texts::read(self.en)]);
+        let [vi, en] =
+            self.read.get_or_init(|| [Texts::read(Lang::Vi, self.vi), Texts::read(Lang::En, self.en)]);
         match lang {
             Lang::Vi => vi,
             Lang::En => en,
@@ -42,33 +44,41 @@ impl Tables {
 }
 
 /// The words of a crate in one language, by `section.key`.
-pub struct Texts(BTreeMap<String, String>);
+pub struct Texts {
+    lang: Lang,
+    words: BTreeMap<String, String>,
+}
 
 impl Texts {
-    fn read(toml: &str) -> Self {
+    fn read(lang: Lang, toml: &str) -> Self {
         let sections: BTreeMap<String, BTreeMap<String, String>> =
             toml::from_str(toml).expect("the tables of texts are checked by a test");
         let flat = sections.into_iter().flat_map(|(section, words)| {
             words.into_iter().map(move |(key, text)| (format!("{section}.{key}"), text))
         });
-        Self(flat.collect())
+        Self { lang, words: flat.collect() }
+    }
+
+    /// The language of these words.
+    pub const fn lang(&self) -> Lang {
+        self.lang
     }
 
     /// The words for `key`, or the key itself, so that a newer box's word is shown rather than nothing.
     pub fn say<'a>(&'a self, key: &'a str) -> &'a str {
-        self.0.get(key).map_or(key, String::as_str)
+        self.words.get(key).map_or(key, String::as_str)
     }
 
     /// All words of a section, for a script in the browser.
     pub fn section(&self, section: &str) -> BTreeMap<&str, &str> {
         let prefix = format!("{section}.");
-        let keys = self.0.iter().filter(|(key, _)| key.starts_with(&prefix));
+        let keys = self.words.iter().filter(|(key, _)| key.starts_with(&prefix));
         keys.map(|(key, text)| (&key[prefix.len()..], text.as_str())).collect()
     }
 
     /// The words for a code of a section, or the code itself.
     pub fn code(&self, section: &str, code: &str) -> String {
-        self.0.get(&format!("{section}.{code}")).cloned().unwrap_or_else(|| code.to_owned())
+        self.words.get(&format!("{section}.{code}")).cloned().unwrap_or_else(|| code.to_owned())
     }
 }
 

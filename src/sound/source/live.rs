@@ -15,6 +15,7 @@ use crate::losses::Losses;
 use crate::{Frame, RATE, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
 
 /// Gathered before the voice begins, and again where it had run dry.
 const GATHERED: Span = Span::millis(100);
@@ -101,7 +102,7 @@ impl Live {
         let trouble = match (inside.frames.is_empty(), &inside.trouble) {
             (false, _) => None,
             (true, Some(trouble)) => Some(trouble.clone()),
-            (true, None) => Some("no voice comes from it".to_owned()),
+            (true, None) => Some(said!("stream.no_voice").to_string()),
         };
         drop(inside);
         trouble.map_or(Ok(()), |trouble| Err(live.no_stream(trouble)))?;
@@ -164,7 +165,7 @@ impl Drop for Live {
 /// Receives until the voice is over or nobody listens any more.
 fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(), String> {
     let Answer::Stream(mut bytes) = Web::with(ca, READ_TIMEOUT).open(url)? else {
-        return Err("it is a playlist, not a voice".to_owned());
+        return Err(said!("stream.not_voice").to_string());
     };
     let mut resampler = Resampler::new(read_header(&mut bytes)?).map_err(|error| error.to_string())?;
     let (mut raw, mut odd) = ([0; READ_BYTES], 0);
@@ -204,13 +205,13 @@ fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(),
 /// Reads a plain WAV header: PCM, 16 bits, one channel; gives the rate.
 fn read_header(bytes: &mut Bytes) -> Result<u32, String> {
     let mut header = [0; WAV_HEADER_BYTES];
-    bytes.read_exact(&mut header).map_err(|error| format!("it does not begin: {error}"))?;
+    bytes.read_exact(&mut header).map_err(|error| said!("stream.no_beginning", error).to_string())?;
     let is_voice = header.starts_with(b"RIFF")
         && &header[8..16] == b"WAVEfmt "
         && header[20..24] == [1, 0, 1, 0]
         && header[34..40] == *b"\x10\0data";
     if !is_voice {
-        return Err("it is no WAV of one channel of 16-bit PCM".to_owned());
+        return Err(said!("stream.not_wav").to_string());
     }
     Ok(u32::from_le_bytes([header[24], header[25], header[26], header[27]]))
 }

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use loaxa_heart::said;
 use url::Url;
 
 /// Longest head of an answer, in bytes.
@@ -27,11 +28,15 @@ impl Station {
 /// # Errors
 /// Tells in words what failed, also where it is no such station.
 pub fn call(url: &Url, connect: Duration, read: Duration) -> Result<Station, String> {
-    let host = url.host_str().ok_or("the address names no host")?;
+    let host = url.host_str().ok_or_else(|| said!("stream.no_host").to_string())?;
     let port = url.port_or_known_default().unwrap_or(80);
     let words = |error: io::Error| error.to_string();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = (bare, port).to_socket_addrs().map_err(words)?.next().ok_or("the host has no address")?;
+    let address = (bare, port)
+        .to_socket_addrs()
+        .map_err(words)?
+        .next()
+        .ok_or_else(|| said!("stream.no_address").to_string())?;
     let mut stream = TcpStream::connect_timeout(&address, connect).map_err(words)?;
     stream.set_read_timeout(Some(read)).map_err(words)?;
     stream.set_write_timeout(Some(read)).map_err(words)?;
@@ -46,13 +51,13 @@ pub fn call(url: &Url, connect: Duration, read: Duration) -> Result<Station, Str
         let read = (&mut bytes).take(left).read_until(b'\n', &mut line).map_err(words)?;
         left -= read as u64;
         if read == 0 {
-            return Err("the station's answer has no end of its head".to_owned());
+            return Err(said!("stream.bad_head").to_string());
         }
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
     let status = line()?;
     if !status.starts_with("ICY 200") {
-        return Err(format!("the server answers \"{}\"", status.chars().take(80).collect::<String>()));
+        return Err(said!("stream.answer", answer = status.chars().take(80).collect::<String>()).to_string());
     }
     let mut head = Vec::new();
     loop {

@@ -10,6 +10,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use url::Url;
 
 use super::shoutcast;
+use loaxa_heart::said;
 
 /// Longest wait for a connection, for an answer, and for further bytes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,13 +90,15 @@ impl Web {
             match self.open_once(&url)? {
                 Opened::Answer(answer) => return Ok(answer),
                 Opened::List { text, base } => {
-                    let entry = first_station(&text).ok_or("the list names no station")?;
+                    let entry = first_station(&text).ok_or_else(|| said!("stream.empty_list").to_string())?;
                     let next = Url::parse(&base).and_then(|base| base.join(&entry));
-                    url = next.map_err(|error| format!("{entry}: {error}"))?.into();
+                    url = next
+                        .map_err(|error| said!("stream.bad_address", address = entry, error).to_string())?
+                        .into();
                 }
             }
         }
-        Err("the list leads to lists without end".to_owned())
+        Err(said!("stream.endless").to_string())
     }
 
     fn open_once(&self, url: &str) -> Result<Opened, String> {
@@ -114,7 +117,7 @@ impl Web {
             return Ok(listed(text_of(&mut response)?, base));
         }
         if kind.starts_with("text/html") {
-            return Err("the address leads to a web page, not to a stream".to_owned());
+            return Err(said!("stream.web_page").to_string());
         }
         let every = header(response.headers(), "icy-metaint").and_then(|text| text.parse().ok());
         let bytes = response.into_body().into_reader();
@@ -150,7 +153,7 @@ impl Web {
                 let before = io::copy(&mut (&mut bytes).take(start), &mut io::sink());
                 let before = before.map_err(|error| error.to_string())?;
                 if before < start {
-                    return Err("the segment is shorter than the playlist says".to_owned());
+                    return Err(said!("stream.short_segment").to_string());
                 }
                 Ok(Box::new(bytes.take(length)))
             }
@@ -189,7 +192,7 @@ enum Opened {
 
 /// Says in words that a server refuses.
 fn refusal(status: StatusCode) -> String {
-    format!("the server answers with status {status}")
+    said!("stream.status", status).to_string()
 }
 
 /// Tells whether an answer is a list, by its content type and the name of its address, both in lower case.

@@ -1,5 +1,6 @@
 //! A device that is lost and comes back, the room for plays that wait, and the amplifier.
 
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::super::*;
@@ -30,6 +31,51 @@ fn a_lost_device_ends_what_sounds_and_comes_back() {
     }
     rig.send_play(3, Cut::Now);
     rig.wait(|event| matches!(event, PlayerEvent::Started { play, .. } if *play == PlayId::new(1, 3)));
+}
+
+/// Waits until the player has let go of the device that the rig holds.
+fn wait_for_rest(rig: &mut Rig) {
+    let deadline = Instant::now() + DEADLINE;
+    while rig.device.as_ref().is_none_or(|(_, trouble)| Arc::strong_count(trouble) > 1) {
+        assert!(Instant::now() < deadline, "the device does not rest");
+        rig.crank();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_device_rests_while_nothing_is_to_sound_and_wakes_for_the_next_play() {
+    let rest = Rest { after: Span::millis(100), probe: Span::secs(24 * 3_600) };
+    let mut rig = Rig::resting(AmplifierConfig::default(), rest);
+    for n in 0..3 {
+        // Sounds for longer than the device would wait, also where it waits ready for longer.
+        let file = rig.wav("a.wav", RATE, 48_000, |_| 0.1);
+        rig.preflight(n, vec![file], Span::default()).unwrap();
+        if n == 1 {
+            wait_for_rest(&mut rig);
+        }
+        rig.send_play(n, Cut::Now);
+        let (sounded, end) = rig.wait_ended(n);
+        assert_eq!((sounded.played, end), (Span::secs(1), End::Whole));
+        wait_for_rest(&mut rig);
+        rig.device = None;
+    }
+    let lost = |told: &PlayerEvent| matches!(told, PlayerEvent::DeviceLost { .. } | PlayerEvent::DeviceBack);
+    assert!(!rig.told.iter().any(lost), "{:?}", rig.told);
+}
+
+#[test]
+fn a_device_that_is_lost_while_it_rests_is_missed_at_the_next_look() {
+    let rest = Rest { after: Span::millis(20), probe: Span::millis(100) };
+    let mut rig = Rig::resting(AmplifierConfig::default(), rest);
+    for _ in 0..3 {
+        let opened = rig.renderers.recv_timeout(DEADLINE).expect("it is looked at again");
+        rig.device = Some(opened);
+        wait_for_rest(&mut rig);
+    }
+    // From now on it can't be opened.
+    rig.renderers = channel().1;
+    rig.wait(|event| matches!(event, PlayerEvent::DeviceLost { .. }));
 }
 
 #[test]

@@ -22,12 +22,16 @@ impl Sink for Cranked {
     fn period(&self) -> Span {
         Span::millis(10)
     }
+
+    fn may_rest(&self) -> bool {
+        true
+    }
 }
 
 pub(super) struct Rig {
     player: Option<Player>,
     events: Receiver<PlayerEvent>,
-    renderers: Receiver<(Renderer, Arc<Trouble>)>,
+    pub(super) renderers: Receiver<(Renderer, Arc<Trouble>)>,
     pub(super) device: Option<(Renderer, Arc<Trouble>)>,
     pub(super) at: Moment,
     pub(super) heard: Vec<Frame>,
@@ -45,6 +49,12 @@ impl Rig {
     }
 
     pub(super) fn with(amplifier: AmplifierConfig) -> Self {
+        // No test waits for it by chance.
+        let never = Span::secs(24 * 3_600);
+        Self::resting(amplifier, Rest { after: never, probe: never })
+    }
+
+    pub(super) fn resting(amplifier: AmplifierConfig, rest: Rest) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (event, events) = channel();
         let (opened, renderers) = channel();
@@ -65,7 +75,7 @@ impl Rig {
             ca: None,
             delay_ms: 0,
         };
-        let player = start_with(config, opener, move |told| drop(event.send(told))).unwrap();
+        let player = start_with(config, opener, rest, move |told| drop(event.send(told))).unwrap();
         Self {
             player: Some(player),
             events,

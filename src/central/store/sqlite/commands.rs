@@ -13,6 +13,9 @@ use crate::store::{
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
+/// The row of `serials` that holds for issuers without one: no number up to it is given, since a restoration.
+pub const NEW_ISSUERS: &str = "*";
+
 impl Commands for SqliteStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
         Box::pin(async move {
@@ -78,18 +81,18 @@ const fn ended_code(ended: Ended) -> &'static str {
 fn next_serial(db: &Connection, issuer: &KeyId, above: u64) -> Result<u64> {
     let serial: i64 = db
         .prepare_cached(
-            "INSERT INTO serials (issuer, last) VALUES (?1, ?2 + 1)
+            "INSERT INTO serials (issuer, last)
+             VALUES (?1, max(?2, coalesce((SELECT last FROM serials WHERE issuer = ?3), 0)) + 1)
              ON CONFLICT (issuer) DO UPDATE SET last = max(last, ?2) + 1 RETURNING last",
         )?
-        .query_row(params![issuer.as_str(), above as i64], |row| row.get(0))?;
+        .query_row(params![issuer.as_str(), above as i64, NEW_ISSUERS], |row| row.get(0))?;
     Ok(serial as u64)
 }
 
 fn last_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
     let last = db
-        .prepare_cached("SELECT last FROM serials WHERE issuer = ?1")?
-        .query_row([issuer.as_str()], |row| row.get::<_, i64>(0))
-        .optional()?;
+        .prepare_cached("SELECT max(last) FROM serials WHERE issuer IN (?1, ?2)")?
+        .query_row([issuer.as_str(), NEW_ISSUERS], |row| row.get::<_, Option<i64>>(0))?;
     Ok(last.unwrap_or_default() as u64)
 }
 

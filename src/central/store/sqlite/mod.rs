@@ -5,6 +5,7 @@ mod alarms;
 mod alerts;
 mod asked;
 mod audit;
+pub mod backup;
 mod boxes;
 mod calls;
 mod columns;

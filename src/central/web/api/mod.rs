@@ -23,6 +23,7 @@ mod issued;
 mod list_groups;
 mod log;
 mod media;
+mod metrics;
 mod on_air;
 mod openapi;
 mod plays;
@@ -95,6 +96,7 @@ fn reading() -> Router<Arc<App>> {
         .route("/anchors", get(anchors::handle))
         .route("/software", get(software::show))
         .route("/status", get(status::handle))
+        .route("/metrics", get(metrics::handle))
 }
 
 /// Routes that make boxes speak, or end it.

@@ -51,6 +51,10 @@ impl Sink for Alsa {
     fn period(&self) -> Span {
         self.period
     }
+
+    fn may_rest(&self) -> bool {
+        true
+    }
 }
 
 fn build<T>(

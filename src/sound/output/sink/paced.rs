@@ -18,19 +18,25 @@ const BEHIND_MAX: Span = Span::millis(500);
 pub trait Outlet: Send + 'static {
     /// Takes one period; returns `false` where the outlet is broken.
     fn take(&mut self, frames: &[Frame]) -> bool;
+
+    /// Tells whether silence needs no taking.
+    fn may_rest(&self) -> bool {
+        false
+    }
 }
 
 /// A thread that asks for a period at every tick of the clock.
 pub struct Paced {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    may_rest: bool,
 }
 
 impl Paced {
     /// Starts the thread.
     pub fn start(mut outlet: impl Outlet, mut renderer: Renderer, trouble: Arc<Trouble>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let (stopped, may_rest) = (stop.clone(), outlet.may_rest());
         let run = move || {
             let mut frames = [[0.0; 2]; PERIOD];
             let mut start = monotonic();
@@ -51,13 +57,17 @@ impl Paced {
             }
         };
         let thread = std::thread::Builder::new().name("paced".into()).spawn(run);
-        Self { stop, thread: thread.ok() }
+        Self { stop, thread: thread.ok(), may_rest }
     }
 }
 
 impl Sink for Paced {
     fn period(&self) -> Span {
         span_of(PERIOD as u64)
+    }
+
+    fn may_rest(&self) -> bool {
+        self.may_rest
     }
 }
 
@@ -76,6 +86,10 @@ pub struct Nothing;
 
 impl Outlet for Nothing {
     fn take(&mut self, _: &[Frame]) -> bool {
+        true
+    }
+
+    fn may_rest(&self) -> bool {
         true
     }
 }

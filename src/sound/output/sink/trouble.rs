@@ -11,6 +11,11 @@ use loaxa_heart::domain::time::Span;
 pub trait Sink: Send {
     /// Returns the longest time between two askings.
     fn period(&self) -> Span;
+
+    /// Tells whether the sink may be closed while nothing sounds: not where its silence is recorded.
+    fn may_rest(&self) -> bool {
+        false
+    }
 }
 
 /// The state of an open sink that its error callback may touch: flags, counts and a wake-up of the player. It neither

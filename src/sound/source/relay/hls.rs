@@ -11,6 +11,7 @@ use super::buffer::Buffer;
 use super::mpeg_ts::{Demuxer, is_transport_stream};
 use crate::source::web::{ByteRange, Bytes, Web};
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
 
 /// A live presentation is entered so many segments before its end, as RFC 8216 6.3.3 asks for.
 const FROM_END: usize = 3;
@@ -112,11 +113,15 @@ impl Hls {
             None => live_edge,
         };
         let base = Url::parse(&self.url).map_err(|error| error.to_string())?;
-        let join = |uri: &str| base.join(uri).map(String::from).map_err(|error| format!("{uri}: {error}"));
+        let join = |uri: &str| {
+            base.join(uri)
+                .map(String::from)
+                .map_err(|error| said!("stream.bad_address", address = uri, error).to_string())
+        };
         let (mut map, mut last_range): (Option<Place>, Option<(String, u64)>) = (None, None);
         for (number, segment) in (first..).zip(list.segments) {
             if segment.key.is_some_and(|key| key.method != KeyMethod::None) {
-                return Err("the stream is encrypted".to_owned());
+                return Err(said!("stream.encrypted").to_string());
             }
             if let Some(given) = &segment.map {
                 let range = given.byte_range.as_ref();
@@ -173,7 +178,7 @@ impl Hls {
         self.body = Some(
             self.web
                 .segment(&segment.place.url, segment.place.range)
-                .map_err(|error| format!("segment {}: {error}", segment.number))?,
+                .map_err(|error| said!("stream.segment", number = segment.number, error).to_string())?,
         );
         self.begun = true;
         Ok(true)
@@ -234,13 +239,13 @@ fn media_playlist(
     match m3u8_rs::parse_playlist_res(text) {
         Ok(Playlist::MediaPlaylist(list)) => Ok((list, url)),
         Ok(Playlist::MasterPlaylist(list)) if nesting > 0 => {
-            let uri = choose(&list).ok_or("the playlist names no stream")?;
+            let uri = choose(&list).ok_or_else(|| said!("stream.empty_playlist").to_string())?;
             let next = Url::parse(&url).and_then(|base| base.join(uri)).map_err(|error| error.to_string())?;
             let (text, url) = web.playlist(next.as_str())?;
             media_playlist(web, &text, url, nesting - 1)
         }
-        Ok(Playlist::MasterPlaylist(_)) => Err("the playlist leads to playlists without end".to_owned()),
-        Err(_) => Err("the playlist can't be read".to_owned()),
+        Ok(Playlist::MasterPlaylist(_)) => Err(said!("stream.endless").to_string()),
+        Err(_) => Err(said!("stream.bad_playlist").to_string()),
     }
 }
 

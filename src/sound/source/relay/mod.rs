@@ -18,6 +18,7 @@ use crate::source::web::{Answer, Web};
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
 
 /// Frames gathered before a stream sounds, at first and again after the stream had run dry.
 const GATHERED_FRAMES: usize = 2 * RATE as usize;
@@ -78,7 +79,7 @@ impl Relay {
     }
 
     fn no_stream(&self, detail: Option<String>) -> Fault {
-        let detail = detail.unwrap_or_else(|| "no sound comes from it".to_owned());
+        let detail = detail.unwrap_or_else(|| said!("stream.no_sound").to_string());
         Fault::NoStream { url: self.url.clone(), detail }
     }
 
@@ -217,7 +218,7 @@ fn receive_once(buffer: &Arc<Buffer>, url: &str) -> Result<(), String> {
     match web.open(url)? {
         Answer::Stream(bytes) => {
             if decode_run(buffer, Tap::new(bytes), url)? {
-                return Err("the station ended the stream".to_owned());
+                return Err(said!("stream.ended").to_string());
             }
             Ok(())
         }
