@@ -3,24 +3,24 @@
 //! One thread owns the plays, the mixer and the device. Each play has a feeder thread; opening and closing a
 //! device happen apart, as both may hang.
 
+mod config;
 mod device;
 mod hearing;
 mod play;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::config::PlayerConfig;
 use self::device::{Device, Loss, Opener, Rest};
 use self::play::{Play, Stage};
 use crate::amplifier::{Amplifier, Switch, Switcher};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::config::box_file::AmplifierConfig;
-use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
@@ -31,11 +31,10 @@ use loaxa_sound::output::feed::Feeder;
 use loaxa_sound::output::ledger::Ledger;
 use loaxa_sound::output::mixer::{CUT_FADE, Entry, Note, Order};
 use loaxa_sound::output::sink::device::DeviceError;
-use loaxa_sound::output::sink::{self, Sink, SinkSpec};
+use loaxa_sound::output::sink::{self, Sink};
 use loaxa_sound::output::together::{Course, SharedClock};
 use loaxa_sound::output::voice::{Leave, Voice};
 use loaxa_sound::source::sources::Sources;
-use loaxa_sound::tts::Speech;
 use loaxa_sound::{frames_in, span_of};
 
 /// Plays that may be ready and waiting; the oldest is forgotten for a newer one.
@@ -50,29 +49,6 @@ const RETRY: Span = Span::millis(5);
 const FAREWELL: Span = Span::millis(200);
 /// Time that the last sound needs through the limiter and two periods of the device.
 const DRAIN: Duration = Duration::from_millis(50);
-
-/// Settings of the player.
-#[derive(Debug, Clone)]
-pub struct PlayerConfig {
-    pub sink: SinkSpec,
-    /// Files named by path are found here, unless the path is absolute.
-    pub programme_dir: PathBuf,
-    /// Files named by hash are found here, as `ab/ab12...`.
-    pub media_dir: PathBuf,
-    /// Measured loudness is kept here.
-    pub state_dir: PathBuf,
-    pub speech: Speech,
-    /// Level in LUFS that files are brought to; `None` leaves them as they are.
-    pub target_lufs: Option<f32>,
-    pub shaping: Shaping,
-    pub amplifier: AmplifierConfig,
-    /// ALSA name of the microphone, where there is one.
-    pub microphone: Option<String>,
-    /// Certificates that central's server is checked against.
-    pub ca: Option<PathBuf>,
-    /// Plays that keep to the shared clock sound this much later, or earlier where negative.
-    pub delay_ms: i32,
-}
 
 /// Messages that may wait for the player's thread: it takes them within milliseconds, and needs few.
 const INBOX_MAX: usize = 256;
@@ -193,7 +169,7 @@ impl Player {
         &self.sources.losses
     }
 
-    /// Tells whether the sound device is open.
+    /// Tells whether the sound device is open, or was and rests.
     pub fn has_device(&self) -> bool {
         self.has_device.load(Ordering::Relaxed)
     }
@@ -280,7 +256,7 @@ impl Core {
             if let Some(loss) = self.device.watch(now) {
                 self.lose_device(loss);
             }
-            self.has_device.store(self.device.runs(), Ordering::Relaxed);
+            self.has_device.store(self.device.is_well(), Ordering::Relaxed);
             self.start_plays(now);
             self.tell_endings();
             self.mind_amplifier(now);

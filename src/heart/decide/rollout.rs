@@ -157,7 +157,7 @@ mod tests {
         check_two(&[failed.clone(), failed.clone()], Next::Stop { failed: 2 });
         check_two(&[done.clone(), away.clone()], Next::Wave);
         // Nobody has come through yet.
-        check_two(&[failed.clone()], Next::Wait);
+        check_two(std::slice::from_ref(&failed), Next::Wait);
         check_two(std::slice::from_ref(&away), Next::Wait);
         check_two(&[], Next::Wave);
         let silent = seen(Some(Applying), 10, 10);
