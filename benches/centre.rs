@@ -234,6 +234,7 @@ fn hello(id: &BoxId, nonce: String, holds: Holds) -> Vec<u8> {
         clock: ClockQuality::Synced,
         wall: Wall(0),
         holds,
+        upgrade: None,
     })
 }
 
@@ -249,6 +250,7 @@ fn heartbeat(holds: Holds) -> Vec<u8> {
         backlog: 0,
         faults: Vec::new(),
         usage: None,
+        upgrade: None,
     })
 }
 

@@ -211,6 +211,7 @@ fn heartbeat() {
         backlog: 0,
         faults: Vec::new(),
         usage: None,
+        upgrade: None,
     };
     let payload = loaxa_heart::wire::codec::encode(&heartbeat).len();
     // MQTT 5 at QoS 0: fixed header 3, topic and its length, an empty property list.

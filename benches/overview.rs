@@ -138,6 +138,7 @@ fn holds() -> Holds {
         groups: 2,
         prepared: 0,
         prepared_missing: 0,
+        software: 0,
     }
 }
 

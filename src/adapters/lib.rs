@@ -11,6 +11,7 @@ pub mod keys;
 pub mod mqtt;
 pub mod private_files;
 pub mod program;
+pub mod slots;
 pub mod uplink;
 pub mod xml_signature;
 

@@ -312,6 +312,7 @@ mod tests {
             clock: loaxa_heart::domain::time::ClockQuality::None,
             wall: Wall(0),
             holds: Holds::default(),
+            upgrade: None,
         }
     }
 

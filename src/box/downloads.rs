@@ -1,6 +1,7 @@
 //! Audio on its way to the box: one at a time, as `decide::downloads` says, tried again for as long as it is wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,9 @@ const ROOM_WAIT: Span = Span::secs(600);
 
 /// Something in the month's data budget waits, or had to exceed it.
 pub const FAULT_BUDGET: &str = "data_budget";
+
+/// MIME type of a program, by which it is told from audio.
+pub const PROGRAM: &str = "application/x-executable";
 
 /// Audio that is scheduled leaves no room for more.
 pub const FAULT_FULL: &str = "media_full";
@@ -188,6 +192,11 @@ impl Downloads {
         here
     }
 
+    /// Returns where a file lies once it is here.
+    pub fn path_of(&self, sha256: &ContentHash) -> PathBuf {
+        self.dir.path_of(sha256)
+    }
+
     /// Tells whether audio is on the disk.
     pub fn has(&self, sha256: &ContentHash) -> bool {
         self.dir.has(sha256)
@@ -257,9 +266,10 @@ impl Worker {
             Request::Look => {
                 let here: Vec<_> =
                     self.wanted.keys().filter(|hash| self.fetcher.dir().has(hash)).copied().collect();
-                for sha256 in here {
-                    self.wanted.remove(&sha256);
-                    self.came(sha256);
+                for wanted in
+                    here.into_iter().filter_map(|sha256| self.wanted.remove(&sha256)).collect::<Vec<_>>()
+                {
+                    self.came(&wanted.media);
                 }
             }
             Request::Fetch { media, by, need } => self.want(media, by, need),
@@ -337,14 +347,17 @@ impl Worker {
         let result = self.fetcher.fetch(base, &wanted.media);
         self.usage.settle(self.fetcher.received() - before);
         match result {
-            Ok(_) => self.came(sha256),
+            Ok(_) => self.came(&wanted.media),
             Err(error) => self.failed(wanted, &error),
         }
     }
 
-    /// Measures the length of what came, so that its first play need not.
-    fn came(&self, sha256: ContentHash) {
-        if let Err(fault) = decode::probe(&self.fetcher.dir().path_of(&sha256)) {
+    /// Measures the length of audio that came, so that its first play need not.
+    fn came(&self, media: &Media) {
+        let sha256 = media.sha256;
+        if media.codec != PROGRAM
+            && let Err(fault) = decode::probe(&self.fetcher.dir().path_of(&sha256))
+        {
             tracing::warn!(%sha256, %fault, "audio came that can't be played");
         }
         self.done(sha256, Ok(()));

@@ -7,11 +7,13 @@ pub mod amplifier;
 pub mod daemon;
 pub mod data_usage;
 pub mod downloads;
+pub mod launcher;
 pub mod local_socket;
 pub mod player;
 pub mod prepared;
 pub mod settings;
 pub mod status;
+pub mod upgrade;
 
 /// The sentences of this crate for people.
 pub static TEXTS: loaxa_heart::texts::Tables =

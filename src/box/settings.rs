@@ -1,12 +1,14 @@
 //! The settings of the daemon, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use loaxa_adapters::slots::SlotsDir;
 use loaxa_heart::config::box_file::AmplifierConfig;
 use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::decide::downloads::Rules;
-use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::software::Release;
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_sound::output::sink::SinkSpec;
@@ -42,8 +44,33 @@ pub struct Settings {
     pub key: SecretKey,
     /// The rules by which audio is fetched and kept.
     pub media: Rules,
+    /// The channel of releases that the box follows.
+    pub channel: String,
+    /// The way in which the program was launched; `None` where nobody would start another release.
+    pub launched: Option<Launched>,
     /// The system clock survives a power cut.
     pub has_battery_clock: bool,
+}
+
+/// A program that a launcher started.
+pub struct Launched {
+    /// The folder of the versions.
+    pub dir: SlotsDir,
+    /// The version that runs; none for the program of the package.
+    pub sha256: Option<ContentHash>,
+    /// Release of the package.
+    pub installed: Release,
+}
+
+impl Launched {
+    /// Stands for a program that was started by itself: it has no versions.
+    pub fn by_nobody() -> Self {
+        Self {
+            dir: SlotsDir::below(Path::new("/nonexistent")),
+            sha256: None,
+            installed: Release::of_this_program(),
+        }
+    }
 }
 
 /// The addresses and certificates by which central is reached.

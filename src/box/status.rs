@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::software::UpgradeTold;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_sound::hearing::ears::Microphone;
 
@@ -13,6 +14,9 @@ use loaxa_sound::hearing::ears::Microphone;
 pub struct Status {
     pub box_id: BoxId,
     pub software: String,
+    /// The newest release that was ordered, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeTold>,
     pub wall: Wall,
     pub clock: ClockQuality,
     pub on_air: Option<String>,

@@ -190,6 +190,7 @@ impl Central {
         tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
         tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
         tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
+        tasks.push(tokio::spawn(orders::software::run(Arc::clone(&app))));
         // What reads much waits for no page, and no page for it.
         tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
         tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));

@@ -25,6 +25,8 @@ const MS_MAX: u64 = 24 * 3_600 * 1_000;
 
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes at the beginning of a file that say what it is.
+pub const HEADER_BYTES: u64 = 64;
 /// Room that the disk keeps for logs and orders, in bytes.
 const FREE_MIN: u64 = 64 * 1024 * 1024;
 
@@ -140,6 +142,17 @@ impl MediaFolder {
             Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, fault),
             other => other,
         }
+    }
+
+    /// Gives a file its final name that boxes do not play.
+    ///
+    /// # Errors
+    /// Fails when the disk refuses. Nothing is left behind then.
+    pub fn finish_as_it_is(&self, incoming: Incoming) -> Result<ContentHash, MediaRefusal> {
+        incoming.file.sync_all()?;
+        let sha256 = incoming.sha256();
+        move_to(&incoming.path, &self.path(sha256))?;
+        Ok(sha256)
     }
 
     /// Gives a file that can be played its final name.
@@ -309,6 +322,21 @@ impl Incoming {
 }
 
 impl Incoming {
+    /// Reads the first bytes that came.
+    ///
+    /// # Errors
+    /// Fails when the disk refuses.
+    pub fn header(&self) -> Result<Vec<u8>, MediaRefusal> {
+        let mut header = Vec::new();
+        std::fs::File::open(&self.path)?.take(HEADER_BYTES).read_to_end(&mut header)?;
+        Ok(header)
+    }
+
+    /// Returns how many bytes came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn sha256(&self) -> ContentHash {
         ContentHash(self.hash.clone().finalize().into())
     }

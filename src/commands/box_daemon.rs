@@ -7,11 +7,14 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
-use super::{box_check, box_enrol, box_first_start, box_import, box_prepared, box_setup, log_lines};
+use super::{
+    box_check, box_enrol, box_first_start, box_import, box_launch, box_prepared, box_setup, log_lines,
+};
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
 use loaxa_box::daemon;
+use loaxa_box::launcher;
 use loaxa_box::local_socket;
 use loaxa_box::settings::{CentralSettings, Settings};
 use loaxa_heart::config::box_file::{
@@ -44,6 +47,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Doing {
     Run,
+    Launch,
     Status,
     Check(box_check::Args),
     Devices,
@@ -76,6 +80,7 @@ pub fn run(args: Args) -> Outcome {
             );
             daemon::run(settings(config()?)?)?;
         }
+        Some(Doing::Launch) => return box_launch::run(&path, &box_file::state_dir(&path)),
         Some(Doing::Status) => {
             let state_dir = config()?.state_dir;
             let status = local_socket::ask(&state_dir)
@@ -150,6 +155,8 @@ fn settings(config: BoxConfig) -> Result<Settings, Failure> {
         })
     });
     Ok(Settings {
+        channel: config.channel,
+        launched: launcher::launched(&config.state_dir),
         box_id: config.id,
         groups: config.groups,
         languages: config.languages,

@@ -12,6 +12,8 @@ mod box_first_start;
 #[cfg(feature = "box")]
 mod box_import;
 #[cfg(feature = "box")]
+mod box_launch;
+#[cfg(feature = "box")]
 mod box_prepared;
 #[cfg(feature = "box")]
 mod box_setup;
@@ -55,6 +57,7 @@ mod service_user;
 mod simulate;
 #[cfg(feature = "central")]
 mod simulate_fleet;
+mod software;
 mod status;
 mod stop;
 #[cfg(feature = "box")]
@@ -93,6 +96,7 @@ enum Command {
     Programme(programme::Args),
     Policy(policy::Args),
     Groups(groups::Args),
+    Software(software::Args),
     Draft(draft::Args),
     Key(key::Args),
     Check(check::Args),
@@ -134,6 +138,7 @@ fn run(command: Command) -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Programme(args) => programme::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Software(args) => software::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Draft(args) => draft::run(args),
         Command::Key(args) => key::run(args),

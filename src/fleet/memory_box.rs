@@ -45,6 +45,8 @@ pub struct MemoryBox {
     /// Versions of the groups and of the prepared messages, and those who signed them.
     groups: (u32, Vec<KeyId>),
     prepared: (u32, Vec<KeyId>),
+    /// Version of the order to run a release, which a box in memory only keeps, and those who signed it.
+    software: (u32, Vec<KeyId>),
     epoch: Epoch,
     /// The end of the log's chain.
     last: chain::Link,
@@ -72,6 +74,7 @@ impl MemoryBox {
             programmes: Programmes::default(),
             groups: (0, Vec::new()),
             prepared: (0, Vec::new()),
+            software: (0, Vec::new()),
             epoch,
             last: chain::Link::FIRST,
             waiting: VecDeque::new(),
@@ -142,6 +145,7 @@ impl MemoryBox {
             clock: now.quality,
             wall: now.wall,
             holds: self.holds(),
+            upgrade: None,
         });
     }
 
@@ -154,6 +158,7 @@ impl MemoryBox {
             groups: self.groups.0,
             prepared: self.prepared.0,
             prepared_missing: 0,
+            software: self.software.0,
         }
     }
 
@@ -273,6 +278,7 @@ impl MemoryBox {
             backlog: self.waiting.len() as u64,
             faults: Vec::new(),
             usage: None,
+            upgrade: None,
         }
     }
 
@@ -312,6 +318,11 @@ impl MemoryBox {
                 self.check_newer(&self.prepared, signed, *version)?;
                 self.prepared = (*version, signed.signers.clone());
                 Ok(Some(("prepared".to_owned(), *version)))
+            }
+            Body::Software(order) => {
+                self.check_newer(&self.software, signed, order.version)?;
+                self.software = (order.version, signed.signers.clone());
+                Ok(Some(("software".to_owned(), order.version)))
             }
             Body::Policy(_)
             | Body::Announce { .. }

@@ -4,10 +4,13 @@ use crate::support::central::{Keys, ScriptedCentral, announce, enrol};
 use crate::support::eventually;
 use crate::support::listen::write_tone;
 use crate::support::unit::{Unit, box_id};
+use loaxa_adapters::slots::this_architecture;
 use loaxa_heart::domain::announcement::{BulletinClass, Media, PreparedItem};
 use loaxa_heart::domain::authority::Power;
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event};
 use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::software::{Build, Software};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Heartbeat, TrustMessage};
 use loaxa_heart::wire::topics::Down;
@@ -131,6 +134,21 @@ fn an_emergency_sounds_from_the_staged_file_when_the_media_server_is_gone() {
     assert!(stretches.iter().any(|tone| (tone.seconds() - 1.5).abs() < 0.05), "{stretches:?}");
 }
 
+/// An order to run a release for a machine like this one; its program is nowhere.
+fn software(version: u32) -> Body {
+    let build = Build { sha256: ContentHash([7; 32]), bytes: 1_000 };
+    Body::Software(Software {
+        version,
+        release: "99.0.0".parse().unwrap(),
+        channel: "stable".to_owned(),
+        builds: [(this_architecture().to_owned(), build)].into(),
+        window: None,
+        allow_downgrade: false,
+        retry: false,
+        paused: false,
+    })
+}
+
 #[test]
 fn no_number_of_a_village_keeps_away_what_the_commune_prepares_limits_and_groups() {
     let broker = Mosquitto::start();
@@ -180,6 +198,18 @@ fn no_number_of_a_village_keeps_away_what_the_commune_prepares_limits_and_groups
     of_commune(&mut central, "c5", prepared(2, &[]));
     await_refused(&unit, "c5", |reason| *reason == CommandRefusal::Rollback { offered: 2, held: 2 });
 
+    of_village(&mut central, "v5", software(u32::MAX));
+    await_adopted(&unit, "software", u32::MAX);
+    of_commune(&mut central, "c7", software(2));
+    await_adopted(&unit, "software", 2);
+    of_village(&mut central, "v7", software(3));
+    await_refused(&unit, "v7", |reason| matches!(reason, CommandRefusal::NotAllowed { .. }));
+    of_commune(&mut central, "c8", software(2));
+    await_refused(&unit, "c8", |reason| *reason == CommandRefusal::Rollback { offered: 2, held: 2 });
+    // Nobody launched this box, so it takes no release.
+    let why = || unit.status()?.upgrade.and_then(|told| told.why);
+    eventually("a refused release", || (why().as_deref() == Some("no_launcher")).then_some(()));
+
     // The order between them holds over a restart.
     running.kill();
     let running = unit.start();
@@ -187,17 +217,21 @@ fn no_number_of_a_village_keeps_away_what_the_commune_prepares_limits_and_groups
     of_village(&mut central, "v6", prepared(4, &[]));
     await_refused(&unit, "v6", |reason| matches!(reason, CommandRefusal::NotAllowed { .. }));
     assert!(listed(&unit).starts_with("xa: Tin xa"), "{}", listed(&unit));
+    of_village(&mut central, "v8", software(4));
+    await_refused(&unit, "v8", |reason| matches!(reason, CommandRefusal::NotAllowed { .. }));
 
     // Who signed the list may not any more: nothing is prepared.
     let mut trust = central.keys.trust();
     trust.version = 2;
     trust.grants.iter_mut().for_each(|grant| {
         grant.powers.remove(&Power::Programme);
+        grant.powers.remove(&Power::Software);
     });
     let trust = codec::seal(&TrustMessage { v: 1, trust }, &[&central.keys.root]);
     central.say_to_box(Down::Trust, &trust);
     eventually("an empty list", || {
         (listed(&unit).trim() == "cụm loa không giữ tin soạn sẵn nào").then_some(())
     });
+    eventually("no order for a release", || unit.status()?.upgrade.is_none().then_some(()));
     drop(running);
 }

@@ -41,6 +41,7 @@ mod questions;
 mod recordings;
 mod reports;
 mod roster;
+mod software;
 mod tokens;
 mod training;
 mod week;

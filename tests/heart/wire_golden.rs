@@ -11,6 +11,7 @@ use loaxa_heart::domain::authority::*;
 use loaxa_heart::domain::ids::*;
 use loaxa_heart::domain::playback::*;
 use loaxa_heart::domain::policy::{GuardRefusal, Policy};
+use loaxa_heart::domain::software::{Build, Hours, Software, UpgradeStep, UpgradeTold};
 use loaxa_heart::domain::sound::{Fault, Heard, Pattern};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::chain::{Link, verify_chain};
@@ -252,6 +253,19 @@ fn commands() {
     let items =
         vec![item("lu-ve", "Lũ về", Some(Pattern::siren(3))), item("bao-nham", "Báo động nhầm", None)];
     check("command-prepared.json", &command("c-8", 50, Body::Prepared { version: 3, items }));
+    let build = |n: u8, bytes| Build { sha256: ContentHash([n; 32]), bytes };
+    let software = Software {
+        version: 4,
+        release: "1.4.0".parse().unwrap(),
+        channel: "stable".to_owned(),
+        builds: [("arm64".to_owned(), build(8, 11_534_336)), ("armhf".to_owned(), build(9, 10_485_760))]
+            .into(),
+        window: Some(Hours { from: "23:00:00".parse().unwrap(), until: "04:00:00".parse().unwrap() }),
+        allow_downgrade: false,
+        retry: false,
+        paused: false,
+    };
+    check("command-software.json", &command("c-10", 52, Body::Software(software)));
     let live = Body::Live { voice: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
     check("command-live.json", &command("c-6", 48, live));
     check("command-test.json", &command("c-7", 49, Body::Test));
@@ -271,6 +285,7 @@ fn other_messages() {
         clock: ClockQuality::Floor,
         wall: wall("2026-11-20T21:59:58Z"),
         holds: holds(),
+        upgrade: None,
     };
     check("hello.json", &hello);
     check("hello-with-key.json", &Hello { key: Some(key(4).public().to_string()), ..hello });
@@ -294,12 +309,21 @@ fn other_messages() {
         backlog: 2,
         faults: vec!["device_lost".to_owned()],
         usage: None,
+        upgrade: None,
     };
     check("heartbeat.json", &heartbeat);
     let usage = Some(Usage { disk_free_mib: 2_148, month_mib: 131 });
     check("heartbeat-usage.json", &Heartbeat { usage, ..heartbeat.clone() });
     let holds_prepared = Some(Holds { prepared: 3, prepared_missing: 1, ..holds() });
     check("heartbeat-prepared.json", &Heartbeat { holds: holds_prepared, ..heartbeat.clone() });
+    let holds_software = Some(Holds { software: 4, ..holds() });
+    let upgrade = Some(UpgradeTold {
+        version: 4,
+        release: "1.4.0".parse().unwrap(),
+        step: UpgradeStep::Waiting,
+        why: Some("window".to_owned()),
+    });
+    check("heartbeat-software.json", &Heartbeat { holds: holds_software, upgrade, ..heartbeat.clone() });
     let quiet = Heartbeat { on_air: None, faults: Vec::new(), backlog: 0, ..heartbeat };
     check("heartbeat-quiet.json", &quiet);
     let held = Some(holds().digest());
@@ -584,6 +608,39 @@ fn a_list_of_prepared_messages_has_bounds() {
 }
 
 #[test]
+fn an_order_to_run_a_release_has_bounds() {
+    let check = |builds: usize, bytes: u64, channel: &str, expected: &str| {
+        let build = |n| (format!("machine-{n}"), Build { sha256: ContentHash([1; 32]), bytes });
+        let software = Software {
+            version: 1,
+            release: "1.0.0".parse().unwrap(),
+            channel: channel.to_owned(),
+            builds: (0..builds).map(build).collect(),
+            window: None,
+            allow_downgrade: false,
+            retry: false,
+            paused: false,
+        };
+        let sent = codec::encode(&command("c-9", 51, Body::Software(software)));
+        let found =
+            codec::decode::<Command>(&sent).map_or_else(|refusal| refusal.to_string(), |_| String::new());
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(expected) }, "{found}");
+    };
+    check(16, codec::SOFTWARE_BYTES_MAX, "stable", "");
+    check(17, 1, "stable", "builds: 17, at most 16");
+    check(1, codec::SOFTWARE_BYTES_MAX + 1, "stable", "at most 67108864");
+    check(1, 0, "stable", "at most 67108864");
+    check(1, 1, "sta\nble", "control characters");
+}
+
+#[test]
+fn a_step_of_a_later_version_spoils_no_heartbeat() {
+    let told = r#"{"version":1,"release":"1.0.0","step":"tuning_up"}"#;
+    let told: UpgradeTold = serde_json::from_str(told).unwrap();
+    assert_eq!(told.step, UpgradeStep::Unknown);
+}
+
+#[test]
 fn the_issuer_must_have_signed() {
     let by = |seed: u8| {
         codec::open_command(&codec::seal(&storm(), &[&key(seed)]), &known).map(|signed| signed.signers)
@@ -601,6 +658,7 @@ fn the_specification_shows_what_is_so() {
     (1..=3).for_each(|seed| shows(key(seed).key_id().as_str()));
     shows(&holds().commands);
     shows(&Holds { prepared: 3, prepared_missing: 1, ..holds() }.digest());
+    shows(&Holds { software: 4, ..holds() }.digest());
     let records = batch().records;
     shows(&records[0].body);
     shows(&format!("\"prev\":\"{}\"", ContentHash::of(records[0].body.as_bytes())));

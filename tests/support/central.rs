@@ -53,7 +53,8 @@ impl Keys {
             account: None,
             valid_until: None,
         };
-        let of_people = [Normal, Priority, Emergency, Exercise, Cancel, Programme, Policy, Groups, Test];
+        let of_people =
+            [Normal, Priority, Emergency, Exercise, Cancel, Programme, Policy, Groups, Software, Test];
         Trust {
             version: 1,
             grants: vec![

@@ -273,6 +273,7 @@ impl ScriptedBox {
             clock: ClockQuality::Synced,
             wall: Wall(0),
             holds,
+            upgrade: None,
         };
         self.say(Up::Hello, codec::encode(&hello));
     }
@@ -298,6 +299,7 @@ impl ScriptedBox {
             backlog: 2,
             faults: vec!["device_lost".to_owned()],
             usage: None,
+            upgrade: None,
         };
         self.say(Up::Heartbeat, codec::encode(&heartbeat));
     }

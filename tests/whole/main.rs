@@ -8,6 +8,7 @@ mod install;
 mod live;
 mod packages;
 mod reconciliation;
+mod upgrade;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -16,6 +16,7 @@ use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{GroupId, KeyId, ProgrammeId};
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
+use loaxa_heart::said;
 use loaxa_heart::wire::messages::{Body, Command, Signed};
 
 /// A document that a command put in force.
@@ -99,6 +100,20 @@ impl Daemon {
                 self.prepare(*version, items, &signed.signers, &held_by)?;
                 Ok(Some(Document { name: DocumentName::Prepared, version: Some(*version), is_kept: true }))
             }
+            Body::Software(software) => {
+                let (held, held_by) = self.upgrade.in_force();
+                if let (Some(trust), Some(key)) = (self.speaker.trust(), signed.signers.first())
+                    && !held_by.is_empty()
+                    && trust.outranks(held_by, &signed.signers, Power::Software)
+                {
+                    let detail = said!("detail.software_from_above");
+                    return Err(CommandRefusal::NotAllowed { key: key.clone(), detail });
+                }
+                self.check_newer((held, held_by), signed, software.version)?;
+                self.upgrade.order(Some(software.clone()), signed.signers.clone());
+                let version = Some(software.version);
+                Ok(Some(Document { name: DocumentName::Software, version, is_kept: true }))
+            }
             // The heart has adopted and logged it.
             Body::Policy(_) => {
                 Ok(Some(Document { name: DocumentName::Policy, version: None, is_kept: true }))
@@ -154,6 +169,7 @@ impl Daemon {
                     self.speaker.handle(&self.clock.read(), Input::Limits(self.installed.policy.clone()));
                 }
                 Some(DocumentName::Prepared) => self.prepared = Prepared::default(),
+                Some(DocumentName::Software) => self.upgrade.order(None, Vec::new()),
                 Some(DocumentName::Groups) => {
                     (self.groups_version, groups) = (0, self.installed.groups.clone());
                     self.groups_signers.clear();

@@ -55,6 +55,7 @@ impl Daemon {
             groups: self.groups_version,
             prepared: self.prepared.version,
             prepared_missing: self.prepared_missing(),
+            software: self.upgrade.in_force().0,
         }
     }
 
@@ -75,6 +76,7 @@ impl Daemon {
                 .downloads
                 .free()
                 .map(|free| Usage { disk_free_mib: free / MIB, month_mib: self.downloads.used() / MIB }),
+            upgrade: self.upgrade.told(),
         }
     }
 
@@ -98,13 +100,14 @@ impl Daemon {
         self.uplink.connected(Hello {
             v: VERSION,
             box_id: self.box_id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
+            software: self.upgrade.release().to_string(),
             key: Some(self.uplink.public_key()),
             epoch: self.store.epoch(),
             nonce: format!("{random:016x}"),
             clock: now.quality,
             wall: now.wall,
             holds: self.holds(),
+            upgrade: self.upgrade.told(),
         });
     }
 
@@ -144,6 +147,7 @@ impl Daemon {
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
+        self.upgrade.health.contact = true;
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });

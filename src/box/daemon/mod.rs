@@ -6,6 +6,7 @@ mod link;
 mod prepared;
 mod restore;
 mod start;
+mod upgrade;
 mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::local_socket::Visit;
 use crate::player::Player;
 use crate::prepared::Prepared;
 use crate::settings::Settings;
+use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::{BoxStore, Change};
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::mqtt::LinkEvent;
@@ -94,6 +96,7 @@ struct Daemon {
     uplink: Uplink,
     programmes: Programmes,
     prepared: Prepared,
+    upgrade: Upgrade,
     refusals: Refusals,
     groups_version: u32,
     /// The keys that signed these groups; none where the installer wrote them.
@@ -134,6 +137,9 @@ impl Daemon {
                     self.on_tick();
                     if self.player.is_stuck() {
                         return Err(DaemonError::PlayerHangs);
+                    }
+                    if self.mind_upgrade() {
+                        break;
                     }
                 }
                 Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
@@ -231,12 +237,13 @@ impl Daemon {
     /// Lists the audio that is scheduled, prepared or live.
     fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
         let scheduled = self.speaker.media_in_use().chain(self.programmes.media_in_use());
-        scheduled.chain(self.prepared.media_in_use())
+        scheduled.chain(self.prepared.media_in_use()).chain(self.upgrade.media_in_use())
     }
 
     fn on_download(&mut self, news: News) {
         match news {
             News::Done(sha256, result) => {
+                self.upgrade.came(&sha256);
                 if self.prepared.media_in_use().any(|staged| staged == sha256) {
                     self.uplink.hurry_heartbeat(monotonic());
                 }

@@ -14,6 +14,7 @@ use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{ContentHash, GroupId, KeyId, ProgrammeId};
 use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::software::Software;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Signed};
@@ -59,6 +60,8 @@ pub(super) struct InForce {
     /// The keys that signed the policy; none where the installer wrote it.
     pub policy_signers: Vec<KeyId>,
     pub prepared: Prepared,
+    /// The release that the box is to run, and the keys that signed the order.
+    pub software: Option<(Software, Vec<KeyId>)>,
     /// Audio that programmes need.
     pub needed: Vec<Needed>,
 }
@@ -86,6 +89,7 @@ pub(super) fn restore_documents(
         policy,
         policy_signers: Vec::new(),
         prepared: Prepared::default(),
+        software: None,
         needed: Vec::new(),
     };
     // By name: the groups come before the programmes that depend on them.
@@ -108,6 +112,7 @@ pub(super) fn restore_documents(
             Body::Prepared { version, items } => {
                 restored.prepared = Prepared::new(version, items, settings.media.disk_bytes_max);
             }
+            Body::Software(software) => restored.software = Some((software, signers)),
             Body::Programme { programme, version, .. } if version <= programmes.version_of(&programme) => {
                 tracing::warn!(name, version, "an installed programme is as new as a kept one");
             }

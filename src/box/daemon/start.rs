@@ -14,6 +14,7 @@ use crate::downloads::{self, Downloads, News};
 use crate::local_socket;
 use crate::player::{self, Player, PlayerConfig};
 use crate::settings::{CentralSettings, Settings};
+use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::fetch::{Fetcher, MediaDir};
@@ -54,7 +55,7 @@ impl Daemon {
         let unusable = |error| DaemonError::State { path: state_dir.display().to_string(), error };
         std::fs::create_dir_all(&state_dir).map_err(unusable)?;
         let media_dir = MediaDir::open(state_dir.join("media")).map_err(unusable)?;
-        let (store, mut notes) = open_store(&settings)?;
+        let (store, mut notes, from_disk) = open_store(&settings)?;
         let clock = Clock::new(store.last_known(), settings.has_battery_clock);
         let (player_events, player_receiver) = mpsc::channel(PLAYER_EVENTS_MAX);
         let player = start_player(&settings, move |event| {
@@ -99,6 +100,7 @@ impl Daemon {
             programmes,
             refusals: Refusals::default(),
             prepared: in_force.prepared,
+            upgrade: Upgrade::new(settings.launched, settings.channel, in_force.software),
             groups_version: in_force.groups_version,
             groups_signers: in_force.groups_signers,
             installed: Installed { policy: settings.policy, groups: settings.groups },
@@ -108,6 +110,7 @@ impl Daemon {
             turned_away,
         };
         daemon.set_fault(FAULT_PROGRAMME, !left_out.is_empty());
+        daemon.upgrade.health.heart = from_disk;
         daemon.take_up(in_force.needed, settings.central.and_then(|central| central.media), notes);
         let channels = Channels {
             player: player_receiver,
@@ -216,17 +219,18 @@ pub(super) fn random() -> std::io::Result<u64> {
     getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
-/// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record.
-fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>), DaemonError> {
+/// Opens the store; where the disk can't be used at all, one in memory, for sound matters more than its record. Says
+/// whether the store is on the disk.
+fn open_store(settings: &Settings) -> Result<(BoxStore, Vec<Event>, bool), DaemonError> {
     let path = settings.state_dir.join("box.sqlite");
     match BoxStore::open(&path, &settings.box_id) {
         Ok(opened) => {
             let replaced = opened.replaced.map(|kept_as| Event::StoreReplaced { kept_as });
-            Ok((opened.store, replaced.into_iter().collect()))
+            Ok((opened.store, replaced.into_iter().collect(), true))
         }
         Err(error) => {
             tracing::error!(%error, "the store can't be used: the log is only in memory");
-            Ok((BoxStore::volatile(&settings.box_id)?, Vec::new()))
+            Ok((BoxStore::volatile(&settings.box_id)?, Vec::new(), false))
         }
     }
 }

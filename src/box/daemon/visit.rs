@@ -33,7 +33,8 @@ impl Daemon {
         let now = self.clock.read();
         Status {
             box_id: self.box_id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
+            software: self.upgrade.release().to_string(),
+            upgrade: self.upgrade.told(),
             wall: now.wall,
             clock: now.quality,
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),

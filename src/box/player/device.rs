@@ -148,6 +148,11 @@ impl Device {
         matches!(self.state, State::Running { .. })
     }
 
+    /// Tells whether the device runs, or was opened and rests while nothing needs it.
+    pub(super) fn is_well(&self) -> bool {
+        matches!(self.state, State::Running { .. } | State::Resting { .. })
+    }
+
     /// Tells whether the device is lost and not back yet.
     pub(super) fn is_lost(&self) -> bool {
         self.lost && !self.runs()

@@ -3,39 +3,38 @@
 //! One thread owns the plays, the mixer and the device. Each play has a feeder thread; opening and closing a
 //! device happen apart, as both may hang.
 
+mod config;
 mod device;
+mod hearing;
 mod play;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::config::PlayerConfig;
 use self::device::{Device, Loss, Opener, Rest};
 use self::play::{Play, Stage};
 use crate::amplifier::{Amplifier, Switch, Switcher};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::config::box_file::AmplifierConfig;
-use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, FileRef, PlayerCommand, PlayerEvent, Score, Sounded};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
-use loaxa_sound::hearing::ears::{Ears, Microphone, Recording};
-use loaxa_sound::hearing::microphone;
+use loaxa_sound::hearing::ears::{Ears, Microphone};
 use loaxa_sound::level::loudness::LoudnessBook;
 use loaxa_sound::losses::Losses;
 use loaxa_sound::output::feed::Feeder;
 use loaxa_sound::output::ledger::Ledger;
 use loaxa_sound::output::mixer::{CUT_FADE, Entry, Note, Order};
 use loaxa_sound::output::sink::device::DeviceError;
-use loaxa_sound::output::sink::{self, Sink, SinkSpec};
+use loaxa_sound::output::sink::{self, Sink};
 use loaxa_sound::output::together::{Course, SharedClock};
 use loaxa_sound::output::voice::{Leave, Voice};
 use loaxa_sound::source::sources::Sources;
-use loaxa_sound::tts::Speech;
 use loaxa_sound::{frames_in, span_of};
 
 /// Plays that may be ready and waiting; the oldest is forgotten for a newer one.
@@ -51,29 +50,6 @@ const FAREWELL: Span = Span::millis(200);
 /// Time that the last sound needs through the limiter and two periods of the device.
 const DRAIN: Duration = Duration::from_millis(50);
 
-/// Settings of the player.
-#[derive(Debug, Clone)]
-pub struct PlayerConfig {
-    pub sink: SinkSpec,
-    /// Files named by path are found here, unless the path is absolute.
-    pub programme_dir: PathBuf,
-    /// Files named by hash are found here, as `ab/ab12...`.
-    pub media_dir: PathBuf,
-    /// Measured loudness is kept here.
-    pub state_dir: PathBuf,
-    pub speech: Speech,
-    /// Level in LUFS that files are brought to; `None` leaves them as they are.
-    pub target_lufs: Option<f32>,
-    pub shaping: Shaping,
-    pub amplifier: AmplifierConfig,
-    /// ALSA name of the microphone, where there is one.
-    pub microphone: Option<String>,
-    /// Certificates that central's server is checked against.
-    pub ca: Option<PathBuf>,
-    /// Plays that keep to the shared clock sound this much later, or earlier where negative.
-    pub delay_ms: i32,
-}
-
 /// Messages that may wait for the player's thread: it takes them within milliseconds, and needs few.
 const INBOX_MAX: usize = 256;
 
@@ -87,6 +63,7 @@ pub struct Player {
     sources: Arc<Sources>,
     ears: Option<Arc<Ears>>,
     stuck: AtomicBool,
+    has_device: Arc<AtomicBool>,
 }
 
 enum Inbox {
@@ -134,8 +111,10 @@ fn start_with(
         let _ = faults.try_send(Inbox::AmplifierFault(detail));
     };
     let switcher = Switcher::start(config.amplifier.clone(), losses.clone(), told)?;
-    let ears = config.microphone.map(|name| hear(name, losses.clone())).transpose()?.map(Arc::new);
+    let ears = config.microphone.map(|name| hearing::hear(name, losses.clone())).transpose()?.map(Arc::new);
     let heard_by = ears.clone();
+    let has_device = Arc::<AtomicBool>::default();
+    let device_runs = has_device.clone();
     let run = move || {
         let (devices, thread) = (sender.clone(), std::thread::current());
         let opened = move |result| {
@@ -156,21 +135,12 @@ fn start_with(
             course_next: None,
             amplifier_config: config.amplifier,
             plays: Vec::new(),
+            has_device: device_runs,
         };
         core.run(&received);
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
-    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false) })
-}
-
-/// Listens to an ALSA input.
-fn hear(name: String, losses: Arc<Losses>) -> std::io::Result<Ears> {
-    let input = name.clone();
-    let open = move |tap| match microphone::open(&input, tap) {
-        Ok(open) => Ok(Box::new(open) as Box<dyn Recording>),
-        Err(error) => Err(error),
-    };
-    Ears::start(name, Box::new(open), losses)
+    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false), has_device })
 }
 
 impl Player {
@@ -197,6 +167,11 @@ impl Player {
     /// Returns the counts of what was lost since the start.
     pub fn losses(&self) -> &Losses {
         &self.sources.losses
+    }
+
+    /// Tells whether the sound device is open, or was and rests.
+    pub fn has_device(&self) -> bool {
+        self.has_device.load(Ordering::Relaxed)
     }
 
     /// Tells whether the player was too busy to take a command: its thread hangs, and only a new start helps.
@@ -247,6 +222,8 @@ struct Core {
     course_next: Option<Course>,
     amplifier_config: AmplifierConfig,
     plays: Vec<Play>,
+    /// Told to whoever asks from outside.
+    has_device: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -279,6 +256,7 @@ impl Core {
             if let Some(loss) = self.device.watch(now) {
                 self.lose_device(loss);
             }
+            self.has_device.store(self.device.is_well(), Ordering::Relaxed);
             self.start_plays(now);
             self.tell_endings();
             self.mind_amplifier(now);

@@ -137,6 +137,9 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<b
     app.outbound
         .reconcile(&app.store, &app.keyring, (id, &groups), (&hello.holds, hello_backlog), now)
         .await?;
+    if let Some(told) = hello.upgrade {
+        app.store.note_upgrade(id.clone(), told, now).await?;
+    }
     let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
     app.store
         .note_sign_of_life(SignOfLife {
@@ -190,7 +193,10 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, Store
             .reconcile(&app.store, &app.keyring, (id, &groups), (holds, heartbeat.backlog), now)
             .await?;
     }
-    let Heartbeat { backlog, faults, usage, .. } = heartbeat;
+    let Heartbeat { backlog, faults, usage, upgrade, .. } = heartbeat;
+    if let Some(told) = upgrade {
+        app.store.note_upgrade(id.clone(), told, now).await?;
+    }
     let kind = SignKind::Heartbeat { backlog, faults, usage };
     let sign = SignOfLife { id: id.clone(), at: now, clock: heartbeat.clock, holds, kind };
     app.store.note_sign_of_life(sign).await

@@ -8,7 +8,9 @@ use super::deadline;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::disk::DiskState;
+use crate::orders::software;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
+use loaxa_heart::domain::software::Release;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 
 /// Time between two looks.
@@ -43,6 +45,7 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     found.extend(deadline::overdue(app, now).await?);
     found.extend(of_disk(app.disk.state(), now));
+    found.extend(software::stopped(app).await?.map(|release| of_rollout(release, now)));
     if is_known(&found, &open) {
         return Ok(());
     }
@@ -68,6 +71,18 @@ fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
         since: now,
         last: now,
     })
+}
+
+/// The trouble of a rollout that stopped because boxes failed.
+fn of_rollout(release: Release, now: Wall) -> Found {
+    Found {
+        kind: TroubleKind::Fault,
+        what: "rollout_stopped".to_owned(),
+        subject: CENTRE.to_owned(),
+        detail: release.to_string(),
+        since: now,
+        last: now,
+    }
 }
 
 /// The ground on which a silence is judged.

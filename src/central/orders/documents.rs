@@ -19,6 +19,7 @@ use loaxa_heart::domain::announcement::{Media, PreparedItem};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, PreparedId};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::programme::Programme;
+use loaxa_heart::domain::software::Software;
 use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -219,6 +220,23 @@ pub async fn send_prepared(app: &App, asked: PreparedAsked) -> Result<Sent, Refu
     let body = Body::Prepared { version, items };
     let title = format!("prepared {version}");
     send(app, document(app, (name, version), title, asked.to, body, (asked.author, asked.approver))).await
+}
+
+/// Numbers, keeps and sends the order to run a release.
+///
+/// # Errors
+/// Gives a sentence for the person who asked; nothing was sent then.
+pub async fn send_software(
+    app: &App,
+    software: Software,
+    to: Vec<GroupId>,
+    author: String,
+) -> Result<Sent, Refused> {
+    let name = DocumentName::Software;
+    let version = newest_version(app, &name).await? + 1;
+    let title = format!("software {}", software.release);
+    let body = Body::Software(Software { version, ..software });
+    send(app, document(app, (name, version), title, to, body, (Some(author), None))).await
 }
 
 /// Moves boxes to other groups, and tells all boxes where they belong.

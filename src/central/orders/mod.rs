@@ -16,6 +16,7 @@ pub mod prepared;
 mod pronunciation;
 pub mod refused;
 pub mod signed_request;
+pub mod software;
 pub mod sounding;
 mod speech;
 pub mod warnings;

@@ -57,6 +57,19 @@ pub enum Refused {
         offered: u32,
     },
     NoSuchBox(BoxId),
+    /// A file is no program of an architecture that is known.
+    NoProgram,
+    ProgramTooLarge {
+        max: u64,
+    },
+    OtherArchitecture {
+        found: &'static str,
+        asked: String,
+    },
+    NoWaves {
+        max: usize,
+    },
+    NoRollout,
     Senseless(CommandRefusal),
     /// Somebody changed or decided the notice in the meantime.
     NoticeChanged,
@@ -91,6 +104,13 @@ impl Say for Refused {
             Refused::BadProgramme(problems) => said!("order.bad_programme", problems),
             Refused::NoSuchMedia(name) => said!("order.no_such_media", name = name.escape_debug()),
             Refused::NotNewer { name, sent, offered } => said!("order.not_newer", name, sent, offered),
+            Refused::NoProgram => said!("order.no_program"),
+            Refused::ProgramTooLarge { max } => said!("order.program_too_large", max),
+            Refused::OtherArchitecture { found, asked } => {
+                said!("order.other_architecture", found, asked = asked.escape_debug())
+            }
+            Refused::NoWaves { max } => said!("order.no_waves", max),
+            Refused::NoRollout => said!("order.no_rollout"),
             Refused::NoSuchBox(box_id) => said!("order.no_such_box", box_id),
             Refused::Senseless(refusal) => said!("order.senseless", refusal),
             Refused::NoticeChanged => said!("notice.changed"),

@@ -112,7 +112,7 @@ impl Reading {
             match &document.name {
                 DocumentName::Programme(name) => drop(self.ids.insert(name.clone())),
                 DocumentName::Policy => audience.policy = self.policy(app, id).await?,
-                DocumentName::Groups | DocumentName::Prepared => {}
+                DocumentName::Groups | DocumentName::Prepared | DocumentName::Software => {}
             }
         }
         Ok(audience)

@@ -44,7 +44,7 @@ const MENU: [(&str, &str, &[Role]); 11] = [
 ];
 
 /// Pages of the footer, with the roles that see them.
-const FOOT: [(&str, &str, &[Role]); 11] = [
+const FOOT: [(&str, &str, &[Role]); 12] = [
     ("/canh-bao", "alarm_page.title", &[]),
     ("/kho-am-thanh", "library.title", &[]),
     ("/tin-soan-san", "message.title", &[Role::Administrator, Role::Duty]),
@@ -54,6 +54,7 @@ const FOOT: [(&str, &str, &[Role]); 11] = [
     ("/cai-dat", "place.title", &[Role::Administrator]),
     ("/cai-dat/noi-nhan", "receiver.title", &[Role::Administrator]),
     ("/cai-dat/luu-giu", "keeping.title", &[Role::Administrator]),
+    ("/phan-mem", "rollout.title", &[Role::Technician, Role::Administrator]),
     ("/ai-da-lam-gi", "audit.title", &[Role::Administrator, Role::Reviewer]),
     ("/tai-khoan", "account.title", &[]),
 ];

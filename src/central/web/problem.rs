@@ -74,10 +74,14 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Store(error) => return error.clone().into(),
-            Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) => StatusCode::NOT_FOUND,
+            Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) | Refused::NoRollout => {
+                StatusCode::NOT_FOUND
+            }
             Refused::Authority(_) | Refused::MayNotEnd { .. } => StatusCode::FORBIDDEN,
             Refused::NotNewer { .. } => StatusCode::CONFLICT,
-            Refused::TooLarge | Refused::Media(MediaRefusal::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::TooLarge | Refused::ProgramTooLarge { .. } | Refused::Media(MediaRefusal::TooLarge) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Refused::Media(MediaRefusal::Disk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::BAD_REQUEST,
         };

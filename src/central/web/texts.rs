@@ -22,6 +22,8 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/week.vi.toml"),
         "\n",
         include_str!("texts/reports.vi.toml"),
+        "\n",
+        include_str!("texts/software.vi.toml"),
     ),
     concat!(
         include_str!("texts/en.toml"),
@@ -41,5 +43,7 @@ pub static TEXTS: Tables = Tables::new(
         include_str!("texts/week.en.toml"),
         "\n",
         include_str!("texts/reports.en.toml"),
+        "\n",
+        include_str!("texts/software.en.toml"),
     ),
 );

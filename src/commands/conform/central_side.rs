@@ -84,6 +84,7 @@ impl Unit {
             clock: ClockQuality::None,
             wall: Wall(0),
             holds: Holds { trust, ..Holds::default() },
+            upgrade: None,
         };
         self.wire.say(&Topic::Up(self.id.clone(), Up::Hello), codec::encode(&hello))?;
         Ok(nonce)

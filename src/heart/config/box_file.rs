@@ -12,8 +12,12 @@ use super::problem::{Problem, Problems};
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
+use crate::domain::software::CHANNEL;
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
+
+/// The state directory of the settings that are shipped.
+const STATE_DIR: &str = "/var/lib/loaxa";
 
 /// Most bytes of a configuration file.
 pub(super) const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -40,6 +44,8 @@ pub struct BoxConfig {
     pub trust: Option<TrustConfig>,
     pub rtc: Rtc,
     pub media: MediaConfig,
+    /// The channel of releases that the box follows.
+    pub channel: String,
 }
 
 /// `[sound]`.
@@ -175,6 +181,17 @@ pub fn read(path: &Path, named: NamedFiles) -> Result<BoxConfig, Problems> {
     parse(&text, &file, path.parent().unwrap_or(Path::new("")), named)
 }
 
+/// Reads the state directory of a `box.toml` whatever else is wrong with the file: a launcher must not stumble over
+/// settings that only a newer release knows. Where the file names none, the directory is the one that is shipped.
+pub fn state_dir(path: &Path) -> PathBuf {
+    let text = read_text(path, CONFIG_BYTES_MAX).unwrap_or_default();
+    let (_, table) = Reader::new("", &text);
+    let head = table.as_ref().get("box").and_then(|value| value.get_ref().as_table());
+    let named = head.and_then(|head| head.get("state_dir")?.get_ref().as_str());
+    let base = path.parent().unwrap_or(Path::new(""));
+    named.map_or_else(|| PathBuf::from(STATE_DIR), |named| base.join(named))
+}
+
 /// Reads the text of a `box.toml`; relative paths are seen from `base`.
 ///
 /// # Errors
@@ -265,6 +282,10 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     });
     clock.finish();
     let media = media(root.section("media"));
+    let mut software = root.section("software");
+    let channel =
+        software.get("channel").map_or(Some(CHANNEL.to_owned()), |value| value.text().map(str::to_owned));
+    software.finish();
     Some(BoxConfig {
         id: id?,
         groups,
@@ -279,6 +300,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         trust: absent_or(trust)?,
         rtc: rtc?,
         media: media?,
+        channel: channel?,
     })
 }
 
@@ -519,6 +541,23 @@ pub(super) fn root_key(value: &Value<'_>, paths: &Paths<'_>) -> Option<RootKey> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_launcher_finds_the_state_directory_beside_what_it_does_not_know() {
+        let dir = std::env::temp_dir().join(format!("loaxa-state-dir-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("box.toml");
+        let check = |text: &str, expected: PathBuf| {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(state_dir(&path), expected, "{text}");
+        };
+        check("[box]\nid = 7\nstate_dir = 'state'\ncolour = 'red'\n[future]\nx = 1\n", dir.join("state"));
+        check("[box]\nstate_dir = '/data'\n[sound\n", PathBuf::from("/data"));
+        check("state_dir = 'x'\n", PathBuf::from(STATE_DIR));
+        check("[box]\nstate_dir = 7\n", PathBuf::from(STATE_DIR));
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(state_dir(&path), PathBuf::from(STATE_DIR));
+    }
 
     fn read(text: &str) -> Result<BoxConfig, Problems> {
         parse(text, "box.toml", Path::new("/etc/loaxa"), NamedFiles::Unseen)

@@ -205,6 +205,8 @@ pub enum DocumentName {
     /// Before programmes, as its audio is fetched before theirs.
     Prepared,
     Programme(ProgrammeId),
+    /// Last: nothing else waits for it.
+    Software,
 }
 
 impl std::fmt::Display for DocumentName {
@@ -214,6 +216,7 @@ impl std::fmt::Display for DocumentName {
             DocumentName::Policy => f.write_str("policy"),
             DocumentName::Prepared => f.write_str("prepared"),
             DocumentName::Programme(id) => write!(f, "programme/{id}"),
+            DocumentName::Software => f.write_str("software"),
         }
     }
 }
@@ -225,6 +228,7 @@ impl DocumentName {
             "groups" => Some(DocumentName::Groups),
             "policy" => Some(DocumentName::Policy),
             "prepared" => Some(DocumentName::Prepared),
+            "software" => Some(DocumentName::Software),
             _ => Some(DocumentName::Programme(text.strip_prefix("programme/")?.parse().ok()?)),
         }
     }
@@ -235,6 +239,7 @@ impl DocumentName {
             DocumentName::Groups => holds.groups,
             DocumentName::Policy => holds.policy,
             DocumentName::Prepared => holds.prepared,
+            DocumentName::Software => holds.software,
             DocumentName::Programme(id) => holds.programmes.get(id).copied().unwrap_or(0),
         }
     }

@@ -32,6 +32,8 @@ pub enum Power {
     /// Central's own key: tells boxes the time and acknowledges their logs.
     Central,
     Test,
+    /// The program that runs on boxes.
+    Software,
 }
 
 impl Power {

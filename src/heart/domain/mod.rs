@@ -14,6 +14,7 @@ pub mod playback;
 pub mod policy;
 pub mod programme;
 pub mod recurrence;
+pub mod software;
 pub mod sound;
 pub mod text;
 pub mod time;

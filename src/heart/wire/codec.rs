@@ -20,6 +20,7 @@ use crate::domain::announcement::{Media, PlayPlan, PreparedItem, Repeats};
 use crate::domain::authority::{Trust, count_people};
 use crate::domain::ids::KeyId;
 use crate::domain::playback::CommandRefusal;
+use crate::domain::software::{Software, UpgradeTold};
 use crate::domain::sound::Pattern;
 use crate::domain::time::{Span, Wall};
 
@@ -39,6 +40,10 @@ pub const PROGRAMME_MEDIA_MAX: usize = 1_024;
 pub const PREPARED_ITEMS_MAX: usize = 64;
 /// Most audio of all prepared messages together, in bytes: 64 messages of 90 s at 192 kbit/s, and as much again.
 pub const PREPARED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Most architectures for which a release is built.
+pub const BUILDS_MAX: usize = 16;
+/// Largest program of a release, in bytes: four times what it is today.
+pub const SOFTWARE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Largest audio file, in bytes: six hours at 192 kbit/s.
 pub const MEDIA_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Most boxes in one `groups` command; a province sends several.
@@ -66,13 +71,16 @@ pub const FAULTS_MAX: usize = 32;
 
 /// Field names that this version understands, for [`Command::critical`].
 pub const FIELDS_UNDERSTOOD: &[&str] = &[
+    "allow_downgrade",
     "allowed",
     "approver",
     "at",
     "author",
     "body",
+    "builds",
     "bytes",
     "cap",
+    "channel",
     "class",
     "codec",
     "critical",
@@ -100,11 +108,14 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "open",
     "opening",
     "path",
+    "paused",
     "plan",
     "programme",
+    "release",
     "repeats",
     "rest_dates",
     "rest_weekdays",
+    "retry",
     "serial",
     "session",
     "session_minutes_max",
@@ -123,6 +134,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "volume_night_percent_max",
     "volume_percent",
     "volume_zone_percent_max",
+    "window",
     "words",
 ];
 
@@ -289,6 +301,7 @@ impl Body {
                     .try_for_each(|groups| at_most("groups of a box", groups.len(), GROUPS_OF_BOX_MAX))
             }
             Body::Prepared { items, .. } => check_prepared(items),
+            Body::Software(software) => check_software(software),
             Body::Live { voice, url, .. } => {
                 line("session", voice)?;
                 http_address("url", url)
@@ -318,6 +331,27 @@ fn check_prepared(items: &[PreparedItem]) -> Result<(), CommandRefusal> {
         return Err(impossible(said!("detail.prepared_large", bytes, max = PREPARED_BYTES_MAX)));
     }
     Ok(())
+}
+
+/// Checks the bounds of an order to run a release.
+///
+/// # Errors
+/// Says what is out of bounds.
+pub fn check_software(software: &Software) -> Result<(), CommandRefusal> {
+    line("channel", &software.channel)?;
+    at_most("builds", software.builds.len(), BUILDS_MAX)?;
+    for (architecture, build) in &software.builds {
+        line("architecture", architecture)?;
+        if build.bytes == 0 || build.bytes > SOFTWARE_BYTES_MAX {
+            let max = SOFTWARE_BYTES_MAX;
+            return Err(impossible(said!("detail.software_size", bytes = build.bytes, max)));
+        }
+    }
+    Ok(())
+}
+
+fn check_upgrade(upgrade: Option<&UpgradeTold>) -> Result<(), CommandRefusal> {
+    upgrade.and_then(|told| told.why.as_ref()).map_or(Ok(()), |why| line("why", why))
 }
 
 fn check_plan(plan: &PlayPlan) -> Result<(), CommandRefusal> {
@@ -425,6 +459,7 @@ impl Message for Hello {
     fn check(&self) -> Result<(), CommandRefusal> {
         line("software", &self.software)?;
         self.key.iter().try_for_each(|key| line("key", key))?;
+        check_upgrade(self.upgrade.as_ref())?;
         at_most("nonce", self.nonce.len(), NONCE_BYTES_MAX)?;
         at_most("programmes", self.holds.programmes.len(), GROUPS_MAX)
     }
@@ -436,6 +471,7 @@ impl Message for Heartbeat {
         at_most("held", self.held.as_ref().map_or(0, String::len), LINE_BYTES_MAX)?;
         at_most("faults", self.faults.len(), FAULTS_MAX)?;
         self.faults.iter().try_for_each(|fault| line("fault", fault))?;
+        check_upgrade(self.upgrade.as_ref())?;
         self.on_air.iter().try_for_each(|on_air| line("title", &on_air.title))
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
+use crate::domain::software::{Software, UpgradeTold};
 use crate::domain::time::{ClockQuality, Wall};
 
 /// The version of the protocol that this program speaks.
@@ -93,6 +94,8 @@ pub enum Body {
         version: u32,
         items: Vec<PreparedItem>,
     },
+    /// The release that boxes run.
+    Software(Software),
     /// A live voice opens or closes; the voice itself arrives on its own stream.
     Live {
         #[serde(rename = "session")]
@@ -113,6 +116,7 @@ impl Command {
             Body::Programme { .. } | Body::Prepared { .. } => Power::Programme,
             Body::Policy(_) => Power::Policy,
             Body::Groups { .. } => Power::Groups,
+            Body::Software(_) => Power::Software,
             Body::Live { .. } => Power::Live,
             Body::Test => Power::Test,
         }
@@ -169,6 +173,9 @@ pub struct Hello {
     pub clock: ClockQuality,
     pub wall: Wall,
     pub holds: Holds,
+    /// The newest release that was ordered, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeTold>,
 }
 
 /// Central's answer: `down/welcome`, in an envelope signed by a key with [`Power::Central`].
@@ -199,10 +206,12 @@ pub struct Holds {
     /// Messages of that list whose audio is not on the disk.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prepared_missing: u32,
+    /// Version of the order to run a release.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub software: u32,
 }
 
-/// Tells whether a number is 0 and left out, so that a centre that does not know prepared messages computes the same
-/// digest.
+/// Tells whether a number is 0 and left out, so that a centre that does not know the document computes the same digest.
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -210,14 +219,16 @@ const fn is_zero(number: &u32) -> bool {
 impl Holds {
     /// Digests the holdings, to stand for them in most heartbeats: the first 16 hex digits of the SHA-256 over
     /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line; last the
-    /// version of the prepared messages with the number of missing files, where the box holds such a list.
+    /// version of the prepared messages with the number of missing files, and that of the software, each where the box
+    /// holds one.
     ///
     /// ```
     /// let holds = loaxa_heart::wire::messages::Holds::default();
     /// assert_eq!(holds.digest(), "76a70ceca7714f07");
     /// ```
     pub fn digest(&self) -> String {
-        let Holds { commands, programmes, trust, policy, groups, prepared, prepared_missing } = self;
+        let Holds { commands, programmes, trust, policy, groups, prepared, prepared_missing, software } =
+            self;
         let mut text = format!("commands {commands}\n");
         for (programme, version) in programmes {
             text += &format!("programme {programme} {version}\n");
@@ -225,6 +236,9 @@ impl Holds {
         text += &format!("trust {trust}\npolicy {policy}\ngroups {groups}\n");
         if *prepared > 0 {
             text += &format!("prepared {prepared} {prepared_missing}\n");
+        }
+        if *software > 0 {
+            text += &format!("software {software}\n");
         }
         ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
     }
@@ -261,6 +275,9 @@ pub struct Heartbeat {
     /// Disk and network, beside `holds` in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The newest release that was ordered, and what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeTold>,
 }
 
 /// The room that a box has left on its disk, and the audio that it has fetched.

@@ -6,9 +6,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
 use super::super::*;
+use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::domain::sound::Sound;
 use loaxa_sound::output::mixer::Renderer;
+use loaxa_sound::output::sink::SinkSpec;
 use loaxa_sound::output::sink::Trouble;
+use loaxa_sound::tts::Speech;
 use loaxa_sound::{Frame, RATE};
 
 /// Longest wait for anything: what takes longer hangs.

@@ -16,6 +16,7 @@ mod media;
 mod places;
 mod plays;
 mod proposals;
+mod rollouts;
 mod tokens;
 mod troubles;
 
@@ -78,6 +79,7 @@ mod sqlite {
         tokens { a_token_is_good_until_it_is_revoked a_token_ends_with_the_account_of_its_owner }
         troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
         proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
+        rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
         places { what_staff_say_of_places_is_kept }
         feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
         keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it a_rule_is_kept_and_the_room_is_measured }

@@ -33,6 +33,7 @@ mod plays;
 mod pronunciations;
 mod proposals;
 mod readers;
+mod rollouts;
 mod roster;
 mod sessions;
 mod signs;

@@ -746,3 +746,21 @@ CREATE TABLE IF NOT EXISTS feedback_days (
     late          INTEGER NOT NULL,
     PRIMARY KEY (day, village, kind)
 ) STRICT, WITHOUT ROWID;
+
+-- Releases on their way to the boxes; the newest is the one that counts.
+CREATE TABLE IF NOT EXISTS rollouts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    begun   INTEGER NOT NULL,
+    plan    TEXT NOT NULL,
+    author  TEXT NOT NULL,
+    state    TEXT NOT NULL DEFAULT 'runs',
+    ordered  INTEGER NOT NULL DEFAULT 0,
+    forgiven INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- What each box said last of its upgrade, as JSON, and since when it says so.
+CREATE TABLE IF NOT EXISTS upgrades (
+    box   TEXT PRIMARY KEY,
+    told  TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -36,6 +36,8 @@ mod reports;
 mod revoke;
 mod sent;
 mod sign;
+pub mod software;
+mod software_build;
 mod speak;
 mod status;
 mod stop;
@@ -93,6 +95,7 @@ fn reading() -> Router<Arc<App>> {
         .route("/reports", get(reports::handle))
         .route("/airings", get(airings::handle))
         .route("/anchors", get(anchors::handle))
+        .route("/software", get(software::show))
         .route("/status", get(status::handle))
         .route("/metrics", get(metrics::handle))
 }
@@ -118,6 +121,8 @@ fn administration() -> Router<Arc<App>> {
         .route("/policies", post(policy::handle))
         .route("/prepared", post(prepared::handle).layer(with_fields))
         .route("/groups", post(groups::handle))
+        .route("/software", post(software::publish))
+        .route("/software/builds", post(software_build::handle))
         .route("/enrolments", post(invite::handle))
         .route("/boxes/{id}/revoke", post(revoke::handle))
 }

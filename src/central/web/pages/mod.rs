@@ -18,6 +18,7 @@ mod reports;
 mod roster;
 mod settings;
 mod sign;
+mod software;
 mod training;
 mod trouble;
 mod week;
@@ -69,6 +70,7 @@ pub fn pages() -> Pages {
         roster::add,
         settings::add,
         sign::add,
+        software::add,
         training::add,
         week::add,
         events::add,

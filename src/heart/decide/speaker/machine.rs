@@ -368,7 +368,7 @@ impl Speaker {
                 self.open_voice(Voice::new(&command, signers, voice, url));
             }
             Body::Live { voice, open: false, .. } => self.close_voice(now, &voice, &by),
-            Body::Programme { .. } | Body::Groups { .. } | Body::Prepared { .. } => {
+            Body::Programme { .. } | Body::Groups { .. } | Body::Prepared { .. } | Body::Software(_) => {
                 self.actions.push_back(Action::Adopt(Box::new(Signed { signers, digest, payload: command })));
             }
             Body::Test => self.log_step(now, &command.id, DeliveryStep::Received),

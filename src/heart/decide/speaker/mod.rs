@@ -18,6 +18,7 @@ mod live;
 mod machine;
 mod pieces;
 mod play;
+mod rest;
 mod running;
 mod sessions;
 mod stand_in;
@@ -29,4 +30,5 @@ mod waiting;
 
 pub use self::held::spoken_length;
 pub use self::interface::{Action, Input, Restored, Why};
+pub use self::rest::Rest;
 pub use self::state::Speaker;

@@ -2,7 +2,7 @@
 
 mod act;
 mod health;
-mod keepers;
+pub mod keepers;
 mod list;
 mod newcomer;
 mod one;

@@ -4,6 +4,7 @@ mod announcements;
 mod authority;
 mod clocks;
 mod relays;
+mod rest;
 mod rules;
 mod scene;
 mod search;
