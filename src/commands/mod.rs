@@ -20,6 +20,7 @@ mod box_setup;
 mod cap;
 #[cfg(feature = "central")]
 mod central;
+#[cfg(feature = "central")]
 mod central_backup;
 #[cfg(feature = "central")]
 mod central_init;
@@ -27,6 +28,7 @@ mod central_init;
 mod central_invite;
 #[cfg(feature = "central")]
 mod central_person;
+#[cfg(feature = "central")]
 mod central_restore;
 #[cfg(feature = "central")]
 mod central_token;
