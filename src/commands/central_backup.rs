@@ -108,8 +108,6 @@ fn take(
 ) -> Result<Manifest, Failure> {
     // The database first: audio that it names is there already, and stays.
     let database = backup.join(DATABASE);
-    private_files::keep(&database).map_err(|error| of_file(&database, &error))?;
-    fs::remove_file(&database).map_err(|error| of_file(&database, &error))?;
     copy_to(&config.sqlite, &database)?;
     let rights = fs::Permissions::from_mode(0o600);
     fs::set_permissions(&database, rights).map_err(|error| of_file(&database, &error))?;

@@ -9,6 +9,7 @@ use crate::support::staff::Staff;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
 use loaxa_central::store::Role;
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::playback::Event;
 use serde_json::json;
 
@@ -102,6 +103,9 @@ async fn a_commune_lives_on_from_its_backup() {
     staff.sign_in_again(&central).await;
     let trail = staff.get(&central, "/ai-da-lam-gi").await;
     assert!(trail.text().contains("Phục hồi trung tâm"), "{}", trail.text());
+    let hash = ContentHash::of(&tone());
+    let audio = staff.get(&central, &format!("/media/{hash}")).await;
+    assert_eq!((audio.status, ContentHash::of(&audio.body)), (200, hash));
     let mut loa_again = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
     (loa_again.records, loa_again.oldest) = (loa.records.clone(), 1);
     // The box, which had forgotten nothing, sends what central lost.

@@ -22,6 +22,7 @@ mod software;
 mod training;
 mod trouble;
 mod week;
+mod whole_commune;
 
 use std::sync::Arc;
 

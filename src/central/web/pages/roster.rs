@@ -18,6 +18,7 @@ use crate::web::doors::{Needs, Pages};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::local_time::time;
+use crate::web::pages::whole_commune::refused_to_village;
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -55,7 +56,7 @@ async fn add_shift(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    if let Some(refused) = not_the_commune(&app, &frame, &who) {
+    if let Some(refused) = refused_to_village(&app, &frame, &who) {
         return Ok(refused);
     }
     let officers = officers(&app, who.now).await?;
@@ -84,7 +85,7 @@ async fn end_shift(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    if let Some(refused) = not_the_commune(&app, &frame, &who) {
+    if let Some(refused) = refused_to_village(&app, &frame, &who) {
         return Ok(refused);
     }
     let shifts = app.store.shifts().await?;
@@ -93,12 +94,6 @@ async fn end_shift(
         app.store.end_shift(shift.id, act).await?;
     }
     Ok(Redirect::to("/truc-ban").into_response())
-}
-
-/// The roster is the whole commune's: an administrator of one village does not change it.
-fn not_the_commune(app: &App, frame: &Frame, who: &Who) -> Option<Response> {
-    let may = who.may(app, Role::Administrator, &app.settings.top_groups());
-    (!may).then(|| refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")))
 }
 
 async fn drill(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Response, PageError> {

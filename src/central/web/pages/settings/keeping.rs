@@ -10,9 +10,10 @@ use maud::{Markup, html};
 use crate::app::App;
 use crate::people::Who;
 use crate::reports::due;
-use crate::store::{KeepingRule, NewAct, Perishable, PrunedRow, Role};
+use crate::store::{KeepingRule, NewAct, Perishable, PrunedRow};
 use crate::web::form::{Faults, Input, Sent};
-use crate::web::frame::{Frame, PageError, moment, refusal};
+use crate::web::frame::{Frame, PageError, moment};
+use crate::web::pages::whole_commune::refused_to_village;
 use loaxa_heart::said;
 
 /// A number of the rule: its field, the words beside it, and its bounds.
@@ -70,14 +71,8 @@ const TERMS: [Term; 6] = [
     },
 ];
 
-/// The rule is of the whole commune: an administrator of one village changes none.
-fn not_the_commune(app: &App, frame: &Frame, who: &Who) -> Option<Response> {
-    let may = who.may(app, Role::Administrator, &app.settings.top_groups());
-    (!may).then(|| refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")))
-}
-
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     draw(&app, &frame, &who, &Faults::default(), None).await
@@ -89,7 +84,7 @@ pub async fn keep(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     let mut faults = Faults::default();

@@ -13,9 +13,10 @@ use url::Url;
 use crate::app::App;
 use crate::notify::may_be_private;
 use crate::people::Who;
-use crate::store::{EventKind, EventRow, NewAct, RECEIVERS_MAX, ReceiverRow, Role};
+use crate::store::{EventKind, EventRow, NewAct, RECEIVERS_MAX, ReceiverRow};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
+use crate::web::pages::whole_commune::refused_to_village;
 use crate::web::parts::{Kind, state};
 use loaxa_heart::said;
 use loaxa_heart::texts::steers;
@@ -27,14 +28,8 @@ const SECRET_BYTES: usize = 32;
 /// Events in the log of the page.
 const EVENTS_SHOWN: u32 = 50;
 
-/// Receivers are told of the whole commune: an administrator of one village adds none.
-fn not_the_commune(app: &App, frame: &Frame, who: &Who) -> Option<Response> {
-    let may = who.may(app, Role::Administrator, &app.settings.top_groups());
-    (!may).then(|| refusal(app, frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")))
-}
-
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     Ok(draw(&app, &frame, &Faults::default(), &Sent(Vec::new()), None).await?.into_response())
@@ -46,7 +41,7 @@ pub async fn add(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     let mut faults = Faults::default();
@@ -97,7 +92,7 @@ pub async fn try_it(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     let is_there = match id.parse() {
@@ -116,7 +111,7 @@ pub async fn end(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    if let Some(no) = not_the_commune(&app, &frame, &who) {
+    if let Some(no) = refused_to_village(&app, &frame, &who) {
         return Ok(no);
     }
     if let Ok(id) = id.parse() {
