@@ -17,7 +17,7 @@ static UNITS: LazyLock<HashMap<Vec<char>, &'static str>> = LazyLock::new(|| {
 /// Characters of the longest unit.
 const UNIT_CHARS_MAX: usize = 5;
 /// Units that are too short to stand apart from their number: `2 L` may be a name.
-const GLUED: &[&str] = &["Đ", "L", "V", "W"];
+const GLUED: &[&str] = &["Đ", "L", "V", "W", "CV", "HP", "bar"];
 /// Things that are counted or paid for: "đồng/hộ" is "đồng một hộ".
 const COUNTED: &[&str] = &[
     "học sinh",
@@ -107,8 +107,106 @@ const COUNTED: &[&str] = &[
     "số",
     "đầu người",
     "mét",
+    "khóm",
+    "bụi",
+    "luống",
+    "hố",
+    "gốc",
+    "chậu",
+    "khay",
+    "chỉ",
+    "lượng",
+    "cuộc",
+    "gian",
+    "chỗ",
+    "bàn",
+    "mâm",
+    "đoàn",
+    "đội",
+    "nhóm",
+    "lồng",
+    "ao",
+    "thẻ",
+    "hồ sơ",
+    "trang",
+    "đơn",
+    "ki-ốt",
+    "khóa",
+    "khoá",
+    "công trình",
+    "mô hình",
+    "dự án",
+    "gia đình",
+    "sản phẩm",
+    "bài",
+    "câu",
+    "tập",
+    "bức",
+    "cột",
+    "trụ",
+    "bóng",
+    "đèn",
+    "loa",
+    "cụm",
+    "tuyến",
+    "chi hội",
+    "chi bộ",
+    "thành viên",
+    "đại biểu",
+    "cử tri",
+    "lao động",
+    "công nhân",
+    "học viên",
+    "bệnh nhân",
+    "điểm",
+    "đơn vị",
+    "kỳ",
+    "học kỳ",
+    "năm học",
+    "tin",
+    "túi",
+    "can",
+    "xô",
+    "chuồng",
+    "ổ",
+    "đàn",
+    "lứa",
+    "cọc",
+    "bó",
+    "mớ",
+    "nải",
+    "buồng",
+    "chùm",
+    "lạng",
+    "cân",
+    "thước",
+    "vòng",
+    "hiệp",
+    "trận",
+    "ghế",
+    "giường",
+    "tầng",
+    "ô",
+    "dãy",
+    "hội",
+    "quỹ",
+    "mặt hàng",
+    "gian hàng",
+    "xuồng",
+    "thuyền",
     "cơ sở",
     "trường hợp",
+];
+/// Things that are counted, as they are shortened after a slash.
+const SHORT_THINGS: &[(&str, &str)] = &[
+    ("th", "tháng"),
+    ("ng", "người"),
+    ("hs", "học sinh"),
+    ("HS", "học sinh"),
+    ("SV", "sinh viên"),
+    ("sv", "sinh viên"),
+    ("CN", "công nhân"),
+    ("tv", "thành viên"),
 ];
 /// Words of money and count after which a price has "một" even before a measure: "đồng/kg".
 const MONEY: &[&str] = &["đồng", "nghìn", "ngàn", "triệu", "tỷ", "tỉ", "đô la", "đô la mỹ", "ơ-rô"];
@@ -149,6 +247,16 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "mã otp",
     "otp",
     "căn cước số",
+    "giải đb",
+    "giải đặc biệt",
+    "vé số",
+    "hộ chiếu số",
+    "hộ chiếu",
+    "giấy phép số",
+    "mã khách hàng",
+    "mã kh",
+    "biên lai số",
+    "hóa đơn số",
 ];
 
 /// A number as it is written.
@@ -159,8 +267,37 @@ struct Figure {
     plain: Option<u64>,
 }
 
-/// Reads a number, with the money before it and the unit after it.
+/// Reads a number, with the money before it and the unit after it; the same once more in brackets is not read.
 pub(super) fn quantity(scene: &Scene) -> Option<Taken> {
+    let taken = amount(scene)?;
+    let end = after_the_same(scene, &taken.words, taken.end);
+    Some(Taken { end, ..taken })
+}
+
+/// Skips words in brackets that say the number before them: "02 (hai)", "500.000 đồng (năm trăm ngàn đồng chẵn)".
+fn after_the_same(scene: &Scene, words: &str, end: usize) -> usize {
+    let open = scene.after_space(end);
+    let close = scene.run_end(open + 1, |c| c.is_alphabetic() || matches!(c, ' ' | ','));
+    if scene.char(open) != Some('(') || scene.char(close) != Some(')') || close - open > 150 {
+        return end;
+    }
+    let usual = |text: &str| {
+        let words = text.to_lowercase();
+        let words =
+            words.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty() && *word != "chẵn");
+        let usual = words.map(|word| match word {
+            "ngàn" => "nghìn",
+            "lẻ" => "linh",
+            "tỉ" => "tỷ",
+            "bẩy" => "bảy",
+            word => word,
+        });
+        usual.collect::<Vec<_>>().join(" ")
+    };
+    if usual(&scene.text(open, close)) == usual(words) { close + 1 } else { end }
+}
+
+fn amount(scene: &Scene) -> Option<Taken> {
     const MONEY_BEFORE: [(&str, &str); 9] = [
         ("$", "đô la"),
         ("€", "ơ-rô"),
@@ -247,10 +384,30 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
     let more = scene.char(end) == Some(separator) && separator != ' ' && scene.is_digit(end + 1);
     let enough = match separator {
         '.' | '\'' | '’' => groups >= 1,
-        ',' => groups >= 2 || groups == 1 && is_money(scene, end),
+        ',' => groups >= 2 || groups == 1 && (is_money(scene, end) || is_of_people(scene, end)),
         _ => groups >= 2 || groups == 1 && unit_after(scene, end).is_some(),
     };
     (enough && !more).then_some(separator)
+}
+
+/// Tells whether what follows is only counted whole: "12,345 người".
+fn is_of_people(scene: &Scene, end: usize) -> bool {
+    matches!(
+        scene.next_word(end).as_str(),
+        "người"
+            | "hộ"
+            | "khẩu"
+            | "nhân"
+            | "lượt"
+            | "cháu"
+            | "em"
+            | "trẻ"
+            | "suất"
+            | "cử"
+            | "phiếu"
+            | "con"
+            | "cây"
+    )
 }
 
 fn is_money(scene: &Scene, end: usize) -> bool {
@@ -286,6 +443,13 @@ fn whole(scene: &Scene, digits: &str) -> String {
     if scene.follows(BEFORE_A_CODE) && digits.len() >= 4 || zero && digits.len() > 2 || digits.len() > 15 {
         return code(digits);
     }
+    if digits.len() >= 9 && scene.follows(&["số"]) {
+        return code(digits);
+    }
+    // "BCĐ 389" is named after a paper.
+    if digits.len() == 3 && scene.follows(&["bcđ", "ban chỉ đạo"]) {
+        return spelled(digits);
+    }
     let part = scene.previous(scene.at) == Some('.');
     if zero && (part || scene.follows(&["số"])) { spelled(digits) } else { number(digits) }
 }
@@ -313,10 +477,18 @@ fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         && !scene.is_word(end + 1)
         && !quoted(scene)
     {
-        return Some(("phút".to_owned(), end + 1));
+        return Some(with_slashes(scene, "phút", end + 1));
+    }
+    if let Some(unit) = letter_after(scene, end) {
+        return Some(with_slashes(scene, unit, end + 1));
     }
     if let Some(place) = place_after(scene, end) {
         return Some(place);
+    }
+    if scene.char(end) == Some('"')
+        && let Some((part, close)) = scene.short(end + 1).filter(|(_, close)| !scene.is_word(*close))
+    {
+        return Some((format!("giây {}", cardinal(part)), close));
     }
     let spaced = scene.after_space(end);
     let (said, close) = unit_at(scene, spaced)?;
@@ -324,6 +496,24 @@ fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         return None;
     }
     Some(with_slashes(scene, said, close))
+}
+
+/// Finds the unit that a letter behind a number stands for, by the words before: "xe trên 3,5T", "bé 5T", "uống 2v".
+fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
+    let letter = scene.char(end).filter(|c| matches!(c, 'T' | 'v' | 't'))?;
+    if scene.is_word(end + 1) || !scene.is_digit(end - 1) {
+        return None;
+    }
+    let before = scene.before();
+    let about =
+        |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
+    match letter {
+        'v' => about(&["uống", "ngậm"]).then_some("viên"),
+        _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
+        'T' if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
+        'T' if about(&["hạn", "góp"]) => Some("tháng"),
+        _ => None,
+    }
 }
 
 /// Reads the rest of a place on the map: `10°58'B`, `15.5N`.
@@ -339,7 +529,12 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         (!scene.is_word(index + 1)).then_some((side, index + 1))
     };
     let point = scene.chars[..end].iter().rev().take(6).any(|c| matches!(c, '.' | ','));
-    if point && let Some((side, close)) = side(end).filter(|_| !matches!(scene.char(end), Some('T' | 'W'))) {
+    // "dầu DO 0,05S" is no place.
+    let small = scene.char(scene.at) == Some('0');
+    if point
+        && !small
+        && let Some((side, close)) = side(end).filter(|_| !matches!(scene.char(end), Some('T' | 'W')))
+    {
         return Some((format!("độ {side}"), close));
     }
     let minutes = scene.digits_end(end + 1);
@@ -384,24 +579,24 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
     }
     // "200k đồng" and "200k người" name their thing themselves.
     let next = scene.next_word(end + 1);
-    let close = matches!(
+    let of_things = matches!(
         next.as_str(),
-        "" | "một"
-            | "mỗi"
-            | "cho"
-            | "và"
-            | "đến"
-            | "hoặc"
-            | "tại"
-            | "để"
-            | "là"
-            | "trở"
-            | "nếu"
-            | "khi"
-            | "từ"
-            | "với"
-    ) || next.starts_with(|c: char| c.is_ascii_digit());
-    Some(with_slashes(scene, if close { "nghìn đồng" } else { "nghìn" }, end + 1))
+        "đồng"
+            | "đ"
+            | "vnđ"
+            | "vnd"
+            | "usd"
+            | "người"
+            | "lượt"
+            | "hộ"
+            | "bản"
+            | "tấn"
+            | "con"
+            | "cây"
+            | "view"
+            | "phiếu"
+    );
+    Some(with_slashes(scene, if of_things { "nghìn" } else { "nghìn đồng" }, end + 1))
 }
 
 /// Tells whether a quotation mark stands before the number, so that the one after it closes.
@@ -413,7 +608,11 @@ fn quoted(scene: &Scene) -> bool {
 fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
     let close = scene.digits_end(end + 1);
     let few = (1..=2).contains(&close.saturating_sub(end + 1));
-    let square = matches!(scene.text(end + 1, close).as_str(), "2" | "3");
+    // "cao 1m2" is 1.20 m.
+    let tall = close == end + 2
+        && scene.text(scene.at, end) == "1"
+        && scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]);
+    let square = !tall && matches!(scene.text(end + 1, close).as_str(), "2" | "3");
     if scene.char(end) != Some('m') || !few || square || scene.is_word(close) {
         return None;
     }
@@ -425,7 +624,7 @@ fn with_slashes(scene: &Scene, unit: &str, end: usize) -> (String, usize) {
     let (mut words, mut end) = (unit.to_owned(), end);
     for _ in 0..3 {
         let Some((more, close)) = per(scene, &words, end) else { break };
-        words = format!("{words} {more}");
+        words = if more == "," { format!("{words},") } else { format!("{words} {more}") };
         end = close;
     }
     (words, end)
@@ -444,6 +643,17 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         if year {
             return Some(("năm".to_owned(), from));
         }
+        let priced = counted.contains("một ")
+            && matches!(scene.next_word(digits).as_str(), "người" | "khẩu" | "trẻ" | "cháu" | "con");
+        let others = priced
+            || matches!(counted, "hộ" | "gia đình" | "thôn" | "xã" | "lớp" | "đội")
+                && matches!(
+                    scene.next_word(digits).as_str(),
+                    "khẩu" | "người" | "nhân" | "hộ" | "em" | "cháu"
+                );
+        if others {
+            return Some((",".to_owned(), from));
+        }
         let time =
             matches!(scene.next_word(digits).as_str(), "h" | "giờ" | "ngày" | "phút" | "tháng" | "năm");
         return Some((if time { "trong" } else { "trên" }.to_owned(), from));
@@ -452,6 +662,11 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
     if let Some(word) = counts.max_by_key(|word| word.len()) {
         return Some((format!("một {word}"), from + word.chars().count()));
+    }
+    if let Some((short, thing)) =
+        SHORT_THINGS.iter().find(|(short, _)| scene.stands(from, short) && !scene.is_word(from + short.len()))
+    {
+        return Some((format!("một {thing}"), from + short.len()));
     }
     let lower = counted.to_lowercase();
     let price = MONEY.iter().any(|money| lower.ends_with(money)) || counted.contains("một ");
@@ -464,8 +679,23 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
 
 /// Reads `3/4` as a fraction, `50/60` as one over the other.
 pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
-    const ADDRESS: &[&str] =
-        &["số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "đường", "lớp"];
+    const ADDRESS: &[&str] = &[
+        "số",
+        "nhà",
+        "ngõ",
+        "ngách",
+        "hẻm",
+        "kiệt",
+        "tổ",
+        "lô",
+        "thửa",
+        "đường",
+        "lớp",
+        "thương binh",
+        "hạng",
+        "thương tật",
+        "vòng",
+    ];
     let end = scene.digits_end(scene.at);
     if end == scene.at
         || end - scene.at > 4
@@ -481,7 +711,9 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
-    if (1_900..2_200).contains(&over) && under == over + 1 {
+    let next_year = under == over + 1 || close == end + 3 && under == (over + 1) % 100;
+    if (1_900..2_200).contains(&over) && next_year {
+        let under = over + 1;
         return Some(Taken::new(format!("{} đến {}", cardinal(over), cardinal(under)), close, Kind::Number));
     }
     let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
@@ -513,13 +745,22 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     let dash = scene.after_space(end);
     scene.char(dash).filter(|c| matches!(c, '-' | '–' | ':'))?;
     let (theirs, close) = scene.short(scene.after_space(dash + 1))?;
-    let more = matches!(scene.char(close), Some('/' | '.' | ',')) && scene.is_digit(close + 1);
+    let more = matches!(scene.char(close), Some('/' | '.' | ',' | '-')) && scene.is_digit(close + 1);
     // "Đội A thắng đội B 3-2"
     let before = scene.before();
     let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
     let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
     let played = named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
-    ((scene.follows(RESULT) || played) && !more && !scene.is_word(close))
+    // No range stays or goes down.
+    let spaced = dash > end;
+    let down = ours >= theirs
+        && !spaced
+        && scene.char(scene.at) != Some('0')
+        && !matches!(scene.char(end), Some(':'))
+        && scene.previous(scene.at).is_some_and(|c| matches!(c, ' ' | '('))
+        && unit_after(scene, close).is_none()
+        && !scene.follows(&["số", "cấp", "lớp", "thôn", "tổ", "khu", "từ", "ngõ", "nhà"]);
+    ((scene.follows(RESULT) || played || down) && !more && !scene.is_word(close))
         .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Other))
 }
 
