@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, OriginalUri, State};
+use axum::extract::{ConnectInfo, OriginalUri, Query, State};
 use axum::http::{HeaderMap, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
 use crate::web::access::{self, SignedParts};
@@ -25,17 +27,29 @@ fn state(Waiting { row, needed }: &Waiting) -> Value {
     })
 }
 
+/// The question of somebody who is about to sign.
+#[derive(Deserialize)]
+pub struct Asks {
+    /// The draft of which is asked what will become of it.
+    foresee: Option<String>,
+}
+
 /// Lists what waits, with what a page needs to show it: the groups and the people.
 pub async fn handle(
     State(app): State<Arc<App>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     OriginalUri(uri): OriginalUri,
+    Query(Asks { foresee }): Query<Asks>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     if access::scope_of(&app, &headers, from).await?.is_none() {
         SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
+    let expected = match foresee.and_then(|id| id.parse().ok()) {
+        Some(id) => cosigning::foresee_waiting(&app, &id).await?,
+        None => None,
+    };
     let drafts = cosigning::waiting(&app).await?;
     let groups = app.groups().into_iter().map(|group| json!({ "id": group.id, "title": group.title }));
     let people = app.keyring.trust().grants.iter().map(
@@ -44,5 +58,6 @@ pub async fn handle(
     Ok(Json(json!({
         "drafts": drafts.iter().map(state).collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(), "people": people.collect::<Vec<_>>(),
+        "expected": expected.as_ref().map(foreseen::of),
     })))
 }

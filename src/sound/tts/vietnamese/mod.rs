@@ -10,6 +10,7 @@ mod quantities;
 mod scene;
 mod symbols;
 mod times;
+mod units;
 mod web;
 mod words;
 

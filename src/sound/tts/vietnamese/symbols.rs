@@ -2,9 +2,9 @@
 
 use super::codes::phone;
 use super::dates::date;
-use super::quantities::per;
 use super::scene::{Kind, Scene, Taken};
 use super::times::time;
+use super::units::per;
 
 /// Words after a number within which a slash still counts: "2,5 triệu đồng/ha".
 const WORDS_OF_A_COUNT: usize = 4;
