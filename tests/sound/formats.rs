@@ -227,7 +227,7 @@ fn check_harmless(path: &Path, what: &str) -> bool {
 }
 
 /// Forms that are damaged, with what ffmpeg needs to know to write them.
-const FORMS: [(&str, &str); 18] = [
+const FORMS: [(&str, &str); 19] = [
     ("a.mp3", ""),
     ("bare.mp3", "-write_xing 0"),
     ("a.mp2", ""),
