@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Outcome {
             if !anyway {
                 let query = [&by[..], &[("foresee", "true".to_owned())]].concat();
                 let answer = client.post_with(&path, &query, "text/plain", b"")?;
-                let mut expected = answer["expected"].as_array().into_iter().flatten();
+                let expected = answer["expected"].as_array().into_iter().flatten();
                 // Every language is told of, so no `any`, which ends at the first.
                 if expected.fold(false, |refused, one| tell_refusals(one) || refused) {
                     complain!("send.stopped");

@@ -627,7 +627,7 @@ async fn a_week_of_a_thousand_slots_is_drawn_whole() {
 async fn a_week_of_a_thousand_sessions_is_drawn() {
     with_office(async |central, office| {
         let (head, _) = TOML.split_once("# Buổi sáng").unwrap();
-        let mut toml = head.replace("version = 1", "version = 2");
+        let mut toml = head.replace("version = 1", "version = 2").replace("effect = 'add'", "effect = 'silence'");
         for n in 0..143 {
             let minute = 5 * 60 + 7 * n;
             toml += &format!(

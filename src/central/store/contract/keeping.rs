@@ -262,8 +262,9 @@ pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: S
         households: None,
         sessions: Arc::default(),
     };
-    let of = store.to_settle(1).await.unwrap().remove(0);
-    store.settle(of, place, Settled::default(), now.date()).await.unwrap();
+    while let Some(of) = store.to_settle(1).await.unwrap().pop() {
+        store.settle(of, place.clone(), Settled::default(), now.date()).await.unwrap();
+    }
     assert_eq!(prune_all(&store, Perishable::Orders, before, now).await, 2);
     let is_there = async |name: &str| store.command(name.parse().unwrap()).await.unwrap().is_some();
     assert!(!is_there("over").await);

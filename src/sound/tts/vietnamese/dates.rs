@@ -368,6 +368,10 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
         return true;
     }
+    // "5/9 khai giảng"
+    if FESTIVALS.contains(&(date.day, date.month)) && before.is_empty() && !ends {
+        return true;
+    }
     let street = ends_with(before, &["đường", "phố"]);
     zero || listed
         || street && date.day > 1

@@ -109,6 +109,11 @@ fn amount(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let figure = figure(scene, from)?;
+    // "USD 25.300 đồng" is the price of a dollar.
+    let of_another = matches!(scene.next_word(figure.end).as_str(), "đồng" | "đ" | "vnđ" | "vnd");
+    if money.is_some() && of_another {
+        return None;
+    }
     if let Some((_, money)) = money {
         return Some(Taken::new(format!("{} {money}", figure.words), figure.end, Kind::Quantity));
     }

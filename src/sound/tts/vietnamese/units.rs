@@ -294,6 +294,15 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     {
         return Some((format!("độ {side}"), close));
     }
+    // "21.0278 N": so many decimals only a map has.
+    let fine = scene.chars[..end].iter().rev().take_while(|c| c.is_ascii_digit()).count() >= 3;
+    if point
+        && fine
+        && scene.char(end) == Some(' ')
+        && let Some((side, close)) = side(end + 1)
+    {
+        return Some((format!("độ {side}"), close));
+    }
     let minutes = scene.digits_end(end + 1);
     if scene.char(end) != Some('°')
         || minutes == end + 1
