@@ -258,7 +258,7 @@ async fn the_hourly_job_deletes_what_is_over_and_nothing_else() {
     assert_eq!(said.status, 201, "{}", said.text());
     let id: CommandId = said.json()["id"].as_str().unwrap().parse().unwrap();
     let toml = "[programme]\nid = 'p'\nversion = 1\ntitle = 'P'\ngroup = 'xa'\n\
-                [[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntext = 'Chào bà con'\nlicence = 'của xã'\n\
+                [[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'C'\ntext = 'Chào bà con'\nlicence = 'của xã'\n\
                 [[slot]]\nid = 's'\ntitle = 'S'\nstart = '17:00'\nend = '17:05'\nplaylist = 'l'\n";
     let programme = serde_json::json!({ "toml": toml, "media": {} }).to_string();
     let sent = post(&central, "/api/v1/programmes", "application/json", programme.into_bytes()).await;

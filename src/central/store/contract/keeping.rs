@@ -108,6 +108,25 @@ pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: Sha
     assert_eq!(sums().await, counted);
 }
 
+fn notice(media: Option<ContentHash>) -> NoticeContent {
+    NoticeContent {
+        title: "Tin".to_owned(),
+        text: "Tin".to_owned(),
+        language: "vi".to_owned(),
+        voice: Voice::Audio,
+        media,
+        groups: vec![group("xa")],
+        class: BulletinClass::Normal,
+        at: None,
+        repeat: 1,
+        section: None,
+        campaign: None,
+        responsible: String::new(),
+        supersedes: None,
+        republish: false,
+    }
+}
+
 pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
     let audio = |name: &str, added: Wall| MediaRow {
         sha256: ContentHash::of(name.as_bytes()),
@@ -141,22 +160,7 @@ pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
     send(command("hai", 2), "in force", at(9_000)).await;
     send(document("ba", 3, 1), "old programme", at(2_000)).await;
     send(document("bon", 4, 2), "programme", at(2_000)).await;
-    let content = NoticeContent {
-        title: "Tin".to_owned(),
-        text: "Tin".to_owned(),
-        language: "vi".to_owned(),
-        voice: Voice::Audio,
-        media: Some(hash("draft")),
-        groups: vec![group("xa")],
-        class: BulletinClass::Normal,
-        at: None,
-        repeat: 1,
-        section: None,
-        campaign: None,
-        responsible: String::new(),
-        supersedes: None,
-        republish: false,
-    };
+    let content = notice(Some(hash("draft")));
     let edit = NoticeEdit {
         id: "tin".parse().unwrap(),
         base: None,
@@ -234,6 +238,20 @@ pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: S
     send(document("document", 3, 1), at(2_000)).await;
     send(command("logged", 4), at(2_000)).await;
     send(NewCommand { issued_at: at(6_000), ..command("new", 5) }, at(2_000)).await;
+    let edit = NoticeEdit {
+        id: "tin".parse().unwrap(),
+        base: None,
+        content: notice(None),
+        state: NoticeState::Submitted,
+        by: "an".parse().unwrap(),
+        at: at(1),
+        act: None,
+    };
+    assert_eq!(store.edit_notice(edit, 9).await.unwrap(), NoticeKept::Kept);
+    let digest = store.notice("tin".parse().unwrap()).await.unwrap().unwrap().digest;
+    let by = "binh".parse().unwrap();
+    let approves = Some(Approval { of: Approved::Notice("tin".parse().unwrap()), digest, by, act: act() });
+    send(NewCommand { approves, ..command("of-a-notice", 6) }, at(2_000)).await;
     let mut written = Written::new();
     let logged = Event::Delivery { command: "logged".parse().unwrap(), step: DeliveryStep::Received };
     ingest(&store, Batch { arrived: at(0), ..written.batch([logged]) }).await;
@@ -265,9 +283,10 @@ pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: S
     while let Some(of) = store.to_settle(1).await.unwrap().pop() {
         store.settle(of, place.clone(), Settled::default(), now.date()).await.unwrap();
     }
-    assert_eq!(prune_all(&store, Perishable::Orders, before, now).await, 2);
+    assert_eq!(prune_all(&store, Perishable::Orders, before, now).await, 3);
     let is_there = async |name: &str| store.command(name.parse().unwrap()).await.unwrap().is_some();
-    assert!(!is_there("over").await);
+    assert!(!is_there("over").await && !is_there("of-a-notice").await);
+    assert!(store.notice("tin".parse().unwrap()).await.unwrap().is_none(), "a notice goes with its order");
     assert!(store.deliveries("over".parse().unwrap()).await.unwrap().is_empty());
     for name in ["in-force", "document", "logged", "new"] {
         assert!(is_there(name).await, "{name}");

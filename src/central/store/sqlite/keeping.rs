@@ -306,7 +306,7 @@ fn acts(db: &Connection, before: Wall) -> Result<u64> {
     Ok(gone as u64)
 }
 
-/// Deletes what people were to sign and is over, then orders that are over: none of them a document in force, and none that
+/// Deletes what people were to sign and is over, then orders that are over, with the notices that they said: none of them a document in force, and none that
 /// the log or a play names. Numbers of orders are kept apart, so that none is given twice.
 fn orders(db: &Connection, before: Wall) -> Result<u64> {
     let of = params![before.0, PRUNED_AT_ONCE];
@@ -331,6 +331,11 @@ fn orders(db: &Connection, before: Wall) -> Result<u64> {
     )?;
     let old = query.query_map(of, |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
     for id in &old {
+        db.prepare_cached(
+            "DELETE FROM notice_versions WHERE notice IN (SELECT id FROM notices WHERE command = ?1)",
+        )?
+        .execute([id])?;
+        db.prepare_cached("DELETE FROM notices WHERE command = ?1")?.execute([id])?;
         db.prepare_cached("DELETE FROM deliveries WHERE command = ?1")?.execute([id])?;
         db.prepare_cached("DELETE FROM commands WHERE id = ?1")?.execute([id])?;
     }
