@@ -74,8 +74,8 @@ pub fn run(args: Args) -> Outcome {
                 let query = [&by[..], &[("foresee", "true".to_owned())]].concat();
                 let answer = client.post_with(&path, &query, "text/plain", b"")?;
                 let expected = answer["expected"].as_array().into_iter().flatten();
-                // Every language is told of, so no `any`, which ends at the first.
-                if expected.fold(false, |refused, one| tell_refusals(one) || refused) {
+                // Of each language it is told, and not of the first alone.
+                if expected.filter(|one| tell_refusals(one)).count() > 0 {
                     complain!("send.stopped");
                     return Ok(Worst::Warned.exit_code());
                 }
