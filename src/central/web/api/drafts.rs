@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
 use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::CommandId;
 
 fn state(Waiting { row, needed }: &Waiting) -> Value {
     let signatures = row.signatures.iter().map(|signed| json!({ "key": signed.key, "at": signed.at }));
@@ -31,7 +32,7 @@ fn state(Waiting { row, needed }: &Waiting) -> Value {
 #[derive(Deserialize)]
 pub struct Asks {
     /// The draft of which is asked what will become of it.
-    foresee: Option<String>,
+    foresee: Option<CommandId>,
 }
 
 /// Lists what waits, with what a page needs to show it: the groups and the people.
@@ -46,7 +47,7 @@ pub async fn handle(
     if access::scope_of(&app, &headers, from).await?.is_none() {
         SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
-    let expected = match foresee.and_then(|id| id.parse().ok()) {
+    let expected = match foresee {
         Some(id) => cosigning::foresee_waiting(&app, &id).await?,
         None => None,
     };
