@@ -69,6 +69,8 @@ const BEFORE_A_SHARE: &[&str] = &[
     "khối",
     "kỳ",
     "vòng",
+    "bậc",
+    "thợ",
 ];
 /// Words after which `12/10` is a share of something.
 const AFTER_A_SHARE: &[&str] = &[
@@ -303,14 +305,16 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
         && FESTIVALS.contains(&(day, month))
         && after_a_capital(scene)
         && is_festive(&before);
-    let listed = separator == '-' && scene.goes_on(Kind::Date);
+    let listed = scene.goes_on(Kind::Date);
     // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
     let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
         let until = scene.short(end + 5).filter(|(_, dash)| scene.char(*dash) == Some('-'));
         until.is_some_and(|(_, dash)| scene.short(dash + 1).is_some_and(|(_, close)| !scene.is_word(close)))
     };
     // No range goes down: "20-11".
-    let down = separator == '-' && day > 12 && !scene.follows(&["số", "set", "hiệp"]);
+    let down = separator == '-'
+        && day > 12
+        && !scene.follows(&["số", "set", "hiệp", "thửa", "lô", "tờ", "nhà", "mã", "hiệu"]);
     let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
     let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
     let weekday = ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
@@ -350,6 +354,14 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
         matches!(kind, Kind::Day | Kind::Date) && !gap.contains('.') && gap.chars().count() > 1
             || kind == Kind::Date && matches!(gap.as_str(), "-" | "–")
     });
+    // "1/12-5/12"
+    let range = matches!(scene.char(end), Some('-' | '–')) && slashed(scene, end + 1).is_some();
+    if range && !ends_with(before, BEFORE_A_SHARE) {
+        return true;
+    }
+    if scene.stands(end, " đồng chí") {
+        return false;
+    }
     if in_a_column_of_days(scene, end)
         || scene.stands(end, " (tức")
         || matches!(next.as_str(), "âm" | "dương" | "al" | "âl")

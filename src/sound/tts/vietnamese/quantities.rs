@@ -270,6 +270,8 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
         "thương binh",
         "hạng",
         "thương tật",
+        "bậc",
+        "bậc thợ",
         "vòng",
     ];
     let end = scene.digits_end(scene.at);

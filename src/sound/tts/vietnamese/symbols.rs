@@ -94,7 +94,8 @@ fn dash(scene: &Scene) -> Option<Taken> {
         let place = side && scene.chars[..scene.at].iter().rev().take(3).any(|c| *c == '°');
         let before = scene.before();
         let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
-        if place || fertiliser || before.ends_with("kva") {
+        let current = before.ends_with('v') && scene.stands(scene.digits_end(next), "Hz");
+        if place || fertiliser || current || before.ends_with("kva") {
             return said(",");
         }
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());

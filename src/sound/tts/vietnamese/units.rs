@@ -267,7 +267,7 @@ fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
     match letter {
         'v' => about(&["uống", "ngậm"]).then_some("viên"),
         _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
-        'T' if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
+        _ if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
         'T' if about(&["hạn", "góp"]) => Some("tháng"),
         _ => None,
     }
@@ -331,12 +331,15 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
     }
     if scene.stands(end, "tr") {
         let tail = scene.digits_end(end + 2);
-        let part = if tail > end + 2 && tail < end + 5 {
-            format!(" {}", number(&scene.text(end + 2, tail)))
-        } else {
-            String::new()
+        let digits = scene.text(end + 2, tail);
+        // "2tr500" counts thousands, "1tr2" is said as it stands.
+        let part = match digits.len() {
+            0 => String::new(),
+            1 | 2 => format!(" {}", number(&digits)),
+            _ => format!(" {} nghìn", number(&digits)),
         };
-        return (!scene.is_word(tail)).then(|| with_slashes(scene, &format!("triệu{part}"), tail));
+        return (!scene.is_word(tail) && digits.len() <= 3)
+            .then(|| with_slashes(scene, &format!("triệu{part}"), tail));
     }
     let letter = scene.char(end)?;
     let names = letter == 'K' && !scene.previous(end - 1).is_some_and(|c| c.is_ascii_digit());
@@ -408,6 +411,11 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         let year = scene.year(from).is_some() && counted.ends_with("tháng");
         if year {
             return Some(("năm".to_owned(), from));
+        }
+        // "100.000đ/1 người" is a price of one.
+        let thing = scene.next_word(digits);
+        if scene.text(from, digits) == "1" && COUNTED.contains(&thing.as_str()) {
+            return Some(("một".to_owned(), digits));
         }
         let priced = counted.contains("một ")
             && matches!(scene.next_word(digits).as_str(), "người" | "khẩu" | "trẻ" | "cháu" | "con");
