@@ -393,6 +393,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_cut_only_beyond_the_bound_and_at_a_sentence() {
+        let fits = format!("{}. b", "a".repeat(TEXT_BYTES_MAX - 3));
+        assert_eq!(shortened(fits.clone()), fits);
+        assert_eq!(shortened(format!("{fits}c")), fits.trim_end_matches(" b"));
+        let words = format!("{} b", "ạ".repeat(TEXT_BYTES_MAX / 3 - 1));
+        assert_eq!(shortened(format!("{words} và nữa")), words);
+    }
+
+    #[test]
     fn the_class_follows_the_policy() {
         use BulletinClass::*;
         check_class(&[(">Extreme<", ">Severe<")], &[], Emergency);

@@ -319,11 +319,8 @@ pub fn with_ancestors(groups: &[GroupId], parents: &BTreeMap<GroupId, GroupId>) 
 /// once in a small commune, spread evenly by the box's name after a regional power cut.
 pub fn upload_after_s(id: &BoxId, connecting: u32) -> u32 {
     let window_s = connecting / UPLOADS_A_SECOND;
-    if window_s < 2 {
-        return 0;
-    }
     let hash = ContentHash::of(id.as_str().as_bytes()).0;
-    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % window_s
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]).checked_rem(window_s).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -474,5 +471,6 @@ mod tests {
         used.dedup();
         assert!(used.len() >= 45, "{} seconds of 50 are used", used.len());
         assert_eq!(upload_after_s(&BoxId::new("loa-1").unwrap(), 30), 0);
+        assert_eq!(upload_after_s(&BoxId::new("loa-1").unwrap(), 0), 0);
     }
 }

@@ -156,6 +156,8 @@ mod tests {
         check_two(&[done.clone(), failed.clone()], Next::Wave);
         check_two(&[failed.clone(), failed.clone()], Next::Stop { failed: 2 });
         check_two(&[done.clone(), away.clone()], Next::Wave);
+        check_two(&[done.clone(), seen(None, 0, 70)], Next::Wave);
+        check_two(&[done.clone(), seen(None, 0, 71)], Next::Wait);
         // Nobody has come through yet.
         check_two(std::slice::from_ref(&failed), Next::Wait);
         check_two(std::slice::from_ref(&away), Next::Wait);

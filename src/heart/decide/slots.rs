@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn a_second_start_does_not_begin_the_trial_anew() {
+        let one = check(&on_trial(), "1.0.0", &at("a", 5), &[], "try 1.2.0 for 600");
+        let two = check(&one, "1.0.0", &at("a", 400), &[], "try 1.2.0 for 205");
+        assert_eq!(two.trial.unwrap().begun, Some(at("a", 5)));
+    }
+
+    #[test]
     fn power_cuts_count_as_starts() {
         let one = check(&on_trial(), "1.0.0", &at("a", 5), &[], "try 1.2.0 for 600");
         // Another time since switching on says nothing of how long it was off.

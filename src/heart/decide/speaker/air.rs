@@ -293,7 +293,9 @@ impl Speaker {
     /// Prepares anew what proves too long for the volume that it was granted: the length of a text, for one, is known
     /// only when it has been spoken.
     fn hold_to_length(&mut self, now: &Reading, length: Span) {
-        let Some(next) = &self.next else { return };
+        let Some(next) = self.next.as_ref().filter(|next| self.true_length(&next.job) != Some(length)) else {
+            return;
+        };
         let rung = next.start.rung;
         let then = match next.job {
             Job::Piece(_) => self.running.as_ref().map_or(*now, |running| now.at(running.begin_at)),

@@ -206,3 +206,21 @@ fn a_live_voice_takes_the_air_and_gives_it_back() {
         .map(|line| if line == "Finished after 30 s" { "finished after 30 s" } else { line }),
     );
 }
+
+#[test]
+fn an_announcement_goes_on_after_a_power_cut_and_begins_once() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let id = scene.push(BulletinClass::Priority, |command| {
+        with_audio("notice")(command);
+        planned(|plan| plan.interruption = Interruption::Resume)(command);
+    });
+    scene.world.input(Input::Fetched { sha256: ContentHash::of(b"notice"), result: Ok(()) });
+    scene.run(35);
+    scene.restart();
+    scene.run(120);
+    let sounded: Span =
+        scene.world.take_heard().iter().fold(Span(0), |all, one| all + one.to.since(one.from));
+    assert!((60_000..71_000).contains(&sounded.as_millis()), "{sounded:?}: {:?}", scene.story());
+    let begun = scene.steps(&id).iter().filter(|step| **step == DeliveryStep::Started).count();
+    assert_eq!(begun, 1, "{:?}", scene.steps(&id));
+}
