@@ -23,7 +23,7 @@ use crate::one_each::OneEach;
 use crate::owed::Owed;
 use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, SharedStore, StoreError, urgently};
+use crate::store::{Alarm, AlarmKind, BoxRow, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
@@ -214,6 +214,11 @@ impl App {
             known.map_or_else(|| group.to_string(), |known| known.title.clone())
         };
         self.places.title(group).unwrap_or_else(configured)
+    }
+
+    /// Tells whether a group stands for itself: it did not become part of another, or boxes are in it again.
+    pub fn stands(&self, group: &GroupId, boxes: &[BoxRow]) -> bool {
+        !self.merged().contains_key(group) || boxes.iter().any(|row| row.groups.contains(group))
     }
 
     /// Groups that became part of others, each with the one that it is now.

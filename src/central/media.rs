@@ -46,6 +46,11 @@ pub enum MediaRefusal {
     TooLarge,
     Unplayable(Fault),
     NoLength,
+    /// The length of the audio and the most that is taken, in minutes.
+    TooLong {
+        minutes: u64,
+        max: u64,
+    },
     Disk(#[from] std::io::Error),
 }
 
@@ -55,6 +60,7 @@ impl Say for MediaRefusal {
             MediaRefusal::TooLarge => said!("media.too_large", max = MEDIA_BYTES_MAX >> 20),
             MediaRefusal::Unplayable(fault) => said!("media.unplayable", fault),
             MediaRefusal::NoLength => said!("media.no_length"),
+            MediaRefusal::TooLong { minutes, max } => said!("media.too_long", minutes, max),
             MediaRefusal::Disk(error) => said!("media.disk", error),
         }
     }
@@ -137,9 +143,23 @@ impl MediaFolder {
     /// # Errors
     /// Fails when it is no audio, or the disk refuses. Nothing is left behind then.
     pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+        self.finish_within(incoming, name, now, MS_MAX)
+    }
+
+    /// The same for audio that may last at most so many milliseconds.
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and when it lasts longer.
+    pub fn finish_within(
+        &self,
+        incoming: Incoming,
+        name: &str,
+        now: Wall,
+        ms_max: u64,
+    ) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
-        match self.keep(&incoming, name, now) {
-            Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, fault),
+        match self.keep(&incoming, name, now, ms_max) {
+            Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, (fault, ms_max)),
             other => other,
         }
     }
@@ -156,12 +176,21 @@ impl MediaFolder {
     }
 
     /// Gives a file that can be played its final name.
-    fn keep(&self, incoming: &Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+    fn keep(
+        &self,
+        incoming: &Incoming,
+        name: &str,
+        now: Wall,
+        ms_max: u64,
+    ) -> Result<MediaRow, MediaRefusal> {
         let sha256 = incoming.sha256();
         let info = decode::probe_named(&incoming.path, sha256)
             .map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
         if info.ms == 0 || info.ms > MS_MAX {
             return Err(MediaRefusal::NoLength);
+        }
+        if info.ms > ms_max {
+            return Err(MediaRefusal::TooLong { minutes: info.ms.div_ceil(60_000), max: ms_max / 60_000 });
         }
         move_to(&incoming.path, &self.path(sha256))?;
         Ok(MediaRow {
@@ -180,7 +209,7 @@ impl MediaFolder {
         original: Incoming,
         name: &str,
         now: Wall,
-        fault: Fault,
+        (fault, ms_max): (Fault, u64),
     ) -> Result<MediaRow, MediaRefusal> {
         let mut converted = self.begin()?;
         if !convert::to_m4a(&original.path, &converted.path)? {
@@ -189,7 +218,7 @@ impl MediaFolder {
         let mut file = std::fs::File::open(&converted.path)?;
         converted.count(&mut file)?;
         let form = decode::foreign(&original.path).map_or_else(|| suffix(name), str::to_owned);
-        let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now)?;
+        let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now, ms_max)?;
         move_to(&original.path, &self.root.join(ORIGINALS).join(original.sha256().to_string()))?;
         tracing::info!(name, form, original = %original.sha256(), sha256 = %row.sha256, "a recording was converted");
         Ok(row)

@@ -11,6 +11,8 @@ mod browser_keys;
 mod browser_pages;
 mod browser_people;
 mod browser_signing;
+mod browser_tasks;
+mod browser_uploads;
 mod browser_week;
 mod cap;
 mod cli;
