@@ -147,6 +147,7 @@ async fn five_tasks_take_few_presses_and_no_page_of_a_writer_speaks_like_a_techn
     );
     task.press(&mut writer, "#noi-thon-1");
     task.press(&mut writer, "#noi-thon-2");
+    task.press(&mut writer, "#loai-priority");
     writer.until_says("#xem-truoc", "trên 2 cụm loa");
     task.press(&mut writer, "button[value=nghe]");
     writer.until("document.querySelector('#nghe-thu')?.readyState > 0");
@@ -154,7 +155,7 @@ async fn five_tasks_take_few_presses_and_no_page_of_a_writer_speaks_like_a_techn
     writer.until("location.pathname.startsWith('/tin/')");
     approve(&mut task, &mut approver);
     started(&unit, "Lịch tiêm phòng tháng 12");
-    task.done(9, 120);
+    task.done(10, 120);
 
     let mut task = Task::begin("a correction");
     task.press(&mut writer, "form[action$='/sua'] button");

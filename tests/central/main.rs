@@ -46,6 +46,7 @@ mod roster;
 mod software;
 mod tokens;
 mod training;
+mod volume;
 mod week;
 mod wire;
 mod zones;

@@ -395,6 +395,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/cum-loa/{id}/chuyen", KEEPER),
         ("/cum-loa/{id}/vi-tri", KEEPER),
         ("/cum-loa/{id}/phat-thu", KEEPER),
+        ("/cum-loa/{id}/am-luong", KEEPER),
         ("/cum-loa/{id}/bao-tri", KEEPER),
         ("/cum-loa/{id}/thu-hoi", KEEPER),
         ("/cai-dat", ADMINISTRATOR),
