@@ -27,11 +27,10 @@ const MS_MAX: u64 = 24 * 3_600 * 1_000;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes at the beginning of a file that say what it is.
 pub const HEADER_BYTES: u64 = 64;
+/// Bytes of a file after which the disk's room is looked at again.
+const LOOK_EVERY_BYTES: u64 = 1024 * 1024;
 /// Room that the disk keeps for logs and orders, in bytes.
 const FREE_MIN: u64 = 64 * 1024 * 1024;
-
-/// Cached for a year: a file that is named by its content never changes.
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// The folder in which audio lies.
 #[derive(Debug, Clone)]
@@ -117,13 +116,8 @@ impl MediaFolder {
     /// # Errors
     /// Fails when it can't be created.
     pub fn begin(&self) -> std::io::Result<Incoming> {
-        let disk = nix::sys::statvfs::statvfs(&self.root)?;
-        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
-        if free < FREE_MIN {
-            return Err(std::io::ErrorKind::StorageFull.into());
-        }
-        self.begin_anyhow()
+        keep_room(&self.root)?;
+        Ok(Incoming { keeps_room: true, ..self.begin_anyhow()? })
     }
 
     /// Begins to take a file in that is urgent, also into the room that is kept for orders.
@@ -135,7 +129,7 @@ impl MediaFolder {
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));
         let file = std::fs::File::create_new(&path)?;
-        Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0 })
+        Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0, keeps_room: false })
     }
 
     /// Checks that a file can be played, and gives it its final name.
@@ -232,7 +226,7 @@ impl MediaFolder {
         match ServeFile::new(self.path(hash)).try_call(request).await {
             Ok(response) => {
                 let mut response = response.map(Body::new);
-                response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+                // Audio that nobody has approved yet stays in no browser: every answer without a word of it is `no-store`.
                 if let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) {
                     response.headers_mut().insert(header::ETAG, tag);
                 }
@@ -310,6 +304,14 @@ impl Drop for Aside {
     }
 }
 
+/// Refuses where the disk has no more room than logs and orders need.
+fn keep_room(place: &Path) -> std::io::Result<()> {
+    let disk = nix::sys::statvfs::statvfs(place)?;
+    #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    if free < FREE_MIN { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
 fn move_to(from: &Path, place: &Path) -> std::io::Result<()> {
     let folder = place.parent().expect("each place lies in a folder");
     std::fs::create_dir_all(folder)?;
@@ -332,6 +334,8 @@ pub struct Incoming {
     path: PathBuf,
     hash: sha2::Sha256,
     bytes: u64,
+    /// What is not urgent stops before the room that is kept for orders.
+    keeps_room: bool,
 }
 
 impl Incoming {
@@ -340,7 +344,11 @@ impl Incoming {
     /// # Errors
     /// Fails when it grows too large, or the disk refuses.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), MediaRefusal> {
+        let before = self.bytes;
         self.bytes += chunk.len() as u64;
+        if self.keeps_room && before / LOOK_EVERY_BYTES != self.bytes / LOOK_EVERY_BYTES {
+            keep_room(&self.path)?;
+        }
         if self.bytes > MEDIA_BYTES_MAX {
             return Err(MediaRefusal::TooLarge);
         }

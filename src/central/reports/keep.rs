@@ -46,6 +46,18 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// Plans days before today, from the first on, with the documents of now: for a commune that begins with a past.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn plan_past(app: &App, first: NaiveDate) -> Result<(), StoreError> {
+    let (now, boxes, names) = (app.now(), app.store.boxes().await?, names(app).await?);
+    for date in first.iter_days().take_while(|day| *day < now.date()) {
+        Keeper::default().plan_day(app, date, now, &boxes, &names).await?;
+    }
+    Ok(())
+}
+
 /// Everything that a plan of today follows from.
 type From = (NaiveDate, Vec<CommandId>, Vec<(BoxId, String, Vec<GroupId>)>, Names);
 

@@ -27,7 +27,7 @@ pub const COMMUNE: &str = "xa-tap-huan";
 const VILLAGES: [(&str, &str, usize); 3] = [
     ("thon-dong", "training.village_east", 2),
     ("thon-doai", "training.village_west", 2),
-    ("thon-trung", "training.village_middle", 1),
+    ("thon-trung", "training.village_middle", 2),
 ];
 
 /// The account of the colleague who is played by the program.
@@ -162,6 +162,7 @@ impl TrainingKeys {
             key: key.clone(),
             root: self.root.public(),
             trust: Arc::clone(&trust),
+            log: None,
         };
         villages.zip(&self.boxes).map(site).collect()
     }

@@ -105,7 +105,14 @@ fn head(frame: &Frame, standing: &Standing) -> Markup {
         section.card.pad.stack {
             h2 { (frame.tell(&said!("rollout.release", release = plan.release))) }
             p { (state(kind, frame.say(words))) }
-            p { (frame.tell(&said!("rollout.count", done, all, failed, max = plan.failures_max))) }
+            p { (frame.tell(&said!("rollout.count", done, all, failed))) }
+            @let max = plan.failures_max;
+            @match stage.state {
+                RolloutState::Finished => {},
+                RolloutState::Stopped => p { (frame.tell(&said!("rollout.stopped_why", max))) },
+                _ if failed > 0 => p { (frame.tell(&said!("rollout.stops_again_at", max))) },
+                _ => p { (frame.tell(&said!("rollout.stops_at", max))) },
+            }
             p.mute {
                 @if author.is_empty() { (frame.tell(&said!("rollout.begun", at = moment(*begun)))) }
                 @else { (frame.tell(&said!("rollout.begun_by", at = moment(*begun), author))) }

@@ -15,9 +15,7 @@ use crate::app::App;
 use crate::boxes::alarms::{self, AlarmGroup, Standing};
 use crate::people::Who;
 use crate::settings::village_of;
-use crate::store::{
-    BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, Role, SiteRow, TroubleRow,
-};
+use crate::store::{BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, SiteRow, TroubleRow};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::pages::alarms::{history, remedy};
