@@ -117,7 +117,9 @@ impl MediaFolder {
     /// Fails when it can't be created.
     pub fn begin(&self) -> std::io::Result<Incoming> {
         keep_room(&self.root)?;
-        Ok(Incoming { keeps_room: true, ..self.begin_anyhow()? })
+        let mut incoming = self.begin_anyhow()?;
+        incoming.keeps_room = true;
+        Ok(incoming)
     }
 
     /// Begins to take a file in that is urgent, also into the room that is kept for orders.

@@ -34,11 +34,11 @@ pub async fn form(
     let count = boxes_in_village(app, boxes, &village);
     let title = app.title_of(&village);
     Ok(html! {
-        details open[faults.has("am-luong")] {
+        details open[faults.has("am-luong") || volume.as_ref().is_some_and(|volume| volume.open.is_some())] {
             summary { (frame.say("box_page.set_volume")) }
-            @match volume {
+            @match &volume {
                 None => p.narrow { (frame.say("box_page.no_limits")) },
-                Some(volume) => {
+                Some(volume) => div.stack {
                     p.narrow { (frame.tell(&said!("box_page.volume_now", village = title, count, now = volume.now, max = volume.max))) }
                     @match &volume.open {
                         Some(open) => {
