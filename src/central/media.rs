@@ -336,7 +336,7 @@ pub struct Incoming {
     path: PathBuf,
     hash: sha2::Sha256,
     bytes: u64,
-    /// What is not urgent stops before the room that is kept for orders.
+    /// The file stops before the room that is kept for orders: it is not urgent.
     keeps_room: bool,
 }
 

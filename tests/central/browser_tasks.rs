@@ -237,8 +237,9 @@ fn strange_words(page: &mut Page, base: &str) -> Vec<String> {
         let told = page.value(
             "(() => {
                 const body = document.body.cloneNode(true);
-                body.querySelectorAll('script, style, code, textarea, [lang=en]').forEach((it) => it.remove());
-                const texts = [body.textContent, document.title.split(' · ')[0]];
+                body.querySelectorAll('script, noscript, style, code, textarea, [lang=en]').forEach((it) => it.remove());
+                const texts = [document.title.split(' · ')[0]], nodes = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+                while (nodes.nextNode()) texts.push(nodes.currentNode.data);
                 for (const name of ['title', 'aria-label', 'placeholder', 'alt']) body.querySelectorAll(`[${name}]`).forEach((it) => texts.push(it.getAttribute(name)));
                 const text = texts.join(' ').toLowerCase();
                 const plain = text.normalize('NFD').replace(/\\p{M}/gu, '').replace(/đ/g, 'd');

@@ -114,7 +114,7 @@ impl TrainingKeys {
         let message = TrustMessage { v: VERSION, trust: self.trust() };
         let declared = |site: &Site| BoxDeclared {
             id: site.id.clone(),
-            title: site.id.to_string(),
+            title: box_title(&site.id),
             groups: vec![site.groups[0].clone()],
             key: Some(site.key.public().to_string()),
         };
@@ -166,6 +166,15 @@ impl TrainingKeys {
         };
         villages.zip(&self.boxes).map(site).collect()
     }
+}
+
+/// The name of a box: its number in its village.
+fn box_title(id: &BoxId) -> String {
+    let of = |(village, n): (&str, &str)| {
+        let (_, title, _) = VILLAGES.iter().find(|(known, ..)| *known == village)?;
+        Some(format!("{} {n}, {}", words("training.box"), words(title)))
+    };
+    id.as_str().rsplit_once('-').and_then(of).unwrap_or_else(|| id.to_string())
 }
 
 /// The folder of the training commune, in that of the real one.

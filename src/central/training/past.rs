@@ -272,7 +272,7 @@ async fn last_sign_of_the_silent(app: &App, today: NaiveDate) -> Result<(), Stor
     app.store.note_sign_of_life(sign).await.map(drop)
 }
 
-/// What villagers said: two wait for an answer, one has it.
+/// Keeps the words of three villagers: two wait for an answer, one has it.
 async fn voices(app: &App, today: NaiveDate) -> Result<(), StoreError> {
     let said = [
         ("thon-trung", FeedbackKind::NotHeard, "training.voice_not_heard", (1_u64, 18, 5), None),

@@ -237,8 +237,9 @@ impl Form<'_> {
                         }
                         noscript { p.hint { (self.say("compose.needs_script")) } }
                         div.field hidden data-script {
-                            label for="chon-tep" { (self.say("compose.choose_file")) }
-                            input #chon-tep type="file" accept="audio/*,video/mp4,.m4a,.mp3,.wav,.ogg,.opus,.flac,.aac";
+                            // The browser's own button speaks the browser's language.
+                            input.hide #chon-tep type="file" accept="audio/*,video/mp4,.m4a,.mp3,.wav,.ogg,.opus,.flac,.aac";
+                            label.btn.sec for="chon-tep" { (self.say("compose.choose_file")) }
                             p.hint { (self.say("compose.resumes")) }
                         }
                         div.stack hidden data-script #ghi-am {
