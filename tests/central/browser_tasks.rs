@@ -19,8 +19,8 @@ use loaxa_heart::domain::playback::Event;
 const TECHNICAL: [&str; 8] =
     ["lệnh", "khóa công khai", "mã băm", "giao thức", "máy chủ", "heartbeat", "mqtt", "utc"];
 
-/// Names that are no Vietnamese syllables, and that staff know.
-const KNOWN: [&str; 22] = [
+/// Names and abbreviations that are no Vietnamese syllables, and that staff know; "test" is the browser of this test.
+const KNOWN: [&str; 34] = [
     "excel",
     "word",
     "csv",
@@ -40,9 +40,21 @@ const KNOWN: [&str; 22] = [
     "rss",
     "english",
     "loaxa",
-    "thon",
     "email",
     "icalendar",
+    "google",
+    "microsoft",
+    "authenticator",
+    "fi",
+    "ctrl",
+    "ubnd",
+    "vhxh",
+    "bc",
+    "tm",
+    "vt",
+    "ip",
+    "km",
+    "test",
 ];
 
 /// Pages that are walked at most.
@@ -237,7 +249,7 @@ fn strange_words(page: &mut Page, base: &str) -> Vec<String> {
         let told = page.value(
             "(() => {
                 const body = document.body.cloneNode(true);
-                body.querySelectorAll('script, noscript, style, code, textarea, [lang=en]').forEach((it) => it.remove());
+                body.querySelectorAll('script, noscript, style, code, textarea, [lang=en], #bi-mat-chu').forEach((it) => it.remove());
                 const texts = [document.title.split(' · ')[0]], nodes = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
                 while (nodes.nextNode()) texts.push(nodes.currentNode.data);
                 for (const name of ['title', 'aria-label', 'placeholder', 'alt']) body.querySelectorAll(`[${name}]`).forEach((it) => texts.push(it.getAttribute(name)));

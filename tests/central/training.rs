@@ -60,12 +60,22 @@ async fn somebody_alone_trains_and_nothing_reaches_the_real_commune() {
     });
     page.look("tap-huan-nhat-ky");
     let log = page.text("main");
-    for words in ["mất điện", "Chưa rõ", "thiết bị âm thanh"] {
+    for words in ["mất điện", "Chưa rõ", "không phát được", "lúc đó cụm loa tắt"] {
         assert!(log.contains(words), "{words}: {log}");
     }
     page.go(&format!("{address}/bao-cao"));
     page.look("tap-huan-bao-cao");
     page.until_says("p.training", "không cụm loa nào phát");
+    // Everything that leaves the page says for which commune it is.
+    for path in ["/bao-cao/in", "/chuong-trinh", "/bang-dien-tu"] {
+        page.go(&format!("{address}{path}"));
+        assert!(page.text("body").to_lowercase().contains("xã tập huấn"), "{path}: {}", page.text("body"));
+    }
+    page.go(&format!("{address}/chuong-trinh?thon=thon-dong"));
+    page.until_says("p.training", "không cụm loa nào phát");
+    page.look("tap-huan-cong-khai");
+    page.go(&format!("{address}/tuan"));
+    page.look("tap-huan-tuan");
     page.go(&format!("{address}/cum-loa/thon-trung-2"));
     page.until_says("main", "Mất liên lạc");
     page.go(&format!("{address}/gop-y-cua-dan"));
