@@ -81,6 +81,7 @@ pub struct Counters {
     pub messages_refused: AtomicU64,
     pub batches_put_off: AtomicU64,
     pub entries_added: AtomicU64,
+    pub methods_refused: AtomicU64,
 }
 
 impl Counters {
@@ -105,6 +106,8 @@ pub struct Counts {
     pub voice_pieces_dropped: u64,
     /// Boxes that found no room beside a live voice's other listeners.
     pub listeners_refused: u64,
+    /// Requests whose method no page and no part of the API takes there.
+    pub methods_refused: u64,
 }
 
 /// Time between two tries to keep what the disk refused.
@@ -193,6 +196,7 @@ impl App {
             messages_unsent: self.outbound.unsent(),
             voice_pieces_dropped: self.voices.pieces_dropped(),
             listeners_refused: self.voices.listeners_refused(),
+            methods_refused: read(&self.counters.methods_refused),
         }
     }
 

@@ -308,6 +308,20 @@ async fn pages_and_cookies_have_the_headers_that_keep_them_safe() {
             }
             assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
         }
+        let script = get(central, "/assets/htmx.js", &[]).await;
+        assert!(script.text().contains("htmx") && !script.text().contains("2.0.11"), "no version is told");
+        let counted = async || {
+            get_api(central, "/api/v1/status").await.json()["since_start"]["methods_refused"].clone()
+        };
+        assert_eq!(counted().await, 0);
+        for path in ["/chuong-trinh", "/api/v1/status", "/healthz"] {
+            assert_eq!(
+                put_with(central, path, &[("sec-fetch-site", "same-origin")], Vec::new()).await.status,
+                405,
+                "{path}"
+            );
+        }
+        assert_eq!(counted().await, 3);
         for path in ["/api/v1/openapi.json", "/api/v1/status"] {
             let answer = get(central, path, &[]).await;
             assert!(answer.header("content-disposition").starts_with("attachment"), "{path}: {answer:?}");
