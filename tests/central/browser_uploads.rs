@@ -148,7 +148,7 @@ async fn a_file_goes_on_after_three_breaks_and_a_new_sign_in() {
             lan.sign_in_again(&central).await;
         }
     }
-    until_come(&mut page, 95.0);
+    until_come(&mut page, 100.0);
     page.until("document.querySelector('#tep').value.length === 64");
     println!("{megabytes} MB at {kbits} kbit/s, cut three times: {:.0?}", begun.elapsed());
     let whole = page.value("document.querySelector('#tep').value").as_str().unwrap().to_owned();
