@@ -65,6 +65,7 @@ async fn somebody_alone_trains_and_nothing_reaches_the_real_commune() {
     }
     page.go(&format!("{address}/bao-cao"));
     page.look("tap-huan-bao-cao");
+    assert!(!page.text("main").contains("Đã bổ sung"), "no log came late: {}", page.text("main"));
     page.until_says("p.training", "không cụm loa nào phát");
     // Everything that leaves the page says for which commune it is.
     for path in ["/bao-cao/in", "/chuong-trinh", "/bang-dien-tu"] {

@@ -59,24 +59,26 @@ pub async fn lay(app: &Arc<App>) -> Result<Logs, StoreError> {
     send_programme(app).await?;
     let today = app.now().date();
     let first = today.checked_sub_days(Days::new(DAYS)).unwrap_or(today);
-    reports::plan_past(app, first).await?;
+    let plans = reports::plans_since(app, first).await?;
     let mut books: BTreeMap<BoxId, Book> = BTreeMap::new();
-    for ago in (1..=DAYS).rev() {
-        let date = today.checked_sub_days(Days::new(ago)).unwrap_or(today);
-        let Some(plan) = app.store.day_plan(date).await? else { continue };
+    for plan in &plans {
+        let ago = today.signed_duration_since(plan.day).num_days().unsigned_abs();
         for place in &plan.boxes {
-            books
-                .entry(place.id.clone())
-                .or_insert_with(|| Book::new(place.id.clone()))
-                .day(place, date, ago);
+            let book = books.entry(place.id.clone()).or_insert_with(|| Book::new(place.id.clone()));
+            book.day(place, plan.day, ago, app.now());
         }
-        app.store.mark_to_settle(date, plan.boxes.into_iter().map(|place| place.id).collect()).await?;
     }
     let mut ends = Logs::new();
     for book in books.into_values() {
         let end = (book.id.clone(), (EPOCH, book.end));
         app.store.ingest(book.batch(app.now())).await?.await?;
         ends.extend([end]);
+    }
+    // After the logs: otherwise the days would be reckoned without them first, and the logs would be late ones.
+    for plan in plans {
+        let (date, boxes) = (plan.day, plan.boxes.iter().map(|place| place.id.clone()).collect());
+        app.store.keep_day(plan).await?;
+        app.store.mark_to_settle(date, boxes).await?;
     }
     last_sign_of_the_silent(app, today).await?;
     voices(app, today).await?;
@@ -155,15 +157,15 @@ impl Book {
         self.write(wall, Event::BoxStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
     }
 
-    /// Writes a day, as it went on this box.
-    fn day(&mut self, place: &DayBox, date: NaiveDate, ago: u64) {
+    /// Writes a day, as it went on this box until now.
+    fn day(&mut self, place: &DayBox, date: NaiveDate, ago: u64, now: Wall) {
         let is = |(id, day): (&str, u64)| self.id.as_str() == id && day == ago;
         let (mute, dark, cut) = (is(WITHOUT_SOUND), is(WITHOUT_POWER), is(CUT_OFF));
         let gone = self.id.as_str() == SILENT && ago <= SILENT_SINCE;
         if self.start == 0 {
             self.switch_on(at(date, 4, 30));
         }
-        for session in place.sessions.iter() {
+        for session in place.sessions.iter().filter(|session| session.end < now) {
             let is_morning = session.start < at(date, 12, 0);
             match () {
                 () if gone && (!is_morning || ago < SILENT_SINCE) => return,
@@ -176,7 +178,7 @@ impl Book {
                 () => self.aired(session),
             }
         }
-        if !gone {
+        if !gone && ago > 0 {
             self.write(at(date, 23, 59), Event::Adopted { what: "programme".to_owned(), version: 1 });
         }
     }
