@@ -20,7 +20,7 @@ const TECHNICAL: [&str; 8] =
     ["lệnh", "khóa công khai", "mã băm", "giao thức", "máy chủ", "heartbeat", "mqtt", "utc"];
 
 /// Names and abbreviations that are no Vietnamese syllables, and that staff know; "test" is the browser of this test.
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 35] = [
     "excel",
     "word",
     "csv",
@@ -54,6 +54,7 @@ const KNOWN: [&str; 34] = [
     "vt",
     "ip",
     "km",
+    "mib",
     "test",
 ];
 
