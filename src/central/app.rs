@@ -23,7 +23,7 @@ use crate::one_each::OneEach;
 use crate::owed::Owed;
 use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, SharedStore, StoreError, urgently};
+use crate::store::{Alarm, AlarmKind, BoxRow, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
@@ -81,6 +81,7 @@ pub struct Counters {
     pub messages_refused: AtomicU64,
     pub batches_put_off: AtomicU64,
     pub entries_added: AtomicU64,
+    pub methods_refused: AtomicU64,
 }
 
 impl Counters {
@@ -105,6 +106,8 @@ pub struct Counts {
     pub voice_pieces_dropped: u64,
     /// Boxes that found no room beside a live voice's other listeners.
     pub listeners_refused: u64,
+    /// Requests whose method no page and no part of the API takes there.
+    pub methods_refused: u64,
 }
 
 /// Time between two tries to keep what the disk refused.
@@ -193,6 +196,7 @@ impl App {
             messages_unsent: self.outbound.unsent(),
             voice_pieces_dropped: self.voices.pieces_dropped(),
             listeners_refused: self.voices.listeners_refused(),
+            methods_refused: read(&self.counters.methods_refused),
         }
     }
 
@@ -214,6 +218,11 @@ impl App {
             known.map_or_else(|| group.to_string(), |known| known.title.clone())
         };
         self.places.title(group).unwrap_or_else(configured)
+    }
+
+    /// Tells whether a group stands for itself: it did not become part of another, or boxes are in it again.
+    pub fn stands(&self, group: &GroupId, boxes: &[BoxRow]) -> bool {
+        !self.merged().contains_key(group) || boxes.iter().any(|row| row.groups.contains(group))
     }
 
     /// Groups that became part of others, each with the one that it is now.

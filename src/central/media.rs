@@ -28,11 +28,10 @@ const MS_MAX: u64 = 24 * 3_600 * 1_000;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes at the beginning of a file that say what it is.
 pub const HEADER_BYTES: u64 = 64;
+/// Bytes of a file after which the disk's room is looked at again.
+const LOOK_EVERY_BYTES: u64 = 1024 * 1024;
 /// Room that the disk keeps for logs and orders, in bytes.
 const FREE_MIN: u64 = 64 * 1024 * 1024;
-
-/// Cached for a year: a file that is named by its content never changes.
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// The folder in which audio lies.
 #[derive(Debug, Clone)]
@@ -47,6 +46,11 @@ pub enum MediaRefusal {
     TooLarge,
     Unplayable(Fault),
     NoLength,
+    /// The length of the audio and the most that is taken, in minutes.
+    TooLong {
+        minutes: u64,
+        max: u64,
+    },
     Disk(#[from] std::io::Error),
 }
 
@@ -56,6 +60,7 @@ impl Say for MediaRefusal {
             MediaRefusal::TooLarge => said!("media.too_large", max = MEDIA_BYTES_MAX >> 20),
             MediaRefusal::Unplayable(fault) => said!("media.unplayable", fault),
             MediaRefusal::NoLength => said!("media.no_length"),
+            MediaRefusal::TooLong { minutes, max } => said!("media.too_long", minutes, max),
             MediaRefusal::Disk(error) => said!("media.disk", error),
         }
     }
@@ -112,13 +117,10 @@ impl MediaFolder {
     /// # Errors
     /// Fails when it can't be created.
     pub fn begin(&self) -> std::io::Result<Incoming> {
-        let disk = nix::sys::statvfs::statvfs(&self.root)?;
-        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
-        if free < FREE_MIN {
-            return Err(std::io::ErrorKind::StorageFull.into());
-        }
-        self.begin_anyhow()
+        keep_room(&self.root)?;
+        let mut incoming = self.begin_anyhow()?;
+        incoming.keeps_room = true;
+        Ok(incoming)
     }
 
     /// Begins to take a file in that is urgent, also into the room that is kept for orders.
@@ -130,7 +132,7 @@ impl MediaFolder {
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));
         let file = std::fs::File::create_new(&path)?;
-        Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0 })
+        Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0, keeps_room: false })
     }
 
     /// Checks that a file can be played, and gives it its final name.
@@ -138,9 +140,23 @@ impl MediaFolder {
     /// # Errors
     /// Fails when it is no audio, or the disk refuses. Nothing is left behind then.
     pub fn finish(&self, incoming: Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+        self.finish_within(incoming, name, now, MS_MAX)
+    }
+
+    /// The same for audio that may last at most so many milliseconds.
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and when it lasts longer.
+    pub fn finish_within(
+        &self,
+        incoming: Incoming,
+        name: &str,
+        now: Wall,
+        ms_max: u64,
+    ) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
-        match self.keep(&incoming, name, now) {
-            Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, fault),
+        match self.keep(&incoming, name, now, ms_max) {
+            Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, (fault, ms_max)),
             other => other,
         }
     }
@@ -157,12 +173,21 @@ impl MediaFolder {
     }
 
     /// Gives a file that can be played its final name.
-    fn keep(&self, incoming: &Incoming, name: &str, now: Wall) -> Result<MediaRow, MediaRefusal> {
+    fn keep(
+        &self,
+        incoming: &Incoming,
+        name: &str,
+        now: Wall,
+        ms_max: u64,
+    ) -> Result<MediaRow, MediaRefusal> {
         let sha256 = incoming.sha256();
         let info = decode::probe_named(&incoming.path, sha256)
             .map_err(|fault| MediaRefusal::Unplayable(as_named(fault, name)))?;
         if info.ms == 0 || info.ms > MS_MAX {
             return Err(MediaRefusal::NoLength);
+        }
+        if info.ms > ms_max {
+            return Err(MediaRefusal::TooLong { minutes: info.ms.div_ceil(60_000), max: ms_max / 60_000 });
         }
         move_to(&incoming.path, &self.path(sha256))?;
         Ok(MediaRow {
@@ -181,7 +206,7 @@ impl MediaFolder {
         original: Incoming,
         name: &str,
         now: Wall,
-        fault: Fault,
+        (fault, ms_max): (Fault, u64),
     ) -> Result<MediaRow, MediaRefusal> {
         let mut converted = self.begin()?;
         if !convert::to_m4a(&original.path, &converted.path)? {
@@ -190,7 +215,7 @@ impl MediaFolder {
         let mut file = std::fs::File::open(&converted.path)?;
         converted.count(&mut file)?;
         let form = decode::foreign(&original.path).map_or_else(|| suffix(name), str::to_owned);
-        let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now)?;
+        let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now, ms_max)?;
         move_to(&original.path, &self.root.join(ORIGINALS).join(original.sha256().to_string()))?;
         tracing::info!(name, form, original = %original.sha256(), sha256 = %row.sha256, "a recording was converted");
         Ok(row)
@@ -225,7 +250,7 @@ impl MediaFolder {
         match ServeFile::new(self.path(hash)).try_call(request).await {
             Ok(response) => {
                 let mut response = response.map(Body::new);
-                response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+                // Audio that nobody has approved yet stays in no browser: every answer without a word of it is `no-store`.
                 if let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) {
                     response.headers_mut().insert(header::ETAG, tag);
                 }
@@ -305,6 +330,14 @@ impl Drop for Aside {
     }
 }
 
+/// Refuses where the disk has no more room than logs and orders need.
+fn keep_room(place: &Path) -> std::io::Result<()> {
+    let disk = nix::sys::statvfs::statvfs(place)?;
+    #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    if free < FREE_MIN { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
 fn move_to(from: &Path, place: &Path) -> std::io::Result<()> {
     let folder = place.parent().expect("each place lies in a folder");
     std::fs::create_dir_all(folder)?;
@@ -327,6 +360,8 @@ pub struct Incoming {
     path: PathBuf,
     hash: sha2::Sha256,
     bytes: u64,
+    /// The file stops before the room that is kept for orders: it is not urgent.
+    keeps_room: bool,
 }
 
 impl Incoming {
@@ -335,7 +370,11 @@ impl Incoming {
     /// # Errors
     /// Fails when it grows too large, or the disk refuses.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), MediaRefusal> {
+        let before = self.bytes;
         self.bytes += chunk.len() as u64;
+        if self.keeps_room && before / LOOK_EVERY_BYTES != self.bytes / LOOK_EVERY_BYTES {
+            keep_room(&self.path)?;
+        }
         if self.bytes > MEDIA_BYTES_MAX {
             return Err(MediaRefusal::TooLarge);
         }

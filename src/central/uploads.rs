@@ -22,6 +22,8 @@ const KEPT_FOR: Span = Span::secs(2 * 86_400);
 const OWN_MAX: usize = 4;
 /// Room that the disk keeps for everything else, in bytes.
 const FREE_MIN: u64 = 256 * 1024 * 1024;
+/// Room below which no more parts are taken, in bytes: what orders and logs need is not for a file.
+const FREE_FOR_PARTS: u64 = 64 * 1024 * 1024;
 /// Longest name of a file, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -50,9 +52,18 @@ pub enum NotUploaded {
     NoSuch,
     /// The next part has to begin at this byte.
     Elsewhere(u64),
-    DiskFull,
-    Disk(#[from] io::Error),
-    Media(#[from] MediaRefusal),
+    /// The room that the file needs and the room that there is, in MiB.
+    DiskFull {
+        needs: u64,
+        free: u64,
+    },
+    Disk(io::Error),
+    Media(MediaRefusal),
+}
+
+/// Tells whether an error means that the disk has no room.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Say for NotUploaded {
@@ -63,8 +74,11 @@ impl Say for NotUploaded {
             NotUploaded::TooMany => said!("upload.too_many", max = OWN_MAX),
             NotUploaded::NoSuch => said!("upload.no_such"),
             NotUploaded::Elsewhere(at) => said!("upload.elsewhere", at),
-            NotUploaded::DiskFull => said!("upload.disk_full"),
+            NotUploaded::DiskFull { needs, free } => said!("upload.disk_full", needs, free),
             NotUploaded::Disk(error) => said!("media.disk", error),
+            NotUploaded::Media(MediaRefusal::Unplayable(_) | MediaRefusal::NoLength) => {
+                said!("upload.no_audio")
+            }
             NotUploaded::Media(refusal) => refusal.say(),
         }
     }
@@ -104,25 +118,48 @@ impl Uploads {
         if announced.size > MEDIA_BYTES_MAX {
             return Err(NotUploaded::TooLarge);
         }
-        let waiting = self.waiting(now)?;
+        let waiting = self.waiting(now).map_err(NotUploaded::Disk)?;
         if waiting.iter().filter(|other| other.person == announced.person).count() >= OWN_MAX {
             return Err(NotUploaded::TooMany);
         }
-        let disk = nix::sys::statvfs::statvfs(&self.root).map_err(io::Error::from)?;
-        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-        let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
-        // Once as it comes in, and once more until the whole file has its place.
-        if free < 2 * announced.size + FREE_MIN {
-            return Err(NotUploaded::DiskFull);
+        if self.free().map_err(NotUploaded::Disk)? < Self::needed(announced.size) {
+            return Err(self.full(announced.size));
         }
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        getrandom::fill(&mut random).expect("the system gives randomness");
         let id = hex(&random);
         let name = announced.name.chars().take(NAME_CHARS_MAX).collect();
-        let note = serde_json::to_vec(&Announced { name, ..announced.clone() }).map_err(io::Error::other)?;
-        File::create_new(self.part(&id))?;
-        fs::write(self.note(&id), note)?;
+        let note =
+            serde_json::to_vec(&Announced { name, ..announced.clone() }).expect("a note is plain data");
+        let made = File::create_new(self.part(&id)).and_then(|_| fs::write(self.note(&id), note));
+        made.map_err(|error| self.refused_by_disk(&id, announced.size, error))?;
         Ok(id)
+    }
+
+    /// The free room of the disk, in bytes.
+    fn free(&self) -> io::Result<u64> {
+        let disk = nix::sys::statvfs::statvfs(&self.root)?;
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+        Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+    }
+
+    /// The room that a file of so many bytes needs: once as it comes in, and once more until the whole file has its place.
+    const fn needed(size: u64) -> u64 {
+        2 * size + FREE_MIN
+    }
+
+    fn full(&self, size: u64) -> NotUploaded {
+        let free = self.free().unwrap_or(0) >> 20;
+        NotUploaded::DiskFull { needs: Self::needed(size).div_ceil(1 << 20), free }
+    }
+
+    /// Deletes an upload for which the disk has no room. Another fault may pass, and the upload goes on then.
+    fn refused_by_disk(&self, id: &str, size: u64, error: io::Error) -> NotUploaded {
+        if !is_full(&error) {
+            return NotUploaded::Disk(error);
+        }
+        self.forget(id);
+        self.full(size)
     }
 
     /// Lists the uploads under way, and deletes those that nobody has gone on with for days.
@@ -181,9 +218,15 @@ impl Uploads {
             self.forget(id);
             return Err(NotUploaded::TooLarge);
         }
-        let mut part = OpenOptions::new().write(true).open(self.part(id))?;
-        part.seek(SeekFrom::Start(at))?;
-        part.write_all(bytes)?;
+        let write = || {
+            if self.free()? < FREE_FOR_PARTS {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let mut part = OpenOptions::new().write(true).open(self.part(id))?;
+            part.seek(SeekFrom::Start(at))?;
+            part.write_all(bytes)
+        };
+        write().map_err(|error| self.refused_by_disk(id, announced.size, error))?;
         Ok(come.max(end))
     }
 
@@ -191,33 +234,29 @@ impl Uploads {
     /// now and may be later.
     ///
     /// # Errors
-    /// Fails when it is not whole, is no audio, or the disk refuses.
+    /// Fails when it is not whole, is no audio, lasts longer than `ms_max`, or the disk refuses.
     pub fn finish(
         &self,
         id: &str,
         person: &AccountId,
         media: &MediaFolder,
-        now: Wall,
+        (now, ms_max): (Wall, u64),
     ) -> Result<MediaRow, NotUploaded> {
         let (announced, come) = self.find(id, person)?;
         if come < announced.size {
             return Err(NotUploaded::Elsewhere(come));
         }
-        let taken = self.take(id, &announced, media, now);
+        let take = || {
+            let mut incoming = media.begin()?;
+            incoming.write_all_of(&mut File::open(self.part(id))?)?;
+            media.finish_within(incoming, &announced.name, now, ms_max)
+        };
+        let taken = take();
         self.forget(id);
-        taken
-    }
-
-    fn take(
-        &self,
-        id: &str,
-        announced: &Announced,
-        media: &MediaFolder,
-        now: Wall,
-    ) -> Result<MediaRow, NotUploaded> {
-        let mut incoming = media.begin()?;
-        incoming.write_all_of(&mut File::open(self.part(id))?)?;
-        Ok(media.finish(incoming, &announced.name, now)?)
+        taken.map_err(|refusal| match refusal {
+            MediaRefusal::Disk(error) if is_full(&error) => self.full(announced.size),
+            other => NotUploaded::Media(other),
+        })
     }
 }
 
@@ -235,6 +274,14 @@ mod tests {
 
     fn now() -> Wall {
         loaxa_adapters::clock::wall()
+    }
+
+    /// A second of silence, as WAV of 8,000 samples.
+    fn a_second() -> Vec<u8> {
+        let mut wav = b"RIFF\x24\x3f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0\0".to_vec();
+        wav[4..8].copy_from_slice(&(8_000_u32 + 36).to_le_bytes());
+        wav.resize(wav.len() + 8_000, 128);
+        wav
     }
 
     #[test]
@@ -259,8 +306,15 @@ mod tests {
         let media = MediaFolder::open(dir.path().join("media")).unwrap();
         let id = uploads.begin(&announced(9), now()).unwrap();
         uploads.add(&id, &lan(), 0, b"%PDF-1.7\n").unwrap();
-        assert!(matches!(uploads.finish(&id, &lan(), &media, now()), Err(NotUploaded::Media(_))));
+        assert!(matches!(uploads.finish(&id, &lan(), &media, (now(), 60_000)), Err(NotUploaded::Media(_))));
         assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+        let second = a_second();
+        let id = uploads.begin(&announced(second.len() as u64), now()).unwrap();
+        uploads.add(&id, &lan(), 0, &second).unwrap();
+        let refused = uploads.finish(&id, &lan(), &media, (now(), 999));
+        assert!(matches!(refused, Err(NotUploaded::Media(MediaRefusal::TooLong { .. }))), "{refused:?}");
+        let files = fs::read_dir(dir.path().join("media/incoming")).unwrap().count();
+        assert_eq!(files, 0, "what is refused is not kept");
         let more = uploads.begin(&announced(3), now()).unwrap();
         assert!(matches!(uploads.add(&more, &lan(), 0, b"more"), Err(NotUploaded::TooLarge)));
         assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);

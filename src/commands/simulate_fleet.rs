@@ -215,6 +215,7 @@ impl TrialKeys {
             key: key.clone(),
             root: self.root.public(),
             trust: Arc::clone(&trust),
+            log: None,
         };
         self.boxes.iter().enumerate().map(site).collect()
     }

@@ -64,8 +64,10 @@ impl MemoryBox {
         let trust = Some(Trust::clone(&site.trust));
         let speaker = Speaker::new(restored, listeners, Timetable::default(), trust, Policy::default(), &now);
         let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root));
+        let last = site.log.map_or(chain::Link::FIRST, |(_, end)| end);
+        let told = last.seq - 1;
         Self {
-            uplink: Uplink::new(id, key, root, None, Outbox::new(0, 0)),
+            uplink: Uplink::new(id, key, root, None, Outbox::new(told, told)),
             site,
             account,
             clock,
@@ -76,7 +78,7 @@ impl MemoryBox {
             prepared: (0, Vec::new()),
             software: (0, Vec::new()),
             epoch,
-            last: chain::Link::FIRST,
+            last,
             waiting: VecDeque::new(),
         }
     }

@@ -22,7 +22,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// Lives until the fleet is dropped.
 pub async fn live(site: Site, network: Network, account: Arc<Account>, mut powered: watch::Receiver<bool>) {
-    let epoch = Epoch(random());
+    let epoch = site.log.map_or_else(|| Epoch(random()), |(epoch, _)| epoch);
     let mut one = MemoryBox::new(site.clone(), epoch, account);
     let mut events = None;
     loop {

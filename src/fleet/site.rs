@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
+use loaxa_heart::wire::chain::Link;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// The identity of a box in memory.
@@ -19,6 +20,8 @@ pub struct Site {
     /// The key that it pins, and the trust document that its installer brought.
     pub root: PublicKey,
     pub trust: Arc<Trust>,
+    /// The log that the box goes on with: its epoch and its end. Without one it begins its log when it is switched on.
+    pub log: Option<(Epoch, Link)>,
 }
 
 /// The way to the broker.

@@ -16,7 +16,7 @@ use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::{Grant, Power};
 use loaxa_heart::domain::playback::Event;
 
-fn type_into(page: &mut Page, selector: &str, words: &str) {
+pub fn type_into(page: &mut Page, selector: &str, words: &str) {
     page.fill(selector, words);
     page.value(&format!(
         "document.querySelector({selector:?}).dispatchEvent(new Event('input', {{ bubbles: true }})); 0"
@@ -24,7 +24,7 @@ fn type_into(page: &mut Page, selector: &str, words: &str) {
 }
 
 /// The people's keys are in their browsers alone; the server has a key for everyday notices and to cancel.
-fn apart(dir: &Path) -> Settings {
+pub fn apart(dir: &Path) -> Settings {
     let mut settings = settings(dir, embedded());
     settings.keys.trust = trust_of(|trust| {
         use Power::*;
@@ -44,7 +44,7 @@ fn apart(dir: &Path) -> Settings {
     settings
 }
 
-fn start_unit(unit: &mut Unit, central: &Central, trust: &[u8]) {
+pub fn start_unit(unit: &mut Unit, central: &Central, trust: &[u8]) {
     unit.groups = vec!["thon-1", "xa"];
     std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
     std::fs::write(unit.path("trust.json"), trust).unwrap();

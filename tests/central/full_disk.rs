@@ -25,12 +25,17 @@ const DISK_BYTES: &str = "160m";
 const STOPS: usize = 60;
 
 /// A small disk; it is unmounted with the test.
-struct Disk(PathBuf);
+pub struct Disk(pub PathBuf);
 
 impl Disk {
     fn mount(place: &Path) -> Option<Self> {
+        Self::mount_of(place, DISK_BYTES)
+    }
+
+    /// A disk of another size, as `mount` takes it.
+    pub fn mount_of(place: &Path, bytes: &str) -> Option<Self> {
         std::fs::create_dir_all(place).unwrap();
-        let size = format!("size={DISK_BYTES}");
+        let size = format!("size={bytes}");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "loaxa-test"]).arg(place).status();
         if mounted.is_ok_and(|status| status.success()) {
@@ -38,6 +43,18 @@ impl Disk {
         }
         eprintln!("left out: no disk can be mounted without root");
         None
+    }
+
+    /// Takes all free room away.
+    pub fn shrink(&self) {
+        // What is written at the same moment may not fit any more.
+        crate::support::eventually("the disk shrinks", || {
+            let disk = nix::sys::statvfs::statvfs(&self.0).unwrap();
+            let used = (disk.blocks() - disk.blocks_free()) * disk.fragment_size();
+            let size = format!("remount,size={used}");
+            let done = Command::new("mount").args(["-o", &size]).arg(&self.0).status();
+            done.is_ok_and(|status| status.success()).then_some(())
+        });
     }
 
     /// Writes until nothing more fits but these bytes.

@@ -392,7 +392,7 @@ async fn an_audio_file_comes_in_parts_and_goes_on_after_a_break() {
         };
         check("rong.mp3", 0, b"", 400, "rỗng").await;
         check("to.wav", 600 << 20, b"", 413, "512").await;
-        check("bai.mp3", 9, b"%PDF-1.7\n", 400, "không phát được").await;
+        check("bai.mp3", 9, b"%PDF-1.7\n", 400, "không phải âm thanh").await;
         let stranger = office.mai.get(central, &format!("{tep}?ma={id}")).await;
         assert_eq!(stranger.status, 404);
     })

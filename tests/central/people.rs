@@ -259,6 +259,78 @@ async fn who_leaves_or_loses_a_telephone_is_out_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_changed_with_the_old_one_and_its_person_is_told() {
+    with_central(false, async |central, dir| {
+        let mut mai = Visit::new(central);
+        let fields =
+            [("ho-ten", "Trần Thị Mai"), ("ten", "mai"), ("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)];
+        assert_eq!(mai.post(&first_link(dir), &fields).await.status, 303);
+        let long = "con đê làng mình dài ".repeat(6);
+        let long = long.trim();
+        assert!((65..=128).contains(&long.chars().count()));
+        let change = |old, new, again| [("mat-khau-cu", old), ("mat-khau", new), ("nhac-lai", again)];
+        let path = "/tai-khoan/mat-khau";
+        let wrong_old = mai.post(path, &change("không phải mật khẩu này", long, long)).await;
+        assert_eq!(wrong_old.status, 400, "{}", wrong_old.text());
+        let unlike = mai.post(path, &change(PASSWORD, long, "một câu khác hẳn câu kia")).await;
+        assert_eq!(unlike.status, 400);
+        let mut again = Visit::new(central);
+        assert_eq!(again.sign_in("mai", PASSWORD).await.status, 303, "nothing was changed");
+        assert_eq!(mai.post(path, &change(PASSWORD, long, long)).await.status, 303);
+        assert_eq!(Visit::new(central).sign_in("mai", PASSWORD).await.status, 401);
+        assert_eq!(again.sign_in("mai", long).await.status, 303);
+        // Whoever comes next reads that it was changed, and what to do if somebody else did it.
+        for page in ["/", "/tai-khoan"] {
+            let text = again.get(page).await;
+            assert!(text.text().contains("Đặt mật khẩu"), "{page}: {}", text.text());
+        }
+        assert!(again.get("/tai-khoan").await.text().contains("Dữ liệu về bạn"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_cookies_have_the_headers_that_keep_them_safe() {
+    with_central(false, async |central, dir| {
+        let mut mai = Visit::new(central);
+        let fields =
+            [("ho-ten", "Trần Thị Mai"), ("ten", "mai"), ("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)];
+        let made = mai.post(&first_link(dir), &fields).await;
+        let cookie = made.header("set-cookie");
+        for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(cookie.contains(part), "{part}: {cookie}");
+        }
+        for path in ["/", "/dang-nhap", "/chuong-trinh"] {
+            let page = mai.get(path).await;
+            let policy = page.header("content-security-policy");
+            for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+                assert!(policy.contains(part), "{path}, {part}: {policy}");
+            }
+            assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
+        }
+        let script = get(central, "/assets/htmx.js", &[]).await;
+        assert!(script.text().contains("htmx") && !script.text().contains("2.0.11"), "no version is told");
+        let counted = async || {
+            get_api(central, "/api/v1/status").await.json()["since_start"]["methods_refused"].clone()
+        };
+        assert_eq!(counted().await, 0);
+        for path in ["/chuong-trinh", "/assets/htmx.js", "/healthz"] {
+            assert_eq!(
+                put_with(central, path, &[("sec-fetch-site", "same-origin")], Vec::new()).await.status,
+                405,
+                "{path}"
+            );
+        }
+        assert_eq!(counted().await, 3);
+        for path in ["/api/v1/openapi.json", "/api/v1/status"] {
+            let answer = get(central, path, &[]).await;
+            assert!(answer.header("content-disposition").starts_with("attachment"), "{path}: {answer:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_opens_nothing_after_signing_out() {
     with_central(false, async |central, _| {
         let lan = Staff::make(central, "lan", &[]).await;
@@ -282,6 +354,21 @@ async fn an_administrator_of_a_village_gives_no_roles_elsewhere() {
         }
         let roles = central.store().person("lan".parse().unwrap()).await.unwrap().unwrap().roles;
         let there = roles.iter().find(|row| row.group.as_str() == "thon-2").unwrap().id;
+        // How to reach somebody who is in another's care is not told here.
+        let act = loaxa_central::store::NewAct {
+            at: loaxa_adapters::clock::wall(),
+            actor: loaxa_central::store::Actor::Console,
+            act: "invited",
+            subject: "lan".to_owned(),
+            before: None,
+            after: None,
+            from: None,
+        };
+        let (id, name) = ("lan".parse().unwrap(), "Cán bộ lan".to_owned());
+        central.store().rename_person(id, name, "0912 345 678".to_owned(), act).await.unwrap();
+        assert!(!here.get(central, "/nguoi/lan").await.text().contains("0912 345 678"));
+        let above = Staff::make(central, "above", &[(Role::Administrator, "xa")]).await;
+        assert!(above.get(central, "/nguoi/lan").await.text().contains("0912 345 678"));
         for path in [
             format!("/nguoi/lan/vai-tro/{there}/thoi"),
             "/nguoi/lan/nghi".to_owned(),
@@ -395,6 +482,7 @@ fn expected() -> BTreeMap<&'static str, Needs> {
         ("/cum-loa/{id}/chuyen", KEEPER),
         ("/cum-loa/{id}/vi-tri", KEEPER),
         ("/cum-loa/{id}/phat-thu", KEEPER),
+        ("/cum-loa/{id}/am-luong", KEEPER),
         ("/cum-loa/{id}/bao-tri", KEEPER),
         ("/cum-loa/{id}/thu-hoi", KEEPER),
         ("/cai-dat", ADMINISTRATOR),

@@ -1,5 +1,6 @@
 //! Releases for boxes: taken in, ordered wave by wave, paused, stopped by failures, and shown to those who keep boxes.
 
+use crate::support::browser::Browser;
 use crate::support::commune::*;
 use crate::support::staff::Staff;
 use loaxa_central::Central;
@@ -116,6 +117,19 @@ async fn waves_follow_each_other_and_failures_stop_them_until_somebody_lets_them
     })
     .await;
     assert_eq!(rollout(&central).await["ordered"], 1);
+    let lan = Staff::make(&central, "lan", &[(Role::Technician, "xa")]).await;
+    let browser = Browser::start();
+    let mut shown = browser.person(&format!("http://{}/healthz", central.http_addr()));
+    shown.sign_in(&lan);
+    shown.go(&format!("http://{}/phan-mem", central.http_addr()));
+    assert!(shown.text("main").contains("Tự dừng khi có 1 cụm không thành công"), "{}", shown.text("main"));
+    shown.look("phan-mem-dang-cap-nhat");
+    shown.click("form[action$='/tam-dung'] button");
+    shown.until_says("main", "Đang tạm dừng");
+    next_order(&mut one, true).await;
+    shown.click("form[action$='/tiep-tuc'] button");
+    shown.until_says("main", "Đang cập nhật");
+    next_order(&mut one, false).await;
     says(&one, UpgradeStep::Done, None);
     let second = next_order(&mut two, false).await;
     assert!(second.version > first.version);
@@ -126,7 +140,6 @@ async fn waves_follow_each_other_and_failures_stop_them_until_somebody_lets_them
     assert!(held.version > second.version);
     next_order(&mut one, true).await;
     is(&central, "stopped").await;
-    let lan = Staff::make(&central, "lan", &[(Role::Technician, "xa")]).await;
     until("the alarm is on the page", async || {
         let page = lan.get(&central, "/canh-bao").await;
         page.text().contains("đã dừng cập nhật phần mềm").then_some(())
@@ -138,6 +151,11 @@ async fn waves_follow_each_other_and_failures_stop_them_until_somebody_lets_them
         assert!(page.text().contains(words), "{words}: {}", page.text());
     }
 
+    shown.go(&format!("http://{}/phan-mem", central.http_addr()));
+    shown.until_says("main", "nếu có thêm 1 cụm không thành công, đợt cập nhật lại tự dừng");
+    shown.look("phan-mem-da-dung");
+    assert!(shown.faults_by_keyboard().is_empty());
+
     // Whoever keeps one village alone lets nothing go on.
     let tu = Staff::make(&central, "tu", &[(Role::Technician, "thon-1")]).await;
     assert_eq!(tu.post(&central, "/phan-mem/tiep-tuc", &[]).await.status, 403);
@@ -146,6 +164,10 @@ async fn waves_follow_each_other_and_failures_stop_them_until_somebody_lets_them
     next_order(&mut one, false).await;
     // Both have an outcome, and the one failure counts no more.
     is(&central, "finished").await;
+    shown.go(&format!("http://{}/phan-mem", central.http_addr()));
+    shown.until_says("main", "Đã xong");
+    assert!(!shown.text("main").contains("Tự dừng"), "{}", shown.text("main"));
+    shown.look("phan-mem-da-xong");
     central.stop().await;
 }
 

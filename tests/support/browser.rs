@@ -200,7 +200,9 @@ impl Page {
 
     /// Clicks on what is there and not disabled.
     pub fn click(&mut self, selector: &str) {
-        self.until(&format!("document.querySelector({selector:?})?.disabled === false"));
+        self.until(&format!(
+            "document.querySelector({selector:?}) && !document.querySelector({selector:?}).disabled"
+        ));
         let asked = json!({ "expression": format!("document.querySelector({selector:?}).click()") });
         match self.try_to_ask("Runtime.evaluate", asked) {
             Ok(answer) => assert!(answer["exceptionDetails"].is_null(), "{selector}: {answer}"),

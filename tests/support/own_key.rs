@@ -7,7 +7,7 @@ use super::browser::Page;
 use super::commune::key;
 
 /// The words that open it.
-const PASSPHRASE: &str = "lúa chín đầy đồng";
+pub const PASSPHRASE: &str = "lúa chín đầy đồng";
 
 /// Puts an officer's key into a browser, covered as the page covers keys today.
 pub fn keep_key(page: &mut Page, seed: u8, holder: &str) {

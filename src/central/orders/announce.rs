@@ -27,7 +27,7 @@ const EXPIRES_IN_S_MIN: u32 = 10;
 /// Most repetitions; what goes on longer is cancelled by a person.
 const REPEATS_MAX: u16 = 100;
 /// Longest audio of an announcement; longer pieces belong into a programme.
-const AUDIO_MS_MAX: u32 = 60 * 60_000;
+pub const AUDIO_MS_MAX: u32 = 60 * 60_000;
 /// Longest text, in seconds of speech.
 const SPEECH_S_MAX: usize = 20 * 60;
 /// Characters of Vietnamese that are spoken in a second, measured with espeak-ng.

@@ -44,5 +44,5 @@ fn speak_here(app: &App, text: &str, language: &str, is_urgent: bool) -> Result<
     let mut incoming = incoming.map_err(MediaRefusal::from)?;
     let bytes = std::fs::read(&wav).map_err(MediaRefusal::from)?;
     incoming.write(&bytes)?;
-    Ok(app.media.finish(incoming, "speech.wav", app.now())?)
+    Ok(app.media.finish(incoming, "may-doc.wav", app.now())?)
 }

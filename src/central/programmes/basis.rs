@@ -65,7 +65,9 @@ pub async fn find(app: &App, kind: ProposalKind, subject: &str) -> Result<Option
     let content = match (&proposal, &in_force, kind) {
         (Some(row), ..) => row.content.clone(),
         (None, Some((content, _)), _) => content.clone(),
-        (None, None, ProposalKind::Policy) => limits(&app.settings.top_groups(), &Policy::default()),
+        (None, None, ProposalKind::Policy) if subject == kind.code() => {
+            limits(&app.settings.top_groups(), &Policy::default())
+        }
         (None, None, _) => return Ok(None),
     };
     Ok(Some(Basis { digest: content.digest(), content, proposal, in_force }))
@@ -76,15 +78,27 @@ async fn newest(
     kind: ProposalKind,
     subject: &str,
 ) -> Result<Option<(ProposalContent, u32)>, StoreError> {
+    let top = app.settings.top_groups();
+    let of_place = subject.parse::<GroupId>().ok().filter(|_| subject != ProposalKind::Policy.code());
+    let above = of_place.map(|group| app.groups_of(&[group]));
+    // Limits of one place are those that reach it; of the commune, those that reach all of it.
+    let reaches = |groups: &[GroupId]| match &above {
+        Some(above) => groups.iter().any(|group| above.contains(group)),
+        None => top.iter().all(|group| groups.contains(group)),
+    };
     let named = |document: &&Document| match (&document.name, kind) {
         (DocumentName::Programme(id), ProposalKind::Programme) => id.as_str() == subject,
         (DocumentName::Policy, ProposalKind::Policy) => true,
         _ => false,
     };
     let documents = app.store.documents(app.now()).await?;
-    let Some(newest) = documents.iter().filter(named).max_by_key(|document| document.version) else {
-        return Ok(None);
-    };
+    let by_version = |document: &&Document| document.version;
+    let meant = documents
+        .iter()
+        .filter(named)
+        .filter(|document| kind != ProposalKind::Policy || reaches(&document.groups));
+    let any = || documents.iter().filter(named).max_by_key(by_version).filter(|_| above.is_none());
+    let Some(newest) = meant.max_by_key(by_version).or_else(any) else { return Ok(None) };
     Ok(content_of(app, &newest.command).await?.map(|content| (content, newest.version)))
 }
 
@@ -105,7 +119,7 @@ pub(super) async fn content_of(app: &App, id: &CommandId) -> Result<Option<Propo
     }))
 }
 
-fn limits(to: &[GroupId], policy: &Policy) -> ProposalContent {
+pub(super) fn limits(to: &[GroupId], policy: &Policy) -> ProposalContent {
     ProposalContent {
         kind: ProposalKind::Policy,
         subject: ProposalKind::Policy.code().to_owned(),

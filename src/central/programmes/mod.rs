@@ -4,6 +4,7 @@ pub mod basis;
 pub mod copying;
 mod not_proposal;
 pub mod proposals;
+pub mod volume;
 pub mod week;
 
 pub use not_proposal::NotProposal;

@@ -110,13 +110,13 @@ pub async fn begin(app: &App, who: &Who, title: &str, group: GroupId) -> Result<
     Ok(subject)
 }
 
-fn new_id() -> ProposalId {
+pub(super) fn new_id() -> ProposalId {
     let mut random = [0; 8];
     getrandom::fill(&mut random).expect("the system gives randomness");
     ProposalId::new(loaxa_heart::domain::hex::hex(&random)).expect("hex digits are a name")
 }
 
-async fn keep(
+pub(super) async fn keep(
     app: &App,
     who: &Who,
     id: &ProposalId,
@@ -200,7 +200,7 @@ async fn no_clash(
     Ok(())
 }
 
-fn read_as<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, NotProposal> {
+pub(super) fn read_as<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, NotProposal> {
     toml::from_str(text).map_err(|error| NotProposal::Unreadable(error.to_string()))
 }
 
@@ -316,7 +316,7 @@ pub async fn send_back(
     step(app, who, id, seen, states, Some(reason.to_owned()), act).await
 }
 
-async fn step(
+pub(super) async fn step(
     app: &App,
     who: &Who,
     id: &ProposalId,

@@ -46,6 +46,43 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// Plans the days from the first one to today, with the documents of now, and keeps none of them: for a commune that begins
+/// with a past.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn plans_since(app: &App, first: NaiveDate) -> Result<Vec<DayPlan>, StoreError> {
+    let (now, boxes, names) = (app.now(), app.store.boxes().await?, names(app).await?);
+    let mut plans = Vec::new();
+    for date in first.iter_days().take_while(|day| *day <= now.date()) {
+        plans.push(rehearsed(app, date, now, &boxes, &names).await?);
+    }
+    Ok(plans)
+}
+
+/// Plans a day as if nobody had planned it before.
+async fn rehearsed(
+    app: &App,
+    date: NaiveDate,
+    now: Wall,
+    boxes: &[BoxRow],
+    names: &Names,
+) -> Result<DayPlan, StoreError> {
+    let sent = app.store.documents(Wall::from_local(date.and_time(NaiveTime::MIN)).max(now)).await?;
+    let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
+    let sessions = day::rehearse(app, &groups, &sent, (date, date)).await?;
+    let shared: BTreeMap<&Vec<GroupId>, Arc<Vec<DueSession>>> = sessions
+        .iter()
+        .map(|(groups, sessions)| (groups, Arc::new(sessions.iter().map(due_session).collect())))
+        .collect();
+    let places = app.store.places().await?;
+    let of_box = |row: &BoxRow| {
+        let sessions = shared.get(&row.groups).cloned().unwrap_or_default();
+        DayBox { sessions, ..place_of(app, row, &places) }
+    };
+    Ok(DayPlan { day: date, made: now, names: names.clone(), boxes: boxes.iter().map(of_box).collect() })
+}
+
 /// Everything that a plan of today follows from.
 type From = (NaiveDate, Vec<CommandId>, Vec<(BoxId, String, Vec<GroupId>)>, Names);
 
@@ -94,29 +131,17 @@ impl Keeper {
         boxes: &[BoxRow],
         names: &Names,
     ) -> Result<(), StoreError> {
-        let sent = app.store.documents(Wall::from_local(date.and_time(NaiveTime::MIN)).max(now)).await?;
-        let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
-        let sessions = day::rehearse(app, &groups, &sent, (date, date)).await?;
-        let shared: BTreeMap<&Vec<GroupId>, Arc<Vec<DueSession>>> = sessions
-            .iter()
-            .map(|(groups, sessions)| (groups, Arc::new(sessions.iter().map(due_session).collect())))
-            .collect();
-        let places = app.store.places().await?;
+        let mut plan = rehearsed(app, date, now, boxes, names).await?;
         let before = app.store.day_plan(date).await?;
-        let mut planned = Vec::new();
-        for row in boxes {
-            let sessions = shared.get(&row.groups).cloned().unwrap_or_default();
-            let kept = before.as_ref().and_then(|plan| plan.boxes.iter().find(|place| place.id == row.id));
-            let place = place_of(app, row, &places);
-            planned.push(match kept {
-                Some(kept) => DayBox { sessions: begun_and_to_come(&kept.sessions, sessions, now), ..place },
-                None => DayBox { sessions, ..place },
-            });
+        for place in &mut plan.boxes {
+            let kept = before.as_ref().and_then(|plan| plan.boxes.iter().find(|kept| kept.id == place.id));
+            if let Some(kept) = kept {
+                place.sessions = begun_and_to_come(&kept.sessions, Arc::clone(&place.sessions), now);
+            }
         }
         // A box that was shut out meanwhile keeps the day that it had.
         let gone = before.iter().flat_map(|plan| &plan.boxes);
-        planned.extend(gone.filter(|kept| boxes.iter().all(|row| row.id != kept.id)).cloned());
-        let plan = DayPlan { day: date, made: now, names: names.clone(), boxes: planned };
+        plan.boxes.extend(gone.filter(|kept| boxes.iter().all(|row| row.id != kept.id)).cloned());
         let is_same = |kept: &DayPlan| kept.boxes == plan.boxes && kept.names == plan.names;
         if before.as_ref().is_some_and(is_same) {
             return Ok(());

@@ -20,7 +20,7 @@ pub use csv::{csv, defused};
 pub use decree::{Decree, decree};
 pub use docx::docx;
 pub use grid::{Cell, Grid, grids};
-pub use keep::{run, settle};
+pub use keep::{plans_since, run, settle};
 pub use monthly::make_monthly;
 pub use period::{BadPeriod, Period, period_of};
 pub use places::below;

@@ -63,7 +63,7 @@ impl ProposalState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalContent {
     pub kind: ProposalKind,
-    /// The programme's id; for the others their kind.
+    /// The programme's id; for limits of one place that place; for the others their kind.
     pub subject: String,
     /// The groups that hear of it.
     pub groups: Vec<GroupId>,
@@ -94,6 +94,7 @@ pub enum ChangeKind {
     WeekCopied,
     ListChanged,
     TextWritten,
+    VolumeSet,
     Undone,
 }
 
@@ -109,6 +110,7 @@ impl ChangeKind {
             ChangeKind::WeekCopied => "week_copied",
             ChangeKind::ListChanged => "list_changed",
             ChangeKind::TextWritten => "text_written",
+            ChangeKind::VolumeSet => "volume_set",
             ChangeKind::Undone => "undone",
         }
     }

@@ -24,10 +24,10 @@ use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 
 /// The commune's group, and its villages with the number of boxes in each.
 pub const COMMUNE: &str = "xa-tap-huan";
-const VILLAGES: [(&str, &str, usize); 3] = [
-    ("thon-dong", "training.village_east", 2),
-    ("thon-doai", "training.village_west", 2),
-    ("thon-trung", "training.village_middle", 1),
+const VILLAGES: [(&str, &str, &str, usize); 3] = [
+    ("thon-dong", "training.village_east", "training.box_east", 2),
+    ("thon-doai", "training.village_west", "training.box_west", 2),
+    ("thon-trung", "training.village_middle", "training.box_middle", 2),
 ];
 
 /// The account of the colleague who is played by the program.
@@ -50,7 +50,7 @@ pub struct TrainingKeys {
 impl TrainingKeys {
     /// Draws new keys.
     pub fn draw() -> Self {
-        let boxes = VILLAGES.iter().map(|(_, _, boxes)| boxes).sum();
+        let boxes = VILLAGES.iter().map(|(.., boxes)| boxes).sum();
         Self {
             root: draw(),
             central: draw(),
@@ -94,7 +94,7 @@ impl TrainingKeys {
             version: self.version,
             grants,
             thresholds: vec![Threshold { power: Emergency, signatures: 2 }],
-            nesting: VILLAGES.iter().map(|(id, _, _)| (group(id), group(COMMUNE))).collect(),
+            nesting: VILLAGES.iter().map(|(id, ..)| (group(id), group(COMMUNE))).collect(),
         }
     }
 
@@ -114,13 +114,13 @@ impl TrainingKeys {
         let message = TrustMessage { v: VERSION, trust: self.trust() };
         let declared = |site: &Site| BoxDeclared {
             id: site.id.clone(),
-            title: site.id.to_string(),
+            title: box_title(&site.id),
             groups: vec![site.groups[0].clone()],
             key: Some(site.key.public().to_string()),
         };
         let mut groups =
             vec![Group { id: group(COMMUNE), title: words("training.commune").to_owned(), parent: None }];
-        groups.extend(VILLAGES.iter().map(|(id, title, _)| Group {
+        groups.extend(VILLAGES.iter().map(|(id, title, ..)| Group {
             id: group(id),
             title: words(title).to_owned(),
             parent: Some(group(COMMUNE)),
@@ -155,16 +155,26 @@ impl TrainingKeys {
     /// The boxes in memory.
     pub fn sites(&self) -> Vec<Site> {
         let trust = Arc::new(self.trust());
-        let villages = VILLAGES.iter().flat_map(|(id, _, boxes)| (1..=*boxes).map(move |n| (*id, n)));
+        let villages = VILLAGES.iter().flat_map(|(id, .., boxes)| (1..=*boxes).map(move |n| (*id, n)));
         let site = |((village, n), key): ((&str, usize), &SecretKey)| Site {
             id: BoxId::new(format!("{village}-{n}")).expect("villages have plain names"),
             groups: vec![group(village), group(COMMUNE)],
             key: key.clone(),
             root: self.root.public(),
             trust: Arc::clone(&trust),
+            log: None,
         };
         villages.zip(&self.boxes).map(site).collect()
     }
+}
+
+/// The name of a box: its village, and its number there.
+fn box_title(id: &BoxId) -> String {
+    let of = |(village, n): (&str, &str)| {
+        let (.., title, _) = VILLAGES.iter().find(|(known, ..)| *known == village)?;
+        Some(format!("{} {n}", words(title)))
+    };
+    id.as_str().rsplit_once('-').and_then(of).unwrap_or_else(|| id.to_string())
 }
 
 /// The folder of the training commune, in that of the real one.

@@ -1,15 +1,12 @@
-//! The things that lie ready in the training commune: a programme, and messages for emergencies.
+//! The messages for emergencies that lie ready in the training commune.
 
 use std::sync::Arc;
 
 use super::commune::{COLLEAGUE, account, words};
 use crate::app::App;
-use crate::orders::documents::{self, ProgrammeAsked};
 use crate::orders::prepared;
 use crate::store::{Actor, Danger, MessageRow, MessageUse, NewAct};
 use loaxa_heart::domain::ids::PreparedId;
-
-const PROGRAMME: &str = include_str!("programme.toml");
 
 /// Messages as a commune prepares them: id, use, danger, title, words, siren.
 const MESSAGES: [(&str, MessageUse, Danger, &str, &str, bool); 3] = [
@@ -83,14 +80,5 @@ pub async fn prepare(app: &Arc<App>) {
         if let Err(error) = app.store.add_message(row, None, act).await {
             tracing::warn!(%error, title, "a message of the training commune is not kept");
         }
-    }
-    let asked = ProgrammeAsked {
-        toml: PROGRAMME.to_owned(),
-        media: Default::default(),
-        author: None,
-        approver: None,
-    };
-    if let Err(error) = documents::send_programme(app, asked).await {
-        tracing::warn!(%error, "the training commune has no programme");
     }
 }

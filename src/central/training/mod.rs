@@ -3,6 +3,7 @@
 
 mod commune;
 mod first_things;
+mod past;
 mod people;
 
 use std::net::SocketAddr;
@@ -93,8 +94,17 @@ impl Keeper {
         let address =
             BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
         let network = Network { broker: address, ca: None, come_within_s: 0.0 };
-        let fleet = Fleet::start(self.keys.sites(), &network);
         let app = Arc::clone(&central.app);
+        let logs = past::lay(&app).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the training commune begins without a past");
+            Default::default()
+        });
+        let mut sites = self.keys.sites();
+        sites.retain(|site| site.id.as_str() != past::SILENT);
+        for site in &mut sites {
+            site.log = logs.get(&site.id).copied();
+        }
+        let fleet = Fleet::start(sites, &network);
         let (real, key) = (Arc::clone(&self.people), self.keys.colleague.clone());
         if let Err(error) = people::bring_in(&app, &real).await {
             tracing::warn!(%error, "people can't be brought into the training commune yet");

@@ -24,11 +24,14 @@ mod words;
 
 use std::sync::Arc;
 
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::app::App;
+use crate::app::{App, Counters};
 use hosts::Hosts;
 use tls::Certificates;
 
@@ -45,7 +48,8 @@ pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
     let Door { listener, certificates, names } = door;
     let proxies = app.settings.page.proxies.clone();
     let hosts = Arc::new(Hosts { names, tls: app.is_behind_tls() });
-    let routes = routes(app)
+    let routes = routes(Arc::clone(&app))
+        .layer(middleware::map_response_with_state(app, count_refused_methods))
         .layer(middleware::from_fn(errand::run))
         .layer(middleware::from_fn_with_state(hosts, hosts::guard));
     server::serve(listener, certificates, routes, proxies, stopped).await;
@@ -53,6 +57,14 @@ pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
 
 fn routes(app: Arc<App>) -> Router {
     pages::routes(Arc::clone(&app)).merge(live_audio::routes(Arc::clone(&app))).merge(api::routes(app))
+}
+
+/// Counts requests by a method that is not taken: nobody's browser sends them, and programs that look for holes do.
+async fn count_refused_methods(State(app): State<Arc<App>>, response: Response) -> Response {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        Counters::more(&app.counters.methods_refused, 1);
+    }
+    response
 }
 
 /// Every address of a page with who may pass its door.

@@ -86,6 +86,11 @@ fn register_process(app: &App, metrics: &mut Registry) {
             counts.voice_pieces_dropped,
         ),
         ("voice_listeners_refused", "Boxes that found no room at a live voice", counts.listeners_refused),
+        (
+            "http_methods_refused",
+            "Requests whose method is not taken at their address",
+            counts.methods_refused,
+        ),
     ] {
         let counter = Counter::<u64>::default();
         counter.inc_by(count);

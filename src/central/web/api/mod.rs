@@ -48,7 +48,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -74,7 +76,15 @@ pub fn routes(app: Arc<App>) -> Router {
         .merge(guarded(announcing(), Scope::Announce))
         .merge(guarded(administration(), Scope::Admin))
         .merge(open());
-    Router::new().nest("/api/v1", routes.layer(middleware::map_response(plain_as_problem))).with_state(app)
+    let routes = routes.layer(middleware::map_response(plain_as_problem));
+    Router::new().nest("/api/v1", routes.layer(middleware::map_response(as_attachment))).with_state(app)
+}
+
+/// Has browsers keep an answer as a file instead of showing it as a page.
+async fn as_attachment(mut response: Response) -> Response {
+    let attachment = HeaderValue::from_static("attachment; filename=\"api.json\"");
+    response.headers_mut().entry(header::CONTENT_DISPOSITION).or_insert(attachment);
+    response
 }
 
 /// Routes that tell what is, what was and what was ordered.

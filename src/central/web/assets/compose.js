@@ -66,62 +66,83 @@ form.addEventListener("submit", () => {
 });
 addEventListener("pageshow", () => form.querySelectorAll("button").forEach((button) => { button.disabled = false; }));
 
-// Uploads: 1 MB at a time; after a broken connection the server says how far it has come.
-const PART = 1024 * 1024, PAUSE_MAX = 15000;
+// Uploads: at most 1 MB at a time; after a broken connection the server says how far it has come. A server between that takes
+// less gets smaller parts.
+const PART = 1024 * 1024, PART_MIN = 64 * 1024, PAUSE_MAX = 15000;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const address = (query) => `${form.action}/tep?${new URLSearchParams(query)}`;
-const refusal = async (answer) => {
-  const told = await answer.json().catch(() => ({}));
-  return Object.assign(new Error(told.loi ?? `${answer.status}`), { told });
-};
 
-const begin = async (file) => {
-  const answer = await fetch(address({ ten: file.name, co: file.size }), { method: "POST" });
-  if (!answer.ok) throw await refusal(answer);
-  return (await answer.json()).ma;
+// A refusal that the person reads; everything else is tried again.
+class Refused extends Error {}
+class SignedOut extends Error {}
+class TooMuchAtOnce extends Error {}
+
+// Asks, and gives the answer, or null where a part begins elsewhere.
+const ask = async (query, options = {}) => {
+  const answer = await fetch(address(query), options);
+  if (answer.redirected || answer.status === 401) throw new SignedOut();
+  const told = await answer.json().catch(() => null);
+  if (answer.ok && told) return told;
+  if (answer.status === 409 && told?.den != null) return { den: told.den };
+  if (answer.status === 413 && !told?.loi) throw new TooMuchAtOnce();
+  if (told?.loi && (answer.status < 500 || answer.status === 507)) throw new Refused(told.loi);
+  if (answer.status < 500 && !answer.ok) throw new Refused(words.khongTai);
+  throw new TypeError();
 };
 
 // An upload that is under way is remembered, so that it goes on after signing in again.
 const remembered = (file) => `loaxa-tep ${file.name} ${file.size} ${file.lastModified}`;
+
+// Finds how far an upload has come that was begun before, or begins it.
+const beginning = async (file) => {
+  const id = sessionStorage.getItem(remembered(file));
+  const known = id && await ask({ ma: id }).catch((error) => { if (!(error instanceof Refused)) throw error; });
+  if (known) return { id, from: known.den };
+  const { ma } = await ask({ ten: file.name, co: file.size }, { method: "POST" });
+  sessionStorage.setItem(remembered(file), ma);
+  return { id: ma, from: 0 };
+};
 
 const upload = async (file) => {
   $("tep-loi").hidden = true;
   $("dang-tai").hidden = false;
   $("tep-dang-co").replaceChildren();
   field("tep").value = "";
-  try {
-    let id = sessionStorage.getItem(remembered(file)), from = 0;
-    const known = id && await fetch(address({ ma: id })).catch(() => null);
-    if (known?.ok && !known.redirected) from = (await known.json()).den;
-    else id = await begin(file);
-    sessionStorage.setItem(remembered(file), id);
-    for (let wait = 500; ;) {
-      try {
-        const body = file.slice(from, from + PART);
-        const answer = await fetch(address({ ma: id, tu: from }), { method: "PUT", body });
-        if (answer.redirected || answer.status === 401) throw new TypeError();
-        if (answer.status >= 500 && answer.status !== 507) throw new TypeError();
-        if (answer.status === 409) { from = (await answer.json()).den; continue; }
-        if (!answer.ok) throw await refusal(answer);
-        const { den, xong } = await answer.json();
-        from = den;
-        wait = 500;
-        $("tien-do").value = 100 * from / file.size;
-        $("tai-duoc").textContent = `${Math.floor(100 * from / file.size)} %`;
-        if (xong) { sessionStorage.removeItem(remembered(file)); return take(xong); }
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-        $("tai-duoc").textContent = words.matMang;
-        await pause(wait);
-        wait = Math.min(2 * wait, PAUSE_MAX);
+  // The largest part that goes through, the next part, and whether the last one came is unknown.
+  let at, most = PART, part = PART, unsure = false;
+  for (let wait = 500; ;) {
+    try {
+      at ??= await beginning(file);
+      if (unsure) {
+        at.from = (await ask({ ma: at.id })).den;
+        [unsure, part] = [false, Math.max(PART_MIN, part / 2)];
       }
+      const { den, xong } = await ask({ ma: at.id, tu: at.from }, { method: "PUT", body: file.slice(at.from, at.from + part) });
+      at.from = den;
+      part = Math.min(most, 2 * part);
+      wait = 500;
+      $("tien-do").value = 100 * den / file.size;
+      $("tai-duoc").textContent = `${Math.floor(100 * den / file.size)} %`;
+      if (xong) { sessionStorage.removeItem(remembered(file)); return take(xong); }
+    } catch (error) {
+      if (error instanceof TooMuchAtOnce && part > PART_MIN) { part = most = part / 2; continue; }
+      if (error instanceof Refused || error instanceof TooMuchAtOnce) return give_up(file, at?.id, error.message || words.quaLon);
+      unsure = at !== undefined;
+      $("tai-duoc").textContent = error instanceof SignedOut ? words.hetPhien : words.matMang;
+      await pause(wait);
+      wait = Math.min(2 * wait, PAUSE_MAX);
     }
-  } catch (error) {
-    sessionStorage.removeItem(remembered(file));
-    $("dang-tai").hidden = true;
-    $("tep-loi").textContent = error.message;
-    $("tep-loi").hidden = false;
   }
+};
+
+// Nothing of what is refused stays anywhere.
+const give_up = async (file, id, why) => {
+  sessionStorage.removeItem(remembered(file));
+  $("dang-tai").hidden = true;
+  $("chon-tep").value = "";
+  $("tep-loi").textContent = why;
+  $("tep-loi").hidden = false;
+  if (id) await fetch(address({ ma: id }), { method: "DELETE" }).catch(() => null);
 };
 
 const take = ({ tep, ten, giay }) => {

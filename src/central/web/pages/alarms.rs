@@ -189,6 +189,7 @@ fn counted(app: &App, frame: &Frame) -> Markup {
         ("counted.messages_unsent", counts.messages_unsent),
         ("counted.voice_pieces_dropped", counts.voice_pieces_dropped),
         ("counted.listeners_refused", counts.listeners_refused),
+        ("counted.methods_refused", counts.methods_refused),
     ];
     html! {
         details {

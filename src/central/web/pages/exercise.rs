@@ -128,8 +128,9 @@ async fn draw(
     let messages = app.store.messages().await?;
     let alarms: Vec<_> = messages.iter().filter(|row| row.purpose == MessageUse::Alarm).collect();
     let offered = emergency::places(app).into_iter();
-    let offered: Vec<_> =
-        offered.filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group))).collect();
+    let offered: Vec<_> = offered
+        .filter(|group| app.stands(group, &[]) && who.may(app, Role::Duty, std::slice::from_ref(group)))
+        .collect();
     let announced = app.store.announcements(LISTED).await?.into_iter();
     let scheduled: Vec<_> = announced
         .filter(|row| row.mode == Some(Mode::Exercise) && row.ended.is_none() && row.expires > who.now)

@@ -21,7 +21,7 @@ use crate::media::MediaRefusal;
 use crate::mouths::Taken;
 use crate::orders::live::{self, NotLive, VoiceSource};
 use crate::people::Who;
-use crate::store::{ActFilter, ActRow, MediaRow, NewAct, Role};
+use crate::store::{ActFilter, ActRow, BoxRow, MediaRow, NewAct, Role};
 use crate::web::doors::{Needs, Pages};
 use crate::web::form::Sent;
 use crate::web::frame::{Frame, PageError, asset, moment};
@@ -58,11 +58,12 @@ pub fn assets() -> Router<Arc<App>> {
 }
 
 /// The groups to which somebody may speak.
-fn groups(app: &App, who: &Who) -> Vec<GroupId> {
+fn groups(app: &App, who: &Who, boxes: &[BoxRow]) -> Vec<GroupId> {
     let mut groups = who.groups(app, Role::Duty);
     groups.extend(who.groups(app, Role::Approver));
     groups.sort();
     groups.dedup();
+    groups.retain(|group| app.stands(group, boxes));
     groups
 }
 
@@ -81,7 +82,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
             fieldset.field {
                 legend.lab-l { (frame.say("review.places")) }
                 div.picks.two {
-                    @for group in groups(&app, &who) {
+                    @for group in groups(&app, &who, &boxes) {
                         @let id = format!("noi-{group}");
                         @let inside = boxes.iter().filter(|row| app.groups_of(&row.groups).contains(&group)).count();
                         div.pick { input type="checkbox" name="noi" value=(group) id=(id);
@@ -127,7 +128,7 @@ async fn begin(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let to: Vec<GroupId> = sent.all("noi").filter_map(|id| id.parse().ok()).collect();
-    let may = groups(&app, &who);
+    let may = groups(&app, &who, &app.store.boxes().await?);
     if to.is_empty() {
         return Ok(refuse(&frame, StatusCode::BAD_REQUEST, &said!("compose.no_place")));
     }

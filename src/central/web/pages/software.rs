@@ -96,7 +96,7 @@ fn head(frame: &Frame, standing: &Standing) -> Markup {
     let failed = count(Fate::is_failure);
     let (kind, words) = match stage.state {
         RolloutState::Runs => (Kind::Normal, "rollout.runs"),
-        RolloutState::Paused => (Kind::Quiet, "rollout.paused"),
+        RolloutState::Paused => (Kind::Look, "rollout.paused"),
         RolloutState::Stopped => (Kind::Bad, "rollout.stopped"),
         RolloutState::Finished => (Kind::Good, "rollout.finished"),
     };
@@ -105,7 +105,14 @@ fn head(frame: &Frame, standing: &Standing) -> Markup {
         section.card.pad.stack {
             h2 { (frame.tell(&said!("rollout.release", release = plan.release))) }
             p { (state(kind, frame.say(words))) }
-            p { (frame.tell(&said!("rollout.count", done, all, failed, max = plan.failures_max))) }
+            p { (frame.tell(&said!("rollout.count", done, all, failed))) }
+            @let max = plan.failures_max;
+            @match stage.state {
+                RolloutState::Finished => {},
+                RolloutState::Stopped => p { (frame.tell(&said!("rollout.stopped_why", max))) },
+                _ if failed > 0 => p { (frame.tell(&said!("rollout.stops_again_at", max))) },
+                _ => p { (frame.tell(&said!("rollout.stops_at", max))) },
+            }
             p.mute {
                 @if author.is_empty() { (frame.tell(&said!("rollout.begun", at = moment(*begun)))) }
                 @else { (frame.tell(&said!("rollout.begun_by", at = moment(*begun), author))) }
@@ -147,23 +154,25 @@ fn waves(app: &App, frame: &Frame, standing: &Standing) -> Markup {
             @let titles = groups.iter().map(|group| app.title_of(group)).collect::<Vec<_>>().join(", ");
             section.stack {
                 h2 { (frame.tell(&said!("rollout.wave", number = nth + 1, groups = titles))) }
-                @if nth >= stage.ordered as usize { p { (state(Kind::Quiet, frame.say("rollout.not_yet"))) } }
+                @let is_begun = nth < stage.ordered as usize;
+                @if !is_begun { p.mute { (frame.say("rollout.not_yet")) } }
                 @let places: Vec<_> = standing.places.iter().filter(|place| place.wave == nth).collect();
                 @if places.is_empty() { p.mute { (frame.say("page.nothing")) } } @else {
-                    ul.list { @for place in places { li.row.apart { (one(frame, place)) } } }
+                    ul.list { @for place in places { li.row.apart { (one(frame, place, is_begun)) } } }
                 }
             }
         }
     }
 }
 
-fn one(frame: &Frame, place: &Place) -> Markup {
+/// Draws a box, and what became of it where its wave has begun.
+fn one(frame: &Frame, place: &Place, is_begun: bool) -> Markup {
     let kind = match place.fate {
         Fate::Done => Kind::Good,
         Fate::Failed | Fate::Silent => Kind::Bad,
         Fate::Refused => Kind::Look,
         Fate::Ordered => Kind::Unknown,
-        Fate::Underway(_) => Kind::Quiet,
+        Fate::Underway(_) => Kind::Normal,
     };
     let fate = frame.texts.code("rollout_fate", code(place.fate));
     let why = place.why.as_ref().map(|why| frame.texts.code("rollout_why", why));
@@ -174,9 +183,9 @@ fn one(frame: &Frame, place: &Place) -> Markup {
                 br; span.mute { (frame.tell(&said!("rollout.runs_now", software))) }
             }
         }
-        span {
+        @if is_begun { span {
             (state(kind, fate))
             @if let Some(why) = why { br; span.mute { (why) } }
-        }
+        } }
     }
 }

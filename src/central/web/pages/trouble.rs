@@ -192,3 +192,8 @@ pub fn what_to_do(alarm: &AlarmGroup, boxes: &BTreeMap<&str, &BoxRow>) -> String
         format!("/canh-bao#viec-{}", alarm.rows[0].id)
     }
 }
+
+/// Counts the boxes that belong to a village or to what lies in it.
+pub fn boxes_in_village(app: &App, boxes: &[BoxRow], village: &GroupId) -> usize {
+    boxes.iter().filter(|row| app.groups_of(&row.groups).contains(village)).count()
+}

@@ -16,11 +16,13 @@ use crate::orders::announce;
 use crate::orders::documents::{self, GroupsAsked};
 use crate::orders::refused::Refused;
 use crate::people::Who;
+use crate::programmes::{NotProposal, volume};
 use crate::settings::{BoxDeclared, village_of};
 use crate::store::{Maintenance, NewAct};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, refusal};
 use crate::web::pages::point::read_point;
+use crate::web::pages::trouble::boxes_in_village;
 use crate::web::texts::TEXTS;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::Span;
@@ -185,6 +187,38 @@ pub async fn sound_test(
         }
         Err(Refused::Store(error)) => Err(error.into()),
         Err(refused) => asked.fault("phat-thu", refused.say()).await,
+    }
+}
+
+/// Asks for another highest volume of the box's village; it is in force when somebody else has approved.
+pub async fn set_volume(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    frame: Frame,
+    who: Who,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let asked = asked(&app, &frame, &who, &sent, &id).await?;
+    let parents = app.settings.parents();
+    let village = village_of(&asked.declared.groups, &parents).cloned();
+    let Some(village) = village.filter(|village| may_keep(&app, &who, std::slice::from_ref(village))) else {
+        return asked.fault("am-luong", said!("box_page.choose_village")).await;
+    };
+    let volume = match volume::of(&app, &village).await {
+        Ok(volume) => volume,
+        Err(NotProposal::Store(error)) => return Err(error.into()),
+        Err(not) => return asked.fault("am-luong", not.say()).await,
+    };
+    let Some(volume) = volume else { return asked.fault("am-luong", said!("box_page.no_limits")).await };
+    let percent = sent.get("am-luong").parse().ok().filter(|percent| volume.choices().contains(percent));
+    let Some(percent) = percent else {
+        return asked.fault("am-luong", said!("box_page.bad_volume", max = volume.max)).await;
+    };
+    let boxes = boxes_in_village(&app, &app.store.boxes().await?, &village);
+    match volume::ask(&app, &who, volume, percent, boxes as u32).await {
+        Ok(()) => Ok(asked.done()),
+        Err(NotProposal::Store(error)) => Err(error.into()),
+        Err(not) => asked.fault("am-luong", not.say()).await,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod keepers;
 mod list;
 mod newcomer;
 mod one;
+mod volume;
 
 use axum::routing::{get, post};
 
@@ -23,6 +24,7 @@ pub fn add(pages: Pages) -> Pages {
         .page("/cum-loa/{id}/chuyen", keepers, post(act::move_to))
         .page("/cum-loa/{id}/vi-tri", keepers, post(act::set_point))
         .page("/cum-loa/{id}/phat-thu", keepers, post(act::sound_test))
+        .page("/cum-loa/{id}/am-luong", keepers, post(act::set_volume))
         .page("/cum-loa/{id}/bao-tri", keepers, post(act::maintain))
         .page("/cum-loa/{id}/thu-hoi", keepers, post(act::revoke))
 }

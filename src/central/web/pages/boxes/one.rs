@@ -10,13 +10,12 @@ use maud::{Markup, html};
 use super::health;
 use super::keepers::{kept_groups, may_keep};
 use super::list::state_of;
+use super::volume;
 use crate::app::App;
 use crate::boxes::alarms::{self, AlarmGroup, Standing};
 use crate::people::Who;
 use crate::settings::village_of;
-use crate::store::{
-    BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, Role, SiteRow, TroubleRow,
-};
+use crate::store::{BoxRow, HealthRow, LogFilter, Maintenance, PersonRow, PlayRow, SiteRow, TroubleRow};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError, moment, refusal};
 use crate::web::pages::alarms::{history, remedy};
@@ -44,6 +43,7 @@ pub async fn page(
 /// Everything that the page shows.
 struct Seen {
     row: BoxRow,
+    boxes: Vec<BoxRow>,
     site: Option<SiteRow>,
     alarms: Vec<AlarmGroup>,
     past: Vec<TroubleRow>,
@@ -75,6 +75,7 @@ async fn read(app: &App, who: &Who, id: &str) -> Result<Option<Seen>, PageError>
         people: app.store.people().await?,
         is_newest,
         row,
+        boxes,
     }))
 }
 
@@ -95,6 +96,7 @@ pub async fn draw(
     let parents = app.settings.parents();
     let village = village_of(&row.groups, &parents).map(|group| app.title_of(group)).unwrap_or_default();
     let may_keep = may_keep(app, who, &row.groups);
+    let volume = volume::form(app, frame, who, (row, &seen.boxes), faults).await?;
     let content = html! {
         div {
             a.back href="/cum-loa" { (icon("back")) (frame.say("box_page.title")) }
@@ -113,7 +115,8 @@ pub async fn draw(
         @if may_keep {
             section.stack aria-labelledby="h-lam" {
                 h2 #h-lam { (frame.say("box_page.work")) }
-                (test_form(frame, who, row, faults))
+                (test_form(frame, row, faults))
+                (volume)
                 (maintenance_form(frame, &seen, who, faults, sent))
                 (move_form(app, frame, who, row, faults))
                 (point_form(frame, &seen, faults, sent))
@@ -219,7 +222,7 @@ fn plays(frame: &Frame, plays: &[PlayRow]) -> Markup {
     }
 }
 
-fn test_form(frame: &Frame, who: &Who, row: &BoxRow, faults: &Faults) -> Markup {
+fn test_form(frame: &Frame, row: &BoxRow, faults: &Faults) -> Markup {
     html! {
         details open[faults.has("phat-thu")] {
             summary { (frame.say("box_page.test")) }
@@ -227,10 +230,6 @@ fn test_form(frame: &Frame, who: &Who, row: &BoxRow, faults: &Faults) -> Markup 
                 p.hint { (frame.say("box_page.test_hint")) }
                 (faults.beside(frame, "phat-thu"))
                 div.btns { button.btn.sec #phat-thu { (frame.say("box_page.test_now")) } }
-            }
-            p.hint.narrow {
-                (frame.say("box_page.volume_hint"))
-                @if who.has(Role::Administrator) { " " a href="/tuan/van-ban?loai=policy" { (frame.say("box_page.volume")) } }
             }
         }
     }

@@ -83,8 +83,9 @@ fn choice(frame: &Frame, messages: &[MessageRow]) -> Markup {
 
 fn places(app: &App, frame: &Frame, who: &Who, boxes: &[BoxRow]) -> Markup {
     let offered = emergency::places(app).into_iter();
-    let offered: Vec<_> =
-        offered.filter(|group| who.may(app, Role::Duty, std::slice::from_ref(group))).collect();
+    let offered: Vec<_> = offered
+        .filter(|group| app.stands(group, boxes) && who.may(app, Role::Duty, std::slice::from_ref(group)))
+        .collect();
     let (first, rest) = offered.split_at(offered.len().min(SHOWN));
     let one = |group: &GroupId| {
         let id = format!("noi-{group}");

@@ -228,7 +228,8 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, draft: Draft<'_>) -> Res
         form #soan-tin method="post" action={ "/soan-tin/" (draft.id) }
             data-tu-luu[draft.saves_itself] data-luu=(frame.say("compose.saved_by_itself")) data-khong-luu=(frame.say("compose.not_saved"))
             data-mat-mang=(frame.say("compose.offline")) data-khong-mic=(frame.say("compose.no_microphone"))
-            data-da-tai=(frame.say("compose.uploaded")) {
+            data-da-tai=(frame.say("compose.uploaded")) data-het-phien=(frame.say("compose.signed_out"))
+            data-khong-tai=(frame.say("compose.not_taken")) data-qua-lon=(frame.say("compose.too_much_at_once")) {
             input type="hidden" name="goc" value=[draft.base];
             input type="hidden" name="thay" value=[draft.content.supersedes.as_ref()];
             div.cols.wide-l {

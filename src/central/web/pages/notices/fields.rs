@@ -60,7 +60,10 @@ pub fn empty() -> NoticeContent {
 pub fn read(app: &App, sent: &Sent, now: Wall) -> Filled {
     let mut faults = Faults::default();
     let known = |id: &GroupId| app.settings.groups.iter().any(|group| group.id == *id);
-    let groups: BTreeSet<GroupId> = sent.all("noi").filter_map(|id| id.parse().ok()).filter(known).collect();
+    let merged = app.merged();
+    let of_now = |id: GroupId| merged.get(&id).cloned().unwrap_or(id);
+    let groups = sent.all("noi").filter_map(|id| id.parse().ok()).filter(known).map(of_now);
+    let groups: BTreeSet<GroupId> = groups.collect();
     let plain = |name: &str, max: usize| {
         sent.get(name).trim().chars().filter(|c| !steers(*c)).take(max).collect::<String>()
     };
@@ -234,8 +237,9 @@ impl Form<'_> {
                         }
                         noscript { p.hint { (self.say("compose.needs_script")) } }
                         div.field hidden data-script {
-                            label for="chon-tep" { (self.say("compose.choose_file")) }
-                            input #chon-tep type="file" accept="audio/*,video/mp4,.m4a,.mp3,.wav,.ogg,.opus,.flac,.aac";
+                            // The browser's own button speaks the browser's language.
+                            input.hide #chon-tep type="file" accept="audio/*,video/mp4,.m4a,.mp3,.wav,.ogg,.opus,.flac,.aac";
+                            label.btn.sec for="chon-tep" { (self.say("compose.choose_file")) }
                             p.hint { (self.say("compose.resumes")) }
                         }
                         div.stack hidden data-script #ghi-am {
@@ -253,7 +257,8 @@ impl Form<'_> {
     }
 
     fn places(&self) -> Markup {
-        let groups = self.who.groups(self.app, Role::Writer);
+        let mut groups = self.who.groups(self.app, Role::Writer);
+        groups.retain(|group| self.content.groups.contains(group) || self.app.stands(group, self.boxes));
         let chosen: Vec<&BoxRow> =
             self.boxes.iter().filter(|row| in_any(self.app, row, &self.content.groups)).collect();
         let count = said!("compose.places", places = self.content.groups.len(), boxes = chosen.len());

@@ -35,6 +35,7 @@ pub fn add(pages: Pages) -> Pages {
     let parts = post(upload::begin)
         .get(upload::how_far)
         .put(upload::take)
+        .delete(upload::give_up)
         .layer(DefaultBodyLimit::max(PART_BYTES_MAX));
     pages
         .page("/soan-tin", WRITES, get(compose::start))

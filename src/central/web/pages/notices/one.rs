@@ -115,7 +115,6 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
         }
         div #tien-trinh.stack.live hx-get={ "/fragments/tin/" (row.id) }
             hx-trigger="announcements from:body, notices from:body, shown from:body, signed-out from:body" { (progress) }
-        (buttons(app, frame, who, row))
         section.stack aria-labelledby="h-nd" { h2 #h-nd { (frame.say("notice.what")) } (list) }
     };
     Ok(frame.draw_with(app, &row.content.title, &["/assets/live.js"], content))
@@ -139,6 +138,7 @@ async fn progress(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> 
         p { (sign(frame, row.state_at(who.now), air)) }
         @if let Some(foreseen) = foreseen { @for line in frame.tell(&foreseen.said).lines() { p { (line) } } }
         @if row.command.is_some() { (heard(frame, who, &chain, &boxes)) }
+        (buttons(app, frame, who, row))
     })
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::orders::announce::AUDIO_MS_MAX;
 use crate::people::Who;
 use crate::store::MediaRow;
 use crate::uploads::{Announced, NotUploaded};
@@ -39,7 +40,7 @@ fn refuse(frame: &Frame, not: &NotUploaded) -> Response {
         NotUploaded::NoSuch => StatusCode::NOT_FOUND,
         NotUploaded::Elsewhere(_) => StatusCode::CONFLICT,
         NotUploaded::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        NotUploaded::DiskFull | NotUploaded::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
+        NotUploaded::DiskFull { .. } | NotUploaded::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::BAD_REQUEST,
     };
     let come = if let NotUploaded::Elsewhere(come) = not { Some(*come) } else { None };
@@ -77,6 +78,22 @@ pub async fn how_far(
     Ok(Json(json!({ "den": come, "co": announced.size })))
 }
 
+/// Deletes what came of an upload that its page gives up.
+pub async fn give_up(
+    State(app): State<Arc<App>>,
+    Query(part): Query<Part>,
+    frame: Frame,
+    who: Who,
+) -> Result<StatusCode, Response> {
+    let found = on_disk(move || {
+        app.uploads.find(&part.ma, &who.person.id)?;
+        app.uploads.forget(&part.ma);
+        Ok(())
+    });
+    found.await.map_err(|not| refuse(&frame, &not))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub async fn take(
     State(app): State<Arc<App>>,
     Query(part): Query<Part>,
@@ -89,7 +106,9 @@ pub async fn take(
         let come = app.uploads.add(&part.ma, &who.person.id, part.tu, &body)?;
         let (announced, _) = app.uploads.find(&part.ma, &who.person.id)?;
         let whole = come == announced.size;
-        let media = whole.then(|| app.uploads.finish(&part.ma, &who.person.id, &app.media, who.now));
+        let media = whole.then(|| {
+            app.uploads.finish(&part.ma, &who.person.id, &app.media, (who.now, AUDIO_MS_MAX.into()))
+        });
         Ok((come, media.transpose()?))
     });
     let (come, media): (u64, Option<MediaRow>) = taken.await.map_err(|not| refuse(&frame, &not))?;

@@ -20,6 +20,7 @@ use crate::people::Who;
 use crate::store::StoreError;
 use crate::web::doors::{Needs, Pages};
 use crate::web::frame::{Frame, PageError};
+use crate::web::pages::people::changed_keys::lately;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 
@@ -70,6 +71,7 @@ async fn page(
 ) -> Result<Markup, PageError> {
     let seen = shared.gather(&app).await?;
     let content = html! {
+        (lately(&app, &frame, &who).await?)
         p.note.k-look data-live-lost hidden role="status" { (frame.say("overview.cut_off")) }
         div.live #tong-quan hx-get=(FRAGMENT) hx-trigger=(EVENTS) hx-swap="innerHTML" {
             (overview(&app, &frame, &who, &seen))

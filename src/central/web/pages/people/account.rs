@@ -38,8 +38,10 @@ pub async fn change_password(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let (old, new) = (sent.get("mat-khau-cu"), sent.get("mat-khau"));
+    if new != sent.get("nhac-lai") {
+        return refuse(&app, &frame, &who, &Faults::one("nhac-lai", said!("people.not_the_same"))).await;
+    }
     let fault = match accounts::change_password(&app, &who, old, new).await {
-        _ if new != sent.get("nhac-lai") => ("nhac-lai", said!("people.not_the_same")),
         Ok(()) => return Ok(Redirect::to(PATH).into_response()),
         Err(NotDone::Store(error)) => return Err(error.into()),
         Err(NotDone::Code) => ("mat-khau-cu", said!("people.wrong_old")),
@@ -72,6 +74,7 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
     } else {
         None
     };
+    let changes = super::changed_keys::of_account(app, frame, who).await?;
     let title = frame.say("account.title");
     let content = html! {
         h1 { (title) }
@@ -98,6 +101,7 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
                 button.btn.sec { (frame.say("account.end_others")) }
             }
         }
+        (changes)
     };
     Ok(frame.draw_with(app, title, &[super::script::PATH], content))
 }

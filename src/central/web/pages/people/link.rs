@@ -109,6 +109,9 @@ fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) 
                     ..Input::password("mat-khau", frame.say("people.new_password"), "new-password")
                 }.draw(frame, faults))
                 (Input::password("nhac-lai", frame.say("people.again"), "new-password").draw(frame, faults))
+                details { summary { (frame.say("account.data")) }
+                    p { (frame.say("account.data_what")) } p { (frame.say("account.data_how_long")) } }
+                p { (frame.say("account.agrees")) }
                 div.btns { button.btn { (frame.say("people.go_on")) } }
             }
         }

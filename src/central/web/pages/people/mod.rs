@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+pub mod changed_keys;
 mod link;
 mod list;
 mod passkey_parts;

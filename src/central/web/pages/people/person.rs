@@ -223,7 +223,7 @@ fn draw(
     let waiting = person.roles.iter().filter(|row| row.waits(who.now));
     let content = html! {
         div { a.back href="/nguoi" { (frame.say("people.title")) } h1 { (person.name) }
-            p.mute { (person.id) @if !person.reach.is_empty() { " · " (person.reach) } } }
+            p.mute { (person.id) @if !person.reach.is_empty() && (administers_all(app, who, person) || person.id == who.person.id) { " · " (person.reach) } } }
         (faults.summary(frame))
         @if let Some(at) = person.left {
             p { (state(Kind::Unknown, frame.tell(&said!("people.left_at", at = moment(at))))) }

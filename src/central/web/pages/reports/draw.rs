@@ -36,9 +36,10 @@ pub fn section(frame: &Frame, grid: &Grid) -> Markup {
                 Some(first) => {
                     (key(frame))
                     ul.hb { @for line in grid.lines.iter().take(BARS_MAX) { (bar(frame, line, first)) } }
-                    details { summary { (frame.say("report.same_as_table")) } (table(grid)) }
+                    details { summary { (frame.say("report.same_as_table")) } (table(grid, false)) }
                 },
-                None => (table(grid)),
+                // The heading right above says the same.
+                None => (table(grid, true)),
             }
         }
     }
@@ -83,7 +84,7 @@ fn bar(frame: &Frame, line: &[Cell], first: usize) -> Markup {
     }
 }
 
-fn table(grid: &Grid) -> Markup {
+fn table(grid: &Grid, hides_caption: bool) -> Markup {
     let row = |cells: &[Cell]| {
         html! {
             tr role="row" {
@@ -96,7 +97,7 @@ fn table(grid: &Grid) -> Markup {
     };
     html! {
         table.t role="table" {
-            caption { (grid.title) }
+            caption.hide[hides_caption] { (grid.title) }
             thead role="rowgroup" { tr role="row" {
                 @for (at, head) in grid.head.iter().enumerate() {
                     th.r[at > 0] role="columnheader" scope="col" { (head) }

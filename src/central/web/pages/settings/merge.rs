@@ -28,10 +28,7 @@ pub async fn act(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let group = match mine(&app, &frame, &who, &group) {
-        Ok(group) => group,
-        Err(no) => return Ok(*no),
-    };
+    let group = mine(&app, &frame, &who, &group)?;
     let done = || Redirect::to(&format!("/cai-dat/noi/{group}")).into_response();
     if sent.get("vao").is_empty() && app.merged().contains_key(&group) {
         app.store.part(group.clone(), who.act("village_parted", group.as_str())).await?;

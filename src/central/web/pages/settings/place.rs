@@ -22,9 +22,12 @@ use loaxa_heart::said;
 const TITLE_CHARS_MAX: usize = 120;
 const HOUSEHOLDS_MAX: u32 = 100_000;
 
-/// Finds a group that the person administers; else the answer that says why not.
-pub fn mine(app: &App, frame: &Frame, who: &Who, group: &str) -> Result<GroupId, Box<Response>> {
-    let no = |status, said| Err(Box::new(refusal(app, frame, status, &said)));
+/// Finds a group that the person administers.
+///
+/// # Errors
+/// Answers why not, where there is none or it is not theirs.
+pub fn mine(app: &App, frame: &Frame, who: &Who, group: &str) -> Result<GroupId, PageError> {
+    let no = |status, said| Err(refusal(app, frame, status, &said).into());
     match app.settings.groups.iter().find(|it| it.id.as_str() == group) {
         None => no(StatusCode::NOT_FOUND, said!("place.no_such")),
         Some(group) if !who.may(app, Role::Administrator, std::slice::from_ref(&group.id)) => {
@@ -40,10 +43,8 @@ pub async fn page(
     frame: Frame,
     who: Who,
 ) -> Result<Response, PageError> {
-    match mine(&app, &frame, &who, &group) {
-        Ok(group) => draw(&app, &frame, &who, &group, &Faults::default(), None).await,
-        Err(no) => Ok(*no),
-    }
+    let group = mine(&app, &frame, &who, &group)?;
+    draw(&app, &frame, &who, &group, &Faults::default(), None).await
 }
 
 pub async fn keep(
@@ -53,10 +54,7 @@ pub async fn keep(
     who: Who,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let group = match mine(&app, &frame, &who, &group) {
-        Ok(group) => group,
-        Err(no) => return Ok(*no),
-    };
+    let group = mine(&app, &frame, &who, &group)?;
     let mut faults = Faults::default();
     let title = sent.get("ten").trim().to_owned();
     if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {

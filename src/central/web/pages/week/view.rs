@@ -115,7 +115,7 @@ fn heading(app: &App, frame: &Frame, address: &Address, drafts: bool) -> Markup 
         place = app.title_of(&address.group)
     );
     let more = if drafts { "" } else { "&ban=phat" };
-    let groups = app.groups();
+    let (groups, merged) = (app.groups(), app.merged());
     html! {
         div.row.apart {
             div { h1 { (frame.say("week.title")) } p.mute { (frame.tell(&days)) } }
@@ -126,7 +126,7 @@ fn heading(app: &App, frame: &Frame, address: &Address, drafts: bool) -> Markup 
         }
         form.row method="get" action="/tuan" {
             div.field { label for="noi" { (frame.say("week.place")) }
-                select #noi name="noi" { @for group in &groups { option value=(group.id) selected[group.id == address.group] { (group.title) } } } }
+                select #noi name="noi" { @for group in groups.iter().filter(|group| group.id == address.group || !merged.contains_key(&group.id)) { option value=(group.id) selected[group.id == address.group] { (group.title) } } } }
             div.field { label for="ngay" { (frame.say("week.day")) }
                 input.w-date #ngay name="ngay" value=(address.day.format("%d/%m/%Y")); }
             button.btn.sec { (frame.say("week.show")) }
