@@ -39,13 +39,25 @@ const PIECE_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum FetchError {
-    TooLarge { bytes: u64 },
-    NoRoom { bytes: u64 },
-    Status { status: u16 },
-    Network { detail: String },
-    WrongContent { expected: ContentHash },
+    TooLarge {
+        bytes: u64,
+    },
+    NoRoom {
+        bytes: u64,
+    },
+    Status {
+        status: u16,
+    },
+    Network {
+        detail: String,
+    },
+    WrongContent {
+        expected: ContentHash,
+    },
     NoCa,
-    Disk { detail: String },
+    Disk {
+        detail: String,
+    },
     /// The download was broken off for another that is more urgent.
     GaveWay,
 }
@@ -153,9 +165,7 @@ impl MediaDir {
 
     /// Notes that a file was wanted now; the one longest unused makes room first.
     pub fn touch(&self, hash: &ContentHash) {
-        let now = TimeSpec::UTIME_NOW;
-        // A disk that can't be written evicts nothing.
-        let _ = utimensat(AT_FDCWD, &self.path_of(hash), &now, &now, UtimensatFlags::FollowSymlink);
+        touch(&self.path_of(hash));
     }
 
     /// Deletes a file.
@@ -226,6 +236,13 @@ impl MediaDir {
         File::open(&self.root)?.sync_all()?;
         Ok(path)
     }
+}
+
+/// Notes in a file's dates that the file was used now.
+pub fn touch(path: &Path) {
+    let now = TimeSpec::UTIME_NOW;
+    // A disk that can't be written evicts nothing.
+    let _ = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
 }
 
 /// Folder of unfinished files.

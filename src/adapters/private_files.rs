@@ -33,10 +33,19 @@ pub fn as_modes_say() {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum SecretError {
-    File { path: PathBuf, error: io::Error },
-    Readable { path: PathBuf, mode: u32 },
+    File {
+        path: PathBuf,
+        error: io::Error,
+    },
+    Readable {
+        path: PathBuf,
+        mode: u32,
+    },
     /// Something else than a file stands there: a pipe would keep the reader waiting.
-    Kind { path: PathBuf, why: Sentence },
+    Kind {
+        path: PathBuf,
+        why: Sentence,
+    },
 }
 
 impl Say for SecretError {

@@ -564,8 +564,11 @@ mod tests {
                 let range = format!("Content-Range: bytes {from}-399999/400000\r\n");
                 let range = if from > 0 { range.as_str() } else { "" };
                 let length = body.len();
-                write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n{range}Content-Length: {length}\r\n\r\n")
-                    .unwrap();
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nConnection: close\r\n{range}Content-Length: {length}\r\n\r\n"
+                )
+                .unwrap();
                 asked.send(if is_long { first } else { emergency }).unwrap();
                 // The first time only half of it comes, and then nothing for as long as the client stays.
                 if is_long && from == 0 {

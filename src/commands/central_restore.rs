@@ -57,7 +57,8 @@ pub fn run(args: Args) -> Outcome {
     for path in [&config.data_dir, &config.sqlite] {
         service_user::hand_over(SERVICE_USER, path)?;
     }
-    for file in manifest.files.iter().filter(|file| file.mode & 0o044 == 0 && !is_outside(base, &file.named)) {
+    for file in manifest.files.iter().filter(|file| file.mode & 0o044 == 0 && !is_outside(base, &file.named))
+    {
         service_user::hand_over(SERVICE_USER, &base.join(&file.named))?;
     }
     tell!("restore.done", commune = manifest.commune, made = made.local().format("%d/%m/%Y %H:%M"));
@@ -87,12 +88,14 @@ fn read(backup: &Path) -> Result<Manifest, Failure> {
 fn check(backup: &Path, manifest: &Manifest) -> Result<(), Failure> {
     let files = manifest.files.iter().map(|file| &file.kept);
     let kept = files.chain([&manifest.config, &manifest.database]);
-    let kept = kept.map(|Kept { path, sha256 }| (backup.join(path), *sha256));
+    let kept = kept.map(|Kept { path, sha256 }| (backup, backup.join(path), Some(*sha256)));
     let folder = backup.with_file_name(MEDIA);
-    let media = manifest.media.iter().map(|path| (folder.join(path), audio_at(path)));
-    for (path, sha256) in kept.map(|(path, sha256)| (path, Some(sha256))).chain(media) {
-        // A link, or a path out of the backup, would bring a file of this machine to where others may read it.
-        if !path.is_file() || path.is_symlink() || !is_within(&path, backup) {
+    let media = manifest.media.iter().map(|path| (folder.as_path(), folder.join(path), audio_at(path)));
+    for (folder, path, sha256) in kept.chain(media) {
+        // A link or a path out of the backup would bring a file of this machine to where others may read it.
+        let lies_at = path.canonicalize().map_err(|error| of_file(&path, &error))?;
+        let folder = folder.canonicalize().map_err(|error| of_file(folder, &error))?;
+        if !lies_at.is_file() || !lies_at.starts_with(folder) {
             return Err(Failure(said!("backup.damaged", path = path.display())));
         }
         let found = hash_of_file(&path).map_err(|error| of_file(&path, &error))?;
@@ -103,17 +106,12 @@ fn check(backup: &Path, manifest: &Manifest) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells whether a path leads to somewhere in a backup or in the folder around it, as it is written.
-fn is_within(path: &Path, backup: &Path) -> bool {
-    let around = backup.parent().unwrap_or(Path::new(""));
-    let rest = path.strip_prefix(backup).or_else(|_| path.strip_prefix(around));
-    rest.is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
-}
-
 /// Tells whether a file that a configuration names lies elsewhere than in the configuration's folder.
 fn is_outside(base: &Path, named: &Path) -> bool {
     let here = if named.is_absolute() { named.strip_prefix(base).ok() } else { Some(named) };
-    !here.is_some_and(|here| here.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)))
+    !here.is_some_and(|here| {
+        here.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    })
 }
 
 /// Checks that a file of a backup may be put where its configuration names it. A backup may have lain where others write:
@@ -161,15 +159,10 @@ mod tests {
         for inside in ["api-token", "trust/central.key", "./ca.pem", "/etc/loaxa/tls/ca.pem"] {
             check(inside, false);
         }
-        for outside in ["/etc/cron.d/x", "../cron.d/x", "a/../../x", "/etc/loaxa/../cron.d/x", "/etc/loaxa2/x", ".."] {
+        for outside in
+            ["/etc/cron.d/x", "../cron.d/x", "a/../../x", "/etc/loaxa/../cron.d/x", "/etc/loaxa2/x", ".."]
+        {
             check(outside, true);
         }
-        let check = |path: &str, expected| {
-            assert_eq!(is_within(Path::new(path), Path::new("/b/2026")), expected, "{path}");
-        };
-        check("/b/2026/files/0", true);
-        check("/b/media/00/0011", true);
-        check("/b/2026/../../etc/shadow", false);
-        check("/etc/shadow", false);
     }
 }

@@ -123,7 +123,9 @@ fn end_with_the_reader() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let said = panic.payload().downcast_ref::<String>();
-        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("os error 32")) {
+        if said
+            .is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("os error 32"))
+        {
             std::process::exit(NOBODY_READS);
         }
         before(panic);

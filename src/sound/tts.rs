@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use vietnamese::{AS_IT_STANDS, AS_IT_STOOD, readable};
 
 use crate::RATE;
+use loaxa_adapters::fetch::touch;
 use loaxa_adapters::program;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -72,9 +73,8 @@ impl Speech {
         };
         let key = ContentHash::of(format!("{}\0{primary}\0{words}", self.command.join("\0")).as_bytes());
         let kept = self.cache_dir.join(format!("{key}.wav"));
-        if let Ok(file) = std::fs::File::open(&kept) {
-            // A disk that can't be written forgets nothing.
-            let _ = file.set_modified(std::time::SystemTime::now());
+        if kept.exists() {
+            touch(&kept);
             return Ok(kept);
         }
         std::fs::create_dir_all(&self.cache_dir).map_err(failed)?;
@@ -183,7 +183,8 @@ fn forget_oldest(folder: &Path, made: &Path, bytes_max: u64) {
         .collect();
     kept.sort();
     let just_made = std::fs::metadata(made).map_or(0, |found| found.len());
-    let mut excess = (kept.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + just_made).saturating_sub(bytes_max);
+    let mut excess =
+        (kept.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + just_made).saturating_sub(bytes_max);
     for (_, path, bytes) in kept {
         if excess == 0 {
             break;
@@ -230,7 +231,11 @@ mod tests {
         };
         assert_eq!(left(400), names);
         assert_eq!(left(399), ["b.wav", "c.wav", "d.new-1-1.wav", "e.wav"]);
-        assert_eq!(left(0), ["d.new-1-1.wav", "e.wav"], "what is being written, and what was just made, stay");
+        assert_eq!(
+            left(0),
+            ["d.new-1-1.wav", "e.wav"],
+            "what is being written, and what was just made, stay"
+        );
     }
 
     #[test]

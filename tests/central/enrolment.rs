@@ -45,7 +45,8 @@ fn loaxa_under(mask: &str) -> Command {
 fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let below = entries.flat_map(|path| if path.is_dir() { modes(&path) } else { vec![(path.clone(), mode(&path))] });
+    let below =
+        entries.flat_map(|path| if path.is_dir() { modes(&path) } else { vec![(path.clone(), mode(&path))] });
     below.chain([(folder.to_owned(), mode(folder))]).collect()
 }
 
@@ -192,12 +193,20 @@ fn no_mask_of_whoever_starts_it_opens_or_closes_a_file() {
     let dir = commune.dir.path().join("loa-1");
     // As hardened machines have it: what the service's user reads stays readable.
     let mut command = loaxa_under("077");
-    command.args(["box", "enrol", "--central", &commune.http, "--code", &commune.code("loa-1"), "--dir"]).arg(&dir);
+    command
+        .args(["box", "enrol", "--central", &commune.http, "--code", &commune.code("loa-1"), "--dir"])
+        .arg(&dir);
     let enrolled = command.arg("--state-dir").arg(dir.join("state")).output().unwrap();
     assert!(enrolled.status.success(), "{enrolled:?}");
     for (path, mode) in modes(&dir) {
         let is_key = path.extension().is_some_and(|ending| ending == "key");
-        let expected = if path.is_dir() { 0o755 } else if is_key { 0o600 } else { 0o644 };
+        let expected = if path.is_dir() {
+            0o755
+        } else if is_key {
+            0o600
+        } else {
+            0o644
+        };
         assert_eq!(mode, expected, "{} {mode:o}", path.display());
     }
     // And as careless ones: nobody else reads or writes what the daemons keep.

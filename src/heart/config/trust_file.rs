@@ -231,7 +231,8 @@ mod tests {
             check_wrong(&text(&public, &second(alike, "")), "look alike");
             check_wrong(&text(&public, &second(alike, "account = \"an-2\"\n")), "look alike");
         }
-        for (alike, expected) in [("NGUYỄN VĂN Al", "look alike"), ("Nguyễn Văn Aղ", "several alphabets")] {
+        for (alike, expected) in [("NGUYỄN VĂN Al", "look alike"), ("Nguyễn Văn Aղ", "several alphabets")]
+        {
             let other = text(&public, &second(alike, "")).replacen("Nguyễn Văn An", "Nguyễn Văn AI", 1);
             check_wrong(&other, expected);
         }
