@@ -353,15 +353,12 @@ impl Worker {
             downloads::room_to_leave(wanted.wish.need, self.wanted.values().map(|wanted| &wanted.wish));
         let dir = self.fetcher.dir();
         dir.delete_unfinished(|hash| *hash != sha256 && !self.wanted.contains_key(hash));
-        if !self.make_room(wanted.wish.bytes.saturating_add(to_leave)) {
-            self.set_fault(FAULT_FULL, true);
-            if wanted.wish.need != Need::Emergency {
-                wanted.wish.not_before = monotonic() + ROOM_WAIT;
-                self.wanted.insert(sha256, wanted);
-                return;
-            }
-        } else {
-            self.set_fault(FAULT_FULL, false);
+        let excess = self.make_room(wanted.wish.bytes.saturating_add(to_leave));
+        self.set_fault(FAULT_FULL, excess > 0);
+        if excess > wanted.wish.need.beyond(self.rules.disk_bytes_max) {
+            wanted.wish.not_before = monotonic() + ROOM_WAIT;
+            self.wanted.insert(sha256, wanted);
+            return;
         }
         if over_budget && self.usage.exceed() {
             self.tell(News::OverBudget { month: self.usage.month });
@@ -409,12 +406,12 @@ impl Worker {
         }
     }
 
-    /// Deletes what was longest unused until `bytes` fit; says whether they do.
-    fn make_room(&self, bytes: u64) -> bool {
+    /// Deletes what was longest unused until `bytes` fit; says how many are too many all the same.
+    fn make_room(&self, bytes: u64) -> u64 {
         let dir = self.fetcher.dir();
         // Nobody may begin to use what is being deleted.
         let in_use = lock(&self.shared.in_use);
-        let Ok(stored) = dir.stored() else { return true };
+        let Ok(stored) = dir.stored() else { return 0 };
         let (gone, excess) = downloads::evict(&stored, &in_use, bytes, self.rules.disk_bytes_max);
         for sha256 in gone {
             match dir.remove(&sha256) {
@@ -422,7 +419,7 @@ impl Worker {
                 Err(error) => tracing::warn!(%sha256, %error, "audio can't be deleted"),
             }
         }
-        excess == 0
+        excess
     }
 
     fn set_fault(&mut self, fault: &'static str, there: bool) {
@@ -490,7 +487,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (worker, hashes) = worker(dir.path(), &[&[1; 40], &[2; 30], &[3; 20]]);
         lock(&worker.shared.in_use).insert(hashes[0]);
-        assert_eq!(worker.make_room(bytes), fits, "{bytes}");
+        assert_eq!(worker.make_room(bytes) == 0, fits, "{bytes}");
         let here: Vec<_> = (0..3).filter(|n| worker.fetcher.dir().has(&hashes[*n])).collect();
         assert_eq!(here, left, "{bytes}");
     }
@@ -508,12 +505,17 @@ mod tests {
     }
 
     #[test]
-    fn only_an_emergency_goes_beyond_the_bound_of_the_disk() {
-        for (need, waits) in [(Need::Urgent, true), (Need::Emergency, false)] {
+    fn only_an_emergency_goes_far_beyond_the_bound_of_the_disk() {
+        for (need, bytes, waits) in [
+            (Need::Scheduled, 11, true),
+            (Need::Urgent, 35, false),
+            (Need::Urgent, 36, true),
+            (Need::Emergency, 1_000, false),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let (mut worker, hashes) = worker(dir.path(), &[&[1; 90]]);
             lock(&worker.shared.in_use).insert(hashes[0]);
-            let sha256 = want(&mut worker, 1, 11, need);
+            let sha256 = want(&mut worker, 1, bytes, need);
             // Nobody answers there: what was asked for is tried again soon, what found no room later.
             worker.fetch("http://127.0.0.1:1/", Fetch { sha256, over_budget: false });
             let wanted = &worker.wanted[&sha256];

@@ -48,7 +48,7 @@ pub enum Need {
     Scheduled,
     /// A prepared message: it waits for the night and for the budget, and goes before everything that does.
     Staged,
-    /// The download waits for nothing, and may exceed the budget.
+    /// The download waits for nothing, and may exceed the budget, and the bound of the disk by a quarter.
     Urgent,
     /// An actual emergency: it may exceed the bound of the disk as well, and what is on its way for less gives way to it.
     Emergency,
@@ -64,6 +64,15 @@ impl Need {
         }
     }
 
+    /// Returns how many bytes a download may take beyond the bound of the disk.
+    pub const fn beyond(self, disk_bytes_max: u64) -> u64 {
+        match self {
+            Need::Scheduled | Need::Staged => 0,
+            Need::Urgent => disk_bytes_max / URGENT_SHARE,
+            Need::Emergency => u64::MAX,
+        }
+    }
+
     /// Returns how many files may wait before one for this need is refused. Prepared messages and emergencies are few by
     /// the bounds of the box's memory, and refused for nobody's flood.
     pub const fn waiting_max(self) -> usize {
@@ -74,6 +83,9 @@ impl Need {
         }
     }
 }
+
+/// Part of the bound of the disk that urgent audio takes beyond it where scheduled audio fills it.
+const URGENT_SHARE: u64 = 4;
 
 /// Files that may wait before more that can wait are refused.
 pub const WAITING_MAX: usize = 1_024;

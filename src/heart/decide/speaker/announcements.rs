@@ -47,10 +47,7 @@ impl Speaker {
         }
         self.log_step(now, &id, DeliveryStep::Received);
         let test = announcement.mode == Mode::Test;
-        // What never sounds needs no audio: the weakest power fills no disk and no queue.
-        if !test {
-            self.fetch_or_stage(now, &announcement);
-        }
+        self.fetch_or_stage(now, &announcement);
         self.held.insert(id.clone(), Held::new(announcement, signers, Progress::default()));
         if test {
             self.give_up(now, &id, NotPlayed::OnlyATest);
@@ -63,7 +60,9 @@ impl Speaker {
             return self.log_step(now, &announcement.id, DeliveryStep::Staged);
         }
         let by = announcement.plan.at.unwrap_or(announcement.not_before).max(announcement.not_before);
-        let need = Need::of(announcement.rung());
+        // What never sounds can wait: the weakest power puts nothing off.
+        let is_test = announcement.mode == Mode::Test;
+        let need = if is_test { Need::Scheduled } else { Need::of(announcement.rung()) };
         self.actions.push_back(Action::Fetch { media: media.clone(), by, need });
     }
 
