@@ -39,13 +39,27 @@ const PIECE_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum FetchError {
-    TooLarge { bytes: u64 },
-    NoRoom { bytes: u64 },
-    Status { status: u16 },
-    Network { detail: String },
-    WrongContent { expected: ContentHash },
+    TooLarge {
+        bytes: u64,
+    },
+    NoRoom {
+        bytes: u64,
+    },
+    Status {
+        status: u16,
+    },
+    Network {
+        detail: String,
+    },
+    WrongContent {
+        expected: ContentHash,
+    },
     NoCa,
-    Disk { detail: String },
+    Disk {
+        detail: String,
+    },
+    /// The download was broken off for another that is more urgent.
+    GaveWay,
 }
 
 impl Say for FetchError {
@@ -58,6 +72,7 @@ impl Say for FetchError {
             FetchError::WrongContent { expected } => said!("fetch.wrong_content", expected),
             FetchError::NoCa => said!("fetch.no_ca"),
             FetchError::Disk { detail } => said!("fetch.disk", detail),
+            FetchError::GaveWay => said!("fetch.gave_way"),
         }
     }
 }
@@ -66,7 +81,7 @@ impl FetchError {
     /// Tells whether another try may succeed without anybody doing something.
     pub const fn may_pass(&self) -> bool {
         match self {
-            FetchError::Network { .. } | FetchError::WrongContent { .. } => true,
+            FetchError::Network { .. } | FetchError::WrongContent { .. } | FetchError::GaveWay => true,
             // Audio is announced and uploaded at about the same time: it may not be there yet.
             FetchError::Status { status } => *status == 404 || *status == 429 || *status >= 500,
             FetchError::TooLarge { .. }
@@ -150,9 +165,7 @@ impl MediaDir {
 
     /// Notes that a file was wanted now; the one longest unused makes room first.
     pub fn touch(&self, hash: &ContentHash) {
-        let now = TimeSpec::UTIME_NOW;
-        // A disk that can't be written evicts nothing.
-        let _ = utimensat(AT_FDCWD, &self.path_of(hash), &now, &now, UtimensatFlags::FollowSymlink);
+        touch(&self.path_of(hash));
     }
 
     /// Deletes a file.
@@ -161,6 +174,18 @@ impl MediaDir {
     /// Fails when the disk refuses.
     pub fn remove(&self, hash: &ContentHash) -> io::Result<()> {
         fs::remove_file(self.path_of(hash))
+    }
+
+    /// Deletes what was received in part of files that nobody wants any more.
+    pub fn delete_unfinished(&self, is_unwanted: impl Fn(&ContentHash) -> bool) {
+        let unfinished = fs::read_dir(self.root.join(PARTIAL)).into_iter().flatten().flatten();
+        for file in unfinished {
+            let hash = file.file_name().to_str().and_then(|name| name.parse::<ContentHash>().ok());
+            if hash.is_some_and(|hash| is_unwanted(&hash)) {
+                // One that stays is deleted another time.
+                let _ = fs::remove_file(file.path());
+            }
+        }
     }
 
     /// Takes in a copy of a file that lies elsewhere: checked while it is copied, there as a whole or not at all.
@@ -211,6 +236,13 @@ impl MediaDir {
         File::open(&self.root)?.sync_all()?;
         Ok(path)
     }
+}
+
+/// Notes in a file's dates that the file was used now.
+pub fn touch(path: &Path) {
+    let now = TimeSpec::UTIME_NOW;
+    // A disk that can't be written evicts nothing.
+    let _ = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
 }
 
 /// Folder of unfinished files.
@@ -270,11 +302,17 @@ impl Fetcher {
     }
 
     /// Fetches `media` from below `base`, for instance `http://central:8080/media/`, and gives its path. Goes on where
-    /// an earlier try was cut off. Does nothing where the file is there.
+    /// an earlier try was cut off. Does nothing where the file is there. `gives_way` is asked again and again, and ends the
+    /// download.
     ///
     /// # Errors
     /// Says what is wrong; what was received is kept for the next try, unless it is wrong.
-    pub fn fetch(&self, base: &str, media: &Media) -> Result<PathBuf, FetchError> {
+    pub fn fetch(
+        &self,
+        base: &str,
+        media: &Media,
+        gives_way: &dyn Fn() -> bool,
+    ) -> Result<PathBuf, FetchError> {
         if self.dir.has(&media.sha256) {
             return Ok(self.dir.path_of(&media.sha256));
         }
@@ -295,7 +333,7 @@ impl Fetcher {
         check_room(&self.dir.root, media.bytes - have)?;
         if have < media.bytes {
             let url = format!("{}/{}", base.trim_end_matches('/'), media.path);
-            self.receive(&url, &mut file, have, media.bytes)?;
+            self.receive(&url, &mut file, (have, media.bytes), gives_way)?;
         }
         file.sync_all()?;
         if hash_of(&mut file)? != media.sha256 {
@@ -306,7 +344,13 @@ impl Fetcher {
     }
 
     /// Writes what the server sends from byte `have` on, up to `whole` bytes.
-    fn receive(&self, url: &str, file: &mut File, have: u64, whole: u64) -> Result<(), FetchError> {
+    fn receive(
+        &self,
+        url: &str,
+        file: &mut File,
+        (have, whole): (u64, u64),
+        gives_way: &dyn Fn() -> bool,
+    ) -> Result<(), FetchError> {
         let network = |detail: String| FetchError::Network { detail };
         let mut request = self.agent.get(url);
         if have > 0 {
@@ -333,6 +377,9 @@ impl Fetcher {
         let mut body = response.body_mut().as_reader();
         let mut piece = vec![0; PIECE_BYTES];
         while at < whole {
+            if gives_way() {
+                return Err(FetchError::GaveWay);
+            }
             let wanted = usize::try_from(whole - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
             let read = body.read(&mut piece[..wanted]).map_err(|error| network(error.to_string()))?;
             if read == 0 {
@@ -481,16 +528,16 @@ mod tests {
         let tries = answers.len();
         let (base, ranges) = serve(answers);
         for _ in 1..tries {
-            assert!(fetcher.fetch(&base, &media()).unwrap_err().may_pass());
+            assert!(fetcher.fetch(&base, &media(), &|| false).unwrap_err().may_pass());
         }
-        let result = fetcher.fetch(&base, &media());
+        let result = fetcher.fetch(&base, &media(), &|| false);
         let path = fetcher.dir().path_of(&media().sha256);
         assert_eq!(path.exists(), result.is_ok());
         if let Ok(found) = &result {
             assert_eq!(fs::read(found).unwrap(), body());
             assert_eq!(fs::read_dir(dir.path().join("media/partial")).unwrap().count(), 0);
             // It is there: nobody is asked again.
-            assert_eq!(fetcher.fetch("http://127.0.0.1:1/", &media()).as_ref(), Ok(&path));
+            assert_eq!(fetcher.fetch("http://127.0.0.1:1/", &media(), &|| false).as_ref(), Ok(&path));
         }
         assert_eq!(result.map(drop), expected);
         assert_eq!(ranges.try_iter().collect::<Vec<_>>(), expected_ranges);
@@ -523,14 +570,41 @@ mod tests {
     }
 
     #[test]
+    fn a_download_gives_way_and_goes_on_later() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let fetcher = Fetcher::new(MediaDir::open(dir.path().join("media")).unwrap(), None).unwrap();
+        let (base, _ranges) = serve(vec![Answer::Cut(BODY_BYTES), Answer::Cut(BODY_BYTES)]);
+        let asked = std::cell::Cell::new(0);
+        let third_time = || asked.replace(asked.get() + 1) == 2;
+        assert_eq!(fetcher.fetch(&base, &media(), &third_time), Err(FetchError::GaveWay));
+        assert!(FetchError::GaveWay.may_pass() && fetcher.dir().received(&media().sha256) > 0);
+        assert!(fetcher.fetch(&base, &media(), &|| false).is_ok());
+    }
+
+    #[test]
+    fn what_is_unfinished_and_unwanted_is_deleted() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let media_dir = MediaDir::open(dir.path()).unwrap();
+        let (kept, gone) = (ContentHash([1; 32]), ContentHash([2; 32]));
+        for hash in [kept, gone] {
+            fs::write(media_dir.partial_of(&hash), b"half").unwrap();
+        }
+        let importing = dir.path().join(PARTIAL).join(format!("import-1-{gone}"));
+        fs::write(&importing, b"half").unwrap();
+        media_dir.delete_unfinished(|hash| *hash != kept);
+        assert_eq!((media_dir.received(&kept), media_dir.received(&gone)), (4, 0));
+        assert!(importing.exists(), "another program is at work on it");
+    }
+
+    #[test]
     fn what_can_not_be_is_refused_before_asking() {
         let dir = tempfile::TempDir::new().unwrap();
         let fetcher = Fetcher::new(MediaDir::open(dir.path()).unwrap(), None).unwrap();
         let sized = |bytes| Media { bytes, ..media() };
         let bytes = MEDIA_BYTES_MAX + 1;
-        assert_eq!(fetcher.fetch("http://x/", &sized(bytes)), Err(FetchError::TooLarge { bytes }));
-        assert_eq!(fetcher.fetch("https://x/", &media()), Err(FetchError::NoCa));
-        let unreachable = fetcher.fetch("http://127.0.0.1:1/", &media());
+        assert_eq!(fetcher.fetch("http://x/", &sized(bytes), &|| false), Err(FetchError::TooLarge { bytes }));
+        assert_eq!(fetcher.fetch("https://x/", &media(), &|| false), Err(FetchError::NoCa));
+        let unreachable = fetcher.fetch("http://127.0.0.1:1/", &media(), &|| false);
         assert!(matches!(unreachable, Err(FetchError::Network { .. })));
     }
 }

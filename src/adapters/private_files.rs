@@ -5,8 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use loaxa_heart::config::files;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
+use nix::sys::stat::Mode;
 
 /// The rights of group and others.
 const OTHERS: u32 = 0o077;
@@ -15,18 +17,42 @@ const OWNER: u32 = 0o600;
 /// Largest secret that is read, in bytes.
 const SECRET_BYTES_MAX: u64 = 65_536;
 
+/// Keeps everything that this process makes from now on to its user, whatever mask it was started with: databases and audio,
+/// folders and sockets.
+pub fn keep_all_private() {
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o077));
+}
+
+/// Has files and folders that this process makes from now on get the modes that it names, for the users of services, whatever
+/// mask the installer works with. Nothing is left for others to write.
+pub fn as_modes_say() {
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+}
+
 /// A reason for which a secret is not read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
 pub enum SecretError {
-    File { path: PathBuf, error: io::Error },
-    Readable { path: PathBuf, mode: u32 },
+    File {
+        path: PathBuf,
+        error: io::Error,
+    },
+    Readable {
+        path: PathBuf,
+        mode: u32,
+    },
+    /// Something else than a file stands there: a pipe would keep the reader waiting.
+    Kind {
+        path: PathBuf,
+        why: Sentence,
+    },
 }
 
 impl Say for SecretError {
     fn say(&self) -> Sentence {
         match self {
             SecretError::File { path, error } => said!("key_file.file", path = path.display(), error),
+            SecretError::Kind { path, why } => said!("key_file.file", path = path.display(), error = why),
             SecretError::Readable { path, mode } => {
                 said!("key_file.readable", path = path.display(), mode = format!("{mode:03o}"))
             }
@@ -40,6 +66,8 @@ impl Say for SecretError {
 /// Fails when others may read it.
 pub fn open(path: &Path) -> Result<File, SecretError> {
     let failed = |error: io::Error| SecretError::File { path: path.to_owned(), error };
+    let kind = |why| SecretError::Kind { path: path.to_owned(), why };
+    files::is_a_file(&fs::metadata(path).map_err(failed)?).map_err(kind)?;
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
@@ -86,6 +114,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_or_a_device_is_no_secret() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, Mode::from_bits_truncate(0o600)).unwrap();
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
+            assert!(matches!(open(path), Err(SecretError::Kind { .. })), "{}", path.display());
+        }
+    }
 
     #[test]
     fn what_others_may_read_is_no_secret() {

@@ -22,10 +22,10 @@ use loaxa_sound::decode;
 use loaxa_sound::losses::Count;
 
 /// Requests that may wait while a file is on its way: more than all files that may be waited for.
-const REQUESTS_MAX: usize = 4 * WANTED_MAX;
+const REQUESTS_MAX: usize = 4 * downloads::WAITING_MAX;
 
-/// Most files that are waited for.
-const WANTED_MAX: usize = 1_024;
+/// Emergencies whose audio may be asked for while a file is on its way: as many as the heart holds.
+const EMERGENCIES_MAX: usize = 256;
 
 /// Delay between two tries for one file.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
@@ -92,6 +92,8 @@ struct Shared {
     in_use: Mutex<BTreeSet<ContentHash>>,
     /// Bytes received in this month.
     used: Mutex<u64>,
+    /// Audio of emergencies that the thread has not looked at yet; while there is any, every other download gives way.
+    emergencies: Mutex<BTreeMap<ContentHash, (Media, Wall)>>,
     /// Files that are waited for, as the installer's stick may bring them.
     wanted: Mutex<BTreeMap<ContentHash, Media>>,
 }
@@ -142,6 +144,16 @@ impl Downloads {
     pub fn fetch(&self, media: Media, by: Wall, need: Need) -> FetchAsked {
         let what = media.path.clone();
         lock(&self.shared.in_use).insert(media.sha256);
+        if need == Need::Emergency {
+            let mut emergencies = lock(&self.shared.emergencies);
+            if emergencies.len() < EMERGENCIES_MAX {
+                emergencies.insert(media.sha256, (media, by));
+                drop(emergencies);
+                // A thread with so many requests before it that this finds no room looks by itself.
+                let _ = self.requests.try_send(Request::Look);
+                return FetchAsked::Taken;
+            }
+        }
         if self.ask(Request::Fetch { media, by, need }) {
             return FetchAsked::Taken;
         }
@@ -250,6 +262,11 @@ impl Worker {
             while let Ok(request) = requests.try_recv() {
                 self.take(request);
             }
+            let emergencies = std::mem::take(&mut *lock(&self.shared.emergencies));
+            for (media, by) in emergencies.into_values() {
+                self.want(media, by, Need::Emergency);
+            }
+            self.drop_unwanted();
             pause = self.work();
             let wanted = self.wanted.values().map(|wanted| (wanted.media.sha256, wanted.media.clone()));
             *lock(&self.shared.wanted) = wanted.collect();
@@ -282,8 +299,8 @@ impl Worker {
             self.fetcher.dir().touch(&sha256);
             return self.done(sha256, Ok(()));
         }
-        if self.wanted.len() >= WANTED_MAX && need == Need::Scheduled {
-            let detail = format!("{WANTED_MAX} files wait already").into();
+        if self.wanted.len() >= need.waiting_max() {
+            let detail = format!("{} files wait already", need.waiting_max()).into();
             return self.done(sha256, Err(Fault::Damaged { what: media.path, detail }));
         }
         let backoff = Backoff::new(RETRY.0, RETRY.1, self.seed ^ media.bytes);
@@ -294,6 +311,12 @@ impl Worker {
         // What two ask for is as urgent as the hastier of them says.
         wanted.wish.need = wanted.wish.need.max(need);
         wanted.wish.by = wanted.wish.by.min(by);
+    }
+
+    /// Drops what nobody waits for any more: it was stopped, has expired, or stands in no programme now.
+    fn drop_unwanted(&mut self) {
+        let in_use = lock(&self.shared.in_use);
+        self.wanted.retain(|sha256, _| in_use.contains(sha256));
     }
 
     fn reading(&self) -> Reading {
@@ -328,15 +351,14 @@ impl Worker {
         let Some(mut wanted) = self.wanted.remove(&sha256) else { return };
         let to_leave =
             downloads::room_to_leave(wanted.wish.need, self.wanted.values().map(|wanted| &wanted.wish));
-        if !self.make_room(wanted.wish.bytes.saturating_add(to_leave)) {
-            self.set_fault(FAULT_FULL, true);
-            if wanted.wish.need != Need::Urgent {
-                wanted.wish.not_before = monotonic() + ROOM_WAIT;
-                self.wanted.insert(sha256, wanted);
-                return;
-            }
-        } else {
-            self.set_fault(FAULT_FULL, false);
+        let dir = self.fetcher.dir();
+        dir.delete_unfinished(|hash| *hash != sha256 && !self.wanted.contains_key(hash));
+        let excess = self.make_room(wanted.wish.bytes.saturating_add(to_leave));
+        self.set_fault(FAULT_FULL, excess > 0);
+        if excess > wanted.wish.need.beyond(self.rules.disk_bytes_max) {
+            wanted.wish.not_before = monotonic() + ROOM_WAIT;
+            self.wanted.insert(sha256, wanted);
+            return;
         }
         if over_budget && self.usage.exceed() {
             self.tell(News::OverBudget { month: self.usage.month });
@@ -344,10 +366,16 @@ impl Worker {
         // Counted before it comes, so that a power cut hides nothing, and put right afterwards.
         let before = self.fetcher.received();
         self.usage.expect(wanted.wish.bytes);
-        let result = self.fetcher.fetch(base, &wanted.media);
+        let is_emergency = wanted.wish.need == Need::Emergency;
+        let gives_way = || !is_emergency && !lock(&self.shared.emergencies).is_empty();
+        let result = self.fetcher.fetch(base, &wanted.media, &gives_way);
         self.usage.settle(self.fetcher.received() - before);
         match result {
             Ok(_) => self.came(&wanted.media),
+            Err(FetchError::GaveWay) => {
+                wanted.wish.bytes = wanted.media.bytes.saturating_sub(self.fetcher.dir().received(&sha256));
+                self.wanted.insert(sha256, wanted);
+            }
             Err(error) => self.failed(wanted, &error),
         }
     }
@@ -378,12 +406,12 @@ impl Worker {
         }
     }
 
-    /// Deletes what was longest unused until `bytes` fit; says whether they do.
-    fn make_room(&self, bytes: u64) -> bool {
+    /// Deletes what was longest unused until `bytes` fit; says how many are too many all the same.
+    fn make_room(&self, bytes: u64) -> u64 {
         let dir = self.fetcher.dir();
         // Nobody may begin to use what is being deleted.
         let in_use = lock(&self.shared.in_use);
-        let Ok(stored) = dir.stored() else { return true };
+        let Ok(stored) = dir.stored() else { return 0 };
         let (gone, excess) = downloads::evict(&stored, &in_use, bytes, self.rules.disk_bytes_max);
         for sha256 in gone {
             match dir.remove(&sha256) {
@@ -391,7 +419,7 @@ impl Worker {
                 Err(error) => tracing::warn!(%sha256, %error, "audio can't be deleted"),
             }
         }
-        excess == 0
+        excess
     }
 
     fn set_fault(&mut self, fault: &'static str, there: bool) {
@@ -459,9 +487,129 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (worker, hashes) = worker(dir.path(), &[&[1; 40], &[2; 30], &[3; 20]]);
         lock(&worker.shared.in_use).insert(hashes[0]);
-        assert_eq!(worker.make_room(bytes), fits, "{bytes}");
+        assert_eq!(worker.make_room(bytes) == 0, fits, "{bytes}");
         let here: Vec<_> = (0..3).filter(|n| worker.fetcher.dir().has(&hashes[*n])).collect();
         assert_eq!(here, left, "{bytes}");
+    }
+
+    fn media(sha256: ContentHash, bytes: u64) -> Media {
+        Media { sha256, bytes, codec: "audio/wav".to_owned(), ms: 1, path: sha256.to_string() }
+    }
+
+    /// Wants a file, as long as somebody else does not say that it is out of use.
+    fn want(worker: &mut Worker, n: u16, bytes: u64, need: Need) -> ContentHash {
+        let sha256 = ContentHash::of(&n.to_be_bytes());
+        lock(&worker.shared.in_use).insert(sha256);
+        worker.want(media(sha256, bytes), Wall(0), need);
+        sha256
+    }
+
+    #[test]
+    fn only_an_emergency_goes_far_beyond_the_bound_of_the_disk() {
+        for (need, bytes, waits) in [
+            (Need::Scheduled, 11, true),
+            (Need::Urgent, 35, false),
+            (Need::Urgent, 36, true),
+            (Need::Emergency, 1_000, false),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut worker, hashes) = worker(dir.path(), &[&[1; 90]]);
+            lock(&worker.shared.in_use).insert(hashes[0]);
+            let sha256 = want(&mut worker, 1, bytes, need);
+            // Nobody answers there: what was asked for is tried again soon, what found no room later.
+            worker.fetch("http://127.0.0.1:1/", Fetch { sha256, over_budget: false });
+            let wanted = &worker.wanted[&sha256];
+            assert_eq!((wanted.tries == 0, worker.faults.contains(FAULT_FULL)), (waits, true), "{need:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_lesser_wishes_refuses_no_emergency_and_ends_with_who_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut worker, _) = worker(dir.path(), &[]);
+        let (news, mut told) = tokio::sync::mpsc::channel(8_192);
+        worker.news = news;
+        for (numbers, need) in [(0..1_100, Need::Scheduled), (2_000..4_000, Need::Urgent)] {
+            for n in numbers {
+                want(&mut worker, n, 1, need);
+            }
+        }
+        assert_eq!(worker.wanted.len(), Need::Urgent.waiting_max());
+        let emergency = want(&mut worker, 9_000, 1, Need::Emergency);
+        assert_eq!(worker.wanted.len(), Need::Urgent.waiting_max() + 1);
+        assert!(std::iter::from_fn(|| told.try_recv().ok()).count() > 100, "the rest was refused aloud");
+        *lock(&worker.shared.in_use) = [emergency].into();
+        worker.drop_unwanted();
+        assert_eq!(worker.wanted.keys().copied().collect::<Vec<_>>(), [emergency]);
+    }
+
+    #[test]
+    fn a_download_gives_way_to_an_emergency_and_goes_on_afterwards() {
+        use std::io::{Read, Write};
+        let dir = tempfile::tempdir().unwrap();
+        let (mut start, _) = worker(dir.path(), &[]);
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}/", server.local_addr().unwrap());
+        let (long, short) = (vec![7; 400_000], vec![8; 10]);
+        let (first, emergency) = (ContentHash::of(&long), ContentHash::of(&short));
+        let (asked, asks) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in server.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = [0; 4_096];
+                let read = stream.read(&mut head).unwrap();
+                let head = String::from_utf8_lossy(&head[..read]).to_string();
+                let is_long = head.contains(&first.to_string());
+                let from: usize = if head.to_lowercase().contains("range:") { 200_000 } else { 0 };
+                let body = if is_long { &long[from..] } else { &short[..] };
+                let status = if from > 0 { "206 P" } else { "200 OK" };
+                let range = format!("Content-Range: bytes {from}-399999/400000\r\n");
+                let range = if from > 0 { range.as_str() } else { "" };
+                let length = body.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nConnection: close\r\n{range}Content-Length: {length}\r\n\r\n"
+                )
+                .unwrap();
+                asked.send(if is_long { first } else { emergency }).unwrap();
+                // The first time only half of it comes, and then nothing for as long as the client stays.
+                if is_long && from == 0 {
+                    stream.write_all(&body[..200_000]).unwrap();
+                    let (mut gone, mut slowly) = (false, body[200_000..].iter());
+                    while !gone {
+                        std::thread::sleep(Duration::from_millis(5));
+                        gone = slowly.next().is_none_or(|byte| stream.write_all(&[*byte]).is_err());
+                    }
+                } else {
+                    stream.write_all(body).unwrap();
+                }
+            }
+        });
+        let (news, mut told) = tokio::sync::mpsc::channel(64);
+        start.usage = UsageFile::open(dir.path().join("usage-2"));
+        let downloads = Downloads::start(
+            Start {
+                fetcher: start.fetcher.clone(),
+                rules: Rules { disk_bytes_max: 1 << 30, ..start.rules.clone() },
+                usage: start.usage,
+                now: start.now,
+                seed: 1,
+            },
+            news,
+        )
+        .unwrap();
+        downloads.set_base(base);
+        downloads.fetch(media(first, 400_000), Wall(0), Need::Urgent);
+        assert_eq!(asks.recv_timeout(Duration::from_secs(60)), Ok(first));
+        downloads.fetch(media(emergency, 10), Wall(9), Need::Emergency);
+        assert_eq!(asks.recv_timeout(Duration::from_secs(60)), Ok(emergency));
+        let done = loop {
+            if let News::Done(sha256, Ok(())) = told.blocking_recv().unwrap() {
+                break sha256;
+            }
+        };
+        assert_eq!(done, emergency);
+        assert_eq!(asks.recv_timeout(Duration::from_secs(60)), Ok(first), "then the other goes on");
     }
 
     #[test]

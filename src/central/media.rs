@@ -15,9 +15,10 @@ use crate::store::MediaRow;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
+use loaxa_heart::domain::text::clean;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::{Say, Sentence, steers};
 use loaxa_heart::wire::codec::MEDIA_BYTES_MAX;
 use loaxa_sound::decode;
 
@@ -155,6 +156,7 @@ impl MediaFolder {
         ms_max: u64,
     ) -> Result<MediaRow, MediaRefusal> {
         incoming.file.sync_all()?;
+        let name = &shown_name(name);
         match self.keep(&incoming, name, now, ms_max) {
             Err(MediaRefusal::Unplayable(fault)) => self.convert(incoming, name, now, (fault, ms_max)),
             other => other,
@@ -284,6 +286,15 @@ const SUFFIX_MAX: usize = 5;
 /// Names the form that audio had before it was converted.
 pub fn converted_from(row: &MediaRow) -> Option<&str> {
     row.name.strip_suffix(')')?.strip_suffix(CONVERTED)?.rsplit_once(" (").map(|(_, form)| form)
+}
+
+/// Longest name of a file, in characters.
+const NAME_CHARS_MAX: usize = 200;
+
+/// A file's name as lists show it: on one line, without what steers a terminal or turns the writing around, bounded.
+fn shown_name(name: &str) -> String {
+    let plain = clean(name).replace(['\n', '\t'], " ");
+    plain.chars().filter(|c| !steers(*c)).take(NAME_CHARS_MAX).collect()
 }
 
 /// The end of a file's name, as the name of its form.

@@ -14,7 +14,8 @@ const ACCOUNT_WRONG_MAX: u32 = 100;
 const WINDOW: Span = Span::secs(15 * 60);
 /// Tries of one network that are under way at once: each costs 19 MiB and a core.
 const UNDER_WAY_MAX: u32 = 2;
-/// Counts that are remembered of each kind; when there are more, those whose time is over are forgotten, else all.
+/// Counts that are remembered of each kind; when there are more, those whose time is over are forgotten, and then those with the
+/// fewest tries.
 const REMEMBERED_MAX: usize = 4_096;
 
 /// Tries to sign in.
@@ -104,10 +105,13 @@ fn is_full(wrong: Option<&Wrong>, max: u32, now: Moment) -> bool {
 }
 
 fn count<K: Ord>(wrong: &mut BTreeMap<K, Wrong>, key: K, now: Moment) {
-    if wrong.len() >= REMEMBERED_MAX {
+    if wrong.len() >= REMEMBERED_MAX && !wrong.contains_key(&key) {
         wrong.retain(|_, it| !it.is_over(now));
-        if wrong.len() >= REMEMBERED_MAX {
-            wrong.clear();
+        // Ever new names push out each other, and not the count of the account that somebody is after.
+        let mut times = 1;
+        while wrong.len() >= REMEMBERED_MAX {
+            wrong.retain(|_, it| it.times > times);
+            times += 1;
         }
     }
     let of_key = wrong.entry(key).or_insert(Wrong { since: now, times: 0 });
@@ -143,6 +147,16 @@ mod tests {
         assert!(tries.begin("lan", address(99), false, now).is_none());
         assert!(tries.is_besieged("lan", now));
         assert!(tries.begin("lan", address(1), true, now).is_some());
+    }
+
+    #[test]
+    fn ever_new_names_do_not_wash_a_count_away() {
+        let (tries, now) = (SignInTries::default(), Moment(1_000_000));
+        (0..WRONG_MAX).for_each(|_| tries.note_wrong("lan", address(9), now));
+        (0..2 * REMEMBERED_MAX).for_each(|n| tries.note_wrong(&n.to_string(), address(8), now));
+        assert!(tries.begin("lan", address(9), false, now).is_none());
+        let counted = tries.lock();
+        assert!(counted.by_network.len() <= REMEMBERED_MAX && counted.by_account.len() <= REMEMBERED_MAX);
     }
 
     #[test]

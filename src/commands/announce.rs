@@ -47,7 +47,7 @@ pub struct Args {
     siren: bool,
     #[arg(long, conflicts_with = "siren")]
     no_chime: bool,
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
     volume_percent: u8,
     #[arg(long, value_name = "TIME", value_parser = span_s)]
     expires_in: Option<u32>,

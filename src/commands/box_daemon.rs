@@ -78,6 +78,7 @@ pub fn run(args: Args) -> Outcome {
             log_lines::start(
                 filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info")),
             );
+            private_files::keep_all_private();
             daemon::run(settings(config()?)?)?;
         }
         Some(Doing::Launch) => return box_launch::run(&path, &box_file::state_dir(&path)),

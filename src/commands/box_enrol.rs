@@ -13,6 +13,7 @@ use super::enrol_ask::{NotTakenIn, ask};
 use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::private_files;
 use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::said;
@@ -90,6 +91,7 @@ pub fn address(typed: &str) -> String {
 /// Tells why central did not take this box in, or what can't be written.
 pub fn take_in(newcomer: &Newcomer) -> Result<BoxId, NotTakenIn> {
     let Newcomer { central, code, places: Places { dir, state_dir }, output } = newcomer;
+    private_files::as_modes_say();
     for folder in [dir.clone(), dir.join("tls"), dir.join("trust")] {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder);
         made.map_err(|error| Failure(of_file(&folder, &error)))?;

@@ -54,6 +54,7 @@ pub fn run(args: Args) -> Outcome {
         Some(Doing::Token(token)) => return central_token::run(token),
         None => {}
     }
+    private_files::keep_all_private();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     log_lines::start(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn")));
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;

@@ -115,7 +115,25 @@ fn command_line(lang: Lang) -> clap::Command {
 }
 
 /// Runs the program. The only place that turns an error into an exit code.
+/// Code of a program that ends because nobody reads it any more, as shells count it: 128 and the number of SIGPIPE.
+const NOBODY_READS: i32 = 141;
+
+/// Ends this program quietly where a reader such as `head` has gone: the macros that print know nothing but to panic.
+fn end_with_the_reader() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        if said
+            .is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("os error 32"))
+        {
+            std::process::exit(NOBODY_READS);
+        }
+        before(panic);
+    }));
+}
+
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     language::choose(std::env::args_os());
     let lang = language::chosen();
     let read = command_line(lang).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));

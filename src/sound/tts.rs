@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use vietnamese::{AS_IT_STANDS, AS_IT_STOOD, readable};
 
 use crate::RATE;
+use loaxa_adapters::fetch::touch;
 use loaxa_adapters::program;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -25,6 +26,8 @@ use nix::unistd::Pid;
 const TEXT_CHARS_MAX: usize = 20_000;
 /// Largest WAV taken from an engine: 30 minutes at 48 kHz stereo.
 const WAV_BYTES_MAX: u64 = 30 * 60 * RATE as u64 * 4;
+/// Most bytes of spoken texts that are kept: some hours. The longest unused go first.
+const KEPT_BYTES_MAX: u64 = 256 << 20;
 /// Longest part of an engine's complaint that is kept, in bytes: its end, where the reason stands.
 const COMPLAINT_BYTES_MAX: usize = 600;
 /// Time for the end of a complaint to arrive after the engine ended.
@@ -71,13 +74,14 @@ impl Speech {
         let key = ContentHash::of(format!("{}\0{primary}\0{words}", self.command.join("\0")).as_bytes());
         let kept = self.cache_dir.join(format!("{key}.wav"));
         if kept.exists() {
+            touch(&kept);
             return Ok(kept);
         }
         std::fs::create_dir_all(&self.cache_dir).map_err(failed)?;
         // Letters, digits and signs that no shell takes for its own.
         static SPOKEN: AtomicU64 = AtomicU64::new(0);
         let number = SPOKEN.fetch_add(1, Ordering::Relaxed);
-        let fresh = self.cache_dir.join(format!("{key}.new-{}-{number}.wav", std::process::id()));
+        let fresh = self.cache_dir.join(format!("{key}{UNFINISHED}{}-{number}.wav", std::process::id()));
         let made = self
             .run(&words, &primary, &fresh)
             .and_then(|said| keep(&fresh, &kept).map_err(|fault| with_complaint(fault, &said)));
@@ -85,7 +89,10 @@ impl Speech {
             // Nothing is lost if it stays: the next run writes another.
             let _ = std::fs::remove_file(&fresh);
         }
-        made.map(|()| kept)
+        made.map(|()| {
+            forget_oldest(&self.cache_dir, &kept, KEPT_BYTES_MAX);
+            kept
+        })
     }
 
     /// Runs the engine and gives what it complained of.
@@ -163,6 +170,33 @@ fn keep(fresh: &Path, kept: &Path) -> Result<(), Fault> {
     std::fs::rename(fresh, kept).map_err(failed)
 }
 
+/// Deletes spoken texts, the longest unused first, until they take at most so many bytes. The one just made stays, and
+/// what can't be deleted is tried again with the next text.
+fn forget_oldest(folder: &Path, made: &Path, bytes_max: u64) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut kept: Vec<_> = entries
+        .filter_map(|entry| {
+            let found = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((found.modified().ok()?, entry.path(), found.len()))
+        })
+        .filter(|(_, path, _)| path != made && !path.to_string_lossy().contains(UNFINISHED))
+        .collect();
+    kept.sort();
+    let just_made = std::fs::metadata(made).map_or(0, |found| found.len());
+    let mut excess =
+        (kept.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + just_made).saturating_sub(bytes_max);
+    for (_, path, bytes) in kept {
+        if excess == 0 {
+            break;
+        }
+        let _ = std::fs::remove_file(path);
+        excess = excess.saturating_sub(bytes);
+    }
+}
+
+/// Mark in the name of a WAV that an engine still writes.
+const UNFINISHED: &str = ".new-";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +213,29 @@ mod tests {
         assert!(fault.len() < COMPLAINT_BYTES_MAX + 200, "{} bytes", fault.len());
         let left = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 0, "nothing half-made stays");
+    }
+
+    #[test]
+    fn spoken_texts_are_forgotten_from_the_longest_unused_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let names = ["a.wav", "b.wav", "c.wav", "d.new-1-1.wav", "e.wav"];
+        for (name, age) in names.into_iter().zip([30, 20, 10, 40, 50]) {
+            std::fs::write(at(name), [0; 100]).unwrap();
+            let file = std::fs::File::options().write(true).open(at(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+        }
+        let left = |bytes_max| {
+            forget_oldest(folder.path(), &at("e.wav"), bytes_max);
+            names.into_iter().filter(|name| at(name).exists()).collect::<Vec<_>>()
+        };
+        assert_eq!(left(400), names);
+        assert_eq!(left(399), ["b.wav", "c.wav", "d.new-1-1.wav", "e.wav"]);
+        assert_eq!(
+            left(0),
+            ["d.new-1-1.wav", "e.wav"],
+            "what is being written, and what was just made, stay"
+        );
     }
 
     #[test]

@@ -8,9 +8,11 @@ use crate::support::commune::*;
 use crate::support::staff::Staff;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::Central;
+use loaxa_central::settings::BoxDeclared;
 use loaxa_central::store::Role;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::playback::Event;
+use loaxa_heart::domain::time::Wall;
 use serde_json::json;
 
 /// Writes the configuration of [`settings`] as files, with the database and the audio beside it.
@@ -70,6 +72,19 @@ async fn a_commune_lives_on_from_its_backup() {
     let staff = Staff::make(&central, "lan", &[(Role::Administrator, "xa")]).await;
     assert_eq!(staff.get(&central, "/").await.status, 200);
     let (before, serial) = announced(&central, "Trước khi sao lưu").await;
+    let code = ContentHash::of(b"0123");
+    let declared = BoxDeclared {
+        id: "loa-9".parse().unwrap(),
+        title: "Loa 9".to_owned(),
+        groups: vec!["xa".parse().unwrap()],
+        key: None,
+    };
+    central.store().add_enrolment(code, declared, Wall::MAX).await.unwrap();
+    let person = ["central", "person", "add", "mai", "--name", "Mai", "--role", "writer", "--config"];
+    let invited = loaxa(&[&person[..], &[config.to_str().unwrap()]].concat()).await;
+    let link = said(&invited).split("/moi/").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let opens = async |central: &Central| staff.get(central, &format!("/moi/{link}")).await.status;
+    assert_eq!(opens(&central).await, 200);
     let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
     loa.append(Event::DeviceBack);
     loa.append(Event::DeviceBack);
@@ -82,6 +97,8 @@ async fn a_commune_lives_on_from_its_backup() {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} {mode:o}", path.display());
     }
+    // What is good once may be used after the backup.
+    assert!(central.store().use_enrolment(code, "a key".to_owned(), Wall(0)).await.unwrap().is_some());
     // What happened after the backup is lost with the server; boxes know of it.
     let (_, later) = announced(&central, "Sau khi sao lưu").await;
     loa.append(Event::DeviceBack);
@@ -100,6 +117,9 @@ async fn a_commune_lives_on_from_its_backup() {
     assert!(titles.contains("Trước khi") && !titles.contains("Sau khi"), "{titles}");
     let signed_out = staff.get(&central, "/").await;
     assert!(!signed_out.text().contains("Cán bộ lan"), "{}", signed_out.status);
+    assert_eq!(opens(&central).await, 404, "an invitation may have been taken since");
+    let used = central.store().use_enrolment(code, "another key".to_owned(), Wall(0)).await;
+    assert!(used.unwrap().is_none(), "a code may have been used since");
     staff.sign_in_again(&central).await;
     let trail = staff.get(&central, "/ai-da-lam-gi").await;
     assert!(trail.text().contains("Phục hồi trung tâm"), "{}", trail.text());
@@ -173,4 +193,54 @@ async fn a_backup_is_whole_or_none() {
     assert!(restored.status.success(), "{}", said(&restored));
     let mode = std::fs::metadata(target.path().join("an.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// A backup may have lain where others write: what it says of itself is only believed where it does no harm.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_backup_puts_nothing_elsewhere() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = write_config(dir.path());
+    start_in(dir.path()).await.stop().await;
+    let config = config.to_str().unwrap();
+    let made = loaxa(&["central", "backup", disk.path().to_str().unwrap(), "--config", config]).await;
+    assert!(made.status.success(), "{}", said(&made));
+    let backup = backups(disk.path()).pop().unwrap();
+    let manifest = backup.join("manifest.json");
+    let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let to = target.path().join("loaxa/central.toml");
+    let restore = async || {
+        loaxa(&["central", "restore", backup.to_str().unwrap(), "--config", to.to_str().unwrap()]).await
+    };
+    let outside = target.path().join("cron.d/evil");
+    let secret = disk.path().join("secret");
+    std::fs::write(&secret, std::fs::read(backup.join("files/0")).unwrap()).unwrap();
+    std::os::unix::fs::symlink(&secret, backup.join("files/link")).unwrap();
+    let forge = |field: &str, value: serde_json::Value| {
+        let mut forged = whole.clone();
+        forged["files"][0][field] = value;
+        std::fs::write(&manifest, forged.to_string()).unwrap();
+    };
+    for (field, value) in [
+        ("named", json!("../cron.d/evil")),
+        ("named", json!(outside)),
+        ("named", json!("a/../../cron.d/evil")),
+        ("mode", json!(0o4755)),
+        ("path", json!("../secret")),
+        ("path", json!("files/../../secret")),
+        ("path", json!(secret)),
+        ("path", json!("files/link")),
+    ] {
+        forge(field, value.clone());
+        let refused = restore().await;
+        assert!(!refused.status.success(), "{field} {value}: {}", said(&refused));
+        assert!(!outside.exists() && !to.exists(), "{field} {value}: nothing is put anywhere");
+    }
+    // Who has looked at such a file may put it there by hand.
+    let named = whole["files"][0]["named"].as_str().unwrap();
+    forge("named", json!(outside));
+    std::fs::create_dir(outside.parent().unwrap()).unwrap();
+    std::fs::write(&outside, std::fs::read(backup.join("files/0")).unwrap()).unwrap();
+    let lacks = restore().await;
+    assert!(said(&lacks).contains(named), "only what the settings name is missing now: {}", said(&lacks));
 }

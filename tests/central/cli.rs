@@ -302,3 +302,24 @@ fn who_orders_by_a_key_brings_audio_along() {
     assert!(told.contains(&hash) && told.contains("Bão"), "{hash}: {told}");
     assert_eq!(central.end(), 0);
 }
+
+#[test]
+fn a_reader_who_goes_ends_a_command_quietly() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = loaxa();
+    command.args(["key", "new", "--out"]).arg(dir.path().join("key")).stdout(writer);
+    let ended = command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert_eq!(ended.status.code(), Some(141));
+}
+
+#[test]
+fn a_log_is_verified_from_a_file_only() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path(), std::path::Path::new("/dev/zero")] {
+        let refused = loaxa().args(["logs", "verify"]).arg(path).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A commune is made by one command, a box comes in by its code, and is shut out again: real processes, real TLS.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,23 @@ fn loaxa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
     command.stdin(Stdio::null()).env("LOAXA_LANG", "en");
     command
+}
+
+/// The program, started by somebody whose mask is this one.
+fn loaxa_under(mask: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_loaxa")]);
+    command.stdin(Stdio::null()).env("LOAXA_LANG", "en");
+    command
+}
+
+/// The modes of all that lies in a folder, and its own.
+fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below =
+        entries.flat_map(|path| if path.is_dir() { modes(&path) } else { vec![(path.clone(), mode(&path))] });
+    below.chain([(folder.to_owned(), mode(folder))]).collect()
 }
 
 fn free_port() -> u16 {
@@ -74,7 +92,7 @@ impl Commune {
             .replace("localhost:8883", &format!("localhost:{broker_port}"));
         std::fs::write(&config, text).unwrap();
         let mut central = Process(
-            loaxa()
+            loaxa_under("000")
                 .args(["central", "--config"])
                 .arg(config)
                 .stdout(Stdio::piped())
@@ -157,12 +175,60 @@ async fn first_event(config: LinkConfig) -> (Link, LinkEvent) {
 }
 
 fn start_box(dir: &Path) -> Process {
+    start_box_by(loaxa(), dir)
+}
+
+fn start_box_by(mut loaxa: Command, dir: &Path) -> Process {
     let config = dir.join("box.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("alsa:default", "null")).unwrap();
     let said = std::fs::File::create(dir.join("said")).unwrap();
-    let child = loaxa().args(["box", "--config"]).arg(config).stdout(Stdio::null()).stderr(said).spawn();
+    let child = loaxa.args(["box", "--config"]).arg(config).stdout(Stdio::null()).stderr(said).spawn();
     Process(child.unwrap())
+}
+
+#[test]
+fn no_mask_of_whoever_starts_it_opens_or_closes_a_file() {
+    let commune = Commune::start();
+    let dir = commune.dir.path().join("loa-1");
+    // As hardened machines have it: what the service's user reads stays readable.
+    let mut command = loaxa_under("077");
+    command
+        .args(["box", "enrol", "--central", &commune.http, "--code", &commune.code("loa-1"), "--dir"])
+        .arg(&dir);
+    let enrolled = command.arg("--state-dir").arg(dir.join("state")).output().unwrap();
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    for (path, mode) in modes(&dir) {
+        let is_key = path.extension().is_some_and(|ending| ending == "key");
+        let expected = if path.is_dir() {
+            0o755
+        } else if is_key {
+            0o600
+        } else {
+            0o644
+        };
+        assert_eq!(mode, expected, "{} {mode:o}", path.display());
+    }
+    // And as careless ones: nobody else reads or writes what the daemons keep.
+    let running = start_box_by(loaxa_under("000"), &dir);
+    let state = dir.join("state");
+    until("a box that runs", || local_socket::ask(&state).ok().filter(|status| status.connected));
+    for (path, mode) in modes(&state).into_iter().chain(modes(&commune.file("data"))) {
+        assert_eq!(mode & 0o077, 0, "{} {mode:o}", path.display());
+    }
+    drop(running);
+}
+
+#[test]
+fn a_box_has_a_name_that_can_be_shown() {
+    let commune = Commune::start();
+    let long = "a".repeat(121);
+    for title in ["", "  ", "a\u{1b}[31m", "a\nb", "a\u{202e}b", long.as_str()] {
+        let asked = json!({ "box": "loa-1", "title": title, "groups": ["xa"] });
+        assert_eq!(commune.post("enrolments", &asked).0, 400, "{title:?}");
+    }
+    let asked = json!({ "box": "loa-1", "title": " Đình làng ", "groups": ["xa", "xa"] });
+    assert_eq!(commune.post("enrolments", &asked).0, 201);
 }
 
 #[test]

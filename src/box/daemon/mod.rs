@@ -28,7 +28,6 @@ use loaxa_adapters::box_store::{BoxStore, Change};
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_adapters::uplink::Uplink;
-use loaxa_heart::decide::downloads::Need;
 use loaxa_heart::decide::memory::Memo;
 use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::refusals::Refusals;
@@ -310,9 +309,8 @@ impl Daemon {
                     }
                     self.player.send(as_loud_as_installed(command, self.volume_percent));
                 }
-                Action::Fetch { media, by, urgent } => {
+                Action::Fetch { media, by, need } => {
                     let sha256 = media.sha256;
-                    let need = if urgent { Need::Urgent } else { Need::Scheduled };
                     if let FetchAsked::Refused(fault) = self.downloads.fetch(media, by, need) {
                         let refused = Input::Fetched { sha256, result: Err(fault) };
                         self.speaker.handle(&self.clock.read(), refused);

@@ -1,5 +1,6 @@
 //! New boxes come in by a one-time code, and stolen ones are shut out.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,11 +13,14 @@ use crate::store::StoreError;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
-use loaxa_heart::texts::{Say, Sentence};
+use loaxa_heart::texts::{Say, Sentence, steers};
 use loaxa_heart::wire::enrolment::{Asked, EnrolRequest, Enrolled, EnrolmentCode, SECRET_DIGITS};
 
 /// Life of a code: an installer's day and the next.
 pub const CODE_LIVES: Span = Span::secs(48 * 3_600);
+
+/// Longest name of a box, in characters.
+pub const TITLE_CHARS_MAX: usize = 120;
 
 /// A reason for which a box is not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,8 @@ pub enum NotEnrolled {
     Off,
     NoSuchGroup(GroupId),
     NoGroup,
+    /// The box's name is empty, too long, or holds what steers a terminal.
+    Title,
     Code,
     Keys,
     Random(getrandom::Error),
@@ -47,6 +53,7 @@ impl Say for NotEnrolled {
             NotEnrolled::Off => said!("enrolment.off"),
             NotEnrolled::NoSuchGroup(group) => said!("enrolment.no_such_group", group),
             NotEnrolled::NoGroup => said!("enrolment.no_group"),
+            NotEnrolled::Title => said!("enrol.bad_name", max = TITLE_CHARS_MAX),
             NotEnrolled::Code => said!("enrolment.code"),
             NotEnrolled::Keys => said!("enrolment.keys"),
             NotEnrolled::Random(error) => said!("enrolment.random", error),
@@ -65,14 +72,20 @@ impl Say for NotEnrolled {
 /// Makes a code with which one box may come in once.
 ///
 /// # Errors
-/// Fails when a group is unknown, or central enrols nobody.
+/// Fails when the name is no name, a group is unknown, or central enrols nobody.
 pub async fn invite(
     app: &App,
     id: BoxId,
-    title: String,
-    groups: Vec<GroupId>,
+    title: &str,
+    mut groups: Vec<GroupId>,
 ) -> Result<(EnrolmentCode, Wall), NotEnrolled> {
     let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
+    let title = title.trim().to_owned();
+    if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX || title.chars().any(steers) {
+        return Err(NotEnrolled::Title);
+    }
+    let mut seen = BTreeSet::new();
+    groups.retain(|group| seen.insert(group.clone()));
     if groups.is_empty() {
         return Err(NotEnrolled::NoGroup);
     }

@@ -21,15 +21,10 @@ fn is_public(address: IpAddr) -> bool {
             Some(v4) => is_public_v4(v4),
             None => {
                 let [first, second, ..] = v6.segments();
-                let is_unique_local = first & 0xfe00 == 0xfc00;
-                let is_link_local = first & 0xffc0 == 0xfe80;
-                let is_documentation = first == 0x2001 && second == 0xdb8;
-                !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || is_unique_local
-                    || is_link_local
-                    || is_documentation)
+                // Of 2001::/23 are tunnels and other special uses.
+                let is_special = first == 0x2001 && (second < 0x200 || second == 0xdb8);
+                let is_global = first & 0xe000 == 0x2000;
+                is_global && !is_special
             }
         },
     }
@@ -84,6 +79,14 @@ mod tests {
             "::1",
             "fc00::1",
             "fe80::1",
+            "fec0::1",
+            "::127.0.0.1",
+            "100::1",
+            "2001::1",
+            "64:ff9b:1::7f00:1",
+            "5f00::1",
+            "ff02::1",
+            "::",
             "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::",

@@ -202,7 +202,8 @@ fn check(app: &App, asked: &Asked, audio: Option<&MediaRow>, now: Wall) -> Resul
     if let Some(seconds) = asked.expires_in_s.filter(|seconds| *seconds < EXPIRES_IN_S_MIN) {
         return Err(Refused::ExpiresAtOnce { seconds, min: EXPIRES_IN_S_MIN });
     }
-    if asked.volume_percent > 100 {
+    // A test is what sounds nothing; an announcement that nobody can hear is a slip.
+    if asked.volume_percent == 0 || asked.volume_percent > 100 {
         return Err(Refused::Volume);
     }
     if let Some(at) = asked.at.filter(|at| *at < now) {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::super::language::{Outcome, of_file, tell, words};
 use super::anchors::Anchors;
+use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, KeyId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
@@ -51,6 +52,8 @@ impl FromStr for BoxKey {
 
 pub fn run(args: &Args) -> Outcome {
     let file = args.file.display();
+    let found = std::fs::metadata(&args.file).map_err(|error| of_file(&args.file, &error))?;
+    files::is_a_file(&found).map_err(|why| of_file(&args.file, &why))?;
     let text = std::fs::read_to_string(&args.file).map_err(|error| of_file(&args.file, &error))?;
     let keys: BTreeMap<BoxId, PublicKey> =
         args.keys.iter().map(|BoxKey(id, key)| (id.clone(), *key)).collect();

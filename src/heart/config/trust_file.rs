@@ -48,6 +48,10 @@ pub enum BadTrustFile {
         one: String,
         other: String,
     },
+    /// A name whose letters only look like those of another.
+    Disguised {
+        holder: String,
+    },
     Senseless(#[from] CommandRefusal),
 }
 
@@ -59,6 +63,7 @@ impl Say for BadTrustFile {
             BadTrustFile::Alike { one, other } => {
                 said!("trust.alike", one = one.escape_debug(), other = other.escape_debug())
             }
+            BadTrustFile::Disguised { holder } => said!("trust.disguised", holder = holder.escape_debug()),
             BadTrustFile::Senseless(error) => error.say(),
         }
     }
@@ -134,10 +139,15 @@ pub fn check(trust: &Trust) -> Result<(), BadTrustFile> {
     codec::check_trust(trust)?;
     let mut seen: BTreeMap<String, Vec<&Grant>> = BTreeMap::new();
     for grant in &trust.grants {
-        let alike = seen.entry(person::skeleton(&grant.holder)).or_default();
+        // In many typefaces a capital i is an l.
+        let look = person::skeleton(&grant.holder).replace('i', "l");
+        let alike = seen.entry(look).or_default();
         let told_apart = |other: &&Grant| grant.account.is_some() && other.account.is_some();
         if let Some(other) = alike.iter().find(|other| !grant.is_same_person(other) && !told_apart(other)) {
             return Err(BadTrustFile::Alike { one: other.holder.clone(), other: grant.holder.clone() });
+        }
+        if person::is_disguised(&grant.holder) {
+            return Err(BadTrustFile::Disguised { holder: grant.holder.clone() });
         }
         alike.push(grant);
     }
@@ -220,6 +230,11 @@ mod tests {
         for alike in ["Nguyễn Văn Ân", "Nguyen Van An", "Nguyễn  Vаn An"] {
             check_wrong(&text(&public, &second(alike, "")), "look alike");
             check_wrong(&text(&public, &second(alike, "account = \"an-2\"\n")), "look alike");
+        }
+        for (alike, expected) in [("NGUYỄN VĂN Al", "look alike"), ("Nguyễn Văn Aղ", "several alphabets")]
+        {
+            let other = text(&public, &second(alike, "")).replacen("Nguyễn Văn An", "Nguyễn Văn AI", 1);
+            check_wrong(&other, expected);
         }
         let told_apart = text(&public, &second("Nguyễn Văn Ân", "account = \"an-2\"\n")).replacen(
             "public",

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
 
-use crate::domain::announcement::{Media, PreparedItem};
+use crate::domain::announcement::{Media, PreparedItem, Rung};
 use crate::domain::ids::ContentHash;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
@@ -48,9 +48,47 @@ pub enum Need {
     Scheduled,
     /// A prepared message: it waits for the night and for the budget, and goes before everything that does.
     Staged,
-    /// The download waits for nothing, and may exceed the budget.
+    /// The download waits for nothing, and may exceed the budget, and the bound of the disk by a quarter.
     Urgent,
+    /// An actual emergency: it may exceed the bound of the disk as well, and what is on its way for less gives way to it.
+    Emergency,
 }
+
+impl Need {
+    /// Returns how urgently the audio of an announcement on this rung is fetched.
+    pub const fn of(rung: Rung) -> Self {
+        match rung {
+            Rung::Normal | Rung::Programme => Need::Scheduled,
+            Rung::Priority | Rung::Live | Rung::Exercise => Need::Urgent,
+            Rung::Emergency => Need::Emergency,
+        }
+    }
+
+    /// Returns how many bytes a download may take beyond the bound of the disk.
+    pub const fn beyond(self, disk_bytes_max: u64) -> u64 {
+        match self {
+            Need::Scheduled | Need::Staged => 0,
+            Need::Urgent => disk_bytes_max / URGENT_SHARE,
+            Need::Emergency => u64::MAX,
+        }
+    }
+
+    /// Returns how many files may wait before one for this need is refused. Prepared messages and emergencies are few by
+    /// the bounds of the box's memory, and refused for nobody's flood.
+    pub const fn waiting_max(self) -> usize {
+        match self {
+            Need::Scheduled => WAITING_MAX,
+            Need::Urgent => 2 * WAITING_MAX,
+            Need::Staged | Need::Emergency => usize::MAX,
+        }
+    }
+}
+
+/// Part of the bound of the disk that urgent audio takes beyond it where scheduled audio fills it.
+const URGENT_SHARE: u64 = 4;
+
+/// Files that may wait before more that can wait are refused.
+pub const WAITING_MAX: usize = 1_024;
 
 /// Chooses the prepared messages that a box keeps, in the order of the list, for as long as they leave enough of the
 /// disk to others.
@@ -172,7 +210,7 @@ fn when(wish: &Wish, rules: &Rules, used: u64, now: &Reading) -> When {
     if wish.not_before > now.mono {
         return When::At(wish.not_before);
     }
-    if wish.need == Need::Urgent {
+    if wish.need >= Need::Urgent {
         return When::Now;
     }
     let knows_time = now.quality > ClockQuality::None;
@@ -273,6 +311,17 @@ mod tests {
         let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
         let night = Some(Night { from: time(23), until: time(3), jitter: 0.5 });
         Rules { budget_bytes: Some(100 * MB), night, disk_bytes_max: 500 * MB }
+    }
+
+    #[test]
+    fn an_emergency_goes_before_whatever_else_is_urgent() {
+        let earlier = wish(MB, "2026-11-20T06:00:00", true);
+        let emergency = Wish { need: Need::Emergency, ..wish(MB, NOON, true) };
+        check(&[earlier, emergency, earlier], 0, NOON, Some((1, false)), None);
+        check(&[emergency], 200 * MB, NOON, Some((0, true)), None);
+        let needs = [Rung::Normal, Rung::Priority, Rung::Exercise, Rung::Emergency].map(Need::of);
+        assert_eq!(needs, [Need::Scheduled, Need::Urgent, Need::Urgent, Need::Emergency]);
+        assert!(Need::Scheduled.waiting_max() < Need::Urgent.waiting_max());
     }
 
     /// Checks which wish is fetched now, whether over the budget, and else in how many minutes one is looked at again.

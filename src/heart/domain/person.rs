@@ -30,6 +30,34 @@ pub fn skeleton(name: &str) -> String {
     bare.chars().map(latin_twin).filter(|c| c.is_alphanumeric()).collect()
 }
 
+/// Tells whether a name has letters that its readers can't tell from others: of several alphabets, or of one whose letters are
+/// drawn like the Latin ones.
+///
+/// ```
+/// use loaxa_heart::domain::person::is_disguised;
+/// assert!(!is_disguised("Nguyễn Văn Đạt") && !is_disguised("ສົມ ພອນ 2"));
+/// assert!(is_disguised("Ꭲrực ban") && is_disguised("Tɾực ban") && is_disguised("ꓡꓮꓠ"));
+/// ```
+pub fn is_disguised(name: &str) -> bool {
+    let bare = name.nfkd().filter(|c| c.is_alphabetic() && !is_combining_mark(*c) && !is_unseen(*c));
+    let (latin, other): (Vec<char>, Vec<char>) = bare.partition(|c| is_latin(*c));
+    !latin.is_empty() && !other.is_empty() || other.into_iter().any(is_drawn_like_latin)
+}
+
+/// The Latin letters that names are written with, those of Ê Đê, Gia Rai and Ba Na among them.
+const fn is_latin(c: char) -> bool {
+    matches!(c, 'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{17f}' | 'ƀ' | 'Ƀ')
+}
+
+/// Letters of phonetic alphabets, Coptic, Cherokee, Lisu, Deseret, Osage and Warang Citi, of which many are Latin ones to the
+/// eye.
+const fn is_drawn_like_latin(c: char) -> bool {
+    matches!(c,
+        '\u{250}'..='\u{2af}' | '\u{3e2}'..='\u{3ef}' | '\u{13a0}'..='\u{13ff}' | '\u{1d00}'..='\u{1dbf}'
+        | '\u{2c60}'..='\u{2cff}' | '\u{a4d0}'..='\u{a4ff}' | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{abbf}'
+        | '\u{10400}'..='\u{104ff}' | '\u{118a0}'..='\u{118ff}')
+}
+
 /// Characters that take no room on paper: joiners, marks of direction, soft hyphens, fillers, selectors, tags.
 const fn is_unseen(c: char) -> bool {
     matches!(c,

@@ -49,7 +49,7 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes a copy fit to take the place of the original: no number is given twice, nothing that was on its way to people
-/// goes out again, nobody is signed in. Returns the announcements that boxes may still be sent.
+/// goes out again, nobody is signed in, no one-time code or link of before is good. Returns the announcements that boxes may still be sent.
 ///
 /// # Errors
 /// Fails when the file is no database of this program, or can't be changed.
@@ -70,6 +70,9 @@ fn renew_all(db: &mut Connection, made: Wall, now: Wall) -> Result<Vec<StillVali
     change.execute("UPDATE serials SET last = last + ?1", [SERIALS_LEFT_OUT])?;
     change.execute("DELETE FROM sessions", [])?;
     change.execute("DELETE FROM challenges", [])?;
+    // What is good once may have been used since.
+    change.execute("DELETE FROM enrolments WHERE used IS NULL", [])?;
+    change.execute("DELETE FROM links", [])?;
     change.execute("UPDATE letters SET due = NULL WHERE due IS NOT NULL", [])?;
     change.execute("UPDATE events SET due = NULL WHERE due IS NOT NULL", [])?;
     let act = NewAct {

@@ -28,7 +28,7 @@ pub async fn handle(
     State(app): State<Arc<App>>,
     JsonBody(Invited { id, title, groups }): JsonBody<Invited>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let (code, expires) = enrolment::invite(&app, id, title, groups).await?;
+    let (code, expires) = enrolment::invite(&app, id, &title, groups).await?;
     let command = enrolment::command(&app, &code);
     let qr = enrolment::qr(&command);
     let said = json!({ "code": code.to_string(), "expires": expires, "command": command, "qr": qr });

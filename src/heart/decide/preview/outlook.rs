@@ -44,7 +44,7 @@ pub fn outlook(setup: Setup, signed: &Signed<Command>, now: Wall) -> Outlook {
     world.run_for(now.since(begin));
     world.take_log();
     world.input(Input::Command(Box::new(signed.clone())));
-    for sha256 in world.take_fetches() {
+    for (sha256, _) in world.take_fetches() {
         world.input(Input::Fetched { sha256, result: Ok(()) });
     }
     let until = command.expires.plus(Span::secs(1));

@@ -144,7 +144,7 @@ impl Life {
         if self.world.speaker().is_some() {
             self.judge.time(self.world.now().mono);
         }
-        for sha256 in self.world.take_fetches() {
+        for (sha256, _) in self.world.take_fetches() {
             let after = self.issued.iter().rev().find_map(|signed| media_delay(signed, sha256));
             if let Some(after) = after {
                 self.plan(self.world.now().mono + after, Doing::MediaHere(sha256));

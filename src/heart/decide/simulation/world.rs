@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::player::{Heard, Lookup, SimulatedPlayer};
+use crate::decide::downloads::Need;
 use crate::decide::memory::{Memo, Memory};
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
@@ -49,7 +50,7 @@ pub struct World {
     arriving: BTreeMap<CommandId, Signed<Command>>,
     lookup: Box<Lookup<'static>>,
     log: Vec<Entry>,
-    fetches: Vec<ContentHash>,
+    fetches: Vec<(ContentHash, Need)>,
     /// Report of a heart that asked to be woken again and again without time passing.
     stalled: Option<String>,
     disk_is_full: bool,
@@ -173,7 +174,7 @@ impl World {
     }
 
     /// Takes what the heart has asked to be fetched since the last call.
-    pub fn take_fetches(&mut self) -> Vec<ContentHash> {
+    pub fn take_fetches(&mut self) -> Vec<(ContentHash, Need)> {
         std::mem::take(&mut self.fetches)
     }
 
@@ -252,7 +253,7 @@ impl World {
                     self.commit();
                     self.player.command(self.clock.mono, command, &*self.lookup);
                 }
-                Action::Fetch { media, .. } => self.fetches.push(media.sha256),
+                Action::Fetch { media, need, .. } => self.fetches.push((media.sha256, need)),
                 durable => self.uncommitted.push(durable),
             }
         }

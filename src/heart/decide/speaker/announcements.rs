@@ -6,6 +6,7 @@ use super::job::Job;
 use super::play::{Ended, PREFLIGHT_MAX, PREFLIGHT_URGENT_MAX, Wish};
 use super::state::Speaker;
 use crate::decide::arbiter::{Claim, Take};
+use crate::decide::downloads::Need;
 use crate::decide::memory::{Ending, Memo, Origin, Progress, Stop};
 use crate::decide::quotas::Standing;
 use crate::decide::{endings, inbox};
@@ -45,8 +46,8 @@ impl Speaker {
             return self.remember(Memo::Progress(id, Some(Progress { over: true, ..Progress::default() })));
         }
         self.log_step(now, &id, DeliveryStep::Received);
-        self.fetch_or_stage(now, &announcement);
         let test = announcement.mode == Mode::Test;
+        self.fetch_or_stage(now, &announcement);
         self.held.insert(id.clone(), Held::new(announcement, signers, Progress::default()));
         if test {
             self.give_up(now, &id, NotPlayed::OnlyATest);
@@ -59,8 +60,10 @@ impl Speaker {
             return self.log_step(now, &announcement.id, DeliveryStep::Staged);
         }
         let by = announcement.plan.at.unwrap_or(announcement.not_before).max(announcement.not_before);
-        let urgent = announcement.rung() >= Rung::Priority;
-        self.actions.push_back(Action::Fetch { media: media.clone(), by, urgent });
+        // What never sounds can wait: the weakest power puts nothing off.
+        let is_test = announcement.mode == Mode::Test;
+        let need = if is_test { Need::Scheduled } else { Need::of(announcement.rung()) };
+        self.actions.push_back(Action::Fetch { media: media.clone(), by, need });
     }
 
     /// Takes a command in again after a restart.

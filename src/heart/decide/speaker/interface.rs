@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::decide::downloads::Need;
 use crate::decide::memory::{Memo, Memory};
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::announcement::Media;
@@ -72,7 +73,7 @@ pub enum Action {
     Fetch {
         media: Media,
         by: Wall,
-        urgent: bool,
+        need: Need,
     },
 }
 

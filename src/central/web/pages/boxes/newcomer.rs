@@ -19,8 +19,6 @@ use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
-const TITLE_CHARS_MAX: usize = 120;
-
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Markup {
     draw(&app, &frame, &who, &Faults::default(), &Sent(Vec::new()))
 }
@@ -38,8 +36,8 @@ pub async fn invite(
     if id.is_err() {
         faults.add("ma", said!("enrol.bad_box"));
     }
-    if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
-        faults.add("ten", said!("enrol.bad_name", max = TITLE_CHARS_MAX));
+    if title.is_empty() {
+        faults.add("ten", NotEnrolled::Title.say());
     }
     if groups.is_empty() {
         faults.add("nhom", NotEnrolled::NoGroup.say());
@@ -53,7 +51,7 @@ pub async fn invite(
     if !may_keep(&app, &who, &all) {
         return Ok(refusal(&app, &frame, StatusCode::FORBIDDEN, &said!("page.not_your_group")));
     }
-    match enrolment::invite(&app, id.clone(), title.clone(), groups).await {
+    match enrolment::invite(&app, id.clone(), &title, groups).await {
         Ok((code, expires)) => {
             app.store.note_act(who.act("enrolment_code", id.as_str())).await?;
             let command = enrolment::command(&app, &code);
@@ -73,7 +71,8 @@ pub async fn invite(
         }
         Err(NotEnrolled::Store(error)) => Err(error.into()),
         Err(not) => {
-            let faults = Faults::one("ma", not.say());
+            let field = if matches!(not, NotEnrolled::Title) { "ten" } else { "ma" };
+            let faults = Faults::one(field, not.say());
             Ok((StatusCode::BAD_REQUEST, draw(&app, &frame, &who, &faults, &sent)).into_response())
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::people::Who;
+use crate::reports::defused;
 use crate::store::{ActFilter, ActRow, PersonRow};
 use crate::web::frame::{Frame, PageError, moment};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -175,23 +176,4 @@ pub async fn export(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"ai-da-lam-gi.csv\""),
     ];
     Ok((headers, body).into_response())
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn defused(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = visible(cell).to_string();
-    if is_formula { format!("'{cell}") } else { cell }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        assert_eq!(defused("=HYPERLINK(\"http://x\")"), "'=HYPERLINK(\"http://x\")");
-        assert_eq!(defused("-1+1"), "'-1+1");
-        assert_eq!(defused("Nguyễn Văn An"), "Nguyễn Văn An");
-    }
 }

@@ -4,6 +4,7 @@
 use chrono::{NaiveTime, Weekday};
 
 use super::scene::{Scene, announce, live, local, planned, timetable, until_cancelled, with_audio};
+use crate::decide::downloads::Need;
 use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::simulation::player::{LOUDNESS_LUFS, Level};
@@ -429,6 +430,22 @@ fn lesser_announcements_take_no_room_of_emergencies() {
 }
 
 #[test]
+fn nothing_lesser_is_fetched_as_urgently_as_an_emergency() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    for (class, mode, need) in [
+        (BulletinClass::Emergency, Mode::Actual, Need::Emergency),
+        (BulletinClass::Emergency, Mode::Exercise, Need::Urgent),
+        (BulletinClass::Emergency, Mode::Test, Need::Scheduled),
+        (BulletinClass::Priority, Mode::Actual, Need::Urgent),
+        (BulletinClass::Priority, Mode::Test, Need::Scheduled),
+        (BulletinClass::Normal, Mode::Actual, Need::Scheduled),
+    ] {
+        scene.push_as(class, mode, with_audio("lesser"));
+        assert_eq!(scene.world.take_fetches(), [(ContentHash::of(b"lesser"), need)], "{class:?} {mode:?}");
+    }
+}
+
+#[test]
 fn announced_audio_is_fetched_and_what_stands_in_for_it_is_named() {
     let mut scene = Scene::at("2026-11-21 08:00:00", "");
     let storm = ContentHash::of(b"storm");
@@ -440,7 +457,7 @@ fn announced_audio_is_fetched_and_what_stands_in_for_it_is_named() {
         scene.log().iter().filter_map(instead_of).collect()
     };
     scene.push(BulletinClass::Emergency, with_audio("storm"));
-    assert_eq!(scene.world.take_fetches(), [storm]);
+    assert_eq!(scene.world.take_fetches(), [(storm, Need::Emergency)]);
     scene.run(60);
     assert_eq!(stood_in(&mut scene), [Some(Fault::Missing { what: storm.to_string() })]);
     scene.push(BulletinClass::Emergency, with_audio("storm"));
