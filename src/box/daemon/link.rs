@@ -56,6 +56,7 @@ impl Daemon {
             prepared: self.prepared.version,
             prepared_missing: self.prepared_missing(),
             software: self.upgrade.in_force().0,
+            local_emergency: self.speaker.local_version(),
         }
     }
 

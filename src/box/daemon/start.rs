@@ -164,12 +164,18 @@ fn restore_heart(
         tracing::warn!(key, "a remembered row can't be read and is passed over");
     }
     let commands = restore_commands(store, trust.as_ref())?;
-    let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
-    let checkpoints = store.checkpoints()?;
-    let in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
-    let policy_signers = in_force.policy_signers.clone();
-    let restored =
-        Restored { start: store.start_number(), memory, commands, checkpoints, staged, policy_signers };
+    let mut in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
+    let local_order = in_force.local_order.take();
+    let named = commands.iter().chain(&local_order).filter_map(media_of);
+    let restored = Restored {
+        start: store.start_number(),
+        memory,
+        staged: named.filter(|hash| media_dir.has(hash)).collect(),
+        commands,
+        checkpoints: store.checkpoints()?,
+        policy_signers: in_force.policy_signers.clone(),
+        local_order,
+    };
     let groups = in_force.groups.iter().cloned().collect();
     let listeners = Listeners { groups, languages: settings.languages.clone() };
     left_out.extend(programmes.leave_out_clashing(&listeners.groups));

@@ -264,6 +264,7 @@ fn what(body: &Body) -> &str {
         Body::Programme { .. } => "programme",
         Body::Policy(_) => "policy",
         Body::Prepared { .. } => "prepared messages",
+        Body::LocalEmergency { .. } => "local emergency",
         Body::Software(_) => "software",
         Body::Groups { .. } => "groups",
         Body::Live { .. } => "live voice",

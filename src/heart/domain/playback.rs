@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::announcement::{BulletinClass, Mode, Rung};
 use super::ids::{CampaignId, CommandId, ContentHash, KeyId, PlayId, SectionId, SlotId};
+use super::local_emergency::{LocalStep, Presser};
 use super::policy::GuardRefusal;
 use super::sound::{Fault, Heard};
 use super::time::{ClockQuality, Moment, Reading, Span, Wall};
@@ -417,6 +418,16 @@ pub enum Event {
     /// Urgent audio was fetched although the data budget of this month (`2026-11`) is used up; said once a month.
     DataBudgetExceeded {
         month: String,
+    },
+    /// A press on the box for its local emergency, or the end of what presses released: by which standing order, and by
+    /// whose hand.
+    LocalEmergency {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<CommandId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Presser>,
+        #[serde(flatten)]
+        step: LocalStep,
     },
     /// A number of further refusals of the same kind, counted and not written one by one.
     RefusalsCounted {

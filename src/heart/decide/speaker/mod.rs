@@ -15,6 +15,7 @@ mod interface;
 mod invariants;
 mod job;
 mod live;
+mod local;
 mod machine;
 mod pieces;
 mod play;
@@ -30,5 +31,6 @@ mod waiting;
 
 pub use self::held::spoken_length;
 pub use self::interface::{Action, Input, Restored, Why};
+pub use self::local::PRESSES_APART;
 pub use self::rest::Rest;
 pub use self::state::Speaker;

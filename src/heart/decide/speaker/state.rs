@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::held::Held;
 use super::interface::Action;
+use super::local::Local;
 use super::play::{Play, Ready};
 use super::running::Running;
 use super::voice::Voice;
@@ -32,6 +33,7 @@ pub struct Speaker {
     pub(super) staged: BTreeSet<ContentHash>,
     pub(super) held: BTreeMap<CommandId, Held>,
     pub(super) voice: Option<Voice>,
+    pub(super) local: Local,
     pub(super) waiting: Waiting,
     pub(super) running: Option<Running>,
     /// Sessions that have had their turn since the start.
