@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::announce::{self, Asked};
 use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
+use super::local_emergency::{self, LocalAsked};
 use super::refused::Refused;
 use crate::app::App;
 use crate::people::Who;
@@ -46,6 +47,7 @@ pub enum DraftAsked {
         media: Option<ContentHash>,
     },
     Policy(PolicyAsked),
+    LocalEmergency(LocalAsked),
 }
 
 /// A reason for which a draft or a signature is not taken.
@@ -134,6 +136,7 @@ pub async fn make(
             announce::draft(app, fields, Some(row)).await?
         }
         DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
+        DraftAsked::LocalEmergency(asked) => local_emergency::draft(app, asked).await?,
     };
     let unnumbered = issue::command(&draft, issuer.clone(), 0);
     unnumbered.check().map_err(Refused::Senseless)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{NaiveTime, Weekday};
 
+use super::box_panel::{PanelConfig, panel};
 use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
 use super::files::{is_a_file, read_text};
@@ -34,6 +35,8 @@ pub struct BoxConfig {
     pub programmes: Vec<PathBuf>,
     pub sound: SoundConfig,
     pub amplifier: AmplifierConfig,
+    /// Button, lights and status page.
+    pub panel: PanelConfig,
     /// Text on stdin; `{language}` and `{out}`, the WAV to be written, are put in.
     pub speech: Vec<String>,
     /// Limits in force until a signed policy replaces them.
@@ -272,6 +275,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     programme.finish();
     let sound = sound(root.section("sound"));
     let amplifier = amplifier(root.section("amplifier"));
+    let panel = panel(root, paths);
     let speech = speech(root.section("speech"));
     let guard = guard(root.section("guard"));
     let central = root.get("central").map(|value| link(value.table()?, paths));
@@ -294,6 +298,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         programmes,
         sound: sound?,
         amplifier: amplifier?,
+        panel: panel?,
         speech: speech?,
         guard: guard?,
         central: absent_or(central)?,
@@ -375,10 +380,15 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
 }
 
 /// Reads `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
-fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
+pub(super) fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
     let active_low =
         fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
     let Some(value) = fields.get("gpio") else { return Some(None) };
+    gpio_line(&value, active_low?).map(Some)
+}
+
+/// Reads a line as `gpiochip0:17`.
+pub(super) fn gpio_line(value: &Value<'_>, active_low: bool) -> Option<GpioLine> {
     let text = value.words()?;
     let parts = text.rsplit_once(':').and_then(|(chip, line)| Some((chip, line.parse().ok()?)));
     let Some((chip, line)) = parts.filter(|(chip, _)| !chip.is_empty()) else {
@@ -386,11 +396,11 @@ fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
         return None;
     };
     // A chip's name stands for its device; a path stays what it is.
-    Some(Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low: active_low? }))
+    Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low })
 }
 
 /// Reads a program and its arguments: a list, or one text parted at blanks. An empty text is no command.
-fn command(value: &Value<'_>) -> Option<Vec<String>> {
+pub(super) fn command(value: &Value<'_>) -> Option<Vec<String>> {
     if value.is_text() {
         return Some(value.text()?.split_whitespace().map(str::to_owned).collect());
     }

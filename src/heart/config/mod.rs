@@ -3,6 +3,7 @@
 //! Deliberately absent: clocks, network, sound. Files are read here and nowhere written.
 
 pub mod box_file;
+pub mod box_panel;
 pub mod calling_file;
 pub mod cap;
 pub mod cap_policy;

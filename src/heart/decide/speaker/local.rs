@@ -113,6 +113,11 @@ impl Speaker {
         self.local.run().is_some()
     }
 
+    /// Tells whether a first press was taken, and a second one would count.
+    pub fn local_is_armed(&self) -> bool {
+        matches!(self.local.stage, Stage::Armed { .. } | Stage::AboutToStop { .. })
+    }
+
     /// Tells whether an announcement is one that was released on the box.
     pub(super) fn is_local(&self, id: &CommandId) -> bool {
         self.local.run().is_some_and(|run| run.id == *id)
