@@ -3,7 +3,7 @@
 use gpiocdev::Request;
 use gpiocdev::line::{EdgeDetection, Value};
 
-use loaxa_heart::config::box_file::GpioLine;
+use loaxa_heart::config::gpio_line::GpioLine;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use loaxa_adapters::gpio;
-use loaxa_heart::config::box_file::GpioLine;
 use loaxa_heart::config::box_panel::ButtonConfig;
+use loaxa_heart::config::gpio_line::GpioLine;
 
 /// Presses that wait for the loop; what a bouncing contact adds beyond them is one press all the same.
 const PRESSES_MAX: usize = 4;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::status::Status;
 use loaxa_heart::domain::announcement::PreparedItem;
 use loaxa_heart::domain::ids::ContentHash;
-use loaxa_heart::domain::local_emergency::LocalStep;
+use loaxa_heart::domain::playback::LocalStep;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_sound::losses::Count;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::language::{Outcome, tell};
 use loaxa_box::local_socket;
-use loaxa_heart::domain::local_emergency::LocalStep;
+use loaxa_heart::domain::playback::LocalStep;
 use loaxa_heart::said;
 
 /// Presses once at the box whose state is in `state_dir`: run again within the order's seconds, it releases the message,

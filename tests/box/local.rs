@@ -11,8 +11,8 @@ use crate::support::{eventually, free_port};
 use loaxa_box::status::LocalState;
 use loaxa_heart::domain::announcement::{Media, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::CommandId;
-use loaxa_heart::domain::local_emergency::{LocalEmergency, LocalStep, Presser};
-use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event};
+use loaxa_heart::domain::local_emergency::LocalEmergency;
+use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event, LocalStep, Presser};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::Body;
 

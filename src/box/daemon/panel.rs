@@ -1,10 +1,11 @@
-//! What people beside the box press and see: the button of the local emergency, and the lights.
+//! The panel for people beside the box: the button of the local emergency, and the lights.
 
 use super::Daemon;
 use crate::lights;
 use crate::status::LocalState;
 use loaxa_adapters::clock::monotonic;
-use loaxa_heart::domain::local_emergency::{Contact, LocalStep, Presser};
+use loaxa_heart::domain::local_emergency::Contact;
+use loaxa_heart::domain::playback::{LocalStep, Presser};
 
 /// A message that was released on the box sounds: central's people are told.
 const FAULT_LOCAL: &str = "local_emergency";

@@ -6,7 +6,7 @@ use super::Daemon;
 use crate::local_socket::{Offered, Request, Visit};
 use crate::status::Status;
 use loaxa_heart::domain::ids::ContentHash;
-use loaxa_heart::domain::local_emergency::Presser;
+use loaxa_heart::domain::playback::Presser;
 use loaxa_heart::wire::envelope::Kind;
 use loaxa_heart::wire::topics::{Down, Topic};
 

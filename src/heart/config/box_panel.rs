@@ -1,10 +1,10 @@
-//! What people beside a box see and press: `[button]`, `[lights]` and `[page]` of `box.toml`.
+//! The panel for people beside a box: `[button]`, `[lights]` and `[page]` of `box.toml`.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use core::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use super::box_file::{GpioLine, Paths, absent_or, command, gpio, gpio_line};
 use super::fields::Fields;
+use super::gpio_line::{GpioLine, command, gpio, gpio_line};
 use crate::said;
 
 /// The panel of a box; all of it may be absent.
@@ -64,9 +64,9 @@ impl Light {
 }
 
 /// Reads the three sections.
-pub(super) fn panel(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<PanelConfig> {
+pub(super) fn panel(root: &mut Fields<'_>, base: &Path) -> Option<PanelConfig> {
     let button = button(root.section("button"));
-    let lights = lights(root.section("lights"), paths);
+    let lights = lights(root.section("lights"), base);
     let page = page(root.section("page"));
     Some(PanelConfig { button: button?, lights: lights?, page: page? })
 }
@@ -78,8 +78,11 @@ fn button(mut fields: Fields<'_>) -> Option<ButtonConfig> {
     Some(ButtonConfig { gpio: gpio?, command: command? })
 }
 
-fn lights(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<LightsConfig> {
-    let file = fields.get("file").map(|value| paths.path(&value));
+fn lights(mut fields: Fields<'_>, base: &Path) -> Option<LightsConfig> {
+    let file = match fields.get("file") {
+        Some(value) => Some(base.join(value.words()?)),
+        None => None,
+    };
     let command = fields.get("command").map_or(Some(Vec::new()), |value| command(&value));
     let active_low =
         fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
@@ -91,17 +94,45 @@ fn lights(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<LightsConfig> {
     }
     fields.finish();
     active_low?;
-    Some(LightsConfig { file: absent_or(file)?, command: command?, lines })
+    Some(LightsConfig { file, command: command?, lines })
 }
 
 fn page(mut fields: Fields<'_>) -> Option<Option<SocketAddr>> {
-    let listen = fields.get("listen").map(|value| {
-        let address = value.words()?.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
-        if address.is_none() {
-            value.problem(said!("problem.no_loopback"));
-        }
-        address
-    });
+    let value = fields.get("listen");
     fields.finish();
-    absent_or(listen)
+    let Some(value) = value else { return Some(None) };
+    let address = value.words()?.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    if address.is_none() {
+        value.problem(said!("problem.no_loopback"));
+    }
+    address.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::box_file::{NamedFiles, parse};
+    use std::path::Path;
+
+    fn check(panel: &str, expected: Result<(), &str>) {
+        let text = format!("[box]\nid = 'thon-1'\ngroups = ['xa']\nstate_dir = 'state'\n{panel}");
+        let found = parse(&text, "box.toml", Path::new("/etc/loaxa"), NamedFiles::Unseen);
+        match (found, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(problems), Err(says)) => assert!(problems.to_string().contains(says), "{panel}: {problems}"),
+            (found, _) => panic!("{panel}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn the_panel_is_read_and_what_is_wrong_is_named() {
+        check("[button]\ngpio = 'gpiochip0:27'\nactive_low = 'yes'\ncommand = ['nut']", Ok(()));
+        check("[lights]\nok = 'gpiochip0:2'\non_air = 'gpiochip0:3'\nfile = 'den'\ncommand = 'den'", Ok(()));
+        check("[page]\nlisten = '127.0.0.1:8081'", Ok(()));
+        check("[page]\nlisten = '[::1]:8081'", Ok(()));
+        check("[page]\nlisten = '0.0.0.0:8081'", Err("no address of this machine alone"));
+        check("[page]\nlisten = 'localhost'", Err("no address of this machine alone"));
+        check("[lights]\nred = 'gpiochip0:2'", Err("lights.red"));
+        check("[lights]\nfault = '2'", Err("CHIP:LINE"));
+        check("[button]\npin = 3", Err("button.pin"));
+    }
 }

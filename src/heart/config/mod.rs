@@ -12,6 +12,7 @@ pub mod day_rules;
 mod fields;
 mod file_names;
 pub mod files;
+pub mod gpio_line;
 pub mod kind;
 pub mod m3u8;
 pub mod playlist_file;

@@ -4,11 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::announcement::{Media, PlayPlan, Words};
-use super::ids::CommandId;
-use super::playback::CommandRefusal;
 use super::time::Moment;
-use crate::said;
-use crate::texts::{Say, Sentence};
 
 /// A standing order: the message, and when a press on the box may release it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -36,67 +32,4 @@ pub struct LocalEmergency {
 pub enum Contact {
     Stands,
     LostSince(Moment),
-}
-
-/// The hand that presses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Presser {
-    /// The button on the box.
-    Button,
-    /// `loaxa box emergency` on the box.
-    Console,
-}
-
-/// The consequence of a press, or of time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum LocalStep {
-    /// The first press: another one within the order's seconds releases the message.
-    Armed {
-        confirm_s: u32,
-    },
-    /// The message sounds, as the announcement with this id.
-    Released {
-        command: CommandId,
-    },
-    /// The first press while the message sounds: another one ends it.
-    AboutToStop {
-        confirm_s: u32,
-    },
-    /// Two presses ended the message.
-    Stopped,
-    /// The message is over: its time is, its repetitions are, or the centre ended it.
-    Over,
-    Refused {
-        why: LocalRefusal,
-    },
-}
-
-/// The reason for which a press releases nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "because", rename_all = "snake_case")]
-pub enum LocalRefusal {
-    /// The centre has sent no order, or took it back.
-    NoOrder,
-    /// The centre can be reached: an emergency comes from there.
-    InContact,
-    /// The contact has not been lost for long enough.
-    TooSoon { wait_s: u32 },
-    /// The order does not hold here and now.
-    Invalid { reason: CommandRefusal },
-    /// The box is about to stop.
-    Stopping,
-}
-
-impl Say for LocalRefusal {
-    fn say(&self) -> Sentence {
-        match self {
-            LocalRefusal::NoOrder => said!("local_emergency.no_order"),
-            LocalRefusal::InContact => said!("local_emergency.in_contact"),
-            LocalRefusal::TooSoon { wait_s } => said!("local_emergency.too_soon", wait_s),
-            LocalRefusal::Invalid { reason } => said!("local_emergency.invalid", reason),
-            LocalRefusal::Stopping => said!("local_emergency.stopping"),
-        }
-    }
 }

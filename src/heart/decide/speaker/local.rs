@@ -6,6 +6,7 @@
 
 use super::held::Held;
 use super::interface::Action;
+use super::standing::{Run, Stage};
 use super::state::Speaker;
 use crate::decide::memory::{Known, LocalRun, Memo, Origin, Progress};
 use crate::decide::quotas;
@@ -13,11 +14,13 @@ use crate::decide::versions::{self, Edition};
 use crate::domain::announcement::{Announcement, BulletinClass, Issued, Mode};
 use crate::domain::authority::Power;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};
-use crate::domain::local_emergency::{Contact, LocalEmergency, LocalRefusal, LocalStep, Presser};
-use crate::domain::playback::{CommandRefusal, DeliveryStep, Event, PlayOutcome};
+use crate::domain::local_emergency::{Contact, LocalEmergency};
+use crate::domain::playback::{
+    CommandRefusal, DeliveryStep, Event, LocalRefusal, LocalStep, PlayOutcome, Presser,
+};
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::said;
-use crate::wire::messages::{Body, Command, Signed};
+use crate::wire::messages::{Command, Signed};
 
 /// Shortest time between two presses that are two: contacts of a button bounce.
 pub const PRESSES_APART: Span = Span::millis(700);
@@ -31,71 +34,6 @@ const RESTART_COSTS: Span = Span::secs(90);
 
 /// Most characters of the order's id in the id of what it releases.
 const ID_CHARS_MAX: usize = 40;
-
-/// The standing order, and how far presses have come.
-#[cfg_attr(test, derive(Clone))]
-#[derive(Debug, Default)]
-pub(super) struct Local {
-    order: Option<Signed<Command>>,
-    stage: Stage,
-    /// Messages that were released since the start.
-    released: u32,
-    pressed_at: Option<Moment>,
-    told_at: Option<Moment>,
-}
-
-/// The stage to which presses have come.
-#[cfg_attr(test, derive(Clone))]
-#[derive(Debug, Default)]
-enum Stage {
-    #[default]
-    Resting,
-    Armed {
-        until: Moment,
-    },
-    Sounding(Run),
-    /// Sounds, and a press before `until` ends it.
-    AboutToStop {
-        run: Run,
-        until: Moment,
-    },
-}
-
-/// A message that was released.
-#[cfg_attr(test, derive(Clone))]
-#[derive(Debug)]
-struct Run {
-    id: CommandId,
-    until: Moment,
-}
-
-impl Local {
-    fn run(&self) -> Option<&Run> {
-        match &self.stage {
-            Stage::Resting | Stage::Armed { .. } => None,
-            Stage::Sounding(run) | Stage::AboutToStop { run, .. } => Some(run),
-        }
-    }
-
-    fn order(&self) -> Option<&LocalEmergency> {
-        match &self.order.as_ref()?.payload.body {
-            Body::LocalEmergency { order, .. } => order.as_ref(),
-            _ => None,
-        }
-    }
-
-    fn edition(&self) -> Edition<'_> {
-        let signers = self.order.as_ref().map_or(&[][..], |signed| &signed.signers);
-        Edition { version: self.version(), signers }
-    }
-
-    fn version(&self) -> u32 {
-        match self.order.as_ref().map(|signed| &signed.payload.body) {
-            Some(Body::LocalEmergency { version, .. }) => *version,
-            _ => 0,
-        }
-    }
-}
 
 impl Speaker {
     /// Returns the version of the standing order, 0 for none.

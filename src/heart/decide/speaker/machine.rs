@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::due::LONG_LAPSE;
 use super::interface::{Action, Input, Restored, Why};
-use super::local::Local;
 use super::play::{Play, Ready};
+use super::standing::Local;
 use super::state::Speaker;
 use super::voice::Voice;
 use super::waiting::Waiting;

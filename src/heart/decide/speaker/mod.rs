@@ -23,6 +23,7 @@ mod rest;
 mod running;
 mod sessions;
 mod stand_in;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;

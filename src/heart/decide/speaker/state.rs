@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::held::Held;
 use super::interface::Action;
-use super::local::Local;
 use super::play::{Play, Ready};
 use super::running::Running;
+use super::standing::Local;
 use super::voice::Voice;
 use super::waiting::Waiting;
 use crate::decide::guard::Guard;

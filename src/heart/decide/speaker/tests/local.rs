@@ -6,8 +6,8 @@ use crate::decide::simulation::random::Random;
 use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, PlayPlan, Repeats, Words};
 use crate::domain::ids::{CommandId, PlayId};
-use crate::domain::local_emergency::{Contact, LocalEmergency, LocalRefusal, LocalStep};
-use crate::domain::playback::{DeliveryStep, Entry, Event, Subject};
+use crate::domain::local_emergency::{Contact, LocalEmergency};
+use crate::domain::playback::{DeliveryStep, Entry, Event, LocalRefusal, LocalStep, Subject};
 use crate::domain::time::{ClockQuality, Moment, Span};
 use crate::wire::messages::{Body, Command};
 
@@ -296,7 +296,7 @@ fn presses_of_children_fill_no_log() {
     assert!(told(&mut scene).len() <= 11, "{}", told(&mut scene).len());
 }
 
-/// What a person beside the box sees and knows: the presses, the contact, the order. It shares no code with the heart.
+/// A person beside the box, who knows the presses, the contact, the order. It shares no code with the heart.
 struct Witness {
     contact: Option<Moment>,
     version: u32,
