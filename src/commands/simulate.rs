@@ -61,12 +61,15 @@ pub fn run(args: Args) -> Outcome {
         judged,
         seconds = Sentence::decimal(took.as_secs_f64(), 2)
     );
-    let failing = lives.iter().find_map(|(seed, verdict)| Some((*seed, verdict.broken.first()?)));
-    let Some((seed, broken)) = failing else {
+    let failing: Vec<_> =
+        lives.iter().filter_map(|(seed, verdict)| Some((*seed, verdict.broken.first()?))).collect();
+    for (seed, broken) in &failing {
+        tell!("simulate.broken", seed = *seed, rule = broken.rule, detail = broken.detail);
+    }
+    let Some((seed, broken)) = failing.first().copied() else {
         tell!("simulate.kept");
         return Ok(ExitCode::SUCCESS);
     };
-    tell!("simulate.broken", seed, rule = broken.rule, detail = broken.detail);
     for happening in shrink(&happenings(&args, seed, length), length, broken.rule) {
         println!("  {:>12.3} s  {:?}", happening.at.as_secs_f64(), happening.what);
     }

@@ -1,6 +1,7 @@
 //! Keeps the house: floors, readable files, nothing dead, and every file that we ship valid.
 
 mod dead;
+mod faults;
 mod imports;
 mod prose;
 mod routes;

@@ -268,7 +268,8 @@ fn main() {
     let mut all = Vec::new();
     for (file, text) in texts.iter().enumerate() {
         let mut finder = Finder { text, faults: Vec::new() };
-        finder.visit_file(&syn::parse_file(text).expect("the source compiles"));
+        let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", paths[file].display()));
+        finder.visit_file(&parsed);
         all.extend(finder.faults.into_iter().map(|fault| (file, fault)));
     }
     eprintln!("{} faults could be planted in {} files", all.len(), paths.len());
