@@ -4,8 +4,8 @@ use super::scene::*;
 use crate::decide::inbox::tests::everything;
 use crate::decide::simulation::random::Random;
 use crate::decide::speaker::interface::Input;
-use crate::domain::announcement::{BulletinClass, PlayPlan, Repeats, Words};
-use crate::domain::ids::{CommandId, PlayId};
+use crate::domain::announcement::{BulletinClass, Media, PlayPlan, Repeats, Words};
+use crate::domain::ids::{CommandId, ContentHash, PlayId};
 use crate::domain::local_emergency::{Contact, LocalEmergency};
 use crate::domain::playback::{DeliveryStep, Entry, Event, LocalRefusal, LocalStep, Subject};
 use crate::domain::time::{ClockQuality, Moment, Span};
@@ -284,6 +284,24 @@ fn no_command_takes_its_place_by_bearing_its_id_and_no_digest_counts_it() {
     assert!(sounds(&mut scene));
     let refused = scene.story().into_iter().filter(|line| line.contains("was used for other content"));
     assert_eq!(refused.count(), 2);
+}
+
+#[test]
+fn audio_of_a_standing_order_is_in_use_and_sounds_once_it_is_there() {
+    let (mut scene, contact) = cut_off();
+    let sha256 = ContentHash::of(b"dap");
+    scene.send(order(2), |command| {
+        for_a_year(command);
+        if let Body::LocalEmergency { order: Some(order), .. } = &mut command.body {
+            let (codec, path) = ("audio/mpeg".to_owned(), "dap.mp3".to_owned());
+            order.media = Some(Media { sha256, bytes: 5, codec, ms: 60_000, path });
+        }
+    });
+    assert!(scene.world.speaker().unwrap().media_in_use().any(|used| used == sha256));
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    released(press_twice(&mut scene, contact));
+    scene.run(5);
+    assert_eq!(sources(&mut scene), ["dap.mp3"]);
 }
 
 #[test]
