@@ -21,13 +21,13 @@ def written(pid):
 
 
 def measure(folder, sounds):
-    now = datetime.datetime.now()
+    now = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=7)))
     begins = (now + datetime.timedelta(seconds=5)).strftime("%H:%M:%S")
     ends = (now + datetime.timedelta(seconds=seconds + 120)).strftime("%H:%M:%S")
     tone = os.path.join(folder, "tone.wav")
     if not os.path.exists(tone):
         subprocess.run(["sh", "-c", f"exec {sys.executable} - {tone}"], input=TONE.encode(), check=True)
-    slot = f'[[slot]]\nid = "s"\ntitle = "s"\nstart = "{begins}"\nend = "{ends}"\ndays = "daily"\nplaylist = "p"\nfill = "repeat"\n'
+    slot = f'[[slot]]\nid = "s"\ntitle = "s"\nstart = "{begins}"\nend = "{ends}"\ndays = "daily"\nplaylist = "p"\nfill = "loop"\n'
     with open(os.path.join(folder, "programme.toml"), "w") as file:
         file.write(
             '[programme]\nid = "p"\nversion = 1\ntitle = "p"\ngroup = "xa"\n[[playlist]]\nid = "p"\ntitle = "p"\n'
