@@ -70,6 +70,7 @@ pub fn run(args: Args) -> Outcome {
         tell!("simulate.kept");
         return Ok(ExitCode::SUCCESS);
     };
+    tell!("simulate.shortest", seed);
     for happening in shrink(&happenings(&args, seed, length), length, broken.rule) {
         println!("  {:>12.3} s  {:?}", happening.at.as_secs_f64(), happening.what);
     }

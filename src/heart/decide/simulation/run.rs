@@ -562,8 +562,18 @@ mod tests {
     }
 
     /// Seeds that once broke a rule, and for how many days they have to live to reach it.
-    const FOUND: [(u64, u64); 7] =
-        [(42, 110), (392, 110), (161, 365), (1_000, 365), (999, 365), (1_020, 365), (1_022, 365)];
+    const FOUND: [(u64, u64); 10] = [
+        (42, 110),
+        (392, 110),
+        (161, 365),
+        (1_000, 365),
+        (999, 365),
+        (1_020, 365),
+        (1_022, 365),
+        (1_080, 365),
+        (1_706, 365),
+        (1_833, 365),
+    ];
 
     #[test]
     fn what_was_found_once_stays_mended() {

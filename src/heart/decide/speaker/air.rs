@@ -278,13 +278,40 @@ impl Speaker {
     fn on_preflighted(&mut self, now: &Reading, play: PlayId, result: Result<Option<Span>, Fault>) {
         let Some(next) = self.next.as_mut().filter(|next| next.start.play == play) else { return };
         match result {
-            Ok(length) => next.opening = Opening::Opened { length },
+            Ok(length) => {
+                next.opening = Opening::Opened { length };
+                length.iter().for_each(|length| self.hold_to_length(now, *length));
+            }
             Err(fault) => {
                 let job = next.job.clone();
                 self.next = None;
                 self.on_unplayable(now, job, fault);
             }
         }
+    }
+
+    /// Prepares anew what proves too long for the volume that it was granted: the length of a text, for one, is known
+    /// only when it has been spoken.
+    fn hold_to_length(&mut self, now: &Reading, length: Span) {
+        let Some(next) = &self.next else { return };
+        let rung = next.start.rung;
+        let then = match next.job {
+            Job::Piece(_) => self.running.as_ref().map_or(*now, |running| now.at(running.begin_at)),
+            Job::Announcement(_) | Job::Voice => *now,
+        };
+        let free = if rung.takes_the_air_at_once() { then.mono } else { self.air_is_free_at(now) };
+        let reach = free.since(then.mono) + length.saturating_sub(Span::millis(next.start.entered_at_ms));
+        let granted = next.start.volume_percent;
+        let permit = self.guard.permit(&then, rung, granted, Some(reach));
+        if permit.is_ok_and(|permit| permit.volume_percent < granted) {
+            self.longer = Some((next.job.clone(), length));
+            self.discard_next();
+        }
+    }
+
+    /// Returns the length of a job's whole score, where it proved longer than was reckoned.
+    pub(super) fn true_length(&self, job: &Job) -> Option<Span> {
+        self.longer.as_ref().filter(|(longer, _)| longer == job).map(|(_, length)| *length)
     }
 
     fn on_unplayable(&mut self, now: &Reading, job: Job, fault: Fault) {

@@ -437,8 +437,9 @@ impl Speaker {
             true => (PREFLIGHT_URGENT_MAX, Span(0)),
             false => (PREFLIGHT_MAX, self.air_is_free_at(now).since(now.mono)),
         };
-        let (wanted, length) = (announcement.plan.volume_percent, held.length() + opened_in.max(free_in));
-        let permit = self.guard.permit(now, rung, wanted, Some(length)).ok()?;
+        let length = self.true_length(&Job::Announcement(id.clone())).unwrap_or_else(|| held.length());
+        let (wanted, reach) = (announcement.plan.volume_percent, length + opened_in.max(free_in));
+        let permit = self.guard.permit(now, rung, wanted, Some(reach)).ok()?;
         let skip = Span(held.progress.position_us);
         let start = PlayStart {
             play,

@@ -60,6 +60,7 @@ impl Speaker {
             current: None,
             follow: None,
             next: None,
+            longer: None,
             device_lost: false,
             stopping: false,
             forget_at: Moment(0),

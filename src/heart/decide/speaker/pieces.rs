@@ -109,9 +109,12 @@ impl Speaker {
                 (stand_in.item(nth)?, Span(0), Some(stand_in.reason.clone()))
             }
         };
-        let length = piece.length.span().unwrap_or(running.end_at.since(now.mono));
+        let length = self.true_length(&Job::Piece(wanted)).or(piece.length.span());
+        let length = length.unwrap_or(running.end_at.since(now.mono));
         let (then, wanted) = (now.at(running.begin_at), running.slot.volume_percent);
-        let permit = self.guard.permit(&then, Rung::Programme, wanted, Some(length)).ok()?;
+        // What it asks for now is granted for as late as it may begin.
+        let reach = length + self.air_is_free_at(now).since(then.mono);
+        let permit = self.guard.permit(&then, Rung::Programme, wanted, Some(reach)).ok()?;
         let start = PlayStart {
             play,
             subject: running.subject(),

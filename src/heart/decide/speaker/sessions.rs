@@ -38,13 +38,6 @@ impl Speaker {
         if !self.waiting.looked || waited || begins {
             self.look_for_sessions(now);
         }
-        if self.steady_at(now).is_none()
-            && let Some(running) = &mut self.running
-            && running.session.end <= now.wall
-        {
-            // A clock that went far ahead has proved right.
-            running.end_at = running.end_at.min(now.mono);
-        }
         self.close_running(now);
         while self.running.is_none() {
             let Some(session) = self.waiting.due.pop_front() else { break };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::held::Held;
 use super::interface::Action;
+use super::job::Job;
 use super::play::{Play, Ready};
 use super::running::Running;
 use super::standing::Local;
@@ -15,7 +16,7 @@ use crate::decide::quotas::Limits;
 use crate::decide::schedule::{Listeners, Timetable};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
-use crate::domain::time::{Moment, Reading};
+use crate::domain::time::{Moment, Reading, Span};
 
 /// The heart of a box.
 #[cfg_attr(test, derive(Clone))]
@@ -44,6 +45,8 @@ pub struct Speaker {
     /// Starts when `current` ends by itself.
     pub(super) follow: Option<PlayId>,
     pub(super) next: Option<Ready>,
+    /// A job that turned out to be longer than was reckoned when it was prepared, and the length of its whole score.
+    pub(super) longer: Option<(Job, Span)>,
     pub(super) device_lost: bool,
     pub(super) stopping: bool,
     /// Next moment to look for what can be forgotten.

@@ -3,18 +3,18 @@
 
 use chrono::{NaiveTime, Weekday};
 
-use super::scene::{Scene, live, local, planned, timetable, until_cancelled, with_audio};
+use super::scene::{Scene, announce, live, local, planned, timetable, until_cancelled, with_audio};
 use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::simulation::player::{LOUDNESS_LUFS, Level};
 use crate::decide::speaker::interface::Input;
-use crate::domain::announcement::{BulletinClass, Mode, Repeats};
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId};
 use crate::domain::playback::{DeliveryStep, Entry, Event};
 use crate::domain::policy::{Policy, Window};
 use crate::domain::sound::{Fault, Pattern, Sound};
-use crate::domain::time::Span;
+use crate::domain::time::{Moment, Span};
 use crate::wire::messages::{Body, Command};
 
 fn trust_without(key: &str, version: u32) -> Trust {
@@ -150,6 +150,22 @@ fn a_piece_that_reaches_into_the_night_is_as_quiet_as_the_night_and_keeps_its_ow
         Scene::at("2026-11-21 11:59:00", &EVENING.replace("20:59:30", "12:00").replace("21:10", "12:10"));
     scene.run(600);
     assert_eq!(levels(&mut scene), [Level { volume_percent: 90, gain_db: -6.0 }]);
+}
+
+#[test]
+fn words_that_take_longer_than_reckoned_are_as_quiet_as_the_night_that_they_reach() {
+    let mut loud = 0;
+    for second in 0..60 {
+        let mut scene = Scene::at(&format!("2026-11-21 20:59:{second:02}"), "");
+        scene.send(announce(BulletinClass::Emergency, Mode::Exercise, PlayPlan::default()), |_| {});
+        scene.run(60);
+        let heard = scene.world.take_heard();
+        let ends = heard.last().unwrap().to.since(Moment(0)) + Span::secs(second);
+        let level = heard.last().unwrap().level.volume_percent;
+        assert!(level == 60 || ends <= Span::secs(60), "{level} % until {ends:?} after 20:59");
+        loud += u32::from(level > 60);
+    }
+    assert!(loud > 20, "what ends before the night is not lowered: {loud}");
 }
 
 #[test]
