@@ -35,6 +35,7 @@ mod uploads;
 mod voices;
 mod web;
 
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -223,6 +224,14 @@ impl Central {
     /// The store.
     pub fn store(&self) -> &SharedStore {
         &self.app.store
+    }
+
+    /// Deletes what is kept no longer by then, as the hourly job does.
+    ///
+    /// # Errors
+    /// Fails when the store does not answer.
+    pub async fn prune(&self, now: Wall) -> Result<(), StoreError> {
+        reports::prune_once(&self.app, now).await
     }
 
     /// Tells whether central is connected to its broker now.

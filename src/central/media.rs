@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -195,6 +196,27 @@ impl MediaFolder {
         Ok(row)
     }
 
+    /// Deletes recordings as they came that were converted before then, some at a time, and counts them.
+    ///
+    /// # Errors
+    /// Fails where the folder can't be read.
+    pub fn forget_originals(&self, before: Wall) -> std::io::Result<u64> {
+        let folder = match std::fs::read_dir(self.root.join(ORIGINALS)) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let before = UNIX_EPOCH + Duration::from_micros(before.0.max(0) as u64);
+        let mut gone = 0;
+        for entry in folder.flatten().take(ORIGINALS_AT_ONCE) {
+            let is_old = entry.metadata()?.modified()? < before;
+            if is_old && std::fs::remove_file(entry.path()).is_ok() {
+                gone += 1;
+            }
+        }
+        Ok(gone)
+    }
+
     /// Answers a request for the audio of this hash, or a part of it.
     pub async fn serve(&self, name: &str, request: Request<Body>) -> Response<Body> {
         let Ok(hash) = name.parse::<ContentHash>() else {
@@ -226,6 +248,8 @@ const INCOMING: &str = "incoming";
 const ASIDE: &str = ".aside";
 /// Subfolder of recordings that were converted, as they came, by their hash.
 const ORIGINALS: &str = "originals";
+/// Most recordings of that folder that are looked at in one go.
+const ORIGINALS_AT_ONCE: usize = 10_000;
 /// The end of the name of what was converted, behind the form that it had.
 const CONVERTED: &str = " → M4A";
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::check::Worst;
-use super::client::{CentralArgs, Client, of_language, tell_outlook, text};
+use super::client::{CentralArgs, Client, tell_outlook, tell_refusals, text};
 use super::draft;
 use super::language::{Failure, Outcome, complain, of_file, tell};
 use super::when::{self, When};
@@ -79,6 +79,15 @@ enum Mode {
     Test,
 }
 
+impl Args {
+    /// Tells whether the guards of the boxes are asked first. An actual emergency passes each of them, and waits for no
+    /// question.
+    fn asks_first(&self) -> bool {
+        let passes = matches!((self.class, self.mode), (Class::Emergency, Mode::Actual));
+        !self.anyway && !passes
+    }
+}
+
 pub fn run(args: Args) -> Outcome {
     let fields = fields(&args, clock::wall())?;
     if let Some(key) = &args.key {
@@ -86,7 +95,12 @@ pub fn run(args: Args) -> Outcome {
         // Audio comes in by the token; what it says, by whom and to whom is the order, which the key signs.
         let media = args.audio.as_ref().map(|path| args.central.client()?.upload(path)).transpose()?;
         let order = json!({ "announce": { "fields": fields, "media": media } });
-        let (id, answer) = draft::make(&client, &KeyFile::read(key)?.key, &order)?;
+        let key = KeyFile::read(key)?.key;
+        if args.asks_first() && tell_refusals(&draft::foresee(&client, &key, &order)?) {
+            complain!("send.stopped");
+            return Ok(Worst::Warned.exit_code());
+        }
+        let (id, answer) = draft::make(&client, &key, &order)?;
         match answer["sent"] == true {
             true => tell!("announce.sent", id),
             false => tell!("announce.drafted", id),
@@ -95,12 +109,9 @@ pub fn run(args: Args) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let client = args.central.client()?;
-    // An emergency passes every guard, and waits for no question.
-    if !args.anyway && !matches!(args.class, Class::Emergency) {
+    if args.asks_first() {
         let foreseen = post(&client, &[("foresee", "true".to_owned())], &fields, args.audio.as_deref())?;
-        let boxes = foreseen["outlook"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if boxes.iter().any(|it| it["refusal"].is_object()) {
-            of_language(&foreseen, "said").lines().for_each(|line| eprintln!("{line}"));
+        if tell_refusals(&foreseen) {
             complain!("send.stopped");
             return Ok(Worst::Warned.exit_code());
         }

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::client::{CentralArgs, local, print_table, text};
+use super::check::Worst;
+use super::client::{CentralArgs, local, print_table, tell_refusals, text};
 use loaxa_heart::config::{cap, files};
 use loaxa_heart::texts::{Lang, visible};
 
-use super::language::{Failure, Outcome, chosen, of_file, words};
+use super::language::{Failure, Outcome, chosen, complain, of_file, words};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -38,6 +39,8 @@ enum Doing {
         id: String,
         #[arg(long, value_name = "KEY-ID")]
         key: Option<String>,
+        #[arg(long)]
+        anyway: bool,
         #[command(flatten)]
         central: CentralArgs,
     },
@@ -63,10 +66,21 @@ pub fn run(args: Args) -> Outcome {
                 alerts.as_array().into_iter().flatten().map(|row| cells(row, chosen())).collect();
             print_table("cap", &rows);
         }
-        Doing::Approve { id, key, central } => {
+        Doing::Approve { id, key, anyway, central } => {
             let client = central.client()?;
-            let key = key.map(|key| format!("?key={key}")).unwrap_or_default();
-            let answer = client.post(&format!("cap/alerts/{id}/approve{key}"), "text/plain", b"")?;
+            let path = format!("cap/alerts/{id}/approve");
+            let by: Vec<_> = key.into_iter().map(|key| ("key", key)).collect();
+            if !anyway {
+                let query = [&by[..], &[("foresee", "true".to_owned())]].concat();
+                let answer = client.post_with(&path, &query, "text/plain", b"")?;
+                let expected = answer["expected"].as_array().into_iter().flatten();
+                // Of each language it is told, and not of the first alone.
+                if expected.filter(|one| tell_refusals(one)).count() > 0 {
+                    complain!("send.stopped");
+                    return Ok(Worst::Warned.exit_code());
+                }
+            }
+            let answer = client.post_with(&path, &by, "text/plain", b"")?;
             println!("{}", visible(&state(&answer["alert"]["state"], chosen())));
         }
     }

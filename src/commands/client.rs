@@ -320,6 +320,16 @@ pub fn tell_outlook(answer: &Value) {
     of_language(answer, "said").lines().for_each(|line| println!("  {line}"));
 }
 
+/// Prints what the guards of boxes would refuse of an announcement that was asked for, and tells whether they would.
+pub fn tell_refusals(expected: &Value) -> bool {
+    let boxes = expected["outlook"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_refused = boxes.iter().any(|it| it["refusal"].is_object());
+    if is_refused {
+        of_language(expected, "said").lines().for_each(|line| eprintln!("{line}"));
+    }
+    is_refused
+}
+
 /// The words of an answer in the language of the run: English under the key, Vietnamese under the key with `_vi`.
 pub fn of_language(answer: &Value, key: &str) -> String {
     let said = if chosen() == Lang::Vi { &answer[&*format!("{key}_vi")] } else { &answer[key] };

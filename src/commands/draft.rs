@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::{Client, agreed, authority, central_address, tell_outlook, text};
-use super::language::{Failure, Outcome, foreign, tell, words};
+use super::check::Worst;
+use super::client::{Client, agreed, authority, central_address, tell_outlook, tell_refusals, text};
+use super::language::{Failure, Outcome, complain, foreign, tell, words};
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, Repeats};
 use loaxa_heart::domain::ids::CommandId;
@@ -38,6 +39,8 @@ enum Action {
         id: CommandId,
         #[arg(long)]
         yes: bool,
+        #[arg(long)]
+        anyway: bool,
         #[command(flatten)]
         by: By,
     },
@@ -75,10 +78,15 @@ pub fn run(args: Args) -> Outcome {
                 println!("{}\n", words(told));
             }
         }
-        Action::Sign { id, yes, by } => {
+        Action::Sign { id, yes, anyway, by } => {
             let (client, key) = by.start()?;
-            let draft = find(&client, &key, &id)?;
+            let answer = client.get_signed(&format!("drafts?foresee={id}"), &key)?;
+            let draft = draft_of(&answer, &id)?;
             println!("{}", words(explain(&draft)?));
+            if !anyway && tell_refusals(&answer["expected"]) {
+                complain!("draft.stopped");
+                return Ok(Worst::Warned.exit_code());
+            }
             if !yes && !agreed(&said!("draft.word"), |word| said!("draft.ask", word))? {
                 return Ok(ExitCode::FAILURE);
             }
@@ -98,9 +106,18 @@ fn drafts(client: &Client, key: &SecretKey) -> Result<Vec<Value>, Failure> {
     Ok(answer["drafts"].as_array().cloned().unwrap_or_default())
 }
 
-fn find(client: &Client, key: &SecretKey, id: &CommandId) -> Result<Value, Failure> {
-    let draft = drafts(client, key)?.into_iter().find(|draft| draft["id"] == id.as_str());
-    Ok(draft.ok_or_else(|| said!("draft.none", id))?)
+fn draft_of(answer: &Value, id: &CommandId) -> Result<Value, Failure> {
+    let drafts = answer["drafts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let draft = drafts.iter().find(|draft| draft["id"] == id.as_str());
+    Ok(draft.cloned().ok_or_else(|| said!("draft.none", id))?)
+}
+
+/// Asks what would become of an order; nothing of it is kept.
+///
+/// # Errors
+/// As [`Client::get`].
+pub fn foresee(client: &Client, key: &SecretKey, order: &Value) -> Result<Value, Failure> {
+    Ok(client.post_signed("drafts?foresee=true", key, order)?["expected"].take())
 }
 
 /// Drafts an order, and signs it first; the answer is its id, and whether it went out already.
@@ -110,7 +127,7 @@ fn find(client: &Client, key: &SecretKey, id: &CommandId) -> Result<Value, Failu
 pub fn make(client: &Client, key: &SecretKey, order: &Value) -> Result<(CommandId, Value), Failure> {
     let made = client.post_signed("drafts", key, order)?;
     let id: CommandId = text(&made["id"]).parse()?;
-    let answer = sign(client, key, &find(client, key, &id)?)?;
+    let answer = sign(client, key, &draft_of(&client.get_signed("drafts", key)?, &id)?)?;
     Ok((id, answer))
 }
 

@@ -15,7 +15,9 @@ use loaxa_adapters::clock::monotonic;
 use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
 use loaxa_fleet::fleet::Fleet;
+use loaxa_fleet::hostile::Mob;
 use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::weather::{Relay, Weather};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
@@ -40,6 +42,14 @@ pub struct Args {
     outage: u64,
     #[arg(long, default_value_t = 120)]
     patience: u64,
+    /// Milliseconds there and back.
+    #[arg(long, default_value_t = 0)]
+    round_trip: u64,
+    /// Percent of the packets.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    #[arg(long, default_value_t = 0)]
+    hostile: usize,
 }
 
 pub fn run(args: &Args) -> Outcome {
@@ -56,18 +66,24 @@ async fn trial(args: &Args) -> Outcome {
 }
 
 async fn in_folder(args: &Args, dir: &Path) -> Outcome {
-    let keys = TrialKeys::draw(args.boxes);
+    let keys = TrialKeys::draw(args.boxes + args.hostile);
     let token = hex(&random());
     let settings = keys.settings(dir, token.clone())?;
     let central = Central::start(settings).await.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
     let broker = central.broker_addr().expect("the broker is in this process");
-    let address =
-        BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
-    let network = Network { broker: address, ca: None, come_within_s: 0.0 };
+    let weather = Weather {
+        round_trip: Duration::from_millis(args.round_trip),
+        loss: args.loss.clamp(0.0, 50.0) / 100.0,
+    };
+    let relay = if weather.is_fair() { None } else { Some(Relay::start(broker, weather).await?) };
+    let network = network_to(relay.as_ref().map_or(broker, |relay| relay.address));
     let patience = Span::secs(args.patience);
 
+    let mut sites = keys.sites();
+    let hostile = sites.split_off(args.boxes);
+    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker)));
     let began = monotonic();
-    let fleet = Fleet::start(keys.sites(), &network);
+    let fleet = Fleet::start(sites, &network);
     let all = fleet.size();
     let kept = until(patience, || fleet.account.welcomes() >= all).await;
     let connected = fleet.account.counts().connected;
@@ -108,7 +124,7 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     whole &= until(patience, is_home).await;
     let counts = fleet.account.counts();
     tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
-    drop(fleet);
+    drop((fleet, mob));
     central.stop().await;
     if whole && counts.refused == 0 {
         tell!("fleet.kept");
@@ -116,6 +132,12 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     }
     tell!("fleet.broken");
     Ok(ExitCode::FAILURE)
+}
+
+fn network_to(broker: SocketAddr) -> Network {
+    let broker =
+        BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+    Network { broker, ca: None, come_within_s: 0.0 }
 }
 
 /// Waits until something is so; false where that takes too long.

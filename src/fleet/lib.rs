@@ -4,7 +4,9 @@
 
 pub mod account;
 pub mod fleet;
+pub mod hostile;
 mod memory_box;
 mod programmes;
 mod session;
 pub mod site;
+pub mod weather;

@@ -50,7 +50,7 @@ pub async fn live(site: Site, network: Network, account: Arc<Account>, mut power
     }
 }
 
-fn connect(
+pub fn connect(
     site: &Site,
     network: &Network,
     epoch: Epoch,

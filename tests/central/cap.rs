@@ -125,6 +125,37 @@ async fn an_alert_waits_for_the_duty_officer_and_is_taken_once() {
     .await;
 }
 
+/// An alert of little severity, for a quarter past three tomorrow night.
+fn at_night() -> String {
+    let text = soon(FLOOD);
+    let (before, rest) = text.split_once("<onset>").unwrap();
+    let (_, after) = rest.split_once("</onset>").unwrap();
+    let tomorrow = Utc::now().with_timezone(&FixedOffset::east_opt(7 * 3_600).unwrap()) + TimeDelta::days(1);
+    let day = tomorrow.format("%Y-%m-%d");
+    let text = format!("{before}<onset>{day}T03:15:00+07:00</onset>{after}");
+    let (before, rest) = text.split_once("<expires>").unwrap();
+    let (_, after) = rest.split_once("</expires>").unwrap();
+    let text = format!("{before}<expires>{day}T05:00:00+07:00</expires>{after}");
+    text.replace("<severity>Extreme<", "<severity>Minor<").replace("<severity>Severe<", "<severity>Minor<")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_duty_officer_hears_beforehand_of_what_guards_refuse() {
+    with_central("", async |central| {
+        let taken = push(central, &at_night()).await;
+        assert_eq!(taken["alert"]["state"], "draft", "{taken}");
+        let path = format!("/api/v1/cap/alerts/{}/approve", taken["id"].as_str().unwrap());
+        let foreseen = post(central, &format!("{path}?foresee=true"), "text/plain", Vec::new()).await;
+        assert_eq!(foreseen.status, 200, "{}", foreseen.json());
+        assert!(announced(central).await.is_empty(), "nothing was sent");
+        let expected = &foreseen.json()["expected"];
+        assert_eq!(expected.as_array().unwrap().len(), 1, "{expected}");
+        assert_eq!(post(central, &path, "text/plain", Vec::new()).await.status, 200);
+        assert_eq!(announced(central).await.len(), 1);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn updates_replace_and_cancels_end_what_went_straight_to_the_air() {
     with_central("on_arrival = 'straight_to_air'", async |central| {

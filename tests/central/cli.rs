@@ -264,10 +264,29 @@ fn who_orders_by_a_key_brings_audio_along() {
     let an = dir.path().join("an.key");
     let order = ["announce", "--to", "xa", "--class", "priority", "--title", "Bão", "--audio"];
     let by_key = |client: &mut Command| {
-        let client = client.args(order).arg(&wav).arg("--key").arg(&an);
+        let client = client.args(order).arg(&wav).arg("--key").arg(&an).arg("--anyway");
         client.env("LOAXA_CENTRAL", &central.http).output().unwrap()
     };
     check(&by_key(loaxa().env_remove("LOAXA_TOKEN")), false, "LOAXA_TOKEN");
+    // The guards are asked before anybody's key signs; an exercise is no emergency to them.
+    for (order, reason) in [
+        (&["--class", "priority"][..], "ngoài giờ cho phép"),
+        (&["--class", "emergency", "--mode", "exercise"], "không được diễn tập ban đêm"),
+    ] {
+        let mut asked = loaxa();
+        asked.args(["announce", "--to", "xa", "--text", "Họp", "--at", "ngày mai 03:15"]).args(order);
+        asked.env("LOAXA_CENTRAL", &central.http).env("LOAXA_TOKEN", TOKEN);
+        let by_token = asked.output().unwrap();
+        assert_eq!(by_token.status.code(), Some(3), "{by_token:?}");
+        let by_key = asked.arg("--key").arg(&an).output().unwrap();
+        assert_eq!(by_key.status.code(), Some(3), "{by_key:?}");
+        let said = check(&by_key, false, reason);
+        assert!(said.contains("chưa gửi gì"), "{said}");
+    }
+    let mut drafts = loaxa();
+    let drafts =
+        drafts.args(["draft", "list", "--key"]).arg(&an).env("LOAXA_CENTRAL", &central.http).output();
+    assert_eq!(check(&drafts.unwrap(), true, ""), "");
     check(&by_key(loaxa().env("LOAXA_TOKEN", TOKEN)), true, "đã gửi thông báo");
     let client = ureq::get(format!("{}/api/v1/announcements", central.http));
     let mut answer = client.header("authorization", format!("Bearer {TOKEN}")).call().unwrap();

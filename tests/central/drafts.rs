@@ -306,6 +306,19 @@ async fn who_keeps_a_key_in_a_file_signs_on_the_command_line() {
     assert!(run(&["sign", id, "--yes"], 1).await.1.contains("signed, others are awaited"));
     assert!(run(&["sign", id, "--yes"], 2).await.1.contains("signed, and sent to the boxes"));
     assert_eq!(get_api(&central, "/api/v1/announcements").await.json()[0]["id"], made["id"]);
+    // What the guards will refuse is signed by nobody who has not heard of it.
+    let night = clock::wall().plus(Span::secs(86_400)).date().and_hms_opt(3, 15, 0).unwrap();
+    let at = Wall::from_local(night);
+    let fields = json!({ "to": ["thon-1"], "class": "priority", "text": "Họp", "author": "An", "at": at });
+    let (status, made) =
+        ask(&central, &key(1), clock::wall(), &json!({ "announce": { "fields": fields } })).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let (signed, said) = run(&["sign", id, "--yes"], 1).await;
+    assert!(!signed && said.contains("outside the allowed hours"), "{said}");
+    assert!(said.contains("nothing was signed") && said.contains("--anyway"), "{said}");
+    let (signed, said) = run(&["sign", id, "--yes", "--anyway"], 1).await;
+    assert!(signed && said.contains("signed"), "{said}");
     central.stop().await;
 }
 

@@ -11,6 +11,7 @@ use loaxa_central::Central;
 use loaxa_central::store::{
     Actor, FeedbackAnswer, FeedbackKind, FeedbackRow, KeepingRule, NewAct, Perishable, PlaceRow, Role,
 };
+use loaxa_heart::domain::ids::{CommandId, ContentHash};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::time::{Span, Wall};
 
@@ -242,6 +243,49 @@ async fn what_is_deleted_moved_or_merged_leaves_old_reports_as_they_are() {
     .await;
 }
 
+/// Years after its time the hourly job leaves nothing behind but what is in force, and takes nothing before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hourly_job_deletes_what_is_over_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let voice = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cases/audio/amr-nb-voice-note.amr");
+    let voice = std::fs::read(voice).unwrap();
+    let answer = post(&central, "/api/v1/media?name=x.amr", "application/octet-stream", voice).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let converted: ContentHash = answer.json()["sha256"].as_str().unwrap().parse().unwrap();
+    let fields = serde_json::json!({ "to": ["xa"], "class": "priority", "text": "Họp", "author": "An" });
+    let said = announce(&central, &fields, None).await;
+    assert_eq!(said.status, 201, "{}", said.text());
+    let id: CommandId = said.json()["id"].as_str().unwrap().parse().unwrap();
+    let toml = "[programme]\nid = 'p'\nversion = 1\ntitle = 'P'\ngroup = 'xa'\n\
+                [[playlist]]\nid = 'l'\ntitle = 'L'\n[[playlist.item]]\ntitle = 'C'\ntext = 'Chào bà con'\nlicence = 'của xã'\n\
+                [[slot]]\nid = 's'\ntitle = 'S'\nstart = '17:00'\nend = '17:05'\nplaylist = 'l'\n";
+    let programme = serde_json::json!({ "toml": toml, "media": {} }).to_string();
+    let sent = post(&central, "/api/v1/programmes", "application/json", programme.into_bytes()).await;
+    assert!(sent.status < 300, "{}", sent.text());
+    let document = sent.json()["id"].as_str().unwrap().parse().unwrap();
+    let originals = || std::fs::read_dir(dir.path().join("media/originals")).unwrap().count();
+    let store = central.store();
+    let day = Span::secs(86_400);
+    let later = |days: u64| now().plus(Span::millis(day.as_millis() * days));
+    central.prune(later(300)).await.unwrap();
+    assert!(store.command(id.clone()).await.unwrap().is_some());
+    assert!(!store.deliveries(id.clone()).await.unwrap().is_empty());
+    assert!(originals() == 1 && store.media(converted).await.unwrap().is_some());
+    central.prune(later(400)).await.unwrap();
+    assert_eq!(originals(), 0, "as it came");
+    assert!(store.media(converted).await.unwrap().is_none(), "nothing names it");
+    assert!(store.command(id.clone()).await.unwrap().is_some(), "orders stay as long as the log");
+    central.prune(later(800)).await.unwrap();
+    assert!(store.command(id.clone()).await.unwrap().is_none());
+    assert!(store.deliveries(id).await.unwrap().is_empty());
+    let acts = store.acts(loaxa_central::store::ActFilter { limit: 99, ..Default::default() }).await.unwrap();
+    assert!(acts.iter().any(|act| act.act == "pruned" && act.subject == "orders"), "{acts:?}");
+    central.prune(later(4_000)).await.unwrap();
+    assert!(store.command(document).await.unwrap().is_some(), "what is in force stays");
+    central.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_set_how_long_things_are_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -256,6 +300,8 @@ async fn staff_set_how_long_things_are_kept() {
             ("nhap", "6"),
             ("gop-y", "90"),
             ("viec-lam", "60"),
+            ("lenh", "30"),
+            ("thu", "6"),
             ("tra-loi", days),
         ]
     };
@@ -269,7 +315,8 @@ async fn staff_set_how_long_things_are_kept() {
     assert_eq!(central.store().keeping_rule().await.unwrap(), KeepingRule::default());
     assert_eq!(mai.post(&central, "/cai-dat/luu-giu", &fields("36", "3")).await.status, 303);
     let rule = central.store().keeping_rule().await.unwrap();
-    assert_eq!((rule.log_months, rule.answer_days), (36, 3));
+    let found = (rule.log_months, rule.order_months, rule.outgoing_months, rule.answer_days);
+    assert_eq!(found, (36, 30, 6, 3));
     let trail = mai.get(&central, "/ai-da-lam-gi").await;
     assert!(trail.text().contains("Sửa thời hạn lưu giữ"), "{}", trail.text());
     // Villagers are promised an answer by the new day.

@@ -227,7 +227,7 @@ fn check_harmless(path: &Path, what: &str) -> bool {
 }
 
 /// Forms that are damaged, with what ffmpeg needs to know to write them.
-const FORMS: [(&str, &str); 18] = [
+const FORMS: [(&str, &str); 19] = [
     ("a.mp3", ""),
     ("bare.mp3", "-write_xing 0"),
     ("a.mp2", ""),
@@ -244,6 +244,7 @@ const FORMS: [(&str, &str); 18] = [
     ("mp3.wav", "-c:a libmp3lame"),
     ("ima.wav", "-c:a adpcm_ima_wav"),
     ("a.w64", ""),
+    ("rf64.wav", "-rf64 always"),
     ("a.caf", ""),
     ("a.aiff", ""),
 ];
@@ -281,6 +282,29 @@ fn damage_does_no_harm() {
         assert!(frames.len() > 47_000, "{form}: {} frames", frames.len());
     }
     eprintln!("{refused} of {} were refused, each with a reason", mutations * FORMS.len() as u64);
+}
+
+/// Broadcasters' BW64 is RF64 by another name, also where its size stands in the long header alone.
+#[test]
+fn larger_kinds_of_wav_are_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = "-f lavfi -i anoisesrc=d=2:c=pink:r=48000:a=0.5:seed=7 -ac 2 -c:a pcm_s16le";
+    for form in ["a.wav", "rf64.wav", "a.w64"] {
+        let options = if form == "rf64.wav" { "-rf64 always" } else { "-vn" };
+        ffmpeg(folder.path(), &format!("{noise} {options} {form}"));
+    }
+    let mut bytes = std::fs::read(folder.path().join("rf64.wav")).unwrap();
+    assert_eq!(bytes[..4], *b"RF64");
+    bytes[..4].copy_from_slice(b"BW64");
+    std::fs::write(folder.path().join("bw64.wav"), &bytes).unwrap();
+    let plain = sound_of(&folder.path().join("a.wav")).unwrap();
+    assert_eq!(plain.len(), 96_000);
+    for form in ["rf64.wav", "bw64.wav", "a.w64"] {
+        // Named as something else: the content counts.
+        let named = folder.path().join(format!("{form}.mp3"));
+        std::fs::copy(folder.path().join(form), &named).unwrap();
+        assert!(sound_of(&named).unwrap() == plain, "{form}");
+    }
 }
 
 /// Recorders of phones put something on all samples; it is neither heard nor a click at the start.

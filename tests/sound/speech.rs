@@ -72,7 +72,7 @@ fn texts_are_read_as_a_newsreader_says_them() {
 
 #[test]
 fn texts_that_were_kept_apart_are_read_as_well() {
-    let cases: Vec<_> = ["notices.tsv", "second.tsv", "third.tsv", "fourth.tsv"]
+    let cases: Vec<_> = ["notices.tsv", "second.tsv", "third.tsv", "fourth.tsv", "fifth.tsv"]
         .iter()
         .flat_map(|file| cases(&folder().join("apart").join(file)))
         .collect();

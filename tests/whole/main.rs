@@ -4,6 +4,7 @@ mod central_orders;
 mod conformance;
 mod demo;
 mod faults;
+mod fleet;
 mod install;
 mod live;
 mod packages;

@@ -1,8 +1,11 @@
 //! Names that Windows, and so Exchange and Outlook, give to time zones.
 
-/// Names of Windows with the tz database's name of the zone: the territory 001 of CLDR's `windowsZones`, then some of the
+/// Names of Windows with the tz database's name of the zone: the territory 001 of CLDR's `windowsZones.xml`, then some of the
 /// titles that Outlook shows in place of the names.
-pub(super) const WINDOWS_ZONES: [(&str, &str); 157] = [
+///
+/// All 142 names were compared on 2026-11-27 with the table that `tzlocal` 5.4.5 (PyPI) makes of that file; the tz database's
+/// newer names of the same zones stand here (`Asia/Kolkata` for `Asia/Calcutta`).
+pub(super) const WINDOWS_ZONES: [(&str, &str); 160] = [
     ("Dateline Standard Time", "Etc/GMT+12"),
     ("UTC-11", "Etc/GMT+11"),
     ("Aleutian Standard Time", "America/Adak"),
@@ -13,12 +16,15 @@ pub(super) const WINDOWS_ZONES: [(&str, &str); 157] = [
     ("Pacific Standard Time (Mexico)", "America/Tijuana"),
     ("UTC-08", "Etc/GMT+8"),
     ("Pacific Standard Time", "America/Los_Angeles"),
+    ("British Columbia Standard Time", "America/Vancouver"),
     ("US Mountain Standard Time", "America/Phoenix"),
     ("Mountain Standard Time (Mexico)", "America/Mazatlan"),
     ("Mountain Standard Time", "America/Denver"),
+    ("Alberta Standard Time", "America/Edmonton"),
     ("Yukon Standard Time", "America/Whitehorse"),
     ("Central America Standard Time", "America/Guatemala"),
     ("Central Standard Time", "America/Chicago"),
+    ("Manitoba Standard Time", "America/Winnipeg"),
     ("Easter Island Standard Time", "Pacific/Easter"),
     ("Central Standard Time (Mexico)", "America/Mexico_City"),
     ("Canada Central Standard Time", "America/Regina"),

@@ -163,6 +163,7 @@ mod tests {
         check("W. Europe Standard Time", Some(Tz::Europe__Berlin));
         check("/citadel.org/20190914_1/Asia/Ho_Chi_Minh", Some(Tz::Asia__Ho_Chi_Minh));
         check("(UTC+07:00) Bangkok, Hanoi, Jakarta", Some(Tz::Asia__Bangkok));
+        check("Alberta Standard Time", Some(Tz::America__Edmonton));
         check("Nowhere", None);
         for (name, zone) in WINDOWS_ZONES {
             assert!(zone.parse::<Tz>().is_ok(), "{name}: {zone}");

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use super::record::{KeptAlert, NotAlert, State, Taken, all_read, change, find, settings, targets};
 use crate::app::App;
+use crate::foreseen::Foreseen;
 use crate::orders::announce::{self, Asked, Opening};
 use crate::orders::cancel;
 use crate::orders::cosigning::{self, DraftAsked, Drafter};
+use crate::orders::outlook;
 use crate::orders::refused::Refused;
 use loaxa_heart::decide::cap_intake::{self, Reach, Said};
 use loaxa_heart::decide::delivery;
-use loaxa_heart::domain::announcement::BulletinClass;
+use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, GroupId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -219,6 +221,31 @@ fn asked(said: Said, supersedes: Option<CommandId>, now: Wall) -> Option<Asked> 
         author: Some("CAP".to_owned()),
         approver: None,
     })
+}
+
+/// Foresees what would become of what an alert says, where a guard may refuse it: no actual emergency.
+///
+/// # Errors
+/// Fails when there is no such alert, or the keys may not.
+pub async fn foresee(app: &Arc<App>, id: &str, key: Option<KeyId>) -> Result<Vec<Foreseen>, NotAlert> {
+    settings(app)?;
+    let kept = find(app, id).await?;
+    let mut found = Vec::new();
+    for said in kept.taken.said {
+        if said.class == BulletinClass::Emergency && said.mode == Mode::Actual {
+            continue;
+        }
+        let Some(fields) = asked(said, None, app.now()) else { continue };
+        let expected = match &key {
+            Some(key) => {
+                let asked = DraftAsked::Announce { fields, media: None };
+                cosigning::foresee(app, key.clone(), asked).await?
+            }
+            None => outlook::foresee_draft(app, &announce::draft(app, fields, None).await?).await?,
+        };
+        found.extend(expected);
+    }
+    Ok(found)
 }
 
 /// The duty officer lets a draft go out: signed by the keys on this server, or by people, of whom `key` is the first.

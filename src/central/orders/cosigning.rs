@@ -8,8 +8,10 @@ use super::announce::{self, Asked};
 use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
 use super::local_emergency::{self, LocalAsked};
+use super::outlook;
 use super::refused::Refused;
 use crate::app::App;
+use crate::foreseen::Foreseen;
 use crate::people::Who;
 use crate::store::{DraftKept, DraftRoom, DraftRow, DraftSignature, NewDraft, StoreError};
 use loaxa_heart::domain::authority::Power;
@@ -128,19 +130,7 @@ pub async fn make(
     if own.len() + others.len() >= OPEN_MAX {
         return Err(NotTaken::TooMany);
     }
-    let draft = match asked {
-        DraftAsked::Announce { fields, media: None } => announce::draft(app, fields, None).await?,
-        DraftAsked::Announce { fields, media: Some(hash) } => {
-            let row = app.store.media(hash).await?;
-            let row = row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?;
-            announce::draft(app, fields, Some(row)).await?
-        }
-        DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
-        DraftAsked::LocalEmergency(asked) => local_emergency::draft(app, asked).await?,
-    };
-    let unnumbered = issue::command(&draft, issuer.clone(), 0);
-    unnumbered.check().map_err(Refused::Senseless)?;
-    may_sign(app, &unnumbered, &issuer)?;
+    let (draft, unnumbered) = unnumbered(app, &issuer, asked).await?;
     let command = Command { serial: app.store.next_serial(issuer).await?, ..unnumbered };
     let kept = NewDraft {
         id: command.id.clone(),
@@ -158,6 +148,44 @@ pub async fn make(
     }
     tracing::info!(id = %command.id, issuer = %command.issuer, "drafted a command for people to sign");
     Ok(command.id)
+}
+
+/// Writes an order as the holder of `issuer` would sign it, but for its serial.
+async fn unnumbered(app: &Arc<App>, issuer: &KeyId, asked: DraftAsked) -> Result<(Draft, Command), NotTaken> {
+    let draft = match asked {
+        DraftAsked::Announce { fields, media: None } => announce::draft(app, fields, None).await?,
+        DraftAsked::Announce { fields, media: Some(hash) } => {
+            let row = app.store.media(hash).await?;
+            let row = row.ok_or_else(|| Refused::NoSuchMedia(hash.to_string()))?;
+            announce::draft(app, fields, Some(row)).await?
+        }
+        DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
+        DraftAsked::LocalEmergency(asked) => local_emergency::draft(app, asked).await?,
+    };
+    let command = issue::command(&draft, issuer.clone(), 0);
+    command.check().map_err(Refused::Senseless)?;
+    may_sign(app, &command, issuer)?;
+    Ok((draft, command))
+}
+
+/// Foresees what would become of an order that people sign, and keeps nothing of it.
+///
+/// # Errors
+/// As [`make`].
+pub async fn foresee(app: &Arc<App>, issuer: KeyId, asked: DraftAsked) -> Result<Option<Foreseen>, NotTaken> {
+    still_here(app, &issuer).await?;
+    let (_, command) = unnumbered(app, &issuer, asked).await?;
+    Ok(outlook::foresee_unsigned(app, command).await?)
+}
+
+/// Foresees what would become of a draft that waits, once enough people have signed it.
+///
+/// # Errors
+/// Fails when there is no such draft, or the store does not answer.
+pub async fn foresee_waiting(app: &Arc<App>, id: &CommandId) -> Result<Option<Foreseen>, NotTaken> {
+    let row = find(app, id).await?;
+    let command = codec::decode(row.draft.payload.as_bytes()).map_err(Refused::Senseless)?;
+    Ok(outlook::foresee_unsigned(app, command).await?)
 }
 
 /// Names the person who holds a key by the first of their keys: several keys are no more room.

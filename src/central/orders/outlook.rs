@@ -16,7 +16,7 @@ use loaxa_heart::decide::simulation::world::Setup;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, KeyId};
-use loaxa_heart::domain::playback::NotPlayed;
+use loaxa_heart::domain::playback::{CommandRefusal, NotPlayed};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -77,6 +77,23 @@ pub async fn foresee_draft(app: &App, draft: &Draft) -> Result<Option<Foreseen>,
     let signed =
         Signed { signers: signers.ids(), digest: ContentHash::of(&codec::encode(&payload)), payload };
     Ok(rehearse(scene(app, signed, draft.now).await?).await)
+}
+
+/// Foresees what would become of a command that people are to sign, as if all who may sign it did so now.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn foresee_unsigned(app: &App, command: Command) -> Result<Option<Foreseen>, StoreError> {
+    let now = app.now();
+    let trust = app.keyring.trust();
+    let may_sign = |key: &KeyId| {
+        let alone = trust.permits(std::slice::from_ref(key), command.power(), &command.groups, Some(now));
+        matches!(alone, Ok(_) | Err(CommandRefusal::TooFewSignatures { .. }))
+    };
+    let signers = trust.grants.iter().map(|grant| grant.key.clone()).filter(may_sign).collect();
+    let digest = ContentHash::of(&codec::encode(&command));
+    let signed = Signed { signers, digest, payload: command };
+    Ok(rehearse(scene(app, signed, now).await?).await)
 }
 
 /// Plays a scene on a thread of its own: a rehearsal of days takes its time.

@@ -24,6 +24,6 @@ pub use keep::{run, settle};
 pub use monthly::make_monthly;
 pub use period::{BadPeriod, Period, period_of};
 pub use places::below;
-pub use pruning::{due, prune};
+pub use pruning::{due, prune, prune_once};
 pub use report::{Report, number, percent, report};
 pub use xlsx::xlsx;

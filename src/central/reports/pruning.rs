@@ -41,6 +41,9 @@ pub fn due(
             Perishable::Drafts => months(rule.draft_months),
             Perishable::Feedback => days(rule.feedback_days),
             Perishable::Acts => months(rule.act_months),
+            // The log's lines lead to their orders.
+            Perishable::Orders => held(months(rule.order_months.max(rule.log_months))),
+            Perishable::Outgoing => months(rule.outgoing_months),
         };
         (kept, before)
     })
@@ -49,14 +52,18 @@ pub fn due(
 /// Deletes what is due for as long as central runs.
 pub async fn prune(app: Arc<App>) {
     loop {
-        if let Err(error) = look(&app, app.now()).await {
+        if let Err(error) = prune_once(&app, app.now()).await {
             tracing::error!(%error, "what was kept long enough is not deleted");
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn look(app: &Arc<App>, now: Wall) -> Result<(), StoreError> {
+/// Deletes what is due by then.
+///
+/// # Errors
+/// Fails when the store does not answer.
+pub async fn prune_once(app: &Arc<App>, now: Wall) -> Result<(), StoreError> {
     let (rule, complained) = (app.store.keeping_rule().await?, app.store.complained_since().await?);
     for (kept, before) in due(&rule, now, complained) {
         let gone = match kept {
@@ -98,9 +105,15 @@ async fn rows(app: &App, kept: Perishable, before: Wall, now: Wall) -> Result<u6
     }
 }
 
-/// Deletes audio file by file. A file is put aside first: whoever brings it anew meanwhile keeps it.
+/// Deletes recordings as they came, of which only the converted ones are used, then audio file by file. A file is put aside
+/// first: whoever brings it anew meanwhile keeps it.
 async fn audio(app: &App, before: Wall, now: Wall) -> Result<u64, StoreError> {
-    let mut all = 0;
+    let media = app.media.clone();
+    let originals = tokio::task::spawn_blocking(move || media.forget_originals(before)).await;
+    let mut all = originals.unwrap_or(Ok(0)).unwrap_or_else(|error| {
+        tracing::error!(%error, "recordings as they came are not deleted");
+        0
+    });
     loop {
         let unused = app.store.unused_media(before, now, FILES_AT_ONCE).await?;
         let mut gone = 0;
@@ -143,6 +156,8 @@ mod tests {
             (Perishable::Drafts, day("2026-05-27")),
             (Perishable::Feedback, day("2026-08-29")),
             (Perishable::Acts, day("2021-11-27")),
+            (Perishable::Orders, day("2024-11-27")),
+            (Perishable::Outgoing, day("2025-11-27")),
         ];
         assert_eq!(found, expected);
     }
@@ -155,6 +170,7 @@ mod tests {
         assert_eq!(found[0], (Perishable::Log, day("2024-03-04")));
         assert_eq!(found[1], (Perishable::Audio, day("2024-03-04")));
         assert_eq!(found[2], (Perishable::Drafts, day("2026-05-27")));
+        assert_eq!(found[5], (Perishable::Orders, day("2024-03-04")));
         assert_eq!(due(&KeepingRule::default(), now, Some(now))[0].1, day("2024-11-27"));
     }
 }

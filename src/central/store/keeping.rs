@@ -25,11 +25,22 @@ pub enum Perishable {
     Feedback,
     /// The audit trail.
     Acts,
+    /// Orders that are over, their notices, and how far each came at each box. Documents in force stay, and what the log still names.
+    Orders,
+    /// Letters to people who were called, and events to receivers, that were sent or given up.
+    Outgoing,
 }
 
 impl Perishable {
-    pub const ALL: [Perishable; 5] =
-        [Perishable::Log, Perishable::Audio, Perishable::Drafts, Perishable::Feedback, Perishable::Acts];
+    pub const ALL: [Perishable; 7] = [
+        Perishable::Log,
+        Perishable::Audio,
+        Perishable::Drafts,
+        Perishable::Feedback,
+        Perishable::Acts,
+        Perishable::Orders,
+        Perishable::Outgoing,
+    ];
 
     /// The word in the database, in forms and in the tables of texts.
     pub const fn code(self) -> &'static str {
@@ -39,6 +50,8 @@ impl Perishable {
             Perishable::Drafts => "drafts",
             Perishable::Feedback => "feedback",
             Perishable::Acts => "acts",
+            Perishable::Orders => "orders",
+            Perishable::Outgoing => "outgoing",
         }
     }
 }
@@ -53,6 +66,8 @@ pub struct KeepingRule {
     /// Days after the answer.
     pub feedback_days: u32,
     pub act_months: u32,
+    pub order_months: u32,
+    pub outgoing_months: u32,
     pub answer_days: u32,
 }
 
@@ -64,6 +79,8 @@ impl Default for KeepingRule {
             draft_months: 6,
             feedback_days: 90,
             act_months: 60,
+            order_months: 24,
+            outgoing_months: 12,
             answer_days: 7,
         }
     }
@@ -123,7 +140,7 @@ pub trait Keeping: Send + Sync {
     fn complained_since(&self) -> Answer<'_, Option<Wall>>;
 
     /// Deletes some of what is older than `before`, at most [`PRUNED_AT_ONCE`] rows, and says how many went; 0 at the end.
-    /// Of logs nothing goes while days before then wait to be reckoned. Audio goes one by one.
+    /// Of logs and orders nothing goes while days before then wait to be reckoned. Audio goes one by one.
     fn prune(&self, kept: Perishable, before: Wall, now: Wall) -> Answer<'_, u64>;
 
     /// Lists audio that was added before then, and that nothing since then names: no notice in work, no order that is in

@@ -506,7 +506,8 @@ impl Held {
 
 /// Tells by the first bytes that a source is in one of the containers.
 fn is_something_else(bytes: &[u8]) -> bool {
-    const OTHERS: [&[u8]; 7] = [b"RIFF", b"OggS", b"fLaC", b"FORM", b"caff", b"\x1a\x45\xdf\xa3", b"RF64"];
+    const OTHERS: [&[u8]; 9] =
+        [b"RIFF", b"OggS", b"fLaC", b"FORM", b"caff", b"\x1a\x45\xdf\xa3", b"RF64", b"BW64", b"riff"];
     OTHERS.iter().any(|magic| bytes.starts_with(magic))
         || bytes
             .get(4..7)

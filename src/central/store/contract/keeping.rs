@@ -108,6 +108,25 @@ pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: Sha
     assert_eq!(sums().await, counted);
 }
 
+fn notice(media: Option<ContentHash>) -> NoticeContent {
+    NoticeContent {
+        title: "Tin".to_owned(),
+        text: "Tin".to_owned(),
+        language: "vi".to_owned(),
+        voice: Voice::Audio,
+        media,
+        groups: vec![group("xa")],
+        class: BulletinClass::Normal,
+        at: None,
+        repeat: 1,
+        section: None,
+        campaign: None,
+        responsible: String::new(),
+        supersedes: None,
+        republish: false,
+    }
+}
+
 pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
     let audio = |name: &str, added: Wall| MediaRow {
         sha256: ContentHash::of(name.as_bytes()),
@@ -141,22 +160,7 @@ pub(super) async fn audio_goes_when_nothing_names_it(store: SharedStore) {
     send(command("hai", 2), "in force", at(9_000)).await;
     send(document("ba", 3, 1), "old programme", at(2_000)).await;
     send(document("bon", 4, 2), "programme", at(2_000)).await;
-    let content = NoticeContent {
-        title: "Tin".to_owned(),
-        text: "Tin".to_owned(),
-        language: "vi".to_owned(),
-        voice: Voice::Audio,
-        media: Some(hash("draft")),
-        groups: vec![group("xa")],
-        class: BulletinClass::Normal,
-        at: None,
-        repeat: 1,
-        section: None,
-        campaign: None,
-        responsible: String::new(),
-        supersedes: None,
-        republish: false,
-    };
+    let content = notice(Some(hash("draft")));
     let edit = NoticeEdit {
         id: "tin".parse().unwrap(),
         base: None,
@@ -223,4 +227,112 @@ pub(super) async fn a_rule_is_kept_and_the_room_is_measured(store: SharedStore) 
     assert!(
         ["log", "sums", "acts", "feedback", "other"].iter().all(|what| bytes(what).is_some_and(|it| it > 0))
     );
+}
+
+pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: SharedStore) {
+    let send = async |row: NewCommand, expires: Wall| {
+        store.add_command(NewCommand { expires, ..row }).await.unwrap();
+    };
+    send(command("over", 1), at(2_000)).await;
+    send(command("in-force", 2), at(9_000)).await;
+    send(document("document", 3, 1), at(2_000)).await;
+    send(command("logged", 4), at(2_000)).await;
+    send(NewCommand { issued_at: at(6_000), ..command("new", 5) }, at(2_000)).await;
+    let edit = NoticeEdit {
+        id: "tin".parse().unwrap(),
+        base: None,
+        content: notice(None),
+        state: NoticeState::Submitted,
+        by: "an".parse().unwrap(),
+        at: at(1),
+        act: None,
+    };
+    assert_eq!(store.edit_notice(edit, 9).await.unwrap(), NoticeKept::Kept);
+    let digest = store.notice("tin".parse().unwrap()).await.unwrap().unwrap().digest;
+    let by = "binh".parse().unwrap();
+    let approves = Some(Approval { of: Approved::Notice("tin".parse().unwrap()), digest, by, act: act() });
+    send(NewCommand { approves, ..command("of-a-notice", 6) }, at(2_000)).await;
+    let mut written = Written::new();
+    let logged = Event::Delivery { command: "logged".parse().unwrap(), step: DeliveryStep::Received };
+    ingest(&store, Batch { arrived: at(0), ..written.batch([logged]) }).await;
+    let draft = |name: &str, expires: Wall| NewDraft {
+        id: name.parse().unwrap(),
+        made: at(0),
+        expires,
+        payload: "{}".to_owned(),
+        drafter: "an".to_owned(),
+        is_emergency: false,
+    };
+    let room = DraftRoom { open_max: 9, lesser_max: 9, own_max: 9 };
+    for (name, expires) in [("unsigned", at(3_000)), ("waits", at(9_000))] {
+        assert_eq!(store.add_draft(draft(name, expires), room).await.unwrap(), DraftKept::Kept);
+    }
+    let serial = store.next_serial("an".parse().unwrap()).await.unwrap();
+    let (before, now) = (at(5_000), at(6_000));
+    let waits = before.date().pred_opt().unwrap();
+    store.mark_to_settle(waits, vec![id("loa-1")]).await.unwrap();
+    assert_eq!(store.prune(Perishable::Orders, before, now).await.unwrap(), 0, "a day waits to be reckoned");
+    let place = DayBox {
+        id: id("loa-1"),
+        title: "Loa".to_owned(),
+        village: "dong".to_owned(),
+        village_title: "Đông".to_owned(),
+        households: None,
+        sessions: Arc::default(),
+    };
+    while let Some(of) = store.to_settle(1).await.unwrap().pop() {
+        store.settle(of, place.clone(), Settled::default(), now.date()).await.unwrap();
+    }
+    assert_eq!(prune_all(&store, Perishable::Orders, before, now).await, 3);
+    let is_there = async |name: &str| store.command(name.parse().unwrap()).await.unwrap().is_some();
+    assert!(!is_there("over").await && !is_there("of-a-notice").await);
+    assert!(store.notice("tin".parse().unwrap()).await.unwrap().is_none(), "a notice goes with its order");
+    assert!(store.deliveries("over".parse().unwrap()).await.unwrap().is_empty());
+    for name in ["in-force", "document", "logged", "new"] {
+        assert!(is_there(name).await, "{name}");
+    }
+    assert_eq!(store.deliveries("in-force".parse().unwrap()).await.unwrap().len(), 2);
+    let drafts = store.drafts(at(0)).await.unwrap();
+    assert_eq!(drafts.iter().map(|row| row.draft.id.as_str()).collect::<Vec<_>>(), ["waits"]);
+    assert_eq!(store.next_serial("an".parse().unwrap()).await.unwrap(), serial + 1, "no number comes twice");
+}
+
+pub(super) async fn what_was_sent_out_goes_and_what_is_to_be_sent_stays(store: SharedStore) {
+    let letter = |to: &str| NewLetter {
+        channel: Channel::Email,
+        to: to.to_owned(),
+        subject: "Gọi".to_owned(),
+        body: "Mở trang".to_owned(),
+    };
+    let call: CommandId = "goi".parse().unwrap();
+    for (contact, seconds) in [("binh", 1), ("chi", 2), ("dung", 7_000)] {
+        let called = CalledRow { contact: contact.to_owned(), name: contact.to_owned(), at: at(seconds) };
+        assert!(store.note_called(call.clone(), called, vec![letter(contact)]).await.unwrap());
+    }
+    for letter in store.letters_due(at(9_000), 9).await.unwrap() {
+        let tried = match &*letter.letter.to {
+            "chi" => Tried::Again(at(9_999), "no route".to_owned()),
+            _ => Tried::Sent(at(9_000)),
+        };
+        store.letter_tried(letter.id, tried).await.unwrap();
+    }
+    let receiver = ReceiverRow {
+        id: 0,
+        title: "Cổng".to_owned(),
+        url: "https://portal.example/".to_owned(),
+        secret: vec![1, 2],
+        kinds: vec![EventKind::Test],
+    };
+    assert!(store.add_receiver(receiver, act()).await.unwrap());
+    let receiver = store.receivers().await.unwrap()[0].id;
+    for seconds in [1, 2] {
+        assert!(store.try_receiver(receiver, at(seconds)).await.unwrap());
+    }
+    let due = store.events_due(at(9)).await.unwrap();
+    store.event_tried(due[0].id, Tried::Sent(at(9))).await.unwrap();
+    assert_eq!(prune_all(&store, Perishable::Outgoing, at(5_000), at(9_500)).await, 2);
+    let left = store.letters(call).await.unwrap();
+    assert_eq!(left.iter().map(|letter| &*letter.letter.to).collect::<Vec<_>>(), ["chi", "dung"]);
+    let left = store.events(9).await.unwrap();
+    assert!(left.len() == 1 && left[0].due.is_some(), "{left:?}");
 }

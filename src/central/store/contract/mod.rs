@@ -82,7 +82,7 @@ mod sqlite {
         rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
         places { what_staff_say_of_places_is_kept }
         feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
-        keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it a_rule_is_kept_and_the_room_is_measured }
+        keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
         health { hours_of_health_are_counted_and_forgotten }
     }
 }

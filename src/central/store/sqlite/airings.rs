@@ -71,6 +71,17 @@ fn person_tag(name: &str) -> String {
     format!("p/{name}")
 }
 
+/// Most villages whose airings are read one village after the other.
+const VILLAGES_APART_MAX: usize = 4;
+
+/// The index from which airings of a section or a person are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Tags,
+    /// The index of a box, or of few villages: fewer rows than a section has, and all that is counted stands in it.
+    Places,
+}
+
 /// The end of a query that follows from a filter: only conditions that are asked for, so that an index answers each.
 struct Asked {
     sql: String,
@@ -78,7 +89,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(filter: &AiringFilter) -> Self {
+    fn of(filter: &AiringFilter, from: Begin) -> Self {
         let mut tags = Vec::new();
         tags.extend(filter.section.as_ref().map(section_tag));
         tags.extend(filter.person.as_deref().map(person_tag));
@@ -86,7 +97,9 @@ impl Asked {
         let mut tags = tags.into_iter();
         let mut due = "airings.due";
         let mut number = "airings.id";
-        if let Some(tag) = tags.next() {
+        if from == Begin::Tags
+            && let Some(tag) = tags.next()
+        {
             asked.sql = "FROM airing_tags CROSS JOIN airings ON airings.id = airing_tags.airing".to_owned();
             (due, number) = ("airing_tags.due", "airing_tags.airing");
             asked.and("airing_tags.tag = ?", [tag.into()]);
@@ -113,11 +126,13 @@ impl Asked {
             many => {
                 let marks = vec!["?"; many.len()].join(", ");
                 let values: Vec<Value> = many.iter().map(|id| id.to_string().into()).collect();
-                asked.and(&format!("+airings.village IN ({marks})"), values);
+                let no_index = if from == Begin::Places { "" } else { "+" };
+                asked.and(&format!("{no_index}airings.village IN ({marks})"), values);
             }
         }
         if let Some(class) = &filter.class {
-            asked.and("airings.class = ?", [word(class).into()]);
+            let no_index = if from == Begin::Places { "+" } else { "" };
+            asked.and(&format!("{no_index}airings.class = ?"), [word(class).into()]);
         }
         if let Some(campaign) = &filter.campaign {
             // The index holds those that have a campaign.
@@ -146,7 +161,7 @@ impl Asked {
 
 /// Lists airings, latest first.
 pub fn list(db: &Connection, filter: &AiringFilter) -> Result<Vec<AiringRow>> {
-    let mut asked = Asked::of(filter);
+    let mut asked = Asked::of(filter, Begin::Tags);
     let order = if asked.is_by_tag() {
         "ORDER BY airing_tags.due DESC, airing_tags.airing DESC"
     } else {
@@ -159,7 +174,9 @@ pub fn list(db: &Connection, filter: &AiringFilter) -> Result<Vec<AiringRow>> {
 
 /// Counts airings by their fate.
 pub fn counts(db: &Connection, filter: &AiringFilter) -> Result<FateCounts> {
-    let asked = Asked::of(&AiringFilter { before: None, ..filter.clone() });
+    let is_of_few = filter.id.is_some() || (1..=VILLAGES_APART_MAX).contains(&filter.villages.len());
+    let from = if is_of_few { Begin::Places } else { Begin::Tags };
+    let asked = Asked::of(&AiringFilter { before: None, ..filter.clone() }, from);
     let only_tag = asked.is_by_tag()
         && filter.id.is_none()
         && filter.villages.is_empty()

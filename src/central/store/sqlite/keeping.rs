@@ -60,7 +60,8 @@ impl Keeping for SqliteStore {
 
     fn prune(&self, kept: Perishable, before: Wall, now: Wall) -> Answer<'_, u64> {
         self.write(move |db| {
-            if kept == Perishable::Log && waits_to_be_reckoned(db, before)? {
+            let is_reckoned_from = matches!(kept, Perishable::Log | Perishable::Orders);
+            if is_reckoned_from && waits_to_be_reckoned(db, before)? {
                 return Ok(0);
             }
             // First of all: a day that is gone in part is never reckoned anew.
@@ -70,6 +71,8 @@ impl Keeping for SqliteStore {
                 Perishable::Drafts => drafts(db, before)?,
                 Perishable::Feedback => feedback(db, before)?,
                 Perishable::Acts => acts(db, before)?,
+                Perishable::Orders => orders(db, before)?,
+                Perishable::Outgoing => outgoing(db, before)?,
                 Perishable::Audio => 0,
             };
             note_pruned(db, kept, before, now, gone)?;
@@ -301,6 +304,58 @@ fn acts(db: &Connection, before: Wall) -> Result<u64> {
         )?
         .execute(params![before.0, PRUNED_AT_ONCE])?;
     Ok(gone as u64)
+}
+
+/// Deletes what people were to sign and is over, then orders that are over, with the notices that they said: none of them a document in force, and none that
+/// the log or a play names. Numbers of orders are kept apart, so that none is given twice.
+fn orders(db: &Connection, before: Wall) -> Result<u64> {
+    let of = params![before.0, PRUNED_AT_ONCE];
+    db.prepare_cached(
+        "DELETE FROM draft_signatures WHERE draft IN (SELECT id FROM drafts WHERE expires < ?1 ORDER BY id LIMIT ?2)",
+    )?
+    .execute(of)?;
+    let drafts = db
+        .prepare_cached(
+            "DELETE FROM drafts WHERE id IN (SELECT id FROM drafts WHERE expires < ?1 ORDER BY id LIMIT ?2)",
+        )?
+        .execute(of)?;
+    if drafts > 0 {
+        return Ok(drafts as u64);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT id FROM commands WHERE expires < ?1 AND issued_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.command = commands.id)
+         AND NOT EXISTS (SELECT 1 FROM log WHERE log.command = commands.id)
+         AND NOT EXISTS (SELECT 1 FROM plays WHERE plays.subject_id = commands.id)
+         ORDER BY expires LIMIT ?2",
+    )?;
+    let old = query.query_map(of, |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
+    for id in &old {
+        db.prepare_cached(
+            "DELETE FROM notice_versions WHERE notice IN (SELECT id FROM notices WHERE command = ?1)",
+        )?
+        .execute([id])?;
+        db.prepare_cached("DELETE FROM notices WHERE command = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM deliveries WHERE command = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM commands WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(old.len() as u64)
+}
+
+/// Deletes letters and events for which no try is to come.
+fn outgoing(db: &Connection, before: Wall) -> Result<u64> {
+    let of = params![before.0, PRUNED_AT_ONCE];
+    let letters = db
+        .prepare_cached(
+            "DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE due IS NULL AND made < ?1 LIMIT ?2)",
+        )?
+        .execute(of)?;
+    let events = db
+        .prepare_cached(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE due IS NULL AND made < ?1 LIMIT ?2)",
+        )?
+        .execute(of)?;
+    Ok((letters + events) as u64)
 }
 
 fn pruned_log(row: &Row) -> Result<PrunedLog> {

@@ -436,6 +436,7 @@ CREATE TABLE IF NOT EXISTS letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS letters_due ON letters (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS letters_call ON letters (call);
+CREATE INDEX IF NOT EXISTS letters_over ON letters (made) WHERE due IS NULL;
 
 -- The notices that tell of an exercise.
 CREATE TABLE IF NOT EXISTS exercise_notices (
@@ -703,6 +704,7 @@ CREATE TABLE IF NOT EXISTS events (
     UNIQUE (receiver, kind, about)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS events_due ON events (receiver, id) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS events_over ON events (made) WHERE due IS NULL;
 
 -- How long things are kept, as JSON.
 CREATE TABLE IF NOT EXISTS keeping (

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, OriginalUri, State};
+use axum::extract::{ConnectInfo, OriginalUri, Query, State};
 use axum::http::{HeaderMap, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
 use crate::web::access::{self, SignedParts};
 use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::CommandId;
 
 fn state(Waiting { row, needed }: &Waiting) -> Value {
     let signatures = row.signatures.iter().map(|signed| json!({ "key": signed.key, "at": signed.at }));
@@ -25,17 +28,29 @@ fn state(Waiting { row, needed }: &Waiting) -> Value {
     })
 }
 
+/// The question of somebody who is about to sign.
+#[derive(Deserialize)]
+pub struct Asks {
+    /// The draft of which is asked what will become of it.
+    foresee: Option<CommandId>,
+}
+
 /// Lists what waits, with what a page needs to show it: the groups and the people.
 pub async fn handle(
     State(app): State<Arc<App>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     OriginalUri(uri): OriginalUri,
+    Query(Asks { foresee }): Query<Asks>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     if access::scope_of(&app, &headers, from).await?.is_none() {
         SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
     }
+    let expected = match foresee {
+        Some(id) => cosigning::foresee_waiting(&app, &id).await?,
+        None => None,
+    };
     let drafts = cosigning::waiting(&app).await?;
     let groups = app.groups().into_iter().map(|group| json!({ "id": group.id, "title": group.title }));
     let people = app.keyring.trust().grants.iter().map(
@@ -44,5 +59,6 @@ pub async fn handle(
     Ok(Json(json!({
         "drafts": drafts.iter().map(state).collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(), "people": people.collect::<Vec<_>>(),
+        "expected": expected.as_ref().map(foreseen::of),
     })))
 }

@@ -39,6 +39,10 @@ const CALLED: &[&str] = &[
     "sđt",
     "đt",
     "tel",
+    "phone",
+    "di động",
+    "zalo",
+    "viber",
     "liên hệ",
     "liên hệ số",
     "qua số",
@@ -91,6 +95,14 @@ const PAPERS: &[&str] = &[
     "luật số",
     "pháp lệnh số",
     "công văn số",
+    "nđ",
+    "nđ số",
+    "qđ",
+    "qđ số",
+    "tt",
+    "tt số",
+    "nq",
+    "nq số",
 ];
 /// Words before the number of a section: "mục 1.2.3".
 const SECTIONS: &[&str] = &[
@@ -108,6 +120,7 @@ const SECTIONS: &[&str] = &[
     "biểu",
     "bài",
     "bước",
+    "phòng",
     "phiên bản số",
 ];
 /// Groups of a telephone number.
@@ -137,7 +150,18 @@ fn short_number(scene: &Scene) -> Option<Taken> {
     let together = row && emergency(scene.at)
         || scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
     let listed = scene.goes_on(Kind::Phone);
-    let called = listed || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
+    let services = ["tổng đài", "đường dây nóng", "hotline"];
+    let sent = end - scene.at == 4
+        && matches!(scene.char(scene.at), Some('5'..='9'))
+        && scene.follows(&["gửi", "gửi tới", "gửi đến"])
+        && scene.next_word(end).is_empty();
+    let of_a_service = emergency(scene.at)
+        && scene.next_word(end).is_empty()
+        && services.iter().any(|service| scene.before().contains(service));
+    let called = listed
+        || sent
+        || of_a_service
+        || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
     let group = scene.char(end) == Some(' ') && scene.is_digit(end + 1) && !emergency(end + 1);
     let fits = together || called && !counted && !group && scene.char(scene.at) != Some('0');
@@ -272,7 +296,7 @@ pub(super) fn account(scene: &Scene) -> Option<Taken> {
     loop {
         let close = scene.digits_end(end);
         total += close - end;
-        groups.push(spelled(&scene.text(end, close)));
+        groups.push(code(&scene.text(end, close)));
         end = close;
         let next = matches!(scene.char(end), Some(' ' | '.' | '-')) && scene.is_digit(end + 1);
         if !next || groups.len() > 8 {
@@ -282,6 +306,40 @@ pub(super) fn account(scene: &Scene) -> Option<Taken> {
     }
     (groups.len() > 1 && total >= 6 && !scene.is_word(end))
         .then(|| Taken::new(groups.join(", "), end, Kind::Other))
+}
+
+/// Reads a code of letters and digits in parts, after a word that announces one: "mã hồ sơ H19.26-261126-0005".
+pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
+    if !scene.char(scene.at)?.is_ascii_uppercase() || !scene.follows(BEFORE_A_CODE) {
+        return None;
+    }
+    let belongs = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '/');
+    let mut end = scene.run_end(scene.at, belongs);
+    while end > scene.at && !scene.chars[end - 1].is_ascii_alphanumeric() {
+        end -= 1;
+    }
+    let text = scene.text(scene.at, end);
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if !(5..=30).contains(&digits) || scene.is_word(end) {
+        return None;
+    }
+    let part = |part: &str| {
+        let letters = part.len() - part.trim_start_matches(|c: char| c.is_ascii_uppercase()).len();
+        let (letters, rest) = part.split_at(letters);
+        let rest = match rest.len() {
+            1..=2 if rest.bytes().all(|b| b.is_ascii_digit()) && !rest.starts_with('0') => number(rest),
+            _ => code(rest),
+        };
+        [spaced(letters), rest].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    let plain = text.split(['.', '-', '/']).all(|part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_uppercase());
+        rest.bytes().all(|b| b.is_ascii_digit())
+    });
+    plain.then(|| {
+        let said: Vec<_> = text.split(['.', '-', '/']).filter(|part| !part.is_empty()).map(part).collect();
+        Taken::new(said.join(", "), end, Kind::Other)
+    })
 }
 
 /// Reads the plate of a vehicle: `29A-123.45`, `59-X1 123.45`, `61A-12345`.
@@ -383,8 +441,13 @@ fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
         let letters = scene.text(end, close).replace('&', "và");
         let letters = letters.split("và").map(spaced).collect::<Vec<_>>().join(" và ");
         let tail = scene.digits_end(close);
-        let digits =
-            if tail > close { format!(" {}", number(&scene.text(close, tail))) } else { String::new() };
+        let digits = scene.text(close, tail);
+        let digits = match digits.len() {
+            0 => String::new(),
+            // A board named after a paper.
+            3 => format!(" {}", spelled(&digits)),
+            _ => format!(" {}", number(&digits)),
+        };
         said.push_str(&format!(", {letters}{digits}"));
         end = tail;
         let more = matches!(scene.char(end), Some('-' | '/' | '–')) && capital(end + 1);
@@ -401,7 +464,8 @@ pub(super) fn section(scene: &Scene) -> Option<Taken> {
     let (mut said, mut end) = (Vec::new(), scene.at);
     loop {
         let (number, close) = scene.short(end)?;
-        said.push(cardinal(number));
+        let zero = scene.char(end) == Some('0');
+        said.push(if zero { spelled(&scene.text(end, close)) } else { cardinal(number) });
         end = close;
         if said.len() > 6 || scene.char(end) != Some('.') || !scene.is_digit(end + 1) {
             break;

@@ -68,6 +68,9 @@ const BEFORE_A_SHARE: &[&str] = &[
     "nhóm",
     "khối",
     "kỳ",
+    "vòng",
+    "bậc",
+    "thợ",
 ];
 /// Words after which `12/10` is a share of something.
 const AFTER_A_SHARE: &[&str] = &[
@@ -120,7 +123,7 @@ const FESTIVALS: &[(u64, u64)] = &[
 ];
 /// Words that count within a year: "quý 3/2026".
 const PARTS_OF_A_YEAR: &[&str] =
-    &["quý", "đợt", "kỳ", "học kỳ", "vụ", "khóa", "khoá", "phiên", "lần", "tuần", "số", "tập"];
+    &["quý", "thứ", "đợt", "kỳ", "học kỳ", "vụ", "khóa", "khoá", "phiên", "lần", "tuần", "số", "tập"];
 
 /// Reads dates: `05/12/2026`, `2-9`, `1-3/9`, `2026-11-20`, `9/2026`.
 pub(super) fn date(scene: &Scene) -> Option<Taken> {
@@ -265,6 +268,9 @@ fn month_of_a_year(scene: &Scene) -> Option<Taken> {
     let separator = scene.char(end).filter(|c| matches!(c, '/' | '-' | '.'))?;
     let before = scene.before();
     let part = ends_with(&before, PARTS_OF_A_YEAR);
+    if before.contains("tỷ lệ") || before.contains("tỉ lệ") {
+        return None;
+    }
     let of_months = ends_with(&before, &["tháng"]) || scene.goes_on(Kind::Month);
     let (year, end) = scene.year(end + 1)?;
     if scene.is_word(end) || year < 1_900 || separator != '/' && !of_months && !ends_with(&before, &["quý"])
@@ -272,6 +278,7 @@ fn month_of_a_year(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let said = match (part, of_months) {
+        (true, _) if ends_with(&before, &["thứ"]) => ordinal(number),
         (true, _) => cardinal(number),
         _ if !(1..=12).contains(&number) => return None,
         (_, true) => month(number),
@@ -298,17 +305,28 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
         && FESTIVALS.contains(&(day, month))
         && after_a_capital(scene)
         && is_festive(&before);
-    let listed = separator == '-' && scene.goes_on(Kind::Date);
+    let listed = scene.goes_on(Kind::Date);
     // "từ 2-9 đến 5-9" names two days, "từ 2-9 giờ" two hours.
     let both = separator == '-' && ends_with(&before, &["từ"]) && scene.stands(end, " đến ") && {
         let until = scene.short(end + 5).filter(|(_, dash)| scene.char(*dash) == Some('-'));
         until.is_some_and(|(_, dash)| scene.short(dash + 1).is_some_and(|(_, close)| !scene.is_word(close)))
     };
     // No range goes down: "20-11".
-    let down = separator == '-' && day > 12 && !scene.follows(&["số", "set", "hiệp"]);
-    let weekday = separator == '-' && ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
-    (fits && (known || down || weekday || listed || both || ends_with(&before, named)))
+    let down = separator == '-'
+        && day > 12
+        && !scene.follows(&["số", "set", "hiệp", "thửa", "lô", "tờ", "nhà", "mã", "hiệu"]);
+    let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
+    let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
+    let weekday = ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
+    (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
+}
+
+/// Tells whether this is the first cell of a row under "Ngày".
+fn in_a_column_of_days(scene: &Scene, end: usize) -> bool {
+    let head = scene.run_end(0, |c| c != '\n');
+    let opens = head < scene.at && scene.previous(scene.at) == Some('\n');
+    opens && scene.char(end) == Some(',') && scene.text(0, head).to_lowercase().starts_with("ngày,")
 }
 
 fn ends_with_a_word(before: &str) -> bool {
@@ -336,7 +354,18 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
         matches!(kind, Kind::Day | Kind::Date) && !gap.contains('.') && gap.chars().count() > 1
             || kind == Kind::Date && matches!(gap.as_str(), "-" | "–")
     });
-    if matches!(next.as_str(), "âm" | "dương" | "al" | "âl") {
+    // "1/12-5/12"
+    let range = matches!(scene.char(end), Some('-' | '–')) && slashed(scene, end + 1).is_some();
+    if range && !ends_with(before, BEFORE_A_SHARE) {
+        return true;
+    }
+    if scene.stands(end, " đồng chí") {
+        return false;
+    }
+    if in_a_column_of_days(scene, end)
+        || scene.stands(end, " (tức")
+        || matches!(next.as_str(), "âm" | "dương" | "al" | "âl")
+    {
         return true;
     }
     if matches!(next.as_str(), "năm" | "hằng" | "hàng") && FESTIVALS.contains(&(date.day, date.month)) {
@@ -349,6 +378,10 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     let share =
         ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
     if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
+        return true;
+    }
+    // "5/9 khai giảng"
+    if FESTIVALS.contains(&(date.day, date.month)) && before.is_empty() && !ends {
         return true;
     }
     let street = ends_with(before, &["đường", "phố"]);

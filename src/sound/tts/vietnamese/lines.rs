@@ -104,9 +104,13 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     if !apart || !opens && !before.is_some_and(|c| matches!(c, ';' | '.' | ',' | ':')) {
         return None;
     }
-    let end = scene.word_end(scene.at);
-    if end == scene.at || end - scene.at > 6 {
+    let bracket = usize::from(scene.char(scene.at) == Some('('));
+    let end = scene.word_end(scene.at + bracket);
+    if end == scene.at + bracket || end - scene.at > 6 {
         return None;
+    }
+    if bracket > 0 {
+        return in_brackets(scene, end);
     }
     let word = scene.text(scene.at, end);
     let letter = word.chars().count() == 1 && word.chars().all(|c| c.is_lowercase());
@@ -116,6 +120,7 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
         scene.char(close) == Some(' ') && scene.chars.get(close + 1).is_some_and(|c| !c.is_whitespace())
     };
     let dashed = opens && digits && scene.char(end) == Some('-') && spaced(end + 1);
+    let dashed = dashed || opens && digits && scene.stands(end, ".-") && spaced(end + 2);
     let dotted = dashed || opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
     if digits
         && opens
@@ -126,7 +131,33 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     let said = match word {
         word if letter && (closed || dotted && scene.char(end) == Some('.')) => word,
         word if digits && (closed || dotted) => cardinal(word.parse().ok()?),
+        word if dotted && is_a_part(scene, &word, end) => word,
         word if dotted => cardinal(roman(&word)?),
+        _ => return None,
+    };
+    let close = if scene.stands(end, ".-") { end + 2 } else { end + 1 };
+    Some(Taken::new(format!("{said},"), close, Kind::Other))
+}
+
+/// Tells whether a capital opens a heading in capitals, "A. PHẦN LỄ", and is no numeral or name.
+fn is_a_part(scene: &Scene, word: &str, end: usize) -> bool {
+    let capital = word.chars().count() == 1 && matches!(word, "A" | "B" | "C" | "D" | "Đ" | "E" | "G" | "H");
+    let next = scene.after_space(end + 1);
+    let heading = &scene.chars[next..scene.word_end(next)];
+    capital && heading.len() > 1 && heading.iter().all(|c| c.is_uppercase())
+}
+
+/// Reads "(1) hộ nghèo; (2) hộ cận nghèo".
+fn in_brackets(scene: &Scene, end: usize) -> Option<Taken> {
+    let word = scene.text(scene.at + 1, end);
+    if !scene.stands(end, ") ") || !scene.is_word(end + 2) {
+        return None;
+    }
+    let letter = word.chars().count() == 1 && word.chars().all(|c| c.is_lowercase());
+    let digits = word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit());
+    let said = match word {
+        word if letter => word,
+        word if digits => cardinal(word.parse().ok()?),
         _ => return None,
     };
     Some(Taken::new(format!("{said},"), end + 1, Kind::Other))

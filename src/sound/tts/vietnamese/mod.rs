@@ -10,6 +10,7 @@ mod quantities;
 mod scene;
 mod symbols;
 mod times;
+mod units;
 mod web;
 mod words;
 
@@ -32,6 +33,7 @@ const RULES: &[fn(&Scene) -> Option<Taken>] = &[
     lines::item,
     web::address,
     codes::account,
+    codes::mixed,
     codes::phone,
     codes::plate,
     codes::document,
@@ -67,6 +69,7 @@ fn plain(text: &str) -> String {
         match c {
             'Ð' => said.push('Đ'),
             'ð' => said.push('đ'),
+            'Ø' | 'ø' | '⌀' | 'Φ' | 'φ' => said.push_str("phi "),
             // A raised nought is how some keyboards write a degree.
             '\u{2070}' => said.push('°'),
             '\u{bc}'..='\u{be}' | '\u{2150}'..='\u{215f}' => {
@@ -88,7 +91,10 @@ fn plain(text: &str) -> String {
         }
     }
     // A paper ends with "./.".
-    said.replace("./.", ".").nfc().collect()
+    let said = said.replace("./.", ".").replace("-->", "→").replace("->", "→").replace("=>", "→");
+    // A mark of a footnote.
+    let said = said.replace(" (*)", "").replace("(*)", "").replace(" (**)", "").replace("(**)", "");
+    said.nfc().collect()
 }
 
 /// Reads a text once, from its beginning to its end.
@@ -155,7 +161,9 @@ impl Reader {
     /// Adds words of a rule, apart from the letters before.
     fn words(&mut self, words: &str) {
         let first = words.chars().next();
-        if first.is_some_and(char::is_alphanumeric) && self.said.ends_with(char::is_alphanumeric) {
+        if first.is_some_and(char::is_alphanumeric)
+            && self.said.ends_with(|c: char| c.is_alphanumeric() || c == ',')
+        {
             self.said.push(' ');
         }
         if first == Some(',') {

@@ -1,117 +1,9 @@
-//! Numbers with their separators, fractions, and the units and prices after them.
-
-use std::collections::HashMap;
-use std::sync::LazyLock;
+//! Numbers with their separators, fractions, results of games and prices.
 
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken};
+use super::units::unit_after;
 
-/// Units after a number and the words for them.
-static UNITS: LazyLock<HashMap<Vec<char>, &'static str>> = LazyLock::new(|| {
-    let lines = include_str!("units.tsv").lines().filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(unit, said)| (unit.chars().collect(), said))
-        .collect()
-});
-/// Characters of the longest unit.
-const UNIT_CHARS_MAX: usize = 5;
-/// Units that are too short to stand apart from their number: `2 L` may be a name.
-const GLUED: &[&str] = &["Đ", "L", "V", "W"];
-/// Things that are counted or paid for: "đồng/hộ" is "đồng một hộ".
-const COUNTED: &[&str] = &[
-    "học sinh",
-    "phụ nữ",
-    "bà mẹ",
-    "sinh viên",
-    "giáo viên",
-    "nhân khẩu",
-    "hộ",
-    "người",
-    "ngày",
-    "tháng",
-    "năm",
-    "tuần",
-    "giờ",
-    "phút",
-    "giây",
-    "quý",
-    "vụ",
-    "lần",
-    "lượt",
-    "buổi",
-    "đợt",
-    "ca",
-    "tiết",
-    "con",
-    "cây",
-    "quả",
-    "trái",
-    "cái",
-    "chiếc",
-    "bộ",
-    "bao",
-    "gói",
-    "hộp",
-    "thùng",
-    "chai",
-    "lọ",
-    "ống",
-    "viên",
-    "liều",
-    "mũi",
-    "suất",
-    "phần",
-    "cuốn",
-    "quyển",
-    "tờ",
-    "xe",
-    "nhà",
-    "căn",
-    "phòng",
-    "lô",
-    "thửa",
-    "sào",
-    "mẫu",
-    "công",
-    "xã",
-    "phường",
-    "huyện",
-    "tỉnh",
-    "thôn",
-    "xóm",
-    "ấp",
-    "tổ",
-    "lớp",
-    "trường",
-    "khẩu",
-    "cháu",
-    "trẻ",
-    "em",
-    "bé",
-    "cụ",
-    "hội viên",
-    "đoàn viên",
-    "cặp",
-    "đôi",
-    "kíp",
-    "bữa",
-    "đêm",
-    "vé",
-    "chuyến",
-    "bình",
-    "tấn",
-    "tạ",
-    "yến",
-    "lít",
-    "số",
-    "đầu người",
-    "mét",
-    "cơ sở",
-    "trường hợp",
-];
-/// Words of money and count after which a price has "một" even before a measure: "đồng/kg".
-const MONEY: &[&str] = &["đồng", "nghìn", "ngàn", "triệu", "tỷ", "tỉ", "đô la", "đô la mỹ", "ơ-rô"];
 /// Words before a number that names something: it is said digit by digit.
 pub(super) const BEFORE_A_CODE: &[&str] = &[
     "stk",
@@ -149,6 +41,16 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "mã otp",
     "otp",
     "căn cước số",
+    "giải đb",
+    "giải đặc biệt",
+    "vé số",
+    "hộ chiếu số",
+    "hộ chiếu",
+    "giấy phép số",
+    "mã khách hàng",
+    "mã kh",
+    "biên lai số",
+    "hóa đơn số",
 ];
 
 /// A number as it is written.
@@ -159,8 +61,37 @@ struct Figure {
     plain: Option<u64>,
 }
 
-/// Reads a number, with the money before it and the unit after it.
+/// Reads a number, with the money before it and the unit after it; the same once more in brackets is not read.
 pub(super) fn quantity(scene: &Scene) -> Option<Taken> {
+    let taken = amount(scene)?;
+    let end = after_the_same(scene, &taken.words, taken.end);
+    Some(Taken { end, ..taken })
+}
+
+/// Skips words in brackets that say the number before them: "02 (hai)", "500.000 đồng (năm trăm ngàn đồng chẵn)".
+fn after_the_same(scene: &Scene, words: &str, end: usize) -> usize {
+    let open = scene.after_space(end);
+    let close = scene.run_end(open + 1, |c| c.is_alphabetic() || matches!(c, ' ' | ','));
+    if scene.char(open) != Some('(') || scene.char(close) != Some(')') || close - open > 150 {
+        return end;
+    }
+    let usual = |text: &str| {
+        let words = text.to_lowercase();
+        let words =
+            words.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty() && *word != "chẵn");
+        let usual = words.map(|word| match word {
+            "ngàn" => "nghìn",
+            "lẻ" => "linh",
+            "tỉ" => "tỷ",
+            "bẩy" => "bảy",
+            word => word,
+        });
+        usual.collect::<Vec<_>>().join(" ")
+    };
+    if usual(&scene.text(open, close)) == usual(words) { close + 1 } else { end }
+}
+
+fn amount(scene: &Scene) -> Option<Taken> {
     const MONEY_BEFORE: [(&str, &str); 9] = [
         ("$", "đô la"),
         ("€", "ơ-rô"),
@@ -178,6 +109,11 @@ pub(super) fn quantity(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let figure = figure(scene, from)?;
+    // "USD 25.300 đồng" is the price of a dollar.
+    let of_another = matches!(scene.next_word(figure.end).as_str(), "đồng" | "đ" | "vnđ" | "vnd");
+    if money.is_some() && of_another {
+        return None;
+    }
     if let Some((_, money)) = money {
         return Some(Taken::new(format!("{} {money}", figure.words), figure.end, Kind::Quantity));
     }
@@ -247,10 +183,30 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
     let more = scene.char(end) == Some(separator) && separator != ' ' && scene.is_digit(end + 1);
     let enough = match separator {
         '.' | '\'' | '’' => groups >= 1,
-        ',' => groups >= 2 || groups == 1 && is_money(scene, end),
+        ',' => groups >= 2 || groups == 1 && (is_money(scene, end) || is_of_people(scene, end)),
         _ => groups >= 2 || groups == 1 && unit_after(scene, end).is_some(),
     };
     (enough && !more).then_some(separator)
+}
+
+/// Tells whether what follows is only counted whole: "12,345 người".
+fn is_of_people(scene: &Scene, end: usize) -> bool {
+    matches!(
+        scene.next_word(end).as_str(),
+        "người"
+            | "hộ"
+            | "khẩu"
+            | "nhân"
+            | "lượt"
+            | "cháu"
+            | "em"
+            | "trẻ"
+            | "suất"
+            | "cử"
+            | "phiếu"
+            | "con"
+            | "cây"
+    )
 }
 
 fn is_money(scene: &Scene, end: usize) -> bool {
@@ -286,186 +242,38 @@ fn whole(scene: &Scene, digits: &str) -> String {
     if scene.follows(BEFORE_A_CODE) && digits.len() >= 4 || zero && digits.len() > 2 || digits.len() > 15 {
         return code(digits);
     }
+    if digits.len() >= 9 && scene.follows(&["số"]) {
+        return code(digits);
+    }
+    // "BCĐ 389" is named after a paper.
+    if digits.len() == 3 && scene.follows(&["bcđ", "ban chỉ đạo"]) {
+        return spelled(digits);
+    }
     let part = scene.previous(scene.at) == Some('.');
     if zero && (part || scene.follows(&["số"])) { spelled(digits) } else { number(digits) }
 }
 
-/// The unit at a place and its end; the longest that fits.
-fn unit_at(scene: &Scene, from: usize) -> Option<(&'static str, usize)> {
-    let most = (from + UNIT_CHARS_MAX).min(scene.chars.len());
-    (from + 1..=most).rev().find_map(|end| {
-        let said = UNITS.get(&scene.chars[from..end])?;
-        let letters = scene.previous(end).is_some_and(char::is_alphanumeric);
-        let ends = !letters || !scene.is_word(end);
-        ends.then_some((*said, end))
-    })
-}
-
-/// Reads a unit after a number, and the slashes after the unit: `đ/hộ`, `km/h`, `mm/24h`.
-fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
-    if let Some(thousand) = thousand_at(scene, end) {
-        return Some(thousand);
-    }
-    if let Some(metres) = metres_and_more(scene, end) {
-        return Some(metres);
-    }
-    if scene.char(end).is_some_and(|c| matches!(c, '\'' | '′' | 'p'))
-        && !scene.is_word(end + 1)
-        && !quoted(scene)
-    {
-        return Some(("phút".to_owned(), end + 1));
-    }
-    if let Some(place) = place_after(scene, end) {
-        return Some(place);
-    }
-    let spaced = scene.after_space(end);
-    let (said, close) = unit_at(scene, spaced)?;
-    if spaced > end && GLUED.contains(&scene.text(spaced, close).as_str()) {
-        return None;
-    }
-    Some(with_slashes(scene, said, close))
-}
-
-/// Reads the rest of a place on the map: `10°58'B`, `15.5N`.
-fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
-    let side = |index: usize| {
-        let side = match scene.char(index)? {
-            'N' | 'B' => "vĩ Bắc",
-            'S' => "vĩ Nam",
-            'E' | 'Đ' => "kinh Đông",
-            'W' | 'T' => "kinh Tây",
-            _ => return None,
-        };
-        (!scene.is_word(index + 1)).then_some((side, index + 1))
-    };
-    let point = scene.chars[..end].iter().rev().take(6).any(|c| matches!(c, '.' | ','));
-    if point && let Some((side, close)) = side(end).filter(|_| !matches!(scene.char(end), Some('T' | 'W'))) {
-        return Some((format!("độ {side}"), close));
-    }
-    let minutes = scene.digits_end(end + 1);
-    if scene.char(end) != Some('°')
-        || minutes == end + 1
-        || !matches!(scene.char(minutes), Some('\'' | '’' | '′'))
-    {
-        return None;
-    }
-    let mut said = format!("độ {} phút", number(&scene.text(end + 1, minutes)));
-    let mut close = minutes + 1;
-    let seconds = scene.run_end(close, |c| c.is_ascii_digit());
-    if seconds > close && matches!(scene.char(seconds), Some('"' | '″' | '”')) {
-        said = format!("{said} {} giây", number(&scene.text(close, seconds)));
-        close = seconds + 1;
-    }
-    Some(match side(close) {
-        Some((side, close)) => (format!("{said} {side}"), close),
-        None => (said, close),
-    })
-}
-
-/// Reads `200k` and `5tr`.
-fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
-    let spaced = scene.after_space(end);
-    if scene.stands(spaced, "tr") && !scene.is_word(spaced + 2) {
-        return Some(with_slashes(scene, "triệu", spaced + 2));
-    }
-    if scene.stands(end, "tr") {
-        let tail = scene.digits_end(end + 2);
-        let part = if tail > end + 2 && tail < end + 5 {
-            format!(" {}", number(&scene.text(end + 2, tail)))
-        } else {
-            String::new()
-        };
-        return (!scene.is_word(tail)).then(|| with_slashes(scene, &format!("triệu{part}"), tail));
-    }
-    let letter = scene.char(end)?;
-    let names = letter == 'K' && !scene.previous(end - 1).is_some_and(|c| c.is_ascii_digit());
-    if !matches!(letter, 'k' | 'K') || names || scene.is_word(end + 1) {
-        return None;
-    }
-    // "200k đồng" and "200k người" name their thing themselves.
-    let next = scene.next_word(end + 1);
-    let close = matches!(
-        next.as_str(),
-        "" | "một"
-            | "mỗi"
-            | "cho"
-            | "và"
-            | "đến"
-            | "hoặc"
-            | "tại"
-            | "để"
-            | "là"
-            | "trở"
-            | "nếu"
-            | "khi"
-            | "từ"
-            | "với"
-    ) || next.starts_with(|c: char| c.is_ascii_digit());
-    Some(with_slashes(scene, if close { "nghìn đồng" } else { "nghìn" }, end + 1))
-}
-
-/// Tells whether a quotation mark stands before the number, so that the one after it closes.
-fn quoted(scene: &Scene) -> bool {
-    matches!(scene.previous(scene.at), Some('\'' | '‘' | '’'))
-}
-
-/// Reads `1m65`.
-fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
-    let close = scene.digits_end(end + 1);
-    let few = (1..=2).contains(&close.saturating_sub(end + 1));
-    let square = matches!(scene.text(end + 1, close).as_str(), "2" | "3");
-    if scene.char(end) != Some('m') || !few || square || scene.is_word(close) {
-        return None;
-    }
-    Some((format!("mét {}", number(&scene.text(end + 1, close))), close))
-}
-
-/// Reads what is counted, after the slashes that follow a unit.
-fn with_slashes(scene: &Scene, unit: &str, end: usize) -> (String, usize) {
-    let (mut words, mut end) = (unit.to_owned(), end);
-    for _ in 0..3 {
-        let Some((more, close)) = per(scene, &words, end) else { break };
-        words = format!("{words} {more}");
-        end = close;
-    }
-    (words, end)
-}
-
-/// Reads one slash and what follows it, after a number of something.
-pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String, usize)> {
-    if scene.char(slash) != Some('/') {
-        return None;
-    }
-    let from = slash + 1;
-    if scene.is_digit(from) {
-        // "mm/24h", "g/16 lít": the number is read after this.
-        let digits = scene.digits_end(from);
-        let year = scene.year(from).is_some() && counted.ends_with("tháng");
-        if year {
-            return Some(("năm".to_owned(), from));
-        }
-        let time =
-            matches!(scene.next_word(digits).as_str(), "h" | "giờ" | "ngày" | "phút" | "tháng" | "năm");
-        return Some((if time { "trong" } else { "trên" }.to_owned(), from));
-    }
-    let counts =
-        COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
-    if let Some(word) = counts.max_by_key(|word| word.len()) {
-        return Some((format!("một {word}"), from + word.chars().count()));
-    }
-    let lower = counted.to_lowercase();
-    let price = MONEY.iter().any(|money| lower.ends_with(money)) || counted.contains("một ");
-    let Some((said, close)) = unit_at(scene, from) else {
-        let thing = scene.char(from).is_some_and(char::is_alphabetic);
-        return (price && thing).then(|| ("một".to_owned(), from));
-    };
-    Some((format!("{} {said}", if price { "một" } else { "trên" }), close))
-}
-
 /// Reads `3/4` as a fraction, `50/60` as one over the other.
 pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
-    const ADDRESS: &[&str] =
-        &["số", "nhà", "ngõ", "ngách", "hẻm", "kiệt", "tổ", "lô", "thửa", "đường", "lớp"];
+    const ADDRESS: &[&str] = &[
+        "số",
+        "nhà",
+        "ngõ",
+        "ngách",
+        "hẻm",
+        "kiệt",
+        "tổ",
+        "lô",
+        "thửa",
+        "đường",
+        "lớp",
+        "thương binh",
+        "hạng",
+        "thương tật",
+        "bậc",
+        "bậc thợ",
+        "vòng",
+    ];
     let end = scene.digits_end(scene.at);
     if end == scene.at
         || end - scene.at > 4
@@ -481,7 +289,9 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
-    if (1_900..2_200).contains(&over) && under == over + 1 {
+    let next_year = under == over + 1 || close == end + 3 && under == (over + 1) % 100;
+    if (1_900..2_200).contains(&over) && next_year {
+        let under = over + 1;
         return Some(Taken::new(format!("{} đến {}", cardinal(over), cardinal(under)), close, Kind::Number));
     }
     let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
@@ -513,13 +323,22 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     let dash = scene.after_space(end);
     scene.char(dash).filter(|c| matches!(c, '-' | '–' | ':'))?;
     let (theirs, close) = scene.short(scene.after_space(dash + 1))?;
-    let more = matches!(scene.char(close), Some('/' | '.' | ',')) && scene.is_digit(close + 1);
+    let more = matches!(scene.char(close), Some('/' | '.' | ',' | '-')) && scene.is_digit(close + 1);
     // "Đội A thắng đội B 3-2"
     let before = scene.before();
     let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
     let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
     let played = named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
-    ((scene.follows(RESULT) || played) && !more && !scene.is_word(close))
+    // No range stays or goes down.
+    let spaced = dash > end;
+    let down = ours >= theirs
+        && !spaced
+        && scene.char(scene.at) != Some('0')
+        && !matches!(scene.char(end), Some(':'))
+        && scene.previous(scene.at).is_some_and(|c| matches!(c, ' ' | '('))
+        && unit_after(scene, close).is_none()
+        && !scene.follows(&["số", "cấp", "lớp", "thôn", "tổ", "khu", "từ", "ngõ", "nhà"]);
+    ((scene.follows(RESULT) || played || down) && !more && !scene.is_word(close))
         .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Other))
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Time,
     Phone,
     Roman,
+    Direction,
     Abbreviation,
     /// A sign between two things, which leaves the first in mind.
     Link,
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Tells whether a dash after one of these and before a number makes a range.
     pub(super) const fn is_numeric(self) -> bool {
-        !matches!(self, Kind::Roman | Kind::Abbreviation | Kind::Link | Kind::Other)
+        !matches!(self, Kind::Roman | Kind::Direction | Kind::Abbreviation | Kind::Link | Kind::Other)
     }
 }
 
@@ -159,7 +160,8 @@ impl Scene<'_> {
 /// Tells whether a text in small letters ends with one of these, as a whole word.
 pub(super) fn ends_with(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
+        let sign = !word.starts_with(char::is_alphanumeric);
         text.strip_suffix(word)
-            .is_some_and(|rest| !rest.chars().next_back().is_some_and(char::is_alphanumeric))
+            .is_some_and(|rest| sign || !rest.chars().next_back().is_some_and(char::is_alphanumeric))
     })
 }

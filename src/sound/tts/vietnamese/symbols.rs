@@ -2,9 +2,9 @@
 
 use super::codes::phone;
 use super::dates::date;
-use super::quantities::per;
 use super::scene::{Kind, Scene, Taken};
 use super::times::time;
+use super::units::per;
 
 /// Words after a number within which a slash still counts: "2,5 triệu đồng/ha".
 const WORDS_OF_A_COUNT: usize = 4;
@@ -14,6 +14,14 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     let c = scene.char(scene.at)?;
     match c {
         '-' | '–' | '—' | '−' | '‐' | '‑' => dash(scene),
+        // Papers of engineers have it for a range; a sum has spaces.
+        '÷' if scene.is_digit(scene.at + 1) && number_before(scene).is_some() => {
+            Some(Taken::new("đến", scene.at + 1, Kind::Link))
+        }
+        // "Toán x2"
+        'x' if scene.previous(scene.at) == Some(' ') && scene.is_digit(scene.at + 1) => {
+            Some(Taken::new("nhân", scene.at + 1, Kind::Link))
+        }
         '/' => slash(scene),
         '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
             let words = if c == '>' { "lớn hơn hoặc bằng" } else { "nhỏ hơn hoặc bằng" };
@@ -21,6 +29,10 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
         }
         '^' if number_before(scene).is_some() => Some(Taken::new("mũ", scene.at + 1, Kind::Link)),
         'x' | 'X' | '×' if is_dose(scene) => Some(Taken::new("nhân", scene.at + 1, Kind::Link)),
+        // "CT.07"
+        '.' if scene.last == Some((Kind::Abbreviation, scene.at)) && scene.is_digit(scene.at + 1) => {
+            Some(Taken::new(" ", scene.at + 1, Kind::Link))
+        }
         'x' | 'X' | '×' | '*' | ':' | '.' | ',' => between_numbers(scene, c),
         '_' | '\\' | '^' | '`' => Some(Taken::new(" ", scene.at + 1, Kind::Link)),
         _ => sign(c).map(|words| Taken::new(words, scene.at + 1, Kind::Link)),
@@ -43,7 +55,7 @@ const fn sign(c: char) -> Option<&'static str> {
         '≠' => "khác",
         '±' => "cộng trừ",
         '~' | '≈' | '∼' => "khoảng",
-        '→' | '⇒' | '➜' => "đến",
+        '→' | '⇒' | '➜' | '↔' | '⇔' => "đến",
         '@' => "a còng",
         '#' | '№' => "số",
         '$' => "đô la",
@@ -77,19 +89,34 @@ fn dash(scene: &Scene) -> Option<Taken> {
         if kind == Kind::Phone || phone(&there).is_some() {
             return said(",");
         }
+        // "18,5°N-110,2°E", "250kVA-22kV"
+        let side = scene.previous(scene.at).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
+        let place = side && scene.chars[..scene.at].iter().rev().take(3).any(|c| *c == '°');
+        let before = scene.before();
+        let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
+        let current = before.ends_with('v') && scene.stands(scene.digits_end(next), "Hz");
+        if place || fertiliser || current || before.ends_with("kva") {
+            return said(",");
+        }
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
         return match kind {
             Kind::Date if clock && !day && !after_a_time(scene) => said(","),
             Kind::Time if day && !clock => said(","),
             Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
             Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
+            _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
             Kind::Day => Some(Taken::new("đến ngày", end, Kind::Link)),
             _ if scene.char(next) == Some('(') => None,
             _ => said("đến"),
         };
     }
-    if number_before(scene).is_some() && goes_to_its_like(scene, next) {
+    if number_before(scene).is_some() && goes_to_its_like(scene, next) || is_a_time_to_another(scene, next) {
         return said("đến");
+    }
+    // "Kính mời: - Ban chi uỷ; - Ban công tác Mặt trận"
+    let item = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ');
+    if next > end && item.is_some_and(|c| matches!(c, ':' | ';')) {
+        return said("");
     }
     let glued = next == end && scene.is_word(end);
     match scene.last {
@@ -105,6 +132,10 @@ fn dash(scene: &Scene) -> Option<Taken> {
         _ => {}
     }
     let before = scene.previous(scene.at);
+    // "nhóm máu A-"
+    if before.is_some_and(|c| matches!(c, 'A' | 'B' | 'O')) && !glued && scene.before().contains("nhóm") {
+        return said("trừ");
+    }
     let apart = before.is_none_or(|c| c.is_whitespace() || c == '(');
     if scene.is_digit(end) && apart {
         return said("âm");
@@ -127,14 +158,39 @@ fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
         ["ngày", "tháng", "quý", "năm", "thứ", "cấp", "km", "lớp", "tuổi", "điều", "khoản", "chủ"];
     let word = scene.next_word(next);
     let name = if word == "chủ" { "thứ" } else { word.as_str() };
-    // "T12-T15": of the same letter.
-    let mark = scene.char(next).filter(|c| c.is_uppercase() && scene.is_digit(next + 1));
+    // "T12-T15", "BĐ1-BĐ2": of the same letters.
+    let letters = |from: usize| {
+        let end = scene.run_end(from, char::is_uppercase);
+        if scene.is_digit(end) { scene.text(from, end) } else { String::new() }
+    };
     let run = scene.chars[..scene.at].iter().rev().take(6).take_while(|c| c.is_alphanumeric()).count();
-    if mark.is_some() && mark == scene.char(scene.at - run) {
+    let mark = letters(next);
+    if !mark.is_empty() && mark == letters(scene.at - run) {
         return true;
     }
     NAMES.contains(&name) && scene.before().contains(name)
         || word.starts_with("km") && scene.before().contains("km")
+}
+
+/// Tells whether "mùng" names the day before a dash: "mùng 6-8 tháng Giêng".
+fn is_of_the_moon(scene: &Scene) -> bool {
+    let before = scene.before();
+    let named = before.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end();
+    named.ends_with("mùng") || named.ends_with("mồng")
+}
+
+/// Tells whether a dash stands between two spans or two days of the moon: "6 tháng - 3 năm", "22 tháng Chạp - mùng 5".
+fn is_a_time_to_another(scene: &Scene, next: usize) -> bool {
+    const SPANS: [&str; 8] = ["phút", "giờ", "ngày", "tuần", "tháng", "năm", "tuổi", "triệu"];
+    if next != scene.at + 2 || scene.previous(scene.at) != Some(' ') {
+        return false;
+    }
+    let before = scene.before();
+    let word = before.rsplit(' ').next().unwrap_or_default();
+    let digits = scene.digits_end(next);
+    let span = digits > next && SPANS.contains(&scene.next_word(digits).as_str());
+    let moon = matches!(scene.next_word(next).as_str(), "mùng" | "mồng" | "rằm");
+    scene.since_number <= 2 && (span && SPANS.contains(&word) || moon && before.contains("tháng"))
 }
 
 fn is_roman(scene: &Scene, from: usize) -> bool {
@@ -145,7 +201,8 @@ fn is_roman(scene: &Scene, from: usize) -> bool {
 /// Tells whether an `x` stands by itself between a count and a number: "3 viên x 2 lần".
 fn is_dose(scene: &Scene) -> bool {
     let apart = scene.previous(scene.at) == Some(' ') && scene.char(scene.at + 1) == Some(' ');
-    apart && scene.since_number <= WORDS_OF_A_COUNT && scene.is_digit(scene.at + 2)
+    let side = matches!(scene.next_word(scene.at + 1).as_str(), "dài" | "rộng" | "cao" | "sâu" | "dày");
+    apart && scene.since_number <= WORDS_OF_A_COUNT && (side || scene.is_digit(scene.at + 2))
 }
 
 /// Reads a slash: "một" before what is counted, "trên" between numbers, a pause between words.

@@ -60,11 +60,64 @@ fn lettered(scene: &Scene) -> Option<Taken> {
             let end = after_minutes(scene, end);
             (!scene.is_digit(end)).then(|| Taken::new(said(hour, minute), end, Kind::Time))
         }
+        ('h' | 'H', None)
+            if mark == digits && minutes(scene, after).is_some_and(|(_, end)| is_alone(scene, end)) =>
+        {
+            let (minute, end) = minutes(scene, after)?;
+            Some(Taken::new(said(hour, minute), after_minutes(scene, end), Kind::Time))
+        }
+        ('g' | 'G', None)
+            if !loose && hour <= 24 && !scene.is_word(mark + 1) && is_of_a_clock(scene, mark) =>
+        {
+            Some(Taken::new(said(hour, 0), mark + 1, Kind::Time))
+        }
         ('h' | 'H', None) if !scene.is_word(mark + 1) => {
             Some(Taken::new(said(hour, 0), mark + 1, Kind::Time))
         }
         _ => None,
     }
+}
+
+/// Tells whether minutes that end here are followed by nothing that they could count: "19h 30, tại đình".
+fn is_alone(scene: &Scene, end: usize) -> bool {
+    let more = matches!(scene.char(end), Some('.' | ',' | '/' | '-' | ':')) && scene.is_digit(end + 1);
+    !more
+        && !scene.is_word(end)
+        && (after_minutes(scene, end) > end || AFTER_A_TIME.contains(&scene.next_word(end).as_str()))
+}
+
+/// Tells whether the `g` of `5g` is "giờ" and not "gam": by the words around, and by what is weighed before.
+fn is_of_a_clock(scene: &Scene, mark: usize) -> bool {
+    const BEFORE: &[&str] = &[
+        "lúc", "từ", "đến", "tới", "trước", "sau", "khoảng", "vào", "hồi", "đúng", "hết", "sáng", "trưa",
+        "chiều", "tối", "đêm", "ngày", "qua",
+    ];
+    const WEIGHED: &[&str] = &[
+        "liều",
+        "muối",
+        "đường",
+        "cân",
+        "nặng",
+        "thuốc",
+        "bột",
+        "pha",
+        "uống",
+        "gam",
+        "rắc",
+        "bón",
+        "trộn",
+        "lượng",
+        "chứa",
+        "đạm",
+        "men",
+        "chất",
+    ];
+    let before = scene.before();
+    let weighed = before.split(|c: char| !c.is_alphanumeric()).any(|word| WEIGHED.contains(&word));
+    let part_of_a_day =
+        matches!(scene.next_word(mark + 1).as_str(), "sáng" | "trưa" | "chiều" | "tối" | "đêm" | "ngày");
+    let per = scene.char(mark + 1) == Some('/');
+    !per && (part_of_a_day || scene.goes_on(Kind::Time) || !weighed && scene.follows(BEFORE))
 }
 
 fn with_a_colon(scene: &Scene) -> Option<Taken> {
@@ -98,7 +151,5 @@ fn in_words(scene: &Scene) -> Option<Taken> {
     }
     let (minute, digits) = minutes(scene, word + 4)?;
     let end = after_minutes(scene, digits);
-    let more = matches!(scene.char(end), Some('.' | ',' | '/' | '-' | ':')) && scene.is_digit(end + 1);
-    let alone = end > digits || AFTER_A_TIME.contains(&scene.next_word(end).as_str());
-    (alone && !more && !scene.is_word(end)).then(|| Taken::new(said(hour, minute), end, Kind::Time))
+    is_alone(scene, digits).then(|| Taken::new(said(hour, minute), end, Kind::Time))
 }

@@ -86,7 +86,7 @@ fn said(address: &str) -> String {
             '%' => "phần trăm".to_owned(),
             '+' => "cộng".to_owned(),
             '~' => "ngã".to_owned(),
-            _ if c.is_ascii_digit() && (length > 4 || c == '0') => code(&part),
+            _ if c.is_ascii_digit() && (length > 2 || c == '0') => code(&part),
             _ if c.is_ascii_digit() => number(&part),
             _ if is_unspeakable(&part) => spaced(&part),
             _ => part,

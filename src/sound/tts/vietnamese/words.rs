@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::codes::spaced;
-use super::numbers::{cardinal, number, ordinal, roman, spelled};
+use super::numbers::{cardinal, code, number, ordinal, roman, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words after which a Roman numeral stands.
@@ -21,6 +21,12 @@ const BEFORE_A_ROMAN: &[&str] = &[
     "mục",
     "phần",
     "khu vực",
+    "thôn",
+    "xóm",
+    "ấp",
+    "bản",
+    "làng",
+    "tổ",
     "loại",
     "cấp",
     "hạng",
@@ -75,8 +81,11 @@ const ROADS: &[(&str, &str)] = &[
     ("DT", "đường tỉnh"),
     ("TL", "tỉnh lộ"),
     ("HL", "hương lộ"),
+    ("ĐX", "đường xã"),
     ("ĐH", "đường huyện"),
 ];
+/// Short capitals of other languages that are said as words.
+const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ"];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
     "thứ ba",
@@ -104,13 +113,16 @@ const WEEKDAYS: &[&str] = &[
 ];
 
 /// Places in which an abbreviation is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Where {
     Everywhere,
     BeforeSmallLetters,
     BeforeAName,
     AmongSmallLetters,
     BeforeANumber,
+    OnlyCell,
+    /// After one of these words.
+    After(Vec<&'static str>),
 }
 
 struct Abbreviation {
@@ -130,6 +142,10 @@ static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new
             Some("name") => Where::BeforeAName,
             Some("number") => Where::BeforeANumber,
             Some("head") => Where::AmongSmallLetters,
+            Some("cell") => Where::OnlyCell,
+            Some(words) if words.starts_with("after ") => {
+                Where::After(words["after ".len()..].split('|').collect())
+            }
             _ => Where::Everywhere,
         };
         let short: Vec<char> = short.chars().collect();
@@ -146,6 +162,8 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
     }
     road(scene)
         .or_else(|| weekday(scene))
+        .or_else(|| quarter(scene))
+        .or_else(|| directions(scene))
         .or_else(|| abbreviation(scene))
         .or_else(|| roman_numeral(scene))
         .or_else(|| letters_and_digits(scene))
@@ -185,7 +203,9 @@ fn weekday(scene: &Scene) -> Option<Taken> {
         let before = before.trim_end_matches([',', ' ', '-', '–', '/']);
         let before =
             [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
-        let listed = scene.goes_on(Kind::Weekday) || ends_with(before, WEEKDAYS);
+        let after_a_time = scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
+        let listed =
+            after_a_time || is_dated(scene) || scene.goes_on(Kind::Weekday) || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
     if scene.char(scene.at) != Some('T') {
@@ -199,6 +219,53 @@ fn weekday(scene: &Scene) -> Option<Taken> {
     }
     let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end);
     fits.then(|| Taken::new(format!("thứ {}", ordinal(number)), end, Kind::Weekday))
+}
+
+/// Reads `Q1/2026`; without a year it may be a district.
+fn quarter(scene: &Scene) -> Option<Taken> {
+    if scene.char(scene.at) != Some('Q') {
+        return None;
+    }
+    let (number, end) = scene.short(scene.at + 1).filter(|(number, _)| (1..=4).contains(number))?;
+    scene.char(end).filter(|c| matches!(c, '/' | '-'))?;
+    let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+    Some(Taken::new(format!("quý {} năm {}", cardinal(number), cardinal(year)), end, Kind::Date))
+}
+
+/// Reads the letters of a direction, as bulletins of the weather have them: "gió ĐB", "hướng TTB", "hướng WNW".
+fn directions(scene: &Scene) -> Option<Taken> {
+    const BEFORE: &[&str] = &["gió", "gió mùa", "hướng", "phía", "chếch", "theo hướng", "lệch"];
+    let end = scene.word_end(scene.at);
+    let letters = &scene.chars[scene.at..end];
+    let alone = letters.len() == 1 && scene.follows(&["phía", "hướng"]) && scene.char(end) != Some('.');
+    if !alone && !(2..=3).contains(&letters.len())
+        || !scene.follows(BEFORE) && !scene.goes_on(Kind::Direction)
+    {
+        return None;
+    }
+    let in_english = letters.iter().any(|c| matches!(c, 'E' | 'W' | 'S'));
+    let said = |c: &char| match (c, in_english) {
+        ('N', false) | ('S', true) => Some("Nam"),
+        ('N', true) | ('B', false) => Some("Bắc"),
+        ('Đ', false) | ('E', true) => Some("Đông"),
+        ('T', false) | ('W', true) => Some("Tây"),
+        _ => None,
+    };
+    let words: Option<Vec<_>> = letters.iter().map(said).collect();
+    let mut words = words?;
+    if in_english && words.len() > 1 {
+        // "NW" is "Tây Bắc", "WNW" "Tây Tây Bắc".
+        let pair = words.len() - 2;
+        words[pair..].reverse();
+    }
+    Some(Taken::new(words.join(" "), end, Kind::Direction))
+}
+
+/// Tells whether a day of a month comes after "CN": "CN 6/12", "CN (13.12)".
+fn is_dated(scene: &Scene) -> bool {
+    let from = scene.run_end(scene.at + 2, |c| matches!(c, ' ' | ',' | '('));
+    let day = scene.short(from).filter(|(_, end)| matches!(scene.char(*end), Some('/' | '.')));
+    day.is_some_and(|(_, end)| scene.short(end + 1).is_some())
 }
 
 fn abbreviation(scene: &Scene) -> Option<Taken> {
@@ -216,6 +283,10 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
     let letters = known.short.last().is_some_and(|c| c.is_alphanumeric());
     if known.place == Where::BeforeANumber {
         let from = scene.after_space(end);
+        // "CT01" is the name of a form.
+        if from == end && scene.char(from) == Some('0') {
+            return false;
+        }
         let roman = roman(&scene.text(from, scene.word_end(from).min(from + 8))).is_some();
         return scene.is_digit(from) || from > end && (roman || scene.stands(from, "số "));
     }
@@ -227,8 +298,10 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
         }
     }
     let word = scene.char(scene.after_space(end));
-    match known.place {
+    match &known.place {
         Where::Everywhere | Where::BeforeANumber => true,
+        Where::OnlyCell => next == Some(',') && scene.previous(scene.at).is_none_or(|c| c == '\n'),
+        Where::After(words) => scene.follows(words),
         Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
         Where::AmongSmallLetters => !among_capitals(scene, end),
         Where::BeforeAName => {
@@ -272,11 +345,17 @@ fn roman_numeral(scene: &Scene) -> Option<Taken> {
     let numbered = end - scene.at > 1
         && !is_syllable(&text.to_lowercase())
         && (after_a_name(scene) || scene.goes_on(Kind::Number));
-    if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) && !numbered {
+    let of_a_number = end - scene.at > 1 && scene.follows(&["số"]);
+    if !scene.follows(BEFORE_A_ROMAN) && !scene.goes_on(Kind::Roman) && !numbered && !of_a_number {
         return None;
     }
+    if scene.char(end) == Some('.')
+        && let Some((part, close)) = scene.short(end + 1).filter(|(_, close)| !scene.is_word(*close))
+    {
+        return Some(Taken::new(format!("{} chấm {}", cardinal(value), cardinal(part)), close, Kind::Other));
+    }
     let said = if scene.follows(&["thứ"]) { ordinal(value) } else { cardinal(value) };
-    if scene.char(end) == Some('/')
+    if matches!(scene.char(end), Some('/' | '-'))
         && let Some((year, close)) = scene.year(end + 1).filter(|(_, close)| !scene.is_word(*close))
     {
         return Some(Taken::new(format!("{said} năm {}", cardinal(year)), close, Kind::Date));
@@ -298,13 +377,23 @@ fn letters_and_digits(scene: &Scene) -> Option<Taken> {
         let part = scene.text(at, close);
         said.push(match digit {
             true if part.starts_with('0') => spelled(&part),
+            true if part.len() > 3 && !is_year(&part) => code(&part),
             true => number(&part),
-            false if is_spelled(&part) => spaced(&part),
+            false if is_spelled(&part) || names_a_number(&part, scene.is_digit(close)) => spaced(&part),
             false => part,
         });
         at = close;
     }
     Some(Taken::new(said.join(" "), end, kind))
+}
+
+fn is_year(digits: &str) -> bool {
+    digits.len() == 4 && (digits.starts_with("19") || digits.starts_with("20"))
+}
+
+/// Tells whether letters only stand for what the digits after them count: `SE3`, `OM5451`.
+fn names_a_number(letters: &str, before_digits: bool) -> bool {
+    before_digits && letters.chars().count() == 2 && letters.chars().all(char::is_uppercase)
 }
 
 /// Spells capitals that nobody can say as a word, as "PDF".
@@ -315,7 +404,8 @@ fn capitals(scene: &Scene) -> Option<Taken> {
     }
     let text = scene.text(scene.at, end);
     let vowels = text.chars().any(is_vowel);
-    (is_spelled(&text) && !(vowels && among_capitals(scene, end)))
+    let land = scene.follows(&["đất"]) && text.chars().count() == 3 && text.chars().all(char::is_uppercase);
+    (land && !among_capitals(scene, end) || is_spelled(&text) && !(vowels && among_capitals(scene, end)))
         .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
 }
 
@@ -334,7 +424,7 @@ fn is_spelled(text: &str) -> bool {
         run = if is_vowel(c) { 0 } else { run + 1 };
         longest = longest.max(run);
     }
-    let name = length > 3 && longest < 3;
+    let name = length > 3 && longest < 3 || SAID_AS_WORDS.contains(&text);
     !is_syllable(&text.to_lowercase()) && !name
 }
 

@@ -26,7 +26,7 @@ struct Term {
 }
 
 /// A log is kept until the last late log of its days can have come, which is 400 days, and the audit trail a year.
-const TERMS: [Term; 6] = [
+const TERMS: [Term; 8] = [
     Term {
         field: "nhat-ky",
         label: "keeping.log",
@@ -61,6 +61,20 @@ const TERMS: [Term; 6] = [
         hint: "keeping.acts_why",
         bounds: (13, 240),
         of: |rule| &mut rule.act_months,
+    },
+    Term {
+        field: "lenh",
+        label: "keeping.orders",
+        hint: "keeping.orders_why",
+        bounds: (14, 240),
+        of: |rule| &mut rule.order_months,
+    },
+    Term {
+        field: "thu",
+        label: "keeping.outgoing",
+        hint: "keeping.outgoing_why",
+        bounds: (1, 60),
+        of: |rule| &mut rule.outgoing_months,
     },
     Term {
         field: "tra-loi",
