@@ -139,6 +139,7 @@ fn holds() -> Holds {
         prepared: 0,
         prepared_missing: 0,
         software: 0,
+        local_emergency: 0,
     }
 }
 

@@ -65,7 +65,14 @@ if [ -z "$binary" ]; then
     export "CARGO_TARGET_${triple}_LINKER=$linker"
     if [ "$arch" != "$(dpkg --print-architecture)" ]; then
         sysroot=$(scripts/deb_sysroot.sh "$arch" "$target_dir")
-        export "CC_${target//-/_}=$tools-gcc" "CXX_${target//-/_}=$tools-g++"
+        compiler=$tools-gcc
+        if [ "$arch" = armhf ]; then
+            # Opus asks the processor whether it has NEON; only its files for that may use it, but its build does not say so.
+            compiler=$(realpath "$target_dir")/cc-$arch
+            printf '#!/bin/sh\ncase "$*" in *_neon*.c*) set -- "$@" -mfpu=neon ;; esac\nexec %s-gcc "$@"\n' "$tools" >"$compiler"
+            chmod 0755 "$compiler"
+        fi
+        export "CC_${target//-/_}=$compiler" "CXX_${target//-/_}=$tools-g++"
         export PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$tools/pkgconfig
         export "CARGO_TARGET_${triple}_RUSTFLAGS=-L native=$sysroot/usr/lib/$tools"
     fi

@@ -4,6 +4,8 @@
 //! time said, carried on by the monotonic clock, so that nobody who sets the system clock by hand moves the programme.
 //! A battery clock is believed within bounds around the times that earlier starts knew ([`LastKnown`]).
 
+use std::time::Duration;
+
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
@@ -27,13 +29,14 @@ const RTC_UNCERTAINTY_MS: u32 = 60_000;
 /// Reads `CLOCK_MONOTONIC`, the clock of every [`Moment`] on this box.
 pub fn monotonic() -> Moment {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux always has CLOCK_MONOTONIC");
-    Moment(now.tv_sec() as u64 * 1_000_000 + now.tv_nsec() as u64 / 1_000)
+    Moment(u64::try_from(Duration::from(now).as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Reads the system's wall clock, believed or not. For central and the command line; a box uses [`Clock`].
 pub fn wall() -> Wall {
     let now = clock_gettime(ClockId::CLOCK_REALTIME).expect("Linux always has CLOCK_REALTIME");
-    Wall(now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)
+    // Seconds have 32 bits on some machines.
+    Wall(i64::try_from(Duration::from(now).as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Tries to read both clocks at the same instant, and how long one may take.

@@ -1,9 +1,9 @@
-//! A relay on a line of a GPIO character device (`/dev/gpiochipN`).
+//! A relay or a button on a line of a GPIO character device (`/dev/gpiochipN`).
 
 use gpiocdev::Request;
-use gpiocdev::line::Value;
+use gpiocdev::line::{EdgeDetection, Value};
 
-use loaxa_heart::config::box_file::GpioLine;
+use loaxa_heart::config::gpio_line::GpioLine;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
@@ -52,5 +52,32 @@ struct Held(Request);
 impl Line for Held {
     fn set(&mut self, on: bool) -> Result<(), LineError> {
         Ok(self.0.set_lone_value(if on { Value::Active } else { Value::Inactive })?)
+    }
+}
+
+/// A line that a button moves.
+pub struct Button(Request);
+
+impl Button {
+    /// Takes a line as an input.
+    ///
+    /// # Errors
+    /// [`LineError`] where there is no such chip or line, or somebody else holds it.
+    pub fn open(at: &GpioLine) -> Result<Self, LineError> {
+        let mut wanted = Request::builder();
+        wanted.on_chip(&at.chip).with_consumer("loaxa").with_line(at.line).as_input();
+        if at.active_low {
+            wanted.as_active_low();
+        }
+        wanted.with_edge_detection(EdgeDetection::RisingEdge);
+        Ok(Self(wanted.request()?))
+    }
+
+    /// Waits for the next press.
+    ///
+    /// # Errors
+    /// [`LineError`] where the line is gone.
+    pub fn wait(&self) -> Result<(), LineError> {
+        Ok(self.0.read_edge_event().map(drop)?)
     }
 }

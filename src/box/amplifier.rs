@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 
 use loaxa_adapters::gpio::{self, Line, LineError};
 use loaxa_adapters::program::{self, ProgramError};
-use loaxa_heart::config::box_file::{AmplifierConfig, GpioLine};
+use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::config::gpio_line::GpioLine;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_sound::losses::Losses;
 

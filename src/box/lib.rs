@@ -4,11 +4,14 @@
 
 pub mod adopt;
 pub mod amplifier;
+pub mod button;
 pub mod daemon;
 pub mod data_usage;
 pub mod downloads;
 pub mod launcher;
+pub mod lights;
 pub mod local_socket;
+pub mod page;
 pub mod player;
 pub mod prepared;
 pub mod settings;

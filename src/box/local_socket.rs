@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::status::Status;
 use loaxa_heart::domain::announcement::PreparedItem;
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::playback::LocalStep;
 use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_sound::losses::Count;
 
@@ -40,6 +41,8 @@ pub enum Request {
     Prepared,
     /// Audio was put into the media directory.
     Look,
+    /// A press for the local emergency.
+    Press,
     /// A signed command or trust document.
     Offer {
         envelope: String,
@@ -72,16 +75,20 @@ pub struct Visit {
     pub answer: oneshot::Sender<Vec<u8>>,
 }
 
-/// Opens the socket, in the place of one that a dead daemon left. Visitors beyond [`VISITS_MAX`] are turned away and
-/// counted.
+/// Makes the way of requests to the daemon, with room for a bounded number.
+pub fn visits() -> (mpsc::Sender<Visit>, mpsc::Receiver<Visit>) {
+    mpsc::channel(VISITS_MAX)
+}
+
+/// Opens the socket, in the place of one that a dead daemon left. Visitors who find no room in `visits` are turned away
+/// and counted.
 ///
 /// # Errors
 /// Fails when the directory can't be written.
-pub fn listen(state_dir: &Path, turned_away: Arc<Count>) -> std::io::Result<mpsc::Receiver<Visit>> {
+pub fn listen(state_dir: &Path, visits: mpsc::Sender<Visit>, turned_away: Arc<Count>) -> std::io::Result<()> {
     let path = state_dir.join(SOCKET);
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(path)?;
-    let (visits, receiver) = mpsc::channel(VISITS_MAX);
     tokio::spawn(async move {
         while let Ok((visitor, _)) = listener.accept().await {
             let Ok(place) = visits.clone().try_reserve_owned() else {
@@ -91,7 +98,7 @@ pub fn listen(state_dir: &Path, turned_away: Arc<Count>) -> std::io::Result<mpsc
             tokio::spawn(attend(visitor, place));
         }
     });
-    Ok(receiver)
+    Ok(())
 }
 
 async fn attend(mut visitor: UnixStream, place: mpsc::OwnedPermit<Visit>) {
@@ -146,6 +153,14 @@ pub fn known_media(state_dir: &Path) -> std::io::Result<BTreeSet<ContentHash>> {
 /// Fails as [`ask`] does.
 pub fn prepared(state_dir: &Path) -> std::io::Result<Vec<PreparedHeld>> {
     request(state_dir, &Request::Prepared)
+}
+
+/// Presses for the local emergency, and returns the consequence.
+///
+/// # Errors
+/// Fails as [`ask`] does.
+pub fn press(state_dir: &Path) -> std::io::Result<LocalStep> {
+    request(state_dir, &Request::Press)
 }
 
 /// Says that audio was put into the media directory.

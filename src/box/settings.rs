@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use loaxa_adapters::slots::SlotsDir;
 use loaxa_heart::config::box_file::AmplifierConfig;
+use loaxa_heart::config::box_panel::PanelConfig;
 use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::decide::downloads::Rules;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub target_lufs: Option<f32>,
     pub shaping: Shaping,
     pub amplifier: AmplifierConfig,
+    /// Button, lights and status page.
+    pub panel: PanelConfig,
     /// ALSA name of the microphone.
     pub microphone: Option<String>,
     /// Plays in time with others sound this much later, or earlier.

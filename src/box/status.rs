@@ -23,6 +23,8 @@ pub struct Status {
     pub connected: bool,
     /// Log entries that central does not have yet.
     pub backlog: u64,
+    #[serde(default)]
+    pub local_emergency: LocalState,
     pub faults: Vec<String>,
     /// Audio over the network in this month, in bytes.
     pub media_month_bytes: u64,
@@ -38,6 +40,26 @@ pub struct Status {
     /// nothing was lost left out.
     #[serde(default)]
     pub lost: BTreeMap<String, u64>,
+}
+
+/// The state of the local emergency.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum LocalState {
+    /// The centre has given no order.
+    #[default]
+    NoOrder,
+    /// Two presses release this message where the centre can't be reached.
+    Ready {
+        title: String,
+    },
+    /// One press was taken.
+    Armed {
+        title: String,
+    },
+    Sounds {
+        title: String,
+    },
 }
 
 /// The state of the microphone that proves that the loudspeaker sounds.

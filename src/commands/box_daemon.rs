@@ -8,7 +8,8 @@ use clap::Subcommand;
 use super::language::{Failure, Outcome};
 use super::test_tone::{self, Test};
 use super::{
-    box_check, box_enrol, box_first_start, box_import, box_launch, box_prepared, box_setup, log_lines,
+    box_check, box_emergency, box_enrol, box_first_start, box_import, box_launch, box_prepared, box_setup,
+    log_lines,
 };
 use loaxa_adapters::clock::Clock;
 use loaxa_adapters::keys::KeyFile;
@@ -66,6 +67,7 @@ enum Doing {
     Setup(box_setup::Args),
     Import(box_import::Args),
     Prepared(box_prepared::Args),
+    Emergency,
 }
 
 pub fn run(args: Args) -> Outcome {
@@ -90,6 +92,7 @@ pub fn run(args: Args) -> Outcome {
         }
         Some(Doing::Check(check)) => return box_check::run(&check, &path),
         Some(Doing::Prepared(prepared)) => return box_prepared::run(&prepared, &config()?.state_dir),
+        Some(Doing::Emergency) => return box_emergency::run(&config()?.state_dir),
         Some(Doing::Import(import)) => return box_import::run(&import, &config()?.state_dir),
         Some(Doing::Enrol(enrol)) => return box_enrol::run(enrol),
         Some(Doing::FirstStart(start)) => return box_first_start::run(&start),
@@ -168,6 +171,7 @@ fn settings(config: BoxConfig) -> Result<Settings, Failure> {
         target_lufs: Some(config.sound.loudness_lufs),
         shaping: config.sound.shaping,
         amplifier: config.amplifier,
+        panel: config.panel,
         microphone: config.sound.microphone,
         delay_ms: config.sound.delay_ms,
         speech: config.speech,

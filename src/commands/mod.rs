@@ -6,6 +6,8 @@ mod box_check;
 #[cfg(feature = "box")]
 mod box_daemon;
 #[cfg(feature = "box")]
+mod box_emergency;
+#[cfg(feature = "box")]
 mod box_enrol;
 #[cfg(feature = "box")]
 mod box_first_start;
@@ -47,6 +49,7 @@ mod help;
 mod key;
 mod language;
 mod live;
+mod local_emergency;
 mod log_lines;
 mod logs;
 mod policy;
@@ -99,6 +102,7 @@ enum Command {
     Policy(policy::Args),
     Groups(groups::Args),
     Software(software::Args),
+    LocalEmergency(local_emergency::Args),
     Draft(draft::Args),
     Key(key::Args),
     Check(check::Args),
@@ -159,6 +163,7 @@ fn run(command: Command) -> ExitCode {
         Command::Programme(args) => programme::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Software(args) => software::run(args),
+        Command::LocalEmergency(args) => local_emergency::run(args),
         Command::Groups(args) => groups::run(args),
         Command::Draft(args) => draft::run(args),
         Command::Key(args) => key::run(args),

@@ -161,6 +161,7 @@ impl MemoryBox {
             prepared: self.prepared.0,
             prepared_missing: 0,
             software: self.software.0,
+            local_emergency: self.speaker.local_version(),
         }
     }
 
@@ -327,6 +328,7 @@ impl MemoryBox {
                 Ok(Some(("software".to_owned(), order.version)))
             }
             Body::Policy(_)
+            | Body::LocalEmergency { .. }
             | Body::Announce { .. }
             | Body::Cancel { .. }
             | Body::Live { .. }

@@ -187,3 +187,47 @@ fn a_store_with_a_flipped_bit_is_kept_and_the_box_goes_on() {
     // In the page that says where the tables lie.
     check_rot(|bytes| bytes[100] ^= 0b100);
 }
+
+/// Mounts everything but the data partition read-only, as `docs/operations.md` has it for boxes that nobody visits.
+const READ_ONLY_ROOT: &str = "
+    mount --make-rprivate /
+    mount --bind state state
+    mount -o remount,bind,ro /
+    if touch outside 2>/dev/null; then echo 'the root can be written' >&2; exit 1; fi
+    exec \"$@\"";
+
+#[test]
+fn with_a_read_only_root_and_one_data_partition_it_plays_logs_and_comes_back() {
+    let may = std::process::Command::new("unshare").args(["-m", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this machine gives tests no mounts of their own");
+        return;
+    }
+    let mut unit = Unit::new();
+    unit.output = format!("wav:{}", unit.path("state/out.wav").display());
+    let (_broker, mut central) = commune(&mut unit);
+    // Its keys are made while the root can still be written, as by the enrolment.
+    let running = unit.start();
+    central.await_box(&unit);
+    running.terminate();
+    let greeted = |central: &ScriptedCentral, before: usize| {
+        eventually("a hello", || (central.heard.lock().unwrap().hellos.len() > before).then_some(()));
+    };
+    let hellos = |central: &ScriptedCentral| central.heard.lock().unwrap().hellos.len();
+    let before = hellos(&central);
+    let running = unit.start_behind(READ_ONLY_ROOT);
+    greeted(&central, before);
+    push_emergency(&mut central, "c1");
+    unit.await_event("the emergency", |event| finished(event, "c1"));
+    let (epoch, _) = unit.records();
+    running.kill();
+
+    let before = hellos(&central);
+    let running = unit.start_behind(READ_ONLY_ROOT);
+    greeted(&central, before);
+    push_emergency(&mut central, "c2");
+    unit.await_event("the emergency after a power cut", |event| finished(event, "c2"));
+    assert_eq!(unit.records().0, epoch, "the store is the same");
+    assert!(running.terminate().success());
+    assert!(unit.path("state/out.wav").metadata().unwrap().len() > 44);
+}

@@ -2,6 +2,7 @@
 
 mod alone;
 mod disk;
+mod local;
 mod media;
 mod orders;
 mod prepared;

@@ -7,9 +7,16 @@ async fn a_body_that_can_not_be_read_is_answered_in_both_languages() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;
     let json = "application/json";
-    for path in
-        ["programmes", "policies", "prepared", "groups", "enrolments", "enrol", "drafts/none/signatures"]
-    {
+    for path in [
+        "programmes",
+        "policies",
+        "local-emergencies",
+        "prepared",
+        "groups",
+        "enrolments",
+        "enrol",
+        "drafts/none/signatures",
+    ] {
         let path = format!("/api/v1/{path}");
         for (content_type, body, status, says) in [
             (json, "{", 400, "JSON"),

@@ -147,6 +147,58 @@ async fn an_emergency_goes_out_when_two_people_have_signed_the_same_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_standing_order_goes_out_when_two_people_have_signed_it_and_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.keys.issuers = Vec::new();
+    let central = start(settings).await;
+    let (an, binh, now) = (key(1), key(2), clock::wall());
+    let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let order = |change: Value| {
+        let mut message = json!({ "title": "Vỡ đập", "text": "Chạy lên cao", "minutes_max": 20, "days": 90 });
+        message.as_object_mut().unwrap().extend(change.as_object().cloned().unwrap());
+        json!({ "local_emergency": { "to": ["xa"], "message": message, "author": "An" } })
+    };
+    for (change, expected) in [
+        (json!({ "days": 400 }), 400),
+        (json!({ "confirm_s": 2 }), 400),
+        (json!({ "minutes_max": 0 }), 400),
+        (json!({ "text": " " }), 400),
+        (json!({ "media": "0".repeat(64) }), 400),
+    ] {
+        let (status, said) = ask(&central, &an, now, &order(change)).await;
+        assert!((expected..500).contains(&status), "{status} {said}");
+    }
+    let taken_back = json!({ "local_emergency": { "to": ["xa"], "message": null } });
+    for (asked, wanted) in [(order(json!({})), 1), (taken_back, 2)] {
+        let (status, made) = ask(&central, &an, now, &asked).await;
+        assert_eq!(status, 201, "{made}");
+        let id = made["id"].as_str().unwrap();
+        let (_, desk) = ask(&central, &binh, now, &Value::Null).await;
+        let draft = desk["drafts"].as_array().unwrap().iter().find(|draft| draft["id"] == id).unwrap();
+        assert_eq!(draft["needed"], json!(2));
+        let payload = BASE64.decode(draft["payload"].as_str().unwrap()).unwrap();
+        assert_eq!(sign(&central, id, &payload, &an).await, (200, json!({ "sent": false })));
+        assert_eq!(sign(&central, id, &payload, &binh).await, (200, json!({ "sent": true })));
+        let (sent, signers) = loa.next("the standing order", command).await;
+        let Body::LocalEmergency { version, order } = sent.body else { panic!("no standing order") };
+        assert_eq!((version, order.is_some(), signers), (wanted, wanted == 1, 2));
+        if let Some(order) = order {
+            assert_eq!((order.title.as_str(), order.minutes_max, order.silent_s), ("Vỡ đập", 20, 300));
+            assert!(order.media.is_some() && order.words.is_some() && !order.with_contact);
+            assert!(sent.expires <= sent.issued_at.plus(Span::secs(90 * 86_400)));
+        }
+    }
+    // A box that holds an older one, or none, gets the newest.
+    loa.hello("n", loaxa_heart::wire::messages::Holds { local_emergency: 1, ..loa.holds(&[]) });
+    let (sent, _) = loa.next("the newest", command).await;
+    assert!(matches!(sent.body, Body::LocalEmergency { version: 2, order: None }));
+    let announced = get_api(&central, "/api/v1/announcements").await.json();
+    assert_eq!(announced.as_array().unwrap().len(), 0, "it is no announcement");
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_sign_may_not_draft_either() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;

@@ -56,6 +56,7 @@ async fn a_token_may_what_its_scope_says_until_it_ends() {
         "POST /programmes",
         "POST /groups",
         "POST /policies",
+        "POST /local-emergencies",
         "POST /prepared",
         "POST /boxes/none/revoke",
         "POST /enrolments",

@@ -4,7 +4,7 @@ use crate::support::commune::*;
 use loaxa_central::Central;
 use loaxa_central::store::LogFilter;
 use loaxa_heart::domain::announcement::{BulletinClass, Rung};
-use loaxa_heart::domain::ids::{CommandId, ContentHash, PlayId};
+use loaxa_heart::domain::ids::{CommandId, ContentHash, Epoch, PlayId};
 use loaxa_heart::domain::playback::{
     DeliveryStep, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, Subject,
 };
@@ -307,6 +307,34 @@ async fn a_copied_box_and_a_false_signature_raise_alarms() {
         let of = |kind: &str| (kind.to_owned(), "loa-1".to_owned());
         assert_eq!(kinds, [of("bad_log"), of("forked")]);
         assert_eq!(stored(central).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_machines_of_one_name_are_told_apart_by_their_logs() {
+    both(async |central, port| {
+        let mut loa = ScriptedBox::connect(1, port).await;
+        let twins = async || {
+            let alarms = central.store().alarms(10).await.unwrap();
+            alarms.into_iter().find(|alarm| alarm.kind.code() == "twins")
+        };
+        let say = async |loa: &mut ScriptedBox, epoch: u64| {
+            loa.epoch = Epoch(epoch);
+            loa.hello(&format!("twin-{epoch}"), Holds::default());
+            let welcome =
+                |topic: &Topic, _: &[u8]| matches!(topic, Topic::Down(_, Down::Welcome)).then_some(());
+            loa.next("the welcome", welcome).await;
+        };
+        say(&mut loa, 7).await;
+        say(&mut loa, 9).await;
+        assert!(twins().await.is_none(), "a log that was begun anew is no second machine");
+        say(&mut loa, 7).await;
+        let alarm = until("the alarm", async || twins().await).await;
+        assert_eq!(alarm.subject, "loa-1");
+        let (older, newer) = (Epoch(7).to_string(), Epoch(9).to_string());
+        let told = alarm.detail.contains(&format!("older has log {older}"));
+        assert!(told && alarm.detail.contains(&format!("newer log {newer}")), "{}", alarm.detail);
     })
     .await;
 }

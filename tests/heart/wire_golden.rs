@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use loaxa_heart::domain::announcement::*;
 use loaxa_heart::domain::authority::*;
 use loaxa_heart::domain::ids::*;
+use loaxa_heart::domain::local_emergency::LocalEmergency;
 use loaxa_heart::domain::playback::*;
 use loaxa_heart::domain::policy::{GuardRefusal, Policy};
 use loaxa_heart::domain::software::{Build, Hours, Software, UpgradeStep, UpgradeTold};
@@ -266,6 +267,20 @@ fn commands() {
         paused: false,
     };
     check("command-software.json", &command("c-10", 52, Body::Software(software)));
+    let order = LocalEmergency {
+        title: "Vỡ đập".to_owned(),
+        plan: PlayPlan { repeats: Repeats::UntilCancelled, ..PlayPlan::default() },
+        media: Some(media()),
+        words: Some(Words { text: "Vỡ đập, chạy lên cao".to_owned(), language: "vi".to_owned() }),
+        silent_s: 300,
+        confirm_s: 10,
+        minutes_max: 30,
+        with_contact: false,
+    };
+    let standing = Body::LocalEmergency { version: 2, order: Some(order) };
+    check("command-local-emergency.json", &command("c-11", 53, standing));
+    let back = Body::LocalEmergency { version: 3, order: None };
+    check("command-local-emergency-taken-back.json", &command("c-12", 54, back));
     let live = Body::Live { voice: "s-1".to_owned(), open: true, url: "https://central/live/s-1".to_owned() };
     check("command-live.json", &command("c-6", 48, live));
     check("command-test.json", &command("c-7", 49, Body::Test));
@@ -316,6 +331,9 @@ fn other_messages() {
     check("heartbeat-usage.json", &Heartbeat { usage, ..heartbeat.clone() });
     let holds_prepared = Some(Holds { prepared: 3, prepared_missing: 1, ..holds() });
     check("heartbeat-prepared.json", &Heartbeat { holds: holds_prepared, ..heartbeat.clone() });
+    let holds_local = Some(Holds { local_emergency: 2, ..holds() });
+    let faults = vec!["local_emergency".to_owned()];
+    check("heartbeat-local.json", &Heartbeat { holds: holds_local, faults, ..heartbeat.clone() });
     let holds_software = Some(Holds { software: 4, ..holds() });
     let upgrade = Some(UpgradeTold {
         version: 4,
@@ -605,6 +623,37 @@ fn a_list_of_prepared_messages_has_bounds() {
     check(1, codec::PREPARED_BYTES_MAX + 1, false, "at most 268435456");
     check(65, 1, false, "items: 65, at most 64");
     check(2, 1, true, "tin-0 is prepared twice");
+}
+
+#[test]
+fn a_standing_order_has_bounds() {
+    let check = |change: &dyn Fn(&mut LocalEmergency), is_good: bool| {
+        let mut order = LocalEmergency {
+            title: "Vỡ đập".to_owned(),
+            plan: PlayPlan::default(),
+            media: None,
+            words: None,
+            silent_s: 300,
+            confirm_s: 10,
+            minutes_max: 30,
+            with_contact: false,
+        };
+        change(&mut order);
+        let body = Body::LocalEmergency { version: 1, order: Some(order) };
+        let found = codec::decode::<Command>(&codec::encode(&command("c-9", 51, body)));
+        assert_eq!(found.is_ok(), is_good, "{found:?}");
+    };
+    check(&|_| {}, true);
+    check(&|order| order.silent_s = 86_401, false);
+    for (seconds, is_good) in [(2, false), (3, true), (60, true), (61, false)] {
+        check(&|order| order.confirm_s = seconds, is_good);
+    }
+    for (minutes, is_good) in [(0, false), (1, true), (240, true), (241, false)] {
+        check(&|order| order.minutes_max = minutes, is_good);
+    }
+    check(&|order| order.plan.at = Some(wall("2026-11-20T22:00:00Z")), false);
+    check(&|order| order.plan.volume_percent = 101, false);
+    check(&|order| order.title = "a\nb".to_owned(), false);
 }
 
 #[test]

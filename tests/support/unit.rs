@@ -116,10 +116,28 @@ impl Unit {
 
     /// Starts the box on a fresh `box.toml`.
     pub fn start(&self) -> Running<'_> {
+        self.start_as(self.command(&["box"]))
+    }
+
+    /// Starts the box on a fresh `box.toml` with mounts of its own, which `script` makes; it ends with `exec "$@"`.
+    #[allow(dead_code)]
+    pub fn start_behind(&self, script: &str) -> Running<'_> {
+        let own = self.command(&["box"]);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-ec", script, "sh"]).arg(own.get_program()).args(own.get_args());
+        command
+            .current_dir(self.dir.path())
+            .env("LOAXA_LANG", "en")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        self.start_as(command)
+    }
+
+    fn start_as(&self, mut command: Command) -> Running<'_> {
         std::fs::write(self.path("programme.toml"), &self.programme).unwrap();
         std::fs::write(self.path("box.toml"), self.box_toml()).unwrap();
         let said = std::fs::OpenOptions::new().create(true).append(true).open(self.path("said")).unwrap();
-        let child = self.command(&["box"]).stderr(said).spawn().unwrap();
+        let child = command.stderr(said).spawn().unwrap();
         Running { unit: self, child }
     }
 

@@ -48,7 +48,7 @@ fn our_box_conforms() {
     let running = unit.start();
     let (all_passed, said) = conform("box", &broker, &["--group", GROUP]);
     assert!(all_passed, "{said}");
-    assert_eq!(passed(&said), 28, "{said}");
+    assert_eq!(passed(&said), 29, "{said}");
     running.kill();
 }
 

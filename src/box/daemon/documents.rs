@@ -118,6 +118,10 @@ impl Daemon {
             Body::Policy(_) => {
                 Ok(Some(Document { name: DocumentName::Policy, version: None, is_kept: true }))
             }
+            Body::LocalEmergency { .. } => {
+                self.fetch_prepared();
+                Ok(Some(Document { name: DocumentName::LocalEmergency, version: None, is_kept: true }))
+            }
             Body::Announce { .. } | Body::Cancel { .. } | Body::Live { .. } | Body::Test => Ok(None),
         }
     }
@@ -169,6 +173,8 @@ impl Daemon {
                     self.speaker.handle(&self.clock.read(), Input::Limits(self.installed.policy.clone()));
                 }
                 Some(DocumentName::Prepared) => self.prepared = Prepared::default(),
+                // The heart has dropped the order, and ended what it had released.
+                Some(DocumentName::LocalEmergency) => {}
                 Some(DocumentName::Software) => self.upgrade.order(None, Vec::new()),
                 Some(DocumentName::Groups) => {
                     (self.groups_version, groups) = (0, self.installed.groups.clone());

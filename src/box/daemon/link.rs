@@ -56,6 +56,7 @@ impl Daemon {
             prepared: self.prepared.version,
             prepared_missing: self.prepared_missing(),
             software: self.upgrade.in_force().0,
+            local_emergency: self.speaker.local_version(),
         }
     }
 
@@ -88,6 +89,7 @@ impl Daemon {
                     tracing::warn!(reason, "central is out of reach; the programme goes on");
                 }
                 self.uplink.disconnected(monotonic());
+                self.out_of_contact();
             }
             LinkEvent::Refused { reason } => tracing::warn!(reason, "the broker refused something"),
             LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
@@ -148,6 +150,7 @@ impl Daemon {
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {
         self.upgrade.health.contact = true;
+        self.in_contact();
         self.downloads.set_base(welcome.media_base);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });

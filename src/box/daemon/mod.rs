@@ -3,6 +3,7 @@
 mod documents;
 pub mod error;
 mod link;
+mod panel;
 mod prepared;
 mod restore;
 mod start;
@@ -18,7 +19,9 @@ use tokio::sync::mpsc;
 
 use self::error::DaemonError;
 use crate::adopt::Programmes;
+use crate::button::Press;
 use crate::downloads::{Downloads, FetchAsked, News};
+use crate::lights::Lights;
 use crate::local_socket::Visit;
 use crate::player::Player;
 use crate::prepared::Prepared;
@@ -33,7 +36,8 @@ use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::refusals::Refusals;
 use loaxa_heart::decide::speaker::{Action, Input, Speaker};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, KeyId};
-use loaxa_heart::domain::playback::Event;
+use loaxa_heart::domain::local_emergency::Contact;
+use loaxa_heart::domain::playback::{Event, Presser};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::{PlayerCommand, PlayerEvent};
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span};
@@ -76,6 +80,7 @@ struct Channels {
     link: Option<mpsc::Receiver<LinkEvent>>,
     downloads: mpsc::Receiver<News>,
     visits: Option<mpsc::Receiver<Visit>>,
+    presses: Option<mpsc::Receiver<Press>>,
 }
 
 struct Daemon {
@@ -93,6 +98,9 @@ struct Daemon {
     disk_bytes_max: u64,
     protect_at: Moment,
     uplink: Uplink,
+    /// The contact with the centre, which an answer of its own proves.
+    contact: Contact,
+    lights: Lights,
     programmes: Programmes,
     prepared: Prepared,
     upgrade: Upgrade,
@@ -141,6 +149,7 @@ impl Daemon {
                         break;
                     }
                 }
+                Some(Press) = next(&mut channels.presses) => drop(self.press(Presser::Button)),
                 Some(visit) = next(&mut channels.visits) => self.on_visit(visit),
             }
         }
@@ -193,6 +202,7 @@ impl Daemon {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         let now = self.clock.read();
         self.look_at_the_microphone();
+        self.show_state();
         self.set_fault(FAULT_CLOCK, now.quality == ClockQuality::None);
         self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
         if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
@@ -265,6 +275,7 @@ impl Daemon {
         let changes_air = matches!(event, PlayerEvent::Started { .. } | PlayerEvent::Ended { .. });
         self.tell(Input::Player(event));
         if changes_air {
+            self.show_state();
             self.send_log();
         }
     }

@@ -41,9 +41,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Wants the prepared audio that is not here. What the server did not have at first is asked for again and again.
+    /// Wants the prepared audio that is not here, and that of a standing order. What the server did not have at first is
+    /// asked for again and again.
     pub(super) fn fetch_prepared(&self) {
-        let missing = self.prepared.audio().filter(|media| !self.downloads.has(&media.sha256));
+        let standing = self.speaker.local_order().and_then(|order| order.media.as_ref());
+        let wanted = standing.into_iter().chain(self.prepared.audio());
+        let missing = wanted.filter(|media| !self.downloads.has(&media.sha256));
         for media in missing {
             let what = media.path.clone();
             if let FetchAsked::Refused(fault) = self.downloads.fetch(media.clone(), Wall::MAX, Need::Staged) {

@@ -60,6 +60,8 @@ pub(super) struct InForce {
     /// The keys that signed the policy; none where the installer wrote it.
     pub policy_signers: Vec<KeyId>,
     pub prepared: Prepared,
+    /// The standing order for a local emergency.
+    pub local_order: Option<Signed<Command>>,
     /// The release that the box is to run, and the keys that signed the order.
     pub software: Option<(Software, Vec<KeyId>)>,
     /// Audio that programmes need.
@@ -89,18 +91,24 @@ pub(super) fn restore_documents(
         policy,
         policy_signers: Vec::new(),
         prepared: Prepared::default(),
+        local_order: None,
         software: None,
         needed: Vec::new(),
     };
     // By name: the groups come before the programmes that depend on them.
     for (name, envelope) in documents.iter().filter(|(name, _)| *name != TRUST) {
-        let Signed { signers, payload: command, .. } = match still_believed(envelope, trust) {
+        let signed = match still_believed(envelope, trust) {
             Ok(signed) => signed,
             Err(reason) => {
                 tracing::warn!(name, %reason, "a kept document is no longer believed");
                 continue;
             }
         };
+        if matches!(signed.payload.body, Body::LocalEmergency { .. }) {
+            restored.local_order = Some(signed);
+            continue;
+        }
+        let Signed { signers, payload: command, .. } = signed;
         match command.body {
             Body::Groups { version, mut members } => {
                 (restored.groups_version, restored.groups_signers) = (version, signers);
@@ -149,10 +157,11 @@ pub(super) fn restore_commands(
     Ok(opened.collect())
 }
 
-/// Returns the audio that an announcement brings.
+/// Returns the audio that an announcement or a standing order brings.
 pub(super) fn media_of(signed: &Signed<Command>) -> Option<ContentHash> {
     match &signed.payload.body {
         Body::Announce { media, .. } => media.as_ref().map(|media| media.sha256),
+        Body::LocalEmergency { order, .. } => Some(order.as_ref()?.media.as_ref()?.sha256),
         _ => None,
     }
 }

@@ -9,9 +9,12 @@ use super::error::DaemonError;
 use super::restore::{InForce, Needed, TRUST, media_of, newest_trust, restore_commands, restore_documents};
 use super::{Channels, Daemon, FAULT_PROGRAMME, Installed, offset};
 use crate::adopt::{LeftOut, Programmes};
+use crate::button::{self, Press};
 use crate::data_usage::UsageFile;
 use crate::downloads::{self, Downloads, News};
-use crate::local_socket;
+use crate::lights::Lights;
+use crate::local_socket::{self, Visit};
+use crate::page;
 use crate::player::{self, Player, PlayerConfig};
 use crate::settings::{CentralSettings, Settings};
 use crate::upgrade::Upgrade;
@@ -20,12 +23,14 @@ use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::fetch::{Fetcher, MediaDir};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use loaxa_adapters::uplink::Uplink;
+use loaxa_heart::config::box_panel::PanelConfig;
 use loaxa_heart::decide::memory::Memory;
 use loaxa_heart::decide::outbox::Outbox;
 use loaxa_heart::decide::refusals::Refusals;
 use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::decide::speaker::{Input, Restored, Speaker};
 use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::local_emergency::Contact;
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::sound::PlayerEvent;
 use loaxa_heart::domain::time::{ClockQuality, Reading, Wall};
@@ -78,10 +83,11 @@ impl Daemon {
         let outbox = Outbox::new(store.last_seq(), store.last_seq() - store.backlog());
         let uplink = Uplink::new(settings.box_id.clone(), settings.key, settings.root, link, outbox);
         let turned_away = Arc::<Count>::default();
-        let visits = local_socket::listen(&state_dir, turned_away.clone());
-        if let Err(error) = &visits {
+        let (visits, asked) = local_socket::visits();
+        if let Err(error) = local_socket::listen(&state_dir, visits.clone(), turned_away.clone()) {
             tracing::warn!(%error, "no status socket");
         }
+        let (lights, presses) = open_panel(settings.panel, visits)?;
         let now = clock.read();
         let mut daemon = Self {
             box_id: settings.box_id,
@@ -97,6 +103,8 @@ impl Daemon {
             disk_bytes_max: settings.media.disk_bytes_max,
             protect_at: monotonic(),
             uplink,
+            contact: Contact::LostSince(now.mono),
+            lights,
             programmes,
             refusals: Refusals::default(),
             prepared: in_force.prepared,
@@ -116,7 +124,8 @@ impl Daemon {
             player: player_receiver,
             link: link_receiver,
             downloads: downloads_receiver,
-            visits: visits.ok(),
+            visits: Some(asked),
+            presses,
         };
         Ok((daemon, channels))
     }
@@ -164,12 +173,18 @@ fn restore_heart(
         tracing::warn!(key, "a remembered row can't be read and is passed over");
     }
     let commands = restore_commands(store, trust.as_ref())?;
-    let staged = commands.iter().filter_map(media_of).filter(|hash| media_dir.has(hash)).collect();
-    let checkpoints = store.checkpoints()?;
-    let in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
-    let policy_signers = in_force.policy_signers.clone();
-    let restored =
-        Restored { start: store.start_number(), memory, commands, checkpoints, staged, policy_signers };
+    let mut in_force = restore_documents(settings, &documents, trust.as_ref(), &mut programmes);
+    let local_order = in_force.local_order.take();
+    let named = commands.iter().chain(&local_order).filter_map(media_of);
+    let restored = Restored {
+        start: store.start_number(),
+        memory,
+        staged: named.filter(|hash| media_dir.has(hash)).collect(),
+        commands,
+        checkpoints: store.checkpoints()?,
+        policy_signers: in_force.policy_signers.clone(),
+        local_order,
+    };
     let groups = in_force.groups.iter().cloned().collect();
     let listeners = Listeners { groups, languages: settings.languages.clone() };
     left_out.extend(programmes.leave_out_clashing(&listeners.groups));
@@ -179,6 +194,19 @@ fn restore_heart(
     });
     let speaker = Speaker::new(restored, listeners, timetable, trust, in_force.policy.clone(), now);
     Ok(Heart { speaker, programmes, in_force, left_out })
+}
+
+/// Opens what people beside the box see and press. Without a page the box plays all the same.
+fn open_panel(
+    panel: PanelConfig,
+    visits: mpsc::Sender<Visit>,
+) -> std::io::Result<(Lights, Option<mpsc::Receiver<Press>>)> {
+    if let Some(at) = panel.page
+        && let Err(error) = page::listen(at, visits)
+    {
+        tracing::warn!(%at, %error, "no status page");
+    }
+    Ok((Lights::start(panel.lights)?, button::listen(&panel.button)?))
 }
 
 /// The entry of an installed programme that is not in force.

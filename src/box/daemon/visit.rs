@@ -6,6 +6,7 @@ use super::Daemon;
 use crate::local_socket::{Offered, Request, Visit};
 use crate::status::Status;
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::playback::Presser;
 use loaxa_heart::wire::envelope::Kind;
 use loaxa_heart::wire::topics::{Down, Topic};
 
@@ -19,6 +20,7 @@ impl Daemon {
                 serde_json::to_vec(&known)
             }
             Request::Prepared => serde_json::to_vec(&self.list_prepared()),
+            Request::Press => serde_json::to_vec(&self.press(Presser::Console)),
             Request::Look => {
                 self.downloads.look();
                 serde_json::to_vec(&())
@@ -40,6 +42,7 @@ impl Daemon {
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
             connected: self.uplink.is_connected(),
             backlog: self.store.backlog(),
+            local_emergency: self.local_state(),
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
             media_month_bytes: self.downloads.used(),
             media_month_bytes_max: self.month_bytes_max,

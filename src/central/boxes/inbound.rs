@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::log_intake::Waiting;
+use super::twins::Twins;
 use crate::app::{App, Counters};
 use crate::changes::Changed;
 use crate::settings::BoxDeclared;
@@ -130,6 +131,9 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<b
         return Ok(false);
     };
     let now = app.now();
+    if let Some(pair) = hellos.twins.note(id, hello.epoch, now) {
+        app.suspect(AlarmKind::Twins, id.as_str(), &pair.to_string()).await;
+    }
     tell_time(app, id, hello.nonce, now, delivery::upload_after_s(id, hellos.count(now)));
     let groups = app.groups_of(&enrolled.groups);
     // A hello does not say how much of the log is still to come; the next heartbeat does.
@@ -202,14 +206,17 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, Store
     app.store.note_sign_of_life(sign).await
 }
 
-/// The times of the latest hellos.
+/// The times of the latest hellos, and the logs that they named.
 #[derive(Default)]
-struct Hellos(Mutex<VecDeque<Wall>>);
+struct Hellos {
+    times: Mutex<VecDeque<Wall>>,
+    twins: Twins,
+}
 
 impl Hellos {
     /// Counts one more at `now`, and returns how many came within the window.
     fn count(&self, now: Wall) -> u32 {
-        let mut times = self.0.lock().expect("nothing panics while it holds the hellos");
+        let mut times = self.times.lock().expect("nothing panics while it holds the hellos");
         while times.len() >= HELLOS_MAX || times.front().is_some_and(|at| now.since(*at) > RECONNECT_WINDOW) {
             times.pop_front();
         }

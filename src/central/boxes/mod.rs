@@ -6,4 +6,5 @@ pub mod enrolment;
 pub mod inbound;
 pub mod log_intake;
 pub mod state;
+mod twins;
 pub mod watch;

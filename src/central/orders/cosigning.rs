@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::announce::{self, Asked};
 use super::documents::{self, PolicyAsked};
 use super::issue::{self, Draft};
+use super::local_emergency::{self, LocalAsked};
 use super::outlook;
 use super::refused::Refused;
 use crate::app::App;
@@ -48,6 +49,7 @@ pub enum DraftAsked {
         media: Option<ContentHash>,
     },
     Policy(PolicyAsked),
+    LocalEmergency(LocalAsked),
 }
 
 /// A reason for which a draft or a signature is not taken.
@@ -158,6 +160,7 @@ async fn unnumbered(app: &Arc<App>, issuer: &KeyId, asked: DraftAsked) -> Result
             announce::draft(app, fields, Some(row)).await?
         }
         DraftAsked::Policy(asked) => documents::draft_policy(app, asked).await?,
+        DraftAsked::LocalEmergency(asked) => local_emergency::draft(app, asked).await?,
     };
     let command = issue::command(&draft, issuer.clone(), 0);
     command.check().map_err(Refused::Senseless)?;

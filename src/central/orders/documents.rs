@@ -346,7 +346,11 @@ fn document(
     }
 }
 
-async fn send(app: &App, draft: Draft) -> Result<Sent, Refused> {
+/// Signs, keeps and sends a document.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn send(app: &App, draft: Draft) -> Result<Sent, Refused> {
     let (name, version) = draft.document.clone().expect("what is sent here is a document");
     Ok(Sent { id: issue(app, draft).await?, name, version })
 }

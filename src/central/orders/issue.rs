@@ -47,6 +47,12 @@ impl Draft {
                 let document = Some((DocumentName::Policy, policy.version));
                 (CommandKind::Other, format!("policy {}", policy.version), Vec::new(), document)
             }
+            Body::LocalEmergency { version, order } => {
+                let document = Some((DocumentName::LocalEmergency, *version));
+                let title = order.as_ref().map(|order| order.title.clone());
+                let title = title.unwrap_or_else(|| format!("local emergency {version}"));
+                (CommandKind::Other, title, Vec::new(), document)
+            }
             _ => return None,
         };
         Some(Self {
@@ -264,6 +270,7 @@ fn what(body: &Body) -> &str {
         Body::Programme { .. } => "programme",
         Body::Policy(_) => "policy",
         Body::Prepared { .. } => "prepared messages",
+        Body::LocalEmergency { .. } => "local emergency",
         Body::Software(_) => "software",
         Body::Groups { .. } => "groups",
         Body::Live { .. } => "live voice",

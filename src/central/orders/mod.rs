@@ -10,6 +10,7 @@ pub mod emergency;
 pub mod exercise;
 pub mod issue;
 pub mod live;
+pub mod local_emergency;
 pub mod notices;
 pub mod outlook;
 pub mod prepared;

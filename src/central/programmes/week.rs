@@ -112,7 +112,10 @@ impl Reading {
             match &document.name {
                 DocumentName::Programme(name) => drop(self.ids.insert(name.clone())),
                 DocumentName::Policy => audience.policy = self.policy(app, id).await?,
-                DocumentName::Groups | DocumentName::Prepared | DocumentName::Software => {}
+                DocumentName::Groups
+                | DocumentName::Prepared
+                | DocumentName::LocalEmergency
+                | DocumentName::Software => {}
             }
         }
         Ok(audience)

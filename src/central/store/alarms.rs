@@ -25,6 +25,8 @@ pub struct Alarm {
 pub enum AlarmKind {
     /// Two different entries under one number: a copied or manipulated box.
     Forked,
+    /// Two machines bear one name and say hello in turn.
+    Twins,
     /// A batch whose signature or chain is wrong.
     BadLog,
     /// A box speaks that nobody enrolled.
@@ -50,6 +52,7 @@ impl AlarmKind {
     pub const fn code(self) -> &'static str {
         match self {
             AlarmKind::Forked => "forked",
+            AlarmKind::Twins => "twins",
             AlarmKind::BadLog => "bad_log",
             AlarmKind::UnknownBox => "unknown_box",
             AlarmKind::Gap => "gap",

@@ -3,8 +3,9 @@
 use super::box_side::{Centre, HEARTBEAT};
 use super::check::Check;
 use super::wire::VILLAGE;
-use loaxa_heart::domain::announcement::{Media, PreparedItem};
+use loaxa_heart::domain::announcement::{Media, PlayPlan, PreparedItem, Words};
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
+use loaxa_heart::domain::local_emergency::LocalEmergency;
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::codec;
@@ -15,6 +16,7 @@ pub const CHECKS: &[Check<Centre>] = &[
     Check("conform_check.village_takes", "5", village_takes),
     Check("conform_check.village_numbers", "5", village_numbers),
     Check("conform_check.prepared", "5", prepared),
+    Check("conform_check.local_emergency", "12", local_emergency),
 ];
 
 impl Centre {
@@ -38,6 +40,17 @@ impl Centre {
         };
         self.until(HEARTBEAT, |centre| centre.heartbeats.iter().any(told).then_some(()))
             .ok_or_else(|| said!("conform.not_prepared", version, missing))
+    }
+}
+
+impl Centre {
+    /// Checks that a heartbeat from now on tells of this version of the standing order.
+    fn tells_local(&mut self, version: u32) -> Result<(), Sentence> {
+        let told = |heartbeat: &Heartbeat| {
+            heartbeat.holds.as_ref().is_some_and(|holds| holds.local_emergency == version)
+        };
+        self.until(HEARTBEAT, |centre| centre.heartbeats.iter().any(told).then_some(()))
+            .ok_or_else(|| said!("conform.not_local", version))
     }
 }
 
@@ -110,4 +123,36 @@ fn prepared(centre: &mut Centre) -> Result<(), Sentence> {
     tell_groups(centre, 7, &duty, &both, &both[..1])?;
     centre.send_as(&duty, &both[..1], "none", empty(held + 3))?;
     told.and_then(|()| centre.tells_prepared(held + 3, 0))
+}
+
+/// A standing order of a few words.
+fn standing(version: u32) -> Body {
+    let order = LocalEmergency {
+        title: "conform".to_owned(),
+        plan: PlayPlan::default(),
+        media: None,
+        words: Some(Words { text: "a".to_owned(), language: "vi".to_owned() }),
+        silent_s: 300,
+        confirm_s: 10,
+        minutes_max: 1,
+        with_contact: false,
+    };
+    Body::LocalEmergency { version, order: Some(order) }
+}
+
+/// A standing order is taken from two people alone, told of, never replaced by an older one, and taken back.
+fn local_emergency(centre: &mut Centre) -> Result<(), Sentence> {
+    let [one, two] = centre.authority.duty.clone();
+    let held = centre.hello.as_ref().map_or(0, |hello| hello.holds.local_emergency);
+    let groups = [centre.group.clone()];
+    centre.send_as(&one, &groups, "alone", standing(held + 9))?;
+    let by_both = |centre: &mut Centre, name: &str, body: Body| {
+        let command = centre.command(name, body);
+        centre.order(codec::seal(&command, &[&one, &two]))
+    };
+    by_both(centre, "standing", standing(held + 2))?;
+    by_both(centre, "older", standing(held + 1))?;
+    let told = centre.tells_local(held + 2);
+    by_both(centre, "back", Body::LocalEmergency { version: held + 3, order: None })?;
+    told.and_then(|()| centre.tells_local(held + 3))
 }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use chrono::{NaiveTime, Weekday};
 
+use super::box_panel::{PanelConfig, panel};
 use super::day_rules::WEEKDAYS;
 use super::fields::{Fields, Reader, Value};
 use super::files::{is_a_file, read_text};
+use super::gpio_line::{GpioLine, command, gpio};
 use super::problem::{Problem, Problems};
 use super::shaping::{Shaping, shaping};
 use crate::domain::ids::{BoxId, GroupId};
@@ -34,6 +36,8 @@ pub struct BoxConfig {
     pub programmes: Vec<PathBuf>,
     pub sound: SoundConfig,
     pub amplifier: AmplifierConfig,
+    /// Button, lights and status page.
+    pub panel: PanelConfig,
     /// Text on stdin; `{language}` and `{out}`, the WAV to be written, are put in.
     pub speech: Vec<String>,
     /// Limits in force until a signed policy replaces them.
@@ -71,21 +75,6 @@ pub struct AmplifierConfig {
     pub gpio: Option<GpioLine>,
     pub warm_up_ms: u32,
     pub off_delay_ms: u32,
-}
-
-/// A switch on a GPIO character device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GpioLine {
-    pub chip: PathBuf,
-    pub line: u32,
-    /// The switch is on where the line is low.
-    pub active_low: bool,
-}
-
-impl std::fmt::Display for GpioLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.chip.display(), self.line)
-    }
 }
 
 /// `[media]`: audio that is fetched and kept.
@@ -272,6 +261,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
     programme.finish();
     let sound = sound(root.section("sound"));
     let amplifier = amplifier(root.section("amplifier"));
+    let panel = panel(root, paths.base);
     let speech = speech(root.section("speech"));
     let guard = guard(root.section("guard"));
     let central = root.get("central").map(|value| link(value.table()?, paths));
@@ -294,6 +284,7 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         programmes,
         sound: sound?,
         amplifier: amplifier?,
+        panel: panel?,
         speech: speech?,
         guard: guard?,
         central: absent_or(central)?,
@@ -372,29 +363,6 @@ fn amplifier(mut fields: Fields<'_>) -> Option<AmplifierConfig> {
     let gpio = gpio(&mut fields);
     fields.finish();
     Some(AmplifierConfig { on, off, gpio: gpio?, warm_up_ms: warm_up?, off_delay_ms: off_delay? })
-}
-
-/// Reads `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
-fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
-    let active_low =
-        fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
-    let Some(value) = fields.get("gpio") else { return Some(None) };
-    let text = value.words()?;
-    let parts = text.rsplit_once(':').and_then(|(chip, line)| Some((chip, line.parse().ok()?)));
-    let Some((chip, line)) = parts.filter(|(chip, _)| !chip.is_empty()) else {
-        value.problem(said!("problem.no_gpio_line", text = text.escape_debug()));
-        return None;
-    };
-    // A chip's name stands for its device; a path stays what it is.
-    Some(Some(GpioLine { chip: Path::new("/dev").join(chip), line, active_low: active_low? }))
-}
-
-/// Reads a program and its arguments: a list, or one text parted at blanks. An empty text is no command.
-fn command(value: &Value<'_>) -> Option<Vec<String>> {
-    if value.is_text() {
-        return Some(value.text()?.split_whitespace().map(str::to_owned).collect());
-    }
-    value.list().iter().map(|part| part.text().map(str::to_owned)).collect()
 }
 
 /// Reads `[speech]` of a box or of central.

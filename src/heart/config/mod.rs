@@ -3,6 +3,7 @@
 //! Deliberately absent: clocks, network, sound. Files are read here and nowhere written.
 
 pub mod box_file;
+pub mod box_panel;
 pub mod calling_file;
 pub mod cap;
 pub mod cap_policy;
@@ -11,6 +12,7 @@ pub mod day_rules;
 mod fields;
 mod file_names;
 pub mod files;
+pub mod gpio_line;
 pub mod kind;
 pub mod m3u8;
 pub mod playlist_file;

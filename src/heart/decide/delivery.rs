@@ -204,6 +204,7 @@ pub enum DocumentName {
     Policy,
     /// Before programmes, as its audio is fetched before theirs.
     Prepared,
+    LocalEmergency,
     Programme(ProgrammeId),
     /// Last: nothing else waits for it.
     Software,
@@ -215,6 +216,7 @@ impl std::fmt::Display for DocumentName {
             DocumentName::Groups => f.write_str("groups"),
             DocumentName::Policy => f.write_str("policy"),
             DocumentName::Prepared => f.write_str("prepared"),
+            DocumentName::LocalEmergency => f.write_str("local_emergency"),
             DocumentName::Programme(id) => write!(f, "programme/{id}"),
             DocumentName::Software => f.write_str("software"),
         }
@@ -228,6 +230,7 @@ impl DocumentName {
             "groups" => Some(DocumentName::Groups),
             "policy" => Some(DocumentName::Policy),
             "prepared" => Some(DocumentName::Prepared),
+            "local_emergency" => Some(DocumentName::LocalEmergency),
             "software" => Some(DocumentName::Software),
             _ => Some(DocumentName::Programme(text.strip_prefix("programme/")?.parse().ok()?)),
         }
@@ -239,6 +242,7 @@ impl DocumentName {
             DocumentName::Groups => holds.groups,
             DocumentName::Policy => holds.policy,
             DocumentName::Prepared => holds.prepared,
+            DocumentName::LocalEmergency => holds.local_emergency,
             DocumentName::Software => holds.software,
             DocumentName::Programme(id) => holds.programmes.get(id).copied().unwrap_or(0),
         }

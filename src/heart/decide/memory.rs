@@ -148,6 +148,22 @@ pub struct Stop {
     pub upto: Wall,
 }
 
+/// A local emergency that was released, as it is kept over restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalRun {
+    /// The announcement that sounds.
+    pub id: CommandId,
+    /// The order that it was released from.
+    pub order: CommandId,
+    /// The instant of its release by the clock of the box, right or wrong.
+    pub at: Wall,
+    /// The instant at which it ends; `None` where the time was not known at its release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Wall>,
+    /// Seconds that it may go on for.
+    pub left_s: u32,
+}
+
 /// One durable change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Memo {
@@ -170,6 +186,8 @@ pub enum Memo {
     AllCancelledUpto(Wall),
     Progress(CommandId, Option<Progress>),
     Sounded(NaiveDate, Span),
+    /// The local emergency that was released and is not over.
+    Local(Option<LocalRun>),
 }
 
 /// All that is remembered.
@@ -189,6 +207,7 @@ pub struct Memory {
     pub all_cancelled_upto: Option<Wall>,
     pub progress: BTreeMap<CommandId, Progress>,
     pub sounded: Option<(NaiveDate, Span)>,
+    pub local: Option<LocalRun>,
 }
 
 fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: &Option<V>) {
@@ -217,6 +236,7 @@ impl Memory {
             Memo::AllCancelledUpto(wall) => self.all_cancelled_upto = Some(*wall),
             Memo::Progress(id, progress) => put(&mut self.progress, id, progress),
             Memo::Sounded(day, span) => self.sounded = Some((*day, *span)),
+            Memo::Local(run) => self.local.clone_from(run),
         }
         self.invariants();
     }
@@ -278,7 +298,8 @@ impl Memory {
             | Memo::Known(_, None)
             | Memo::Cancelled(_, None)
             | Memo::Progress(_, None)
-            | Memo::Sounded(..) => {}
+            | Memo::Sounded(..)
+            | Memo::Local(_) => {}
         }
     }
 
@@ -320,6 +341,7 @@ impl Memo {
             Memo::AllCancelledUpto(wall) => ("all-cancelled-upto/".to_owned(), Some(json(wall))),
             Memo::Progress(id, progress) => (format!("progress/{id}"), progress.as_ref().map(json)),
             Memo::Sounded(day, span) => ("sounded/".to_owned(), Some(json(&(*day, span.0)))),
+            Memo::Local(run) => ("local/".to_owned(), run.as_ref().map(json)),
         }
     }
 
@@ -351,6 +373,7 @@ impl Memo {
             "cancelled" => Memo::Cancelled(name.parse().ok()?, Some(json(value)?)),
             "all-cancelled-upto" => Memo::AllCancelledUpto(json(value)?),
             "progress" => Memo::Progress(name.parse().ok()?, Some(json(value)?)),
+            "local" => Memo::Local(Some(json(value)?)),
             "sounded" => {
                 let (day, micros) = json(value)?;
                 Memo::Sounded(day, Span(micros))
@@ -408,6 +431,13 @@ mod tests {
             Memo::AllCancelledUpto(Wall(3)),
             Memo::Progress(id.clone(), Some(Progress { repetitions: 1, ..Progress::default() })),
             Memo::Sounded("2026-11-20".parse().unwrap(), Span(5)),
+            Memo::Local(Some(LocalRun {
+                id: "l-1-1".parse().unwrap(),
+                order: "l".parse().unwrap(),
+                at: Wall(3),
+                until: None,
+                left_s: 600,
+            })),
         ];
         let mut memory = Memory::default();
         let mut rows = BTreeMap::new();

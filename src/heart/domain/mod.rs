@@ -8,6 +8,7 @@ pub mod authority;
 pub mod days;
 pub mod hex;
 pub mod ids;
+pub mod local_emergency;
 pub mod lunar;
 pub mod person;
 pub mod playback;

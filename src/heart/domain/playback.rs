@@ -333,6 +333,69 @@ impl CommandRefusal {
     }
 }
 
+/// The hand that presses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presser {
+    /// The button on the box.
+    Button,
+    /// `loaxa box emergency` on the box.
+    Console,
+}
+
+/// The consequence of a press, or of time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum LocalStep {
+    /// The first press: another one within the order's seconds releases the message.
+    Armed {
+        confirm_s: u32,
+    },
+    /// The message sounds, as the announcement with this id.
+    Released {
+        command: CommandId,
+    },
+    /// The first press while the message sounds: another one ends it.
+    AboutToStop {
+        confirm_s: u32,
+    },
+    /// Two presses ended the message.
+    Stopped,
+    /// The message is over: its time is, its repetitions are, or the centre ended it.
+    Over,
+    Refused {
+        why: LocalRefusal,
+    },
+}
+
+/// The reason for which a press releases nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum LocalRefusal {
+    /// The centre has sent no order, or took it back.
+    NoOrder,
+    /// The centre can be reached: an emergency comes from there.
+    InContact,
+    /// The contact has not been lost for long enough.
+    TooSoon { wait_s: u32 },
+    /// The order does not hold here and now.
+    Invalid { reason: CommandRefusal },
+    /// The box is about to stop.
+    Stopping,
+}
+
+impl Say for LocalRefusal {
+    fn say(&self) -> Sentence {
+        match self {
+            LocalRefusal::NoOrder => said!("local_emergency.no_order"),
+            LocalRefusal::InContact => said!("local_emergency.in_contact"),
+            LocalRefusal::TooSoon { wait_s } => said!("local_emergency.too_soon", wait_s),
+            LocalRefusal::Invalid { reason } => said!("local_emergency.invalid", reason),
+            LocalRefusal::Stopping => said!("local_emergency.stopping"),
+        }
+    }
+}
+
 /// One thing worth remembering; the store adds box, epoch, sequence and the link to the entry before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
@@ -417,6 +480,16 @@ pub enum Event {
     /// Urgent audio was fetched although the data budget of this month (`2026-11`) is used up; said once a month.
     DataBudgetExceeded {
         month: String,
+    },
+    /// A press on the box for its local emergency, or the end of what presses released: by which standing order, and by
+    /// whose hand.
+    LocalEmergency {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<CommandId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Presser>,
+        #[serde(flatten)]
+        step: LocalStep,
     },
     /// A number of further refusals of the same kind, counted and not written one by one.
     RefusalsCounted {

@@ -19,6 +19,7 @@ use super::signing::{PublicKey, SecretKey};
 use crate::domain::announcement::{Media, PlayPlan, PreparedItem, Repeats};
 use crate::domain::authority::{Trust, count_people};
 use crate::domain::ids::KeyId;
+use crate::domain::local_emergency::LocalEmergency;
 use crate::domain::playback::CommandRefusal;
 use crate::domain::software::{Software, UpgradeTold};
 use crate::domain::sound::Pattern;
@@ -83,6 +84,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "channel",
     "class",
     "codec",
+    "confirm_s",
     "critical",
     "day_minutes_max",
     "days",
@@ -101,12 +103,14 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "language",
     "media",
     "members",
+    "minutes_max",
     "mode",
     "ms",
     "not_before",
     "of",
     "open",
     "opening",
+    "order",
     "path",
     "paused",
     "plan",
@@ -120,6 +124,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "session",
     "session_minutes_max",
     "sha256",
+    "silent_s",
     "siren",
     "supersedes",
     "text",
@@ -135,6 +140,7 @@ pub const FIELDS_UNDERSTOOD: &[&str] = &[
     "volume_percent",
     "volume_zone_percent_max",
     "window",
+    "with_contact",
     "words",
 ];
 
@@ -302,6 +308,7 @@ impl Body {
             }
             Body::Prepared { items, .. } => check_prepared(items),
             Body::Software(software) => check_software(software),
+            Body::LocalEmergency { order, .. } => order.as_ref().map_or(Ok(()), check_local),
             Body::Live { voice, url, .. } => {
                 line("session", voice)?;
                 http_address("url", url)
@@ -309,6 +316,32 @@ impl Body {
             Body::Cancel { .. } | Body::Test => Ok(()),
         }
     }
+}
+
+/// Longest silence of the centre that a standing order may ask for.
+pub const SILENT_S_MAX: u32 = 86_400;
+
+/// Bounds of the time between the two presses: a person runs to no button twice in a second.
+pub const CONFIRM_S: std::ops::RangeInclusive<u32> = 3..=60;
+
+/// Longest time that one release of a local emergency may sound.
+pub const LOCAL_MINUTES_MAX: u32 = 240;
+
+fn check_local(order: &LocalEmergency) -> Result<(), CommandRefusal> {
+    line("title", &order.title)?;
+    check_plan(&order.plan)?;
+    order.media.iter().try_for_each(check_media)?;
+    if let Some(words) = &order.words {
+        at_most("text", words.text.len(), TEXT_BYTES_MAX)?;
+        line("language", &words.language)?;
+    }
+    let bounded = order.silent_s <= SILENT_S_MAX
+        && CONFIRM_S.contains(&order.confirm_s)
+        && (1..=LOCAL_MINUTES_MAX).contains(&order.minutes_max);
+    if order.plan.at.is_some() || !bounded {
+        return Err(impossible(said!("detail.local_bounds")));
+    }
+    Ok(())
 }
 
 /// Most windows and most rest days in a policy.

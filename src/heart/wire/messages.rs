@@ -9,6 +9,7 @@ use crate::domain::announcement::{
 };
 use crate::domain::authority::{Power, Trust};
 use crate::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId, PlayId, ProgrammeId};
+use crate::domain::local_emergency::LocalEmergency;
 use crate::domain::playback::Entry;
 use crate::domain::policy::Policy;
 use crate::domain::software::{Software, UpgradeTold};
@@ -94,6 +95,12 @@ pub enum Body {
         version: u32,
         items: Vec<PreparedItem>,
     },
+    /// The standing order for a local emergency; without `order`, the one that was in force is taken back.
+    LocalEmergency {
+        version: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<LocalEmergency>,
+    },
     /// The release that boxes run.
     Software(Software),
     /// A live voice opens or closes; the voice itself arrives on its own stream.
@@ -116,6 +123,7 @@ impl Command {
             Body::Programme { .. } | Body::Prepared { .. } => Power::Programme,
             Body::Policy(_) => Power::Policy,
             Body::Groups { .. } => Power::Groups,
+            Body::LocalEmergency { .. } => Power::Emergency,
             Body::Software(_) => Power::Software,
             Body::Live { .. } => Power::Live,
             Body::Test => Power::Test,
@@ -209,6 +217,9 @@ pub struct Holds {
     /// Version of the order to run a release.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub software: u32,
+    /// Version of the standing order for a local emergency.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub local_emergency: u32,
 }
 
 /// Tells whether a number is 0 and left out, so that a centre that does not know the document computes the same digest.
@@ -219,16 +230,16 @@ const fn is_zero(number: &u32) -> bool {
 impl Holds {
     /// Digests the holdings, to stand for them in most heartbeats: the first 16 hex digits of the SHA-256 over
     /// `commands`, each programme with its version, and the versions of trust, policy and groups, one a line; last the
-    /// version of the prepared messages with the number of missing files, and that of the software, each where the box
-    /// holds one.
+    /// version of the prepared messages with the number of missing files, and those of the software and of the standing
+    /// order for a local emergency, each where the box holds one.
     ///
     /// ```
     /// let holds = loaxa_heart::wire::messages::Holds::default();
     /// assert_eq!(holds.digest(), "76a70ceca7714f07");
     /// ```
     pub fn digest(&self) -> String {
-        let Holds { commands, programmes, trust, policy, groups, prepared, prepared_missing, software } =
-            self;
+        let Holds { commands, programmes, trust, policy, groups, prepared, prepared_missing, .. } = self;
+        let Holds { software, local_emergency, .. } = self;
         let mut text = format!("commands {commands}\n");
         for (programme, version) in programmes {
             text += &format!("programme {programme} {version}\n");
@@ -239,6 +250,9 @@ impl Holds {
         }
         if *software > 0 {
             text += &format!("software {software}\n");
+        }
+        if *local_emergency > 0 {
+            text += &format!("local_emergency {local_emergency}\n");
         }
         ContentHash::of(text.as_bytes()).to_string()[..16].to_owned()
     }

@@ -223,6 +223,7 @@ const fn event_code(event: &Event) -> &'static str {
         Event::ProgrammeRefused { .. } => "programme_refused",
         Event::ClockLost { .. } => "clock_lost",
         Event::StoreReplaced { .. } => "store_replaced",
+        Event::LocalEmergency { .. } => "local_emergency",
         Event::DataBudgetExceeded { .. } => "data_budget_exceeded",
         Event::RefusalsCounted { .. } => "refusals_counted",
     }

@@ -21,6 +21,7 @@ mod groups;
 mod invite;
 mod issued;
 mod list_groups;
+mod local_emergency;
 mod log;
 mod media;
 mod metrics;
@@ -129,6 +130,7 @@ fn administration() -> Router<Arc<App>> {
     Router::new()
         .route("/programmes", post(programme::handle).layer(with_fields))
         .route("/policies", post(policy::handle))
+        .route("/local-emergencies", post(local_emergency::handle))
         .route("/prepared", post(prepared::handle).layer(with_fields))
         .route("/groups", post(groups::handle))
         .route("/software", post(software::publish))

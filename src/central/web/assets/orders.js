@@ -108,6 +108,17 @@ function explainAnnouncement(body) {
   const lines = [[say("draft_name"), body.text("title")]];
   body.word("class", "class");
   body.word("mode", "mode");
+  lines.push(...explainContent(body));
+  for (const name of ["supersedes", "cap"]) {
+    const value = body.take(name);
+    if (value !== undefined) lines.push([say(name), visible(String(value))]);
+  }
+  return lines;
+}
+
+// Words, audio and plan of a message.
+function explainContent(body) {
+  const lines = [];
   const [spoken, media] = [body.take("words"), body.take("media")];
   if (spoken !== undefined) {
     const told = fields(spoken);
@@ -122,10 +133,6 @@ function explainAnnouncement(body) {
     lines.push([say("audio"), listen(media)]);
   }
   lines.push(...explainPlan(body.take("plan")));
-  for (const name of ["supersedes", "cap"]) {
-    const value = body.take(name);
-    if (value !== undefined) lines.push([say(name), visible(String(value))]);
-  }
   return lines;
 }
 
@@ -151,6 +158,23 @@ function explainPolicy(body) {
   return lines;
 }
 
+const LOCAL_NUMBERS = ["silent_s", "confirm_s", "minutes_max"];
+
+function explainLocal(body) {
+  const lines = [[say("policy_version"), String(body.number("version"))]];
+  const told = body.take("order");
+  if (told === undefined) return [...lines, [say("draft_name"), say("local_taken_back")]];
+  const order = fields(told);
+  lines.push([say("draft_name"), order.text("title")]);
+  lines.push(...explainContent(order));
+  for (const name of LOCAL_NUMBERS) lines.push([say(`local_${name}`), String(order.number(name))]);
+  const always = order.take("with_contact") ?? false;
+  if (typeof always !== "boolean") throw new Error("with_contact is no yes or no");
+  lines.push([say("local_with_contact"), say(always ? "local_yes" : "local_no")]);
+  order.done();
+  return lines;
+}
+
 // A command as lines of [label, content]; fails on what this page does not know, and that nobody should sign here.
 function explain(command) {
   const told = fields(command);
@@ -160,6 +184,7 @@ function explain(command) {
   const kind = body.take("kind");
   if (kind === "announce") lines.push(...explainAnnouncement(body));
   else if (kind === "policy") lines.push(...explainPolicy(body));
+  else if (kind === "local_emergency") lines.push(...explainLocal(body));
   else throw new Error(`unknown kind ${kind}`);
   body.done();
   lines.push([say("not_before"), time(told.take("not_before"))], [say("not_after"), time(told.take("expires"))]);

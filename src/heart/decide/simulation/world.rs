@@ -9,7 +9,8 @@ use crate::decide::schedule::{Listeners, Timetable};
 use crate::decide::speaker::{Action, Input, Restored, Speaker};
 use crate::domain::authority::Trust;
 use crate::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
-use crate::domain::playback::Entry;
+use crate::domain::local_emergency::Contact;
+use crate::domain::playback::{Entry, LocalStep, Presser};
 use crate::domain::policy::Policy;
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
@@ -34,6 +35,7 @@ struct Disk {
     /// The policy that was adopted, and the keys that signed it.
     policy: Option<(Policy, Vec<KeyId>)>,
     trust: Option<Trust>,
+    local_order: Option<Signed<Command>>,
 }
 
 /// Steps without time passing that a sound heart never needs.
@@ -118,6 +120,7 @@ impl World {
             checkpoints: self.disk.checkpoints.clone(),
             staged: self.disk.staged.clone(),
             policy_signers,
+            local_order: self.disk.local_order.clone(),
         };
         self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
         self.drain();
@@ -162,10 +165,20 @@ impl World {
             // The shell keeps the document that the heart has taken.
             if speaker.trust() != self.disk.trust.as_ref() {
                 self.disk.trust = speaker.trust().cloned();
+                // As it deletes a document whose signers may not sign it any more.
+                self.disk.local_order.take_if(|_| speaker.local_version() == 0);
             }
             self.drain();
         }
         self.arriving.clear();
+    }
+
+    /// Presses the button of the box, as far as the power is on.
+    pub fn press(&mut self, contact: Contact) -> Option<LocalStep> {
+        let speaker = self.speaker.as_mut()?;
+        let step = speaker.press(&self.clock, Presser::Button, contact);
+        self.drain();
+        Some(step)
     }
 
     /// Does something to the player, and lets its consequences happen.
@@ -303,11 +316,11 @@ impl World {
                     self.disk.checkpoints.insert(play, position);
                 }
             }
-            Action::Adopt(signed) => {
-                if let Body::Policy(policy) = signed.payload.body {
-                    self.disk.policy = Some((policy, signed.signers));
-                }
-            }
+            Action::Adopt(signed) => match &signed.payload.body {
+                Body::Policy(policy) => self.disk.policy = Some((policy.clone(), signed.signers)),
+                Body::LocalEmergency { .. } => self.disk.local_order = Some(*signed),
+                _ => {}
+            },
             Action::Player(_) | Action::Fetch { .. } => {}
         }
     }

@@ -344,11 +344,10 @@ impl Speaker {
     }
 
     pub(super) fn announcement_claims(&mut self, now: &Reading) -> Vec<Claim<Job>> {
-        if now.quality == ClockQuality::None {
-            return Vec::new();
-        }
         let mut claims = Vec::new();
-        let ids: Vec<_> = self.held.keys().cloned().collect();
+        // What was released on the box asks for no time of day.
+        let knows_time = now.quality > ClockQuality::None;
+        let ids: Vec<_> = self.held.keys().filter(|id| knows_time || self.is_local(id)).cloned().collect();
         for id in ids {
             match self.may_sound(now, &id) {
                 Ok(Some(claim)) => claims.push(claim),
@@ -535,9 +534,7 @@ impl Speaker {
     }
 
     pub(super) fn announcement_wakes(&self, now: &Reading) -> Option<(Moment, Why)> {
-        if now.quality == ClockQuality::None {
-            return None;
-        }
+        let knows_time = now.quality > ClockQuality::None;
         let due = |held: &Held| {
             let due = now.moment_of(held.due());
             let gap = held.gap_until.filter(|gap| *gap > now.mono);
@@ -551,8 +548,12 @@ impl Speaker {
             let waits = !self.is_on_air(&Job::Announcement(id.clone()));
             waits.then(|| (now.moment_of(held.announcement.expires), Why::AnnouncementExpires))
         };
-        let voice = self.voice.as_ref().map(|voice| (now.moment_of(voice.until), Why::AnnouncementExpires));
-        let waiting = || self.held.iter().filter(|(_, held)| !held.progress.lapsed);
+        let voice = self.voice.as_ref().filter(|_| knows_time);
+        let voice = voice.map(|voice| (now.moment_of(voice.until), Why::AnnouncementExpires));
+        let waiting = || {
+            let timed = |id: &CommandId| knows_time || self.is_local(id);
+            self.held.iter().filter(move |(id, held)| !held.progress.lapsed && timed(id))
+        };
         let dues = waiting().filter_map(|(_, held)| due(held));
         dues.chain(waiting().filter_map(expires)).chain(voice).min()
     }

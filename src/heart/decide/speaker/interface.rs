@@ -67,7 +67,7 @@ pub enum Action {
     Checkpoint(PlayId),
     /// Keeps the document that an accepted command carries until a newer one takes its place. A programme and groups
     /// are put in force by the shell, which answers with [`Input::Timetable`], [`Input::Listeners`] or
-    /// [`Input::Refused`]; a policy is in force already.
+    /// [`Input::Refused`]; a policy and a standing order are in force already.
     Adopt(Box<Signed<Command>>),
     /// Fetches audio, which is needed at the instant `by`.
     Fetch {
@@ -103,4 +103,6 @@ pub struct Restored {
     pub staged: BTreeSet<ContentHash>,
     /// The keys that signed the policy in force; none where the installer wrote it.
     pub policy_signers: Vec<KeyId>,
+    /// The standing order for a local emergency, opened anew under the trust in force.
+    pub local_order: Option<Signed<Command>>,
 }

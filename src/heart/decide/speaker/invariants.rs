@@ -23,6 +23,7 @@ impl Speaker {
         self.held.iter().for_each(|(id, held)| self.held_invariants(id, held));
         let room = self.limits.held + self.limits.emergencies;
         let lapsed = self.held.values().filter(|held| held.progress.lapsed).count();
+        let room = room + usize::from(self.local_sounds());
         debug_assert!(lapsed <= self.limits.emergencies, "{lapsed} announcements have lapsed");
         debug_assert!(self.held.len() - lapsed <= room, "{} announcements are held", self.held.len());
         self.session_invariants();

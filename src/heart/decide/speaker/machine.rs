@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::due::LONG_LAPSE;
 use super::interface::{Action, Input, Restored, Why};
 use super::play::{Play, Ready};
+use super::standing::Local;
 use super::state::Speaker;
 use super::voice::Voice;
 use super::waiting::Waiting;
@@ -36,7 +37,7 @@ impl Speaker {
         policy: Policy,
         now: &Reading,
     ) -> Self {
-        let Restored { start, memory, commands, checkpoints, staged, policy_signers } = restored;
+        let Restored { start, memory, commands, checkpoints, staged, policy_signers, local_order } = restored;
         let (day, used) = memory.sounded.unwrap_or((now.wall.date(), Span(0)));
         let mut speaker = Self {
             start,
@@ -51,6 +52,7 @@ impl Speaker {
             staged,
             held: BTreeMap::new(),
             voice: None,
+            local: Local::default(),
             waiting: Waiting::default(),
             running: None,
             turns: 0,
@@ -72,6 +74,7 @@ impl Speaker {
         for command in commands {
             speaker.obey_again(now, command);
         }
+        speaker.restore_local(now, local_order);
         speaker.drop_what_is_for_others(now);
         speaker.decide(now);
         speaker.invariants();
@@ -143,6 +146,7 @@ impl Speaker {
             self.announcement_wakes(now),
             self.next.as_ref().and_then(Ready::wakes),
             current.and_then(Play::wakes),
+            self.local_wakes().map(|moment| (moment, Why::AnnouncementExpires)),
         ]
         .into_iter()
         .flatten()
@@ -152,14 +156,16 @@ impl Speaker {
     /// Lists the ids of the announcements in force, in order: accepted, and neither over nor expired.
     /// [`crate::wire::messages::Holds`] digests them.
     pub fn in_force(&self, now: &Reading) -> impl Iterator<Item = &CommandId> {
-        self.held_until()
-            .filter(move |(_, expires)| now.quality == ClockQuality::None || now.wall < *expires)
+        let sent = self.held_until().filter(|(id, _)| !self.is_local(id));
+        sent.filter(move |(_, expires)| now.quality == ClockQuality::None || now.wall < *expires)
             .map(|(id, _)| id)
     }
 
     /// Lists the audio of the announcements that are held, which must not be deleted.
     pub fn media_in_use(&self) -> impl Iterator<Item = ContentHash> {
-        self.held.values().filter_map(|held| held.announcement.media.as_ref().map(|media| media.sha256))
+        let held = self.held.values().filter_map(|held| held.announcement.media.as_ref());
+        let standing = self.local_order().and_then(|order| order.media.as_ref());
+        held.chain(standing).map(|media| media.sha256)
     }
 
     pub fn memory(&self) -> &Memory {
@@ -207,7 +213,7 @@ impl Speaker {
     }
 
     /// Compares the clocks' progress since the last reading, and takes back what a wrong clock has decided.
-    fn notice_clock(&mut self, now: &Reading) {
+    pub(super) fn notice_clock(&mut self, now: &Reading) {
         let Some(before) = self.clock.replace(*now) else { return };
         let expected = before.wall.plus(now.mono.since(before.mono));
         let step_us = now.wall - expected;
@@ -242,6 +248,7 @@ impl Speaker {
         self.log(now, Event::Adopted { what: "trust".to_owned(), version: trust.version });
         self.trust = Some(trust);
         self.drop_what_lost_authority(now);
+        self.drop_local_without_authority();
         self.forget_strangers();
     }
 
@@ -292,11 +299,12 @@ impl Speaker {
     }
 
     /// Brings everything up to `now`: what has expired, begun, ended, and who has the air.
-    fn decide(&mut self, now: &Reading) {
+    pub(super) fn decide(&mut self, now: &Reading) {
         if self.stopping {
             return;
         }
         self.expire(now);
+        self.mind_local(now);
         self.open_sessions(now);
         self.enforce_limits(now);
         self.checkpoint(now);
@@ -364,6 +372,9 @@ impl Speaker {
                         payload: command,
                     })));
                 }
+            }
+            Body::LocalEmergency { version, .. } => {
+                self.obey_local_order(now, Signed { signers, digest, payload: command }, version);
             }
             Body::Live { voice, open: true, url } => {
                 self.open_voice(Voice::new(&command, signers, voice, url));

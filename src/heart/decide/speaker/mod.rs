@@ -15,6 +15,7 @@ mod interface;
 mod invariants;
 mod job;
 mod live;
+mod local;
 mod machine;
 mod pieces;
 mod play;
@@ -22,6 +23,7 @@ mod rest;
 mod running;
 mod sessions;
 mod stand_in;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -30,5 +32,6 @@ mod waiting;
 
 pub use self::held::spoken_length;
 pub use self::interface::{Action, Input, Restored, Why};
+pub use self::local::PRESSES_APART;
 pub use self::rest::Rest;
 pub use self::state::Speaker;

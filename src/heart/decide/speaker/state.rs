@@ -7,6 +7,7 @@ use super::interface::Action;
 use super::job::Job;
 use super::play::{Play, Ready};
 use super::running::Running;
+use super::standing::Local;
 use super::voice::Voice;
 use super::waiting::Waiting;
 use crate::decide::guard::Guard;
@@ -33,6 +34,7 @@ pub struct Speaker {
     pub(super) staged: BTreeSet<ContentHash>,
     pub(super) held: BTreeMap<CommandId, Held>,
     pub(super) voice: Option<Voice>,
+    pub(super) local: Local,
     pub(super) waiting: Waiting,
     pub(super) running: Option<Running>,
     /// Sessions that have had their turn since the start.

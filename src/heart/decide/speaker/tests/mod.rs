@@ -3,6 +3,7 @@
 mod announcements;
 mod authority;
 mod clocks;
+mod local;
 mod relays;
 mod rest;
 mod rules;
