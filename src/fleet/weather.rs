@@ -11,9 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::memory_box::random;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::{Moment, Span};
 
 /// Longest piece that is held up as one: a packet of TCP over Ethernet (1,500 bytes less its headers).
 const PACKET_BYTES: usize = 1_448;
@@ -89,21 +91,21 @@ async fn pass(near: TcpStream, broker: SocketAddr, weather: Weather) {
 
 /// Passes on one direction, each packet after its delay, and none before the one that was sent first.
 async fn hold_up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, weather: Weather) {
-    let mut under_way: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
-    let mut last = Instant::now();
+    let mut under_way: VecDeque<(Moment, Vec<u8>)> = VecDeque::new();
+    let mut last = monotonic();
     let mut packet = [0; PACKET_BYTES];
     let mut open = true;
     while open || !under_way.is_empty() {
-        let next = under_way.front().map(|(due, _)| *due);
+        let next = under_way.front().map(|(due, _)| due.since(monotonic()));
         tokio::select! {
             read = from.read(&mut packet), if open && under_way.len() < UNDER_WAY_MAX => match read {
                 Ok(length) if length > 0 => {
-                    last = last.max(Instant::now() + weather.delay(share));
+                    last = last.max(monotonic() + Span(weather.delay(share).as_micros() as u64));
                     under_way.push_back((last, packet[..length].to_vec()));
                 }
                 _ => open = false,
             },
-            () = sleep_until(next.unwrap_or(last)), if next.is_some() => {
+            () = sleep(next.unwrap_or_default().into()), if next.is_some() => {
                 let Some((_, bytes)) = under_way.pop_front() else { continue };
                 if to.write_all(&bytes).await.is_err() {
                     return;
@@ -130,13 +132,13 @@ mod tests {
         let mut near = TcpStream::connect(relay.address).await.unwrap();
         let (mut far, _) = broker.accept().await.unwrap();
         let sent: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
-        let began = Instant::now();
+        let began = monotonic();
         near.write_all(&sent).await.unwrap();
         near.shutdown().await.unwrap();
         let mut arrived = Vec::new();
         far.read_to_end(&mut arrived).await.unwrap();
         assert_eq!(arrived, sent);
-        assert!(began.elapsed() >= weather.round_trip / 2);
+        assert!(Duration::from(monotonic().since(began)) >= weather.round_trip / 2);
     }
 
     #[test]
