@@ -1,6 +1,6 @@
 //! Scenes of announcements: classes, repetitions, updates, cancels, audio on its way, the live voice.
 
-use super::scene::{Scene, live, planned, replacing, sources, until_cancelled, with_audio};
+use super::scene::{Scene, live, local, planned, replacing, sources, until_cancelled, with_audio};
 use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Interruption, Repeats, Words};
 use crate::domain::ids::ContentHash;
@@ -223,4 +223,52 @@ fn an_announcement_goes_on_after_a_power_cut_and_begins_once() {
     assert!((60_000..71_000).contains(&sounded.as_millis()), "{sounded:?}: {:?}", scene.story());
     let begun = scene.steps(&id).iter().filter(|step| **step == DeliveryStep::Started).count();
     assert_eq!(begun, 1, "{:?}", scene.steps(&id));
+}
+
+#[test]
+fn of_two_at_a_chosen_time_only_the_urgent_one_breaks_into_an_item() {
+    let at = |class| {
+        let mut scene = Scene::at("2026-11-21 04:59:50", "");
+        scene.push(class, planned(|plan| plan.at = Some(local("2026-11-21 05:00:30"))));
+        scene.run(600);
+        scene.story()
+    };
+    assert_eq!(at(BulletinClass::Priority)[1..3], ["Priority starts", "interrupted by Priority after 30 s"]);
+    let normal = at(BulletinClass::Normal);
+    assert!(normal.iter().any(|line| line == "Normal starts"), "{normal:?}");
+    assert!(!normal.iter().any(|line| line.starts_with("interrupted")), "{normal:?}");
+}
+
+#[test]
+fn a_short_gap_keeps_the_air_and_a_long_one_gives_it_to_the_programme() {
+    for (gap_s, between) in [(60, false), (61, true)] {
+        let mut scene = Scene::at("2026-11-21 04:59:40", "lateness = \"shift\"\n");
+        scene.push(BulletinClass::Priority, |command| {
+            planned(|plan| (plan.repeats, plan.gap_s) = (Repeats::Times(2), gap_s))(command);
+        });
+        scene.run(300);
+        let story = scene.story();
+        let second = story.iter().rposition(|line| line == "Priority starts").unwrap();
+        let programme = story[..second].iter().any(|line| line == "talk starts");
+        assert_eq!(programme, between, "{gap_s} s: {story:?}");
+    }
+}
+
+#[test]
+fn what_is_over_does_not_come_back_with_the_next_start_and_missing_audio_is_fetched_again() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(BulletinClass::Priority, |_| {});
+    scene.run(60);
+    scene.push(BulletinClass::Priority, with_audio("notice"));
+    assert_eq!(scene.world.take_heard().len(), 1);
+    let fetched =
+        |scene: &mut Scene| scene.world.take_fetches().into_iter().map(|(hash, _)| hash).collect::<Vec<_>>();
+    assert_eq!(fetched(&mut scene), [ContentHash::of(b"notice")]);
+    scene.restart();
+    assert_eq!(fetched(&mut scene), [ContentHash::of(b"notice")]);
+    scene.world.input(Input::Fetched { sha256: ContentHash::of(b"notice"), result: Ok(()) });
+    scene.restart();
+    scene.run(120);
+    assert_eq!(fetched(&mut scene), []);
+    assert_eq!(scene.world.take_heard().len(), 1, "{:?}", scene.story());
 }

@@ -1,6 +1,6 @@
 //! Scenes of who may end what, and of floods.
 
-use super::scene::{Scene, planned, replacing, until_cancelled};
+use super::scene::{Scene, live, planned, replacing, until_cancelled};
 use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
 use crate::decide::schedule::Listeners;
@@ -324,4 +324,16 @@ fn a_box_that_was_moved_before_a_power_cut_holds_nothing_of_its_former_group() {
     assert!(scene.world.speaker().unwrap().in_force(&now).all(|id| *id != later));
     scene.run(1_200);
     scene.check(&[]);
+}
+
+#[test]
+fn a_voice_for_others_ends_when_the_box_is_moved() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.send(live(true), |_| {});
+    scene.run(20);
+    let groups = [GroupId::new("xa-khac").unwrap()].into();
+    scene.world.input(Input::Listeners(Listeners { groups, languages: Vec::new() }));
+    scene.run(5);
+    let story = scene.story();
+    assert!(story.last().unwrap().starts_with("Cancelled after"), "{story:?}");
 }

@@ -265,3 +265,14 @@ fn a_slot_in_which_nothing_could_be_played_was_not_aired() {
         scene.check(&[&gone, &ended]);
     }
 }
+
+#[test]
+fn sessions_are_forgotten_after_two_months_by_a_clock_that_is_sure_and_kept_longer_by_another() {
+    for (quality, at_most, at_least) in [(ClockQuality::Synced, 64, 60), (ClockQuality::Floor, 81, 79)] {
+        let mut scene = Scene::at("2026-08-21 06:00:00", "");
+        scene.world.set_clock(scene.world.now().wall, quality);
+        scene.run(80 * 86_400);
+        let sessions = scene.world.memory().sessions.len();
+        assert!((at_least..=at_most).contains(&sessions), "{quality:?}: {sessions}");
+    }
+}
