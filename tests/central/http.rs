@@ -160,7 +160,10 @@ async fn a_wrong_announcement_is_refused_in_a_plain_sentence() {
             .await;
         let long = normal(json!({ "text": "a ".repeat(9_000) }));
         check(central, long, None, 400, "17999 characters: at most 16800", "khoảng 20 phút").await;
-        check(central, normal(json!({ "volume_percent": 130 })), ok, 400, "0 to 100", "0 đến 100").await;
+        for percent in [0, 130] {
+            let volume = normal(json!({ "volume_percent": percent }));
+            check(central, volume, ok, 400, "1 to 100", "từ 1 đến 100").await;
+        }
         check(central, normal(json!({ "at": "2020-01-01T00:00:00Z" })), ok, 400, "is past", "đã qua").await;
         check(central, normal(json!({ "expires_in_s": 9_000_000 })), ok, 400, "30 days", "30 ngày").await;
         check(central, normal(json!({ "loud": true })), ok, 400, "unknown field `loud`", "loud").await;
