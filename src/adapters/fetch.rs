@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::disk;
 use loaxa_heart::decide::downloads::Stored;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
@@ -393,12 +394,8 @@ impl Fetcher {
     }
 }
 
-/// The bytes that may still be written to the disk of a directory.
 fn free_bytes(root: &Path) -> Result<u64, FetchError> {
-    let disk =
-        nix::sys::statvfs::statvfs(root).map_err(|error| FetchError::Disk { detail: error.to_string() })?;
-    #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-    Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+    disk::free_bytes(root).map_err(|error| FetchError::Disk { detail: error.to_string() })
 }
 
 fn check_room(root: &Path, bytes: u64) -> Result<(), FetchError> {

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod box_store;
 pub mod clock;
+pub mod disk;
 pub mod fetch;
 #[cfg(feature = "gpio")]
 pub mod gpio;

@@ -12,6 +12,7 @@ use tower_http::services::ServeFile;
 
 use crate::convert;
 use crate::store::MediaRow;
+use loaxa_adapters::disk::free_bytes;
 use loaxa_heart::domain::announcement::Media;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -341,12 +342,12 @@ impl Drop for Aside {
     }
 }
 
-/// Refuses where the disk has no more room than logs and orders need.
-fn keep_room(place: &Path) -> std::io::Result<()> {
-    let disk = nix::sys::statvfs::statvfs(place)?;
-    #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
-    if free < FREE_MIN { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+/// Checks that the disk has more room than logs and orders need.
+///
+/// # Errors
+/// [`std::io::ErrorKind::StorageFull`] where it has not; and where it does not say.
+pub fn keep_room(place: &Path) -> std::io::Result<()> {
+    if free_bytes(place)? < FREE_MIN { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
 fn move_to(from: &Path, place: &Path) -> std::io::Result<()> {

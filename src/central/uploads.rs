@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::{MediaFolder, MediaRefusal};
+use crate::media::{MediaFolder, MediaRefusal, keep_room};
 use crate::store::MediaRow;
+use loaxa_adapters::disk::free_bytes;
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::domain::time::{Span, Wall};
@@ -22,8 +23,6 @@ const KEPT_FOR: Span = Span::secs(2 * 86_400);
 const OWN_MAX: usize = 4;
 /// Room that the disk keeps for everything else, in bytes.
 const FREE_MIN: u64 = 256 * 1024 * 1024;
-/// Room below which no more parts are taken, in bytes: what orders and logs need is not for a file.
-const FREE_FOR_PARTS: u64 = 64 * 1024 * 1024;
 /// Longest name of a file, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -122,7 +121,7 @@ impl Uploads {
         if waiting.iter().filter(|other| other.person == announced.person).count() >= OWN_MAX {
             return Err(NotUploaded::TooMany);
         }
-        if self.free().map_err(NotUploaded::Disk)? < Self::needed(announced.size) {
+        if free_bytes(&self.root).map_err(NotUploaded::Disk)? < Self::needed(announced.size) {
             return Err(self.full(announced.size));
         }
         let mut random = [0; 16];
@@ -136,20 +135,13 @@ impl Uploads {
         Ok(id)
     }
 
-    /// The free room of the disk, in bytes.
-    fn free(&self) -> io::Result<u64> {
-        let disk = nix::sys::statvfs::statvfs(&self.root)?;
-        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
-        Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
-    }
-
     /// The room that a file of so many bytes needs: once as it comes in, and once more until the whole file has its place.
     const fn needed(size: u64) -> u64 {
         2 * size + FREE_MIN
     }
 
     fn full(&self, size: u64) -> NotUploaded {
-        let free = self.free().unwrap_or(0) >> 20;
+        let free = free_bytes(&self.root).unwrap_or(0) >> 20;
         NotUploaded::DiskFull { needs: Self::needed(size).div_ceil(1 << 20), free }
     }
 
@@ -219,9 +211,7 @@ impl Uploads {
             return Err(NotUploaded::TooLarge);
         }
         let write = || {
-            if self.free()? < FREE_FOR_PARTS {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
+            keep_room(&self.root)?;
             let mut part = OpenOptions::new().write(true).open(self.part(id))?;
             part.seek(SeekFrom::Start(at))?;
             part.write_all(bytes)

@@ -29,7 +29,6 @@ const YEAR_2199_S: i64 = 7_226_582_400;
 
 /// Hostile boxes; they end when this is dropped.
 pub struct Mob {
-    pub size: usize,
     _boxes: JoinSet<()>,
 }
 
@@ -40,7 +39,7 @@ impl Mob {
         for site in sites {
             boxes.spawn(annoy(site, victim.clone(), network.clone()));
         }
-        Self { size: boxes.len(), _boxes: boxes }
+        Self { _boxes: boxes }
     }
 }
 

@@ -23,31 +23,29 @@ const LINK_KBITS: u32 = 12_000;
 /// Longest time without progress, on a busy machine.
 const STANDSTILL: Duration = Duration::from_secs(120);
 
-/// Silence as WAV of 96 kB a second.
-fn silence(bytes: u32) -> Vec<u8> {
+/// Makes a WAV of one channel whose bytes are all the same.
+fn wav(rate: u32, bytes_a_sample: u16, bytes: u32, level: u8) -> Vec<u8> {
     let mut wav = b"RIFF".to_vec();
     wav.extend((bytes + 36).to_le_bytes());
     wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(48_000_u32.to_le_bytes());
-    wav.extend(96_000_u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
+    wav.extend(rate.to_le_bytes());
+    wav.extend((rate * u32::from(bytes_a_sample)).to_le_bytes());
+    wav.extend(bytes_a_sample.to_le_bytes());
+    wav.extend((8 * bytes_a_sample).to_le_bytes());
+    wav.extend(b"data");
     wav.extend(bytes.to_le_bytes());
-    wav.resize(wav.len() + bytes as usize, 0);
+    wav.resize(wav.len() + bytes as usize, level);
     wav
+}
+
+/// Silence as WAV of 96 kB a second.
+fn silence(bytes: u32) -> Vec<u8> {
+    wav(48_000, 2, bytes, 0)
 }
 
 /// Three hours of silence in few bytes: 200 samples of eight bits a second.
 fn three_hours() -> Vec<u8> {
-    let samples = 3 * 3_600 * 200_u32;
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((samples + 36).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(200_u32.to_le_bytes());
-    wav.extend(200_u32.to_le_bytes());
-    wav.extend(b"\x01\0\x08\0data");
-    wav.extend(samples.to_le_bytes());
-    wav.resize(wav.len() + samples as usize, 128);
-    wav
+    wav(200, 1, 3 * 3_600 * 200, 128)
 }
 
 /// The writer Lan with the page to write on open, by an address of the server.

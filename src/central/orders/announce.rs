@@ -89,6 +89,17 @@ pub enum Opening {
     None,
 }
 
+impl Opening {
+    /// Returns the sound.
+    pub fn pattern(self) -> Option<Pattern> {
+        match self {
+            Opening::Chime => Some(Pattern::chime()),
+            Opening::Siren => Some(Pattern::siren(1)),
+            Opening::None => None,
+        }
+    }
+}
+
 impl Asked {
     /// A short notice that says of itself that it is a test.
     pub fn test(to: Vec<GroupId>, title: String, words: String, author: String) -> Self {
@@ -273,11 +284,7 @@ fn plan(asked: &Asked) -> PlayPlan {
     PlayPlan {
         repeats: if asked.until_cancelled { Repeats::UntilCancelled } else { Repeats::Times(asked.repeat) },
         gap_s: asked.gap_s,
-        opening: match asked.opening {
-            Opening::Chime => Some(Pattern::chime()),
-            Opening::Siren => Some(Pattern::siren(1)),
-            Opening::None => None,
-        },
+        opening: asked.opening.pattern(),
         volume_percent: asked.volume_percent,
         interruption: Interruption::Resume,
         at: asked.at,

@@ -9,6 +9,7 @@ use crate::store::{Approval, Approved, Ended, Errand, Kept, NewCommand, StoreErr
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
+use loaxa_heart::domain::local_emergency::LocalEmergency;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Body, Command, MESSAGE_BYTES_MAX, VERSION};
@@ -35,6 +36,11 @@ pub struct Draft {
     pub moves: Vec<(BoxId, Vec<GroupId>)>,
 }
 
+/// Returns the title of a standing order; one that takes it back has only its version.
+pub fn title_of_standing(version: u32, order: Option<&LocalEmergency>) -> String {
+    order.map_or_else(|| format!("local emergency {version}"), |order| order.title.clone())
+}
+
 impl Draft {
     /// Restores the draft of a command that people signed; `None` for kinds of command that are never drafted.
     pub fn of(command: &Command) -> Option<Self> {
@@ -49,8 +55,7 @@ impl Draft {
             }
             Body::LocalEmergency { version, order } => {
                 let document = Some((DocumentName::LocalEmergency, *version));
-                let title = order.as_ref().map(|order| order.title.clone());
-                let title = title.unwrap_or_else(|| format!("local emergency {version}"));
+                let title = title_of_standing(*version, order.as_ref());
                 (CommandKind::Other, title, Vec::new(), document)
             }
             _ => return None,

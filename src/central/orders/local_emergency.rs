@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::announce::{Opening, check_text};
 use super::documents::{Sent, newest_version, send};
-use super::issue::Draft;
+use super::issue::{Draft, title_of_standing};
 use super::refused::{Refused, known_groups};
 use super::speech;
 use crate::app::App;
@@ -16,7 +16,6 @@ use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::announcement::{PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::domain::local_emergency::LocalEmergency;
-use loaxa_heart::domain::sound::Pattern;
 use loaxa_heart::domain::text::clean;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::messages::Body;
@@ -116,7 +115,7 @@ pub async fn draft(app: &Arc<App>, asked: LocalAsked) -> Result<Draft, Refused> 
         expires: now.plus(Span::secs(u64::from(days) * 86_400)),
         author: asked.author.unwrap_or_default(),
         approver: asked.approver,
-        title: order.as_ref().map_or_else(|| format!("local emergency {version}"), |it| it.title.clone()),
+        title: title_of_standing(version, order.as_ref()),
         body: Body::LocalEmergency { version, order },
         ends: Vec::new(),
         document: Some((name, version)),
@@ -137,11 +136,7 @@ async fn order(app: &Arc<App>, message: LocalMessage) -> Result<LocalEmergency, 
     app.store.add_media(audio.clone()).await?;
     let plan = PlayPlan {
         repeats: Repeats::UntilCancelled,
-        opening: match message.opening {
-            Opening::Chime => Some(Pattern::chime()),
-            Opening::Siren => Some(Pattern::siren(1)),
-            Opening::None => None,
-        },
+        opening: message.opening.pattern(),
         ..PlayPlan::default()
     };
     Ok(LocalEmergency {

@@ -25,7 +25,8 @@ pub enum Perishable {
     Feedback,
     /// The audit trail.
     Acts,
-    /// Orders that are over, their notices, and how far each came at each box. Documents in force stay, and what the log still names.
+    /// Orders that are over, their notices, and how far each came at each box. Documents in force stay, and what the log still
+    /// names.
     Orders,
     /// Letters to people who were called, and events to receivers, that were sent or given up.
     Outgoing,

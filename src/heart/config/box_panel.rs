@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::fields::Fields;
-use super::gpio_line::{GpioLine, command, gpio, gpio_line};
+use super::gpio_line::{GpioLine, active_low, command, gpio, gpio_line};
 use crate::said;
 
 /// The panel of a box; all of it may be absent.
@@ -84,8 +84,7 @@ fn lights(mut fields: Fields<'_>, base: &Path) -> Option<LightsConfig> {
         None => None,
     };
     let command = fields.get("command").map_or(Some(Vec::new()), |value| command(&value));
-    let active_low =
-        fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
+    let active_low = active_low(&mut fields);
     let mut lines = Vec::new();
     for light in Light::ALL {
         if let Some(value) = fields.get(light.word()) {

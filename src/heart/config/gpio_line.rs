@@ -22,10 +22,14 @@ impl std::fmt::Display for GpioLine {
 
 /// Reads `gpio = "gpiochip0:17"` and `active_low`; `Some(None)` where there is none.
 pub(super) fn gpio(fields: &mut Fields<'_>) -> Option<Option<GpioLine>> {
-    let active_low =
-        fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]));
+    let active_low = active_low(fields);
     let Some(value) = fields.get("gpio") else { return Some(None) };
     gpio_line(&value, active_low?).map(Some)
+}
+
+/// Reads whether lines are on where they are low, which they are not by themselves.
+pub(super) fn active_low(fields: &mut Fields<'_>) -> Option<bool> {
+    fields.get("active_low").map_or(Some(false), |value| value.choice(&[("yes", true), ("no", false)]))
 }
 
 /// Reads a line as `gpiochip0:17`.

@@ -49,7 +49,8 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes a copy fit to take the place of the original: no number is given twice, nothing that was on its way to people
-/// goes out again, nobody is signed in, no one-time code or link of before is good. Returns the announcements that boxes may still be sent.
+/// goes out again, nobody is signed in, and no one-time code or link is good any more. Returns the announcements that boxes
+/// may still be sent.
 ///
 /// # Errors
 /// Fails when the file is no database of this program, or can't be changed.

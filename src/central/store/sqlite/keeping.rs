@@ -306,8 +306,9 @@ fn acts(db: &Connection, before: Wall) -> Result<u64> {
     Ok(gone as u64)
 }
 
-/// Deletes what people were to sign and is over, then orders that are over, with the notices that they said: none of them a document in force, and none that
-/// the log or a play names. Numbers of orders are kept apart, so that none is given twice.
+/// Deletes drafts that nobody can sign any more; where there are none left, orders that have expired, with their notices and
+/// deliveries. Documents in force stay, and so does what the log or a play names. The serial numbers of issuers are a table of
+/// their own, so that none is given twice.
 fn orders(db: &Connection, before: Wall) -> Result<u64> {
     let of = params![before.0, PRUNED_AT_ONCE];
     db.prepare_cached(

@@ -28,8 +28,11 @@ pub const PRESSES_APART: Span = Span::millis(700);
 /// Shortest time between two entries of presses that release nothing: children press buttons.
 const TOLD_EVERY: Span = Span::secs(60);
 
+/// Seconds between two notes of how much a release has left.
+const NOTED_EVERY_S: u32 = 60;
+
 /// Time that a restart takes from what a release has left, so that no sequence of restarts makes it endless: more than
-/// lies between two notes of how much is left.
+/// [`NOTED_EVERY_S`].
 const RESTART_COSTS: Span = Span::secs(90);
 
 /// Most characters of the order's id in the id of what it releases.
@@ -295,7 +298,7 @@ impl Speaker {
         }
         let left_s = u32::try_from(until.since(now.mono).as_millis() / 1_000).unwrap_or(u32::MAX);
         if let Some(run) = &self.memory.local
-            && run.left_s >= left_s.saturating_add(60)
+            && run.left_s >= left_s.saturating_add(NOTED_EVERY_S)
         {
             let run = LocalRun { left_s, ..run.clone() };
             self.remember(Memo::Local(Some(run)));
@@ -314,7 +317,7 @@ impl Speaker {
 
     /// Adopts a newer standing order, and tells whether that is in force now. What an older one released ends: people
     /// of the same power say something else now.
-    pub(super) fn on_local_order(&mut self, now: &Reading, signed: &Signed<Command>, version: u32) -> bool {
+    fn on_local_order(&mut self, now: &Reading, signed: &Signed<Command>, version: u32) -> bool {
         let offered = Edition { version, signers: &signed.signers };
         let newer =
             versions::check_newer(self.trust.as_ref(), Power::Emergency, self.local.edition(), offered);
