@@ -7,6 +7,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -163,14 +164,14 @@ def binary(package, name):
     return found[0]["binary-path"], pathlib.Path(manifests[package]).parent
 
 
-def program_passes(program, fault, *arguments):
+def program_passes(program, fault, *arguments, patience=PATIENCE):
     """Runs a test program in one process, which is many times faster than a process a test; a hang is a failure."""
     path, folder = program
     environment = {name: value for name, value in os.environ.items() if name != "LOAXA_FAULT"}
     environment |= {"CARGO_MANIFEST_DIR": str(folder)} | ({"LOAXA_FAULT": fault} if fault else {})
     try:
         ran = subprocess.run([path, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, timeout=PATIENCE, preexec_fn=bound_memory)
+                             stderr=subprocess.DEVNULL, timeout=patience, preexec_fn=bound_memory)
     except subprocess.TimeoutExpired:
         return False
     return ran.returncode == 0
@@ -186,14 +187,18 @@ def run_generated():
     skipped = [word for name in LONG for word in ("--skip", name)]
     # Those that take least come first.
     stages = [(heart, skipped), (whole, []), (heart, LONG)]
+    patience = []
     for program, arguments in stages:
+        begun = time.monotonic()
         if not program_passes(program, None, *arguments):
             sys.exit(f"without any fault {program[0]} fails")
+        patience.append(min(PATIENCE, 30 + 10 * (time.monotonic() - begun)))
     made = [line.split("\t", 1) for line in (WORK / "generated.txt").read_text().splitlines()]
     caught = 0
     with (WORK / "missed.txt").open("w") as report:
         for name, what in made:
-            noticed = not all(program_passes(program, name, *arguments) for program, arguments in stages)
+            noticed = not all(program_passes(program, name, *arguments, patience=longest)
+                              for (program, arguments), longest in zip(stages, patience))
             print(f"{'caught' if noticed else 'MISSED'}  {name}  {what}", flush=True)
             caught += noticed
             if not noticed:

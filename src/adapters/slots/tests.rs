@@ -272,6 +272,20 @@ fn wherever_the_power_goes_the_old_or_the_new_program_starts() {
 }
 
 #[test]
+fn what_is_staged_outlives_a_power_cut() {
+    for loss in [Loss::All, Loss::Contents] {
+        let disk = a_box();
+        let slots_dir = dir(&disk);
+        slots_dir.stage(&media("1.2.0"), &version("1.2.0")).unwrap();
+        disk.back(loss);
+        let mut slots = slots_dir.read();
+        slots.try_out(version("1.2.0"), 2);
+        slots_dir.write(&slots).unwrap();
+        assert_eq!(start(&slots_dir, "a").unwrap(), "1.2.0", "{loss:?}");
+    }
+}
+
+#[test]
 fn two_power_cuts_at_the_first_start_bring_the_old_program_back() {
     let disk = a_box();
     let slots_dir = dir(&disk);

@@ -150,4 +150,30 @@ mod tests {
         assert!(limits.known_of_issuer > limits.held_of_issuer);
         assert!(limits.known_emergencies_of_issuer > limits.emergencies_of_issuer);
     }
+
+    #[test]
+    fn room_ends_exactly_at_each_bound() {
+        let limits = Limits {
+            held_of_issuer: 2,
+            held: 3,
+            emergencies_of_issuer: 2,
+            emergencies: 3,
+            ..Limits::default()
+        };
+        let (id, an) = ("c".parse().unwrap(), KeyId::new("an").unwrap());
+        for power in [Power::Normal, Power::Emergency] {
+            let check = |issuers: &[&str], expected: Option<u32>| {
+                let issuers: Vec<_> = issuers.iter().map(|issuer| KeyId::new(*issuer).unwrap()).collect();
+                let one = |issuer| Standing { id: &id, issuer, power, groups: &[], lapsed: false };
+                let standing: Vec<_> = issuers.iter().map(one).collect();
+                let found = check_held(&limits, &standing, &an, power);
+                let expected = expected.map_or(Ok(()), |max| Err(CommandRefusal::TooMany { max }));
+                assert_eq!(found, expected, "{power:?} {issuers:?}");
+            };
+            check(&["an", "binh"], None);
+            check(&["an", "an"], Some(2));
+            check(&["binh", "binh", "binh"], Some(3));
+            check(&["binh", "binh"], None);
+        }
+    }
 }
