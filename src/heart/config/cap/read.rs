@@ -434,7 +434,7 @@ fn point(node: Node<'_, '_>, text: &str) -> Read<Point> {
     let read = text
         .split_once(',')
         .and_then(|(latitude, longitude)| Point::new(latitude.parse().ok()?, longitude.parse().ok()?));
-    read.map_or_else(|| broken(node, said!("cap_rule.no_point", text = shown(&text).escape_debug())), Ok)
+    read.map_or_else(|| broken(node, said!("cap_rule.no_point", text = shown(text).escape_debug())), Ok)
 }
 
 fn polygon(node: Node<'_, '_>) -> Read<Polygon> {
