@@ -57,7 +57,7 @@ use media::MediaFolder;
 pub use people::accounts::Newcomer;
 pub use people::console;
 use settings::{PageTls, Settings, Training};
-use store::sqlite::SqliteStore;
+use store::sql::SqlStore;
 use store::{Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
 use web::Door;
@@ -133,7 +133,7 @@ impl Central {
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
         let folder = settings.sqlite.parent().filter(|folder| !folder.as_os_str().is_empty());
         let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
-        let store: SharedStore = Arc::new(SqliteStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
+        let store: SharedStore = Arc::new(SqlStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
         match urgently(store.declare_boxes(settings.boxes.clone())).await {
             // The boxes that were declared before are there, and must be heard and told.
             Err(StoreError::Full) => {

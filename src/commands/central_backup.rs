@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_adapters::{clock, private_files};
-use loaxa_central::store::sqlite::backup::copy_to;
+use loaxa_central::store::sql::backup::copy_to;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file::{self, CentralConfig};
 use loaxa_heart::domain::ids::ContentHash;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_adapters::{clock, private_files};
-use loaxa_central::store::sqlite::backup::renew;
+use loaxa_central::store::sql::backup::renew;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file;
 use loaxa_heart::domain::time::Wall;

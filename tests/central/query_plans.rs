@@ -98,9 +98,9 @@ impl Queries {
 #[test]
 fn no_question_reads_a_whole_big_table() {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(&std::fs::read_to_string("src/central/store/sqlite/schema.sql").unwrap()).unwrap();
+    db.execute_batch(&std::fs::read_to_string("src/central/store/sql/schema.sql").unwrap()).unwrap();
     let mut files = Vec::new();
-    for entry in std::fs::read_dir("src/central/store/sqlite").unwrap() {
+    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|suffix| suffix == "rs") {
             files.push((path.clone(), std::fs::read_to_string(path).unwrap()));
@@ -152,7 +152,7 @@ fn no_question_reads_a_whole_big_table() {
 /// A condition that may mean nothing hides an index from SQLite.
 #[test]
 fn no_condition_is_switched_off_by_a_parameter() {
-    for entry in std::fs::read_dir("src/central/store/sqlite").unwrap() {
+    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let switched = text.lines().find(|line| line.contains("(?") && line.contains("IS NULL OR"));

@@ -34,7 +34,7 @@ mod proposals;
 mod rollouts;
 mod roster;
 mod sessions;
-pub mod sqlite;
+pub mod sql;
 mod tagged;
 mod tokens;
 mod troubles;

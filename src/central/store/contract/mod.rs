@@ -55,11 +55,11 @@ macro_rules! contract {
 
 mod sqlite {
     use super::*;
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sql::SqlStore;
 
     fn open() -> (SharedStore, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("central.db")).unwrap());
+        let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
         (store, dir)
     }
 
