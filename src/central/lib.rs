@@ -131,9 +131,9 @@ impl Central {
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
-        let folder = settings.sqlite.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = settings.database.file().and_then(std::path::Path::parent).filter(|folder| !folder.as_os_str().is_empty());
         let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
-        let store: SharedStore = Arc::new(SqlStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
+        let store: SharedStore = Arc::new(SqlStore::open_at(&settings.database, Some(Arc::clone(&disk)))?);
         match urgently(store.declare_boxes(settings.boxes.clone())).await {
             // The boxes that were declared before are there, and must be heard and told.
             Err(StoreError::Full) => {

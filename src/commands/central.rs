@@ -122,7 +122,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         commune: config.commune,
         broker: broker(config.broker, enrolment.is_some()),
         enrolment,
-        sqlite: config.sqlite,
+        database: config.database,
         token: token_read,
         second_factor: config.second_factor,
         everyday: config.everyday,

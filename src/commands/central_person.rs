@@ -81,7 +81,7 @@ impl From<Work> for Role {
 impl Central {
     fn open(&self) -> Result<(CentralConfig, SqlStore), Failure> {
         let config = central_file::read(&self.config, NamedFiles::Unseen)?;
-        let store = SqlStore::open(&config.sqlite)?;
+        let store = SqlStore::open_at(&config.database, None)?;
         Ok((config, store))
     }
 }

@@ -38,8 +38,11 @@ pub fn run(args: Args) -> Outcome {
         put(&args.backup.join(&file.kept.path), &base.join(&file.named), file.mode)?;
     }
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
-    if config.sqlite.exists() {
-        return Err(Failure(said!("restore.in_the_way", path = config.sqlite.display())));
+    let Some(database) = config.database.file() else {
+        return Err(Failure(said!("backup.server")));
+    };
+    if database.exists() {
+        return Err(Failure(said!("restore.in_the_way", path = database.display())));
     }
     let media = config.data_dir.join(MEDIA);
     for path in &manifest.media {
@@ -47,14 +50,14 @@ pub fn run(args: Args) -> Outcome {
     }
     let made = Wall(manifest.made.timestamp_micros());
     // Under another name until all is done: central never starts on half a restoration.
-    let unfinished = config.sqlite.with_extension("restoring");
+    let unfinished = database.with_extension("restoring");
     if unfinished.exists() {
         fs::remove_file(&unfinished).map_err(|error| of_file(&unfinished, &error))?;
     }
     put(&args.backup.join(&manifest.database.path), &unfinished, 0o600)?;
     let valid = renew(&unfinished, made, clock::wall())?;
-    fs::rename(&unfinished, &config.sqlite).map_err(|error| of_file(&config.sqlite, &error))?;
-    for path in [&config.data_dir, &config.sqlite] {
+    fs::rename(&unfinished, database).map_err(|error| of_file(database, &error))?;
+    for path in [&*config.data_dir, database] {
         service_user::hand_over(SERVICE_USER, path)?;
     }
     for file in manifest.files.iter().filter(|file| file.mode & 0o044 == 0 && !is_outside(base, &file.named))

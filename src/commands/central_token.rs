@@ -77,7 +77,7 @@ impl From<Reach> for Scope {
 impl Central {
     fn store(&self) -> Result<SqlStore, Failure> {
         let config = central_file::read(&self.config, NamedFiles::Unseen)?;
-        Ok(SqlStore::open(&config.sqlite)?)
+        Ok(SqlStore::open_at(&config.database, None)?)
     }
 }
 

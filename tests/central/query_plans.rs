@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use loaxa_central::store::sql::{SqlStore, for_postgres};
+use loaxa_heart::config::store_file::{Database, PostgresServer};
 use rusqlite::Connection;
 use syn::visit::Visit;
+
+use crate::support::postgres::Cluster;
 
 /// Tables that grow with boxes and years.
 const BIG: [&str; 13] = [
@@ -23,7 +27,7 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 15] = [
+const HOLES: [(&str, &str); 17] = [
     ("{UNUSED}", "1"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
@@ -34,6 +38,8 @@ const HOLES: [(&str, &str); 15] = [
     ("IS {which}", "IS NULL"),
     ("LIMIT {}", "LIMIT 10"),
     ("{limit}", "10"),
+    ("{title}", "village_title"),
+    ("{titles}", "village_title"),
     ("{joins}", "WHERE"),
     ("{which}", ""),
     ("{asked}", ""),
@@ -93,36 +99,36 @@ impl Queries {
             self.found.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
         }
     }
+
+    /// Puts words into the holes of a query: first these, then those that fit SQLite.
+    fn filled(&self, query: &str, first: &[(&str, &str)]) -> String {
+        let holes = first.iter().chain(&HOLES).map(|(hole, words)| ((*hole).to_owned(), (*words).to_owned()));
+        holes.chain(self.consts.clone()).fold(query.to_owned(), |query, (hole, words)| query.replace(&hole, &words))
+    }
+}
+
+fn all_queries() -> Queries {
+    let mut all = Queries::default();
+    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|suffix| suffix == "rs") {
+            all.visit_file(&syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap());
+        }
+    }
+    all
 }
 
 #[test]
 fn no_question_reads_a_whole_big_table() {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&std::fs::read_to_string("src/central/store/sql/schema.sql").unwrap()).unwrap();
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|suffix| suffix == "rs") {
-            files.push((path.clone(), std::fs::read_to_string(path).unwrap()));
-        }
-    }
-    let mut all = Queries::default();
-    for (_, text) in &files {
-        all.visit_file(&syn::parse_file(text).unwrap());
-    }
+    let all = all_queries();
     let (mut asked, mut unread, mut scans) = (0, Vec::new(), Vec::new());
     for query in &all.found {
         if PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin)) {
             continue;
         }
-        let mut filled = query.clone();
-        for (hole, words) in HOLES
-            .iter()
-            .map(|(hole, words)| ((*hole).to_owned(), (*words).to_owned()))
-            .chain(all.consts.clone())
-        {
-            filled = filled.replace(&hole, &words);
-        }
+        let filled = all.filled(query, &[]);
         let Ok(mut plan) = db.prepare(&format!("EXPLAIN QUERY PLAN {filled}")) else {
             unread.push(filled);
             continue;
@@ -147,6 +153,36 @@ fn no_question_reads_a_whole_big_table() {
     assert!(asked > 100, "{asked} queries were found");
     assert!(unread.is_empty(), "not understood: {unread:#?}");
     assert!(scans.is_empty(), "{scans:#?}");
+}
+
+/// Words that a server needs in other places than SQLite.
+const HOLES_OF_A_SERVER: [(&str, &str); 2] = [
+    ("{title}", "(array_agg(village_title ORDER BY day DESC))[1]"),
+    ("{titles}", "(array_agg(village_title ORDER BY day DESC))[1]"),
+];
+
+#[test]
+fn every_question_is_understood_by_a_server() {
+    let cluster = Cluster::start();
+    cluster.create("central");
+    let server = PostgresServer { url: cluster.url("central"), ca: None, password_file: None };
+    drop(SqlStore::open_at(&Database::Postgres(server), None).unwrap());
+    let all = all_queries();
+    let of_sqlite = ["sqlite_schema", "pragma_table_info", "UPDATE plays SET listed", "SELECT date(made"];
+    let mut script = String::new();
+    let mut asked = 0;
+    for query in &all.found {
+        let is_part = PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin));
+        if is_part || of_sqlite.iter().any(|words| query.contains(words)) {
+            continue;
+        }
+        asked += 1;
+        let filled = for_postgres(&all.filled(query, &HOLES_OF_A_SERVER));
+        script.push_str(&format!("PREPARE question_{asked} AS {filled};\n"));
+    }
+    assert!(asked > 100, "{asked} queries were found");
+    let refused = cluster.refused("central", &script);
+    assert!(refused.is_empty(), "{refused}");
 }
 
 /// A condition that may mean nothing hides an index from SQLite.

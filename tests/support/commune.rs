@@ -9,6 +9,7 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
@@ -106,7 +107,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         data_dir: dir.to_owned(),
         commune: "Xã Thử".to_owned(),
         broker,
-        sqlite: dir.join("central.db"),
+        database: Database::Sqlite(dir.join("central.db")),
         token: TOKEN.to_owned(),
         second_factor: true,
         everyday: Default::default(),

@@ -20,6 +20,8 @@ pub enum StoreError {
     Full,
     /// The answer took longer than such a question may.
     Slow,
+    /// The database server can't be reached, or lets nothing be changed.
+    Away,
     Closed,
     CantOpen {
         path: String,
@@ -33,6 +35,7 @@ impl Say for StoreError {
             StoreError::Sql(detail) => said!("store.sql", detail),
             StoreError::Full => said!("disk.full"),
             StoreError::Slow => said!("store.slow"),
+            StoreError::Away => said!("store.away"),
             StoreError::Closed => said!("store.closed"),
             StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
         }

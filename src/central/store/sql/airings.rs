@@ -1,8 +1,6 @@
 //! Airings: what was due on each box, and what became of it, for the log's page.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
-
+use super::engine::{Value, Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::columns::{bounded, count, day, from_word, name, optional_name, unreadable, wall, word};
 use crate::store::plays::{subject_apart, subject_together};
 use crate::store::{Airing, AiringFilter, AiringRow, DayBox, Fate, FateCounts, ROWS_MAX, ToSettle};
@@ -46,7 +44,7 @@ pub fn keep(db: &Connection, of: &ToSettle, place: &DayBox, airings: &[Airing]) 
         kept.push(number);
         db.prepare_cached("DELETE FROM airing_tags WHERE airing = ?1")?.execute([number])?;
         let mut tag = db.prepare_cached(
-            "INSERT OR IGNORE INTO airing_tags (tag, due, airing, outcome) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO airing_tags (tag, due, airing, outcome) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )?;
         let tags =
             airing.sections.iter().map(section_tag).chain(airing.people.iter().map(|it| person_tag(it)));
@@ -215,7 +213,7 @@ pub fn one(db: &Connection, id: i64) -> Result<Option<AiringRow>> {
 fn airing_row(row: &Row) -> Result<AiringRow> {
     let (kind, subject_id): (String, String) = (row.get("subject")?, row.get("subject_id")?);
     let subject = subject_together(&kind, &subject_id)
-        .ok_or_else(|| unreadable(row, "subject", "no subject of an airing".into()))?;
+        .ok_or_else(|| unreadable("subject", "no subject of an airing".into()))?;
     let campaign: String = row.get("campaign")?;
     Ok(AiringRow {
         id: row.get("id")?,

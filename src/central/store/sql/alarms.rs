@@ -1,7 +1,6 @@
 //! Alarms: what staff must look at.
 
-use rusqlite::{Connection, Result, params};
-
+use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{bounded, count, from_word, wall};
 use crate::store::{ALARMS_MAX, Alarm, AlarmRow, Alarms, Answer, ROWS_MAX};
@@ -25,7 +24,7 @@ const COUNT_MAX: i64 = 1 << 62;
 pub fn raise(db: &Connection, alarm: &Alarm) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO alarms (kind, subject, detail, first, last, count) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
-         ON CONFLICT (kind, subject) DO UPDATE SET detail = ?3, last = ?4, count = min(count + ?5, ?6)",
+         ON CONFLICT (kind, subject) DO UPDATE SET detail = ?3, last = ?4, count = min(alarms.count + ?5, ?6)",
     )?
     .execute(params![
         alarm.kind.code(),

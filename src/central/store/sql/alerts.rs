@@ -1,7 +1,6 @@
 //! CAP alerts that were taken, and what was passed over.
 
-use rusqlite::{Connection, Result, params};
-
+use super::engine::{Connection, Result, Row, params};
 use super::SqlStore;
 use crate::store::{Alerts, Answer, CapRow, PassedOver, ROWS_MAX};
 use loaxa_heart::domain::time::Wall;
@@ -63,7 +62,7 @@ fn add(db: &Connection, alert: &CapRow, names: &[String]) -> Result<bool> {
         return Ok(false);
     }
     let mut name =
-        db.prepare_cached("INSERT OR IGNORE INTO cap_references (target, named_by) VALUES (?1, ?2)")?;
+        db.prepare_cached("INSERT INTO cap_references (target, named_by) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
     for target in names {
         name.execute(params![target, alert.id])?;
     }
@@ -86,7 +85,7 @@ fn all(db: &Connection) -> Result<Vec<CapRow>> {
 
 fn in_state(db: &Connection, word: &str) -> Result<Vec<CapRow>> {
     let mut query = db.prepare_cached(
-        "SELECT * FROM cap_alerts WHERE json_extract(state, '$.state') = ?1 ORDER BY received, id LIMIT ?2",
+        "SELECT * FROM cap_alerts WHERE state ->> '$.state' = ?1 ORDER BY received, id LIMIT ?2",
     )?;
     let rows = query.query_map(params![word, ROWS_MAX], row)?;
     rows.collect()
@@ -114,7 +113,7 @@ fn by_id(db: &Connection, id: &str) -> Result<Option<CapRow>> {
     query.query_map([id], row)?.next().transpose()
 }
 
-fn row(row: &rusqlite::Row<'_>) -> Result<CapRow> {
+fn row(row: &Row) -> Result<CapRow> {
     Ok(CapRow {
         reference: row.get("reference")?,
         id: row.get("id")?,
@@ -129,7 +128,7 @@ fn pass_over(db: &Connection, passed: &PassedOver) -> Result<u32> {
         .prepare_cached(
             "INSERT INTO cap_passed_over (what, why, why_vi, last, times) VALUES (?1, ?2, ?3, ?4, 1)
              ON CONFLICT (what) DO UPDATE
-             SET times = iif(why = ?2, times + 1, 1), why = ?2, why_vi = ?3, last = ?4
+             SET times = CASE WHEN cap_passed_over.why = ?2 THEN cap_passed_over.times + 1 ELSE 1 END, why = ?2, why_vi = ?3, last = ?4
              RETURNING times",
         )?
         .query_row(params![passed.what, passed.why, passed.why_vi, passed.last.0], |row| row.get(0))?;

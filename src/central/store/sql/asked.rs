@@ -1,6 +1,6 @@
 //! Conditions of a question, as many as were asked: a condition that is always there and may mean nothing hides an index.
 
-use rusqlite::types::Value;
+use super::engine::Value;
 
 /// Conditions that must all hold, and the values in them.
 #[derive(Default)]

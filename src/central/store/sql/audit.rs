@@ -1,7 +1,6 @@
 //! The audit trail.
 
-use rusqlite::{Connection, Result, Row, params, params_from_iter};
-
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::wall;

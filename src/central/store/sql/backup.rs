@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Result, params};
-
 use super::SqlStore;
 use super::audit;
 use super::columns::{name, wall};
 use super::commands::NEW_ISSUERS;
 use super::connect::{connect, connect_to_read};
+use super::engine::{Connection, Error, Result, params};
 use crate::store::{Actor, NewAct, StoreError};
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Wall;
@@ -33,7 +32,7 @@ pub struct StillValid {
 /// # Errors
 /// Fails when the original can't be read, or the copy not be written or not read back whole.
 pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
-    let failed = |error: rusqlite::Error| StoreError::CantOpen {
+    let failed = |error: Error| StoreError::CantOpen {
         path: copy.display().to_string(),
         detail: error.to_string(),
     };
@@ -43,7 +42,7 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
     })?;
     reading.execute("VACUUM INTO ?1", [copy.display().to_string()]).map_err(failed)?;
     let sound: String = connect_to_read(copy, CACHE_KIB)
-        .and_then(|copied| copied.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))
+        .and_then(|copied| copied.prepare_cached("PRAGMA quick_check(1)")?.query_row([], |row| row.get(0)))
         .map_err(failed)?;
     if sound == "ok" { Ok(()) } else { Err(StoreError::Sql(sound)) }
 }
@@ -57,17 +56,16 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
 pub fn renew(copy: &Path, made: Wall, now: Wall) -> Result<Vec<StillValid>, StoreError> {
     // Brings the schema to this version.
     drop(SqlStore::open(copy)?);
-    let failed = |error: rusqlite::Error| StoreError::CantOpen {
+    let failed = |error: Error| StoreError::CantOpen {
         path: copy.display().to_string(),
         detail: error.to_string(),
     };
-    let mut writing = connect(copy).map_err(failed)?;
-    renew_all(&mut writing, made, now).map_err(failed)
+    let writing = connect(copy).map_err(failed)?;
+    writing.in_transaction(|change| renew_all(change, made, now)).map_err(failed)
 }
 
-fn renew_all(db: &mut Connection, made: Wall, now: Wall) -> Result<Vec<StillValid>> {
-    let change = db.transaction()?;
-    change.execute("INSERT OR IGNORE INTO serials (issuer, last) VALUES (?1, 0)", [NEW_ISSUERS])?;
+fn renew_all(change: &Connection, made: Wall, now: Wall) -> Result<Vec<StillValid>> {
+    change.execute("INSERT INTO serials (issuer, last) VALUES (?1, 0) ON CONFLICT DO NOTHING", [NEW_ISSUERS])?;
     change.execute("UPDATE serials SET last = last + ?1", [SERIALS_LEFT_OUT])?;
     change.execute("DELETE FROM sessions", [])?;
     change.execute("DELETE FROM challenges", [])?;
@@ -85,9 +83,9 @@ fn renew_all(db: &mut Connection, made: Wall, now: Wall) -> Result<Vec<StillVali
         after: Some(made.local().format("%d/%m/%Y %H:%M").to_string()),
         from: None,
     };
-    audit::note(&change, &act)?;
+    audit::note(change, &act)?;
     let valid = change
-        .prepare(
+        .prepare_cached(
             "SELECT id, title, expires FROM commands
              WHERE kind = 'announce' AND ended IS NULL AND expires > ?1 ORDER BY issued_at",
         )?
@@ -95,6 +93,5 @@ fn renew_all(db: &mut Connection, made: Wall, now: Wall) -> Result<Vec<StillVali
             Ok(StillValid { id: name(row, "id")?, title: row.get("title")?, expires: wall(row, "expires")? })
         })?
         .collect::<Result<Vec<_>>>()?;
-    change.commit()?;
     Ok(valid)
 }

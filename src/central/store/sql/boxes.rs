@@ -1,7 +1,6 @@
 //! The boxes, and their signs of life.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
-
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::SqlStore;
 use super::columns::{count, from_json, json, name, optional_wall, optional_word};
 use super::signs::{Part, shown};
@@ -76,8 +75,8 @@ pub fn declare_boxes(db: &Connection, boxes: &[BoxDeclared]) -> Result<()> {
     let mut upsert = db.prepare_cached(
         "INSERT INTO boxes (id, title, groups, key) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET title = ?2,
-             groups = CASE WHEN EXISTS (SELECT 1 FROM documents WHERE name = ?5) THEN groups ELSE ?3 END,
-             key = CASE WHEN EXISTS (SELECT 1 FROM shut_out WHERE box = ?1) THEN NULL ELSE coalesce(?4, key) END",
+             groups = CASE WHEN EXISTS (SELECT 1 FROM documents WHERE name = ?5) THEN boxes.groups ELSE ?3 END,
+             key = CASE WHEN EXISTS (SELECT 1 FROM shut_out WHERE box = ?1) THEN NULL ELSE coalesce(?4, boxes.key) END",
     )?;
     for declared in boxes {
         upsert.execute(params![
@@ -134,14 +133,17 @@ fn enrolled(db: &Connection, id: &BoxId) -> Result<Option<BoxDeclared>> {
 fn all(db: &Connection) -> Result<Vec<BoxRow>> {
     let mut query = db.prepare_cached(
         "SELECT boxes.*,
-                (SELECT json_object('play', play, 'title', title) FROM plays
-                 WHERE plays.box = boxes.id AND plays.epoch = boxes.epoch AND outcome IS NULL
-                 ORDER BY cursor DESC LIMIT 1) AS on_air
-         FROM boxes ORDER BY id",
+                on_air.play AS on_air_play, on_air.title AS on_air_title
+         FROM boxes LEFT JOIN plays AS on_air ON on_air.cursor = (
+             SELECT max(cursor) FROM plays
+             WHERE plays.box = boxes.id AND plays.epoch = boxes.epoch AND plays.outcome IS NULL)
+         ORDER BY boxes.id",
     )?;
     let rows = query.query_map([], |row| {
-        let (on_air, holds): (Option<String>, Option<String>) = (row.get("on_air")?, row.get("holds")?);
-        let on_air: Option<OnAir> = on_air.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let holds: Option<String> = row.get("holds")?;
+        let play = optional_word(row, "on_air_play").ok().flatten();
+        let title: Option<String> = row.get("on_air_title")?;
+        let on_air = play.zip(title).map(|(play, title)| OnAir { play, title });
         Ok(BoxRow {
             id: name(row, "id")?,
             title: row.get("title")?,

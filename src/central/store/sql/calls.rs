@@ -1,7 +1,6 @@
 //! Calls for a second duty officer, and their letters.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, optional_wall, wall, word};
@@ -152,7 +151,7 @@ impl Calls for SqlStore {
         self.write(move |db| {
             let change = match &command {
                 Some(_) => "UPDATE call_follow_ups SET command = ?3 WHERE call = ?1 AND message = ?2",
-                None => "DELETE FROM call_follow_ups WHERE call = ?1 AND message = ?2 AND ?3 IS NULL",
+                None => "DELETE FROM call_follow_ups WHERE call = ?1 AND message = ?2 AND CAST(?3 AS TEXT) IS NULL",
             };
             let command = command.as_ref().map(CommandId::as_str);
             db.prepare_cached(change)?.execute(params![call.as_str(), message.as_str(), command])?;
@@ -253,7 +252,7 @@ fn take(db: &Connection, step: &CallStep) -> Result<bool> {
     };
     let taken = db
         .prepare_cached(&format!(
-            "UPDATE calls SET state = ?3, {columns} WHERE id = ?1 AND state = ?2 AND ?5 IS NOT NULL"
+            "UPDATE calls SET state = ?3, {columns} WHERE id = ?1 AND state = ?2 AND CAST(?5 AS TEXT) IS NOT NULL"
         ))?
         .execute(params![step.id.as_str(), word(&step.from), word(&step.to), step.at.0, step.by.as_str()])?;
     if taken == 1 {

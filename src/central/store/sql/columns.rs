@@ -1,7 +1,6 @@
 //! Columns as checked types, both ways.
 
-use rusqlite::types::Type;
-use rusqlite::{Result, Row};
+use super::engine::{Error, Result, Row};
 use serde::de::DeserializeOwned;
 
 use chrono::NaiveDate;
@@ -26,13 +25,12 @@ pub fn parsed<T, E: Into<Bad>>(
     parse: impl Fn(&str) -> std::result::Result<T, E>,
 ) -> Result<T> {
     let text: String = row.get(column)?;
-    parse(&text).map_err(|error| unreadable(row, column, error.into()))
+    parse(&text).map_err(|error| unreadable(column, error.into()))
 }
 
 /// An error that names the column.
-pub fn unreadable(row: &Row, column: &str, error: Bad) -> rusqlite::Error {
-    let index = row.as_ref().column_index(column).unwrap_or_default();
-    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error)
+pub fn unreadable(column: &str, error: Bad) -> Error {
+    Error::Unreadable { column: column.to_owned(), error }
 }
 
 /// Reads an identifier.
@@ -54,7 +52,7 @@ pub fn from_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
 pub fn optional_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     let parse = |text: String| serde_json::from_value(text.into());
-    text.map(parse).transpose().map_err(|error| unreadable(row, column, error.into()))
+    text.map(parse).transpose().map_err(|error| unreadable(column, error.into()))
 }
 
 /// Reads a day.
@@ -90,5 +88,5 @@ pub fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
 /// Reads an identifier that may be absent.
 pub fn optional_name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
-    text.map(|text| text.parse()).transpose().map_err(|error: T::Err| unreadable(row, column, error.into()))
+    text.map(|text| text.parse()).transpose().map_err(|error: T::Err| unreadable(column, error.into()))
 }

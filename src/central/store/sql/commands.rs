@@ -1,7 +1,6 @@
 //! Commands that were sealed and sent.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
@@ -83,7 +82,7 @@ fn next_serial(db: &Connection, issuer: &KeyId, above: u64) -> Result<u64> {
         .prepare_cached(
             "INSERT INTO serials (issuer, last)
              VALUES (?1, max(?2, coalesce((SELECT last FROM serials WHERE issuer = ?3), 0)) + 1)
-             ON CONFLICT (issuer) DO UPDATE SET last = max(last, ?2) + 1 RETURNING last",
+             ON CONFLICT (issuer) DO UPDATE SET last = max(serials.last, ?2) + 1 RETURNING last",
         )?
         .query_row(params![issuer.as_str(), above as i64, NEW_ISSUERS], |row| row.get(0))?;
     Ok(serial as u64)
@@ -100,7 +99,7 @@ fn last_serial(db: &Connection, issuer: &KeyId) -> Result<u64> {
 fn mark_serial(db: &Connection, command: &NewCommand) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO serials (issuer, last) VALUES (?1, ?2)
-         ON CONFLICT (issuer) DO UPDATE SET last = ?2 WHERE last < ?2",
+         ON CONFLICT (issuer) DO UPDATE SET last = ?2 WHERE serials.last < ?2",
     )?
     .execute(params![command.issuer.as_str(), command.serial as i64])?;
     Ok(())

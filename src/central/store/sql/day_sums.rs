@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime};
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{bounded, count, day, from_json, from_word, json, name, optional_name, wall, word};
 use super::commands::{COMMAND_COLUMNS, command_row};
@@ -35,7 +34,7 @@ impl DaySums for SqlStore {
     fn days_kept(&self) -> Answer<'_, Option<(NaiveDate, NaiveDate)>> {
         self.read(|db| {
             let found: (Option<String>, Option<String>) =
-                db.query_row("SELECT min(day), max(day) FROM days", [], |row| {
+                db.prepare_cached("SELECT min(day), max(day) FROM days")?.query_row([], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })?;
             let day = |text: Option<String>| text.and_then(|text| text.parse().ok());
@@ -54,9 +53,9 @@ impl DaySums for SqlStore {
     fn mark_history(&self) -> Answer<'_, ()> {
         self.write(|db| {
             db.execute(
-                "INSERT OR IGNORE INTO days_to_settle (day, box, mark)
+                "INSERT INTO days_to_settle (day, box, mark)
                  SELECT DISTINCT date(opened / 1000000 + 25200, 'unixepoch'), box, 1 FROM plays
-                 WHERE implausible IS NULL AND NOT EXISTS (SELECT 1 FROM days)",
+                 WHERE implausible IS NULL AND NOT EXISTS (SELECT 1 FROM days) ON CONFLICT DO NOTHING",
                 [],
             )?;
             Ok(())
@@ -83,7 +82,7 @@ impl DaySums for SqlStore {
         self.read(move |db| {
             let mut query = db.prepare_cached(&format!(
                 "SELECT {COMMAND_COLUMNS} WHERE kind = 'announce' AND issued_at >= ?1 AND issued_at < ?2
-                 AND mode IS NOT 'test' ORDER BY issued_at DESC LIMIT ?3"
+                 AND mode IS DISTINCT FROM 'test' ORDER BY issued_at DESC LIMIT ?3"
             ))?;
             let rows = query.query_map(params![from.0, to.0, COMMANDS_MAX], command_row)?;
             rows.map(|row| with_notice(db, row?)).collect()
@@ -122,11 +121,12 @@ impl DaySums for SqlStore {
 
     fn villages_of(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<VillageRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT village, village_title, max(day), count(DISTINCT box) AS boxes,
+            let title = db.at_greatest("village_title", "day");
+            let mut query = db.prepare_cached(&format!(
+                "SELECT village, {title} AS village_title, max(day), count(DISTINCT box) AS boxes,
                         max(CASE WHEN households IS NOT NULL THEN day || households END) AS told
-                 FROM day_boxes WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village",
-            )?;
+                 FROM day_boxes WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village"
+            ))?;
             let rows = query.query_map([from.to_string(), until.to_string()], |row| {
                 Ok(VillageRow {
                     village: row.get("village")?,
@@ -166,7 +166,7 @@ impl DaySums for SqlStore {
     ) -> Answer<'_, bool> {
         self.write(move |db| {
             let added = db
-                .prepare_cached("INSERT OR IGNORE INTO made_reports (month, made, sums) VALUES (?1, ?2, ?3)")?
+                .prepare_cached("INSERT INTO made_reports (month, made, sums) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
                 .execute(params![month, made.0, json(&sums)])?;
             if let (Some(letter), true) = (&letter, added > 0) {
                 calls::add_letter(db, &format!("bao-cao-{month}"), "above", letter, made)?;
@@ -205,7 +205,7 @@ fn mark(db: &Connection, day: NaiveDate, id: &str) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, ?2, 1
          WHERE ?1 >= coalesce((SELECT date(before / 1000000 + 25200, 'unixepoch') FROM pruned WHERE kept = 'log'), '')
-         ON CONFLICT (day, box) DO UPDATE SET mark = mark + 1",
+         ON CONFLICT (day, box) DO UPDATE SET mark = days_to_settle.mark + 1",
     )?
     .execute(params![day.to_string(), id])?;
     Ok(())
@@ -273,7 +273,7 @@ fn day_plan(db: &Connection, of: NaiveDate) -> Result<Option<DayPlan>> {
             }
         };
         boxes.push(DayBox {
-            id: name(row, "box")?,
+            id: name(&row, "box")?,
             title: row.get("title")?,
             village: row.get("village")?,
             village_title: row.get("village_title")?,
@@ -286,7 +286,9 @@ fn day_plan(db: &Connection, of: NaiveDate) -> Result<Option<DayPlan>> {
 
 fn keep_day(db: &Connection, plan: &DayPlan) -> Result<()> {
     let day = plan.day.to_string();
-    db.prepare_cached("INSERT OR REPLACE INTO days (day, made, names) VALUES (?1, ?2, ?3)")?
+    db.prepare_cached("INSERT INTO days (day, made, names) VALUES (?1, ?2, ?3)
+         ON CONFLICT (day) DO UPDATE SET made = ?2, names = ?3",
+    )?
         .execute(params![day, plan.made.0, json(&plan.names)])?;
     for place in &plan.boxes {
         keep_box(db, plan.day, place)?;
@@ -298,7 +300,7 @@ fn keep_day(db: &Connection, plan: &DayPlan) -> Result<()> {
 fn keep_box(db: &Connection, day: NaiveDate, place: &DayBox) -> Result<()> {
     let sessions = json(&*place.sessions);
     let plan = ContentHash::of(sessions.as_bytes());
-    db.prepare_cached("INSERT OR IGNORE INTO day_plans (plan, sessions) VALUES (?1, ?2)")?
+    db.prepare_cached("INSERT INTO day_plans (plan, sessions) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute(params![plan.0, sessions])?;
     db.prepare_cached(
         "INSERT INTO day_boxes (day, box, title, village, village_title, households, plan)
@@ -427,7 +429,7 @@ fn settle(db: &Connection, of: &ToSettle, place: &DayBox, settled: &Settled, on:
         keep_box(db, of.day, place)?;
     }
     let before: Option<i64> = db
-        .prepare_cached("SELECT sum(unknown_ms) FROM day_sums WHERE day = ?1 AND box = ?2")?
+        .prepare_cached("SELECT CAST(sum(unknown_ms) AS BIGINT) FROM day_sums WHERE day = ?1 AND box = ?2")?
         .query_row([&day, id], |row| row.get(0))?;
     airings::keep(db, of, place, &settled.airings)?;
     db.prepare_cached("DELETE FROM day_sums WHERE day = ?1 AND box = ?2")?.execute([&day, id])?;
@@ -466,12 +468,17 @@ fn settle(db: &Connection, of: &ToSettle, place: &DayBox, settled: &Settled, on:
 
 fn sums(db: &Connection, filter: &SumFilter) -> Result<Vec<SumRow>> {
     let of_campaign = if filter.campaign.is_some() { "AND campaign = ?3" } else { "AND ?3 = ''" };
+    let titles = ["village_title", "section_title", "campaign_title"]
+        .map(|title| format!("{} AS {title}", db.at_greatest(title, "day")))
+        .join(", ");
     let mut query = db.prepare_cached(&format!(
-        "SELECT substr(day, 1, 7) AS month, max(day), village, village_title, section, section_title, campaign,
-                campaign_title, class, responsible, reason, sum(planned_ms) AS planned, sum(aired_ms) AS aired,
-                sum(missed_ms) AS missed, sum(unknown_ms) AS unknown, sum(extra_ms) AS extra
+        "SELECT substr(day, 1, 7) AS month, max(day), village, section, campaign, {titles}, class, responsible, reason,
+                CAST(sum(planned_ms) AS BIGINT) AS planned, CAST(sum(aired_ms) AS BIGINT) AS aired,
+                CAST(sum(missed_ms) AS BIGINT) AS missed, CAST(sum(unknown_ms) AS BIGINT) AS unknown,
+                CAST(sum(extra_ms) AS BIGINT) AS extra
          FROM day_sums WHERE day >= ?1 AND day <= ?2 {of_campaign}
-         GROUP BY month, village, section, campaign, class, responsible, reason"
+         GROUP BY month, village, section, campaign, class, responsible, reason
+         ORDER BY month, village, section, campaign, class, responsible, reason"
     ))?;
     let campaign = filter.campaign.as_ref().map_or("", |id| id.as_str());
     let rows =

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::columns::{from_json, json, name, optional_wall, parsed};
 use super::{SqlStore, touched, webhooks};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard, Version};
@@ -49,8 +48,8 @@ pub fn advance(
     db.prepare_cached(
         "INSERT INTO deliveries (command, box, step, reason, sent, received, staged, started, over)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, sent = coalesce(sent, ?5),
-             received = coalesce(received, ?6), staged = coalesce(staged, ?7), started = coalesce(started, ?8),
+         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, sent = coalesce(deliveries.sent, ?5),
+             received = coalesce(deliveries.received, ?6), staged = coalesce(deliveries.staged, ?7), started = coalesce(deliveries.started, ?8),
              over = ?9",
     )?
     .execute(params![

@@ -1,7 +1,6 @@
 //! Documents: what stays in force until a newer version takes its place.
 
-use rusqlite::{Connection, Result, params};
-
+use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{from_json, json, name, parsed};
 use crate::store::{Answer, Documents, NewCommand};

@@ -1,7 +1,6 @@
 //! Drafts: commands that wait for people's signatures.
 
-use rusqlite::{Connection, Result, params};
-
+use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{name, wall};
 use crate::store::{Answer, DraftKept, DraftRoom, DraftRow, DraftSignature, Drafts, NewDraft, ROWS_MAX};
@@ -61,7 +60,7 @@ fn signatures(db: &Connection, draft: &CommandId) -> Result<Vec<DraftSignature>>
 fn add(db: &Connection, draft: &NewDraft, room: DraftRoom) -> Result<DraftKept> {
     let waiting: (i64, i64, i64) = db
         .prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE NOT emergency), count(*) FILTER (WHERE drafter = ?2)
+            "SELECT count(*), count(*) FILTER (WHERE emergency = 0), count(*) FILTER (WHERE drafter = ?2)
              FROM drafts WHERE expires > ?1
              AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = drafts.id)",
         )?

@@ -1,7 +1,6 @@
 //! Enrolment: one-time codes, certificates, and boxes that were shut out.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
-
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::SqlStore;
 use super::boxes::{declare_boxes, move_boxes};
 use super::columns::{from_json, json, name, wall};

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use rusqlite::{OptionalExtension, Result, Row, params};
-
+use super::engine::{OptionalExtension, Result, Row, params};
 use super::audit::note;
 use super::columns::{count, from_word, json, name, optional_name, optional_wall, unreadable, wall, word};
 use super::{SqlStore, webhooks};
@@ -46,7 +45,7 @@ impl Feedback for SqlStore {
             db.prepare_cached(
                 "INSERT INTO feedback_days (day, village, village_title, kind, said, asked, in_time, late)
                  VALUES (?1, ?2, ?3, ?4, 1, ?5, 0, 0)
-                 ON CONFLICT (day, village, kind) DO UPDATE SET village_title = ?3, said = said + 1, asked = asked + ?5",
+                 ON CONFLICT (day, village, kind) DO UPDATE SET village_title = ?3, said = feedback_days.said + 1, asked = feedback_days.asked + ?5",
             )?
             .execute(params![
                 it.made.date().to_string(),
@@ -100,9 +99,10 @@ impl Feedback for SqlStore {
                 .execute(params![id, answer.by.as_str(), answer.at.0, answer.words])?;
             if answered == 1 {
                 db.prepare_cached(
-                    "UPDATE feedback_days SET in_time = in_time + (?2 <= row.due), late = late + (?2 > row.due)
-                     FROM (SELECT *, date(made / 1000000 + 25200, 'unixepoch') AS on_day FROM feedback WHERE id = ?1) AS row
-                     WHERE day = row.on_day AND feedback_days.village = row.village AND feedback_days.kind = row.kind",
+                    "UPDATE feedback_days SET in_time = in_time + CASE WHEN ?2 <= told.due THEN 1 ELSE 0 END,
+                                              late = late + CASE WHEN ?2 > told.due THEN 1 ELSE 0 END
+                     FROM (SELECT *, date(made / 1000000 + 25200, 'unixepoch') AS on_day FROM feedback WHERE id = ?1) AS told
+                     WHERE day = told.on_day AND feedback_days.village = told.village AND feedback_days.kind = told.kind",
                 )?
                 .execute(params![id, answer.at.0])?;
                 note(db, &act)?;
@@ -126,11 +126,13 @@ impl Feedback for SqlStore {
 
     fn feedback_sums(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<FeedbackSum>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT village, max(day), village_title, kind, sum(said) AS said, sum(asked) AS asked,
-                        sum(in_time) AS in_time, sum(late) AS late
-                 FROM feedback_days WHERE day >= ?1 AND day <= ?2 GROUP BY village, kind ORDER BY max(day), village, kind",
-            )?;
+            let title = db.at_greatest("village_title", "day");
+            let mut query = db.prepare_cached(&format!(
+                "SELECT village, max(day), {title} AS village_title, kind, CAST(sum(said) AS BIGINT) AS said,
+                        CAST(sum(asked) AS BIGINT) AS asked, CAST(sum(in_time) AS BIGINT) AS in_time,
+                        CAST(sum(late) AS BIGINT) AS late
+                 FROM feedback_days WHERE day >= ?1 AND day <= ?2 GROUP BY village, kind ORDER BY max(day), village, kind"
+            ))?;
             let rows = query.query_map([from.to_string(), until.to_string()], |row| {
                 Ok(FeedbackSum {
                     village: row.get("village")?,
@@ -150,7 +152,7 @@ impl Feedback for SqlStore {
         self.read(move |db| {
             let mut query = db.prepare_cached(
                 "SELECT village, count(*) AS times, min(due) AS due FROM feedback
-                 WHERE due <= ?1 AND answered IS NULL GROUP BY village",
+                 WHERE due <= ?1 AND answered IS NULL GROUP BY village ORDER BY village",
             )?;
             let rows = query.query_map([now.0], |row| {
                 Ok((name(row, "village")?, count(row, "times")?, wall(row, "due")?))
@@ -171,7 +173,7 @@ fn row(row: &Row) -> Result<FeedbackRow> {
         village: name(row, "village")?,
         kind: from_word(row, "kind")?,
         words: row.get("words")?,
-        about: about.map_err(|error| unreadable(row, "about", error.into()))?,
+        about: about.map_err(|error| unreadable("about", error.into()))?,
         made: wall(row, "made")?,
         due: optional_wall(row, "due")?,
         answer: by.zip(at).zip(words).map(|((by, at), words)| FeedbackAnswer { by, at, words }),

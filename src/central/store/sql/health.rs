@@ -1,7 +1,6 @@
 //! Health of boxes, hour by hour.
 
-use rusqlite::{Result, Row, params};
-
+use super::engine::{Result, Row, params};
 use super::SqlStore;
 use super::columns::{count, optional_count, wall};
 use super::signs::Part;

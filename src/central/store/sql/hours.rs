@@ -1,7 +1,6 @@
 //! Signs of life, counted by the hour.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
-
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::bounded;
 use crate::store::{SAMPLE, SAMPLES_KEPT, SignKind, SignOfLife};
 use loaxa_heart::domain::ids::BoxId;
@@ -52,9 +51,10 @@ pub fn count_signs(db: &Connection, id: &BoxId, hour: Wall, counted: &Counted) -
             "INSERT INTO health (box, hour, signs, without_clock, faulty, backlog_max, software,
                                  disk_free_mib, month_mib)
              SELECT id, ?2, ?8, ?3, ?4, ?5, software, ?6, ?7 FROM boxes WHERE id = ?1
-             ON CONFLICT (box, hour) DO UPDATE SET signs = signs + ?8, without_clock = without_clock + ?3,
-                 faulty = faulty + ?4, backlog_max = max(backlog_max, ?5), software = excluded.software,
-                 disk_free_mib = coalesce(?6, disk_free_mib), month_mib = coalesce(?7, month_mib)
+             ON CONFLICT (box, hour) DO UPDATE SET signs = health.signs + ?8,
+                 without_clock = health.without_clock + ?3, faulty = health.faulty + ?4,
+                 backlog_max = max(health.backlog_max, ?5), software = excluded.software,
+                 disk_free_mib = coalesce(?6, health.disk_free_mib), month_mib = coalesce(?7, health.month_mib)
              RETURNING signs",
         )?
         .query_row(

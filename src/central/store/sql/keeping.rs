@@ -1,7 +1,6 @@
 //! Deletion in small steps of what nobody has to keep any longer.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{bounded, count, from_json, from_word, json, name, wall};
@@ -48,9 +47,9 @@ impl Keeping for SqlStore {
                 "SELECT about, made FROM feedback WHERE due IS NOT NULL AND answered IS NULL",
             )?;
             let rows = query.query_map([], |row| {
-                let about = match row.get_ref("about")? {
-                    rusqlite::types::ValueRef::Null => None,
-                    _ => Some(from_json::<crate::store::Broadcast>(row, "about")?.at),
+                let about = match row.get::<_, Option<String>>("about")? {
+                    None => None,
+                    Some(_) => Some(from_json::<crate::store::Broadcast>(row, "about")?.at),
                 };
                 Ok(about.unwrap_or(wall(row, "made")?))
             })?;
@@ -160,26 +159,26 @@ impl Keeping for SqlStore {
 
 /// The condition on audio that nothing names since `?1`; now is `?2`.
 const UNUSED: &str = "added < ?1
-    AND NOT EXISTS (SELECT 1 FROM notices WHERE instr(content, media.sha256)
+    AND NOT EXISTS (SELECT 1 FROM notices WHERE instr(content, media.sha256) > 0
                     AND (changed >= ?1 OR state IN ('draft', 'submitted', 'returned')))
     AND NOT EXISTS (SELECT 1 FROM notice_versions JOIN notices ON notices.id = notice_versions.notice
-                    WHERE instr(notice_versions.content, media.sha256)
+                    WHERE instr(notice_versions.content, media.sha256) > 0
                     AND notices.state IN ('draft', 'submitted', 'returned'))
-    AND NOT EXISTS (SELECT 1 FROM commands WHERE (expires >= ?2 OR issued_at >= ?1) AND instr(payload, media.sha256))
+    AND NOT EXISTS (SELECT 1 FROM commands WHERE (expires >= ?2 OR issued_at >= ?1) AND instr(payload, media.sha256) > 0)
     AND NOT EXISTS (SELECT 1 FROM documents JOIN commands ON commands.id = documents.command
                     WHERE documents.version = (SELECT max(version) FROM documents AS newer WHERE newer.name = documents.name)
-                    AND instr(commands.payload, media.sha256))
-    AND NOT EXISTS (SELECT 1 FROM drafts WHERE instr(payload, media.sha256))
+                    AND instr(commands.payload, media.sha256) > 0)
+    AND NOT EXISTS (SELECT 1 FROM drafts WHERE instr(payload, media.sha256) > 0)
     AND NOT EXISTS (SELECT 1 FROM messages WHERE lower(hex(messages.media)) = media.sha256
                     AND (ended IS NULL OR ended >= ?1))
     AND NOT EXISTS (SELECT 1 FROM proposals WHERE state IN ('draft', 'submitted', 'returned')
-                    AND instr(content, media.sha256))";
+                    AND instr(content, media.sha256) > 0)";
 
 /// Keeps how far things of a kind are deleted; the time never goes back.
 fn note_pruned(db: &Connection, kept: Perishable, before: Wall, now: Wall, gone: u64) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO pruned (kept, before, at, gone) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (kept) DO UPDATE SET before = max(before, ?2), at = ?3, gone = gone + ?4",
+         ON CONFLICT (kept) DO UPDATE SET before = max(pruned.before, ?2), at = ?3, gone = pruned.gone + ?4",
     )?
     .execute(params![kept.code(), before.0, now.0, bounded(gone)])?;
     Ok(())
@@ -372,10 +371,16 @@ fn pruned_log(row: &Row) -> Result<PrunedLog> {
 
 /// Adds up the pages of the database by what they hold.
 fn measured(db: &Connection) -> Result<Vec<(String, u64)>> {
-    let mut query = db.prepare(
-        "SELECT coalesce(sqlite_schema.tbl_name, dbstat.name) AS of, sum(dbstat.pgsize) AS bytes
-         FROM dbstat LEFT JOIN sqlite_schema ON sqlite_schema.name = dbstat.name WHERE aggregate = TRUE GROUP BY of",
-    )?;
+    let mut query = db.prepare_cached(match db {
+        Connection::Sqlite(_) => {
+            "SELECT coalesce(sqlite_schema.tbl_name, dbstat.name) AS of, sum(dbstat.pgsize) AS bytes FROM dbstat
+             LEFT JOIN sqlite_schema ON sqlite_schema.name = dbstat.name WHERE aggregate = TRUE GROUP BY of"
+        }
+        Connection::Postgres(_) => {
+            "SELECT relname AS of, pg_total_relation_size(oid) AS bytes FROM pg_class
+             WHERE relkind = 'r' AND relnamespace = CAST(current_schema() AS regnamespace)"
+        }
+    })?;
     let tables = query.query_map([], |row| Ok((row.get::<_, String>("of")?, count(row, "bytes")?)))?;
     let mut rooms: Vec<(String, u64)> = Vec::new();
     for table in tables {

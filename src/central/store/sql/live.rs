@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
-
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::{from_json, name, parsed, wall};
 use super::kinds::{kind_code, kind_of};
 use super::touched::Touched;

@@ -1,7 +1,6 @@
 //! The log comes in: once, in turn, with everything that follows from an entry in the same commit.
 
-use rusqlite::{Connection, OptionalExtension, Result, params, params_from_iter};
-
+use super::engine::{Connection, OptionalExtension, Result, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall, word};
@@ -96,7 +95,7 @@ fn keep_head(db: &Connection, batch: &Batch, epoch: &str, seq: u64, envelope: &s
     let day = batch.arrived.0.div_euclid(DAY_US);
     db.prepare_cached(
         "INSERT INTO signed_heads (box, epoch, day, seq, envelope) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (box, epoch, day) DO UPDATE SET seq = ?4, envelope = ?5 WHERE seq < ?4",
+         ON CONFLICT (box, epoch, day) DO UPDATE SET seq = ?4, envelope = ?5 WHERE signed_heads.seq < ?4",
     )?
     .execute(params![batch.id.as_str(), epoch, day, seq as i64, envelope])?;
     Ok(())
@@ -281,11 +280,11 @@ fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
     let mut query = db.prepare_cached(&format!(
         "SELECT box, coalesce(boxes.title, box) AS box_title, wall, body FROM (
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
-                            WHERE event = 'not_played' AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
+                            WHERE event = 'not_played' AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1) AS items
              UNION ALL
              SELECT * FROM (SELECT cursor, box, wall, body FROM log
-                            WHERE {not_aired} AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1)
-         ) LEFT JOIN boxes ON boxes.id = box ORDER BY cursor DESC LIMIT ?1"
+                            WHERE {not_aired} AND implausible IS NULL ORDER BY cursor DESC LIMIT ?1) AS slots
+         ) AS entries LEFT JOIN boxes ON boxes.id = box ORDER BY cursor DESC LIMIT ?1"
     ))?;
     let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
         let entry: Entry = from_json(row, "body")?;
@@ -294,7 +293,7 @@ fn not_played(db: &Connection, limit: u32) -> Result<Vec<NotPlayedRow>> {
             Event::SlotEnded { title, scheduled, outcome: SlotOutcome::NotAired(reason), .. } => {
                 (scheduled, title, reason)
             }
-            _ => return Err(unreadable(row, "body", "not the entry that its column says".into())),
+            _ => return Err(unreadable("body", "not the entry that its column says".into())),
         };
         let title = visible(&title).into_owned();
         Ok(NotPlayedRow { id: name(row, "box")?, box_title: row.get("box_title")?, at, title, reason })

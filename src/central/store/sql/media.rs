@@ -1,7 +1,6 @@
 //! Descriptions of audio.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{count, name, wall};
 use crate::store::{Answer, Media, MediaRow, ROWS_MAX};
@@ -24,7 +23,7 @@ impl Media for SqlStore {
 fn add(db: &Connection, media: &MediaRow) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO media (sha256, bytes, codec, ms, name, added) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (sha256) DO UPDATE SET added = max(added, excluded.added)",
+         ON CONFLICT (sha256) DO UPDATE SET added = max(media.added, excluded.added)",
     )?
     .execute(params![
         media.sha256.to_string(),

@@ -1,7 +1,6 @@
 //! Messages that are prepared for emergencies.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_word, name, optional_wall, wall, word};

@@ -1,4 +1,5 @@
-//! The embedded store: SQLite with one writing thread that groups what waits into one commit, and reading threads by purpose.
+//! The store: one writing thread that groups what waits into one commit, and reading threads by purpose, over SQLite in a
+//! file or over a PostgreSQL server.
 
 mod airings;
 mod alarms;
@@ -11,10 +12,12 @@ mod calls;
 mod columns;
 mod commands;
 mod connect;
+mod database;
 mod day_sums;
 mod deliveries;
 mod documents;
 mod drafts;
+mod engine;
 mod enrolment;
 mod feedback;
 mod health;
@@ -31,6 +34,7 @@ mod people;
 mod places;
 mod plays;
 mod pronunciations;
+mod prepare;
 mod proposals;
 mod readers;
 mod rollouts;
@@ -48,21 +52,24 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
 use super::errand::Errand;
 use crate::disk::Disk;
-use connect::{QUEUE_MAX, connect, spawn};
+use connect::{QUEUE_MAX, spawn};
+use database::Way;
+use engine::Connection;
+pub use engine::for_postgres;
 use live::Live;
-use loaxa_adapters::private_files;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::ids::KeyId;
+use prepare::prepare;
 use readers::Readers;
 use signs::{Flush, Part, Signs};
-use writer::{Operation, Write, is_of_disk, write_until_closed};
+use writer::{Operation, Write, write_until_closed};
 
-/// The store of one commune in one file.
+/// The store of one commune.
 pub struct SqlStore {
     writer: Option<mpsc::Sender<Box<dyn Operation>>>,
     readers: Option<Readers>,
@@ -74,31 +81,36 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens or creates the database.
+    /// Opens or creates the database in a file.
     ///
     /// # Errors
     /// Fails when the file can't be opened, or is no database of this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_on(path, None)
+        Self::open_at(&Database::Sqlite(path.to_owned()), None)
     }
 
-    /// Opens or creates the database on a disk that is watched, and has room of its own for what is urgent.
+    /// Opens or creates a database. A disk that is watched has room of its own for what is urgent.
     ///
     /// # Errors
-    /// As [`Self::open`].
-    pub fn open_on(path: &Path, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
-        let cant_open = |detail: String| StoreError::CantOpen { path: path.display().to_string(), detail };
-        private_files::keep(path).map_err(|error| cant_open(error.to_string()))?;
-        let writing = connect(path).map_err(|error| cant_open(error.to_string()))?;
-        let prepared = prepare(&writing).or_else(|error| match &disk {
-            // A new version may need room before anything else.
-            Some(disk) if is_of_disk(&error) && disk.spend() => prepare(&writing),
-            _ => Err(error),
+    /// Fails when the database can't be reached, or is none of this program.
+    pub fn open_at(database: &Database, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
+        let way = Way::to(database)?;
+        // The disk of a server is another.
+        let disk = disk.filter(|_| matches!(way, Way::File(_)));
+        let cant_open = |detail: String| StoreError::CantOpen { path: way.name(), detail };
+        let writing = way.connect().map_err(|error| cant_open(error.to_string()))?;
+        let writing = on_own_thread(move || {
+            let prepared = prepare(&writing).or_else(|error| match &disk {
+                // A new version may need room before anything else.
+                Some(disk) if (error.is_full() || error.is_of_io()) && disk.spend() => prepare(&writing),
+                _ => Err(error),
+            });
+            prepared.map(|()| (writing, disk))
         });
-        prepared.map_err(|error| cant_open(error.to_string()))?;
+        let (writing, disk) = writing.map_err(|error| cant_open(error.to_string()))?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let mut threads = Vec::new();
-        let readers = Readers::open(path, &mut threads).map_err(cant_open)?;
+        let readers = Readers::open(&way, &mut threads).map_err(cant_open)?;
         let live = Arc::<Live>::default();
         let remembers = (disk, Arc::clone(&live));
         let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
@@ -116,7 +128,7 @@ impl SqlStore {
     /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
     async fn enqueue<T: Send + 'static>(
         &self,
-        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
         let is_urgent = Errand::of_now().is_urgent;
@@ -127,14 +139,14 @@ impl SqlStore {
 
     fn write<'a, T: Send + 'static>(
         &'a self,
-        operation: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move { self.enqueue(operation).await?.await })
     }
 
     fn read<'a, T: Send + 'static>(
         &'a self,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         Box::pin(async move {
             let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
@@ -179,34 +191,10 @@ impl Drop for SqlStore {
     }
 }
 
-/// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 7] = [
-    ("tokens", "owner", "TEXT"),
-    ("log", "implausible", "TEXT"),
-    ("plays", "arrived", "INTEGER"),
-    ("plays", "listed", "INTEGER"),
-    ("plays", "implausible", "TEXT"),
-    ("drafts", "drafter", "TEXT NOT NULL DEFAULT ''"),
-    ("drafts", "emergency", "INTEGER NOT NULL DEFAULT 0"),
-];
-
-/// Makes the tables, and gives those of an earlier version what came later.
-fn prepare(db: &Connection) -> rusqlite::Result<()> {
-    for (table, column, of_type) in LATER_COLUMNS {
-        let mut columns = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        let names =
-            columns.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-        if !names.is_empty() && !names.iter().any(|name| name == column) {
-            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {of_type}"))?;
-        }
-    }
-    db.execute_batch(include_str!("schema.sql"))?;
-    db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")?;
-    db.execute_batch(
-        "INSERT INTO feedback_days (day, village, village_title, kind, said, asked, in_time, late)
-         SELECT date(made / 1000000 + 25200, 'unixepoch') AS day, village,
-                coalesce((SELECT title FROM places WHERE in_group = village), village), kind, count(*), count(due),
-                coalesce(sum(answered <= due), 0), coalesce(sum(answered > due), 0)
-         FROM feedback WHERE NOT EXISTS (SELECT 1 FROM feedback_days) GROUP BY day, village, kind",
-    )
+/// Runs something on a thread that runs no asynchronous work: a connection to a server has its own.
+fn on_own_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(run);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

@@ -1,7 +1,6 @@
 //! Notices, their versions and their steps.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
@@ -63,9 +62,9 @@ impl Notices for SqlStore {
                  JOIN commands ON commands.id = notices.command AND commands.ended IS NULL
                  JOIN media ON media.sha256 = notices.content ->> '$.media'
                  JOIN deliveries ON deliveries.command = notices.command AND deliveries.started IS NOT NULL
-                 WHERE notices.state = 'approved' AND notices.content ->> '$.republish'
+                 WHERE notices.state = 'approved' AND notices.content -> '$.republish' = 'true'
                    AND notices.content ->> '$.class' <> 'emergency'
-                 GROUP BY notices.id ORDER BY aired DESC, notices.id LIMIT ?1",
+                 GROUP BY notices.id, media.sha256 ORDER BY aired DESC, notices.id LIMIT ?1",
             )?;
             let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
                 Ok(PublishedRow {

@@ -1,7 +1,6 @@
 //! Passkeys and the challenges of their ceremonies.
 
-use rusqlite::{OptionalExtension, Result, Row, params};
-
+use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::noted;
 use super::columns::{name, optional_wall, wall};
@@ -60,7 +59,8 @@ impl Passkeys for SqlStore {
         self.write(move |db| {
             db.execute("DELETE FROM challenges WHERE session NOT IN (SELECT secret FROM sessions)", [])?;
             db.prepare_cached(
-                "INSERT OR REPLACE INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)",
+                "INSERT INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (session) DO UPDATE SET challenge = ?2, at = ?3",
             )?
             .execute(params![session.0, challenge, at.0])?;
             Ok(())

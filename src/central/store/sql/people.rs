@@ -1,7 +1,6 @@
 //! People, their roles and links.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::{note, noted};
 use super::columns::{from_word, name, optional_name, optional_wall, wall, word};
@@ -33,7 +32,7 @@ impl People for SqlStore {
     fn people(&self) -> Answer<'_, Vec<PersonRow>> {
         self.read(|db| {
             let mut query =
-                db.prepare_cached(&format!("{PERSON} ORDER BY left IS NOT NULL, name, id LIMIT ?1"))?;
+                db.prepare_cached(&format!("{PERSON} ORDER BY \"left\" IS NOT NULL, name, id LIMIT ?1"))?;
             let rows = query.query_map([ROWS_MAX], row)?.collect::<Result<Vec<_>>>()?;
             rows.into_iter().map(|person| with_roles(db, person)).collect()
         })
@@ -130,7 +129,7 @@ impl People for SqlStore {
     fn leave(&self, id: AccountId, at: Wall, act: NewAct) -> Answer<'_, bool> {
         self.write(move |db| {
             let left = db
-                .prepare_cached("UPDATE people SET left = ?2, password = NULL, totp = NULL WHERE id = ?1 AND left IS NULL")?
+                .prepare_cached("UPDATE people SET \"left\" = ?2, password = NULL, totp = NULL WHERE id = ?1 AND \"left\" IS NULL")?
                 .execute(params![id.as_str(), at.0])?;
             db.prepare_cached("UPDATE roles SET ended = ?2 WHERE person = ?1 AND ended IS NULL")?
                 .execute(params![id.as_str(), at.0])?;
@@ -146,7 +145,7 @@ impl People for SqlStore {
     fn add_link(&self, link: LinkRow, act: Option<NewAct>) -> Answer<'_, ()> {
         self.write(move |db| {
             let person = link.person.as_ref().map(AccountId::as_str);
-            db.prepare_cached("DELETE FROM links WHERE person IS ?1 OR expires < ?2")?
+            db.prepare_cached("DELETE FROM links WHERE person IS NOT DISTINCT FROM ?1 OR expires < ?2")?
                 .execute(params![person, link.expires.0.min(act.as_ref().map_or(0, |act| act.at.0))])?;
             db.prepare_cached("INSERT INTO links (code, purpose, person, expires, asked_by, good_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
@@ -226,7 +225,7 @@ fn give(db: &Connection, role: &RoleRow) -> Result<bool> {
         .prepare_cached(
             "INSERT INTO roles (person, role, in_group, asked_by, asked, confirmed_by, good_from)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-             WHERE EXISTS (SELECT 1 FROM people WHERE id = ?1 AND left IS NULL)
+             WHERE EXISTS (SELECT 1 FROM people WHERE id = ?1 AND \"left\" IS NULL)
                AND NOT EXISTS (SELECT 1 FROM roles
                  WHERE person = ?1 AND role = ?2 AND in_group = ?3 AND ended IS NULL)",
         )?

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Result, Row, params};
-
+use super::engine::{Result, Row, params};
 use super::SqlStore;
 use super::audit::{note, noted};
 use super::columns::{name, optional_name, optional_wall, parsed};

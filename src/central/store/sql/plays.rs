@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Result, Row, params, params_from_iter};
-
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{
@@ -37,9 +36,9 @@ impl Plays for SqlStore {
 
 fn sounding(db: &Connection) -> Result<Vec<SoundingRow>> {
     let mut query = db.prepare_cached(
-        "SELECT box, subject, subject_id, plays.title AS title, mode, rung, opened, max(cursor)
-         FROM plays JOIN boxes ON boxes.id = plays.box AND boxes.epoch = plays.epoch
-         WHERE outcome IS NULL AND implausible IS NULL GROUP BY box",
+        "SELECT box, subject, subject_id, title, mode, rung, opened FROM plays WHERE cursor IN (
+             SELECT max(cursor) FROM plays JOIN boxes ON boxes.id = plays.box AND boxes.epoch = plays.epoch
+             WHERE outcome IS NULL AND implausible IS NULL GROUP BY box) ORDER BY box",
     )?;
     let rows = query.query_map([], |row| {
         Ok(SoundingRow {
@@ -207,14 +206,14 @@ pub fn play_row(row: &Row) -> Result<PlayRow> {
 
 fn subject(row: &Row) -> Result<Subject> {
     let (kind, id): (String, String) = (row.get("subject")?, row.get("subject_id")?);
-    subject_together(&kind, &id).ok_or_else(|| unreadable(row, "subject", "no subject of a play".into()))
+    subject_together(&kind, &id).ok_or_else(|| unreadable("subject", "no subject of a play".into()))
 }
 
 fn outcome(row: &Row) -> Result<Option<PlayOutcome>> {
     let (word, rest): (Option<String>, Option<String>) = (row.get("outcome")?, row.get("reason")?);
     let Some(word) = word else { return Ok(None) };
     let outcome = tagged::together("outcome", &word, rest.as_deref());
-    outcome.map(Some).map_err(|error| unreadable(row, "outcome", error.into()))
+    outcome.map(Some).map_err(|error| unreadable("outcome", error.into()))
 }
 
 fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
@@ -223,9 +222,9 @@ fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
                 count(*) FILTER (WHERE implausible IS NULL) AS plays,
                 count(*) FILTER (WHERE implausible IS NULL AND outcome = 'finished') AS finished,
                 count(implausible) AS implausible,
-                total(frames_played) FILTER (WHERE implausible IS NULL) AS frames
+                CAST(coalesce(sum(frames_played) FILTER (WHERE implausible IS NULL), 0) AS DOUBLE PRECISION) AS frames
          FROM plays LEFT JOIN boxes ON boxes.id = box
-         WHERE opened >= ?1 AND opened < ?2 GROUP BY box, section ORDER BY box, section",
+         WHERE opened >= ?1 AND opened < ?2 GROUP BY box, boxes.title, section ORDER BY box, section NULLS FIRST",
     )?;
     let rows = query.query_map([from.0, to.0], |row| {
         Ok(ReportRow {
@@ -261,7 +260,7 @@ fn not_aired(db: &Connection, from: Wall, to: Wall) -> Result<Vec<(BoxId, String
         "SELECT box, coalesce(boxes.title, box) AS box_title, body ->> '$.because' AS because, count(*) AS slots
          FROM log LEFT JOIN boxes ON boxes.id = box
          WHERE {SLOTS_NOT_AIRED} AND implausible IS NULL AND body ->> '$.scheduled' >= ?1 AND body ->> '$.scheduled' < ?2
-         GROUP BY box, because ORDER BY box, because"
+         GROUP BY box, boxes.title, because ORDER BY box, because"
     ))?;
     let rows = query.query_map([in_json(from), in_json(to)], |row| {
         Ok((name(row, "box")?, row.get("box_title")?, row.get("because")?, count(row, "slots")?))

@@ -1,7 +1,6 @@
 //! Words and the way to say them.
 
-use rusqlite::params;
-
+use super::engine::params;
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{name, wall};

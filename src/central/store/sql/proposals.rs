@@ -1,7 +1,6 @@
 //! Proposals, their versions and their steps.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};

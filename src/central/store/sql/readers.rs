@@ -1,14 +1,15 @@
 //! The reading threads: boxes, pages and reports each have their own, so that none of them waits for another's kind.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::InterruptHandle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::{QUEUE_MAX, connect_to_read, spawn};
+use super::connect::{QUEUE_MAX, spawn};
+use super::database::Way;
+use super::engine::{self, Connection};
 use crate::store::{Reader, StoreError};
 
 /// Kinds of readers, the threads of each, the longest time of one question, and the pages that a thread keeps, in KiB.
@@ -31,7 +32,8 @@ struct Pool {
 }
 
 struct Busy {
-    handle: InterruptHandle,
+    /// `None` with a server, which ends by itself what takes too long.
+    handle: Option<InterruptHandle>,
     number: Option<u64>,
 }
 
@@ -43,15 +45,15 @@ impl Readers {
     ///
     /// # Errors
     /// Fails when it can't be read, or no thread begins.
-    pub fn open(path: &Path, threads: &mut Vec<JoinHandle<()>>) -> Result<Self, String> {
+    pub fn open(way: &Way, threads: &mut Vec<JoinHandle<()>>) -> Result<Self, String> {
         let mut pools = Vec::new();
         for (_, count, time_max, cache_kib) in POOLS {
             let (questions, waiting) = mpsc::channel(QUEUE_MAX);
             let waiting = Arc::new(Mutex::new(waiting));
             let mut busy = Vec::new();
             for _ in 0..count {
-                let db = connect_to_read(path, cache_kib).map_err(|error| error.to_string())?;
-                let own = Arc::new(Mutex::new(Busy { handle: db.get_interrupt_handle(), number: None }));
+                let db = way.connect_to_read(time_max, cache_kib).map_err(|error| error.to_string())?;
+                let own = Arc::new(Mutex::new(Busy { handle: db.interrupt_handle(), number: None }));
                 busy.push(Arc::clone(&own));
                 let waiting = Arc::clone(&waiting);
                 let thread = spawn("loaxa-store-read", move || answer_until_closed(&db, &waiting, &own));
@@ -67,7 +69,7 @@ impl Readers {
     pub async fn ask<T: Send + 'static>(
         &self,
         reader: Reader,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let at = POOLS.iter().position(|(of, ..)| *of == reader).unwrap_or_default();
         let pool = &self.0[at];
@@ -78,11 +80,14 @@ impl Readers {
                 return;
             }
             // Whoever asked may have gone.
-            let _ = tell.send(question(db).map_err(|error| StoreError::Sql(error.to_string())));
+            let _ = tell.send(question(db).map_err(StoreError::from));
         });
-        pool.questions.send((number, question)).await.map_err(|_| StoreError::Closed)?;
-        match tokio::time::timeout(pool.time_max, &mut told).await {
-            Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
+        let answered = async {
+            pool.questions.send((number, question)).await.map_err(|_| StoreError::Closed)?;
+            (&mut told).await.unwrap_or(Err(StoreError::Closed))
+        };
+        match tokio::time::timeout(pool.time_max, answered).await {
+            Ok(answer) => answer,
             Err(_) => {
                 pool.interrupt(number);
                 tracing::error!(?reader, "a question to the database took too long");
@@ -97,8 +102,10 @@ impl Pool {
     fn interrupt(&self, number: u64) {
         for busy in &self.busy {
             let busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-            if busy.number == Some(number) {
-                busy.handle.interrupt();
+            if busy.number == Some(number)
+                && let Some(handle) = &busy.handle
+            {
+                handle.interrupt();
             }
         }
     }

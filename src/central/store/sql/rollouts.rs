@@ -1,7 +1,6 @@
 //! Rollouts of releases to boxes.
 
-use rusqlite::{OptionalExtension, Result, Row, params};
-
+use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, wall, word};
@@ -13,9 +12,9 @@ use loaxa_heart::domain::time::Wall;
 impl Rollouts for SqlStore {
     fn add_rollout(&self, plan: RolloutPlan, author: String, act: NewAct) -> Answer<'_, i64> {
         self.write(move |db| {
-            db.prepare_cached("INSERT INTO rollouts (begun, plan, author) VALUES (?1, ?2, ?3)")?
-                .execute(params![act.at.0, json(&plan), author])?;
-            let id = db.last_insert_rowid();
+            let id = db
+                .prepare_cached("INSERT INTO rollouts (begun, plan, author) VALUES (?1, ?2, ?3) RETURNING id")?
+                .query_row(params![act.at.0, json(&plan), author], |row| row.get(0))?;
             note(db, &act)?;
             Ok(id)
         })

@@ -1,7 +1,6 @@
 //! The roster.
 
-use rusqlite::{Result, params};
-
+use super::engine::{Result, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, json};

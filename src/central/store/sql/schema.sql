@@ -255,7 +255,7 @@ CREATE TABLE IF NOT EXISTS people (
     totp      BLOB,
     totp_step INTEGER NOT NULL DEFAULT 0,
     made      INTEGER NOT NULL,
-    left      INTEGER
+    "left"    INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- What people may, for which group, and who gave it.
@@ -301,7 +301,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_person ON sessions (person);
 
--- The audit trail: rows are added, and the triggers keep everybody from changing them.
+-- The audit trail: rows are added, and each engine's own triggers keep everybody from changing them.
 CREATE TABLE IF NOT EXISTS acts (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
@@ -316,12 +316,6 @@ CREATE INDEX IF NOT EXISTS acts_subject ON acts (subject);
 CREATE INDEX IF NOT EXISTS acts_actor ON acts (actor);
 CREATE INDEX IF NOT EXISTS acts_act ON acts (act);
 CREATE INDEX IF NOT EXISTS acts_at ON acts (at);
-CREATE TRIGGER IF NOT EXISTS acts_stay BEFORE UPDATE ON acts BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
--- Rows go only when their time is over, and that time is a year at least.
-DROP TRIGGER IF EXISTS acts_are_kept;
-CREATE TRIGGER acts_are_kept BEFORE DELETE ON acts
-    WHEN NOT EXISTS (SELECT 1 FROM pruned WHERE kept = 'acts' AND OLD.at < before)
-    BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 
 -- Notices with their latest version, as JSON; `digest` is what an approval names.
 CREATE TABLE IF NOT EXISTS notices (

@@ -1,7 +1,6 @@
 //! Sessions of people's browsers.
 
-use rusqlite::{OptionalExtension, Result, Row, params};
-
+use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{from_word, name, wall, word};
 use crate::store::{Answer, SessionRow, Sessions};
@@ -66,7 +65,7 @@ impl Sessions for SqlStore {
 
     fn end_sessions(&self, person: AccountId, kept: Option<ContentHash>) -> Answer<'_, ()> {
         self.write(move |db| {
-            db.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret IS NOT ?2")?
+            db.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret IS DISTINCT FROM ?2")?
                 .execute(params![person.as_str(), kept.map(|secret| secret.0)])?;
             Ok(())
         })

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
-
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
 use super::hours::{Counted, count_signs, hour_of};
-use super::writer::{Operation, in_savepoint, is_of_disk};
+use super::writer::{Operation, in_savepoint};
 use crate::store::{BoxRow, SILENT_MAX, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::{BoxId, Epoch};
@@ -238,7 +237,7 @@ impl Operation for Flush {
             self.hours.iter().try_for_each(|((id, hour), counted)| count_signs(db, id, *hour, counted))
         });
         match written {
-            Err(error) if is_of_disk(&error) => Err(error),
+            Err(error) if error.is_of_all() => Err(error),
             Err(error) => {
                 tracing::error!(%error, "signs of life can't be kept");
                 Ok(())

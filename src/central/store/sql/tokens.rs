@@ -1,7 +1,6 @@
 //! Tokens of programs.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{from_word, optional_name, optional_wall, wall};
 use crate::store::{Answer, ROWS_MAX, TokenRow, Tokens};
@@ -40,7 +39,7 @@ fn add(db: &Connection, token: &TokenRow) -> Result<bool> {
     let added = db
         .prepare_cached(
             "INSERT INTO tokens (name, hash, scope, made, expires, owner) SELECT ?1, ?2, ?3, ?4, ?5, ?6
-             WHERE ?6 IS NULL OR EXISTS (SELECT 1 FROM people WHERE id = ?6 AND left IS NULL)
+             WHERE CAST(?6 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM people WHERE id = ?6 AND \"left\" IS NULL)
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![

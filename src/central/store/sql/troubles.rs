@@ -1,7 +1,6 @@
 //! Troubles: what is wrong now and was wrong before.
 
-use rusqlite::{Connection, Result, Row, params, params_from_iter};
-
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_word, json, optional_name, optional_wall, wall, word};
@@ -49,7 +48,7 @@ impl Troubles for SqlStore {
             let taken = db
                 .prepare_cached(
                     "UPDATE troubles SET taken_by = ?2, taken = ?3
-                     WHERE id IN (SELECT value FROM json_each(?1)) AND ended IS NULL AND taken_by IS NULL",
+                     WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1)) AND ended IS NULL AND taken_by IS NULL",
                 )?
                 .execute(params![json(&ids), by.as_str(), at.0])?;
             noted(db, taken, &act)
@@ -61,7 +60,7 @@ impl Troubles for SqlStore {
             let silenced = db
                 .prepare_cached(
                     "UPDATE troubles SET silent_until = ?2
-                     WHERE id IN (SELECT value FROM json_each(?1)) AND ended IS NULL",
+                     WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1)) AND ended IS NULL",
                 )?
                 .execute(params![json(&ids), until.0])?;
             noted(db, silenced, &act)
@@ -73,7 +72,7 @@ impl Troubles for SqlStore {
             let ended = db
                 .prepare_cached(
                     "UPDATE troubles SET ended = ?2
-                     WHERE id IN (SELECT value FROM json_each(?1)) AND ended IS NULL AND kind = ?3",
+                     WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1)) AND ended IS NULL AND kind = ?3",
                 )?
                 .execute(params![json(&ids), at.0, word(&TroubleKind::Security)])?;
             noted(db, ended, &act)

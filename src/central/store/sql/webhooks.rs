@@ -1,8 +1,8 @@
 //! Receivers of events, and the outbox. What tells of an event calls [`put`] in its own transaction.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde_json::{Value, json as value};
 
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, optional_wall, wall, word};
@@ -73,7 +73,8 @@ impl Webhooks for SqlStore {
     fn events_due(&self, now: Wall) -> Answer<'_, Vec<EventRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT * FROM events WHERE id IN (SELECT min(id) FROM events WHERE due <= ?1 GROUP BY receiver)",
+                "SELECT * FROM events WHERE id IN (SELECT min(id) FROM events WHERE due <= ?1 GROUP BY receiver)
+                 ORDER BY id",
             )?;
             query.query_map([now.0], row)?.collect()
         })

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::engine::{Connection, Result};
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
@@ -24,7 +24,7 @@ pub struct Write<T, F> {
 /// An operation of any answer.
 pub trait Operation: Send {
     /// Runs within the transaction; fails only with what no other operation of the group can do either.
-    fn run(&mut self, db: &Connection) -> Result<(), rusqlite::Error>;
+    fn run(&mut self, db: &Connection) -> Result<()>;
 
     /// Tells the caller, once it is known whether the answer is on disk.
     fn tell(self: Box<Self>, committed: Result<(), StoreError>);
@@ -32,12 +32,12 @@ pub trait Operation: Send {
     fn is_urgent(&self) -> bool;
 }
 
-impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Operation for Write<T, F> {
-    fn run(&mut self, db: &Connection) -> Result<(), rusqlite::Error> {
+impl<T: Send, F: Fn(&Connection) -> Result<T> + Send> Operation for Write<T, F> {
+    fn run(&mut self, db: &Connection) -> Result<()> {
         match in_savepoint(db, &self.operation) {
-            Err(error) if is_of_disk(&error) => Err(error),
+            Err(error) if error.is_of_all() => Err(error),
             result => {
-                self.result = Some(result.map_err(|error| StoreError::Sql(error.to_string())));
+                self.result = Some(result.map_err(StoreError::from));
                 Ok(())
             }
         }
@@ -59,7 +59,7 @@ type Group = Vec<Box<dyn Operation>>;
 
 /// Runs operations in groups of what is waiting, one commit a group: the disk is asked once for many batches.
 pub fn write_until_closed(
-    mut db: Connection,
+    db: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Operation>>,
     (disk, live): (Option<Arc<Disk>>, Arc<Live>),
 ) {
@@ -75,7 +75,7 @@ pub fn write_until_closed(
         if group.is_empty() {
             continue;
         }
-        let mut committed = commit(&mut db, &mut group, disk.as_deref());
+        let mut committed = commit(&db, &mut group, disk.as_deref());
         if committed == Err(StoreError::Full)
             && let Some(disk) = &disk
         {
@@ -83,10 +83,10 @@ pub fn write_until_closed(
             group = put_off(group);
             // Without the others there may be room at once.
             if !group.is_empty() {
-                committed = commit(&mut db, &mut group, Some(disk));
+                committed = commit(&db, &mut group, Some(disk));
             }
             if committed == Err(StoreError::Full) && !group.is_empty() && disk.spend() {
-                committed = commit(&mut db, &mut group, Some(disk));
+                committed = commit(&db, &mut group, Some(disk));
             }
         }
         if let Err(error) = &committed
@@ -113,37 +113,25 @@ fn put_off(group: Group) -> Group {
     urgent
 }
 
-fn commit(db: &mut Connection, group: &mut Group, disk: Option<&Disk>) -> Result<(), StoreError> {
+fn commit(db: &Connection, group: &mut Group, disk: Option<&Disk>) -> Result<(), StoreError> {
     // What a failed attempt noted is not true.
     touched::take();
-    let attempt = || {
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for job in group {
-            job.run(&transaction)?;
-        }
-        transaction.commit()
-    };
-    attempt().map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full,
-        Some(ErrorCode::SystemIoFailure) if disk.is_some_and(Disk::has_no_room) => StoreError::Full,
-        _ => StoreError::Sql(error.to_string()),
+    let committed = db.in_transaction(|db| group.iter_mut().try_for_each(|job| job.run(db)));
+    committed.map_err(|error| match error {
+        error if error.is_of_io() && disk.is_some_and(Disk::has_no_room) => StoreError::Full,
+        error => StoreError::from(error),
     })
-}
-
-/// Tells whether the disk failed, and not the operation: the whole transaction is lost then.
-pub fn is_of_disk(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.
 pub fn in_savepoint<T>(
     db: &Connection,
-    operation: impl Fn(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+    operation: impl Fn(&Connection) -> Result<T>,
+) -> Result<T> {
     db.prepare_cached("SAVEPOINT operation")?.execute([])?;
     let result = operation(db);
     if let Err(error) = &result {
-        if is_of_disk(error) {
+        if error.is_of_all() {
             return result;
         }
         db.prepare_cached("ROLLBACK TO operation")?.execute([])?;

@@ -105,7 +105,7 @@ fn register_disk(app: &App, metrics: &mut Registry) {
     }
     let refuses = f64::from(u8::from(app.disk.state() == DiskState::Full));
     gauge(metrics, "disk_refuses", "1 while the disk refuses to keep things", refuses);
-    if let Ok(file) = std::fs::metadata(&app.settings.sqlite) {
+    if let Some(Ok(file)) = app.settings.database.file().map(std::fs::metadata) {
         bytes(metrics, "database", "Size of the database", file.len());
     }
 }

@@ -1,0 +1,120 @@
+//! A PostgreSQL server of a test's own: in a temporary folder, behind a socket there.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A running server, which ends with the value.
+pub struct Cluster {
+    dir: tempfile::TempDir,
+    programs: PathBuf,
+    /// The user and group that the server runs as, where this process is root: the server refuses to be.
+    user: Option<(u32, u32)>,
+}
+
+/// Settings that make it quick: a test's data need not outlive the machine.
+const SETTINGS: &str = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 16MB\n\
+                        max_connections = 60\nautovacuum = off\n";
+
+impl Cluster {
+    /// Makes a server and starts it.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        let cluster = Self { user: unprivileged(dir.path()), programs: programs(), dir };
+        let data = cluster.data();
+        let data = data.to_str().unwrap();
+        cluster.run("initdb", &["-D", data, "-A", "trust", "-U", "loaxa", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        let mut settings = std::fs::read_to_string(cluster.data().join("postgresql.conf")).unwrap();
+        settings.push_str(SETTINGS);
+        settings.push_str(&format!("listen_addresses = ''\nunix_socket_directories = '{}'\n", cluster.dir.path().display()));
+        std::fs::write(cluster.data().join("postgresql.conf"), settings).unwrap();
+        cluster.start_again();
+        cluster
+    }
+
+    /// Starts the server, and waits until it answers.
+    pub fn start_again(&self) {
+        let log = self.dir.path().join("log");
+        self.run("pg_ctl", &["start", "-w", "-t", "120", "-D", self.data().to_str().unwrap(), "-l", log.to_str().unwrap()]);
+    }
+
+    /// Ends the server, and breaks all connections to it.
+    pub fn stop(&self) {
+        self.run("pg_ctl", &["stop", "-w", "-m", "fast", "-t", "120", "-D", self.data().to_str().unwrap()]);
+    }
+
+    /// Makes a database.
+    pub fn create(&self, database: &str) {
+        self.sql("postgres", &format!("CREATE DATABASE {database}"));
+    }
+
+    /// Runs a statement, and returns what it answers, a line for each row.
+    pub fn sql(&self, database: &str, statement: &str) -> String {
+        let socket = self.dir.path().to_str().unwrap();
+        self.run("psql", &["-h", socket, "-U", "loaxa", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atqc", statement])
+    }
+
+    /// Runs statements, each for itself, and returns what was refused.
+    pub fn refused(&self, database: &str, script: &str) -> String {
+        let file = self.dir.path().join("script.sql");
+        std::fs::write(&file, script).unwrap();
+        let socket = self.dir.path().to_str().unwrap();
+        self.run("psql", &["-h", socket, "-U", "loaxa", "-d", database, "-qf", file.to_str().unwrap()]);
+        std::fs::read_to_string(self.dir.path().join("told")).unwrap()
+    }
+
+    /// The address of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://loaxa@/{database}?host={}", self.dir.path().display())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> String {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(args).current_dir(self.dir.path()).env("LC_ALL", "C");
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        // What a server inherits it keeps: a pipe would never end.
+        let (out, told) = (self.dir.path().join("out"), self.dir.path().join("told"));
+        command.stdout(std::fs::File::create(&out).unwrap()).stderr(std::fs::File::create(&told).unwrap());
+        let done = command.status().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).trim().to_owned();
+        assert!(done.success(), "{program} {args:?}: {} {}", read(&out), read(&told));
+        read(&out)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut stop = Command::new(self.programs.join("pg_ctl"));
+        stop.args(["stop", "-m", "immediate", "-D"]).arg(self.data()).stdout(std::process::Stdio::null());
+        if let Some((user, group)) = self.user {
+            stop.uid(user).gid(group);
+        }
+        // It may have ended before.
+        let _ = stop.stderr(std::process::Stdio::null()).status();
+    }
+}
+
+/// The newest server's programs: Debian keeps them beside each other, and not on the path.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.pop().expect("Debian's package `postgresql` is installed: scripts/setup.sh does it")
+}
+
+/// Gives a folder to a user who is not root, where this process is.
+fn unprivileged(dir: &Path) -> Option<(u32, u32)> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let found = ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
+    let user = found.expect("there is a user who is not root");
+    nix::unistd::chown(dir, Some(user.uid), Some(user.gid)).unwrap();
+    Some((user.uid.as_raw(), user.gid.as_raw()))
+}
