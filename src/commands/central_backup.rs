@@ -175,7 +175,8 @@ fn named_files(text: &str, base: &Path, config: &CentralConfig) -> BTreeSet<Path
     found.retain(|path| {
         let at = base.join(path);
         // Programs, such as the one that speaks, are the machine's own.
-        let is_ours = !at.starts_with("/usr") && !at.starts_with("/bin") && Some(&*at) != config.database.file();
+        let is_ours =
+            !at.starts_with("/usr") && !at.starts_with("/bin") && Some(&*at) != config.database.file();
         is_ours && at.metadata().is_ok_and(|is| is.is_file() && is.len() <= NAMED_BYTES_MAX)
     });
     found

@@ -4,6 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use loaxa_heart::config::store_file::{Database, PostgresServer};
+
 /// A running server, which ends with the value.
 pub struct Cluster {
     dir: tempfile::TempDir,
@@ -23,10 +25,16 @@ impl Cluster {
         let cluster = Self { user: unprivileged(dir.path()), programs: programs(), dir };
         let data = cluster.data();
         let data = data.to_str().unwrap();
-        cluster.run("initdb", &["-D", data, "-A", "trust", "-U", "loaxa", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        cluster.run(
+            "initdb",
+            &["-D", data, "-A", "trust", "-U", "loaxa", "-E", "UTF8", "--locale=C", "--no-sync"],
+        );
         let mut settings = std::fs::read_to_string(cluster.data().join("postgresql.conf")).unwrap();
         settings.push_str(SETTINGS);
-        settings.push_str(&format!("listen_addresses = ''\nunix_socket_directories = '{}'\n", cluster.dir.path().display()));
+        settings.push_str(&format!(
+            "listen_addresses = ''\nunix_socket_directories = '{}'\n",
+            cluster.dir.path().display()
+        ));
         std::fs::write(cluster.data().join("postgresql.conf"), settings).unwrap();
         cluster.start_again();
         cluster
@@ -35,7 +43,10 @@ impl Cluster {
     /// Starts the server, and waits until it answers.
     pub fn start_again(&self) {
         let log = self.dir.path().join("log");
-        self.run("pg_ctl", &["start", "-w", "-t", "120", "-D", self.data().to_str().unwrap(), "-l", log.to_str().unwrap()]);
+        self.run(
+            "pg_ctl",
+            &["start", "-w", "-t", "120", "-D", self.data().to_str().unwrap(), "-l", log.to_str().unwrap()],
+        );
     }
 
     /// Ends the server, and breaks all connections to it.
@@ -48,10 +59,18 @@ impl Cluster {
         self.sql("postgres", &format!("CREATE DATABASE {database}"));
     }
 
+    /// Makes a database as another is, to which nobody is connected.
+    pub fn create_as(&self, database: &str, model: &str) {
+        self.sql("postgres", &format!("CREATE DATABASE {database} TEMPLATE {model}"));
+    }
+
     /// Runs a statement, and returns what it answers, a line for each row.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let socket = self.dir.path().to_str().unwrap();
-        self.run("psql", &["-h", socket, "-U", "loaxa", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atqc", statement])
+        self.run(
+            "psql",
+            &["-h", socket, "-U", "loaxa", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atqc", statement],
+        )
     }
 
     /// Runs statements, each for itself, and returns what was refused.
@@ -61,6 +80,11 @@ impl Cluster {
         let socket = self.dir.path().to_str().unwrap();
         self.run("psql", &["-h", socket, "-U", "loaxa", "-d", database, "-qf", file.to_str().unwrap()]);
         std::fs::read_to_string(self.dir.path().join("told")).unwrap()
+    }
+
+    /// A database as the configuration names it.
+    pub fn database(&self, name: &str) -> Database {
+        Database::Postgres(server(self.url(name)))
     }
 
     /// The address of a database.
@@ -100,6 +124,21 @@ impl Drop for Cluster {
     }
 }
 
+/// A database of a running server for what lives in this folder; the same folder gives the same database.
+pub fn database_on(socket: &str, dir: &Path) -> Database {
+    let path: String = dir.to_string_lossy().chars().filter(char::is_ascii_alphanumeric).collect();
+    let name = format!("of_{}", path.to_lowercase());
+    let mut create = Command::new(programs().join("psql"));
+    create.args(["-h", socket, "-U", "loaxa", "-d", "postgres", "-qc", &format!("CREATE DATABASE {name}")]);
+    // It is there already where central starts again in the same folder.
+    create.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status().unwrap();
+    Database::Postgres(server(format!("postgres://loaxa@/{name}?host={socket}")))
+}
+
+fn server(url: String) -> PostgresServer {
+    PostgresServer { url, ca: None, password_file: None }
+}
+
 /// The newest server's programs: Debian keeps them beside each other, and not on the path.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -113,7 +152,8 @@ fn unprivileged(dir: &Path) -> Option<(u32, u32)> {
     if !nix::unistd::geteuid().is_root() {
         return None;
     }
-    let found = ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
+    let found =
+        ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
     let user = found.expect("there is a user who is not root");
     nix::unistd::chown(dir, Some(user.uid), Some(user.gid)).unwrap();
     Some((user.uid.as_raw(), user.gid.as_raw()))

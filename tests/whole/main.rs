@@ -8,6 +8,7 @@ mod fleet;
 mod install;
 mod live;
 mod packages;
+mod postgres;
 mod reconciliation;
 mod upgrade;
 

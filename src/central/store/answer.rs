@@ -1,5 +1,6 @@
 //! Answers of a store.
 
+use super::errand::Errand;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::future::Future;
@@ -27,6 +28,17 @@ pub enum StoreError {
         path: String,
         detail: String,
     },
+}
+
+/// Gives nothing where a server is away and the order is urgent: it goes out with less.
+///
+/// # Errors
+/// Passes on every other failure.
+pub fn or_nothing<T: Default>(answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    match answer {
+        Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => Ok(T::default()),
+        answer => answer,
+    }
 }
 
 impl Say for StoreError {

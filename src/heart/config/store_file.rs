@@ -69,9 +69,12 @@ fn fault(url: &str) -> Option<Sentence> {
     if has_password || asks.contains("password") {
         return Some(said!("problem.password_in_address"));
     }
-    let is_socket = asks.strip_prefix("host=").is_some_and(|host| host.starts_with('/') && !host.contains('&'));
-    let has_database =
-        url.split_once("://").and_then(|(_, rest)| rest.split('?').next()?.split_once('/')).is_some_and(|(_, name)| !name.is_empty());
+    let is_socket =
+        asks.strip_prefix("host=").is_some_and(|host| host.starts_with('/') && !host.contains('&'));
+    let has_database = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split('?').next()?.split_once('/'))
+        .is_some_and(|(_, name)| !name.is_empty());
     let has_host = !host(url).is_empty();
     // A socket's folder stands behind an address without a host, and nothing else is asked for.
     let is_whole = has_database && if has_host { asks.is_empty() } else { is_socket };

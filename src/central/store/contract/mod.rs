@@ -45,7 +45,7 @@ macro_rules! promises {
             $($before)*;
             boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
             enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
-            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said }
+            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry no_sign_in_an_entry_keeps_it_out }
             plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
             commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
             deliveries { deliveries_go_forward }
@@ -108,21 +108,21 @@ mod sqlite {
 }
 
 mod postgres {
+    use super::cluster::Cluster;
     use super::*;
     use crate::store::sql::SqlStore;
-    use loaxa_heart::config::store_file::{Database, PostgresServer};
-    use super::cluster::Cluster;
 
     fn open(cluster: &Cluster, name: &str) -> SharedStore {
         println!("{name}");
-        cluster.create(name);
-        let server = PostgresServer { url: cluster.url(name), ca: None, password_file: None };
-        Arc::new(SqlStore::open_at(&Database::Postgres(server), None).unwrap())
+        cluster.create_as(name, "made");
+        Arc::new(SqlStore::open_at(&cluster.database(name), None).unwrap())
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_promise_is_kept_by_a_server() {
         let cluster = Cluster::start();
+        cluster.create("made");
+        drop(SqlStore::open_at(&cluster.database("made"), None).unwrap());
         promises! { in_turn! |name| open(&cluster, name) }
     }
 }
@@ -196,9 +196,14 @@ impl Written {
     }
 
     fn batch(&mut self, events: impl IntoIterator<Item = Event>) -> Batch {
+        self.batch_at(NOW, events)
+    }
+
+    /// Writes entries under a clock that says so.
+    fn batch_at(&mut self, wall: Wall, events: impl IntoIterator<Item = Event>) -> Batch {
         let records = events.into_iter().map(|event| {
             let stamp =
-                Stamp { start: 1, mono_us: 1, wall: NOW, quality: ClockQuality::Synced, uncertainty_ms: 1 };
+                Stamp { start: 1, mono_us: 1, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
             let entry = Entry { at: stamp, event };
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;

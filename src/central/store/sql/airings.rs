@@ -1,7 +1,7 @@
 //! Airings: what was due on each box, and what became of it, for the log's page.
 
-use super::engine::{Value, Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::columns::{bounded, count, day, from_word, name, optional_name, unreadable, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params, params_from_iter};
 use crate::store::plays::{subject_apart, subject_together};
 use crate::store::{Airing, AiringFilter, AiringRow, DayBox, Fate, FateCounts, ROWS_MAX, ToSettle};
 use loaxa_heart::domain::ids::SectionId;

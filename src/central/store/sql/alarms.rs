@@ -1,8 +1,8 @@
 //! Alarms: what staff must look at.
 
-use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{bounded, count, from_word, wall};
+use super::engine::{Connection, Result, params};
 use crate::store::{ALARMS_MAX, Alarm, AlarmRow, Alarms, Answer, ROWS_MAX};
 use loaxa_heart::texts::visible;
 

@@ -1,7 +1,7 @@
 //! CAP alerts that were taken, and what was passed over.
 
-use super::engine::{Connection, Result, Row, params};
 use super::SqlStore;
+use super::engine::{Connection, Result, Row, params};
 use crate::store::{Alerts, Answer, CapRow, PassedOver, ROWS_MAX};
 use loaxa_heart::domain::time::Wall;
 
@@ -61,8 +61,9 @@ fn add(db: &Connection, alert: &CapRow, names: &[String]) -> Result<bool> {
     if added == 0 {
         return Ok(false);
     }
-    let mut name =
-        db.prepare_cached("INSERT INTO cap_references (target, named_by) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    let mut name = db.prepare_cached(
+        "INSERT INTO cap_references (target, named_by) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
     for target in names {
         name.execute(params![target, alert.id])?;
     }

@@ -1,9 +1,9 @@
 //! The audit trail.
 
-use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::wall;
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use crate::store::{ActFilter, ActRow, Answer, Audit, NewAct, ROWS_MAX};
 
 impl Audit for SqlStore {

@@ -32,10 +32,8 @@ pub struct StillValid {
 /// # Errors
 /// Fails when the original can't be read, or the copy not be written or not read back whole.
 pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
-    let failed = |error: Error| StoreError::CantOpen {
-        path: copy.display().to_string(),
-        detail: error.to_string(),
-    };
+    let failed =
+        |error: Error| StoreError::CantOpen { path: copy.display().to_string(), detail: error.to_string() };
     let reading = connect_to_read(original, CACHE_KIB).map_err(|error| StoreError::CantOpen {
         path: original.display().to_string(),
         detail: error.to_string(),
@@ -56,16 +54,15 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
 pub fn renew(copy: &Path, made: Wall, now: Wall) -> Result<Vec<StillValid>, StoreError> {
     // Brings the schema to this version.
     drop(SqlStore::open(copy)?);
-    let failed = |error: Error| StoreError::CantOpen {
-        path: copy.display().to_string(),
-        detail: error.to_string(),
-    };
+    let failed =
+        |error: Error| StoreError::CantOpen { path: copy.display().to_string(), detail: error.to_string() };
     let writing = connect(copy).map_err(failed)?;
     writing.in_transaction(|change| renew_all(change, made, now)).map_err(failed)
 }
 
 fn renew_all(change: &Connection, made: Wall, now: Wall) -> Result<Vec<StillValid>> {
-    change.execute("INSERT INTO serials (issuer, last) VALUES (?1, 0) ON CONFLICT DO NOTHING", [NEW_ISSUERS])?;
+    change
+        .execute("INSERT INTO serials (issuer, last) VALUES (?1, 0) ON CONFLICT DO NOTHING", [NEW_ISSUERS])?;
     change.execute("UPDATE serials SET last = last + ?1", [SERIALS_LEFT_OUT])?;
     change.execute("DELETE FROM sessions", [])?;
     change.execute("DELETE FROM challenges", [])?;

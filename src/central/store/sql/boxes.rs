@@ -1,8 +1,8 @@
 //! The boxes, and their signs of life.
 
-use super::engine::{Connection, OptionalExtension, Result, params};
 use super::SqlStore;
 use super::columns::{count, from_json, json, name, optional_wall, optional_word};
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::signs::{Part, shown};
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
@@ -34,7 +34,7 @@ impl Boxes for SqlStore {
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
         Box::pin(async move {
             let waiting = self.signs.waiting();
-            let mut rows = self.read(all).await?;
+            let mut rows = self.memory.boxes(self.read(all).await)?;
             for row in &mut rows {
                 if let Some(waiting) = waiting.get(&row.id) {
                     waiting.show_in(row);

@@ -1,9 +1,9 @@
 //! Calls for a second duty officer, and their letters.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, optional_wall, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, CallRow, CallState, CallStep, CalledRow, Calls, LetterRow, NewAct, NewLetter, ROWS_MAX, ReplyRow,
     Tried,

@@ -1,9 +1,11 @@
 //! Commands that were sealed and sent.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use std::collections::BTreeMap;
+
 use super::SqlStore;
 use super::boxes::move_boxes;
-use super::columns::{from_json, json, name, optional_word, wall, word};
+use super::columns::{count, from_json, json, name, optional_word, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::kinds::kind_code;
 use super::{deliveries, documents, notices, proposals, touched};
 use crate::store::{
@@ -27,10 +29,14 @@ impl Commands for SqlStore {
                     // The disk keeps it together with the command, when it can.
                     return Ok(self.give_serial(issuer, last));
                 }
+                // All that were given before are remembered since the start.
+                Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => {
+                    return Ok(self.give_serial(issuer, 0));
+                }
                 kept => kept?,
             };
             let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
-            let last = serials.entry(issuer).or_default();
+            let last = serials.entry(issuer.to_string()).or_default();
             *last = serial.max(*last);
             Ok(serial)
         })
@@ -57,16 +63,28 @@ impl SqlStore {
     /// The last number that this process gave for an issuer.
     fn last_serial(&self, issuer: &KeyId) -> u64 {
         let serials = self.serials.lock().expect("nothing panics while it holds the serials");
-        serials.get(issuer).copied().unwrap_or_default()
+        serials.get(issuer.as_str()).copied().unwrap_or_default().max(floor(&serials))
     }
 
     /// Gives the number after all that the database and this process know of.
     fn give_serial(&self, issuer: KeyId, last: u64) -> u64 {
         let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
-        let given = serials.entry(issuer).or_default();
-        *given = last.max(*given) + 1;
+        let floor = floor(&serials);
+        let given = serials.entry(issuer.to_string()).or_default();
+        *given = last.max(*given).max(floor) + 1;
         *given
     }
+}
+
+/// Reads the last number of each issuer, for times in which a server is away.
+pub fn given(db: &Connection) -> Result<BTreeMap<String, u64>> {
+    let mut query = db.prepare_cached("SELECT issuer, last FROM serials")?;
+    query.query_map([], |row| Ok((row.get("issuer")?, count(row, "last")?)))?.collect()
+}
+
+/// The number that no issuer goes below.
+fn floor(serials: &BTreeMap<String, u64>) -> u64 {
+    serials.get(NEW_ISSUERS).copied().unwrap_or_default()
 }
 
 const fn ended_code(ended: Ended) -> &'static str {

@@ -96,7 +96,11 @@ fn target(server: &PostgresServer) -> std::result::Result<Target, String> {
         config.password(kept.trim_end_matches(['\n', '\r']));
     }
     let tls = if server.has_tls() { Some(tls(server)?) } else { None };
-    config.ssl_mode(if tls.is_some() { postgres::config::SslMode::Require } else { postgres::config::SslMode::Disable });
+    config.ssl_mode(if tls.is_some() {
+        postgres::config::SslMode::Require
+    } else {
+        postgres::config::SslMode::Disable
+    });
     Ok(Target { config, tls })
 }
 

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveTime};
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{bounded, count, day, from_json, from_word, json, name, optional_name, wall, word};
 use super::commands::{COMMAND_COLUMNS, command_row};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::plays::play_row;
 use super::{airings, calls};
 use crate::store::{
@@ -15,6 +14,7 @@ use crate::store::{
     FateCounts, NewLetter, NoticeContent, Settled, SlotEnd, SumFilter, SumKey, SumRow, Sums, Supplement,
     ToSettle, VillageRow,
 };
+use chrono::{NaiveDate, NaiveTime};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash};
 use loaxa_heart::domain::playback::{Entry, Event};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -33,10 +33,9 @@ impl DaySums for SqlStore {
 
     fn days_kept(&self) -> Answer<'_, Option<(NaiveDate, NaiveDate)>> {
         self.read(|db| {
-            let found: (Option<String>, Option<String>) =
-                db.prepare_cached("SELECT min(day), max(day) FROM days")?.query_row([], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
+            let found: (Option<String>, Option<String>) = db
+                .prepare_cached("SELECT min(day), max(day) FROM days")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let day = |text: Option<String>| text.and_then(|text| text.parse().ok());
             Ok(day(found.0).zip(day(found.1)))
         })
@@ -141,15 +140,16 @@ impl DaySums for SqlStore {
 
     fn supplements(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<Supplement>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT supplemented, max(day), title, count(*) AS days FROM day_boxes
+            let title = db.at_greatest("title", "day");
+            let mut query = db.prepare_cached(&format!(
+                "SELECT supplemented, max(day), {title} AS box_title, count(*) AS days FROM day_boxes
                  WHERE day >= ?1 AND day <= ?2 AND supplemented IS NOT NULL
-                 GROUP BY supplemented, box ORDER BY supplemented, box",
-            )?;
+                 GROUP BY supplemented, box ORDER BY supplemented, box"
+            ))?;
             let rows = query.query_map([from.to_string(), until.to_string()], |row| {
                 Ok(Supplement {
                     on: day(row, "supplemented")?,
-                    box_title: row.get("title")?,
+                    box_title: row.get("box_title")?,
                     days: count(row, "days")?,
                 })
             })?;
@@ -166,7 +166,9 @@ impl DaySums for SqlStore {
     ) -> Answer<'_, bool> {
         self.write(move |db| {
             let added = db
-                .prepare_cached("INSERT INTO made_reports (month, made, sums) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+                .prepare_cached(
+                    "INSERT INTO made_reports (month, made, sums) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                )?
                 .execute(params![month, made.0, json(&sums)])?;
             if let (Some(letter), true) = (&letter, added > 0) {
                 calls::add_letter(db, &format!("bao-cao-{month}"), "above", letter, made)?;
@@ -286,10 +288,11 @@ fn day_plan(db: &Connection, of: NaiveDate) -> Result<Option<DayPlan>> {
 
 fn keep_day(db: &Connection, plan: &DayPlan) -> Result<()> {
     let day = plan.day.to_string();
-    db.prepare_cached("INSERT INTO days (day, made, names) VALUES (?1, ?2, ?3)
+    db.prepare_cached(
+        "INSERT INTO days (day, made, names) VALUES (?1, ?2, ?3)
          ON CONFLICT (day) DO UPDATE SET made = ?2, names = ?3",
     )?
-        .execute(params![day, plan.made.0, json(&plan.names)])?;
+    .execute(params![day, plan.made.0, json(&plan.names)])?;
     for place in &plan.boxes {
         keep_box(db, plan.day, place)?;
         mark(db, plan.day, place.id.as_str())?;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::columns::{from_json, json, name, optional_wall, parsed};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::{SqlStore, touched, webhooks};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard, Version};
 use loaxa_heart::decide::delivery::{Standing, Step};

@@ -1,8 +1,8 @@
 //! Documents: what stays in force until a newer version takes its place.
 
-use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{from_json, json, name, parsed};
+use super::engine::{Connection, Result, params};
 use crate::store::{Answer, Documents, NewCommand};
 use loaxa_heart::decide::delivery::{Document, DocumentName};
 use loaxa_heart::domain::time::Wall;

@@ -1,8 +1,8 @@
 //! Drafts: commands that wait for people's signatures.
 
-use super::engine::{Connection, Result, params};
 use super::SqlStore;
 use super::columns::{name, wall};
+use super::engine::{Connection, Result, params};
 use crate::store::{Answer, DraftKept, DraftRoom, DraftRow, DraftSignature, Drafts, NewDraft, ROWS_MAX};
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Wall;

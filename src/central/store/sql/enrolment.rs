@@ -1,9 +1,9 @@
 //! Enrolment: one-time codes, certificates, and boxes that were shut out.
 
-use super::engine::{Connection, OptionalExtension, Result, params};
 use super::SqlStore;
 use super::boxes::{declare_boxes, move_boxes};
 use super::columns::{from_json, json, name, wall};
+use super::engine::{Connection, OptionalExtension, Result, params};
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, Enrolment, Serial};
 use loaxa_heart::domain::ids::{BoxId, ContentHash};

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
-use super::engine::{OptionalExtension, Result, Row, params};
 use super::audit::note;
 use super::columns::{count, from_word, json, name, optional_name, optional_wall, unreadable, wall, word};
+use super::engine::{OptionalExtension, Result, Row, params};
 use super::{SqlStore, webhooks};
 use crate::store::{
     Answer, FEEDBACK_MAX, Feedback, FeedbackAnswer, FeedbackKind, FeedbackRow, FeedbackSum, NewAct, ROWS_MAX,
 };
+use chrono::NaiveDate;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 

@@ -1,8 +1,8 @@
 //! Health of boxes, hour by hour.
 
-use super::engine::{Result, Row, params};
 use super::SqlStore;
 use super::columns::{count, optional_count, wall};
+use super::engine::{Result, Row, params};
 use super::signs::Part;
 use crate::store::{Answer, Health, HealthRow};
 use loaxa_heart::domain::ids::BoxId;

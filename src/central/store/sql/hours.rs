@@ -1,7 +1,7 @@
 //! Signs of life, counted by the hour.
 
-use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::bounded;
+use super::engine::{Connection, OptionalExtension, Result, params};
 use crate::store::{SAMPLE, SAMPLES_KEPT, SignKind, SignOfLife};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{ClockQuality, Wall};

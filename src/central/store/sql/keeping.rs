@@ -1,9 +1,9 @@
 //! Deletion in small steps of what nobody has to keep any longer.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{bounded, count, from_json, from_word, json, name, wall};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
 };

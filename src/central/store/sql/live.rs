@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::{from_json, name, parsed, wall};
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::kinds::{kind_code, kind_of};
 use super::touched::Touched;
 use crate::store::Version;

@@ -1,9 +1,9 @@
 //! The log comes in: once, in turn, with everything that follows from an entry in the same commit.
 
-use super::engine::{Connection, OptionalExtension, Result, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, params, params_from_iter};
 use super::{alarms, day_sums, deliveries, plays};
 use crate::store::{
     Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,

@@ -1,8 +1,8 @@
 //! Descriptions of audio.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{count, name, wall};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, Media, MediaRow, ROWS_MAX};
 use loaxa_heart::domain::ids::ContentHash;
 

@@ -1,9 +1,9 @@
 //! Messages that are prepared for emergencies.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_word, name, optional_wall, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, MessageRow, Messages, NewAct, ROWS_MAX};
 use loaxa_heart::domain::ids::{ContentHash, PreparedId};
 use loaxa_heart::domain::time::Wall;

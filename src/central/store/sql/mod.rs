@@ -33,9 +33,10 @@ mod passkeys;
 mod people;
 mod places;
 mod plays;
-mod pronunciations;
 mod prepare;
+mod pronunciations;
 mod proposals;
+mod reach;
 mod readers;
 mod rollouts;
 mod roster;
@@ -63,8 +64,8 @@ use engine::Connection;
 pub use engine::for_postgres;
 use live::Live;
 use loaxa_heart::config::store_file::Database;
-use loaxa_heart::domain::ids::KeyId;
 use prepare::prepare;
+use reach::Memory;
 use readers::Readers;
 use signs::{Flush, Part, Signs};
 use writer::{Operation, Write, write_until_closed};
@@ -74,10 +75,11 @@ pub struct SqlStore {
     writer: Option<mpsc::Sender<Box<dyn Operation>>>,
     readers: Option<Readers>,
     threads: Vec<JoinHandle<()>>,
-    /// The last number given for each issuer, which stays given where the disk would not keep it.
-    serials: Mutex<BTreeMap<KeyId, u64>>,
+    /// The last number given for each issuer, which stays given where the database would not keep it.
+    serials: Mutex<BTreeMap<String, u64>>,
     signs: Arc<Signs>,
     live: Arc<Live>,
+    memory: Memory,
 }
 
 impl SqlStore {
@@ -105,9 +107,12 @@ impl SqlStore {
                 Some(disk) if (error.is_full() || error.is_of_io()) && disk.spend() => prepare(&writing),
                 _ => Err(error),
             });
-            prepared.map(|()| (writing, disk))
+            prepared?;
+            let serials = commands::given(&writing)?;
+            engine::Result::Ok((writing, disk, serials))
         });
-        let (writing, disk) = writing.map_err(|error| cant_open(error.to_string()))?;
+        let (writing, disk, serials) =
+            writing.map_err(|error: engine::Error| cant_open(error.to_string()))?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let mut threads = Vec::new();
         let readers = Readers::open(&way, &mut threads).map_err(cant_open)?;
@@ -119,9 +124,10 @@ impl SqlStore {
             writer: Some(writer),
             readers: Some(readers),
             threads,
-            serials: Mutex::default(),
+            serials: Mutex::new(serials),
             signs: Arc::default(),
             live,
+            memory: Memory::of(matches!(way, Way::Server { .. })),
         })
     }
 
@@ -141,17 +147,17 @@ impl SqlStore {
         &'a self,
         operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
-        Box::pin(async move { self.enqueue(operation).await?.await })
+        Box::pin(self.memory.bounded(async move { self.enqueue(operation).await?.await }))
     }
 
     fn read<'a, T: Send + 'static>(
         &'a self,
         question: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
-        Box::pin(async move {
+        Box::pin(self.memory.bounded(async move {
             let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
             readers.ask(Errand::of_now().reader, question).await
-        })
+        }))
     }
 }
 

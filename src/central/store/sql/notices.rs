@@ -1,9 +1,9 @@
 //! Notices, their versions and their steps.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::media::media_of;
 use super::webhooks;
 use crate::store::{

@@ -1,9 +1,9 @@
 //! Passkeys and the challenges of their ceremonies.
 
-use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::noted;
 use super::columns::{name, optional_wall, wall};
+use super::engine::{OptionalExtension, Result, Row, params};
 use crate::store::{Answer, NewAct, PASSKEYS_MAX, PasskeyRow, Passkeys};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;

@@ -1,9 +1,9 @@
 //! People, their roles and links.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::{note, noted};
 use super::columns::{from_word, name, optional_name, optional_wall, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, LinkRow, NewAct, People, PersonRow, ROWS_MAX, RoleRow};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;

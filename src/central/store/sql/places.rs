@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::{Result, Row, params};
 use super::SqlStore;
 use super::audit::{note, noted};
 use super::columns::{name, optional_name, optional_wall, parsed};
+use super::engine::{Result, Row, params};
 use crate::store::{
     Answer, CampaignRow, Maintenance, NewAct, PlaceRow, Places, Point, ROWS_MAX, SectionRow, SiteRow,
 };

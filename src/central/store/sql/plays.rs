@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{
     bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
     wall, word,
 };
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};

@@ -60,7 +60,9 @@ fn prepare_server(db: &Connection) -> Result<()> {
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if encoding != "UTF8" {
-        return Err(Error::Unfit(format!("the database is encoded in {encoding}: create it with ENCODING 'UTF8'")));
+        return Err(Error::Unfit(format!(
+            "the database is encoded in {encoding}: create it with ENCODING 'UTF8'"
+        )));
     }
     if release < 140_000 {
         return Err(Error::Unfit("the server is older than PostgreSQL 14".to_owned()));
@@ -71,7 +73,9 @@ fn prepare_server(db: &Connection) -> Result<()> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some((version, _)) = made.as_ref().filter(|(version, _)| *version > VERSION) {
-        let detail = format!("the database belongs to a later version of this program: schema {version}, not {VERSION}");
+        let detail = format!(
+            "the database belongs to a later version of this program: schema {version}, not {VERSION}"
+        );
         return Err(Error::Unfit(detail));
     }
     let functions = include_str!("postgres_functions.sql");
@@ -81,7 +85,9 @@ fn prepare_server(db: &Connection) -> Result<()> {
         db.execute_batch(functions)?;
         for (table, column, of_type) in LATER_COLUMNS {
             let of_type = of_type.replace("INTEGER", "BIGINT");
-            db.execute_batch(&format!("ALTER TABLE IF EXISTS {table} ADD COLUMN IF NOT EXISTS {column} {of_type}"))?;
+            db.execute_batch(&format!(
+                "ALTER TABLE IF EXISTS {table} ADD COLUMN IF NOT EXISTS {column} {of_type}"
+            ))?;
         }
         db.execute_batch(&schema_for_postgres(SCHEMA))?;
         db.execute_batch(triggers)?;
@@ -114,7 +120,9 @@ fn check_columns(db: &Connection) -> Result<()> {
         .query_map([], pair)?
         .collect::<Result<BTreeSet<(String, String)>>>()?;
     match wanted.difference(&there).next() {
-        Some((table, column)) => Err(Error::Unfit(format!("the table {table} of the database has no column {column}"))),
+        Some((table, column)) => {
+            Err(Error::Unfit(format!("the table {table} of the database has no column {column}")))
+        }
         None => Ok(()),
     }
 }

@@ -1,9 +1,9 @@
 //! Words and the way to say them.
 
-use super::engine::params;
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{name, wall};
+use super::engine::params;
 use crate::store::{Answer, NewAct, PronunciationRow, Pronunciations, ROWS_MAX};
 
 impl Pronunciations for SqlStore {

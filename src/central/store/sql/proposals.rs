@@ -1,9 +1,9 @@
 //! Proposals, their versions and their steps.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, Approval, ChangeRow, ProposalContent, ProposalEdit, ProposalKept, ProposalRow, ProposalState,
     ProposalStep, Proposals, ROWS_MAX,

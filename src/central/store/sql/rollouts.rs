@@ -1,9 +1,9 @@
 //! Rollouts of releases to boxes.
 
-use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, name, wall, word};
+use super::engine::{OptionalExtension, Result, Row, params};
 use crate::store::{Answer, NewAct, RolloutPlan, RolloutRow, RolloutStage, Rollouts, UpgradeRow};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::software::UpgradeTold;
@@ -13,7 +13,9 @@ impl Rollouts for SqlStore {
     fn add_rollout(&self, plan: RolloutPlan, author: String, act: NewAct) -> Answer<'_, i64> {
         self.write(move |db| {
             let id = db
-                .prepare_cached("INSERT INTO rollouts (begun, plan, author) VALUES (?1, ?2, ?3) RETURNING id")?
+                .prepare_cached(
+                    "INSERT INTO rollouts (begun, plan, author) VALUES (?1, ?2, ?3) RETURNING id",
+                )?
                 .query_row(params![act.at.0, json(&plan), author], |row| row.get(0))?;
             note(db, &act)?;
             Ok(id)

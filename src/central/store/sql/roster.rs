@@ -1,9 +1,9 @@
 //! The roster.
 
-use super::engine::{Result, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, json};
+use super::engine::{Result, params};
 use crate::store::{Answer, NewAct, ROWS_MAX, Roster, ShiftRow};
 
 impl Roster for SqlStore {

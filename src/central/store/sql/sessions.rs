@@ -1,8 +1,8 @@
 //! Sessions of people's browsers.
 
-use super::engine::{OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{from_word, name, wall, word};
+use super::engine::{OptionalExtension, Result, Row, params};
 use crate::store::{Answer, SessionRow, Sessions};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;

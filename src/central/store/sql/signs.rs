@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::engine::{Connection, OptionalExtension, Result, params};
 use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
+use super::engine::{Connection, OptionalExtension, Result, params};
 use super::hours::{Counted, count_signs, hour_of};
 use super::writer::{Operation, in_savepoint};
 use crate::store::{BoxRow, SILENT_MAX, SignKind, SignOfLife, StoreError};

@@ -1,8 +1,8 @@
 //! Tokens of programs.
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::columns::{from_word, optional_name, optional_wall, wall};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, ROWS_MAX, TokenRow, Tokens};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
@@ -39,7 +39,7 @@ fn add(db: &Connection, token: &TokenRow) -> Result<bool> {
     let added = db
         .prepare_cached(
             "INSERT INTO tokens (name, hash, scope, made, expires, owner) SELECT ?1, ?2, ?3, ?4, ?5, ?6
-             WHERE CAST(?6 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM people WHERE id = ?6 AND \"left\" IS NULL)
+             WHERE EXISTS (SELECT 1 FROM people WHERE id = ?6 AND \"left\" IS NULL) OR CAST(?6 AS TEXT) IS NULL
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![

@@ -1,9 +1,9 @@
 //! Troubles: what is wrong now and was wrong before.
 
-use super::engine::{Connection, Result, Row, params, params_from_iter};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_word, json, optional_name, optional_wall, wall, word};
+use super::engine::{Connection, Result, Row, params, params_from_iter};
 use crate::store::{
     Answer, Found, NewAct, PAST_TROUBLES_MAX, ROWS_MAX, SAME_TROUBLE_WITHIN, TroubleKind, TroubleRow,
     Troubles,

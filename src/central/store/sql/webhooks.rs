@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json as value};
 
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{from_json, from_word, json, optional_wall, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, EVENTS_OF_RECEIVER_MAX, EventKind, EventRow, FeedbackRow, NewAct, RECEIVERS_MAX, ROWS_MAX,
     ReceiverRow, Tried, Webhooks,

@@ -124,10 +124,7 @@ fn commit(db: &Connection, group: &mut Group, disk: Option<&Disk>) -> Result<(),
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.
-pub fn in_savepoint<T>(
-    db: &Connection,
-    operation: impl Fn(&Connection) -> Result<T>,
-) -> Result<T> {
+pub fn in_savepoint<T>(db: &Connection, operation: impl Fn(&Connection) -> Result<T>) -> Result<T> {
     db.prepare_cached("SAVEPOINT operation")?.execute([])?;
     let result = operation(db);
     if let Err(error) = &result {

@@ -39,7 +39,11 @@ impl From<rusqlite::Error> for Error {
 impl From<postgres::Error> for Error {
     fn from(error: postgres::Error) -> Self {
         let is_refused = error.code().is_none() && std::error::Error::source(&error).is_some();
-        if error.is_closed() || is_refused && is_of_io(&error) { Error::Away(told(&error)) } else { Error::Postgres(error) }
+        if error.is_closed() || is_refused && is_of_io(&error) {
+            Error::Away(told(&error))
+        } else {
+            Error::Postgres(error)
+        }
     }
 }
 

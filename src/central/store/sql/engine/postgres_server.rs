@@ -52,7 +52,14 @@ impl Server {
     /// Makes a connection that opens with the first statement.
     pub fn new(target: Target, purpose: Purpose) -> Self {
         let (client, statements) = Default::default();
-        Self { target, purpose, client, statements, in_transaction: Cell::new(false), failed: Cell::new(None) }
+        Self {
+            target,
+            purpose,
+            client,
+            statements,
+            in_transaction: Cell::new(false),
+            failed: Cell::new(None),
+        }
     }
 
     /// Tells whether the connection broke off, or was never there.

@@ -38,7 +38,9 @@ impl ToSql for Bound<'_> {
                 out.extend_from_slice(&i32::try_from(number)?.to_be_bytes());
             }
             (ValueRef::Integer(number), &Type::BOOL) => out.extend_from_slice(&[u8::from(number != 0)]),
-            (ValueRef::Integer(number), &Type::FLOAT8) => out.extend_from_slice(&(number as f64).to_be_bytes()),
+            (ValueRef::Integer(number), &Type::FLOAT8) => {
+                out.extend_from_slice(&(number as f64).to_be_bytes())
+            }
             (ValueRef::Real(number), &Type::FLOAT8) => out.extend_from_slice(&number.to_be_bytes()),
             (ValueRef::Text(text), &(Type::TEXT | Type::VARCHAR | Type::UNKNOWN)) => {
                 if text.contains(&0) {

@@ -50,7 +50,8 @@ impl Row<'_> {
         match self {
             Row::Sqlite(row) => Ok(column.read(row)?),
             Row::Postgres(row) => {
-                let absent = || Error::Unreadable { column: column.to_string(), error: "no such column".into() };
+                let absent =
+                    || Error::Unreadable { column: column.to_string(), error: "no such column".into() };
                 let place = column.among(row.columns()).ok_or_else(absent)?;
                 let value = postgres_server::value(row, place)?;
                 T::column_result(value).map_err(|error| Error::of_value(column, error))
