@@ -10,6 +10,7 @@ use loaxa_adapters::{clock, private_files};
 use loaxa_central::store::sql::backup::renew;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
@@ -55,7 +56,7 @@ pub fn run(args: Args) -> Outcome {
         fs::remove_file(&unfinished).map_err(|error| of_file(&unfinished, &error))?;
     }
     put(&args.backup.join(&manifest.database.path), &unfinished, 0o600)?;
-    let valid = renew(&unfinished, made, clock::wall())?;
+    let valid = renew(&Database::Sqlite(unfinished.clone()), made, clock::wall())?;
     fs::rename(&unfinished, database).map_err(|error| of_file(database, &error))?;
     for path in [&*config.data_dir, database] {
         service_user::hand_over(SERVICE_USER, path)?;

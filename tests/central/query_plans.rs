@@ -161,7 +161,8 @@ fn no_question_reads_a_whole_big_table() {
 /// Words in questions that only one of the engines is asked.
 const OF_SQLITE: [&str; 4] =
     ["sqlite_schema", "pragma_table_info", "UPDATE plays SET listed", "SELECT date(made"];
-const OF_A_SERVER: [&str; 4] = ["pg_class", "current_setting", "schema_made", "information_schema"];
+const OF_A_SERVER: [&str; 5] =
+    ["pg_class", "pg_database_size", "current_setting", "schema_made", "information_schema"];
 
 /// Words that a server needs in other places than SQLite.
 const HOLES_OF_A_SERVER: [(&str, &str); 2] = [

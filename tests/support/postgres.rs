@@ -1,10 +1,13 @@
 //! A PostgreSQL server of a test's own: in a temporary folder, behind a socket there.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loaxa_heart::config::store_file::{Database, PostgresServer};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A running server, which ends with the value.
 pub struct Cluster {
@@ -29,15 +32,38 @@ impl Cluster {
             "initdb",
             &["-D", data, "-A", "trust", "-U", "loaxa", "-E", "UTF8", "--locale=C", "--no-sync"],
         );
-        let mut settings = std::fs::read_to_string(cluster.data().join("postgresql.conf")).unwrap();
-        settings.push_str(SETTINGS);
-        settings.push_str(&format!(
-            "listen_addresses = ''\nunix_socket_directories = '{}'\n",
-            cluster.dir.path().display()
-        ));
-        std::fs::write(cluster.data().join("postgresql.conf"), settings).unwrap();
+        let socket =
+            format!("listen_addresses = ''\nunix_socket_directories = '{}'\n", cluster.dir.path().display());
+        append(&cluster.data().join("postgresql.conf"), &format!("{SETTINGS}{socket}"));
         cluster.start_again();
         cluster
+    }
+
+    /// Has the server listen on a port, by TLS with this certificate and key, and ask for a password there. Returns the
+    /// port. From then on nothing else reaches it.
+    pub fn listen(&self, certificate: &str, key: &str) -> u16 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = |name: &str| self.dir.path().join(name);
+        std::fs::write(path("server.pem"), certificate).unwrap();
+        std::fs::write(path("server.key"), key).unwrap();
+        std::fs::set_permissions(path("server.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = self.user {
+            std::os::unix::fs::chown(path("server.key"), Some(user), Some(group)).unwrap();
+        }
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\n",
+            path("server.pem").display(),
+            path("server.key").display()
+        );
+        append(&self.data().join("postgresql.conf"), &settings);
+        std::fs::write(
+            self.data().join("pg_hba.conf"),
+            "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .unwrap();
+        self.stop();
+        self.start_again();
+        port
     }
 
     /// Starts the server, and waits until it answers.
@@ -52,6 +78,27 @@ impl Cluster {
     /// Ends the server, and breaks all connections to it.
     pub fn stop(&self) {
         self.run("pg_ctl", &["stop", "-w", "-m", "fast", "-t", "120", "-D", self.data().to_str().unwrap()]);
+    }
+
+    /// Holds the whole server, so that it answers nothing more and breaks no connection; or lets it go on.
+    pub fn hold(&self, held: bool) {
+        let signal = if held { Signal::SIGSTOP } else { Signal::SIGCONT };
+        // It may have ended before.
+        let Ok(file) = std::fs::read_to_string(self.data().join("postmaster.pid")) else { return };
+        let Some(first) = file.lines().next().and_then(|line| line.trim().parse::<i32>().ok()) else {
+            return;
+        };
+        let _ = kill(Pid::from_raw(first), signal);
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { continue };
+            let parent =
+                stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<i32>().ok());
+            if let (Some(parent), Ok(id)) = (parent, process.file_name().to_string_lossy().parse())
+                && parent == first
+            {
+                let _ = kill(Pid::from_raw(id), signal);
+            }
+        }
     }
 
     /// Makes a database.
@@ -112,8 +159,14 @@ impl Cluster {
     }
 }
 
+fn append(file: &Path, text: &str) {
+    let before = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, before + text).unwrap();
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.hold(false);
         let mut stop = Command::new(self.programs.join("pg_ctl"));
         stop.args(["stop", "-m", "immediate", "-D"]).arg(self.data()).stdout(std::process::Stdio::null());
         if let Some((user, group)) = self.user {

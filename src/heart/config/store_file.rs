@@ -39,10 +39,12 @@ impl Database {
 }
 
 impl PostgresServer {
-    /// Tells whether the way to the server leaves this machine: then it is encrypted, and the server's certificate checked.
+    /// Tells whether the way to the server is encrypted, and the server's certificate checked: where it leaves this machine, or
+    /// an authority is named.
     pub fn has_tls(&self) -> bool {
         let host = host(&self.url);
-        !(host.is_empty() || host == "localhost" || host.starts_with("127.") || host == "[::1]")
+        self.ca.is_some()
+            || !(host.is_empty() || host == "localhost" || host.starts_with("127.") || host == "[::1]")
     }
 }
 

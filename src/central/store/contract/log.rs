@@ -70,8 +70,11 @@ pub(super) async fn no_date_loses_or_doubles_an_entry(store: SharedStore) {
             assert_eq!(taken.added, if arrived == NOW { 2 } else { 0 }, "{n} {arrived:?}");
         }
     }
+    // The clock is set by as much as a number can say.
+    let set = [i64::MAX, i64::MIN].map(|step_us| Event::ClockSet { step_us, before: ClockQuality::None });
+    assert_eq!(ingest(&store, written.batch(set)).await.added, 2);
     let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
-    let numbers: Vec<_> = (1..=2 * walls.len() as u64).collect();
+    let numbers: Vec<_> = (1..=2 * walls.len() as u64 + 2).collect();
     assert_eq!(log.iter().map(|row| row.seq).collect::<Vec<_>>(), numbers);
     assert_eq!(store.contiguous_upto(id("loa-1"), EPOCH).await.unwrap(), numbers.len() as u64);
 }

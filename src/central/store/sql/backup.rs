@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::SqlStore;
 use super::audit;
 use super::columns::{name, wall};
 use super::commands::NEW_ISSUERS;
-use super::connect::{connect, connect_to_read};
+use super::connect::connect_to_read;
+use super::database::Way;
 use super::engine::{Connection, Error, Result, params};
+use super::{SqlStore, on_own_thread};
 use crate::store::{Actor, NewAct, StoreError};
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Wall;
 
@@ -50,14 +52,13 @@ pub fn copy_to(original: &Path, copy: &Path) -> Result<(), StoreError> {
 /// may still be sent.
 ///
 /// # Errors
-/// Fails when the file is no database of this program, or can't be changed.
-pub fn renew(copy: &Path, made: Wall, now: Wall) -> Result<Vec<StillValid>, StoreError> {
+/// Fails when it is no database of this program, or can't be changed.
+pub fn renew(database: &Database, made: Wall, now: Wall) -> Result<Vec<StillValid>, StoreError> {
     // Brings the schema to this version.
-    drop(SqlStore::open(copy)?);
-    let failed =
-        |error: Error| StoreError::CantOpen { path: copy.display().to_string(), detail: error.to_string() };
-    let writing = connect(copy).map_err(failed)?;
-    writing.in_transaction(|change| renew_all(change, made, now)).map_err(failed)
+    drop(SqlStore::open_at(database, None)?);
+    let way = Way::to(database)?;
+    let renewed = on_own_thread(|| way.connect()?.in_transaction(|change| renew_all(change, made, now)));
+    renewed.map_err(|error: Error| StoreError::CantOpen { path: way.name(), detail: error.to_string() })
 }
 
 fn renew_all(change: &Connection, made: Wall, now: Wall) -> Result<Vec<StillValid>> {

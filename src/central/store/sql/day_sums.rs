@@ -16,7 +16,7 @@ use crate::store::{
 };
 use chrono::{NaiveDate, NaiveTime};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash};
-use loaxa_heart::domain::playback::{Entry, Event};
+use loaxa_heart::domain::playback::{Entry, Event, PlayEnd, PlayStart, Subject};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Commands that are looked through for a day.
@@ -213,32 +213,55 @@ fn mark(db: &Connection, day: NaiveDate, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has the days reckoned anew that an entry tells of; a date far from its arrival is no day of ours.
-pub fn note_entry(db: &Connection, id: &BoxId, entry: &Entry, arrived: Wall) -> Result<()> {
-    use loaxa_heart::domain::playback::Subject;
-    let own = entry.at.wall.date();
-    let of_subject = |subject: &Subject| match subject {
-        Subject::Slot(key) => Ok(Some(key.date)),
-        Subject::Announcement { command } => due_day(db, command),
-        Subject::Live { .. } => Ok(Some(own)),
-    };
-    let mut days: BTreeSet<NaiveDate> = BTreeSet::new();
-    match &entry.event {
-        Event::PlayStarted(start) => days.extend(of_subject(&start.subject)?),
-        Event::PlayEnded(end) => days.extend(of_subject(&end.subject)?),
-        Event::NotPlayed { subject, .. } => days.extend(of_subject(subject)?),
-        Event::SlotEnded { key, .. } => days.extend([key.date]),
-        Event::Delivery { command, .. } | Event::CommandRefused { command: Some(command), .. } => {
-            days.extend(due_day(db, command)?);
+/// The days that the entries of a batch tell of, which are to be reckoned anew.
+#[derive(Default)]
+pub struct Told {
+    days: BTreeSet<NaiveDate>,
+    /// The days on which announcements are due, as they were looked up.
+    due: BTreeMap<CommandId, Option<NaiveDate>>,
+}
+
+impl Told {
+    /// Notes the days of an entry; a date far from its arrival is no day of ours.
+    pub fn note_entry(&mut self, db: &Connection, entry: &Entry, arrived: Wall) -> Result<()> {
+        let own = entry.at.wall.date();
+        let mut days: BTreeSet<NaiveDate> = BTreeSet::new();
+        match &entry.event {
+            Event::PlayStarted(PlayStart { subject, .. })
+            | Event::PlayEnded(PlayEnd { subject, .. })
+            | Event::NotPlayed { subject, .. } => days.extend(match subject {
+                Subject::Slot(key) => Some(key.date),
+                Subject::Announcement { command } => self.due_day(db, command)?,
+                Subject::Live { .. } => Some(own),
+            }),
+            Event::SlotEnded { key, .. } => days.extend([key.date]),
+            Event::Delivery { command, .. } | Event::CommandRefused { command: Some(command), .. } => {
+                days.extend(self.due_day(db, command)?);
+            }
+            Event::ClockSet { step_us, .. } => {
+                days.extend([own, Wall(entry.at.wall.0.saturating_add(*step_us)).date()]);
+            }
+            Event::BoxStarted { .. } => days.extend([own]),
+            _ => {}
         }
-        Event::ClockSet { step_us, .. } => {
-            days.extend([own, Wall(entry.at.wall.0.saturating_add(*step_us)).date()]);
-        }
-        Event::BoxStarted { .. } => days.extend([own]),
-        _ => {}
+        let is_near = |day: &NaiveDate| (*day - arrived.date()).num_days().abs() <= DAYS_AROUND;
+        self.days.extend(days.into_iter().filter(is_near));
+        Ok(())
     }
-    let is_near = |day: &NaiveDate| (*day - arrived.date()).num_days().abs() <= DAYS_AROUND;
-    days.into_iter().filter(is_near).try_for_each(|day| mark(db, day, id.as_str()))
+
+    fn due_day(&mut self, db: &Connection, command: &CommandId) -> Result<Option<NaiveDate>> {
+        if let Some(known) = self.due.get(command) {
+            return Ok(*known);
+        }
+        let day = due_day(db, command)?;
+        self.due.insert(command.clone(), day);
+        Ok(day)
+    }
+
+    /// Has the days of a box reckoned anew.
+    pub fn mark(self, db: &Connection, id: &BoxId) -> Result<()> {
+        self.days.into_iter().try_for_each(|day| mark(db, day, id.as_str()))
+    }
 }
 
 /// The day on which an announcement is due: that of its hour, or of its issue.

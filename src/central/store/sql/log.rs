@@ -3,7 +3,7 @@
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall, word};
-use super::engine::{Connection, OptionalExtension, Result, params, params_from_iter};
+use super::engine::{Connection, OptionalExtension, Result, Value, params, params_from_iter};
 use super::{alarms, day_sums, deliveries, plays};
 use crate::store::{
     Alarm, AlarmKind, Answer, Batch, Ingested, Log, LogFilter, LogRow, NotHeard, NotPlayedRow, ROWS_MAX,
@@ -58,8 +58,10 @@ fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
         alarm(db, batch, AlarmKind::Gap, detail, 1)?;
         (upto, hash) = (first.seq - 1, first.prev.0);
     }
+    let mut new = New::default();
     for record in &batch.records {
         if record.seq <= upto {
+            new.write_rows(db)?;
             if is_known(db, box_id, &epoch, record)? {
                 outcome.known += 1;
             } else {
@@ -71,11 +73,13 @@ fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
             fork(db, batch, record.seq, &mut outcome)?;
             outcome.after_gap += 1;
         } else {
-            insert(db, batch, &epoch, record)?;
+            insert(db, batch, &epoch, record, &mut new)?;
             (upto, hash) = (record.seq, record.hash.0);
             outcome.added += 1;
         }
     }
+    new.write_rows(db)?;
+    new.days.mark(db, &batch.id)?;
     if let (Some(head), Some(last)) = (&batch.head, batch.records.last())
         && !outcome.forked
         && last.seq <= upto
@@ -149,26 +153,36 @@ fn tell_of_implausible(db: &Connection, batch: &Batch, upto: u64) -> Result<()> 
     alarm(db, batch, AlarmKind::Implausible, detail, 1 + odd.count() as u64)
 }
 
-fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Result<()> {
+/// The rows and the days of a batch that wait to be written together.
+#[derive(Default)]
+struct New {
+    rows: Vec<[Value; 10]>,
+    days: day_sums::Told,
+}
+
+impl New {
+    fn write_rows(&mut self, db: &Connection) -> Result<()> {
+        let into = "log (box, epoch, seq, hash, arrived, wall, event, command, body, implausible)";
+        db.insert_rows(into, &std::mem::take(&mut self.rows))
+    }
+}
+
+fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record, new: &mut New) -> Result<()> {
     let at = &record.entry.at;
-    db.prepare_cached(
-        "INSERT INTO log (box, epoch, seq, hash, arrived, wall, event, command, body, implausible)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        batch.id.as_str(),
-        epoch,
-        record.seq as i64,
-        record.hash.0,
-        batch.arrived.0,
-        at.wall.0,
-        event_code(&record.entry.event),
-        command_of(&record.entry.event).map(CommandId::as_str),
-        record.body,
-        record.implausible.as_ref().map(word),
-    ])?;
+    new.rows.push([
+        batch.id.to_string().into(),
+        epoch.to_owned().into(),
+        (record.seq as i64).into(),
+        record.hash.0.to_vec().into(),
+        batch.arrived.0.into(),
+        at.wall.0.into(),
+        event_code(&record.entry.event).to_owned().into(),
+        command_of(&record.entry.event).map(CommandId::to_string).into(),
+        record.body.clone().into(),
+        record.implausible.as_ref().map(word).into(),
+    ]);
     if record.implausible.is_none() {
-        day_sums::note_entry(db, &batch.id, &record.entry, batch.arrived)?;
+        new.days.note_entry(db, &record.entry, batch.arrived)?;
     }
     let (arrived, implausible) = (batch.arrived, record.implausible);
     let of = plays::Origin { id: &batch.id, epoch, at, arrived, implausible };

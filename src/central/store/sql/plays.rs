@@ -129,27 +129,32 @@ pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
     Ok(())
 }
 
+/// A time so far away that no number becomes too large where a step is added to one that is nearer.
+const FAR: i64 = 1 << 61;
+
 /// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading.
 pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
     if of.implausible.is_some() {
         return Ok(());
     }
     db.prepare_cached(
-        "UPDATE plays SET opened = opened + ?4, started = started + ?4, ended = ended + ?4,
-                          listed = min(opened + ?4, coalesce(arrived, ?5)),
+        "UPDATE plays SET opened = opened + ?4, started = max(min(started, ?8), ?9) + ?4,
+                          ended = max(min(ended, ?8), ?9) + ?4, listed = min(opened + ?4, coalesce(arrived, ?5)),
                           implausible = CASE WHEN implausible = ?6 AND opened + ?4 <= ?7 THEN NULL
                                              WHEN opened + ?4 > ?7 THEN coalesce(implausible, ?6)
                                              ELSE implausible END
-             WHERE box = ?1 AND epoch = ?2 AND start = ?3",
+             WHERE box = ?1 AND epoch = ?2 AND start = ?3 AND opened < ?8 AND opened > ?9",
     )?
     .execute(params![
         of.id.as_str(),
         of.epoch,
         of.at.start,
-        step_us,
+        step_us.clamp(-FAR, FAR),
         of.arrived.0,
         word(&Implausible::Date),
         plausible::latest(of.arrived).0,
+        FAR,
+        -FAR,
     ])?;
     Ok(())
 }

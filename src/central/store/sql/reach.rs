@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::SqlStore;
+use super::columns::count;
 use super::engine::Error;
-use crate::store::{Answer, BoxRow, Errand, Reach, StoreError};
+use crate::store::{Answer, BoxRow, Errand, Reach, Reader, StoreError, reading_as};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 
@@ -74,11 +75,27 @@ impl Reach for SqlStore {
         if !self.memory.is_server {
             return Box::pin(async { Ok(()) });
         }
-        self.write(|db| {
+        let changes = self.write(|db| {
             let only_reads: String = db
                 .prepare_cached("SELECT current_setting('transaction_read_only')")?
                 .query_row([], |row| row.get(0))?;
             if only_reads == "on" { Err(Error::Away("the server only lets read".to_owned())) } else { Ok(()) }
+        });
+        // A box that speaks now is heard.
+        let hears = reading_as(Reader::Wire, self.read(|db| db.execute("SELECT 1", []).map(drop)));
+        Box::pin(async move {
+            changes.await?;
+            hears.await
+        })
+    }
+
+    fn bytes_on_server(&self) -> Answer<'_, Option<u64>> {
+        if !self.memory.is_server {
+            return Box::pin(async { Ok(None) });
+        }
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT pg_database_size(current_database()) AS bytes")?;
+            query.query_row([], |row| count(row, "bytes")).map(Some)
         })
     }
 }

@@ -1,11 +1,15 @@
 //! A connection to either engine, and its statements.
 
 use rusqlite::CachedStatement;
+use rusqlite::types::Value;
 
 use super::error::{Error, Result};
-use super::params::Params;
+use super::params::{Params, params_from_iter};
 use super::postgres_server::Server;
 use super::row::{Mapped, Row, Rows};
+
+/// Most rows that a server is sent in one statement.
+const ROWS_AT_ONCE: usize = 64;
 
 /// A connection to a database. It belongs to one thread.
 pub enum Connection {
@@ -48,6 +52,24 @@ impl Connection {
             Connection::Sqlite(db) => Ok(db.execute_batch(sql)?),
             Connection::Postgres(server) => server.execute_batch(sql),
         }
+    }
+
+    /// Adds rows to a table, named with its columns. A server gets many at once: each question costs a way there and back.
+    ///
+    /// # Errors
+    /// Fails where the database refuses one of them.
+    pub fn insert_rows<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+        let at_once = match self {
+            Connection::Sqlite(_) => 1,
+            Connection::Postgres(_) => ROWS_AT_ONCE,
+        };
+        let row = format!("({})", vec!["?"; COLUMNS].join(", "));
+        for some in rows.chunks(at_once) {
+            let values = vec![row.as_str(); some.len()].join(", ");
+            let mut insert = self.prepare_cached(&format!("INSERT INTO {into} VALUES {values}"))?;
+            insert.execute(params_from_iter(some.iter().flatten()))?;
+        }
+        Ok(())
     }
 
     /// Runs something in one transaction that no other writer is beside.

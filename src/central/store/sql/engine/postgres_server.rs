@@ -186,11 +186,11 @@ impl Target {
 impl Purpose {
     fn settings(self) -> String {
         let time_max = self.time_max.as_millis();
-        let only_reads = if self.writes { "off" } else { "on" };
+        // A server that its keeper lets only read stays so.
+        let only_reads = if self.writes { "" } else { "SET default_transaction_read_only = on;" };
         format!(
-            "SET statement_timeout = {time_max}; SET idle_in_transaction_session_timeout = {time_max}; \
-             SET default_transaction_read_only = {only_reads}; SET client_min_messages = warning; \
-             SET standard_conforming_strings = on"
+            "SET statement_timeout = {time_max}; SET idle_in_transaction_session_timeout = {time_max}; {only_reads} \
+             SET client_min_messages = warning; SET standard_conforming_strings = on"
         )
     }
 }
