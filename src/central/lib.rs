@@ -139,19 +139,7 @@ impl Central {
             .filter(|folder| !folder.as_os_str().is_empty());
         let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
         let store: SharedStore = Arc::new(SqlStore::open_at(&settings.database, Some(Arc::clone(&disk)))?);
-        let declared = store.declare_boxes(settings.boxes.clone());
-        // The boxes of a province take a server longer than an urgent order waits.
-        let declared = match &settings.database {
-            Database::Sqlite(_) => urgently(declared).await,
-            Database::Postgres(_) => declared.await,
-        };
-        match declared {
-            // The boxes that were declared before are there, and must be heard and told.
-            Err(StoreError::Full) => {
-                tracing::error!("the boxes of the configuration are not kept: the disk is full")
-            }
-            declared => declared?,
-        }
+        declare(&store, &settings).await?;
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -268,6 +256,24 @@ impl Central {
         }
         drop(self.app);
         self.broker.stop().await;
+    }
+}
+
+/// Takes over the boxes of the configuration.
+async fn declare(store: &SharedStore, settings: &Settings) -> Result<(), StoreError> {
+    let declared = store.declare_boxes(settings.boxes.clone());
+    // The boxes of a province take a server longer than an urgent order waits.
+    let declared = match &settings.database {
+        Database::Sqlite(_) => urgently(declared).await,
+        Database::Postgres(_) => declared.await,
+    };
+    match declared {
+        // The boxes that were declared before are there, and must be heard and told.
+        Err(StoreError::Full) => {
+            tracing::error!("the boxes of the configuration are not kept: the disk is full");
+            Ok(())
+        }
+        declared => declared,
     }
 }
 

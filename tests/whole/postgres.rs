@@ -292,9 +292,15 @@ fn the_program_serves_enrols_and_is_renewed_with_a_server_in_its_configuration()
     let told = loaxa(&["central", "person", "add", "an", "--name", "An", "--role", "administrator"], &config);
     assert!(told.status.success(), "{told:?}");
     assert_eq!(cluster.sql("xa", "SELECT count(*) FROM people WHERE id = 'an'"), "1");
-    let invited = loaxa(&["central", "invite", "loa-1", "--title", "Cụm loa 1", "--group", "xa"], &config);
+    let invited = std::process::Command::new(env!("CARGO_BIN_EXE_loaxa"))
+        .args(["central", "invite", "loa-1", "--title", "Cụm loa 1", "--group", "xa", "--central"])
+        .args([&format!("https://{address}"), "--token-file", "api-token", "--ca", "ca.pem"])
+        .current_dir(&home)
+        .output()
+        .unwrap();
     let invited = String::from_utf8(invited.stdout).unwrap();
-    let code = invited.split("--code ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let code =
+        invited.split("--code ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect(&invited);
     let of_box = dir.path().join("loa-1");
     let enrolled = std::process::Command::new(env!("CARGO_BIN_EXE_loaxa"))
         .args(["box", "enrol", "--central", &format!("https://{address}"), "--code", code, "--dir"])

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::audit;
 use super::columns::{name, wall};
-use super::commands::NEW_ISSUERS;
 use super::connect::connect_to_read;
 use super::database::Way;
 use super::engine::{Connection, Error, Result, params};
+use super::serials::NEW_ISSUERS;
 use super::{SqlStore, on_own_thread};
 use crate::store::{Actor, NewAct, StoreError};
 use loaxa_heart::config::store_file::Database;

@@ -1,21 +1,17 @@
 //! Commands that were sealed and sent.
 
-use std::collections::BTreeMap;
-
 use super::SqlStore;
 use super::boxes::move_boxes;
-use super::columns::{count, from_json, json, name, optional_word, wall, word};
+use super::columns::{from_json, json, name, optional_word, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::kinds::kind_code;
+use super::serials::{NEW_ISSUERS, floor};
 use super::{deliveries, documents, notices, proposals, touched};
 use crate::store::{
     Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
 };
 use loaxa_heart::decide::delivery::{CommandKind, Step};
 use loaxa_heart::domain::ids::{CommandId, KeyId};
-
-/// The row of `serials` that holds for issuers without one: no number up to it is given, since a restoration.
-pub const NEW_ISSUERS: &str = "*";
 
 impl Commands for SqlStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
@@ -74,17 +70,6 @@ impl SqlStore {
         *given = last.max(*given).max(floor) + 1;
         *given
     }
-}
-
-/// Reads the last number of each issuer, for times in which a server is away.
-pub fn given(db: &Connection) -> Result<BTreeMap<String, u64>> {
-    let mut query = db.prepare_cached("SELECT issuer, last FROM serials")?;
-    query.query_map([], |row| Ok((row.get("issuer")?, count(row, "last")?)))?.collect()
-}
-
-/// The number that no issuer goes below.
-fn floor(serials: &BTreeMap<String, u64>) -> u64 {
-    serials.get(NEW_ISSUERS).copied().unwrap_or_default()
 }
 
 const fn ended_code(ended: Ended) -> &'static str {

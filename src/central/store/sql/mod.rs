@@ -27,6 +27,7 @@ mod kinds;
 mod live;
 mod log;
 mod media;
+mod memory;
 mod messages;
 mod notices;
 mod passkeys;
@@ -40,6 +41,7 @@ mod reach;
 mod readers;
 mod rollouts;
 mod roster;
+mod serials;
 mod sessions;
 mod signs;
 mod tokens;
@@ -64,8 +66,8 @@ use engine::Connection;
 pub use engine::for_postgres;
 use live::Live;
 use loaxa_heart::config::store_file::Database;
+use memory::Memory;
 use prepare::prepare;
-use reach::Memory;
 use readers::Readers;
 use signs::{Flush, Part, Signs};
 use writer::{Operation, Write, write_until_closed};
@@ -108,7 +110,7 @@ impl SqlStore {
                 _ => Err(error),
             });
             prepared?;
-            let serials = commands::given(&writing)?;
+            let serials = serials::given(&writing)?;
             engine::Result::Ok((writing, disk, serials))
         });
         let (writing, disk, serials) =

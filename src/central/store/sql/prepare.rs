@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::engine::{Connection, Error, OptionalExtension, Result, params, schema_for_postgres};
 use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
 
 /// Tables and indexes of both engines.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -60,12 +61,10 @@ fn prepare_server(db: &Connection) -> Result<()> {
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if encoding != "UTF8" {
-        return Err(Error::Unfit(format!(
-            "the database is encoded in {encoding}: create it with ENCODING 'UTF8'"
-        )));
+        return Err(Error::Unfit(said!("database.encoding", encoding)));
     }
     if release < 140_000 {
-        return Err(Error::Unfit("the server is older than PostgreSQL 14".to_owned()));
+        return Err(Error::Unfit(said!("database.release")));
     }
     db.execute_batch("CREATE TABLE IF NOT EXISTS schema_made (one BIGINT PRIMARY KEY CHECK (one = 1), version BIGINT NOT NULL, digest TEXT NOT NULL)")?;
     let made: Option<(i64, String)> = db
@@ -73,10 +72,7 @@ fn prepare_server(db: &Connection) -> Result<()> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some((version, _)) = made.as_ref().filter(|(version, _)| *version > VERSION) {
-        let detail = format!(
-            "the database belongs to a later version of this program: schema {version}, not {VERSION}"
-        );
-        return Err(Error::Unfit(detail));
+        return Err(Error::Unfit(said!("database.later", found = version, known = VERSION)));
     }
     let functions = include_str!("postgres_functions.sql");
     let triggers = include_str!("postgres_triggers.sql");
@@ -120,9 +116,7 @@ fn check_columns(db: &Connection) -> Result<()> {
         .query_map([], pair)?
         .collect::<Result<BTreeSet<(String, String)>>>()?;
     match wanted.difference(&there).next() {
-        Some((table, column)) => {
-            Err(Error::Unfit(format!("the table {table} of the database has no column {column}")))
-        }
+        Some((table, column)) => Err(Error::Unfit(said!("database.column", table, column))),
         None => Ok(()),
     }
 }

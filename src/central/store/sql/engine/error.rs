@@ -4,27 +4,40 @@ use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 
 use crate::store::StoreError;
+use loaxa_heart::said;
+use loaxa_heart::texts::{Say, Sentence};
 
 /// A result of the database.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A question or a change that failed.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.say())]
 pub enum Error {
-    #[error("there is no such row")]
     NoRow,
-    #[error("column {column}: {error}")]
-    Unreadable { column: String, error: Box<dyn std::error::Error + Send + Sync> },
-    #[error("{0}")]
+    Unreadable {
+        column: String,
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     Sqlite(rusqlite::Error),
-    #[error("{}", told(.0))]
     Postgres(postgres::Error),
     /// The server can't be reached, or the connection to it broke off.
-    #[error("no connection to the database server: {0}")]
     Away(String),
     /// The database is none that this program can use.
-    #[error("{0}")]
-    Unfit(String),
+    Unfit(Sentence),
+}
+
+impl Say for Error {
+    fn say(&self) -> Sentence {
+        match self {
+            Error::NoRow => said!("database.no_row"),
+            Error::Unreadable { column, error } => said!("database.unreadable", column, error),
+            Error::Sqlite(error) => Sentence::from_outside(error.to_string()),
+            Error::Postgres(error) => Sentence::from_outside(told(error)),
+            Error::Away(detail) => said!("database.away", detail),
+            Error::Unfit(said) => said.clone(),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Error {
