@@ -623,6 +623,23 @@ fn a_list_of_prepared_messages_has_bounds() {
     check(1, codec::PREPARED_BYTES_MAX + 1, false, "at most 268435456");
     check(65, 1, false, "items: 65, at most 64");
     check(2, 1, true, "tin-0 is prepared twice");
+    check(1, u64::MAX, false, "at most 536870912");
+}
+
+#[test]
+fn a_list_of_members_has_bounds() {
+    let check = |boxes: usize, groups: usize, expected: &str| {
+        let groups: Vec<_> = (0..groups).map(|n| name(&format!("nhom-{n}"))).collect();
+        let members = (0..boxes).map(|n| (name(&format!("loa-{n}")), groups.clone())).collect();
+        let sent = codec::encode(&command("c-9", 51, Body::Groups { version: 1, members }));
+        let found =
+            codec::decode::<Command>(&sent).map_or_else(|refusal| refusal.to_string(), |_| String::new());
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(expected) }, "{found}");
+    };
+    check(codec::MEMBERS_MAX, 1, "");
+    check(codec::MEMBERS_MAX + 1, 1, "members: ");
+    check(1, codec::GROUPS_OF_BOX_MAX, "");
+    check(1, codec::GROUPS_OF_BOX_MAX + 1, "groups of a box: ");
 }
 
 #[test]

@@ -32,4 +32,5 @@ mod sound_fields;
 pub mod store_file;
 pub mod tracks;
 pub mod trust_file;
+pub mod xml;
 mod xspf;

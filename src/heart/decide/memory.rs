@@ -88,6 +88,16 @@ impl SessionState {
     pub const FRESH: Self =
         Self::Open { next: 0, position_us: 0, finished: 0, not_finished: 0, heard: false, why: None };
 
+    /// The state of a session that ended so.
+    pub fn after(outcome: &SlotOutcome) -> Self {
+        match outcome {
+            SlotOutcome::NotAired(
+                NotPlayed::Missed | NotPlayed::Late | NotPlayed::NoRoom | NotPlayed::PreEmpted { .. },
+            ) => Self::Missed,
+            _ => Self::Closed,
+        }
+    }
+
     /// The outcome of a session that is not gone on with; `None` where nothing of it had its turn.
     pub fn outcome(&self) -> Option<SlotOutcome> {
         let Self::Open { finished, not_finished, heard, why, .. } = self else { return None };

@@ -107,6 +107,9 @@ mod tests {
         let step = |step_us| Event::ClockSet { step_us, before: Unknown };
         check(stamp(NOW, Synced, 0), step(50 * 365 * 86_400_000_000), None);
         check(stamp(NOW, Synced, 0), step(i64::MIN), Some(Implausible::Date));
+        let longest = i64::try_from(STEP_US_MAX).unwrap();
+        check(stamp(NOW, Synced, 0), step(-longest), None);
+        check(stamp(NOW, Synced, 0), step(-longest - 1), Some(Implausible::Date));
     }
 
     #[test]
@@ -128,6 +131,10 @@ mod tests {
         length(66 * SECOND, Some(60 * SECOND), 66, None);
         length(600 * SECOND, None, 600, None);
         length(600 * SECOND, Some(60 * SECOND), 600, Some(Implausible::Length));
+        length(105 * SECOND, Some(60 * SECOND), 600, None);
+        length(105 * SECOND + 1, Some(60 * SECOND), 600, Some(Implausible::Length));
+        length(112 * SECOND, None, 100, None);
+        length(112 * SECOND + 1, None, 100, Some(Implausible::Length));
         length(60 * SECOND, Some(60 * SECOND), 20, Some(Implausible::Length));
         length(u64::MAX, None, u64::MAX / 1_000_000, Some(Implausible::Length));
         length(0, Some(u64::MAX), 0, Some(Implausible::Length));

@@ -25,3 +25,21 @@ pub fn wav_header(hz: u32, bytes: Option<u32>) -> [u8; WAV_HEADER_BYTES] {
     header[40..44].copy_from_slice(&bytes.unwrap_or(u32::MAX).to_le_bytes());
     header
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_that_of_16_bit_pcm_of_one_channel() {
+        let fields = |header: [u8; WAV_HEADER_BYTES]| {
+            let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap());
+            let half = |at: usize| u16::from_le_bytes(header[at..at + 2].try_into().unwrap());
+            ([word(4), word(16), word(24), word(28), word(40)], [half(20), half(22), half(32), half(34)])
+        };
+        let header = wav_header(VOICE_HZ, Some(1_000));
+        assert_eq!([&header[..4], &header[8..16], &header[36..40]], [&b"RIFF"[..], b"WAVEfmt ", b"data"]);
+        assert_eq!(fields(header), ([1_036, 16, 16_000, 32_000, 1_000], [1, 1, 2, 16]));
+        assert_eq!(fields(wav_header(8_000, None)).0, [u32::MAX, 16, 8_000, 16_000, u32::MAX]);
+    }
+}

@@ -2,12 +2,14 @@
 
 use chrono::{Days, NaiveDate};
 
+use super::job::Job;
+use super::play::Play;
 use super::running::{Running, Stage};
 use super::state::Speaker;
 use super::waiting::LEAD;
 use crate::decide::memory::{Memo, SessionMemo, SessionState};
 use crate::decide::schedule::Session;
-use crate::domain::playback::{Event, NotPlayed, SlotKey, SlotOutcome};
+use crate::domain::playback::{Event, NotPlayed, PlayOutcome, SlotKey, SlotOutcome};
 use crate::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 
 /// Days back for which missed sessions are listed one by one.
@@ -104,16 +106,9 @@ impl Speaker {
 
     /// Ends a session whose time passed while the box was off or the clock unknown.
     fn close_unheard(&mut self, now: &Reading, session: Session) {
-        match self.memory.sessions.get(&session.key).and_then(|memo| memo.state.outcome()) {
-            Some(outcome) => {
-                self.log_slot(now, &session, outcome);
-                self.remember_session(&session, SessionState::Closed);
-            }
-            None => {
-                self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Missed));
-                self.remember_session(&session, SessionState::Missed);
-            }
-        }
+        let memo = self.memory.sessions.get(&session.key);
+        let outcome = memo.and_then(|memo| memo.state.outcome());
+        self.settle(now, &session, outcome.unwrap_or(SlotOutcome::NotAired(NotPlayed::Missed)));
     }
 
     /// Ends as replaced the sessions that are open in the memory and no longer in the timetable.
@@ -134,10 +129,8 @@ impl Speaker {
     /// Lets go of sessions that were taken up under a clock that was ahead and have not sounded: their time is to come.
     pub(super) fn release_too_early(&mut self, now: &Reading) {
         let taken_up = now.wall.plus(LEAD);
-        let untouched =
-            |running: &mut Running| running.stage == Stage::Due && running.session.start > taken_up;
-        let mut released: Vec<_> =
-            self.running.take_if(untouched).map(|it| it.session.key).into_iter().collect();
+        self.release_silent(taken_up);
+        let mut released = Vec::new();
         self.waiting.due.retain(|session| {
             let keep = session.start <= taken_up;
             if !keep {
@@ -153,7 +146,26 @@ impl Speaker {
         }
     }
 
-    /// Takes back what was written off as missed under a clock that was ahead.
+    /// Lets go of the running session where it starts after `taken_up` and nothing of it has sounded. What was ordered of
+    /// it does not begin.
+    fn release_silent(&mut self, taken_up: Wall) {
+        let has_begun = |play: &Play| play.piece().is_some() && play.sounding.since().is_some();
+        if self.plays.values().any(has_begun) {
+            return;
+        }
+        let is_silent = |running: &mut Running| {
+            running.stage != Stage::Done
+                && running.session.start > taken_up
+                && !running.heard
+                && running.finished == 0
+        };
+        if let Some(running) = self.running.take_if(is_silent) {
+            self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::Stopped);
+            self.remember(Memo::Session(running.session.key, None));
+        }
+    }
+
+    /// Takes back what was written off in silence under a clock that was ahead.
     fn take_back_missed(&mut self, now: &Reading) {
         if self.memory.accounted_upto.is_none_or(|upto| upto <= now.wall) {
             return;

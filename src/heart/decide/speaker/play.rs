@@ -229,3 +229,16 @@ impl Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_play_is_stopped_once() {
+        let mut sounding = Sounding::Ordered;
+        assert!(sounding.stop(PlayOutcome::Cancelled));
+        assert!(!sounding.stop(PlayOutcome::HardEnd));
+        assert!(matches!(sounding, Sounding::Stopping { outcome: PlayOutcome::Cancelled, since: None, .. }));
+    }
+}

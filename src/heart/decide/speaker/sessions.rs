@@ -50,10 +50,13 @@ impl Speaker {
         self.remember(Memo::Session(session.key.clone(), Some(memo)));
     }
 
-    pub(super) fn log_slot(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
+    /// Logs what became of a session, and remembers that it is over.
+    pub(super) fn settle(&mut self, now: &Reading, session: &Session, outcome: SlotOutcome) {
         let (key, title) =
             (session.key.clone(), self.timetable.calendar(session).slot(session).title.clone());
+        let state = SessionState::after(&outcome);
         self.log(now, Event::SlotEnded { key, title, scheduled: session.start, outcome });
+        self.remember_session(session, state);
     }
 
     pub(super) fn log_not_played(
@@ -70,15 +73,14 @@ impl Speaker {
     fn open(&mut self, now: &Reading, session: Session) {
         if session.end <= now.wall {
             // Another session had the turn until this one was over.
-            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::PreEmpted { by: Rung::Programme }));
-            return self.remember_session(&session, SessionState::Closed);
+            let outcome = SlotOutcome::NotAired(NotPlayed::PreEmpted { by: Rung::Programme });
+            return self.settle(now, &session, outcome);
         }
         let slot = self.timetable.calendar(&session).slot(&session).clone();
         let begin_at = now.moment_of(session.start);
         let then = now.at(begin_at);
         if let Err(reason) = self.guard.permit(&then, Rung::Programme, slot.volume_percent, None) {
-            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
-            return self.remember_session(&session, SessionState::Closed);
+            return self.settle(now, &session, SlotOutcome::NotAired(NotPlayed::Guarded { reason }));
         }
         let rotation = self.memory.rotations.get(&session.key.slot).copied().unwrap_or(0);
         let filled = self.timetable.calendar(&session).fill(&session, &self.listeners, rotation);
@@ -155,8 +157,7 @@ impl Speaker {
             Some(by) => NotPlayed::PreEmpted { by },
             None => NotPlayed::Late,
         }));
-        self.log_slot(now, &running.session, outcome);
-        self.remember_session(&running.session, SessionState::Closed);
+        self.settle(now, &running.session, outcome);
     }
 
     /// Ends the running session when its pieces are done or its hard end has come.
@@ -197,8 +198,7 @@ impl Speaker {
         let (finished, not_finished) = (running.finished, running.not_finished);
         let outcome = running.state().outcome().or(reason.map(SlotOutcome::NotAired));
         let outcome = outcome.unwrap_or(SlotOutcome::Aired { finished, not_finished });
-        self.log_slot(now, &running.session, outcome);
-        self.remember_session(&running.session, SessionState::Closed);
+        self.settle(now, &running.session, outcome);
         if running.slot.order == Order::Rotating
             && let Some(item) = running.rotation_after()
         {
@@ -230,8 +230,7 @@ impl Speaker {
             self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::Stopped);
         }
         for session in std::mem::take(&mut self.waiting.due) {
-            self.log_slot(now, &session, SlotOutcome::NotAired(NotPlayed::Replaced));
-            self.remember_session(&session, SessionState::Closed);
+            self.settle(now, &session, SlotOutcome::NotAired(NotPlayed::Replaced));
         }
         self.timetable = timetable;
         self.waiting = Waiting::default();

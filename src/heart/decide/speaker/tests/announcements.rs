@@ -5,7 +5,8 @@ use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Interruption, Repeats, Words};
 use crate::domain::ids::ContentHash;
 use crate::domain::playback::DeliveryStep;
-use crate::domain::time::Span;
+use crate::domain::sound::{Fault, Pattern, Sound};
+use crate::domain::time::{ClockQuality, Span};
 use crate::wire::messages::{Body, Command};
 
 #[test]
@@ -271,4 +272,127 @@ fn what_is_over_does_not_come_back_with_the_next_start_and_missing_audio_is_fetc
     scene.run(120);
     assert_eq!(fetched(&mut scene), []);
     assert_eq!(scene.world.take_heard().len(), 1, "{:?}", scene.story());
+}
+
+#[test]
+fn what_was_to_follow_and_is_cancelled_leaves_the_air_to_what_sounds() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(30);
+    let id = scene.push(BulletinClass::Priority, |_| {});
+    while !scene.story().contains(&"Priority starts".to_owned()) {
+        scene.world.run_for(Span::millis(100));
+    }
+    scene.send(Body::Cancel { of: Some(id) }, |_| {});
+    scene.world.run_for(Span::millis(50));
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(30);
+    let story = scene.story();
+    let sounded = story.iter().filter(|line| line.starts_with("Priority starts")).count();
+    assert_eq!(sounded, 1, "{story:?}");
+    for line in ["Cancelled after 0 s", "interrupted by Emergency after 60 s", "Emergency starts"] {
+        assert!(story.iter().any(|told| told == line), "{line}: {story:?}");
+    }
+}
+
+#[test]
+fn a_gap_keeps_the_air_from_what_is_lesser_and_not_from_its_equals() {
+    for (class, expected) in [(BulletinClass::Priority, 1), (BulletinClass::Normal, 0)] {
+        let mut scene = Scene::at("2026-11-21 08:00:00", "");
+        scene.push(
+            BulletinClass::Priority,
+            planned(|plan| (plan.repeats, plan.gap_s) = (Repeats::Times(2), 60)),
+        );
+        scene.run(15);
+        assert_eq!(scene.world.take_heard().len(), 1);
+        scene.push(class, planned(|plan| plan.at = Some(local("2026-11-21 08:00:20"))));
+        scene.run(45);
+        assert_eq!(scene.world.take_heard().len(), expected, "{class:?}: {:?}", scene.story());
+    }
+}
+
+#[test]
+fn a_repetition_begins_at_the_beginning_where_the_one_before_was_gone_on_with() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(
+        BulletinClass::Priority,
+        planned(|plan| {
+            (plan.repeats, plan.gap_s, plan.interruption) = (Repeats::Times(2), 5, Interruption::Resume);
+        }),
+    );
+    scene.run(6);
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(90);
+    scene.check(&[
+        "Priority starts",
+        "Emergency starts",
+        "interrupted by Emergency after 6 s",
+        "Priority starts at 6 s",
+        "finished after 10 s",
+        "finished after 4 s",
+        "Priority starts",
+        "finished after 10 s",
+    ]);
+}
+
+#[test]
+fn audio_that_came_after_all_is_used_for_the_repetitions_to_come() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(BulletinClass::Priority, |command| {
+        with_audio("notice")(command);
+        planned(|plan| plan.repeats = Repeats::Times(2))(command);
+    });
+    let sha256 = ContentHash::of(b"notice");
+    let fault = Fault::Missing { what: "notice".to_owned() };
+    scene.world.input(Input::Fetched { sha256, result: Err(fault) });
+    scene.run(5);
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(60);
+    assert_eq!(sources(&mut scene), ["speech", "notice"]);
+}
+
+#[test]
+fn audio_that_is_there_is_said_to_be_once() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let id = scene.push(BulletinClass::Priority, |command| {
+        with_audio("notice")(command);
+        planned(|plan| plan.at = Some(local("2026-11-21 09:00:00")))(command);
+    });
+    scene.world.input(Input::Fetched { sha256: ContentHash::of(b"notice"), result: Ok(()) });
+    scene.restart();
+    scene.run(10);
+    assert_eq!(scene.steps(&id), [DeliveryStep::Received, DeliveryStep::Staged]);
+}
+
+#[test]
+fn without_a_known_time_nothing_announced_sounds() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(BulletinClass::Emergency, |command| {
+        until_cancelled(command);
+        planned(|plan| plan.at = Some(local("2026-11-21 08:10:00")))(command);
+    });
+    scene.run(60);
+    scene.world.set_clock(local("2026-11-21 08:15:00"), ClockQuality::None);
+    scene.run(120);
+    scene.check(&[]);
+    scene.world.set_clock(local("2026-11-21 08:15:00"), ClockQuality::Synced);
+    scene.run(5);
+    scene.check(&["Emergency starts"]);
+}
+
+#[test]
+fn an_emergency_without_sound_of_its_own_is_three_rounds_of_the_siren() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(BulletinClass::Emergency, with_audio("storm"));
+    let words = |command: &mut Command| {
+        if let Body::Announce { words, .. } = &mut command.body {
+            *words = None;
+        }
+    };
+    scene.push(BulletinClass::Emergency, words);
+    scene.run(60);
+    assert!(
+        scene.opened.borrow().contains(&Sound::Pattern(Pattern::siren(3))),
+        "{:?}",
+        scene.opened.borrow()
+    );
 }

@@ -5,7 +5,7 @@ use crate::decide::quotas::Limits;
 use crate::domain::announcement::{BulletinClass, Repeats};
 use crate::domain::ids::CommandId;
 use crate::domain::playback::DeliveryStep;
-use crate::domain::time::{ClockQuality, Span, Wall};
+use crate::domain::time::{ClockQuality, Moment, Span, Wall};
 use crate::wire::messages::{Body, Command};
 
 /// An emergency to be said half an hour from now, and of use for two hours.
@@ -152,6 +152,34 @@ fn a_slot_does_not_go_on_after_weeks() {
             }
             let outcomes = scene.story().iter().filter(|line| line.starts_with("slot")).count();
             assert_eq!(outcomes, 29, "one for each day: {:?}", scene.story());
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_a_clock_ahead_began_in_silence_comes_at_its_time() {
+    for change in ["", "lateness = \"shift\"\n", "lateness = \"skip\"\nstart_within_s = 30\n"] {
+        for (ahead_ms, is_blocked) in [(59_000, false), (60_010, true), (180_000, true), (1_500_000, true)] {
+            let mut scene = Scene::at("2026-11-21 04:49:00", change);
+            let truth = scene.world.now().wall;
+            step(&mut scene, truth.plus(Span::secs(600)).plus(Span::millis(ahead_ms)), ClockQuality::Synced);
+            if is_blocked {
+                scene.push(BulletinClass::Emergency, |command| {
+                    (command.issued_at, command.not_before) = (truth, truth);
+                    planned(|plan| plan.repeats = Repeats::Times(10))(command);
+                });
+            }
+            scene.world.run_for(Span::millis(if is_blocked { 100_000 } else { 500 }));
+            let now = scene.world.now();
+            step(&mut scene, truth.plus(now.mono.since(Moment(0))), ClockQuality::Synced);
+            scene.run(1_200);
+            let story = scene.story();
+            assert_eq!(story.last().unwrap(), "slot aired 3, not 0", "{change:?}, {ahead_ms} ms: {story:?}");
+            let begins = Moment(0) + Span::secs(660);
+            let heard = scene.world.take_heard();
+            let at_its_time = heard.iter().filter(|one| one.from >= begins).map(|one| one.to.since(one.from));
+            let sounded = at_its_time.fold(Span(0), |all, one| all + one);
+            assert_eq!(sounded.as_millis() / 1_000, 180, "{change:?}, {ahead_ms} ms: {story:?}");
         }
     }
 }

@@ -491,3 +491,14 @@ fn lives_of_presses_cuts_and_orders_keep_to_what_a_witness_expects() {
     let releases: u32 = (0..150).map(live).sum();
     assert!(releases > 300, "{releases}");
 }
+
+#[test]
+fn one_press_shortly_before_its_end_makes_it_no_longer() {
+    let (mut scene, contact) = cut_off();
+    released(press_twice(&mut scene, contact));
+    scene.run(u64::from(MINUTES) * 60 - 3);
+    assert_eq!(press(&mut scene, contact), LocalStep::AboutToStop { confirm_s: CONFIRM_S });
+    scene.run(4);
+    assert!(!scene.world.speaker().unwrap().local_sounds());
+    assert_eq!(told(&mut scene).last(), Some(&LocalStep::Over));
+}

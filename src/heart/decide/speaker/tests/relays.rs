@@ -138,3 +138,20 @@ fn a_piece_that_breaks_in_a_later_round_is_passed_over_in_the_next() {
         "slot aired 1, not 1",
     ]);
 }
+
+#[test]
+fn a_fallback_of_which_nothing_is_for_this_day_stands_in_for_nothing() {
+    let none_today = NOON
+        .replace("title = \"one\"\n", "title = \"one\"\nvalid_until = \"2026-11-20\"\n")
+        .replace("title = \"two\"\n", "title = \"two\"\nvalid_until = \"2026-11-20\"\n")
+        .replace("title = \"three\"\n", "title = \"three\"\nvalid_from = \"2026-11-22\"\n");
+    let mut scene = Scene::at("2026-11-21 10:59:00", &none_today);
+    scene.station_is_off.set(true);
+    scene.run(300);
+    scene.check(&[
+        r#"radio not played: Unplayable { reason: NoStream { url: "http://radio", detail: "off" } }"#,
+        "after starts",
+        "finished after 60 s",
+        "slot aired 1, not 1",
+    ]);
+}

@@ -53,9 +53,13 @@ fn a_voice_ends_where_the_hours_end() {
 fn a_slot_ends_where_the_hours_end() {
     let at = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).unwrap();
     let allowed = vec![Window { days: Vec::new(), from: at(4, 0), until: at(5, 1) }];
-    let mut scene = Scene::limited("2026-11-21 04:59:00", "", Policy { allowed, ..Policy::default() });
+    let policy = Policy { allowed, ..Policy::default() };
+    let mut scene = Scene::limited("2026-11-21 04:59:00", "", policy.clone());
     scene.run(600);
     assert_eq!(sounded_s(&mut scene), 60, "{:?}", scene.story());
+    let mut scene = Scene::limited("2026-11-21 04:59:00", "", policy);
+    scene.run(125);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 1, not 1", "what is left is closed at once");
 }
 
 #[test]
@@ -498,4 +502,29 @@ fn a_signer_without_the_power_lends_none() {
     scene.push(BulletinClass::Emergency, |_| {});
     scene.run(10);
     scene.check(&["refused: 1 of 2 signatures that it needs"]);
+}
+
+#[test]
+fn what_the_installer_wrote_is_under_nobody() {
+    let mut trust = everything(&["xa", "thon"]);
+    let village: crate::domain::ids::GroupId = "thon-1".parse().unwrap();
+    trust.nesting.insert(village.clone(), "xa".parse().unwrap());
+    trust.grants[1].groups = [village.clone()].into();
+    let mut scene = Scene::under("2026-11-21 08:00:00", trust, &["xa", "thon-1"]);
+    let of = |version| Body::Policy(Policy { version, ..Policy::default() });
+    scene.signed_by(&["thon"]).send(of(5), |command| command.groups = vec![village.clone()]);
+    scene.check(&[]);
+    scene.world.input(Input::Limits(Policy { version: 6, ..Policy::default() }));
+    scene.signed_by(&["xa"]).send(of(6), |_| {});
+    assert_eq!(scene.story().len(), 1, "{:?}", scene.story());
+    scene.send(of(7), |_| {});
+    assert_eq!(scene.story().len(), 1, "{:?}", scene.story());
+}
+
+#[test]
+fn counted_refusals_are_logged() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.world.input(Input::RefusalsCounted { reason: "bad_signature", count: 35_000 });
+    let counted = Event::RefusalsCounted { reason: "bad_signature".to_owned(), count: 35_000 };
+    assert_eq!(scene.log().last().map(|entry| &entry.event), Some(&counted));
 }

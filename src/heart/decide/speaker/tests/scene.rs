@@ -21,7 +21,7 @@ use crate::domain::time::{Span, Wall};
 use crate::wire::messages::{Body, Command, Signed};
 
 /// A morning of three items of one minute each: talk, music, farm.
-const PROGRAMME: &str = r#"
+pub(super) const PROGRAMME: &str = r#"
 [programme]
 id = "xa"
 version = 1
@@ -184,10 +184,15 @@ impl Scene {
 
 /// Reads the programme with a change to its text.
 pub(super) fn timetable(change: &str) -> Timetable {
-    let text = format!("{PROGRAMME}{change}");
+    timetable_of(&[format!("{PROGRAMME}{change}")])
+}
+
+/// Reads several programmes.
+pub(super) fn timetable_of(texts: &[String]) -> Timetable {
     let audio = programme_file::Audio::Required(&|_| Ok(60_000));
-    let programme = programme_file::parse(&text, "test.toml", std::path::Path::new("/"), audio).unwrap();
-    Timetable::new(vec![Calendar::new(Arc::new(programme)).unwrap()]).unwrap()
+    let read = |text: &String| programme_file::parse(text, "test.toml", std::path::Path::new("/"), audio);
+    let calendars = texts.iter().map(|text| Calendar::new(Arc::new(read(text).unwrap())).unwrap());
+    Timetable::new(calendars.collect()).unwrap()
 }
 
 /// Makes the body of an announcement that speaks a few words.

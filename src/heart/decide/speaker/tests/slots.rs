@@ -1,8 +1,9 @@
 //! Scenes of slots: their items, lateness, hard ends, power cuts, and clocks that are wrong.
 
-use super::scene::{Scene, local, planned};
+use super::scene::{PROGRAMME, Scene, local, planned, timetable, timetable_of};
+use crate::decide::speaker::interface::Input;
 use crate::domain::announcement::{BulletinClass, Mode};
-use crate::domain::playback::{DeliveryStep, Event, NotPlayed};
+use crate::domain::playback::{DeliveryStep, Entry, Event, NotPlayed};
 use crate::domain::sound::Fault;
 use crate::domain::time::{ClockQuality, Span, Wall};
 
@@ -275,4 +276,127 @@ fn sessions_are_forgotten_after_two_months_by_a_clock_that_is_sure_and_kept_long
         let sessions = scene.world.memory().sessions.len();
         assert!((at_least..=at_most).contains(&sessions), "{quality:?}: {sessions}");
     }
+}
+
+/// Half an hour at noon, opened and closed by a chime, with one item.
+const FRAMED: &str = r#"
+[[playlist]]
+id = "trua"
+title = "Trưa"
+[[playlist.item]]
+title = "item"
+file = "FILE"
+[[slot]]
+id = "trua"
+title = "Trưa"
+start = "11:00"
+end = "11:30"
+playlist = "trua"
+opening = "chime"
+closing = "chime"
+"#;
+
+#[test]
+fn chimes_frame_a_slot_and_are_no_item_of_it() {
+    let mut scene = Scene::at("2026-11-21 10:59:00", &FRAMED.replace("FILE", "item.mp3"));
+    scene.run(600);
+    assert_eq!(scene.world.take_heard().len(), 3, "{:?}", scene.story());
+    assert_eq!(scene.story().last().unwrap(), "slot aired 1, not 0");
+    let mut scene = Scene::at("2026-11-21 10:59:00", &FRAMED.replace("FILE", "missing.mp3"));
+    scene.run(3_600);
+    assert_eq!(scene.world.take_heard().len(), 2, "{:?}", scene.story());
+    let last = scene.story().pop().unwrap();
+    assert!(last.starts_with("slot not aired: Unplayable"), "{last}");
+}
+
+#[test]
+fn lateness_is_counted_from_its_bound_on() {
+    for (change, at, expected) in [
+        ("lateness = \"join\"\n", "05:00:05", "talk starts"),
+        ("lateness = \"join\"\n", "05:00:06", "talk starts at 6 s"),
+        ("lateness = \"shift\"\nstart_within_s = 30\n", "05:00:30", "talk starts"),
+        ("lateness = \"shift\"\nstart_within_s = 30\n", "05:00:31", "slot not aired: Late"),
+        ("lateness = \"shift\"\nstart_within_s = 1\n", "05:00:05", "talk starts"),
+        ("lateness = \"skip\"\n", "05:01:00", "talk starts"),
+        ("lateness = \"skip\"\n", "05:01:01", "slot not aired: Late"),
+    ] {
+        let mut scene = Scene::at(&format!("2026-11-21 {at}"), change);
+        scene.run(1);
+        assert_eq!(scene.story(), [expected], "{change:?} at {at}");
+    }
+}
+
+/// The programme of a village, whose slot waits for the commune's.
+const WAITING: &str = r#"
+[programme]
+id = "thon"
+version = 1
+title = "Thôn"
+group = "xa"
+[[playlist]]
+id = "sau"
+title = "Sau"
+[[playlist.item]]
+title = "later"
+file = "later.mp3"
+[[slot]]
+id = "sau"
+title = "Sau"
+start = "05:05"
+end = "END"
+playlist = "sau"
+lateness = "shift"
+"#;
+
+/// Switches a box on a minute before the morning, whose village's slot ends at this time.
+fn with_a_village(end: &str) -> Scene {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    let texts = [PROGRAMME.to_owned(), WAITING.replace("END", end)];
+    scene.world.input(Input::Timetable(timetable_of(&texts)));
+    scene
+}
+
+#[test]
+fn a_slot_that_waited_for_another_until_its_own_end_was_kept_from_the_air_by_it() {
+    let mut scene = with_a_village("05:10");
+    scene.run(1_200);
+    assert_eq!(scene.story().last().unwrap(), "slot not aired: PreEmpted { by: Programme }");
+    let mut scene = with_a_village("05:20");
+    scene.run(1_200);
+    assert_eq!(scene.story().last().unwrap(), "slot aired 1, not 0");
+}
+
+#[test]
+fn a_slot_that_waits_for_another_outlives_a_clock_that_is_far_ahead_for_seconds() {
+    let mut scene = with_a_village("05:20");
+    scene.run(7 * 60);
+    let before = scene.world.now().wall;
+    scene.world.set_clock(local("2099-06-01 05:00:30"), ClockQuality::Synced);
+    scene.run(25);
+    scene.world.set_clock(before.plus(Span::secs(25)), ClockQuality::Synced);
+    scene.run(1_200);
+    let slots: Vec<_> = scene.story().into_iter().filter(|line| line.starts_with("slot")).collect();
+    assert_eq!(slots, ["slot aired 3, not 0", "slot aired 1, not 0"]);
+}
+
+#[test]
+fn what_a_new_programme_had_planned_before_it_came_is_not_missed() {
+    let mut scene = Scene::at("2026-11-21 04:59:00", "");
+    scene.run(7 * 3_600);
+    scene.world.input(Input::Timetable(timetable(&FRAMED.replace("FILE", "item.mp3"))));
+    scene.run(3_600);
+    let slots: Vec<_> = scene.story().into_iter().filter(|line| line.starts_with("slot")).collect();
+    assert_eq!(slots, ["slot aired 3, not 0"]);
+}
+
+#[test]
+fn an_orderly_end_is_the_last_entry() {
+    let mut scene = Scene::at("2026-11-21 05:00:00", "");
+    scene.run(30);
+    scene.world.input(Input::Shutdown);
+    scene.run(5);
+    assert_eq!(scene.story().last().unwrap(), "Stopped after 30 s");
+    let stops = |entry: &&Entry| entry.event == Event::BoxStopped;
+    assert_eq!(scene.log().iter().filter(stops).count(), 1);
+    assert_eq!(scene.log().last().map(|entry| &entry.event), Some(&Event::BoxStopped));
 }
