@@ -24,7 +24,7 @@ const SILENT_MAX: Duration = Duration::from_secs(10);
 /// A way to the database, by which each thread connects for itself.
 pub enum Way {
     File(PathBuf),
-    Server { url: String, target: Target },
+    Server { url: String, target: Box<Target> },
 }
 
 impl Way {
@@ -45,7 +45,7 @@ impl Way {
             Database::Postgres(server) => {
                 let cant_open = |detail: String| StoreError::CantOpen { path: server.url.clone(), detail };
                 let target = target(server).map_err(cant_open)?;
-                Ok(Way::Server { url: server.url.clone(), target })
+                Ok(Way::Server { url: server.url.clone(), target: Box::new(target) })
             }
         }
     }
@@ -67,7 +67,7 @@ impl Way {
             Way::File(path) => connect(path),
             Way::Server { target, .. } => {
                 let purpose = Purpose { time_max: CHANGE_MAX, writes: true };
-                Ok(Connection::Postgres(Server::new(target.clone(), purpose)))
+                Ok(server(target, purpose))
             }
         }
     }
@@ -79,11 +79,13 @@ impl Way {
     pub fn connect_to_read(&self, time_max: Duration, cache_kib: u32) -> Result<Connection> {
         match self {
             Way::File(path) => connect_to_read(path, cache_kib),
-            Way::Server { target, .. } => {
-                Ok(Connection::Postgres(Server::new(target.clone(), Purpose { time_max, writes: false })))
-            }
+            Way::Server { target, .. } => Ok(server(target, Purpose { time_max, writes: false })),
         }
     }
+}
+
+fn server(target: &Target, purpose: Purpose) -> Connection {
+    Connection::Postgres(Box::new(Server::new(target.clone(), purpose)))
 }
 
 fn target(server: &PostgresServer) -> std::result::Result<Target, String> {

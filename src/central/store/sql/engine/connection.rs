@@ -14,7 +14,7 @@ const ROWS_AT_ONCE: usize = 64;
 /// A connection to a database. It belongs to one thread.
 pub enum Connection {
     Sqlite(rusqlite::Connection),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 /// A statement that is kept for the next time.

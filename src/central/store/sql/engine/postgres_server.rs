@@ -20,7 +20,7 @@ const STATEMENTS_MAX: usize = 256;
 /// Time in which nobody tries to connect again after it failed.
 const PAUSE: Span = Span::millis(500);
 /// The number under which programs of this kind ask the server to let one write at a time.
-const WRITERS: i64 = 0x6c6f_6178_61;
+const WRITERS: i64 = 0x006c_6f61_7861;
 
 /// A server and the way to it.
 #[derive(Clone)]
