@@ -94,7 +94,7 @@ fn target(server: &PostgresServer) -> std::result::Result<Target, String> {
     config.application_name("loaxa").connect_timeout(CONNECT_MAX).tcp_user_timeout(SILENT_MAX);
     config.keepalives_idle(SILENT_MAX).keepalives_interval(SILENT_MAX / 3).keepalives_retries(3);
     if let Some(path) = &server.password_file {
-        let kept = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let kept = private_files::read(path).map_err(|error| error.to_string())?;
         config.password(kept.trim_end_matches(['\n', '\r']));
     }
     let tls = if server.has_tls() { Some(tls(server)?) } else { None };
