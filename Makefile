@@ -7,12 +7,13 @@ SOAK ?= 1000
 # Packages that `make deb` builds.
 PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-central:amd64 loaxa-central:arm64
 
-.PHONY: help demo test soak mutants bench deny audio deb deb-test
+.PHONY: help demo test soak test-postgres mutants bench deny audio deb deb-test
 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
 	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too"
+	@echo "make test-postgres  the tests of the centre, with its database on a PostgreSQL server"
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
@@ -36,6 +37,10 @@ soak:
 	LOAXA_PREVIEWS=500 cargo test --locked --test heart preview_truth -- --nocapture
 	LOAXA_SOAK_MUTATIONS=10000 cargo test --locked --test sound damage_does_no_harm -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
+
+test-postgres:
+	@scripts/setup.sh --tests
+	@scripts/test_postgres.sh $(ARGS)
 
 mutants:
 	@scripts/setup.sh --tests

@@ -15,6 +15,7 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
 use loaxa_central::store::NewCommand;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
@@ -123,7 +124,7 @@ fn settings(dir: &Path, boxes: usize) -> Settings {
         data_dir: dir.to_owned(),
         commune: "Tỉnh Thử".to_owned(),
         broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
-        sqlite: dir.join("central.db"),
+        database: Database::Sqlite(dir.join("central.db")),
         token: TOKEN.to_owned(),
         second_factor: false,
         everyday: Default::default(),

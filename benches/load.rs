@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::link::broker::{Broker, Embedded};
 use loaxa_central::settings::Logins;
-use loaxa_central::store::sqlite::SqliteStore;
+use loaxa_central::store::sql::SqlStore;
 use loaxa_central::store::{Batch, Record, SharedStore};
 use loaxa_heart::domain::ids::{BoxId, Epoch};
 use loaxa_heart::domain::playback::{Entry, Event, NotPlayed, Stamp, Subject};
@@ -71,7 +71,7 @@ fn batches(n: usize) -> Vec<Batch> {
 /// `apart` is the time between the beginnings of two boxes; each sends its next batch when it has the answer.
 async fn ingest(how: &str, apart: Duration) {
     let dir = tempfile::tempdir().unwrap();
-    let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("central.db")).unwrap());
+    let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
     let all: Vec<Vec<Batch>> = (0..BOXES).map(batches).collect();
     let begun = Instant::now();
     let tasks: Vec<_> = all

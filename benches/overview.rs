@@ -9,6 +9,7 @@ use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Se
 use loaxa_central::store::{
     Actor, Batch, NewAct, PersonRow, PlaceRow, Point, Record, SessionRow, SignKind, SignOfLife, Stage,
 };
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, PlayId};
@@ -111,7 +112,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         data_dir: dir.to_owned(),
         commune: "Huyện Thử".to_owned(),
         broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
-        sqlite: dir.join("central.db"),
+        database: Database::Sqlite(dir.join("central.db")),
         token: "a-token-for-the-bench".to_owned(),
         second_factor: false,
         everyday: Default::default(),

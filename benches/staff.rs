@@ -14,6 +14,7 @@ use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Se
 use loaxa_central::store::{Actor, NewAct, PersonRow, SessionRow, Stage};
 use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::site::{Network, Site};
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
 use loaxa_heart::wire::broker_address::BrokerAddress;
@@ -227,7 +228,7 @@ fn settings(dir: &std::path::Path, keys: &[SecretKey]) -> Settings {
         data_dir: dir.to_owned(),
         commune: "Huyện Thử".to_owned(),
         broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
-        sqlite: dir.join("central.db"),
+        database: Database::Sqlite(dir.join("central.db")),
         token: "a-token-for-the-bench".to_owned(),
         second_factor: false,
         everyday: Default::default(),

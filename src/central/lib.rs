@@ -54,11 +54,12 @@ use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
 use link::outbound::Outbound;
 use loaxa_adapters::mqtt::{Link, LinkError};
+use loaxa_heart::config::store_file::Database;
 use media::MediaFolder;
 pub use people::accounts::Newcomer;
 pub use people::console;
 use settings::{PageTls, Settings, Training};
-use store::sqlite::SqliteStore;
+use store::sql::SqlStore;
 use store::{Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
 use web::Door;
@@ -132,16 +133,14 @@ impl Central {
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
         let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
-        let folder = settings.sqlite.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = settings
+            .database
+            .file()
+            .and_then(std::path::Path::parent)
+            .filter(|folder| !folder.as_os_str().is_empty());
         let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
-        let store: SharedStore = Arc::new(SqliteStore::open_on(&settings.sqlite, Some(Arc::clone(&disk)))?);
-        match urgently(store.declare_boxes(settings.boxes.clone())).await {
-            // The boxes that were declared before are there, and must be heard and told.
-            Err(StoreError::Full) => {
-                tracing::error!("the boxes of the configuration are not kept: the disk is full")
-            }
-            declared => declared?,
-        }
+        let store: SharedStore = Arc::new(SqlStore::open_at(&settings.database, Some(Arc::clone(&disk)))?);
+        declare(&store, &settings).await?;
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -258,6 +257,24 @@ impl Central {
         }
         drop(self.app);
         self.broker.stop().await;
+    }
+}
+
+/// Takes over the boxes of the configuration.
+async fn declare(store: &SharedStore, settings: &Settings) -> Result<(), StoreError> {
+    let declared = store.declare_boxes(settings.boxes.clone());
+    // The boxes of a province take a server longer than an urgent order waits.
+    let declared = match &settings.database {
+        Database::Sqlite(_) => urgently(declared).await,
+        Database::Postgres(_) => declared.await,
+    };
+    match declared {
+        // The boxes that were declared before are there, and must be heard and told.
+        Err(StoreError::Full) => {
+            tracing::error!("the boxes of the configuration are not kept: the disk is full");
+            Ok(())
+        }
+        declared => declared,
     }
 }
 

@@ -10,6 +10,7 @@ use url::Url;
 
 use loaxa_heart::config::cap_policy::CapPolicy;
 use loaxa_heart::config::central_file::EverydaySigner;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::decide::delivery::with_ancestors;
 use loaxa_heart::domain::ids::{AccountId, BoxId, ContentHash, GroupId};
 use loaxa_heart::domain::time::Span;
@@ -28,7 +29,7 @@ pub struct Settings {
     /// Name of the commune, for the pages.
     pub commune: String,
     pub broker: BrokerChoice,
-    pub sqlite: PathBuf,
+    pub database: Database,
     /// The API's token: its holder may do everything.
     pub token: String,
     /// Approvers, duty officers and administrators need a second factor; off for trials on a loopback address only.

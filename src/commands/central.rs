@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::language::{Failure, Outcome, of_file};
 use super::{
-    central_backup, central_init, central_invite, central_person, central_restore, central_token, log_lines,
+    central_backup, central_init, central_invite, central_person, central_renew, central_restore,
+    central_token, log_lines,
 };
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
@@ -39,6 +40,7 @@ enum Doing {
     Init(central_init::Args),
     Backup(central_backup::Args),
     Restore(central_restore::Args),
+    Renew(central_renew::Args),
     Person(central_person::Args),
     Token(central_token::Args),
     Invite(central_invite::Args),
@@ -49,6 +51,7 @@ pub fn run(args: Args) -> Outcome {
         Some(Doing::Init(init)) => return central_init::run(init),
         Some(Doing::Backup(backup)) => return central_backup::run(backup),
         Some(Doing::Restore(restore)) => return central_restore::run(restore),
+        Some(Doing::Renew(renew)) => return central_renew::run(renew),
         Some(Doing::Invite(invite)) => return central_invite::run(invite),
         Some(Doing::Person(person)) => return central_person::run(person),
         Some(Doing::Token(token)) => return central_token::run(token),
@@ -122,7 +125,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         commune: config.commune,
         broker: broker(config.broker, enrolment.is_some()),
         enrolment,
-        sqlite: config.sqlite,
+        database: config.database,
         token: token_read,
         second_factor: config.second_factor,
         everyday: config.everyday,

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_adapters::{clock, private_files};
-use loaxa_central::store::sqlite::backup::copy_to;
+use loaxa_central::store::sql::backup::copy_to;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file::{self, CentralConfig};
 use loaxa_heart::domain::ids::ContentHash;
@@ -82,11 +82,14 @@ pub struct Named {
 
 pub fn run(args: Args) -> Outcome {
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
+    let Some(database) = config.database.file() else {
+        return Err(Failure(said!("backup.server")));
+    };
     let made: DateTime<Utc> = clock::wall().utc();
     let backup = args.folder.join(made.format(NAMED_BY).to_string());
     make_folder(&args.folder)?;
     fs::DirBuilder::new().mode(0o700).create(&backup).map_err(|error| of_file(&backup, &error))?;
-    let manifest = take(&args, &config, &backup, made)?;
+    let manifest = take(&args, &config, database, &backup, made)?;
     let count = manifest.media.len();
     let text = serde_json::to_vec_pretty(&manifest)?;
     write_whole(&backup.join(MANIFEST), &text)?;
@@ -103,12 +106,13 @@ pub fn run(args: Args) -> Outcome {
 fn take(
     args: &Args,
     config: &CentralConfig,
+    original: &Path,
     backup: &Path,
     made: DateTime<Utc>,
 ) -> Result<Manifest, Failure> {
     // The database first: audio that it names is there already, and stays.
     let database = backup.join(DATABASE);
-    copy_to(&config.sqlite, &database)?;
+    copy_to(original, &database)?;
     let rights = fs::Permissions::from_mode(0o600);
     fs::set_permissions(&database, rights).map_err(|error| of_file(&database, &error))?;
     fs::File::open(&database)?.sync_all()?;
@@ -171,7 +175,8 @@ fn named_files(text: &str, base: &Path, config: &CentralConfig) -> BTreeSet<Path
     found.retain(|path| {
         let at = base.join(path);
         // Programs, such as the one that speaks, are the machine's own.
-        let is_ours = !at.starts_with("/usr") && !at.starts_with("/bin") && at != config.sqlite;
+        let is_ours =
+            !at.starts_with("/usr") && !at.starts_with("/bin") && Some(&*at) != config.database.file();
         is_ours && at.metadata().is_ok_and(|is| is.is_file() && is.len() <= NAMED_BYTES_MAX)
     });
     found

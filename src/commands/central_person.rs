@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use loaxa_central::store::sqlite::SqliteStore;
+use loaxa_central::store::sql::SqlStore;
 use loaxa_central::store::{People, PersonRow, Role};
 use loaxa_central::{Newcomer, console};
 
@@ -79,9 +79,9 @@ impl From<Work> for Role {
 }
 
 impl Central {
-    fn open(&self) -> Result<(CentralConfig, SqliteStore), Failure> {
+    fn open(&self) -> Result<(CentralConfig, SqlStore), Failure> {
         let config = central_file::read(&self.config, NamedFiles::Unseen)?;
-        let store = SqliteStore::open(&config.sqlite)?;
+        let store = SqlStore::open_at(&config.database, None)?;
         Ok((config, store))
     }
 }
@@ -120,7 +120,7 @@ async fn link(central: &Central, id: &AccountId) -> Outcome {
 }
 
 /// Prints the link by which a person chooses a password, once.
-async fn say_link(config: &CentralConfig, store: &SqliteStore, id: &AccountId) -> Outcome {
+async fn say_link(config: &CentralConfig, store: &SqlStore, id: &AccountId) -> Outcome {
     let code = console::link(store, id, clock::wall()).await.map_err(refused)?;
     let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}/", config.listen));
     complain!("person.link", id);

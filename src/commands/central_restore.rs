@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_adapters::{clock, private_files};
-use loaxa_central::store::sqlite::backup::renew;
+use loaxa_central::store::sql::backup::renew;
 use loaxa_heart::config::box_file::NamedFiles;
 use loaxa_heart::config::central_file;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 
@@ -38,8 +39,11 @@ pub fn run(args: Args) -> Outcome {
         put(&args.backup.join(&file.kept.path), &base.join(&file.named), file.mode)?;
     }
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
-    if config.sqlite.exists() {
-        return Err(Failure(said!("restore.in_the_way", path = config.sqlite.display())));
+    let Some(database) = config.database.file() else {
+        return Err(Failure(said!("backup.server")));
+    };
+    if database.exists() {
+        return Err(Failure(said!("restore.in_the_way", path = database.display())));
     }
     let media = config.data_dir.join(MEDIA);
     for path in &manifest.media {
@@ -47,14 +51,14 @@ pub fn run(args: Args) -> Outcome {
     }
     let made = Wall(manifest.made.timestamp_micros());
     // Under another name until all is done: central never starts on half a restoration.
-    let unfinished = config.sqlite.with_extension("restoring");
+    let unfinished = database.with_extension("restoring");
     if unfinished.exists() {
         fs::remove_file(&unfinished).map_err(|error| of_file(&unfinished, &error))?;
     }
     put(&args.backup.join(&manifest.database.path), &unfinished, 0o600)?;
-    let valid = renew(&unfinished, made, clock::wall())?;
-    fs::rename(&unfinished, &config.sqlite).map_err(|error| of_file(&config.sqlite, &error))?;
-    for path in [&config.data_dir, &config.sqlite] {
+    let valid = renew(&Database::Sqlite(unfinished.clone()), made, clock::wall())?;
+    fs::rename(&unfinished, database).map_err(|error| of_file(database, &error))?;
+    for path in [&*config.data_dir, database] {
         service_user::hand_over(SERVICE_USER, path)?;
     }
     for file in manifest.files.iter().filter(|file| file.mode & 0o044 == 0 && !is_outside(base, &file.named))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use loaxa_central::store::sqlite::SqliteStore;
+use loaxa_central::store::sql::SqlStore;
 use loaxa_central::store::{People, Scope, TokenRow, Tokens};
 
 use super::client::print_table;
@@ -75,9 +75,9 @@ impl From<Reach> for Scope {
 }
 
 impl Central {
-    fn store(&self) -> Result<SqliteStore, Failure> {
+    fn store(&self) -> Result<SqlStore, Failure> {
         let config = central_file::read(&self.config, NamedFiles::Unseen)?;
-        Ok(SqliteStore::open(&config.sqlite)?)
+        Ok(SqlStore::open_at(&config.database, None)?)
     }
 }
 

@@ -31,6 +31,7 @@ mod central_invite;
 #[cfg(feature = "central")]
 mod central_person;
 #[cfg(feature = "central")]
+mod central_renew;
 mod central_restore;
 #[cfg(feature = "central")]
 mod central_token;

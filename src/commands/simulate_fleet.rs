@@ -18,6 +18,7 @@ use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::hostile::Mob;
 use loaxa_fleet::site::{Network, Site};
 use loaxa_fleet::weather::{Relay, Weather};
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
@@ -269,7 +270,7 @@ impl TrialKeys {
             data_dir: dir.to_owned(),
             commune: "simulated".to_owned(),
             broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
-            sqlite: dir.join("central.db"),
+            database: Database::Sqlite(dir.join("central.db")),
             token,
             second_factor: false,
             everyday: Default::default(),

@@ -26,7 +26,7 @@ async fn what_an_older_version_kept_is_shown_and_goes_on() {
         ("drafts", "emergency"),
     ];
     {
-        let db = Connection::open(&settings.sqlite).unwrap();
+        let db = Connection::open(settings.database.file().unwrap()).unwrap();
         db.execute_batch(OLDER).unwrap();
         for (table, column) in later {
             assert!(!columns(&db, table).iter().any(|name| name == column), "{table}.{column}");
@@ -45,7 +45,7 @@ async fn what_an_older_version_kept_is_shown_and_goes_on() {
         )
         .unwrap();
     }
-    loaxa_adapters::private_files::keep(&settings.sqlite).unwrap();
+    loaxa_adapters::private_files::keep(settings.database.file().unwrap()).unwrap();
     for start_number in 0..2 {
         let central = start(settings.clone()).await;
         let plays = get_api(&central, "/api/v1/plays").await.json();
@@ -64,7 +64,7 @@ async fn what_an_older_version_kept_is_shown_and_goes_on() {
         assert_eq!(village.upload(1, 1).await.contiguous_upto, 1);
         central.stop().await;
     }
-    let db = Connection::open(&settings.sqlite).unwrap();
+    let db = Connection::open(settings.database.file().unwrap()).unwrap();
     for (table, column) in later {
         assert!(columns(&db, table).iter().any(|name| name == column), "{table}.{column}");
     }

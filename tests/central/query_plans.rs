@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use loaxa_central::store::sql::{SqlStore, for_postgres};
 use rusqlite::Connection;
 use syn::visit::Visit;
+
+use crate::support::postgres::Cluster;
 
 /// Tables that grow with boxes and years.
 const BIG: [&str; 13] = [
@@ -23,17 +26,19 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 15] = [
-    ("{UNUSED}", "1"),
+const HOLES: [(&str, &str); 17] = [
+    ("{UNUSED}", "TRUE"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
     ("{table}", "sessions"),
-    ("{unsent}", "1"),
+    ("{unsent}", "TRUE"),
     ("{order}", "DESC"),
     ("{NOTICE}", "SELECT * FROM notices"),
     ("IS {which}", "IS NULL"),
     ("LIMIT {}", "LIMIT 10"),
     ("{limit}", "10"),
+    ("{title}", "village_title"),
+    ("{titles}", "village_title"),
     ("{joins}", "WHERE"),
     ("{which}", ""),
     ("{asked}", ""),
@@ -48,7 +53,8 @@ const OPEN: [&str; 2] = ["troubles_open", "plays_open"];
 const PARTS: [&str; 2] = ["SELECT airings.*", "SELECT {from}"];
 
 /// Questions that may read a whole table, with what bounds them: the begin of the query, and the reason.
-const MAY_SCAN: [(&str, &str); 5] = [
+const MAY_SCAN: [(&str, &str); 6] = [
+    ("INSERT INTO days_to_settle (day, box, mark) SELECT DISTINCT", "once, while no day was planned yet"),
     (
         "SELECT box, coalesce(boxes.title, box) AS box_title, body ->> '$.because'",
         "slots alone, for the threads of reports",
@@ -93,36 +99,39 @@ impl Queries {
             self.found.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
         }
     }
+
+    /// Puts words into the holes of a query: first these, then those that fit SQLite.
+    fn filled(&self, query: &str, first: &[(&str, &str)]) -> String {
+        let holes = first.iter().chain(&HOLES).map(|(hole, words)| ((*hole).to_owned(), (*words).to_owned()));
+        holes
+            .chain(self.consts.clone())
+            .fold(query.to_owned(), |query, (hole, words)| query.replace(&hole, &words))
+    }
+}
+
+fn all_queries() -> Queries {
+    let mut all = Queries::default();
+    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|suffix| suffix == "rs") {
+            all.visit_file(&syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap());
+        }
+    }
+    all
 }
 
 #[test]
 fn no_question_reads_a_whole_big_table() {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(&std::fs::read_to_string("src/central/store/sqlite/schema.sql").unwrap()).unwrap();
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir("src/central/store/sqlite").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|suffix| suffix == "rs") {
-            files.push((path.clone(), std::fs::read_to_string(path).unwrap()));
-        }
-    }
-    let mut all = Queries::default();
-    for (_, text) in &files {
-        all.visit_file(&syn::parse_file(text).unwrap());
-    }
+    db.execute_batch(&std::fs::read_to_string("src/central/store/sql/schema.sql").unwrap()).unwrap();
+    let all = all_queries();
     let (mut asked, mut unread, mut scans) = (0, Vec::new(), Vec::new());
     for query in &all.found {
-        if PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin)) {
+        let is_part = PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin));
+        if is_part || OF_A_SERVER.iter().any(|words| query.contains(words)) {
             continue;
         }
-        let mut filled = query.clone();
-        for (hole, words) in HOLES
-            .iter()
-            .map(|(hole, words)| ((*hole).to_owned(), (*words).to_owned()))
-            .chain(all.consts.clone())
-        {
-            filled = filled.replace(&hole, &words);
-        }
+        let filled = all.filled(query, &[]);
         let Ok(mut plan) = db.prepare(&format!("EXPLAIN QUERY PLAN {filled}")) else {
             unread.push(filled);
             continue;
@@ -149,11 +158,49 @@ fn no_question_reads_a_whole_big_table() {
     assert!(scans.is_empty(), "{scans:#?}");
 }
 
+/// Words in questions that only one of the engines is asked.
+const OF_SQLITE: [&str; 4] =
+    ["sqlite_schema", "pragma_table_info", "UPDATE plays SET listed", "SELECT date(made"];
+const OF_A_SERVER: [&str; 5] =
+    ["pg_class", "pg_database_size", "current_setting", "schema_made", "information_schema"];
+
+/// Words that a server needs in other places than SQLite.
+const HOLES_OF_A_SERVER: [(&str, &str); 2] = [
+    ("{title}", "(array_agg(village_title ORDER BY day DESC))[1]"),
+    ("{titles}", "(array_agg(village_title ORDER BY day DESC))[1]"),
+];
+
+#[test]
+fn every_question_is_understood_by_a_server() {
+    let cluster = Cluster::start();
+    cluster.create("central");
+    drop(SqlStore::open_at(&cluster.database("central"), None).unwrap());
+    let all = all_queries();
+    let mut script = String::new();
+    let mut asked = 0;
+    for query in &all.found {
+        let is_part = PARTS.iter().any(|begin| query.replace("{} ", "").starts_with(begin));
+        if is_part || OF_SQLITE.iter().any(|words| query.contains(words)) {
+            continue;
+        }
+        asked += 1;
+        let whole = query.replace("{UNUSED}", &all.consts["{UNUSED}"]);
+        let filled = for_postgres(&all.filled(&whole, &HOLES_OF_A_SERVER));
+        script.push_str(&format!("PREPARE question_{asked} AS {filled};\n"));
+    }
+    assert!(asked > 100, "{asked} queries were found");
+    let refused = cluster.refused("central", &script);
+    assert!(refused.is_empty(), "{refused}");
+}
+
 /// A condition that may mean nothing hides an index from SQLite.
 #[test]
 fn no_condition_is_switched_off_by_a_parameter() {
-    for entry in std::fs::read_dir("src/central/store/sqlite").unwrap() {
+    for entry in std::fs::read_dir("src/central/store/sql").unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let switched = text.lines().find(|line| line.contains("(?") && line.contains("IS NULL OR"));
         let named = text.lines().find(|line| line.contains("(:") && line.contains("IS NULL OR"));

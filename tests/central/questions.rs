@@ -155,7 +155,7 @@ fn query(pairs: &[(&'static str, String)]) -> String {
 async fn the_page_says_what_sql_says() {
     let dir = tempfile::tempdir().unwrap();
     let settings = settings(dir.path(), embedded());
-    let sqlite = settings.sqlite.clone();
+    let sqlite = settings.database.file().unwrap().to_owned();
     let central = start(settings).await;
     until("a plan of today", async || central.store().days_kept().await.unwrap()).await;
     let db = Connection::open(sqlite).unwrap();

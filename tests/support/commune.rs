@@ -9,6 +9,7 @@ use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
 use loaxa_central::Central;
 use loaxa_central::settings::BoxDeclared;
 use loaxa_central::settings::{BrokerChoice, Group, Keys, Logins, Settings};
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{Entry, Event, Stamp};
@@ -86,6 +87,14 @@ fn trust_with(villages: &[&str], change: impl FnOnce(&mut Trust)) -> Vec<u8> {
     codec::seal(&TrustMessage { v: VERSION, trust }, &[&key(100)])
 }
 
+/// The database of a commune in this folder: a file, or one on the server whose socket's folder is in the environment.
+fn database(dir: &Path) -> Database {
+    match std::env::var("LOAXA_TEST_POSTGRES") {
+        Ok(socket) => super::postgres::database_on(&socket, dir),
+        Err(_) => Database::Sqlite(dir.join("central.db")),
+    }
+}
+
 /// A commune of two villages with a box in each.
 pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
     let place = |id: &str, title: &str, parent: Option<&str>| Group {
@@ -106,7 +115,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         data_dir: dir.to_owned(),
         commune: "Xã Thử".to_owned(),
         broker,
-        sqlite: dir.join("central.db"),
+        database: database(dir),
         token: TOKEN.to_owned(),
         second_factor: true,
         everyday: Default::default(),

@@ -8,6 +8,7 @@ pub mod central;
 pub mod commune;
 pub mod listen;
 pub mod own_key;
+pub mod postgres;
 pub mod pulse;
 pub mod recordings;
 pub mod soundcard;

@@ -9,6 +9,7 @@ mod install;
 mod live;
 mod network;
 mod packages;
+mod postgres;
 mod reconciliation;
 mod upgrade;
 

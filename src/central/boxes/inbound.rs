@@ -105,7 +105,9 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     match done {
         Ok(true) => app.changes.tell(Changed::Boxes),
         Ok(false) => {}
-        Err(StoreError::Full) => tracing::debug!(%id, "a sign of life is not kept: the disk is full"),
+        Err(error @ (StoreError::Full | StoreError::Away)) => {
+            tracing::debug!(%id, %error, "a sign of life is not kept");
+        }
         Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
     }
 }

@@ -69,7 +69,9 @@ pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<Waiting>) {
                     drop((permit, place));
                 });
             }
-            Err(BadBatch::Store(StoreError::Full)) => Counters::more(&app.counters.batches_put_off, 1),
+            Err(BadBatch::Store(StoreError::Full | StoreError::Away)) => {
+                Counters::more(&app.counters.batches_put_off, 1)
+            }
             Err(BadBatch::Store(error)) => tracing::error!(%id, %error, "a batch could not be kept"),
             Err(bad @ (BadBatch::Unknown | BadBatch::NoKey)) => {
                 app.refuse(AlarmKind::UnknownBox, &id, bad.to_string()).await;
@@ -161,8 +163,8 @@ async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
             let ack = LogAck { v: VERSION, epoch, contiguous_upto, forked };
             app.outbound.to_box(&id, Down::LogAck, app.keyring.seal(&ack));
         }
-        // The box sends it again, and the disk was told of once.
-        Err(StoreError::Full) => Counters::more(&app.counters.batches_put_off, 1),
+        // The box sends it again, and the disk or the server was told of once.
+        Err(StoreError::Full | StoreError::Away) => Counters::more(&app.counters.batches_put_off, 1),
         Err(error) => tracing::error!(%id, %error, "a batch could not be kept; the box sends it again"),
     }
 }

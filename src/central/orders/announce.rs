@@ -9,7 +9,7 @@ use super::refused::{Refused, known_groups};
 use super::speech;
 use crate::app::App;
 use crate::media;
-use crate::store::{Ended, Errand, MediaRow};
+use crate::store::{Ended, Errand, MediaRow, or_nothing};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -168,7 +168,8 @@ pub async fn draft(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Res
             speech::speak(app, &text, asked.language.clone()).await?
         }
     };
-    app.store.add_media(audio.clone()).await?;
+    // Boxes fetch it from the folder, where it is.
+    or_nothing(app.store.add_media(audio.clone()).await)?;
     let title = asked.title.clone().unwrap_or_else(|| title_of(&asked, &audio));
     let words = asked.text.clone().map(|text| Words { text, language: asked.language.clone() });
     let body = Body::Announce {

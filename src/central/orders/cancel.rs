@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::issue::{Draft, issue};
 use super::refused::Refused;
 use crate::app::App;
-use crate::store::{Ended, ROWS_MAX};
+use crate::store::{Ended, ROWS_MAX, or_nothing, urgently};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -66,7 +66,7 @@ async fn groups_of_moved(
 /// Fails when the keys may not.
 pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
     let now = app.now();
-    let announced = app.store.announcements(STOP_MAX).await?;
+    let announced = urgently(async { or_nothing(app.store.announcements(STOP_MAX).await) }).await?;
     let mut standing = Vec::new();
     for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
         let chain = app.store.deliveries(row.id.clone()).await?;

@@ -227,7 +227,7 @@ async fn keep(
         ends: draft.ends.clone(),
         document: draft.document.clone(),
         moves: draft.moves.clone(),
-        boxes: boxes_in(app, &command.groups).await?,
+        boxes: boxes_in(app, &command.groups, is_urgent(command)).await?,
         approves,
     };
     let approved = kept.approves.as_ref().map(|approval| approval.of.clone());
@@ -283,9 +283,10 @@ fn what(body: &Body) -> &str {
     }
 }
 
-async fn boxes_in(app: &App, groups: &[GroupId]) -> Result<Vec<BoxId>, StoreError> {
+async fn boxes_in(app: &App, groups: &[GroupId], is_urgent: bool) -> Result<Vec<BoxId>, StoreError> {
     let wanted: BTreeSet<_> = groups.iter().collect();
-    let boxes = app.store.boxes().await?;
+    let errand = Errand { is_urgent: is_urgent || Errand::of_now().is_urgent, ..Errand::of_now() };
+    let boxes = errand.run(app.store.boxes()).await?;
     let reached = |own: &[GroupId]| app.groups_of(own).iter().any(|group| wanted.contains(group));
     Ok(boxes.into_iter().filter(|row| reached(&row.groups)).map(|row| row.id).collect())
 }

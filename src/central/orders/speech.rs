@@ -6,7 +6,7 @@ use super::pronunciation::pronounce;
 use super::refused::Refused;
 use crate::app::App;
 use crate::media::MediaRefusal;
-use crate::store::{Errand, MediaRow};
+use crate::store::{Errand, MediaRow, or_nothing};
 use loaxa_heart::domain::sound::Fault;
 use loaxa_sound::tts::Speech;
 
@@ -21,7 +21,7 @@ const SPEECH_BYTES_MAX: u64 = 8 << 20;
 /// # Errors
 /// Fails when the engine fails, or the disk or the store refuses.
 pub async fn speak(app: &Arc<App>, text: &str, language: String) -> Result<MediaRow, Refused> {
-    let text = pronounce(text, &app.store.pronunciations().await?);
+    let text = pronounce(text, &or_nothing(app.store.pronunciations().await)?);
     let (app, is_urgent) = (Arc::clone(app), Errand::of_now().is_urgent);
     let spoken = tokio::task::spawn_blocking(move || {
         if is_urgent {

@@ -1,5 +1,6 @@
 //! Answers of a store.
 
+use super::errand::Errand;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::future::Future;
@@ -20,11 +21,24 @@ pub enum StoreError {
     Full,
     /// The answer took longer than such a question may.
     Slow,
+    /// The database server can't be reached, or lets nothing be changed.
+    Away,
     Closed,
     CantOpen {
         path: String,
         detail: String,
     },
+}
+
+/// Gives nothing where a server is away and the order is urgent: it goes out with less.
+///
+/// # Errors
+/// Passes on every other failure.
+pub fn or_nothing<T: Default>(answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    match answer {
+        Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => Ok(T::default()),
+        answer => answer,
+    }
 }
 
 impl Say for StoreError {
@@ -33,6 +47,7 @@ impl Say for StoreError {
             StoreError::Sql(detail) => said!("store.sql", detail),
             StoreError::Full => said!("disk.full"),
             StoreError::Slow => said!("store.slow"),
+            StoreError::Away => said!("store.away"),
             StoreError::Closed => said!("store.closed"),
             StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
         }

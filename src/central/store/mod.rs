@@ -31,10 +31,11 @@ mod places;
 mod plays;
 mod pronunciations;
 mod proposals;
+mod reach;
 mod rollouts;
 mod roster;
 mod sessions;
-pub mod sqlite;
+pub mod sql;
 mod tagged;
 mod tokens;
 mod troubles;
@@ -68,6 +69,7 @@ pub use places::*;
 pub use plays::*;
 pub use pronunciations::*;
 pub use proposals::*;
+pub use reach::*;
 pub use rollouts::*;
 pub use roster::*;
 pub use sessions::*;
@@ -86,7 +88,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Feedback Health Keeping Log Media Messages Notices
-    Passkeys People Places Plays Pronunciations Proposals Rollouts Roster Sessions Tokens Troubles Webhooks
+    Passkeys People Places Plays Pronunciations Proposals Reach Rollouts Roster Sessions Tokens Troubles Webhooks
 }
 
 /// A store that any part of central holds.

@@ -14,6 +14,7 @@ use crate::settings::{
 };
 use crate::web::texts::TEXTS;
 use loaxa_fleet::site::Site;
+use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{AccountId, BoxId, GroupId};
@@ -129,7 +130,7 @@ impl TrainingKeys {
             listen: door.listen,
             public_url: door.public_url.clone(),
             page: PageDoor { tls, ..real.page.clone() },
-            sqlite: data_dir.join("central.db"),
+            database: Database::Sqlite(data_dir.join("central.db")),
             data_dir,
             commune: words("training.commune").to_owned(),
             broker: BrokerChoice::Embedded { listen: broker, logins: Logins::NameAlone },

@@ -365,7 +365,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
-            PageError::Store(error @ (StoreError::Full | StoreError::Slow)) => {
+            PageError::Store(error @ (StoreError::Full | StoreError::Slow | StoreError::Away)) => {
                 (refusal_status(&error), words::in_both(&error.say())).into_response()
             }
             PageError::Store(error) => {

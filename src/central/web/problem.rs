@@ -53,7 +53,7 @@ pub async fn plain_as_problem(response: Response) -> Response {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Full | StoreError::Slow) {
+        if matches!(error, StoreError::Full | StoreError::Slow | StoreError::Away) {
             return Self { status: refusal_status(&error), said: error.say() };
         }
         tracing::error!(%error, "the API has no answer from the store");
@@ -66,6 +66,7 @@ pub fn refusal_status(error: &StoreError) -> StatusCode {
     match error {
         StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
         StoreError::Slow => StatusCode::GATEWAY_TIMEOUT,
+        StoreError::Away => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

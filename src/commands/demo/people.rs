@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use loaxa_central::store::Role;
-use loaxa_central::store::sqlite::SqliteStore;
+use loaxa_central::store::sql::SqlStore;
 use loaxa_central::{Newcomer, console};
 
 use super::files::COMMUNE;
@@ -30,7 +30,7 @@ const STAFF: [(&str, &str, &[Role]); 6] = [
 /// # Errors
 /// Fails when the database can't be opened.
 pub fn sign_up(database: &Path) -> Result<(), Failure> {
-    let store = SqliteStore::open(database)?;
+    let store = SqlStore::open(database)?;
     let now = clock::wall();
     let commune: GroupId = COMMUNE.parse().expect("the commune has a name");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

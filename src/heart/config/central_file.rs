@@ -15,6 +15,7 @@ use super::fields::{Fields, Reader, did_you_mean};
 use super::files::read_text;
 use super::problem::{Problem, Problems};
 use super::report_file::{self, ReportConfig};
+use super::store_file::{self, Database};
 use crate::domain::ids::{BoxId, GroupId};
 use crate::wire::broker_address::BrokerAddress;
 use crate::wire::signing::PublicKey;
@@ -55,7 +56,7 @@ pub struct CentralConfig {
     pub group: GroupId,
     pub broker: BrokerChoice,
     /// The database; in the data directory where nothing is said.
-    pub sqlite: PathBuf,
+    pub database: Database,
     /// Holds the API's token.
     pub token_file: PathBuf,
     /// False only for trials on this machine: everybody signs in with a password alone.
@@ -180,7 +181,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let enrols = root.has("enrolment");
     let tls = page_tls(root, paths, listen, enrols);
     let broker = broker(root.section("broker"), paths, enrols);
-    let sqlite = store(root.section("store"), paths, data_dir.as_deref());
+    let database = store_file::read(root.section("store"), paths, data_dir.as_deref());
     let mut api = root.section("api");
     let token_file = api.need("token_file").and_then(|value| paths.existing(&value));
     api.finish();
@@ -219,7 +220,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         commune: commune?.to_owned(),
         group: group?,
         broker: broker?,
-        sqlite: sqlite?,
+        database: database?,
         token_file: token_file?,
         second_factor: absent_or(second_factor)?.unwrap_or(true),
         everyday: absent_or(everyday)?.unwrap_or_default(),
@@ -314,15 +315,6 @@ fn broker(mut fields: Fields<'_>, paths: &Paths<'_>, enrols: bool) -> Option<Bro
     };
     fields.finish();
     choice
-}
-
-fn store(mut fields: Fields<'_>, paths: &Paths<'_>, data_dir: Option<&Path>) -> Option<PathBuf> {
-    let sqlite = fields.get("sqlite");
-    fields.finish();
-    match sqlite {
-        Some(value) => paths.path(&value),
-        None => Some(data_dir?.join("central.db")),
-    }
 }
 
 fn keys(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<KeyFiles> {
@@ -424,7 +416,7 @@ mod tests {
     #[test]
     fn little_is_needed() {
         let config = read(&format!("{HEAD}{EMBEDDED}")).unwrap();
-        assert_eq!(config.sqlite, Path::new("/etc/loaxa/d/central.db"));
+        assert_eq!(config.database.file(), Some(Path::new("/etc/loaxa/d/central.db")));
         assert!(matches!(config.broker, BrokerChoice::Embedded(address) if address.port() == 1883));
     }
 

@@ -29,6 +29,7 @@ pub mod programme_text;
 pub mod report_file;
 pub mod shaping;
 mod sound_fields;
+pub mod store_file;
 pub mod tracks;
 pub mod trust_file;
 pub mod xml;

@@ -46,3 +46,67 @@ pub(super) async fn a_fork_is_seen_and_a_gap_is_said(store: SharedStore) {
     let expected = [AlarmKind::Forked, AlarmKind::Gap, AlarmKind::NewEpoch];
     assert_eq!(kinds, expected.map(|kind| (kind, "loa-1".to_owned())));
 }
+
+pub(super) async fn no_date_loses_or_doubles_an_entry(store: SharedStore) {
+    const DAY: Span = Span::secs(86_400);
+    let date = |year: i32| {
+        Wall::from_local(
+            chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_time(chrono::NaiveTime::MIN),
+        )
+    };
+    let mut written = Written::new();
+    // One epoch: a clock far ahead, one that began anew, the very ends of what can be said, and the right one.
+    let walls = [date(2099), Wall(0), Wall(i64::MAX), Wall(i64::MIN), NOW];
+    let batches = walls.map(|wall| {
+        written.batch_at(wall, [started(1, Subject::Live { voice: "v".to_owned() }), Event::DeviceBack])
+    });
+    for (n, batch) in batches.iter().enumerate() {
+        // Once before midnight, once after it, and once years later.
+        for arrived in [NOW, NOW.plus(DAY), date(2099)] {
+            let taken = ingest(&store, Batch { arrived, ..batch.clone() }).await;
+            let upto = 2 * (n as u64 + 1);
+            assert_eq!((taken.contiguous_upto, taken.forked), (upto, false), "{n} {arrived:?}");
+            assert_eq!(taken.added + taken.known, 2);
+            assert_eq!(taken.added, if arrived == NOW { 2 } else { 0 }, "{n} {arrived:?}");
+        }
+    }
+    // The clock is set by as much as a number can say.
+    let set = [i64::MAX, i64::MIN].map(|step_us| Event::ClockSet { step_us, before: ClockQuality::None });
+    assert_eq!(ingest(&store, written.batch(set)).await.added, 2);
+    let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
+    let numbers: Vec<_> = (1..=2 * walls.len() as u64 + 2).collect();
+    assert_eq!(log.iter().map(|row| row.seq).collect::<Vec<_>>(), numbers);
+    assert_eq!(store.contiguous_upto(id("loa-1"), EPOCH).await.unwrap(), numbers.len() as u64);
+}
+
+pub(super) async fn no_sign_in_an_entry_keeps_it_out(store: SharedStore) {
+    let odd = "a\0b\u{1}\u{7f}\u{2028}\\u0000 'x' \"y\" \u{10ffff} 喇叭 Thôn Đông";
+    let key = SlotKey { slot: "sang".parse().unwrap(), date: NOW.date() };
+    let outcome = SlotOutcome::NotAired(NotPlayed::Missed);
+    let ended = Event::SlotEnded { key, title: odd.to_owned(), scheduled: NOW, outcome };
+    let mut written = Written::new();
+    let batch = written.batch([
+        missed(odd, NotPlayed::Late),
+        ended,
+        started(1, Subject::Live { voice: odd.to_owned() }),
+    ]);
+    let bodies: Vec<_> = batch.records.iter().map(|record| record.body.clone()).collect();
+    assert_eq!(ingest(&store, batch).await.added, 3);
+    let log = store.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+    assert_eq!(log.into_iter().map(|row| row.body).collect::<Vec<_>>(), bodies);
+    assert_eq!(store.not_played(10).await.unwrap().len(), 2);
+    assert_eq!(store.plays(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap().len(), 1);
+    // What people write where no box vouches for it.
+    store.trust_box_key(id("loa-2"), odd.to_owned(), "k".to_owned()).await.unwrap();
+    store
+        .raise_alarm(Alarm {
+            kind: AlarmKind::Gap,
+            subject: odd.to_owned(),
+            detail: odd.to_owned(),
+            at: NOW,
+            times: 1,
+        })
+        .await
+        .unwrap();
+    store.note_act(NewAct { subject: odd.to_owned(), ..act() }).await.unwrap();
+}

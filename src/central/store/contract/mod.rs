@@ -4,6 +4,9 @@ mod alarms;
 mod alerts;
 mod boxes;
 mod calls;
+#[allow(dead_code, reason = "tests of the whole stop and start it too")]
+#[path = "../../../../tests/support/postgres.rs"]
+mod cluster;
 mod commands;
 mod deliveries;
 mod drafts;
@@ -35,9 +38,37 @@ use loaxa_heart::wire::chain;
 use loaxa_heart::wire::messages::{Holds, Usage, commands_digest};
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
-/// Runs every promise, by subject, against the stores that `$open` makes, each empty; what `$open` gives beside a store is
-/// kept until the test ends.
-macro_rules! contract {
+/// Gives every promise, by subject, to another macro, after what is written before them.
+macro_rules! promises {
+    ($then:ident! $($before:tt)*) => {
+        $then! {
+            $($before)*;
+            boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
+            enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
+            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry no_sign_in_an_entry_keeps_it_out }
+            plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
+            commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
+            deliveries { deliveries_go_forward }
+            drafts { drafts_and_signatures_have_room_for_so_many }
+            alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
+            media { media_are_described_once }
+            calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
+            alarms { alarms_are_counted_and_bounded }
+            tokens { a_token_is_good_until_it_is_revoked a_token_ends_with_the_account_of_its_owner }
+            troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
+            proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
+            rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
+            places { what_staff_say_of_places_is_kept }
+            feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
+            keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
+            health { hours_of_health_are_counted_and_forgotten }
+        }
+    };
+}
+
+/// Makes a test of each promise, against the stores that `$open` makes, each empty; what `$open` gives beside a store is kept
+/// until the test ends.
+macro_rules! tests {
     ($open:expr; $($subject:ident { $($promise:ident)* })*) => {
         $(
             mod $subject {
@@ -53,37 +84,46 @@ macro_rules! contract {
     };
 }
 
+/// Runs all promises one after the other, each against an empty store by `$open`, which is told the promise's name.
+macro_rules! in_turn {
+    ($open:expr; $($subject:ident { $($promise:ident)* })*) => {
+        $($(
+            let store: SharedStore = $open(stringify!($promise));
+            super::$subject::$promise(store).await;
+        )*)*
+    };
+}
+
 mod sqlite {
     use super::*;
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sql::SqlStore;
 
     fn open() -> (SharedStore, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("central.db")).unwrap());
+        let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
         (store, dir)
     }
 
-    contract! {
-        super::open();
-        boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
-        enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
-        log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said }
-        plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
-        commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
-        deliveries { deliveries_go_forward }
-        drafts { drafts_and_signatures_have_room_for_so_many }
-        alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
-        media { media_are_described_once }
-        calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
-        alarms { alarms_are_counted_and_bounded }
-        tokens { a_token_is_good_until_it_is_revoked a_token_ends_with_the_account_of_its_owner }
-        troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
-        proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
-        rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
-        places { what_staff_say_of_places_is_kept }
-        feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
-        keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
-        health { hours_of_health_are_counted_and_forgotten }
+    promises! { tests! super::open() }
+}
+
+mod postgres {
+    use super::cluster::Cluster;
+    use super::*;
+    use crate::store::sql::SqlStore;
+
+    fn open(cluster: &Cluster, name: &str) -> SharedStore {
+        println!("{name}");
+        cluster.create_as(name, "made");
+        Arc::new(SqlStore::open_at(&cluster.database(name), None).unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_promise_is_kept_by_a_server() {
+        let cluster = Cluster::start();
+        cluster.create("made");
+        drop(SqlStore::open_at(&cluster.database("made"), None).unwrap());
+        promises! { in_turn! |name| open(&cluster, name) }
     }
 }
 
@@ -156,9 +196,14 @@ impl Written {
     }
 
     fn batch(&mut self, events: impl IntoIterator<Item = Event>) -> Batch {
+        self.batch_at(NOW, events)
+    }
+
+    /// Writes entries under a clock that says so.
+    fn batch_at(&mut self, wall: Wall, events: impl IntoIterator<Item = Event>) -> Batch {
         let records = events.into_iter().map(|event| {
             let stamp =
-                Stamp { start: 1, mono_us: 1, wall: NOW, quality: ClockQuality::Synced, uncertainty_ms: 1 };
+                Stamp { start: 1, mono_us: 1, wall, quality: ClockQuality::Synced, uncertainty_ms: 1 };
             let entry = Entry { at: stamp, event };
             let record = self.0.record(&id("loa-1"), EPOCH, entry.clone()).unwrap();
             let prev = self.0.prev;

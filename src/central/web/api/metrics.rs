@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::App;
 use crate::boxes::state::BoxState;
 use crate::disk::DiskState;
-use crate::store::TroubleKind;
+use crate::store::{StoreError, TroubleKind};
 use crate::web::problem::Problem;
 use crate::web::words::code_of;
 
@@ -34,7 +34,7 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     metrics.register("build", "The program", Info::new(version));
     register_boxes(&app, &mut metrics).await?;
     register_process(&app, &mut metrics);
-    register_disk(&app, &mut metrics);
+    register_disk(&app, &mut metrics).await?;
     let mut text = String::new();
     // Writing into a text can't fail.
     let _ = encode(&mut text, &metrics);
@@ -98,16 +98,21 @@ fn register_process(app: &App, metrics: &mut Registry) {
     }
 }
 
-fn register_disk(app: &App, metrics: &mut Registry) {
+async fn register_disk(app: &App, metrics: &mut Registry) -> Result<(), StoreError> {
     if let Some((free, whole)) = app.disk.room() {
         bytes(metrics, "disk_free", "Room on the disk of the database", free);
         bytes(metrics, "disk_size", "Size of that disk", whole);
     }
     let refuses = f64::from(u8::from(app.disk.state() == DiskState::Full));
     gauge(metrics, "disk_refuses", "1 while the disk refuses to keep things", refuses);
-    if let Ok(file) = std::fs::metadata(&app.settings.sqlite) {
-        bytes(metrics, "database", "Size of the database", file.len());
+    let size = match app.settings.database.file() {
+        Some(file) => std::fs::metadata(file).ok().map(|file| file.len()),
+        None => app.store.bytes_on_server().await?,
+    };
+    if let Some(size) = size {
+        bytes(metrics, "database", "Size of the database", size);
     }
+    Ok(())
 }
 
 fn gauge(metrics: &mut Registry, name: &str, help: &str, value: f64) {

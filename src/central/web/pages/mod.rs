@@ -39,6 +39,8 @@ use super::frame::asset;
 use super::public;
 use crate::app::App;
 use crate::disk::DiskState;
+use crate::store::urgently;
+use loaxa_heart::texts::Say;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -114,10 +116,18 @@ async fn add_headers(mut response: Response) -> Response {
 
 /// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    match app.disk.state() {
-        DiskState::Well | DiskState::Low { .. } => "ok\n".into_response(),
-        full @ DiskState::Full => {
-            let (en, vi) = full.say().map(|said| said.in_both()).unwrap_or_default();
+    let full = match app.disk.state() {
+        DiskState::Well | DiskState::Low { .. } => None,
+        full @ DiskState::Full => full.say(),
+    };
+    let fault = match full {
+        Some(full) => Some(full),
+        None => urgently(app.store.reach()).await.err().map(|error| error.say()),
+    };
+    match fault {
+        None => "ok\n".into_response(),
+        Some(said) => {
+            let (en, vi) = said.in_both();
             (StatusCode::SERVICE_UNAVAILABLE, format!("{en}\n{vi}\n")).into_response()
         }
     }

@@ -1,0 +1,171 @@
+//! The boxes, and their signs of life.
+
+use super::SqlStore;
+use super::columns::{count, from_json, json, name, optional_wall, optional_word};
+use super::engine::{Connection, OptionalExtension, Result, params};
+use super::signs::{Part, shown};
+use crate::settings::BoxDeclared;
+use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
+use loaxa_heart::decide::delivery::DocumentName;
+use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::messages::{Holds, OnAir};
+
+impl Boxes for SqlStore {
+    fn declare_boxes(&self, boxes: Vec<BoxDeclared>) -> Answer<'_, ()> {
+        self.write(move |db| declare_boxes(db, &boxes))
+    }
+
+    fn trust_box_key(&self, id: BoxId, title: String, key: String) -> Answer<'_, bool> {
+        self.write(move |db| trust_box_key(db, &id, &title, &key))
+    }
+
+    fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>> {
+        self.read(move |db| enrolled(db, &id))
+    }
+
+    fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
+        match self.signs.holds(&id) {
+            Some(holds) => Box::pin(async move { Ok(Some(holds)) }),
+            None => self.read(move |db| holds(db, &id)),
+        }
+    }
+
+    fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
+        Box::pin(async move {
+            let waiting = self.signs.waiting();
+            let mut rows = self.memory.boxes(self.read(all).await)?;
+            for row in &mut rows {
+                if let Some(waiting) = waiting.get(&row.id) {
+                    waiting.show_in(row);
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
+        Box::pin(async move {
+            if !self.signs.knows(&sign.id) {
+                let id = sign.id.clone();
+                let Some(known) = self.read(move |db| shown(db, &id)).await? else { return Ok(false) };
+                self.signs.learn(sign.id.clone(), known);
+            }
+            let is_other = self.signs.note(&sign);
+            // What a box says of itself once for a whole connection is written at once.
+            let is_hello = matches!(sign.kind, SignKind::Hello { .. });
+            self.begin_to_write_signs(if is_hello { Part::One(sign.id) } else { Part::Due });
+            Ok(is_other)
+        })
+    }
+
+    fn note_lost(&self, id: BoxId, at: Wall) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.write_signs(Part::One(id.clone())).await;
+            let of = id.clone();
+            self.write(move |db| note_lost(db, &of, at)).await?;
+            self.signs.lose(&id, at);
+            Ok(())
+        })
+    }
+}
+
+/// Takes boxes over as the configuration or their enrolment names them.
+pub fn declare_boxes(db: &Connection, boxes: &[BoxDeclared]) -> Result<()> {
+    let mut upsert = db.prepare_cached(
+        "INSERT INTO boxes (id, title, groups, key) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET title = ?2,
+             groups = CASE WHEN EXISTS (SELECT 1 FROM documents WHERE name = ?5) THEN boxes.groups ELSE ?3 END,
+             key = CASE WHEN EXISTS (SELECT 1 FROM shut_out WHERE box = ?1) THEN NULL ELSE coalesce(?4, boxes.key) END",
+    )?;
+    for declared in boxes {
+        upsert.execute(params![
+            declared.id.as_str(),
+            declared.title,
+            json(&declared.groups),
+            declared.key,
+            DocumentName::Groups.to_string(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Puts boxes into these groups.
+pub fn move_boxes(db: &Connection, groups: &[(BoxId, Vec<GroupId>)]) -> Result<()> {
+    let mut update = db.prepare_cached("UPDATE boxes SET groups = ?2 WHERE id = ?1")?;
+    for (id, groups) in groups {
+        update.execute(params![id.as_str(), json(groups)])?;
+    }
+    Ok(())
+}
+
+fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Result<bool> {
+    db.prepare_cached("INSERT INTO boxes (id, title) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
+        .execute(params![id.as_str(), title])?;
+    let taken = db
+        .prepare_cached(
+            "UPDATE boxes SET key = ?2
+             WHERE id = ?1 AND key IS NULL AND NOT EXISTS (SELECT 1 FROM shut_out WHERE box = ?1)",
+        )?
+        .execute(params![id.as_str(), key])?;
+    Ok(taken == 1)
+}
+
+fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {
+    db.prepare_cached("UPDATE boxes SET lost = 1 WHERE id = ?1 AND coalesce(last_seen, 0) <= ?2")?
+        .execute(params![id.as_str(), at.0])?;
+    Ok(())
+}
+
+fn enrolled(db: &Connection, id: &BoxId) -> Result<Option<BoxDeclared>> {
+    db.prepare_cached("SELECT id, title, groups, key FROM boxes WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            Ok(BoxDeclared {
+                id: name(row, "id")?,
+                title: row.get("title")?,
+                groups: from_json(row, "groups")?,
+                key: row.get("key")?,
+            })
+        })
+        .optional()
+}
+
+fn all(db: &Connection) -> Result<Vec<BoxRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT boxes.*,
+                on_air.play AS on_air_play, on_air.title AS on_air_title
+         FROM boxes LEFT JOIN plays AS on_air ON on_air.cursor = (
+             SELECT max(cursor) FROM plays
+             WHERE plays.box = boxes.id AND plays.epoch = boxes.epoch AND plays.outcome IS NULL)
+         ORDER BY boxes.id",
+    )?;
+    let rows = query.query_map([], |row| {
+        let holds: Option<String> = row.get("holds")?;
+        let play = optional_word(row, "on_air_play").ok().flatten();
+        let title: Option<String> = row.get("on_air_title")?;
+        let on_air = play.zip(title).map(|(play, title)| OnAir { play, title });
+        Ok(BoxRow {
+            id: name(row, "id")?,
+            title: row.get("title")?,
+            groups: from_json(row, "groups")?,
+            key: row.get("key")?,
+            last_seen: optional_wall(row, "last_seen")?,
+            lost: row.get("lost")?,
+            software: row.get("software")?,
+            clock: optional_word(row, "clock")?,
+            epoch: optional_word(row, "epoch")?,
+            backlog: count(row, "backlog")?,
+            faults: from_json(row, "faults")?,
+            holds: holds.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            on_air,
+        })
+    })?;
+    rows.collect()
+}
+
+fn holds(db: &Connection, id: &BoxId) -> Result<Option<Holds>> {
+    let found = db
+        .prepare_cached("SELECT holds FROM boxes WHERE id = ?1 AND holds IS NOT NULL")?
+        .query_row([id.as_str()], |row| from_json(row, "holds"));
+    found.optional()
+}

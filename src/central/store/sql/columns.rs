@@ -1,0 +1,92 @@
+//! Columns as checked types, both ways.
+
+use super::engine::{Error, Result, Row};
+use serde::de::DeserializeOwned;
+
+use chrono::NaiveDate;
+use loaxa_heart::domain::time::Wall;
+
+/// Writes JSON.
+pub fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("rows are JSON: their map keys are texts")
+}
+
+/// Writes a plain enum as the text that JSON gives it, for instance `priority`.
+pub fn word<T: serde::Serialize>(value: &T) -> String {
+    json(value).trim_matches('"').to_owned()
+}
+
+type Bad = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads a column as a checked type; what this program wrote it also reads.
+pub fn parsed<T, E: Into<Bad>>(
+    row: &Row,
+    column: &str,
+    parse: impl Fn(&str) -> std::result::Result<T, E>,
+) -> Result<T> {
+    let text: String = row.get(column)?;
+    parse(&text).map_err(|error| unreadable(column, error.into()))
+}
+
+/// An error that names the column.
+pub fn unreadable(column: &str, error: Bad) -> Error {
+    Error::Unreadable { column: column.to_owned(), error }
+}
+
+/// Reads an identifier.
+pub fn name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<T> {
+    parsed(row, column, str::parse::<T>)
+}
+
+/// Reads JSON.
+pub fn from_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+    parsed(row, column, |text| serde_json::from_str(text))
+}
+
+/// Reads a plain enum or a hexadecimal number, kept as the text that JSON gives it.
+pub fn from_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+    parsed(row, column, |text| serde_json::from_value(text.into()))
+}
+
+/// Reads a plain enum that may be absent.
+pub fn optional_word<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    let parse = |text: String| serde_json::from_value(text.into());
+    text.map(parse).transpose().map_err(|error| unreadable(column, error.into()))
+}
+
+/// Reads a day.
+pub fn day(row: &Row, column: &str) -> Result<NaiveDate> {
+    parsed(row, column, str::parse::<NaiveDate>)
+}
+
+/// Reads a time.
+pub fn wall(row: &Row, column: &str) -> Result<Wall> {
+    row.get(column).map(Wall)
+}
+
+/// Reads a time that may be absent.
+pub fn optional_wall(row: &Row, column: &str) -> Result<Option<Wall>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Wall))
+}
+
+/// Writes a number that is never negative; what is larger than the column is written as its largest.
+pub fn bounded(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Reads a number that is never negative.
+pub fn count(row: &Row, column: &str) -> Result<u64> {
+    Ok(row.get::<_, i64>(column)? as u64)
+}
+
+/// Reads a number that may be absent.
+pub fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(|n| n as u64))
+}
+
+/// Reads an identifier that may be absent.
+pub fn optional_name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| text.parse()).transpose().map_err(|error: T::Err| unreadable(column, error.into()))
+}

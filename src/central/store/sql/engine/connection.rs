@@ -1,0 +1,165 @@
+//! A connection to either engine, and its statements.
+
+use rusqlite::CachedStatement;
+use rusqlite::types::Value;
+
+use super::error::{Error, Result};
+use super::params::{Params, params_from_iter};
+use super::postgres_server::Server;
+use super::row::{Mapped, Row, Rows};
+
+/// Most rows that a server is sent in one statement.
+const ROWS_AT_ONCE: usize = 64;
+
+/// A connection to a database. It belongs to one thread.
+pub enum Connection {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<Server>),
+}
+
+/// A statement that is kept for the next time.
+pub enum Statement<'c> {
+    Sqlite(CachedStatement<'c>),
+    Postgres(&'c Server, String),
+}
+
+impl Connection {
+    /// Prepares a statement, or finds it among those that were prepared before.
+    ///
+    /// # Errors
+    /// Fails where the database does not understand the statement.
+    pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        match self {
+            Connection::Sqlite(db) => Ok(Statement::Sqlite(db.prepare_cached(sql)?)),
+            Connection::Postgres(server) => Ok(Statement::Postgres(server, sql.to_owned())),
+        }
+    }
+
+    /// Executes a statement; returns the number of rows that it changed.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
+        self.prepare_cached(sql)?.execute(params)
+    }
+
+    /// Executes statements that have no values and answer nothing.
+    ///
+    /// # Errors
+    /// Fails at the first that the database refuses.
+    pub fn execute_batch(&self, sql: &str) -> Result<()> {
+        match self {
+            Connection::Sqlite(db) => Ok(db.execute_batch(sql)?),
+            Connection::Postgres(server) => server.execute_batch(sql),
+        }
+    }
+
+    /// Adds rows to a table, named with its columns. A server gets many at once: each question costs a way there and back.
+    ///
+    /// # Errors
+    /// Fails where the database refuses one of them.
+    pub fn insert_rows<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+        let at_once = match self {
+            Connection::Sqlite(_) => 1,
+            Connection::Postgres(_) => ROWS_AT_ONCE,
+        };
+        let row = format!("({})", vec!["?"; COLUMNS].join(", "));
+        for some in rows.chunks(at_once) {
+            let values = vec![row.as_str(); some.len()].join(", ");
+            let mut insert = self.prepare_cached(&format!("INSERT INTO {into} VALUES {values}"))?;
+            insert.execute(params_from_iter(some.iter().flatten()))?;
+        }
+        Ok(())
+    }
+
+    /// Runs something in one transaction that no other writer is beside.
+    ///
+    /// # Errors
+    /// Fails where the work or the commit did; nothing is changed then.
+    pub fn in_transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        match self {
+            Connection::Sqlite(db) => db.execute_batch("BEGIN IMMEDIATE")?,
+            Connection::Postgres(server) => server.begin()?,
+        }
+        let done = work(self).and_then(|done| self.execute_batch("COMMIT").map(|()| done));
+        if let Err(error) = &done {
+            self.roll_back(error);
+        }
+        done
+    }
+
+    /// The handle by which another thread ends what this connection is at; `None` with a server.
+    pub fn interrupt_handle(&self) -> Option<rusqlite::InterruptHandle> {
+        match self {
+            Connection::Sqlite(db) => Some(db.get_interrupt_handle()),
+            Connection::Postgres(_) => None,
+        }
+    }
+
+    fn roll_back(&self, because: &Error) {
+        let is_over = match self {
+            // A disk that is full may have ended the transaction.
+            Connection::Sqlite(db) => db.is_autocommit(),
+            Connection::Postgres(server) => server.is_closed(),
+        };
+        if is_over {
+            return;
+        }
+        if let Err(error) = self.execute_batch("ROLLBACK") {
+            tracing::error!(%error, %because, "a transaction was not rolled back");
+        }
+    }
+
+    /// The expression for a column's value in the row whose `order` is the greatest of its group. SQLite takes it from the
+    /// row in which `max(order)` was found.
+    pub fn at_greatest(&self, column: &str, order: &str) -> String {
+        match self {
+            Connection::Sqlite(_) => column.to_owned(),
+            Connection::Postgres(_) => format!("(array_agg({column} ORDER BY {order} DESC))[1]"),
+        }
+    }
+}
+
+impl Statement<'_> {
+    /// Executes; returns the number of rows that were changed.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn execute(&mut self, params: impl Params) -> Result<usize> {
+        match self {
+            Statement::Sqlite(statement) => Ok(params.lend(|values| statement.execute(values))?),
+            Statement::Postgres(server, sql) => params.lend(|values| server.execute(sql, values)),
+        }
+    }
+
+    /// Asks for rows.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        match self {
+            Statement::Sqlite(statement) => Rows::of_sqlite(statement, params),
+            Statement::Postgres(server, sql) => Rows::of_server(server, sql, params),
+        }
+    }
+
+    /// Asks for rows, and reads each by a function.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn query_map<T, F>(&mut self, params: impl Params, read: F) -> Result<Mapped<'_, F>>
+    where
+        F: FnMut(&Row) -> Result<T>,
+    {
+        Ok(Mapped { rows: self.query(params)?, read })
+    }
+
+    /// Asks for one row.
+    ///
+    /// # Errors
+    /// [`Error::NoRow`] where there is none.
+    pub fn query_row<T>(&mut self, params: impl Params, read: impl FnOnce(&Row) -> Result<T>) -> Result<T> {
+        let mut rows = self.query(params)?;
+        read(&rows.next()?.ok_or(Error::NoRow)?)
+    }
+}

@@ -1,0 +1,396 @@
+//! Deletion in small steps of what nobody has to keep any longer.
+
+use super::SqlStore;
+use super::audit::note;
+use super::columns::{bounded, count, from_json, from_word, json, name, wall};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use crate::store::{
+    Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
+};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::domain::time::Wall;
+
+/// Tables by what people know them for; what is in none of the lists is `other`.
+const ROOMS: [(&str, &[&str]); 4] = [
+    ("log", &["log", "plays", "airings", "airing_tags", "signed_heads", "heads", "deliveries"]),
+    ("sums", &["days", "day_boxes", "day_plans", "day_sums", "feedback_days", "anchors", "made_reports"]),
+    ("acts", &["acts"]),
+    ("feedback", &["feedback"]),
+];
+/// Everything else in the database.
+const OTHER: &str = "other";
+
+impl Keeping for SqlStore {
+    fn keeping_rule(&self) -> Answer<'_, KeepingRule> {
+        self.read(|db| {
+            let kept = db
+                .prepare_cached("SELECT rule FROM keeping")?
+                .query_row([], |row| from_json(row, "rule"))
+                .optional()?;
+            Ok(kept.unwrap_or_default())
+        })
+    }
+
+    fn set_keeping_rule(&self, rule: KeepingRule, act: NewAct) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "INSERT INTO keeping (one, rule) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET rule = ?1",
+            )?
+            .execute([json(&rule)])?;
+            note(db, &act)
+        })
+    }
+
+    fn complained_since(&self) -> Answer<'_, Option<Wall>> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT about, made FROM feedback WHERE due IS NOT NULL AND answered IS NULL",
+            )?;
+            let rows = query.query_map([], |row| {
+                let about = match row.get::<_, Option<String>>("about")? {
+                    None => None,
+                    Some(_) => Some(from_json::<crate::store::Broadcast>(row, "about")?.at),
+                };
+                Ok(about.unwrap_or(wall(row, "made")?))
+            })?;
+            rows.collect::<Result<Vec<_>>>().map(|times| times.into_iter().min())
+        })
+    }
+
+    fn prune(&self, kept: Perishable, before: Wall, now: Wall) -> Answer<'_, u64> {
+        self.write(move |db| {
+            let is_reckoned_from = matches!(kept, Perishable::Log | Perishable::Orders);
+            if is_reckoned_from && waits_to_be_reckoned(db, before)? {
+                return Ok(0);
+            }
+            // First of all: a day that is gone in part is never reckoned anew.
+            note_pruned(db, kept, before, now, 0)?;
+            let gone = match kept {
+                Perishable::Log => log(db, before, now)?,
+                Perishable::Drafts => drafts(db, before)?,
+                Perishable::Feedback => feedback(db, before)?,
+                Perishable::Acts => acts(db, before)?,
+                Perishable::Orders => orders(db, before)?,
+                Perishable::Outgoing => outgoing(db, before)?,
+                Perishable::Audio => 0,
+            };
+            note_pruned(db, kept, before, now, gone)?;
+            Ok(gone)
+        })
+    }
+
+    fn unused_media(&self, before: Wall, now: Wall, limit: u32) -> Answer<'_, Vec<ContentHash>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(&format!(
+                "SELECT sha256 FROM media WHERE {UNUSED} ORDER BY added, sha256 LIMIT ?3"
+            ))?;
+            query.query_map(params![before.0, now.0, limit], |row| name(row, "sha256"))?.collect()
+        })
+    }
+
+    fn forget_media(&self, hash: ContentHash, before: Wall, now: Wall) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let gone = db
+                .prepare_cached(&format!("DELETE FROM media WHERE sha256 = ?3 AND {UNUSED}"))?
+                .execute(params![before.0, now.0, hash.to_string()])?;
+            note_pruned(db, Perishable::Audio, before, now, gone as u64)?;
+            Ok(gone == 1)
+        })
+    }
+
+    fn pruned_logs(&self) -> Answer<'_, Vec<PrunedLog>> {
+        self.read(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT *, (SELECT envelope FROM signed_heads
+                            WHERE signed_heads.box = pruned_logs.box AND signed_heads.epoch = pruned_logs.epoch
+                              AND signed_heads.seq = pruned_logs.upto) AS head
+                 FROM pruned_logs ORDER BY box, epoch",
+            )?;
+            query.query_map([], pruned_log)?.collect()
+        })
+    }
+
+    fn pruned(&self) -> Answer<'_, Vec<PrunedRow>> {
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT * FROM pruned WHERE gone > 0 ORDER BY kept")?;
+            let rows = query.query_map([], |row| {
+                Ok(PrunedRow {
+                    kept: from_word(row, "kept")?,
+                    before: wall(row, "before")?,
+                    at: wall(row, "at")?,
+                    rows: count(row, "gone")?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn measure_room(&self, beside: Vec<(String, u64)>, now: Wall) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let mut rooms = self.read(measured).await?;
+            rooms.extend(beside);
+            self.write(move |db| {
+                db.execute("DELETE FROM rooms", [])?;
+                let mut insert =
+                    db.prepare_cached("INSERT INTO rooms (what, bytes, measured) VALUES (?1, ?2, ?3)")?;
+                for (what, bytes) in &rooms {
+                    insert.execute(params![what, bounded(*bytes), now.0])?;
+                }
+                Ok(())
+            })
+            .await
+        })
+    }
+
+    fn room(&self) -> Answer<'_, Vec<RoomRow>> {
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT * FROM rooms ORDER BY bytes DESC, what")?;
+            let rows = query.query_map([], |row| {
+                Ok(RoomRow {
+                    what: row.get("what")?,
+                    bytes: count(row, "bytes")?,
+                    measured: wall(row, "measured")?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+}
+
+/// The condition on audio that nothing names since `?1`; now is `?2`.
+const UNUSED: &str = "added < ?1
+    AND NOT EXISTS (SELECT 1 FROM notices WHERE instr(content, media.sha256) > 0
+                    AND (changed >= ?1 OR state IN ('draft', 'submitted', 'returned')))
+    AND NOT EXISTS (SELECT 1 FROM notice_versions JOIN notices ON notices.id = notice_versions.notice
+                    WHERE instr(notice_versions.content, media.sha256) > 0
+                    AND notices.state IN ('draft', 'submitted', 'returned'))
+    AND NOT EXISTS (SELECT 1 FROM commands WHERE (expires >= ?2 OR issued_at >= ?1) AND instr(payload, media.sha256) > 0)
+    AND NOT EXISTS (SELECT 1 FROM documents JOIN commands ON commands.id = documents.command
+                    WHERE documents.version = (SELECT max(version) FROM documents AS newer WHERE newer.name = documents.name)
+                    AND instr(commands.payload, media.sha256) > 0)
+    AND NOT EXISTS (SELECT 1 FROM drafts WHERE instr(payload, media.sha256) > 0)
+    AND NOT EXISTS (SELECT 1 FROM messages WHERE lower(hex(messages.media)) = media.sha256
+                    AND (ended IS NULL OR ended >= ?1))
+    AND NOT EXISTS (SELECT 1 FROM proposals WHERE state IN ('draft', 'submitted', 'returned')
+                    AND instr(content, media.sha256) > 0)";
+
+/// Keeps how far things of a kind are deleted; the time never goes back.
+fn note_pruned(db: &Connection, kept: Perishable, before: Wall, now: Wall, gone: u64) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO pruned (kept, before, at, gone) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (kept) DO UPDATE SET before = max(pruned.before, ?2), at = ?3, gone = pruned.gone + ?4",
+    )?
+    .execute(params![kept.code(), before.0, now.0, bounded(gone)])?;
+    Ok(())
+}
+
+fn waits_to_be_reckoned(db: &Connection, before: Wall) -> Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM days_to_settle WHERE day < ?1)")?
+        .query_row([before.date().to_string()], |row| row.get(0))
+}
+
+/// Deletes lines of the log's page first, then of one log what it can.
+fn log(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
+    let lines = airings(db, before)?;
+    if lines > 0 {
+        return Ok(lines);
+    }
+    let mut query = db.prepare_cached("SELECT box, epoch FROM heads ORDER BY box, epoch")?;
+    let logs = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for of in logs.collect::<Result<Vec<(String, String)>>>()? {
+        let gone = one_log(db, &of, before, now)?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    Ok(0)
+}
+
+fn airings(db: &Connection, before: Wall) -> Result<u64> {
+    let mut query = db.prepare_cached("SELECT id FROM airings WHERE day < ?1 LIMIT ?2")?;
+    let old = query.query_map(params![before.date().to_string(), PRUNED_AT_ONCE], |row| row.get(0))?;
+    let old = old.collect::<Result<Vec<i64>>>()?;
+    for id in &old {
+        db.prepare_cached("DELETE FROM airing_tags WHERE airing = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM airings WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(old.len() as u64)
+}
+
+/// An entry at which a log may be cut.
+struct Cut {
+    seq: i64,
+    hash: [u8; 32],
+    arrived: i64,
+}
+
+/// Deletes the beginning of a log, up to an entry that its box signed where there is one.
+fn one_log(db: &Connection, (id, epoch): &(String, String), before: Wall, now: Wall) -> Result<u64> {
+    let mut query = db.prepare_cached(
+        "SELECT seq, hash, arrived, min(wall, arrived) AS since FROM log WHERE box = ?1 AND epoch = ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    let mut rows = query.query(params![id, epoch, PRUNED_AT_ONCE])?;
+    let (mut since, mut old) = (None, Vec::new());
+    while let Some(row) = rows.next()? {
+        let cut = Cut { seq: row.get("seq")?, hash: row.get("hash")?, arrived: row.get("arrived")? };
+        if cut.arrived >= before.0 {
+            break;
+        }
+        since = since.or(Some(row.get::<_, i64>("since")?));
+        old.push(cut);
+    }
+    drop(rows);
+    let (Some(since), Some(first), Some(last)) = (since, old.first(), old.last()) else { return Ok(0) };
+    let signed: Option<i64> = db
+        .prepare_cached(
+            "SELECT max(seq) FROM signed_heads WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4",
+        )?
+        .query_row(params![id, epoch, first.seq, last.seq], |row| row.get(0))?;
+    let signs: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM signed_heads WHERE box = ?1 AND epoch = ?2)")?
+        .query_row([id, epoch], |row| row.get(0))?;
+    let upto = match signed {
+        Some(signed) => signed,
+        // What stands behind the last signature goes with the next.
+        None if signs && old.len() < PRUNED_AT_ONCE as usize => return Ok(0),
+        None => last.seq,
+    };
+    let Some(cut) = old.iter().find(|cut| cut.seq == upto) else { return Ok(0) };
+    db.prepare_cached(
+        "INSERT INTO pruned_logs (box, epoch, upto, hash, since, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (box, epoch) DO UPDATE SET upto = ?3, hash = ?4, at = ?6",
+    )?
+    .execute(params![id, epoch, cut.seq, cut.hash, since, now.0])?;
+    db.prepare_cached("DELETE FROM plays WHERE box = ?1 AND epoch = ?2 AND coalesce(arrived, opened) <= ?3")?
+        .execute(params![id, epoch, cut.arrived])?;
+    let gone = db
+        .prepare_cached("DELETE FROM log WHERE box = ?1 AND epoch = ?2 AND seq <= ?3")?
+        .execute(params![id, epoch, cut.seq])?;
+    Ok(gone as u64)
+}
+
+/// Deletes notices that were given up: drafts that nobody has touched since, and what was returned, withdrawn or never
+/// approved.
+fn drafts(db: &Connection, before: Wall) -> Result<u64> {
+    let mut query = db.prepare_cached(
+        "SELECT id FROM notices WHERE state IN ('draft', 'returned', 'withdrawn', 'expired') AND changed < ?1
+         ORDER BY changed LIMIT ?2",
+    )?;
+    let old = query.query_map(params![before.0, PRUNED_AT_ONCE], |row| row.get(0))?;
+    let old = old.collect::<Result<Vec<String>>>()?;
+    for id in &old {
+        db.prepare_cached("DELETE FROM notice_versions WHERE notice = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM notices WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(old.len() as u64)
+}
+
+/// Deletes words of villagers that were answered, or need no answer, before then; their numbers stay.
+fn feedback(db: &Connection, before: Wall) -> Result<u64> {
+    let gone = db
+        .prepare_cached(
+            "DELETE FROM feedback WHERE id IN (SELECT id FROM feedback
+             WHERE answered < ?1 OR (due IS NULL AND made < ?1) LIMIT ?2)",
+        )?
+        .execute(params![before.0, PRUNED_AT_ONCE])?;
+    Ok(gone as u64)
+}
+
+fn acts(db: &Connection, before: Wall) -> Result<u64> {
+    let gone = db
+        .prepare_cached(
+            "DELETE FROM acts WHERE id IN (SELECT id FROM acts WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        )?
+        .execute(params![before.0, PRUNED_AT_ONCE])?;
+    Ok(gone as u64)
+}
+
+/// Deletes drafts that nobody can sign any more; where there are none left, orders that have expired, with their notices and
+/// deliveries. Documents in force stay, and so does what the log or a play names. The serial numbers of issuers are a table of
+/// their own, so that none is given twice.
+fn orders(db: &Connection, before: Wall) -> Result<u64> {
+    let of = params![before.0, PRUNED_AT_ONCE];
+    db.prepare_cached(
+        "DELETE FROM draft_signatures WHERE draft IN (SELECT id FROM drafts WHERE expires < ?1 ORDER BY id LIMIT ?2)",
+    )?
+    .execute(of)?;
+    let drafts = db
+        .prepare_cached(
+            "DELETE FROM drafts WHERE id IN (SELECT id FROM drafts WHERE expires < ?1 ORDER BY id LIMIT ?2)",
+        )?
+        .execute(of)?;
+    if drafts > 0 {
+        return Ok(drafts as u64);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT id FROM commands WHERE expires < ?1 AND issued_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.command = commands.id)
+         AND NOT EXISTS (SELECT 1 FROM log WHERE log.command = commands.id)
+         AND NOT EXISTS (SELECT 1 FROM plays WHERE plays.subject_id = commands.id)
+         ORDER BY expires LIMIT ?2",
+    )?;
+    let old = query.query_map(of, |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
+    for id in &old {
+        db.prepare_cached(
+            "DELETE FROM notice_versions WHERE notice IN (SELECT id FROM notices WHERE command = ?1)",
+        )?
+        .execute([id])?;
+        db.prepare_cached("DELETE FROM notices WHERE command = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM deliveries WHERE command = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM commands WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(old.len() as u64)
+}
+
+/// Deletes letters and events for which no try is to come.
+fn outgoing(db: &Connection, before: Wall) -> Result<u64> {
+    let of = params![before.0, PRUNED_AT_ONCE];
+    let letters = db
+        .prepare_cached(
+            "DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE due IS NULL AND made < ?1 LIMIT ?2)",
+        )?
+        .execute(of)?;
+    let events = db
+        .prepare_cached(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE due IS NULL AND made < ?1 LIMIT ?2)",
+        )?
+        .execute(of)?;
+    Ok((letters + events) as u64)
+}
+
+fn pruned_log(row: &Row) -> Result<PrunedLog> {
+    Ok(PrunedLog {
+        id: name(row, "box")?,
+        epoch: from_word(row, "epoch")?,
+        upto: count(row, "upto")?,
+        hash: ContentHash(row.get("hash")?),
+        at: wall(row, "at")?,
+        head: row.get("head")?,
+    })
+}
+
+/// Adds up the pages of the database by what they hold.
+fn measured(db: &Connection) -> Result<Vec<(String, u64)>> {
+    let mut query = db.prepare_cached(match db {
+        Connection::Sqlite(_) => {
+            "SELECT coalesce(sqlite_schema.tbl_name, dbstat.name) AS of, sum(dbstat.pgsize) AS bytes FROM dbstat
+             LEFT JOIN sqlite_schema ON sqlite_schema.name = dbstat.name WHERE aggregate = TRUE GROUP BY of"
+        }
+        Connection::Postgres(_) => {
+            "SELECT relname AS of, pg_total_relation_size(oid) AS bytes FROM pg_class
+             WHERE relkind = 'r' AND relnamespace = CAST(current_schema() AS regnamespace)"
+        }
+    })?;
+    let tables = query.query_map([], |row| Ok((row.get::<_, String>("of")?, count(row, "bytes")?)))?;
+    let mut rooms: Vec<(String, u64)> = Vec::new();
+    for table in tables {
+        let (table, bytes) = table?;
+        let of = ROOMS.iter().find(|(_, tables)| tables.contains(&table.as_str()));
+        let what = of.map_or(OTHER, |(what, _)| what);
+        match rooms.iter_mut().find(|(known, _)| known == what) {
+            Some((_, sum)) => *sum += bytes,
+            None => rooms.push((what.to_owned(), bytes)),
+        }
+    }
+    Ok(rooms)
+}

@@ -1,0 +1,68 @@
+//! The memory for times in which a database server is away: an urgent order waits no longer than people can, and goes on
+//! with what this process remembers.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::store::{BoxRow, Errand, StoreError};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::{Moment, Span};
+
+/// The longest time that one question or change of an urgent order may take on a server.
+const URGENT_MAX: Duration = Duration::from_millis(1_200);
+/// Time in which urgent orders do not try again after one waited in vain.
+const GIVEN_UP: Span = Span::secs(5);
+
+/// The memory for times without a server.
+pub struct Memory {
+    /// A file on this machine is never away.
+    pub is_server: bool,
+    gave_up: Mutex<Option<Moment>>,
+    boxes: Mutex<Vec<BoxRow>>,
+}
+
+impl Memory {
+    /// Remembers nothing yet.
+    pub fn of(is_server: bool) -> Self {
+        Self { is_server, gave_up: Mutex::default(), boxes: Mutex::default() }
+    }
+
+    /// Waits for an answer, and where it is for an urgent order, no longer than that may wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] where an urgent order goes on without the answer.
+    pub async fn bounded<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if !self.is_server || !Errand::of_now().is_urgent {
+            return asked.await;
+        }
+        let now = monotonic();
+        let gave_up = *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP) {
+            return Err(StoreError::Away);
+        }
+        let answer = tokio::time::timeout(URGENT_MAX, asked).await;
+        let waited_in_vain = answer.is_err().then_some(now);
+        *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner) = waited_in_vain;
+        answer.unwrap_or(Err(StoreError::Away))
+    }
+
+    /// Remembers the boxes as they were read; where an urgent order can't read them, gives those of the last time.
+    pub fn boxes(&self, read: Result<Vec<BoxRow>, StoreError>) -> Result<Vec<BoxRow>, StoreError> {
+        if !self.is_server {
+            return read;
+        }
+        let mut boxes = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(rows) => {
+                boxes.clone_from(&rows);
+                Ok(rows)
+            }
+            Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => Ok(boxes.clone()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The store: one writing thread that groups what waits into one commit, and reading threads by purpose, over SQLite in a
+//! file or over a PostgreSQL server.
+
+mod airings;
+mod alarms;
+mod alerts;
+mod asked;
+mod audit;
+pub mod backup;
+mod boxes;
+mod calls;
+mod columns;
+mod commands;
+mod connect;
+mod database;
+mod day_sums;
+mod deliveries;
+mod documents;
+mod drafts;
+mod engine;
+mod enrolment;
+mod feedback;
+mod health;
+mod hours;
+mod keeping;
+mod kinds;
+mod live;
+mod log;
+mod media;
+mod memory;
+mod messages;
+mod notices;
+mod passkeys;
+mod people;
+mod places;
+mod plays;
+mod prepare;
+mod pronunciations;
+mod proposals;
+mod reach;
+mod readers;
+mod rollouts;
+mod roster;
+mod serials;
+mod sessions;
+mod signs;
+mod tokens;
+mod touched;
+mod troubles;
+mod webhooks;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer::{Answer, StoreError};
+use super::errand::Errand;
+use crate::disk::Disk;
+use connect::{QUEUE_MAX, spawn};
+use database::Way;
+use engine::Connection;
+pub use engine::for_postgres;
+use live::Live;
+use loaxa_heart::config::store_file::Database;
+use memory::Memory;
+use prepare::prepare;
+use readers::Readers;
+use signs::{Flush, Part, Signs};
+use writer::{Operation, Write, write_until_closed};
+
+/// The store of one commune.
+pub struct SqlStore {
+    writer: Option<mpsc::Sender<Box<dyn Operation>>>,
+    readers: Option<Readers>,
+    threads: Vec<JoinHandle<()>>,
+    /// The last number given for each issuer, which stays given where the database would not keep it.
+    serials: Mutex<BTreeMap<String, u64>>,
+    signs: Arc<Signs>,
+    live: Arc<Live>,
+    memory: Memory,
+}
+
+impl SqlStore {
+    /// Opens or creates the database in a file.
+    ///
+    /// # Errors
+    /// Fails when the file can't be opened, or is no database of this program.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_at(&Database::Sqlite(path.to_owned()), None)
+    }
+
+    /// Opens or creates a database. A disk that is watched has room of its own for what is urgent.
+    ///
+    /// # Errors
+    /// Fails when the database can't be reached, or is none of this program.
+    pub fn open_at(database: &Database, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
+        let way = Way::to(database)?;
+        // The disk of a server is another.
+        let disk = disk.filter(|_| matches!(way, Way::File(_)));
+        let cant_open = |detail: String| StoreError::CantOpen { path: way.name(), detail };
+        let writing = way.connect().map_err(|error| cant_open(error.to_string()))?;
+        let writing = on_own_thread(move || {
+            let prepared = prepare(&writing).or_else(|error| match &disk {
+                // A new version may need room before anything else.
+                Some(disk) if (error.is_full() || error.is_of_io()) && disk.spend() => prepare(&writing),
+                _ => Err(error),
+            });
+            prepared?;
+            let serials = serials::given(&writing)?;
+            engine::Result::Ok((writing, disk, serials))
+        });
+        let (writing, disk, serials) =
+            writing.map_err(|error: engine::Error| cant_open(error.to_string()))?;
+        let (writer, jobs) = mpsc::channel(QUEUE_MAX);
+        let mut threads = Vec::new();
+        let readers = Readers::open(&way, &mut threads).map_err(cant_open)?;
+        let live = Arc::<Live>::default();
+        let remembers = (disk, Arc::clone(&live));
+        let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
+        threads.push(write.map_err(|error| cant_open(error.to_string()))?);
+        Ok(Self {
+            writer: Some(writer),
+            readers: Some(readers),
+            threads,
+            serials: Mutex::new(serials),
+            signs: Arc::default(),
+            live,
+            memory: Memory::of(matches!(way, Way::Server { .. })),
+        })
+    }
+
+    /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
+    async fn enqueue<T: Send + 'static>(
+        &self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
+    ) -> Result<Answer<'static, T>, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let is_urgent = Errand::of_now().is_urgent;
+        let job = Box::new(Write { operation, result: None, tell, is_urgent });
+        self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
+        Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
+    }
+
+    fn write<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
+    ) -> Answer<'a, T> {
+        Box::pin(self.memory.bounded(async move { self.enqueue(operation).await?.await }))
+    }
+
+    fn read<'a, T: Send + 'static>(
+        &'a self,
+        question: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
+    ) -> Answer<'a, T> {
+        Box::pin(self.memory.bounded(async move {
+            let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
+            readers.ask(Errand::of_now().reader, question).await
+        }))
+    }
+}
+
+impl SqlStore {
+    /// Has signs of life written, and does not wait for it; where there is no room in the queue, a later one does.
+    fn begin_to_write_signs(&self, part: Part) {
+        let Some(Ok(room)) = self.writer.as_ref().map(|writer| writer.try_reserve()) else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, None) {
+            room.send(Box::new(flush));
+        }
+    }
+
+    /// Writes signs of life; those that the disk refuses stay in memory.
+    async fn write_signs(&self, part: Part) {
+        let (tell, told) = oneshot::channel();
+        let Some(writer) = &self.writer else { return };
+        let Ok(room) = writer.reserve().await else { return };
+        if let Some(flush) = Flush::take(&self.signs, &part, Some(tell)) {
+            room.send(Box::new(flush));
+            // It is told in any case.
+            let _ = told.await;
+        }
+    }
+}
+
+impl Drop for SqlStore {
+    /// Finishes what is queued.
+    fn drop(&mut self) {
+        self.begin_to_write_signs(Part::All);
+        self.writer = None;
+        self.readers = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store ended in a panic");
+            }
+        }
+    }
+}
+
+/// Runs something on a thread that runs no asynchronous work: a connection to a server has its own.
+fn on_own_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(run);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -1,0 +1,279 @@
+//! Plays, each joined from the entries of its start and its end.
+
+use std::collections::BTreeMap;
+
+use super::SqlStore;
+use super::asked::Asked;
+use super::columns::{
+    bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
+    wall, word,
+};
+use super::engine::{Connection, Result, Row, params, params_from_iter};
+use crate::store::plays::{outcome_apart, subject_apart, subject_together};
+use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
+use loaxa_heart::decide::plausible::{self, Implausible};
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::playback::{PlayEnd, PlayOutcome, PlayStart, Stamp, Subject};
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::texts::visible;
+
+/// Frames a second in the log.
+const FRAMES_A_SECOND: f64 = 48_000.0;
+
+impl Plays for SqlStore {
+    fn sounding(&self) -> Answer<'_, Vec<SoundingRow>> {
+        self.read(sounding)
+    }
+
+    fn plays(&self, filter: LogFilter) -> Answer<'_, Vec<PlayRow>> {
+        self.read(move |db| newest(db, &filter))
+    }
+
+    fn report(&self, from: Wall, to: Wall) -> Answer<'_, Vec<ReportRow>> {
+        self.read(move |db| report(db, from, to))
+    }
+}
+
+fn sounding(db: &Connection) -> Result<Vec<SoundingRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, subject, subject_id, title, mode, rung, opened FROM plays WHERE cursor IN (
+             SELECT max(cursor) FROM plays JOIN boxes ON boxes.id = plays.box AND boxes.epoch = plays.epoch
+             WHERE outcome IS NULL AND implausible IS NULL GROUP BY box) ORDER BY box",
+    )?;
+    let rows = query.query_map([], |row| {
+        Ok(SoundingRow {
+            id: name(row, "box")?,
+            subject: subject(row)?,
+            title: row.get("title")?,
+            mode: optional_word(row, "mode")?,
+            rung: from_word(row, "rung")?,
+            opened: wall(row, "opened")?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
+pub const SLOTS_NOT_AIRED: &str =
+    "event = 'slot_ended' AND body ->> '$.outcome' = 'not_aired' AND NOT EXISTS (
+    SELECT 1 FROM log AS later WHERE later.event = 'slot_ended' AND later.box = log.box
+    AND later.body ->> '$.key.slot' = log.body ->> '$.key.slot'
+    AND later.body ->> '$.key.date' = log.body ->> '$.key.date' AND later.cursor > log.cursor)";
+
+/// The origin of an entry: box, epoch and time.
+pub struct Origin<'a> {
+    pub id: &'a BoxId,
+    pub epoch: &'a str,
+    pub at: &'a Stamp,
+    pub arrived: Wall,
+    pub implausible: Option<Implausible>,
+}
+
+/// Begins a play.
+pub fn start(db: &Connection, of: &Origin, start: &PlayStart) -> Result<()> {
+    let (subject, subject_id) = subject_apart(&start.subject);
+    db.prepare_cached(
+        "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class,
+                                mode, rung, source, language, repetition, volume_percent, scheduled, opened,
+                                arrived, listed, implausible)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                     ?19, min(?18, ?19), ?20)
+             ON CONFLICT (box, epoch, play) DO NOTHING",
+    )?
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        start.play.to_string(),
+        of.at.start,
+        subject,
+        subject_id,
+        visible(&start.title),
+        start.section.as_ref().map(|id| id.as_str()),
+        start.campaign.as_ref().map(|id| id.as_str()),
+        start.class.as_ref().map(word),
+        start.mode.as_ref().map(word),
+        word(&start.rung),
+        visible(&start.source),
+        visible(&start.language),
+        start.repetition,
+        start.volume_percent,
+        start.scheduled.map(|at| at.0),
+        of.at.wall.0,
+        of.arrived.0,
+        of.implausible.as_ref().map(word),
+    ])?;
+    Ok(())
+}
+
+/// Ends a play; its first end stays.
+pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
+    let (outcome, reason) = outcome_apart(&end.outcome);
+    db.prepare_cached(
+        "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
+                              reason = ?9, heard = ?10, implausible = coalesce(implausible, ?11)
+             WHERE box = ?1 AND epoch = ?2 AND play = ?3 AND outcome IS NULL",
+    )?
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        end.play.to_string(),
+        end.started_at.map(|at| at.wall.0),
+        of.at.wall.0,
+        bounded(end.frames_played),
+        end.frames_due.map(bounded),
+        outcome,
+        reason,
+        end.heard.map(|heard| heard.heard),
+        of.implausible.as_ref().map(word),
+    ])?;
+    Ok(())
+}
+
+/// A time so far away that no number becomes too large where a step is added to one that is nearer.
+const FAR: i64 = 1 << 61;
+
+/// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading.
+pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
+    if of.implausible.is_some() {
+        return Ok(());
+    }
+    db.prepare_cached(
+        "UPDATE plays SET opened = opened + ?4, started = max(min(started, ?8), ?9) + ?4,
+                          ended = max(min(ended, ?8), ?9) + ?4, listed = min(opened + ?4, coalesce(arrived, ?5)),
+                          implausible = CASE WHEN implausible = ?6 AND opened + ?4 <= ?7 THEN NULL
+                                             WHEN opened + ?4 > ?7 THEN coalesce(implausible, ?6)
+                                             ELSE implausible END
+             WHERE box = ?1 AND epoch = ?2 AND start = ?3 AND opened < ?8 AND opened > ?9",
+    )?
+    .execute(params![
+        of.id.as_str(),
+        of.epoch,
+        of.at.start,
+        step_us.clamp(-FAR, FAR),
+        of.arrived.0,
+        word(&Implausible::Date),
+        plausible::latest(of.arrived).0,
+        FAR,
+        -FAR,
+    ])?;
+    Ok(())
+}
+
+fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
+    let which = if filter.implausible { "NOT NULL" } else { "NULL" };
+    let mut asked = Asked::default();
+    asked.and("box =", filter.id.as_ref().map(|id| id.to_string()));
+    asked.and("opened >=", filter.from.map(|at| at.0));
+    asked.and("opened <", filter.to.map(|at| at.0));
+    asked.and("subject_id =", filter.command.as_ref().map(|id| id.to_string()));
+    asked.and("cursor >", filter.after);
+    let joins = if asked.values.is_empty() { "WHERE" } else { "AND" };
+    let mut query = db.prepare_cached(&format!(
+        "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
+         {} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {}",
+        asked.sql(),
+        filter.limit.min(ROWS_MAX)
+    ))?;
+    let parameters = params_from_iter(asked.values);
+    let rows = query.query_map(parameters, play_row)?;
+    rows.collect()
+}
+
+pub fn play_row(row: &Row) -> Result<PlayRow> {
+    Ok(PlayRow {
+        cursor: row.get("cursor")?,
+        id: name(row, "box")?,
+        box_title: row.get("box_title")?,
+        epoch: from_word(row, "epoch")?,
+        play: from_word(row, "play")?,
+        subject: subject(row)?,
+        title: row.get("title")?,
+        section: optional_name(row, "section")?,
+        campaign: optional_name(row, "campaign")?,
+        class: optional_word(row, "class")?,
+        mode: optional_word(row, "mode")?,
+        rung: from_word(row, "rung")?,
+        source: row.get("source")?,
+        language: row.get("language")?,
+        repetition: row.get("repetition")?,
+        volume_percent: row.get("volume_percent")?,
+        scheduled: optional_wall(row, "scheduled")?,
+        opened: wall(row, "opened")?,
+        started: optional_wall(row, "started")?,
+        ended: optional_wall(row, "ended")?,
+        frames_played: optional_count(row, "frames_played")?,
+        frames_due: optional_count(row, "frames_due")?,
+        outcome: outcome(row)?,
+        heard: row.get("heard")?,
+        implausible: optional_word(row, "implausible")?,
+    })
+}
+
+fn subject(row: &Row) -> Result<Subject> {
+    let (kind, id): (String, String) = (row.get("subject")?, row.get("subject_id")?);
+    subject_together(&kind, &id).ok_or_else(|| unreadable("subject", "no subject of a play".into()))
+}
+
+fn outcome(row: &Row) -> Result<Option<PlayOutcome>> {
+    let (word, rest): (Option<String>, Option<String>) = (row.get("outcome")?, row.get("reason")?);
+    let Some(word) = word else { return Ok(None) };
+    let outcome = tagged::together("outcome", &word, rest.as_deref());
+    outcome.map(Some).map_err(|error| unreadable("outcome", error.into()))
+}
+
+fn report(db: &Connection, from: Wall, to: Wall) -> Result<Vec<ReportRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, section,
+                count(*) FILTER (WHERE implausible IS NULL) AS plays,
+                count(*) FILTER (WHERE implausible IS NULL AND outcome = 'finished') AS finished,
+                count(implausible) AS implausible,
+                CAST(coalesce(sum(frames_played) FILTER (WHERE implausible IS NULL), 0) AS DOUBLE PRECISION) AS frames
+         FROM plays LEFT JOIN boxes ON boxes.id = box
+         WHERE opened >= ?1 AND opened < ?2 GROUP BY box, boxes.title, section ORDER BY box, section NULLS FIRST",
+    )?;
+    let rows = query.query_map([from.0, to.0], |row| {
+        Ok(ReportRow {
+            id: name(row, "box")?,
+            box_title: row.get("box_title")?,
+            section: optional_name(row, "section")?,
+            plays: count(row, "plays")?,
+            finished: count(row, "finished")?,
+            implausible: count(row, "implausible")?,
+            seconds_played: row.get::<_, f64>("frames")? / FRAMES_A_SECOND,
+            not_aired: BTreeMap::new(),
+        })
+    })?;
+    let mut rows = rows.collect::<Result<Vec<_>>>()?;
+    for (id, box_title, because, slots) in not_aired(db, from, to)? {
+        let of_box = |row: &ReportRow| row.id == id && row.section.is_none();
+        let place = match rows.iter().position(of_box) {
+            Some(place) => place,
+            None => {
+                let place = rows.partition_point(|row| row.id < id);
+                rows.insert(place, ReportRow::empty(id, box_title));
+                place
+            }
+        };
+        rows[place].not_aired.insert(because, slots);
+    }
+    Ok(rows)
+}
+
+/// Counts the slots of a period that did not sound, by box and reason.
+fn not_aired(db: &Connection, from: Wall, to: Wall) -> Result<Vec<(BoxId, String, String, u64)>> {
+    let mut query = db.prepare_cached(&format!(
+        "SELECT box, coalesce(boxes.title, box) AS box_title, body ->> '$.because' AS because, count(*) AS slots
+         FROM log LEFT JOIN boxes ON boxes.id = box
+         WHERE {SLOTS_NOT_AIRED} AND implausible IS NULL AND body ->> '$.scheduled' >= ?1 AND body ->> '$.scheduled' < ?2
+         GROUP BY box, boxes.title, because ORDER BY box, because"
+    ))?;
+    let rows = query.query_map([in_json(from), in_json(to)], |row| {
+        Ok((name(row, "box")?, row.get("box_title")?, row.get("because")?, count(row, "slots")?))
+    })?;
+    rows.collect()
+}
+
+/// An instant as it stands in a log entry; all have the same length, so that texts compare as times.
+fn in_json(at: Wall) -> String {
+    serde_json::to_value(at).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

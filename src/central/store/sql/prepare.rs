@@ -1,0 +1,122 @@
+//! The tables, made and brought to this version.
+
+use std::collections::BTreeSet;
+
+use super::engine::{Connection, Error, OptionalExtension, Result, params, schema_for_postgres};
+use loaxa_heart::domain::ids::ContentHash;
+use loaxa_heart::said;
+
+/// Tables and indexes of both engines.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The number of the schema on a server; it grows when an earlier program could not use it any more.
+const VERSION: i64 = 1;
+
+/// Columns that came later than their tables.
+const LATER_COLUMNS: [(&str, &str, &str); 7] = [
+    ("tokens", "owner", "TEXT"),
+    ("log", "implausible", "TEXT"),
+    ("plays", "arrived", "INTEGER"),
+    ("plays", "listed", "INTEGER"),
+    ("plays", "implausible", "TEXT"),
+    ("drafts", "drafter", "TEXT NOT NULL DEFAULT ''"),
+    ("drafts", "emergency", "INTEGER NOT NULL DEFAULT 0"),
+];
+
+/// Makes the tables, and gives those of an earlier version what came later.
+///
+/// # Errors
+/// Fails where the database does not let itself be changed, or is none that this program can use.
+pub fn prepare(db: &Connection) -> Result<()> {
+    match db {
+        Connection::Sqlite(_) => prepare_file(db),
+        Connection::Postgres(_) => db.in_transaction(prepare_server),
+    }
+}
+
+fn prepare_file(db: &Connection) -> Result<()> {
+    for (table, column, of_type) in LATER_COLUMNS {
+        let mut columns = db.prepare_cached("SELECT name FROM pragma_table_info(?1)")?;
+        let names = columns.query_map([table], |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
+        if !names.is_empty() && !names.iter().any(|name| name == column) {
+            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {of_type}"))?;
+        }
+    }
+    db.execute_batch(SCHEMA)?;
+    db.execute_batch(include_str!("sqlite_triggers.sql"))?;
+    db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")?;
+    db.execute_batch(
+        "INSERT INTO feedback_days (day, village, village_title, kind, said, asked, in_time, late)
+         SELECT date(made / 1000000 + 25200, 'unixepoch') AS day, village,
+                coalesce((SELECT title FROM places WHERE in_group = village), village), kind, count(*), count(due),
+                coalesce(sum(answered <= due), 0), coalesce(sum(answered > due), 0)
+         FROM feedback WHERE NOT EXISTS (SELECT 1 FROM feedback_days) GROUP BY day, village, kind",
+    )
+}
+
+fn prepare_server(db: &Connection) -> Result<()> {
+    let (encoding, release): (String, i64) = db
+        .prepare_cached(
+            "SELECT current_setting('server_encoding'), CAST(current_setting('server_version_num') AS BIGINT)",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if encoding != "UTF8" {
+        return Err(Error::Unfit(said!("database.encoding", encoding)));
+    }
+    if release < 140_000 {
+        return Err(Error::Unfit(said!("database.release")));
+    }
+    db.execute_batch("CREATE TABLE IF NOT EXISTS schema_made (one BIGINT PRIMARY KEY CHECK (one = 1), version BIGINT NOT NULL, digest TEXT NOT NULL)")?;
+    let made: Option<(i64, String)> = db
+        .prepare_cached("SELECT version, digest FROM schema_made")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((version, _)) = made.as_ref().filter(|(version, _)| *version > VERSION) {
+        return Err(Error::Unfit(said!("database.later", found = version, known = VERSION)));
+    }
+    let functions = include_str!("postgres_functions.sql");
+    let triggers = include_str!("postgres_triggers.sql");
+    let digest = ContentHash::of([functions, SCHEMA, triggers].concat().as_bytes()).to_string();
+    if made.is_none_or(|(_, known)| known != digest) {
+        db.execute_batch(functions)?;
+        for (table, column, of_type) in LATER_COLUMNS {
+            let of_type = of_type.replace("INTEGER", "BIGINT");
+            db.execute_batch(&format!(
+                "ALTER TABLE IF EXISTS {table} ADD COLUMN IF NOT EXISTS {column} {of_type}"
+            ))?;
+        }
+        db.execute_batch(&schema_for_postgres(SCHEMA))?;
+        db.execute_batch(triggers)?;
+        db.execute(
+            "INSERT INTO schema_made (one, version, digest) VALUES (1, ?1, ?2)
+             ON CONFLICT (one) DO UPDATE SET version = ?1, digest = ?2",
+            params![VERSION, digest],
+        )?;
+    }
+    check_columns(db)
+}
+
+/// Checks that a server's tables have every column that the schema names.
+fn check_columns(db: &Connection) -> Result<()> {
+    let model = Connection::Sqlite(rusqlite::Connection::open_in_memory()?);
+    model.execute_batch(SCHEMA)?;
+    let pair = |row: &super::engine::Row| Ok((row.get(0)?, row.get(1)?));
+    let wanted = model
+        .prepare_cached(
+            "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'",
+        )?
+        .query_map([], pair)?
+        .collect::<Result<BTreeSet<(String, String)>>>()?;
+    let there = db
+        .prepare_cached(
+            "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+             WHERE table_schema = current_schema()",
+        )?
+        .query_map([], pair)?
+        .collect::<Result<BTreeSet<(String, String)>>>()?;
+    match wanted.difference(&there).next() {
+        Some((table, column)) => Err(Error::Unfit(said!("database.column", table, column))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,36 @@
+//! The way to the database, and the room that it takes on its server.
+
+use super::SqlStore;
+use super::columns::count;
+use super::engine::Error;
+use crate::store::{Answer, Reach, Reader, reading_as};
+
+impl Reach for SqlStore {
+    fn reach(&self) -> Answer<'_, ()> {
+        if !self.memory.is_server {
+            return Box::pin(async { Ok(()) });
+        }
+        let changes = self.write(|db| {
+            let only_reads: String = db
+                .prepare_cached("SELECT current_setting('transaction_read_only')")?
+                .query_row([], |row| row.get(0))?;
+            if only_reads == "on" { Err(Error::Away("the server only lets read".to_owned())) } else { Ok(()) }
+        });
+        // A box that speaks now is heard.
+        let hears = reading_as(Reader::Wire, self.read(|db| db.execute("SELECT 1", []).map(drop)));
+        Box::pin(async move {
+            changes.await?;
+            hears.await
+        })
+    }
+
+    fn bytes_on_server(&self) -> Answer<'_, Option<u64>> {
+        if !self.memory.is_server {
+            return Box::pin(async { Ok(None) });
+        }
+        self.read(|db| {
+            let mut query = db.prepare_cached("SELECT pg_database_size(current_database()) AS bytes")?;
+            query.query_row([], |row| count(row, "bytes")).map(Some)
+        })
+    }
+}

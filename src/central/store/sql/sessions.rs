@@ -1,0 +1,93 @@
+//! Sessions of people's browsers.
+
+use super::SqlStore;
+use super::columns::{from_word, name, wall, word};
+use super::engine::{OptionalExtension, Result, Row, params};
+use crate::store::{Answer, SessionRow, Sessions};
+use loaxa_heart::domain::ids::{AccountId, ContentHash};
+use loaxa_heart::domain::time::Wall;
+
+/// Sessions that are listed.
+const LISTED_MAX: u32 = 50;
+
+impl Sessions for SqlStore {
+    fn add_session(&self, session: SessionRow) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "INSERT INTO sessions (secret, person, stage, made, seen, address, browser)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                session.secret.0,
+                session.person.as_str(),
+                word(&session.stage),
+                session.made.0,
+                session.seen.0,
+                session.from,
+                session.browser,
+            ])?;
+            Ok(())
+        })
+    }
+
+    fn session(&self, secret: ContentHash) -> Answer<'_, Option<SessionRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached("SELECT * FROM sessions WHERE secret = ?1")?;
+            query.query_row([secret.0], row).optional()
+        })
+    }
+
+    fn touch_session(&self, secret: ContentHash, at: Wall) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE sessions SET seen = max(seen, ?2) WHERE secret = ?1")?
+                .execute(params![secret.0, at.0])?;
+            Ok(())
+        })
+    }
+
+    fn sessions(&self, person: AccountId) -> Answer<'_, Vec<SessionRow>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret LIMIT ?2",
+            )?;
+            query.query_map(params![person.as_str(), LISTED_MAX], row)?.collect()
+        })
+    }
+
+    fn end_session(&self, person: AccountId, secret: ContentHash) -> Answer<'_, bool> {
+        self.write(move |db| {
+            let ended = db
+                .prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret = ?2")?
+                .execute(params![person.as_str(), secret.0])?;
+            Ok(ended == 1)
+        })
+    }
+
+    fn end_sessions(&self, person: AccountId, kept: Option<ContentHash>) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret IS DISTINCT FROM ?2")?
+                .execute(params![person.as_str(), kept.map(|secret| secret.0)])?;
+            Ok(())
+        })
+    }
+
+    fn forget_sessions(&self, made: Wall, seen: Wall) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM sessions WHERE made < ?1 OR seen < ?2")?
+                .execute(params![made.0, seen.0])?;
+            Ok(())
+        })
+    }
+}
+
+fn row(row: &Row) -> Result<SessionRow> {
+    Ok(SessionRow {
+        secret: ContentHash(row.get("secret")?),
+        person: name(row, "person")?,
+        stage: from_word(row, "stage")?,
+        made: wall(row, "made")?,
+        seen: wall(row, "seen")?,
+        from: row.get("address")?,
+        browser: row.get("browser")?,
+    })
+}

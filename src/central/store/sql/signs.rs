@@ -1,0 +1,292 @@
+//! Signs of life, kept in memory and written many at a time. A crash loses those of a minute at most, and the boxes say
+//! more in the next one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
+use super::engine::{Connection, OptionalExtension, Result, params};
+use super::hours::{Counted, count_signs, hour_of};
+use super::writer::{Operation, in_savepoint};
+use crate::store::{BoxRow, SILENT_MAX, SignKind, SignOfLife, StoreError};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::ids::{BoxId, Epoch};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Span, Wall};
+use loaxa_heart::texts::visible;
+use loaxa_heart::wire::messages::Holds;
+
+/// Largest disorder of a box's messages on their way through this process. A sign of life that is older than the kept
+/// one by more than this means that the clock of this machine was set back: the newcomer is right.
+const DISORDER_MAX: Span = Span::secs(60);
+/// Time between two writes of what boxes said.
+const BOXES_EVERY: Span = Span::secs(60);
+/// Time between two writes of counts: the row of each box lies on a page of its own.
+const HOURS_EVERY: Span = Span::secs(900);
+/// Most counts that wait; then they are written at once.
+const HOURS_MAX: usize = 50_000;
+
+/// The part of a box's state that people see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    seen: Option<Wall>,
+    lost: bool,
+    clock: Option<ClockQuality>,
+    faults: Vec<String>,
+}
+
+/// The words of a box that are not on disk yet.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    at: Wall,
+    clock: ClockQuality,
+    holds: Option<Holds>,
+    hello: Option<(String, Epoch)>,
+    beat: Option<(u64, Vec<String>)>,
+    /// Tells whether more was said since it was handed over for writing.
+    number: u64,
+}
+
+#[derive(Default)]
+struct Inside {
+    known: BTreeMap<BoxId, Shown>,
+    waiting: BTreeMap<BoxId, Waiting>,
+    hours: BTreeMap<(BoxId, Wall), Counted>,
+    /// The last write of each; none at first.
+    boxes_written: Option<Moment>,
+    hours_written: Option<Moment>,
+    number: u64,
+}
+
+/// The signs of life that this process remembers.
+#[derive(Default)]
+pub struct Signs(Mutex<Inside>);
+
+impl Signs {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether the box was heard, or read from the database, since the start.
+    pub fn knows(&self, id: &BoxId) -> bool {
+        self.lock().known.contains_key(id)
+    }
+
+    /// Learns what the database says of a box.
+    pub fn learn(&self, id: BoxId, shown: Shown) {
+        self.lock().known.entry(id).or_insert(shown);
+    }
+
+    /// Takes a sign of life, unless a later one is there; says whether people see another state than before.
+    pub fn note(&self, sign: &SignOfLife) -> bool {
+        let mut inside = self.lock();
+        inside.number += 1;
+        let number = inside.number;
+        let Some(known) = inside.known.get_mut(&sign.id) else { return false };
+        let is_late = known.seen.is_some_and(|seen| seen > sign.at && seen <= sign.at.plus(DISORDER_MAX));
+        if is_late {
+            return false;
+        }
+        let was_silent = known.seen.is_none_or(|seen| sign.at.since(seen) >= SILENT_MAX);
+        let before = known.clone();
+        (known.seen, known.lost, known.clock) = (Some(sign.at), false, Some(sign.clock));
+        let mut waiting = Waiting {
+            at: sign.at,
+            clock: sign.clock,
+            holds: sign.holds.clone(),
+            hello: None,
+            beat: None,
+            number,
+        };
+        match &sign.kind {
+            SignKind::Hello { software, epoch } => {
+                waiting.hello = Some((visible(software).into_owned(), *epoch));
+            }
+            SignKind::Heartbeat { backlog, faults, .. } => {
+                known.faults = faults.iter().map(|code| visible(code).into_owned()).collect();
+                waiting.beat = Some((*backlog, known.faults.clone()));
+            }
+        }
+        let is_other = Shown { seen: before.seen, ..known.clone() } != before;
+        inside.hours.entry((sign.id.clone(), hour_of(sign.at))).or_default().add(sign);
+        let earlier = inside.waiting.remove(&sign.id);
+        inside.waiting.insert(sign.id.clone(), waiting.after(earlier));
+        was_silent || is_other
+    }
+
+    /// Notes that the connection of a box broke off.
+    pub fn lose(&self, id: &BoxId, at: Wall) {
+        if let Some(known) = self.lock().known.get_mut(id).filter(|known| known.seen <= Some(at)) {
+            known.lost = true;
+        }
+    }
+
+    /// The words of all boxes that are not on disk yet.
+    pub fn waiting(&self) -> BTreeMap<BoxId, Waiting> {
+        self.lock().waiting.clone()
+    }
+
+    /// The commands and documents that a box holds, where it said so since the last write.
+    pub fn holds(&self, id: &BoxId) -> Option<Holds> {
+        self.lock().waiting.get(id)?.holds.clone()
+    }
+}
+
+impl Waiting {
+    /// Fills what this sign does not say with what an earlier one did.
+    fn after(self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        Self {
+            holds: self.holds.or(earlier.holds),
+            hello: self.hello.or(earlier.hello),
+            beat: self.beat.or(earlier.beat),
+            ..self
+        }
+    }
+
+    /// Puts what waits over the row of the database, where it is newer.
+    pub fn show_in(&self, row: &mut BoxRow) {
+        if row.last_seen.is_some_and(|seen| seen > self.at && seen <= self.at.plus(DISORDER_MAX)) {
+            return;
+        }
+        (row.last_seen, row.lost, row.clock) = (Some(self.at), false, Some(self.clock));
+        if let Some(holds) = &self.holds {
+            row.holds = Some(holds.clone());
+        }
+        if let Some((software, epoch)) = &self.hello {
+            (row.software, row.epoch) = (Some(software.clone()), Some(*epoch));
+        }
+        if let Some((backlog, faults)) = &self.beat {
+            (row.backlog, row.faults) = (*backlog, faults.clone());
+        }
+    }
+}
+
+/// Reads what people see of a box.
+pub fn shown(db: &Connection, id: &BoxId) -> Result<Option<Shown>> {
+    db.prepare_cached("SELECT last_seen, lost, clock, faults FROM boxes WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            Ok(Shown {
+                seen: optional_wall(row, "last_seen")?,
+                lost: row.get("lost")?,
+                clock: optional_word(row, "clock")?,
+                faults: from_json(row, "faults")?,
+            })
+        })
+        .optional()
+}
+
+/// The part that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All that is due by its time.
+    Due,
+    /// All that waits.
+    All,
+    One(BoxId),
+}
+
+/// Signs of life on their way to the disk.
+pub struct Flush {
+    signs: Arc<Signs>,
+    boxes: Vec<(BoxId, Waiting)>,
+    hours: Vec<((BoxId, Wall), Counted)>,
+    tell: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Flush {
+    /// Takes what is to be written; `None` where nothing is.
+    pub fn take(
+        signs: &Arc<Signs>,
+        part: &Part,
+        tell: Option<tokio::sync::oneshot::Sender<()>>,
+    ) -> Option<Self> {
+        let mut inside = signs.lock();
+        let now = monotonic();
+        let is_due = |last: Option<Moment>, every| last.is_none_or(|last| now.since(last) >= every);
+        let has_boxes = match part {
+            Part::Due => is_due(inside.boxes_written, BOXES_EVERY),
+            Part::All => true,
+            Part::One(_) => false,
+        };
+        let has_hours = *part == Part::All
+            || has_boxes && is_due(inside.hours_written, HOURS_EVERY)
+            || inside.hours.len() >= HOURS_MAX;
+        let mut boxes = Vec::new();
+        if has_boxes {
+            boxes.extend(inside.waiting.iter().map(|(id, waiting)| (id.clone(), waiting.clone())));
+            inside.boxes_written = Some(now);
+        }
+        if let Part::One(id) = part {
+            boxes.extend(inside.waiting.get(id).map(|waiting| (id.clone(), waiting.clone())));
+        }
+        let mut hours = Vec::new();
+        if has_hours {
+            hours.extend(std::mem::take(&mut inside.hours));
+            inside.hours_written = Some(now);
+        }
+        drop(inside);
+        let has_any = !boxes.is_empty() || !hours.is_empty();
+        has_any.then(|| Self { signs: Arc::clone(signs), boxes, hours, tell })
+    }
+}
+
+impl Operation for Flush {
+    fn run(&mut self, db: &Connection) -> Result<()> {
+        let written = in_savepoint(db, |db| {
+            self.boxes.iter().try_for_each(|(id, waiting)| write(db, id, waiting))?;
+            self.hours.iter().try_for_each(|((id, hour), counted)| count_signs(db, id, *hour, counted))
+        });
+        match written {
+            Err(error) if error.is_of_all() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "signs of life can't be kept");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn tell(self: Box<Self>, committed: std::result::Result<(), StoreError>) {
+        let mut inside = self.signs.lock();
+        for (id, written) in &self.boxes {
+            let is_all = inside.waiting.get(id).is_some_and(|waiting| waiting.number == written.number);
+            if committed.is_ok() && is_all {
+                inside.waiting.remove(id);
+            }
+        }
+        if committed.is_err() && inside.hours.len() < HOURS_MAX {
+            for (key, counted) in self.hours {
+                inside.hours.entry(key).or_default().join(counted);
+            }
+        }
+        drop(inside);
+        if let Some(tell) = self.tell {
+            // Whoever waited may have gone.
+            let _ = tell.send(());
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        false
+    }
+}
+
+fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds),
+                          software = coalesce(?5, software), epoch = coalesce(?6, epoch),
+                          backlog = coalesce(?7, backlog), faults = coalesce(?8, faults)
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        id.as_str(),
+        waiting.at.0,
+        word(&waiting.clock),
+        waiting.holds.as_ref().map(json),
+        waiting.hello.as_ref().map(|(software, _)| software),
+        waiting.hello.as_ref().map(|(_, epoch)| epoch.to_string()),
+        waiting.beat.as_ref().map(|(backlog, _)| bounded(*backlog)),
+        waiting.beat.as_ref().map(|(_, faults)| json(faults)),
+    ])?;
+    Ok(())
+}
