@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::client::CentralArgs;
+use super::check::Worst;
+use super::client::{CentralArgs, tell_refusals};
 use super::language::{Failure, Outcome, complain, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
@@ -31,6 +32,8 @@ pub struct Args {
     mic: Option<String>,
     #[arg(long)]
     author: Option<String>,
+    #[arg(long)]
+    anyway: bool,
     #[command(flatten)]
     central: CentralArgs,
 }
@@ -40,6 +43,14 @@ pub fn run(args: Args) -> Outcome {
     query.extend(args.author.clone().map(|author| ("author", author)));
     let voice = voice(&args)?;
     let client = args.central.client()?;
+    if !args.anyway {
+        let asks = [&query[..], &[("foresee", "true".to_owned())]].concat();
+        let foreseen = client.post_with("live", &asks, "application/octet-stream", b"")?;
+        if tell_refusals(&foreseen["expected"]) {
+            complain!("live.stopped");
+            return Ok(Worst::Warned.exit_code());
+        }
+    }
     complain!("live.begun");
     let answer = client.stream("live", &query, "application/octet-stream", voice)?;
     let seconds = answer["seconds"].as_f64().unwrap_or_default();

@@ -12,7 +12,7 @@ use loaxa_central::Central;
 use loaxa_central::settings::{CapSettings, Feed, Settings};
 use loaxa_central::store::{PassedOver, Role};
 use loaxa_heart::config::central_file;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const FLOOD: &str = include_str!("../fixtures/cap/lu-quet.xml");
 const UPDATE: &str = include_str!("../fixtures/cap/lu-quet-cap-nhat.xml");
@@ -740,6 +740,38 @@ async fn an_alert_whose_hour_for_signatures_passed_may_be_approved_again() {
         central.store().withdraw_draft(waiting.draft.id.clone()).await.unwrap();
         assert_eq!(approve(central, &flood, &by_person).await, 200);
         assert_eq!(central.store().drafts(now).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_officer_hears_of_the_limits_before_an_alert_goes_out() {
+    with_central("", async |central| {
+        let limits = json!({ "version": 0, "allowed": [], "session_minutes_max": 60, "day_minutes_max": 120,
+            "volume_day_percent_max": 90, "volume_night_percent_max": 40 });
+        let limits = json!({ "to": ["xa"], "policy": limits }).to_string();
+        let sent = post(central, "/api/v1/policies", "application/json", limits.into_bytes()).await;
+        assert_eq!(sent.status, 201, "{}", String::from_utf8_lossy(&sent.body));
+        let _box = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+        let lesser = FLOOD.replace(">Extreme<", ">Moderate<");
+        let taken = push(central, &soon(&lesser)).await;
+        let id = taken["id"].as_str().unwrap();
+        let run = async |more: &[&str]| {
+            let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_loaxa"));
+            command.args(["cap", "approve", id, "--central", &format!("http://{}", central.http_addr())]);
+            let output = command.args(more).env("LOAXA_TOKEN", TOKEN).env("LOAXA_LANG", "vi").output().await;
+            let output = output.unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+        };
+        let (code, said) = run(&[]).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("ngoài giờ cho phép") && said.contains("chưa gửi gì"), "{said}");
+        assert!(announced(central).await.is_empty());
+        let (code, said) = run(&["--anyway"]).await;
+        assert_eq!((code, announced(central).await.len()), (Some(0), 1), "{said}");
+        let (code, said) = run(&["--anyway"]).await;
+        assert_eq!(code, Some(1), "it went out already: {said}");
     })
     .await;
 }

@@ -188,6 +188,18 @@ fn staff_type_and_central_does() {
     check(&central.run(&["programme", "list"]), true, "CỤM LOA ĐÃ CÓ");
     check(&central.run(&["policy", "show"]), true, "chưa gửi quy định nào");
     check(&central.run(&["live", "--group", "nowhere", wav]), false, "không có nhóm nowhere");
+    let hours = dir.path().join("hours.toml");
+    std::fs::write(&hours, "allowed = []\n").unwrap();
+    let hours = hours.to_str().unwrap();
+    check(&central.run(&["policy", "send", hours, "--to", "xa"]), true, "đã gửi quy định");
+    let stopped = central.run(&["live", "--group", "xa", wav]);
+    assert_eq!(stopped.status.code(), Some(3), "{stopped:?}");
+    let refused = check(&stopped, false, "ngoài giờ cho phép");
+    assert!(refused.contains("chưa phát gì") && !refused.contains("đang phát"), "{refused}");
+    check(&central.run(&["live", "--group", "xa", wav, "--anyway"]), true, "đã phát trực tiếp");
+    std::fs::write(hours, "allowed = [{ from = '00:00', until = '24:00' }]\n").unwrap();
+    check(&central.run(&["policy", "send", hours, "--to", "xa"]), true, "đã gửi quy định");
+    check(&central.run(&["live", "--group", "xa", wav]), true, "đã phát trực tiếp");
     let stranger =
         loaxa().args(["status", "--central", &central.http]).env("LOAXA_TOKEN", "wrong").output().unwrap();
     check(&stranger, false, "API cần mã truy cập");

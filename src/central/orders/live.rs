@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::issue::{Draft, issue};
+use super::outlook;
 use super::refused::{Refused, known_groups};
 use crate::app::App;
+use crate::foreseen::Foreseen;
 use crate::voices::{TooManyVoices, Voices};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::delivery::CommandKind;
@@ -92,6 +94,19 @@ pub async fn speak(
     Ok(Spoken { id, session, seconds: bytes as f64 / f64::from(2 * VOICE_HZ) })
 }
 
+/// Foresees what would become of a voice that began now. Nothing is opened or sent.
+///
+/// # Errors
+/// Fails when it may not be heard.
+pub async fn foresee(app: &App, to: &[GroupId], author: Option<String>) -> Result<Option<Foreseen>, NotLive> {
+    known_groups(app, to)?;
+    Ok(outlook::foresee_draft(
+        app,
+        &draft(app, to, ("foreseen", &format!("{}/live/foreseen", app.public_url), true), author),
+    )
+    .await?)
+}
+
 /// Passes pieces on in whole samples, at the pace of speech; returns the number of bytes.
 async fn pass_on(voices: &Voices, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
     let most = SESSION_MAX.0 / 1_000_000 * u64::from(2 * VOICE_HZ);
@@ -132,8 +147,17 @@ async fn voice(
     author: Option<String>,
 ) -> Result<CommandId, Refused> {
     known_groups(app, to)?;
+    issue(app, draft(app, to, (session, url, open), author)).await
+}
+
+fn draft(
+    app: &App,
+    to: &[GroupId],
+    (session, url, open): (&str, &str, bool),
+    author: Option<String>,
+) -> Draft {
     let now = app.now();
-    let draft = Draft {
+    Draft {
         kind: CommandKind::Other,
         groups: to.to_vec(),
         now,
@@ -145,8 +169,7 @@ async fn voice(
         moves: Vec::new(),
         body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
-    };
-    issue(app, draft).await
+    }
 }
 
 #[cfg(test)]

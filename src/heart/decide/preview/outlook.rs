@@ -1,4 +1,4 @@
-//! The outlook of one announcement on a box: the heart rehearses the days with it.
+//! The outlook of one announcement, or of a live voice, on a box: the heart rehearses the days with it.
 
 use super::rehearsal::lookup;
 use crate::decide::schedule::Timetable;
@@ -33,7 +33,7 @@ pub enum Outlook {
     Open,
 }
 
-/// Rehearses an announcement that a box gets at `now`, with its audio at once. The day is rehearsed from its beginning,
+/// Rehearses an announcement or a live voice that a box gets at `now`, with its audio at once. The day is rehearsed from its beginning,
 /// so that minutes are counted and slots are on the air.
 pub fn outlook(setup: Setup, signed: &Signed<Command>, now: Wall) -> Outlook {
     let command = &signed.payload;
@@ -47,19 +47,20 @@ pub fn outlook(setup: Setup, signed: &Signed<Command>, now: Wall) -> Outlook {
     for (sha256, _) in world.take_fetches() {
         world.input(Input::Fetched { sha256, result: Ok(()) });
     }
+    let subject = subject(command);
     let until = command.expires.plus(Span::secs(1));
     let mut reason = None;
     let mut sounds: Option<Wall> = None;
     loop {
         for entry in world.take_log() {
             if let Some(at) = sounds {
-                match end(&command.id, &entry.event) {
+                match end(&command.id, &subject, &entry.event) {
                     Some(End::Whole) => return Outlook::Sounds(at),
                     Some(End::Stopped(reason)) => return Outlook::Stopped(at, reason),
                     None => continue,
                 }
             }
-            match fate(&command.id, entry.at.wall, entry.event, &mut reason) {
+            match fate(&command.id, &subject, entry.at.wall, entry.event, &mut reason) {
                 Some(Outlook::Sounds(at)) if !goes_on(command) => sounds = Some(at),
                 Some(fate) => return fate,
                 None => {}
@@ -86,13 +87,13 @@ enum End {
 }
 
 /// Reads what an entry of the log says of the end of an announcement.
-fn end(id: &CommandId, event: &Event) -> Option<End> {
+fn end(id: &CommandId, of: &Subject, event: &Event) -> Option<End> {
     match event {
-        Event::PlayEnded(PlayEnd {
-            subject: Subject::Announcement { command },
-            outcome: PlayOutcome::Guarded { reason },
-            ..
-        }) if command == id => Some(End::Stopped(reason.clone())),
+        Event::PlayEnded(PlayEnd { subject, outcome: PlayOutcome::Guarded { reason }, .. })
+            if subject == of =>
+        {
+            Some(End::Stopped(reason.clone()))
+        }
         Event::Delivery { command, step } if command == id => match step {
             DeliveryStep::NotPlayed { reason: NotPlayed::Guarded { reason } } => {
                 Some(End::Stopped(reason.clone()))
@@ -104,11 +105,20 @@ fn end(id: &CommandId, event: &Event) -> Option<End> {
     }
 }
 
-/// Tells whether an announcement sounds until somebody stops it, so that its end is nothing to foresee.
+/// The name under which the log has what a command brings to the air.
+fn subject(command: &Command) -> Subject {
+    match &command.body {
+        Body::Live { voice, .. } => Subject::Live { voice: voice.clone() },
+        _ => Subject::Announcement { command: command.id.clone() },
+    }
+}
+
+/// Tells whether this sounds until somebody ends it, so that its end is nothing to foresee.
 fn goes_on(command: &Command) -> bool {
-    command
-        .announcement(1)
-        .is_some_and(|it| it.rung() == Rung::Emergency || it.plan.repeats == Repeats::UntilCancelled)
+    matches!(command.body, Body::Live { .. })
+        || command
+            .announcement(1)
+            .is_some_and(|it| it.rung() == Rung::Emergency || it.plan.repeats == Repeats::UntilCancelled)
 }
 
 /// Makes the lookup of a programme's sounds and those of a command.
@@ -136,10 +146,22 @@ const fn to_the_second(at: Wall) -> Wall {
 }
 
 /// Reads what an entry of the log says of the announcement's fate; the reason of a silence comes before its end.
-fn fate(id: &CommandId, at: Wall, event: Event, reason: &mut Option<NotPlayed>) -> Option<Outlook> {
-    let is_it = |subject: &Subject| matches!(subject, Subject::Announcement { command } if command == id);
+fn fate(
+    id: &CommandId,
+    of: &Subject,
+    at: Wall,
+    event: Event,
+    reason: &mut Option<NotPlayed>,
+) -> Option<Outlook> {
+    let is_it = |subject: &Subject| subject == of;
     match event {
         Event::PlayStarted(start) if is_it(&start.subject) => Some(Outlook::Sounds(to_the_second(at))),
+        // No step of a delivery follows for a voice.
+        Event::NotPlayed { subject, reason, .. }
+            if is_it(&subject) && matches!(subject, Subject::Live { .. }) =>
+        {
+            Some(Outlook::Silent(reason))
+        }
         Event::NotPlayed { subject, reason: why, .. } if is_it(&subject) => {
             *reason = Some(why);
             None
@@ -244,5 +266,19 @@ mod tests {
         check("08:00:00", of(BulletinClass::Priority), Outlook::Sounds(wall("08:00:00")));
         check("02:00:00", of(BulletinClass::Priority), Outlook::Sounds(wall("04:45:00")));
         check("02:00:00", of(BulletinClass::Emergency), Outlook::Sounds(wall("02:00:00")));
+    }
+
+    #[test]
+    fn a_voice_is_heard_only_in_the_hours_that_are_allowed() {
+        let speak = |command: &mut Command| {
+            let (voice, url) = ("v1".to_owned(), "http://c/live/v1".to_owned());
+            command.body = Body::Live { voice, open: true, url };
+            command.expires = command.issued_at.plus(Span::secs(7_200));
+        };
+        check("08:00:00", speak, Outlook::Sounds(wall("08:00:00")));
+        // A slot gives way.
+        check("17:05:00", speak, Outlook::Sounds(wall("17:05:00")));
+        let hours = NotPlayed::Guarded { reason: GuardRefusal::OutsideHours };
+        check("03:15:00", speak, Outlook::Silent(hours));
     }
 }

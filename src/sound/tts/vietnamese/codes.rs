@@ -34,6 +34,9 @@ const CALLED: &[&str] = &[
     "cứu hoả",
     "cấp cứu",
     "cứu thương",
+    "cứu nạn",
+    "tư vấn trẻ em",
+    "bảo vệ trẻ em",
     "báo cháy",
     "chữa cháy",
     "sđt",
@@ -198,7 +201,8 @@ fn long_number(scene: &Scene) -> Option<Taken> {
     let (mut groups, mut total, mut best) = (Vec::new(), 0, None);
     while groups.len() < PHONE_GROUPS_MAX {
         let hidden = |c: char| c == 'x' || c == 'X';
-        let end = scene.run_end(at, |c| c.is_ascii_digit() || hidden(c) && !groups.is_empty());
+        let starred = !groups.is_empty() || scene.char(at) == Some('0');
+        let end = scene.run_end(at, |c| c.is_ascii_digit() || hidden(c) && starred);
         if end == at || end - at > 13 || groups.is_empty() && scene.char(end).is_some_and(char::is_alphabetic)
         {
             break;
@@ -428,6 +432,32 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
     Some(Taken::new(format!("{so}{said}{letter}{year}{signs}"), end, Kind::Other))
 }
 
+/// Reads the number of a standard with its year: "TCVN 5687:2024", "QCVN 01-1:2018/BYT".
+pub(super) fn standard(scene: &Scene) -> Option<Taken> {
+    const STANDARDS: &[&str] = &["tcvn", "qcvn", "tcxdvn", "tcxd", "tccs", "iso", "iec", "astm", "haccp"];
+    let part = |from: usize| {
+        let end = scene.digits_end(from);
+        let text = scene.text(from, end);
+        let said = if text.starts_with('0') { spelled(&text) } else { number(&text) };
+        (1..=6).contains(&(end - from)).then_some((said, end))
+    };
+    if !scene.follows(STANDARDS) {
+        return None;
+    }
+    let (mut said, mut end) = part(scene.at)?;
+    while scene.char(end) == Some('-')
+        && let Some((more, close)) = part(end + 1)
+    {
+        said = format!("{said} {more}");
+        end = close;
+    }
+    scene.char(end).filter(|c| *c == ':')?;
+    let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+    let signs = if scene.char(end) == Some('/') { signs(scene, end + 1) } else { None };
+    let (signs, end) = signs.unwrap_or((String::new(), end));
+    Some(Taken::new(format!("{said} hai chấm {}{signs}", cardinal(year)), end, Kind::Other))
+}
+
 /// Reads the letters of a paper's number, spelled, with a pause before each part: ", N Đ, C P".
 fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
     let capital = |index: usize| scene.char(index).is_some_and(char::is_uppercase);
@@ -457,6 +487,31 @@ fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
         end += 1;
     }
     (!scene.is_word(end)).then_some((said, end))
+}
+
+/// Reads a number on a door in an alley of an alley: "hẻm 45/12/3".
+pub(super) fn door(scene: &Scene) -> Option<Taken> {
+    const DOORS: &[&str] =
+        &["số", "số nhà", "nhà", "nhà số", "ngõ", "ngách", "hẻm", "kiệt", "hẻm số", "ngõ số", "địa chỉ"];
+    let (mut said, mut end) = (Vec::new(), scene.at);
+    while said.len() < 6 {
+        let close = scene.digits_end(end);
+        if !(1..=4).contains(&(close - end)) {
+            return None;
+        }
+        said.push(number(&scene.text(end, close)));
+        end = close;
+        if scene.char(end) != Some('/') || !scene.is_digit(end + 1) {
+            break;
+        }
+        end += 1;
+    }
+    let letter = end + usize::from(scene.char(end).is_some_and(|c| c.is_ascii_uppercase()));
+    let dated =
+        scene.year(end.saturating_sub(4)).is_some() && scene.previous(end.saturating_sub(4)) == Some('/');
+    let fits = said.len() >= 3 && !dated && !scene.is_word(letter) && scene.follows(DOORS);
+    let name = if letter > end { format!(" {}", scene.text(end, letter)) } else { String::new() };
+    fits.then(|| Taken::new(format!("{}{name}", said.join(" trên ")), letter, Kind::Other))
 }
 
 /// Reads the number of a section, point by point: "mục 1.2.3".

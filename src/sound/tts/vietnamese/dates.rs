@@ -290,6 +290,9 @@ fn month_of_a_year(scene: &Scene) -> Option<Taken> {
 /// `2/9`, and `2-9` and `2.9` where the words before name a day.
 fn day_and_month(scene: &Scene) -> Option<Taken> {
     let before = scene.before();
+    if is_a_class_of_a_list(&before) {
+        return None;
+    }
     if let Some(date) = slashed(scene, scene.at) {
         return is_dated(scene, &before, &date).then(|| date.said(scene));
     }
@@ -317,9 +320,25 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
         && !scene.follows(&["số", "set", "hiệp", "thửa", "lô", "tờ", "nhà", "mã", "hiệu"]);
     let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
     let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
+    let after_its_time = separator == '.'
+        && zero
+        && scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
+    let padded = padded || after_its_time;
     let weekday = ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
     (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
+}
+
+/// Tells whether classes with a slash stand before: "lớp 6/1, 7/2 và".
+fn is_a_class_of_a_list(before: &str) -> bool {
+    let Some((_, listed)) = before.rsplit_once("lớp ") else { return false };
+    let mut parts = listed.split([',', ' ', ';']).filter(|part| !part.is_empty() && *part != "và").peekable();
+    let class = |part: &str| {
+        part.split_once('/').is_some_and(|(grade, number)| {
+            grade.parse().is_ok_and(|grade: u8| grade <= 12) && number.parse::<u8>().is_ok()
+        })
+    };
+    parts.peek().is_some() && parts.all(class)
 }
 
 /// Tells whether this is the first cell of a row under "Ngày".
@@ -385,7 +404,11 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
         return true;
     }
     let street = ends_with(before, &["đường", "phố"]);
+    // "Ngày Pháp luật 9/11"
+    let of_a_day = after_a_capital(scene) || before.rsplit(' ').nth(2) == Some("ngày");
+    let of_a_day = of_a_day && before.contains("ngày ") && ends && ends_with_a_word(before);
     zero || listed
+        || of_a_day
         || street && date.day > 1
         || ends_with(before, BEFORE_A_DATE) && !street
         || ends_with(before, WEEKDAYS)

@@ -2,7 +2,7 @@
 
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken};
-use super::units::unit_after;
+use super::units::{per, unit_after};
 
 /// Words before a number that names something: it is said digit by digit.
 pub(super) const BEFORE_A_CODE: &[&str] = &[
@@ -51,6 +51,13 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "mã kh",
     "biên lai số",
     "hóa đơn số",
+    "pass",
+    "password",
+    "mật khẩu",
+    "mật khẩu là",
+    "pass là",
+    "id",
+    "id phòng",
 ];
 
 /// A number as it is written.
@@ -157,7 +164,14 @@ fn figure(scene: &Scene, from: usize) -> Option<Figure> {
         None => whole(scene, &digits),
     };
     let fraction = fraction_after(scene, &digits, separator, end);
-    if let Some(close) = fraction {
+    // "Công nghiệp 4.0" counts its editions.
+    let edition = |close: usize| {
+        scene.text(end, close) == ".0" && digits.len() == 1 && unit_after(scene, close).is_none()
+    };
+    if let Some(close) = fraction.filter(|close| edition(*close)) {
+        words = format!("{words} chấm không");
+        end = close;
+    } else if let Some(close) = fraction {
         words = format!("{words} phẩy {}", decimals(&scene.text(end + 1, close)));
         end = close;
     }
@@ -219,7 +233,14 @@ fn is_money(scene: &Scene, end: usize) -> bool {
 fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usize) -> Option<usize> {
     let mark = scene.char(end)?;
     // "1,2,3" is a list, "1.2.3" a version.
-    if scene.previous(scene.at) == Some(mark) && scene.at > 1 && scene.is_digit(scene.at - 2) {
+    let version = scene.previous(scene.at) == Some(mark) && scene.at > 1;
+    let lettered = || {
+        mark == '.'
+            && scene.at > 2
+            && scene.char(scene.at - 2).is_some_and(|c| c.is_ascii_uppercase())
+            && scene.char(scene.at - 3).is_some_and(|c| c.is_ascii_uppercase())
+    };
+    if version && (scene.is_digit(scene.at - 2) || lettered()) {
         return None;
     }
     let close = scene.digits_end(end + 1);
@@ -247,6 +268,20 @@ fn whole(scene: &Scene, digits: &str) -> String {
     }
     // "BCĐ 389" is named after a paper.
     if digits.len() == 3 && scene.follows(&["bcđ", "ban chỉ đạo"]) {
+        return spelled(digits);
+    }
+    // Feeders of the electricity's net are called by their digits; "quốc lộ 217" is a road.
+    let feeder = scene.follows(&["lộ", "xuất tuyến", "máy cắt"])
+        && !scene.follows(&["quốc lộ", "tỉnh lộ", "hương lộ", "đại lộ", "liên lộ", "xa lộ"]);
+    if digits.len() == 3 && feeder {
+        return spelled(digits);
+    }
+    // "X=2325678" of a surveyor.
+    let surveyed = scene.previous(scene.at) == Some('=')
+        && scene.at > 1
+        && matches!(scene.char(scene.at - 2), Some('X' | 'Y'))
+        && digits.len() >= 6;
+    if surveyed {
         return spelled(digits);
     }
     let part = scene.previous(scene.at) == Some('.');
@@ -338,8 +373,22 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
         && scene.previous(scene.at).is_some_and(|c| matches!(c, ' ' | '('))
         && unit_after(scene, close).is_none()
         && !scene.follows(&["số", "cấp", "lớp", "thôn", "tổ", "khu", "từ", "ngõ", "nhà"]);
-    ((scene.follows(RESULT) || played || down) && !more && !scene.is_word(close))
-        .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Other))
+    // The sets of a match: "3-1 (25-20, 22-25)".
+    let listed = scene.connected().is_some_and(|(kind, gap)| {
+        kind == Kind::Score && matches!(gap.as_str(), ", " | "; " | " (" | "," | ";" | " và ")
+    }) && unit_after(scene, close).is_none()
+        && scene.next_word(close).is_empty();
+    ((scene.follows(RESULT) || played || down || listed) && !more && !scene.is_word(close))
+        .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Score))
+}
+
+/// Reads a vaccine or a tool that is several in one: `5in1`.
+pub(super) fn in_one(scene: &Scene) -> Option<Taken> {
+    let (count, end) = scene.short(scene.at)?;
+    let (one, close) = scene.short(end + 2).filter(|(_, close)| !scene.is_word(*close))?;
+    scene
+        .stands(end, "in")
+        .then(|| Taken::new(format!("{} trong {}", cardinal(count), cardinal(one)), close, Kind::Number))
 }
 
 /// Reads three numbers and more with dashes between them, as of a fertiliser: `16-16-8`.
@@ -355,5 +404,11 @@ pub(super) fn row(scene: &Scene) -> Option<Taken> {
         end += 1;
     }
     let more = matches!(scene.char(end), Some('/' | '.' | ':' | '-')) && scene.is_digit(end + 1);
-    (said.len() >= 3 && !more && !scene.is_word(end)).then(|| Taken::new(said.join(", "), end, Kind::Number))
+    if said.len() < 3 || more || scene.is_word(end) {
+        return None;
+    }
+    // "NPK 5-10-3/ha"
+    let (over, end) =
+        per(scene, "một ", end).map_or((String::new(), end), |(over, end)| (format!(" {over}"), end));
+    Some(Taken::new(format!("{}{over}", said.join(", ")), end, Kind::Number))
 }

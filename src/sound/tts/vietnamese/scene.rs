@@ -20,6 +20,7 @@ pub(super) enum Kind {
     Roman,
     Direction,
     Abbreviation,
+    Score,
     /// A sign between two things, which leaves the first in mind.
     Link,
     Other,
@@ -28,7 +29,10 @@ pub(super) enum Kind {
 impl Kind {
     /// Tells whether a dash after one of these and before a number makes a range.
     pub(super) const fn is_numeric(self) -> bool {
-        !matches!(self, Kind::Roman | Kind::Direction | Kind::Abbreviation | Kind::Link | Kind::Other)
+        !matches!(
+            self,
+            Kind::Roman | Kind::Direction | Kind::Abbreviation | Kind::Score | Kind::Link | Kind::Other
+        )
     }
 }
 
@@ -103,13 +107,13 @@ impl Scene<'_> {
     /// The value of one or two digits that begin at a place and are not part of more, and their end.
     pub(super) fn short(&self, from: usize) -> Option<(u64, usize)> {
         let end = self.digits_end(from);
-        (1..=2).contains(&(end - from)).then(|| (self.value(from, end), end))
+        (1..=2).contains(&end.saturating_sub(from)).then(|| (self.value(from, end), end))
     }
 
     /// The value of four digits that are a year of our time.
     pub(super) fn year(&self, from: usize) -> Option<(u64, usize)> {
         let end = self.digits_end(from);
-        let value = if end - from == 4 { self.value(from, end) } else { 0 };
+        let value = if end.saturating_sub(from) == 4 { self.value(from, end) } else { 0 };
         (1_000..2_200).contains(&value).then_some((value, end))
     }
 

@@ -23,12 +23,18 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
             Some(Taken::new("nhân", scene.at + 1, Kind::Link))
         }
         '/' => slash(scene),
+        // "Soạn DK <dấu cách> HOTEN"
+        '<' if bracketed(scene).is_some() => bracketed(scene),
         '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
             let words = if c == '>' { "lớn hơn hoặc bằng" } else { "nhỏ hơn hoặc bằng" };
             Some(Taken::new(words, scene.at + 2, Kind::Link))
         }
         '^' if number_before(scene).is_some() => Some(Taken::new("mũ", scene.at + 1, Kind::Link)),
         'x' | 'X' | '×' if is_dose(scene) => Some(Taken::new("nhân", scene.at + 1, Kind::Link)),
+        // "file .docx"
+        '.' if matches!(scene.previous(scene.at), Some(' ' | '(')) && is_a_kind_of_file(scene) => {
+            Some(Taken::new("chấm", scene.at + 1, Kind::Link))
+        }
         // "CT.07"
         '.' if scene.last == Some((Kind::Abbreviation, scene.at)) && scene.is_digit(scene.at + 1) => {
             Some(Taken::new(" ", scene.at + 1, Kind::Link))
@@ -38,6 +44,23 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
         _ => sign(c).map(|words| Taken::new(words, scene.at + 1, Kind::Link)),
     }
     .or_else(|| (c == '*').then(|| Taken::new("", scene.at + 1, Kind::Link)))
+}
+
+fn is_a_kind_of_file(scene: &Scene) -> bool {
+    let end = scene.word_end(scene.at + 1);
+    matches!(
+        scene.text(scene.at + 1, end.min(scene.at + 6)).to_lowercase().as_str(),
+        "doc" | "docx" | "pdf" | "xls" | "xlsx" | "jpg" | "jpeg" | "png" | "mp3" | "mp4" | "zip" | "rar"
+    )
+}
+
+/// Takes words out of their angles, to be read once more.
+fn bracketed(scene: &Scene) -> Option<Taken> {
+    let from = scene.at + 1;
+    let end =
+        scene.run_end(from, |c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '.' | ',')).min(from + 40);
+    let words = scene.char(from).is_some_and(char::is_alphabetic) && scene.char(end) == Some('>');
+    words.then(|| Taken::new(scene.text(from, end), end + 1, Kind::Link))
 }
 
 const fn sign(c: char) -> Option<&'static str> {
@@ -90,8 +113,15 @@ fn dash(scene: &Scene) -> Option<Taken> {
             return said(",");
         }
         // "18,5°N-110,2°E", "250kVA-22kV"
-        let side = scene.previous(scene.at).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
-        let place = side && scene.chars[..scene.at].iter().rev().take(3).any(|c| *c == '°');
+        let place = {
+            let ended = scene.chars[..scene.at].iter().rposition(|c| *c != ' ').unwrap_or_default();
+            let side = scene.char(ended).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
+            let number: Vec<_> =
+                scene.chars[..ended].iter().rev().take(10).take_while(|c| !c.is_alphabetic()).collect();
+            let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ',' | '°'));
+            let facing = matches!(scene.char(other), Some('E' | 'W' | 'Đ'));
+            side && (number.contains(&&'°') || facing)
+        };
         let before = scene.before();
         let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
         let current = before.ends_with('v') && scene.stands(scene.digits_end(next), "Hz");
@@ -129,6 +159,8 @@ fn dash(scene: &Scene) -> Option<Taken> {
             return Some(Taken::new("đến", end, Kind::Link));
         }
         Some((Kind::Abbreviation, last)) if last == scene.at && glued => return said(", "),
+        // "RON95-III"
+        Some((Kind::Number, last)) if last == scene.at && glued && is_roman(scene, next) => return said(" "),
         _ => {}
     }
     let before = scene.previous(scene.at);
@@ -232,6 +264,13 @@ fn slash(scene: &Scene) -> Option<Taken> {
     }
 }
 
+/// Tells whether a colon parts a ratio: "tỷ lệ 3:7", "bản đồ 1:500".
+fn is_a_ratio(scene: &Scene, next: usize) -> bool {
+    let one = scene.previous(scene.at) == Some('1') && !scene.is_digit(scene.at.saturating_sub(2));
+    let before: String = scene.chars[scene.at.saturating_sub(30)..scene.at].iter().collect();
+    before.contains(" lệ ") || one && scene.digits_end(next) >= next + 3
+}
+
 /// Reads a sign that is one only between two numbers.
 fn between_numbers(scene: &Scene, sign: char) -> Option<Taken> {
     number_before(scene)?;
@@ -244,12 +283,7 @@ fn between_numbers(scene: &Scene, sign: char) -> Option<Taken> {
     let said = match sign {
         'x' | 'X' | '×' | '*' => "nhân",
         ':' if spaced && !close => "chia",
-        ':' if !spaced
-            && close
-            && scene.chars[..scene.at].iter().rev().take(30).collect::<String>().contains("ệl ") =>
-        {
-            "trên"
-        }
+        ':' if !spaced && close && is_a_ratio(scene, next) => "trên",
         ':' if !spaced && close => "hai chấm",
         '.' if !spaced && close => "chấm",
         ',' if !spaced && close => ", ",

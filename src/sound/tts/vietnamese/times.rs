@@ -9,6 +9,10 @@ const AFTER_A_TIME: &[&str] = &[
     "chủ", "mai", "nay", "mời", "hàng", "mỗi", "cùng", "bắt", "cho",
 ];
 
+/// Words before two numbers with a colon that are no time.
+const NO_TIMES: &[&str] =
+    &["tỷ lệ", "tỉ lệ", "tỷ số", "tỉ số", "pha", "pha loãng", "loãng", "bản đồ", "theo tỷ lệ", "nồng độ"];
+
 /// Reads `17h30`, `17h`, `17 h 30`, `7g30`, `7:30`, `7 giờ 30`.
 pub(super) fn time(scene: &Scene) -> Option<Taken> {
     if !scene.is_digit(scene.at) {
@@ -122,7 +126,7 @@ fn is_of_a_clock(scene: &Scene, mark: usize) -> bool {
 
 fn with_a_colon(scene: &Scene) -> Option<Taken> {
     let (hour, end) = scene.short(scene.at).filter(|(hour, _)| *hour <= 24)?;
-    if scene.char(end) != Some(':') || scene.follows(&["tỷ lệ", "tỉ lệ", "tỷ số", "tỉ số"]) {
+    if scene.char(end) != Some(':') || scene.follows(NO_TIMES) {
         return None;
     }
     let (minute, end) = minutes(scene, end + 1)?;

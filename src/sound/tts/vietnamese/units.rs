@@ -230,6 +230,9 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     if let Some(metres) = metres_and_more(scene, end) {
         return Some(metres);
     }
+    if let Some(run) = minutes_and_seconds(scene, end) {
+        return Some(run);
+    }
     if scene.char(end).is_some_and(|c| matches!(c, '\'' | '′' | 'p'))
         && !scene.is_word(end + 1)
         && !quoted(scene)
@@ -257,7 +260,7 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
 
 /// Finds the unit that a letter behind a number stands for, by the words before: "xe trên 3,5T", "bé 5T", "uống 2v".
 fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
-    let letter = scene.char(end).filter(|c| matches!(c, 'T' | 'v' | 't'))?;
+    let letter = scene.char(end).filter(|c| matches!(c, 'T' | 'v' | 't' | 'A'))?;
     if scene.is_word(end + 1) || !scene.is_digit(end - 1) {
         return None;
     }
@@ -265,7 +268,10 @@ fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
     let about =
         |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
     match letter {
+        'A' => about(&["cb", "aptomat", "áp", "dòng", "cầu", "chì", "mcb", "công", "tơ", "sạc", "điện"])
+            .then_some("am-pe"),
         'v' => about(&["uống", "ngậm"]).then_some("viên"),
+        't' if before.ends_with('-') && about(&["người", "cụ", "từ", "nam", "nữ"]) => Some("tuổi"),
         _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
         _ if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
         'T' if about(&["hạn", "góp"]) => Some("tháng"),
@@ -285,7 +291,7 @@ fn place_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         };
         (!scene.is_word(index + 1)).then_some((side, index + 1))
     };
-    let point = scene.chars[..end].iter().rev().take(6).any(|c| matches!(c, '.' | ','));
+    let point = scene.chars[scene.at.min(end)..end].iter().any(|c| matches!(c, '.' | ','));
     // "dầu DO 0,05S" is no place.
     let small = scene.char(scene.at) == Some('0');
     if point
@@ -341,6 +347,12 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
         return (!scene.is_word(tail) && digits.len() <= 3)
             .then(|| with_slashes(scene, &format!("triệu{part}"), tail));
     }
+    // "8k5" is eight thousand and a half.
+    let tail = scene.digits_end(end + 1);
+    if scene.char(end) == Some('k') && tail == end + 2 && !scene.is_word(tail) {
+        let part = number(&scene.text(end + 1, tail));
+        return Some(with_slashes(scene, &format!("nghìn {part}"), tail));
+    }
     let letter = scene.char(end)?;
     let names = letter == 'K' && !scene.previous(end - 1).is_some_and(|c| c.is_ascii_digit());
     if !matches!(letter, 'k' | 'K') || names || scene.is_word(end + 1) {
@@ -366,6 +378,16 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
             | "phiếu"
     );
     Some(with_slashes(scene, if of_things { "nghìn" } else { "nghìn đồng" }, end + 1))
+}
+
+/// Reads the seconds of a race: `2'05"`, `12'45''`.
+fn minutes_and_seconds(scene: &Scene, end: usize) -> Option<(String, usize)> {
+    scene.char(end).filter(|c| matches!(c, '\'' | '’' | '′'))?;
+    let (seconds, close) =
+        scene.short(end + 1).filter(|(seconds, close)| *close == end + 3 && *seconds < 60)?;
+    let marked = ["''", "\"", "″", "”", "’’"].iter().find(|mark| scene.stands(close, mark));
+    let close = close + marked.map_or(0, |mark| mark.chars().count());
+    (!quoted(scene) && !scene.is_word(close)).then(|| (format!("phút {} giây", cardinal(seconds)), close))
 }
 
 /// Tells whether a quotation mark stands before the number, so that the one after it closes.
@@ -424,7 +446,9 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
                 && matches!(
                     scene.next_word(digits).as_str(),
                     "khẩu" | "người" | "nhân" | "hộ" | "em" | "cháu"
-                );
+                )
+            || thing == "pha"
+            || counted.ends_with("vôn") && scene.stands(digits, "Hz");
         if others {
             return Some((",".to_owned(), from));
         }
@@ -435,7 +459,9 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
     let counts =
         COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
     if let Some(word) = counts.max_by_key(|word| word.len()) {
-        return Some((format!("một {word}"), from + word.chars().count()));
+        let speed = counted == "ki-lô-mét" && *word == "giờ";
+        let over = if speed { "trên" } else { "một" };
+        return Some((format!("{over} {word}"), from + word.chars().count()));
     }
     if let Some((short, thing)) =
         SHORT_THINGS.iter().find(|(short, _)| scene.stands(from, short) && !scene.is_word(from + short.len()))

@@ -89,6 +89,10 @@ fn said(address: &str) -> String {
             _ if c.is_ascii_digit() && (length > 2 || c == '0') => code(&part),
             _ if c.is_ascii_digit() => number(&part),
             _ if is_unspeakable(&part) => spaced(&part),
+            _ if office_before(&part).is_some() => {
+                let (office, place) = part.split_at(office_before(&part).unwrap_or_default());
+                format!("{} {place}", spaced(office))
+            }
             _ => part,
         };
         words.push(word);
@@ -97,9 +101,18 @@ fn said(address: &str) -> String {
     words.join(" ")
 }
 
+/// Offices whose letters are spelled in an address.
+const OFFICES: [&str; 6] = ["ubnd", "hdnd", "ubmttq", "bhxh", "qldt", "vneid"];
+
+/// The length of an office's letters before the name of its place: "ubndxatanphu".
+fn office_before(letters: &str) -> Option<usize> {
+    let lower = letters.to_lowercase();
+    let office = OFFICES.iter().find(|office| letters.is_ascii() && lower.starts_with(*office))?;
+    (letters.len() > office.len()).then_some(office.len())
+}
+
 /// Tells whether letters are spelled: nobody can say "vn" or "ubnd".
 fn is_unspeakable(letters: &str) -> bool {
-    const OFFICES: [&str; 6] = ["ubnd", "hdnd", "ubmttq", "bhxh", "qldt", "vneid"];
     let lower = letters.to_lowercase();
     letters.chars().count() > 1
         && letters.is_ascii()

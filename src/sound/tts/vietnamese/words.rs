@@ -73,6 +73,9 @@ const BEFORE_A_ROMAN: &[&str] = &[
     "vụ",
     "thi đua",
     "độ",
+    "thế chiến",
+    "khối",
+    "chiến tranh thế giới",
 ];
 /// Abbreviations of roads and the words for them, before the road's number.
 const ROADS: &[(&str, &str)] = &[
@@ -121,6 +124,7 @@ enum Where {
     AmongSmallLetters,
     BeforeANumber,
     OnlyCell,
+    AfterANumber,
     /// After one of these words.
     After(Vec<&'static str>),
 }
@@ -143,6 +147,7 @@ static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new
             Some("number") => Where::BeforeANumber,
             Some("head") => Where::AmongSmallLetters,
             Some("cell") => Where::OnlyCell,
+            Some("counted") => Where::AfterANumber,
             Some(words) if words.starts_with("after ") => {
                 Where::After(words["after ".len()..].split('|').collect())
             }
@@ -161,6 +166,7 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         return None;
     }
     road(scene)
+        .or_else(|| influenza(scene))
         .or_else(|| weekday(scene))
         .or_else(|| quarter(scene))
         .or_else(|| directions(scene))
@@ -171,9 +177,17 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
 }
 
 fn road(scene: &Scene) -> Option<Taken> {
+    // "Giống lúa OM18, ĐT8", "sắn KM94"
+    let before = scene.before();
+    let is_a_breed = ["giống", "lúa ", "ngô ", "sắn ", "khoai ", "mì "]
+        .iter()
+        .any(|crop| format!("{before} ").contains(crop));
     for km in ["km", "Km", "KM"] {
         let after = scene.at + 2;
-        if scene.stands(scene.at, km) && scene.is_digit(scene.after_space(after)) {
+        if scene.stands(scene.at, km)
+            && !(is_a_breed && km == "KM")
+            && scene.is_digit(scene.after_space(after))
+        {
             return Some(Taken::new("ki-lô-mét", after, Kind::Other));
         }
     }
@@ -185,15 +199,36 @@ fn road(scene: &Scene) -> Option<Taken> {
     let from = scene.after_space(after + usize::from(scene.char(after) == Some('.')));
     let digits = scene.digits_end(from);
     let end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_uppercase()));
-    let more = matches!(scene.char(end), Some(' ' | '.' | '/')) && scene.is_digit(end + 1);
+    // "cách QL1 200m": the number after is of something else.
+    let measure =
+        scene.char(end) == Some(' ') && super::units::unit_after(scene, scene.digits_end(end + 1)).is_some();
+    let more = matches!(scene.char(end), Some(' ' | '.' | '/')) && scene.is_digit(end + 1) && !measure;
     let area = matches!(scene.next_word(end).as_str(), "m2" | "m²" | "ha" | "m" | "mét");
     let telephone = *said == "đường tỉnh" && scene.char(from) == Some('0');
-    if !(1..=4).contains(&(digits - from)) || more || area || telephone || scene.is_word(end) {
+    if is_a_breed && from == after
+        || !(1..=4).contains(&(digits - from))
+        || more
+        || area
+        || telephone
+        || scene.is_word(end)
+    {
         return None;
     }
     let letter = if end > digits { format!(" {}", scene.text(digits, end)) } else { String::new() };
     let number = number(&scene.text(from, digits));
-    Some(Taken::new(format!("{said} {number}{letter}"), end, Kind::Other))
+    Some(Taken::new(format!("{said} {number}{letter}"), end, Kind::Abbreviation))
+}
+
+/// Takes the kind of an influenza out of its brackets, to be read once more: `A(H1N1)` as `A/H1N1`.
+fn influenza(scene: &Scene) -> Option<Taken> {
+    let letter = scene.char(scene.at).filter(|c| matches!(c, 'A' | 'B'))?;
+    let close = scene.run_end(scene.at + 2, |c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let kind = scene.text(scene.at + 2, close);
+    let fits = scene.char(scene.at + 1) == Some('(')
+        && scene.char(close) == Some(')')
+        && kind.starts_with('H')
+        && kind.ends_with(|c: char| c.is_ascii_digit());
+    fits.then(|| Taken::new(format!("{letter}/{kind}"), close + 1, Kind::Other))
 }
 
 /// Reads `T2` to `T7`, `CN` after one of these, and `T9/2026`.
@@ -204,8 +239,11 @@ fn weekday(scene: &Scene) -> Option<Taken> {
         let before =
             [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
         let after_a_time = scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
-        let listed =
-            after_a_time || is_dated(scene) || scene.goes_on(Kind::Weekday) || ends_with(before, WEEKDAYS);
+        let listed = scene.stands(scene.at + 2, " ngày ")
+            || after_a_time
+            || is_dated(scene)
+            || scene.goes_on(Kind::Weekday)
+            || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
     if scene.char(scene.at) != Some('T') {
@@ -234,7 +272,8 @@ fn quarter(scene: &Scene) -> Option<Taken> {
 
 /// Reads the letters of a direction, as bulletins of the weather have them: "gió ĐB", "hướng TTB", "hướng WNW".
 fn directions(scene: &Scene) -> Option<Taken> {
-    const BEFORE: &[&str] = &["gió", "gió mùa", "hướng", "phía", "chếch", "theo hướng", "lệch"];
+    const BEFORE: &[&str] =
+        &["gió", "gió mùa", "hướng", "phía", "chếch", "theo hướng", "lệch", "bắc-", "nam-", "đông-", "tây-"];
     let end = scene.word_end(scene.at);
     let letters = &scene.chars[scene.at..end];
     let alone = letters.len() == 1 && scene.follows(&["phía", "hướng"]) && scene.char(end) != Some('.');
@@ -283,8 +322,10 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
     let letters = known.short.last().is_some_and(|c| c.is_alphanumeric());
     if known.place == Where::BeforeANumber {
         let from = scene.after_space(end);
-        // "CT01" is the name of a form.
-        if from == end && scene.char(from) == Some('0') {
+        // "CT01" is the name of a form, "NH3" a gas.
+        if from == end && scene.char(from) == Some('0')
+            || from == end && matches!(known.short[..], ['N', 'H' | 'K']) && scene.year(from).is_none()
+        {
             return false;
         }
         let roman = roman(&scene.text(from, scene.word_end(from).min(from + 8))).is_some();
@@ -301,6 +342,10 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
     match &known.place {
         Where::Everywhere | Where::BeforeANumber => true,
         Where::OnlyCell => next == Some(',') && scene.previous(scene.at).is_none_or(|c| c == '\n'),
+        Where::AfterANumber => {
+            scene.last.is_some_and(|(kind, end)| kind == Kind::Number && end + 1 == scene.at)
+                && scene.previous(scene.at) == Some(' ')
+        }
         Where::After(words) => scene.follows(words),
         Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
         Where::AmongSmallLetters => !among_capitals(scene, end),
@@ -341,6 +386,13 @@ fn roman_numeral(scene: &Scene) -> Option<Taken> {
     }
     let text = scene.text(scene.at, end);
     let value = roman(&text)?;
+    // "lớp C L C" is spelled.
+    let alone = |index: usize| {
+        scene.word_end(index) == index + 1 && scene.char(index).is_some_and(char::is_uppercase)
+    };
+    if end == scene.at + 1 && scene.char(end) == Some(' ') && alone(end + 1) {
+        return None;
+    }
     // "Elizabeth II", "RON 95-III": more than a letter, and no word of its own.
     let numbered = end - scene.at > 1
         && !is_syllable(&text.to_lowercase())
@@ -404,9 +456,25 @@ fn capitals(scene: &Scene) -> Option<Taken> {
     }
     let text = scene.text(scene.at, end);
     let vowels = text.chars().any(is_vowel);
+    if is_short_name(&text) && scene.char(end) != Some('.') {
+        return Some(Taken::new(spaced(&text), end, Kind::Abbreviation));
+    }
     let land = scene.follows(&["đất"]) && text.chars().count() == 3 && text.chars().all(char::is_uppercase);
     (land && !among_capitals(scene, end) || is_spelled(&text) && !(vowels && among_capitals(scene, end)))
         .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
+}
+
+/// Tells whether a capital and a small letter are a name that nobody can say, as the vaccine "Td" or "Zn".
+fn is_short_name(text: &str) -> bool {
+    const SAID: [&str; 16] =
+        ["Mr", "Ms", "Dr", "St", "Jr", "Sr", "Th", "Nh", "Ng", "Tr", "Ph", "Ch", "Kh", "Gh", "Vv", "Rh"];
+    let mut chars = text.chars();
+    let (Some(first), Some(second), None) = (chars.next(), chars.next(), chars.next()) else { return false };
+    first.is_ascii_uppercase()
+        && second.is_ascii_lowercase()
+        && !is_vowel(first)
+        && !is_vowel(second.to_ascii_uppercase())
+        && !SAID.contains(&text)
 }
 
 const fn is_vowel(c: char) -> bool {
