@@ -264,6 +264,9 @@ async fn a_broker_and_a_box_know_each_other_by_their_certificates() {
     assert!(matches!(next(&mut events).await, LinkEvent::Disconnected { .. }));
 }
 
+/// A way in which the broker's certificate is another.
+type Change<'c> = &'c dyn Fn(&mut rcgen::CertificateParams);
+
 #[tokio::test]
 async fn no_date_of_the_brokers_certificate_keeps_an_emergency_away_and_no_stranger_gains_by_it() {
     let day = rcgen::date_time_ymd;
@@ -280,14 +283,14 @@ async fn no_date_of_the_brokers_certificate_keeps_an_emergency_away_and_no_stran
     let dir = tempfile::TempDir::new().unwrap();
     let of_another = tempfile::TempDir::new().unwrap();
     write_certificates(of_another.path());
-    let changes: [(&dyn Fn(&mut rcgen::CertificateParams), bool); 3] =
-        [(&over, true), (&not_yet, true), (&elsewhere, false)];
+    let changes: [(Change, bool); 3] = [(&over, true), (&not_yet, true), (&elsewhere, false)];
     for (change, expected) in changes {
         write_certificates_of(dir.path(), change);
         let port = free_port();
         let file = |name: &str| dir.path().join(name);
         let files = (file("broker.pem"), file("broker.key"));
-        let of_the_broker = format!("certfile {}\nkeyfile {}", files.0.display(), files.1.display());
+        let of_the_broker =
+            format!("allow_anonymous true\ncertfile {}\nkeyfile {}", files.0.display(), files.1.display());
         let _broker = Mosquitto::start_with(port, &of_the_broker);
         let mut asked = config(port, "loa-1");
         asked.broker.tls = true;

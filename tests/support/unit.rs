@@ -178,10 +178,14 @@ impl Unit {
 
     /// Returns the time, in microseconds, that the last checkpoint of a play proves to have sounded.
     pub fn checkpoint_us(&self) -> Option<u64> {
-        let bytes = std::fs::read(self.path("state/box.positions")).ok()?;
-        // Two records in turn; the first play of each stands behind mark, number, epoch and count.
-        let value = |at: usize| bytes.get(at..at + 8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
-        [0, 4_096].into_iter().filter(|at| value(at + 24) > Some(0)).filter_map(|at| value(at + 40)).max()
+        // The first play of a record stands behind mark, number, epoch and count.
+        let of_file = |name: &str| {
+            let bytes = std::fs::read(self.path(name)).ok()?;
+            let value =
+                |at: usize| bytes.get(at..at + 8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
+            value(24).filter(|count| *count > 0).and_then(|_| value(40))
+        };
+        ["state/box.positions-0", "state/box.positions-1"].into_iter().filter_map(of_file).max()
     }
 
     /// The entries of the log.

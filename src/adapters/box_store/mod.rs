@@ -71,7 +71,7 @@ pub struct BoxStore {
     acked: u64,
     last_known: LastKnown,
     unwritten: Unwritten,
-    /// `None` where the disk has no such file; the database keeps the positions then.
+    /// `None` where the disk has no such files; the database keeps the positions then.
     positions: Option<Positions>,
 }
 
@@ -441,11 +441,10 @@ impl BoxStore {
     }
 }
 
-/// Opens the file of positions beside a store.
+/// Opens the files of positions beside a store.
 fn positions_beside(path: &Path, epoch: Epoch) -> Option<Positions> {
-    let path = path.with_extension("positions");
-    let opened = Positions::open(&path, epoch);
-    opened.inspect_err(|error| tracing::warn!(path = %path.display(), %error, "no file of positions")).ok()
+    let opened = Positions::open(path, epoch);
+    opened.inspect_err(|error| tracing::warn!(%error, "positions go into the database")).ok()
 }
 
 fn append(transaction: &Transaction, record: &LogRecord, wall: Option<Wall>) -> rusqlite::Result<()> {

@@ -1,8 +1,8 @@
-//! The positions of open plays, in a small file that is overwritten in place: a position every ten seconds costs the memory
-//! card one block, where the database writes three.
+//! The positions of open plays, in two small files that are overwritten in place: a position every ten seconds costs the
+//! memory card one block, where the database writes three.
 //!
-//! Two records in blocks of their own are written in turn, each with its hash, so that a power cut spoils at most the one
-//! that is being written, and the one before is at most one position older.
+//! The files, of a block each, are written in turn, each with its hash, so that a power cut spoils at most the one that is
+//! being written, and the other is at most one position older. In one file both blocks would be written together.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -17,8 +17,10 @@ use loaxa_heart::domain::time::Span;
 const MARK: &[u8; 8] = b"LoaXaPo1";
 /// Bytes of a record, a sector of any disk.
 const RECORD_BYTES: usize = 512;
-/// Bytes from one record to the other, a block of any file system here.
+/// Bytes of a file, a block of any file system here.
 const BLOCK_BYTES: u64 = 4_096;
+/// Ends of the names of the files.
+const ENDS: [&str; 2] = ["positions-0", "positions-1"];
 /// Most plays that are open at once and have a place: one sounds, few wait behind it.
 const PLAYS_MAX: usize = 24;
 /// Bytes before the plays: mark, number, epoch, count.
@@ -26,33 +28,27 @@ const HEAD_BYTES: usize = 32;
 /// Place of the hash of all before it.
 const HASH_AT: usize = RECORD_BYTES - 32;
 
-/// The file of positions.
+/// The files of positions.
 #[derive(Debug)]
 pub struct Positions {
-    file: File,
+    files: [File; 2],
     /// Number of the last record.
     number: u64,
     plays: BTreeMap<PlayId, Span>,
 }
 
 impl Positions {
-    /// Opens the file of an epoch, or makes it. What another epoch wrote is none of these plays.
+    /// Opens the files beside a store, or makes them. What another epoch wrote is none of these plays.
     ///
     /// # Errors
     /// Fails when the disk refuses.
-    pub fn open(path: &Path, epoch: Epoch) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        if file.metadata()?.len() < 2 * BLOCK_BYTES {
-            file.set_len(0)?;
-            file.write_all_at(&[0; 2 * BLOCK_BYTES as usize], 0)?;
-            file.sync_all()?;
-            path.parent().map(File::open).transpose()?.map(|folder| folder.sync_all()).transpose()?;
-        }
-        let last = [0, 1].into_iter().filter_map(|slot| read(&file, slot)).max_by_key(|record| record.number);
+    pub fn open(store: &Path, epoch: Epoch) -> io::Result<Self> {
+        let [first, second] = ENDS.map(|end| open(&store.with_extension(end)));
+        let files = [first?, second?];
+        let last = files.iter().filter_map(read).max_by_key(|record| record.number);
         let number = last.as_ref().map_or(0, |record| record.number);
         let plays = last.filter(|record| record.epoch == epoch).map(|record| record.plays);
-        Ok(Self { file, number, plays: plays.unwrap_or_default() })
+        Ok(Self { files, number, plays: plays.unwrap_or_default() })
     }
 
     /// Returns how much of each play is proved to have sounded, those that were closed since among them.
@@ -83,8 +79,9 @@ impl Positions {
         }
         let hash = ContentHash::of(&record[..HASH_AT]);
         record[HASH_AT..].copy_from_slice(&hash.0);
-        self.file.write_all_at(&record, number % 2 * BLOCK_BYTES)?;
-        self.file.sync_data()?;
+        let file = &self.files[usize::from(!number.is_multiple_of(2))];
+        file.write_all_at(&record, 0)?;
+        file.sync_data()?;
         (self.number, self.plays) = (number, plays);
         Ok(())
     }
@@ -97,15 +94,28 @@ impl Positions {
     }
 }
 
+/// Opens a file of a block, or makes it.
+fn open(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if file.metadata()?.len() != BLOCK_BYTES {
+        file.set_len(0)?;
+        file.write_all_at(&[0; BLOCK_BYTES as usize], 0)?;
+        file.sync_all()?;
+        path.parent().map(File::open).transpose()?.map(|folder| folder.sync_all()).transpose()?;
+    }
+    Ok(file)
+}
+
 struct Record {
     number: u64,
     epoch: Epoch,
     plays: BTreeMap<PlayId, Span>,
 }
 
-fn read(file: &File, slot: u64) -> Option<Record> {
+fn read(file: &File) -> Option<Record> {
     let mut record = [0; RECORD_BYTES];
-    file.read_exact_at(&mut record, slot * BLOCK_BYTES).ok()?;
+    file.read_exact_at(&mut record, 0).ok()?;
     let is_whole = record.starts_with(MARK) && ContentHash::of(&record[..HASH_AT]).0 == record[HASH_AT..];
     if !is_whole {
         return None;
@@ -129,31 +139,34 @@ mod tests {
     #[test]
     fn what_is_spoilt_by_a_power_cut_leaves_the_record_before() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("positions");
-        let mut positions = Positions::open(&path, EPOCH).unwrap();
+        let store = dir.path().join("box.sqlite");
+        let mut positions = Positions::open(&store, EPOCH).unwrap();
         for n in 1..=9 {
             positions.write(EPOCH, [(PlayId(5), Span(n))]).unwrap();
         }
+        // The ninth lies in the second file.
+        let path = dir.path().join("box.positions-1");
         let whole = std::fs::read(&path).unwrap();
-        assert_eq!(whole.len() as u64, 2 * BLOCK_BYTES, "it never grows");
-        assert_eq!(at(&Positions::open(&path, EPOCH).unwrap(), 5), Some(9));
-        // The ninth lies in the second block; each of its bytes may be what the disk had or something else.
+        assert_eq!(whole.len() as u64, BLOCK_BYTES, "it never grows");
+        let read = || at(&Positions::open(&store, EPOCH).unwrap(), 5);
+        assert_eq!(read(), Some(9));
+        // Each of its bytes may be what the disk had, or something else.
         for spoilt in (0..RECORD_BYTES).step_by(7) {
             let mut bytes = whole.clone();
-            bytes[BLOCK_BYTES as usize + spoilt] ^= 0x55;
+            bytes[spoilt] ^= 0x55;
             std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(at(&Positions::open(&path, EPOCH).unwrap(), 5), Some(8), "byte {spoilt}");
+            assert_eq!(read(), Some(8), "byte {spoilt}");
         }
-        for length in [0, 1, 511, 4_096, 8_191] {
+        for length in [0, 1, 511, 4_095] {
             std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(Positions::open(&path, EPOCH).unwrap().plays().is_empty());
+            assert_eq!(read(), Some(8), "{length} bytes");
         }
     }
 
     #[test]
     fn plays_of_another_epoch_are_others_and_there_is_room_for_the_latest() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("positions");
+        let path = dir.path().join("box.sqlite");
         let mut positions = Positions::open(&path, EPOCH).unwrap();
         positions.write(EPOCH, (0..100).map(|n| (PlayId(n), Span(n)))).unwrap();
         positions.forget([PlayId(99)]);

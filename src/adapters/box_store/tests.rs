@@ -87,7 +87,7 @@ fn a_position_alone_leaves_the_database_as_it_is() {
     let mut store = open(&dir).store;
     let database = || {
         let files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
-        let of_it = files.filter(|path| path.to_string_lossy().contains("sqlite"));
+        let of_it = files.filter(|path| path.to_string_lossy().contains("box.db"));
         of_it.map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
     };
     let position =
@@ -112,7 +112,7 @@ fn a_position_alone_leaves_the_database_as_it_is() {
 #[test]
 fn without_a_file_for_them_positions_go_into_the_database() {
     let dir = TempDir::new().unwrap();
-    std::fs::create_dir(dir.path().join("box.positions")).unwrap();
+    std::fs::create_dir(dir.path().join("box.positions-1")).unwrap();
     let mut store = open(&dir).store;
     store.commit([Change::Checkpoint { play: PlayId::new(1, 1), played: Some(Span::secs(10)) }]).unwrap();
     drop(store);
