@@ -132,7 +132,11 @@ def check_without_fault(filters):
 
 
 def run_listed(faults, stale, only):
-    chosen = [fault for fault in faults if fault not in stale and (not only or any(word in fault["name"] for word in only))]
+    chosen = [fault for fault in faults if fault not in stale and (only is None or any(word in fault["name"] for word in only))]
+    if only and not chosen:
+        sys.exit(f"no fault is named so: {', '.join(only)}")
+    if not chosen:
+        return not stale
     check_without_fault(" | ".join(sorted({f"({fault['tests']})" for fault in chosen})))
     missed = []
     for fault in chosen:
@@ -209,7 +213,7 @@ def run_generated():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", default=[], help="faults whose names contain one of these")
+    parser.add_argument("--only", nargs="*", default=None, help="of those listed, the ones whose names contain one of these; none after it: none")
     parser.add_argument("--generated", type=int, default=0, help="also so many faults of the generator")
     parser.add_argument("--seed", type=int, default=1, help="chooses them")
     given = parser.parse_args()
@@ -226,4 +230,5 @@ def main():
     sys.exit(not fine)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -15,11 +15,12 @@ use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Node};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::program::{self, ProgramError};
 use loaxa_heart::config::cap::{self, ALERT_BYTES_MAX, CapError, NODES_MAX};
+use loaxa_heart::config::xml;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
@@ -150,8 +151,7 @@ fn candidates(text: &str) -> Result<Vec<Candidate>, SignatureError> {
 }
 
 fn parse(text: &str) -> Result<Document<'_>, SignatureError> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-    Document::parse_with_options(text, options).map_err(|error| SignatureError::NotXml(error.to_string()))
+    xml::parse(text, NODES_MAX).map_err(|error| SignatureError::NotXml(error.to_string()))
 }
 
 fn signatures<'d>(document: &'d Document<'d>) -> Result<Vec<Node<'d, 'd>>, SignatureError> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm_rate::AlarmRate;
+use crate::alert_quota::AlertQuota;
 use crate::changes::{Changed, Changes};
 use crate::disk::Disk;
 use crate::foreseen::{Days, Outlooks, Recent, Week};
@@ -72,6 +73,8 @@ pub struct App {
     pub nonces: Nonces,
     pub token_tries: TokenTries,
     pub sign_in_tries: SignInTries,
+    /// New alerts of each source.
+    pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
 }
 
@@ -157,6 +160,7 @@ impl App {
             nonces: Nonces::new(loaxa_adapters::clock::wall()),
             token_tries: TokenTries::default(),
             sign_in_tries: SignInTries::default(),
+            alert_quota: AlertQuota::default(),
             alarm_rate,
         }
     }

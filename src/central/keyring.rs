@@ -12,7 +12,7 @@ use loaxa_heart::domain::playback::CommandRefusal;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::codec::{self, Message, Sealed};
 use loaxa_heart::wire::messages::{Command, TrustMessage};
-use loaxa_heart::wire::signing::{PublicKey, SecretKey};
+use loaxa_heart::wire::signing::{PublicKey, SIGNATURE_BYTES, SecretKey};
 
 /// Signs for central, and for the people whose keys lie here.
 pub struct Keyring {
@@ -84,6 +84,16 @@ impl Keyring {
     /// Seals what central itself says.
     pub fn seal<M: Sealed>(&self, message: &M) -> Vec<u8> {
         codec::seal(message, &[&self.keys.central])
+    }
+
+    /// Signs a mark that this server gives out and takes back itself. No envelope begins as one.
+    pub fn sign_mark(&self, mark: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        self.keys.central.sign(mark)
+    }
+
+    /// Tells whether a mark is one that this server gave out.
+    pub fn is_mark(&self, mark: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
+        self.keys.central.public().verifies(mark, signature)
     }
 
     /// Finds the fewest of the keys here that together may use `power` on `groups`, the issuer first.

@@ -4,6 +4,7 @@
 //! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
 
 mod alarm_rate;
+mod alert_quota;
 mod alerts;
 mod app;
 mod boxes;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::token_tries::network;
 use loaxa_heart::domain::time::{Moment, Span};
@@ -26,7 +26,15 @@ pub struct SignInTries(Mutex<Counted>);
 struct Counted {
     by_network: BTreeMap<(String, IpAddr), Wrong>,
     by_account: BTreeMap<String, Wrong>,
-    under_way: BTreeMap<IpAddr, u32>,
+    by_device: BTreeMap<String, Wrong>,
+    under_way: BTreeMap<Origin, u32>,
+}
+
+/// The origin of a try: a network, or a browser that the person signed in from before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Network(IpAddr),
+    Device(String),
 }
 
 #[derive(Clone, Copy)]
@@ -44,23 +52,23 @@ impl Wrong {
 /// A try that is under way, until it is dropped.
 pub struct Try<'t> {
     tries: &'t SignInTries,
-    network: IpAddr,
+    origin: Origin,
 }
 
 impl Drop for Try<'_> {
     fn drop(&mut self) {
         let mut counted = self.tries.lock();
-        if let Some(count) = counted.under_way.get_mut(&self.network) {
+        if let Some(count) = counted.under_way.get_mut(&self.origin) {
             *count -= 1;
             if *count == 0 {
-                counted.under_way.remove(&self.network);
+                counted.under_way.remove(&self.origin);
             }
         }
     }
 }
 
 impl SignInTries {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Counted> {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().expect("nothing panics while it holds the tries")
     }
 
@@ -72,19 +80,39 @@ impl SignInTries {
     /// Begins a try; `was_here` tells that the account was signed in from this network before. `None` where the account was tried too often, or too many tries of this network are under way.
     pub fn begin(&self, account: &str, from: IpAddr, was_here: bool, now: Moment) -> Option<Try<'_>> {
         let key = (account.to_owned(), network(from));
-        let mut counted = self.lock();
+        let counted = self.lock();
         if is_full(counted.by_network.get(&key), WRONG_MAX, now) {
             return None;
         }
         if is_full(counted.by_account.get(account), ACCOUNT_WRONG_MAX, now) && !was_here {
             return None;
         }
-        let under_way = counted.under_way.entry(key.1).or_default();
+        self.start(counted, Origin::Network(key.1))
+    }
+
+    /// Begins a try of a browser that its person signed in from before. Only its own tries count: whoever shares its network,
+    /// or is after the account, keeps it waiting for nothing.
+    pub fn begin_on(&self, device: &str) -> Option<Try<'_>> {
+        self.start(self.lock(), Origin::Device(device.to_owned()))
+    }
+
+    fn start<'t>(&'t self, mut counted: MutexGuard<'_, Counted>, origin: Origin) -> Option<Try<'t>> {
+        let under_way = counted.under_way.entry(origin.clone()).or_default();
         if *under_way >= UNDER_WAY_MAX {
             return None;
         }
         *under_way += 1;
-        Some(Try { tries: self, network: key.1 })
+        Some(Try { tries: self, origin })
+    }
+
+    /// Tells whether a browser has used up the tries of its own; it is a stranger then.
+    pub fn is_worn_out(&self, device: &str, now: Moment) -> bool {
+        is_full(self.lock().by_device.get(device), WRONG_MAX, now)
+    }
+
+    /// Counts a wrong try of a browser.
+    pub fn note_wrong_on(&self, device: &str, now: Moment) {
+        count(&mut self.lock().by_device, device.to_owned(), now);
     }
 
     /// Counts a wrong try.
@@ -157,6 +185,23 @@ mod tests {
         assert!(tries.begin("lan", address(9), false, now).is_none());
         let counted = tries.lock();
         assert!(counted.by_network.len() <= REMEMBERED_MAX && counted.by_account.len() <= REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn a_browser_that_is_known_has_tries_of_its_own() {
+        let (tries, now) = (SignInTries::default(), Moment(1_000_000));
+        (0..WRONG_MAX).for_each(|_| tries.note_wrong("lan", address(9), now));
+        let _stranger = [tries.begin("a", address(9), false, now), tries.begin("b", address(9), false, now)];
+        assert!(tries.begin("lan", address(9), false, now).is_none());
+        assert!(tries.begin_on("mark").is_some(), "the browser of Lan on the same network");
+        for _ in 0..WRONG_MAX {
+            assert!(!tries.is_worn_out("mark", now));
+            tries.note_wrong_on("mark", now);
+        }
+        assert!(tries.is_worn_out("mark", now) && !tries.is_worn_out("other", now));
+        assert!(!tries.is_worn_out("mark", now + WINDOW));
+        let both = [tries.begin_on("mark"), tries.begin_on("mark")];
+        assert!(both.iter().all(Option::is_some) && tries.begin_on("mark").is_none());
     }
 
     #[test]

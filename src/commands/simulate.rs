@@ -48,17 +48,17 @@ pub fn run(args: Args) -> Outcome {
     let began = monotonic();
     let lives = live_all(&args, length);
     let took = monotonic().since(began);
-    let (plays, judged) = lives
-        .iter()
-        .fold((0, 0), |(plays, judged), (_, verdict)| (plays + verdict.plays, judged + verdict.judged));
+    let sum = |of: fn(&Verdict) -> u64| lives.iter().map(|(_, verdict)| of(verdict)).sum::<u64>();
     tell!(
         "simulate.done",
         lives = args.seeds,
         years = args.years,
         first = args.seed,
         last = args.seed + args.seeds - 1,
-        plays,
-        judged,
+        plays = sum(|verdict| verdict.plays),
+        judged = sum(|verdict| verdict.judged),
+        entries = sum(|verdict| verdict.entries),
+        kilobytes = sum(|verdict| verdict.entry_bytes) / 1_000,
         seconds = Sentence::decimal(took.as_secs_f64(), 2)
     );
     let failing: Vec<_> =

@@ -56,6 +56,11 @@ async fn boxes_out_of_contact_are_named() {
         let mut heard = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
         heard.hello("n", heard.holds(&[]));
         heard.next("the welcome", |topic, _| topic.to_string().ends_with("welcome").then_some(())).await;
+        until("contact with the first", async || {
+            let boxes = central.store().boxes().await.unwrap();
+            boxes.iter().any(|row| row.id.as_str() == "loa-1" && row.last_seen.is_some()).then_some(())
+        })
+        .await;
         let answer = sent(central, &json!({ "to": ["xa"], "class": "emergency", "title": "Bão" })).await;
         assert_eq!((&answer["boxes"], &answer["silent"]), (&json!(2), &json!(["loa-2"])));
         let said = answer["said_vi"].as_str().unwrap();

@@ -11,7 +11,8 @@ use super::cap_sending::send;
 use super::record::{KeptAlert, NotAlert, State, Taken, all_read, as_text, change, find, settings, targets};
 use crate::app::App;
 use crate::settings::CapSettings;
-use crate::store::{CapRow, PassedOver, StoreError};
+use crate::store::{AlarmKind, CapRow, PassedOver, StoreError};
+use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::xml_signature;
 use loaxa_heart::config::cap::{self, Alert, Kind, Reference};
 use loaxa_heart::decide::cap_intake::{self, Reach, Verdict, Voucher, Why, WhyAsk};
@@ -36,7 +37,7 @@ pub async fn take(app: &Arc<App>, voucher: Voucher, bytes: &[u8]) -> Result<(Cap
     let cap = settings(app)?;
     let (text, voucher) = verified(cap, voucher, bytes).await?;
     let alert = cap::read_text(&text)?;
-    let (mut kept, news) = keep(app, &alert, judge(&alert, cap, voucher, app.now())).await?;
+    let (mut kept, news) = keep(app, &alert, judge(&alert, cap, voucher, app.now()), bytes.len()).await?;
     if news != News::Nothing {
         tracing::info!(reference = kept.row.reference, state = ?kept.taken.state, "took a CAP alert");
         kept = go_on(app, kept).await?;
@@ -158,7 +159,7 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
 
 /// Keeps an alert. Another voucher's alert of the same name but with other
 /// words is another alert: else whoever is first to use a name would keep the true alert out.
-async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(KeptAlert, News), NotAlert> {
+async fn keep(app: &App, alert: &Alert, taken: Taken, bytes: usize) -> Result<(KeptAlert, News), NotAlert> {
     let reference = written(&alert.reference());
     for tried in 0..IDS_TRIED {
         let known = all_read(app.store.caps_referred(reference.clone()).await?)?;
@@ -168,6 +169,11 @@ async fn keep(app: &App, alert: &Alert, taken: Taken) -> Result<(KeptAlert, News
         };
         if let Some(same) = known.iter().find(is_same) {
             return vouch_again(app, same, &taken).await;
+        }
+        if tried == 0 && !app.alert_quota.take(taken.voucher.as_ref(), bytes, monotonic()) {
+            let source = taken.voucher.as_ref().map(|voucher| format!("{voucher:?}")).unwrap_or_default();
+            app.suspect(AlarmKind::TooMuch, "CAP", &source).await;
+            return Err(NotAlert::TooMany);
         }
         let reference = match known.is_empty() {
             true => reference.clone(),

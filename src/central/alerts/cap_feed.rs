@@ -82,7 +82,10 @@ impl NotBrought {
         match self {
             NotBrought::Lost(_) | NotBrought::Status(408 | 429 | 500..) => true,
             NotBrought::NotAlert(not) => {
-                matches!(not, NotAlert::Store(_) | NotAlert::Unsigned(SignatureError::NoProgram(_)))
+                matches!(
+                    not,
+                    NotAlert::Store(_) | NotAlert::TooMany | NotAlert::Unsigned(SignatureError::NoProgram(_))
+                )
             }
             _ => false,
         }

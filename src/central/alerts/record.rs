@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert_quota::{ALERTS_MAX, BYTES_MAX};
 use crate::app::App;
 use crate::orders::cosigning::NotTaken;
 use crate::orders::refused::Refused;
@@ -103,6 +104,7 @@ pub enum NotAlert {
     Off,
     Bad(#[from] CapError),
     Unsigned(#[from] SignatureError),
+    TooMany,
     NoSuch(String),
     NotADraft,
     Over,
@@ -118,6 +120,7 @@ impl Say for NotAlert {
             NotAlert::Off => said!("alert.off"),
             NotAlert::Bad(error) => said!("alert.bad", error),
             NotAlert::Unsigned(error) => said!("alert.unsigned", error),
+            NotAlert::TooMany => said!("alert.too_many", alerts = ALERTS_MAX, mb = BYTES_MAX >> 20),
             NotAlert::NoSuch(id) => said!("alert.no_such", id),
             NotAlert::NotADraft => said!("alert.not_a_draft"),
             NotAlert::Over => said!("alert.over"),

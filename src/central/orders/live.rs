@@ -12,7 +12,8 @@ use super::outlook;
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::foreseen::Foreseen;
-use crate::voices::TooManyVoices;
+use crate::voices::{TooManyVoices, Voices};
+use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -24,6 +25,8 @@ use loaxa_heart::wire::voice::VOICE_HZ;
 const SESSION_MAX: Span = Span::secs(2 * 3_600);
 /// A speaker of whom nothing comes this long has gone.
 const SILENT_MAX: Duration = Duration::from_secs(3);
+/// A voice is passed on no more than this ahead of its own time; whoever sends it faster waits.
+const AHEAD_MAX: Span = Span::secs(10);
 /// Title of a live voice.
 const VOICE_TITLE: &str = "Phát trực tiếp";
 
@@ -82,7 +85,7 @@ pub async fn speak(
     let url = format!("{}/live/{session}", app.public_url);
     let opened = voice(&app, &to, (&session, &url, true), author.clone()).await;
     let id = opened.inspect_err(|_| app.voices.close(&session))?;
-    let bytes = pass_on(&app, &session, first, &mut source).await;
+    let bytes = pass_on(&app.voices, &session, first, &mut source).await;
     app.voices.close(&session);
     // A box that does not get this command notices that its stream has ended.
     if let Err(error) = voice(&app, &to, (&session, &url, false), author).await {
@@ -104,21 +107,31 @@ pub async fn foresee(app: &App, to: &[GroupId], author: Option<String>) -> Resul
     .await?)
 }
 
-/// Passes pieces on in whole samples; returns the number of bytes.
-async fn pass_on(app: &App, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
+/// Passes pieces on in whole samples, at the pace of speech; returns the number of bytes.
+async fn pass_on(voices: &Voices, session: &str, first: Bytes, source: &mut impl VoiceSource) -> u64 {
     let most = SESSION_MAX.0 / 1_000_000 * u64::from(2 * VOICE_HZ);
-    let (mut waiting, mut bytes) = (BytesMut::new(), 0);
+    let (mut waiting, mut bytes, begun) = (BytesMut::new(), 0, monotonic());
     let mut piece = Some(first);
     while let Some(fresh) = piece {
         waiting.extend_from_slice(&fresh);
         let whole = waiting.split_to(waiting.len() / 2 * 2).freeze();
         bytes += whole.len() as u64;
-        if bytes > most || !app.voices.pass_on(session, &whole) {
+        if bytes > most || !voices.pass_on(session, &whole) {
             break;
+        }
+        let early = too_early(bytes, monotonic().since(begun));
+        if early > Span(0) {
+            tokio::time::sleep(early.into()).await;
         }
         piece = next_piece(source).await;
     }
     bytes
+}
+
+/// Returns how much too early the next bytes of a voice would be.
+fn too_early(bytes: u64, took: Span) -> Span {
+    let spoken = Span(bytes.saturating_mul(1_000_000) / u64::from(2 * VOICE_HZ));
+    spoken.saturating_sub(took).saturating_sub(AHEAD_MAX)
 }
 
 /// Waits for the next bytes; `None` at the end, or where the speaker has been silent for too long.
@@ -156,5 +169,45 @@ fn draft(
         moves: Vec::new(),
         body: Body::Live { voice: session.to_owned(), open, url: url.to_owned() },
         ends: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A speaker who has a second of voice at any moment, and counts the seconds.
+    struct Hasty(u64);
+
+    impl VoiceSource for Hasty {
+        async fn next(&mut self) -> Option<Bytes> {
+            self.0 += 1;
+            Some(Bytes::from(vec![0; 2 * VOICE_HZ as usize]))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_voice_comes_no_faster_than_it_is_spoken() {
+        let (voices, mut source) = (Voices::default(), Hasty(0));
+        let session = voices.open().unwrap();
+        let first = source.next().await.unwrap();
+        tokio::select! {
+            biased;
+            bytes = pass_on(&voices, &session, first, &mut source) => panic!("it ended after {bytes}"),
+            () = std::future::ready(()) => {}
+        }
+        assert!((10..=12).contains(&source.0), "{} s at once", source.0);
+    }
+
+    #[test]
+    fn only_what_is_far_ahead_waits() {
+        let second = u64::from(2 * VOICE_HZ);
+        let check = |s: u64, took, expected| {
+            assert_eq!(too_early(s * second, Span::secs(took)), Span::secs(expected))
+        };
+        check(10, 0, 0);
+        check(11, 0, 1);
+        check(100, 95, 0);
+        check(7_200, 60, 7_130);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod console;
+pub mod devices;
 pub mod passkeys;
 pub mod passwords;
 pub mod second_factor;

@@ -21,6 +21,8 @@ use crate::store::{NewAct, PASSKEYS_MAX, PasskeyRow, Stage, StoreError};
 
 /// Time to touch the sensor.
 const CHALLENGE_LASTS: Span = Span::secs(5 * 60);
+/// Time after a sign-in in which a passkey may be added: a session that was left open or stolen adds none.
+const FRESH: Span = Span::secs(15 * 60);
 /// Longest name of a device, in characters.
 const NAME_CHARS_MAX: usize = 60;
 
@@ -32,6 +34,8 @@ pub enum NoPasskey {
     NotHere,
     /// Only a whole sign-in, with a code, adds one.
     CodeFirst,
+    /// The sign-in was too long ago.
+    SignInAgain,
     Name,
     TooMany,
     /// The device's answer is wrong, or came too late.
@@ -44,6 +48,7 @@ impl Say for NoPasskey {
         match self {
             NoPasskey::NotHere => said!("passkey.not_here"),
             NoPasskey::CodeFirst => said!("passkey.code_first"),
+            NoPasskey::SignInAgain => said!("passkey.sign_in_again", minutes = FRESH.as_millis() / 60_000),
             NoPasskey::Name => said!("passkey.name_length", max = NAME_CHARS_MAX),
             NoPasskey::TooMany => said!("passkey.too_many", max = PASSKEYS_MAX),
             NoPasskey::Wrong => said!("passkey.wrong"),
@@ -55,6 +60,17 @@ impl Say for NoPasskey {
 /// Tells whether this server's address is one for which browsers keep passkeys.
 pub fn are_possible(app: &App) -> bool {
     verifier(app).is_ok()
+}
+
+/// Checks that a person may add a passkey in this session.
+///
+/// # Errors
+/// Fails where they have not shown a code, or signed in too long ago.
+pub fn may_add(who: &Who) -> Result<(), NoPasskey> {
+    if who.session.stage != Stage::Full || who.person.totp.is_none() {
+        return Err(NoPasskey::CodeFirst);
+    }
+    if who.now.since(who.session.made) > FRESH { Err(NoPasskey::SignInAgain) } else { Ok(()) }
 }
 
 fn verifier(app: &App) -> Result<Webauthn, NoPasskey> {
@@ -74,9 +90,7 @@ fn verifier(app: &App) -> Result<Webauthn, NoPasskey> {
 /// Fails where the address has no name, or the person has not shown a code in this session.
 pub async fn begin_making(app: &App, who: &Who) -> Result<CreationChallengeResponse, NoPasskey> {
     let verifier = verifier(app)?;
-    if who.session.stage != Stage::Full || who.person.totp.is_none() {
-        return Err(NoPasskey::CodeFirst);
-    }
+    may_add(who)?;
     let known = keys_of(app, &who.person.id).await?;
     if known.len() >= PASSKEYS_MAX as usize {
         return Err(NoPasskey::TooMany);
@@ -96,9 +110,7 @@ pub async fn begin_making(app: &App, who: &Who) -> Result<CreationChallengeRespo
 /// Fails when the answer does not fit the question of this session.
 pub async fn finish_making(app: &App, who: &Who, name: &str, answer: &str) -> Result<(), NoPasskey> {
     let verifier = verifier(app)?;
-    if who.session.stage != Stage::Full {
-        return Err(NoPasskey::CodeFirst);
-    }
+    may_add(who)?;
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(steers) {
         return Err(NoPasskey::Name);

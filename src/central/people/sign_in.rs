@@ -5,6 +5,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 
+use super::devices::Device;
 use super::who::Who;
 use super::{passwords, second_factor};
 use crate::app::App;
@@ -78,23 +79,36 @@ pub enum Next {
 
 /// A session that has just begun.
 pub struct Begun {
+    pub person: AccountId,
     /// The secret for the browser's cookie; only its hash is kept.
     pub secret: String,
     pub next: Next,
 }
 
-/// Checks a password and begins a session.
+/// Checks a password and begins a session. `device` is a browser that this person signed in from before.
 ///
 /// # Errors
 /// Fails in the same words whether the account or the password is wrong.
-pub async fn with_password(app: &App, account: &str, password: &str, place: Place) -> Result<Begun, NotIn> {
+pub async fn with_password(
+    app: &App,
+    account: &str,
+    password: &str,
+    place: Place,
+    device: Option<&Device>,
+) -> Result<Begun, NotIn> {
     let from = place.ip();
     let id = account.trim().to_lowercase().parse::<AccountId>().ok();
     // What is no name is counted as one account, however long it is.
     let account = id.as_ref().map_or("", AccountId::as_str).to_owned();
-    let was_here =
-        app.sign_in_tries.is_besieged(&account, monotonic()) && was_here(app, &account, from).await?;
-    let _under_way = app.sign_in_tries.begin(&account, from, was_here, monotonic()).ok_or(NotIn::TooOften)?;
+    let under_way = match device {
+        Some(device) => app.sign_in_tries.begin_on(&device.0),
+        None => {
+            let was_here =
+                app.sign_in_tries.is_besieged(&account, monotonic()) && was_here(app, &account, from).await?;
+            app.sign_in_tries.begin(&account, from, was_here, monotonic())
+        }
+    };
+    let _under_way = under_way.ok_or(NotIn::TooOften)?;
     let person = match id {
         Some(id) => app.store.person(id).await?.filter(|person| person.left.is_none()),
         None => None,
@@ -102,7 +116,10 @@ pub async fn with_password(app: &App, account: &str, password: &str, place: Plac
     let hash = person.as_ref().and_then(|person| person.password.as_deref());
     let right = passwords::is_right(password, hash).await.ok_or(NotIn::Busy)?;
     let Some(person) = person.filter(|_| right) else {
-        app.sign_in_tries.note_wrong(&account, from, monotonic());
+        match device {
+            Some(device) => app.sign_in_tries.note_wrong_on(&device.0, monotonic()),
+            None => app.sign_in_tries.note_wrong(&account, from, monotonic()),
+        }
         return Err(NotIn::Wrong);
     };
     Ok(begin(app, &person, place).await?)
@@ -138,7 +155,7 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
         note(app, person, "signed_in", &place).await?;
     }
     let secret = new_session(app, person.id.clone(), stage, place).await?;
-    Ok(Begun { secret, next })
+    Ok(Begun { person: person.id.clone(), secret, next })
 }
 
 /// Checks a code of a telephone or of the sheet, and begins a new session in place of the one of the first step, so that a

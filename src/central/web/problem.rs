@@ -151,6 +151,7 @@ impl From<NotAlert> for Problem {
             NotAlert::NotTaken(not) => return not.into(),
             NotAlert::Store(error) => return error.into(),
             NotAlert::Off | NotAlert::NotADraft | NotAlert::Over => StatusCode::CONFLICT,
+            NotAlert::TooMany => StatusCode::TOO_MANY_REQUESTS,
             NotAlert::NoSuch(_) => StatusCode::NOT_FOUND,
             NotAlert::Bad(_) | NotAlert::Unsigned(_) | NotAlert::CancelByKey => StatusCode::BAD_REQUEST,
         };

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 use crate::app::App;
+use crate::people::devices;
 use crate::people::sign_in::LASTS;
 
 /// The cookie's name; behind TLS with the prefix that binds it to this host.
@@ -33,6 +34,28 @@ pub fn begin(app: &App, secret: &str) -> String {
 pub fn end(app: &App) -> String {
     let secure = if app.is_behind_tls() { "; Secure" } else { "" };
     format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}", name(app))
+}
+
+/// The cookie of a browser that somebody signed in from, and the same in the training commune.
+fn device_name(app: &App) -> &'static str {
+    match (app.is_for_training(), app.is_behind_tls()) {
+        (false, false) => "loaxa-device",
+        (false, true) => "__Host-loaxa-device",
+        (true, false) => "loaxa-training-device",
+        (true, true) => "__Host-loaxa-training-device",
+    }
+}
+
+/// Makes the header `set-cookie` by which a browser is known again, which is asked for where one signs in only.
+pub fn keep_device(app: &App, mark: &str) -> String {
+    let secure = if app.is_behind_tls() { "; Secure" } else { "" };
+    let lasts = devices::LASTS.as_millis() / 1_000;
+    format!("{}={mark}; Path=/; Max-Age={lasts}; HttpOnly; SameSite=Strict{secure}", device_name(app))
+}
+
+/// Finds the mark of a browser that somebody signed in from.
+pub fn device_of<'h>(app: &App, headers: &'h HeaderMap) -> Option<&'h str> {
+    cookie(headers, device_name(app))
 }
 
 /// Finds the secret of the session that a request belongs to.

@@ -31,4 +31,5 @@ pub mod shaping;
 mod sound_fields;
 pub mod tracks;
 pub mod trust_file;
+pub mod xml;
 mod xspf;

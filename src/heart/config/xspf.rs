@@ -1,9 +1,10 @@
 //! Playlists as XSPF, the form that VLC and Audacious save.
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 
 use super::problem::{Problem, Problems};
 use super::tracks::{Listing, Place, Track};
+use super::xml;
 use crate::said;
 
 /// Most nodes of a list: a track of VLC has some twenty.
@@ -17,12 +18,11 @@ const MS_MAX: u32 = 86_400_000;
 /// # Errors
 /// Says that the text is no XSPF, or lists what is wrong with its tracks.
 pub(super) fn parse(text: &str, file: &str, place: Place<'_>) -> Result<Vec<Track>, Problems> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let bad = |detail: String| Problems::from(Problem::of_file(file, said!("m3u8.bad_xspf", detail)));
-    let document = Document::parse_with_options(text, options).map_err(|error| bad(error.to_string()))?;
+    let document = xml::parse(text, NODES_MAX).map_err(|error| bad(error.to_string()))?;
     let root = document.root_element();
     if root.tag_name().name() != "playlist" {
-        return Err(bad(format!("<{}>", root.tag_name().name())));
+        return Err(bad(format!("<{}>", xml::shown(root.tag_name().name()))));
     }
     let mut listing = Listing::new(file, place);
     // The lines are counted as the tracks come: to ask for each one's place reads the text from its beginning.

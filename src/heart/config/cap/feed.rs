@@ -4,16 +4,26 @@ use crate::said;
 use crate::texts::{Say, Sentence};
 use std::collections::BTreeSet;
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 use url::Url;
 
 use super::{CapError, NODES_MAX};
+use crate::config::xml;
 
 /// Most entries of a feed; the rest is passed over.
 pub const ENTRIES_MAX: usize = 2_000;
 
 /// Most links of one entry that are tried.
 const LINKS_MAX: usize = 8;
+
+/// Longest address of a link, in bytes; longer ones lead nowhere.
+const ADDRESS_BYTES_MAX: usize = 2_048;
+
+/// Most `xml:base` around an entry that are looked at, from the inside.
+const BASES_MAX: usize = 8;
+
+/// Most bytes of namespaces that are written into each alert which stands in a feed.
+const DECLARATIONS_BYTES_MAX: usize = 4_096;
 
 const CAP: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -73,16 +83,22 @@ impl Say for WhyNothing {
 /// # Errors
 /// Fails when it is no XML, or neither a feed nor an alert.
 pub fn read_feed(text: &str, base: &Url) -> Result<Brought, CapError> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-    let document =
-        Document::parse_with_options(text, options).map_err(|error| CapError::NotXml(error.to_string()))?;
+    let document = xml::parse(text, NODES_MAX)?;
     let root = document.root_element();
     match root.tag_name().name() {
         "alert" => return Ok(Brought::Alert),
         "feed" | "rss" | "RDF" => {}
-        found => return Err(CapError::NotCap { found: found.to_owned() }),
+        found => return Err(CapError::NotCap { found: xml::shown(found).to_owned() }),
     }
-    let entries = root.descendants().filter(|node| matches!(node.tag_name().name(), "entry" | "item"));
+    // What stands inside an entry is of that entry.
+    let mut end = 0;
+    let entries = root.descendants().filter(|node| {
+        let is_entry = matches!(node.tag_name().name(), "entry" | "item") && node.range().start >= end;
+        if is_entry {
+            end = node.range().end;
+        }
+        is_entry
+    });
     Ok(Brought::Entries(entries.take(ENTRIES_MAX).map(|node| entry(node, base)).collect()))
 }
 
@@ -112,7 +128,7 @@ fn words(node: Node<'_, '_>) -> String {
 /// Finds the alert inside an entry, as XML or as escaped text.
 fn embedded(entry: Node<'_, '_>) -> Option<String> {
     if let Some(alert) = entry.descendants().find(|node| node.has_tag_name((CAP, "alert"))) {
-        return Some(standalone(alert));
+        return standalone(alert);
     }
     let escaped = ["content", "encoded", "description", "summary"];
     let texts = escaped.iter().flat_map(|name| children(entry, name)).map(words);
@@ -120,11 +136,11 @@ fn embedded(entry: Node<'_, '_>) -> Option<String> {
 }
 
 /// Cuts out the XML of an element, with the namespaces that its ancestors declared where they are needed: more of them
-/// would break a signature.
-fn standalone(node: Node<'_, '_>) -> String {
+/// would break a signature. `None` where they are longer than any alert needs.
+fn standalone(node: Node<'_, '_>) -> Option<String> {
     let text = &node.document().input_text()[node.range()];
-    if Document::parse(text).is_ok_and(|alone| alone.root_element().has_tag_name((CAP, "alert"))) {
-        return text.to_owned();
+    if xml::parse(text, NODES_MAX).is_ok_and(|alone| alone.root_element().has_tag_name((CAP, "alert"))) {
+        return Some(text.to_owned());
     }
     let name_ends = text.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(text.len());
     let own = &text[name_ends..text.find('>').unwrap_or(text.len())];
@@ -142,8 +158,11 @@ fn standalone(node: Node<'_, '_>) -> String {
             let uri = namespace.uri().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
             declarations.push_str(&format!(" {declared}=\"{uri}\""));
         }
+        if declarations.len() > DECLARATIONS_BYTES_MAX {
+            return None;
+        }
     }
-    format!("{}{declarations}{}", &text[..name_ends], &text[name_ends..])
+    Some(format!("{}{declarations}{}", &text[..name_ends], &text[name_ends..]))
 }
 
 /// A likelihood that a link leads to an alert; the likeliest is the least.
@@ -156,7 +175,8 @@ enum Likely {
 }
 
 fn links(entry: Node<'_, '_>, base: &Url) -> Brings {
-    let mut found: Vec<(Likely, Url)> = entry.children().filter_map(|child| link(child, base)).collect();
+    let around = base_of(entry, base);
+    let mut found: Vec<(Likely, Url)> = entry.children().filter_map(|child| link(child, &around)).collect();
     found.sort_by_key(|(likely, _)| *likely);
     let elsewhere = found.iter().find(|(_, url)| url.origin() != base.origin()).map(|(_, url)| url.clone());
     let mut seen = BTreeSet::new();
@@ -190,11 +210,12 @@ fn link(node: Node<'_, '_>, base: &Url) -> Option<(Likely, Url)> {
         }
         _ => return None,
     };
-    let url =
-        base_of(node, base).join(&written).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    if written.is_empty() {
+    if written.is_empty() || written.len() > ADDRESS_BYTES_MAX {
         return None;
     }
+    let base =
+        node.attribute((XML, "base")).and_then(|own| joined(base, own)).unwrap_or_else(|| base.clone());
+    let url = joined(&base, &written).filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let media_type = media_type
         .map(|media_type| media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let likely = match media_type.as_deref() {
@@ -214,10 +235,19 @@ fn looks_like_an_alert(url: &Url) -> bool {
     path.ends_with(".xml") || path.ends_with(".cap") || path.contains("/cap")
 }
 
-/// Gives the address against which a link is resolved: `xml:base` of its ancestors, from the outside.
-fn base_of(node: Node<'_, '_>, base: &Url) -> Url {
-    let written: Vec<_> = node.ancestors().filter_map(|node| node.attribute((XML, "base"))).collect();
-    written.iter().rev().fold(base.clone(), |base, written| base.join(written).unwrap_or(base))
+/// Gives the address against which an entry's links are resolved: `xml:base` of its ancestors, from the outside.
+fn base_of(entry: Node<'_, '_>, base: &Url) -> Url {
+    let bases = entry.ancestors().filter_map(|node| node.attribute((XML, "base")));
+    let written: Vec<_> = bases.take(BASES_MAX).collect();
+    written.iter().rev().fold(base.clone(), |base, written| joined(&base, written).unwrap_or(base))
+}
+
+/// Resolves an address; `None` where it is none, or too long.
+fn joined(base: &Url, written: &str) -> Option<Url> {
+    if written.len() > ADDRESS_BYTES_MAX {
+        return None;
+    }
+    base.join(written).ok().filter(|url| url.as_str().len() <= ADDRESS_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -300,7 +330,7 @@ mod tests {
             else {
                 panic!("embedded: {content}")
             };
-            let document = Document::parse(text).unwrap();
+            let document = xml::parse(text, NODES_MAX).unwrap();
             assert!(document.root_element().has_tag_name((CAP, "alert")), "{text}");
             assert!(text.contains("lũ"), "{text}");
         };
@@ -324,5 +354,23 @@ mod tests {
         let many = format!("<feed>{}</feed>", "<entry/>".repeat(ENTRIES_MAX + 1));
         let Ok(Brought::Entries(entries)) = read_feed(&many, &base) else { panic!("a feed") };
         assert_eq!(entries.len(), ENTRIES_MAX);
+    }
+
+    #[test]
+    fn a_hostile_feed_makes_no_more_of_itself() {
+        let nested = feed(&format!(
+            "{}<c:alert>{}</c:alert>{}",
+            "<entry>".repeat(500),
+            "x".repeat(10_000),
+            "</entry>".repeat(500)
+        ));
+        assert_eq!(nested.len(), 1, "what stands inside an entry is of that entry");
+        let long = "u".repeat(DECLARATIONS_BYTES_MAX);
+        check(&format!("<x xmlns:z='{long}'><c:alert/></x>"), "it holds no alert");
+        check(&format!("<link href='/{}'/>", "a".repeat(ADDRESS_BYTES_MAX)), "it holds no alert");
+        let deep = "<x xml:base='a/'>".repeat(2_000);
+        let entries = feed(&format!("{deep}<entry><link href='b.cap'/></entry>{}", "</x>".repeat(2_000)));
+        let Brings::Perhaps(urls) = &entries[0].brings else { panic!("a link") };
+        assert!(urls[0].as_str().len() <= ADDRESS_BYTES_MAX, "{}", urls[0].as_str().len());
     }
 }

@@ -16,6 +16,7 @@ pub use area::{Area, Circle, Point, Polygon};
 pub use read::{read, read_text};
 pub use text::decode;
 
+use crate::config::xml::XmlError;
 use crate::domain::time::Wall;
 
 /// Most bytes of an alert, before it is read. Weather services send up to 1 MB, where coasts are drawn as polygons.
@@ -170,7 +171,7 @@ words!(/// A degree of certainty; the surest first.
 #[error("{}", self.say())]
 pub enum CapError {
     TooLarge,
-    NotXml(String),
+    NotXml(#[from] XmlError),
     Encoding { found: String },
     NotCap { found: String },
     Rule { line: u32, element: String, what: Sentence },
@@ -180,7 +181,7 @@ impl Say for CapError {
     fn say(&self) -> Sentence {
         match self {
             CapError::TooLarge => said!("cap.too_large", max = ALERT_BYTES_MAX),
-            CapError::NotXml(detail) => said!("cap.not_xml", detail),
+            CapError::NotXml(error) => said!("cap.not_xml", error),
             CapError::Encoding { found } => said!("cap.encoding", found = found.escape_debug()),
             CapError::NotCap { found } => said!("cap.not_cap", found),
             CapError::Rule { line, element, what } => said!("cap.rule", line, element, what),

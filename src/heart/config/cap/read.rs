@@ -2,9 +2,10 @@
 
 use crate::said;
 use crate::texts::Sentence;
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 
 use super::*;
+use crate::config::xml::{self, shown};
 
 const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 const SIGNATURE: &str = "http://www.w3.org/2000/09/xmldsig#";
@@ -81,12 +82,10 @@ pub fn read(bytes: &[u8]) -> Read<Alert> {
 /// # Errors
 /// As [`read`].
 pub fn read_text(text: &str) -> Read<Alert> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-    let document =
-        Document::parse_with_options(text, options).map_err(|error| CapError::NotXml(error.to_string()))?;
+    let document = xml::parse(text, NODES_MAX)?;
     let root = document.root_element();
     if !root.has_tag_name((NAMESPACE, "alert")) {
-        return Err(CapError::NotCap { found: root.tag_name().name().to_owned() });
+        return Err(CapError::NotCap { found: shown(root.tag_name().name()).to_owned() });
     }
     alert(&Element::new(root, IN_ALERT)?)
 }
@@ -100,7 +99,7 @@ struct Element<'d> {
 
 fn broken<T>(node: Node<'_, '_>, what: Sentence) -> Read<T> {
     let line = node.document().text_pos_at(node.range().start).row;
-    Err(CapError::Rule { line, element: node.tag_name().name().to_owned(), what })
+    Err(CapError::Rule { line, element: shown(node.tag_name().name()).to_owned(), what })
 }
 
 impl<'d> Element<'d> {
@@ -195,7 +194,10 @@ fn choice<T: Copy>(node: Node<'_, '_>, choices: &[(&str, T)]) -> Read<T> {
     found.map_or_else(
         || {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            broken(node, said!("cap_rule.no_choice", text = text.escape_debug(), names = names.join(", ")))
+            broken(
+                node,
+                said!("cap_rule.no_choice", text = shown(&text).escape_debug(), names = names.join(", ")),
+            )
         },
         |(_, value)| Ok(*value),
     )
@@ -216,7 +218,8 @@ fn instant(text: &str) -> Option<Wall> {
 
 fn time(node: Node<'_, '_>) -> Read<Wall> {
     let text = words(node)?;
-    instant(&text).map_or_else(|| broken(node, said!("cap_rule.no_time", text = text.escape_debug())), Ok)
+    instant(&text)
+        .map_or_else(|| broken(node, said!("cap_rule.no_time", text = shown(&text).escape_debug())), Ok)
 }
 
 fn alert(alert: &Element<'_>) -> Read<Alert> {
@@ -304,7 +307,7 @@ fn references(node: Node<'_, '_>) -> Read<Vec<Reference>> {
             _ => None,
         };
         let Some((sender, identifier, sent)) = reference else {
-            return broken(node, said!("cap_rule.no_reference", text = triple.escape_debug()));
+            return broken(node, said!("cap_rule.no_reference", text = shown(triple).escape_debug()));
         };
         found.push(Reference { sender, identifier, sent });
     }
@@ -431,7 +434,7 @@ fn point(node: Node<'_, '_>, text: &str) -> Read<Point> {
     let read = text
         .split_once(',')
         .and_then(|(latitude, longitude)| Point::new(latitude.parse().ok()?, longitude.parse().ok()?));
-    read.map_or_else(|| broken(node, said!("cap_rule.no_point", text = text.escape_debug())), Ok)
+    read.map_or_else(|| broken(node, said!("cap_rule.no_point", text = shown(text).escape_debug())), Ok)
 }
 
 fn polygon(node: Node<'_, '_>) -> Read<Polygon> {
@@ -454,7 +457,7 @@ fn circle(node: Node<'_, '_>) -> Read<Circle> {
     let text = words(node)?;
     let parts: Vec<_> = text.split_whitespace().collect();
     let [centre, radius] = parts[..] else {
-        return broken(node, said!("cap_rule.no_circle", text = text.escape_debug()));
+        return broken(node, said!("cap_rule.no_circle", text = shown(&text).escape_debug()));
     };
     let radius_km = radius.parse().ok().filter(|radius: &f64| (0.0..=20_040.0).contains(radius));
     match radius_km {

@@ -103,6 +103,24 @@ fn what_is_hostile_is_refused_before_it_costs_anything() {
     let infos = "<info><event>x</event></info>".repeat(INFOS_MAX + 1);
     check("<info>", &format!("{infos}<info>"), "more than 128 times");
     check("<identifier>VN", &format!("<identifier>{}", "V".repeat(NAME_BYTES_MAX)), "longer than 1024 bytes");
+    let attributes: String = (0..1_000).map(|n| format!(" a{n}=''")).collect();
+    check("<info>", &format!("<info{attributes}>"), "more than 64 attributes");
+}
+
+#[test]
+fn a_refusal_does_not_quote_without_end() {
+    let long = "x".repeat(1_000_000);
+    for (from, to) in [
+        ("<status>", format!("<status>{long}")),
+        ("<sent>", format!("<sent>{long}")),
+        ("</scope>", format!("</scope><references>{long}</references>")),
+        ("</scope>", format!("</scope><{long}/>")),
+        ("</scope>", format!("</{long}>")),
+    ] {
+        let refused = read(FLOOD.replace(from, &to).as_bytes()).unwrap_err().to_string();
+        assert!(refused.len() < 2_000, "{from}: {}", refused.len());
+    }
+    assert!(read(format!("<{long}/>").as_bytes()).unwrap_err().to_string().len() < 2_000);
 }
 
 /// The flood with a part replaced is read as if `other` were not there.

@@ -1,6 +1,7 @@
 //! The octets of an alert to the one text that everything else reads: what is verified is what is read.
 
 use super::{ALERT_BYTES_MAX, CapError};
+use crate::config::xml::{XmlError, shown};
 
 /// Decodes the XML of an alert, and takes away its byte order mark and its declaration, so that no later reader can decode
 /// the same octets in another way. Line numbers stay as they were.
@@ -16,7 +17,8 @@ pub fn decode(bytes: &[u8]) -> Result<String, CapError> {
         [0xff, 0xfe, rest @ ..] => (utf16(rest, u16::from_le_bytes)?, &["utf-16", "utf-16le"]),
         _ => {
             let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            let text = core::str::from_utf8(rest).map_err(|error| CapError::NotXml(error.to_string()))?;
+            let text = core::str::from_utf8(rest)
+                .map_err(|error| CapError::from(XmlError::Bad(error.to_string())))?;
             (text.to_owned(), &["utf-8"])
         }
     };
@@ -29,18 +31,18 @@ pub fn decode(bytes: &[u8]) -> Result<String, CapError> {
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, CapError> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(CapError::NotXml("half a character of UTF-16 at its end".to_owned()));
+        return Err(XmlError::Bad("half a character of UTF-16 at its end".to_owned()).into());
     }
     let units = pairs.iter().map(|pair| unit(*pair));
     let text: Result<String, _> = char::decode_utf16(units).collect();
-    text.map_err(|error| CapError::NotXml(error.to_string()))
+    text.map_err(|error| CapError::from(XmlError::Bad(error.to_string())))
 }
 
 /// Cuts `<?xml ... ?>` off a text whose encoding has `own_names`.
 fn without_declaration(text: &str, own_names: &[&str]) -> Result<String, CapError> {
     let opened = text.strip_prefix("<?xml").filter(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
     let Some(opened) = opened else { return Ok(text.to_owned()) };
-    let bad = || CapError::NotXml("its declaration <?xml ... ?> is not well formed".to_owned());
+    let bad = || CapError::from(XmlError::Bad("its declaration <?xml ... ?> is not well formed".to_owned()));
     let (inside, rest) = opened.split_once("?>").ok_or_else(bad)?;
     let mut unread = inside.trim();
     while !unread.is_empty() {
@@ -51,7 +53,7 @@ fn without_declaration(text: &str, own_names: &[&str]) -> Result<String, CapErro
         match name.trim() {
             "version" if value == "1.0" => {}
             "encoding" if own_names.iter().any(|own| own.eq_ignore_ascii_case(value)) => {}
-            "encoding" => return Err(CapError::Encoding { found: value.to_owned() }),
+            "encoding" => return Err(CapError::Encoding { found: shown(value).to_owned() }),
             "standalone" if matches!(value, "yes" | "no") => {}
             _ => return Err(bad()),
         }

@@ -34,6 +34,9 @@ pub struct Verdict {
     /// Entries and lengths of sound that were judged.
     pub judged: u64,
     pub plays: u64,
+    /// Entries of the log until the scenario was over, and their bytes as JSON.
+    pub entries: u64,
+    pub entry_bytes: u64,
 }
 
 /// An event of the agenda: from the scenario, or the end of what lasts.
@@ -59,6 +62,8 @@ struct Life {
     policy_version: u32,
     files_gone: Rc<Cell<bool>>,
     plays: u64,
+    entries: u64,
+    entry_bytes: u64,
 }
 
 /// The rule that an assertion in the heart broke.
@@ -71,7 +76,7 @@ pub fn live(happenings: &[Happening], length: Span) -> Verdict {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let broken = Broken { rule: INVARIANTS, detail: said.unwrap_or_default() };
-        Verdict { broken: vec![broken], judged: 0, plays: 0 }
+        Verdict { broken: vec![broken], judged: 0, plays: 0, entries: 0, entry_bytes: 0 }
     })
 }
 
@@ -88,6 +93,8 @@ fn live_whole(happenings: &[Happening], length: Span) -> Verdict {
         policy_version: 0,
         files_gone,
         plays: 0,
+        entries: 0,
+        entry_bytes: 0,
     };
     for happening in happenings {
         life.plan(Moment(0) + happening.at, Doing::Scenario(happening.what.clone()));
@@ -135,6 +142,8 @@ impl Life {
             self.judge.note_finished(&entry);
             self.judge.entry(&entry);
             self.plays += u64::from(matches!(entry.event, crate::domain::playback::Event::PlayStarted(_)));
+            self.entries += 1;
+            self.entry_bytes += serde_json::to_vec(&entry).map_or(0, |bytes| bytes.len() as u64);
         }
         if self.world.disk_is_whole() {
             let heard = self.world.take_heard();
@@ -431,6 +440,7 @@ impl Life {
 
     /// Heals everything, lets the box come to rest and asks the judge.
     fn end(mut self) -> Verdict {
+        let (entries, entry_bytes) = (self.entries, self.entry_bytes);
         self.agenda.clear();
         self.world.disk_takes(true);
         self.files_gone.set(false);
@@ -448,7 +458,8 @@ impl Life {
         let due: Vec<_> = days.flat_map(|date| setup.timetable.sessions_on(date, &setup.listeners)).collect();
         let due: Vec<_> = due.into_iter().map(|session| session.key).collect();
         self.judge.end(&due);
-        Verdict { broken: self.judge.broken().to_vec(), judged: self.judge.judged, plays: self.plays }
+        let broken = self.judge.broken().to_vec();
+        Verdict { broken, judged: self.judge.judged, plays: self.plays, entries, entry_bytes }
     }
 }
 

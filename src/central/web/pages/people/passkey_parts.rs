@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use super::sign_in::{Back, with_back};
-use crate::people::Who;
+use crate::people::{Who, passkeys};
 use crate::store::PasskeyRow;
 use crate::web::form::{Faults, Input};
 use crate::web::frame::{Frame, moment};
+use loaxa_heart::texts::Say;
 
 /// The button of the second step.
 pub fn to_show(frame: &Frame, back: &Back) -> Markup {
@@ -32,7 +33,7 @@ pub fn section(frame: &Frame, who: &Who, keys: &[PasskeyRow], faults: &Faults) -
             h2 #h-km { (frame.say("passkey.title")) }
             p { (frame.say("passkey.why")) }
             ul.list { @for key in keys { (one(frame, key)) } }
-            @if who.person.totp.is_some() {
+            @if let Err(not) = passkeys::may_add(who) { p.mute { (frame.tell(&not.say())) } } @else {
                 form.stack.narrow method="post" action="/tai-khoan/khoa-may" data-khoa-may="create" data-hoi="/tai-khoan/khoa-may/hoi" {
                     (Input {
                         hint: Some(frame.say("passkey.name_hint")),
@@ -42,7 +43,7 @@ pub fn section(frame: &Frame, who: &Who, keys: &[PasskeyRow], faults: &Faults) -
                     (said_when_it_fails(frame))
                     div.btns { button.btn.sec { (frame.say("passkey.add")) } }
                 }
-            } @else { p.mute { (frame.say("passkey.code_first")) } }
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ pub async fn show(
     sent: Sent,
 ) -> Result<Response, PageError> {
     match passkeys::finish_showing(&app, &who, sent.get("tra-loi")).await {
-        Ok(secret) => Ok(come_in(&app, &secret, &back)),
+        Ok(secret) => Ok(come_in(&app, &secret, &who, &back)),
         Err(NoPasskey::Store(error)) => Err(error.into()),
         Err(not) => second_step::refuse(&app, &frame, &who, &back, &Faults::one("ma", not.say())).await,
     }

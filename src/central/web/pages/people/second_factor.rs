@@ -54,10 +54,12 @@ pub async fn set(
     match accounts::set_up_codes(&app, &who, secret.clone(), sent.get("ma")).await {
         Ok(codes) => {
             let secret = sign_in::step_up(&app, &who).await?;
-            let cookie = come_in(&app, &secret, &back);
-            let cookie = cookie.headers().get(header::SET_COOKIE).cloned();
+            let come_in = come_in(&app, &secret, &who, &back);
+            let cookies = come_in.headers().get_all(header::SET_COOKIE).iter().cloned();
             let mut sheet = sheet(&app, &frame, &codes).into_response();
-            sheet.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+            for cookie in cookies {
+                sheet.headers_mut().append(header::SET_COOKIE, cookie);
+            }
             sheet.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             Ok(sheet)
         }

@@ -49,7 +49,7 @@ pub async fn enter(
     sent: Sent,
 ) -> Result<Response, PageError> {
     match sign_in::with_code(&app, &who, sent.get("ma")).await {
-        Ok(secret) => Ok(come_in(&app, &secret, &back)),
+        Ok(secret) => Ok(come_in(&app, &secret, &who, &back)),
         Err(NotIn::Store(error)) => Err(error.into()),
         Err(not) => refuse(&app, &frame, &who, &back, &Faults::one("ma", not.say())).await,
     }

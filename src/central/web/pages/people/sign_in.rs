@@ -4,19 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::people::Who;
 use crate::people::sign_in::{self, Begun, Next, NotIn, Place};
+use crate::people::{Who, devices};
 use crate::web::access::{client, may_try, note_wrong_token};
 use crate::web::doors::{SECOND_STEP, SIGN_IN};
 use crate::web::form::{Faults, Input, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::session;
+use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::texts::Say;
 
 /// The page to go back to.
@@ -49,15 +50,22 @@ pub async fn enter(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let from = client(&app, from, &headers);
-    if let Err(refusal) = may_try(&app, from) {
+    let device =
+        session::device_of(&app, &headers).and_then(|mark| devices::known(&app, sent.get("ten"), mark));
+    if device.is_none()
+        && let Err(refusal) = may_try(&app, from)
+    {
         return Ok(refusal.into_response());
     }
     let place = place(from.to_string(), &headers);
-    match sign_in::with_password(&app, sent.get("ten"), sent.get("mat-khau"), place).await {
+    let (account, password) = (sent.get("ten"), sent.get("mat-khau"));
+    match sign_in::with_password(&app, account, password, place, device.as_ref()).await {
         Ok(begun) => Ok(go_on(&app, &begun, back.page())),
         Err(NotIn::Store(error)) => Err(error.into()),
         Err(not) => {
-            note_wrong_token(&app, from, "password").await;
+            if device.is_none() {
+                note_wrong_token(&app, from, "password").await;
+            }
             let faults = Faults::one("ten", not.say());
             let page = draw(&app, &frame, &back, &faults, sent.get("ten"));
             Ok((StatusCode::UNAUTHORIZED, page).into_response())
@@ -78,6 +86,9 @@ pub fn go_on(app: &App, begun: &Begun, back: Option<&str>) -> Response {
         Next::Code => with_back(SECOND_STEP, back),
         Next::SetUp => with_back("/dang-nhap/dat-ma", back),
     };
+    if begun.next == Next::In {
+        return (cookies(app, &begun.secret, &begun.person), Redirect::to(&to)).into_response();
+    }
     ([(header::SET_COOKIE, session::begin(app, &begun.secret))], Redirect::to(&to)).into_response()
 }
 
@@ -89,9 +100,15 @@ pub fn with_back(page: &str, back: Option<&str>) -> String {
 }
 
 /// Gives the browser the session of a second step that was right.
-pub fn come_in(app: &App, secret: &str, back: &Back) -> Response {
+pub fn come_in(app: &App, secret: &str, who: &Who, back: &Back) -> Response {
     let to = Redirect::to(back.page().unwrap_or("/"));
-    ([(header::SET_COOKIE, session::begin(app, secret))], to).into_response()
+    (cookies(app, secret, &who.person.id), to).into_response()
+}
+
+/// The cookies of a browser in which a person is signed in now.
+fn cookies(app: &App, secret: &str, person: &AccountId) -> AppendHeaders<[(HeaderName, String); 2]> {
+    let device = session::keep_device(app, &devices::mark(app, person));
+    AppendHeaders([(header::SET_COOKIE, session::begin(app, secret)), (header::SET_COOKIE, device)])
 }
 
 pub async fn leave(
