@@ -168,7 +168,7 @@ async fn groups_and_limits_in_force_are_listed() {
     .await;
 }
 
-/// Who is about to speak hears beforehand that nobody would hear it.
+/// Looks at the page as somebody about to speak, whom nobody would hear.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_the_voice_says_which_boxes_keep_silent_now() {
     let dir = tempfile::tempdir().unwrap();
