@@ -34,7 +34,7 @@ soak:
 	@scripts/setup.sh --tests
 	LOAXA_FUZZ=10000 cargo test --locked --test heart fuzz_corpus -- --nocapture
 	LOAXA_SOAK=$(SOAK) cargo test --locked --test whole faults -- --nocapture
-	LOAXA_PREVIEWS=500 cargo test --locked --test heart preview_truth -- --nocapture
+	LOAXA_PREVIEWS=500 cargo test --locked --config profile.dev.package.loaxa-heart.opt-level=3 --test heart preview_truth -- --nocapture
 	LOAXA_SOAK_MUTATIONS=10000 cargo test --locked --test sound damage_does_no_harm -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
 

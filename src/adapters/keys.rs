@@ -56,6 +56,13 @@ pub struct KeyFile {
     pub holder: Option<String>,
 }
 
+/// Writes a key as TLS libraries read it (RFC 8410).
+pub fn pkcs8_pem(key: &SecretKey) -> String {
+    const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let der = [&HEAD[..], &key.seed()].concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(der))
+}
+
 impl KeyFile {
     /// A new key from the machine's randomness.
     ///

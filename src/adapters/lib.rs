@@ -1,7 +1,9 @@
 //! Floor 4: what touches the world: clock, sound, network, disk, processes, and the talk with central.
 
+pub mod any_time;
 pub mod backoff;
 pub mod box_store;
+pub mod certificate;
 pub mod clock;
 pub mod disk;
 pub mod fetch;

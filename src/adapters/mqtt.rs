@@ -3,7 +3,7 @@
 //! The broker is a pipe that may lose anything: sessions are clean, nothing is kept over a reconnect, and what was
 //! published is delivered only when the other side says so in a message of ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,9 +13,15 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc};
 
+use super::any_time::AnyTime;
 use super::backoff::Backoff;
+use super::certificate;
 use super::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
@@ -33,6 +39,9 @@ const STABLE_AFTER: Span = Span::secs(300);
 /// Longest time in which a broker accepts a connection: TLS over a poor 4G link.
 const CONNECT_TIMEOUT_S: u64 = 15;
 
+/// Of so many connections that fail, one shows the certificate of the configuration.
+const TRIES_OF_BOTH: u32 = 4;
+
 /// Longest time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -49,6 +58,8 @@ pub struct LinkConfig {
     pub ca: Option<PathBuf>,
     /// Our own certificate and key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// The file of a certificate and its key that came later; while it is there, they are shown in place of the others.
+    pub renewed: Option<PathBuf>,
     /// The message that the broker sends for us when we vanish.
     pub last_will: Option<(Topic, Vec<u8>)>,
     pub keep_alive_s: u16,
@@ -74,6 +85,7 @@ impl LinkConfig {
             client_id: client_id.into(),
             ca: None,
             identity: None,
+            renewed: None,
             last_will: None,
             keep_alive_s: 60,
             subscriptions: Vec::new(),
@@ -167,7 +179,7 @@ impl Link {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn connect(config: LinkConfig) -> Result<(Link, mpsc::Receiver<LinkEvent>), LinkError> {
-        let options = mqtt_options(&config)?;
+        let options = mqtt_options(&config, Shows::Renewed)?;
         let state = State { filters: config.subscriptions.clone(), client: None };
         let shared = Arc::new(Shared {
             outgoing_max: config.outgoing_max,
@@ -210,6 +222,14 @@ impl Link {
         }
     }
 
+    /// Ends the connection; the next one shows the certificate that is there by then.
+    pub fn reconnect(&self) {
+        if let Some(client) = &self.0.0.lock().client {
+            // A queue that is full belongs to a connection that ends by itself.
+            let _ = client.try_disconnect();
+        }
+    }
+
     /// Tells whether there is a connection to the broker now.
     pub fn is_connected(&self) -> bool {
         self.0.0.lock().client.is_some()
@@ -236,7 +256,7 @@ fn filter(path: String) -> Filter {
     filter
 }
 
-fn mqtt_options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
+fn mqtt_options(config: &LinkConfig, shows: Shows) -> Result<MqttOptions, LinkError> {
     let BrokerAddress { tls, host, port, login } = &config.broker;
     let mut options = MqttOptions::new(&config.client_id, host, *port);
     options
@@ -257,41 +277,104 @@ fn mqtt_options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
         options.set_last_will(LastWill::new(topic.to_string(), bytes.clone(), QoS::AtLeastOnce, false, None));
     }
     if *tls {
-        options.set_transport(Transport::tls_with_config(tls_configuration(config)?));
+        options.set_transport(Transport::tls_with_config(tls_configuration(config, shows)?));
     }
     Ok(options)
 }
 
-fn tls_configuration(config: &LinkConfig) -> Result<TlsConfiguration, LinkError> {
+/// A certificate that a connection shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// The renewed one, where there is one.
+    Renewed,
+    /// The one of the configuration, for a broker that does not know the renewed one.
+    Configured,
+}
+
+/// Reads the certificate of a PEM file that holds it with its key; `None` where either is not there.
+pub fn own_certificate(path: &Path) -> Option<CertificateDer<'static>> {
+    let text = std::fs::read(path).ok()?;
+    certificate::first_of(&text)
+}
+
+fn tls_configuration(config: &LinkConfig, shows: Shows) -> Result<TlsConfiguration, LinkError> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let read =
-        |path: &PathBuf| std::fs::read(path).map_err(|error| LinkError::File { path: path.clone(), error });
     let ca = config.ca.as_ref().ok_or_else(|| LinkError::NoCa { broker: config.broker.clone() })?;
-    let client_auth = match &config.identity {
-        Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
-        None => None,
+    let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(pinned(ca)?);
+    let renewed = config.renewed.as_ref().filter(|path| shows == Shows::Renewed && path.exists());
+    let own = match (renewed.and_then(|path| read_identity(path, path).ok()), &config.identity) {
+        (Some(renewed), _) => Some(renewed),
+        (None, Some((certificate, key))) => Some(read_identity(certificate, key)?),
+        (None, None) => None,
     };
-    Ok(TlsConfiguration::Simple { ca: read(ca)?, alpn: None, client_auth })
+    let tls = match own {
+        Some((chain, key)) => {
+            let path = config.identity.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
+            tls.with_client_auth_cert(chain, key).map_err(|error| unusable(&path, error))?
+        }
+        None => tls.with_no_client_auth(),
+    };
+    Ok(TlsConfiguration::Rustls(Arc::new(tls)))
+}
+
+fn unusable(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> LinkError {
+    LinkError::File { path: path.to_owned(), error: std::io::Error::other(error) }
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn read_identity(certificate: &Path, key: &Path) -> Result<Identity, LinkError> {
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| LinkError::File { path: path.to_owned(), error });
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>();
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| unusable(key, error))?;
+    Ok((chain.map_err(|error| unusable(certificate, error))?, secret))
+}
+
+/// Makes the check of a broker's certificate against the authorities of a file.
+fn pinned(path: &Path) -> Result<Arc<AnyTime>, LinkError> {
+    let text = std::fs::read(path).map_err(|error| LinkError::File { path: path.to_owned(), error })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        roots
+            .add(certificate.map_err(|error| unusable(path, error))?)
+            .map_err(|error| unusable(path, error))?;
+    }
+    let verifier = WebPkiServerVerifier::builder(Arc::new(roots)).build();
+    Ok(Arc::new(AnyTime::new(verifier.map_err(|error| unusable(path, error))?)))
 }
 
 /// Connects again and again until the handles are dropped.
-async fn run(config: LinkConfig, options: MqttOptions, shared: Arc<Shared>, events: mpsc::Sender<LinkEvent>) {
+async fn run(
+    config: LinkConfig,
+    mut options: MqttOptions,
+    shared: Arc<Shared>,
+    events: mpsc::Sender<LinkEvent>,
+) {
     let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::from_secs(300));
     let (min, max) = (seconds(config.reconnect_s_min), seconds(config.reconnect_s_max));
     let mut backoff = Backoff::new(min, max, config.seed);
     let mut delay = backoff.uniform(seconds(config.first_delay_s_max));
+    let mut failures = 0_u32;
     loop {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = shared.closing.notified() => return,
+        }
+        let shows =
+            if failures % TRIES_OF_BOTH == TRIES_OF_BOTH - 1 { Shows::Configured } else { Shows::Renewed };
+        match mqtt_options(&config, shows) {
+            Ok(fresh) => options = fresh,
+            Err(error) => tracing::warn!(%error, "the certificates can't be read anew"),
         }
         let begun = monotonic();
         // In a task of its own: a panic of the client library is a lost connection and nothing more.
         let session =
             Session { options: options.clone(), shared: Arc::clone(&shared), events: events.clone() };
         let ended = tokio::spawn(session.run()).await;
-        shared.lock().client = None;
+        let was_connected = shared.lock().client.take().is_some();
+        failures = if was_connected { 0 } else { failures.wrapping_add(1) };
         let reason = match ended {
             Ok(End::Closed) => return,
             Ok(End::Lost { reason }) => reason,

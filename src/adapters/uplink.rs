@@ -13,6 +13,7 @@ use loaxa_heart::wire::messages::{
     Command, Heartbeat, Hello, Holds, LogAck, LogBatch, LogHead, LogRecord, Lost, Signed, TrustMessage,
     VERSION, Welcome,
 };
+use loaxa_heart::wire::renewal::{Renewal, Renewed};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
@@ -48,6 +49,7 @@ pub enum Arrived {
         message: TrustMessage,
         envelope: Vec<u8>,
     },
+    Certificate(Renewed),
 }
 
 /// The way between this box and central.
@@ -123,6 +125,20 @@ impl Uplink {
 
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Asks central for a new certificate.
+    pub fn ask_for_certificate(&self, asked: &Renewal) {
+        if let Err(error) = self.publish(Up::Renew, codec::seal(asked, &[&self.key]), Qos::AtLeastOnce) {
+            tracing::warn!(%error, "a new certificate is asked for another time");
+        }
+    }
+
+    /// Ends the connection, so that the next one shows a new certificate.
+    pub fn reconnect(&self) {
+        if let Some(link) = &self.link {
+            link.reconnect();
+        }
     }
 
     /// Gives the uplink another link, or takes it away.
@@ -243,6 +259,13 @@ impl Uplink {
             Topic::Down(_, Down::LogAck) => Arrived::Acknowledged(from_central(&bytes, &keys, trust)?),
             Topic::Down(_, Down::Trust) => {
                 Arrived::Trust { message: read_trust(&bytes, self.root.as_ref())?, envelope: bytes }
+            }
+            Topic::Down(_, Down::Certificate) => {
+                let renewed: Renewed = from_central(&bytes, &keys, trust)?;
+                if renewed.id != self.box_id {
+                    return Err(CommandRefusal::Impossible { detail: said!("refused.other_box") });
+                }
+                Arrived::Certificate(renewed)
             }
             Topic::Up(..) => return Ok(None),
         }))

@@ -14,6 +14,7 @@ pub mod local_socket;
 pub mod page;
 pub mod player;
 pub mod prepared;
+pub mod renewal;
 pub mod settings;
 pub mod status;
 pub mod upgrade;

@@ -232,6 +232,10 @@ pub struct Enrolment {
     pub broker: BrokerAddress,
     /// The file for the list of revoked certificates, for a broker that is not ours.
     pub crl: PathBuf,
+    /// Days that the certificate of a box is good; `None` for as long as the authority itself.
+    pub certificate_days: Option<u16>,
+    /// Keeps boxes out whose certificate is out of its time; else they come in, under an alarm, and get another.
+    pub refuse_expired: bool,
 }
 
 /// A certificate with its key, both in PEM.

@@ -5,21 +5,18 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::console::{Console, ask_for_central};
 use super::enrol_ask::{NotTakenIn, ask};
 use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;
-use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::keys::{KeyFile, pkcs8_pem};
 use loaxa_adapters::private_files;
+use loaxa_box::renewal;
 use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode};
-use loaxa_heart::wire::signing::SecretKey;
 
 /// Central's answer until everything that it brings is written: a code is taken only once.
 const ANSWER: &str = "trust/answer.json";
@@ -112,6 +109,12 @@ pub fn take_in(newcomer: &Newcomer) -> Result<BoxId, NotTakenIn> {
     write(dir, "tls/ca.pem", &enrolled.ca, 0o644)?;
     write(dir, "tls/box.pem", &enrolled.certificate, 0o644)?;
     write(dir, "tls/box.key", &pkcs8_pem(&tls_key), 0o600)?;
+    // A certificate that was renewed under the enrolment before is none of this commune's any more.
+    if let Err(error) = std::fs::remove_file(renewal::file(state_dir))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Failure::from(of_file(&renewal::file(state_dir), &error)).into());
+    }
     service_user::hand_over("loaxa", &dir.join("trust/box.key"))?;
     service_user::hand_over("loaxa", &dir.join("tls/box.key"))?;
     let name = if dir.join("box.toml").exists() { "box.toml.enrolled" } else { "box.toml" };
@@ -123,13 +126,6 @@ pub fn take_in(newcomer: &Newcomer) -> Result<BoxId, NotTakenIn> {
         tell!("enrol.kept");
     }
     Ok(enrolled.id)
-}
-
-/// The key as TLS libraries read it (RFC 8410).
-fn pkcs8_pem(key: &SecretKey) -> String {
-    const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    let der = [&HEAD[..], &key.seed()].concat();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(der))
 }
 
 fn settings(enrolled: &Enrolled, state_dir: &Path, output: &str) -> String {

@@ -200,7 +200,14 @@ fn enrolment(files: central_file::EnrolmentFiles, data_dir: &Path) -> Result<Enr
     let (certificate, key) = &files.ca;
     let ca = Identity { certificate: text(certificate)?, key: private_files::read(key)? };
     let crl = files.crl.unwrap_or_else(|| data_dir.join("crl.pem"));
-    Ok(Enrolment { ca, root: files.root.read()?, broker: files.broker, crl })
+    Ok(Enrolment {
+        ca,
+        root: files.root.read()?,
+        broker: files.broker,
+        crl,
+        certificate_days: files.certificate_days,
+        refuse_expired: files.refuse_expired,
+    })
 }
 
 /// Turns the choice of a broker into that of central. The embedded broker asks boxes for certificates where central

@@ -167,7 +167,7 @@ impl MemoryBox {
 
     fn on_message(&mut self, topic: &Topic, bytes: Vec<u8>) {
         match self.uplink.read(topic, bytes, self.speaker.trust()) {
-            Ok(None) => {}
+            Ok(None | Some(Arrived::Certificate(_))) => {}
             Ok(Some(Arrived::Welcome { welcome, asked })) => {
                 self.account.welcomed(monotonic().since(asked));
                 let upload_after = Span::secs(u64::from(welcome.upload_after_s));

@@ -206,6 +206,11 @@ async fn a_queue_has_a_bound_and_tls_needs_its_certificates() {
 
 /// Certificates of a small authority: its own, a broker's for 127.0.0.1, and a box's with its id as common name.
 fn write_certificates(dir: &std::path::Path) {
+    write_certificates_of(dir, |_| {});
+}
+
+/// The same; `change` makes the broker's other.
+fn write_certificates_of(dir: &std::path::Path, change: impl Fn(&mut rcgen::CertificateParams)) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     let named = |name: &str, hosts: &[&str]| {
         let mut params =
@@ -219,7 +224,11 @@ fn write_certificates(dir: &std::path::Path) {
     std::fs::write(dir.join("ca.pem"), ca.pem()).unwrap();
     for (name, hosts) in [("broker", &["127.0.0.1"][..]), ("loa-1", &[])] {
         let key = KeyPair::generate().unwrap();
-        let certificate = named(name, hosts).signed_by(&key, &ca).unwrap();
+        let mut params = named(name, hosts);
+        if name == "broker" {
+            change(&mut params);
+        }
+        let certificate = params.signed_by(&key, &ca).unwrap();
         std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }
@@ -253,4 +262,44 @@ async fn a_broker_and_a_box_know_each_other_by_their_certificates() {
     known.ca = Some(elsewhere.path().join("ca.pem"));
     let (_link, mut events) = Link::connect(known).unwrap();
     assert!(matches!(next(&mut events).await, LinkEvent::Disconnected { .. }));
+}
+
+/// A way in which the broker's certificate is another.
+type Change<'c> = &'c dyn Fn(&mut rcgen::CertificateParams);
+
+#[tokio::test]
+async fn no_date_of_the_brokers_certificate_keeps_an_emergency_away_and_no_stranger_gains_by_it() {
+    let day = rcgen::date_time_ymd;
+    let over = |params: &mut rcgen::CertificateParams| {
+        (params.not_before, params.not_after) = (day(2019, 1, 1), day(2020, 1, 1));
+    };
+    let not_yet = |params: &mut rcgen::CertificateParams| {
+        (params.not_before, params.not_after) = (day(2098, 1, 1), day(2099, 1, 1));
+    };
+    let elsewhere = |params: &mut rcgen::CertificateParams| {
+        over(params);
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("ke-xau.vn".try_into().unwrap())];
+    };
+    let dir = tempfile::TempDir::new().unwrap();
+    let of_another = tempfile::TempDir::new().unwrap();
+    write_certificates(of_another.path());
+    let changes: [(Change, bool); 3] = [(&over, true), (&not_yet, true), (&elsewhere, false)];
+    for (change, expected) in changes {
+        write_certificates_of(dir.path(), change);
+        let port = free_port();
+        let file = |name: &str| dir.path().join(name);
+        let files = (file("broker.pem"), file("broker.key"));
+        let of_the_broker =
+            format!("allow_anonymous true\ncertfile {}\nkeyfile {}", files.0.display(), files.1.display());
+        let _broker = Mosquitto::start_with(port, &of_the_broker);
+        let mut asked = config(port, "loa-1");
+        asked.broker.tls = true;
+        asked.ca = Some(file("ca.pem"));
+        let (_link, mut events) = Link::connect(asked.clone()).unwrap();
+        let event = next(&mut events).await;
+        assert_eq!(event == LinkEvent::Connected, expected, "{event:?}");
+        asked.ca = Some(of_another.path().join("ca.pem"));
+        let (_link, mut events) = Link::connect(asked).unwrap();
+        assert!(matches!(next(&mut events).await, LinkEvent::Disconnected { .. }), "another authority's");
+    }
 }

@@ -18,6 +18,8 @@ async fn the_qr_on_the_page_enrols_a_box() {
         root: key(100).public(),
         broker: "mqtts://localhost:8883".parse().unwrap(),
         crl: dir.path().join("crl.pem"),
+        certificate_days: None,
+        refuse_expired: false,
     });
     let central = start(settings).await;
     let browser = Browser::start();

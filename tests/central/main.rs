@@ -42,6 +42,7 @@ mod public;
 mod query_plans;
 mod questions;
 mod recordings;
+mod renewal;
 mod reports;
 mod roster;
 mod software;

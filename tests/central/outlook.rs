@@ -1,10 +1,11 @@
 //! The answer to who sent an announcement: how many boxes, which are silent, when it sounds on each or why it does not.
 
 use crate::support::commune::*;
-use crate::support::staff::look;
+use crate::support::staff::{Staff, look};
 use chrono::{Days, Timelike};
 use loaxa_adapters::clock;
 use loaxa_central::Central;
+use loaxa_central::store::Role;
 use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::playback::{Event, NotPlayed, SlotKey, SlotOutcome};
 use loaxa_heart::domain::time::{Span, Wall};
@@ -165,4 +166,28 @@ async fn groups_and_limits_in_force_are_listed() {
         assert_eq!(documents[0]["policy"]["day_minutes_max"], 1_440, "{documents}");
     })
     .await;
+}
+
+/// Looks at the page as somebody about to speak, whom nobody would hear.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_voice_says_which_boxes_keep_silent_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let duc = Staff::make(&central, "duc", &[(Role::Duty, "xa")]).await;
+    let _box = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let limit = async |allowed: Value| {
+        let policy = json!({ "version": 0, "allowed": allowed, "session_minutes_max": 1_440, "day_minutes_max": 1_440,
+            "volume_day_percent_max": 90, "volume_night_percent_max": 40 });
+        let body = json!({ "to": ["xa"], "policy": policy }).to_string().into_bytes();
+        assert_eq!(post(&central, "/api/v1/policies", "application/json", body).await.status, 201);
+        duc.get(&central, "/noi-truc-tiep").await.text().to_owned()
+    };
+    let page = limit(json!([])).await;
+    assert!(
+        page.contains("Giờ này các cụm loa sau không phát") && page.contains("ngoài giờ cho phép"),
+        "{page}"
+    );
+    let page = limit(json!([{ "from": "00:00", "until": "24:00" }])).await;
+    assert!(!page.contains("Giờ này các cụm loa sau không phát"), "{page}");
+    central.stop().await;
 }

@@ -20,6 +20,7 @@ use loaxa_heart::wire::codec::{self, Message, Sealed};
 use loaxa_heart::wire::enrolment::{EnrolRequest, Enrolled, EnrolmentCode, EnrolmentSeal};
 use loaxa_heart::wire::envelope::{Envelope, Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::*;
+use loaxa_heart::wire::renewal::{Renewal, Renewed};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 use serde_json::Value;
@@ -347,6 +348,13 @@ fn other_messages() {
     let held = Some(holds().digest());
     check("heartbeat-held.json", &Heartbeat { holds: None, held, ..quiet });
     check("enrolment-seal.json", &enrolment_seal());
+    let renewal = Renewal::new(name("loa-1"), "9f".to_owned(), ContentHash([5; 32]), &key(6));
+    check("renewal.json", &renewal);
+    let certificate = enrolled().certificate;
+    check(
+        "certificate.json",
+        &Renewed { v: VERSION, id: name("loa-1"), nonce: "9f".to_owned(), certificate },
+    );
     check("log-batch.json", &batch());
     let head = head();
     check("log-head.json", &head);
@@ -760,6 +768,8 @@ fn the_published_schemas_are_those_of_the_code() {
         ("log-body", schemars::schema_for!(LogBody)),
         ("log-ack", schemars::schema_for!(LogAck)),
         ("enrolment-seal", schemars::schema_for!(EnrolmentSeal)),
+        ("renewal", schemars::schema_for!(Renewal)),
+        ("certificate", schemars::schema_for!(Renewed)),
         ("lost", schemars::schema_for!(Lost)),
         ("envelope", schemars::schema_for!(Envelope)),
     ];

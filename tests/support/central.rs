@@ -275,7 +275,7 @@ impl Clerk {
             Up::Hello => self.welcome(codec::decode(bytes).unwrap()),
             Up::Log => self.take_log(bytes),
             Up::Heartbeat => self.heard.lock().unwrap().heartbeats.push(codec::decode(bytes).unwrap()),
-            Up::Lost => {}
+            Up::Lost | Up::Renew => {}
         }
     }
 

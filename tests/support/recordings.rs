@@ -88,6 +88,23 @@ pub fn make(folder: &Path) -> Vec<PathBuf> {
         let bytes = read("44k.aac");
         bytes[..bytes.len() - 100].to_vec()
     });
+    write("byte-behind.caf", [&read("pcm.caf")[..], b"\n"].concat());
+    // What came before a connection ended.
+    for name in ["pcm.caf", "a.aiff", "32k.m4a", "opus.webm", "aac.mkv", "late-sound.mkv"] {
+        let bytes = read(name);
+        write(&format!("cut-off-{name}"), bytes[..bytes.len() * 6 / 10].to_vec());
+        write(&format!("cut-a-byte-off-{name}"), bytes[..bytes.len() - 1].to_vec());
+    }
+    let mut open = read("pcm.caf");
+    let at = 4 + open.windows(4).position(|word| word == b"data").unwrap();
+    open[at..at + 8].fill(0xff);
+    write("open.caf", open);
+    write("id3v1.flac", [&read("a.flac")[..], b"TAG", &[b'x'; 125]].concat());
+    write("id3v2.wav", [&id3(900)[..], &read("16.wav")].concat());
+    let mut timeless = read("a.m4a");
+    let at = 16 + timeless.windows(4).position(|word| word == b"mvhd").unwrap();
+    timeless[at..at + 4].fill(0xff);
+    write("timeless.m4a", timeless);
     let wav = read("16.wav");
     for (n, size) in [0x7fff_f000u32, u32::MAX, 0].into_iter().enumerate() {
         let mut lying = wav.clone();
@@ -124,7 +141,7 @@ pub fn make_joined(folder: &Path) -> Vec<(PathBuf, f64)> {
 }
 
 /// Every form that ffmpeg writes here, with its options.
-const FORMS: [(&str, &str); 42] = [
+const FORMS: [(&str, &str); 46] = [
     ("plain.mp3", "-ar 44100 -b:a 128k -write_xing 0"),
     ("vbr.mp3", "-ar 44100 -q:a 4"),
     ("vbr-no-xing.mp3", "-ar 48000 -q:a 6 -write_xing 0"),
@@ -167,6 +184,10 @@ const FORMS: [(&str, &str); 42] = [
     ("opus.mp4", "-c:a libopus"),
     ("flac.mp4", "-c:a flac -strict -2"),
     ("pcm.mov", "-c:a pcm_s16le"),
+    ("in24.mov", "-c:a pcm_s24be -ar 44100"),
+    ("alaw.caf", "-c:a pcm_alaw -ar 8000"),
+    ("late-sound.mkv", "-c:a libopus -output_ts_offset 1"),
+    ("adpcm-stereo.wav", "-c:a adpcm_ima_wav -ac 2"),
 ];
 
 /// A tag with a picture.

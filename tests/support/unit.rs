@@ -178,10 +178,14 @@ impl Unit {
 
     /// Returns the time, in microseconds, that the last checkpoint of a play proves to have sounded.
     pub fn checkpoint_us(&self) -> Option<u64> {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let store = rusqlite::Connection::open_with_flags(self.path("state/box.sqlite"), flags).ok()?;
-        let played = "SELECT played_us FROM checkpoint WHERE played_us > 0";
-        store.query_row(played, [], |row| row.get::<_, i64>(0)).ok().map(|played| played as u64)
+        // The first play of a record stands behind mark, number, epoch and count.
+        let of_file = |name: &str| {
+            let bytes = std::fs::read(self.path(name)).ok()?;
+            let value =
+                |at: usize| bytes.get(at..at + 8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
+            value(24).filter(|count| *count > 0).and_then(|_| value(40))
+        };
+        ["state/box.positions-0", "state/box.positions-1"].into_iter().filter_map(of_file).max()
     }
 
     /// The entries of the log.

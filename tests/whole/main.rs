@@ -7,6 +7,7 @@ mod faults;
 mod fleet;
 mod install;
 mod live;
+mod network;
 mod packages;
 mod postgres;
 mod reconciliation;

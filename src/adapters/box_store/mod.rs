@@ -6,6 +6,7 @@
 
 mod change;
 mod error;
+mod positions;
 mod repair;
 mod rows;
 mod unwritten;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 pub use self::change::Change;
 pub use self::error::StoreError;
+use self::positions::Positions;
 use self::repair::{Carried, check_tail, connect, put_aside, quick_check, salvage};
 use self::rows::{insert_all, keep_last_known, last_known, meta, read_map, set_meta, to_sql};
 use self::unwritten::Unwritten;
@@ -69,6 +71,8 @@ pub struct BoxStore {
     acked: u64,
     last_known: LastKnown,
     unwritten: Unwritten,
+    /// `None` where the disk has no such files; the database keeps the positions then.
+    positions: Option<Positions>,
 }
 
 impl BoxStore {
@@ -135,6 +139,7 @@ impl BoxStore {
         transaction.commit()?;
         Ok(Self {
             connection,
+            positions: path.as_deref().and_then(|path| positions_beside(path, epoch)),
             path,
             box_id: box_id.clone(),
             epoch,
@@ -180,6 +185,7 @@ impl BoxStore {
             acked: (meta::<i64>(&connection, "acked")? as u64).min(link.seq - 1),
             last_known: last_known(&connection)?,
             unwritten: Unwritten::default(),
+            positions: positions_beside(path, epoch),
             connection,
         })
     }
@@ -255,7 +261,7 @@ impl BoxStore {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() || self.write_positions_alone() {
             return Ok(());
         }
         let (box_id, epoch, mut link) = (&self.box_id, self.epoch, self.link);
@@ -283,9 +289,29 @@ impl BoxStore {
             keep_last_known(&transaction, last_known)?;
         }
         transaction.commit()?;
+        if let Some(positions) = &mut self.positions {
+            positions.forget(self.unwritten.closed_plays());
+        }
         self.unwritten = Unwritten::after_losing(too_long);
         (self.link, self.last_known) = (link, last_known);
         Ok(())
+    }
+
+    /// Writes positions of plays to their own file, where nothing else waits; says whether they are on the disk.
+    fn write_positions_alone(&mut self) -> bool {
+        let Some((positions, fresh)) = self.positions.as_mut().zip(self.unwritten.positions_alone()) else {
+            return false;
+        };
+        match positions.write(self.epoch, fresh) {
+            Ok(()) => {
+                self.unwritten = Unwritten::default();
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a position goes into the database");
+                false
+            }
+        }
     }
 
     /// Reads the heart's durable state.
@@ -318,7 +344,14 @@ impl BoxStore {
     /// Fails when the store can't be read.
     pub fn checkpoints(&self) -> Result<BTreeMap<PlayId, Span>, StoreError> {
         let rows: BTreeMap<i64, i64> = read_map(&self.connection, "SELECT play, played_us FROM checkpoint")?;
-        Ok(rows.into_iter().map(|(play, played)| (PlayId(play as u64), Span(played as u64))).collect())
+        let mut found: BTreeMap<_, _> =
+            rows.into_iter().map(|(play, played)| (PlayId(play as u64), Span(played as u64))).collect();
+        // A play only goes on: of two positions the later is true.
+        for (play, played) in self.positions.iter().flat_map(|positions| positions.plays()) {
+            let known = found.entry(*play).or_default();
+            *known = (*known).max(*played);
+        }
+        Ok(found)
     }
 
     /// Reads records in turn from `from` on, or from the oldest that is held where that is later: at least one where there is
@@ -406,6 +439,12 @@ impl BoxStore {
         self.acked = self.acked.max(upto);
         Ok(lost)
     }
+}
+
+/// Opens the files of positions beside a store.
+fn positions_beside(path: &Path, epoch: Epoch) -> Option<Positions> {
+    let opened = Positions::open(path, epoch);
+    opened.inspect_err(|error| tracing::warn!(%error, "positions go into the database")).ok()
 }
 
 fn append(transaction: &Transaction, record: &LogRecord, wall: Option<Wall>) -> rusqlite::Result<()> {

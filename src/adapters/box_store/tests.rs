@@ -82,6 +82,44 @@ fn everything_is_there_after_a_start() {
 }
 
 #[test]
+fn a_position_alone_leaves_the_database_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(&dir).store;
+    let database = || {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+        let of_it = files.filter(|path| path.to_string_lossy().contains("box.db"));
+        of_it.map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
+    };
+    let position =
+        |n: u32, s: u64| Change::Checkpoint { play: PlayId::new(1, n), played: Some(Span::secs(s)) };
+    store.commit([entry(1), position(1, 10), position(2, 90)]).unwrap();
+    let before = database();
+    store.commit([position(1, 20)]).unwrap();
+    store.commit([position(1, 30), position(2, 80)]).unwrap();
+    assert!(!store.has_unwritten() && database() == before, "only the file of positions was written");
+    drop(store);
+    let mut store = open(&dir).store;
+    let expected = [(PlayId::new(1, 1), Span::secs(30)), (PlayId::new(1, 2), Span::secs(90))];
+    assert_eq!(store.checkpoints().unwrap(), expected.into(), "of two positions the later is true");
+    // A play that is closed is not opened again by what its file says.
+    store.commit([Change::Checkpoint { play: PlayId::new(1, 2), played: None }]).unwrap();
+    store.commit([position(1, 40)]).unwrap();
+    drop(store);
+    let expected = [(PlayId::new(1, 1), Span::secs(40))];
+    assert_eq!(open(&dir).store.checkpoints().unwrap(), expected.into());
+}
+
+#[test]
+fn without_a_file_for_them_positions_go_into_the_database() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("box.positions-1")).unwrap();
+    let mut store = open(&dir).store;
+    store.commit([Change::Checkpoint { play: PlayId::new(1, 1), played: Some(Span::secs(10)) }]).unwrap();
+    drop(store);
+    assert_eq!(open(&dir).store.checkpoints().unwrap(), [(PlayId::new(1, 1), Span::secs(10))].into());
+}
+
+#[test]
 fn the_last_known_time_follows_confirmed_times_back_and_others_only_forth() {
     let dir = TempDir::new().unwrap();
     let mut store = open(&dir).store;

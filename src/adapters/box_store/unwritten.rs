@@ -38,6 +38,22 @@ impl Unwritten {
             && self.checkpoints.is_empty()
     }
 
+    /// Returns the positions where nothing else waits, and no play is to be closed.
+    pub fn positions_alone(&self) -> Option<Vec<(PlayId, Span)>> {
+        let alone = self.log.is_empty()
+            && self.lost == 0
+            && self.memory.is_empty()
+            && self.commands.is_empty()
+            && self.documents.is_empty();
+        let positions = || self.checkpoints.iter().map(|(play, played)| Some((*play, (*played)?))).collect();
+        if alone { positions() } else { None }
+    }
+
+    /// Lists the plays that are to be closed.
+    pub fn closed_plays(&self) -> impl Iterator<Item = PlayId> {
+        self.checkpoints.iter().filter(|(_, played)| played.is_none()).map(|(play, _)| *play)
+    }
+
     /// A later change of the same thing replaces the earlier; so there are never more than the heart has things.
     pub fn add(&mut self, change: Change) {
         match change {

@@ -2,7 +2,7 @@
 
 use super::restore::{TRUST, media_of};
 use super::start::random;
-use super::{Daemon, offset};
+use super::{Daemon, FAULT_CERTIFICATE, offset};
 use loaxa_adapters::box_store::Change;
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
@@ -11,11 +11,12 @@ use loaxa_heart::decide::outbox;
 use loaxa_heart::decide::speaker::Input;
 use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::playback::{CommandRefusal, Event};
-use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::messages::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Command, Heartbeat, Hello, Holds, LogAck, LogBatch, OnAir, Signed,
     Usage, VERSION, Welcome, commands_digest,
 };
+use loaxa_heart::wire::renewal::Renewed;
 use loaxa_heart::wire::topics::Topic;
 
 const MIB: u64 = 1 << 20;
@@ -128,8 +129,35 @@ impl Daemon {
                     self.drop_what_lost_authority();
                 }
             }
+            Ok(Some(Arrived::Certificate(renewed))) => self.on_certificate(&renewed),
             Ok(Some(Arrived::Command { signed, envelope })) => self.on_command(*signed, envelope),
             Err(reason) => self.refuse(None, reason),
+        }
+    }
+
+    /// Asks for another certificate in time, and tells where the one there is has ended.
+    pub(super) fn mind_certificate(&mut self, now: &Reading) {
+        if now.quality == ClockQuality::None {
+            return;
+        }
+        self.set_fault(FAULT_CERTIFICATE, self.certificate.is_over(now.wall));
+        if !self.uplink.is_connected() {
+            return;
+        }
+        if let Some(asked) = self.certificate.ask(&self.box_id, now.mono, now.wall) {
+            tracing::info!("a new certificate is asked for");
+            self.uplink.ask_for_certificate(&asked);
+        }
+    }
+
+    fn on_certificate(&mut self, renewed: &Renewed) {
+        match self.certificate.take(renewed) {
+            Ok(true) => {
+                tracing::info!("the box has a new certificate");
+                self.uplink.reconnect();
+            }
+            Ok(false) => tracing::warn!("a certificate came that was not asked for, or is no better"),
+            Err(error) => tracing::error!(%error, "the new certificate can't be kept"),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::lights::Lights;
 use crate::local_socket::Visit;
 use crate::player::Player;
 use crate::prepared::Prepared;
+use crate::renewal::Certificate;
 use crate::settings::Settings;
 use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::{BoxStore, Change};
@@ -104,6 +105,7 @@ struct Daemon {
     programmes: Programmes,
     prepared: Prepared,
     upgrade: Upgrade,
+    certificate: Certificate,
     refusals: Refusals,
     groups_version: u32,
     /// The keys that signed these groups; none where the installer wrote them.
@@ -204,6 +206,7 @@ impl Daemon {
         self.look_at_the_microphone();
         self.show_state();
         self.set_fault(FAULT_CLOCK, now.quality == ClockQuality::None);
+        self.mind_certificate(&now);
         self.player.set_clock((now.quality > ClockQuality::None).then(|| offset(&now)));
         if now.quality != self.last_quality || (offset(&now) - self.last_offset).unsigned_abs() > CLOCK_NEWS.0
         {
@@ -373,6 +376,9 @@ const FAULT_MICROPHONE: &str = "microphone";
 
 /// The fault of an installed programme file that was wrong when the daemon started.
 const FAULT_PROGRAMME: &str = "programme_refused";
+
+/// The fault of a certificate of the box that is out of its time.
+const FAULT_CERTIFICATE: &str = "certificate_expired";
 
 /// The fault of a clock that can't be believed: nothing scheduled sounds.
 const FAULT_CLOCK: &str = "clock_untrusted";

@@ -16,6 +16,7 @@ use crate::lights::Lights;
 use crate::local_socket::{self, Visit};
 use crate::page;
 use crate::player::{self, Player, PlayerConfig};
+use crate::renewal::{self, Certificate};
 use crate::settings::{CentralSettings, Settings};
 use crate::upgrade::Upgrade;
 use loaxa_adapters::box_store::BoxStore;
@@ -80,6 +81,8 @@ impl Daemon {
             }
             None => (None, None),
         };
+        let identity = settings.central.as_ref().and_then(|central| central.identity.as_ref());
+        let certificate = Certificate::new(identity, &settings.state_dir);
         let outbox = Outbox::new(store.last_seq(), store.last_seq() - store.backlog());
         let uplink = Uplink::new(settings.box_id.clone(), settings.key, settings.root, link, outbox);
         let turned_away = Arc::<Count>::default();
@@ -106,6 +109,7 @@ impl Daemon {
             contact: Contact::LostSince(now.mono),
             lights,
             programmes,
+            certificate,
             refusals: Refusals::default(),
             prepared: in_force.prepared,
             upgrade: Upgrade::new(settings.launched, settings.channel, in_force.software),
@@ -295,6 +299,7 @@ fn connect(
     let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
     config.ca = central.ca.clone();
     config.identity = central.identity.clone();
+    config.renewed = central.identity.is_some().then(|| renewal::file(&settings.state_dir));
     config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
     config.subscriptions = loaxa_heart::wire::topics::box_filters(&settings.box_id, groups);
     config.seed = random()?;

@@ -126,7 +126,7 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     let authorities = authorities(app, ca.certificate())?;
     let taken = app.store.use_enrolment(code, log_key.to_string(), now).await?;
     let declared = taken.ok_or(NotEnrolled::Code)?;
-    let issued = ca.issue_to_box(&declared.id, &tls_key)?;
+    let issued = ca.issue_to_box(&declared.id, &tls_key, (now.date(), enrolment.certificate_days))?;
     app.store.add_certificate(issued.fingerprint, issued.serial, declared.id.clone(), now).await?;
     shut_out(app, &declared.id).await;
     tracing::info!(id = %declared.id, "a box was enrolled");

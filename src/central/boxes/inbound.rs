@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::log_intake::Waiting;
+use super::renewal;
 use super::twins::Twins;
 use crate::app::{App, Counters};
 use crate::changes::Changed;
@@ -100,6 +101,12 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
             Some(_) => app.store.note_lost(id.clone(), app.now()).await.map(|()| true),
             None => Ok(false),
         },
+        Up::Renew => {
+            if let Err(error) = renewal::renew(app, &id, bytes).await {
+                tracing::error!(%id, %error, "a box gets no new certificate");
+            }
+            Ok(false)
+        }
         Up::Log => Ok(false),
     };
     match done {

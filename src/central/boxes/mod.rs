@@ -5,6 +5,7 @@ pub mod deadline;
 pub mod enrolment;
 pub mod inbound;
 pub mod log_intake;
+mod renewal;
 pub mod state;
 mod twins;
 pub mod watch;

@@ -28,7 +28,7 @@ pub const CENTRAL: &str = "central";
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 /// Most connections: a province's boxes and central.
 pub const CLIENTS_MAX: usize = 12_000;
-/// Most subscriptions of one client: a box has four for itself and one for each of 32 groups.
+/// Most subscriptions of one client: a box has five for itself and one for each of 32 groups.
 const SUBSCRIPTIONS_MAX: usize = 64;
 /// Messages that wait for a slow box; further ones are dropped, and sent again after its next heartbeat.
 const WAITING_MAX: usize = 256;

@@ -2,7 +2,7 @@
 //!
 //! A certificate says who a box is. The trust document says who may order what.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use rcgen::{
@@ -84,17 +84,28 @@ impl Ca {
         &self.certificate
     }
 
-    /// Issues a certificate with a box's name as its CN, for the key that the box made.
+    /// Issues a certificate with a box's name as its CN, for the key that the box made, good for so many days from `today`
+    /// and never longer than the authority.
     ///
     /// # Errors
     /// Fails when the machine gives no randomness.
-    pub fn issue_to_box(&self, id: &BoxId, key: &PublicKey) -> Result<Issued, CertificateError> {
+    pub fn issue_to_box(
+        &self,
+        id: &BoxId,
+        key: &PublicKey,
+        (today, days): (NaiveDate, Option<u16>),
+    ) -> Result<Issued, CertificateError> {
         let mut serial: Serial = [0; SERIAL_BYTES];
         getrandom::fill(&mut serial).map_err(CertificateError::Random)?;
         // RFC 5280 asks for a positive number; with the second bit set, all bytes of it are written.
         serial[0] = serial[0] & 0x7f | 0x40;
         let mut params = leaf_params(Vec::new(), id.as_str())?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let until = days.and_then(|days| today.checked_add_days(Days::new(days.into())));
+        if let Some(until) = until {
+            let until = rcgen::date_time_ymd(until.year(), until.month() as u8, until.day() as u8);
+            params.not_after = until.min(params.not_after);
+        }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&Ed25519(key.to_bytes()), &self.issuer)?;
         Ok(Issued { fingerprint: ContentHash::of(certificate.der()), certificate: certificate.pem(), serial })

@@ -82,6 +82,7 @@ impl Gate<'_> {
             broker: broker.plain_addr(),
             secret,
             store: Arc::clone(self.store),
+            refuse_expired: enrolment.refuse_expired,
             revoked: self.revoked.clone(),
         };
         let proof = Proof::Certificate { ca: &enrolment.ca.certificate, server: &server, behind };

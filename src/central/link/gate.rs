@@ -22,8 +22,11 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::crowd::{Bounds, Crowd, descriptors_max};
 use super::door::{self, Complaints, Visitor};
+use super::known_at_any_time::KnownAtAnyTime;
 use crate::settings::Identity;
-use crate::store::SharedStore;
+use crate::store::{Alarm, AlarmKind, SharedStore};
+use loaxa_adapters::certificate;
+use loaxa_adapters::clock::wall;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
 /// Time for a client to show who it is, the TLS handshake included.
@@ -87,6 +90,8 @@ pub struct Behind {
     /// The password by which the broker knows that a client came through the gate.
     pub secret: String,
     pub store: SharedStore,
+    /// Keeps boxes out whose certificate is out of its time.
+    pub refuse_expired: bool,
     /// Names boxes whose sessions must end.
     pub revoked: broadcast::Sender<BoxId>,
 }
@@ -105,7 +110,7 @@ pub async fn open(listen: SocketAddr, proof: Proof<'_>) -> Result<(SocketAddr, J
     let cant = |error: &dyn std::fmt::Display| CantOpen(error.to_string());
     let guard = match proof {
         Proof::Certificate { ca, server, behind } => {
-            Guard::Certificate(TlsAcceptor::from(Arc::new(tls(ca, server)?)), behind)
+            Guard::Certificate(TlsAcceptor::from(Arc::new(tls(ca, server, behind.refuse_expired)?)), behind)
         }
         Proof::Login(broker) => Guard::Login(broker),
     };
@@ -120,14 +125,15 @@ pub async fn open(listen: SocketAddr, proof: Proof<'_>) -> Result<(SocketAddr, J
     Ok((listens_on, task))
 }
 
-fn tls(ca: &str, server: &Identity) -> Result<ServerConfig, CantOpen> {
+fn tls(ca: &str, server: &Identity, refuse_expired: bool) -> Result<ServerConfig, CantOpen> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cant = |error: &dyn std::fmt::Display| CantOpen(error.to_string());
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|error| cant(&error))?;
     roots.add(ca).map_err(|error| cant(&error))?;
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| cant(&error))?;
+    let strict = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| cant(&error))?;
+    let verifier = if refuse_expired { strict } else { Arc::new(KnownAtAnyTime(strict)) };
     let chain =
         CertificateDer::from_pem_slice(server.certificate.as_bytes()).map_err(|error| cant(&error))?;
     let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).map_err(|error| cant(&error))?;
@@ -177,9 +183,18 @@ async fn by_certificate(
     visitor.stream.set_nodelay(true)?;
     let mut outside = acceptor.accept(visitor.stream).await?;
     let shown = outside.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let fingerprint = ContentHash::of(shown.ok_or(Refused::Revoked)?);
+    let shown = shown.ok_or(Refused::Revoked)?;
+    let fingerprint = ContentHash::of(shown);
+    let expired = certificate::validity(shown).is_none_or(|validity| validity.ends <= wall());
     let known = behind.store.certified(fingerprint).await.map_err(|_| Refused::Revoked)?;
     let id = known.ok_or(Refused::Revoked)?;
+    if expired {
+        let is_last = behind.store.is_last_certificate(fingerprint).await.map_err(|_| Refused::Revoked)?;
+        if !is_last {
+            return Err(Refused::Revoked);
+        }
+        tell_of_expired(behind, &id).await;
+    }
     visitor.seat.keep();
     let packet = read_connect(&mut outside).await?;
     let packet = prove(&packet, &id, &behind.secret)?;
@@ -187,6 +202,21 @@ async fn by_certificate(
     inside.set_nodelay(true)?;
     inside.write_all(&packet).await?;
     Ok((id, outside, inside))
+}
+
+/// Raises an alarm about a box whose certificate is out of its time.
+async fn tell_of_expired(behind: &Behind, id: &BoxId) {
+    tracing::warn!(%id, "a box with an expired certificate is let in");
+    let alarm = Alarm {
+        kind: AlarmKind::ExpiredCertificate,
+        subject: id.to_string(),
+        detail: String::new(),
+        at: wall(),
+        times: 1,
+    };
+    if let Err(error) = behind.store.raise_alarm(alarm).await {
+        tracing::error!(%error, "an alarm could not be kept");
+    }
 }
 
 /// Shows a client's first packet to the broker, and what the broker answers to the client.

@@ -6,4 +6,5 @@ pub mod connect;
 pub mod crowd;
 pub mod door;
 pub mod gate;
+mod known_at_any_time;
 pub mod outbound;

@@ -45,6 +45,8 @@ pub enum AlarmKind {
     WrongToken,
     /// A feed of alerts can't be read, or something in it was passed over.
     AlertPassedOver,
+    /// A box came in with a certificate that is out of its time.
+    ExpiredCertificate,
 }
 
 impl AlarmKind {
@@ -62,6 +64,7 @@ impl AlarmKind {
             AlarmKind::Forged => "forged",
             AlarmKind::WrongToken => "wrong_token",
             AlarmKind::AlertPassedOver => "alert_passed_over",
+            AlarmKind::ExpiredCertificate => "expired_certificate",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use crate::settings::BoxDeclared;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::Wall;
+use loaxa_heart::domain::time::{Span, Wall};
 
 /// Bytes of a certificate's serial number (RFC 5280, 4.1.2.2: at most 20).
 pub const SERIAL_BYTES: usize = 16;
@@ -27,6 +27,19 @@ pub trait Enrolment: Send + Sync {
         id: BoxId,
         issued: Wall,
     ) -> Answer<'_, ()>;
+
+    /// Keeps a certificate that follows `present`, which stays good; all others of the box are revoked. Says whether the box
+    /// has that one, and got none within a pause before. `issued` is when, with that pause.
+    fn renew_certificate(
+        &self,
+        present: ContentHash,
+        next: (ContentHash, Serial),
+        id: BoxId,
+        issued: (Wall, Span),
+    ) -> Answer<'_, bool>;
+
+    /// Tells whether a certificate is the last that its box got.
+    fn is_last_certificate(&self, fingerprint: ContentHash) -> Answer<'_, bool>;
 
     /// Lists the serial numbers of revoked certificates with the time of their revocation, oldest first.
     fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>>;

@@ -12,7 +12,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::finding::Finding;
 use crate::commands::language::{foreign, of_file};
-use loaxa_adapters::clock;
+use loaxa_adapters::{certificate, clock, mqtt};
+use loaxa_box::renewal;
 use loaxa_box::status::Status;
 use loaxa_heart::config::box_file::{BoxConfig, CentralLink, TlsFiles};
 use loaxa_heart::domain::time::Wall;
@@ -54,7 +55,7 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
     if status.is_some_and(|status| status.connected) {
         return Finding::good("broker", said!("box_check.connected", host, port));
     }
-    match knock(central) {
+    match knock(central, &renewal::file(&config.state_dir)) {
         Ok(()) => Finding::good("broker", said!("box_check.broker", host, port)),
         Err(why) => {
             let said = said!("box_check.no_broker", host, port, why);
@@ -64,7 +65,7 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
 }
 
 /// Connects as the daemon does, as far as the broker says whether the certificates are right.
-fn knock(central: &CentralLink) -> Result<(), Sentence> {
+fn knock(central: &CentralLink, renewed: &Path) -> Result<(), Sentence> {
     let (host, port) = (central.broker.host.as_str(), central.broker.port);
     let addresses = (host, port).to_socket_addrs().map_err(|error| error.say())?;
     let mut last = said!("box_check.no_address");
@@ -77,7 +78,8 @@ fn knock(central: &CentralLink) -> Result<(), Sentence> {
     }
     tcp.set_read_timeout(Some(PATIENCE)).map_err(|error| error.say())?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| foreign(&error))?;
-    let mut connection = ClientConnection::new(tls(&central.tls)?, name).map_err(|error| foreign(&error))?;
+    let mut connection =
+        ClientConnection::new(tls(&central.tls, renewed)?, name).map_err(|error| foreign(&error))?;
     let mut socket = &tcp;
     connection.complete_io(&mut socket).map_err(|error| foreign(&error))?;
     tcp.set_read_timeout(Some(REFUSAL_WAIT)).map_err(|error| error.say())?;
@@ -88,7 +90,7 @@ fn knock(central: &CentralLink) -> Result<(), Sentence> {
     }
 }
 
-fn tls(files: &TlsFiles) -> Result<Arc<ClientConfig>, Sentence> {
+fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
@@ -101,6 +103,10 @@ fn tls(files: &TlsFiles) -> Result<Arc<ClientConfig>, Sentence> {
     let config = match &files.identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
+            let (certificate, key) = match mqtt::own_certificate(renewed) {
+                Some(_) => (renewed, renewed),
+                None => (certificate.as_path(), key.as_path()),
+            };
             let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of_file(key, &foreign(&error)))?;
             let chain = certificates(certificate)?;
             config.with_client_auth_cert(chain, secret).map_err(|error| foreign(&error))?
@@ -119,15 +125,19 @@ pub fn certificate(config: &BoxConfig) -> Finding {
     let Some((path, key)) = identity else {
         return Finding::good("certificate", said!("box_check.certificate_none"));
     };
+    let renewed = renewal::file(&config.state_dir);
+    let (path, key) =
+        if mqtt::own_certificate(&renewed).is_some() { (&renewed, &renewed) } else { (path, key) };
     let remedy = || said!("box_check.mend_certificate");
     if let Err(error) = PrivateKeyDer::from_pem_file(key) {
         return Finding::bad("certificate", of_file(key, &foreign(&error)), remedy());
     }
-    let ends = match certificates(path).map(|chain| chain.first().and_then(|first| ends(first))) {
-        Ok(Some(ends)) => ends,
-        Ok(None) => return Finding::bad("certificate", said!("box_check.no_certificate"), remedy()),
-        Err(said) => return Finding::bad("certificate", said, remedy()),
-    };
+    let ends =
+        match certificates(path).map(|chain| chain.first().and_then(|first| certificate::validity(first))) {
+            Ok(Some(validity)) => validity.ends,
+            Ok(None) => return Finding::bad("certificate", said!("box_check.no_certificate"), remedy()),
+            Err(said) => return Finding::bad("certificate", said, remedy()),
+        };
     lasts(ends, clock::wall())
 }
 
@@ -165,54 +175,6 @@ fn data_used(bytes: u64, bytes_max: Option<u64>) -> Finding {
         return Finding::doubtful("data", said, said!("box_check.mend_data"));
     }
     Finding::good("data", said)
-}
-
-/// The end of a certificate's validity: the second time of the first sequence that holds nothing but two times (X.509,
-/// RFC 5280, 4.1.2.5).
-fn ends(certificate: &[u8]) -> Option<Wall> {
-    let (body, _) = element(certificate, 0x30)?;
-    let (mut signed, _) = element(body, 0x30)?;
-    // Version, serial, algorithm and issuer stand before it.
-    for _ in 0..8 {
-        let tag = *signed.first()?;
-        let (content, rest) = element(signed, tag)?;
-        let times = || {
-            let (_, second) = time(content)?;
-            time(second).filter(|(_, rest)| rest.is_empty()).map(|(at, _)| at)
-        };
-        if let (0x30, Some(at)) = (tag, times()) {
-            return Some(at);
-        }
-        signed = rest;
-    }
-    None
-}
-
-/// The content of a DER element with this tag, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    (found == tag).then(|| rest.split_at_checked(length))?
-}
-
-/// A UTCTime or a GeneralizedTime in UTC, and what follows it.
-fn time(der: &[u8]) -> Option<(Wall, &[u8])> {
-    let (text, rest, century) = match element(der, 0x17) {
-        // Years 00 to 49 are of this century (RFC 5280).
-        Some((text, rest)) => (text, rest, if text.first()? < &b'5' { "20" } else { "19" }),
-        None => element(der, 0x18).map(|(text, rest)| (text, rest, ""))?,
-    };
-    let text = format!("{century}{}", std::str::from_utf8(text).ok()?);
-    let at = chrono::NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?;
-    Some((Wall(at.and_utc().timestamp_micros()), rest))
 }
 
 pub fn trust(config: &BoxConfig) -> Finding {
@@ -291,9 +253,9 @@ mod tests {
             let key = rcgen::KeyPair::generate().unwrap();
             let made = parameters.self_signed(&key).unwrap();
             let expected = format!("{year}-{month:02}-{day:02}T00:00:00Z").parse().unwrap();
-            assert_eq!(ends(made.der()), Some(expected));
+            let found = certificate::validity(made.der()).unwrap();
+            assert_eq!(found.ends, expected);
+            assert!(found.begins < found.ends);
         }
-        assert_eq!(ends(b"no certificate"), None);
-        assert_eq!(ends(&[0x30, 0x83, 0xff, 0xff, 0xff]), None);
     }
 }

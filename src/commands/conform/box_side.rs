@@ -139,7 +139,7 @@ impl Centre {
             Up::Hello => codec::decode::<Hello>(bytes).map(|hello| self.welcome(hello)),
             Up::Heartbeat => codec::decode(bytes).map(|heartbeat| self.heartbeats.push(heartbeat)),
             Up::Log => self.take_log(bytes),
-            Up::Lost => Ok(()),
+            Up::Lost | Up::Renew => Ok(()),
         };
         if let Err(refusal) = heard {
             self.wrong.push(said!("conform.in_message", kind = up.level(), reason = refusal));

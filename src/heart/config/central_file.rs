@@ -119,6 +119,10 @@ pub struct EnrolmentFiles {
     pub broker: BrokerAddress,
     /// File for the list of revoked certificates; without it, `crl.pem` in the data directory.
     pub crl: Option<PathBuf>,
+    /// Days that the certificate of a box is good; `None` for as long as the authority itself.
+    pub certificate_days: Option<u16>,
+    /// Keeps boxes out whose certificate is out of its time.
+    pub refuse_expired: bool,
 }
 
 /// `[[group]]`.
@@ -332,8 +336,18 @@ fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles
     let root = fields.need("root").and_then(|value| root_key(&value, paths));
     let broker = fields.need("broker").and_then(|value| value.parse());
     let crl = fields.get("crl").map(|value| paths.path(&value));
+    let days = fields.get("certificate_days").map(|value| value.integer(90..=7_300));
+    let refuse_expired =
+        fields.get("expired_certificates").map(|value| value.choice(&[("renew", false), ("refuse", true)]));
     fields.finish();
-    Some(EnrolmentFiles { ca: (ca?, ca_key?), root: root?, broker: broker?, crl: absent_or(crl)? })
+    Some(EnrolmentFiles {
+        ca: (ca?, ca_key?),
+        root: root?,
+        broker: broker?,
+        crl: absent_or(crl)?,
+        certificate_days: absent_or(days)?,
+        refuse_expired: absent_or(refuse_expired)?.unwrap_or(false),
+    })
 }
 
 fn unknown_group(name: &GroupId, known: &BTreeSet<GroupId>) -> Sentence {

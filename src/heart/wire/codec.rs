@@ -226,11 +226,11 @@ fn impossible(detail: Sentence) -> CommandRefusal {
     CommandRefusal::Impossible { detail }
 }
 
-fn at_most(what: &str, found: usize, max: usize) -> Result<(), CommandRefusal> {
+pub(super) fn at_most(what: &str, found: usize, max: usize) -> Result<(), CommandRefusal> {
     if found > max { Err(malformed(format!("{what}: {found}, at most {max}"))) } else { Ok(()) }
 }
 
-fn line(what: &str, text: &str) -> Result<(), CommandRefusal> {
+pub(super) fn line(what: &str, text: &str) -> Result<(), CommandRefusal> {
     at_most(what, text.len(), LINE_BYTES_MAX)?;
     if text.chars().any(char::is_control) {
         Err(malformed(format!("{what} holds control characters")))

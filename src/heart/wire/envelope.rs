@@ -34,11 +34,15 @@ pub enum Kind {
     LogAck,
     /// An [`EnrolmentSeal`](super::enrolment::EnrolmentSeal), signed by central's key.
     Enrolment,
+    /// A [`Renewal`](super::renewal::Renewal), signed by the box's key.
+    Renewal,
+    /// A [`Renewed`](super::renewal::Renewed), signed by central's key.
+    Certificate,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Command,
         Kind::Trust,
         Kind::Welcome,
@@ -46,6 +50,8 @@ impl Kind {
         Kind::LogHead,
         Kind::LogAck,
         Kind::Enrolment,
+        Kind::Renewal,
+        Kind::Certificate,
     ];
 
     /// Returns the `payloadType` in the envelope.
@@ -58,6 +64,8 @@ impl Kind {
             Kind::LogHead => "application/vnd.loaxa.log-head+json",
             Kind::LogAck => "application/vnd.loaxa.log-ack+json",
             Kind::Enrolment => "application/vnd.loaxa.enrolment+json",
+            Kind::Renewal => "application/vnd.loaxa.renewal+json",
+            Kind::Certificate => "application/vnd.loaxa.certificate+json",
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod enrolment;
 pub mod envelope;
 pub mod messages;
+pub mod renewal;
 pub mod request;
 pub mod signing;
 pub mod topics;

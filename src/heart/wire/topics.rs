@@ -48,6 +48,8 @@ pub enum Up {
     Log,
     /// The last will.
     Lost,
+    /// A request for a new certificate.
+    Renew,
 }
 
 /// The messages of central to one box.
@@ -61,11 +63,13 @@ pub enum Down {
     LogAck,
     /// A signed trust document.
     Trust,
+    /// A new certificate.
+    Certificate,
 }
 
 impl Up {
     /// All of them.
-    pub const ALL: [Up; 4] = [Up::Hello, Up::Heartbeat, Up::Log, Up::Lost];
+    pub const ALL: [Up; 5] = [Up::Hello, Up::Heartbeat, Up::Log, Up::Lost, Up::Renew];
 
     /// Returns the last level of the topic.
     pub const fn level(self) -> &'static str {
@@ -74,13 +78,14 @@ impl Up {
             Up::Heartbeat => "heartbeat",
             Up::Log => "log",
             Up::Lost => "lost",
+            Up::Renew => "renew",
         }
     }
 }
 
 impl Down {
     /// All of them.
-    pub const ALL: [Down; 4] = [Down::Welcome, Down::Command, Down::LogAck, Down::Trust];
+    pub const ALL: [Down; 5] = [Down::Welcome, Down::Command, Down::LogAck, Down::Trust, Down::Certificate];
 
     /// Returns the last level of the topic.
     pub const fn level(self) -> &'static str {
@@ -89,6 +94,7 @@ impl Down {
             Down::Command => "command",
             Down::LogAck => "log-ack",
             Down::Trust => "trust",
+            Down::Certificate => "certificate",
         }
     }
 }
@@ -146,7 +152,7 @@ const SHOWN_CHARS_MAX: usize = 160;
 ///
 /// ```
 /// let filters = loaxa_heart::wire::topics::box_filters(&"loa-1".parse().unwrap(), &["xa".parse().unwrap()]);
-/// assert_eq!(filters.len(), 5);
+/// assert_eq!(filters.len(), 6);
 /// assert!(filters.contains(&"loaxa/v1/box/loa-1/down/welcome".to_owned()));
 /// assert!(filters.contains(&"loaxa/v1/group/xa/down/command".to_owned()));
 /// ```

@@ -17,6 +17,7 @@ use symphonia::core::units::{Time, TimeBase, Timestamp};
 use super::edits::Shown;
 use super::fault::{contained, damaged, unread};
 use super::frames::Frames;
+use super::mended::mended;
 use super::resample::RATES;
 use super::tally::{Measured, Tally, frames_in};
 use super::track::{Track, span};
@@ -125,6 +126,7 @@ impl Decoder {
         shown: Option<Shown>,
         counts: bool,
     ) -> Result<Self, Fault> {
+        let source = mended(source).map_err(|error| unread(&what, &error))?;
         let stream = MediaSourceStream::new(source, Default::default());
         let format = contained(&what, || {
             symphonia::default::get_probe()
@@ -144,7 +146,7 @@ impl Decoder {
         shown: Option<Shown>,
         counts: bool,
     ) -> Result<Self, Fault> {
-        let (track, length) = contained(&what, || Track::choose(&*format, !exact, &what))?;
+        let (track, length) = contained(&what, || Track::choose(&*format, !exact, shown, &what))?;
         let mut decoder = Self {
             what,
             path: None,
@@ -186,11 +188,25 @@ impl Decoder {
     /// Decodes the first good packet.
     pub fn begun(mut self) -> Result<Self, Fault> {
         self.decode_packet()?;
-        if self.block.is_empty() {
+        if self.block.is_empty() || self.damaged_in_row > 0 && !self.has_a_good_packet()? {
             return Err(damaged(&self.what, said!("decode.nothing")));
         }
         self.first_is_waiting = true;
         Ok(self)
+    }
+
+    /// Looks ahead in a file whose first packets are damaged, for one that is not: silence alone would sound of it.
+    fn has_a_good_packet(&self) -> Result<bool, Fault> {
+        let Some(path) = &self.path else { return Ok(true) };
+        let file = File::open(path).map_err(|error| unread(&self.what, &error))?;
+        let mut scout = Self::of_file(path, file, self.shown, false)?;
+        for _ in 0..=DAMAGED_IN_ROW_MAX {
+            scout.decode_packet()?;
+            if scout.block.is_empty() || scout.damaged_in_row == 0 {
+                break;
+            }
+        }
+        Ok(!scout.block.is_empty() && scout.damaged_in_row == 0)
     }
 
     /// Tells whether decoding stopped because this decoder can't go on, not because the sound ended.
@@ -290,7 +306,7 @@ impl Decoder {
             Err(error) => return Err(self.unreadable(&error)),
         }
         if self.exact {
-            self.track = Track::choose(&*self.format, false, &self.what)?.0;
+            self.track = Track::choose(&*self.format, false, self.shown, &self.what)?.0;
         }
         self.track.codec.reset();
         self.drop = Drop::Before(target);
@@ -360,7 +376,7 @@ impl Decoder {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(Error::ResetRequired) => {
-                    self.track = Track::choose(&*self.format, !self.exact, &self.what)?.0;
+                    self.track = Track::choose(&*self.format, !self.exact, self.shown, &self.what)?.0;
                     self.times_lie |= !self.exact;
                     if self.track.pre_skip > 0 {
                         self.drop = self.drop_of_link();
@@ -379,6 +395,9 @@ impl Decoder {
             if packet.track_id != self.track.id {
                 continue;
             }
+            // Sound that comes late in a film: its places are not its times.
+            let begins = span(packet.pts.get().max(0) as u64, self.track.time_base);
+            self.times_lie |= self.rate == 0 && self.is_matroska() && begins > INDEX_ERROR_MAX;
             let is_hidden =
                 self.shown.and_then(|shown| shown.to).is_some_and(|to| packet.pts.get() >= to as i64);
             if is_hidden {

@@ -1,4 +1,4 @@
-//! The part of an MP4's sound that its edit list (ISO/IEC 14496-12, 8.6.6) shows.
+//! The part of an MP4's sound that its edit list (ISO/IEC 14496-12, 8.6.6) shows, and the order of its bytes.
 //!
 //! Phones cut a recording by hiding its beginning, and every encoder hides what it put in front. The part ends with
 //! the packet in which the list's end lies, as in ffmpeg.
@@ -12,15 +12,22 @@ const BOXES_MAX: usize = 100_000;
 /// Most samples that iTunes writes as put in front.
 const PRIMING_MAX: u64 = 16_384;
 
+/// Forms of samples whose high byte comes first unless `enda` says otherwise (QuickTime File Format, sound sample
+/// descriptions).
+const HIGH_BYTE_FIRST: [&[u8; 4]; 4] = [b"in24", b"in32", b"fl32", b"fl64"];
+
 /// The part that is shown, in ticks of its track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
     pub from: u64,
     /// Packets that begin here or later are hidden.
     pub to: Option<u64>,
+    /// Samples have their high byte first, in a form of which the reader believes the opposite.
+    pub high_byte_first: bool,
 }
 
-/// Reads the edit list of the first track of sound, `None` where there is none or this is no MP4.
+/// Reads the edit list of the first track of sound and the order of its bytes, `None` where all is shown as it stands or this
+/// is no MP4.
 ///
 /// # Errors
 /// Fails where the source can't be read.
@@ -95,7 +102,20 @@ fn of_index(index: &[u8]) -> Option<Shown> {
     let track = boxes(index).filter(|(name, _)| name == b"trak").map(|(_, it)| it).find(is_sound)?;
     let film = ticks(find(index, &[b"mvhd"])?)?;
     let own = ticks(find(track, &[b"mdia", b"mdhd"])?)?;
-    find(track, &[b"edts", b"elst"]).and_then(|list| of_list(list, film, own)).or_else(|| priming(index))
+    let list = find(track, &[b"edts", b"elst"]).and_then(|list| of_list(list, film, own));
+    let shown = list.or_else(|| priming(index));
+    let high_byte_first = is_high_byte_first(track);
+    let all = high_byte_first.then_some(Shown { from: 0, to: None, high_byte_first });
+    shown.map(|shown| Shown { high_byte_first, ..shown }).or(all)
+}
+
+/// Tells whether the samples of a track are in one of [`HIGH_BYTE_FIRST`] and no `enda` names the low byte as first.
+fn is_high_byte_first(track: &[u8]) -> bool {
+    let described =
+        find(track, &[b"mdia", b"minf", b"stbl", b"stsd"]).and_then(|it| boxes(it.get(8..)?).next());
+    let Some((name, description)) = described else { return false };
+    let low_first = description.windows(6).any(|bytes| bytes == b"enda\0\x01");
+    HIGH_BYTE_FIRST.contains(&&name) && !low_first
 }
 
 fn of_list(list: &[u8], film: u64, own: u64) -> Option<Shown> {
@@ -116,10 +136,12 @@ fn of_list(list: &[u8], film: u64, own: u64) -> Option<Shown> {
             u64::try_from(u128::from(length) * u128::from(own) / u128::from(film)).unwrap_or(u64::MAX);
         let to = (length > 0).then(|| from.saturating_add(ticks));
         shown = Some(match shown {
-            Some(before) => Shown { from: before.from, to: before.to.zip(to).map(|(a, b)| a.max(b)) },
-            None => Shown { from, to },
+            Some(before) => Shown { to: before.to.zip(to).map(|(a, b)| a.max(b)), ..before },
+            None => Shown { from, to, high_byte_first: false },
         });
     }
+    // A list that shows nothing at all has a wrong end.
+    let shown = shown.map(|shown| Shown { to: shown.to.filter(|to| *to > shown.from), ..shown });
     shown.filter(|shown| shown.from > 0 || shown.to.is_some())
 }
 
@@ -130,7 +152,7 @@ fn priming(index: &[u8]) -> Option<Shown> {
     let data = rest.windows(4).take(64).position(|bytes| bytes == b"data")?;
     let text = std::str::from_utf8(rest.get(data + 12..data + 12 + 40)?).ok()?;
     let from = u64::from_str_radix(text.split_whitespace().nth(1)?, 16).ok()?;
-    (1..PRIMING_MAX).contains(&from).then_some(Shown { from, to: None })
+    (1..PRIMING_MAX).contains(&from).then_some(Shown { from, to: None, high_byte_first: false })
 }
 
 #[cfg(test)]
@@ -149,7 +171,7 @@ mod tests {
     }
 
     fn check(entries: &[(u32, i32)], expected: Option<(u64, Option<u64>)>) {
-        let expected = expected.map(|(from, to)| Shown { from, to });
+        let expected = expected.map(|(from, to)| Shown { from, to, high_byte_first: false });
         assert_eq!(of_list(&list(entries), 1_000, 48_000), expected, "{entries:?}");
     }
 

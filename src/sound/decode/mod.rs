@@ -7,12 +7,14 @@ mod fault;
 mod frames;
 mod he_aac;
 pub mod lengths;
+mod mended;
 pub mod resample;
 pub mod resampled;
 mod start;
 mod tally;
 mod track;
 mod wave;
+mod window;
 
 use std::io::Read;
 use std::path::Path;

@@ -10,6 +10,7 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::units::TimeBase;
 use symphonia_adapter_libopus::OpusDecoder;
 
+use super::edits::Shown;
 use super::fault::damaged;
 use super::he_aac;
 use loaxa_heart::domain::sound::Fault;
@@ -46,7 +47,12 @@ impl Track {
     ///
     /// # Errors
     /// `Damaged` where none can be decoded.
-    pub fn choose(format: &dyn FormatReader, trims: bool, what: &str) -> Result<(Self, Option<Span>), Fault> {
+    pub fn choose(
+        format: &dyn FormatReader,
+        trims: bool,
+        shown: Option<Shown>,
+        what: &str,
+    ) -> Result<(Self, Option<Span>), Fault> {
         let track =
             format.default_track(TrackType::Audio).ok_or_else(|| damaged(what, said!("decode.no_sound")))?;
         let unknown = || damaged(what, said!("decode.unknown"));
@@ -54,6 +60,13 @@ impl Track {
             track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(unknown)?;
         let options = AudioDecoderOptions::default().gapless(trims);
         let mut parameters = parameters.clone();
+        if shown.is_some_and(|shown| shown.high_byte_first) {
+            parameters.codec = with_high_byte_first(parameters.codec);
+        }
+        // Eight bits stand for more: the decoder takes their own number for a contradiction.
+        if [codecs::CODEC_ID_PCM_ALAW, codecs::CODEC_ID_PCM_MULAW].contains(&parameters.codec) {
+            (parameters.bits_per_sample, parameters.bits_per_coded_sample) = (None, None);
+        }
         let config = parameters.extra_data.as_deref().filter(|_| parameters.codec == codecs::CODEC_ID_AAC);
         if let Some(core) = config.and_then(he_aac::core_config) {
             parameters.with_extra_data(Box::new(core));
@@ -88,6 +101,17 @@ impl Track {
     /// Time that the decoder of Opus gives before the sound begins.
     pub fn pre_skip(&self) -> Span {
         Span(self.pre_skip * 1_000_000 / u64::from(OPUS_RATE))
+    }
+}
+
+/// The form of samples that differs by the order of its bytes.
+const fn with_high_byte_first(codec: AudioCodecId) -> AudioCodecId {
+    match codec {
+        codecs::CODEC_ID_PCM_S24LE => codecs::CODEC_ID_PCM_S24BE,
+        codecs::CODEC_ID_PCM_S32LE => codecs::CODEC_ID_PCM_S32BE,
+        codecs::CODEC_ID_PCM_F32LE => codecs::CODEC_ID_PCM_F32BE,
+        codecs::CODEC_ID_PCM_F64LE => codecs::CODEC_ID_PCM_F64BE,
+        other => other,
     }
 }
 

@@ -16,6 +16,8 @@ use symphonia::core::meta::{Metadata, MetadataLog};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::window::Window;
+
 /// Frames given at a time.
 const PACKET_FRAMES: u64 = 2_048;
 /// Channels beyond which a header lies.
@@ -132,6 +134,13 @@ impl Chunks<'_> {
         Ok(chunk)
     }
 
+    /// The place behind a tag of ID3v2, which some programs put before everything.
+    fn behind_a_tag(&mut self) -> io::Result<u64> {
+        let head = self.read(0, 10)?;
+        let size = head.get(6..10).filter(|_| head.starts_with(b"ID3"));
+        Ok(size.map_or(0, |size| 10 + size.iter().fold(0, |sum, byte| sum << 7 | u64::from(byte & 0x7f))))
+    }
+
     /// Passes over the header of a file that begins here; says whether there is one.
     fn enter(&mut self) -> io::Result<bool> {
         let head = self.read(self.at, 40)?;
@@ -208,13 +217,14 @@ pub fn open(
 ) -> io::Result<std::result::Result<Found, Box<dyn MediaSource>>> {
     let end = source.seek(SeekFrom::End(0))?;
     let mut chunks = Chunks { source: &mut *source, end, at: 0, is_w64: false, long: None };
+    chunks.at = chunks.behind_a_tag()?;
     let mut sections: Vec<Section> = Vec::new();
     while sections.len() < SECTIONS_MAX && chunks.enter()? {
         let Some(section) = chunks.sound()? else { break };
         if section.form.coding == Coding::Frames && sections.is_empty() {
             let Section { from, bytes, .. } = section;
             source.seek(SeekFrom::Start(from))?;
-            return Ok(Ok(Found::Frames(Box::new(Window { source, from, bytes, at: 0 }))));
+            return Ok(Ok(Found::Frames(Box::new(Window::new(source, from, bytes)))));
         }
         if section.form.unit_frames > 0 && section.frames() > 0 {
             sections.push(section);
@@ -345,46 +355,5 @@ impl FormatReader for Wave {
         Self: 's,
     {
         MediaSourceStream::new(self.source, Default::default())
-    }
-}
-
-/// A part of a source as a source.
-struct Window {
-    source: Box<dyn MediaSource>,
-    from: u64,
-    bytes: u64,
-    at: u64,
-}
-
-impl Read for Window {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.bytes.saturating_sub(self.at)).unwrap_or(usize::MAX).min(out.len());
-        let read = self.source.read(&mut out[..most])?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Window {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.bytes.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let at = at.ok_or(io::ErrorKind::InvalidInput)?.min(self.bytes);
-        self.source.seek(SeekFrom::Start(self.from + at))?;
-        self.at = at;
-        Ok(at)
-    }
-}
-
-impl MediaSource for Window {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(self.bytes)
     }
 }

@@ -7,7 +7,7 @@ use super::engine::{Connection, OptionalExtension, Result, params};
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, Enrolment, Serial};
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::Wall;
+use loaxa_heart::domain::time::{Span, Wall};
 
 impl Enrolment for SqlStore {
     fn add_enrolment(&self, code: ContentHash, declared: BoxDeclared, expires: Wall) -> Answer<'_, ()> {
@@ -26,6 +26,20 @@ impl Enrolment for SqlStore {
         issued: Wall,
     ) -> Answer<'_, ()> {
         self.write(move |db| add_certificate(db, fingerprint, serial, &id, issued))
+    }
+
+    fn renew_certificate(
+        &self,
+        present: ContentHash,
+        next: (ContentHash, Serial),
+        id: BoxId,
+        (issued, pause): (Wall, Span),
+    ) -> Answer<'_, bool> {
+        self.write(move |db| renew_certificate(db, present, next, &id, (issued, pause)))
+    }
+
+    fn is_last_certificate(&self, fingerprint: ContentHash) -> Answer<'_, bool> {
+        self.read(move |db| is_last_certificate(db, fingerprint))
     }
 
     fn revoked_certificates(&self) -> Answer<'_, Vec<(Serial, Wall)>> {
@@ -84,11 +98,54 @@ fn add_certificate(
     // A box has one certificate: who holds an earlier one is another.
     db.prepare_cached("UPDATE certificates SET revoked = ?2 WHERE box = ?1 AND revoked IS NULL")?
         .execute(params![id.as_str(), issued.0])?;
+    keep_certificate(db, fingerprint, serial, id, issued)
+}
+
+fn keep_certificate(
+    db: &Connection,
+    fingerprint: ContentHash,
+    serial: Serial,
+    id: &BoxId,
+    issued: Wall,
+) -> Result<()> {
     db.prepare_cached("INSERT INTO certificates (fingerprint, box, issued) VALUES (?1, ?2, ?3)")?
         .execute(params![fingerprint.to_string(), id.as_str(), issued.0])?;
     db.prepare_cached("INSERT INTO certificate_serials (fingerprint, serial) VALUES (?1, ?2)")?
         .execute(params![fingerprint.to_string(), serial])?;
     Ok(())
+}
+
+fn renew_certificate(
+    db: &Connection,
+    present: ContentHash,
+    (fingerprint, serial): (ContentHash, Serial),
+    id: &BoxId,
+    (issued, pause): (Wall, Span),
+) -> Result<bool> {
+    let may = db
+        .prepare_cached(
+            "SELECT max(issued) <= ?3 AND max(fingerprint = ?1 AND revoked IS NULL) FROM certificates WHERE box = ?2",
+        )?
+        .query_row(params![present.to_string(), id.as_str(), issued.minus(pause).0], |row| {
+            row.get::<_, Option<bool>>(0)
+        })?;
+    if may != Some(true) {
+        return Ok(false);
+    }
+    db.prepare_cached(
+        "UPDATE certificates SET revoked = ?3 WHERE box = ?1 AND fingerprint <> ?2 AND revoked IS NULL",
+    )?
+    .execute(params![id.as_str(), present.to_string(), issued.0])?;
+    keep_certificate(db, fingerprint, serial, id, issued)?;
+    Ok(true)
+}
+
+fn is_last_certificate(db: &Connection, fingerprint: ContentHash) -> Result<bool> {
+    db.prepare_cached(
+        "SELECT NOT EXISTS (SELECT 1 FROM certificates AS one JOIN certificates AS other USING (box)
+         WHERE one.fingerprint = ?1 AND other.revoked IS NULL AND other.issued > one.issued)",
+    )?
+    .query_row([fingerprint.to_string()], |row| row.get(0))
 }
 
 fn revoked_certificates(db: &Connection) -> Result<Vec<(Serial, Wall)>> {

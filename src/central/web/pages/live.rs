@@ -28,7 +28,7 @@ use crate::web::frame::{Frame, PageError, asset, moment};
 use crate::web::parts::icon;
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::said;
-use loaxa_heart::texts::Sentence;
+use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::voice::{VOICE_HZ, wav_header};
 
 const SCRIPT: &str = include_str!("../assets/live_voice.js");
@@ -40,6 +40,8 @@ const SPEAKS: Needs = Needs::Role(&[Role::Approver, Role::Duty]);
 const PIECE_BYTES_MAX: usize = 4 * 2 * VOICE_HZ as usize;
 /// Voices that are listed.
 const LISTED: u32 = 10;
+/// Boxes that are named as silent.
+const SILENT_MAX: usize = 8;
 
 /// Adds the page, and what its script asks.
 pub fn add(pages: Pages) -> Pages {
@@ -67,22 +69,38 @@ fn groups(app: &App, who: &Who, boxes: &[BoxRow]) -> Vec<GroupId> {
     groups
 }
 
+/// Boxes that would refuse a voice now, by their limits, with the reason; the first few.
+async fn who_will_not_sound(app: &App, groups: &[GroupId]) -> Vec<(String, Sentence)> {
+    let foreseen = live::foresee(app, groups, None).await.ok().flatten();
+    let boxes = foreseen.into_iter().flat_map(|foreseen| foreseen.boxes);
+    let refused = boxes.filter_map(|it| it.refusal.map(|reason| (it.title, reason.say())));
+    refused.take(SILENT_MAX).collect()
+}
+
 async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
     let filter = ActFilter { act: Some("live_ended".to_owned()), limit: LISTED, ..Default::default() };
     let spoken = app.store.acts(filter).await?;
     let boxes = app.store.boxes().await?;
+    let groups = groups(&app, &who, &boxes);
+    let silent = who_will_not_sound(&app, &groups).await;
     let title = frame.say("voice.title");
     let content = html! {
         h1 { (title) }
         p.narrow { (frame.say("voice.how")) }
         noscript { p.alarm.k-bad { (frame.say("voice.needs_script")) } }
+        @if !silent.is_empty() {
+            div.alarm.k-look.tight #gio-nay {
+                p { b { (frame.say("voice.not_now")) } }
+                ul { @for (title, why) in &silent { li { (title) ": " (frame.tell(why)) } } }
+            }
+        }
         p.err #loi role="alert" hidden {}
         form #noi.form.narrow data-mat=(frame.say("voice.lost")) data-mic=(frame.say("compose.no_microphone"))
             data-noi=(frame.say("voice.speaking")) data-im=(frame.say("voice.quiet")) data-noi-nao=(frame.say("compose.no_place")) {
             fieldset.field {
                 legend.lab-l { (frame.say("review.places")) }
                 div.picks.two {
-                    @for group in groups(&app, &who, &boxes) {
+                    @for group in groups {
                         @let id = format!("noi-{group}");
                         @let inside = boxes.iter().filter(|row| app.groups_of(&row.groups).contains(&group)).count();
                         div.pick { input type="checkbox" name="noi" value=(group) id=(id);

@@ -8,7 +8,7 @@ use chrono::Timelike;
 
 use super::law::Law;
 use super::player::Heard;
-use crate::domain::announcement::{BulletinClass, Mode, Rung};
+use crate::domain::announcement::{BulletinClass, Mode, PlayPlan, Rung};
 use crate::domain::ids::{CommandId, PlayId};
 use crate::domain::playback::{
     DeliveryStep, Entry, Event, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Subject,
@@ -188,7 +188,10 @@ impl Judge {
             let detail = format!("{id} at {at}, expired {}", command.expires);
             return self.accuse("nothing expired starts", detail);
         }
-        if at < command.not_before {
+        // An emergency for now that has been due is put off by no clock.
+        let for_now = |plan: &PlayPlan| plan.at.is_none() && start.rung == Rung::Emergency;
+        let waits = !matches!(&command.body, Body::Announce { plan, .. } if for_now(plan));
+        if waits && at < command.not_before {
             return self.accuse("nothing starts before its time", format!("{id} at {at}"));
         }
         if matches!(&command.body, Body::Announce { mode: Mode::Test, .. }) {

@@ -199,6 +199,13 @@ impl SimulatedPlayer {
         }
     }
 
+    /// Says that the device is lost, as a player does which starts without one.
+    pub fn start(&mut self, now: Moment) {
+        if self.device_lost {
+            self.events.push_back((now, PlayerEvent::DeviceLost { detail: "simulated".to_owned() }));
+        }
+    }
+
     /// Gives the sound device back.
     pub fn find_device(&mut self, now: Moment) {
         if std::mem::replace(&mut self.device_lost, false) {

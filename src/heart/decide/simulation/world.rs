@@ -123,6 +123,7 @@ impl World {
             local_order: self.disk.local_order.clone(),
         };
         self.speaker = Some(Speaker::new(restored, listeners, timetable, trust, policy, &self.clock));
+        self.player.start(self.clock.mono);
         self.drain();
     }
 

@@ -380,7 +380,7 @@ impl Speaker {
         }
         let Some(held) = self.held.get_mut(id) else { return Ok(None) };
         let gap = held.gap_until.is_some_and(|until| now.mono < until);
-        if now.wall < held.due() || gap || held.progress.lapsed || now.wall >= held.announcement.expires {
+        if !held.is_due(now) || gap || held.progress.lapsed || now.wall >= held.announcement.expires {
             return Ok(None);
         }
         held.due_since.get_or_insert(now.mono);

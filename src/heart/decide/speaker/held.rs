@@ -82,6 +82,15 @@ impl Held {
         chosen.max(self.announcement.not_before)
     }
 
+    /// Tells whether the announcement may sound by its time. An actual emergency that was meant for at once and has been due
+    /// stays so, whatever becomes of the clock.
+    pub fn is_due(&self, now: &Reading) -> bool {
+        let Announcement { plan, not_before, issued, .. } = &self.announcement;
+        let for_now = plan.at.is_none() && *not_before <= issued.at;
+        let was_due = self.power() == Power::Emergency && for_now && self.due_since.is_some();
+        was_due || self.due() <= now.wall
+    }
+
     /// Tells whether the announcement has just expired: nothing was made of that yet.
     pub fn has_expired(&self, now: &Reading) -> bool {
         self.announcement.expires <= now.wall && !self.progress.lapsed

@@ -1,6 +1,6 @@
 //! Scenes of a wall clock that is ahead: what expired under it, and what was due.
 
-use super::scene::{Scene, local, planned, until_cancelled};
+use super::scene::{Scene, local, planned, until_cancelled, with_audio};
 use crate::decide::quotas::Limits;
 use crate::domain::announcement::{BulletinClass, Repeats};
 use crate::domain::ids::CommandId;
@@ -181,5 +181,22 @@ fn a_slot_that_a_clock_ahead_began_in_silence_comes_at_its_time() {
             let sounded = at_its_time.fold(Span(0), |all, one| all + one);
             assert_eq!(sounded.as_millis() / 1_000, 180, "{change:?}, {ahead_ms} ms: {story:?}");
         }
+    }
+}
+
+#[test]
+fn an_emergency_that_was_due_is_not_put_off_by_a_clock_that_steps_back() {
+    // Found by the simulation's seed 2612, of 30 days.
+    for (at, expected) in [(None, 1), (Some(local("2026-11-21 06:30:00")), 0)] {
+        let mut scene = Scene::at("2026-11-21 06:30:00", "");
+        let id = scene.push(BulletinClass::Emergency, |command| {
+            with_audio("storm")(command);
+            planned(|plan| plan.at = at)(command);
+        });
+        scene.run(1);
+        step(&mut scene, local("2026-11-20 21:42:00"), ClockQuality::Synced);
+        scene.run(60);
+        let started = scene.steps(&id).iter().filter(|step| **step == DeliveryStep::Started).count();
+        assert_eq!(started, expected, "{at:?}: {:?}", scene.story());
     }
 }

@@ -1,0 +1,111 @@
+//! The box's own certificate: asked for anew in time, kept whole, and shown from the next connection on.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use loaxa_adapters::certificate::{self, Validity};
+use loaxa_adapters::keys::pkcs8_pem;
+use loaxa_adapters::mqtt;
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::wire::renewal::{Renewal, Renewed};
+use loaxa_heart::wire::signing::SecretKey;
+
+/// Name of the file with the certificate that came over the wire and its key, in the folder of the state.
+const FILE: &str = "identity.pem";
+
+/// Time before the end of a certificate from which another is asked for.
+const ASKS_BEFORE: Span = Span::secs(60 * 86_400);
+
+/// Time between two requests. Central answers at once, or does not renew.
+const ASKS_EVERY: Span = Span::secs(6 * 3_600);
+
+/// Returns the file of a box's renewed certificate.
+pub fn file(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
+/// The certificate that the box shows, and the request for the next.
+pub struct Certificate {
+    /// `None` where the box has none: its broker asks for no certificates.
+    shown: Option<Shown>,
+    file: PathBuf,
+    /// The key that was asked for last, under the nonce of the request.
+    asked: Option<(String, SecretKey)>,
+    ask_at: Moment,
+}
+
+struct Shown {
+    hash: ContentHash,
+    validity: Validity,
+}
+
+impl Certificate {
+    /// Reads the certificate that the box shows.
+    pub fn new(identity: Option<&(PathBuf, PathBuf)>, state_dir: &Path) -> Self {
+        let file = file(state_dir);
+        let shown = identity.and_then(|(certificate, _)| read(&file).or_else(|| read(certificate)));
+        Self { shown, file, asked: None, ask_at: Moment(0) }
+    }
+
+    /// Tells whether the certificate is out of its time.
+    pub fn is_over(&self, now: Wall) -> bool {
+        self.shown.as_ref().is_some_and(|shown| shown.validity.ends <= now)
+    }
+
+    /// Makes the request for another certificate, where one is due.
+    pub fn ask(&mut self, id: &BoxId, mono: Moment, wall: Wall) -> Option<Renewal> {
+        let shown = self.shown.as_ref()?;
+        if self.ask_at > mono || shown.validity.ends > wall.plus(ASKS_BEFORE) {
+            return None;
+        }
+        let (mut seed, mut nonce) = ([0; 32], [0; 16]);
+        getrandom::fill(&mut seed).ok()?;
+        getrandom::fill(&mut nonce).ok()?;
+        self.ask_at = mono + ASKS_EVERY;
+        let (key, nonce) = (SecretKey::from_seed(&seed), loaxa_heart::domain::hex::hex(&nonce));
+        let asked = Renewal::new(id.clone(), nonce.clone(), shown.hash, &key);
+        self.asked = Some((nonce, key));
+        Some(asked)
+    }
+
+    /// Keeps the certificate that central sent; says whether another is shown from the next connection on. One for another
+    /// key, or that ends no later than the one there is, is left.
+    ///
+    /// # Errors
+    /// Fails when the disk refuses; the earlier certificate is shown then.
+    pub fn take(&mut self, renewed: &Renewed) -> io::Result<bool> {
+        let Some((_, key)) = self.asked.take_if(|(nonce, _)| *nonce == renewed.nonce) else {
+            return Ok(false);
+        };
+        let Some(fresh) = certificate::first_of(renewed.certificate.as_bytes()) else { return Ok(false) };
+        let (Some(validity), Some(shown)) = (certificate::validity(&fresh), &self.shown) else {
+            return Ok(false);
+        };
+        if !certificate::is_for(&fresh, &key.public()) || validity.ends <= shown.validity.ends {
+            return Ok(false);
+        }
+        keep(&self.file, &format!("{}\n{}", renewed.certificate.trim_end(), pkcs8_pem(&key)))?;
+        self.shown = Some(Shown { hash: ContentHash::of(&fresh), validity });
+        Ok(true)
+    }
+}
+
+fn read(path: &Path) -> Option<Shown> {
+    let certificate = mqtt::own_certificate(path)?;
+    Some(Shown { hash: ContentHash::of(&certificate), validity: certificate::validity(&certificate)? })
+}
+
+/// Writes certificate and key in one file, as a whole or not at all: a power cut leaves the ones before.
+fn keep(path: &Path, text: &str) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    // What an earlier try left.
+    let _ = fs::remove_file(&fresh);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
