@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 filter=${1:-binary(central)}
-in_file='older_database|the_page_says_what_sql_says|nothing_changes_by_looking|a_token_may_what|full_disk|backup|query_plans'
+in_file='older_database|the_page_says_what_sql_says|nothing_changes_by_looking|a_token_may_what|a_question_that_was_asked_in_time|full_disk|backup|query_plans'
 versions=(/usr/lib/postgresql/*/bin)
 programs=${versions[-1]}
 home=$(mktemp -d)
