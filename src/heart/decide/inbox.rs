@@ -292,6 +292,13 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_clock_may_be_behind_by_ten_minutes() {
+        let behind = |by: Span| Reading { wall: Wall(1_000_000_000).minus(by), ..now() };
+        let judged = |by| judge_in(&Memory::default(), &behind(by), &test_command("c1", 5)).is_ok();
+        assert!(judged(ISSUED_AHEAD_MAX) && !judged(ISSUED_AHEAD_MAX + Span(1)));
+    }
+
+    #[test]
     fn a_command_is_obeyed_once() {
         let mut memory = Memory::default();
         let signed = test_command("c1", 5);

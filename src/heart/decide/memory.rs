@@ -416,6 +416,28 @@ mod tests {
     }
 
     #[test]
+    fn what_sounded_in_part_was_aired() {
+        let outcome = |finished, heard| {
+            let why = Some(NotPlayed::NoRoom);
+            SessionState::Open { next: 1, position_us: 0, finished, not_finished: 1, heard, why }.outcome()
+        };
+        let aired = |finished| Some(SlotOutcome::Aired { finished, not_finished: 1 });
+        assert_eq!(outcome(0, true), aired(0));
+        assert_eq!(outcome(1, false), aired(1));
+        assert_eq!(outcome(0, false), Some(SlotOutcome::NotAired(NotPlayed::NoRoom)));
+        assert_eq!(SessionState::FRESH.outcome(), None);
+    }
+
+    #[test]
+    fn a_serial_as_old_as_the_window_leaves_no_mark() {
+        let mut window = SerialWindow::default();
+        window.mark(SERIAL_WINDOW + 1);
+        window.mark(1);
+        window.mark(2);
+        assert!(window.was_used(1) && window.was_used(2) && !window.was_used(3));
+    }
+
+    #[test]
     fn memory_survives_the_store() {
         let id = CommandId::new("a1").unwrap();
         let key = SlotKey { slot: "sang".parse().unwrap(), date: "2026-11-20".parse().unwrap() };
