@@ -58,7 +58,9 @@ async fn site() -> Site {
     let here = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     let mut settings =
         settings(dir.path(), BrokerChoice::Embedded { listen: here, logins: Logins::NameAlone });
-    settings.listen = here;
+    let port = TcpListener::bind(here).unwrap().local_addr().unwrap().port();
+    settings.listen = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    settings.public_url = Some(format!("http://{NAME}:{port}"));
     settings.boxes[0].key = None;
     settings.trust_first_use = true;
     let central = start(settings).await;
@@ -67,10 +69,9 @@ async fn site() -> Site {
     std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
     std::fs::write(unit.path("trust.json"), trust()).unwrap();
     unit.link = format!(
-        "[central]\nbroker = \"mqtt://loa-1:x@{NAME}:{}\"\nmedia = \"http://{NAME}:{}/media/\"\n\
+        "[central]\nbroker = \"mqtt://loa-1:x@{NAME}:{}\"\n\
          [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n",
-        central.broker_addr().unwrap().port(),
-        central.http_addr().port()
+        central.broker_addr().unwrap().port()
     );
     Site { _dir: dir, central, unit }
 }
