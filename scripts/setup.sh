@@ -29,7 +29,7 @@ espeak-ng        speaks Vietnamese texts
 wanted_by_tests='
 mosquitto           the external MQTT broker that boxes are tested against
 mosquitto-clients   checks its access rules
-postgresql          the server that keeps central's database in tests of that
+postgresql          a database server, in the place of a file
 nftables            loses packets in the fault tests
 iproute2            makes a network of their own for them
 pulseaudio          a sound server whose output can be recorded
