@@ -32,6 +32,7 @@ mod central_invite;
 mod central_person;
 #[cfg(feature = "central")]
 mod central_renew;
+#[cfg(feature = "central")]
 mod central_restore;
 #[cfg(feature = "central")]
 mod central_token;
