@@ -42,7 +42,7 @@ pub fn make_foreign(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     FOREIGN.iter().map(make).collect()
 }
 
-const FOREIGN: [(&str, &str, &str); 14] = [
+const FOREIGN: [(&str, &str, &str); 15] = [
     ("voice.wma", "-c:a wmav2", "WMA"),
     ("old.wma", "-c:a wmav1", "WMA"),
     ("phone.3gp", "-c:a aac -ar 16000 -ac 1", ""),
@@ -50,7 +50,8 @@ const FOREIGN: [(&str, &str, &str); 14] = [
     ("true.tta", "-c:a tta", "TTA"),
     ("film.ac3", "-c:a ac3", "AC3"),
     ("film.mka", "-c:a eac3", "MKA"),
-    ("radio.mp2", "-c:a mp2", ""),
+    ("radio.mp2", "-c:a mp2 -b:a 128k", ""),
+    ("studio.mp2", "-c:a mp2 -b:a 384k", "MP2"),
     ("sun.au", "-c:a pcm_mulaw -ar 8000", "AU"),
     ("speex.ogg", "-c:a libspeex -ar 16000 -ac 1", "OGG"),
     ("flash.flv", "-c:a nellymoser -ar 22050 -ac 1", "FLV"),

@@ -124,7 +124,8 @@ fn renew_certificate(
 ) -> Result<bool> {
     let may = db
         .prepare_cached(
-            "SELECT max(issued) <= ?3 AND max(fingerprint = ?1 AND revoked IS NULL) FROM certificates WHERE box = ?2",
+            "SELECT max(issued) <= ?3 AND max(CASE WHEN fingerprint = ?1 AND revoked IS NULL THEN 1 ELSE 0 END) = 1
+             FROM certificates WHERE box = ?2",
         )?
         .query_row(params![present.to_string(), id.as_str(), issued.minus(pause).0], |row| {
             row.get::<_, Option<bool>>(0)
