@@ -301,19 +301,21 @@ fn tls_configuration(config: &LinkConfig, shows: Shows) -> Result<TlsConfigurati
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = config.ca.as_ref().ok_or_else(|| LinkError::NoCa { broker: config.broker.clone() })?;
-    let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(pinned(ca)?);
-    let renewed = config.renewed.as_ref().filter(|path| shows == Shows::Renewed && path.exists());
-    let own = match (renewed.and_then(|path| read_identity(path, path).ok()), &config.identity) {
-        (Some(renewed), _) => Some(renewed),
-        (None, Some((certificate, key))) => Some(read_identity(certificate, key)?),
-        (None, None) => None,
+    let verifier = pinned(ca)?;
+    let with = |identity: Option<(&Path, &Path)>| {
+        let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier.clone());
+        let Some((certificate, key)) = identity else { return Ok(tls.with_no_client_auth()) };
+        let (chain, secret) = read_identity(certificate, key)?;
+        tls.with_client_auth_cert(chain, secret).map_err(|error| unusable(certificate, error))
     };
-    let tls = match own {
-        Some((chain, key)) => {
-            let path = config.identity.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
-            tls.with_client_auth_cert(chain, key).map_err(|error| unusable(&path, error))?
-        }
-        None => tls.with_no_client_auth(),
+    let configured = || with(config.identity.as_ref().map(|(certificate, key)| (&**certificate, &**key)));
+    let renewed = config.renewed.as_deref().filter(|path| shows == Shows::Renewed && path.exists());
+    let tls = match renewed {
+        Some(path) => with(Some((path, path))).or_else(|error| {
+            tracing::warn!(%error, "the renewed certificate can't be used; the one of the configuration is shown");
+            configured()
+        })?,
+        None => configured()?,
     };
     Ok(TlsConfiguration::Rustls(Arc::new(tls)))
 }

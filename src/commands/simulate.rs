@@ -58,7 +58,6 @@ pub fn run(args: Args) -> Outcome {
         plays = sum(|verdict| verdict.plays),
         judged = sum(|verdict| verdict.judged),
         entries = sum(|verdict| verdict.entries),
-        kilobytes = sum(|verdict| verdict.entry_bytes) / 1_000,
         seconds = Sentence::decimal(took.as_secs_f64(), 2)
     );
     let failing: Vec<_> =

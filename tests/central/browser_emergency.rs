@@ -44,17 +44,6 @@ pub fn apart(dir: &Path) -> Settings {
     settings
 }
 
-pub fn start_unit(unit: &mut Unit, central: &Central, trust: &[u8]) {
-    unit.groups = vec!["thon-1", "xa"];
-    std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
-    std::fs::write(unit.path("trust.json"), trust).unwrap();
-    unit.link = format!(
-        "[central]\nbroker = \"mqtt://loa-1:x@{}\"\n\
-         [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n",
-        central.broker_addr().unwrap()
-    );
-}
-
 /// Looks at a page as a phone and a desk show it, light and dark: nothing to complain of. Gives the time that this took.
 fn look_at(page: &mut Page, name: &str) -> Duration {
     let begun = Instant::now();
@@ -78,7 +67,7 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     prepare(&central, &duty.an, "Báo động nhầm", MessageUse::FalseAlarm).await;
     prepare(&central, &duty.an, "Lũ quét, sạt lở đất", MessageUse::Alarm).await;
     let mut unit = Unit::new();
-    start_unit(&mut unit, &central, &trust);
+    join(&mut unit, central.broker_addr().unwrap(), &trust);
     let running = unit.start();
     until("the box is known", async || {
         let boxes = central.store().boxes().await.unwrap();

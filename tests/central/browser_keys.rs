@@ -43,17 +43,6 @@ fn without_people(dir: &Path, port: u16, trust: Vec<u8>) -> Settings {
     settings
 }
 
-fn start_unit(unit: &mut Unit, central: &Central) {
-    unit.groups = vec!["thon-1", "xa"];
-    std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
-    std::fs::write(unit.path("trust.json"), trust()).unwrap();
-    unit.link = format!(
-        "[central]\nbroker = \"mqtt://loa-1:x@{}\"\n\
-         [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n",
-        central.broker_addr().unwrap()
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_sign_an_emergency_in_their_browsers_and_the_box_sounds_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -87,7 +76,7 @@ async fn two_people_sign_an_emergency_in_their_browsers_and_the_box_sounds_it() 
     let signed = std::fs::read(office.path().join("trust.json")).unwrap();
     let central = start(without_people(dir.path(), port, signed)).await;
     let mut unit = Unit::new();
-    start_unit(&mut unit, &central);
+    join(&mut unit, central.broker_addr().unwrap(), &trust());
     let running = unit.start();
 
     // An comes back to the page: her key is locked.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use crate::browser_emergency::{apart, start_unit};
+use crate::browser_emergency::apart;
 use crate::emergency::{Duty, prepare};
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
@@ -128,7 +128,7 @@ async fn five_tasks_take_few_presses_and_no_page_of_a_writer_speaks_like_a_techn
     let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
     let duc = Staff::make(&central, "duc", &[(Role::Approver, "xa")]).await;
     let mut unit = Unit::new();
-    start_unit(&mut unit, &central, &trust);
+    join(&mut unit, central.broker_addr().unwrap(), &trust);
     let running = unit.start();
     until("the box is known", async || {
         let boxes = central.store().boxes().await.unwrap();

@@ -1,4 +1,5 @@
 //! A commune for tests: keys, a central, brokers, and a box that does what the test says.
+use std::fmt::Display;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -22,6 +23,8 @@ use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use loaxa_heart::wire::{chain, codec};
 use tokio::sync::mpsc;
+
+use super::unit::Unit;
 
 /// Longest wait for anything before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -138,6 +141,17 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
 
 pub fn embedded() -> BrokerChoice {
     BrokerChoice::Embedded { listen: SocketAddr::from(([127, 0, 0, 1], 0)), logins: Logins::NameAlone }
+}
+
+/// Sets a box of the commune up at a broker; central takes its key at its first word.
+pub fn join(unit: &mut Unit, broker: impl Display, trust: &[u8]) {
+    unit.groups = vec!["thon-1", "xa"];
+    std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
+    std::fs::write(unit.path("trust.json"), trust).unwrap();
+    unit.link = format!(
+        "[central]\nbroker = \"mqtt://loa-1:x@{broker}\"\n\
+         [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n"
+    );
 }
 
 /// Starts central and waits until its broker has it.

@@ -65,14 +65,8 @@ async fn site() -> Site {
     settings.trust_first_use = true;
     let central = start(settings).await;
     let mut unit = Unit::new();
-    unit.groups = vec!["thon-1", "xa"];
-    std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
-    std::fs::write(unit.path("trust.json"), trust()).unwrap();
-    unit.link = format!(
-        "[central]\nbroker = \"mqtt://loa-1:x@{NAME}:{}\"\n\
-         [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n",
-        central.broker_addr().unwrap().port()
-    );
+    let port = central.broker_addr().unwrap().port();
+    join(&mut unit, format!("{NAME}:{port}"), &trust());
     Site { _dir: dir, central, unit }
 }
 

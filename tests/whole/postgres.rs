@@ -19,14 +19,7 @@ fn settings_on(cluster: &Cluster, dir: &std::path::Path) -> Settings {
 /// A box of the commune whose key central takes at its first word.
 fn unit_of(central: &Central) -> Unit {
     let mut unit = Unit::new();
-    unit.groups = vec!["thon-1", "xa"];
-    std::fs::write(unit.path("root.pub"), format!("public {}\n", key(100).public())).unwrap();
-    std::fs::write(unit.path("trust.json"), trust()).unwrap();
-    unit.link = format!(
-        "[central]\nbroker = \"mqtt://loa-1:x@{}\"\n\
-         [trust]\nroot = \"root.pub\"\ntrust = \"trust.json\"\nkey = \"box.key\"\n",
-        central.broker_addr().unwrap()
-    );
+    join(&mut unit, central.broker_addr().unwrap(), &trust());
     unit
 }
 

@@ -189,7 +189,8 @@ impl Judge {
             return self.accuse("nothing expired starts", detail);
         }
         // An emergency for now that has been due is put off by no clock.
-        let for_now = |plan: &PlayPlan| plan.at.is_none() && start.rung == Rung::Emergency;
+        let at_once = start.rung == Rung::Emergency && command.not_before <= command.issued_at;
+        let for_now = |plan: &PlayPlan| at_once && plan.at.is_none();
         let waits = !matches!(&command.body, Body::Announce { plan, .. } if for_now(plan));
         if waits && at < command.not_before {
             return self.accuse("nothing starts before its time", format!("{id} at {at}"));

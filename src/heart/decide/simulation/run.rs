@@ -34,9 +34,8 @@ pub struct Verdict {
     /// Entries and lengths of sound that were judged.
     pub judged: u64,
     pub plays: u64,
-    /// Entries of the log until the scenario was over, and their bytes as JSON.
+    /// Entries of the log until the scenario was over.
     pub entries: u64,
-    pub entry_bytes: u64,
 }
 
 /// An event of the agenda: from the scenario, or the end of what lasts.
@@ -63,7 +62,6 @@ struct Life {
     files_gone: Rc<Cell<bool>>,
     plays: u64,
     entries: u64,
-    entry_bytes: u64,
 }
 
 /// The rule that an assertion in the heart broke.
@@ -76,7 +74,7 @@ pub fn live(happenings: &[Happening], length: Span) -> Verdict {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let broken = Broken { rule: INVARIANTS, detail: said.unwrap_or_default() };
-        Verdict { broken: vec![broken], judged: 0, plays: 0, entries: 0, entry_bytes: 0 }
+        Verdict { broken: vec![broken], judged: 0, plays: 0, entries: 0 }
     })
 }
 
@@ -94,7 +92,6 @@ fn live_whole(happenings: &[Happening], length: Span) -> Verdict {
         files_gone,
         plays: 0,
         entries: 0,
-        entry_bytes: 0,
     };
     for happening in happenings {
         life.plan(Moment(0) + happening.at, Doing::Scenario(happening.what.clone()));
@@ -143,7 +140,6 @@ impl Life {
             self.judge.entry(&entry);
             self.plays += u64::from(matches!(entry.event, crate::domain::playback::Event::PlayStarted(_)));
             self.entries += 1;
-            self.entry_bytes += serde_json::to_vec(&entry).map_or(0, |bytes| bytes.len() as u64);
         }
         if self.world.disk_is_whole() {
             let heard = self.world.take_heard();
@@ -440,7 +436,7 @@ impl Life {
 
     /// Heals everything, lets the box come to rest and asks the judge.
     fn end(mut self) -> Verdict {
-        let (entries, entry_bytes) = (self.entries, self.entry_bytes);
+        let entries = self.entries;
         self.agenda.clear();
         self.world.disk_takes(true);
         self.files_gone.set(false);
@@ -459,7 +455,7 @@ impl Life {
         let due: Vec<_> = due.into_iter().map(|session| session.key).collect();
         self.judge.end(&due);
         let broken = self.judge.broken().to_vec();
-        Verdict { broken, judged: self.judge.judged, plays: self.plays, entries, entry_bytes }
+        Verdict { broken, judged: self.judge.judged, plays: self.plays, entries }
     }
 }
 
