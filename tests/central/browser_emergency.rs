@@ -9,7 +9,6 @@ use crate::support::commune::*;
 use crate::support::own_key::{keep_key, unlock};
 use crate::support::staff::Staff;
 use crate::support::unit::Unit;
-use loaxa_central::Central;
 use loaxa_central::settings::Settings;
 use loaxa_central::store::{MessageUse, Role};
 use loaxa_heart::domain::announcement::Rung;

@@ -5,7 +5,6 @@ use std::process::Command;
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
 use crate::support::unit::Unit;
-use loaxa_central::Central;
 use loaxa_central::settings::Settings;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::playback::{DeliveryStep, Event};
