@@ -23,6 +23,7 @@ mod notify;
 mod one_each;
 mod orders;
 mod owed;
+mod paces;
 mod people;
 mod programmes;
 mod reports;
@@ -33,6 +34,7 @@ pub mod store;
 mod token_tries;
 pub mod training;
 mod uploads;
+mod vietnamese;
 mod voices;
 mod web;
 

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::media::MediaFolder;
 use crate::orders::announce::AUDIO_MS_MAX;
 use crate::people::Who;
-use crate::media::MediaFolder;
 use crate::store::{MediaRow, StoreError};
 use crate::uploads::{Announced, NotUploaded, Uploads};
 use crate::web::frame::{Frame, PageError};
@@ -82,7 +82,9 @@ pub async fn how_far(
     let (come, size, row) = found.await.map_err(|not| refuse(&frame, &not))?;
     // Until its description is kept as well, the page asks again, by the last part.
     let kept = match row {
-        Some(row) => app.store.media(row.sha256).await.map_err(|error| PageError::from(error).into_response())?,
+        Some(row) => {
+            app.store.media(row.sha256).await.map_err(|error| PageError::from(error).into_response())?
+        }
         None => None,
     };
     Ok(Json(json!({ "den": come, "co": size, "xong": kept.as_ref().map(told) })))
@@ -126,7 +128,8 @@ pub async fn take(
         }
         Ok::<_, StoreError>(taken)
     });
-    let taken = under_way.await.unwrap_or_else(|panic| Ok(Err(NotUploaded::Disk(std::io::Error::other(panic)))));
+    let taken =
+        under_way.await.unwrap_or_else(|panic| Ok(Err(NotUploaded::Disk(std::io::Error::other(panic)))));
     let taken = taken.map_err(|error| PageError::from(error).into_response())?;
     let (come, row) = taken.map_err(|not| refuse(&frame, &not))?;
     Ok(Json(json!({ "den": come, "xong": row.as_ref().map(told) })))

@@ -60,6 +60,7 @@ pub async fn enter(
     let place = place(from.to_string(), &headers);
     let (account, password) = (sent.get("ten"), sent.get("mat-khau"));
     match sign_in::with_password(&app, account, password, place, device.as_ref()).await {
+        Ok(begun) if begun.weak => Ok(go_on(&app, &begun, Some(super::account::WEAK))),
         Ok(begun) => Ok(go_on(&app, &begun, back.page())),
         Err(NotIn::Store(error)) => Err(error.into()),
         Err(not) => {
