@@ -57,7 +57,7 @@ pub struct App {
     pub mouths: Mouths,
     /// The writers for whom the engine speaks.
     pub speaking: OneEach,
-    /// What people did lately.
+    /// The pace of each person.
     pub paces: Paces,
     pub outlooks: Outlooks,
     pub days: Days,

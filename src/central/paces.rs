@@ -31,11 +31,11 @@ impl Doing {
     }
 }
 
-/// What people did lately.
+/// The pace of each person who did something lately.
 #[derive(Default)]
 pub struct Paces(Mutex<BTreeMap<(AccountId, Doing), Done>>);
 
-/// What counts of one kind, at a time.
+/// A count of things of one kind, at a time.
 #[derive(Clone, Copy)]
 struct Done {
     times: u32,

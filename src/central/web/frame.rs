@@ -167,7 +167,7 @@ impl Frame {
                     }
                     @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     @if let Some(who) = self.who.as_ref().filter(|_| self.is_in()) { (self.ends_soon(who)) }
-                    @if self.is_in() { (self.disk(app.disk.state())) }
+                    @if world == World::Everyday { (self.disk(app.disk.state())) }
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
@@ -220,9 +220,14 @@ impl Frame {
         }
     }
 
-    /// What staff have to know of the disk, and where those who may do something find what to delete.
+    /// Tells whoever can do something about it that the disk is nearly full, and all staff that it is full. Pages on which an
+    /// emergency is stopped have no room for that.
     fn disk(&self, state: DiskState) -> Markup {
-        let Some(said) = state.say() else { return html! {} };
+        let concerns: &[Role] =
+            if state == DiskState::Full { &[] } else { &[Role::Administrator, Role::Technician] };
+        let Some(said) = state.say().filter(|_| self.is_in() && self.sees(concerns)) else {
+            return html! {};
+        };
         let kind = if state == DiskState::Full { "k-bad" } else { "k-look" };
         html! {
             div.wrap.told { div.alarm.tight.(kind) #dia role="alert" {

@@ -22,9 +22,6 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
 pub const PATH: &str = "/tai-khoan";
-/// The page for somebody whose password is easily guessed.
-pub const WEAK: &str = "/tai-khoan?mat-khau=yeu";
-
 /// The reason for which the page was opened.
 #[derive(Deserialize)]
 pub struct Why {
