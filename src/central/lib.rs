@@ -37,6 +37,7 @@ mod uploads;
 mod vietnamese;
 mod voices;
 mod web;
+mod wrong_tries;
 
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
