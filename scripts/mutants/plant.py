@@ -1,10 +1,13 @@
 """Plants faults in a copy of the source, all behind a switch, and counts those that the tests notice."""
 
 import argparse
+import glob
 import json
 import os
 import pathlib
+import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -18,15 +21,13 @@ TREE = WORK / "tree"
 PATIENCE = int(os.environ.get("LOAXA_FAULT_PATIENCE", "600"))
 # Tests of the heart that take long.
 LONG = ["simulation", "search", "no_flood"]
+# Folders of the pure parts, and all folders that hold a rule.
+PURE = ["src/heart/decide", "src/heart/domain", "src/heart/wire"]
+EVERYWHERE = ["src/heart", "src/adapters", "src/sound", "src/box", "src/central"]
+# Longest time of the tests that meet one fault anywhere, in seconds as they took without a fault.
+MEETING = 150
 
-SWITCH = """
-
-/// Tells whether a fault is planted.
-pub fn planted(name: &str) -> bool {
-    static ON: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    ON.get_or_init(|| std::env::var("LOAXA_FAULT").ok()).as_deref() == Some(name)
-}
-"""
+SWITCH = (HERE / "switch.rs").read_text()
 
 
 def sources():
@@ -94,21 +95,27 @@ def cargo(*arguments, fault=None, **options):
 
 
 def build():
+    """Builds the tests. Returns what the compiler said where it refused, or nothing."""
     print("building the tests with all faults planted ...", flush=True)
     built = cargo("nextest", "list", "--workspace", "--list-type", "binaries-only", "--message-format", "json",
-                  stdout=subprocess.PIPE, text=True)
+                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if built.returncode:
-        sys.exit("the source with the faults planted does not build")
+        return built.stderr
     (WORK / "binaries.json").write_text(built.stdout)
     described = cargo("metadata", "--format-version", "1", "--all-features", stdout=subprocess.PIPE, text=True)
     (WORK / "cargo.json").write_text(described.stdout)
+    return None
+
+
+def nextest(filters, *options):
+    return ["nextest", "run", "--binaries-metadata", str(WORK / "binaries.json"), "--cargo-metadata",
+               str(WORK / "cargo.json"), "--no-tests", "fail", "-E", filters, *options]
 
 
 def tests_pass(filters, fault=None):
     """Runs tests; a hang counts as a failure. Returns whether they passed, and what was said."""
-    command = ["nextest", "run", "--binaries-metadata", str(WORK / "binaries.json"), "--cargo-metadata",
-               str(WORK / "cargo.json"), "--no-tests", "fail", "--status-level", "fail", "--final-status-level", "fail",
-               "--no-fail-fast" if fault is None else "--fail-fast", "-E", filters]
+    command = nextest(filters, "--status-level", "fail", "--final-status-level", "fail",
+                      "--no-fail-fast" if fault is None else "--fail-fast")
     try:
         ran = cargo(*command, fault=fault, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -150,10 +157,12 @@ def run_listed(faults, stale, only):
     return not missed and not stale
 
 
-def generate(count, seed, texts):
-    """Plants a sample of the generator's faults beside the listed ones."""
+def generate(count, seed, texts, folders, without=()):
+    """Plants a sample of the generator's faults beside the listed ones, but for those that don't build."""
+    write_tree(texts)
     environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "generator")}
-    command = ["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", TREE, WORK, str(count), str(seed)]
+    command = ["cargo", "run", "--quiet", "--manifest-path", HERE / "generator/Cargo.toml", "--", TREE, WORK, str(count), str(seed),
+               ",".join(sorted(without)), *folders]
     subprocess.run(command, env=environment, check=True)
     planted = WORK / "planted"
     write_tree(texts | {str(file.relative_to(planted)): file.read_text() for file in planted.rglob("*.rs")})
@@ -211,19 +220,80 @@ def run_generated():
     return caught * 100 >= len(made) * 95
 
 
+def meetings():
+    """Runs all tests without a fault. Returns how long each took, and which of those that passed meet each fault."""
+    reached = WORK / "reached"
+    shutil.rmtree(reached, ignore_errors=True)
+    reached.mkdir()
+    # Some tests are other users.
+    reached.chmod(0o777)
+    print("running all tests, to see which of them meet which fault ...", flush=True)
+    command = nextest("not (binary(tidy) | binary(texts))", "--no-fail-fast", "--status-level", "pass", "--color", "never")
+    os.environ["LOAXA_FAULT_REACHED"] = str(reached)
+    ran = cargo(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    del os.environ["LOAXA_FAULT_REACHED"]
+    (WORK / "tests.txt").write_text(ran.stdout)
+    took, meeting = {}, {}
+    for line in ran.stdout.splitlines():
+        passed = re.match(r"\s*(?:PASS|SLOW|LEAK) \[\s*([\d.]+)s\] (?:\(.*?\) )?(\S+) (\S+)$", line)
+        if passed:
+            took[passed[2], passed[3]] = float(passed[1])
+    for test in took:
+        name = "@".join(test).replace("/", "_")
+        for file in reached.glob(glob.escape(name) + ".*"):
+            for fault in file.read_text().split():
+                meeting.setdefault(fault, set()).add(test)
+    return took, meeting
+
+
+def run_everywhere():
+    took, meeting = meetings()
+    made = [line.split("\t", 1) for line in (WORK / "generated.txt").read_text().splitlines()]
+    caught = 0
+    with (WORK / "missed.txt").open("w") as report:
+        for name, what in made:
+            chosen, time_left = [], MEETING
+            for test in sorted(meeting.get(name, ()), key=took.get):
+                if chosen and took[test] > time_left:
+                    break
+                chosen.append(test)
+                time_left -= took[test]
+            filters = " | ".join(f"(binary_id(={binary}) & test(={test}))" for binary, test in chosen)
+            noticed = bool(chosen) and not tests_pass(filters, name)[0]
+            said = "caught" if noticed else f"MISSED by {len(chosen)} of {len(meeting.get(name, ()))}" if chosen else "MET BY NO TEST"
+            print(f"{said}  {name}  {what}", flush=True)
+            caught += noticed
+            if not noticed:
+                print(name, said, what, sep="\t", file=report, flush=True)
+    print(f"generated everywhere: {caught} of {len(made)} caught")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=None, help="of those listed, the ones whose names contain one of these; none after it: none")
     parser.add_argument("--generated", type=int, default=0, help="also so many faults of the generator")
+    parser.add_argument("--everywhere", type=int, default=0, help="so many faults of the generator in all parts, and no others")
     parser.add_argument("--seed", type=int, default=1, help="chooses them")
     given = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    faults = listed_faults()
+    faults = [] if given.everywhere else listed_faults()
     stale, texts = plant(faults)
-    write_tree(texts)
-    if given.generated:
-        generate(given.generated, given.seed, texts)
-    build()
+    count, folders, without = given.everywhere or given.generated, EVERYWHERE if given.everywhere else PURE, set()
+    while True:
+        if count:
+            generate(count, given.seed, texts, folders, without)
+        else:
+            write_tree(texts)
+        refused = build()
+        if refused is None:
+            break
+        new = set(re.findall(r'planted\("(g\d+)"\)', refused)) - without
+        if not new:
+            sys.exit(f"{refused}\nthe source with the faults planted does not build")
+        print(f"left out, for they do not build: {', '.join(sorted(new))}", flush=True)
+        without |= new
+    if given.everywhere:
+        return run_everywhere()
     fine = run_listed(faults, stale, given.only)
     if given.generated:
         fine = run_generated() and fine

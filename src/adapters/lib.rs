@@ -16,6 +16,7 @@ pub mod private_files;
 pub mod program;
 pub mod slots;
 pub mod uplink;
+pub mod whole_file;
 pub mod xml_signature;
 
 /// The sentences of this crate for people.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use loaxa_adapters::whole_file;
 use loaxa_heart::config::files;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
@@ -65,9 +66,7 @@ fn keep_good(kept: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = kept.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let fresh = kept.with_extension("new");
-    std::fs::write(&fresh, text)?;
-    std::fs::rename(fresh, kept)
+    whole_file::write(kept, text.as_bytes(), 0o644)
 }
 
 impl Programmes {

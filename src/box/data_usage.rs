@@ -1,9 +1,9 @@
 //! Bytes of audio that came over the network in this month, kept over restarts.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::PathBuf;
 
+use loaxa_adapters::whole_file;
 use loaxa_heart::decide::downloads::Month;
 
 /// The count and its file: year, month, bytes, and whether the budget was exceeded, in one line.
@@ -64,13 +64,8 @@ impl UsageFile {
     fn write(&self) {
         let Month { year, month } = self.month;
         let exceeded = if self.exceeded { "exceeded" } else { "within" };
-        let fresh = self.path.with_extension("new");
-        let written = File::create(&fresh).and_then(|mut file| {
-            writeln!(file, "{year} {month} {} {exceeded}", self.bytes)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &self.path)
-        });
-        if let Err(error) = written {
+        let line = format!("{year} {month} {} {exceeded}\n", self.bytes);
+        if let Err(error) = whole_file::write(&self.path, line.as_bytes(), 0o600) {
             tracing::warn!(%error, "the month's data can't be written down");
         }
     }

@@ -11,6 +11,7 @@ pub mod downloads;
 pub mod launcher;
 pub mod lights;
 pub mod local_socket;
+pub mod metrics;
 pub mod page;
 pub mod player;
 pub mod prepared;

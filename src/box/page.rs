@@ -1,4 +1,5 @@
-//! The status page for who stands beside the box: plain HTML on the loopback, without script and without a secret.
+//! The status page for who stands beside the box: plain HTML on the loopback, without script and without a secret; and the
+//! same for Prometheus.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::TEXTS;
 use crate::local_socket::{Request, Visit};
+use crate::metrics;
 use crate::status::{LocalState, Status};
 use loaxa_heart::domain::time::ClockQuality;
 use loaxa_heart::texts::{Lang, Texts, visible};
@@ -22,6 +24,8 @@ const HEAD_BYTES_MAX: usize = 8_192;
 
 /// Longest time that a visitor may take.
 const VISIT_MAX: Duration = Duration::from_secs(5);
+
+const HTML: &str = "text/html; charset=utf-8";
 
 /// Names by which the page may be asked for; any other is a page of somebody else that has this machine look here.
 const HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
@@ -67,19 +71,29 @@ async fn attend(mut visitor: TcpStream, visits: mpsc::Sender<Visit>) {
         }
     }
     let answer = match asked(&head) {
-        Ok(lang) => match status(&visits).await {
-            Some(status) => answer("200 OK", &draw(&status, TEXTS.of(lang))),
-            None => answer("503 Service Unavailable", ""),
+        Ok(asked) => match status(&visits).await {
+            Some(status) => match asked {
+                Asked::Page(lang) => answer("200 OK", HTML, &draw(&status, TEXTS.of(lang))),
+                Asked::Metrics => answer("200 OK", metrics::TEXT_FORMAT, &metrics::write(&status)),
+            },
+            None => answer("503 Service Unavailable", HTML, ""),
         },
-        Err(code) => answer(code, ""),
+        Err(code) => answer(code, HTML, ""),
     };
     // A visitor that hung up gets nothing.
     let _ = visitor.write_all(answer.as_bytes()).await;
     let _ = visitor.shutdown().await;
 }
 
-/// Reads the head of a request: the language that is asked for.
-fn asked(head: &[u8]) -> Result<Lang, &'static str> {
+/// The things that a visitor may ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Page(Lang),
+    Metrics,
+}
+
+/// Reads the head of a request.
+fn asked(head: &[u8]) -> Result<Asked, &'static str> {
     const BAD: &str = "400 Bad Request";
     let text = std::str::from_utf8(head).map_err(|_| BAD)?;
     let mut lines = text.split("\r\n");
@@ -92,8 +106,9 @@ fn asked(head: &[u8]) -> Result<Lang, &'static str> {
         return Err("421 Misdirected Request");
     }
     match (method, path) {
-        ("GET", "/") => Ok(Lang::Vi),
-        ("GET", "/?lang=en") => Ok(Lang::En),
+        ("GET", "/") => Ok(Asked::Page(Lang::Vi)),
+        ("GET", "/?lang=en") => Ok(Asked::Page(Lang::En)),
+        ("GET", "/metrics") => Ok(Asked::Metrics),
         ("GET", _) => Err("404 Not Found"),
         _ => Err("405 Method Not Allowed"),
     }
@@ -114,9 +129,9 @@ async fn status(visits: &mpsc::Sender<Visit>) -> Option<Status> {
     serde_json::from_slice(&answered.await.ok()?).ok()
 }
 
-fn answer(code: &str, body: &str) -> String {
+fn answer(code: &str, kind: &str, body: &str) -> String {
     format!(
-        "HTTP/1.1 {code}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {code}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
          content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
          x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}",
         body.len()
@@ -174,15 +189,16 @@ fn draw(status: &Status, texts: &Texts) -> String {
 mod tests {
     use super::*;
 
-    fn check(head: &str, expected: Result<Lang, &str>) {
+    fn check(head: &str, expected: Result<Asked, &str>) {
         assert_eq!(asked(head.as_bytes()), expected, "{head}");
     }
 
     #[test]
     fn only_the_page_is_served_and_only_under_its_own_name() {
-        check("GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n", Ok(Lang::Vi));
-        check("GET /?lang=en HTTP/1.1\r\nhost: localhost\r\n\r\n", Ok(Lang::En));
-        check("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", Ok(Lang::Vi));
+        check("GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n", Ok(Asked::Page(Lang::Vi)));
+        check("GET /?lang=en HTTP/1.1\r\nhost: localhost\r\n\r\n", Ok(Asked::Page(Lang::En)));
+        check("GET /metrics HTTP/1.1\r\nHost: localhost:9101\r\n\r\n", Ok(Asked::Metrics));
+        check("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", Ok(Asked::Page(Lang::Vi)));
         check("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", Err("404 Not Found"));
         check("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", Err("405 Method Not Allowed"));
         for host in ["evil.example", "127.0.0.1.evil.example", "localhost:x", "localhost:", "", "127.0.0.1@x"]

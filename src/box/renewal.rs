@@ -1,13 +1,12 @@
 //! The box's own certificate: asked for anew in time, kept whole, and shown from the next connection on.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use loaxa_adapters::certificate::{self, Validity};
 use loaxa_adapters::keys::pkcs8_pem;
 use loaxa_adapters::mqtt;
+use loaxa_adapters::whole_file;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
 use loaxa_heart::wire::renewal::{Renewal, Renewed};
@@ -87,7 +86,9 @@ impl Certificate {
         if !certificate::is_for(&fresh, &key.public()) || validity.ends <= shown.validity.ends {
             return Ok(false);
         }
-        keep(&self.file, &format!("{}\n{}", renewed.certificate.trim_end(), pkcs8_pem(&key)))?;
+        // One file holds both: a power cut leaves the ones before.
+        let both = format!("{}\n{}", renewed.certificate.trim_end(), pkcs8_pem(&key));
+        whole_file::write(&self.file, both.as_bytes(), 0o600)?;
         self.shown = Some(Shown { hash: ContentHash::of(&fresh), validity });
         Ok(true)
     }
@@ -96,16 +97,4 @@ impl Certificate {
 fn read(path: &Path) -> Option<Shown> {
     let certificate = mqtt::own_certificate(path)?;
     Some(Shown { hash: ContentHash::of(&certificate), validity: certificate::validity(&certificate)? })
-}
-
-/// Writes certificate and key in one file, as a whole or not at all: a power cut leaves the ones before.
-fn keep(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    // What an earlier try left.
-    let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    File::open(path.parent().unwrap_or(path))?.sync_all()
 }

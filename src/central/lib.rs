@@ -35,6 +35,7 @@ pub mod training;
 mod uploads;
 mod voices;
 mod web;
+mod wrong_tries;
 
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;

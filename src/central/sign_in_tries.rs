@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::token_tries::network;
+use crate::wrong_tries::{WrongTries, network};
 use loaxa_heart::domain::time::{Moment, Span};
 
 /// Wrong tries for an account from one network in [`WINDOW`]; then that network waits for the rest of it.
@@ -14,20 +14,25 @@ const ACCOUNT_WRONG_MAX: u32 = 100;
 const WINDOW: Span = Span::secs(15 * 60);
 /// Tries of one network that are under way at once: each costs 19 MiB and a core.
 const UNDER_WAY_MAX: u32 = 2;
-/// Counts that are remembered of each kind; when there are more, those whose time is over are forgotten, and then those with the
-/// fewest tries.
-const REMEMBERED_MAX: usize = 4_096;
-
 /// Tries to sign in.
-#[derive(Default)]
 pub struct SignInTries(Mutex<Counted>);
 
-#[derive(Default)]
 struct Counted {
-    by_network: BTreeMap<(String, IpAddr), Wrong>,
-    by_account: BTreeMap<String, Wrong>,
-    by_device: BTreeMap<String, Wrong>,
+    by_network: WrongTries<(String, IpAddr)>,
+    by_account: WrongTries<String>,
+    by_device: WrongTries<String>,
     under_way: BTreeMap<Origin, u32>,
+}
+
+impl Default for SignInTries {
+    fn default() -> Self {
+        Self(Mutex::new(Counted {
+            by_network: WrongTries::within(WINDOW),
+            by_account: WrongTries::within(WINDOW),
+            by_device: WrongTries::within(WINDOW),
+            under_way: BTreeMap::new(),
+        }))
+    }
 }
 
 /// The origin of a try: a network, or a browser that the person signed in from before.
@@ -35,18 +40,6 @@ struct Counted {
 enum Origin {
     Network(IpAddr),
     Device(String),
-}
-
-#[derive(Clone, Copy)]
-struct Wrong {
-    since: Moment,
-    times: u32,
-}
-
-impl Wrong {
-    fn is_over(&self, now: Moment) -> bool {
-        now.since(self.since) >= WINDOW
-    }
 }
 
 /// A try that is under way, until it is dropped.
@@ -74,17 +67,17 @@ impl SignInTries {
 
     /// Tells whether an account was tried so often that only networks from which it was signed in before are listened to.
     pub fn is_besieged(&self, account: &str, now: Moment) -> bool {
-        is_full(self.lock().by_account.get(account), ACCOUNT_WRONG_MAX, now)
+        self.lock().by_account.reach(&account.to_owned(), ACCOUNT_WRONG_MAX, now)
     }
 
     /// Begins a try; `was_here` tells that the account was signed in from this network before. `None` where the account was tried too often, or too many tries of this network are under way.
     pub fn begin(&self, account: &str, from: IpAddr, was_here: bool, now: Moment) -> Option<Try<'_>> {
         let key = (account.to_owned(), network(from));
         let counted = self.lock();
-        if is_full(counted.by_network.get(&key), WRONG_MAX, now) {
+        if counted.by_network.reach(&key, WRONG_MAX, now) {
             return None;
         }
-        if is_full(counted.by_account.get(account), ACCOUNT_WRONG_MAX, now) && !was_here {
+        if counted.by_account.reach(&key.0, ACCOUNT_WRONG_MAX, now) && !was_here {
             return None;
         }
         self.start(counted, Origin::Network(key.1))
@@ -107,46 +100,25 @@ impl SignInTries {
 
     /// Tells whether a browser has used up the tries of its own; it is a stranger then.
     pub fn is_worn_out(&self, device: &str, now: Moment) -> bool {
-        is_full(self.lock().by_device.get(device), WRONG_MAX, now)
+        self.lock().by_device.reach(&device.to_owned(), WRONG_MAX, now)
     }
 
     /// Counts a wrong try of a browser.
     pub fn note_wrong_on(&self, device: &str, now: Moment) {
-        count(&mut self.lock().by_device, device.to_owned(), now);
+        self.lock().by_device.note(device.to_owned(), now);
     }
 
     /// Counts a wrong try.
     pub fn note_wrong(&self, account: &str, from: IpAddr, now: Moment) {
         let mut counted = self.lock();
-        count(&mut counted.by_network, (account.to_owned(), network(from)), now);
-        count(&mut counted.by_account, account.to_owned(), now);
+        counted.by_network.note((account.to_owned(), network(from)), now);
+        counted.by_account.note(account.to_owned(), now);
     }
 
     /// Forgets the wrong tries of somebody who came in.
     pub fn note_right(&self, account: &str, from: IpAddr) {
-        self.lock().by_network.remove(&(account.to_owned(), network(from)));
+        self.lock().by_network.forget(&(account.to_owned(), network(from)));
     }
-}
-
-fn is_full(wrong: Option<&Wrong>, max: u32, now: Moment) -> bool {
-    wrong.is_some_and(|it| !it.is_over(now) && it.times >= max)
-}
-
-fn count<K: Ord>(wrong: &mut BTreeMap<K, Wrong>, key: K, now: Moment) {
-    if wrong.len() >= REMEMBERED_MAX && !wrong.contains_key(&key) {
-        wrong.retain(|_, it| !it.is_over(now));
-        // Ever new names push out each other, and not the count of the account that somebody is after.
-        let mut times = 1;
-        while wrong.len() >= REMEMBERED_MAX {
-            wrong.retain(|_, it| it.times > times);
-            times += 1;
-        }
-    }
-    let of_key = wrong.entry(key).or_insert(Wrong { since: now, times: 0 });
-    if of_key.is_over(now) {
-        *of_key = Wrong { since: now, times: 0 };
-    }
-    of_key.times += 1;
 }
 
 #[cfg(test)]
@@ -175,16 +147,6 @@ mod tests {
         assert!(tries.begin("lan", address(99), false, now).is_none());
         assert!(tries.is_besieged("lan", now));
         assert!(tries.begin("lan", address(1), true, now).is_some());
-    }
-
-    #[test]
-    fn ever_new_names_do_not_wash_a_count_away() {
-        let (tries, now) = (SignInTries::default(), Moment(1_000_000));
-        (0..WRONG_MAX).for_each(|_| tries.note_wrong("lan", address(9), now));
-        (0..2 * REMEMBERED_MAX).for_each(|n| tries.note_wrong(&n.to_string(), address(8), now));
-        assert!(tries.begin("lan", address(9), false, now).is_none());
-        let counted = tries.lock();
-        assert!(counted.by_network.len() <= REMEMBERED_MAX && counted.by_account.len() <= REMEMBERED_MAX);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `loaxa box enrol`: makes this box's keys and lets central take it in.
 
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;
 use loaxa_adapters::keys::{KeyFile, pkcs8_pem};
 use loaxa_adapters::private_files;
+use loaxa_adapters::whole_file;
 use loaxa_box::renewal;
 use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::BoxId;
@@ -162,16 +162,7 @@ key = "trust/box.key"
 /// Writes a file anew, as a whole or not at all.
 fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
     let path = dir.join(name);
-    let fresh = dir.join(format!("{name}.new"));
-    let written = (|| {
-        // What an earlier try left.
-        let _ = std::fs::remove_file(&fresh);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)
-    })();
-    written.map_err(|error: std::io::Error| of_file(&path, &error).into())
+    Ok(whole_file::write(&path, text.as_bytes(), mode).map_err(|error| of_file(&path, &error))?)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 use super::language::{Failure, Outcome, of_file, tell};
 use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::whole_file;
 use loaxa_heart::config::trust_file;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{AccountId, GroupId, KeyId};
@@ -123,9 +124,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Trust) -> Result<(), Failure>) -> 
     change(&mut trust)?;
     trust.version += 1;
     trust_file::check(&trust).map_err(|error| of(&error))?;
-    let fresh = path.with_extension("toml.new");
-    std::fs::write(&fresh, trust_file::print(&trust)).map_err(|error| of(&error))?;
-    std::fs::rename(&fresh, path).map_err(|error| of(&error))?;
+    whole_file::write(path, trust_file::print(&trust).as_bytes(), 0o644).map_err(|error| of(&error))?;
     let (version, keys) = (trust.version, trust.grants.len());
     tell!("key.written", path = path.display(), version, keys);
     tell!("key.next");

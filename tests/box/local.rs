@@ -60,9 +60,9 @@ fn released(event: &Event) -> Option<(CommandId, Option<Presser>)> {
     }
 }
 
-fn page(port: u16, host: &str) -> Option<String> {
+fn page(port: u16, host: &str, path: &str) -> Option<String> {
     let mut visitor = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    visitor.write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).ok()?;
+    visitor.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).ok()?;
     let mut answer = String::new();
     visitor.read_to_string(&mut answer).ok()?;
     Some(answer)
@@ -125,9 +125,11 @@ fn with_the_broker_cut_two_presses_sound_the_message_until_the_centre_is_back_an
         matches!(state(&unit), LocalState::Armed { .. }).then_some(())
     });
     eventually("the light for a press", || lit().contains("armed").then_some(()));
-    let shown = eventually("the page", || page(at, "localhost"));
+    let shown = eventually("the page", || page(at, "localhost", "/"));
     assert!(shown.contains("Vỡ đập") && shown.contains("đã bấm một lần"), "{shown}");
-    assert!(page(at, "evil.example").unwrap().starts_with("HTTP/1.1 421"));
+    let numbers = page(at, "localhost", "/metrics").unwrap();
+    assert!(numbers.contains("\nloaxa_box_connected 0\n"), "{numbers}");
+    assert!(page(at, "evil.example", "/").unwrap().starts_with("HTTP/1.1 421"));
     let (id, by) = eventually("the second press", || {
         press();
         eventually("the taken press", || (!pressed.exists()).then_some(()));

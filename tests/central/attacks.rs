@@ -1,5 +1,5 @@
 //! Central under attack by hundreds of connections: boxes get in, an emergency goes out, and memory stays bounded.
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -71,6 +71,33 @@ async fn half_requests_leave_room_for_staff_and_boxes() {
     let half = idle(to, 1_500, b"GET / HTTP/1.1\r\nHost: localhost\r\n");
     a_box_gets_in_and_an_emergency_out(&central).await;
     drop(half);
+    central.stop().await;
+}
+
+/// Requests of which each has a large answer, one behind the other.
+const ANSWERS_UNREAD: &[u8] = b"GET /assets/loaxa.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_no_answers_leaves_room_for_staff_and_boxes() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = central(&dir).await;
+    let to = central.http_addr();
+    let unread = idle(to, 1_500, &ANSWERS_UNREAD.repeat(400));
+    let trickling = Arc::new(AtomicBool::new(true));
+    let over = Arc::clone(&trickling);
+    let reader = std::thread::spawn(move || {
+        let mut unread = unread;
+        while over.load(Ordering::Relaxed) {
+            for stream in &mut unread {
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(1)));
+                // Whoever was sent away reads nothing more.
+                let _ = stream.read(&mut [0; 16]);
+            }
+        }
+    });
+    a_box_gets_in_and_an_emergency_out(&central).await;
+    trickling.store(false, Ordering::Relaxed);
+    reader.join().unwrap();
     central.stop().await;
 }
 

@@ -1,7 +1,6 @@
 //! New boxes come in by a one-time code, and stolen ones are shut out.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::link::certificates::{self, Ca, CertificateError};
 use crate::orders::documents;
 use crate::settings::{BoxDeclared, PageTls};
 use crate::store::StoreError;
+use loaxa_adapters::whole_file;
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -188,12 +188,6 @@ pub async fn write_revocation_list(app: &App) -> Result<(), NotEnrolled> {
         return Ok(());
     }
     let list = Ca::open(&enrolment.ca)?.revocation_list(&revoked, app.now().date())?;
-    let fresh = enrolment.crl.with_extension("pem.new");
-    let write = || {
-        let mut file = std::fs::File::create(&fresh)?;
-        file.write_all(list.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &enrolment.crl)
-    };
-    write().map_err(|error| NotEnrolled::RevocationList { path: enrolment.crl.clone(), error })
+    let written = whole_file::write(&enrolment.crl, list.as_bytes(), 0o644);
+    written.map_err(|error| NotEnrolled::RevocationList { path: enrolment.crl.clone(), error })
 }

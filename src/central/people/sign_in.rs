@@ -10,7 +10,7 @@ use super::who::Who;
 use super::{passwords, second_factor};
 use crate::app::App;
 use crate::store::{ActFilter, Actor, AlarmKind, NewAct, PersonRow, SessionRow, Stage, StoreError};
-use crate::token_tries::network;
+use crate::wrong_tries::network;
 use loaxa_adapters::clock::monotonic;
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -447,6 +447,10 @@ mod tests {
         };
         assert_eq!(fetched(false), Plan { fetch: None, wake: None, waits_for_budget: false });
         assert!(fetched(true).fetch.is_some());
+        // Nobody knows when the month ends.
+        let beyond = [(hash(0), wish(101 * MB, NOON, false))].into();
+        let plan = plan(&beyond, &rules(), 0, &now);
+        assert_eq!(plan, Plan { fetch: None, wake: None, waits_for_budget: false });
     }
 
     fn check_evict(stored: &[(u8, u64, u64)], in_use: &[u8], coming: u64, gone: &[u8], excess: u64) {

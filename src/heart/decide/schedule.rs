@@ -387,9 +387,10 @@ mod tests {
         let nested = "[[playlist]]\nid = 'n'\ntitle = 'N'\n[[playlist.item]]\ntitle = 'B'\nfile = 'b.mp3'\n\
             [[section]]\nid = 'y-te'\ntitle = 'Y'\n";
         let holder = "playlist = 'n'\nsection = 'y-te'\naudience = ['thon-1']\nresponsible = 'Lan'";
-        let text = list(&[ONE, holder]) + nested + &daily("");
-        check_fill(&text, "2026-11-21", &listeners(&["thon-1"], &[]), 0, &["0 A vi 1", "1 B vi 1"]);
-        check_fill(&text, "2026-11-21", &Listeners::default(), 0, &["0 A vi 1"]);
+        let text = list(&[ONE, holder, "title = 'C'\nfile = 'c.mp3'"]) + nested + &daily("");
+        let heard = ["0 A vi 1", "1 B vi 1", "2 C vi 1"];
+        check_fill(&text, "2026-11-21", &listeners(&["thon-1"], &[]), 0, &heard);
+        check_fill(&text, "2026-11-21", &Listeners::default(), 0, &["0 A vi 1", "2 C vi 1"]);
         let calendar = calendar(&text);
         let here = listeners(&["thon-1"], &[]);
         let session = &calendar.sessions_on(date("2026-11-21"), &here)[0];

@@ -1,7 +1,7 @@
-//! Plants a sample of small faults in the pure parts, each behind the switch of `plant.py`.
+//! Plants a sample of small faults in some folders, each behind the switch of `plant.py`.
 //!
-//! Usage: `loaxa-mutants ROOT OUT COUNT SEED`. Writes the changed files below `OUT/planted`, and names and meanings of
-//! the faults to `OUT/generated.txt`.
+//! Usage: `loaxa-mutants ROOT OUT COUNT SEED WITHOUT FOLDER...`. Writes the changed files below `OUT/planted`, and names
+//! and meanings of the faults to `OUT/generated.txt`. `WITHOUT` names faults that do not build, with commas between.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,9 +12,6 @@ use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, BinOp, Expr, Lit, Stmt, UnOp};
-
-/// Folders of the pure parts.
-const FOLDERS: [&str; 3] = ["src/heart/decide", "src/heart/domain", "src/heart/wire"];
 
 /// Functions that only assert.
 const ASSERTIONS: [&str; 3] = ["allows", "invariants", "check_invariants"];
@@ -257,14 +254,15 @@ fn next(state: &mut u64) -> u64 {
 }
 
 fn main() {
-    let [root, out, count, seed] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
-        panic!("usage: loaxa-mutants ROOT OUT COUNT SEED")
+    let [root, out, count, seed, without, folders @ ..] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
+        panic!("usage: loaxa-mutants ROOT OUT COUNT SEED WITHOUT FOLDER...")
     };
     let (root, out) = (Path::new(root), Path::new(out));
+    let without: Vec<&str> = without.split(',').collect();
     let count: usize = count.parse().expect("a number of faults");
     let mut state: u64 = seed.parse().expect("a seed");
     let mut paths = Vec::new();
-    FOLDERS.iter().for_each(|folder| files(&root.join(folder), &mut paths));
+    folders.iter().for_each(|folder| files(&root.join(folder), &mut paths));
     let texts: Vec<_> = paths.iter().map(|path| std::fs::read_to_string(path).expect("a source")).collect();
     let mut all = Vec::new();
     for (file, text) in texts.iter().enumerate() {
@@ -293,12 +291,16 @@ fn main() {
     for (file, mut faults) in chosen {
         let name = paths[file].strip_prefix(root).expect("a path below the root");
         let mut text = texts[file].clone();
+        let home = if name.starts_with("src/heart") { "crate" } else { "loaxa_heart" };
         faults.sort_by_key(|fault| std::cmp::Reverse(fault.range.start));
         for Fault { range, new, what } in faults {
             number += 1;
+            if without.contains(&format!("g{number}").as_str()) {
+                continue;
+            }
             let line = texts[file][..range.start].matches('\n').count() + 1;
             writeln!(list, "g{number}\t{}:{line}\t{what}", name.display()).expect("a string takes all");
-            let (old, on) = (&texts[file][range.clone()], format!("crate::planted(\"g{number}\")"));
+            let (old, on) = (&texts[file][range.clone()], format!("{home}::planted(\"g{number}\")"));
             let both = match new {
                 Some(new) => format!("(if {on} {{ {new} }} else {{ {old} }})"),
                 None => format!("if !{on} {{ {old} }}"),

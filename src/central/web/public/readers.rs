@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 
-use crate::token_tries::network;
+use crate::wrong_tries::network;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::{Moment, Span};
 

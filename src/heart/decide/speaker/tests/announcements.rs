@@ -396,3 +396,29 @@ fn an_emergency_without_sound_of_its_own_is_three_rounds_of_the_siren() {
         scene.opened.borrow()
     );
 }
+
+#[test]
+fn what_never_sounded_until_it_expired_has_not_finished() {
+    let mut scene = Scene::at("2026-11-21 22:30:00", "");
+    let id = scene.push(BulletinClass::Normal, until_cancelled);
+    scene.run(7_300);
+    let steps = scene.steps(&id);
+    assert!(!steps.contains(&DeliveryStep::Finished), "{steps:?}");
+    assert!(scene.story().iter().any(|line| line.contains("not played")), "{:?} {steps:?}", scene.story());
+}
+
+#[test]
+fn audio_that_came_while_its_words_were_interrupted_begins_at_its_beginning() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    scene.push(BulletinClass::Priority, with_audio("notice"));
+    let sha256 = ContentHash::of(b"notice");
+    let fault = Fault::Missing { what: "notice".to_owned() };
+    scene.world.input(Input::Fetched { sha256, result: Err(fault) });
+    scene.run(6);
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.world.input(Input::Fetched { sha256, result: Ok(()) });
+    scene.run(120);
+    assert_eq!(sources(&mut scene), ["speech", "speech", "notice"]);
+    let starts: Vec<_> = scene.story().into_iter().filter(|line| line.starts_with("Priority")).collect();
+    assert_eq!(starts, ["Priority starts", "Priority starts"]);
+}

@@ -337,3 +337,18 @@ fn a_voice_for_others_ends_when_the_box_is_moved() {
     let story = scene.story();
     assert!(story.last().unwrap().starts_with("Cancelled after"), "{story:?}");
 }
+
+#[test]
+fn a_stop_of_everything_says_what_it_may_not_end() {
+    let mut scene = village();
+    let id = storm(&mut scene);
+    scene.signed_by(&["giang"]).push(BulletinClass::Priority, |command| {
+        command.groups = vec!["thon-1".parse().unwrap()];
+    });
+    scene.run(3);
+    scene.send(Body::Cancel { of: None }, |command| command.groups = vec!["thon-1".parse().unwrap()]);
+    scene.run(1);
+    assert!(is_in_force(&scene, &id));
+    let story = scene.story();
+    assert!(story.iter().any(|line| line.starts_with("refused")), "{story:?}");
+}

@@ -502,3 +502,16 @@ fn one_press_shortly_before_its_end_makes_it_no_longer() {
     assert!(!scene.world.speaker().unwrap().local_sounds());
     assert_eq!(told(&mut scene).last(), Some(&LocalStep::Over));
 }
+
+#[test]
+fn what_is_over_is_over_once_after_a_restart_too() {
+    let (mut scene, contact) = cut_off();
+    released(press_twice(&mut scene, contact));
+    scene.run(u64::from(MINUTES) * 60 + 30);
+    let over = |scene: &mut Scene| told(scene).iter().filter(|step| **step == LocalStep::Over).count();
+    assert_eq!((over(&mut scene), sounds(&mut scene)), (1, false));
+    scene.restart();
+    scene.run(30);
+    assert_eq!((over(&mut scene), sounds(&mut scene)), (1, false));
+    assert!(scene.world.memory().local.is_none(), "nothing of it is kept");
+}
