@@ -9,7 +9,7 @@ pub struct Measured {
     pub length: Option<Span>,
     /// Times in it do not tell the place.
     pub times_lie: bool,
-    /// Whether the sound ends at its length although more would be decoded.
+    /// Sound that would be decoded behind the length is cut off.
     pub is_cut: bool,
 }
 
