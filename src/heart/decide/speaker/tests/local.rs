@@ -515,3 +515,15 @@ fn what_is_over_is_over_once_after_a_restart_too() {
     assert_eq!((over(&mut scene), sounds(&mut scene)), (1, false));
     assert!(scene.world.memory().local.is_none(), "nothing of it is kept");
 }
+
+#[test]
+fn what_two_presses_stopped_is_kept_by_nothing() {
+    let (mut scene, contact) = cut_off();
+    released(press_twice(&mut scene, contact));
+    scene.run(10);
+    assert_eq!(press_twice(&mut scene, contact), LocalStep::Stopped);
+    assert!(scene.world.memory().local.is_none());
+    scene.restart();
+    scene.run(30);
+    assert!(!sounds(&mut scene), "{:?}", told(&mut scene));
+}
