@@ -76,10 +76,7 @@ pub fn run(args: Args) -> Outcome {
     let config = || box_file::read(&path, NamedFiles::MustExist);
     match args.doing {
         None | Some(Doing::Run) => {
-            let filter = tracing_subscriber::EnvFilter::try_from_env("LOAXA_LOG");
-            log_lines::start(
-                filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,loaxa=info")),
-            );
+            log_lines::start(box_launch::LOG);
             private_files::keep_all_private();
             daemon::run(settings(config()?)?)?;
         }

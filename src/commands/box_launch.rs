@@ -7,9 +7,12 @@ use super::language::Outcome;
 use super::log_lines;
 use loaxa_box::launcher;
 
+/// The variable with the levels of a box's log, and the usual ones.
+pub const LOG: (&str, &str) = ("LOAXA_LOG", "warn,loaxa=info");
+
 /// Becomes the program that is to run; `path` are the settings of the box.
 pub fn run(path: &Path, state_dir: &Path) -> Outcome {
-    log_lines::start(tracing_subscriber::EnvFilter::new("warn,loaxa=info"));
+    log_lines::start(LOG);
     let arguments = ["box", "--config"].map(Into::into).into_iter().chain([path.into()]);
     Err(launcher::launch(state_dir, &arguments.collect::<Vec<_>>()).into())
 }

@@ -58,8 +58,7 @@ pub fn run(args: Args) -> Outcome {
         None => {}
     }
     private_files::keep_all_private();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    log_lines::start(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,mqtt5=warn")));
+    log_lines::start(("RUST_LOG", "info,mqtt5=warn"));
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -8,20 +8,28 @@ use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::texts::visible;
 use tracing::Metadata;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that one place in a library may write in [`WINDOW`]. What strangers cause there is counted after that; our own
 /// places count for themselves.
 const LINES_MAX: u64 = 5;
 const WINDOW: Span = Span::secs(60);
 
-/// Sends the log to standard error, where a supervisor collects it; `filter` chooses what.
+/// Sends the log to standard error, where a supervisor collects it. Levels of targets, as in `warn,loaxa=info`, stand in a
+/// variable of the environment, or else are the usual ones.
 #[allow(dead_code, reason = "only daemons call it, and a feature set may have none")]
-pub fn start(filter: EnvFilter) {
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+pub fn start((variable, usual): (&str, &str)) {
+    let wanted = std::env::var(variable).ok();
+    let log = fmt::layer().with_ansi(false).with_writer(Lines::to(io::stderr));
     // A program that embeds this one may have set its own.
-    let _ = log.with_writer(Lines::to(io::stderr)).try_init();
+    let _ = tracing_subscriber::registry().with(log).with(levels(wanted.as_deref(), usual)).try_init();
+}
+
+fn levels(wanted: Option<&str>, usual: &str) -> Targets {
+    wanted.and_then(|levels| levels.parse().ok()).or_else(|| usual.parse().ok()).unwrap_or_default()
 }
 
 /// Hands out writers for events, at a bounded rate for each place in the code of others.
@@ -115,6 +123,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn levels_are_those_that_are_wanted_where_they_can_be_read() {
+        use tracing::Level;
+        let usual = "warn,loaxa=info";
+        let shown = |wanted, target, level: Level| levels(wanted, usual).would_enable(target, &level);
+        for wanted in [None, Some(""), Some("loaxa=much")] {
+            assert!(shown(wanted, "loaxa_sound::decode", Level::INFO) || wanted == Some(""), "{wanted:?}");
+            assert!(!shown(wanted, "loaxa_sound::decode", Level::DEBUG), "{wanted:?}");
+        }
+        assert!(shown(None, "rumqttc", Level::WARN) && !shown(None, "rumqttc", Level::INFO));
+        let wanted = Some("error,loaxa_sound=debug");
+        assert!(shown(wanted, "loaxa_sound", Level::DEBUG) && !shown(wanted, "loaxa_box", Level::WARN));
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn check_harmless(path: &Path, what: &str) -> bool {
 }
 
 /// Forms that are damaged, with what ffmpeg needs to know to write them.
-const FORMS: [(&str, &str); 19] = [
+const FORMS: [(&str, &str); 23] = [
     ("a.mp3", ""),
     ("bare.mp3", "-write_xing 0"),
     ("a.mp2", "-b:a 128k"),
@@ -262,6 +262,10 @@ const FORMS: [(&str, &str); 19] = [
     ("rf64.wav", "-rf64 always"),
     ("a.caf", ""),
     ("a.aiff", ""),
+    ("a.mov", "-c:a pcm_s24be"),
+    ("opus.mp4", "-c:a libopus"),
+    ("flac.ogg", "-c:a flac"),
+    ("aac.mkv", "-c:a aac"),
 ];
 
 /// `LOAXA_SOAK_MUTATIONS` says how often each form is damaged; without it some times.
@@ -320,6 +324,66 @@ fn larger_kinds_of_wav_are_read_whole() {
         std::fs::copy(folder.path().join(form), &named).unwrap();
         assert!(sound_of(&named).unwrap() == plain, "{form}");
     }
+}
+
+/// Writes by how much every player makes the sound louder, in 1/256 dB, with the right sum of the page.
+fn with_gain(opus: &[u8], gain: i16) -> Vec<u8> {
+    let mut bytes = opus.to_vec();
+    let head = bytes.windows(8).position(|it| it == b"OpusHead").unwrap();
+    bytes[head + 16..head + 18].copy_from_slice(&gain.to_le_bytes());
+    bytes[22..26].fill(0);
+    let page = &bytes[..head + 19];
+    let sum = page.iter().fold(0u32, |sum, byte| {
+        (0..8).fold(sum ^ (u32::from(*byte) << 24), |sum, _| (sum << 1) ^ ((sum >> 31) * 0x04c1_1db7))
+    });
+    bytes[22..26].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_gain_in_the_head_of_opus_is_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(folder.path(), "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=1:s=48000 -c:a libopus a.opus");
+    let plain = std::fs::read(folder.path().join("a.opus")).unwrap();
+    let peak = |gain: i16| {
+        let path = folder.path().join("gain.opus");
+        std::fs::write(&path, with_gain(&plain, gain)).unwrap();
+        sound_of(&path).unwrap().iter().map(|frame| frame[0].abs()).fold(0.0, f32::max)
+    };
+    let (down, none, up) = (peak(-1_541), peak(0), peak(1_541));
+    assert!((down / none - 0.5).abs() < 0.001 && (up / none - 2.0).abs() < 0.004, "{down} {none} {up}");
+}
+
+/// Recorders write samples of three bytes into four, at either end; the header says three.
+#[test]
+fn samples_of_three_bytes_in_four_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(
+        folder.path(),
+        "-f lavfi -i anoisesrc=d=1:c=pink:r=48000:a=0.5:seed=7 -c:a pcm_s24le -bitexact a.wav",
+    );
+    let bytes = std::fs::read(folder.path().join("a.wav")).unwrap();
+    let plain = sound_of(&folder.path().join("a.wav")).unwrap();
+    let at = 8 + bytes.windows(4).position(|it| it == b"data").unwrap();
+    let format = 8 + bytes.windows(4).position(|it| it == b"fmt ").unwrap();
+    let path = folder.path().join("padded.wav");
+    let padded = |place: fn(&[u8; 3]) -> [u8; 4]| {
+        let (samples, _) = bytes[at..].as_chunks();
+        let mut file = bytes[..at].to_vec();
+        file[at - 4..at].copy_from_slice(&(samples.len() as u32 * 4).to_le_bytes());
+        file[format + 12] = 4;
+        file.extend(samples.iter().flat_map(place));
+        std::fs::write(&path, &file).unwrap();
+        sound_of(&path)
+    };
+    assert!(padded(|[a, b, c]| [0, *a, *b, *c]).unwrap() == plain, "above");
+    assert!(
+        padded(|[a, b, c]| [*a, *b, *c, if c & 0x80 == 0 { 0 } else { 0xff }]).unwrap() == plain,
+        "below"
+    );
+    // What is neither, is not played as noise.
+    let float = |[a, b, c]: &[u8; 3]| ((i32::from_le_bytes([0, *a, *b, *c]) >> 8) as f32).to_le_bytes();
+    assert!(matches!(padded(float), Err(Fault::Damaged { .. })));
 }
 
 /// Recorders of phones put something on all samples; it is neither heard nor a click at the start.

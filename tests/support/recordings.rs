@@ -42,7 +42,7 @@ pub fn make_foreign(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     FOREIGN.iter().map(make).collect()
 }
 
-const FOREIGN: [(&str, &str, &str); 15] = [
+const FOREIGN: [(&str, &str, &str); 21] = [
     ("voice.wma", "-c:a wmav2", "WMA"),
     ("old.wma", "-c:a wmav1", "WMA"),
     ("phone.3gp", "-c:a aac -ar 16000 -ac 1", ""),
@@ -54,6 +54,12 @@ const FOREIGN: [(&str, &str, &str); 15] = [
     ("studio.mp2", "-c:a mp2 -b:a 384k", "MP2"),
     ("sun.au", "-c:a pcm_mulaw -ar 8000", "AU"),
     ("speex.ogg", "-c:a libspeex -ar 16000 -ac 1", "OGG"),
+    ("surround.m4a", "-c:a aac -ac 6 -ar 48000", "M4A"),
+    ("surround.opus", "-c:a libopus -ac 6 -ar 48000", "OPUS"),
+    ("quick.mov", "-c:a adpcm_ima_qt -ac 1", "MOV"),
+    ("telephone.mov", "-c:a pcm_mulaw -ar 8000 -ac 1", "MOV"),
+    ("old.aifc", "-c:a adpcm_ima_qt -ac 1 -f aiff", "AIFC"),
+    ("modem.wav", "-c:a adpcm_yamaha -ac 1", "WAV"),
     ("flash.flv", "-c:a nellymoser -ar 22050 -ac 1", "FLV"),
     ("video.mp4", "-c:v mpeg4 -c:a aac", ""),
     ("video.avi", "-c:v mpeg4 -c:a libmp3lame", "AVI"),
@@ -96,6 +102,17 @@ pub fn make(folder: &Path) -> Vec<PathBuf> {
         write(&format!("cut-off-{name}"), bytes[..bytes.len() * 6 / 10].to_vec());
         write(&format!("cut-a-byte-off-{name}"), bytes[..bytes.len() - 1].to_vec());
     }
+    // An index behind the sound, and pages as long as the sound.
+    for name in ["a.m4a", "alac.m4a", "flac.ogg"] {
+        let bytes = read(name);
+        write(&format!("cut-a-byte-off-{name}"), bytes[..bytes.len() - 1].to_vec());
+    }
+    let junk: Vec<u8> = (0..700u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for (name, behind) in [("a-byte-behind.flac", &b"\n"[..]), ("junk-behind.flac", &junk)] {
+        write(name, [&read("a.flac")[..], behind].concat());
+    }
+    write("zeros-before.mp3", [&[0; 3_000], &vbr[..]].concat());
+    write("ape-before.mp3", [&ape(700), &vbr[..]].concat());
     let mut open = read("pcm.caf");
     let at = 4 + open.windows(4).position(|word| word == b"data").unwrap();
     open[at..at + 8].fill(0xff);
@@ -128,12 +145,19 @@ pub fn make(folder: &Path) -> Vec<PathBuf> {
 pub fn make_joined(folder: &Path) -> Vec<(PathBuf, f64)> {
     make(folder);
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    let of = |name: &str| referee(&folder.join(name)) as f64 / 1e6;
     let mut made = Vec::new();
     for (name, parts, seconds) in [
         ("joined.wav", ["16.wav", "8-bit.wav"], 6.0),
         ("chained.ogg", ["a.ogg", "mono.ogg"], 6.0),
         ("chained.opus", ["a.opus", "mono.opus"], 6.0),
         ("chained-both.ogg", ["a.ogg", "a.opus"], 6.0),
+        ("joined.flac", ["a.flac", "mono-96k.flac"], 6.0),
+        ("joined-same.flac", ["a.flac", "a.flac"], 6.0),
+        // Only at the end of a file is cut off what an encoder filled up its last packet with.
+        ("joined.webm", ["opus.webm", "opus.webm"], 6.0135),
+        ("joined-kinds.webm", ["vorbis.webm", "opus.webm"], of("vorbis.webm") + 3.0),
+        ("joined-open.webm", ["open.webm", "open.webm"], 6.0135),
     ] {
         fs::write(folder.join(name), parts.map(read).concat()).unwrap();
         made.push((folder.join(name), seconds));
@@ -142,7 +166,7 @@ pub fn make_joined(folder: &Path) -> Vec<(PathBuf, f64)> {
 }
 
 /// Every form that ffmpeg writes here, with its options.
-const FORMS: [(&str, &str); 46] = [
+const FORMS: [(&str, &str); 47] = [
     ("plain.mp3", "-ar 44100 -b:a 128k -write_xing 0"),
     ("vbr.mp3", "-ar 44100 -q:a 4"),
     ("vbr-no-xing.mp3", "-ar 48000 -q:a 6 -write_xing 0"),
@@ -168,6 +192,7 @@ const FORMS: [(&str, &str); 46] = [
     ("mono.opus", "-c:a libopus -b:a 24k -ac 1 -frame_duration 60"),
     ("opus.webm", "-c:a libopus -b:a 48k"),
     ("vorbis.webm", "-c:a libvorbis -ar 44100"),
+    ("open.webm", "-c:a libopus -b:a 48k -live 1"),
     ("aac.mkv", "-c:a aac -ar 44100"),
     ("mp3.mkv", "-c:a libmp3lame -ar 44100"),
     ("8-bit.wav", "-c:a pcm_u8 -ar 11025 -ac 1"),

@@ -334,6 +334,7 @@ impl Daemon {
             }
         }
         self.commit(&mut batch);
+        self.player.hurry(self.speaker.emergency_waits_for_device(&self.clock.read()));
         self.send_log();
     }
 

@@ -64,12 +64,14 @@ pub struct Player {
     ears: Option<Arc<Ears>>,
     stuck: AtomicBool,
     has_device: Arc<AtomicBool>,
+    hurries: AtomicBool,
 }
 
 enum Inbox {
     Command(PlayerCommand),
     Opened { play: PlayId, result: Result<Option<Span>, Fault> },
     Device(Result<Box<dyn Sink>, DeviceError>),
+    Hurry(bool),
     AmplifierFault(String),
     Quit,
 }
@@ -140,7 +142,8 @@ fn start_with(
         core.run(&received);
     };
     let thread = std::thread::Builder::new().name("player".into()).spawn(run)?;
-    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck: AtomicBool::new(false), has_device })
+    let (stuck, hurries) = Default::default();
+    Ok(Player { inbox, thread, ledgers, sources, ears: heard_by, stuck, has_device, hurries })
 }
 
 impl Player {
@@ -182,6 +185,13 @@ impl Player {
     /// Measures the loudness of a file when there is time, so that its first play has the right level.
     pub fn measure(&self, file: &FileRef) {
         self.sources.ask(file);
+    }
+
+    /// Opens a lost device at once and then every second, as long as an emergency waits for it.
+    pub fn hurry(&self, hurries: bool) {
+        if self.hurries.swap(hurries, Ordering::Relaxed) != hurries {
+            self.tell(Inbox::Hurry(hurries));
+        }
     }
 
     /// Fades everything out, closes the device and waits for it.
@@ -239,10 +249,11 @@ impl Core {
                     }
                     Inbox::Opened { play, result } => self.opened(play, result),
                     Inbox::Device(result) => {
-                        if let Some(event) = self.device.opened(result) {
+                        if let Some(event) = self.device.opened(result, monotonic()) {
                             self.tell(event);
                         }
                     }
+                    Inbox::Hurry(hurries) => self.device.hurry(hurries, monotonic()),
                     Inbox::AmplifierFault(detail) => self.tell(PlayerEvent::AmplifierFault { detail }),
                     Inbox::Quit => {
                         quit_at = Some(monotonic() + FAREWELL);
@@ -255,6 +266,9 @@ impl Core {
             self.take_notes();
             if let Some(loss) = self.device.watch(now) {
                 self.lose_device(loss);
+            }
+            if let Some(event) = self.device.back(now) {
+                self.tell(event);
             }
             self.has_device.store(self.device.is_well(), Ordering::Relaxed);
             self.start_plays(now);
@@ -513,8 +527,10 @@ impl Core {
         }
     }
 
-    fn lose_device(&mut self, Loss { detail, fault }: Loss) {
-        self.tell(PlayerEvent::DeviceLost { detail });
+    fn lose_device(&mut self, Loss { detail, fault, is_news }: Loss) {
+        if is_news {
+            self.tell(PlayerEvent::DeviceLost { detail });
+        }
         let concerned = |play: &Play| matches!(play.stage, Stage::Ordered { .. } | Stage::Starting { .. });
         while let Some(index) = self.plays.iter().position(concerned) {
             self.end(index, End::Failed(fault.clone()));

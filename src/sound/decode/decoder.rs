@@ -6,20 +6,19 @@ use std::path::{Path, PathBuf};
 use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known as codecs;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known as formats;
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::MetadataOptions;
+use symphonia::core::formats::{FormatReader, SeekMode, SeekTo};
+use symphonia::core::io::MediaSource;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Time, TimeBase, Timestamp};
 
 use super::edits::Shown;
 use super::fault::{contained, damaged, unread};
 use super::frames::Frames;
+use super::joined;
 use super::mended::mended;
 use super::resample::RATES;
-use super::tally::{Measured, Tally, frames_in};
+use super::tally::{Measured, Tally};
 use super::track::{Track, span};
 use super::wave::{self, Found};
 use crate::Frame;
@@ -57,9 +56,9 @@ pub struct Decoder {
     first_is_waiting: bool,
     /// Part that is dropped, after a seek and at the beginning.
     drop: Drop,
-    /// Frames after which the sound ends before its packets do, and those that are left of them.
-    end: Option<u64>,
-    left: Option<u64>,
+    /// Place at which the sound ends before its packets do, and what was given so far.
+    end: Option<Span>,
+    given: Tally,
     shown: Option<Shown>,
     /// Blocks only have their lengths.
     counts: bool,
@@ -127,14 +126,11 @@ impl Decoder {
         counts: bool,
     ) -> Result<Self, Fault> {
         let source = mended(source).map_err(|error| unread(&what, &error))?;
-        let stream = MediaSourceStream::new(source, Default::default());
         let format = contained(&what, || {
-            symphonia::default::get_probe()
-                .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-                .map_err(|error| {
-                    tracing::debug!(what, %error, "no reader");
-                    damaged(&what, said!("decode.no_audio"))
-                })
+            joined::open(source).map_err(|error| {
+                tracing::debug!(what, %error, "no reader");
+                damaged(&what, said!("decode.no_audio"))
+            })
         })?;
         Self::of_reader(format, false, what, shown, counts)
     }
@@ -161,7 +157,7 @@ impl Decoder {
             first_is_waiting: false,
             drop: Drop::Nothing,
             end: None,
-            left: None,
+            given: Tally::default(),
             shown,
             counts,
             times_lie: false,
@@ -249,8 +245,8 @@ impl Decoder {
 
     /// Takes what was measured of the whole file.
     pub fn take_length(&mut self, measured: Measured) {
-        let Measured { length, times_lie, end } = measured;
-        (self.length, self.times_lie, self.end, self.left) = (length, times_lie, end, end);
+        let Measured { length, times_lie, is_cut } = measured;
+        (self.length, self.times_lie, self.end) = (length, times_lie, length.filter(|_| is_cut));
     }
 
     /// Tells whether times in the file do not tell the place, by what was decoded so far and by the whole length.
@@ -284,7 +280,7 @@ impl Decoder {
 
     fn seek_to(&mut self, to: Span) -> Result<(), Fault> {
         self.first_is_waiting = false;
-        self.left = self.end.map(|end| end.saturating_sub(frames_in(to, self.rate)));
+        self.given = Tally::from(to);
         if let Some(path) = self.path.clone().filter(|_| self.times_lie) {
             return self.seek_from_begin(&path, to);
         }
@@ -318,8 +314,8 @@ impl Decoder {
         let file = File::open(path).map_err(|error| unread(&self.what, &error))?;
         let fresh = Self::of_file(path, file, self.shown, false)?;
         let drop = Drop::Count(Tally::default(), fresh.track.pre_skip() + to);
-        let Self { length, end, left, rate, .. } = *self;
-        *self = Self { length, end, left, rate, times_lie: true, drop, ..fresh };
+        let Self { length, end, given, rate, .. } = *self;
+        *self = Self { length, end, given, rate, times_lie: true, drop, ..fresh };
         Ok(())
     }
 
@@ -339,9 +335,10 @@ impl Decoder {
         if !std::mem::take(&mut self.first_is_waiting) {
             self.decode_packet()?;
         }
-        if let Some(left) = &mut self.left {
-            self.block.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= self.block.len() as u64;
+        if let Some(end) = self.end {
+            self.given.add(0, self.rate);
+            self.block.truncate(usize::try_from(self.given.missing(end)).unwrap_or(usize::MAX));
+            self.given.add(self.block.len() as u64, self.rate);
         }
         Ok(!self.block.is_empty())
     }
@@ -378,6 +375,10 @@ impl Decoder {
                 Err(Error::ResetRequired) => {
                     self.track = Track::choose(&*self.format, !self.exact, self.shown, &self.what)?.0;
                     self.times_lie |= !self.exact;
+                    if self.counts {
+                        // The rate shows in what is decoded first.
+                        self.rate = 0;
+                    }
                     if self.track.pre_skip > 0 {
                         self.drop = self.drop_of_link();
                     }
@@ -441,6 +442,9 @@ impl Decoder {
                 self.channels = spec.channels().count().min(usize::from(u16::MAX)) as u16;
                 self.interleaved.resize(buffer.samples_interleaved(), 0.0);
                 buffer.copy_to_slice_interleaved(&mut self.interleaved);
+                if self.track.gain != 1.0 {
+                    self.interleaved.iter_mut().for_each(|sample| *sample *= self.track.gain);
+                }
                 to_stereo(&self.interleaved, usize::from(self.channels), &mut self.block);
                 true
             }

@@ -289,8 +289,10 @@ impl Frames {
         let can_seek = source.is_seekable();
         let mut held = Held { source, bytes: Vec::new(), done: 0, ended: false };
         let mut begin = 0;
+        let mut is_plain = true;
         if can_seek {
             while let Some(bytes) = tag_bytes(held.look(APE_HEADER)?).filter(|_| begin < u64::MAX / 2) {
+                is_plain &= held.look(3)?.starts_with(b"ID3");
                 begin += bytes;
                 held.restart(begin)?;
             }
@@ -322,8 +324,28 @@ impl Frames {
             media: MediaInfo::default(),
             metadata: MetadataLog::default(),
         };
-        frames.begin_sound(trims)?;
+        // As ffmpeg does, an encoder's tag is believed in the first frame of a file, behind nothing but ID3.
+        let is_first = is_plain && at == 0;
+        if trims && !is_first {
+            frames.skip_unlike()?;
+        }
+        frames.begin_sound(trims && is_first)?;
         Ok(Ok(frames))
+    }
+
+    /// Passes over a first frame whose header is unlike that of the next one, as those of encoders' tags are.
+    fn skip_unlike(&mut self) -> io::Result<()> {
+        let Some(head) = Head::read(self.held.look(HEADER)?) else { return Ok(()) };
+        let bytes = self.held.look(head.bytes + HEADER)?;
+        let fixed = |at: usize| {
+            Some([bytes.get(at + 1)? & 0xfe, bytes.get(at + 2)? & 0x0c, bytes.get(at + 3)? & 0xcf])
+        };
+        let is_unlike = fixed(head.bytes).is_some_and(|next| Some(next) != fixed(0));
+        if is_unlike && head.form.codec != CODEC_ID_AAC {
+            self.held.skip(head.bytes as u64)?;
+            self.begin = self.begin.map(|at| at + head.bytes as u64);
+        }
+        Ok(())
     }
 
     /// Takes the form of the first frame; passes over that frame where it is only a tag.

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::decoder::Decoder;
 use super::start::start;
-use super::tally::{Measured, Tally, frames_in};
+use super::tally::{Measured, Tally};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::sound::Fault;
@@ -48,11 +48,11 @@ pub fn keep_in(file: PathBuf) {
     kept.file = Some(file);
 }
 
-/// Key, microseconds or `-`, whether times lie, and the last frame or `-`.
+/// Key, microseconds or `-`, whether times lie, and whether it is cut.
 fn line(key: &str, measured: &Measured) -> String {
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    let Measured { length, times_lie, end } = measured;
-    format!("{key} {} {times_lie} {}\n", number(length.map(|length| length.0)), number(*end))
+    let Measured { length, times_lie, is_cut } = measured;
+    let length = length.map_or("-".to_owned(), |length| length.0.to_string());
+    format!("{key} {length} {times_lie} {is_cut}\n")
 }
 
 fn of_line(line: &str) -> Option<(String, Measured)> {
@@ -60,8 +60,8 @@ fn of_line(line: &str) -> Option<(String, Measured)> {
     let mut word = || words.next();
     let number = |word: &str| if word == "-" { Some(None) } else { word.parse().ok().map(Some) };
     let (key, length) = (word()?, number(word()?)?.map(Span));
-    let (times_lie, end) = (word()?.parse().ok()?, number(word()?)?);
-    Some((key.to_owned(), Measured { length, times_lie, end }))
+    let (times_lie, is_cut) = (word()?.parse().ok()?, word()?.parse().ok()?);
+    Some((key.to_owned(), Measured { length, times_lie, is_cut }))
 }
 
 /// The hash that names a file, or its place on the disk with its size and change.
@@ -112,7 +112,7 @@ fn keep(key: String, measured: Measured) {
 fn measure(path: &Path, what: &str) -> Result<Measured, Fault> {
     let mut decoder = start(path, true)?.begun()?;
     let (begin, mut tally) = (monotonic(), Tally::default());
-    let none = Measured { length: None, times_lie: false, end: None };
+    let none = Measured { length: None, times_lie: false, is_cut: false };
     // What is decodable up to a fault counts; playing ends there, too.
     while let Ok(true) = decoder.advance() {
         tally.add(decoder.block().len() as u64, decoder.rate());
@@ -122,11 +122,10 @@ fn measure(path: &Path, what: &str) -> Result<Measured, Fault> {
         }
     }
     let mut length = tally.span();
-    let end = padding(path, &decoder).map(|padding| {
-        length = length.saturating_sub(padding);
-        frames_in(length, decoder.rate())
-    });
-    Ok(Measured { length: Some(length), times_lie: decoder.times_lie(length), end })
+    let padding = padding(path, &decoder);
+    length = length.saturating_sub(padding.unwrap_or_default());
+    let (times_lie, is_cut) = (decoder.times_lie(length), padding.is_some());
+    Ok(Measured { length: Some(length), times_lie, is_cut })
 }
 
 /// The time that the last block of a Matroska file asks to discard, as encoders fill up their last packet.
@@ -154,8 +153,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        for (length, times_lie, end) in [(Some(Span(7)), true, Some(3)), (None, false, None)] {
-            let measured = Measured { length, times_lie, end };
+        for (length, times_lie, is_cut) in [(Some(Span(7)), true, true), (None, false, false)] {
+            let measured = Measured { length, times_lie, is_cut };
             assert_eq!(
                 of_line(line("1:2:3:4.5", &measured).trim_end()),
                 Some(("1:2:3:4.5".to_owned(), measured))

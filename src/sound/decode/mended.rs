@@ -5,12 +5,19 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use symphonia::core::io::MediaSource;
 
+use super::flac_end;
 use super::window::Window;
 
 /// Chunks, boxes or elements that are looked at.
 const PARTS_MAX: usize = 100_000;
 /// Bytes of a tag of ID3v1.
 const ID3V1: u64 = 128;
+/// Longest page of Ogg, and the bytes of its head before the table of its parts (RFC 3533, 6).
+const PAGE_BYTES_MAX: u64 = 65_307;
+const PAGE_HEAD: usize = 27;
+/// Boxes of the index of MP4 that hold others, down to the table of the sound.
+const BOXES_OF_BOXES: [&[u8]; 4] = [b"trak", b"mdia", b"minf", b"stbl"];
+const BOX_DEPTH_MAX: usize = 4;
 /// Identifiers of Matroska (RFC 9559, 5.1).
 const EBML: u64 = 0x1a45_dfa3;
 const SEGMENT: u64 = 0x1853_8067;
@@ -41,6 +48,7 @@ pub fn mended(mut source: Box<dyn MediaSource>) -> io::Result<Box<dyn MediaSourc
         [b'F', b'O', b'R', b'M', ..] => walk.aiff()?,
         [b'f', b'L', b'a', b'C', ..] => walk.flac()?,
         [0x1a, 0x45, 0xdf, 0xa3, ..] => walk.matroska()?,
+        [b'O', b'g', b'g', b'S', ..] => walk.ogg()?,
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => walk.mp4()?,
         _ => {}
     }
@@ -119,11 +127,37 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// FLAC: a tag of ID3v1 behind it would be taken for the rest of the last frame.
+    /// FLAC: what stands behind the last frame would be taken for its rest.
     fn flac(&mut self) -> io::Result<()> {
         let tag = self.end.saturating_sub(ID3V1);
         if self.read(tag, 3)? == b"TAG" {
             self.end = tag;
+        }
+        let from = self.end.saturating_sub(flac_end::LOOKED_AT);
+        let tail = self.read(from, flac_end::LOOKED_AT)?;
+        if let Some(end) = flac_end::find(&tail) {
+            self.end = from + end as u64;
+        }
+        Ok(())
+    }
+
+    /// Ogg: a page that did not come whole.
+    fn ogg(&mut self) -> io::Result<()> {
+        let from = self.end.saturating_sub(2 * PAGE_BYTES_MAX);
+        let tail = self.read(from, 2 * PAGE_BYTES_MAX)?;
+        let mut whole = None;
+        for at in (0..tail.len()).filter(|at| tail[*at..].starts_with(b"OggS\0")) {
+            let page = &tail[at..];
+            let table = page.get(PAGE_HEAD..).unwrap_or_default();
+            let parts = page.get(PAGE_HEAD - 1).map_or(usize::MAX, |parts| usize::from(*parts));
+            let body = table.get(..parts).map(|parts| parts.iter().map(|it| usize::from(*it)).sum::<usize>());
+            match body.map(|body| PAGE_HEAD + parts + body).filter(|bytes| *bytes <= page.len()) {
+                Some(bytes) => whole = whole.max(Some(at + bytes)),
+                None => break,
+            }
+        }
+        if let Some(whole) = whole {
+            self.end = from + whole as u64;
         }
         Ok(())
     }
@@ -142,6 +176,9 @@ impl Walk<'_> {
                 (size, _) => u64::from(size),
             };
             if size > there {
+                if head.get(4..8) == Some(b"moov") && !head.starts_with(&[0, 0, 0, 1]) {
+                    return self.shorten(at, 0);
+                }
                 let is_sound = head.get(4..8) == Some(b"mdat");
                 match u32::try_from(there) {
                     _ if !is_sound => {}
@@ -152,6 +189,32 @@ impl Walk<'_> {
                 break;
             }
             at += size.max(8);
+        }
+        Ok(())
+    }
+
+    /// Leaves out the box at the end of one of boxes that is not whole, and what it is in ends before it.
+    fn shorten(&mut self, at: u64, depth: usize) -> io::Result<()> {
+        let mut inside = at + 8;
+        for _ in 0..PARTS_MAX {
+            let head = self.read(inside, 8)?;
+            let (Some(size), Some(name)) = (head.first_chunk(), head.get(4..8)) else { break };
+            let size = u64::from(u32::from_be_bytes(*size));
+            if size < 8 {
+                break;
+            }
+            if size > self.end - inside {
+                if depth < BOX_DEPTH_MAX && BOXES_OF_BOXES.iter().any(|it| it[..] == *name) {
+                    self.shorten(inside, depth + 1)?;
+                    inside = self.end;
+                }
+                break;
+            }
+            inside += size;
+        }
+        self.end = inside.min(self.end);
+        if let Ok(size) = u32::try_from(self.end - at) {
+            self.patch(at, size.to_be_bytes());
         }
         Ok(())
     }

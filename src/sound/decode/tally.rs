@@ -9,8 +9,8 @@ pub struct Measured {
     pub length: Option<Span>,
     /// Times in it do not tell the place.
     pub times_lie: bool,
-    /// Frames after which it ends although more would be decoded.
-    pub end: Option<u64>,
+    /// Sound that would be decoded behind the length is cut off.
+    pub is_cut: bool,
 }
 
 /// Frames so far, and the time of those at earlier rates.
@@ -22,6 +22,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts on from a place.
+    pub fn from(place: Span) -> Self {
+        Self { earlier: place, ..Self::default() }
+    }
+
     /// Adds frames of a rate.
     pub fn add(&mut self, frames: u64, rate: u32) {
         if rate != self.rate {

@@ -21,6 +21,8 @@ use loaxa_heart::said;
 const OPUS_RATE: u32 = 48_000;
 /// Place of the samples to be dropped in the header of Opus (RFC 7845, 5.1).
 const PRE_SKIP: std::ops::Range<usize> = 10..12;
+/// Place of the gain in it that every player applies, in 1/256 dB.
+const GAIN: usize = 16;
 
 /// symphonia's own decoders, and libopus.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
@@ -40,6 +42,8 @@ pub struct Track {
     pub lead: u64,
     /// Samples that the decoder of Opus gives before the sound begins.
     pub pre_skip: u64,
+    /// Factor of all samples that the header of Opus asks for.
+    pub gain: f32,
 }
 
 impl Track {
@@ -72,16 +76,19 @@ impl Track {
             parameters.with_extra_data(Box::new(core));
         }
         let is_opus = parameters.codec == codecs::CODEC_ID_OPUS;
-        let mut pre_skip = 0;
-        // The adapter drops no more than the first packet.
-        if let Some(skip) =
-            parameters.extra_data.as_mut().filter(|_| is_opus).and_then(|it| it.get_mut(PRE_SKIP))
-        {
-            // In MP4 the number has its high byte first.
+        let (mut pre_skip, mut gain) = (0, 1.0);
+        if let Some(header) = parameters.extra_data.as_mut().filter(|_| is_opus) {
+            // In MP4 numbers have their high byte first.
             let is_mp4 = format.format_info().format == formats::FORMAT_ID_ISOMP4;
-            let bytes = [skip[0], skip[1]];
-            pre_skip = u64::from(if is_mp4 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) });
-            skip.fill(0);
+            let number = if is_mp4 { u16::from_be_bytes } else { u16::from_le_bytes };
+            if let Some(bytes) = header.get(GAIN..).and_then(|it| it.first_chunk()) {
+                gain = 10f32.powf(f32::from(number(*bytes) as i16) / (20.0 * 256.0));
+            }
+            // The adapter drops no more than the first packet.
+            if let Some(skip) = header.get_mut(PRE_SKIP) {
+                pre_skip = u64::from(number([skip[0], skip[1]]));
+                skip.fill(0);
+            }
         }
         let codec = CODECS.make_audio_decoder(&parameters, &options).map_err(|error| {
             tracing::debug!(what, %error, "no decoder");
@@ -93,7 +100,10 @@ impl Track {
         // Of Ogg Opus the index counts what its encoder put in front, too.
         let lead = track.delay.filter(|_| is_opus).map_or(0, u64::from);
         let length = ticks.map(|ticks| span(ticks.saturating_sub(lead), time_base));
-        Ok((Self { id: track.id, codec, codec_id: parameters.codec, time_base, lead, pre_skip }, length))
+        Ok((
+            Self { id: track.id, codec, codec_id: parameters.codec, time_base, lead, pre_skip, gain },
+            length,
+        ))
     }
 }
 

@@ -27,6 +27,8 @@ const BLOCK_BYTES_MAX: u64 = 64 << 10;
 /// Chunks that are looked at for the sound of one header, and bytes of a format chunk that are read.
 const CHUNKS_MAX: usize = 1_000;
 const FORMAT_BYTES_MAX: u64 = 64;
+/// Bytes in the middle of padded samples that tell where the padding is.
+const PADDED_BYTES: u64 = 64 << 10;
 /// Pieces of sound that one file may join.
 const SECTIONS_MAX: usize = 10_000;
 /// The ends of the identifiers of W64, behind their four letters.
@@ -51,6 +53,8 @@ struct Form {
     bits: u16,
     unit_bytes: u64,
     unit_frames: u64,
+    /// Place of the three bytes of a sample that lies in four.
+    place_in_four: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,7 @@ impl Form {
         let (codec, unit_bytes, unit_frames) = match (tag, width) {
             (1, 1) => plain(codecs::CODEC_ID_PCM_U8),
             (1, 2) => plain(codecs::CODEC_ID_PCM_S16LE),
+            (1, 3) if block == 4 * u64::from(channels) => Some((codecs::CODEC_ID_PCM_S24LE, block, 1)),
             (1, 3) => plain(codecs::CODEC_ID_PCM_S24LE),
             (1, 4) => plain(codecs::CODEC_ID_PCM_S32LE),
             (3, 4) => plain(codecs::CODEC_ID_PCM_F32LE),
@@ -94,12 +99,27 @@ impl Form {
             (0x11, _) if channels <= 2 => adpcm(codecs::CODEC_ID_ADPCM_IMA_WAV, block, channels, 4, 1),
             (0x50 | 0x55 | 0xff | 0x1600 | 0x706d, _) => {
                 let coding = Coding::Frames;
-                return Some(Self { coding, rate, channels, bits, unit_bytes: 1, unit_frames: 0 });
+                return Some(Self {
+                    coding,
+                    rate,
+                    channels,
+                    bits,
+                    unit_bytes: 1,
+                    unit_frames: 0,
+                    place_in_four: None,
+                });
             }
             _ => None,
         }?;
         let bits = (width * 8) as u16;
-        Some(Self { coding: Coding::Samples(codec), rate, channels, bits, unit_bytes, unit_frames })
+        let coding = Coding::Samples(codec);
+        Some(Self { coding, rate, channels, bits, unit_bytes, unit_frames, place_in_four: None })
+    }
+
+    /// Tells whether samples of three bytes lie in four.
+    fn is_padded(&self) -> bool {
+        self.coding == Coding::Samples(codecs::CODEC_ID_PCM_S24LE)
+            && self.unit_bytes == 4 * u64::from(self.channels)
     }
 }
 
@@ -114,6 +134,24 @@ fn adpcm(
     let channels = u64::from(channels);
     let rest = block.checked_sub(head * channels)?;
     (rest > 0 && block <= BLOCK_BYTES_MAX).then(|| (codec, block, rest * 2 / channels + first))
+}
+
+/// The place of the three bytes that count in samples of four: the fourth is nothing, or repeats the sign. Some programs
+/// write floating point there, whose samples are zero or have an exponent near that of one.
+fn place_in_four(samples: &[u8]) -> Option<usize> {
+    let all = |is_so: fn(&[u8; 4]) -> bool| samples.as_chunks().0.iter().all(is_so);
+    let exponent = |sample: &[u8; 4]| u32::from_le_bytes(*sample) >> 23 & 0xff;
+    let is_silent = all(|sample| *sample == [0; 4]);
+    let is_float = |sample: &[u8; 4]| *sample == [0; 4] || (0x60..0xa0).contains(&exponent(sample));
+    if !is_silent && samples.as_chunks().0.iter().all(is_float) {
+        None
+    } else if all(|sample| sample[0] == 0) {
+        Some(1)
+    } else if all(|sample| sample[3] == if sample[2] < 0x80 { 0 } else { 0xff }) {
+        Some(0)
+    } else {
+        None
+    }
 }
 
 /// The walk over chunks.
@@ -186,7 +224,15 @@ impl Chunks<'_> {
                     let open = said == 0 || said == u64::from(u32::MAX) && self.long.is_none();
                     let bytes = if open { there } else { said.min(there) };
                     self.at = self.behind(from, bytes);
-                    return Ok(form.map(|form| Section { form, from, bytes }));
+                    let Some(mut form) = form else { return Ok(None) };
+                    if form.is_padded() {
+                        let middle = from + bytes / 2 / form.unit_bytes * form.unit_bytes;
+                        form.place_in_four = place_in_four(&self.read(middle, PADDED_BYTES)?);
+                        if form.place_in_four.is_none() {
+                            return Ok(None);
+                        }
+                    }
+                    return Ok(Some(Section { form, from, bytes }));
                 }
                 _ => {}
             }
@@ -345,6 +391,9 @@ impl FormatReader for Wave {
             return Ok(None);
         }
         data.truncate((units * form.unit_bytes) as usize);
+        if let Some(at) = form.place_in_four {
+            data = data.as_chunks::<4>().0.iter().flat_map(|it| [it[at], it[at + 1], it[at + 2]]).collect();
+        }
         let pts = Timestamp::new((self.before + self.unit * form.unit_frames) as i64);
         self.unit += units;
         Ok(Some(Packet::new(0, pts, Duration::new(units * form.unit_frames), data)))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::due::LONG_LAPSE;
+use super::held::Held;
 use super::interface::{Action, Input, Restored, Why};
 use super::play::{Play, Ready};
 use super::standing::Local;
@@ -191,6 +192,12 @@ impl Speaker {
     pub fn on_air(&self) -> Option<(PlayId, &str, Rung)> {
         let PlayStart { play, title, rung, .. } = &self.plays.get(&self.current?)?.start;
         Some((*play, title, *rung))
+    }
+
+    /// Tells whether an actual emergency waits for the sound device to come back.
+    pub fn emergency_waits_for_device(&self, now: &Reading) -> bool {
+        let waits = |held: &Held| held.power() == Power::Emergency && held.is_due(now);
+        self.device_lost && self.held.values().any(waits)
     }
 
     /// Tells whether everything has ended after [`Input::Shutdown`].

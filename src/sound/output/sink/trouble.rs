@@ -55,7 +55,7 @@ impl Trouble {
 
     /// Notes that the output broke, by number; only the first time counts, as a broken device may report it half a
     /// million times a second.
-    pub(super) fn signal(&self, kind: u32) {
+    pub fn signal(&self, kind: u32) {
         if !self.broken.load(Ordering::Relaxed) {
             self.kind.store(kind, Ordering::Relaxed);
             self.broken.store(true, Ordering::Release);

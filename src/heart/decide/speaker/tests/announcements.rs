@@ -422,3 +422,22 @@ fn audio_that_came_while_its_words_were_interrupted_begins_at_its_beginning() {
     let starts: Vec<_> = scene.story().into_iter().filter(|line| line.starts_with("Priority")).collect();
     assert_eq!(starts, ["Priority starts", "Priority starts"]);
 }
+
+#[test]
+fn only_an_emergency_that_is_due_waits_for_the_device() {
+    let mut scene = Scene::at("2026-11-21 08:00:00", "");
+    let waits = |scene: &Scene| {
+        let now = scene.world.now();
+        scene.world.speaker().is_some_and(|speaker| speaker.emergency_waits_for_device(&now))
+    };
+    scene.world.player(|player, now| player.lose_device(now));
+    scene.push(BulletinClass::Priority, |_| {});
+    scene.run(1);
+    assert!(!waits(&scene), "a notice is no emergency");
+    scene.push(BulletinClass::Emergency, |_| {});
+    scene.run(1);
+    assert!(waits(&scene));
+    scene.world.player(|player, now| player.find_device(now));
+    scene.run(1);
+    assert!(!waits(&scene), "the device is back");
+}
