@@ -130,6 +130,7 @@ fn settings(dir: &Path, boxes: usize) -> Settings {
         everyday: Default::default(),
         keys: Keys { central: key, issuers: Vec::new(), trust },
         speech: Vec::new(),
+        scanner: Vec::new(),
         cap: None,
         calling: Default::default(),
         training: Default::default(),

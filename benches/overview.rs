@@ -119,6 +119,7 @@ fn settings(dir: &std::path::Path) -> Settings {
         training: Default::default(),
         keys: Keys { central: key, issuers: Vec::new(), trust },
         speech: Vec::new(),
+        scanner: Vec::new(),
         cap: None,
         calling: Default::default(),
         reporting: Default::default(),

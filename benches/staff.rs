@@ -239,6 +239,7 @@ fn settings(dir: &std::path::Path, keys: &[SecretKey]) -> Settings {
             trust: codec::seal(&TrustMessage { v: VERSION, trust: trust() }, &[&root()]),
         },
         speech: Vec::new(),
+        scanner: Vec::new(),
         cap: None,
         calling: Default::default(),
         reporting: Default::default(),

@@ -28,6 +28,7 @@ mod people;
 mod programmes;
 mod reports;
 pub mod run;
+mod scanner;
 pub mod settings;
 mod sign_in_tries;
 pub mod store;
@@ -134,7 +135,9 @@ impl Central {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let keyring = Keyring::new(settings.keys.clone())?;
         let folder_error = |error| StartError::Folder { path: settings.data_dir.clone(), error };
-        let media = MediaFolder::open(settings.data_dir.join("media")).map_err(folder_error)?;
+        let media = MediaFolder::open(settings.data_dir.join("media"))
+            .map_err(folder_error)?
+            .scanned_by(settings.scanner.clone());
         let uploads = Uploads::open(settings.data_dir.join("uploads")).map_err(folder_error)?;
         let folder = settings
             .database

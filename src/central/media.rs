@@ -11,6 +11,7 @@ use sha2::Digest;
 use tower_http::services::ServeFile;
 
 use crate::convert;
+use crate::scanner::{self, Verdict};
 use crate::store::MediaRow;
 use loaxa_adapters::disk::free_bytes;
 use loaxa_heart::domain::announcement::Media;
@@ -39,6 +40,8 @@ const FREE_MIN: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct MediaFolder {
     root: PathBuf,
+    /// The command that scans what is sent; empty where there is none.
+    scanner: Vec<String>,
 }
 
 /// A reason for which audio is not taken.
@@ -54,6 +57,10 @@ pub enum MediaRefusal {
         max: u64,
     },
     Disk(#[from] std::io::Error),
+    /// The office's scanner found something.
+    Malicious,
+    /// The office's scanner does not work.
+    Unscanned,
 }
 
 impl Say for MediaRefusal {
@@ -64,6 +71,8 @@ impl Say for MediaRefusal {
             MediaRefusal::NoLength => said!("media.no_length"),
             MediaRefusal::TooLong { minutes, max } => said!("media.too_long", minutes, max),
             MediaRefusal::Disk(error) => said!("media.disk", error),
+            MediaRefusal::Malicious => said!("media.malicious"),
+            MediaRefusal::Unscanned => said!("media.unscanned"),
         }
     }
 }
@@ -76,7 +85,7 @@ impl MediaFolder {
     pub fn open(root: PathBuf) -> std::io::Result<Self> {
         std::fs::create_dir_all(root.join(INCOMING))?;
         decode::lengths::keep_in(root.join("lengths"));
-        let folder = Self { root };
+        let folder = Self { root, scanner: Vec::new() };
         folder.bring_back();
         Ok(folder)
     }
@@ -135,6 +144,24 @@ impl MediaFolder {
         let path = self.root.join(INCOMING).join(format!("{:016x}", u64::from_be_bytes(random)));
         let file = std::fs::File::create_new(&path)?;
         Ok(Incoming { file, path, hash: sha2::Sha256::new(), bytes: 0, keeps_room: false })
+    }
+
+    /// Has what people and programs send scanned by this command from now on.
+    #[must_use]
+    pub fn scanned_by(self, scanner: Vec<String>) -> Self {
+        Self { scanner, ..self }
+    }
+
+    /// Has a file scanned that came from outside.
+    ///
+    /// # Errors
+    /// Fails when the scanner finds something in the file, or does not work.
+    pub fn scan(&self, incoming: &Incoming) -> Result<(), MediaRefusal> {
+        match scanner::ask(&self.scanner, &incoming.path) {
+            Verdict::Clean => Ok(()),
+            Verdict::Malicious => Err(MediaRefusal::Malicious),
+            Verdict::Unknown => Err(MediaRefusal::Unscanned),
+        }
     }
 
     /// Checks that a file can be played, and gives it its final name.

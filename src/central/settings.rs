@@ -39,6 +39,8 @@ pub struct Settings {
     pub keys: Keys,
     /// A command that speaks a text into a WAV file.
     pub speech: Vec<String>,
+    /// A command that scans a file for what is malicious; empty where there is none.
+    pub scanner: Vec<String>,
     /// The alerts that are taken; `None` takes none.
     pub cap: Option<CapSettings>,
     pub calling: Calling,

@@ -310,6 +310,7 @@ impl Uploads {
         let take = || {
             let mut incoming = media.begin()?;
             incoming.write_all_of(&mut File::open(self.part(id))?)?;
+            media.scan(&incoming)?;
             media.finish_within(incoming, &announced.name, now, ms_max)
         };
         let taken = take();

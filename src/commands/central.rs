@@ -134,6 +134,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
         }),
         keys,
         speech: config.speech,
+        scanner: config.scanner,
         cap: cap.transpose()?,
         calling: calling(config.calling)?,
         reporting: Reporting { above: config.report.above, email: config.report.email },

@@ -279,6 +279,7 @@ impl TrialKeys {
                 issuers: self.officers.to_vec(),
                 trust: codec::seal(&TrustMessage { v: VERSION, trust: self.trust() }, &[&self.root]),
             },
+            scanner: Vec::new(),
             speech: vec!["cp".to_owned(), words.display().to_string(), "{out}".to_owned()],
             cap: None,
             calling: Default::default(),

@@ -247,6 +247,35 @@ async fn an_answer_that_is_lost_loses_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_scanner_of_the_office_finds_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("scanner");
+    std::fs::write(&script, "case $(tail -c 4 \"$1\") in evil) exit 1 ;; sick) exit 2 ;; esac\n").unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.scanner = vec!["sh".to_owned(), script.display().to_string()];
+    let central = start(settings).await;
+    let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
+    let send = async |end: &[u8]| {
+        let (mut bytes, tep) = (silence(40_000), "/soan-tin/0123456789abcdef0123456789abcdef/tep");
+        let at = bytes.len() - end.len();
+        bytes[at..].copy_from_slice(end);
+        let begun = lan.post(&central, &format!("{tep}?ten=a.wav&co={}", bytes.len()), &[]).await;
+        let id = begun.json()["ma"].as_str().unwrap().to_owned();
+        let by_page = lan.put(&central, &format!("{tep}?ma={id}&tu=0"), &bytes).await;
+        let by_program = post(&central, "/api/v1/media?name=a.wav", "application/octet-stream", bytes).await;
+        (by_page.status, by_program.status, by_page.json()["loi"].as_str().unwrap_or_default().to_owned())
+    };
+    let (page, program, says) = send(b"evil").await;
+    assert!((400..500).contains(&page) && (400..500).contains(&program) && says.contains("có hại"), "{says}");
+    let (page, program, says) = send(b"sick").await;
+    assert!(page >= 400 && program >= 400 && says.contains("không trả lời"), "{says}");
+    nothing_is_left(dir.path()).await;
+    let (page, program, _) = send(b"good").await;
+    assert_eq!((page, program), (200, 201));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_refused_in_plain_words_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;

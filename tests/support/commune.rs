@@ -124,6 +124,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
         everyday: Default::default(),
         training: Default::default(),
         keys: Keys { central: central_key(), issuers: vec![key(1), key(2)], trust: trust() },
+        scanner: Vec::new(),
         speech: ["espeak-ng", "-v", "{language}", "-w", "{out}", "--stdin"].map(str::to_owned).to_vec(),
         groups: vec![
             place("xa", "Xã Thử", None),

@@ -13,6 +13,7 @@ use super::calling_file::{self, CallingConfig};
 use super::cap_policy::{self, CapConfig};
 use super::fields::{Fields, Reader, did_you_mean};
 use super::files::read_text;
+use super::gpio_line::command;
 use super::problem::{Problem, Problems};
 use super::report_file::{self, ReportConfig};
 use super::store_file::{self, Database};
@@ -69,6 +70,8 @@ pub struct CentralConfig {
     /// `None` where boxes are enrolled by hand.
     pub enrolment: Option<EnrolmentFiles>,
     pub speech: Vec<String>,
+    /// A command that scans each file that is sent; empty where there is none.
+    pub scanner: Vec<String>,
     /// `None` where no alerts are taken.
     pub cap: Option<CapConfig>,
     pub calling: CallingConfig,
@@ -202,6 +205,9 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let keys = keys(root.section("keys"), paths);
     let enrolment = root.get("enrolment").map(|value| enrolment(value.table()?, paths));
     let speech = speech(root.section("speech"));
+    let mut uploads = root.section("uploads");
+    let scanner = uploads.get("scanner").map(|value| command(&value));
+    uploads.finish();
     let groups = groups(root.tables("group"), reader);
     let known: BTreeSet<_> = groups.iter().map(|(_, group)| group.id.clone()).collect();
     if let (Some(group), Some(value)) = (&group, &group_value)
@@ -232,6 +238,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
         keys: keys?,
         enrolment: absent_or(enrolment)?,
         speech: speech?,
+        scanner: absent_or(scanner)?.unwrap_or_default(),
         cap: absent_or(cap)?,
         calling: calling?,
         report: report?,

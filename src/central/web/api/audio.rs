@@ -15,7 +15,10 @@ use serde::Serialize;
 /// Fails when the boxes can't play it, or the disk refuses.
 pub async fn finish(app: &Arc<App>, incoming: Incoming, name: String) -> Result<MediaRow, Problem> {
     let app = Arc::clone(app);
-    let finish = tokio::task::spawn_blocking(move || app.media.finish(incoming, &name, app.now()));
+    let finish = tokio::task::spawn_blocking(move || {
+        app.media.scan(&incoming)?;
+        app.media.finish(incoming, &name, app.now())
+    });
     let finished = finish.await.map_err(|panic| {
         tracing::error!(%panic, "audio could not be probed");
         Problem::bad(said!("api.audio"))

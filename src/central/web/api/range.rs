@@ -19,7 +19,7 @@ pub struct Range {
     to: Option<Wall>,
     event: Option<String>,
     announcement: Option<CommandId>,
-    after: Option<i64>,
+    after: Option<u64>,
     #[serde(default)]
     implausible: bool,
     pub limit: Option<u32>,
@@ -42,7 +42,7 @@ impl From<Range> for LogFilter {
             to: range.to,
             event: range.event,
             command: range.announcement,
-            after: range.after,
+            after: range.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
             implausible: range.implausible,
             newest_first: false,
             limit: range.limit.unwrap_or(ROWS).min(ROWS_MAX),

@@ -145,6 +145,7 @@ fn table(frame: &Frame, people: &[PersonRow], acts: &[ActRow]) -> Markup {
                         td role="cell" data-l=(frame.say("audit.act")) { (frame.texts.code("act", &act.act)) }
                         td role="cell" data-l=(frame.say("audit.subject")) {
                             @if act.act.starts_with("notice_") { a href={ "/tin/" (act.subject) } { (frame.say("audit.notice")) } }
+                            @else if act.act.starts_with("message_") { (frame.say("message.title")) }
                             @else { (visible(named(people, &act.subject))) } }
                         td role="cell" data-l=(frame.say("audit.change")) {
                             @if let Some(before) = &act.before { del { (visible(before)) } " " }

@@ -24,6 +24,8 @@ pub struct Drawn<'a> {
     pub scene: &'a Scene,
     pub week: &'a Week,
     pub notices: &'a [NoticeRow],
+    /// Villages of the place.
+    pub villages: usize,
     pub today: NaiveDate,
     /// Slots lead to the page on which they are changed.
     pub writes: bool,
@@ -139,7 +141,7 @@ pub fn times(frame: &Frame, start: Wall, end: Wall) -> String {
 fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
     let planned = &session.planned;
     let silent = session.silent();
-    let place = (session.villages.len() < villages(it))
+    let place = (session.villages.len() < it.villages)
         .then(|| session.villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
     let inside = html! {
         b.num { (times(it.frame, planned.start, planned.end)) } " "
@@ -159,9 +161,9 @@ fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
     }
 }
 
-/// Villages of the place; what sounds in all of them names none.
-fn villages(it: &Drawn<'_>) -> usize {
-    let all = it.week.sessions.iter().flat_map(|session| &session.villages);
+/// Counts the villages of the place; what sounds in all of them names none.
+pub fn villages(week: &Week) -> usize {
+    let all = week.sessions.iter().flat_map(|session| &session.villages);
     all.collect::<std::collections::BTreeSet<_>>().len()
 }
 

@@ -25,7 +25,7 @@ use crate::web::parts::icon;
 use crate::web::words;
 use loaxa_heart::config::day_rules::hm;
 use loaxa_heart::config::programme_edit::ProgrammeText;
-use loaxa_heart::decide::preview::Fate;
+use loaxa_heart::decide::preview::{Fate, Planned};
 use loaxa_heart::domain::ids::{ContentHash, SlotId};
 use loaxa_heart::domain::programme::{Content, Slot};
 use loaxa_heart::said;
@@ -193,6 +193,9 @@ async fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, shown: Shown<'_>) ->
     Ok((status, frame.draw(app, &title, content)).into_response())
 }
 
+/// Plays of a slot that are shown at once: a list that is repeated has hundreds.
+const PLAYS_SHOWN: usize = 12;
+
 /// Finds the sessions of a slot on the day, as the heart rehearses them.
 async fn sessions(app: &App, asked: &Asked, slot: &SlotId) -> Vec<WeekSession> {
     let Ok(week) = asked.scene.plan(app, asked.address.monday()).await else { return Vec::new() };
@@ -206,18 +209,26 @@ fn sounding(frame: &Frame, asked: &Asked, planned: &[WeekSession], day: NaiveDat
         @if planned.is_empty() { p.mute { (frame.say(if excepted { "week.off_today" } else { "week.not_due" })) } }
         @for session in planned {
             p { b { (days::times(frame, session.planned.start, session.planned.end)) } }
-            ul.list { @for play in &session.planned.plays {
-                li { span.num { (play.from.local().format("%H:%M:%S")) } " " @if play.chime { (frame.say("week.chime")) } @else { (play.title) }
-                    @match &play.fate {
-                        Fate::Whole => {},
-                        Fate::HardEnd => { br; span.mute { (frame.say("week.hard_end")) } },
-                        Fate::Guarded { reason } => { br; span.mute { (frame.tell(&said!("week.stopped", why = reason.say()))) } },
-                        Fate::NotPlayed { reason } => { br; span.mute { (frame.tell(&said!("week.silent", why = words::not_played(reason, frame.texts)))) } },
-                    }
-                }
-            } }
+            @let (first, rest) = session.planned.plays.split_at(session.planned.plays.len().min(PLAYS_SHOWN));
+            ul.list { @for play in first { (one_play(frame, play)) } }
+            @if !rest.is_empty() { details { summary { (frame.tell(&said!("week.more_plays", count = rest.len()))) }
+                ul.list { @for play in rest { (one_play(frame, play)) } } } }
         }
         @for url in relays(asked) { p { a href=(url) rel="noreferrer" { (icon("play")) (frame.say("week.listen_relay")) } } }
+    }
+}
+
+/// Draws what sounds from a time on, and why not all of it does.
+fn one_play(frame: &Frame, play: &Planned) -> Markup {
+    html! {
+        li { span.num { (play.from.local().format("%H:%M:%S")) } " " @if play.chime { (frame.say("week.chime")) } @else { (play.title) }
+            @match &play.fate {
+                Fate::Whole => {},
+                Fate::HardEnd => { br; span.mute { (frame.say("week.hard_end")) } },
+                Fate::Guarded { reason } => { br; span.mute { (frame.tell(&said!("week.stopped", why = reason.say()))) } },
+                Fate::NotPlayed { reason } => { br; span.mute { (frame.tell(&said!("week.silent", why = words::not_played(reason, frame.texts)))) } },
+            }
+        }
     }
 }
 

@@ -68,6 +68,7 @@ pub async fn page(
         scene: &scene,
         week: &week,
         notices: &notices,
+        villages: days::villages(&week),
         today: who.now.date(),
         writes: writes && drafts,
     };
