@@ -16,6 +16,7 @@ use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc};
 
@@ -291,10 +292,12 @@ enum Shows {
     Configured,
 }
 
-/// Reads the certificate of a PEM file that holds it with its key; `None` where either is not there.
-pub fn own_certificate(path: &Path) -> Option<CertificateDer<'static>> {
-    let text = std::fs::read(path).ok()?;
-    certificate::first_of(&text)
+/// Reads the certificate of two PEM files that a connection can show; `None` where one is not there or damaged, or the key is
+/// another's. Both may be in one file.
+pub fn own_certificate(certificate: &Path, key: &Path) -> Option<CertificateDer<'static>> {
+    let (chain, secret) = read_identity(certificate, key).ok()?;
+    let pair = CertifiedKey::from_der(chain, secret, &rustls::crypto::ring::default_provider()).ok()?;
+    pair.cert.into_iter().next()
 }
 
 fn tls_configuration(config: &LinkConfig, shows: Shows) -> Result<TlsConfiguration, LinkError> {

@@ -45,7 +45,8 @@ impl Certificate {
     /// Reads the certificate that the box shows.
     pub fn new(identity: Option<&(PathBuf, PathBuf)>, state_dir: &Path) -> Self {
         let file = file(state_dir);
-        let shown = identity.and_then(|(certificate, _)| read(&file).or_else(|| read(certificate)));
+        let shown =
+            identity.and_then(|(certificate, key)| read(&file, &file).or_else(|| read(certificate, key)));
         Self { shown, file, asked: None, ask_at: Moment(0) }
     }
 
@@ -94,7 +95,7 @@ impl Certificate {
     }
 }
 
-fn read(path: &Path) -> Option<Shown> {
-    let certificate = mqtt::own_certificate(path)?;
+fn read(certificate: &Path, key: &Path) -> Option<Shown> {
+    let certificate = mqtt::own_certificate(certificate, key)?;
     Some(Shown { hash: ContentHash::of(&certificate), validity: certificate::validity(&certificate)? })
 }

@@ -22,6 +22,7 @@ use crate::mouths::Mouths;
 use crate::nonces::Nonces;
 use crate::one_each::OneEach;
 use crate::owed::Owed;
+use crate::paces::Paces;
 use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
 use crate::store::{Alarm, AlarmKind, BoxRow, SharedStore, StoreError, urgently};
@@ -56,6 +57,8 @@ pub struct App {
     pub mouths: Mouths,
     /// The writers for whom the engine speaks.
     pub speaking: OneEach,
+    /// The pace of each person.
+    pub paces: Paces,
     pub outlooks: Outlooks,
     pub days: Days,
     /// Programmes as they were read, by the digest of their text and audio.
@@ -149,6 +152,7 @@ impl App {
             voices,
             mouths: Mouths::default(),
             speaking: OneEach::default(),
+            paces: Paces::default(),
             outlooks,
             days,
             programmes: Recent::default(),

@@ -41,7 +41,10 @@ impl DiskState {
     pub fn say(self) -> Option<Sentence> {
         match self {
             DiskState::Well => None,
-            DiskState::Low { free_mib } => Some(said!("disk.low", free_mib)),
+            DiskState::Low { free_mib } if free_mib >= 1_024 => {
+                Some(said!("disk.low", free = format!("{} GB", free_mib / 1_024)))
+            }
+            DiskState::Low { free_mib } => Some(said!("disk.low", free = format!("{free_mib} MB"))),
             DiskState::Full => Some(said!("disk.full")),
         }
     }

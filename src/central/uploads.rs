@@ -1,8 +1,10 @@
 //! Uploads that resume: a file that comes in parts, over days if need be, until it is whole.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,10 +28,62 @@ const FREE_MIN: u64 = 256 * 1024 * 1024;
 /// Longest name of a file, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
+/// Finished uploads that are remembered, so that whoever lost the answer is told.
+const FINISHED_MAX: usize = 256;
+
 /// The folder of files that are coming in.
 #[derive(Debug, Clone)]
 pub struct Uploads {
     root: PathBuf,
+    checks: Arc<Checks>,
+}
+
+/// Whole files, which are checked one time each: whoever asks again meanwhile waits, and gets the same outcome.
+#[derive(Debug, Default)]
+struct Checks {
+    known: Mutex<Known>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    under_way: BTreeSet<String>,
+    /// The newest is the last.
+    finished: VecDeque<(String, AccountId, Result<MediaRow, Sentence>)>,
+}
+
+/// A check that is under way, until it is dropped.
+struct Checking<'c>(&'c Checks, String);
+
+impl Drop for Checking<'_> {
+    fn drop(&mut self) {
+        self.0.lock().under_way.remove(&self.1);
+        self.0.changed.notify_all();
+    }
+}
+
+impl Checks {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the check of an upload when no other one of the same is under way.
+    fn begin(&self, id: &str) -> Checking<'_> {
+        let mut known = self.lock();
+        while known.under_way.contains(id) {
+            known = self.changed.wait(known).unwrap_or_else(PoisonError::into_inner);
+        }
+        known.under_way.insert(id.to_owned());
+        Checking(self, id.to_owned())
+    }
+
+    fn remember(&self, id: &str, person: &AccountId, outcome: Result<MediaRow, Sentence>) {
+        let mut known = self.lock();
+        if known.finished.len() >= FINISHED_MAX {
+            known.finished.pop_front();
+        }
+        known.finished.push_back((id.to_owned(), person.clone(), outcome));
+    }
 }
 
 /// An upload as its sender announced it.
@@ -58,6 +112,8 @@ pub enum NotUploaded {
     },
     Disk(io::Error),
     Media(MediaRefusal),
+    /// The file was refused before, for this reason.
+    Before(Sentence),
 }
 
 /// Tells whether an error means that the disk has no room.
@@ -79,6 +135,7 @@ impl Say for NotUploaded {
                 said!("upload.no_audio")
             }
             NotUploaded::Media(refusal) => refusal.say(),
+            NotUploaded::Before(said) => said.clone(),
         }
     }
 }
@@ -90,7 +147,7 @@ impl Uploads {
     /// Fails when it can't be made.
     pub fn open(root: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(Self { root })
+        Ok(Self { root, checks: Arc::default() })
     }
 
     /// A file of this folder for something that comes into being.
@@ -195,6 +252,16 @@ impl Uploads {
         if announced.person == *person { Ok((announced, come)) } else { Err(NotUploaded::NoSuch) }
     }
 
+    /// Finds the outcome of an upload of a person whose whole file was checked already.
+    ///
+    /// # Errors
+    /// Says why the file was refused.
+    pub fn finished(&self, id: &str, person: &AccountId) -> Result<Option<MediaRow>, NotUploaded> {
+        let known = self.checks.lock();
+        let found = known.finished.iter().find(|(known, whose, _)| known == id && whose == person);
+        found.map(|(_, _, outcome)| outcome.clone()).transpose().map_err(NotUploaded::Before)
+    }
+
     /// Adds the part that begins at byte `at`, and returns how many bytes have come. A part that came before is not an
     /// error when it continues what is there.
     ///
@@ -221,7 +288,7 @@ impl Uploads {
     }
 
     /// Moves a whole file into the media folder, where it is checked. What came of it is gone afterwards, unless it can't be read
-    /// now and may be later.
+    /// now and may be later. The outcome is remembered for whoever asks again.
     ///
     /// # Errors
     /// Fails when it is not whole, is no audio, lasts longer than `ms_max`, or the disk refuses.
@@ -232,6 +299,10 @@ impl Uploads {
         media: &MediaFolder,
         (now, ms_max): (Wall, u64),
     ) -> Result<MediaRow, NotUploaded> {
+        let _checking = self.checks.begin(id);
+        if let Some(row) = self.finished(id, person)? {
+            return Ok(row);
+        }
         let (announced, come) = self.find(id, person)?;
         if come < announced.size {
             return Err(NotUploaded::Elsewhere(come));
@@ -243,10 +314,12 @@ impl Uploads {
         };
         let taken = take();
         self.forget(id);
-        taken.map_err(|refusal| match refusal {
+        let taken = taken.map_err(|refusal| match refusal {
             MediaRefusal::Disk(error) if is_full(&error) => self.full(announced.size),
             other => NotUploaded::Media(other),
-        })
+        });
+        self.checks.remember(id, person, taken.as_ref().map(Clone::clone).map_err(Say::say));
+        taken
     }
 }
 

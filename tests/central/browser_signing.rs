@@ -213,7 +213,7 @@ async fn all_that_has_an_effect_is_shown_and_what_is_not_known_is_not_signed() {
         }
         for (id, _) in unknown {
             let card = format!("#drafts article[data-draft='{id}']");
-            assert!(page.text(&card).contains("không hiểu hết lệnh này"), "{id}: {}", page.text(&card));
+            assert!(page.text(&card).contains("không hiểu hết tin này"), "{id}: {}", page.text(&card));
             assert!(page.value(&format!("document.querySelector(\"{card} button.sign\")")).is_null(), "{id}");
         }
         page.click("#drafts article[data-draft='day-du'] button.sign");

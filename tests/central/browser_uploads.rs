@@ -1,11 +1,11 @@
 //! Files and recordings that a writer sends from a browser: over a slow link that breaks, past a server between that takes
 //! little, onto a full disk; and what is refused, in words, with nothing left behind.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::full_disk::Disk;
@@ -46,6 +46,63 @@ fn silence(bytes: u32) -> Vec<u8> {
 /// Three hours of silence in few bytes: 200 samples of eight bits a second.
 fn three_hours() -> Vec<u8> {
     wav(200, 1, 3 * 3_600 * 200, 128)
+}
+
+/// A link of so many bytes a second each way, between the browser and central, that breaks and comes again.
+struct Link {
+    address: SocketAddr,
+    is_up: Arc<AtomicBool>,
+}
+
+impl Link {
+    fn start(central: SocketAddr, bytes_a_second: u32) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, is_up) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(true)));
+        let up = Arc::clone(&is_up);
+        let free: [Arc<Mutex<Instant>>; 2] = std::array::from_fn(|_| Arc::new(Mutex::new(Instant::now())));
+        std::thread::spawn(move || {
+            for browser in listener.incoming().flatten().filter(|_| up.load(Ordering::Relaxed)) {
+                let Ok(server) = TcpStream::connect(central) else { continue };
+                let ends = [browser.try_clone().unwrap(), server.try_clone().unwrap()];
+                let [one, other] = ends;
+                for (from, to, free) in [(browser, server, &free[0]), (other, one, &free[1])] {
+                    let (up, free) = (Arc::clone(&up), Arc::clone(free));
+                    std::thread::spawn(move || Self::pass(from, to, &up, &free, bytes_a_second));
+                }
+            }
+        });
+        Self { address, is_up }
+    }
+
+    /// Passes bytes on one way, at the pace that all connections share, until an end goes or the link breaks.
+    fn pass(mut from: TcpStream, mut to: TcpStream, up: &AtomicBool, free: &Mutex<Instant>, rate: u32) {
+        from.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut chunk = [0; 4_096];
+        while up.load(Ordering::Relaxed) {
+            let read = match from.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+                Err(_) => break,
+            };
+            let done = {
+                let mut free = free.lock().unwrap();
+                *free = (*free).max(Instant::now()) + Duration::from_secs_f64(read as f64 / f64::from(rate));
+                *free
+            };
+            std::thread::sleep(done.saturating_duration_since(Instant::now()));
+            if to.write_all(&chunk[..read]).is_err() {
+                break;
+            }
+        }
+        for end in [from, to] {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn set_up(&self, up: bool) {
+        self.is_up.store(up, Ordering::Relaxed);
+    }
 }
 
 /// The writer Lan with the page to write on open, by an address of the server.
@@ -125,21 +182,21 @@ async fn a_file_goes_on_after_three_breaks_and_a_new_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;
     let browser = Browser::start();
-    let (lan, mut page) = writing(&central, &browser, &format!("http://{}", central.http_addr())).await;
+    let link = Link::start(central.http_addr(), kbits * 125);
+    let (lan, mut page) = writing(&central, &browser, &format!("http://{}", link.address)).await;
     let (file, bytes) = (dir.path().join("dai.wav"), silence(megabytes * 1_000_000));
     std::fs::write(&file, &bytes).unwrap();
-    let link = Some(kbits * 125);
     let begun = Instant::now();
-    page.network(link);
     page.choose("#chon-tep", &file);
     for (percent, signs_out) in [(13.0, false), (38.0, true), (63.0, false)] {
         until_come(&mut page, percent);
-        page.network(None);
+        println!("{percent} % after {:.0?}", begun.elapsed());
+        link.set_up(false);
         page.until_says("#tai-duoc", "Mất mạng");
         if signs_out {
             central.store().end_sessions(lan.id.clone(), None).await.unwrap();
         }
-        page.network(link);
+        link.set_up(true);
         if signs_out {
             page.until_says("#tai-duoc", "Đã hết phiên đăng nhập");
             // Signed in again in another tab: it goes on where it was.
@@ -147,11 +204,45 @@ async fn a_file_goes_on_after_three_breaks_and_a_new_sign_in() {
         }
     }
     until_come(&mut page, 100.0);
+    println!("the last byte after {:.0?}", begun.elapsed());
     page.until("document.querySelector('#tep').value.length === 64");
     println!("{megabytes} MB at {kbits} kbit/s, cut three times: {:.0?}", begun.elapsed());
     let whole = page.value("document.querySelector('#tep').value").as_str().unwrap().to_owned();
     assert_eq!(whole, ContentHash::of(&bytes).to_string());
     assert!(files_under(&dir.path().join("uploads")).is_empty(), "nothing is left behind");
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_loses_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let lan = Staff::make(&central, "lan", &[(Role::Writer, "xa")]).await;
+    let (bytes, id) = (silence(4_000_000), "0123456789abcdef0123456789abcdef");
+    let begun = lan.post(&central, &format!("/soan-tin/{id}/tep?ten=dai.wav&co={}", bytes.len()), &[]).await;
+    let upload = begun.json()["ma"].as_str().unwrap().to_owned();
+    let path = format!("/soan-tin/{id}/tep?ma={upload}");
+    // The last part is sent, and whoever sent it does not stay for the answer.
+    let mut gone = TcpStream::connect(central.http_addr()).unwrap();
+    let (host, cookie) = (central.http_addr(), &lan.cookie);
+    write!(gone, "PUT {path}&tu=0 HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\ncookie: {cookie}\r\ncontent-length: {}\r\n\r\n", bytes.len())
+        .unwrap();
+    gone.write_all(&bytes).unwrap();
+    let come = async || {
+        let told = lan.get(&central, &path).await.json();
+        (told["den"] == bytes.len()).then_some(())
+    };
+    until("everything came", come).await;
+    drop(gone);
+    // Asked again while it is checked, and afterwards, it is one file.
+    let put = format!("{path}&tu={}", bytes.len());
+    let again = lan.put(&central, &put, b"").await;
+    assert_eq!(again.json()["xong"]["tep"], ContentHash::of(&bytes).to_string());
+    let told = lan.get(&central, &path).await.json();
+    assert_eq!((&told["den"], &told["xong"]), (&bytes.len().into(), &again.json()["xong"]));
+    assert!(files_under(&dir.path().join("uploads")).is_empty(), "nothing is left behind");
+    let stranger = Staff::make(&central, "nam", &[(Role::Writer, "xa")]).await;
+    assert_eq!(stranger.get(&central, &path).await.status, 404);
     central.stop().await;
 }
 

@@ -412,7 +412,7 @@ fn staff_type_commands_over_tls_with_the_certificate_beside_their_token() {
     let named = run(&["status", "--token-file", elsewhere, "--ca", ca.to_str().unwrap()]);
     assert!(named.status.success(), "{named:?}");
     let page = commune.agent().get(format!("{}/dang-nhap", commune.http)).call().unwrap();
-    assert_eq!(page.headers()["strict-transport-security"], "max-age=31536000");
+    assert_eq!(page.headers()["strict-transport-security"], "max-age=31536000; includeSubDomains");
     let plain = commune.http.replace("https://", "http://");
     let mut told = commune.agent().get(format!("{plain}/dang-nhap")).call().unwrap();
     assert_eq!(

@@ -290,6 +290,135 @@ async fn a_password_is_changed_with_the_old_one_and_its_person_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_graded_while_it_is_typed_and_a_weak_one_is_asked_for_anew() {
+    with_central(false, async |central, dir| {
+        let link = first_link(dir);
+        let mut visit = Visit::new(central);
+        let grade = async |visit: &mut Visit<'_>, path: &str, password: &str| {
+            let graded = visit.post(path, &[("ten", "mai"), ("mat-khau", password)]).await;
+            (graded.status, graded.json()["muc"].as_u64(), graded.json()["noi"].as_str().unwrap().to_owned())
+        };
+        let path = format!("{link}/do-manh");
+        assert!(matches!(grade(&mut visit, &path, "ngắn").await, (200, Some(0..=2), _)));
+        assert!(matches!(grade(&mut visit, &path, "passwordpassword").await, (200, Some(0..=2), _)));
+        assert!(matches!(grade(&mut visit, &path, PASSWORD).await, (200, Some(3..=4), _)));
+        assert_eq!(visit.post("/moi/khong-co/do-manh", &[("mat-khau", PASSWORD)]).await.status, 404);
+        let fields = [("ho-ten", "Mai"), ("ten", "mai"), ("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)];
+        assert_eq!(visit.post(&link, &fields).await.status, 303);
+        assert!(matches!(
+            grade(&mut visit, "/tai-khoan/do-manh", "123456789012").await,
+            (200, Some(0..=2), _)
+        ));
+        assert!(visit.get("/tai-khoan").await.text().contains("data-hoi=\"/tai-khoan/do-manh\""));
+
+        // A weak one that was set past the pages.
+        let (store, now) = (central.store(), loaxa_adapters::clock::wall());
+        let mai = "mai".parse::<AccountId>().unwrap();
+        loaxa_central::console::set_passwords(&**store, &[mai], "passwordpassword", now).await.unwrap();
+        let mut again = Visit::new(central);
+        let led = again.sign_in("mai", "passwordpassword").await;
+        assert_eq!((led.status, led.header("location")), (303, "/tai-khoan?mat-khau=yeu"));
+        assert!(again.get(led.header("location")).await.text().contains("dễ đoán. Xin đặt mật khẩu khác"));
+        let change = [("mat-khau-cu", "passwordpassword"), ("mat-khau", PASSWORD), ("nhac-lai", PASSWORD)];
+        assert_eq!(again.post("/tai-khoan/mat-khau", &change).await.status, 303);
+        assert_eq!(Visit::new(central).sign_in("mai", PASSWORD).await.header("location"), "/");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_takes_along_what_is_kept_about_them_and_nothing_else() {
+    with_central(false, async |central, _| {
+        let lan = Staff::make(central, "lan", &[(Role::Writer, "xa")]).await;
+        let mai = Staff::make(central, "mai", &[(Role::Administrator, "xa")]).await;
+        assert_eq!(
+            mai.post(central, "/nguoi/lan/vai-tro", &[("vai-tro", "reviewer"), ("nhom", "xa")]).await.status,
+            303
+        );
+        let file = lan.get(central, "/tai-khoan/du-lieu.json").await;
+        assert!(file.header("content-disposition").starts_with("attachment"));
+        let data = file.json();
+        assert_eq!((&data["account"], &data["name"]), (&"lan".into(), &"Cán bộ lan".into()));
+        assert_eq!(data["roles"].as_array().unwrap().len(), 2);
+        assert_eq!(data["sessions"][0]["from"], "127.0.0.1");
+        assert!(data["about"].as_array().unwrap().iter().any(|act| act["by"] == "mai"), "{data}");
+        for secret in ["secret-of", "argon2", "totp"] {
+            assert!(!file.text().contains(secret), "{secret}: {}", file.text());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_browser_does_not_get_is_said_on_a_page() {
+    with_central(false, async |central, _| {
+        let lan = Staff::make(central, "lan", &[(Role::Writer, "xa")]).await;
+        let ask = async |path: &str, cookie: &str, accept: &str| {
+            get(central, path, &[("cookie", cookie), ("accept", accept)]).await
+        };
+        let page = "text/html,application/xhtml+xml,*/*;q=0.8";
+        for (path, status, says) in [
+            ("/khong-co-trang-nay", 404, "Không có trang này"),
+            ("/thoat", 405, "bằng nút bấm"),
+            ("/cum-loa?trang=%FF", 200, ""),
+            ("/nguoi", 403, ""),
+            ("/api/v1/status", 401, "mã truy cập"),
+            ("/assets/khong-co.css", 404, "Không có trang này"),
+        ] {
+            let inside = ask(path, &lan.cookie, page).await;
+            assert_eq!(inside.status, status, "{path}");
+            assert!(inside.header("content-type").starts_with("text/html"), "{path}");
+            assert!(
+                inside.text().contains(says) && inside.text().contains("Thoát"),
+                "{path}: {}",
+                inside.text()
+            );
+        }
+        let outside = ask("/khong-co-trang-nay", "", page).await;
+        assert!(outside.text().contains("href=\"/chuong-trinh\""), "{}", outside.text());
+        assert_eq!(ask("/thoat", "", page).await.header("allow"), "POST");
+        // Scripts and programs get what they got.
+        assert!(ask("/khong-co-trang-nay", "", "*/*").await.body.is_empty());
+        assert!(ask("/api/v1/status", "", "application/json").await.json()["error_vi"].is_string());
+        // A form that can't be read.
+        let origin = format!("http://{}", central.http_addr());
+        let headers = [
+            ("origin", origin.as_str()),
+            ("cookie", &lan.cookie),
+            ("accept", page),
+            ("content-type", "text/x"),
+        ];
+        let unread = post_with(central, "/soan-tin/00000000000000aa", &headers, b"x".to_vec()).await;
+        assert!((400..500).contains(&unread.status), "{}", unread.status);
+        assert!(unread.text().contains("không đọc được yêu cầu này"), "{}", unread.text());
+        let headers = [FORM, ("origin", origin.as_str()), ("cookie", &lan.cookie), ("accept", page)];
+        let large = post_with(central, "/soan-tin/00000000000000aa", &headers, vec![b'a'; 300_000]).await;
+        assert_eq!(large.status, 413);
+        assert!(large.text().contains("quá lớn"), "{}", large.text());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_decides_faster_than_a_person_reads() {
+    with_central(false, async |central, _| {
+        let duc = Staff::make(central, "duc", &[(Role::Approver, "xa"), (Role::Duty, "xa")]).await;
+        let mut last = 0;
+        for _ in 0..90 {
+            last = duc.post(central, "/duyet-tin/00000000000000aa", &[("viec", "duyet")]).await.status;
+            if last == 429 {
+                break;
+            }
+        }
+        assert_eq!(last, 429, "too much for a minute");
+        assert_ne!(duc.post(central, "/khan-cap", &[]).await.status, 429, "an emergency waits for nobody");
+        let mai = Staff::make(central, "mai", &[(Role::Approver, "xa")]).await;
+        assert_ne!(mai.post(central, "/duyet-tin/00000000000000aa", &[("viec", "duyet")]).await.status, 429);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_and_cookies_have_the_headers_that_keep_them_safe() {
     with_central(false, async |central, dir| {
         let mut mai = Visit::new(central);
@@ -394,6 +523,9 @@ fn expected() -> BTreeMap<&'static str, Needs> {
     const TRAIL: Needs = Needs::Role(&[Role::Administrator, Role::Reviewer]);
     [
         ("/", Needs::Person),
+        ("/moi/{code}/do-manh", Needs::Nobody),
+        ("/tai-khoan/do-manh", Needs::Person),
+        ("/tai-khoan/du-lieu.json", Needs::Person),
         ("/soan-tin", WRITER),
         ("/soan-tin/{id}", WRITER),
         ("/soan-tin/{id}/tep", WRITER),

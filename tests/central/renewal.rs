@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::commune::{ScriptedBox, embedded, key, known_keys, settings, start};
 use crate::support::eventually;
 use loaxa_adapters::certificate::{first_of, is_for, validity};
-use loaxa_adapters::keys::KeyFile;
+use loaxa_adapters::keys::{KeyFile, pkcs8_pem};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use loaxa_box::local_socket;
 use loaxa_central::Central;
@@ -198,6 +198,22 @@ fn one_that_is_good_for_long_is_not() {
     let state = commune.file("loa-1/state");
     eventually("a log that is home", || local_socket::ask(&state).ok().filter(welcomed));
     assert!(!state.join("identity.pem").exists());
+}
+
+#[test]
+fn one_that_is_of_no_use_leaves_the_one_of_the_configuration() {
+    let commune = Commune::start(70, "renew");
+    let state = commune.file("loa-1/state");
+    let read = |name: &str| std::fs::read_to_string(commune.file(name)).unwrap();
+    std::fs::create_dir_all(&state).unwrap();
+    let own = read("loa-1/tls/box.pem");
+    let damaged = own.replacen("MII", "", 1);
+    let with_another_key = format!("{own}\n{}", pkcs8_pem(&key(7)));
+    for text in [String::new(), damaged, own, with_another_key] {
+        std::fs::write(state.join("identity.pem"), text).unwrap();
+        let _running = commune.start_box();
+        commune.await_contact();
+    }
 }
 
 #[test]

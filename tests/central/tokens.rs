@@ -8,6 +8,47 @@ use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Span;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_the_machine_is_good_on_the_machine_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut behind = settings(dir.path(), embedded());
+    behind.page.proxies = vec!["127.0.0.1".parse().unwrap()];
+    let central = start(behind).await;
+    let now = loaxa_adapters::clock::wall();
+    let row = TokenRow {
+        name: "lan".to_owned(),
+        hash: ContentHash::of(b"cua-lan"),
+        scope: Scope::Admin,
+        made: now,
+        expires: now.plus(Span::secs(3_600)),
+        revoked: None,
+        owner: None,
+    };
+    assert!(central.store().add_token(row).await.unwrap());
+    let ask = async |token: &str, by: Option<&str>| {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(by.map(|address| ("x-forwarded-for", address)));
+        get(&central, "/api/v1/status", &headers).await.status
+    };
+    assert_eq!(ask(TOKEN, None).await, 200);
+    assert_eq!(ask(TOKEN, Some("127.0.0.1")).await, 200);
+    assert_eq!(ask(TOKEN, Some("203.0.113.9")).await, 403);
+    assert_eq!(ask("cua-lan", Some("203.0.113.9")).await, 200, "a person answers for this one");
+    central.stop().await;
+
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let bearer = format!("Bearer {TOKEN}");
+    let by = |address| [("authorization", bearer.as_str()), ("x-forwarded-for", address)];
+    assert_eq!(
+        get(&central, "/api/v1/status", &by("127.0.0.1")).await.status,
+        403,
+        "a proxy that nobody named"
+    );
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_may_what_its_scope_says_until_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(settings(dir.path(), embedded())).await;

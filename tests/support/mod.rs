@@ -6,6 +6,7 @@ pub mod broker;
 pub mod browser;
 pub mod central;
 pub mod commune;
+pub mod firefox;
 pub mod listen;
 pub mod own_key;
 pub mod postgres;

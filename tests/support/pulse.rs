@@ -52,6 +52,11 @@ impl Pulse {
         [("HOME", dir.to_owned()), ("XDG_RUNTIME_DIR", dir.to_owned())]
     }
 
+    /// Returns the address by which programs of PulseAudio's own reach the server.
+    pub fn server(&self) -> String {
+        format!("unix:{}", self.dir.join("pulse.sock").display())
+    }
+
     /// Returns the variables that make a program use this server's devices.
     pub fn env(&self) -> Vec<(String, String)> {
         let conf = format!("/usr/share/alsa/alsa.conf:{}", self.dir.join("asound.conf").display());

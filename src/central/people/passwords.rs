@@ -65,6 +65,11 @@ pub fn check(password: &str, about: &[&str]) -> Result<(), BadPassword> {
     }
 }
 
+/// Grades a password from 0, guessed at once, to 4; longer than is taken is 0.
+pub fn grade(password: &str, about: &[&str]) -> u8 {
+    if password.chars().count() > CHARS_MAX { 0 } else { zxcvbn::zxcvbn(password, about).score() as u8 }
+}
+
 /// Hashes a new password, in PHC form.
 pub async fn hash(password: &str) -> String {
     let password = composed(password);

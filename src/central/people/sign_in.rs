@@ -83,6 +83,8 @@ pub struct Begun {
     /// The secret for the browser's cookie; only its hash is kept.
     pub secret: String,
     pub next: Next,
+    /// The password is one that nobody may set any more: its person is asked for another.
+    pub weak: bool,
 }
 
 /// Checks a password and begins a session. `device` is a browser that this person signed in from before.
@@ -122,7 +124,9 @@ pub async fn with_password(
         }
         return Err(NotIn::Wrong);
     };
-    Ok(begin(app, &person, place).await?)
+    let about = [person.id.as_str(), &person.name, &app.settings.commune];
+    let weak = passwords::check(password, &about).is_err();
+    Ok(Begun { weak, ..begin(app, &person, place).await? })
 }
 
 /// Tells whether somebody signed in to an account from this network before, also before the last start.
@@ -155,7 +159,7 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
         note(app, person, "signed_in", &place).await?;
     }
     let secret = new_session(app, person.id.clone(), stage, place).await?;
-    Ok(Begun { person: person.id.clone(), secret, next })
+    Ok(Begun { person: person.id.clone(), secret, next, weak: false })
 }
 
 /// Checks a code of a telephone or of the sheet, and begins a new session in place of the one of the first step, so that a

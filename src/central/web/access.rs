@@ -1,18 +1,20 @@
 //! Access: programs show a token, people a signature, and browsers of readers a session.
 
 use loaxa_heart::said;
-use std::net::{IpAddr, SocketAddr};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::{self, HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::problem::Problem;
+use super::server::CameTo;
 use crate::app::App;
 use crate::link::crowd::Seat;
 use crate::orders::cosigning::NotTaken;
@@ -27,16 +29,21 @@ use loaxa_heart::wire::request::{
 use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 /// Finds what the token of a request may do; `None` where it carries none, or one that is not good. A wrong one is counted
-/// against its address.
+/// against its address. The token of the settings, which belongs to nobody, is for programs on this machine: whoever reads
+/// it is the machine's administrator.
 ///
 /// # Errors
-/// Fails when the address has guessed too often, or the store does not answer.
-pub async fn scope_of(app: &App, headers: &HeaderMap, from: SocketAddr) -> Result<Option<Scope>, Problem> {
+/// Fails when the address has guessed too often, sends the token of the settings from elsewhere, or the store does not answer.
+pub async fn scope_of(app: &App, headers: &HeaderMap, from: CameFrom) -> Result<Option<Scope>, Problem> {
     let Some(token) = bearer(headers) else { return Ok(None) };
-    let from = client(app, from, headers);
+    let is_here = from.is_this_machine(app, headers);
+    let from = client(app, from.peer, headers);
     may_try(app, from)?;
     if is_token(&app.settings.token, token) {
-        return Ok(Some(Scope::Admin));
+        return match is_here {
+            true => Ok(Some(Scope::Admin)),
+            false => Err(Problem { status: StatusCode::FORBIDDEN, said: said!("api.token_of_the_machine") }),
+        };
     }
     // A token is random and long: who finds out how its hash differs from others learns nothing of it.
     let row = app.store.token(ContentHash::of(token.as_bytes())).await?;
@@ -47,6 +54,37 @@ pub async fn scope_of(app: &App, headers: &HeaderMap, from: SocketAddr) -> Resul
     };
     note_wrong_token(app, from, detail).await;
     Ok(None)
+}
+
+/// The two ends of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct CameFrom {
+    peer: SocketAddr,
+    to: Option<IpAddr>,
+}
+
+impl CameFrom {
+    /// Tells whether the asker runs on this machine, and is no proxy that speaks for others.
+    fn is_this_machine(self, app: &App, headers: &HeaderMap) -> bool {
+        let peer = self.peer.ip().to_canonical();
+        if headers.contains_key(FORWARDED_FOR) {
+            // A proxy that the settings do not name may speak for anybody.
+            let is_named = app.settings.page.proxies.iter().any(|proxy| proxy.to_canonical() == peer);
+            return is_named && client(app, self.peer, headers).to_canonical().is_loopback();
+        }
+        peer.is_loopback() || self.to.is_some_and(|to| to.to_canonical() == peer)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CameFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Infallible> {
+        let to = parts.extensions.get::<CameTo>().and_then(|came_to| came_to.0);
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+        // Whoever is known by no address is nobody of this machine.
+        Ok(Self { peer: peer.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)), to })
+    }
 }
 
 /// Checks that an address has not guessed too often.
@@ -103,7 +141,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 ///
 /// # Errors
 /// Fails when it carries none that is good, or one of a smaller scope.
-async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: SocketAddr) -> Result<(), Problem> {
+async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: CameFrom) -> Result<(), Problem> {
     match scope_of(app, headers, from).await? {
         Some(has) if has >= needed => Ok(()),
         Some(has) => Err(Problem {
@@ -117,7 +155,7 @@ async fn need(app: &App, needed: Scope, headers: &HeaderMap, from: SocketAddr) -
 /// Lets in only requests with a token that may what the routes do.
 pub async fn let_token_in(
     State((app, needed)): State<(Arc<App>, Scope)>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: CameFrom,
     request: Request,
     next: Next,
 ) -> Response {

@@ -16,10 +16,12 @@ use super::problem::Problem;
 use super::session;
 use crate::app::App;
 use crate::orders::notices;
+use crate::paces::Doing;
 use crate::people::sign_in::AskedBy;
 use crate::people::{Who, sign_in};
 use crate::programmes::proposals;
 use crate::store::{Role, Stage, StoreError, urgently};
+use loaxa_adapters::clock::monotonic;
 use loaxa_heart::said;
 
 /// The people who may pass a door.
@@ -102,6 +104,13 @@ async fn guard(
         return *refusal;
     }
     if let Some(who) = who {
+        if let Some(doing) = counted(request.method(), request.uri().path())
+            && !app.paces.may(&who.person.id, doing, monotonic())
+        {
+            let said = said!("page.too_fast");
+            let frame = Frame::new(lang_of(request.headers()), Some(who), request.uri().path().to_owned());
+            return refusal(&app, &frame, StatusCode::TOO_MANY_REQUESTS, &said);
+        }
         keep_seat(&request);
         // A fragment and the stream have no menu in which the count stands.
         let is_page = request.method() == Method::GET && asked_by(request.uri().path()) == AskedBy::Person;
@@ -124,6 +133,20 @@ async fn waiting(app: &App, who: &Who) -> Result<usize, StoreError> {
 /// Tells pages that ask by themselves from people, so that an open page keeps nobody signed in.
 fn asked_by(path: &str) -> AskedBy {
     if path.starts_with("/fragments/") || path == EVENTS { AskedBy::Page } else { AskedBy::Person }
+}
+
+/// The pace against which a request counts. Parts of files and of a live voice have bounds of their own, an emergency has
+/// none, and everybody may always leave.
+fn counted(method: &Method, path: &str) -> Option<Doing> {
+    let is_at =
+        |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let free = ["/khan-cap", "/noi-truc-tiep", "/thoat"];
+    match () {
+        () if !changes(method) || *method == Method::PUT || free.into_iter().any(is_at) => None,
+        () if is_at("/duyet-tin") || is_at("/duyet-lich") => Some(Doing::Decision),
+        () if path == "/nguoi" || path.ends_with("/lien-ket") => Some(Doing::Link),
+        () => Some(Doing::Change),
+    }
 }
 
 /// Tells whether a request may change something here: everything but reading.
@@ -195,6 +218,21 @@ fn send(headers: &HeaderMap, to: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn emergencies_and_parts_of_files_have_no_pace() {
+        let check = |method, path, expected| assert_eq!(counted(&method, path), expected, "{path}");
+        check(Method::GET, "/duyet-tin/a", None);
+        check(Method::POST, "/duyet-tin/a", Some(Doing::Decision));
+        check(Method::POST, "/duyet-lich/1", Some(Doing::Decision));
+        check(Method::POST, "/nguoi", Some(Doing::Link));
+        check(Method::POST, "/nguoi/lan/lien-ket", Some(Doing::Link));
+        check(Method::POST, "/soan-tin/a", Some(Doing::Change));
+        check(Method::PUT, "/soan-tin/a/tep", None);
+        check(Method::POST, "/khan-cap", None);
+        check(Method::POST, "/khan-cap/1/dong-y", None);
+        check(Method::POST, "/khan-cap-gia", Some(Doing::Change));
+    }
 
     #[test]
     fn only_pages_of_this_server_may_change_something() {

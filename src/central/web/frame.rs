@@ -14,6 +14,7 @@ use super::problem::refusal_status;
 use super::texts::TEXTS;
 use super::{session, words};
 use crate::app::App;
+use crate::disk::DiskState;
 use crate::people::{Who, sign_in};
 use crate::store::{Role, Stage, StoreError};
 use loaxa_heart::domain::time::Wall;
@@ -24,6 +25,9 @@ use loaxa_heart::texts::{Lang, Say, Sentence, Texts};
 const ASKED_BEFORE_S: u64 = 5 * 60;
 /// The cookie that keeps the language.
 const LANG_COOKIE: &str = "loaxa-lang";
+
+/// Roles that the header names.
+const ROLES_NAMED_MAX: usize = 2;
 
 /// The drawings that [`icon`] uses.
 pub const ICONS: &str = include_str!("assets/icons.svg");
@@ -163,9 +167,7 @@ impl Frame {
                     }
                     @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     @if let Some(who) = self.who.as_ref().filter(|_| self.is_in()) { (self.ends_soon(who)) }
-                    @if let Some(state) = app.disk.state().say() {
-                        div.wrap { div.alarm.tight #dia role="alert" { p { b { (self.tell(&state)) } } } }
-                    }
+                    @if world == World::Everyday { (self.disk(app.disk.state())) }
                     main #noi-dung { div.wrap { (content) } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
@@ -210,11 +212,28 @@ impl Frame {
             }
             @match &self.who {
                 Some(who) => div.who {
-                    span { (who.person.name) @let roles = self.roles(who); @if !roles.is_empty() { ", " (roles) } }
+                    span { (who.person.name) @if let Some(roles) = self.roles(who) { ", " (roles) } }
                     " " form method="post" action="/thoat" { button.link { (self.say("sign_in.out")) } }
                 },
                 None => (self.other_language()),
             }
+        }
+    }
+
+    /// Tells whoever can do something about it that the disk is nearly full, and all staff that it is full. Pages on which an
+    /// emergency is stopped have no room for that.
+    fn disk(&self, state: DiskState) -> Markup {
+        let concerns: &[Role] =
+            if state == DiskState::Full { &[] } else { &[Role::Administrator, Role::Technician] };
+        let Some(said) = state.say().filter(|_| self.is_in() && self.sees(concerns)) else {
+            return html! {};
+        };
+        let kind = if state == DiskState::Full { "k-bad" } else { "k-look" };
+        html! {
+            div.wrap.told { div.alarm.tight.(kind) #dia role="alert" {
+                p { (icon("fix")) " " b { (self.tell(&said)) } }
+                @if self.sees(&[Role::Administrator]) { p { a href="/cai-dat/luu-giu" { (self.say("disk.where")) } } }
+            } }
         }
     }
 
@@ -235,10 +254,15 @@ impl Frame {
         html! { a href={ (self.path) "?" (query) "lang=" (other) } lang=(other) { (self.say("page.other_language")) } }
     }
 
-    /// The roles of a person, once each.
-    fn roles(&self, who: &Who) -> String {
+    /// The roles of a person, or how many they are where they would fill the header.
+    fn roles(&self, who: &Who) -> Option<String> {
         let roles = Role::ALL.into_iter().filter(|role| who.has(*role));
-        roles.map(|role| self.texts.code("role", role.code())).collect::<Vec<_>>().join(", ")
+        let roles: Vec<_> = roles.map(|role| self.texts.code("role", role.code())).collect();
+        match roles.len() {
+            0 => None,
+            1..=ROLES_NAMED_MAX => Some(roles.join(", ")),
+            count => Some(self.tell(&said!("page.roles", count))),
+        }
     }
 
     fn menu(&self) -> Markup {
@@ -324,12 +348,22 @@ pub fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
 
 /// A page that says why the one that was asked for is not shown.
 pub fn refusal(app: &App, frame: &Frame, status: StatusCode, why: &Sentence) -> Response {
+    refusal_in_words(app, frame, status, &frame.tell(why))
+}
+
+/// A page that says, in words of the reader's language, why the one that was asked for is not shown.
+pub fn refusal_in_words(app: &App, frame: &Frame, status: StatusCode, why: &str) -> Response {
     let title = frame.say("page.refused");
     let content = html! {
         div.narrow.stack {
             h1 { (title) }
-            p role="alert" { (frame.tell(why)) }
-            p { a href="/" { (frame.say("page.home")) } }
+            p role="alert" { (why) }
+            div.btns {
+                @if frame.is_in() { a.btn href="/" { (frame.say("page.to_home")) } } @else {
+                    a.btn href="/dang-nhap" { (frame.say("sign_in.title")) }
+                    a.btn.sec href="/chuong-trinh" { (frame.say("page.to_programme")) }
+                }
+            }
         }
     };
     (status, frame.draw(app, title, content)).into_response()

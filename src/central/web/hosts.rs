@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::server::CameTo;
 use loaxa_heart::said;
 
-/// For a year, browsers come with TLS only.
-const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// For a year, browsers come with TLS only, to names below this one as well: central has its name to itself.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// The names in force, and whether people come with TLS.
 pub struct Hosts {

@@ -15,6 +15,7 @@ mod pages;
 mod parts;
 mod problem;
 mod public;
+mod refusals;
 mod report_file;
 mod server;
 mod session;
@@ -49,7 +50,8 @@ pub async fn serve(door: Door, app: Arc<App>, stopped: oneshot::Receiver<()>) {
     let proxies = app.settings.page.proxies.clone();
     let hosts = Arc::new(Hosts { names, tls: app.is_behind_tls() });
     let routes = routes(Arc::clone(&app))
-        .layer(middleware::map_response_with_state(app, count_refused_methods))
+        .layer(middleware::map_response_with_state(Arc::clone(&app), count_refused_methods))
+        .layer(middleware::from_fn_with_state(app, refusals::draw))
         .layer(middleware::from_fn(errand::run))
         .layer(middleware::from_fn_with_state(hosts, hosts::guard));
     server::serve(listener, certificates, routes, proxies, stopped).await;

@@ -106,6 +106,25 @@ pub fn in_both(said: &Sentence) -> String {
     format!("{} · {}\n", said.to(Lang::Vi), said.to(Lang::En))
 }
 
+/// Lines that were written for lists, as sentences one after the other.
+pub fn sentences(lines: &str) -> String {
+    let sentence = |line: &str| {
+        let mut letters = line.trim().chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        let end = if line.trim_end().ends_with(['.', '!', '?', ':']) { "" } else { "." };
+        format!("{first}{}{end}", letters.as_str())
+    };
+    lines.lines().filter(|line| !line.trim().is_empty()).map(sentence).collect::<Vec<_>>().join(" ")
+}
+
+/// The name of a fault that a box reports; one that this version does not know is named by its code.
+pub fn fault(texts: &'static Texts, code: &str) -> String {
+    match texts.code("fault", code) {
+        words if words == code => format!("{} ({code})", texts.say("box_page.other_fault")),
+        words => words,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

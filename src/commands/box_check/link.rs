@@ -103,7 +103,7 @@ fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> 
     let config = match &files.identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
-            let (certificate, key) = match mqtt::own_certificate(renewed) {
+            let (certificate, key) = match mqtt::own_certificate(renewed, renewed) {
                 Some(_) => (renewed, renewed),
                 None => (certificate.as_path(), key.as_path()),
             };
@@ -127,7 +127,7 @@ pub fn certificate(config: &BoxConfig) -> Finding {
     };
     let renewed = renewal::file(&config.state_dir);
     let (path, key) =
-        if mqtt::own_certificate(&renewed).is_some() { (&renewed, &renewed) } else { (path, key) };
+        if mqtt::own_certificate(&renewed, &renewed).is_some() { (&renewed, &renewed) } else { (path, key) };
     let remedy = || said!("box_check.mend_certificate");
     if let Err(error) = PrivateKeyDer::from_pem_file(key) {
         return Finding::bad("certificate", of_file(key, &foreign(&error)), remedy());

@@ -306,6 +306,9 @@ fn broker(mut fields: Fields<'_>, paths: &Paths<'_>, enrols: bool) -> Option<Bro
         (None, Some(value)) => {
             let address: Option<BrokerAddress> = value.parse();
             let tls = paths.tls(&mut fields, address.as_ref().is_none_or(|address| address.tls));
+            if address.as_ref().is_some_and(|address| !address.tls && !address.is_loopback()) {
+                value.problem(said!("problem.plain_broker"));
+            }
             address.map(|address| BrokerChoice::Url { address, tls })
         }
         (Some(value), Some(_)) => {
@@ -334,7 +337,14 @@ fn enrolment(mut fields: Fields<'_>, paths: &Paths<'_>) -> Option<EnrolmentFiles
     let ca = fields.need("ca").and_then(|value| paths.existing(&value));
     let ca_key = fields.need("ca_key").and_then(|value| paths.existing(&value));
     let root = fields.need("root").and_then(|value| root_key(&value, paths));
-    let broker = fields.need("broker").and_then(|value| value.parse());
+    let broker_value = fields.need("broker");
+    let broker: Option<BrokerAddress> = broker_value.as_ref().and_then(|value| value.parse());
+    if let (Some(value), Some(address)) = (&broker_value, &broker)
+        && !address.tls
+        && !address.is_loopback()
+    {
+        value.problem(said!("problem.plain_broker"));
+    }
     let crl = fields.get("crl").map(|value| paths.path(&value));
     let days = fields.get("certificate_days").map(|value| value.integer(90..=7_300));
     let refuse_expired =
@@ -459,11 +469,16 @@ mod tests {
             ("127.0.0.1:1", "embedded = '0.0.0.0:1883'\n".to_owned(), "any box's name"),
             ("127.0.0.1:1", "embedded = '[::]:1883'\n".to_owned(), "any box's name"),
             ("127.0.0.1:1", "embedded = '10.0.0.1:1883'\n".to_owned(), "any box's name"),
+            ("127.0.0.1:1", "url = 'mqtt://10.0.0.1'\n".to_owned(), "is not encrypted"),
+            ("127.0.0.1:1", "url = 'mqtt://loa.example.vn'\n".to_owned(), "is not encrypted"),
         ] {
             let found = with(listen, &rest).expect_err(&rest);
             assert!(found.contains(says), "{listen} {rest}: {found}");
         }
         assert!(with("127.0.0.1:1", &format!("embedded = '0.0.0.0:8883'\n{enrols}")).is_ok());
+        for url in ["mqtt://127.0.0.1", "mqtt://[::1]", "mqtt://localhost", "mqtts://10.0.0.1"] {
+            assert!(with("127.0.0.1:1", &format!("url = '{url}'\n")).is_ok(), "{url}");
+        }
     }
 
     #[test]
@@ -471,7 +486,7 @@ mod tests {
         check_bad("", 11, "no broker");
         check_bad("embedded = 'localhost'", 12, "broker.embedded");
         check_bad(&format!("{EMBEDDED}url = 'mqtt://a'"), 12, "keep one of them");
-        check_bad("url = 'mqtt://a'\nca = 'x'", 13, "without TLS");
+        check_bad("url = 'mqtt://[::1]'\nca = 'x'", 13, "without TLS");
         check_bad(&format!("{EMBEDDED}[store]\npostgres = 'postgresql://a'"), 14, "postgres");
         let group =
             |id: &str, parent: &str| format!("[[group]]\nid = '{id}'\ntitle = 'T'\nparent = '{parent}'\n");

@@ -39,6 +39,13 @@ impl Say for BadBrokerAddress {
     }
 }
 
+impl BrokerAddress {
+    /// Tells whether the broker is on this machine, so that nobody else sees what goes there.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
 impl FromStr for BrokerAddress {
     type Err = BadBrokerAddress;
 

@@ -1,11 +1,10 @@
 //! `GET /drafts`: what waits for people's signatures.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, OriginalUri, Query, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::http::{HeaderMap, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
-use crate::web::access::{self, SignedParts};
+use crate::web::access::{self, CameFrom, SignedParts};
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::CommandId;
 
@@ -38,7 +37,7 @@ pub struct Asks {
 /// Lists what waits, with what a page needs to show it: the groups and the people.
 pub async fn handle(
     State(app): State<Arc<App>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: CameFrom,
     OriginalUri(uri): OriginalUri,
     Query(Asks { foresee }): Query<Asks>,
     method: Method,

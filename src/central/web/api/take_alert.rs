@@ -1,12 +1,11 @@
 //! `POST /cap`: takes an alert from who has the token for them.
 
 use loaxa_heart::said;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{self, Body};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -15,7 +14,7 @@ use crate::alerts::cap;
 use crate::alerts::record::NotAlert;
 use crate::app::App;
 use crate::store::Scope;
-use crate::web::access::{bears, scope_of};
+use crate::web::access::{CameFrom, bears, scope_of};
 use crate::web::problem::Problem;
 use loaxa_heart::config::cap::{ALERT_BYTES_MAX, CapError};
 use loaxa_heart::decide::cap_intake::Voucher;
@@ -23,7 +22,7 @@ use loaxa_heart::decide::cap_intake::Voucher;
 /// Takes an alert; the token is looked at before the body is read.
 pub async fn handle(
     State(app): State<Arc<App>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: CameFrom,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {

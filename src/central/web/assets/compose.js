@@ -97,7 +97,7 @@ const remembered = (file) => `loaxa-tep ${file.name} ${file.size} ${file.lastMod
 const beginning = async (file) => {
   const id = sessionStorage.getItem(remembered(file));
   const known = id && await ask({ ma: id }).catch((error) => { if (!(error instanceof Refused)) throw error; });
-  if (known) return { id, from: known.den };
+  if (known) return { id, from: known.den, whole: known.xong };
   const { ma } = await ask({ ten: file.name, co: file.size }, { method: "POST" });
   sessionStorage.setItem(remembered(file), ma);
   return { id: ma, from: 0 };
@@ -114,10 +114,13 @@ const upload = async (file) => {
     try {
       at ??= await beginning(file);
       if (unsure) {
-        at.from = (await ask({ ma: at.id })).den;
+        const { den, xong } = await ask({ ma: at.id });
+        Object.assign(at, { from: den, whole: xong });
         [unsure, part] = [false, Math.max(PART_MIN, part / 2)];
       }
-      const { den, xong } = await ask({ ma: at.id, tu: at.from }, { method: "PUT", body: file.slice(at.from, at.from + part) });
+      // A file that came whole before the connection broke is not sent again.
+      const { den, xong } = at.whole ? { den: file.size, xong: at.whole }
+        : await ask({ ma: at.id, tu: at.from }, { method: "PUT", body: file.slice(at.from, at.from + part) });
       at.from = den;
       part = Math.min(most, 2 * part);
       wait = 500;

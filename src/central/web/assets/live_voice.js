@@ -27,6 +27,9 @@ const begin = async () => {
     if (!answer.ok) throw Object.assign(new Error(), { told: told.loi });
     mine.address = `/noi-truc-tiep/${told.phien}`;
     mine.context = new AudioContext();
+    // Firefox computes no sound where nothing plays it.
+    await Promise.race([mine.context.resume(), new Promise((done) => setTimeout(done, 3000))]);
+    if (mine.context.state !== "running") throw Object.assign(new Error(), { told: words.loa });
     await mine.context.audioWorklet.addModule("/assets/voice_worklet.js");
     const node = new AudioWorkletNode(mine.context, "voice");
     node.port.onmessage = ({ data }) => { level(data); mine.waiting.push(data); pump(mine); };

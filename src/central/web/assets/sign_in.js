@@ -1,4 +1,4 @@
-// Passkeys (WebAuthn), and the button that shows a password as it is typed.
+// Passkeys (WebAuthn), the strength of a new password, and the button that shows a password as it is typed.
 
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) =>
@@ -46,6 +46,26 @@ for (const form of document.querySelectorAll("[data-khoa-may]")) {
     ask(form)
       .catch(() => { failed.hidden = false; })
       .finally(() => { button.disabled = false; });
+  });
+}
+
+// The strength of a new password, as the server will judge it.
+for (const line of document.querySelectorAll("[data-do-manh]")) {
+  const field = document.getElementById(line.dataset.doManh);
+  let waits, latest = 0;
+  const grade = async () => {
+    const mine = ++latest;
+    line.hidden = !field.value;
+    if (!field.value) return;
+    const answer = await fetch(line.dataset.hoi, { method: "POST", body: new URLSearchParams(new FormData(field.form)) });
+    if (!answer.ok || answer.redirected || mine !== latest) return;
+    const { muc, noi } = await answer.json();
+    line.querySelector("meter").value = muc;
+    line.querySelector("[role=status]").textContent = noi;
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(waits);
+    waits = setTimeout(() => grade().catch(() => null), 300);
   });
 }
 

@@ -66,6 +66,8 @@ fn groups(app: &App, who: &Who, boxes: &[BoxRow]) -> Vec<GroupId> {
     groups.sort();
     groups.dedup();
     groups.retain(|group| app.stands(group, boxes));
+    let known = &app.settings.groups;
+    groups.sort_by_key(|group| known.iter().position(|it| it.id == *group).unwrap_or(usize::MAX));
     groups
 }
 
@@ -96,7 +98,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
         }
         p.err #loi role="alert" hidden {}
         form #noi.form.narrow data-mat=(frame.say("voice.lost")) data-mic=(frame.say("compose.no_microphone"))
-            data-noi=(frame.say("voice.speaking")) data-im=(frame.say("voice.quiet")) data-noi-nao=(frame.say("compose.no_place")) {
+            data-noi=(frame.say("voice.speaking")) data-im=(frame.say("voice.quiet")) data-noi-nao=(frame.say("compose.no_place")) data-loa=(frame.say("voice.no_output")) {
             fieldset.field {
                 legend.lab-l { (frame.say("review.places")) }
                 div.picks.two {
@@ -105,7 +107,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
                         @let inside = boxes.iter().filter(|row| app.groups_of(&row.groups).contains(&group)).count();
                         div.pick { input type="checkbox" name="noi" value=(group) id=(id);
                             label for=(id) { (app.title_of(&group)) " "
-                                span.mute { (frame.tell(&said!("compose.boxes", count = inside))) } } }
+                                span.mute.nowrap { (frame.tell(&said!("compose.boxes", count = inside))) } } }
                     }
                 }
             }

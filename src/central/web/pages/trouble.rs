@@ -10,6 +10,7 @@ use crate::boxes::watch::CENTRE;
 use crate::people::Who;
 use crate::store::{BoxRow, PersonRow, Role, TroubleKind};
 use crate::web::frame::Frame;
+use crate::web::words;
 use loaxa_heart::domain::ids::{AccountId, BoxId, GroupId};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -86,7 +87,7 @@ impl<'a> Names<'a> {
 pub fn what_words(frame: &Frame, kind: TroubleKind, what: &str) -> String {
     match kind {
         TroubleKind::OutOfContact => frame.say("trouble.lost").to_owned(),
-        TroubleKind::Fault => frame.texts.code("fault", what),
+        TroubleKind::Fault => words::fault(frame.texts, what),
         TroubleKind::Feedback => frame.say("trouble.feedback_what").to_owned(),
         TroubleKind::Security => frame.texts.code("alarms", what),
     }

@@ -12,11 +12,23 @@ use crate::boxes::state::BoxState;
 use crate::people::Who;
 use crate::settings::village_of;
 use crate::store::BoxRow;
+use crate::vietnamese::order;
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::{Kind, state};
+use crate::web::words;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
+
+/// Villages that are found without a list of them.
+const VILLAGES_ON_A_SCREEN: usize = 8;
+
+/// A village with its boxes, those that need a person first.
+struct Village<'r> {
+    group: Option<&'r GroupId>,
+    title: String,
+    rows: Vec<&'r BoxRow>,
+}
 
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
     let title = frame.say("box_page.title");
@@ -38,22 +50,43 @@ pub async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Marku
 
 async fn content(app: &App, frame: &Frame) -> Result<Markup, PageError> {
     let (boxes, now, parents) = (app.store.boxes().await?, app.now(), app.settings.parents());
-    let mut villages: BTreeMap<(String, Option<&GroupId>), Vec<&BoxRow>> = BTreeMap::new();
+    let mut found: BTreeMap<Option<&GroupId>, Vec<&BoxRow>> = BTreeMap::new();
     for row in &boxes {
-        let group = village_of(&row.groups, &parents);
-        let title = group.map(|group| app.title_of(group)).unwrap_or_default();
-        villages.entry((title, group)).or_default().push(row);
+        found.entry(village_of(&row.groups, &parents)).or_default().push(row);
     }
+    let mut villages: Vec<_> = found
+        .into_iter()
+        .map(|(group, mut rows)| {
+            rows.sort_by_cached_key(|row| (BoxState::of(row, now), order(&row.title)));
+            let title =
+                group.map_or_else(|| frame.say("overview.nowhere").to_owned(), |group| app.title_of(group));
+            Village { group, title, rows }
+        })
+        .collect();
+    villages.sort_by_cached_key(|village| {
+        (village.rows.first().map(|row| BoxState::of(row, now)), order(&village.title))
+    });
     Ok(html! {
         @if boxes.is_empty() { p.mute { (frame.say("box_page.none")) } }
-        @for ((title, group), mut rows) in villages {
-            @let () = rows.sort_by_key(|row| (BoxState::of(row, now), &row.title));
-            section.stack id=[group.map(GroupId::as_str)] {
-                h2 { @if title.is_empty() { (frame.say("overview.nowhere")) } @else { (title) } }
-                ul.list { @for row in rows { (line(frame, row, now)) } }
+        @if villages.len() > VILLAGES_ON_A_SCREEN { (ways(frame, &villages)) }
+        div.villages { @for village in &villages {
+            section.stack id=[village.group.map(GroupId::as_str)] {
+                h2 { (village.title) }
+                ul.list { @for row in &village.rows { (line(frame, row, now)) } }
             }
-        }
+        } }
     })
+}
+
+/// Links to the villages, for a commune that has many.
+fn ways(frame: &Frame, villages: &[Village<'_>]) -> Markup {
+    let mut villages: Vec<_> =
+        villages.iter().filter_map(|village| Some((village.group?, &village.title))).collect();
+    villages.sort_by_cached_key(|(_, title)| order(title));
+    html! {
+        details #den-thon { summary { (frame.say("box_page.to_village")) }
+            ul.ways { @for (group, title) in villages { li { a href={ "#" (group) } { (title) } } } } }
+    }
 }
 
 fn line(frame: &Frame, row: &BoxRow, now: Wall) -> Markup {
@@ -80,9 +113,9 @@ pub fn state_of(frame: &Frame, row: &BoxRow, now: Wall) -> Markup {
         }
         (BoxState::Faulty, _) => {
             let fault = row.faults.first().map_or(crate::boxes::watch::NO_CLOCK, String::as_str);
-            state(Kind::Bad, frame.texts.code("fault", fault))
+            state(Kind::Bad, words::fault(frame.texts, fault))
         }
         (BoxState::OnAir, _) => state(Kind::OnAir, frame.say("overview.tile_on_air")),
-        (BoxState::Quiet, _) => state(Kind::Quiet, frame.say("overview.quiet")),
+        (BoxState::Quiet, _) => state(Kind::Quiet, frame.say("box_page.quiet")),
     }
 }

@@ -101,7 +101,7 @@ fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults, sent: &Sent) -> Ma
         (faults.summary(frame))
         @if app.settings.enrolment.is_none() { p.note.k-look { (frame.say("enrol.off")) } }
         @if is_only_here(&app.public_url) { p.note.k-look { (frame.say("enrol.only_here")) } }
-        form.stack.narrow method="post" action="/cum-loa/moi" {
+        @if app.settings.enrolment.is_some() || !faults.is_empty() { form.stack.narrow method="post" action="/cum-loa/moi" {
             (Input { hint: name_hint, ..Input::text("ten", frame.say("enrol.name"), sent.get("ten")) }.draw(frame, faults))
             (Input { hint, autocomplete: Some("off"), ..Input::text("ma", frame.say("enrol.box"), sent.get("ma")) }.draw(frame, faults))
             fieldset.field.bad[faults.has("nhom")] {
@@ -116,7 +116,7 @@ fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults, sent: &Sent) -> Ma
                 }
             }
             div.btns { button.btn { (frame.say("enrol.make")) } }
-        }
+        } }
     };
     frame.draw(app, title, content)
 }

@@ -95,7 +95,7 @@ fn places(app: &App, frame: &Frame, who: &Who, boxes: &[BoxRow]) -> Markup {
             div.pick {
                 input type="checkbox" name="noi" value=(group) id=(id) data-cum=(inside.len());
                 label for=(id) { (title_of(app, group)) " "
-                    span.mute { (frame.tell(&said!("compose.boxes", count = inside.len()))) }
+                    span.mute.nowrap { (frame.tell(&said!("compose.boxes", count = inside.len()))) }
                     @if silent > 0 { br; (state(Kind::Unknown, frame.tell(&said!("compose.silent", count = silent)))) } }
             }
         }

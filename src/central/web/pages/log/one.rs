@@ -84,7 +84,7 @@ fn why(frame: &Frame, row: &AiringRow, writes: bool) -> Markup {
     html! {
         section.card.band.tight.(kind.class()) aria-labelledby="hw" {
             h2 #hw { (frame.say("log_page.why")) }
-            p { (reason) }
+            p { (words::sentences(&reason)) }
             @if row.airing.fate != Fate::Unknown {
                 p { b { (frame.say("log_page.can_do")) } " " (frame.texts.code("log_remedy", &row.airing.reason)) }
             }

@@ -281,7 +281,7 @@ impl Form<'_> {
                 input type="checkbox" name="noi" value=(group) id=(id) checked[self.content.groups.contains(group)];
                 label for=(id) {
                     (self.app.title_of(group)) " "
-                    span.mute { (self.frame.tell(&said!("compose.boxes", count = inside.len()))) }
+                    span.mute.nowrap { (self.frame.tell(&said!("compose.boxes", count = inside.len()))) }
                     @if silent > 0 { br; (state(Kind::Unknown, self.frame.tell(&said!("compose.silent", count = silent)))) }
                 }
             }

@@ -41,7 +41,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result
                             Some(at) => (frame.tell(&said!("review.at", at = moment(at)))),
                             None => (frame.tell(&said!("notice.changed_at", at = moment(row.changed)))),
                         } } }
-                    span.stack { (class_tag(&frame, row.content.class)) br; (sign(&frame, row.state_at(who.now), *air)) }
+                    div.marks { (class_tag(&frame, row.content.class)) (sign(&frame, row.state_at(who.now), *air)) }
                 }
             }
         }

@@ -136,7 +136,7 @@ async fn progress(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> 
     Ok(html! {
         (steps(frame, row.state_at(who.now), air))
         p { (sign(frame, row.state_at(who.now), air)) }
-        @if let Some(foreseen) = foreseen { @for line in frame.tell(&foreseen.said).lines() { p { (line) } } }
+        @if let Some(foreseen) = foreseen { p { (words::sentences(&frame.tell(&foreseen.said))) } }
         @if row.command.is_some() { (heard(frame, who, &chain, &boxes)) }
         (buttons(app, frame, who, row))
     })

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::media::MediaFolder;
 use crate::orders::announce::AUDIO_MS_MAX;
 use crate::people::Who;
-use crate::store::MediaRow;
-use crate::uploads::{Announced, NotUploaded};
-use crate::web::frame::Frame;
+use crate::store::{MediaRow, StoreError};
+use crate::uploads::{Announced, NotUploaded, Uploads};
+use crate::web::frame::{Frame, PageError};
 use loaxa_heart::texts::Say;
 
 /// The file that is to come.
@@ -73,9 +74,25 @@ pub async fn how_far(
     frame: Frame,
     who: Who,
 ) -> Result<Json<Value>, Response> {
-    let found = on_disk(move || app.uploads.find(&part.ma, &who.person.id)).await;
-    let (announced, come) = found.map_err(|not| refuse(&frame, &not))?;
-    Ok(Json(json!({ "den": come, "co": announced.size })))
+    let uploads = app.uploads.clone();
+    let found = on_disk(move || match uploads.finished(&part.ma, &who.person.id)? {
+        Some(row) => Ok((row.bytes, row.bytes, Some(row))),
+        None => uploads.find(&part.ma, &who.person.id).map(|(announced, come)| (come, announced.size, None)),
+    });
+    let (come, size, row) = found.await.map_err(|not| refuse(&frame, &not))?;
+    // Until its description is kept as well, the page asks again, by the last part.
+    let kept = match row {
+        Some(row) => {
+            app.store.media(row.sha256).await.map_err(|error| PageError::from(error).into_response())?
+        }
+        None => None,
+    };
+    Ok(Json(json!({ "den": come, "co": size, "xong": kept.as_ref().map(told) })))
+}
+
+/// A file that came whole, for the script.
+fn told(row: &MediaRow) -> Value {
+    json!({ "tep": row.sha256, "ten": row.name, "giay": row.ms.div_ceil(1_000) })
 }
 
 /// Deletes what came of an upload that its page gives up.
@@ -101,23 +118,44 @@ pub async fn take(
     who: Who,
     body: Bytes,
 ) -> Result<Json<Value>, Response> {
-    let store = Arc::clone(&app.store);
-    let taken = on_disk(move || {
-        let come = app.uploads.add(&part.ma, &who.person.id, part.tu, &body)?;
-        let (announced, _) = app.uploads.find(&part.ma, &who.person.id)?;
-        let whole = come == announced.size;
-        let media = whole.then(|| {
-            app.uploads.finish(&part.ma, &who.person.id, &app.media, (who.now, AUDIO_MS_MAX.into()))
-        });
-        Ok((come, media.transpose()?))
+    // A connection that breaks while the whole file is checked ends neither the check nor what is kept of the file.
+    let under_way = tokio::spawn(async move {
+        let uploads = app.uploads.clone();
+        let media = app.media.clone();
+        let taken = on_disk(move || add(&uploads, &media, &part, &who, &body)).await;
+        if let Ok((_, Some(row))) = &taken {
+            app.store.add_media(row.clone()).await?;
+        }
+        Ok::<_, StoreError>(taken)
     });
-    let (come, media): (u64, Option<MediaRow>) = taken.await.map_err(|not| refuse(&frame, &not))?;
-    if let Some(row) = &media
-        && let Err(error) = store.add_media(row.clone()).await
-    {
-        return Err(crate::web::frame::PageError::from(error).into_response());
+    let taken =
+        under_way.await.unwrap_or_else(|panic| Ok(Err(NotUploaded::Disk(std::io::Error::other(panic)))));
+    let taken = taken.map_err(|error| PageError::from(error).into_response())?;
+    let (come, row) = taken.map_err(|not| refuse(&frame, &not))?;
+    Ok(Json(json!({ "den": come, "xong": row.as_ref().map(told) })))
+}
+
+/// Adds a part, and checks the file when it is whole. A part of an upload that is finished is as good as its last one.
+fn add(
+    uploads: &Uploads,
+    media: &MediaFolder,
+    part: &Part,
+    who: &Who,
+    bytes: &[u8],
+) -> Result<(u64, Option<MediaRow>), NotUploaded> {
+    let (id, person) = (&part.ma, &who.person.id);
+    let add = || {
+        let come = uploads.add(id, person, part.tu, bytes)?;
+        let (announced, _) = uploads.find(id, person)?;
+        let is_whole = come == announced.size;
+        let row = is_whole.then(|| uploads.finish(id, person, media, (who.now, AUDIO_MS_MAX.into())));
+        Ok((come, row.transpose()?))
+    };
+    match add() {
+        Err(NotUploaded::NoSuch) => {
+            let row = uploads.finished(id, person)?.ok_or(NotUploaded::NoSuch)?;
+            Ok((row.bytes, Some(row)))
+        }
+        added => added,
     }
-    let media =
-        media.map(|row| json!({ "tep": row.sha256, "ten": row.name, "giay": row.ms.div_ceil(1_000) }));
-    Ok(Json(json!({ "den": come, "xong": media })))
 }

@@ -227,7 +227,7 @@ fn next(app: &App, frame: &Frame, seen: &Seen) -> Markup {
     html! {
         section.stack aria-labelledby="h-tiep" {
             h2 #h-tiep { (frame.say("overview.next")) }
-            @if seen.next.is_empty() { p.mute { (frame.say("overview.nothing_next")) } }
+            @if seen.next.is_empty() { p.mute { (frame.say("overview.nothing_next")) } p { a href="/tuan" { (frame.say("overview.see_week")) } } }
             @else { ul.list.tags { @for it in seen.next.iter().take(NEXT_SHOWN) { (coming(app, frame, seen, it)) } } }
             @if rest > 0 { p.mute { (frame.tell(&said!("overview.more_next", rest))) } }
             @else if let Some(last) = last {

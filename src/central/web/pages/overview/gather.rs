@@ -9,6 +9,7 @@ use crate::foreseen::PlannedSlot;
 use crate::orders::day;
 use crate::settings::village_of;
 use crate::store::{BoxRow, PersonRow, Point, SiteRow, SoundingRow, StoreError};
+use crate::vietnamese::order;
 use loaxa_heart::domain::announcement::{Mode, Rung};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
 use loaxa_heart::domain::playback::Subject;
@@ -162,7 +163,7 @@ async fn villages(
         }
     }
     let mut villages: Vec<_> = found.into_values().collect();
-    villages.sort_by(|a, b| (a.state(), &a.title).cmp(&(b.state(), &b.title)));
+    villages.sort_by_cached_key(|village| (village.state(), order(&village.title)));
     Ok(villages)
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use crate::app::App;
 use crate::people::Who;
@@ -21,9 +22,24 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
 pub const PATH: &str = "/tai-khoan";
+/// The reason for which the page was opened.
+#[derive(Deserialize)]
+pub struct Why {
+    #[serde(rename = "mat-khau")]
+    password: Option<String>,
+}
 
-pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
-    draw(&app, &frame, &who, &Faults::default()).await
+pub async fn page(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    who: Who,
+    Query(why): Query<Why>,
+) -> Result<Markup, PageError> {
+    let faults = match why.password.as_deref() {
+        Some("yeu") => Faults::one("mat-khau", said!("account.weak")),
+        _ => Faults::default(),
+    };
+    draw(&app, &frame, &who, &faults).await
 }
 
 /// Answers with the page and its faults.
@@ -90,7 +106,7 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
                     p { (state(Kind::Good, frame.say("account.phone_is_set"))) }
                     p { (frame.tell(&said!("account.codes_left", count = who.person.recovery_left))) }
                 } @else { p { (state(Kind::Look, frame.say("account.phone_is_not_set"))) } }
-                p { a.btn.sec href="/dang-nhap/dat-ma" { (frame.say("account.phone_anew")) } }
+                p { a.btn.sec href="/dang-nhap/dat-ma" { (frame.say(if who.person.totp.is_some() { "account.phone_anew" } else { "account.phone_first" })) } }
             }
         }
         @if let Some(keys) = &keys { (super::passkey_parts::section(frame, who, keys, faults)) }
@@ -102,6 +118,12 @@ async fn draw(app: &App, frame: &Frame, who: &Who, faults: &Faults) -> Result<Ma
             }
         }
         (changes)
+        section.stack aria-labelledby="h-dl" {
+            h2 #h-dl { (frame.say("account.data")) }
+            p.narrow { (frame.say("account.data_what")) }
+            p.narrow { (frame.say("account.data_how_long")) }
+            p { a.btn.sec href=(super::own_data::PATH) { (frame.say("account.data_take")) } }
+        }
     };
     Ok(frame.draw_with(app, title, &[super::script::PATH], content))
 }
@@ -115,6 +137,7 @@ fn password_form(frame: &Frame, faults: &Faults) -> Markup {
                 hint: Some(&hint),
                 ..Input::password("mat-khau", frame.say("people.new_password"), "new-password")
             }.draw(frame, faults))
+            (super::strength::meter(frame, super::strength::OWN))
             (Input::password("nhac-lai", frame.say("people.again"), "new-password").draw(frame, faults))
             div.btns { button.btn { (frame.say("account.change")) } }
         }

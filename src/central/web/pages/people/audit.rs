@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::people::Who;
 use crate::reports::defused;
-use crate::store::{ActFilter, ActRow, PersonRow};
+use crate::store::{ActFilter, ActRow, Actor, PersonRow};
 use crate::web::frame::{Frame, PageError, moment};
 use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::said;
 use loaxa_heart::texts::visible;
 
 /// Acts on a page.
@@ -123,6 +124,11 @@ fn named<'a>(people: &'a [PersonRow], id: &'a str) -> &'a str {
     people.iter().find(|person| person.id.as_str() == id).map_or(id, |person| &person.name)
 }
 
+/// Names whoever acted: a person, or whoever sits at the machine itself.
+fn actor<'a>(frame: &Frame, people: &'a [PersonRow], actor: &'a str) -> &'a str {
+    if actor == Actor::Console.to_string() { frame.say("audit.console") } else { named(people, actor) }
+}
+
 fn table(frame: &Frame, people: &[PersonRow], acts: &[ActRow]) -> Markup {
     html! {
         table.t role="table" {
@@ -135,12 +141,14 @@ fn table(frame: &Frame, people: &[PersonRow], acts: &[ActRow]) -> Markup {
                 @for act in acts {
                     tr role="row" {
                         td role="cell" data-l=(frame.say("audit.when")) { (moment(act.at)) }
-                        td role="cell" data-l=(frame.say("audit.who")) { (visible(named(people, &act.actor))) }
+                        td role="cell" data-l=(frame.say("audit.who")) { (visible(actor(frame, people, &act.actor))) }
                         td role="cell" data-l=(frame.say("audit.act")) { (frame.texts.code("act", &act.act)) }
-                        td role="cell" data-l=(frame.say("audit.subject")) { (visible(named(people, &act.subject))) }
+                        td role="cell" data-l=(frame.say("audit.subject")) {
+                            @if act.act.starts_with("notice_") { a href={ "/tin/" (act.subject) } { (frame.say("audit.notice")) } }
+                            @else { (visible(named(people, &act.subject))) } }
                         td role="cell" data-l=(frame.say("audit.change")) {
                             @if let Some(before) = &act.before { del { (visible(before)) } " " }
-                            @if let Some(after) = &act.after { ins { (visible(after)) } }
+                            @if let Some(after) = &act.after { @if act.before.is_some() { ins { (visible(after)) } } @else { (visible(after)) } }
                         }
                     }
                 }
@@ -152,11 +160,13 @@ fn table(frame: &Frame, people: &[PersonRow], acts: &[ActRow]) -> Markup {
 pub async fn export(
     State(app): State<Arc<App>>,
     Query(mut chosen): Query<Chosen>,
+    frame: Frame,
     _who: Who,
 ) -> Result<Response, PageError> {
     let mut rows = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
     let mut write = |row: [&str; 8]| rows.write_record(row.map(defused)).expect("a list of bytes takes all");
     write(["id", "at", "actor", "act", "subject", "before", "after", "from"]);
+    let mut is_cut = true;
     for _ in 0..EXPORTED / CHUNK {
         let acts = app.store.acts(chosen.filter(CHUNK)).await?;
         for act in &acts {
@@ -167,8 +177,13 @@ pub async fn export(
         }
         chosen.truoc = acts.last().map(|act| act.id);
         if acts.len() < CHUNK as usize {
+            is_cut = false;
             break;
         }
+    }
+    if is_cut {
+        let said = frame.tell(&said!("audit.export_is_cut", max = EXPORTED));
+        write(["", "", "", &said, "", "", "", ""]);
     }
     let body = rows.into_inner().expect("a list of bytes takes all");
     let headers = [

@@ -73,10 +73,5 @@ pub async fn of_account(app: &App, frame: &Frame, who: &Who) -> Result<Markup, S
             @if acts.is_empty() { p.mute { (frame.say("page.nothing")) } } @else { (list(frame, &acts)) }
             p.mute.narrow { (frame.say("account.was_it_you")) }
         }
-        section.stack aria-labelledby="h-dl" {
-            h2 #h-dl { (frame.say("account.data")) }
-            p.narrow { (frame.say("account.data_what")) }
-            p.narrow { (frame.say("account.data_how_long")) }
-        }
     })
 }

@@ -30,7 +30,9 @@ pub async fn page(
     frame: Frame,
 ) -> Result<Response, PageError> {
     match good(&app, &code).await? {
-        Some(link) => Ok(draw(&app, &frame, &link, &Faults::default(), &Sent(Vec::new())).into_response()),
+        Some(link) => {
+            Ok(draw(&app, &frame, (&code, &link), &Faults::default(), &Sent(Vec::new())).into_response())
+        }
         None => Ok(refusal(&app, &frame, StatusCode::NOT_FOUND, &NotDone::Link.say())),
     }
 }
@@ -56,7 +58,7 @@ pub async fn take(
     let taken = match link.purpose {
         _ if password != again => {
             let faults = Faults::one("nhac-lai", said!("people.not_the_same"));
-            let page = draw(&app, &frame, &link, &faults, &sent);
+            let page = draw(&app, &frame, (&code, &link), &faults, &sent);
             return Ok((StatusCode::BAD_REQUEST, page).into_response());
         }
         LinkFor::First => {
@@ -81,13 +83,13 @@ pub async fn take(
                 NotDone::Name => "ho-ten",
                 _ => "ten",
             };
-            let page = draw(&app, &frame, &link, &Faults::one(field, not.say()), &sent);
+            let page = draw(&app, &frame, (&code, &link), &Faults::one(field, not.say()), &sent);
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
     }
 }
 
-fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) -> Markup {
+fn draw(app: &App, frame: &Frame, (code, link): (&str, &LinkRow), faults: &Faults, sent: &Sent) -> Markup {
     let title = match link.purpose {
         LinkFor::First => frame.say("people.first_title"),
         LinkFor::Invitation => frame.say("people.invited_title"),
@@ -108,6 +110,7 @@ fn draw(app: &App, frame: &Frame, link: &LinkRow, faults: &Faults, sent: &Sent) 
                     hint: Some(&hint),
                     ..Input::password("mat-khau", frame.say("people.new_password"), "new-password")
                 }.draw(frame, faults))
+                (super::strength::meter(frame, &format!("/moi/{code}/do-manh")))
                 (Input::password("nhac-lai", frame.say("people.again"), "new-password").draw(frame, faults))
                 details { summary { (frame.say("account.data")) }
                     p { (frame.say("account.data_what")) } p { (frame.say("account.data_how_long")) } }

@@ -5,6 +5,7 @@ mod audit;
 pub mod changed_keys;
 mod link;
 mod list;
+mod own_data;
 mod passkey_parts;
 mod passkeys;
 mod person;
@@ -13,6 +14,7 @@ mod second_factor;
 mod second_step;
 mod sign_in;
 mod stay;
+mod strength;
 
 use axum::routing::{get, post};
 
@@ -35,6 +37,9 @@ pub fn add(pages: Pages) -> Pages {
         .page("/thoat", Needs::Nobody, post(sign_in::leave))
         .page("/moi/{code}", Needs::Nobody, get(link::page).post(link::take))
         .page("/tai-khoan", Needs::Person, get(account::page))
+        .page("/moi/{code}/do-manh", Needs::Nobody, post(strength::of_newcomer))
+        .page(strength::OWN, Needs::Person, post(strength::of_own))
+        .page(own_data::PATH, Needs::Person, get(own_data::file))
         .page("/tai-khoan/mat-khau", Needs::Person, post(account::change_password))
         .page("/tai-khoan/phien", Needs::Person, post(account::end_session))
         .page("/tai-khoan/khoa-may", Needs::Person, post(passkeys::make))

@@ -20,6 +20,9 @@ use crate::web::session;
 use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::texts::Say;
 
+/// The page of the account, for somebody whose password is easily guessed.
+const WEAK: &str = "/tai-khoan?mat-khau=yeu";
+
 /// The page to go back to.
 #[derive(Deserialize)]
 pub struct Back {
@@ -60,6 +63,7 @@ pub async fn enter(
     let place = place(from.to_string(), &headers);
     let (account, password) = (sent.get("ten"), sent.get("mat-khau"));
     match sign_in::with_password(&app, account, password, place, device.as_ref()).await {
+        Ok(begun) if begun.weak => Ok(go_on(&app, &begun, Some(WEAK))),
         Ok(begun) => Ok(go_on(&app, &begun, back.page())),
         Err(NotIn::Store(error)) => Err(error.into()),
         Err(not) => {

@@ -90,10 +90,10 @@ fn content(frame: &Frame, asked: &Asked, report: &Report, title: &str, form: &Ma
         }
         (form)
         @if report.is_empty() { p.note.k-unk { (frame.say("report.empty")) } } @else {
-            p.lead {
+            @if total.planned == 0 { p.lead { (frame.say("report.nothing_planned")) } } @else { p.lead {
                 b { (frame.tell(&said!("report.answer", share = percent(total.aired, total.planned)))) } " "
                 (frame.tell(&said!("report.rest", missed = percent(total.missed, total.planned), unknown = percent(total.unknown, total.planned))))
-            }
+            } }
             (sums(frame, report))
             (notes(frame, report))
             @for grid in grids(report, frame.lang) { (draw::section(frame, &grid)) }
