@@ -22,7 +22,6 @@ use tokio::sync::{Notify, mpsc};
 
 use super::any_time::AnyTime;
 use super::backoff::Backoff;
-use super::certificate;
 use super::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
