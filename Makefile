@@ -5,7 +5,7 @@ ARGS ?=
 SOAK ?= 1000
 
 # Packages that `make deb` builds.
-PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-central:amd64 loaxa-central:arm64
+PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-box:armhf loaxa-central:amd64 loaxa-central:arm64
 
 .PHONY: help demo test soak test-postgres mutants bench deny audio deb deb-test
 
@@ -18,7 +18,7 @@ help:
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
 	@echo "make deb     packages for boxes and centres in target/deb (PACKAGES=loaxa-box:arm64: only one)"
-	@echo "make deb-test  installs, upgrades and removes them in clean Debian 12 and 13 roots; arm64 emulated"
+	@echo "make deb-test  installs, upgrades and removes them in clean Debian 12 and 13 roots; those for boards emulated"
 	@echo "make audio   speech and music of playlists/ made again"
 
 demo:

@@ -2,7 +2,7 @@
 # Tries the packages of target/deb, as root: scripts/deb_test.sh [--debs DIR] [--roots DIR] [SUITE...] [emulated:ARCH...]
 # In a clean root of each Debian: lintian, install, first start, upgrade, downgrade, remove, purge. What runs there as a service
 # is its unit's command under its unit's user, by hand: there is no systemd in a chroot. The programs for boards run emulated:
-# checks, sound of each format, and an emergency over MQTT with TLS. Without names of its own it tries all but armhf.
+# checks, sound of each format, and an emergency over MQTT with TLS. Without names of its own it tries all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "deb_test: takes root" >&2; exit 1; }
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#wanted[@]} -gt 0 ] || wanted=(bookworm trixie emulated:arm64)
+[ ${#wanted[@]} -gt 0 ] || wanted=(bookworm trixie emulated:arm64 emulated:armhf)
 debs=$(realpath "$debs")
 mkdir -p "$roots"
 roots=$(realpath "$roots")

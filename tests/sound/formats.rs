@@ -268,13 +268,16 @@ const FORMS: [(&str, &str); 23] = [
     ("aac.mkv", "-c:a aac"),
 ];
 
-/// `LOAXA_SOAK_MUTATIONS` says how often each form is damaged; without it some times.
+/// `LOAXA_SOAK_MUTATIONS` says how often each form is damaged, without it some times; `LOAXA_SOAK_FORMS` names those that are,
+/// without it all.
 #[test]
 fn damage_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let mutations = std::env::var("LOAXA_SOAK_MUTATIONS").ok().map_or(30, |count| count.parse().unwrap());
+    let only = std::env::var("LOAXA_SOAK_FORMS").unwrap_or_default();
+    let only: Vec<_> = only.split(' ').filter(|form| !form.is_empty()).collect();
     let mut refused = 0;
-    for (form, options) in FORMS {
+    for (form, options) in FORMS.into_iter().filter(|(form, _)| only.is_empty() || only.contains(form)) {
         let options = if options.is_empty() { "-vn" } else { options };
         ffmpeg(folder.path(), &format!("-f lavfi -i anoisesrc=d=1:c=pink:r=44100:a=0.5 {options} {form}"));
         let whole = std::fs::read(folder.path().join(form)).unwrap();

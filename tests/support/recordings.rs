@@ -144,22 +144,25 @@ pub fn make(folder: &Path) -> Vec<PathBuf> {
 /// Recordings joined in ways that ffmpeg does not follow, with the seconds that sound.
 pub fn make_joined(folder: &Path) -> Vec<(PathBuf, f64)> {
     make(folder);
+    // A head, and nothing of what it promises.
+    fs::write(folder.join("broken.flac"), b"fLaC\0\0\0\x22nothing").unwrap();
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let of = |name: &str| referee(&folder.join(name)) as f64 / 1e6;
     let mut made = Vec::new();
     for (name, parts, seconds) in [
-        ("joined.wav", ["16.wav", "8-bit.wav"], 6.0),
-        ("chained.ogg", ["a.ogg", "mono.ogg"], 6.0),
-        ("chained.opus", ["a.opus", "mono.opus"], 6.0),
-        ("chained-both.ogg", ["a.ogg", "a.opus"], 6.0),
-        ("joined.flac", ["a.flac", "mono-96k.flac"], 6.0),
-        ("joined-same.flac", ["a.flac", "a.flac"], 6.0),
+        ("joined.wav", "16.wav 8-bit.wav", 6.0),
+        ("chained.ogg", "a.ogg mono.ogg", 6.0),
+        ("chained.opus", "a.opus mono.opus", 6.0),
+        ("chained-both.ogg", "a.ogg a.opus", 6.0),
+        ("joined.flac", "a.flac mono-96k.flac", 6.0),
+        ("joined-same.flac", "a.flac a.flac", 6.0),
+        ("broken-between.flac", "a.flac broken.flac a.flac", 6.0),
         // Only at the end of a file is cut off what an encoder filled up its last packet with.
-        ("joined.webm", ["opus.webm", "opus.webm"], 6.0135),
-        ("joined-kinds.webm", ["vorbis.webm", "opus.webm"], of("vorbis.webm") + 3.0),
-        ("joined-open.webm", ["open.webm", "open.webm"], 6.0135),
+        ("joined.webm", "opus.webm opus.webm", 6.0135),
+        ("joined-kinds.webm", "vorbis.webm opus.webm", of("vorbis.webm") + 3.0),
+        ("joined-open.webm", "open.webm open.webm", 6.0135),
     ] {
-        fs::write(folder.join(name), parts.map(read).concat()).unwrap();
+        fs::write(folder.join(name), parts.split(' ').map(read).collect::<Vec<_>>().concat()).unwrap();
         made.push((folder.join(name), seconds));
     }
     made

@@ -14,6 +14,8 @@ use symphonia::core::packet::Packet;
 
 /// Parts that one file may have.
 const PARTS_MAX: usize = 10_000;
+/// Parts that can't be read after which no more are looked for.
+const BROKEN_PARTS_MAX: usize = 10;
 /// Bytes by which the beginning of a part is known.
 const MAGIC_BYTES: usize = 16;
 /// Bytes read from a file at a time.
@@ -68,7 +70,7 @@ pub fn open(mut source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>> {
     let bytes = source.seek(SeekFrom::End(0))?;
     let parts = Arc::new(Mutex::new(Parts { source, form, bytes, seen: 0, next: None }));
     let now = Joined::part(&parts, 0)?;
-    Ok(Box::new(Joined { parts, now, count: 1 }))
+    Ok(Box::new(Joined { parts, now, count: 1, broken: 0 }))
 }
 
 fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>> {
@@ -182,6 +184,7 @@ struct Joined {
     parts: Arc<Mutex<Parts>>,
     now: Box<dyn FormatReader>,
     count: usize,
+    broken: usize,
 }
 
 impl Joined {
@@ -190,10 +193,32 @@ impl Joined {
         probe(Box::new(Part { parts: parts.clone(), from, at: from, held: Vec::new() }))
     }
 
-    /// Enters the part behind this one, if there is one that can be read.
+    /// Enters the next part that can be read, if there is one.
     fn enter_next(&mut self) -> Result<bool> {
+        while self.count < PARTS_MAX && self.broken < BROKEN_PARTS_MAX {
+            let Some(next) = self.find_next()? else { return Ok(false) };
+            self.count += 1;
+            match Self::part(&self.parts, next) {
+                Ok(part) => {
+                    self.now = part;
+                    return Ok(true);
+                }
+                Err(Error::IoError(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(Error::IoError(error));
+                }
+                Err(_) => {
+                    self.broken += 1;
+                    let mut parts = locked(&self.parts);
+                    (parts.seen, parts.next) = (next + 1, None);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Finds the beginning of a part behind what was seen: a reader may end where its own container does, before that.
+    fn find_next(&mut self) -> io::Result<Option<u64>> {
         let from = locked(&self.parts).seen;
-        // A reader may end where its own container does, before the end of the part.
         let mut rest = Part { parts: self.parts.clone(), from: u64::MAX, at: from, held: Vec::new() };
         while locked(&self.parts).next.is_none() {
             let count = rest.fill()?;
@@ -202,11 +227,7 @@ impl Joined {
             }
             rest.pass(count);
         }
-        let next = locked(&self.parts).next.take();
-        let Some(next) = next.filter(|_| self.count < PARTS_MAX) else { return Ok(false) };
-        self.count += 1;
-        self.now = Self::part(&self.parts, next)?;
-        Ok(true)
+        Ok(locked(&self.parts).next.take())
     }
 }
 

@@ -151,9 +151,9 @@ impl Walk<'_> {
             let table = page.get(PAGE_HEAD..).unwrap_or_default();
             let parts = page.get(PAGE_HEAD - 1).map_or(usize::MAX, |parts| usize::from(*parts));
             let body = table.get(..parts).map(|parts| parts.iter().map(|it| usize::from(*it)).sum::<usize>());
-            match body.map(|body| PAGE_HEAD + parts + body).filter(|bytes| *bytes <= page.len()) {
-                Some(bytes) => whole = whole.max(Some(at + bytes)),
-                None => break,
+            let bytes = body.map_or(usize::MAX, |body| PAGE_HEAD + parts + body);
+            if bytes <= page.len() {
+                whole = whole.max(Some(at + bytes));
             }
         }
         if let Some(whole) = whole {
