@@ -245,12 +245,15 @@ fn a_restart_goes_on_with_it_and_no_sequence_of_restarts_makes_it_endless() {
 #[test]
 fn a_box_that_was_off_for_long_does_not_go_on() {
     let (mut scene, contact) = cut_off();
-    released(press_twice(&mut scene, contact));
+    let id = released(press_twice(&mut scene, contact));
     scene.run(10);
     scene.world.power_off();
     scene.run(u64::from(MINUTES) * 60);
     scene.world.power_on();
     assert!(!sounds(&mut scene));
+    let steps = told(&mut scene);
+    let memory = scene.world.memory();
+    assert!(memory.progress[&id].over, "{:?} {:?} {steps:?}", memory.progress, memory.local);
 }
 
 #[test]
@@ -526,4 +529,19 @@ fn what_two_presses_stopped_is_kept_by_nothing() {
     scene.restart();
     scene.run(30);
     assert!(!sounds(&mut scene), "{:?}", told(&mut scene));
+}
+
+#[test]
+fn a_box_that_comes_back_at_the_very_end_does_not_go_on() {
+    let back_at = |before: Span| {
+        let (mut scene, contact) = cut_off();
+        released(press_twice(&mut scene, contact));
+        scene.run(10);
+        let until = scene.world.memory().local.as_ref().unwrap().until.unwrap();
+        scene.world.power_off();
+        scene.world.set_clock(until.minus(before), ClockQuality::Synced);
+        scene.world.power_on();
+        sounds(&mut scene)
+    };
+    assert!(!back_at(Span(0)) && back_at(Span::secs(60)));
 }
