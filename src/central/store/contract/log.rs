@@ -57,8 +57,10 @@ pub(super) async fn no_date_loses_or_doubles_an_entry(store: SharedStore) {
     let mut written = Written::new();
     // One epoch: a clock far ahead, one that began anew, the very ends of what can be said, and the right one.
     let walls = [date(2099), Wall(0), Wall(i64::MAX), Wall(i64::MIN), NOW];
+    let mut play = 0;
     let batches = walls.map(|wall| {
-        written.batch_at(wall, [started(1, Subject::Live { voice: "v".to_owned() }), Event::DeviceBack])
+        play += 1;
+        written.batch_at(wall, [started(play, Subject::Live { voice: "v".to_owned() }), Event::DeviceBack])
     });
     for (n, batch) in batches.iter().enumerate() {
         // Once before midnight, once after it, and once years later.
@@ -73,6 +75,12 @@ pub(super) async fn no_date_loses_or_doubles_an_entry(store: SharedStore) {
     // The clock is set by as much as a number can say.
     let set = [i64::MAX, i64::MIN].map(|step_us| Event::ClockSet { step_us, before: ClockQuality::None });
     assert_eq!(ingest(&store, written.batch(set)).await.added, 2);
+    let mut plays = 0;
+    for implausible in [false, true] {
+        let filter = LogFilter { implausible, limit: 100, ..LogFilter::default() };
+        plays += store.plays(filter).await.unwrap().len();
+    }
+    assert_eq!(plays, walls.len());
     let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
     let numbers: Vec<_> = (1..=2 * walls.len() as u64 + 2).collect();
     assert_eq!(log.iter().map(|row| row.seq).collect::<Vec<_>>(), numbers);
