@@ -132,7 +132,8 @@ pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
 /// A time so far away that no number becomes too large where a step is added to one that is nearer.
 const FAR: i64 = 1 << 61;
 
-/// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading.
+/// Dates anew the plays that were dated while the clock was not known; the log keeps the original reading. A step that no clock
+/// makes is implausible, and moves nothing.
 pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
     if of.implausible.is_some() {
         return Ok(());
@@ -149,7 +150,7 @@ pub fn date_anew(db: &Connection, of: &Origin, step_us: i64) -> Result<()> {
         of.id.as_str(),
         of.epoch,
         of.at.start,
-        step_us.clamp(-FAR, FAR),
+        step_us,
         of.arrived.0,
         word(&Implausible::Date),
         plausible::latest(of.arrived).0,
