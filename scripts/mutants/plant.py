@@ -225,7 +225,7 @@ def meetings():
     reached = WORK / "reached"
     shutil.rmtree(reached, ignore_errors=True)
     reached.mkdir()
-    # Some tests are other users.
+    # Some tests run programs as other users, which write here as well.
     reached.chmod(0o777)
     print("running all tests, to see which of them meet which fault ...", flush=True)
     command = nextest("not (binary(tidy) | binary(texts))", "--no-fail-fast", "--status-level", "pass", "--color", "never")

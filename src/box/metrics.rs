@@ -8,7 +8,7 @@ use loaxa_heart::domain::time::ClockQuality;
 /// The media type of the text.
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Names and labels of a metric as Prometheus writes them.
+/// The text so far.
 struct Metrics(String);
 
 impl Metrics {
@@ -57,15 +57,12 @@ pub fn write(status: &Status) -> String {
         metrics.gauge("media_month_bytes_max", "Limit of that audio", max);
     }
     metrics.gauge("media_waiting", "Files that are waited for", &status.media_waiting);
-    let counts = |counts: &'_ std::collections::BTreeMap<String, u64>, name: &str| {
-        counts.iter().map(|(key, count)| (label(name, key), *count)).collect::<Vec<_>>()
-    };
-    for (name, help, counts) in [
-        ("refused_total", "Messages refused since the start", counts(&status.refused, "reason")),
-        ("lost_total", "Losses since the start", counts(&status.lost, "kind")),
+    for (name, help, key, counts) in [
+        ("refused_total", "Messages refused since the start", "reason", &status.refused),
+        ("lost_total", "Losses since the start", "kind", &status.lost),
     ] {
         let values: Vec<_> =
-            counts.iter().map(|(label, count)| (label.clone(), count as &dyn Display)).collect();
+            counts.iter().map(|(of, count)| (label(key, of), count as &dyn Display)).collect();
         metrics.add(name, "counter", help, &values);
     }
     metrics.0

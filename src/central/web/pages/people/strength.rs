@@ -35,13 +35,12 @@ pub fn meter(frame: &Frame, asked: &str) -> Markup {
 fn grade(app: &App, frame: &Frame, password: &str, person: (&str, &str)) -> Json<Value> {
     let about = [person.0, person.1, &app.settings.commune];
     let grade = passwords::grade(password, &about);
-    let said = match passwords::check(password, &about) {
-        Err(bad) => bad.say(),
-        Ok(()) if grade >= 4 => said!("people.strength_very_good"),
-        Ok(()) => said!("people.strength_good"),
+    let (shown, said) = match passwords::check(password, &about) {
+        Err(bad) => (grade.min(2), bad.say()),
+        Ok(()) if grade >= 4 => (grade, said!("people.strength_very_good")),
+        Ok(()) => (grade, said!("people.strength_good")),
     };
-    let taken = passwords::check(password, &about).is_ok();
-    Json(json!({ "muc": if taken { grade } else { grade.min(2) }, "noi": frame.tell(&said) }))
+    Json(json!({ "muc": shown, "noi": frame.tell(&said) }))
 }
 
 pub async fn of_own(State(app): State<Arc<App>>, frame: Frame, who: Who, sent: Sent) -> Json<Value> {
