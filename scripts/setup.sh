@@ -40,8 +40,8 @@ systemd             judges the units of firmware-config/
 ffmpeg              the referee for loudness and formats
 icecast2            the station that relays are tested against
 chromium            opens the pages as staff do
-firefox-esr         does the same
-poppler-utils       measures what it prints
+firefox-esr         opens them too
+poppler-utils       measures what chromium prints
 fonts-liberation    stands in for Times New Roman there
 xmlsec1             signs and checks alerts
 openssl             makes keys for that
