@@ -10,21 +10,30 @@ use std::time::{Duration, Instant};
 
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_heart::config::programme_file::{self, Audio};
+use loaxa_heart::config::shaping::Shaping;
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::ids::{ContentHash, PlayId};
 use loaxa_heart::domain::policy::Policy;
-use loaxa_heart::domain::sound::{Cut, End, PlayerCommand, PlayerEvent, Sounded};
+use loaxa_heart::domain::sound::{Cut, End, FileRef, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Signed, VERSION};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_sound::decode;
 use loaxa_sound::decode::resample::Resampler;
+use loaxa_sound::level::loudness::LoudnessBook;
+use loaxa_sound::output::feed::Feeder;
+use loaxa_sound::output::mixer::{Entry, Mixer, Order};
+use loaxa_sound::source::sources::Sources;
+use loaxa_sound::span_of;
+use loaxa_sound::tts::Speech;
 
 const ROUNDS: usize = 2_000;
+/// Frames that a device asks for at a time.
+const PERIOD: usize = 480;
 /// A commune's box: announcements in a simulated year of ten a week.
 const DAYS: u64 = 365;
 const PUSH_EVERY: Span = Span::secs(7 * 86_400 / 10);
@@ -40,6 +49,7 @@ fn main() {
     for path in &audio {
         measuring(path);
         decoding(path);
+        playing(path);
     }
 }
 
@@ -291,6 +301,54 @@ fn decoding(path: &Path) {
     let spent = (cpu_time() - begun).as_secs_f64();
     let cost = spent / audio * 60.0 * 1_000.0;
     println!("decode and resample {name}: {:.0} x real time, {cost:.1} ms of CPU a minute", audio / spent);
+}
+
+/// Plays a file as a box does, with everything but a device: decoded ahead, its loudness measured as it sounds, mixed and
+/// limited, period by period.
+fn playing(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Ok(folder) = tempfile::tempdir() else { return println!("{name}: no folder to play from") };
+    let sources = Arc::new(Sources {
+        programme_dir: path.parent().unwrap_or(path).to_owned(),
+        media_dir: folder.path().to_owned(),
+        speech: Speech::espeak(folder.path().to_owned()),
+        book: LoudnessBook::open(folder.path().join("loudness.json")),
+        target_lufs: None,
+        ca: None,
+        clock: Default::default(),
+        shaping: Shaping::default(),
+        losses: Arc::default(),
+    });
+    let score = Score {
+        parts: vec![Sound::File(FileRef::Path(name.clone()))],
+        skip: Span::default(),
+        volume_percent: 100,
+        gain_db: 0.0,
+    };
+    let begun = process_time();
+    let (mut mixer, mut renderer) = Mixer::new(std::thread::current());
+    let (feeder, voice, ledger) = Feeder::start(PlayId::new(1, 1), score, sources, |_| {});
+    let entered = mixer.order(Order::Enter { voice: Box::new(voice), entry: Entry::AtEnd });
+    assert!(entered.is_ok(), "the mixer has room for its first voice");
+    let (mut period, mut at) = ([[0.0; 2]; PERIOD], Moment(1_000_000));
+    while ledger.left() != Some(0) {
+        feeder.go();
+        // The feeder fills a ring of seconds meanwhile.
+        std::thread::sleep(Duration::from_millis(20));
+        while ledger.fed() >= ledger.handed() + PERIOD as u64 || ledger.left().is_some_and(|left| left > 0) {
+            renderer.render(&mut period, at);
+            black_box(&period);
+            at = at + span_of(PERIOD as u64);
+        }
+    }
+    let (audio, spent) = (ledger.fed() as f64 / 48_000.0, (process_time() - begun).as_secs_f64());
+    println!("play {name}, without a device: {:.0} ms of CPU a minute", spent / audio * 60_000.0);
+}
+
+/// Returns the processor time that all threads have used.
+fn process_time() -> Duration {
+    let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    Duration::from(spent.expect("Linux counts every process's time"))
 }
 
 /// Returns the processor time that this thread has used: another program's share of the processor is no cost of ours.

@@ -329,6 +329,7 @@ mod tests {
             v: VERSION,
             box_id: uplink.box_id.clone(),
             software: "test".to_owned(),
+            languages: Vec::new(),
             key: None,
             epoch: loaxa_heart::domain::ids::Epoch(1),
             nonce: nonce.to_owned(),

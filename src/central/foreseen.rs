@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 
+use crate::store::Audience;
 use loaxa_heart::decide::preview::{Fate, PlannedSession, SectionWeek};
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, GroupId, ProgrammeId};
 use loaxa_heart::domain::playback::{NotPlayed, SlotKey};
@@ -27,8 +28,8 @@ pub struct PlannedSlot {
     pub villages: BTreeSet<GroupId>,
 }
 
-/// Everything that a plan follows from: its first and last day, the documents in force, and the groups of the boxes.
-pub type DayFrom = ((NaiveDate, NaiveDate), Vec<CommandId>, BTreeSet<Vec<GroupId>>);
+/// Everything that a plan follows from: its first and last day, the documents in force, and the audiences of the boxes.
+pub type DayFrom = ((NaiveDate, NaiveDate), Vec<CommandId>, BTreeSet<Audience>);
 
 /// Plans that are kept: of today for staff, of the days around it for everybody.
 const PLANS_MAX: usize = 4;
@@ -55,7 +56,7 @@ impl Days {
     }
 }
 
-/// A slot on a day of a week, as some villages hear it.
+/// A slot on a day of a week, as villages that hear the same do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeekSession {
     pub planned: PlannedSession,
@@ -64,6 +65,11 @@ pub struct WeekSession {
 }
 
 impl WeekSession {
+    /// Tells whether both are the same slot of the same day, heard otherwise: in another language, for instance.
+    pub fn is_also(&self, other: &Self) -> bool {
+        self.planned.key == other.planned.key && self.silent().is_some() == other.silent().is_some()
+    }
+
     /// Tells why nothing of the session would sound; `None` where something does.
     pub fn silent(&self) -> Option<&NotPlayed> {
         let mut plays = self.planned.plays.iter().filter(|play| !play.chime);

@@ -81,6 +81,7 @@ fn hello(id: &BoxId) -> Hello {
         v: VERSION,
         box_id: id.clone(),
         software: "\u{1b}[31m99.0".to_owned(),
+        languages: vec!["\u{1b}[31m".to_owned()],
         key: None,
         epoch: Epoch(random()),
         nonce: format!("{:016x}", random()),

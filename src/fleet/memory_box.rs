@@ -141,6 +141,7 @@ impl MemoryBox {
             v: VERSION,
             box_id: self.site.id.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
+            languages: Vec::new(),
             key: Some(self.uplink.public_key()),
             epoch: self.epoch,
             nonce: format!("{:016x}", random()),

@@ -27,6 +27,7 @@ mod groups;
 mod http;
 mod intake;
 mod keeping;
+mod languages;
 mod lived_in;
 mod log_pages;
 mod metrics;

@@ -295,6 +295,7 @@ fn other_messages() {
         v: VERSION,
         box_id: box_id.clone(),
         software: "loaxa 0.1.0".to_owned(),
+        languages: Vec::new(),
         key: None,
         epoch,
         nonce: "5f1c".repeat(8),
@@ -304,6 +305,8 @@ fn other_messages() {
         upgrade: None,
     };
     check("hello.json", &hello);
+    let languages = ["vi", "hmn"].map(str::to_owned).to_vec();
+    check("hello-with-languages.json", &Hello { languages, ..hello.clone() });
     check("hello-with-key.json", &Hello { key: Some(key(4).public().to_string()), ..hello });
     let welcome = Welcome {
         v: VERSION,

@@ -287,10 +287,16 @@ impl ScriptedBox {
     }
 
     pub fn hello(&self, nonce: &str, holds: Holds) {
+        self.hello_in(nonce, &[], holds);
+    }
+
+    /// Says hello as a village that hears these languages.
+    pub fn hello_in(&self, nonce: &str, languages: &[&str], holds: Holds) {
         let hello = Hello {
             v: VERSION,
             box_id: self.id.clone(),
             software: "scripted".to_owned(),
+            languages: languages.iter().map(|tag| (*tag).to_owned()).collect(),
             key: None,
             epoch: self.epoch,
             nonce: nonce.to_owned(),

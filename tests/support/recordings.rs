@@ -39,10 +39,33 @@ pub fn make_foreign(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         ffmpeg(folder, &format!("{tone} {picture}{options} {name}"));
         (folder.join(name), form)
     };
-    FOREIGN.iter().map(make).collect()
+    let mut made: Vec<_> = FOREIGN.iter().map(make).collect();
+    ffmpeg(folder, &format!("{tone} -c:a pcm_s16le -fflags +bitexact -flags:a +bitexact plain.wav"));
+    fs::write(
+        folder.join("old-unix.wav"),
+        with_high_byte_first(&fs::read(folder.join("plain.wav")).unwrap()),
+    )
+    .unwrap();
+    made.push((folder.join("old-unix.wav"), "WAV"));
+    made
 }
 
-const FOREIGN: [(&str, &str, &str); 21] = [
+/// Turns a WAV of 16 bits and one channel into a RIFX, in which all numbers have their high byte first.
+fn with_high_byte_first(wav: &[u8]) -> Vec<u8> {
+    // RIFF, length, WAVE, fmt and length; then two numbers of two bytes, two of four, two of two; data and length.
+    let (words, name) =
+        ([4..8, 16..20, 24..28, 28..32, 40..44], |at: usize| [0, 8, 12, 36].contains(&(at / 4 * 4)));
+    let mut rifx = wav.to_vec();
+    for at in (0..44).step_by(2).filter(|at| !name(*at) && !words.iter().any(|word| word.contains(at))) {
+        rifx[at..at + 2].reverse();
+    }
+    words.into_iter().for_each(|word| rifx[word].reverse());
+    rifx[44..].chunks_exact_mut(2).for_each(|sample| sample.reverse());
+    rifx[..4].copy_from_slice(b"RIFX");
+    rifx
+}
+
+const FOREIGN: [(&str, &str, &str); 22] = [
     ("voice.wma", "-c:a wmav2", "WMA"),
     ("old.wma", "-c:a wmav1", "WMA"),
     ("phone.3gp", "-c:a aac -ar 16000 -ac 1", ""),
@@ -52,6 +75,7 @@ const FOREIGN: [(&str, &str, &str); 21] = [
     ("film.mka", "-c:a eac3", "MKA"),
     ("radio.mp2", "-c:a mp2 -b:a 128k", ""),
     ("studio.mp2", "-c:a mp2 -b:a 384k", "MP2"),
+    ("studio.wav", "-ar 384000", "WAV"),
     ("sun.au", "-c:a pcm_mulaw -ar 8000", "AU"),
     ("speex.ogg", "-c:a libspeex -ar 16000 -ac 1", "OGG"),
     ("surround.m4a", "-c:a aac -ac 6 -ar 48000", "M4A"),

@@ -80,7 +80,7 @@ pub async fn place(central: &Central) {
 pub async fn alive(central: &Central, id: &str, ago_s: u64, faults: &[&str]) {
     let at = loaxa_adapters::clock::wall().minus(Span::secs(ago_s));
     let faults = faults.iter().map(|code| (*code).to_owned()).collect();
-    let hello = SignKind::Hello { software: "loaxa 0.1.0".to_owned(), epoch: EPOCH };
+    let hello = SignKind::Hello { software: "loaxa 0.1.0".to_owned(), languages: Vec::new(), epoch: EPOCH };
     for kind in [hello, SignKind::Heartbeat { backlog: 0, faults, usage: None }] {
         let sign = SignOfLife { id: box_id(id), at, clock: ClockQuality::Synced, holds: None, kind };
         central.store().note_sign_of_life(sign).await.unwrap();

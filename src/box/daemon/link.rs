@@ -104,6 +104,7 @@ impl Daemon {
             v: VERSION,
             box_id: self.box_id.clone(),
             software: self.upgrade.release().to_string(),
+            languages: self.speaker.listeners().languages.clone(),
             key: Some(self.uplink.public_key()),
             epoch: self.store.epoch(),
             nonce: format!("{random:016x}"),

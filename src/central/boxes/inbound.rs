@@ -153,7 +153,7 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<b
     if let Some(told) = hello.upgrade {
         app.store.note_upgrade(id.clone(), told, now).await?;
     }
-    let kind = SignKind::Hello { software: hello.software, epoch: hello.epoch };
+    let kind = SignKind::Hello { software: hello.software, languages: hello.languages, epoch: hello.epoch };
     app.store
         .note_sign_of_life(SignOfLife {
             id: id.clone(),

@@ -163,6 +163,7 @@ mod tests {
             last_seen: seen.map(|at| Wall(at * 1_000_000)),
             lost: false,
             software: None,
+            languages: Vec::new(),
             clock: Some(ClockQuality::Synced),
             epoch: None,
             backlog: 0,

@@ -9,7 +9,7 @@ use super::documents::read_programme;
 use crate::app::App;
 use crate::foreseen::PlannedSlot;
 use crate::settings::village_of;
-use crate::store::{BoxRow, StoreError};
+use crate::store::{Audience, BoxRow, StoreError};
 use loaxa_heart::decide::delivery::{Document, documents_to_send, with_ancestors};
 use loaxa_heart::decide::preview;
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
@@ -18,12 +18,6 @@ use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command, Holds};
-
-/// The groups of some boxes, and the documents in force for them.
-struct Audience {
-    groups: Vec<GroupId>,
-    documents: Vec<CommandId>,
-}
 
 /// Plans today's slots, in the order in which they begin. What an installer wrote on a box itself is not known here.
 ///
@@ -43,9 +37,9 @@ pub async fn between(
     boxes: &[BoxRow],
     days: (NaiveDate, NaiveDate),
 ) -> Result<Arc<Vec<PlannedSlot>>, StoreError> {
-    let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
+    let audiences: BTreeSet<Audience> = boxes.iter().map(BoxRow::audience).collect();
     let sent = app.store.documents(app.now()).await?;
-    let from = (days, sent.iter().map(|document| document.command.clone()).collect(), groups);
+    let from = (days, sent.iter().map(|document| document.command.clone()).collect(), audiences);
     if let Some(known) = app.days.find(&from) {
         return Ok(known);
     }
@@ -55,34 +49,35 @@ pub async fn between(
     Ok(planned)
 }
 
-/// The sessions of some days for boxes in these groups.
-pub type Sessions = BTreeMap<Vec<GroupId>, Arc<Vec<preview::PlannedSession>>>;
+/// The sessions of some days for each audience.
+pub type Sessions = BTreeMap<Audience, Arc<Vec<preview::PlannedSession>>>;
 
-/// Rehearses days, from the first to the last, with the documents that were sent, for each set of groups that a box is in.
+/// Rehearses days, from the first to the last, with the documents that were sent, for each audience.
 ///
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn rehearse(
     app: &App,
-    groups: &BTreeSet<Vec<GroupId>>,
+    audiences: &BTreeSet<Audience>,
     sent: &[Document],
     days: (NaiveDate, NaiveDate),
 ) -> Result<Sessions, StoreError> {
     let parents = app.settings.parents();
-    let audiences: Vec<_> = groups
-        .iter()
-        .map(|own| {
-            let all = with_ancestors(own, &parents);
-            let documents = documents_to_send(&Holds::default(), 0, &all, sent).commands;
-            let documents = documents.into_iter().cloned().collect();
-            Audience { groups: own.clone(), documents }
-        })
-        .collect();
-    let bodies = bodies(app, audiences.iter().flat_map(|audience| &audience.documents)).await?;
+    let mut by_documents: ByDocuments = BTreeMap::new();
+    for audience in audiences {
+        let all = with_ancestors(&audience.groups, &parents);
+        let documents = documents_to_send(&Holds::default(), 0, &all, sent).commands;
+        let documents = documents.into_iter().cloned().collect();
+        by_documents.entry(documents).or_default().push(audience.clone());
+    }
+    let bodies = bodies(app, by_documents.keys().flatten()).await?;
     // A rehearsal takes its time.
-    let planned = tokio::task::spawn_blocking(move || plan(&audiences, &bodies, &parents, days)).await;
+    let planned = tokio::task::spawn_blocking(move || plan(&by_documents, &bodies, &parents, days)).await;
     Ok(planned.unwrap_or_default())
 }
+
+/// Audiences that have the same documents in force.
+type ByDocuments = BTreeMap<Vec<CommandId>, Vec<Audience>>;
 
 /// Reads documents from the store.
 pub(super) async fn bodies(
@@ -99,15 +94,11 @@ pub(super) async fn bodies(
 }
 
 fn plan(
-    audiences: &[Audience],
+    by_documents: &ByDocuments,
     bodies: &BTreeMap<CommandId, Body>,
     parents: &BTreeMap<GroupId, GroupId>,
     (first, last): (NaiveDate, NaiveDate),
 ) -> Sessions {
-    let mut by_documents: BTreeMap<&[CommandId], Vec<&Audience>> = BTreeMap::new();
-    for audience in audiences {
-        by_documents.entry(&audience.documents).or_default().push(audience);
-    }
     let mut sessions = Sessions::new();
     for (documents, audiences) in by_documents {
         // Whoever had a programme before learns that it is not theirs any more.
@@ -119,13 +110,12 @@ fn plan(
         let timetable = Timetable::new(calendars).unwrap_or_default();
         let mut rehearsed: BTreeMap<Listeners, Arc<Vec<preview::PlannedSession>>> = BTreeMap::new();
         for audience in audiences {
-            let groups = with_ancestors(&audience.groups, parents).into_iter().collect();
-            let seen = timetable.seen_from(&Listeners { groups, languages: Vec::new() });
+            let seen = timetable.seen_from(&audience.listeners(parents));
             let plan = rehearsed.entry(seen.clone()).or_insert_with(|| {
                 let sessions = preview::plan(&timetable, &seen, &policy, first, last);
                 Arc::new(sessions.into_iter().filter(sounds).collect())
             });
-            sessions.insert(audience.groups.clone(), Arc::clone(plan));
+            sessions.insert(audience.clone(), Arc::clone(plan));
         }
     }
     sessions
@@ -134,11 +124,11 @@ fn plan(
 /// Puts the sessions of all villages into one list, in the order in which they begin.
 fn together(sessions: &Sessions, parents: &BTreeMap<GroupId, GroupId>) -> Vec<PlannedSlot> {
     let mut slots: BTreeMap<(Wall, String), PlannedSlot> = BTreeMap::new();
-    for (groups, sessions) in sessions {
+    for (audience, sessions) in sessions {
         for session in sessions.iter() {
             let key = (session.start, session.key.slot.to_string());
             let kept = slots.entry(key).or_insert_with(|| as_slot(session));
-            kept.villages.extend(village_of(groups, parents).cloned());
+            kept.villages.extend(village_of(&audience.groups, parents).cloned());
         }
     }
     slots.into_values().collect()

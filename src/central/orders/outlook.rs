@@ -175,7 +175,7 @@ impl Scene {
 
     /// Returns what a box hears of the programmes and of this announcement.
     fn heard(&self, timetable: &Timetable, listener: &Listener) -> Listeners {
-        let all = Listeners { groups: listener.groups.clone(), languages: Vec::new() };
+        let all = Listeners { groups: listener.groups.clone(), languages: listener.row.languages.clone() };
         let mut heard = timetable.seen_from(&all);
         let named = self.signed.payload.groups.iter();
         heard.groups.extend(named.filter(|group| listener.groups.contains(*group)).cloned());

@@ -10,7 +10,7 @@ use super::not_proposal::NotProposal;
 use crate::app::App;
 use crate::foreseen::{Week, WeekSession};
 use crate::settings::village_of;
-use crate::store::{BoxRow, ProposalContent, ProposalKind};
+use crate::store::{Audience, BoxRow, ProposalContent, ProposalKind};
 use loaxa_heart::decide::delivery::{Document, DocumentName, documents_to_send, with_ancestors};
 use loaxa_heart::decide::preview::{self, PlannedSession, SectionWeek};
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
@@ -35,13 +35,13 @@ pub struct Scene {
     pub shown: Vec<Shown>,
     /// The boxes in the place.
     pub boxes: Vec<BoxRow>,
-    audiences: Vec<Audience>,
+    audiences: Vec<Hearing>,
     parents: BTreeMap<GroupId, GroupId>,
 }
 
-/// Boxes that are in the same groups.
-struct Audience {
-    own: Vec<GroupId>,
+/// An audience, and what reaches it.
+struct Hearing {
+    own: Audience,
     all: Vec<GroupId>,
     policy: Policy,
     programmes: Vec<ProgrammeId>,
@@ -61,16 +61,16 @@ pub async fn scene(app: &App, group: &GroupId, drafts: bool) -> Result<Scene, No
     let parents = app.settings.parents();
     let boxes: Vec<BoxRow> = app.store.boxes().await?;
     let boxes: Vec<_> = boxes.into_iter().filter(|row| app.groups_of(&row.groups).contains(group)).collect();
-    let mut owns: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
+    let mut owns: BTreeSet<Audience> = boxes.iter().map(BoxRow::audience).collect();
     if owns.is_empty() {
-        owns.insert(vec![group.clone()]);
+        owns.insert(Audience { groups: vec![group.clone()], languages: Vec::new() });
     }
     let sent = app.store.documents(app.now()).await?;
     let mut read = Reading::default();
     let mut audiences = Vec::new();
     for own in owns {
-        let all = with_ancestors(&own, &parents);
-        let audience = Audience { own, all, policy: Policy::default(), programmes: Vec::new() };
+        let all = with_ancestors(&own.groups, &parents);
+        let audience = Hearing { own, all, policy: Policy::default(), programmes: Vec::new() };
         audiences.push(read.audience(app, audience, &sent).await?);
     }
     let open = app.store.open_proposals().await?;
@@ -104,9 +104,9 @@ impl Reading {
     async fn audience(
         &mut self,
         app: &App,
-        mut audience: Audience,
+        mut audience: Hearing,
         sent: &[Document],
-    ) -> Result<Audience, NotProposal> {
+    ) -> Result<Hearing, NotProposal> {
         for id in documents_to_send(&Holds::default(), 0, &audience.all, sent).commands {
             let Some(document) = sent.iter().find(|document| document.command == *id) else { continue };
             match &document.name {
@@ -186,11 +186,11 @@ impl Scene {
         for audience in &self.audiences {
             let programmes = self.shown.iter().filter(|it| audience.programmes.contains(&it.id));
             let programmes: Vec<_> = programmes.map(|it| Arc::clone(&it.programme)).collect();
-            let village = village_of(&audience.own, &self.parents).cloned();
+            let village = village_of(&audience.own.groups, &self.parents).cloned();
             jobs.push(Job {
                 programmes,
                 policy: audience.policy.clone(),
-                all: audience.all.clone(),
+                listeners: audience.own.listeners(&self.parents),
                 village,
             });
         }
@@ -203,7 +203,8 @@ impl Scene {
     fn digest(&self, monday: NaiveDate) -> ContentHash {
         let mut all = format!("{monday}\n");
         for audience in &self.audiences {
-            all += &format!("{:?} {:?} {:?}\n", audience.all, audience.policy, audience.programmes);
+            let Hearing { own, all: groups, policy, programmes } = audience;
+            all += &format!("{groups:?} {:?} {policy:?} {programmes:?}\n", own.languages);
         }
         for shown in &self.shown {
             all += &format!("{} {} {}\n", shown.id, shown.basis.digest, shown.in_force.is_some());
@@ -212,24 +213,23 @@ impl Scene {
     }
 }
 
-/// A rehearsal for boxes in the same groups.
+/// A rehearsal for boxes of one audience.
 struct Job {
     programmes: Vec<Arc<Programme>>,
     policy: Policy,
-    all: Vec<GroupId>,
+    listeners: Listeners,
     village: Option<GroupId>,
 }
 
 fn plan(jobs: &[Job], monday: NaiveDate) -> Result<Week, NotProposal> {
     let (before, sunday) = (monday - Days::new(1), monday + Days::new(6));
-    let mut sessions: BTreeMap<(chrono::NaiveDateTime, String, bool), WeekSession> = BTreeMap::new();
+    let mut sessions: BTreeMap<(chrono::NaiveDateTime, String, bool), Vec<WeekSession>> = BTreeMap::new();
     let mut sums: BTreeMap<String, SectionWeek> = BTreeMap::new();
     let mut rehearsed: Vec<(&Job, Listeners, Vec<PlannedSession>)> = Vec::new();
     for job in jobs {
         let calendars = job.programmes.iter().cloned().map(Calendar::new).collect::<Result<Vec<_>, _>>();
         let timetable = Timetable::new(calendars.unwrap_or_default())?;
-        let all = Listeners { groups: job.all.iter().cloned().collect(), languages: Vec::new() };
-        let seen = timetable.seen_from(&all);
+        let seen = timetable.seen_from(&job.listeners);
         let known = rehearsed.iter().find(|(other, listeners, _)| {
             *listeners == seen && other.policy == job.policy && same(&other.programmes, &job.programmes)
         });
@@ -251,10 +251,16 @@ fn plan(jobs: &[Job], monday: NaiveDate) -> Result<Week, NotProposal> {
             let new =
                 WeekSession { planned: session.clone(), programme: of.id.clone(), villages: BTreeSet::new() };
             let key = (session.start.local(), session.key.slot.to_string(), new.silent().is_some());
-            sessions.entry(key).or_insert(new).villages.extend(job.village.clone());
+            let alike = sessions.entry(key).or_default();
+            let known = alike.iter().position(|it| it.planned.plays == new.planned.plays);
+            let nth = known.unwrap_or_else(|| {
+                alike.push(new);
+                alike.len() - 1
+            });
+            alike[nth].villages.extend(job.village.clone());
         }
     }
-    Ok(Week { sessions: sessions.into_values().collect(), sums: sums.into_values().collect() })
+    Ok(Week { sessions: sessions.into_values().flatten().collect(), sums: sums.into_values().collect() })
 }
 
 fn same(ours: &[Arc<Programme>], theirs: &[Arc<Programme>]) -> bool {

@@ -11,11 +11,11 @@ use crate::app::App;
 use crate::orders::day;
 use crate::settings::village_of;
 use crate::store::{
-    Announced, BoxRow, DayBox, DayPlan, DeliveryRow, DuePart, DueSession, NamedCampaign, Names, StoreError,
-    ToSettle,
+    Announced, Audience, BoxRow, DayBox, DayPlan, DeliveryRow, DuePart, DueSession, NamedCampaign, Names,
+    StoreError, ToSettle,
 };
 use loaxa_heart::decide::preview::PlannedSession;
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::Subject;
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::wire::codec;
@@ -69,22 +69,22 @@ async fn rehearsed(
     names: &Names,
 ) -> Result<DayPlan, StoreError> {
     let sent = app.store.documents(Wall::from_local(date.and_time(NaiveTime::MIN)).max(now)).await?;
-    let groups: BTreeSet<Vec<GroupId>> = boxes.iter().map(|row| row.groups.clone()).collect();
-    let sessions = day::rehearse(app, &groups, &sent, (date, date)).await?;
-    let shared: BTreeMap<&Vec<GroupId>, Arc<Vec<DueSession>>> = sessions
+    let audiences: BTreeSet<Audience> = boxes.iter().map(BoxRow::audience).collect();
+    let sessions = day::rehearse(app, &audiences, &sent, (date, date)).await?;
+    let shared: BTreeMap<&Audience, Arc<Vec<DueSession>>> = sessions
         .iter()
-        .map(|(groups, sessions)| (groups, Arc::new(sessions.iter().map(due_session).collect())))
+        .map(|(audience, sessions)| (audience, Arc::new(sessions.iter().map(due_session).collect())))
         .collect();
     let places = app.store.places().await?;
     let of_box = |row: &BoxRow| {
-        let sessions = shared.get(&row.groups).cloned().unwrap_or_default();
+        let sessions = shared.get(&row.audience()).cloned().unwrap_or_default();
         DayBox { sessions, ..place_of(app, row, &places) }
     };
     Ok(DayPlan { day: date, made: now, names: names.clone(), boxes: boxes.iter().map(of_box).collect() })
 }
 
 /// Everything that a plan of today follows from.
-type From = (NaiveDate, Vec<CommandId>, Vec<(BoxId, String, Vec<GroupId>)>, Names);
+type From = (NaiveDate, Vec<CommandId>, Vec<(BoxId, String, Audience)>, Names);
 
 #[derive(Default)]
 struct Keeper {
@@ -107,7 +107,7 @@ impl Keeper {
         let today = now.date();
         let (boxes, sent) = (app.store.boxes().await?, app.store.documents(now).await?);
         let names = names(app).await?;
-        let rows = boxes.iter().map(|row| (row.id.clone(), row.title.clone(), row.groups.clone())).collect();
+        let rows = boxes.iter().map(|row| (row.id.clone(), row.title.clone(), row.audience())).collect();
         let documents = sent.iter().map(|document| document.command.clone()).collect();
         let from: From = (today, documents, rows, names);
         if self.planned_from.as_ref() == Some(&from) {

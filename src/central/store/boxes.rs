@@ -1,9 +1,13 @@
 //! The boxes, and their signs of life.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::answer::Answer;
 use crate::settings::BoxDeclared;
+use loaxa_heart::decide::delivery::with_ancestors;
+use loaxa_heart::decide::schedule::Listeners;
 use loaxa_heart::domain::ids::{BoxId, Epoch, GroupId};
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::wire::messages::{Holds, OnAir, Usage};
@@ -24,6 +28,8 @@ pub struct BoxRow {
     /// The connection broke off, and no message came since.
     pub lost: bool,
     pub software: Option<String>,
+    /// BCP 47 tags of the languages of its village, in turn; none where it has not said them.
+    pub languages: Vec<String>,
     pub clock: Option<ClockQuality>,
     pub epoch: Option<Epoch>,
     /// Log entries that wait on the box.
@@ -35,7 +41,26 @@ pub struct BoxRow {
     pub on_air: Option<OnAir>,
 }
 
+/// The groups and languages of a box. Boxes that share both hear the same programmes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Audience {
+    pub groups: Vec<GroupId>,
+    pub languages: Vec<String>,
+}
+
+impl Audience {
+    /// The listeners of its boxes, with the groups above its own.
+    pub fn listeners(&self, parents: &BTreeMap<GroupId, GroupId>) -> Listeners {
+        let groups = with_ancestors(&self.groups, parents).into_iter().collect();
+        Listeners { groups, languages: self.languages.clone() }
+    }
+}
+
 impl BoxRow {
+    pub fn audience(&self) -> Audience {
+        Audience { groups: self.groups.clone(), languages: self.languages.clone() }
+    }
+
     /// Tells whether the box can be reached now.
     pub fn is_online(&self, now: Wall) -> bool {
         !self.lost && self.last_seen.is_some_and(|at| now.since(at) < SILENT_MAX)
@@ -56,7 +81,7 @@ pub struct SignOfLife {
 /// The fields that only one of the two has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SignKind {
-    Hello { software: String, epoch: Epoch },
+    Hello { software: String, languages: Vec<String>, epoch: Epoch },
     Heartbeat { backlog: u64, faults: Vec<String>, usage: Option<Usage> },
 }
 

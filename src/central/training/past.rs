@@ -269,7 +269,11 @@ impl Book {
 async fn last_sign_of_the_silent(app: &App, today: NaiveDate) -> Result<(), StoreError> {
     let date = today.checked_sub_days(Days::new(SILENT_SINCE)).unwrap_or(today);
     let Ok(id) = SILENT.parse::<BoxId>() else { return Ok(()) };
-    let kind = SignKind::Hello { software: env!("CARGO_PKG_VERSION").to_owned(), epoch: EPOCH };
+    let kind = SignKind::Hello {
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        languages: Vec::new(),
+        epoch: EPOCH,
+    };
     let sign = SignOfLife { id, at: at(date, 11, 42), clock: ClockQuality::Synced, holds: None, kind };
     app.store.note_sign_of_life(sign).await.map(drop)
 }

@@ -78,6 +78,7 @@ impl Unit {
             v: VERSION,
             box_id: self.id.clone(),
             software: "loaxa conform".to_owned(),
+            languages: vec!["vi".to_owned()],
             key: Some(unit_key().public().to_string()),
             epoch: self.epoch,
             nonce: nonce.clone(),

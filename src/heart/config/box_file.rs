@@ -16,6 +16,7 @@ use crate::domain::ids::{BoxId, GroupId};
 use crate::domain::policy::{Policy, Window};
 use crate::domain::software::CHANNEL;
 use crate::wire::broker_address::BrokerAddress;
+use crate::wire::codec::LANGUAGES_MAX;
 use crate::wire::signing::PublicKey;
 
 /// The state directory of the settings that are shipped.
@@ -250,9 +251,12 @@ fn box_config(root: &mut Fields<'_>, paths: &Paths<'_>) -> Option<BoxConfig> {
         head.problem(said!("problem.no_groups"));
     }
     let languages = head.get("languages").map(|value| value.list());
-    let languages = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
+    let languages: Option<Vec<_>> = languages.map_or(Some(vec!["vi".to_owned()]), |values| {
         values.iter().map(super::sound_fields::language).collect()
     });
+    if languages.as_ref().is_some_and(|languages| languages.len() > LANGUAGES_MAX) {
+        head.problem(said!("problem.languages", most = LANGUAGES_MAX));
+    }
     let state_dir = head.need("state_dir").and_then(|value| paths.path(&value));
     head.finish();
     let mut programme = root.section("programme");

@@ -69,6 +69,8 @@ pub const HEAD_BYTES_MAX: usize = 2_048;
 pub const NONCE_BYTES_MAX: usize = 64;
 /// Most faults in a heartbeat.
 pub const FAULTS_MAX: usize = 32;
+/// Languages of a village.
+pub const LANGUAGES_MAX: usize = 16;
 
 /// Field names that this version understands, for [`Command::critical`].
 pub const FIELDS_UNDERSTOOD: &[&str] = &[
@@ -491,6 +493,8 @@ impl Sealed for Welcome {
 impl Message for Hello {
     fn check(&self) -> Result<(), CommandRefusal> {
         line("software", &self.software)?;
+        at_most("languages", self.languages.len(), LANGUAGES_MAX)?;
+        self.languages.iter().try_for_each(|tag| line("language", tag))?;
         self.key.iter().try_for_each(|key| line("key", key))?;
         check_upgrade(self.upgrade.as_ref())?;
         at_most("nonce", self.nonce.len(), NONCE_BYTES_MAX)?;

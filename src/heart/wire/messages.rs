@@ -172,6 +172,9 @@ pub struct Hello {
     pub v: u32,
     pub box_id: BoxId,
     pub software: String,
+    /// BCP 47 tags of the languages of the village, in turn; none where the box does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
     /// The public key that signs the box's log, in base64: only for a central that trusts a box at its first word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

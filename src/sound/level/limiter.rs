@@ -9,8 +9,8 @@ pub const DELAY: usize = AHEAD - 1 + TAPS / 2;
 
 /// The gain comes down over this many frames (1.3 ms), before the peak that needs it.
 const AHEAD: usize = 64;
-/// Below this, no point between samples can reach the ceiling by any signal met in practice (6 dB).
-const QUIET: f32 = 0.44;
+/// Below this, no point between samples can reach the ceiling: the weights of an interpolator add up to 1.863 at most.
+const QUIET: f32 = 0.47;
 /// Gain that comes back per frame, as a share of what is missing: 100 ms.
 const RELEASE: f32 = 1.0 / 4_800.0;
 /// A gain this near to one is one.
@@ -18,18 +18,21 @@ const RECOVERED: f32 = 0.999;
 const TAPS: usize = 12;
 /// Points between two samples at which the true peak is looked for, as BS.1770-4 Annex 2 does (4 x).
 const PHASES: usize = 3;
-/// Calm frames after which the gain is one throughout, and nothing more is to be computed.
-const WAKE: usize = TAPS + 2 * AHEAD;
-/// Delay line, a power of two above `DELAY`.
-const LINE: usize = 128;
+/// Frames that are limited at a time.
+const PART: usize = 64;
 
 /// Holds peaks at [`CEILING`]; costs next to nothing while the sound is quiet.
 pub struct Limiter {
-    line: [Frame; LINE],
-    at: usize,
-    taps: [[f32; TAPS]; PHASES],
-    /// Frames since a loud one, or since the gain was down.
+    /// The [`DELAY`] frames that came last, and behind them the part that is being limited.
+    window: [Frame; DELAY + PART],
+    /// The weights of each point in the order of the frames, once for each side.
+    taps: [[[f32; 2]; TAPS]; PHASES],
+    /// Frames since a loud one, up to [`TAPS`].
     calm: usize,
+    /// Frames since the gain was last to come down or was down, up to [`AHEAD`]: then it is one throughout.
+    settled: usize,
+    /// The place of the next frame in the two rings.
+    slot: usize,
     /// Needed gains of the last `AHEAD` frames, and the least of them.
     needs: [f32; AHEAD],
     least: f32,
@@ -42,10 +45,11 @@ pub struct Limiter {
 impl Default for Limiter {
     fn default() -> Self {
         Self {
-            line: [[0.0; 2]; LINE],
-            at: 0,
+            window: [[0.0; 2]; DELAY + PART],
             taps: interpolators(),
-            calm: WAKE,
+            calm: TAPS,
+            settled: AHEAD,
+            slot: 0,
             needs: [1.0; AHEAD],
             least: 1.0,
             envelopes: [1.0; AHEAD],
@@ -58,28 +62,34 @@ impl Default for Limiter {
 impl Limiter {
     /// Limits `frames` in place; what comes out is what went in [`DELAY`] frames ago.
     pub fn process(&mut self, frames: &mut [Frame]) {
-        for frame in frames {
-            *frame = self.step(*frame);
+        for part in frames.chunks_mut(PART) {
+            self.window[DELAY..DELAY + part.len()].copy_from_slice(part);
+            let is_quiet = part.as_flattened().iter().all(|sample| sample.abs() <= QUIET);
+            if is_quiet && self.calm == TAPS && self.settled == AHEAD {
+                part.copy_from_slice(&self.window[..part.len()]);
+            } else {
+                (0..part.len()).for_each(|nth| part[nth] = self.step(nth));
+            }
+            self.window.copy_within(part.len()..part.len() + DELAY, 0);
         }
     }
 
-    fn step(&mut self, input: Frame) -> Frame {
-        self.at = (self.at + 1) % LINE;
-        self.line[self.at] = input;
-        let loud = input[0].abs().max(input[1].abs()) > QUIET;
-        self.calm = if loud { 0 } else { (self.calm + 1).min(WAKE) };
-        let out = self.line[(self.at + LINE - DELAY) % LINE];
-        if self.calm == WAKE {
+    /// Limits the frame that has waited long enough when the `nth` of the part comes.
+    fn step(&mut self, nth: usize) -> Frame {
+        let [left, right] = self.window[DELAY + nth];
+        self.calm = if left.abs().max(right.abs()) > QUIET { 0 } else { (self.calm + 1).min(TAPS) };
+        let need = if self.calm < TAPS { (CEILING / self.true_peak(nth)).min(1.0) } else { 1.0 };
+        let out = self.window[nth];
+        if need == 1.0 && self.settled == AHEAD {
             return out;
         }
-        let gain = self.gain();
-        [0, 1].map(|side: usize| (out[side] * gain).clamp(-CEILING, CEILING))
+        let gain = self.gain(need);
+        out.map(|sample| (sample * gain).clamp(-CEILING, CEILING))
     }
 
-    fn gain(&mut self) -> f32 {
-        let slot = self.at % AHEAD;
-        let need = if self.calm < TAPS { (CEILING / self.true_peak()).min(1.0) } else { 1.0 };
-        let leaving = std::mem::replace(&mut self.needs[slot], need);
+    fn gain(&mut self, need: f32) -> f32 {
+        self.slot = (self.slot + 1) % AHEAD;
+        let leaving = std::mem::replace(&mut self.needs[self.slot], need);
         if leaving > self.least || need <= self.least {
             self.least = self.least.min(need);
         } else {
@@ -87,34 +97,37 @@ impl Limiter {
         }
         let recovered = self.envelope + (1.0 - self.envelope) * RELEASE;
         self.envelope = self.least.min(if recovered > RECOVERED { 1.0 } else { recovered });
-        if self.envelope < 1.0 {
-            self.calm = self.calm.min(TAPS);
-        }
-        let left = std::mem::replace(&mut self.envelopes[slot], self.envelope);
+        let left = std::mem::replace(&mut self.envelopes[self.slot], self.envelope);
         self.sum += f64::from(self.envelope) - f64::from(left);
+        self.settled = if self.envelope < 1.0 { 0 } else { self.settled + 1 };
+        if self.settled == AHEAD {
+            self.sum = AHEAD as f64;
+        }
         (self.sum / AHEAD as f64) as f32
     }
 
-    /// The largest of the sample half a filter ago and the points around it.
-    fn true_peak(&self) -> f32 {
-        let newest = self.at + LINE;
-        let middle = self.line[(newest - TAPS / 2) % LINE];
+    /// The largest of the sample half a filter ago and the points around it, when the `nth` of the part has come.
+    fn true_peak(&self, nth: usize) -> f32 {
+        let part = &self.window[DELAY + nth + 1 - TAPS..][..TAPS];
+        let middle = part[TAPS / 2 - 1];
         let mut peak = middle[0].abs().max(middle[1].abs());
         for taps in &self.taps {
-            let mut sums = [0.0f32; 2];
-            for (back, tap) in taps.iter().enumerate() {
-                let frame = self.line[(newest - back) % LINE];
-                sums[0] += frame[0] * tap;
-                sums[1] += frame[1] * tap;
+            // Two sums for each side, which a processor adds to at once.
+            let mut sums = [0.0f32; 4];
+            for (frames, taps) in part.chunks_exact(2).zip(taps.chunks_exact(2)) {
+                let (samples, taps) = (frames.as_flattened(), taps.as_flattened());
+                for (sum, (sample, tap)) in sums.iter_mut().zip(samples.iter().zip(taps)) {
+                    *sum += sample * tap;
+                }
             }
-            peak = peak.max(sums[0].abs()).max(sums[1].abs());
+            peak = peak.max((sums[0] + sums[2]).abs()).max((sums[1] + sums[3]).abs());
         }
         peak.max(f32::MIN_POSITIVE)
     }
 }
 
 /// Windowed sinc filters for the points a quarter, a half and three quarters between the two middle samples.
-fn interpolators() -> [[f32; TAPS]; PHASES] {
+fn interpolators() -> [[[f32; 2]; TAPS]; PHASES] {
     std::array::from_fn(|phase| {
         let fraction = (phase + 1) as f64 / (PHASES + 1) as f64;
         let mut taps = std::array::from_fn::<f64, TAPS, _>(|tap| {
@@ -126,7 +139,8 @@ fn interpolators() -> [[f32; TAPS]; PHASES] {
         });
         let sum: f64 = taps.iter().sum();
         taps.iter_mut().for_each(|tap| *tap /= sum);
-        taps.map(|tap| tap as f32)
+        taps.reverse();
+        taps.map(|tap| [tap as f32; 2])
     })
 }
 
@@ -163,6 +177,12 @@ mod tests {
         check(|n| if (n / 100) % 2 == 0 { 1.0 } else { -1.0 });
         check(|n| ((n as u32).wrapping_mul(2_654_435_761) as i32 as f32 / i32::MAX as f32) * 3.0);
         check(|n| if n < 24_000 { 0.1 } else { (TAU * 300.0 * n as f32 / RATE as f32).sin() * 2.0 });
+    }
+
+    #[test]
+    fn quiet_is_what_can_reach_no_ceiling() {
+        let weights = interpolators().map(|taps| taps.iter().map(|[tap, _]| tap.abs()).sum::<f32>());
+        assert!(weights.iter().all(|sum| sum * QUIET <= CEILING), "{weights:?}");
     }
 
     #[test]

@@ -152,6 +152,7 @@ fn all(db: &Connection) -> Result<Vec<BoxRow>> {
             last_seen: optional_wall(row, "last_seen")?,
             lost: row.get("lost")?,
             software: row.get("software")?,
+            languages: from_json(row, "languages")?,
             clock: optional_word(row, "clock")?,
             epoch: optional_word(row, "epoch")?,
             backlog: count(row, "backlog")?,

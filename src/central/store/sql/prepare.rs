@@ -13,7 +13,8 @@ const SCHEMA: &str = include_str!("schema.sql");
 const VERSION: i64 = 1;
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 7] = [
+const LATER_COLUMNS: [(&str, &str, &str); 8] = [
+    ("boxes", "languages", "TEXT NOT NULL DEFAULT '[]'"),
     ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
     ("plays", "arrived", "INTEGER"),

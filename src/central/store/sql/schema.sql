@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS boxes (
     epoch     TEXT,
     backlog   INTEGER NOT NULL DEFAULT 0,
     faults    TEXT NOT NULL DEFAULT '[]',
-    holds     TEXT
+    holds     TEXT,
+    languages TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
 -- How far the log of each store of each box has arrived.

@@ -40,10 +40,18 @@ pub struct Waiting {
     at: Wall,
     clock: ClockQuality,
     holds: Option<Holds>,
-    hello: Option<(String, Epoch)>,
+    hello: Option<Introduced>,
     beat: Option<(u64, Vec<String>)>,
     /// Tells whether more was said since it was handed over for writing.
     number: u64,
+}
+
+/// The words that only a hello has.
+#[derive(Debug, Clone)]
+struct Introduced {
+    software: String,
+    languages: Vec<String>,
+    epoch: Epoch,
 }
 
 #[derive(Default)]
@@ -98,8 +106,12 @@ impl Signs {
             number,
         };
         match &sign.kind {
-            SignKind::Hello { software, epoch } => {
-                waiting.hello = Some((visible(software).into_owned(), *epoch));
+            SignKind::Hello { software, languages, epoch } => {
+                waiting.hello = Some(Introduced {
+                    software: visible(software).into_owned(),
+                    languages: languages.iter().map(|tag| visible(tag).into_owned()).collect(),
+                    epoch: *epoch,
+                });
             }
             SignKind::Heartbeat { backlog, faults, .. } => {
                 known.faults = faults.iter().map(|code| visible(code).into_owned()).collect();
@@ -152,8 +164,9 @@ impl Waiting {
         if let Some(holds) = &self.holds {
             row.holds = Some(holds.clone());
         }
-        if let Some((software, epoch)) = &self.hello {
-            (row.software, row.epoch) = (Some(software.clone()), Some(*epoch));
+        if let Some(hello) = &self.hello {
+            (row.software, row.epoch) = (Some(hello.software.clone()), Some(hello.epoch));
+            row.languages.clone_from(&hello.languages);
         }
         if let Some((backlog, faults)) = &self.beat {
             (row.backlog, row.faults) = (*backlog, faults.clone());
@@ -275,7 +288,8 @@ fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
     db.prepare_cached(
         "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds),
                           software = coalesce(?5, software), epoch = coalesce(?6, epoch),
-                          backlog = coalesce(?7, backlog), faults = coalesce(?8, faults)
+                          backlog = coalesce(?7, backlog), faults = coalesce(?8, faults),
+                          languages = coalesce(?9, languages)
          WHERE id = ?1",
     )?
     .execute(params![
@@ -283,10 +297,11 @@ fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
         waiting.at.0,
         word(&waiting.clock),
         waiting.holds.as_ref().map(json),
-        waiting.hello.as_ref().map(|(software, _)| software),
-        waiting.hello.as_ref().map(|(_, epoch)| epoch.to_string()),
+        waiting.hello.as_ref().map(|hello| &hello.software),
+        waiting.hello.as_ref().map(|hello| hello.epoch.to_string()),
         waiting.beat.as_ref().map(|(backlog, _)| bounded(*backlog)),
         waiting.beat.as_ref().map(|(_, faults)| json(faults)),
+        waiting.hello.as_ref().map(|hello| json(&hello.languages)),
     ])?;
     Ok(())
 }

@@ -198,6 +198,9 @@ fn this_machine(frame: &Frame, seen: &Seen) -> Markup {
                 }
                 div { dt { (frame.say("health.backlog")) } dd { (row.backlog) } }
                 div { dt { (frame.say("health.software")) } dd { (row.software.as_deref().unwrap_or_default()) } }
+                @if !row.languages.is_empty() { div { dt { (frame.say("box_page.languages")) } dd {
+                    (row.languages.iter().map(|tag| frame.texts.code("language", tag)).collect::<Vec<_>>().join(", "))
+                } } }
                 @if let Some(at) = row.last_seen { div { dt { (frame.say("box_page.last_seen")) } dd { (moment(at)) } } }
             }
         }

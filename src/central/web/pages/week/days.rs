@@ -1,5 +1,7 @@
 //! The seven days of a week with all that sounds on them.
 
+use std::collections::BTreeSet;
+
 use chrono::{Days, NaiveDate, Timelike};
 use maud::{Markup, html};
 
@@ -94,14 +96,16 @@ fn lunar(frame: &Frame, date: NaiveDate) -> String {
 }
 
 fn entries(it: &Drawn<'_>, date: NaiveDate) -> Vec<Entry> {
-    let begins = it.week.sessions.iter().filter(|session| session.planned.start.date() == date);
-    let mut entries: Vec<_> =
-        begins.map(|session| Entry { at: session.planned.start, drawn: session_of(it, session) }).collect();
+    let blocks = it.week.sessions.chunk_by(WeekSession::is_also);
+    let mut entries = Vec::new();
+    for block in blocks.clone().filter(|block| block[0].planned.start.date() == date) {
+        entries.push(Entry { at: block[0].planned.start, drawn: block_of(it, block) });
+    }
     let midnight = Wall::from_local(date.and_hms_opt(0, 0, 0).unwrap_or_default());
     let reaches = |session: &&WeekSession| {
         session.planned.start < midnight && session.planned.end > midnight && session.silent().is_none()
     };
-    for session in it.week.sessions.iter().filter(reaches) {
+    for session in blocks.map(|block| &block[0]).filter(reaches) {
         let until = session.planned.end.local().format("%H:%M");
         let drawn = html! { p.slot.k-prog.off { b.num { (it.frame.tell(&said!("week.goes_on", until))) } " " (session.planned.title) } };
         entries.push(Entry { at: midnight, drawn });
@@ -138,11 +142,14 @@ pub fn times(frame: &Frame, start: Wall, end: Wall) -> String {
     format!("{}–{}{next}", from.format("%H:%M"), until.format("%H:%M"))
 }
 
-fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
+/// Draws a slot of a day once, for all who hear it, each in their own way.
+fn block_of(it: &Drawn<'_>, block: &[WeekSession]) -> Markup {
+    let session = &block[0];
     let planned = &session.planned;
     let silent = session.silent();
-    let place = (session.villages.len() < it.villages)
-        .then(|| session.villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
+    let villages: BTreeSet<_> = block.iter().flat_map(|session| &session.villages).collect();
+    let place = (villages.len() < it.villages)
+        .then(|| villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
     let inside = html! {
         b.num { (times(it.frame, planned.start, planned.end)) } " "
         (planned.title)
@@ -164,7 +171,7 @@ fn session_of(it: &Drawn<'_>, session: &WeekSession) -> Markup {
 /// Counts the villages of the place; what sounds in all of them names none.
 pub fn villages(week: &Week) -> usize {
     let all = week.sessions.iter().flat_map(|session| &session.villages);
-    all.collect::<std::collections::BTreeSet<_>>().len()
+    all.collect::<BTreeSet<_>>().len()
 }
 
 fn off(it: &Drawn<'_>, shown: &Shown, slot: &Slot, date: NaiveDate) -> Markup {

@@ -183,7 +183,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, shown: Shown<'_>) ->
             section.stack aria-labelledby="h-nghe" {
                 @if asked.slot.is_some() {
                     h2 #h-nghe { (frame.say("week.will_sound")) }
-                    (sounding(frame, asked, &planned, day))
+                    (sounding(app, frame, asked, &planned, day))
                 } @else { h2 #h-nghe { (frame.say("week.who_hears")) } }
                 (hearing(app, frame, asked))
             }
@@ -193,6 +193,8 @@ async fn draw(app: &Arc<App>, frame: &Frame, asked: &Asked, shown: Shown<'_>) ->
     Ok((status, frame.draw(app, &title, content)).into_response())
 }
 
+/// Language of most items: it is not named.
+const MAIN_LANGUAGE: &str = "vi";
 /// Plays of a slot that are shown at once: a list that is repeated has hundreds.
 const PLAYS_SHOWN: usize = 12;
 
@@ -203,12 +205,13 @@ async fn sessions(app: &App, asked: &Asked, slot: &SlotId) -> Vec<WeekSession> {
     week.sessions.iter().filter(here).cloned().collect()
 }
 
-fn sounding(frame: &Frame, asked: &Asked, planned: &[WeekSession], day: NaiveDate) -> Markup {
+fn sounding(app: &App, frame: &Frame, asked: &Asked, planned: &[WeekSession], day: NaiveDate) -> Markup {
     let excepted = asked.slot.as_ref().is_some_and(|slot| slot.days.except.contains(&day));
     html! {
         @if planned.is_empty() { p.mute { (frame.say(if excepted { "week.off_today" } else { "week.not_due" })) } }
         @for session in planned {
-            p { b { (days::times(frame, session.planned.start, session.planned.end)) } }
+            p { b { (days::times(frame, session.planned.start, session.planned.end)) }
+                @if planned.len() > 1 { " " (session.villages.iter().map(|id| app.title_of(id)).collect::<Vec<_>>().join(", ")) } }
             @let (first, rest) = session.planned.plays.split_at(session.planned.plays.len().min(PLAYS_SHOWN));
             ul.list { @for play in first { (one_play(frame, play)) } }
             @if !rest.is_empty() { details { summary { (frame.tell(&said!("week.more_plays", count = rest.len()))) }
@@ -222,6 +225,7 @@ fn sounding(frame: &Frame, asked: &Asked, planned: &[WeekSession], day: NaiveDat
 fn one_play(frame: &Frame, play: &Planned) -> Markup {
     html! {
         li { span.num { (play.from.local().format("%H:%M:%S")) } " " @if play.chime { (frame.say("week.chime")) } @else { (play.title) }
+            @if !play.chime && play.language != MAIN_LANGUAGE { " " span.mute { "(" (frame.texts.code("language", &play.language)) ")" } }
             @match &play.fate {
                 Fate::Whole => {},
                 Fate::HardEnd => { br; span.mute { (frame.say("week.hard_end")) } },
