@@ -172,6 +172,22 @@ fn he_aac_of_a_real_encoder_sounds_whole() {
 }
 
 #[test]
+fn a_damaged_page_of_ogg_hides_none_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pages.ogg");
+    let tone = "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):d=6:s=48000";
+    ffmpeg(folder.path(), &format!("{tone} -c:a libvorbis -page_duration 200000 pages.ogg"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let pages: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"OggS\0")).collect();
+    // It says that it is longer than all that follows.
+    let page = pages[pages.len() / 2];
+    bytes[page + 26..page + 27 + 255].fill(255);
+    std::fs::write(&path, bytes).unwrap();
+    let frames = sound_of(&path).unwrap();
+    assert!(frames.len() > 5 * RATE as usize, "{} frames of {} pages", frames.len(), pages.len());
+}
+
+#[test]
 fn a_tenth_of_a_second_sounds() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["a.wav", "a.aiff", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.m4a", "a.aac"] {

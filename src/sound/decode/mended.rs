@@ -141,11 +141,12 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Ogg: a page that did not come whole.
+    /// Ogg: a page that did not come whole, at the end; and one further in front that says so by damage. The reader
+    /// looks for the next page where one is wrong, but not where one reaches beyond the end.
     fn ogg(&mut self) -> io::Result<()> {
         let from = self.end.saturating_sub(2 * PAGE_BYTES_MAX);
         let tail = self.read(from, 2 * PAGE_BYTES_MAX)?;
-        let mut whole = None;
+        let (mut whole, mut too_long) = (None, Vec::new());
         for at in (0..tail.len()).filter(|at| tail[*at..].starts_with(b"OggS\0")) {
             let page = &tail[at..];
             let table = page.get(PAGE_HEAD..).unwrap_or_default();
@@ -154,10 +155,15 @@ impl Walk<'_> {
             let bytes = body.map_or(usize::MAX, |body| PAGE_HEAD + parts + body);
             if bytes <= page.len() {
                 whole = whole.max(Some(at + bytes));
+            } else {
+                too_long.push(at);
             }
         }
         if let Some(whole) = whole {
             self.end = from + whole as u64;
+            for at in too_long.into_iter().filter(|at| at + PAGE_HEAD <= whole) {
+                self.patch(from + (at + PAGE_HEAD - 1) as u64, [0]);
+            }
         }
         Ok(())
     }
