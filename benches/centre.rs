@@ -230,6 +230,7 @@ fn hello(id: &BoxId, nonce: String, holds: Holds) -> Vec<u8> {
         v: VERSION,
         box_id: id.clone(),
         software: "bench".to_owned(),
+        languages: Vec::new(),
         key: None,
         epoch: Epoch(7),
         nonce,

@@ -166,7 +166,11 @@ async fn fill(central: &Central) {
             let part = n * 7 % 100;
             let at = if (SOUNDING..LOST).contains(&part) { now.minus(Span::secs(3_600)) } else { now };
             let faults = if part == 99 { vec!["amplifier_fault".to_owned()] } else { Vec::new() };
-            let hello = SignKind::Hello { software: "loaxa 0.1.0".to_owned(), epoch: Epoch(7) };
+            let hello = SignKind::Hello {
+                software: "loaxa 0.1.0".to_owned(),
+                languages: Vec::new(),
+                epoch: Epoch(7),
+            };
             for kind in [hello, SignKind::Heartbeat { backlog: 0, faults, usage: None }] {
                 let sign =
                     SignOfLife { id: box_id(n), at, clock: ClockQuality::Synced, holds: Some(holds()), kind };

@@ -1,4 +1,5 @@
-//! The speed of the parts that have a number to keep: `cargo bench --bench speed [-- AUDIO...]`.
+//! The speed of the parts that have a number to keep: `cargo bench --bench speed [-- [play] AUDIO...]`; with `play` audio is
+//! only played, whose instructions valgrind can count.
 //!
 //! Prints one line for each figure; scripts/bench.sh keeps them, and BENCHMARKS.md says what they mean.
 
@@ -11,12 +12,14 @@ use std::time::{Duration, Instant};
 use loaxa_adapters::fetch::hash_of_file;
 use loaxa_heart::config::programme_file::{self, Audio};
 use loaxa_heart::config::shaping::Shaping;
+use loaxa_heart::decide::preview;
 use loaxa_heart::decide::schedule::{Calendar, Listeners, Timetable};
 use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Words};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa_heart::domain::ids::{ContentHash, PlayId};
+use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId, PlayId};
 use loaxa_heart::domain::policy::Policy;
+use loaxa_heart::domain::programme::{Item, Programme};
 use loaxa_heart::domain::sound::{Cut, End, FileRef, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa_heart::domain::time::{ClockQuality, Moment, Reading, Span, Wall};
 use loaxa_heart::wire::codec;
@@ -42,10 +45,15 @@ const PLAY: Span = Span::secs(60);
 const GROUP: &str = "binh-minh";
 
 fn main() {
-    let audio: Vec<PathBuf> =
-        std::env::args().skip(1).filter(|word| word != "--bench").map(PathBuf::from).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let plays_only = words.first().is_some_and(|word| word == "play");
+    let audio: Vec<PathBuf> = words.drain(usize::from(plays_only)..).map(PathBuf::from).collect();
+    if plays_only {
+        return audio.iter().for_each(|path| playing(path));
+    }
     signatures();
     heart();
+    month();
     for path in &audio {
         measuring(path);
         decoding(path);
@@ -129,12 +137,40 @@ fn trust() -> Trust {
     Trust { version: 1, grants: duty().iter().map(grant).collect(), thresholds, nesting: BTreeMap::new() }
 }
 
-/// A year of the example commune: the time of each input, from handing it over to having every action.
-fn heart() {
+/// The programme of the example commune, all of its audio as long as [`PLAY`].
+fn example() -> Programme {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("playlists/binh-minh/programme.toml");
     let length = |_: &Path| Ok(PLAY.as_millis() as u32);
-    let programme = programme_file::read(&file, Audio::Required(&length)).expect("the example is right");
+    programme_file::read(&file, Audio::Required(&length)).expect("the example is right")
+}
+
+/// The plan of a month for boxes of which no two hear the same: each has an item of its own in the first slot.
+fn month() {
+    const BOXES: usize = 150;
+    let mut programme = example();
+    let village = |n: usize| format!("thon-{n}").parse::<GroupId>().expect("a name");
+    let list = programme.slots[0].playlist.clone();
+    let items = &mut programme.playlists.get_mut(&list).expect("a slot plays a list").items;
+    let first = items[0].clone();
+    items.extend((0..BOXES).map(|n| Item { audience: vec![village(n)], ..first.clone() }));
     let calendar = Calendar::new(Arc::new(programme)).expect("the example is right");
+    let timetable = Timetable::new(vec![calendar]).expect("one programme");
+    let boxes: BTreeMap<BoxId, Listeners> = (0..BOXES)
+        .map(|n| {
+            let groups = BTreeSet::from([GROUP.parse().expect("a name"), village(n)]);
+            let listeners = Listeners { groups, languages: vec!["vi".to_owned()] };
+            (format!("loa-{n}").parse().expect("a name"), listeners)
+        })
+        .collect();
+    let date = |day| chrono::NaiveDate::from_ymd_opt(2026, 11, day).expect("a date");
+    let policy = Policy::default();
+    let plan = || drop(black_box(preview::plan_boxes(&timetable, &boxes, &policy, date(1), date(30))));
+    report("plan of a month for 150 boxes that all differ", (0..5).map(|_| timed(plan)).collect());
+}
+
+/// A year of the example commune: the time of each input, from handing it over to having every action.
+fn heart() {
+    let calendar = Calendar::new(Arc::new(example())).expect("the example is right");
     let timetable = Timetable::new(vec![calendar]).expect("one programme");
     let listeners = Listeners {
         groups: BTreeSet::from([GROUP, "thon-dong"].map(|name| name.parse().expect("a name"))),
@@ -320,7 +356,7 @@ fn playing(path: &Path) {
         losses: Arc::default(),
     });
     let score = Score {
-        parts: vec![Sound::File(FileRef::Path(name.clone()))],
+        parts: vec![Sound::File(FileRef::Path(name.clone().into()))],
         skip: Span::default(),
         volume_percent: 100,
         gain_db: 0.0,

@@ -221,48 +221,69 @@ struct Job {
     village: Option<GroupId>,
 }
 
+impl Job {
+    fn has_programmes_of(&self, other: &Self) -> bool {
+        let pairs = self.programmes.iter().zip(&other.programmes);
+        self.programmes.len() == other.programmes.len() && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+}
+
+/// A rehearsal that was made, for all villages that hear the same.
+struct Rehearsed<'j> {
+    job: &'j Job,
+    timetable: Arc<Timetable>,
+    seen: Listeners,
+    planned: Vec<PlannedSession>,
+    villages: BTreeSet<GroupId>,
+}
+
 fn plan(jobs: &[Job], monday: NaiveDate) -> Result<Week, NotProposal> {
     let (before, sunday) = (monday - Days::new(1), monday + Days::new(6));
+    let mut rehearsed: Vec<Rehearsed<'_>> = Vec::new();
+    for job in jobs {
+        let timetable = match rehearsed.iter().find(|it| it.job.has_programmes_of(job)) {
+            Some(known) => Arc::clone(&known.timetable),
+            None => {
+                let calendars = job.programmes.iter().cloned().map(Calendar::new).collect::<Result<_, _>>();
+                Arc::new(Timetable::new(calendars.unwrap_or_default())?)
+            }
+        };
+        let seen = timetable.seen_from(&job.listeners);
+        let is_same = |it: &&mut Rehearsed<'_>| {
+            it.seen == seen && it.job.policy == job.policy && it.job.has_programmes_of(job)
+        };
+        match rehearsed.iter_mut().find(is_same) {
+            Some(known) => known.villages.extend(job.village.clone()),
+            None => {
+                let planned = preview::plan(&timetable, &seen, &job.policy, before, sunday);
+                let villages = job.village.iter().cloned().collect();
+                rehearsed.push(Rehearsed { job, timetable, seen, planned, villages });
+            }
+        }
+    }
     let mut sessions: BTreeMap<(chrono::NaiveDateTime, String, bool), Vec<WeekSession>> = BTreeMap::new();
     let mut sums: BTreeMap<String, SectionWeek> = BTreeMap::new();
-    let mut rehearsed: Vec<(&Job, Listeners, Vec<PlannedSession>)> = Vec::new();
-    for job in jobs {
-        let calendars = job.programmes.iter().cloned().map(Calendar::new).collect::<Result<Vec<_>, _>>();
-        let timetable = Timetable::new(calendars.unwrap_or_default())?;
-        let seen = timetable.seen_from(&job.listeners);
-        let known = rehearsed.iter().find(|(other, listeners, _)| {
-            *listeners == seen && other.policy == job.policy && same(&other.programmes, &job.programmes)
-        });
-        let planned = match known {
-            Some((.., planned)) => planned.clone(),
-            None => preview::plan(&timetable, &seen, &job.policy, before, sunday),
-        };
+    for Rehearsed { job, planned, villages, .. } in &rehearsed {
         let programmes: Vec<&Programme> = job.programmes.iter().map(|it| &**it).collect();
-        for sum in preview::section_weeks(&planned, &programmes, monday, sunday) {
+        for sum in preview::section_weeks(planned, &programmes, monday, sunday) {
             let least = sums.entry(sum.section.to_string()).or_insert_with(|| sum.clone());
             least.sounds_s = least.sounds_s.min(sum.sounds_s);
         }
-        rehearsed.push((job, seen, planned));
-    }
-    for (job, _, planned) in &rehearsed {
         for session in planned.iter().filter(|session| session.end.date() >= monday) {
             let of = job.programmes.iter().find(|it| it.slots.iter().any(|slot| slot.id == session.key.slot));
             let Some(of) = of else { continue };
-            let new =
-                WeekSession { planned: session.clone(), programme: of.id.clone(), villages: BTreeSet::new() };
+            let new = WeekSession {
+                planned: session.clone(),
+                programme: of.id.clone(),
+                villages: villages.clone(),
+            };
             let key = (session.start.local(), session.key.slot.to_string(), new.silent().is_some());
             let alike = sessions.entry(key).or_default();
-            let known = alike.iter().position(|it| it.planned.plays == new.planned.plays);
-            let nth = known.unwrap_or_else(|| {
-                alike.push(new);
-                alike.len() - 1
-            });
-            alike[nth].villages.extend(job.village.clone());
+            match alike.iter_mut().find(|it| it.planned.plays == new.planned.plays) {
+                Some(known) => known.villages.extend(new.villages),
+                None => alike.push(new),
+            }
         }
     }
     Ok(Week { sessions: sessions.into_values().flatten().collect(), sums: sums.into_values().collect() })
-}
-
-fn same(ours: &[Arc<Programme>], theirs: &[Arc<Programme>]) -> bool {
-    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(one, other)| Arc::ptr_eq(one, other))
 }
