@@ -16,6 +16,9 @@ const CALLED: &[&str] = &[
     "y tế",
     "máy",
     "gọi ngay",
+    "báo ngay",
+    "báo ngay số",
+    "bạo lực gia đình",
     "gọi đến",
     "gọi tới",
     "gọi điện",
@@ -125,6 +128,9 @@ const SECTIONS: &[&str] = &[
     "bước",
     "phòng",
     "phiên bản số",
+    "bản",
+    "bản cập nhật",
+    "version",
 ];
 /// Groups of a telephone number.
 const PHONE_GROUPS_MAX: usize = 7;
@@ -153,14 +159,15 @@ fn short_number(scene: &Scene) -> Option<Taken> {
     let together = row && emergency(scene.at)
         || scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
     let listed = scene.goes_on(Kind::Phone);
+    let line = scene.line();
     let services = ["tổng đài", "đường dây nóng", "hotline"];
-    let sent = end - scene.at == 4
-        && matches!(scene.char(scene.at), Some('5'..='9'))
+    let composed = ["soạn", "cú pháp"].iter().any(|word| line.contains(word));
+    let sent = (composed || end - scene.at == 4 && matches!(scene.char(scene.at), Some('5'..='9')))
         && scene.follows(&["gửi", "gửi tới", "gửi đến"])
         && scene.next_word(end).is_empty();
     let of_a_service = emergency(scene.at)
         && scene.next_word(end).is_empty()
-        && services.iter().any(|service| scene.before().contains(service));
+        && services.iter().any(|service| line.contains(service));
     let called = listed
         || sent
         || of_a_service
@@ -200,7 +207,7 @@ fn long_number(scene: &Scene) -> Option<Taken> {
     at += usize::from(abroad);
     let (mut groups, mut total, mut best) = (Vec::new(), 0, None);
     while groups.len() < PHONE_GROUPS_MAX {
-        let hidden = |c: char| c == 'x' || c == 'X';
+        let hidden = |c: char| matches!(c, 'x' | 'X' | '*');
         let starred = !groups.is_empty() || scene.char(at) == Some('0');
         let end = scene.run_end(at, |c| c.is_ascii_digit() || hidden(c) && starred);
         if end == at || end - at > 13 || groups.is_empty() && scene.char(end).is_some_and(char::is_alphabetic)
@@ -319,9 +326,16 @@ pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
     }
     let belongs = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '/');
     let mut end = scene.run_end(scene.at, belongs);
+    // "GD479 0123456789"
+    let tail = scene.digits_end(end + 1);
+    let opens = scene.is_digit(end - 1) && tail > end + 5 || end == scene.at + 2 && tail > end + 8 && scene.follows(&["mã", "mã thẻ", "số thẻ", "thẻ số", "mã số"]);
+    if scene.char(end) == Some(' ') && opens && !scene.is_word(tail) {
+        end = tail;
+    }
     while end > scene.at && !scene.chars[end - 1].is_ascii_alphanumeric() {
         end -= 1;
     }
+    const PARTS: [char; 4] = ['.', '-', '/', ' '];
     let text = scene.text(scene.at, end);
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if !(5..=30).contains(&digits) || scene.is_word(end) {
@@ -336,12 +350,12 @@ pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
         };
         [spaced(letters), rest].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(" ")
     };
-    let plain = text.split(['.', '-', '/']).all(|part| {
+    let plain = text.split(PARTS).all(|part| {
         let rest = part.trim_start_matches(|c: char| c.is_ascii_uppercase());
         rest.bytes().all(|b| b.is_ascii_digit())
     });
     plain.then(|| {
-        let said: Vec<_> = text.split(['.', '-', '/']).filter(|part| !part.is_empty()).map(part).collect();
+        let said: Vec<_> = text.split(PARTS).filter(|part| !part.is_empty()).map(part).collect();
         Taken::new(said.join(", "), end, Kind::Other)
     })
 }
@@ -527,6 +541,7 @@ pub(super) fn section(scene: &Scene) -> Option<Taken> {
         }
         end += 1;
     }
-    let fits = said.len() >= 2 && !scene.is_word(end) && scene.follows(SECTIONS);
+    let measured = || super::units::unit_after(scene, end).is_some();
+    let fits = said.len() >= 2 && !scene.is_word(end) && scene.follows(SECTIONS) && !measured();
     fits.then(|| Taken::new(said.join(" chấm "), end, Kind::Other))
 }

@@ -2,7 +2,8 @@
 
 use super::codes::phone;
 use super::dates::date;
-use super::scene::{Kind, Scene, Taken};
+use super::numbers::code;
+use super::scene::{Kind, Scene, Taken, ends_with};
 use super::times::time;
 use super::units::per;
 
@@ -15,7 +16,8 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     match c {
         '-' | '–' | '—' | '−' | '‐' | '‑' => dash(scene),
         // Papers of engineers have it for a range; a sum has spaces.
-        '÷' if scene.is_digit(scene.at + 1) && number_before(scene).is_some() => {
+        '÷' if is_a_span(scene) => Some(Taken::new("đến", scene.at + 1, Kind::Link)),
+        '~' if scene.is_digit(scene.at + 1) && scene.last.is_some_and(|(_, end)| end == scene.at) => {
             Some(Taken::new("đến", scene.at + 1, Kind::Link))
         }
         // "Toán x2"
@@ -23,6 +25,8 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
             Some(Taken::new("nhân", scene.at + 1, Kind::Link))
         }
         '/' => slash(scene),
+        // "Gõ *101#"
+        '*' if keyed(scene).is_some() => keyed(scene),
         // "Soạn DK <dấu cách> HOTEN"
         '<' if bracketed(scene).is_some() => bracketed(scene),
         '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
@@ -46,12 +50,35 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     .or_else(|| (c == '*').then(|| Taken::new("", scene.at + 1, Kind::Link)))
 }
 
+/// Tells whether a sign between two numbers spans them: glued, or before what is counted and no sum.
+fn is_a_span(scene: &Scene) -> bool {
+    let next = scene.after_space(scene.at + 1);
+    if number_before(scene).is_none() || !scene.is_digit(next) {
+        return number_before(scene).is_some() && scene.text(next, next + 2).eq_ignore_ascii_case("km");
+    }
+    let end = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+    let sum = scene.char(scene.after_space(end)) == Some('=');
+    next == scene.at + 1 || !sum && scene.char(scene.after_space(end)).is_some_and(|c| c.is_alphabetic() || c == '%')
+}
+
 fn is_a_kind_of_file(scene: &Scene) -> bool {
     let end = scene.word_end(scene.at + 1);
     matches!(
         scene.text(scene.at + 1, end.min(scene.at + 6)).to_lowercase().as_str(),
         "doc" | "docx" | "pdf" | "xls" | "xlsx" | "jpg" | "jpeg" | "png" | "mp3" | "mp4" | "zip" | "rar"
     )
+}
+
+/// Reads what is keyed into a telephone, "*101#".
+fn keyed(scene: &Scene) -> Option<Taken> {
+    let (mut said, mut end) = (Vec::new(), scene.at);
+    while scene.char(end) == Some('*') && said.len() < 6 {
+        let close = scene.digits_end(end + 1);
+        (close > end + 1 && close <= end + 16).then_some(())?;
+        said.push(format!("sao {}", code(&scene.text(end + 1, close))));
+        end = close;
+    }
+    (scene.char(end) == Some('#')).then(|| Taken::new(format!("{} thăng", said.join(" ")), end + 1, Kind::Other))
 }
 
 /// Takes words out of their angles, to be read once more.
@@ -124,8 +151,10 @@ fn dash(scene: &Scene) -> Option<Taken> {
         };
         let before = scene.before();
         let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
-        let current = before.ends_with('v') && scene.stands(scene.digits_end(next), "Hz");
-        if place || fertiliser || current || before.ends_with("kva") {
+        let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+        let current = before.ends_with('v')
+            && ["Hz", "A", "W", "kW", "KW", "HP"].iter().any(|unit| scene.stands(other, unit));
+        if place || fertiliser || current || before.ends_with("kva") || is_a_plot(scene, scene.at) {
             return said(",");
         }
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
@@ -135,7 +164,7 @@ fn dash(scene: &Scene) -> Option<Taken> {
             Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
             Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
             _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
-            Kind::Day => Some(Taken::new("đến ngày", end, Kind::Link)),
+            Kind::Day if !day => Some(Taken::new("đến ngày", end, Kind::Link)),
             _ if scene.char(next) == Some('(') => None,
             _ => said("đến"),
         };
@@ -159,6 +188,15 @@ fn dash(scene: &Scene) -> Option<Taken> {
             return Some(Taken::new("đến", end, Kind::Link));
         }
         Some((Kind::Abbreviation, last)) if last == scene.at && glued => return said(", "),
+        // "mẫu 04-CS"
+        Some((Kind::Number, last))
+            if last == scene.at
+                && scene.char(end).is_some_and(char::is_uppercase)
+                && scene.char(end + 1).is_some_and(char::is_uppercase)
+                && !is_roman(scene, next) =>
+        {
+            return said(", ");
+        }
         // "RON95-III"
         Some((Kind::Number, last)) if last == scene.at && glued && is_roman(scene, next) => return said(" "),
         _ => {}
@@ -204,6 +242,14 @@ fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
         || word.starts_with("km") && scene.before().contains("km")
 }
 
+/// Tells whether the number before a dash is a block of plots or flats, and the one after it a plot: "lô A2-15".
+pub(super) fn is_a_plot(scene: &Scene, dash: usize) -> bool {
+    let before = Scene { chars: scene.chars, at: dash, last: None, since_number: usize::MAX }.before();
+    let block = before.rsplit(' ').next().unwrap_or_default();
+    let named = block.starts_with(|c: char| c.is_ascii_lowercase()) && block.ends_with(|c: char| c.is_ascii_digit());
+    named && ends_with(before[..before.len() - block.len()].trim_end(), &["lô", "căn", "căn hộ", "mã"])
+}
+
 /// Tells whether "mùng" names the day before a dash: "mùng 6-8 tháng Giêng".
 fn is_of_the_moon(scene: &Scene) -> bool {
     let before = scene.before();
@@ -222,6 +268,12 @@ fn is_a_time_to_another(scene: &Scene, next: usize) -> bool {
     let digits = scene.digits_end(next);
     let span = digits > next && SPANS.contains(&scene.next_word(digits).as_str());
     let moon = matches!(scene.next_word(next).as_str(), "mùng" | "mồng" | "rằm");
+    // "Thứ Hai - Thứ Sáu"
+    let days = ["hai", "ba", "tư", "năm", "sáu", "bảy"].contains(&word) && before.trim_end_matches(word).ends_with("thứ ");
+    let of_a_week = scene.text(next, next + 4).to_lowercase() == "thứ " || scene.stands(next, "Chủ nhật");
+    if days && of_a_week {
+        return true;
+    }
     scene.since_number <= 2 && (span && SPANS.contains(&word) || moon && before.contains("tháng"))
 }
 
@@ -244,11 +296,20 @@ fn slash(scene: &Scene) -> Option<Taken> {
     if let Some(kind) = number_before(scene)
         && scene.is_digit(end)
     {
+        // "từ 19h/26 đến 7h/27"
+        let day = scene.short(end).filter(|(day, close)| *day <= 31 && !matches!(scene.char(*close), Some('/' | '-')));
+        if kind == Kind::Time && day.is_some() {
+            return said(", ngày");
+        }
         return said(if matches!(kind, Kind::Phone | Kind::Date | Kind::Time) { ", " } else { "trên" });
     }
     let word = scene.chars[..scene.at].iter().rev().take(12).take_while(|c| c.is_alphabetic()).count();
     let left = scene.text(scene.at - word, scene.at);
-    let counted = scene.since_number <= WORDS_OF_A_COUNT || left == "đồng";
+    let counted = scene.since_number <= WORDS_OF_A_COUNT
+        || matches!(
+            left.as_str(),
+            "đồng" | "triệu" | "nghìn" | "tạ" | "tấn" | "yến" | "lít" | "kg" | "mg" | "ml"
+        );
     if counted
         && word > 0
         && let Some((words, close)) = per(scene, &left, scene.at)

@@ -117,7 +117,11 @@ fn is_of_a_clock(scene: &Scene, mark: usize) -> bool {
         "chất",
     ];
     let before = scene.before();
-    let weighed = before.split(|c: char| !c.is_alphanumeric()).any(|word| WEIGHED.contains(&word));
+    // "200g đường, ủ từ 8g": what is weighed stands in another part of the sentence.
+    let span = scene.follows(&["từ", "đến", "tới", "lúc"]);
+    let part = if span { before.rsplit([',', ';', '.']).next().unwrap_or_default() } else { &before };
+    let weighed = part.split(|c: char| !c.is_alphanumeric()).any(|word| WEIGHED.contains(&word))
+        || span && WEIGHED.contains(&scene.next_word(mark + 1).as_str());
     let part_of_a_day =
         matches!(scene.next_word(mark + 1).as_str(), "sáng" | "trưa" | "chiều" | "tối" | "đêm" | "ngày");
     let per = scene.char(mark + 1) == Some('/');

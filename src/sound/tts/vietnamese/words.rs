@@ -88,7 +88,7 @@ const ROADS: &[(&str, &str)] = &[
     ("ĐH", "đường huyện"),
 ];
 /// Short capitals of other languages that are said as words.
-const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ"];
+const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR"];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
     "thứ ba",
@@ -113,6 +113,16 @@ const WEEKDAYS: &[&str] = &[
     "chiều",
     "tối",
     "trưa",
+    "mỗi",
+    "vào",
+    "hằng",
+    "nghỉ",
+];
+
+/// Words before `T9` where it is a month.
+const BEFORE_A_MONTH: &[&str] = &[
+    "so với", "lương", "tiền", "nước", "điện", "phí", "đầu", "cuối", "giữa", "từ", "đến", "trong", "hết", "trước",
+    "cước", "kỳ", "sang", "của", "thu",
 ];
 
 /// Places in which an abbreviation is one.
@@ -125,6 +135,7 @@ enum Where {
     BeforeANumber,
     OnlyCell,
     AfterANumber,
+    BeforeACode,
     /// After one of these words.
     After(Vec<&'static str>),
 }
@@ -148,6 +159,7 @@ static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new
             Some("head") => Where::AmongSmallLetters,
             Some("cell") => Where::OnlyCell,
             Some("counted") => Where::AfterANumber,
+            Some("code") => Where::BeforeACode,
             Some(words) if words.starts_with("after ") => {
                 Where::After(words["after ".len()..].split('|').collect())
             }
@@ -170,7 +182,9 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         .or_else(|| weekday(scene))
         .or_else(|| quarter(scene))
         .or_else(|| directions(scene))
+        .or_else(|| initials(scene))
         .or_else(|| abbreviation(scene))
+        .or_else(|| dong(scene))
         .or_else(|| roman_numeral(scene))
         .or_else(|| letters_and_digits(scene))
         .or_else(|| capitals(scene))
@@ -202,7 +216,7 @@ fn road(scene: &Scene) -> Option<Taken> {
     // "cách QL1 200m": the number after is of something else.
     let measure =
         scene.char(end) == Some(' ') && super::units::unit_after(scene, scene.digits_end(end + 1)).is_some();
-    let more = matches!(scene.char(end), Some(' ' | '.' | '/')) && scene.is_digit(end + 1) && !measure;
+    let more = matches!(scene.char(end), Some(' ' | '.' | '/' | ',')) && scene.is_digit(end + 1) && !measure;
     let area = matches!(scene.next_word(end).as_str(), "m2" | "m²" | "ha" | "m" | "mét");
     let telephone = *said == "đường tỉnh" && scene.char(from) == Some('0');
     if is_a_breed && from == after
@@ -243,6 +257,7 @@ fn weekday(scene: &Scene) -> Option<Taken> {
             || after_a_time
             || is_dated(scene)
             || scene.goes_on(Kind::Weekday)
+            || scene.stands(scene.at + 2, " và T7")
             || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
@@ -251,12 +266,26 @@ fn weekday(scene: &Scene) -> Option<Taken> {
     }
     let (number, end) = scene.short(scene.at + 1)?;
     if scene.char(end) == Some('/') && (1..=12).contains(&number) {
-        let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+        let (year, end) = year_of_two(scene, end + 1)?;
         let month = if number == 4 { ordinal(4) } else { cardinal(number) };
         return Some(Taken::new(format!("tháng {month} năm {}", cardinal(year)), end, Kind::Date));
     }
-    let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end);
+    // No day of the week has these: "lương T9", "T10-T12".
+    let of_a_year = matches!(number, 1 | 8..=12)
+        && !scene.is_word(end)
+        && (scene.follows(BEFORE_A_MONTH) || scene.goes_on(Kind::Month));
+    if of_a_year {
+        return Some(Taken::new(format!("tháng {}", cardinal(number)), end, Kind::Month));
+    }
+    let built = scene.follows(&["toà", "tòa", "tầng", "nhà", "trạm", "cột", "trụ", "lô", "khu", "block"]);
+    let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end) && !built;
     fits.then(|| Taken::new(format!("thứ {}", ordinal(number)), end, Kind::Weekday))
+}
+
+/// A year of four digits, or the last two of one of these decades: "T12/26".
+fn year_of_two(scene: &Scene, from: usize) -> Option<(u64, usize)> {
+    let short = || scene.short(from).filter(|(year, _)| (20..50).contains(year)).map(|(year, end)| (2_000 + year, end));
+    scene.year(from).or_else(short).filter(|(_, end)| !scene.is_word(*end) && scene.char(*end) != Some('/'))
 }
 
 /// Reads `Q1/2026`; without a year it may be a district.
@@ -266,7 +295,7 @@ fn quarter(scene: &Scene) -> Option<Taken> {
     }
     let (number, end) = scene.short(scene.at + 1).filter(|(number, _)| (1..=4).contains(number))?;
     scene.char(end).filter(|c| matches!(c, '/' | '-'))?;
-    let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+    let (year, end) = year_of_two(scene, end + 1)?;
     Some(Taken::new(format!("quý {} năm {}", cardinal(number), cardinal(year)), end, Kind::Date))
 }
 
@@ -305,6 +334,42 @@ fn is_dated(scene: &Scene) -> bool {
     let from = scene.run_end(scene.at + 2, |c| matches!(c, ' ' | ',' | '('));
     let day = scene.short(from).filter(|(_, end)| matches!(scene.char(*end), Some('/' | '.')));
     day.is_some_and(|(_, end)| scene.short(end + 1).is_some())
+}
+
+/// Reads a name of which only the first letters are written: "em N.V.C.".
+fn initials(scene: &Scene) -> Option<Taken> {
+    const KNOWN: [&str; 4] = ["T.Ư", "T.W", "Đ.C", "Đ.T"];
+    let (mut letters, mut end) = (String::new(), scene.at);
+    while scene.char(end).is_some_and(char::is_uppercase) && !scene.is_word(end + 1) {
+        letters.extend(scene.char(end));
+        end += 1;
+        if scene.char(end) != Some('.') || !scene.char(end + 1).is_some_and(char::is_uppercase) {
+            break;
+        }
+        end += 1;
+    }
+    let whole = letters.chars().count() >= 2 && !scene.previous(end).is_some_and(|c| c == '.');
+    if !whole || KNOWN.contains(&scene.text(scene.at, end).as_str()) {
+        return None;
+    }
+    // The last stop ends a sentence, or only the letters.
+    let stop = scene.char(end) == Some('.') && !matches!(scene.char(end + 1), None | Some('\n'));
+    let goes_on = stop && !scene.char(scene.after_space(end + 1)).is_some_and(char::is_uppercase);
+    Some(Taken::new(spaced(&letters), end + usize::from(goes_on), Kind::Other))
+}
+
+/// Reads `đ` without digits before it: "85 triệu đ/cây", "Giá (đ/kg)".
+fn dong(scene: &Scene) -> Option<Taken> {
+    let end = scene.at + 1;
+    if scene.char(scene.at) != Some('đ') || scene.is_word(end) {
+        return None;
+    }
+    let counted = scene.follows(&["trăm", "nghìn", "ngàn", "triệu", "tỷ", "tỉ"]);
+    let column = scene.previous(scene.at) == Some('(')
+        && scene.char(end) == Some(')')
+        && scene.follows(&["số tiền", "thành tiền", "giá", "đơn giá", "giá bán", "mức thu", "mức hỗ trợ"]);
+    let (words, close) = super::units::with_slashes(scene, "đồng", end);
+    (counted || column || close > end).then(|| Taken::new(words, close, Kind::Quantity))
 }
 
 fn abbreviation(scene: &Scene) -> Option<Taken> {
@@ -346,12 +411,20 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
             scene.last.is_some_and(|(kind, end)| kind == Kind::Number && end + 1 == scene.at)
                 && scene.previous(scene.at) == Some(' ')
         }
+        Where::BeforeACode => {
+            let from = scene.run_end(end, |c| matches!(c, ' ' | ':'));
+            let close = scene.run_end(from, |c| c.is_ascii_digit() || matches!(c, ' ' | '.'));
+            from > end && scene.chars[from..close].iter().filter(|c| c.is_ascii_digit()).count() >= 6
+        }
         Where::After(words) => scene.follows(words),
         Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
         Where::AmongSmallLetters => !among_capitals(scene, end),
         Where::BeforeAName => {
+            // "30 x. Nghỉ" has no name of a commune.
+            let small = known.short[0].is_lowercase() && scene.at > 1 && scene.is_digit(scene.at - 2);
             word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
                 && !(known.short.len() == 2 && after_a_name(scene))
+                && !(known.short.len() == 2 && small)
         }
     }
 }
@@ -460,7 +533,9 @@ fn capitals(scene: &Scene) -> Option<Taken> {
         return Some(Taken::new(spaced(&text), end, Kind::Abbreviation));
     }
     let land = scene.follows(&["đất"]) && text.chars().count() == 3 && text.chars().all(char::is_uppercase);
-    (land && !among_capitals(scene, end) || is_spelled(&text) && !(vowels && among_capitals(scene, end)))
+    // Two letters are no name.
+    let name = vowels && text.len() > 2;
+    (land && !among_capitals(scene, end) || is_spelled(&text) && !(name && among_capitals(scene, end)))
         .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
 }
 
