@@ -131,6 +131,7 @@ const SECTIONS: &[&str] = &[
     "bản",
     "bản cập nhật",
     "version",
+    "ver",
 ];
 /// Groups of a telephone number.
 const PHONE_GROUPS_MAX: usize = 7;
@@ -476,7 +477,9 @@ pub(super) fn standard(scene: &Scene) -> Option<Taken> {
 fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
     let capital = |index: usize| scene.char(index).is_some_and(char::is_uppercase);
     let belongs = |c: char| c.is_alphabetic() || c == '&';
-    if !capital(from) || !capital(from + 1) {
+    // "05/L-UBND"
+    let single = scene.char(from + 1) == Some('-') && capital(from + 2);
+    if !capital(from) || !capital(from + 1) && !single {
         return None;
     }
     let (mut said, mut end) = (String::new(), from);

@@ -249,10 +249,13 @@ fn days(scene: &Scene) -> Option<Taken> {
         .filter(|_| scene.char(end) != Some('.'))
         .or_else(|| slashed(scene, second))
         .or_else(|| dotted(scene, second).filter(|_| scene.follows(BEFORE_A_DASHED_DATE)))?;
+    // "thi lớp 10: 1-3/6"
+    let announced = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ') == Some(&':');
     let dated = last.year.is_some()
         || scene.follows(BEFORE_A_DATE)
-        || dash == end && last.month <= 12 && last.day > 3;
-    if first >= last.day || first == 0 || !dated || scene.is_word(last.end) {
+        || dash == end && (last.day > 3 || announced && !scene.follows(BEFORE_A_SHARE));
+    // "thứ 7 - 28/11/2026"
+    if first >= last.day || first == 0 || !dated || scene.follows(&["thứ"]) || scene.is_word(last.end) {
         return None;
     }
     let ngay = if scene.follows(NAMED) { "" } else { "ngày " };
@@ -406,9 +409,9 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
 }
 
 /// Tells whether classes with a slash stand before: "lớp 6/1, 7/2 và".
-fn is_a_class_of_a_list(before: &str) -> bool {
+pub(super) fn is_a_class_of_a_list(before: &str) -> bool {
     let Some((_, listed)) = before.rsplit_once("lớp ") else { return false };
-    let mut parts = listed.split([',', ' ', ';']).filter(|part| !part.is_empty() && *part != "và").peekable();
+    let mut parts = listed.split([',', ' ', ';', '-']).filter(|part| !part.is_empty() && *part != "và").peekable();
     let class = |part: &str| {
         let grade = |grade: &str| grade.parse().is_ok_and(|grade: u8| grade <= 12);
         let lettered = part.trim_start_matches(|c: char| c.is_ascii_digit());

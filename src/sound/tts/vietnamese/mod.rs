@@ -68,7 +68,7 @@ pub fn readable(text: &str) -> String {
 /// Gives digits, letters and units in their usual form, and leaves out pictures.
 fn plain(text: &str) -> String {
     let mut said = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             'Ð' => said.push('Đ'),
             'ð' => said.push('đ'),
@@ -85,6 +85,13 @@ fn plain(text: &str) -> String {
                 said.extend(std::iter::once(c).nfkc());
             }
             '\u{3300}'..='\u{33ff}' | '\u{ff01}'..='\u{ff5e}' => said.extend(std::iter::once(c).nfkc()),
+            // Pictures that stand for a word: a pause between what they part.
+            '📍' | '☎' | '📞' | '⏰' | '📅' | '📌' | '👉' | '📱' | '📧' | '🏠' | '💰' | '🕐'..='🕧'
+                if said.trim_end_matches(' ').ends_with(char::is_alphanumeric) && !ends(&text[at..]) =>
+            {
+                said.truncate(said.trim_end_matches(' ').len());
+                said.push_str(", ");
+            }
             '\u{1f000}'..='\u{1faff}'
             | '\u{231a}'..='\u{23ff}'
             | '\u{2600}'..='\u{2712}'
@@ -98,6 +105,11 @@ fn plain(text: &str) -> String {
     // A mark of a footnote.
     let said = said.replace(" (*)", "").replace("(*)", "").replace(" (**)", "").replace("(**)", "");
     said.nfc().collect()
+}
+
+/// Tells whether nothing but signs is left of a line.
+fn ends(rest: &str) -> bool {
+    !rest.split('\n').next().unwrap_or_default().contains(char::is_alphanumeric)
 }
 
 /// Reads a text once, from its beginning to its end.

@@ -1,5 +1,6 @@
 //! Numbers with their separators, fractions, results of games and prices.
 
+use super::dates::is_a_class_of_a_list;
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
 use super::symbols::is_a_plot;
@@ -204,7 +205,10 @@ fn figure(scene: &Scene, from: usize) -> Option<Figure> {
     let fraction = fraction_after(scene, &digits, separator, end);
     // "Công nghiệp 4.0" counts its editions.
     let edition = |close: usize| {
-        scene.text(end, close) == ".0" && digits.len() == 1 && unit_after(scene, close).is_none()
+        scene.text(end, close) == ".0"
+            && digits.len() == 1
+            && unit_after(scene, close).is_none()
+            && scene.previous(from) != Some('/')
     };
     if let Some(close) = fraction.filter(|close| edition(*close)) {
         words = format!("{words} chấm không");
@@ -357,6 +361,10 @@ fn whole(scene: &Scene, digits: &str) -> String {
         return spelled(digits);
     }
     let part = scene.previous(scene.at) == Some('.');
+    // "số 01, 02, 07"
+    let before = scene.before();
+    let listed = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ' '));
+    let part = part || zero && before.ends_with(',') && ends_with(listed, &["số"]);
     if zero && (part || scene.follows(&["số"]) || scene.follows(NAMED_WITH_ZERO)) {
         spelled(digits)
     } else {
@@ -411,7 +419,10 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
         let under = over + 1;
         return Some(Taken::new(format!("{} đến {}", cardinal(over), cardinal(under)), close, Kind::Number));
     }
-    let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
+    let share = over < under
+        && (under <= 10 || under == 100 || under == 1_000)
+        && !scene.follows(ADDRESS)
+        && !is_a_class_of_a_list(&scene.before());
     let zero = scene.char(end + 1) == Some('0') || scene.char(scene.at) == Some('0');
     let words = format!("{} phần {}", cardinal(over), ordinal_share(under));
     (share && !zero).then(|| match unit {

@@ -157,10 +157,12 @@ fn dash(scene: &Scene) -> Option<Taken> {
         if place || fertiliser || current || before.ends_with("kva") || is_a_plot(scene, scene.at) {
             return said(",");
         }
+        let spaced = next > end;
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
         return match kind {
             Kind::Date if clock && !day && !after_a_time(scene) => said(","),
             Kind::Time if day && !clock => said(","),
+            Kind::Ordinal if day && spaced => said(","),
             Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
             Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
             _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),

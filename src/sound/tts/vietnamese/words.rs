@@ -88,7 +88,7 @@ const ROADS: &[(&str, &str)] = &[
     ("ĐH", "đường huyện"),
 ];
 /// Short capitals of other languages that are said as words.
-const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR"];
+const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR", "IELTS", "TOEIC", "TOEFL"];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
     "thứ ba",
