@@ -329,7 +329,10 @@ pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
     let mut end = scene.run_end(scene.at, belongs);
     // "GD479 0123456789"
     let tail = scene.digits_end(end + 1);
-    let opens = scene.is_digit(end - 1) && tail > end + 5 || end == scene.at + 2 && tail > end + 8 && scene.follows(&["mã", "mã thẻ", "số thẻ", "thẻ số", "mã số"]);
+    let opens = scene.is_digit(end - 1) && tail > end + 5
+        || end == scene.at + 2
+            && tail > end + 8
+            && scene.follows(&["mã", "mã thẻ", "số thẻ", "thẻ số", "mã số"]);
     if scene.char(end) == Some(' ') && opens && !scene.is_word(tail) {
         end = tail;
     }

@@ -253,12 +253,13 @@ fn days(scene: &Scene) -> Option<Taken> {
     let announced = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ') == Some(&':');
     let dated = last.year.is_some()
         || scene.follows(BEFORE_A_DATE)
+        || scene.goes_on(Kind::Date)
         || dash == end && (last.day > 3 || announced && !scene.follows(BEFORE_A_SHARE));
     // "thứ 7 - 28/11/2026"
     if first >= last.day || first == 0 || !dated || scene.follows(&["thứ"]) || scene.is_word(last.end) {
         return None;
     }
-    let ngay = if scene.follows(NAMED) { "" } else { "ngày " };
+    let ngay = if scene.follows(NAMED) && !scene.follows(&["tuần lễ"]) { "" } else { "ngày " };
     let words = format!("{ngay}{} đến ngày {}", cardinal(first), last.words());
     Some(Taken::new(words, last.end, Kind::Date))
 }
@@ -401,9 +402,11 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     // "12.12 miễn phí"
     let of_all = separator == '.' && day == month && day > 9 && opens(&before) && is_a_doing(&next);
     let festive = FESTIVALS.contains(&(day, month)) && opens(&before) && is_a_doing(&next);
-    let known = known || opening || of_all || separator == '-' && festive || separator == '-' && FESTIVALS.contains(&(day, month)) && {
-        ends_with(&before, BEARERS)
-    };
+    let known = known
+        || opening
+        || of_all
+        || separator == '-' && festive
+        || separator == '-' && FESTIVALS.contains(&(day, month)) && { ends_with(&before, BEARERS) };
     (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
 }
@@ -411,7 +414,8 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
 /// Tells whether classes with a slash stand before: "lớp 6/1, 7/2 và".
 pub(super) fn is_a_class_of_a_list(before: &str) -> bool {
     let Some((_, listed)) = before.rsplit_once("lớp ") else { return false };
-    let mut parts = listed.split([',', ' ', ';', '-']).filter(|part| !part.is_empty() && *part != "và").peekable();
+    let mut parts =
+        listed.split([',', ' ', ';', '-']).filter(|part| !part.is_empty() && *part != "và").peekable();
     let class = |part: &str| {
         let grade = |grade: &str| grade.parse().is_ok_and(|grade: u8| grade <= 12);
         let lettered = part.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -436,9 +440,8 @@ fn opens(before: &str) -> bool {
 
 /// Tells whether a word says what is done on the day before it.
 fn is_a_doing(word: &str) -> bool {
-    const DOINGS: [&str; 13] = [
-        "giảm", "miễn", "khai", "nghỉ", "mở", "bắt", "họp", "diễn", "phát", "tổng", "ra", "sale", "khuyến",
-    ];
+    const DOINGS: [&str; 13] =
+        ["giảm", "miễn", "khai", "nghỉ", "mở", "bắt", "họp", "diễn", "phát", "tổng", "ra", "sale", "khuyến"];
     DOINGS.contains(&word)
 }
 
@@ -486,6 +489,13 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     }
     if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {
         return false;
+    }
+    // "14h, 2/12"
+    let timed = scene.connected().is_some_and(|(kind, gap)| {
+        kind == Kind::Time && matches!(gap.as_str(), ", " | " " | " - " | " – " | " (")
+    });
+    if timed {
+        return true;
     }
     let ends = !scene.char(scene.after_space(end)).is_some_and(char::is_alphanumeric);
     let share =

@@ -45,9 +45,9 @@ fn ends_before(line: &str, bullet: bool, (next_bullet, next): &(bool, String)) -
 fn is_rule(line: &str) -> bool {
     let line = line.trim();
     line.chars().count() > 2
-        && line.chars().all(|c| {
-            matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–' | '.' | '…' | ',')
-        })
+        && line
+            .chars()
+            .all(|c| matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–' | '.' | '…' | ','))
 }
 
 /// Gives a line without what stands around its words, and whether a bullet opened it.
@@ -157,7 +157,10 @@ fn is_of_a_row(scene: &Scene, word: &str, end: usize) -> bool {
     item && match number {
         0 => false,
         1 => rest.contains(" 2. "),
-        _ => scene.line().contains(&format!(" {}. ", number - 1)) || scene.line().starts_with(&format!("{}. ", number - 1)),
+        _ => {
+            scene.line().contains(&format!(" {}. ", number - 1))
+                || scene.line().starts_with(&format!("{}. ", number - 1))
+        }
     }
 }
 

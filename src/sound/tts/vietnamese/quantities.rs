@@ -241,7 +241,8 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
         '.' | '\'' | '’' => groups >= 1,
         ',' => {
             // "1,234.56"
-            let cents = scene.char(end) == Some('.') && (1..=2).contains(&(scene.digits_end(end + 1) - end - 1));
+            let cents =
+                scene.char(end) == Some('.') && (1..=2).contains(&(scene.digits_end(end + 1) - end - 1));
             groups >= 2 || groups == 1 && (cents || is_money(scene, end) || is_of_people(scene, end))
         }
         _ => groups >= 2 || groups == 1 && unit_after(scene, end).is_some(),
@@ -280,11 +281,13 @@ fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usi
     let mark = scene.char(end)?;
     // "1,2,3" is a list, "1.2.3" a version.
     // "cấp 7,8", "tổ 4,5"
-    const NUMBERED: &[&str] = &["cấp", "tổ", "thôn", "ấp", "xóm", "lớp", "khối", "khoản", "điều", "khu phố", "ca", "bậc"];
+    const NUMBERED: &[&str] =
+        &["cấp", "tổ", "thôn", "ấp", "xóm", "lớp", "khối", "khoản", "điều", "khu phố", "ca", "bậc"];
     let listed = mark == ','
         && scene.digits_end(end + 1) == end + 2
         && digits.len() == 1
         && scene.follows(NUMBERED)
+        && !scene.follows(&["phụ cấp", "trợ cấp", "cung cấp"])
         && unit_after(scene, end + 2).is_none();
     if listed {
         return None;
@@ -316,13 +319,16 @@ fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usi
 /// Tells whether a number is spelled by the words before it: "STK 190123", "seri AB 1234567"; "thẻ BHYT 2027" has a year.
 fn names_a_thing(scene: &Scene, digits: &str) -> bool {
     let year = digits.len() == 4 && digits.starts_with("20");
-    if digits.len() < 4 || year && scene.follows(&["bhxh", "bhyt", "cccd", "cmnd", "căn cước", "công dân", "hộ chiếu"]) {
+    if digits.len() < 4
+        || year && scene.follows(&["bhxh", "bhyt", "cccd", "cmnd", "căn cước", "công dân", "hộ chiếu"])
+    {
         return false;
     }
     let before = scene.before();
     let (rest, series) = before.rsplit_once(' ').unwrap_or_default();
     let lettered = digits.len() > 5 && series.chars().count() <= 2 && series.chars().all(char::is_alphabetic);
-    scene.follows(BEFORE_A_CODE) || lettered && ends_with(rest, &["seri", "serial", "số phát hành", "số seri"])
+    scene.follows(BEFORE_A_CODE)
+        || lettered && ends_with(rest, &["seri", "serial", "số phát hành", "số seri"])
 }
 
 /// Reads digits without a separator: leading zeros are said where they name something.
@@ -410,7 +416,8 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
     }
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
     // Halves that are no share of what was counted.
-    let halves = scene.follows(&["chia", "tỷ lệ", "tỉ lệ", "cơ hội", "khả năng", "góp", "góp vốn", "hùn", "hùn vốn"]);
+    let halves =
+        scene.follows(&["chia", "tỷ lệ", "tỉ lệ", "cơ hội", "khả năng", "góp", "góp vốn", "hùn", "hùn vốn"]);
     if over == 50 && under == 50 && halves {
         return Some(Taken::new("năm mươi năm mươi", close, Kind::Score));
     }
@@ -460,7 +467,8 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
     let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
     // "set 2: 18-25"
-    let played = is_of_a_set(&before) || named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
+    let played = is_of_a_set(&before)
+        || named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
     // No range stays or goes down.
     let spaced = dash > end;
     let down = ours >= theirs

@@ -58,7 +58,8 @@ fn is_a_span(scene: &Scene) -> bool {
     }
     let end = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
     let sum = scene.char(scene.after_space(end)) == Some('=');
-    next == scene.at + 1 || !sum && scene.char(scene.after_space(end)).is_some_and(|c| c.is_alphabetic() || c == '%')
+    next == scene.at + 1
+        || !sum && scene.char(scene.after_space(end)).is_some_and(|c| c.is_alphabetic() || c == '%')
 }
 
 fn is_a_kind_of_file(scene: &Scene) -> bool {
@@ -78,7 +79,8 @@ fn keyed(scene: &Scene) -> Option<Taken> {
         said.push(format!("sao {}", code(&scene.text(end + 1, close))));
         end = close;
     }
-    (scene.char(end) == Some('#')).then(|| Taken::new(format!("{} thăng", said.join(" ")), end + 1, Kind::Other))
+    (scene.char(end) == Some('#'))
+        .then(|| Taken::new(format!("{} thăng", said.join(" ")), end + 1, Kind::Other))
 }
 
 /// Takes words out of their angles, to be read once more.
@@ -150,7 +152,8 @@ fn dash(scene: &Scene) -> Option<Taken> {
             side && (number.contains(&&'°') || facing)
         };
         let before = scene.before();
-        let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
+        let named = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | ' '));
+        let fertiliser = ends_with(named, &["npk", "dap"]) && kind == Kind::Number;
         let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
         let current = before.ends_with('v')
             && ["Hz", "A", "W", "kW", "KW", "HP"].iter().any(|unit| scene.stands(other, unit));
@@ -161,7 +164,7 @@ fn dash(scene: &Scene) -> Option<Taken> {
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
         return match kind {
             Kind::Date if clock && !day && !after_a_time(scene) => said(","),
-            Kind::Time if day && !clock => said(","),
+            Kind::Time if (day || spaced && is_a_day(scene, next)) && !clock => said(","),
             Kind::Ordinal if day && spaced => said(","),
             Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
             Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
@@ -170,6 +173,9 @@ fn dash(scene: &Scene) -> Option<Taken> {
             _ if scene.char(next) == Some('(') => None,
             _ => said("đến"),
         };
+    }
+    if is_of_days(scene) {
+        return said(", ");
     }
     if number_before(scene).is_some() && goes_to_its_like(scene, next) || is_a_time_to_another(scene, next) {
         return said("đến");
@@ -216,6 +222,23 @@ fn dash(scene: &Scene) -> Option<Taken> {
     scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
 }
 
+/// Tells whether a day and a month stand at a place: "14h - 2/12".
+fn is_a_day(scene: &Scene, from: usize) -> bool {
+    let day = scene.short(from).filter(|(day, end)| *day <= 31 && scene.char(*end) == Some('/'));
+    day.and_then(|(_, end)| scene.short(end + 1))
+        .is_some_and(|(month, end)| month <= 12 && !scene.is_word(end))
+}
+
+/// Tells whether a dash is one of two or more between days: "T2-T4-T6".
+fn is_of_days(scene: &Scene) -> bool {
+    let day =
+        |from: usize| scene.char(from) == Some('T') && scene.is_digit(from + 1) && !scene.is_word(from + 2);
+    let before =
+        scene.at >= 5 && scene.char(scene.at - 3) == Some('-') && day(scene.at - 2) && day(scene.at - 5);
+    let after = day(scene.at + 1) && scene.char(scene.at + 3) == Some('-') && day(scene.at + 4);
+    before || after
+}
+
 /// Tells whether a time stands before the day before: "22h ngày 1/12 - 5h ngày 2/12".
 fn after_a_time(scene: &Scene) -> bool {
     let before = scene.before();
@@ -248,7 +271,8 @@ fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
 pub(super) fn is_a_plot(scene: &Scene, dash: usize) -> bool {
     let before = Scene { chars: scene.chars, at: dash, last: None, since_number: usize::MAX }.before();
     let block = before.rsplit(' ').next().unwrap_or_default();
-    let named = block.starts_with(|c: char| c.is_ascii_lowercase()) && block.ends_with(|c: char| c.is_ascii_digit());
+    let named =
+        block.starts_with(|c: char| c.is_ascii_lowercase()) && block.ends_with(|c: char| c.is_ascii_digit());
     named && ends_with(before[..before.len() - block.len()].trim_end(), &["lô", "căn", "căn hộ", "mã"])
 }
 
@@ -271,7 +295,8 @@ fn is_a_time_to_another(scene: &Scene, next: usize) -> bool {
     let span = digits > next && SPANS.contains(&scene.next_word(digits).as_str());
     let moon = matches!(scene.next_word(next).as_str(), "mùng" | "mồng" | "rằm");
     // "Thứ Hai - Thứ Sáu"
-    let days = ["hai", "ba", "tư", "năm", "sáu", "bảy"].contains(&word) && before.trim_end_matches(word).ends_with("thứ ");
+    let days = ["hai", "ba", "tư", "năm", "sáu", "bảy"].contains(&word)
+        && before.trim_end_matches(word).ends_with("thứ ");
     let of_a_week = scene.text(next, next + 4).to_lowercase() == "thứ " || scene.stands(next, "Chủ nhật");
     if days && of_a_week {
         return true;
@@ -299,7 +324,9 @@ fn slash(scene: &Scene) -> Option<Taken> {
         && scene.is_digit(end)
     {
         // "từ 19h/26 đến 7h/27"
-        let day = scene.short(end).filter(|(day, close)| *day <= 31 && !matches!(scene.char(*close), Some('/' | '-')));
+        let day = scene
+            .short(end)
+            .filter(|(day, close)| *day <= 31 && !matches!(scene.char(*close), Some('/' | '-')));
         if kind == Kind::Time && day.is_some() {
             return said(", ngày");
         }

@@ -244,9 +244,22 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         return Some(with_slashes(scene, "phút", end + 1));
     }
     // "tivi 65""
-    let screen = || ["tivi", "ti vi", "màn hình", "tv", "laptop", "van ", "ống "].iter().any(|thing| scene.line().contains(thing));
-    if scene.char(end) == Some('"') && !scene.is_digit(end + 1) && scene.previous(scene.at) != Some('"') && screen() {
+    let screen = || {
+        ["tivi", "ti vi", "màn hình", "tv", "laptop", "van ", "ống "]
+            .iter()
+            .any(|thing| scene.line().contains(thing))
+    };
+    if scene.char(end) == Some('"')
+        && !scene.is_digit(end + 1)
+        && scene.previous(scene.at) != Some('"')
+        && screen()
+    {
         return Some(("in".to_owned(), end + 1));
+    }
+    // "35 đ/c"
+    let person = scene.after_space(end);
+    if scene.stands(person, "đ/c") && !scene.is_word(person + 3) {
+        return Some(("đồng chí".to_owned(), person + 3));
     }
     // "chờ 15 p"
     if scene.stands(end, " p") && !scene.is_word(end + 2) && scene.char(end + 2) != Some('/') {
@@ -268,7 +281,8 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     // "mạch 80 l/p"
     let beats = || {
         let before = scene.before();
-        let about = |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
+        let about =
+            |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
         about(&["mạch", "tim", "thở"]) && !about(&["oxy", "ôxy", "oxi"])
     };
     let said = if said == "lít" && scene.stands(close, "/p") && beats() { "lần" } else { said };
@@ -295,7 +309,7 @@ fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
         't' if before.ends_with('-') && about(&["người", "cụ", "từ", "nam", "nữ"]) => Some("tuổi"),
         _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
         _ if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
-        'T' if about(&["hạn", "góp", "gửi"]) => Some("tháng"),
+        'T' if about(&["hạn", "góp", "gửi", "hành"]) => Some("tháng"),
         _ => None,
     }
 }
@@ -426,7 +440,7 @@ fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
     // "cao 1m2" is 1.20 m.
     let tall = close == end + 2
         && scene.text(scene.at, end) == "1"
-        && scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]);
+        && (scene.before().ends_with("m-") || scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]));
     let square = !tall && matches!(scene.text(end + 1, close).as_str(), "2" | "3");
     if scene.char(end) != Some('m') || !few || square || scene.is_word(close) {
         return None;
@@ -483,6 +497,14 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
     let counts =
         COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
     if let Some(word) = counts.max_by_key(|word| word.len()) {
+        // "12 ca/tuần 47" names the week.
+        let after = from + word.chars().count();
+        if matches!(*word, "tuần" | "tháng" | "năm" | "quý")
+            && scene.char(after) == Some(' ')
+            && scene.is_digit(after + 1)
+        {
+            return Some((",".to_owned(), from));
+        }
         let speed = counted == "ki-lô-mét" && *word == "giờ";
         let over = if speed { "trên" } else { "một" };
         let end = from + word.chars().count();

@@ -9,7 +9,8 @@ const ADDRESS_CHARS_MAX: usize = 300;
 /// Last parts of names on the web that stand without "www".
 const TOPS: &[&str] = &[
     "vn", "com", "net", "org", "gov", "edu", "info", "io", "me", "app", "asia", "biz", "tv", "ly", "link",
-    "site", "page", "online", "xyz", "int", "eu", "jp", "cn", "kr", "us", "uk", "gl", "be", "dev", "cc", "shop", "club", "store", "mobi", "cloud",
+    "site", "page", "online", "xyz", "int", "eu", "jp", "cn", "kr", "us", "uk", "gl", "be", "dev", "cc",
+    "shop", "club", "store", "mobi", "cloud", "top",
 ];
 
 /// Reads an address as people dictate it: "chấm", "gạch chéo", "a còng".

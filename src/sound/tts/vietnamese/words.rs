@@ -88,7 +88,8 @@ const ROADS: &[(&str, &str)] = &[
     ("ĐH", "đường huyện"),
 ];
 /// Short capitals of other languages that are said as words.
-const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR", "IELTS", "TOEIC", "TOEFL"];
+const SAID_AS_WORDS: &[&str] =
+    &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR", "IELTS", "TOEIC", "TOEFL"];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
     "thứ ba",
@@ -121,8 +122,8 @@ const WEEKDAYS: &[&str] = &[
 
 /// Words before `T9` where it is a month.
 const BEFORE_A_MONTH: &[&str] = &[
-    "so với", "lương", "tiền", "nước", "điện", "phí", "đầu", "cuối", "giữa", "từ", "đến", "trong", "hết", "trước",
-    "cước", "kỳ", "sang", "của", "thu",
+    "so với", "lương", "tiền", "nước", "điện", "phí", "đầu", "cuối", "giữa", "từ", "đến", "trong", "hết",
+    "trước", "cước", "kỳ", "sang", "của", "thu",
 ];
 
 /// Places in which an abbreviation is one.
@@ -284,7 +285,9 @@ fn weekday(scene: &Scene) -> Option<Taken> {
 
 /// A year of four digits, or the last two of one of these decades: "T12/26".
 fn year_of_two(scene: &Scene, from: usize) -> Option<(u64, usize)> {
-    let short = || scene.short(from).filter(|(year, _)| (20..50).contains(year)).map(|(year, end)| (2_000 + year, end));
+    let short = || {
+        scene.short(from).filter(|(year, _)| (20..50).contains(year)).map(|(year, end)| (2_000 + year, end))
+    };
     scene.year(from).or_else(short).filter(|(_, end)| !scene.is_word(*end) && scene.char(*end) != Some('/'))
 }
 
@@ -389,7 +392,7 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
         let from = scene.after_space(end);
         // "CT01" is the name of a form, "NH3" a gas.
         if from == end && scene.char(from) == Some('0')
-            || from == end && matches!(known.short[..], ['N', 'H' | 'K']) && scene.year(from).is_none()
+            || from == end && matches!(known.short[..], ['N', 'H' | 'K' | 'S']) && scene.year(from).is_none()
         {
             return false;
         }
