@@ -131,6 +131,11 @@ const SECTIONS: &[&str] = &[
     "bản",
     "bản cập nhật",
     "version",
+    "android",
+    "bluetooth",
+    "ios",
+    "usb",
+    "windows",
     "ver",
 ];
 /// Groups of a telephone number.
@@ -161,7 +166,7 @@ fn short_number(scene: &Scene) -> Option<Taken> {
         || scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
     let listed = scene.goes_on(Kind::Phone);
     let line = scene.line();
-    let services = ["tổng đài", "đường dây nóng", "hotline"];
+    let services = ["tổng đài", "đường dây nóng", "hotline", "sđt", "số điện thoại", "khẩn cấp"];
     let composed = ["soạn", "cú pháp"].iter().any(|word| line.contains(word));
     let sent = (composed || end - scene.at == 4 && matches!(scene.char(scene.at), Some('5'..='9')))
         && scene.follows(&["gửi", "gửi tới", "gửi đến"])
@@ -174,7 +179,8 @@ fn short_number(scene: &Scene) -> Option<Taken> {
         || of_a_service
         || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
-    let group = scene.char(end) == Some(' ') && scene.is_digit(end + 1) && !emergency(end + 1);
+    let more = scene.is_digit(end + 1) || scene.stands(end + 1, "xx");
+    let group = scene.char(end) == Some(' ') && more && !emergency(end + 1);
     let fits = together || called && !counted && !group && scene.char(scene.at) != Some('0');
     let noun = matches!(
         scene.next_word(end).as_str(),

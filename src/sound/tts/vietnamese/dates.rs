@@ -58,6 +58,8 @@ const BEARERS: &[&str] = &[
     "lâm trường",
     "hợp tác xã",
     "htx",
+    "cầu",
+    "khu",
     "hội thao",
     "hội trại",
     "cúp",
@@ -232,7 +234,8 @@ fn full(scene: &Scene, from: usize) -> Option<Date> {
     let century = || {
         scene
             .short(end + 1)
-            .filter(|(_, e)| separator == '/' && *e == end + 3 && !scene.follows(BEFORE_A_SHARE))
+            .filter(|(_, e)| separator == '/' || separator == '.' && *e == from + 8)
+            .filter(|(_, e)| *e == end + 3 && !scene.follows(BEFORE_A_SHARE))
             .filter(|(year, _)| scene.follows(BEFORE_A_DATE) || (20..50).contains(year))
     };
     let (year, end) = scene.year(end + 1).or_else(|| century().map(|(year, end)| (2_000 + year, end)))?;
@@ -256,7 +259,17 @@ fn days(scene: &Scene) -> Option<Taken> {
         || scene.goes_on(Kind::Date)
         || dash == end && (last.day > 3 || announced && !scene.follows(BEFORE_A_SHARE));
     // "thứ 7 - 28/11/2026"
-    if first >= last.day || first == 0 || !dated || scene.follows(&["thứ"]) || scene.is_word(last.end) {
+    // "8-9/10 phiếu"
+    let share = last.year.is_none()
+        && AFTER_A_SHARE.contains(&scene.next_word(last.end).as_str())
+        && !scene.follows(BEFORE_A_DATE);
+    if share
+        || first >= last.day
+        || first == 0
+        || !dated
+        || scene.follows(&["thứ"])
+        || scene.is_word(last.end)
+    {
         return None;
     }
     let ngay = if scene.follows(NAMED) && !scene.follows(&["tuần lễ"]) { "" } else { "ngày " };

@@ -153,7 +153,9 @@ fn read(text: &str) -> String {
 fn taken(scene: &Scene, c: char, resumed: bool) -> Option<Taken> {
     let begins = resumed || !scene.previous(scene.at).is_some_and(char::is_alphanumeric);
     if begins
-        && (c.is_ascii_alphanumeric() || c.is_alphabetic() || matches!(c, '(' | '+' | '$' | '€' | '₫' | '#'))
+        && (c.is_ascii_alphanumeric()
+            || c.is_alphabetic()
+            || matches!(c, '(' | '+' | '$' | '€' | '₫' | '£' | '¥' | '#'))
     {
         let found = if matches!(c, 'x' | 'X') { symbols::symbol(scene) } else { None };
         let found =

@@ -133,7 +133,8 @@ fn after_the_same(scene: &Scene, words: &str, end: usize) -> usize {
 }
 
 fn amount(scene: &Scene) -> Option<Taken> {
-    const MONEY_BEFORE: [(&str, &str); 9] = [
+    const MONEY_BEFORE: [(&str, &str); 10] = [
+        ("US$", "đô la Mỹ"),
         ("$", "đô la"),
         ("€", "ơ-rô"),
         ("₫", "đồng"),
@@ -476,6 +477,7 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
         && scene.char(scene.at) != Some('0')
         && !matches!(scene.char(end), Some(':'))
         && scene.previous(scene.at).is_some_and(|c| matches!(c, ' ' | '('))
+        && scene.char(scene.after_space(close)) != Some('=')
         && unit_after(scene, close).is_none()
         && !scene.follows(&["số", "cấp", "lớp", "thôn", "tổ", "khu", "từ", "ngõ", "nhà"]);
     // The sets of a match: "3-1 (25-20, 22-25)".

@@ -161,6 +161,10 @@ fn dash(scene: &Scene) -> Option<Taken> {
             return said(",");
         }
         let spaced = next > end;
+        // "5-3=2"
+        if kind == Kind::Number && scene.char(scene.after_space(scene.digits_end(next))) == Some('=') {
+            return said("trừ");
+        }
         let (day, clock) = (date(&there).is_some(), time(&there).is_some());
         return match kind {
             Kind::Date if clock && !day && !after_a_time(scene) => said(","),
@@ -320,6 +324,10 @@ fn is_dose(scene: &Scene) -> bool {
 fn slash(scene: &Scene) -> Option<Taken> {
     let end = scene.at + 1;
     let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    // "3G/4G"
+    if scene.previous(scene.at) == Some('G') && scene.char(end + 1) == Some('G') {
+        return said(", ");
+    }
     if let Some(kind) = number_before(scene)
         && scene.is_digit(end)
     {

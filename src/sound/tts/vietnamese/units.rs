@@ -306,6 +306,9 @@ fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
             || about(&["cb", "aptomat", "áp", "dòng", "cầu", "chì", "mcb", "công", "tơ", "sạc", "điện"]))
         .then_some("am-pe"),
         'v' => about(&["uống", "ngậm"]).then_some("viên"),
+        't' if scene.previous(scene.at) == Some('(') && matches!(scene.char(end + 1), Some(',' | ')')) => {
+            Some("tuổi")
+        }
         't' if before.ends_with('-') && about(&["người", "cụ", "từ", "nam", "nữ"]) => Some("tuổi"),
         _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
         _ if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),

@@ -184,6 +184,7 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         .or_else(|| quarter(scene))
         .or_else(|| directions(scene))
         .or_else(|| initials(scene))
+        .or_else(|| person(scene))
         .or_else(|| abbreviation(scene))
         .or_else(|| dong(scene))
         .or_else(|| roman_numeral(scene))
@@ -361,6 +362,25 @@ fn initials(scene: &Scene) -> Option<Taken> {
     Some(Taken::new(spaced(&letters), end + usize::from(goes_on), Kind::Other))
 }
 
+/// Reads "a. Tuấn" and "C. Hà" beside a telephone number.
+fn person(scene: &Scene) -> Option<Taken> {
+    let said = match scene.char(scene.at)? {
+        'a' | 'A' => "anh",
+        'c' | 'C' => "chị",
+        _ => return None,
+    };
+    let name = scene.after_space(scene.at + 2);
+    let end = scene.word_end(name);
+    let named = scene.char(scene.at + 1) == Some('.')
+        && scene.char(name).is_some_and(char::is_uppercase)
+        && scene.char(name + 1).is_some_and(char::is_lowercase);
+    let apart = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ');
+    let reached = scene.last.is_some_and(|(kind, end)| kind == Kind::Phone && scene.at - end <= 3)
+        || scene.text(end, end + 12).contains(" 0") && scene.digits_end(end) == end;
+    (named && reached && matches!(apart, Some('(' | '-' | '–' | ',' | ';' | ':')))
+        .then(|| Taken::new(format!("{said} "), name, Kind::Abbreviation))
+}
+
 /// Reads `đ` without digits before it: "85 triệu đ/cây", "Giá (đ/kg)".
 fn dong(scene: &Scene) -> Option<Taken> {
     let end = scene.at + 1;
@@ -426,7 +446,9 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
             // "30 x. Nghỉ" has no name of a commune.
             let small = known.short[0].is_lowercase() && scene.at > 1 && scene.is_digit(scene.at - 2);
             word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
-                && !(known.short.len() == 2 && after_a_name(scene))
+                && !(known.short.len() == 2
+                    && after_a_name(scene)
+                    && !word.is_some_and(|c| c.is_ascii_digit()))
                 && !(known.short.len() == 2 && small)
         }
     }
