@@ -154,7 +154,7 @@ pub(super) fn phone(scene: &Scene) -> Option<Taken> {
 fn short_number(scene: &Scene) -> Option<Taken> {
     let end = scene.digits_end(scene.at);
     let emergency = |from: usize| {
-        scene.digits_end(from) == from + 3 && (111..=119).contains(&scene.value(from, from + 3))
+        scene.digits_end(from) == from + 3 && matches!(scene.value(from, from + 3), 111..=119 | 156)
     };
     if !(3..=5).contains(&(end - scene.at)) || scene.is_word(end) {
         return None;
@@ -305,9 +305,16 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
     }
 }
 
+/// Tells whether a bank stands between an account and its number: "TK Vietcombank 1023 456 789".
+pub(super) fn is_of_a_bank(scene: &Scene) -> bool {
+    let before = scene.before();
+    let Some((rest, bank)) = before.rsplit_once(' ') else { return false };
+    bank.is_ascii() && bank.len() > 1 && ends_with(rest, &["stk", "tk", "tài khoản", "số tài khoản"])
+}
+
 /// Reads the number of an account or a card that is written in groups.
 pub(super) fn account(scene: &Scene) -> Option<Taken> {
-    if !scene.is_digit(scene.at) || !scene.follows(BEFORE_A_CODE) {
+    if !scene.is_digit(scene.at) || !scene.follows(BEFORE_A_CODE) && !is_of_a_bank(scene) {
         return None;
     }
     let (mut groups, mut end, mut total) = (Vec::new(), scene.at, 0);

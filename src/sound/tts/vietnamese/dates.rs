@@ -414,10 +414,13 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let opening = separator == '-' && ends_with(&before, OPENINGS) && next.is_empty();
     // "12.12 miễn phí"
     let of_all = separator == '.' && day == month && day > 9 && opens(&before) && is_a_doing(&next);
+    // "5-8/12: khám; 10.12: công bố"
+    let heads = separator == '.' && scene.char(end) == Some(':') && end == scene.at + 5 && opens(&before);
     let festive = FESTIVALS.contains(&(day, month)) && opens(&before) && is_a_doing(&next);
     let known = known
         || opening
         || of_all
+        || heads
         || separator == '-' && festive
         || separator == '-' && FESTIVALS.contains(&(day, month)) && { ends_with(&before, BEARERS) };
     (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))

@@ -1,5 +1,6 @@
 //! Numbers with their separators, fractions, results of games and prices.
 
+use super::codes::is_of_a_bank;
 use super::dates::is_a_class_of_a_list;
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
@@ -329,6 +330,7 @@ fn names_a_thing(scene: &Scene, digits: &str) -> bool {
     let (rest, series) = before.rsplit_once(' ').unwrap_or_default();
     let lettered = digits.len() > 5 && series.chars().count() <= 2 && series.chars().all(char::is_alphabetic);
     scene.follows(BEFORE_A_CODE)
+        || digits.len() > 7 && is_of_a_bank(scene)
         || lettered && ends_with(rest, &["seri", "serial", "số phát hành", "số seri"])
 }
 

@@ -342,7 +342,8 @@ fn slash(scene: &Scene) -> Option<Taken> {
     }
     let word = scene.chars[..scene.at].iter().rev().take(12).take_while(|c| c.is_alphabetic()).count();
     let left = scene.text(scene.at - word, scene.at);
-    let counted = scene.since_number <= WORDS_OF_A_COUNT
+    let kin = matches!(left.as_str(), "mẹ" | "bố" | "cha" | "ông" | "bà" | "vợ" | "anh" | "nam");
+    let counted = scene.since_number <= WORDS_OF_A_COUNT && !kin
         || matches!(
             left.as_str(),
             "đồng" | "triệu" | "nghìn" | "tạ" | "tấn" | "yến" | "lít" | "kg" | "mg" | "ml"

@@ -216,8 +216,8 @@ fn road(scene: &Scene) -> Option<Taken> {
     let digits = scene.digits_end(from);
     let end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_uppercase()));
     // "cách QL1 200m": the number after is of something else.
-    let measure =
-        scene.char(end) == Some(' ') && super::units::unit_after(scene, scene.digits_end(end + 1)).is_some();
+    let measured = scene.run_end(end + 1, |c| c.is_ascii_digit() || c == ',');
+    let measure = scene.char(end) == Some(' ') && super::units::unit_after(scene, measured).is_some();
     let more = matches!(scene.char(end), Some(' ' | '.' | '/' | ',')) && scene.is_digit(end + 1) && !measure;
     let area = matches!(scene.next_word(end).as_str(), "m2" | "m²" | "ha" | "m" | "mét");
     let telephone = *said == "đường tỉnh" && scene.char(from) == Some('0');
@@ -260,6 +260,7 @@ fn weekday(scene: &Scene) -> Option<Taken> {
             || is_dated(scene)
             || scene.goes_on(Kind::Weekday)
             || scene.stands(scene.at + 2, " và T7")
+            || is_before_a_time(scene, scene.at + 2)
             || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
@@ -333,6 +334,12 @@ fn directions(scene: &Scene) -> Option<Taken> {
     Some(Taken::new(words.join(" "), end, Kind::Direction))
 }
 
+/// Tells whether a time comes after a place: "CN 6h30".
+fn is_before_a_time(scene: &Scene, from: usize) -> bool {
+    let from = scene.run_end(from, |c| matches!(c, ' ' | ',' | '(' | ':'));
+    scene.short(from).is_some_and(|(_, end)| matches!(scene.char(end), Some('h' | 'H' | 'g' | ':')))
+}
+
 /// Tells whether a day of a month comes after "CN": "CN 6/12", "CN (13.12)".
 fn is_dated(scene: &Scene) -> bool {
     let from = scene.run_end(scene.at + 2, |c| matches!(c, ' ' | ',' | '('));
@@ -377,7 +384,8 @@ fn person(scene: &Scene) -> Option<Taken> {
     let apart = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ');
     let reached = scene.last.is_some_and(|(kind, end)| kind == Kind::Phone && scene.at - end <= 3)
         || scene.text(end, end + 12).contains(" 0") && scene.digits_end(end) == end;
-    (named && reached && matches!(apart, Some('(' | '-' | '–' | ',' | ';' | ':')))
+    let called = scene.follows(&["báo", "gọi", "gặp", "hỏi", "liên hệ", "lh", "nhắn", "qua", "cho"]);
+    (named && reached && (called || matches!(apart, Some('(' | '-' | '–' | ',' | ';' | ':'))))
         .then(|| Taken::new(format!("{said} "), name, Kind::Abbreviation))
 }
 
@@ -435,7 +443,10 @@ fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
                 && scene.previous(scene.at) == Some(' ')
         }
         Where::BeforeACode => {
-            let from = scene.run_end(end, |c| matches!(c, ' ' | ':'));
+            let gap = |from: usize| scene.run_end(from, |c| matches!(c, ' ' | ':'));
+            // "TK Vietcombank 1023456789"
+            let bank = scene.run_end(gap(end), |c| c.is_ascii_alphabetic());
+            let from = if bank > gap(end) + 2 { gap(bank) } else { gap(end) };
             let close = scene.run_end(from, |c| c.is_ascii_digit() || matches!(c, ' ' | '.'));
             from > end && scene.chars[from..close].iter().filter(|c| c.is_ascii_digit()).count() >= 6
         }
