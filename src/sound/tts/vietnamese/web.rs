@@ -117,7 +117,8 @@ fn is_unspeakable(letters: &str) -> bool {
     let lower = letters.to_lowercase();
     letters.chars().count() > 1
         && letters.is_ascii()
-        && (!lower.contains(['a', 'e', 'i', 'o', 'u', 'y']) || OFFICES.contains(&lower.as_str()))
+        && (!lower.trim_end_matches('y').contains(['a', 'e', 'i', 'o', 'u']) && !lower.ends_with('y')
+            || OFFICES.contains(&lower.as_str()))
 }
 
 /// Reads `#BinhMinhXanh` as "thăng Binh Minh Xanh".
