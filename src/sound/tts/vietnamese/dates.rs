@@ -520,7 +520,7 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
         return true;
     }
     // "11/11 giảm giá"
-    if date.day == date.month && date.day > 9 && opens(&before) && is_a_doing(&next) {
+    if date.day == date.month && date.day > 9 && opens(before) && is_a_doing(&next) {
         return true;
     }
     if FESTIVALS.contains(&(date.day, date.month)) && is_a_doing(&next) {

@@ -2,6 +2,7 @@
 //!
 //! `docs/speech.md` gives the rules and their sources, `tests/fixtures/speech` an example of each and more.
 
+mod abbreviations;
 mod codes;
 mod dates;
 mod lines;

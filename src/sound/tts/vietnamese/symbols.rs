@@ -137,46 +137,7 @@ fn dash(scene: &Scene) -> Option<Taken> {
     if let Some(kind) = number_before(scene)
         && scene.char(next).is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '+' | '('))
     {
-        let there = Scene { chars: scene.chars, at: next, last: None, since_number: usize::MAX };
-        if kind == Kind::Phone || phone(&there).is_some() {
-            return said(",");
-        }
-        // "18,5°N-110,2°E", "250kVA-22kV"
-        let place = {
-            let ended = scene.chars[..scene.at].iter().rposition(|c| *c != ' ').unwrap_or_default();
-            let side = scene.char(ended).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
-            let number: Vec<_> =
-                scene.chars[..ended].iter().rev().take(10).take_while(|c| !c.is_alphabetic()).collect();
-            let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ',' | '°'));
-            let facing = matches!(scene.char(other), Some('E' | 'W' | 'Đ'));
-            side && (number.contains(&&'°') || facing)
-        };
-        let before = scene.before();
-        let named = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | ' '));
-        let fertiliser = ends_with(named, &["npk", "dap"]) && kind == Kind::Number;
-        let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
-        let current = before.ends_with('v')
-            && ["Hz", "A", "W", "kW", "KW", "HP"].iter().any(|unit| scene.stands(other, unit));
-        if place || fertiliser || current || before.ends_with("kva") || is_a_plot(scene, scene.at) {
-            return said(",");
-        }
-        let spaced = next > end;
-        // "5-3=2"
-        if kind == Kind::Number && scene.char(scene.after_space(scene.digits_end(next))) == Some('=') {
-            return said("trừ");
-        }
-        let (day, clock) = (date(&there).is_some(), time(&there).is_some());
-        return match kind {
-            Kind::Date if clock && !day && !after_a_time(scene) => said(","),
-            Kind::Time if (day || spaced && is_a_day(scene, next)) && !clock => said(","),
-            Kind::Ordinal if day && spaced => said(","),
-            Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
-            Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
-            _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
-            Kind::Day if !day => Some(Taken::new("đến ngày", end, Kind::Link)),
-            _ if scene.char(next) == Some('(') => None,
-            _ => said("đến"),
-        };
+        return from_number_to_number(scene, kind, next);
     }
     if is_of_days(scene) {
         return said(", ");
@@ -224,6 +185,52 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     // "Covid-19"; the number is read by itself.
     scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
+}
+
+/// Reads a dash between two numbers: "đến", or a pause where no range is meant.
+fn from_number_to_number(scene: &Scene, kind: Kind, next: usize) -> Option<Taken> {
+    let end = scene.at + 1;
+    let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    let there = Scene { chars: scene.chars, at: next, last: None, since_number: usize::MAX };
+    if kind == Kind::Phone || phone(&there).is_some() {
+        return said(",");
+    }
+    // "18,5°N-110,2°E", "250kVA-22kV"
+    let place = {
+        let ended = scene.chars[..scene.at].iter().rposition(|c| *c != ' ').unwrap_or_default();
+        let side = scene.char(ended).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
+        let number: Vec<_> =
+            scene.chars[..ended].iter().rev().take(10).take_while(|c| !c.is_alphabetic()).collect();
+        let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ',' | '°'));
+        let facing = matches!(scene.char(other), Some('E' | 'W' | 'Đ'));
+        side && (number.contains(&&'°') || facing)
+    };
+    let before = scene.before();
+    let named = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | ' '));
+    let fertiliser = ends_with(named, &["npk", "dap"]) && kind == Kind::Number;
+    let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+    let current = before.ends_with('v')
+        && ["Hz", "A", "W", "kW", "KW", "HP"].iter().any(|unit| scene.stands(other, unit));
+    if place || fertiliser || current || before.ends_with("kva") || is_a_plot(scene, scene.at) {
+        return said(",");
+    }
+    let spaced = next > end;
+    // "5-3=2"
+    if kind == Kind::Number && scene.char(scene.after_space(scene.digits_end(next))) == Some('=') {
+        return said("trừ");
+    }
+    let (day, clock) = (date(&there).is_some(), time(&there).is_some());
+    match kind {
+        Kind::Date if clock && !day && !after_a_time(scene) => said(","),
+        Kind::Time if (day || spaced && is_a_day(scene, next)) && !clock => said(","),
+        Kind::Ordinal if day && spaced => said(","),
+        Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
+        Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
+        _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
+        Kind::Day if !day => Some(Taken::new("đến ngày", end, Kind::Link)),
+        _ if scene.char(next) == Some('(') => None,
+        _ => said("đến"),
+    }
 }
 
 /// Tells whether a day and a month stand at a place: "14h - 2/12".

@@ -117,7 +117,7 @@ fn is_unspeakable(letters: &str) -> bool {
     let lower = letters.to_lowercase();
     letters.chars().count() > 1
         && letters.is_ascii()
-        && (!lower.trim_end_matches('y').contains(['a', 'e', 'i', 'o', 'u']) && !lower.ends_with('y')
+        && (!lower.contains(['a', 'e', 'i', 'o', 'u']) && !lower.ends_with('y')
             || OFFICES.contains(&lower.as_str()))
 }
 
