@@ -153,7 +153,8 @@ fn is_of_a_row(scene: &Scene, word: &str, end: usize) -> bool {
     let item = scene.char(end) == Some('.')
         && scene.char(end + 1) == Some(' ')
         && scene.char(end + 2).is_some_and(char::is_uppercase);
-    let rest = scene.text(end, scene.run_end(end, |c| c != '\n').min(end + 200));
+    let ahead = scene.text(end, end + 200);
+    let rest = ahead.split('\n').next().unwrap_or_default();
     item && match number {
         0 => false,
         1 => rest.contains(" 2. "),
