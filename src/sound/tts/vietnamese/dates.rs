@@ -503,6 +503,10 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     if matches!(next.as_str(), "năm" | "hằng" | "hàng") && FESTIVALS.contains(&(date.day, date.month)) {
         return true;
     }
+    // "Trực: 27/11: Nam"
+    if ends_with(before, &["trực"]) && scene.char(end) == Some(':') {
+        return true;
+    }
     if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {
         return false;
     }

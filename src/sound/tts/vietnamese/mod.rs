@@ -102,7 +102,12 @@ fn plain(text: &str) -> String {
         }
     }
     // A paper ends with "./.".
-    let said = said.replace("./.", ".").replace("-->", "→").replace("->", "→").replace("=>", "→");
+    let said = said
+        .replace("./.", ".")
+        .replace("-->", "→")
+        .replace("->", "→")
+        .replace(" => ", ", ")
+        .replace("=>", ", ");
     // A mark of a footnote.
     let said = said.replace(" (*)", "").replace("(*)", "").replace(" (**)", "").replace("(**)", "");
     said.nfc().collect()

@@ -209,6 +209,7 @@ const SHORT_THINGS: &[(&str, &str)] = &[
     ("CN", "công nhân"),
     ("tv", "thành viên"),
     ("cp", "cổ phiếu"),
+    ("sp", "sản phẩm"),
     ("p", "phút"),
     ("ph", "phút"),
 ];
@@ -482,10 +483,11 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         }
         let priced = counted.contains("một ")
             && matches!(scene.next_word(digits).as_str(), "người" | "khẩu" | "trẻ" | "cháu" | "con");
+        let whole = scene.run_end(from, |c| c.is_ascii_digit() || c == '.');
         let others = priced
             || matches!(counted, "hộ" | "gia đình" | "thôn" | "xã" | "lớp" | "đội")
                 && matches!(
-                    scene.next_word(digits).as_str(),
+                    scene.next_word(whole).as_str(),
                     "khẩu" | "người" | "nhân" | "hộ" | "em" | "cháu"
                 )
             || thing == "pha"

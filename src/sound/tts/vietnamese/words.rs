@@ -134,6 +134,7 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         .or_else(|| weekday(scene))
         .or_else(|| quarter(scene))
         .or_else(|| directions(scene))
+        .or_else(|| if scene.follows(&["biển", "biển báo"]) { letter_of_a_number(scene) } else { None })
         .or_else(|| initials(scene))
         .or_else(|| person(scene))
         .or_else(|| abbreviation(scene))
@@ -141,6 +142,7 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         .or_else(|| roman_numeral(scene))
         .or_else(|| letters_and_digits(scene))
         .or_else(|| capitals(scene))
+        .or_else(|| letter_of_a_number(scene))
 }
 
 fn road(scene: &Scene) -> Option<Taken> {
@@ -158,7 +160,10 @@ fn road(scene: &Scene) -> Option<Taken> {
             return Some(Taken::new("ki-lô-mét", after, Kind::Other));
         }
     }
-    if scene.stands(scene.at, "P.") && scene.digits_end(scene.at + 2) >= scene.at + 5 {
+    if scene.stands(scene.at, "P.")
+        && !scene.follows(&["biển", "biển báo"])
+        && scene.digits_end(scene.at + 2) >= scene.at + 5
+    {
         return Some(Taken::new("phòng", scene.at + 2, Kind::Other));
     }
     let (_, said) = ROADS.iter().find(|(short, _)| scene.stands(scene.at, short))?;
@@ -296,6 +301,13 @@ fn is_dated(scene: &Scene) -> bool {
     let from = scene.run_end(scene.at + 2, |c| matches!(c, ' ' | ',' | '('));
     let day = scene.short(from).filter(|(_, end)| matches!(scene.char(*end), Some('/' | '.')));
     day.is_some_and(|(_, end)| scene.short(end + 1).is_some())
+}
+
+/// Reads a letter that a stop parts from its number: the sign "W.207".
+fn letter_of_a_number(scene: &Scene) -> Option<Taken> {
+    let letter = scene.char(scene.at).filter(char::is_ascii_uppercase)?;
+    (scene.char(scene.at + 1) == Some('.') && scene.is_digit(scene.at + 2))
+        .then(|| Taken::new(letter, scene.at + 2, Kind::Other))
 }
 
 /// Reads a name of which only the first letters are written: "em N.V.C.".
