@@ -1,5 +1,6 @@
 //! Numbers that name something: telephones, plates of vehicles, papers and their sections.
 
+use super::clues::is_of_a_bank;
 use super::numbers::{cardinal, code, number, spelled};
 use super::quantities::BEFORE_A_CODE;
 use super::scene::{Kind, Scene, Taken, ends_with};
@@ -303,13 +304,6 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
                 && (ends_with(&scene.before(), CALLED) || scene.goes_on(Kind::Phone))
         }
     }
-}
-
-/// Tells whether a bank stands between an account and its number: "TK Vietcombank 1023 456 789".
-pub(super) fn is_of_a_bank(scene: &Scene) -> bool {
-    let before = scene.before();
-    let Some((rest, bank)) = before.rsplit_once(' ') else { return false };
-    bank.is_ascii() && bank.len() > 1 && ends_with(rest, &["stk", "tk", "tài khoản", "số tài khoản"])
 }
 
 /// Reads the number of an account or a card that is written in groups.

@@ -1,5 +1,6 @@
 //! Days, months, quarters and years.
 
+use super::clues::{is_a_class_of_a_list, is_of_a_set};
 use super::numbers::{cardinal, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
 
@@ -46,7 +47,7 @@ const BEFORE_A_DASHED_DATE: &[&str] = &[
 /// Words after which `2-3` at the end is a day.
 const OPENINGS: &[&str] =
     &["khai trương", "khai giảng", "khai mạc", "bế mạc", "bế giảng", "tựu trường", "khởi công"];
-/// What bears a day as its name: "trường 19-5", "Hội thao 26/3".
+/// Places and events that may bear a day as their name: "trường 19-5", "Hội thao 26/3".
 const BEARERS: &[&str] = &[
     "công ty",
     "cổ phần",
@@ -402,7 +403,7 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     // No range goes down: "20-11".
     let down = separator == '-'
         && day > 12
-        && !super::quantities::is_of_a_set(&before)
+        && !is_of_a_set(&before)
         && !scene.follows(&["số", "set", "hiệp", "thửa", "lô", "tờ", "nhà", "mã", "hiệu"]);
     let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
     let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
@@ -425,21 +426,6 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
         || separator == '-' && FESTIVALS.contains(&(day, month)) && { ends_with(&before, BEARERS) };
     (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
-}
-
-/// Tells whether classes with a slash stand before: "lớp 6/1, 7/2 và".
-pub(super) fn is_a_class_of_a_list(before: &str) -> bool {
-    let Some((_, listed)) = before.rsplit_once("lớp ") else { return false };
-    let mut parts =
-        listed.split([',', ' ', ';', '-']).filter(|part| !part.is_empty() && *part != "và").peekable();
-    let class = |part: &str| {
-        let grade = |grade: &str| grade.parse().is_ok_and(|grade: u8| grade <= 12);
-        let lettered = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        let letter = lettered.len() <= 3 && lettered.starts_with(|c: char| c.is_ascii_lowercase());
-        letter && grade(&part[..part.len() - lettered.len()])
-            || part.split_once('/').is_some_and(|(of, number)| grade(of) && number.parse::<u8>().is_ok())
-    };
-    parts.peek().is_some() && parts.all(class)
 }
 
 /// Tells whether this is the first cell of a row under "Ngày".

@@ -3,6 +3,7 @@
 //! `docs/speech.md` gives the rules and their sources, `tests/fixtures/speech` an example of each and more.
 
 mod abbreviations;
+mod clues;
 mod codes;
 mod dates;
 mod lines;

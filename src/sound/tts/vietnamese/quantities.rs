@@ -1,10 +1,8 @@
 //! Numbers with their separators, fractions, results of games and prices.
 
-use super::codes::is_of_a_bank;
-use super::dates::is_a_class_of_a_list;
+use super::clues::{is_a_class_of_a_list, is_a_plot, is_of_a_bank, is_of_a_set};
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
-use super::symbols::is_a_plot;
 use super::units::{per, unit_after};
 
 /// Words before a number that names something: it is said digit by digit.
@@ -489,13 +487,6 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
         && scene.next_word(close).is_empty();
     ((scene.follows(RESULT) || played || down || listed) && !more && !scene.is_word(close))
         .then(|| Taken::new(format!("{} {}", cardinal(ours), cardinal(theirs)), close, Kind::Score))
-}
-
-/// Tells whether a part of a match stands before its result: "set 2: 18-25".
-pub(super) fn is_of_a_set(before: &str) -> bool {
-    before.rsplit_once(' ').is_some_and(|(rest, set)| {
-        set.parse::<u8>().is_ok() && ends_with(rest, &["set", "séc", "ván", "hiệp"])
-    })
 }
 
 /// Reads a vaccine or a tool that is several in one: `5in1`.

@@ -1,5 +1,6 @@
 //! Dashes, slashes and signs between words and numbers.
 
+use super::clues::is_a_plot;
 use super::codes::phone;
 use super::dates::date;
 use super::numbers::code;
@@ -276,15 +277,6 @@ fn goes_to_its_like(scene: &Scene, next: usize) -> bool {
     }
     NAMES.contains(&name) && scene.before().contains(name)
         || word.starts_with("km") && scene.before().contains("km")
-}
-
-/// Tells whether the number before a dash is a block of plots or flats, and the one after it a plot: "lô A2-15".
-pub(super) fn is_a_plot(scene: &Scene, dash: usize) -> bool {
-    let before = Scene { chars: scene.chars, at: dash, last: None, since_number: usize::MAX }.before();
-    let block = before.rsplit(' ').next().unwrap_or_default();
-    let named =
-        block.starts_with(|c: char| c.is_ascii_lowercase()) && block.ends_with(|c: char| c.is_ascii_digit());
-    named && ends_with(before[..before.len() - block.len()].trim_end(), &["lô", "căn", "căn hộ", "mã"])
 }
 
 /// Tells whether "mùng" names the day before a dash: "mùng 6-8 tháng Giêng".
