@@ -278,8 +278,7 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         let counted = matches!(thing.as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "người" | "hộ");
         return !(year || counted && first.len() == total);
     }
-    let mobile =
-        first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5' | b'7' | b'8' | b'9'));
+    let mobile = first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5'..=b'9'));
     let landline = first.starts_with("02");
     let area = first.len() >= 3;
     let country = first.starts_with("84")

@@ -369,10 +369,12 @@ fn whole(scene: &Scene, digits: &str) -> String {
     }
     let part = scene.previous(scene.at) == Some('.');
     // "số 01, 02, 07"
-    let before = scene.before();
-    let listed = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ' '));
-    let part = part || zero && before.ends_with(',') && ends_with(listed, &["số"]);
-    if zero && (part || scene.follows(&["số"]) || scene.follows(NAMED_WITH_ZERO)) {
+    let listed = || {
+        let before = scene.before();
+        let list = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ' '));
+        before.ends_with(',') && ends_with(list, &["số"])
+    };
+    if zero && (part || scene.follows(&["số"]) || scene.follows(NAMED_WITH_ZERO) || listed()) {
         spelled(digits)
     } else {
         number(digits)

@@ -207,6 +207,7 @@ const SHORT_THINGS: &[(&str, &str)] = &[
     ("SV", "sinh viên"),
     ("sv", "sinh viên"),
     ("CN", "công nhân"),
+    ("LĐ", "lao động"),
     ("tv", "thành viên"),
     ("cp", "cổ phiếu"),
     ("sp", "sản phẩm"),
@@ -445,6 +446,11 @@ fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
     let tall = close == end + 2
         && scene.text(scene.at, end) == "1"
         && (scene.before().ends_with("m-") || scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]));
+    // "xe trên 3T5"
+    let loaded = scene.char(end) == Some('T') && close == end + 2 && scene.line().contains("xe ");
+    if loaded && !scene.is_word(close) {
+        return Some((format!("tấn {}", number(&scene.text(end + 1, close))), close));
+    }
     let square = !tall && matches!(scene.text(end + 1, close).as_str(), "2" | "3");
     if scene.char(end) != Some('m') || !few || square || scene.is_word(close) {
         return None;
@@ -518,10 +524,10 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         let (word, end) = if whole_day { ("ngày đêm", end + 4) } else { (*word, end) };
         return Some((format!("{over} {word}"), end));
     }
-    if let Some((short, thing)) =
-        SHORT_THINGS.iter().find(|(short, _)| scene.stands(from, short) && !scene.is_word(from + short.len()))
-    {
-        return Some((format!("một {thing}"), from + short.len()));
+    let short = SHORT_THINGS.iter().map(|(short, thing)| (short, from + short.chars().count(), thing));
+    let mut short = short.filter(|(short, end, _)| scene.stands(from, short) && !scene.is_word(*end));
+    if let Some((_, end, thing)) = short.next() {
+        return Some((format!("một {thing}"), end));
     }
     let lower = counted.to_lowercase();
     let price = MONEY.iter().any(|money| lower.ends_with(money)) || counted.contains("một ");

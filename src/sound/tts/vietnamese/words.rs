@@ -157,7 +157,9 @@ fn road(scene: &Scene) -> Option<Taken> {
             && !(is_a_breed && km == "KM")
             && scene.is_digit(scene.after_space(after))
         {
-            return Some(Taken::new("ki-lô-mét", after, Kind::Other));
+            let discount = km == "KM" && is_a_discount(scene, scene.after_space(after));
+            let said = if discount { "khuyến mãi" } else { "ki-lô-mét" };
+            return Some(Taken::new(said, after, Kind::Other));
         }
     }
     if scene.stands(scene.at, "P.")
@@ -165,6 +167,9 @@ fn road(scene: &Scene) -> Option<Taken> {
         && scene.digits_end(scene.at + 2) >= scene.at + 5
     {
         return Some(Taken::new("phòng", scene.at + 2, Kind::Other));
+    }
+    if scene.stands(scene.at, "ĐX") && scene.follows(&["lúa", "vụ", "vụ lúa", "giống"]) {
+        return None;
     }
     let (_, said) = ROADS.iter().find(|(short, _)| scene.stands(scene.at, short))?;
     let after = scene.at + 2;
@@ -189,6 +194,12 @@ fn road(scene: &Scene) -> Option<Taken> {
     let letter = if end > digits { format!(" {}", scene.text(digits, end)) } else { String::new() };
     let number = number(&scene.text(from, digits));
     Some(Taken::new(format!("{said} {number}{letter}"), end, Kind::Abbreviation))
+}
+
+/// Tells whether per cents stand at a place: "KM 10-49%".
+fn is_a_discount(scene: &Scene, from: usize) -> bool {
+    let end = scene.run_end(from, |c| c.is_ascii_digit() || matches!(c, '-' | ',' | '.' | ' '));
+    scene.char(end) == Some('%')
 }
 
 /// Takes the kind of an influenza out of its brackets, to be read once more: `A(H1N1)` as `A/H1N1`.
@@ -255,6 +266,11 @@ fn quarter(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (number, end) = scene.short(scene.at + 1).filter(|(number, _)| (1..=4).contains(number))?;
+    // "thu phí Q4"
+    if !scene.is_word(end) && scene.follows(&["phí", "phí rác", "thu", "trong", "hết", "đầu", "cuối", "kết"])
+    {
+        return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
+    }
     scene.char(end).filter(|c| matches!(c, '/' | '-'))?;
     let (year, end) = year_of_two(scene, end + 1)?;
     Some(Taken::new(format!("quý {} năm {}", cardinal(number), cardinal(year)), end, Kind::Date))
