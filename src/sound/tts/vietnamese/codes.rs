@@ -292,6 +292,10 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         () if whole => {
             scene.follows(&["đt", "sđt", "tel", "điện thoại", "số điện thoại", "hotline", "tổng đài"])
         }
+        // "03.8888.7777"
+        () if (mobile || landline) && first.len() == 2 => {
+            total == 10 && groups.len() == 3 && groups[1..].iter().all(|group| group.len() == 4)
+        }
         () if mobile && area => total == 10 || total == 11 && groups.len() > 1,
         () if landline && area => matches!(total, 10 | 11),
         // A number without its area: only where one is announced.
@@ -432,7 +436,7 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
         return None;
     }
     // "02a/ĐK" has a letter of its own.
-    let number_end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_lowercase()));
+    let number_end = digits + usize::from(scene.char(digits).is_some_and(|c| matches!(c, 'a'..='h')));
     let slash = scene.char(number_end).filter(|c| matches!(c, '/' | '-'))?;
     let year = if slash == '/' { scene.year(number_end + 1) } else { None };
     let after = year.map_or(number_end, |(_, end)| end);

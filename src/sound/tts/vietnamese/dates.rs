@@ -408,8 +408,9 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
     let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
     let after_its_time = separator == '.'
-        && zero
-        && scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
+        && scene
+            .connected()
+            .is_some_and(|(kind, gap)| kind == Kind::Time && matches!(gap.as_str(), ", " | " "));
     let padded = padded || after_its_time;
     let weekday = ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
     let opening = separator == '-' && ends_with(&before, OPENINGS) && next.is_empty();

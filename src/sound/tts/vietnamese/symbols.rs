@@ -315,7 +315,8 @@ fn is_roman(scene: &Scene, from: usize) -> bool {
 /// Tells whether an `x` stands by itself between a count and a number: "3 viên x 2 lần".
 fn is_dose(scene: &Scene) -> bool {
     let apart = scene.previous(scene.at) == Some(' ') && scene.char(scene.at + 1) == Some(' ');
-    let side = matches!(scene.next_word(scene.at + 1).as_str(), "dài" | "rộng" | "cao" | "sâu" | "dày");
+    let side =
+        matches!(scene.next_word(scene.at + 1).as_str(), "hệ" | "dài" | "rộng" | "cao" | "sâu" | "dày");
     apart && scene.since_number <= WORDS_OF_A_COUNT && (side || scene.is_digit(scene.at + 2))
 }
 

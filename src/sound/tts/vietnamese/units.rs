@@ -208,6 +208,7 @@ const SHORT_THINGS: &[(&str, &str)] = &[
     ("sv", "sinh viên"),
     ("CN", "công nhân"),
     ("LĐ", "lao động"),
+    ("TH", "trường hợp"),
     ("tv", "thành viên"),
     ("cp", "cổ phiếu"),
     ("sp", "sản phẩm"),
@@ -257,6 +258,10 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
         && screen()
     {
         return Some(("in".to_owned(), end + 1));
+    }
+    // "x 6 th"
+    if scene.stands(end, " th") && !scene.is_word(end + 3) {
+        return Some(("tháng".to_owned(), end + 3));
     }
     // "35 đ/c"
     let person = scene.after_space(end);

@@ -266,7 +266,14 @@ fn quarter(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (number, end) = scene.short(scene.at + 1).filter(|(number, _)| (1..=4).contains(number))?;
-    // "thu phí Q4"
+    // "thu phí Q4", "Q3+Q4/2026"
+    let more = ["+Q", "-Q", ", Q", " và Q"].iter().find(|sign| scene.stands(end, sign));
+    let row = more.is_some_and(|sign| {
+        scene.is_digit(end + sign.chars().count()) && !scene.is_digit(end + sign.chars().count() + 1)
+    });
+    if row {
+        return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
+    }
     if !scene.is_word(end) && scene.follows(&["phí", "phí rác", "thu", "trong", "hết", "đầu", "cuối", "kết"])
     {
         return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
