@@ -1,5 +1,6 @@
 //! Numbers that name something: telephones, plates of vehicles, papers and their sections.
 
+use super::clues::is_of_a_bank;
 use super::numbers::{cardinal, code, number, spelled};
 use super::quantities::BEFORE_A_CODE;
 use super::scene::{Kind, Scene, Taken, ends_with};
@@ -16,6 +17,9 @@ const CALLED: &[&str] = &[
     "y tế",
     "máy",
     "gọi ngay",
+    "báo ngay",
+    "báo ngay số",
+    "bạo lực gia đình",
     "gọi đến",
     "gọi tới",
     "gọi điện",
@@ -125,6 +129,15 @@ const SECTIONS: &[&str] = &[
     "bước",
     "phòng",
     "phiên bản số",
+    "bản",
+    "bản cập nhật",
+    "version",
+    "android",
+    "bluetooth",
+    "ios",
+    "usb",
+    "windows",
+    "ver",
 ];
 /// Groups of a telephone number.
 const PHONE_GROUPS_MAX: usize = 7;
@@ -142,7 +155,7 @@ pub(super) fn phone(scene: &Scene) -> Option<Taken> {
 fn short_number(scene: &Scene) -> Option<Taken> {
     let end = scene.digits_end(scene.at);
     let emergency = |from: usize| {
-        scene.digits_end(from) == from + 3 && (111..=119).contains(&scene.value(from, from + 3))
+        scene.digits_end(from) == from + 3 && matches!(scene.value(from, from + 3), 111..=119 | 156)
     };
     if !(3..=5).contains(&(end - scene.at)) || scene.is_word(end) {
         return None;
@@ -153,20 +166,22 @@ fn short_number(scene: &Scene) -> Option<Taken> {
     let together = row && emergency(scene.at)
         || scene.char(end) == Some('/') && emergency(scene.at) && emergency(end + 1);
     let listed = scene.goes_on(Kind::Phone);
-    let services = ["tổng đài", "đường dây nóng", "hotline"];
-    let sent = end - scene.at == 4
-        && matches!(scene.char(scene.at), Some('5'..='9'))
+    let line = scene.line();
+    let services = ["tổng đài", "đường dây nóng", "hotline", "sđt", "số điện thoại", "khẩn cấp"];
+    let composed = ["soạn", "cú pháp"].iter().any(|word| line.contains(word));
+    let sent = (composed || end - scene.at == 4 && matches!(scene.char(scene.at), Some('5'..='9')))
         && scene.follows(&["gửi", "gửi tới", "gửi đến"])
         && scene.next_word(end).is_empty();
     let of_a_service = emergency(scene.at)
         && scene.next_word(end).is_empty()
-        && services.iter().any(|service| scene.before().contains(service));
+        && services.iter().any(|service| line.contains(service));
     let called = listed
         || sent
         || of_a_service
         || if emergency(scene.at) { scene.follows(CALLED) } else { scene.follows(SERVICES) };
     let counted = matches!(scene.char(end), Some('.' | ',' | '/')) && scene.is_digit(end + 1);
-    let group = scene.char(end) == Some(' ') && scene.is_digit(end + 1) && !emergency(end + 1);
+    let more = scene.is_digit(end + 1) || scene.stands(end + 1, "xx");
+    let group = scene.char(end) == Some(' ') && more && !emergency(end + 1);
     let fits = together || called && !counted && !group && scene.char(scene.at) != Some('0');
     let noun = matches!(
         scene.next_word(end).as_str(),
@@ -200,7 +215,7 @@ fn long_number(scene: &Scene) -> Option<Taken> {
     at += usize::from(abroad);
     let (mut groups, mut total, mut best) = (Vec::new(), 0, None);
     while groups.len() < PHONE_GROUPS_MAX {
-        let hidden = |c: char| c == 'x' || c == 'X';
+        let hidden = |c: char| matches!(c, 'x' | 'X' | '*');
         let starred = !groups.is_empty() || scene.char(at) == Some('0');
         let end = scene.run_end(at, |c| c.is_ascii_digit() || hidden(c) && starred);
         if end == at || end - at > 13 || groups.is_empty() && scene.char(end).is_some_and(char::is_alphabetic)
@@ -263,8 +278,7 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         let counted = matches!(thing.as_str(), "đồng" | "đ" | "vnđ" | "vnd" | "người" | "hộ");
         return !(year || counted && first.len() == total);
     }
-    let mobile =
-        first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5' | b'7' | b'8' | b'9'));
+    let mobile = first.starts_with(['0']) && matches!(first.as_bytes().get(1), Some(b'3' | b'5'..=b'9'));
     let landline = first.starts_with("02");
     let area = first.len() >= 3;
     let country = first.starts_with("84")
@@ -277,6 +291,10 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
         }
         () if whole => {
             scene.follows(&["đt", "sđt", "tel", "điện thoại", "số điện thoại", "hotline", "tổng đài"])
+        }
+        // "03.8888.7777"
+        () if (mobile || landline) && first.len() == 2 => {
+            total == 10 && groups.len() == 3 && groups[1..].iter().all(|group| group.len() == 4)
         }
         () if mobile && area => total == 10 || total == 11 && groups.len() > 1,
         () if landline && area => matches!(total, 10 | 11),
@@ -293,7 +311,7 @@ fn is_phone(scene: &Scene, groups: &[String], total: usize, abroad: bool) -> boo
 
 /// Reads the number of an account or a card that is written in groups.
 pub(super) fn account(scene: &Scene) -> Option<Taken> {
-    if !scene.is_digit(scene.at) || !scene.follows(BEFORE_A_CODE) {
+    if !scene.is_digit(scene.at) || !scene.follows(BEFORE_A_CODE) && !is_of_a_bank(scene) {
         return None;
     }
     let (mut groups, mut end, mut total) = (Vec::new(), scene.at, 0);
@@ -319,9 +337,19 @@ pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
     }
     let belongs = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '/');
     let mut end = scene.run_end(scene.at, belongs);
+    // "GD479 0123456789"
+    let tail = scene.digits_end(end + 1);
+    let opens = scene.is_digit(end - 1) && tail > end + 5
+        || end == scene.at + 2
+            && tail > end + 8
+            && scene.follows(&["mã", "mã thẻ", "số thẻ", "thẻ số", "mã số"]);
+    if scene.char(end) == Some(' ') && opens && !scene.is_word(tail) {
+        end = tail;
+    }
     while end > scene.at && !scene.chars[end - 1].is_ascii_alphanumeric() {
         end -= 1;
     }
+    const PARTS: [char; 4] = ['.', '-', '/', ' '];
     let text = scene.text(scene.at, end);
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if !(5..=30).contains(&digits) || scene.is_word(end) {
@@ -336,12 +364,12 @@ pub(super) fn mixed(scene: &Scene) -> Option<Taken> {
         };
         [spaced(letters), rest].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(" ")
     };
-    let plain = text.split(['.', '-', '/']).all(|part| {
+    let plain = text.split(PARTS).all(|part| {
         let rest = part.trim_start_matches(|c: char| c.is_ascii_uppercase());
         rest.bytes().all(|b| b.is_ascii_digit())
     });
     plain.then(|| {
-        let said: Vec<_> = text.split(['.', '-', '/']).filter(|part| !part.is_empty()).map(part).collect();
+        let said: Vec<_> = text.split(PARTS).filter(|part| !part.is_empty()).map(part).collect();
         Taken::new(said.join(", "), end, Kind::Other)
     })
 }
@@ -408,7 +436,7 @@ pub(super) fn document(scene: &Scene) -> Option<Taken> {
         return None;
     }
     // "02a/ĐK" has a letter of its own.
-    let number_end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_lowercase()));
+    let number_end = digits + usize::from(scene.char(digits).is_some_and(|c| matches!(c, 'a'..='h')));
     let slash = scene.char(number_end).filter(|c| matches!(c, '/' | '-'))?;
     let year = if slash == '/' { scene.year(number_end + 1) } else { None };
     let after = year.map_or(number_end, |(_, end)| end);
@@ -462,7 +490,9 @@ pub(super) fn standard(scene: &Scene) -> Option<Taken> {
 fn signs(scene: &Scene, from: usize) -> Option<(String, usize)> {
     let capital = |index: usize| scene.char(index).is_some_and(char::is_uppercase);
     let belongs = |c: char| c.is_alphabetic() || c == '&';
-    if !capital(from) || !capital(from + 1) {
+    // "05/L-UBND"
+    let single = scene.char(from + 1) == Some('-') && capital(from + 2);
+    if !capital(from) || !capital(from + 1) && !single {
         return None;
     }
     let (mut said, mut end) = (String::new(), from);
@@ -527,6 +557,7 @@ pub(super) fn section(scene: &Scene) -> Option<Taken> {
         }
         end += 1;
     }
-    let fits = said.len() >= 2 && !scene.is_word(end) && scene.follows(SECTIONS);
+    let measured = || super::units::unit_after(scene, end).is_some();
+    let fits = said.len() >= 2 && !scene.is_word(end) && scene.follows(SECTIONS) && !measured();
     fits.then(|| Taken::new(said.join(" chấm "), end, Kind::Other))
 }

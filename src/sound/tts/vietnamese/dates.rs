@@ -1,6 +1,7 @@
 //! Days, months, quarters and years.
 
-use super::numbers::{cardinal, ordinal};
+use super::clues::{is_a_class_of_a_list, is_of_a_set};
+use super::numbers::{cardinal, ordinal, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
 
 /// Words after which `2/9` is a day.
@@ -43,6 +44,37 @@ const BEFORE_A_DASHED_DATE: &[&str] = &[
     "ngày", "hôm", "lễ", "tết", "dịp", "mừng", "khánh", "niệm", "sáng", "trưa", "chiều", "tối", "đêm", "nay",
     "mai", "qua", "sinh", "mùng", "mồng",
 ];
+/// Words after which `2-3` at the end is a day.
+const OPENINGS: &[&str] =
+    &["khai trương", "khai giảng", "khai mạc", "bế mạc", "bế giảng", "tựu trường", "khởi công"];
+/// Places and events that may bear a day as their name: "trường 19-5", "Hội thao 26/3".
+const BEARERS: &[&str] = &[
+    "công ty",
+    "cổ phần",
+    "trường",
+    "chợ",
+    "công viên",
+    "nhà máy",
+    "nông trường",
+    "lâm trường",
+    "hợp tác xã",
+    "htx",
+    "cầu",
+    "khu",
+    "hội thao",
+    "hội trại",
+    "cúp",
+    "quảng trường",
+    "sân vận động",
+    "công ty cp",
+    "thpt",
+    "thcs",
+    "tiểu học",
+    "mầm non",
+    "mẫu giáo",
+    "cty",
+    "cty cp",
+];
 /// Words after which "ngày" is not said once more.
 const NAMED: &[&str] =
     &["ngày", "hôm", "mùng", "mồng", "rằm", "lễ", "tết", "dịp", "khánh", "niệm", "đường", "phố"];
@@ -75,7 +107,7 @@ const BEFORE_A_SHARE: &[&str] = &[
 /// Words after which `12/10` is a share of something.
 const AFTER_A_SHARE: &[&str] = &[
     "số", "hộ", "người", "xã", "thôn", "chỉ", "tiêu", "phiếu", "điểm", "đại", "cháu", "trẻ", "em", "con",
-    "ca", "giờ",
+    "ca", "giờ", "cửa", "tuyến", "ấp", "khu", "đơn", "đảng", "cán", "mẫu", "sản",
 ];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
@@ -154,7 +186,8 @@ impl Date {
         let bracket = scene.previous(scene.at) == Some('(');
         // "Ngày Nhà giáo Việt Nam 20-11" has its "ngày" already.
         let of_a_day = after_a_capital(scene) && scene.before().contains("ngày ");
-        let named = in_a_list || of_a_day || !bracket && scene.follows(NAMED);
+        let bears = FESTIVALS.contains(&(self.day, self.month)) && self.day != 5 && scene.follows(BEARERS);
+        let named = in_a_list || of_a_day || !bracket && (bears || scene.follows(NAMED));
         let ngay = if named { "" } else { "ngày " };
         Taken::new(format!("{ngay}{}", self.words()), self.end, Kind::Date)
     }
@@ -202,7 +235,9 @@ fn full(scene: &Scene, from: usize) -> Option<Date> {
     let century = || {
         scene
             .short(end + 1)
-            .filter(|(_, e)| separator == '/' && *e == end + 3 && scene.follows(BEFORE_A_DATE))
+            .filter(|(_, e)| separator == '/' || separator == '.' && *e == from + 8)
+            .filter(|(_, e)| *e == end + 3 && !scene.follows(BEFORE_A_SHARE))
+            .filter(|(year, _)| scene.follows(BEFORE_A_DATE) || (20..50).contains(year))
     };
     let (year, end) = scene.year(end + 1).or_else(|| century().map(|(year, end)| (2_000 + year, end)))?;
     (!scene.is_word(end)).then_some(Date { day, month, year: Some(year), end })
@@ -214,32 +249,59 @@ fn days(scene: &Scene) -> Option<Taken> {
     let dash = scene.after_space(end);
     scene.char(dash).filter(|c| matches!(c, '-' | '–'))?;
     let second = scene.after_space(dash + 1);
-    let last =
-        full(scene, second).filter(|_| scene.char(end) != Some('.')).or_else(|| slashed(scene, second))?;
+    let last = full(scene, second)
+        .filter(|_| scene.char(end) != Some('.'))
+        .or_else(|| slashed(scene, second))
+        .or_else(|| dotted(scene, second).filter(|_| scene.follows(BEFORE_A_DASHED_DATE)))?;
+    // "thi lớp 10: 1-3/6"
+    let announced = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ') == Some(&':');
     let dated = last.year.is_some()
         || scene.follows(BEFORE_A_DATE)
-        || dash == end && last.month <= 12 && last.day > 3;
-    if first >= last.day || first == 0 || !dated || scene.is_word(last.end) {
+        || scene.goes_on(Kind::Date)
+        || dash == end && (last.day > 3 || announced && !scene.follows(BEFORE_A_SHARE));
+    // "thứ 7 - 28/11/2026"
+    // "8-9/10 phiếu"
+    let share = last.year.is_none()
+        && AFTER_A_SHARE.contains(&scene.next_word(last.end).as_str())
+        && !scene.follows(BEFORE_A_DATE);
+    if share
+        || first >= last.day
+        || first == 0
+        || !dated
+        || scene.follows(&["thứ"])
+        || scene.is_word(last.end)
+    {
         return None;
     }
-    let ngay = if scene.follows(NAMED) { "" } else { "ngày " };
+    let ngay = if scene.follows(NAMED) && !scene.follows(&["tuần lễ"]) { "" } else { "ngày " };
     let words = format!("{ngay}{} đến ngày {}", cardinal(first), last.words());
     Some(Taken::new(words, last.end, Kind::Date))
 }
 
-/// `8,9/12` after "ngày".
+/// `17.12`, and no more.
+fn dotted(scene: &Scene, from: usize) -> Option<Date> {
+    let (day, end) = scene.short(from)?;
+    scene.char(end).filter(|c| *c == '.')?;
+    let (month, end) = scene.short(end + 1)?;
+    let more = matches!(scene.char(end), Some('/' | '-' | '.' | ',')) && scene.is_digit(end + 1);
+    (is_day(day, month) && !more && !scene.is_word(end)).then_some(Date { day, month, year: None, end })
+}
+
+/// `8,9/12` and `9-10-11/12` after "ngày".
 fn listed_days(scene: &Scene) -> Option<Taken> {
     let (mut said, mut at) = (Vec::new(), scene.at);
+    let sign = scene.char(scene.digits_end(at)).filter(|c| matches!(c, ',' | '-'))?;
     while let Some((day, end)) =
-        scene.short(at).filter(|(_, end)| scene.char(*end) == Some(',') && said.len() < 8)
+        scene.short(at).filter(|(_, end)| scene.char(*end) == Some(sign) && said.len() < 8)
     {
         said.push(cardinal(day));
         at = end + 1;
     }
-    if said.is_empty() || !scene.follows(&["ngày"]) {
+    // "9-10/12" is a range, "9-10-11/12" a list.
+    if said.len() < if sign == '-' { 2 } else { 1 } || !scene.follows(&["ngày"]) {
         return None;
     }
-    let last = full(scene, at).or_else(|| slashed(scene, at))?;
+    let last = full(scene, at).filter(|_| sign == ',').or_else(|| slashed(scene, at))?;
     said.push(last.words());
     Some(Taken::new(said.join(", "), last.end, Kind::Date))
 }
@@ -267,18 +329,42 @@ fn month_of_a_year(scene: &Scene) -> Option<Taken> {
     let (number, end) = scene.short(scene.at)?;
     let separator = scene.char(end).filter(|c| matches!(c, '/' | '-' | '.'))?;
     let before = scene.before();
-    let part = ends_with(&before, PARTS_OF_A_YEAR);
     if before.contains("tỷ lệ") || before.contains("tỉ lệ") {
         return None;
     }
     let of_months = ends_with(&before, &["tháng"]) || scene.goes_on(Kind::Month);
-    let (year, end) = scene.year(end + 1)?;
-    if scene.is_word(end) || year < 1_900 || separator != '/' && !of_months && !ends_with(&before, &["quý"])
+    // "02-03/2026"
+    // "quý 1, 2 và 3/2026"
+    let listed = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ' ' | 'v' | 'à'));
+    let of_quarters = ends_with(&before, &["quý"]) || ends_with(listed, &["quý"]);
+    let part = of_quarters || ends_with(&before, PARTS_OF_A_YEAR);
+    if separator == '-'
+        && (of_quarters || !part)
+        && !of_months
+        && let Some((last, slash)) = scene.short(end + 1).filter(|(last, _)| number < *last && *last <= 12)
+        && scene.char(slash) == Some('/')
+        && let Some((year, close)) = scene.year(slash + 1).filter(|(year, _)| *year >= 1_900)
     {
+        let months = match of_quarters {
+            true => format!("{} đến {}", cardinal(number), cardinal(last)),
+            false => format!("tháng {} đến tháng {}", month(number), month(last)),
+        };
+        let words = format!("{months} năm {}", cardinal(year));
+        return (number > 0 && !scene.is_word(close)).then(|| Taken::new(words, close, Kind::Date));
+    }
+    let (year, end) = scene.year(end + 1)?;
+    // "3.2021" has too many decimals for a number.
+    let plain = separator == '.' && super::units::unit_after(scene, end).is_none();
+    let ends = separator == '-' && scene.next_word(end).is_empty() && scene.char(end) != Some('/');
+    let apart = separator == '/' || plain || ends || of_months || of_quarters;
+    if scene.is_word(end) || year < 1_900 || !apart || scene.previous(scene.at) == Some('/') {
         return None;
     }
     let said = match (part, of_months) {
         (true, _) if ends_with(&before, &["thứ"]) => ordinal(number),
+        (true, _) if scene.char(scene.at) == Some('0') && ends_with(&before, &["số"]) => {
+            spelled(&scene.text(scene.at, scene.digits_end(scene.at)))
+        }
         (true, _) => cardinal(number),
         _ if !(1..=12).contains(&number) => return None,
         (_, true) => month(number),
@@ -317,28 +403,30 @@ fn day_and_month(scene: &Scene) -> Option<Taken> {
     // No range goes down: "20-11".
     let down = separator == '-'
         && day > 12
+        && !is_of_a_set(&before)
         && !scene.follows(&["số", "set", "hiệp", "thửa", "lô", "tờ", "nhà", "mã", "hiệu"]);
     let zero = scene.char(scene.at) == Some('0') || scene.char(end - 2) == Some('0');
     let padded = separator == '.' && zero && ends_with(&before, BEFORE_A_DASHED_DATE);
     let after_its_time = separator == '.'
-        && zero
-        && scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
+        && scene
+            .connected()
+            .is_some_and(|(kind, gap)| kind == Kind::Time && matches!(gap.as_str(), ", " | " "));
     let padded = padded || after_its_time;
     let weekday = ends_with(before.trim_end_matches([' ', '(', ',']), WEEKDAYS);
+    let opening = separator == '-' && ends_with(&before, OPENINGS) && next.is_empty();
+    // "12.12 miễn phí"
+    let of_all = separator == '.' && day == month && day > 9 && opens(&before) && is_a_doing(&next);
+    // "5-8/12: khám; 10.12: công bố"
+    let heads = separator == '.' && scene.char(end) == Some(':') && end == scene.at + 5 && opens(&before);
+    let festive = FESTIVALS.contains(&(day, month)) && opens(&before) && is_a_doing(&next);
+    let known = known
+        || opening
+        || of_all
+        || heads
+        || separator == '-' && festive
+        || separator == '-' && FESTIVALS.contains(&(day, month)) && { ends_with(&before, BEARERS) };
     (fits && (known || padded || down || weekday || listed || both || ends_with(&before, named)))
         .then(|| Date { day, month, year: None, end }.said(scene))
-}
-
-/// Tells whether classes with a slash stand before: "lớp 6/1, 7/2 và".
-fn is_a_class_of_a_list(before: &str) -> bool {
-    let Some((_, listed)) = before.rsplit_once("lớp ") else { return false };
-    let mut parts = listed.split([',', ' ', ';']).filter(|part| !part.is_empty() && *part != "và").peekable();
-    let class = |part: &str| {
-        part.split_once('/').is_some_and(|(grade, number)| {
-            grade.parse().is_ok_and(|grade: u8| grade <= 12) && number.parse::<u8>().is_ok()
-        })
-    };
-    parts.peek().is_some() && parts.all(class)
 }
 
 /// Tells whether this is the first cell of a row under "Ngày".
@@ -346,6 +434,18 @@ fn in_a_column_of_days(scene: &Scene, end: usize) -> bool {
     let head = scene.run_end(0, |c| c != '\n');
     let opens = head < scene.at && scene.previous(scene.at) == Some('\n');
     opens && scene.char(end) == Some(',') && scene.text(0, head).to_lowercase().starts_with("ngày,")
+}
+
+/// Tells whether a sentence or a part of one begins after these words.
+fn opens(before: &str) -> bool {
+    before.is_empty() || before.ends_with([',', ';', '.', '!', '?'])
+}
+
+/// Tells whether a word says what is done on the day before it.
+fn is_a_doing(word: &str) -> bool {
+    const DOINGS: [&str; 13] =
+        ["giảm", "miễn", "khai", "nghỉ", "mở", "bắt", "họp", "diễn", "phát", "tổng", "ra", "sale", "khuyến"];
+    DOINGS.contains(&word)
 }
 
 fn ends_with_a_word(before: &str) -> bool {
@@ -390,13 +490,31 @@ fn is_dated(scene: &Scene, before: &str, date: &Date) -> bool {
     if matches!(next.as_str(), "năm" | "hằng" | "hàng") && FESTIVALS.contains(&(date.day, date.month)) {
         return true;
     }
+    // "Trực: 27/11: Nam"
+    if ends_with(before, &["trực"]) && scene.char(end) == Some(':') {
+        return true;
+    }
     if ends_with(before, BEFORE_A_SHARE) || AFTER_A_SHARE.contains(&next.as_str()) {
         return false;
+    }
+    // "14h, 2/12"
+    let timed = scene.connected().is_some_and(|(kind, gap)| {
+        kind == Kind::Time && matches!(gap.as_str(), ", " | " " | " - " | " – " | " (")
+    });
+    if timed {
+        return true;
     }
     let ends = !scene.char(scene.after_space(end)).is_some_and(char::is_alphanumeric);
     let share =
         ends_with(before, &["chiếm", "còn", "bằng", "hơn", "khoảng", "gần", "tới", "giảm", "tăng", "là"]);
     if FESTIVALS.contains(&(date.day, date.month)) && ends && !share && ends_with_a_word(before) {
+        return true;
+    }
+    // "11/11 giảm giá"
+    if date.day == date.month && date.day > 9 && opens(before) && is_a_doing(&next) {
+        return true;
+    }
+    if FESTIVALS.contains(&(date.day, date.month)) && is_a_doing(&next) {
         return true;
     }
     // "5/9 khai giảng"

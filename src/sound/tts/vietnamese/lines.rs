@@ -45,13 +45,20 @@ fn ends_before(line: &str, bullet: bool, (next_bullet, next): &(bool, String)) -
 fn is_rule(line: &str) -> bool {
     let line = line.trim();
     line.chars().count() > 2
-        && line.chars().all(|c| matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–'))
+        && line
+            .chars()
+            .all(|c| matches!(c, '-' | '=' | '_' | '*' | '|' | '+' | ':' | ' ' | '—' | '–' | '.' | '…' | ','))
 }
 
 /// Gives a line without what stands around its words, and whether a bullet opened it.
 fn line(text: &str) -> (bool, String) {
     let mut rest = text.trim();
     let mut bullet = false;
+    // ". Hôm nay": a stop that lost its line.
+    let stops = rest.trim_start_matches(['.', ',', ';', ':', '…']);
+    if stops.len() < rest.len() && stops.starts_with([' ', '\t']) {
+        rest = stops.trim_start();
+    }
     while let Some(first) = rest.chars().next().filter(|c| BULLETS.contains(c)) {
         let after = &rest[first.len_utf8()..];
         // "-5°C" begins with a sign, "**quan trọng**" with a mark, "o" is a word.
@@ -101,7 +108,7 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     let before = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ');
     let opens = before.is_none_or(|c| *c == '\n');
     let apart = scene.previous(scene.at).is_none_or(char::is_whitespace);
-    if !apart || !opens && !before.is_some_and(|c| matches!(c, ';' | '.' | ',' | ':')) {
+    if !apart || !opens && !before.is_some_and(|c| matches!(c, ';' | '.' | ',' | ':' | ')')) {
         return None;
     }
     let bracket = usize::from(scene.char(scene.at) == Some('('));
@@ -121,7 +128,8 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     };
     let dashed = opens && digits && scene.char(end) == Some('-') && spaced(end + 1);
     let dashed = dashed || opens && digits && scene.stands(end, ".-") && spaced(end + 2);
-    let dotted = dashed || opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
+    let numbered = digits && !opens && is_of_a_row(scene, &word, end);
+    let dotted = dashed || numbered || opens && matches!(scene.char(end), Some('.' | '/')) && spaced(end + 1);
     if digits
         && opens
         && let Some(parts) = parts(scene, end)
@@ -137,6 +145,24 @@ pub(super) fn item(scene: &Scene) -> Option<Taken> {
     };
     let close = if scene.stands(end, ".-") { end + 2 } else { end + 1 };
     Some(Taken::new(format!("{said},"), close, Kind::Other))
+}
+
+/// Tells whether a number within a line goes on a list: "Gồm: 1. Ông Nam (tổ 1) 2. Bà Lan".
+fn is_of_a_row(scene: &Scene, word: &str, end: usize) -> bool {
+    let Ok(number) = word.parse::<u32>() else { return false };
+    let item = scene.char(end) == Some('.')
+        && scene.char(end + 1) == Some(' ')
+        && scene.char(end + 2).is_some_and(char::is_uppercase);
+    let ahead = scene.text(end, end + 200);
+    let rest = ahead.split('\n').next().unwrap_or_default();
+    item && match number {
+        0 => false,
+        1 => rest.contains(" 2. "),
+        _ => {
+            scene.line().contains(&format!(" {}. ", number - 1))
+                || scene.line().starts_with(&format!("{}. ", number - 1))
+        }
+    }
 }
 
 /// Tells whether a capital opens a heading in capitals, "A. PHẦN LỄ", and is no numeral or name.

@@ -2,6 +2,8 @@
 //!
 //! `docs/speech.md` gives the rules and their sources, `tests/fixtures/speech` an example of each and more.
 
+mod abbreviations;
+mod clues;
 mod codes;
 mod dates;
 mod lines;
@@ -68,7 +70,7 @@ pub fn readable(text: &str) -> String {
 /// Gives digits, letters and units in their usual form, and leaves out pictures.
 fn plain(text: &str) -> String {
     let mut said = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             'Ð' => said.push('Đ'),
             'ð' => said.push('đ'),
@@ -85,6 +87,13 @@ fn plain(text: &str) -> String {
                 said.extend(std::iter::once(c).nfkc());
             }
             '\u{3300}'..='\u{33ff}' | '\u{ff01}'..='\u{ff5e}' => said.extend(std::iter::once(c).nfkc()),
+            // Pictures that stand for a word: a pause between what they part.
+            '📍' | '☎' | '📞' | '⏰' | '📅' | '📌' | '👉' | '📱' | '📧' | '🏠' | '💰' | '🕐'..='🕧'
+                if said.trim_end_matches(' ').ends_with(char::is_alphanumeric) && !ends(&text[at..]) =>
+            {
+                said.truncate(said.trim_end_matches(' ').len());
+                said.push_str(", ");
+            }
             '\u{1f000}'..='\u{1faff}'
             | '\u{231a}'..='\u{23ff}'
             | '\u{2600}'..='\u{2712}'
@@ -94,10 +103,20 @@ fn plain(text: &str) -> String {
         }
     }
     // A paper ends with "./.".
-    let said = said.replace("./.", ".").replace("-->", "→").replace("->", "→").replace("=>", "→");
+    let said = said
+        .replace("./.", ".")
+        .replace("-->", "→")
+        .replace("->", "→")
+        .replace(" => ", ", ")
+        .replace("=>", ", ");
     // A mark of a footnote.
     let said = said.replace(" (*)", "").replace("(*)", "").replace(" (**)", "").replace("(**)", "");
     said.nfc().collect()
+}
+
+/// Tells whether nothing but signs is left of a line.
+fn ends(rest: &str) -> bool {
+    !rest.split('\n').next().unwrap_or_default().contains(char::is_alphanumeric)
 }
 
 /// Reads a text once, from its beginning to its end.
@@ -141,7 +160,9 @@ fn read(text: &str) -> String {
 fn taken(scene: &Scene, c: char, resumed: bool) -> Option<Taken> {
     let begins = resumed || !scene.previous(scene.at).is_some_and(char::is_alphanumeric);
     if begins
-        && (c.is_ascii_alphanumeric() || c.is_alphabetic() || matches!(c, '(' | '+' | '$' | '€' | '₫' | '#'))
+        && (c.is_ascii_alphanumeric()
+            || c.is_alphabetic()
+            || matches!(c, '(' | '+' | '$' | '€' | '₫' | '£' | '¥' | '#'))
     {
         let found = if matches!(c, 'x' | 'X') { symbols::symbol(scene) } else { None };
         let found =

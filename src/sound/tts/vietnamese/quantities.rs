@@ -1,12 +1,14 @@
 //! Numbers with their separators, fractions, results of games and prices.
 
+use super::clues::{is_a_class_of_a_list, is_a_plot, is_of_a_bank, is_of_a_set};
 use super::numbers::{cardinal, code, decimals, number, ordinal, spelled};
-use super::scene::{Kind, Scene, Taken};
+use super::scene::{Kind, Scene, Taken, ends_with};
 use super::units::{per, unit_after};
 
 /// Words before a number that names something: it is said digit by digit.
 pub(super) const BEFORE_A_CODE: &[&str] = &[
     "stk",
+    "tk",
     "tài khoản",
     "tài khoản số",
     "số tài khoản",
@@ -26,6 +28,10 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "mã số thuế",
     "mst",
     "số thẻ",
+    "số phát hành",
+    "số cuối",
+    "số đuôi",
+    "đuôi số",
     "thẻ số",
     "bhxh",
     "bhyt",
@@ -55,9 +61,33 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "password",
     "mật khẩu",
     "mật khẩu là",
+    "mật khẩu wifi",
+    "pass wifi",
+    "wifi",
     "pass là",
     "id",
     "id phòng",
+];
+
+/// Papers and forms, whose number has a zero that is said: "Đề án 06", "mẫu 01".
+const NAMED_WITH_ZERO: &[&str] = &[
+    "đề án",
+    "mẫu",
+    "mẫu đơn",
+    "biểu mẫu",
+    "biểu",
+    "phụ lục",
+    "tờ khai",
+    "nghị quyết",
+    "chỉ thị",
+    "nghị định",
+    "quyết định",
+    "thông tư",
+    "công văn",
+    "công điện",
+    "kết luận",
+    "hướng dẫn",
+    "quy định",
 ];
 
 /// A number as it is written.
@@ -95,11 +125,15 @@ fn after_the_same(scene: &Scene, words: &str, end: usize) -> usize {
         });
         usual.collect::<Vec<_>>().join(" ")
     };
-    if usual(&scene.text(open, close)) == usual(words) { close + 1 } else { end }
+    // "5.000đ (năm ngàn)"
+    let again = usual(&scene.text(open, close));
+    let same = again == usual(words) || Some(again.as_str()) == usual(words).strip_suffix(" đồng");
+    if same { close + 1 } else { end }
 }
 
 fn amount(scene: &Scene) -> Option<Taken> {
-    const MONEY_BEFORE: [(&str, &str); 9] = [
+    const MONEY_BEFORE: [(&str, &str); 10] = [
+        ("US$", "đô la Mỹ"),
         ("$", "đô la"),
         ("€", "ơ-rô"),
         ("₫", "đồng"),
@@ -137,6 +171,11 @@ fn named(scene: &Scene, figure: &Figure) -> (String, Kind) {
     if scene.follows(&["thứ"]) || scene.goes_on(Kind::Ordinal) {
         return (ordinal(value), Kind::Ordinal);
     }
+    // "T2, 4, 6"
+    let week = (2..=7).contains(&value) && scene.goes_on(Kind::Weekday);
+    if week && matches!(scene.next_word(figure.end).as_str(), "" | "và" | "hằng" | "hàng") {
+        return (ordinal(value), Kind::Weekday);
+    }
     if scene.follows(&["tháng"]) || scene.goes_on(Kind::Month) {
         let words = if value == 4 { ordinal(4) } else { figure.words.clone() };
         return (words, Kind::Month);
@@ -166,7 +205,10 @@ fn figure(scene: &Scene, from: usize) -> Option<Figure> {
     let fraction = fraction_after(scene, &digits, separator, end);
     // "Công nghiệp 4.0" counts its editions.
     let edition = |close: usize| {
-        scene.text(end, close) == ".0" && digits.len() == 1 && unit_after(scene, close).is_none()
+        scene.text(end, close) == ".0"
+            && digits.len() == 1
+            && unit_after(scene, close).is_none()
+            && scene.previous(from) != Some('/')
     };
     if let Some(close) = fraction.filter(|close| edition(*close)) {
         words = format!("{words} chấm không");
@@ -197,7 +239,12 @@ fn thousands(scene: &Scene, from: usize, first: usize) -> Option<char> {
     let more = scene.char(end) == Some(separator) && separator != ' ' && scene.is_digit(end + 1);
     let enough = match separator {
         '.' | '\'' | '’' => groups >= 1,
-        ',' => groups >= 2 || groups == 1 && (is_money(scene, end) || is_of_people(scene, end)),
+        ',' => {
+            // "1,234.56"
+            let cents =
+                scene.char(end) == Some('.') && (1..=2).contains(&(scene.digits_end(end + 1) - end - 1));
+            groups >= 2 || groups == 1 && (cents || is_money(scene, end) || is_of_people(scene, end))
+        }
         _ => groups >= 2 || groups == 1 && unit_after(scene, end).is_some(),
     };
     (enough && !more).then_some(separator)
@@ -233,6 +280,18 @@ fn is_money(scene: &Scene, end: usize) -> bool {
 fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usize) -> Option<usize> {
     let mark = scene.char(end)?;
     // "1,2,3" is a list, "1.2.3" a version.
+    // "cấp 7,8", "tổ 4,5"
+    const NUMBERED: &[&str] =
+        &["cấp", "tổ", "thôn", "ấp", "xóm", "lớp", "khối", "khoản", "điều", "khu phố", "ca", "bậc"];
+    let listed = mark == ','
+        && scene.digits_end(end + 1) == end + 2
+        && digits.len() == 1
+        && scene.follows(NUMBERED)
+        && !scene.follows(&["phụ cấp", "trợ cấp", "cung cấp"])
+        && unit_after(scene, end + 2).is_none();
+    if listed {
+        return None;
+    }
     let version = scene.previous(scene.at) == Some(mark) && scene.at > 1;
     let lettered = || {
         mark == '.'
@@ -257,14 +316,34 @@ fn fraction_after(scene: &Scene, digits: &str, separator: Option<char>, end: usi
     (fits && length > 0 && !more).then_some(close)
 }
 
+/// Tells whether a number is spelled by the words before it: "STK 190123", "seri AB 1234567"; "thẻ BHYT 2027" has a year.
+fn names_a_thing(scene: &Scene, digits: &str) -> bool {
+    let year = digits.len() == 4 && digits.starts_with("20");
+    if digits.len() < 4
+        || year && scene.follows(&["bhxh", "bhyt", "cccd", "cmnd", "căn cước", "công dân", "hộ chiếu"])
+    {
+        return false;
+    }
+    let before = scene.before();
+    let (rest, series) = before.rsplit_once(' ').unwrap_or_default();
+    let lettered = digits.len() > 5 && series.chars().count() <= 2 && series.chars().all(char::is_alphabetic);
+    scene.follows(BEFORE_A_CODE)
+        || digits.len() > 7 && is_of_a_bank(scene)
+        || lettered && ends_with(rest, &["seri", "serial", "số phát hành", "số seri"])
+}
+
 /// Reads digits without a separator: leading zeros are said where they name something.
 fn whole(scene: &Scene, digits: &str) -> String {
     let zero = digits.starts_with('0') && digits.len() > 1;
-    if scene.follows(BEFORE_A_CODE) && digits.len() >= 4 || zero && digits.len() > 2 || digits.len() > 15 {
+    if names_a_thing(scene, digits) || zero && digits.len() > 2 || digits.len() > 15 {
         return code(digits);
     }
     if digits.len() >= 9 && scene.follows(&["số"]) {
         return code(digits);
+    }
+    // Gold of 99.99 %.
+    if digits == "9999" && scene.line().contains("vàng") {
+        return "bốn số chín".to_owned();
     }
     // "BCĐ 389" is named after a paper.
     if digits.len() == 3 && scene.follows(&["bcđ", "ban chỉ đạo"]) {
@@ -284,8 +363,22 @@ fn whole(scene: &Scene, digits: &str) -> String {
     if surveyed {
         return spelled(digits);
     }
+    // "căn hộ C2-1508"
+    if scene.previous(scene.at) == Some('-') && is_a_plot(scene, scene.at - 1) && (zero || digits.len() > 3) {
+        return spelled(digits);
+    }
     let part = scene.previous(scene.at) == Some('.');
-    if zero && (part || scene.follows(&["số"])) { spelled(digits) } else { number(digits) }
+    // "số 01, 02, 07"
+    let listed = || {
+        let before = scene.before();
+        let list = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ' '));
+        before.ends_with(',') && ends_with(list, &["số"])
+    };
+    if zero && (part || scene.follows(&["số"]) || scene.follows(NAMED_WITH_ZERO) || listed()) {
+        spelled(digits)
+    } else {
+        number(digits)
+    }
 }
 
 /// Reads `3/4` as a fraction, `50/60` as one over the other.
@@ -320,19 +413,32 @@ pub(super) fn fraction(scene: &Scene) -> Option<Taken> {
     let close = scene.digits_end(end + 1);
     let few = (1..=4).contains(&close.saturating_sub(end + 1));
     let more = matches!(scene.char(close), Some('/' | '.' | '-')) && scene.is_digit(close + 1);
-    if !few || more || scene.is_word(close) {
+    let unit = if few && !more { unit_after(scene, close) } else { None };
+    if !few || more || scene.is_word(close) && unit.is_none() {
         return None;
     }
     let (over, under) = (scene.value(scene.at, end), scene.value(end + 1, close));
+    // Halves that are no share of what was counted.
+    let halves =
+        scene.follows(&["chia", "tỷ lệ", "tỉ lệ", "cơ hội", "khả năng", "góp", "góp vốn", "hùn", "hùn vốn"]);
+    if over == 50 && under == 50 && halves {
+        return Some(Taken::new("năm mươi năm mươi", close, Kind::Score));
+    }
     let next_year = under == over + 1 || close == end + 3 && under == (over + 1) % 100;
     if (1_900..2_200).contains(&over) && next_year {
         let under = over + 1;
         return Some(Taken::new(format!("{} đến {}", cardinal(over), cardinal(under)), close, Kind::Number));
     }
-    let share = over < under && (under <= 10 || under == 100 || under == 1_000) && !scene.follows(ADDRESS);
+    let share = over < under
+        && (under <= 10 || under == 100 || under == 1_000)
+        && !scene.follows(ADDRESS)
+        && !is_a_class_of_a_list(&scene.before());
     let zero = scene.char(end + 1) == Some('0') || scene.char(scene.at) == Some('0');
-    (share && !zero)
-        .then(|| Taken::new(format!("{} phần {}", cardinal(over), ordinal_share(under)), close, Kind::Number))
+    let words = format!("{} phần {}", cardinal(over), ordinal_share(under));
+    (share && !zero).then(|| match unit {
+        Some((unit, close)) => Taken::new(format!("{words} {unit}"), close, Kind::Quantity),
+        None => Taken::new(words, close, Kind::Number),
+    })
 }
 
 fn ordinal_share(under: u64) -> String {
@@ -363,7 +469,9 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     let before = scene.before();
     let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
     let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
-    let played = named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
+    // "set 2: 18-25"
+    let played = is_of_a_set(&before)
+        || named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
     // No range stays or goes down.
     let spaced = dash > end;
     let down = ours >= theirs
@@ -371,6 +479,7 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
         && scene.char(scene.at) != Some('0')
         && !matches!(scene.char(end), Some(':'))
         && scene.previous(scene.at).is_some_and(|c| matches!(c, ' ' | '('))
+        && scene.char(scene.after_space(close)) != Some('=')
         && unit_after(scene, close).is_none()
         && !scene.follows(&["số", "cấp", "lớp", "thôn", "tổ", "khu", "từ", "ngõ", "nhà"]);
     // The sets of a match: "3-1 (25-20, 22-25)".
@@ -410,5 +519,9 @@ pub(super) fn row(scene: &Scene) -> Option<Taken> {
     // "NPK 5-10-3/ha"
     let (over, end) =
         per(scene, "một ", end).map_or((String::new(), end), |(over, end)| (format!(" {over}"), end));
-    Some(Taken::new(format!("{}{over}", said.join(", ")), end, Kind::Number))
+    // Players, from the back to the front: "đội hình 4-4-2".
+    let line = scene.line();
+    let sentence = line.rsplit([';', '.']).next().unwrap_or_default();
+    let players = ["đội hình", "sơ đồ"].iter().any(|word| sentence.contains(word));
+    Some(Taken::new(format!("{}{over}", said.join(if players { " " } else { ", " })), end, Kind::Number))
 }

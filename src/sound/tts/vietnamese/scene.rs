@@ -2,6 +2,8 @@
 
 /// Characters that are looked back at for the words before a place.
 const BACK_CHARS: usize = 40;
+/// Characters of the line before a place that are searched for what it is about.
+const LINE_CHARS: usize = 200;
 /// Longest connection between two things of one kind, as " hoặc số ".
 const GAP_CHARS_MAX: usize = 10;
 
@@ -128,6 +130,13 @@ impl Scene<'_> {
         let line = self.chars[from..self.at].iter().rposition(|c| *c == '\n').map_or(from, |n| from + n + 1);
         let text = self.text(line, self.at).to_lowercase();
         text.trim_end_matches([' ', '(', ':', '"', '“', '‘']).to_owned()
+    }
+
+    /// The line before this place in small letters.
+    pub(super) fn line(&self) -> String {
+        let from = self.at.saturating_sub(LINE_CHARS);
+        let line = self.chars[from..self.at].iter().rposition(|c| *c == '\n').map_or(from, |n| from + n + 1);
+        self.text(line, self.at).to_lowercase()
     }
 
     /// Tells whether the words before this place are one of these.

@@ -1,8 +1,10 @@
 //! Dashes, slashes and signs between words and numbers.
 
+use super::clues::is_a_plot;
 use super::codes::phone;
 use super::dates::date;
-use super::scene::{Kind, Scene, Taken};
+use super::numbers::code;
+use super::scene::{Kind, Scene, Taken, ends_with};
 use super::times::time;
 use super::units::per;
 
@@ -15,7 +17,8 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     match c {
         '-' | '–' | '—' | '−' | '‐' | '‑' => dash(scene),
         // Papers of engineers have it for a range; a sum has spaces.
-        '÷' if scene.is_digit(scene.at + 1) && number_before(scene).is_some() => {
+        '÷' if is_a_span(scene) => Some(Taken::new("đến", scene.at + 1, Kind::Link)),
+        '~' if scene.is_digit(scene.at + 1) && scene.last.is_some_and(|(_, end)| end == scene.at) => {
             Some(Taken::new("đến", scene.at + 1, Kind::Link))
         }
         // "Toán x2"
@@ -23,6 +26,8 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
             Some(Taken::new("nhân", scene.at + 1, Kind::Link))
         }
         '/' => slash(scene),
+        // "Gõ *101#"
+        '*' if keyed(scene).is_some() => keyed(scene),
         // "Soạn DK <dấu cách> HOTEN"
         '<' if bracketed(scene).is_some() => bracketed(scene),
         '>' | '<' if scene.char(scene.at + 1) == Some('=') => {
@@ -46,12 +51,37 @@ pub(super) fn symbol(scene: &Scene) -> Option<Taken> {
     .or_else(|| (c == '*').then(|| Taken::new("", scene.at + 1, Kind::Link)))
 }
 
+/// Tells whether a sign between two numbers spans them: glued, or before what is counted and no sum.
+fn is_a_span(scene: &Scene) -> bool {
+    let next = scene.after_space(scene.at + 1);
+    if number_before(scene).is_none() || !scene.is_digit(next) {
+        return number_before(scene).is_some() && scene.text(next, next + 2).eq_ignore_ascii_case("km");
+    }
+    let end = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+    let sum = scene.char(scene.after_space(end)) == Some('=');
+    next == scene.at + 1
+        || !sum && scene.char(scene.after_space(end)).is_some_and(|c| c.is_alphabetic() || c == '%')
+}
+
 fn is_a_kind_of_file(scene: &Scene) -> bool {
     let end = scene.word_end(scene.at + 1);
     matches!(
         scene.text(scene.at + 1, end.min(scene.at + 6)).to_lowercase().as_str(),
         "doc" | "docx" | "pdf" | "xls" | "xlsx" | "jpg" | "jpeg" | "png" | "mp3" | "mp4" | "zip" | "rar"
     )
+}
+
+/// Reads what is keyed into a telephone, "*101#".
+fn keyed(scene: &Scene) -> Option<Taken> {
+    let (mut said, mut end) = (Vec::new(), scene.at);
+    while scene.char(end) == Some('*') && said.len() < 6 {
+        let close = scene.digits_end(end + 1);
+        (close > end + 1 && close <= end + 16).then_some(())?;
+        said.push(format!("sao {}", code(&scene.text(end + 1, close))));
+        end = close;
+    }
+    (scene.char(end) == Some('#'))
+        .then(|| Taken::new(format!("{} thăng", said.join(" ")), end + 1, Kind::Other))
 }
 
 /// Takes words out of their angles, to be read once more.
@@ -108,37 +138,10 @@ fn dash(scene: &Scene) -> Option<Taken> {
     if let Some(kind) = number_before(scene)
         && scene.char(next).is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '+' | '('))
     {
-        let there = Scene { chars: scene.chars, at: next, last: None, since_number: usize::MAX };
-        if kind == Kind::Phone || phone(&there).is_some() {
-            return said(",");
-        }
-        // "18,5°N-110,2°E", "250kVA-22kV"
-        let place = {
-            let ended = scene.chars[..scene.at].iter().rposition(|c| *c != ' ').unwrap_or_default();
-            let side = scene.char(ended).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
-            let number: Vec<_> =
-                scene.chars[..ended].iter().rev().take(10).take_while(|c| !c.is_alphabetic()).collect();
-            let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ',' | '°'));
-            let facing = matches!(scene.char(other), Some('E' | 'W' | 'Đ'));
-            side && (number.contains(&&'°') || facing)
-        };
-        let before = scene.before();
-        let fertiliser = ["npk", "dap"].iter().any(|name| before.contains(name)) && kind == Kind::Number;
-        let current = before.ends_with('v') && scene.stands(scene.digits_end(next), "Hz");
-        if place || fertiliser || current || before.ends_with("kva") {
-            return said(",");
-        }
-        let (day, clock) = (date(&there).is_some(), time(&there).is_some());
-        return match kind {
-            Kind::Date if clock && !day && !after_a_time(scene) => said(","),
-            Kind::Time if day && !clock => said(","),
-            Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
-            Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
-            _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
-            Kind::Day => Some(Taken::new("đến ngày", end, Kind::Link)),
-            _ if scene.char(next) == Some('(') => None,
-            _ => said("đến"),
-        };
+        return from_number_to_number(scene, kind, next);
+    }
+    if is_of_days(scene) {
+        return said(", ");
     }
     if number_before(scene).is_some() && goes_to_its_like(scene, next) || is_a_time_to_another(scene, next) {
         return said("đến");
@@ -159,6 +162,15 @@ fn dash(scene: &Scene) -> Option<Taken> {
             return Some(Taken::new("đến", end, Kind::Link));
         }
         Some((Kind::Abbreviation, last)) if last == scene.at && glued => return said(", "),
+        // "mẫu 04-CS"
+        Some((Kind::Number, last))
+            if last == scene.at
+                && scene.char(end).is_some_and(char::is_uppercase)
+                && scene.char(end + 1).is_some_and(char::is_uppercase)
+                && !is_roman(scene, next) =>
+        {
+            return said(", ");
+        }
         // "RON95-III"
         Some((Kind::Number, last)) if last == scene.at && glued && is_roman(scene, next) => return said(" "),
         _ => {}
@@ -174,6 +186,69 @@ fn dash(scene: &Scene) -> Option<Taken> {
     }
     // "Covid-19"; the number is read by itself.
     scene.is_digit(end).then(|| Taken::new(" ", end, Kind::Link))
+}
+
+/// Reads a dash between two numbers: "đến", or a pause where no range is meant.
+fn from_number_to_number(scene: &Scene, kind: Kind, next: usize) -> Option<Taken> {
+    let end = scene.at + 1;
+    let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    let there = Scene { chars: scene.chars, at: next, last: None, since_number: usize::MAX };
+    if kind == Kind::Phone || phone(&there).is_some() {
+        return said(",");
+    }
+    // "18,5°N-110,2°E", "250kVA-22kV"
+    let place = {
+        let ended = scene.chars[..scene.at].iter().rposition(|c| *c != ' ').unwrap_or_default();
+        let side = scene.char(ended).is_some_and(|c| matches!(c, 'N' | 'S' | 'B'));
+        let number: Vec<_> =
+            scene.chars[..ended].iter().rev().take(10).take_while(|c| !c.is_alphabetic()).collect();
+        let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ',' | '°'));
+        let facing = matches!(scene.char(other), Some('E' | 'W' | 'Đ'));
+        side && (number.contains(&&'°') || facing)
+    };
+    let before = scene.before();
+    let named = before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | ' '));
+    let fertiliser = ends_with(named, &["npk", "dap"]) && kind == Kind::Number;
+    let other = scene.run_end(next, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+    let current = before.ends_with('v')
+        && ["Hz", "A", "W", "kW", "KW", "HP"].iter().any(|unit| scene.stands(other, unit));
+    if place || fertiliser || current || before.ends_with("kva") || is_a_plot(scene, scene.at) {
+        return said(",");
+    }
+    let spaced = next > end;
+    // "5-3=2"
+    if kind == Kind::Number && scene.char(scene.after_space(scene.digits_end(next))) == Some('=') {
+        return said("trừ");
+    }
+    let (day, clock) = (date(&there).is_some(), time(&there).is_some());
+    match kind {
+        Kind::Date if clock && !day && !after_a_time(scene) => said(","),
+        Kind::Time if (day || spaced && is_a_day(scene, next)) && !clock => said(","),
+        Kind::Ordinal if day && spaced => said(","),
+        Kind::Ordinal => Some(Taken::new("đến thứ", end, Kind::Link)),
+        Kind::Month => Some(Taken::new("đến tháng", end, Kind::Link)),
+        _ if is_of_the_moon(scene) => Some(Taken::new("đến mùng", end, Kind::Link)),
+        Kind::Day if !day => Some(Taken::new("đến ngày", end, Kind::Link)),
+        _ if scene.char(next) == Some('(') => None,
+        _ => said("đến"),
+    }
+}
+
+/// Tells whether a day and a month stand at a place: "14h - 2/12".
+fn is_a_day(scene: &Scene, from: usize) -> bool {
+    let day = scene.short(from).filter(|(day, end)| *day <= 31 && scene.char(*end) == Some('/'));
+    day.and_then(|(_, end)| scene.short(end + 1))
+        .is_some_and(|(month, end)| month <= 12 && !scene.is_word(end))
+}
+
+/// Tells whether a dash is one of two or more between days: "T2-T4-T6".
+fn is_of_days(scene: &Scene) -> bool {
+    let day =
+        |from: usize| scene.char(from) == Some('T') && scene.is_digit(from + 1) && !scene.is_word(from + 2);
+    let before =
+        scene.at >= 5 && scene.char(scene.at - 3) == Some('-') && day(scene.at - 2) && day(scene.at - 5);
+    let after = day(scene.at + 1) && scene.char(scene.at + 3) == Some('-') && day(scene.at + 4);
+    before || after
 }
 
 /// Tells whether a time stands before the day before: "22h ngày 1/12 - 5h ngày 2/12".
@@ -222,6 +297,13 @@ fn is_a_time_to_another(scene: &Scene, next: usize) -> bool {
     let digits = scene.digits_end(next);
     let span = digits > next && SPANS.contains(&scene.next_word(digits).as_str());
     let moon = matches!(scene.next_word(next).as_str(), "mùng" | "mồng" | "rằm");
+    // "Thứ Hai - Thứ Sáu"
+    let days = ["hai", "ba", "tư", "năm", "sáu", "bảy"].contains(&word)
+        && before.trim_end_matches(word).ends_with("thứ ");
+    let of_a_week = scene.text(next, next + 4).to_lowercase() == "thứ " || scene.stands(next, "Chủ nhật");
+    if days && of_a_week {
+        return true;
+    }
     scene.since_number <= 2 && (span && SPANS.contains(&word) || moon && before.contains("tháng"))
 }
 
@@ -233,7 +315,8 @@ fn is_roman(scene: &Scene, from: usize) -> bool {
 /// Tells whether an `x` stands by itself between a count and a number: "3 viên x 2 lần".
 fn is_dose(scene: &Scene) -> bool {
     let apart = scene.previous(scene.at) == Some(' ') && scene.char(scene.at + 1) == Some(' ');
-    let side = matches!(scene.next_word(scene.at + 1).as_str(), "dài" | "rộng" | "cao" | "sâu" | "dày");
+    let side =
+        matches!(scene.next_word(scene.at + 1).as_str(), "hệ" | "dài" | "rộng" | "cao" | "sâu" | "dày");
     apart && scene.since_number <= WORDS_OF_A_COUNT && (side || scene.is_digit(scene.at + 2))
 }
 
@@ -241,14 +324,30 @@ fn is_dose(scene: &Scene) -> bool {
 fn slash(scene: &Scene) -> Option<Taken> {
     let end = scene.at + 1;
     let said = |words: &str| Some(Taken::new(words, end, Kind::Link));
+    // "3G/4G"
+    if scene.previous(scene.at) == Some('G') && scene.char(end + 1) == Some('G') {
+        return said(", ");
+    }
     if let Some(kind) = number_before(scene)
         && scene.is_digit(end)
     {
+        // "từ 19h/26 đến 7h/27"
+        let day = scene
+            .short(end)
+            .filter(|(day, close)| *day <= 31 && !matches!(scene.char(*close), Some('/' | '-')));
+        if kind == Kind::Time && day.is_some() {
+            return said(", ngày");
+        }
         return said(if matches!(kind, Kind::Phone | Kind::Date | Kind::Time) { ", " } else { "trên" });
     }
     let word = scene.chars[..scene.at].iter().rev().take(12).take_while(|c| c.is_alphabetic()).count();
     let left = scene.text(scene.at - word, scene.at);
-    let counted = scene.since_number <= WORDS_OF_A_COUNT || left == "đồng";
+    let kin = matches!(left.as_str(), "mẹ" | "bố" | "cha" | "ông" | "bà" | "vợ" | "anh" | "nam");
+    let counted = scene.since_number <= WORDS_OF_A_COUNT && !kin
+        || matches!(
+            left.as_str(),
+            "đồng" | "triệu" | "nghìn" | "tạ" | "tấn" | "yến" | "lít" | "kg" | "mg" | "ml"
+        );
     if counted
         && word > 0
         && let Some((words, close)) = per(scene, &left, scene.at)

@@ -18,7 +18,37 @@ pub(super) fn time(scene: &Scene) -> Option<Taken> {
     if !scene.is_digit(scene.at) {
         return None;
     }
-    lettered(scene).or_else(|| with_a_colon(scene)).or_else(|| in_words(scene))
+    let hour = scene.value(scene.at, scene.digits_end(scene.at));
+    let time = lettered(scene).or_else(|| with_a_colon(scene)).or_else(|| in_words(scene));
+    match time {
+        Some(taken) => Some(match half_of_the_day(scene, hour, taken.end) {
+            Some((half, end)) => Taken::new(format!("{} {half}", taken.words), end, Kind::Time),
+            None => taken,
+        }),
+        // "8 AM"
+        None => {
+            let (_, end) = scene.short(scene.at)?;
+            let (half, end) = half_of_the_day(scene, hour, end)?;
+            Some(Taken::new(format!("{} {half}", said(hour, 0)), end, Kind::Time))
+        }
+    }
+}
+
+/// Reads "AM" or "PM" after an hour below thirteen.
+fn half_of_the_day(scene: &Scene, hour: u64, end: usize) -> Option<(&'static str, usize)> {
+    let from = scene.after_space(end);
+    let half = scene.text(from, from + 2);
+    if scene.is_word(from + 2) || !(1..=12).contains(&hour) {
+        return None;
+    }
+    let said = match (half.as_str(), hour) {
+        ("AM" | "am", _) => "sáng",
+        ("PM" | "pm", 12) => "trưa",
+        ("PM" | "pm", 1..=5) => "chiều",
+        ("PM" | "pm", _) => "tối",
+        _ => return None,
+    };
+    Some((said, from + 2))
 }
 
 fn said(hour: u64, minute: u64) -> String {
@@ -117,7 +147,11 @@ fn is_of_a_clock(scene: &Scene, mark: usize) -> bool {
         "chất",
     ];
     let before = scene.before();
-    let weighed = before.split(|c: char| !c.is_alphanumeric()).any(|word| WEIGHED.contains(&word));
+    // "200g đường, ủ từ 8g": what is weighed stands in another part of the sentence.
+    let span = scene.follows(&["từ", "đến", "tới", "lúc"]);
+    let part = if span { before.rsplit([',', ';', '.']).next().unwrap_or_default() } else { &before };
+    let weighed = part.split(|c: char| !c.is_alphanumeric()).any(|word| WEIGHED.contains(&word))
+        || span && WEIGHED.contains(&scene.next_word(mark + 1).as_str());
     let part_of_a_day =
         matches!(scene.next_word(mark + 1).as_str(), "sáng" | "trưa" | "chiều" | "tối" | "đêm" | "ngày");
     let per = scene.char(mark + 1) == Some('/');
@@ -143,7 +177,8 @@ fn with_a_colon(scene: &Scene) -> Option<Taken> {
     } else {
         after_minutes(scene, end)
     };
-    (!scene.is_word(end)).then(|| Taken::new(words, end, Kind::Time))
+    let half = half_of_the_day(scene, hour, end).is_some();
+    (half || !scene.is_word(end)).then(|| Taken::new(words, end, Kind::Time))
 }
 
 /// "7 giờ 30" and "16 giờ 05 phút".

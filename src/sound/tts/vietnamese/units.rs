@@ -196,6 +196,7 @@ const COUNTED: &[&str] = &[
     "thuyền",
     "cơ sở",
     "trường hợp",
+    "bản",
 ];
 /// Things that are counted, as they are shortened after a slash.
 const SHORT_THINGS: &[(&str, &str)] = &[
@@ -206,7 +207,13 @@ const SHORT_THINGS: &[(&str, &str)] = &[
     ("SV", "sinh viên"),
     ("sv", "sinh viên"),
     ("CN", "công nhân"),
+    ("LĐ", "lao động"),
+    ("TH", "trường hợp"),
     ("tv", "thành viên"),
+    ("cp", "cổ phiếu"),
+    ("sp", "sản phẩm"),
+    ("p", "phút"),
+    ("ph", "phút"),
 ];
 /// Words of money and count after which a price has "một" even before a measure: "đồng/kg".
 const MONEY: &[&str] = &["đồng", "nghìn", "ngàn", "triệu", "tỷ", "tỉ", "đô la", "đô la mỹ", "ơ-rô"];
@@ -239,6 +246,32 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     {
         return Some(with_slashes(scene, "phút", end + 1));
     }
+    // "tivi 65""
+    let screen = || {
+        ["tivi", "ti vi", "màn hình", "tv", "laptop", "van ", "ống "]
+            .iter()
+            .any(|thing| scene.line().contains(thing))
+    };
+    if scene.char(end) == Some('"')
+        && !scene.is_digit(end + 1)
+        && scene.previous(scene.at) != Some('"')
+        && screen()
+    {
+        return Some(("in".to_owned(), end + 1));
+    }
+    // "x 6 th"
+    if scene.stands(end, " th") && !scene.is_word(end + 3) {
+        return Some(("tháng".to_owned(), end + 3));
+    }
+    // "35 đ/c"
+    let person = scene.after_space(end);
+    if scene.stands(person, "đ/c") && !scene.is_word(person + 3) {
+        return Some(("đồng chí".to_owned(), person + 3));
+    }
+    // "chờ 15 p"
+    if scene.stands(end, " p") && !scene.is_word(end + 2) && scene.char(end + 2) != Some('/') {
+        return Some(("phút".to_owned(), end + 2));
+    }
     if let Some(unit) = letter_after(scene, end) {
         return Some(with_slashes(scene, unit, end + 1));
     }
@@ -252,6 +285,14 @@ pub(super) fn unit_after(scene: &Scene, end: usize) -> Option<(String, usize)> {
     }
     let spaced = scene.after_space(end);
     let (said, close) = unit_at(scene, spaced)?;
+    // "mạch 80 l/p"
+    let beats = || {
+        let before = scene.before();
+        let about =
+            |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
+        about(&["mạch", "tim", "thở"]) && !about(&["oxy", "ôxy", "oxi"])
+    };
+    let said = if said == "lít" && scene.stands(close, "/p") && beats() { "lần" } else { said };
     if spaced > end && GLUED.contains(&scene.text(spaced, close).as_str()) {
         return None;
     }
@@ -268,13 +309,17 @@ fn letter_after(scene: &Scene, end: usize) -> Option<&'static str> {
     let about =
         |words: &[&str]| before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
     match letter {
-        'A' => about(&["cb", "aptomat", "áp", "dòng", "cầu", "chì", "mcb", "công", "tơ", "sạc", "điện"])
-            .then_some("am-pe"),
+        'A' => (before.ends_with("v-")
+            || about(&["cb", "aptomat", "áp", "dòng", "cầu", "chì", "mcb", "công", "tơ", "sạc", "điện"]))
+        .then_some("am-pe"),
         'v' => about(&["uống", "ngậm"]).then_some("viên"),
+        't' if scene.previous(scene.at) == Some('(') && matches!(scene.char(end + 1), Some(',' | ')')) => {
+            Some("tuổi")
+        }
         't' if before.ends_with('-') && about(&["người", "cụ", "từ", "nam", "nữ"]) => Some("tuổi"),
         _ if about(&["tải", "trọng", "nặng", "cầu", "xe", "sản", "khối"]) => Some("tấn"),
         _ if about(&["bé", "trẻ", "cháu", "tuổi"]) => Some("tuổi"),
-        'T' if about(&["hạn", "góp"]) => Some("tháng"),
+        'T' if about(&["hạn", "góp", "gửi", "hành"]) => Some("tháng"),
         _ => None,
     }
 }
@@ -376,7 +421,10 @@ fn thousand_at(scene: &Scene, end: usize) -> Option<(String, usize)> {
             | "cây"
             | "view"
             | "phiếu"
-    );
+            | "like"
+            | "sub"
+            | "follow"
+    ) || scene.stands(scene.after_space(end + 1), "bình luận");
     Some(with_slashes(scene, if of_things { "nghìn" } else { "nghìn đồng" }, end + 1))
 }
 
@@ -402,7 +450,12 @@ fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
     // "cao 1m2" is 1.20 m.
     let tall = close == end + 2
         && scene.text(scene.at, end) == "1"
-        && scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]);
+        && (scene.before().ends_with("m-") || scene.follows(&["cao", "chiều cao", "dưới", "trên", "khoảng"]));
+    // "xe trên 3T5"
+    let loaded = scene.char(end) == Some('T') && close == end + 2 && scene.line().contains("xe ");
+    if loaded && !scene.is_word(close) {
+        return Some((format!("tấn {}", number(&scene.text(end + 1, close))), close));
+    }
     let square = !tall && matches!(scene.text(end + 1, close).as_str(), "2" | "3");
     if scene.char(end) != Some('m') || !few || square || scene.is_word(close) {
         return None;
@@ -411,7 +464,7 @@ fn metres_and_more(scene: &Scene, end: usize) -> Option<(String, usize)> {
 }
 
 /// Reads what is counted, after the slashes that follow a unit.
-fn with_slashes(scene: &Scene, unit: &str, end: usize) -> (String, usize) {
+pub(super) fn with_slashes(scene: &Scene, unit: &str, end: usize) -> (String, usize) {
     let (mut words, mut end) = (unit.to_owned(), end);
     for _ in 0..3 {
         let Some((more, close)) = per(scene, &words, end) else { break };
@@ -441,10 +494,11 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         }
         let priced = counted.contains("một ")
             && matches!(scene.next_word(digits).as_str(), "người" | "khẩu" | "trẻ" | "cháu" | "con");
+        let whole = scene.run_end(from, |c| c.is_ascii_digit() || c == '.');
         let others = priced
             || matches!(counted, "hộ" | "gia đình" | "thôn" | "xã" | "lớp" | "đội")
                 && matches!(
-                    scene.next_word(digits).as_str(),
+                    scene.next_word(whole).as_str(),
                     "khẩu" | "người" | "nhân" | "hộ" | "em" | "cháu"
                 )
             || thing == "pha"
@@ -459,14 +513,26 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
     let counts =
         COUNTED.iter().filter(|word| scene.stands(from, word) && !scene.is_word(from + word.chars().count()));
     if let Some(word) = counts.max_by_key(|word| word.len()) {
+        // "12 ca/tuần 47" names the week.
+        let after = from + word.chars().count();
+        if matches!(*word, "tuần" | "tháng" | "năm" | "quý")
+            && scene.char(after) == Some(' ')
+            && scene.is_digit(after + 1)
+        {
+            return Some((",".to_owned(), from));
+        }
         let speed = counted == "ki-lô-mét" && *word == "giờ";
         let over = if speed { "trên" } else { "một" };
-        return Some((format!("{over} {word}"), from + word.chars().count()));
+        let end = from + word.chars().count();
+        // "m3/ngày.đêm"
+        let whole_day = *word == "ngày" && (scene.stands(end, ".đêm") || scene.stands(end, "-đêm"));
+        let (word, end) = if whole_day { ("ngày đêm", end + 4) } else { (*word, end) };
+        return Some((format!("{over} {word}"), end));
     }
-    if let Some((short, thing)) =
-        SHORT_THINGS.iter().find(|(short, _)| scene.stands(from, short) && !scene.is_word(from + short.len()))
-    {
-        return Some((format!("một {thing}"), from + short.len()));
+    let short = SHORT_THINGS.iter().map(|(short, thing)| (short, from + short.chars().count(), thing));
+    let mut short = short.filter(|(short, end, _)| scene.stands(from, short) && !scene.is_word(*end));
+    if let Some((_, end, thing)) = short.next() {
+        return Some((format!("một {thing}"), end));
     }
     let lower = counted.to_lowercase();
     let price = MONEY.iter().any(|money| lower.ends_with(money)) || counted.contains("một ");

@@ -9,7 +9,8 @@ const ADDRESS_CHARS_MAX: usize = 300;
 /// Last parts of names on the web that stand without "www".
 const TOPS: &[&str] = &[
     "vn", "com", "net", "org", "gov", "edu", "info", "io", "me", "app", "asia", "biz", "tv", "ly", "link",
-    "site", "page", "online", "xyz", "int", "eu", "jp", "cn", "kr", "us", "uk", "gl", "be", "dev",
+    "site", "page", "online", "xyz", "int", "eu", "jp", "cn", "kr", "us", "uk", "gl", "be", "dev", "cc",
+    "shop", "club", "store", "mobi", "cloud", "top",
 ];
 
 /// Reads an address as people dictate it: "chấm", "gạch chéo", "a còng".
@@ -116,7 +117,8 @@ fn is_unspeakable(letters: &str) -> bool {
     let lower = letters.to_lowercase();
     letters.chars().count() > 1
         && letters.is_ascii()
-        && (!lower.contains(['a', 'e', 'i', 'o', 'u', 'y']) || OFFICES.contains(&lower.as_str()))
+        && (!lower.contains(['a', 'e', 'i', 'o', 'u']) && !lower.ends_with('y')
+            || OFFICES.contains(&lower.as_str()))
 }
 
 /// Reads `#BinhMinhXanh` as "thăng Binh Minh Xanh".

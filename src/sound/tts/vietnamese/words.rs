@@ -1,8 +1,6 @@
-//! Abbreviations, Roman numerals, roads, and words of capitals and digits.
+//! Roman numerals, roads, and words of capitals and digits.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
+use super::abbreviations::{abbreviation, after_a_name, among_capitals};
 use super::codes::spaced;
 use super::numbers::{cardinal, code, number, ordinal, roman, spelled};
 use super::scene::{Kind, Scene, Taken, ends_with};
@@ -88,7 +86,8 @@ const ROADS: &[(&str, &str)] = &[
     ("ĐH", "đường huyện"),
 ];
 /// Short capitals of other languages that are said as words.
-const SAID_AS_WORDS: &[&str] = &["LED", "COVID", "ASEAN", "GAP", "JAZZ"];
+const SAID_AS_WORDS: &[&str] =
+    &["LED", "COVID", "ASEAN", "GAP", "JAZZ", "SEA", "VAR", "IELTS", "TOEIC", "TOEFL"];
 const WEEKDAYS: &[&str] = &[
     "thứ hai",
     "thứ ba",
@@ -113,52 +112,17 @@ const WEEKDAYS: &[&str] = &[
     "chiều",
     "tối",
     "trưa",
+    "mỗi",
+    "vào",
+    "hằng",
+    "nghỉ",
 ];
 
-/// Places in which an abbreviation is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Where {
-    Everywhere,
-    BeforeSmallLetters,
-    BeforeAName,
-    AmongSmallLetters,
-    BeforeANumber,
-    OnlyCell,
-    AfterANumber,
-    /// After one of these words.
-    After(Vec<&'static str>),
-}
-
-struct Abbreviation {
-    short: Vec<char>,
-    long: &'static str,
-    place: Where,
-}
-
-/// Abbreviations by their first letter, the longest first.
-static ABBREVIATIONS: LazyLock<HashMap<char, Vec<Abbreviation>>> = LazyLock::new(|| {
-    let mut table: HashMap<char, Vec<Abbreviation>> = HashMap::new();
-    for line in include_str!("abbreviations.tsv").lines().filter(|line| !line.starts_with('#')) {
-        let mut cells = line.split('\t');
-        let (Some(short), Some(long)) = (cells.next(), cells.next()) else { continue };
-        let place = match cells.next() {
-            Some("lower") => Where::BeforeSmallLetters,
-            Some("name") => Where::BeforeAName,
-            Some("number") => Where::BeforeANumber,
-            Some("head") => Where::AmongSmallLetters,
-            Some("cell") => Where::OnlyCell,
-            Some("counted") => Where::AfterANumber,
-            Some(words) if words.starts_with("after ") => {
-                Where::After(words["after ".len()..].split('|').collect())
-            }
-            _ => Where::Everywhere,
-        };
-        let short: Vec<char> = short.chars().collect();
-        table.entry(short[0]).or_default().push(Abbreviation { short, long, place });
-    }
-    table.values_mut().for_each(|list| list.sort_by_key(|known| std::cmp::Reverse(known.short.len())));
-    table
-});
+/// Words before `T9` where it is a month.
+const BEFORE_A_MONTH: &[&str] = &[
+    "so với", "lương", "tiền", "nước", "điện", "phí", "đầu", "cuối", "giữa", "từ", "đến", "trong", "hết",
+    "trước", "cước", "kỳ", "sang", "của", "thu",
+];
 
 /// Reads a word that is more than its letters.
 pub(super) fn word(scene: &Scene) -> Option<Taken> {
@@ -170,10 +134,15 @@ pub(super) fn word(scene: &Scene) -> Option<Taken> {
         .or_else(|| weekday(scene))
         .or_else(|| quarter(scene))
         .or_else(|| directions(scene))
+        .or_else(|| if scene.follows(&["biển", "biển báo"]) { letter_of_a_number(scene) } else { None })
+        .or_else(|| initials(scene))
+        .or_else(|| person(scene))
         .or_else(|| abbreviation(scene))
+        .or_else(|| dong(scene))
         .or_else(|| roman_numeral(scene))
         .or_else(|| letters_and_digits(scene))
         .or_else(|| capitals(scene))
+        .or_else(|| letter_of_a_number(scene))
 }
 
 fn road(scene: &Scene) -> Option<Taken> {
@@ -188,11 +157,19 @@ fn road(scene: &Scene) -> Option<Taken> {
             && !(is_a_breed && km == "KM")
             && scene.is_digit(scene.after_space(after))
         {
-            return Some(Taken::new("ki-lô-mét", after, Kind::Other));
+            let discount = km == "KM" && is_a_discount(scene, scene.after_space(after));
+            let said = if discount { "khuyến mãi" } else { "ki-lô-mét" };
+            return Some(Taken::new(said, after, Kind::Other));
         }
     }
-    if scene.stands(scene.at, "P.") && scene.digits_end(scene.at + 2) >= scene.at + 5 {
+    if scene.stands(scene.at, "P.")
+        && !scene.follows(&["biển", "biển báo"])
+        && scene.digits_end(scene.at + 2) >= scene.at + 5
+    {
         return Some(Taken::new("phòng", scene.at + 2, Kind::Other));
+    }
+    if scene.stands(scene.at, "ĐX") && scene.follows(&["lúa", "vụ", "vụ lúa", "giống"]) {
+        return None;
     }
     let (_, said) = ROADS.iter().find(|(short, _)| scene.stands(scene.at, short))?;
     let after = scene.at + 2;
@@ -200,9 +177,9 @@ fn road(scene: &Scene) -> Option<Taken> {
     let digits = scene.digits_end(from);
     let end = digits + usize::from(scene.char(digits).is_some_and(|c| c.is_ascii_uppercase()));
     // "cách QL1 200m": the number after is of something else.
-    let measure =
-        scene.char(end) == Some(' ') && super::units::unit_after(scene, scene.digits_end(end + 1)).is_some();
-    let more = matches!(scene.char(end), Some(' ' | '.' | '/')) && scene.is_digit(end + 1) && !measure;
+    let measured = scene.run_end(end + 1, |c| c.is_ascii_digit() || c == ',');
+    let measure = scene.char(end) == Some(' ') && super::units::unit_after(scene, measured).is_some();
+    let more = matches!(scene.char(end), Some(' ' | '.' | '/' | ',')) && scene.is_digit(end + 1) && !measure;
     let area = matches!(scene.next_word(end).as_str(), "m2" | "m²" | "ha" | "m" | "mét");
     let telephone = *said == "đường tỉnh" && scene.char(from) == Some('0');
     if is_a_breed && from == after
@@ -217,6 +194,12 @@ fn road(scene: &Scene) -> Option<Taken> {
     let letter = if end > digits { format!(" {}", scene.text(digits, end)) } else { String::new() };
     let number = number(&scene.text(from, digits));
     Some(Taken::new(format!("{said} {number}{letter}"), end, Kind::Abbreviation))
+}
+
+/// Tells whether per cents stand at a place: "KM 10-49%".
+fn is_a_discount(scene: &Scene, from: usize) -> bool {
+    let end = scene.run_end(from, |c| c.is_ascii_digit() || matches!(c, '-' | ',' | '.' | ' '));
+    scene.char(end) == Some('%')
 }
 
 /// Takes the kind of an influenza out of its brackets, to be read once more: `A(H1N1)` as `A/H1N1`.
@@ -243,6 +226,8 @@ fn weekday(scene: &Scene) -> Option<Taken> {
             || after_a_time
             || is_dated(scene)
             || scene.goes_on(Kind::Weekday)
+            || scene.stands(scene.at + 2, " và T7")
+            || is_before_a_time(scene, scene.at + 2)
             || ends_with(before, WEEKDAYS);
         return listed.then(|| Taken::new("chủ nhật", scene.at + 2, Kind::Weekday));
     }
@@ -251,12 +236,28 @@ fn weekday(scene: &Scene) -> Option<Taken> {
     }
     let (number, end) = scene.short(scene.at + 1)?;
     if scene.char(end) == Some('/') && (1..=12).contains(&number) {
-        let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+        let (year, end) = year_of_two(scene, end + 1)?;
         let month = if number == 4 { ordinal(4) } else { cardinal(number) };
         return Some(Taken::new(format!("tháng {month} năm {}", cardinal(year)), end, Kind::Date));
     }
-    let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end);
+    // No day of the week has these: "lương T9", "T10-T12".
+    let of_a_year = matches!(number, 1 | 8..=12)
+        && !scene.is_word(end)
+        && (scene.follows(BEFORE_A_MONTH) || scene.goes_on(Kind::Month));
+    if of_a_year {
+        return Some(Taken::new(format!("tháng {}", cardinal(number)), end, Kind::Month));
+    }
+    let built = scene.follows(&["toà", "tòa", "tầng", "nhà", "trạm", "cột", "trụ", "lô", "khu", "block"]);
+    let fits = (2..=7).contains(&number) && end == scene.at + 2 && !scene.is_word(end) && !built;
     fits.then(|| Taken::new(format!("thứ {}", ordinal(number)), end, Kind::Weekday))
+}
+
+/// A year of four digits, or the last two of one of these decades: "T12/26".
+fn year_of_two(scene: &Scene, from: usize) -> Option<(u64, usize)> {
+    let short = || {
+        scene.short(from).filter(|(year, _)| (20..50).contains(year)).map(|(year, end)| (2_000 + year, end))
+    };
+    scene.year(from).or_else(short).filter(|(_, end)| !scene.is_word(*end) && scene.char(*end) != Some('/'))
 }
 
 /// Reads `Q1/2026`; without a year it may be a district.
@@ -265,8 +266,20 @@ fn quarter(scene: &Scene) -> Option<Taken> {
         return None;
     }
     let (number, end) = scene.short(scene.at + 1).filter(|(number, _)| (1..=4).contains(number))?;
+    // "thu phí Q4", "Q3+Q4/2026"
+    let more = ["+Q", "-Q", ", Q", " và Q"].iter().find(|sign| scene.stands(end, sign));
+    let row = more.is_some_and(|sign| {
+        scene.is_digit(end + sign.chars().count()) && !scene.is_digit(end + sign.chars().count() + 1)
+    });
+    if row {
+        return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
+    }
+    if !scene.is_word(end) && scene.follows(&["phí", "phí rác", "thu", "trong", "hết", "đầu", "cuối", "kết"])
+    {
+        return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
+    }
     scene.char(end).filter(|c| matches!(c, '/' | '-'))?;
-    let (year, end) = scene.year(end + 1).filter(|(_, end)| !scene.is_word(*end))?;
+    let (year, end) = year_of_two(scene, end + 1)?;
     Some(Taken::new(format!("quý {} năm {}", cardinal(number), cardinal(year)), end, Kind::Date))
 }
 
@@ -300,6 +313,12 @@ fn directions(scene: &Scene) -> Option<Taken> {
     Some(Taken::new(words.join(" "), end, Kind::Direction))
 }
 
+/// Tells whether a time comes after a place: "CN 6h30".
+fn is_before_a_time(scene: &Scene, from: usize) -> bool {
+    let from = scene.run_end(from, |c| matches!(c, ' ' | ',' | '(' | ':'));
+    scene.short(from).is_some_and(|(_, end)| matches!(scene.char(end), Some('h' | 'H' | 'g' | ':')))
+}
+
 /// Tells whether a day of a month comes after "CN": "CN 6/12", "CN (13.12)".
 fn is_dated(scene: &Scene) -> bool {
     let from = scene.run_end(scene.at + 2, |c| matches!(c, ' ' | ',' | '('));
@@ -307,76 +326,67 @@ fn is_dated(scene: &Scene) -> bool {
     day.is_some_and(|(_, end)| scene.short(end + 1).is_some())
 }
 
-fn abbreviation(scene: &Scene) -> Option<Taken> {
-    let known = ABBREVIATIONS.get(&scene.char(scene.at)?)?;
-    known.iter().find_map(|known| {
-        let end = scene.at + known.short.len();
-        let same = scene.chars.get(scene.at..end).is_some_and(|here| here == known.short);
-        (same && stands_there(scene, known, end)).then(|| Taken::new(known.long, end, Kind::Abbreviation))
-    })
+/// Reads a letter that a stop parts from its number: the sign "W.207".
+fn letter_of_a_number(scene: &Scene) -> Option<Taken> {
+    let letter = scene.char(scene.at).filter(char::is_ascii_uppercase)?;
+    (scene.char(scene.at + 1) == Some('.') && scene.is_digit(scene.at + 2))
+        .then(|| Taken::new(letter, scene.at + 2, Kind::Other))
 }
 
-/// Tells whether an abbreviation ends where it should, and stands where it is one.
-fn stands_there(scene: &Scene, known: &Abbreviation, end: usize) -> bool {
-    let next = scene.char(end);
-    let letters = known.short.last().is_some_and(|c| c.is_alphanumeric());
-    if known.place == Where::BeforeANumber {
-        let from = scene.after_space(end);
-        // "CT01" is the name of a form, "NH3" a gas.
-        if from == end && scene.char(from) == Some('0')
-            || from == end && matches!(known.short[..], ['N', 'H' | 'K']) && scene.year(from).is_none()
-        {
-            return false;
+/// Reads a name of which only the first letters are written: "em N.V.C.".
+fn initials(scene: &Scene) -> Option<Taken> {
+    const KNOWN: [&str; 4] = ["T.Ư", "T.W", "Đ.C", "Đ.T"];
+    let (mut letters, mut end) = (String::new(), scene.at);
+    while scene.char(end).is_some_and(char::is_uppercase) && !scene.is_word(end + 1) {
+        letters.extend(scene.char(end));
+        end += 1;
+        if scene.char(end) != Some('.') || !scene.char(end + 1).is_some_and(char::is_uppercase) {
+            break;
         }
-        let roman = roman(&scene.text(from, scene.word_end(from).min(from + 8))).is_some();
-        return scene.is_digit(from) || from > end && (roman || scene.stands(from, "số "));
+        end += 1;
     }
-    if letters && next.is_some_and(char::is_alphanumeric) {
-        // "UBNDxã" lost its space on the way.
-        let glued = next.is_some_and(char::is_lowercase) && known.short.len() >= 4;
-        if !glued || known.place != Where::Everywhere || !known.short.iter().all(|c| c.is_uppercase()) {
-            return false;
-        }
+    let whole = letters.chars().count() >= 2 && scene.previous(end).is_none_or(|c| c != '.');
+    if !whole || KNOWN.contains(&scene.text(scene.at, end).as_str()) {
+        return None;
     }
-    let word = scene.char(scene.after_space(end));
-    match &known.place {
-        Where::Everywhere | Where::BeforeANumber => true,
-        Where::OnlyCell => next == Some(',') && scene.previous(scene.at).is_none_or(|c| c == '\n'),
-        Where::AfterANumber => {
-            scene.last.is_some_and(|(kind, end)| kind == Kind::Number && end + 1 == scene.at)
-                && scene.previous(scene.at) == Some(' ')
-        }
-        Where::After(words) => scene.follows(words),
-        Where::BeforeSmallLetters => next == Some(' ') && word.is_some_and(char::is_lowercase),
-        Where::AmongSmallLetters => !among_capitals(scene, end),
-        Where::BeforeAName => {
-            word.is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
-                && !(known.short.len() == 2 && after_a_name(scene))
-        }
-    }
+    // The last stop ends a sentence, or only the letters.
+    let stop = scene.char(end) == Some('.') && !matches!(scene.char(end + 1), None | Some('\n'));
+    let goes_on = stop && !scene.char(scene.after_space(end + 1)).is_some_and(char::is_uppercase);
+    Some(Taken::new(spaced(&letters), end + usize::from(goes_on), Kind::Other))
 }
 
-/// Tells whether the word before this place has a capital, as in "Nguyễn Văn H.".
-fn after_a_name(scene: &Scene) -> bool {
-    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
-        return false;
+/// Reads "a. Tuấn" and "C. Hà" beside a telephone number.
+fn person(scene: &Scene) -> Option<Taken> {
+    let said = match scene.char(scene.at)? {
+        'a' | 'A' => "anh",
+        'c' | 'C' => "chị",
+        _ => return None,
     };
-    let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
-    length > 0 && scene.char(space - length).is_some_and(char::is_uppercase)
+    let name = scene.after_space(scene.at + 2);
+    let end = scene.word_end(name);
+    let named = scene.char(scene.at + 1) == Some('.')
+        && scene.char(name).is_some_and(char::is_uppercase)
+        && scene.char(name + 1).is_some_and(char::is_lowercase);
+    let apart = scene.chars[..scene.at].iter().rev().find(|c| **c != ' ');
+    let reached = scene.last.is_some_and(|(kind, end)| kind == Kind::Phone && scene.at - end <= 3)
+        || scene.text(end, end + 12).contains(" 0") && scene.digits_end(end) == end;
+    let called = scene.follows(&["báo", "gọi", "gặp", "hỏi", "liên hệ", "lh", "nhắn", "qua", "cho"]);
+    (named && reached && (called || matches!(apart, Some('(' | '-' | '–' | ',' | ';' | ':'))))
+        .then(|| Taken::new(format!("{said} "), name, Kind::Abbreviation))
 }
 
-/// Tells whether a neighbour of a word is written in capitals only.
-fn among_capitals(scene: &Scene, end: usize) -> bool {
-    let capitals = |word: &[char]| word.len() > 1 && word.iter().all(|c| c.is_uppercase());
-    let next = scene.after_space(end);
-    let after = capitals(
-        &scene.chars[next.min(scene.chars.len())..scene.word_end(next).min(next + 20).min(scene.chars.len())],
-    );
-    let Some(space) = scene.at.checked_sub(1).filter(|space| scene.char(*space) == Some(' ')) else {
-        return after;
-    };
-    let length = scene.chars[..space].iter().rev().take(20).take_while(|c| c.is_alphanumeric()).count();
-    after || capitals(&scene.chars[space - length..space])
+/// Reads `đ` without digits before it: "85 triệu đ/cây", "Giá (đ/kg)".
+fn dong(scene: &Scene) -> Option<Taken> {
+    let end = scene.at + 1;
+    if scene.char(scene.at) != Some('đ') || scene.is_word(end) {
+        return None;
+    }
+    let counted = scene.follows(&["trăm", "nghìn", "ngàn", "triệu", "tỷ", "tỉ"]);
+    let column = scene.previous(scene.at) == Some('(')
+        && scene.char(end) == Some(')')
+        && scene.follows(&["số tiền", "thành tiền", "giá", "đơn giá", "giá bán", "mức thu", "mức hỗ trợ"]);
+    let (words, close) = super::units::with_slashes(scene, "đồng", end);
+    (counted || column || close > end).then(|| Taken::new(words, close, Kind::Quantity))
 }
 
 fn roman_numeral(scene: &Scene) -> Option<Taken> {
@@ -460,7 +470,9 @@ fn capitals(scene: &Scene) -> Option<Taken> {
         return Some(Taken::new(spaced(&text), end, Kind::Abbreviation));
     }
     let land = scene.follows(&["đất"]) && text.chars().count() == 3 && text.chars().all(char::is_uppercase);
-    (land && !among_capitals(scene, end) || is_spelled(&text) && !(vowels && among_capitals(scene, end)))
+    // Two letters are no name.
+    let name = vowels && text.len() > 2;
+    (land && !among_capitals(scene, end) || is_spelled(&text) && !(name && among_capitals(scene, end)))
         .then(|| Taken::new(spaced(&text), end, Kind::Abbreviation))
 }
 
