@@ -72,9 +72,20 @@ fn texts_are_read_as_a_newsreader_says_them() {
 
 #[test]
 fn texts_that_were_kept_apart_are_read_as_well() {
-    const SETS: [&str; 12] = [
-        "notices", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-        "eleventh", "twelfth",
+    const SETS: [&str; 13] = [
+        "notices",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "seventh",
+        "eighth",
+        "ninth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
     ];
     let cases: Vec<_> = SETS
         .iter()

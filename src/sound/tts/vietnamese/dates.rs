@@ -273,7 +273,14 @@ fn days(scene: &Scene) -> Option<Taken> {
     {
         return None;
     }
-    let ngay = if scene.follows(NAMED) && !scene.follows(&["tuần lễ"]) { "" } else { "ngày " };
+    // "thi 2 ngày 3-4/6" counts its days before it names them.
+    let counted = scene.before().strip_suffix("ngày").is_some_and(|rest| {
+        let verb = rest.trim_end().trim_end_matches(|c: char| c.is_ascii_digit());
+        verb.len() < rest.trim_end().len()
+            && ends_with(verb.trim_end(), &["thi", "trong", "nghỉ", "học", "dài", "ra", "gồm", "chức"])
+    });
+    let named = scene.follows(NAMED) && !scene.follows(&["tuần lễ"]) && !counted;
+    let ngay = if named { "" } else { "ngày " };
     let words = format!("{ngay}{} đến ngày {}", cardinal(first), last.words());
     Some(Taken::new(words, last.end, Kind::Date))
 }

@@ -11,6 +11,8 @@ pub(super) const BEFORE_A_CODE: &[&str] = &[
     "tk",
     "tài khoản",
     "tài khoản số",
+    "tài khoản nhận",
+    "stk nhận",
     "số tài khoản",
     "cccd",
     "cccd số",
@@ -470,7 +472,14 @@ pub(super) fn score(scene: &Scene) -> Option<Taken> {
     let name = before.split(' ').next_back().map_or(0, |word| word.chars().count());
     let named = scene.at > name && scene.char(scene.at - name - 1).is_some_and(char::is_uppercase);
     // "set 2: 18-25"
+    // "Thôn 3 - Thôn 4: 0-2"
+    let announced = scene.at > 1 && matches!(&scene.chars[scene.at - 2..scene.at], [':', ' ']);
+    let listed_games = announced && before.contains(" - ") && {
+        let line = scene.line();
+        ["kết quả", "tỷ số", "vòng bảng", "trận", "bảng "].iter().any(|word| line.contains(word))
+    };
     let played = is_of_a_set(&before)
+        || listed_games
         || named && [" thắng ", " thua ", " hòa ", " hoà "].iter().any(|word| before.contains(word));
     // No range stays or goes down.
     let spaced = dash > end;

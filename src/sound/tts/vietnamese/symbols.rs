@@ -67,7 +67,20 @@ fn is_a_kind_of_file(scene: &Scene) -> bool {
     let end = scene.word_end(scene.at + 1);
     matches!(
         scene.text(scene.at + 1, end.min(scene.at + 6)).to_lowercase().as_str(),
-        "doc" | "docx" | "pdf" | "xls" | "xlsx" | "jpg" | "jpeg" | "png" | "mp3" | "mp4" | "zip" | "rar"
+        "doc"
+            | "docx"
+            | "pdf"
+            | "xls"
+            | "xlsx"
+            | "jpg"
+            | "jpeg"
+            | "png"
+            | "mp3"
+            | "mp4"
+            | "zip"
+            | "rar"
+            | "apk"
+            | "exe"
     )
 }
 
@@ -367,7 +380,7 @@ fn slash(scene: &Scene) -> Option<Taken> {
 fn is_a_ratio(scene: &Scene, next: usize) -> bool {
     let one = scene.previous(scene.at) == Some('1') && !scene.is_digit(scene.at.saturating_sub(2));
     let before: String = scene.chars[scene.at.saturating_sub(30)..scene.at].iter().collect();
-    before.contains(" lệ ") || one && scene.digits_end(next) >= next + 3
+    before.contains(" lệ ") || one && before.contains("pha ") || one && scene.digits_end(next) >= next + 3
 }
 
 /// Reads a sign that is one only between two numbers.

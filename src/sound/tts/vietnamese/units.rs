@@ -495,7 +495,12 @@ pub(super) fn per(scene: &Scene, counted: &str, slash: usize) -> Option<(String,
         let priced = counted.contains("một ")
             && matches!(scene.next_word(digits).as_str(), "người" | "khẩu" | "trẻ" | "cháu" | "con");
         let whole = scene.run_end(from, |c| c.is_ascii_digit() || c == '.');
+        let price = scene.run_end(from, |c| c.is_ascii_digit() || matches!(c, '.' | ','));
+        let paid = ["k", "đ", "tr"]
+            .iter()
+            .any(|money| scene.stands(price, money) && !scene.is_word(price + money.chars().count()));
         let others = priced
+            || paid && counted.chars().all(char::is_alphabetic)
             || matches!(counted, "hộ" | "gia đình" | "thôn" | "xã" | "lớp" | "đội")
                 && matches!(
                     scene.next_word(whole).as_str(),

@@ -221,7 +221,9 @@ fn weekday(scene: &Scene) -> Option<Taken> {
         let before = before.trim_end_matches([',', ' ', '-', '–', '/']);
         let before =
             [" và", " hoặc", " đến"].iter().find_map(|word| before.strip_suffix(word)).unwrap_or(before);
-        let after_a_time = scene.connected().is_some_and(|(kind, gap)| kind == Kind::Time && gap == ", ");
+        let after_a_time = scene
+            .connected()
+            .is_some_and(|(kind, gap)| kind == Kind::Time && matches!(gap.as_str(), ", " | " "));
         let listed = scene.stands(scene.at + 2, " ngày ")
             || after_a_time
             || is_dated(scene)
@@ -271,6 +273,9 @@ fn quarter(scene: &Scene) -> Option<Taken> {
     let row = more.is_some_and(|sign| {
         scene.is_digit(end + sign.chars().count()) && !scene.is_digit(end + sign.chars().count() + 1)
     });
+    if row && scene.char(end) == Some('-') {
+        return Some(Taken::new(format!("quý {} đến ", cardinal(number)), end + 1, Kind::Other));
+    }
     if row {
         return Some(Taken::new(format!("quý {}", cardinal(number)), end, Kind::Other));
     }
@@ -470,6 +475,13 @@ fn capitals(scene: &Scene) -> Option<Taken> {
         return Some(Taken::new(spaced(&text), end, Kind::Abbreviation));
     }
     let land = scene.follows(&["đất"]) && text.chars().count() == 3 && text.chars().all(char::is_uppercase);
+    // "Permethrin 50EC"
+    let strength = text.len() == 2
+        && text.chars().all(|c| c.is_ascii_uppercase())
+        && scene.previous(scene.at).is_some_and(|c| c.is_ascii_digit());
+    if strength {
+        return Some(Taken::new(spaced(&text), end, Kind::Abbreviation));
+    }
     // Two letters are no name.
     let name = vowels && text.len() > 2;
     (land && !among_capitals(scene, end) || is_spelled(&text) && !(name && among_capitals(scene, end)))
