@@ -75,9 +75,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Store(error) => return error.clone().into(),
-            Refused::NoSuchAnnouncement(_) | Refused::NoSuchMedia(_) | Refused::NoRollout => {
-                StatusCode::NOT_FOUND
-            }
+            Refused::NoSuchAnnouncement(_)
+            | Refused::NoSuchGroup(_)
+            | Refused::NoSuchMedia(_)
+            | Refused::NoRollout => StatusCode::NOT_FOUND,
             Refused::Authority(_) | Refused::MayNotEnd { .. } => StatusCode::FORBIDDEN,
             Refused::NotNewer { .. } => StatusCode::CONFLICT,
             Refused::TooLarge | Refused::ProgramTooLarge { .. } | Refused::Media(MediaRefusal::TooLarge) => {

@@ -45,7 +45,11 @@ enum Format {
 /// Makes a report.
 pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     reports::settle(&app, SETTLED).await?;
-    let refused = |bad: reports::BadPeriod| Problem { status: StatusCode::BAD_REQUEST, said: bad.say() };
+    let refused = |bad: reports::BadPeriod| {
+        let is_unknown = matches!(bad, reports::BadPeriod::NoCampaign(_));
+        let status = if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+        Problem { status, said: bad.say() }
+    };
     let period = reports::period_of(&app, &asked.period, &asked.campaign).await?.map_err(refused)?;
     let report = reports::report(&app, period).await?.map_err(refused)?;
     let form = match asked.format {
