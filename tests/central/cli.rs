@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::commune::{TOKEN, central_key, free_port, key, tone, trust};
 use loaxa_adapters::keys::KeyFile;
+use loaxa_heart::domain::time::Span;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -131,8 +132,9 @@ fn staff_type_and_central_does() {
     );
     let id = sent.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
     assert!(sent.contains("gửi đến 1 cụm loa") && sent.contains("chưa liên lạc lần nào"), "{sent}");
-    let at =
-        ["announce", "--to", "xa", "--text", "Họp thôn", "--at", "23:59", "--repeat", "2", "--lang", "en"];
+    let tomorrow = loaxa_adapters::clock::wall().plus(Span::secs(86_400)).local();
+    let late = tomorrow.format("23:59 %d/%m/%Y").to_string();
+    let at = ["announce", "--to", "xa", "--text", "Họp thôn", "--at", &late, "--repeat", "2", "--lang", "en"];
     let refused = check(&central.run(&at), false, "outside the allowed hours");
     assert!(refused.contains("nothing was sent") && refused.contains("--anyway"), "{refused}");
     check(&central.run(&[&at[..], &["--anyway"]].concat()), true, "sent announcement");

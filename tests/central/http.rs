@@ -140,7 +140,7 @@ async fn a_wrong_announcement_is_refused_in_a_plain_sentence() {
             central,
             json!({ "to": ["x9"], "class": "normal" }),
             ok,
-            400,
+            404,
             "no group x9",
             "không có nhóm x9",
         )

@@ -226,7 +226,7 @@ async fn what_is_no_release_is_not_published() {
         (with("builds", json!({})), 400, "at least one build"),
         (with("waves", json!([])), 400, "at least one build"),
         (with("waves", json!([[]])), 400, "at least one group"),
-        (with("waves", json!([["nowhere"]])), 400, "nowhere"),
+        (with("waves", json!([["nowhere"]])), 404, "nowhere"),
         (with("waves", json!(vec![["xa"]; 33])), 400, "1 to 32 waves"),
         (with("release", json!("1.4")), 422, "1.4"),
         (with("channel", json!("a\nb")), 400, "channel"),
