@@ -11,8 +11,7 @@ pub mod text;
 mod warnings;
 pub mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate};
@@ -47,25 +46,16 @@ pub fn plan_boxes(
     from: NaiveDate,
     until: NaiveDate,
 ) -> BTreeMap<BoxId, Arc<Vec<PlannedSession>>> {
-    let seen: BTreeMap<&BoxId, Listeners> =
-        boxes.iter().map(|(id, listeners)| (id, timetable.seen_from(listeners))).collect();
-    let different: Vec<&Listeners> = seen.values().collect::<BTreeSet<_>>().into_iter().collect();
-    let make = |listeners: &&Listeners| Arc::new(plan(timetable, listeners, policy, from, until));
-    let plans: BTreeMap<_, _> = different.iter().zip(side_by_side(&different, make)).collect();
-    seen.iter().map(|(id, seen)| ((*id).clone(), Arc::clone(&plans[&seen]))).collect()
-}
-
-/// Makes something of each, on as many threads as the machine has processors, and gives them in the order of `all`.
-fn side_by_side<I: Sync, O: Send>(all: &[I], make: impl Fn(&I) -> O + Sync) -> Vec<O> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = all.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = all
-            .chunks(share)
-            .map(|part| scope.spawn(|| part.iter().map(&make).collect::<Vec<_>>()))
-            .collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
+    let mut plans: BTreeMap<Listeners, Arc<Vec<PlannedSession>>> = BTreeMap::new();
+    let mut of = |listeners: &Listeners| {
+        let seen = timetable.seen_from(listeners);
+        let make = || Arc::new(plan(timetable, &seen, policy, from, until));
+        match plans.get(&seen) {
+            Some(plan) => Arc::clone(plan),
+            None => Arc::clone(plans.entry(seen.clone()).or_insert(make())),
+        }
+    };
+    boxes.iter().map(|(id, listeners)| (id.clone(), of(listeners))).collect()
 }
 
 /// Finds sessions that would sound at once, as pairs of indexes; of programmes side by side, or of groups that share
