@@ -11,8 +11,8 @@ FRAME = RATE // 50
 HEADER = 44
 RECORDED = ["-f", "s16le", "-ar", "48000", "-ac", "2"]
 SILENCE_DB = -60.0
-# Other speech and music reach about half of this.
-LIKE = 0.9
+# Eleven seconds of other recordings of playlists/ reach 0.3. An emulated card loses moments of what it is given.
+LIKE = 0.7
 
 
 def envelope(arguments, data=None):

@@ -4,7 +4,7 @@
 # docs/operations.md; beside it a centre of this machine. The box enrols by the file of its boot partition while its clock
 # shows 1970, sounds an emergency, and goes on by itself after its plug is pulled, its daemon hangs, its data partition fails
 # and its battery is dead. What its card played is compared with what was sent. --keep leaves recordings and logs.
-# Where KVM can't be used, the processor is emulated too: then times say nothing, and are only shown.
+# Where KVM can't be used, the processor is emulated too: then times are those of a slow machine, and are only shown.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "vm_test: takes root" >&2; exit 1; }
@@ -72,7 +72,7 @@ eventually() {
     local what=$1 begun=$SECONDS
     shift
     until "$@" >"$scratch/tried" 2>&1; do
-        [ $((SECONDS - begun)) -lt 300 ] || fail "in vain waited for: $what: $(tail -c 1000 "$scratch/tried")"
+        [ $((SECONDS - begun)) -lt 600 ] || fail "in vain waited for: $what: $(tail -c 1000 "$scratch/tried")"
         sleep 1
     done
 }
@@ -201,13 +201,13 @@ boot() {
         rm -f "$scratch/$pipe".{in,out}
         mkfifo "$scratch/$pipe".{in,out}
     done
-    qemu-system-x86_64 "${processor[@]}" -m 512 -smp 2 -nodefaults -display none -rtc "base=$2" \
+    qemu-system-x86_64 "${processor[@]}" -m 512 -nodefaults -display none -rtc "base=$2" \
         -kernel "$scratch/kernel" -initrd "$scratch/initrd" -append "root=LABEL=root ro console=ttyS0" -serial "file:$console" \
         -drive "file=$scratch/root.img,format=raw,if=virtio" \
         -drive "file=$scratch/data.img,format=raw,if=none,id=data" -device virtio-blk-pci,drive=data \
         -drive "file=$scratch/firmware.img,format=raw,if=virtio" \
         -netdev user,id=net -device virtio-net-pci,netdev=net,id=card \
-        -audiodev "wav,id=sound,path=$wav,out.frequency=48000,out.channels=2,out.format=s16" \
+        -audiodev "wav,id=sound,path=$wav,out.frequency=48000,out.channels=2,out.format=s16,timer-period=1000" \
         -device intel-hda -device hda-output,audiodev=sound \
         -device virtio-serial-pci -chardev "pipe,id=agent,path=$scratch/agent" -device virtserialport,chardev=agent,name=agent \
         -chardev "pipe,id=monitor,path=$scratch/monitor" -mon chardev=monitor >"$scratch/$1.qemu.log" 2>&1 &
@@ -233,7 +233,7 @@ guest() {
     while read -t $answer_max -r line <&"$answers"; do
         case $line in
         "::done $token "*) return "${line##* }" ;;
-        '::'*) ;;
+        '' | '::'*) ;;
         *) printf '%s\n' "$line" ;;
         esac
     done
@@ -340,10 +340,11 @@ if [ -z "$box" ] || [ -z "$centre" ]; then fail "packages of both for amd64 are 
 lay_base
 say "a disk with $(basename "$box")"
 lay_image "$box"
-emulated='' processor=(-accel kvm -cpu host)
+emulated='' processor=(-accel kvm -cpu host -smp 2)
 if ! kvm_works; then
-    emulated=yes processor=(-accel 'tcg,thread=multi' -cpu max)
-    tell "KVM can't be used here: the processor is emulated"
+    # Its clock counts instructions, a thousand million a second: on a busy machine it is slow as a whole, and its sound has no holes.
+    emulated=yes processor=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=on' -cpu max)
+    tell "KVM can't be used here: the processor is emulated, a thousand million instructions a second"
 fi
 
 say "a centre, which invites a box"
@@ -435,14 +436,16 @@ eventually "the whole log at the centre" is backlog 0
 log_is_whole || fail "the log has a hole"
 
 say "the data partition gives nothing but errors"
-pid=$(unit MainPID) finished=$(outcomes finished) mark=$(position)
+pid=$(unit MainPID) mark=$(position)
 emulator drive_del data
 order --audio "$emergency"
-eventually "the emergency in the centre's log" logged finished $((finished + 1))
-like "$mark" "$emergency" 11
+# What is not on the disk is not sent either: only the recording tells.
+eventually "the emergency" python3 scripts/vm_heard.py like "$wav" "$mark" "$emergency" 11
+tail -n 1 "$scratch/tried"
 tell "faults that the box tells: $(status faults)"
-is faults '[]' && fail "the box says nothing of its disk"
+if is faults '[]'; then fail "the box says nothing of its disk"; fi
 [ "$(unit MainPID)" = "$pid" ] || fail "the daemon died of its disk"
+eventually "word of its disk at the centre" says '"disk"' loaxa status --json
 pull_the_plug
 boot after-the-errors utc
 is_up
