@@ -218,7 +218,9 @@ mod tests {
 
     #[test]
     fn a_hardware_clock_that_begins_anew_has_no_battery() {
-        for (shown, expected) in [("1795000000\n", true), ("39\n", false), ("946684812\n", false), ("\n", false)] {
+        for (shown, expected) in
+            [("1795000000\n", true), ("39\n", false), ("946684812\n", false), ("\n", false)]
+        {
             assert_eq!(went_on(shown), expected, "{shown}");
         }
     }
