@@ -58,7 +58,13 @@ g++-arm-linux-gnueabihf   the same
 lintian                   judges the packages
 debootstrap               makes the clean systems in which they are tried
 qemu-user-static          runs the programs for boards
-python3                   makes the sounds for that
+iproute2                  makes a network of their own for them
+qemu-system-x86           is the machine in which a box boots
+e2fsprogs                 makes its disk
+dosfstools                makes its boot partition
+mtools                    writes there
+ffmpeg                    reads what was sent, to compare it with what was heard
+python3                   makes sounds, compares them, and tells the machine the time
 '
 [ $with_packages = no ] || wanted+=$wanted_by_packages
 mapfile -t names < <(awk 'NF { print $1 }' <<<"$wanted")

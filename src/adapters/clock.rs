@@ -23,6 +23,9 @@ pub const ROUND_TRIP_MAX: Span = Span::secs(2);
 /// A carried-on time loses 100 microseconds a second at most: the quartz of a cheap board in the sun.
 const DRIFT_PPM_MAX: u64 = 100;
 
+/// Time of the machine's first hardware clock, in seconds.
+const HARDWARE_CLOCK: &str = "/sys/class/rtc/rtc0/since_epoch";
+
 /// Uncertainty of a battery clock that nobody has checked.
 const RTC_UNCERTAINTY_MS: u32 = 60_000;
 
@@ -104,6 +107,11 @@ impl Learnt {
     }
 }
 
+/// Tells whether a hardware clock that shows these seconds can have gone on over the last power cut.
+fn went_on(since_epoch: &str) -> bool {
+    since_epoch.trim().parse::<i64>().is_ok_and(|seconds| seconds >= EARLIEST.0 / 1_000_000)
+}
+
 /// The clock of a box.
 #[derive(Debug, Clone)]
 pub struct Clock {
@@ -118,9 +126,10 @@ impl Clock {
         Self { last_known, has_battery, learnt: None }
     }
 
-    /// Tells whether this machine has a clock with a battery.
+    /// Tells whether this machine has a clock that went on over the power cut. The system clock can't tell: where the
+    /// hardware clock shows 1970, systemd sets the system clock to the date of its own release.
     pub fn battery_is_there() -> bool {
-        std::path::Path::new("/sys/class/rtc/rtc0").exists()
+        std::fs::read_to_string(HARDWARE_CLOCK).is_ok_and(|since_epoch| went_on(&since_epoch))
     }
 
     /// Takes central's signed time, which answered a question asked at `asked` and arrived at `arrived`. An answer that
@@ -205,6 +214,15 @@ mod tests {
         check(&Clock::new(LastKnown::default(), true), KNOWN, false, ClockQuality::Floor);
         let bare = Clock::new(LastKnown { synced: KNOWN, believed: KNOWN }, false);
         check(&bare, KNOWN.plus(DAY), false, ClockQuality::None);
+    }
+
+    #[test]
+    fn a_hardware_clock_that_begins_anew_has_no_battery() {
+        for (shown, expected) in
+            [("1795000000\n", true), ("39\n", false), ("946684812\n", false), ("\n", false)]
+        {
+            assert_eq!(went_on(shown), expected, "{shown}");
+        }
     }
 
     #[test]

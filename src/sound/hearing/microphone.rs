@@ -8,7 +8,7 @@ use rtrb::Consumer;
 
 use super::ears::Recording;
 use super::tap::Tap;
-use crate::output::sink::device::{self, DeviceError, device_error};
+use crate::output::sink::device::{self, DeviceError, Lent, device_error};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Moment;
 
@@ -59,11 +59,11 @@ pub fn record(name: &str) -> Result<(Open, Samples), DeviceError> {
 pub fn open(name: &str, tap: Tap) -> Result<Open, DeviceError> {
     let (device, format, config) = device::input(name)?;
     let broken = Arc::new(AtomicBool::new(false));
-    let stream = match format {
+    let stream = device::build_around(config, tap, |config, tap| match format {
         cpal::SampleFormat::I16 => build::<i16>(&device, config, tap, broken.clone()),
         cpal::SampleFormat::I32 => build::<i32>(&device, config, tap, broken.clone()),
         _ => build::<f32>(&device, config, tap, broken.clone()),
-    }?;
+    })?;
     stream.play().map_err(device_error)?;
     Ok(Open { _stream: stream, broken })
 }
@@ -71,9 +71,9 @@ pub fn open(name: &str, tap: Tap) -> Result<Open, DeviceError> {
 fn build<T>(
     device: &cpal::Device,
     config: cpal::StreamConfig,
-    mut tap: Tap,
+    mut tap: Lent<Tap>,
     broken: Arc<AtomicBool>,
-) -> Result<cpal::Stream, DeviceError>
+) -> Result<cpal::Stream, cpal::Error>
 where
     T: cpal::SizedSample,
     f32: cpal::FromSample<T>,
@@ -83,7 +83,7 @@ where
         let stamp = info.timestamp();
         let age = stamp.callback.duration_since(stamp.capture);
         let at = Moment(monotonic().0.saturating_sub(age.as_micros() as u64));
-        tap.take(data.chunks_exact(channels).map(|frame| frame[0].to_sample::<f32>()), at);
+        tap.get().take(data.chunks_exact(channels).map(|frame| frame[0].to_sample::<f32>()), at);
     };
     let failed = move |error: cpal::Error| {
         let harmless = matches!(
@@ -92,5 +92,5 @@ where
         );
         broken.fetch_or(!harmless, Ordering::Relaxed);
     };
-    device.build_input_stream(config, callback, failed, None).map_err(device_error)
+    device.build_input_stream(config, callback, failed, None)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 
-use super::device::{self, DeviceError, PERIOD, device_error};
+use super::device::{self, DeviceError, Lent, PERIOD, device_error};
 use super::trouble::{Sink, Trouble};
 use crate::output::mixer::Renderer;
 use crate::span_of;
@@ -33,17 +33,14 @@ impl Alsa {
     /// Fails when there is no such output, or it can't be opened.
     pub fn open(name: &str, renderer: Renderer, trouble: Arc<Trouble>) -> Result<Self, DeviceError> {
         let (device, format, config) = device::output(name)?;
-        let period = match config.buffer_size {
-            cpal::BufferSize::Fixed(frames) => u64::from(frames),
-            cpal::BufferSize::Default => PERIOD as u64,
-        };
-        let stream = match format {
-            cpal::SampleFormat::I16 => build::<i16>(&device, config, renderer, trouble),
-            cpal::SampleFormat::I32 => build::<i32>(&device, config, renderer, trouble),
-            _ => build::<f32>(&device, config, renderer, trouble),
-        }?;
+        let stream = device::build_around(config, renderer, |config, renderer| match format {
+            cpal::SampleFormat::I16 => build::<i16>(&device, config, renderer, trouble.clone()),
+            cpal::SampleFormat::I32 => build::<i32>(&device, config, renderer, trouble.clone()),
+            _ => build::<f32>(&device, config, renderer, trouble.clone()),
+        })?;
         stream.play().map_err(device_error)?;
-        Ok(Self { _stream: stream, period: span_of(period) })
+        let period = stream.buffer_size().map_err(device_error)?;
+        Ok(Self { _stream: stream, period: span_of(period.into()) })
     }
 }
 
@@ -60,9 +57,9 @@ impl Sink for Alsa {
 fn build<T>(
     device: &cpal::Device,
     config: cpal::StreamConfig,
-    mut renderer: Renderer,
+    mut renderer: Lent<Renderer>,
     trouble: Arc<Trouble>,
-) -> Result<cpal::Stream, DeviceError>
+) -> Result<cpal::Stream, cpal::Error>
 where
     T: cpal::SizedSample + cpal::FromSample<f32>,
 {
@@ -73,7 +70,7 @@ where
         let mut at = monotonic() + Span(delay.as_micros() as u64);
         for part in data.chunks_mut(2 * PERIOD) {
             let frames = &mut scratch[..part.len() / 2];
-            renderer.render(frames, at);
+            renderer.get().render(frames, at);
             for (out, sample) in part.iter_mut().zip(frames.as_flattened()) {
                 *out = T::from_sample(*sample);
             }
@@ -101,7 +98,7 @@ where
             trouble.signal(number);
         }
     };
-    device.build_output_stream(config, callback, failed, None).map_err(device_error)
+    device.build_output_stream(config, callback, failed, None)
 }
 
 /// A spell of errors of a device, each soon after the one before.

@@ -3,6 +3,7 @@
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
 
 use cpal::traits::{DeviceTrait, HostTrait};
 
@@ -103,6 +104,49 @@ fn has_rate(config: &cpal::SupportedStreamConfigRange) -> bool {
     (config.min_sample_rate()..=config.max_sample_rate()).contains(&RATE)
 }
 
+/// A thing that a stream's callback owns, and that comes back where no stream could be built.
+pub struct Lent<T> {
+    thing: Option<T>,
+    back: Sender<T>,
+}
+
+impl<T> Lent<T> {
+    /// Gives the thing to the callback.
+    pub fn get(&mut self) -> &mut T {
+        self.thing.as_mut().expect("only its end takes it away")
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if let Some(thing) = self.thing.take() {
+            // Once the stream runs nobody takes it back.
+            let _ = self.back.send(thing);
+        }
+    }
+}
+
+/// Builds a stream around `thing` with the period of `config`, or with the device's own where it takes no other: what mixes
+/// the programs of a machine, ALSA's default, has a fixed one, and does not tell it before the rate is set.
+///
+/// # Errors
+/// Fails when the device refuses both.
+pub fn build_around<T, S>(
+    config: cpal::StreamConfig,
+    thing: T,
+    build: impl Fn(cpal::StreamConfig, Lent<T>) -> Result<S, cpal::Error>,
+) -> Result<S, DeviceError> {
+    let (back, returned) = mpsc::channel();
+    let lend = |thing| Lent { thing: Some(thing), back: back.clone() };
+    let built = build(config, lend(thing)).or_else(|error| match returned.try_recv() {
+        Ok(thing) if error.kind() == cpal::ErrorKind::UnsupportedConfig => {
+            build(cpal::StreamConfig { buffer_size: cpal::BufferSize::Default, ..config }, lend(thing))
+        }
+        _ => Err(error),
+    });
+    built.map_err(device_error)
+}
+
 /// Settings with a period as near to `period` as the device can do.
 fn stream_config(best: &cpal::SupportedStreamConfigRange, period: u32) -> cpal::StreamConfig {
     let period = match best.buffer_size() {
@@ -113,5 +157,34 @@ fn stream_config(best: &cpal::SupportedStreamConfigRange, period: u32) -> cpal::
         channels: best.channels(),
         sample_rate: RATE,
         buffer_size: cpal::BufferSize::Fixed(period),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Builds on a device that answers each try as told; gives the tries and what became of it.
+    fn check(answers: &[Option<cpal::ErrorKind>], tries: &[cpal::BufferSize], is_built: bool) {
+        let config =
+            cpal::StreamConfig { channels: 2, sample_rate: RATE, buffer_size: cpal::BufferSize::Fixed(480) };
+        let asked = std::cell::RefCell::new(Vec::new());
+        let built = build_around(config, "renderer", |config, mut lent| {
+            assert_eq!(*lent.get(), "renderer");
+            let answer = answers[asked.borrow().len()];
+            asked.borrow_mut().push(config.buffer_size);
+            answer.map_or(Ok(()), |kind| Err(cpal::Error::new(kind)))
+        });
+        assert_eq!((asked.into_inner(), built.is_ok()), (tries.to_vec(), is_built));
+    }
+
+    #[test]
+    fn a_device_that_takes_no_period_but_its_own_gets_that() {
+        use cpal::BufferSize::{Default, Fixed};
+        use cpal::ErrorKind::{DeviceBusy, UnsupportedConfig};
+        check(&[None], &[Fixed(480)], true);
+        check(&[Some(UnsupportedConfig), None], &[Fixed(480), Default], true);
+        check(&[Some(UnsupportedConfig), Some(UnsupportedConfig)], &[Fixed(480), Default], false);
+        check(&[Some(DeviceBusy)], &[Fixed(480)], false);
     }
 }
