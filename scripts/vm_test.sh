@@ -459,14 +459,15 @@ whole_day >"$scratch/programme.toml"
 cp "$audio/buoi-sang.mp3" "$scratch/buoi-sang.mp3"
 mark=$(position)
 loaxa programme send "$scratch/programme.toml" >/dev/null
-aired() { [ "$(loaxa logs --class programme --format csv | grep -c ',finished,')" -ge "$1" ]; }
+pieces() { loaxa logs --format csv | grep -c 'Buổi sáng.*,finished,'; }
+aired() { [ "$(pieces)" -ge "$1" ]; }
 eventually "its first piece" aired 1
 like "$mark" "$audio/buoi-sang.mp3" 10
 eventually "the next one" sounds
 pull_the_plug
 
 say "without battery and network no slot sounds; with a time server alone it goes on"
-finished=$(loaxa logs --class programme --format csv | grep -c ',finished,')
+finished=$(pieces)
 kill "$centre_runs"
 wait "$centre_runs" || true
 python3 scripts/vm_ntp.py 10.77.0.1 &
