@@ -11,8 +11,11 @@ FRAME = RATE // 50
 HEADER = 44
 RECORDED = ["-f", "s16le", "-ar", "48000", "-ac", "2"]
 SILENCE_DB = -60.0
-# Eleven seconds of other recordings of playlists/ reach 0.3. An emulated card loses moments of what it is given.
-LIKE = 0.7
+# Frames of a part that is compared as a whole, and the longest hold-up between two of them.
+PART = 100
+HELD_UP = 25
+# Other recordings of playlists/ reach 0.55.
+LIKE = 0.65
 
 
 def envelope(arguments, data=None):
@@ -27,20 +30,30 @@ def envelope(arguments, data=None):
     return levels
 
 
-def likeness(wanted, heard):
-    """Gives the highest correlation of two envelopes, and the frame where it is."""
+def correlations(wanted, heard):
+    """Gives the correlation of an envelope with each place of another."""
     count = len(wanted)
     mean = sum(wanted) / count
     wanted = [level - mean for level in wanted]
     norm = math.sqrt(sum(x * x for x in wanted))
-    best = (0.0, 0)
     for at in range(len(heard) - count + 1):
         there = heard[at : at + count]
         mean = sum(there) / count
         power = sum(x * x for x in there) - count * mean * mean
-        if power > 1:
-            best = max(best, (sum(x * y for x, y in zip(wanted, there)) / norm / math.sqrt(power), at))
-    return best
+        yield sum(x * y for x, y in zip(wanted, there)) / norm / math.sqrt(power) if power > 1 and norm > 1 else 0.0
+
+
+def likeness(wanted, heard):
+    """Gives how well the parts of an envelope correlate with another, one after the other, and where the first does."""
+    count = len(wanted) // PART
+    chain = []
+    for part in reversed(range(count)):
+        here = list(correlations(wanted[part * PART : (part + 1) * PART], heard))
+        # An emulated card that was late holds the sound up.
+        after = lambda at: max(chain[at + PART : at + PART + HELD_UP + 1], default=0.0) if chain else 0.0
+        chain = [found + after(at) for at, found in enumerate(here)]
+    best = max(range(len(chain)), key=chain.__getitem__, default=0)
+    return (chain[best] / count if chain else 0.0), best
 
 
 kind, wav, start = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -310,8 +310,11 @@ logged() { [ "$(outcomes "$1")" -ge "$2" ]; }
 
 holds_limits() { says '1 of 1 boxes' loaxa policy show; }
 sounds() { ! is on_air null; }
-# whole_day: a programme without a pause
+# whole_day: a programme with slots at all hours, so that a wrong clock meets one, too; those of the next hour are short
 whole_day() {
+    local start length now
+    # In Vietnam.
+    now=$(((10#$(TZ=UTC-7 date +%H) * 60) + 10#$(TZ=UTC-7 date +%M)))
     cat <<'PROGRAMME'
 [programme]
 id = "ca-ngay"
@@ -324,16 +327,14 @@ title = "Nhạc"
 [[playlist.item]]
 title = "Buổi sáng"
 file = "buoi-sang.mp3"
-[[slot]]
-id = "ca-ngay"
-title = "Cả ngày"
-start = "00:00"
-end = "23:59"
-days = "daily"
-playlist = "nhac"
-fill = "loop"
-lateness = "join"
 PROGRAMME
+    for ((start = 0; start < 1440; start += length)); do
+        length=30
+        if ((start >= now / 30 * 30 && start < now / 30 * 30 + 90)); then length=2; fi
+        printf '[[slot]]\nid = "luc-%d"\ntitle = "Nhạc"\nstart = "%02d:%02d"\nend = "%02d:%02d:55"\n' $start \
+            $((start / 60)) $((start % 60)) $(((start + length - 1) / 60)) $(((start + length - 1) % 60))
+        printf 'days = "daily"\nplaylist = "nhac"\nfill = "loop"\nlateness = "join"\n'
+    done
 }
 
 box=$(newest loaxa-box) centre=$(newest loaxa-central)
@@ -458,14 +459,15 @@ whole_day >"$scratch/programme.toml"
 cp "$audio/buoi-sang.mp3" "$scratch/buoi-sang.mp3"
 mark=$(position)
 loaxa programme send "$scratch/programme.toml" >/dev/null
-aired() { [ "$(loaxa logs --class programme --format csv | grep -c ',finished,')" -ge "$1" ]; }
+pieces() { loaxa logs --format csv | grep -c 'Buổi sáng.*,finished,'; }
+aired() { [ "$(pieces)" -ge "$1" ]; }
 eventually "its first piece" aired 1
 like "$mark" "$audio/buoi-sang.mp3" 10
 eventually "the next one" sounds
 pull_the_plug
 
 say "without battery and network no slot sounds; with a time server alone it goes on"
-finished=$(loaxa logs --class programme --format csv | grep -c ',finished,')
+finished=$(pieces)
 kill "$centre_runs"
 wait "$centre_runs" || true
 python3 scripts/vm_ntp.py 10.77.0.1 &
