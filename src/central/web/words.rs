@@ -5,7 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::texts::TEXTS;
+use crate::app::App;
 use crate::store::NotHeard;
+use crate::vietnamese::order;
+use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::lunar::LunarDate;
 use loaxa_heart::domain::playback::{CHECKPOINT_EVERY, NotPlayed, PlayOutcome};
 use loaxa_heart::domain::time::Wall;
@@ -99,6 +102,13 @@ fn with_detail<T: Serialize>(section: &str, tag: &str, value: &T, texts: &Texts)
         return format!("{words}: {fault}{detail}");
     }
     words
+}
+
+/// Names villages, in the order of the Vietnamese alphabet.
+pub fn villages<'v>(app: &App, ids: impl IntoIterator<Item = &'v GroupId>) -> String {
+    let mut titles: Vec<_> = ids.into_iter().map(|id| app.title_of(id)).collect();
+    titles.sort_by_cached_key(|title| order(title));
+    titles.join(", ")
 }
 
 /// Says a line in both languages, for where no page can be drawn.

@@ -148,8 +148,7 @@ fn block_of(it: &Drawn<'_>, block: &[WeekSession]) -> Markup {
     let planned = &session.planned;
     let silent = session.silent();
     let villages: BTreeSet<_> = block.iter().flat_map(|session| &session.villages).collect();
-    let place = (villages.len() < it.villages)
-        .then(|| villages.iter().map(|id| it.app.title_of(id)).collect::<Vec<_>>().join(", "));
+    let place = (villages.len() < it.villages).then(|| words::villages(it.app, villages));
     let inside = html! {
         b.num { (times(it.frame, planned.start, planned.end)) } " "
         (planned.title)

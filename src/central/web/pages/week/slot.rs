@@ -211,7 +211,7 @@ fn sounding(app: &App, frame: &Frame, asked: &Asked, planned: &[WeekSession], da
         @if planned.is_empty() { p.mute { (frame.say(if excepted { "week.off_today" } else { "week.not_due" })) } }
         @for session in planned {
             p { b { (days::times(frame, session.planned.start, session.planned.end)) }
-                @if planned.len() > 1 { " " (session.villages.iter().map(|id| app.title_of(id)).collect::<Vec<_>>().join(", ")) } }
+                @if planned.len() > 1 { " " (words::villages(app, &session.villages)) } }
             @let (first, rest) = session.planned.plays.split_at(session.planned.plays.len().min(PLAYS_SHOWN));
             ul.list { @for play in first { (one_play(frame, play)) } }
             @if !rest.is_empty() { details { summary { (frame.tell(&said!("week.more_plays", count = rest.len()))) }
