@@ -45,9 +45,9 @@ const PLAY: Span = Span::secs(60);
 const GROUP: &str = "binh-minh";
 
 fn main() {
-    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let plays_only = words.first().is_some_and(|word| word == "play");
-    let audio: Vec<PathBuf> = words.drain(usize::from(plays_only)..).map(PathBuf::from).collect();
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench").peekable();
+    let plays_only = words.next_if(|word| word == "play").is_some();
+    let audio: Vec<PathBuf> = words.map(PathBuf::from).collect();
     if plays_only {
         return audio.iter().for_each(|path| playing(path));
     }

@@ -363,7 +363,6 @@ code=$(loaxa central invite loa-1 --title Loa --group thon | grep -o -- '--code 
 printf 'central = "10.77.0.1"\r\ncode = "%s"\r\n' "$code" >"$scratch/loaxa.toml"
 mcopy -i "$scratch/firmware.img" "$scratch/loaxa.toml" ::loaxa.toml
 
-
 say "first start, with a clock that shows 1970"
 boot first 1970-01-01
 is_up

@@ -52,14 +52,10 @@ pub fn make_foreign(folder: &Path) -> Vec<(PathBuf, &'static str)> {
 
 /// Turns a WAV of 16 bits and one channel into a RIFX, in which all numbers have their high byte first.
 fn with_high_byte_first(wav: &[u8]) -> Vec<u8> {
-    // RIFF, length, WAVE, fmt and length; then two numbers of two bytes, two of four, two of two; data and length.
-    let (words, name) =
-        ([4..8, 16..20, 24..28, 28..32, 40..44], |at: usize| [0, 8, 12, 36].contains(&(at / 4 * 4)));
+    // Lengths of the whole, of the form and of the sound; in the form a number of four bytes twice, of two bytes four times.
+    let numbers = [4..8, 16..20, 20..22, 22..24, 24..28, 28..32, 32..34, 34..36, 40..44];
     let mut rifx = wav.to_vec();
-    for at in (0..44).step_by(2).filter(|at| !name(*at) && !words.iter().any(|word| word.contains(at))) {
-        rifx[at..at + 2].reverse();
-    }
-    words.into_iter().for_each(|word| rifx[word].reverse());
+    numbers.into_iter().for_each(|number| rifx[number].reverse());
     rifx[44..].chunks_exact_mut(2).for_each(|sample| sample.reverse());
     rifx[..4].copy_from_slice(b"RIFX");
     rifx

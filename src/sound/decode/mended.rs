@@ -141,8 +141,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Ogg: a page that did not come whole, at the end; and one further in front that says so by damage. The reader
-    /// looks for the next page where one is wrong, but not where one reaches beyond the end.
+    /// Ogg: a last page that did not come whole is cut off. A damaged one before whole ones is emptied where it claims to
+    /// reach beyond the end: the reader would take it for the last.
     fn ogg(&mut self) -> io::Result<()> {
         let from = self.end.saturating_sub(2 * PAGE_BYTES_MAX);
         let tail = self.read(from, 2 * PAGE_BYTES_MAX)?;

@@ -29,7 +29,7 @@ pub struct Limiter {
     taps: [[[f32; 2]; TAPS]; PHASES],
     /// Frames since a loud one, up to [`TAPS`].
     calm: usize,
-    /// Frames since the gain was last to come down or was down, up to [`AHEAD`]: then it is one throughout.
+    /// Frames since a peak needed a lower gain or the gain was below one, up to [`AHEAD`]: from then on it is one.
     settled: usize,
     /// The place of the next frame in the two rings.
     slot: usize,
