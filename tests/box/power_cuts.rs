@@ -48,10 +48,10 @@ const SHORT: (f64, &str) = (1_300.0, "short");
 /// The broker that the boxes after a cut look for in vain.
 const NOBODY: &str = "mqtt://127.0.0.1:1";
 
-/// What a box has done, and what it has promised meanwhile.
+/// The life of a box: everything that it had its disk do, and its promises meanwhile.
 struct Life {
     dir: PathBuf,
-    /// What lay there before.
+    /// The folder's content before.
     before: Content,
     steps: Vec<Step>,
     promises: Vec<(usize, Promise)>,
@@ -259,7 +259,7 @@ struct Cut {
     seed: u64,
 }
 
-/// What a box looks like after a cut.
+/// The folder of a box after a cut.
 struct Wreck<'l> {
     dir: tempfile::TempDir,
     promises: Vec<&'l Promise>,
@@ -336,7 +336,7 @@ impl<'l> Wreck<'l> {
         Ok(Some(Known { epoch: store.epoch(), records: records.len() }))
     }
 
-    /// No sound without its entry.
+    /// Checks that nothing sounded without its entry.
     fn check_sounds(&self, events: &[Event]) -> Result<(), String> {
         let started = |hz: f64| {
             let is_of = |start: &PlayStart| match &start.subject {
@@ -359,7 +359,7 @@ impl<'l> Wreck<'l> {
         Ok(())
     }
 
-    /// What the log says is in force can be read.
+    /// Checks that every document which the log says is in force can be read.
     fn check_documents(&self, store: &BoxStore, events: &[Event]) -> Result<(), String> {
         let documents = store.documents().map_err(|error| error.to_string())?;
         for event in events {
@@ -372,7 +372,7 @@ impl<'l> Wreck<'l> {
         Ok(())
     }
 
-    /// A file under its hash has that content.
+    /// Checks that a file under its hash has that content.
     fn check_media(&self) -> Result<(), String> {
         let media = self.path("state/media");
         if !media.exists() {

@@ -88,7 +88,7 @@ impl Content {
     }
 }
 
-/// What a name may stand for.
+/// A thing that has a name.
 #[derive(Debug, Clone, PartialEq)]
 enum Thing {
     File(usize),
@@ -212,7 +212,7 @@ impl File {
     }
 }
 
-/// What a sync that has begun is about.
+/// The subject of a sync that has begun.
 enum Sync {
     File { file: usize, until: usize },
     Folder { path: PathBuf, until: usize },
@@ -362,7 +362,7 @@ impl Disk {
         }
     }
 
-    /// What lies on the disk when the power is back.
+    /// Makes the content of the disk as it may be when the power is back.
     pub fn after(&self, loss: Loss, dice: &mut Dice) -> Content {
         let mut names = self.kept.clone();
         let there = match loss {

@@ -34,7 +34,7 @@ pub enum Step {
         path: PathBuf,
         bytes: u64,
     },
-    /// What was written before this is on the disk once the call with this number has ended.
+    /// The begin of a sync: once the call with this number has ended, all that was written before is on the disk.
     SyncBegins {
         call: usize,
         path: PathBuf,
