@@ -12,6 +12,7 @@ use crate::alarm_rate::AlarmRate;
 use crate::alert_quota::AlertQuota;
 use crate::changes::{Changed, Changes};
 use crate::disk::Disk;
+use crate::duties::{Duties, Duty};
 use crate::foreseen::{Days, Outlooks, Recent, Week};
 use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
@@ -79,6 +80,8 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
+    /// What this central does for all that share its database.
+    pub duties: Duties,
 }
 
 /// Counts of what `boxes` took, refused and put off, since the start.
@@ -139,6 +142,7 @@ impl App {
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
             parents: settings.parents(),
+            duties: Duties::new(store.has_peers()),
             settings,
             store,
             disk,
@@ -187,6 +191,11 @@ impl App {
     /// Tells whether this is a commune for training.
     pub fn is_for_training(&self) -> bool {
         matches!(self.settings.training, Training::Here(_))
+    }
+
+    /// Tells whether this central has a duty now.
+    pub fn has_duty(&self, duty: Duty) -> bool {
+        self.duties.has(duty, loaxa_adapters::clock::monotonic())
     }
 
     /// The wall clock of this machine.

@@ -23,6 +23,9 @@ const RECONNECT_S: (f64, f64) = (0.2, 5.0);
 const OUTGOING_MAX: u16 = 8_192;
 /// Messages from the broker that wait for `boxes::inbound`.
 const INCOMING_MAX: usize = 1_024;
+/// The group in which several centrals share what boxes send: each message comes to one of them.
+const SHARE: &str = "central";
+
 /// The reasons for which there is no broker to meet at.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
@@ -100,6 +103,7 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
     getrandom::fill(&mut random).map_err(NoBroker::Random)?;
     let seed = u64::from_be_bytes(random[..8].try_into().expect("eight bytes"));
     let client_id = format!("loaxa-central-{}", hex(&random[..8]));
+    let share = gate.store.has_peers().then_some(SHARE);
     let (broker, ca, identity): (Box<dyn Broker>, _, _) = match &gate.settings.broker {
         BrokerChoice::Embedded { listen, logins } => {
             let broker = gate.start(*listen, logins, hex(&random[8..])).await?;
@@ -112,7 +116,7 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
     let config = LinkConfig {
         ca,
         identity,
-        subscriptions: vec![topics::central_filter(None)],
+        subscriptions: vec![topics::central_filter(share)],
         reconnect_s_min: RECONNECT_S.0,
         reconnect_s_max: RECONNECT_S.1,
         seed,
