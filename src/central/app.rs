@@ -80,7 +80,7 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
-    /// What this central does for all that share its database.
+    /// The duties that this central has for all that share its database.
     pub duties: Duties,
 }
 

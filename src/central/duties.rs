@@ -13,7 +13,7 @@ pub const RENEWED_EVERY: Span = Span::secs(1);
 /// Something that is done for the whole commune, and by one central at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Duty {
-    /// What is wrong becomes troubles.
+    /// Troubles are found.
     Watch,
     /// Letters to people who are called.
     Letters,

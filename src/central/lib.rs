@@ -50,7 +50,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -61,7 +60,7 @@ use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
 use link::outbound::Outbound;
 use loaxa_adapters::clock::monotonic;
-use loaxa_adapters::mqtt::{Link, LinkError};
+use loaxa_adapters::mqtt::{Link, LinkError, LinkEvent};
 use loaxa_heart::config::store_file::Database;
 use media::MediaFolder;
 pub use people::accounts::Newcomer;
@@ -197,32 +196,7 @@ impl Central {
         if !trains {
             invite(&app).await?;
         }
-        let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
-        let mut tasks = vec![
-            tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
-            tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(&app), waiting))),
-        ];
-        if app.duties.are_shared() {
-            tasks.push(tokio::spawn(peers::hear(Arc::clone(&app), news)));
-            tasks.push(tokio::spawn(peers::tell(Arc::clone(&app))));
-            tasks.push(tokio::spawn(peers::renew_duties(Arc::clone(&app))));
-        }
-        tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
-        tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
-        tasks.push(tokio::spawn(Arc::clone(&app).write_owed()));
-        tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
-        tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
-        tasks.push(tokio::spawn(orders::software::run(Arc::clone(&app))));
-        // What reads much waits for no page, and no page for it.
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::prune(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
-        let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
-        tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));
+        let tasks = begin_tasks(&app, events, news);
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(web::serve(door, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
@@ -287,9 +261,47 @@ impl Central {
     }
 }
 
+/// Begins everything that goes on by itself.
+fn begin_tasks(
+    app: &Arc<App>,
+    events: mpsc::Receiver<LinkEvent>,
+    news: mpsc::Receiver<News>,
+) -> Vec<JoinHandle<()>> {
+    let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
+    let mut tasks = vec![
+        tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(app), events, batches))),
+        tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(app), waiting))),
+    ];
+    if app.duties.are_shared() {
+        tasks.push(tokio::spawn(peers::hear(Arc::clone(app), news)));
+        tasks.push(tokio::spawn(peers::tell(Arc::clone(app))));
+        tasks.push(tokio::spawn(peers::renew_duties(Arc::clone(app))));
+    }
+    tasks.push(tokio::spawn(Arc::clone(app).write_waiting_alarms()));
+    tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
+    tasks.push(tokio::spawn(Arc::clone(app).write_owed()));
+    tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(app)))));
+    tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(app)))));
+    tasks.push(tokio::spawn(notify::send_events(Arc::clone(app))));
+    tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(app))));
+    tasks.push(tokio::spawn(orders::software::run(Arc::clone(app))));
+    // What reads much waits for no page, and no page for it.
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::prune(Arc::clone(app)))));
+    tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(app)))));
+    let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
+    tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(app), feed)))));
+    tasks
+}
+
 /// Begins to work on a database: several centrals may, where each meets the boxes at the same broker and the database is on a
 /// server.
-async fn begin_to_work(store: &mut SqlStore, settings: &Settings) -> Result<Receiver<News>, StoreError> {
+async fn begin_to_work(
+    store: &mut SqlStore,
+    settings: &Settings,
+) -> Result<mpsc::Receiver<News>, StoreError> {
     let beside = match &settings.broker {
         BrokerChoice::Embedded { .. } => Beside::Nobody,
         BrokerChoice::Url { .. } => Beside::Others,

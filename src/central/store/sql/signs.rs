@@ -172,12 +172,17 @@ impl Waiting {
         }
     }
 
+    /// Tells whether the box's connection broke off after this sign; a time far ahead comes from a clock that was set back.
+    fn is_before(&self, lost: Option<Wall>) -> bool {
+        lost.is_some_and(|lost| lost > self.at && lost <= self.at.plus(DISORDER_MAX))
+    }
+
     /// Puts what waits over the row of the database, where it is newer. `lost` is when the box's connection broke off.
     pub fn show_in(&self, row: &mut BoxRow, lost: Option<Wall>) {
         if row.last_seen.is_some_and(|seen| seen > self.at && seen <= self.at.plus(DISORDER_MAX)) {
             return;
         }
-        (row.last_seen, row.lost, row.clock) = (Some(self.at), lost > Some(self.at), Some(self.clock));
+        (row.last_seen, row.lost, row.clock) = (Some(self.at), self.is_before(lost), Some(self.clock));
         if let Some(holds) = &self.holds {
             row.holds = Some(holds.clone());
         }
@@ -303,7 +308,7 @@ impl Operation for Flush {
 
 fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
     db.prepare_cached(
-        "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 THEN lost ELSE 0 END, clock = ?3, holds = coalesce(?4, holds),
+        "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 AND lost <= ?10 THEN lost ELSE 0 END, clock = ?3, holds = coalesce(?4, holds),
                           software = coalesce(?5, software), epoch = coalesce(?6, epoch),
                           backlog = coalesce(?7, backlog), faults = coalesce(?8, faults),
                           languages = coalesce(?9, languages)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::among::Among;
 use super::engine::{Connection, Result};
 use super::live::Live;
-use super::peers::Among;
 use super::touched;
 use crate::disk::Disk;
 use crate::store::StoreError;
