@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::settings::{BrokerChoice, Settings};
 use loaxa_central::{Central, StartError};
@@ -15,12 +17,14 @@ use loaxa_fleet::site::{Network, Site};
 use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::Event;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::{Lang, Say};
+use loaxa_heart::wire::request::Request;
 use serde_json::json;
 
 use crate::support::commune::*;
 use crate::support::postgres::Cluster;
-use crate::support::staff::Staff;
+use crate::support::staff::{FORM, Staff};
 
 /// The broker and the database that all share, and the keys in files.
 struct Ground {
@@ -275,7 +279,7 @@ async fn what_one_changes_the_other_shows_and_sends() {
 async fn a_duty_is_taken_over_when_its_central_dies() {
     let ground = Ground::lay();
     let config = ground.write(2);
-    let holders = || ground.sql("SELECT DISTINCT holder FROM leases");
+    let holders = || ground.sql("SELECT DISTINCT holder FROM leases WHERE duty NOT LIKE 'central %'");
     let one = Process::start(&config);
     let first = until("the first has every duty", async || Some(holders()).filter(|it| !it.is_empty())).await;
     let other = Process::start(&config);
@@ -368,4 +372,95 @@ async fn without_the_database_each_gives_numbers_of_its_own() {
     assert!(matches!(ground.settings().broker, BrokerChoice::Url { .. }));
     one.stop().await;
     other.stop().await;
+}
+
+/// Asks for drafts under a person's signature.
+async fn ask_signed(central: &Central, at: Wall, nonce: &str) -> u16 {
+    let path = "/api/v1/drafts";
+    let request = Request { method: "GET", path, at, nonce, body: b"" };
+    let signature = BASE64.encode(key(1).sign(&request.to_be_signed()));
+    let (id, at) = (key(1).key_id().to_string(), at.to_string());
+    let headers = [
+        ("x-loaxa-key", &*id),
+        ("x-loaxa-time", &*at),
+        ("x-loaxa-nonce", nonce),
+        ("x-loaxa-signature", &*signature),
+    ];
+    get(central, path, &headers).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_request_is_taken_by_one_of_them_once() {
+    let ground = Ground::lay();
+    let (one, other) = (start(ground.settings()).await, start(ground.settings()).await);
+    let now = loaxa_adapters::clock::wall;
+    let nonce = |n: u8| format!("{n:064x}");
+    let at = now();
+    let first = nonce(1);
+    let both = tokio::join!(ask_signed(&one, at, &first), ask_signed(&other, at, &first));
+    let mut both = [both.0, both.1];
+    both.sort_unstable();
+    assert_eq!(both[0], 200, "one of them takes it");
+    assert_eq!(both[1], ask_signed(&one, at, &nonce(1)).await, "and no other, nor once more");
+    assert!(both[1] >= 400);
+    assert_eq!(ask_signed(&other, now(), &nonce(2)).await, 200);
+
+    // Without the database each takes what came to it, and what it took then is not taken again.
+    ground.cluster.stop();
+    let at = now();
+    let away = ask_signed(&one, at, &nonce(3)).await;
+    assert_eq!(ask_signed(&one, at, &nonce(3)).await, both[1], "{away}");
+    ground.cluster.start_again();
+    until("the database is back", async || (get(&one, "/healthz", &[]).await.status == 200).then_some(()))
+        .await;
+    assert_eq!(ask_signed(&one, at, &nonce(3)).await, both[1]);
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_at_both_gets_no_more_tries() {
+    let ground = Ground::lay();
+    let (one, other) = (start(ground.settings()).await, start(ground.settings()).await);
+    Staff::make(&one, "lan", &[]).await;
+    let mut tried = Vec::new();
+    for n in 0..12 {
+        let central = if n % 2 == 0 { &one } else { &other };
+        let origin = format!("http://{}", central.http_addr());
+        let form = b"ten=lan&mat-khau=doan-mo-thoi".to_vec();
+        let answer = post_with(central, "/dang-nhap", &[FORM, ("origin", &origin)], form).await;
+        tried.push(answer.text().contains("quá nhiều lần"));
+    }
+    assert_eq!(tried.iter().filter(|too_often| !**too_often).count(), 10, "{tried:?}");
+    assert_eq!(ground.sql("SELECT max(times) FROM wrong_tries WHERE who LIKE 'network %'"), "10");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_one_works_beside_a_newer_or_says_that_it_can_not() {
+    let ground = Ground::lay();
+    let older = start(ground.settings()).await;
+    // A newer version made its tables while the older one runs.
+    ground.sql(
+        "ALTER TABLE boxes ADD COLUMN of_a_later_version BIGINT NOT NULL DEFAULT 7; CREATE TABLE later (a BIGINT);
+         INSERT INTO news (central, kind, version, at) VALUES ('later', 'of_a_later_version', 1, 1);
+         SELECT pg_notify('loaxa', 'later of_a_later_version x')",
+    );
+    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    loa.hello("n", loa.holds(&[]));
+    loa.append(Event::DeviceBack);
+    assert_eq!(loa.upload(1, 1).await.contiguous_upto, 1);
+    let asked = json!({ "to": ["thon-1"], "title": "Họp thôn", "class": "priority", "author": "An" });
+    assert_eq!(announce(&older, &asked, Some(&tone())).await.status, 201);
+    // It starts again beside the newer one, as long as that one's tables are of use to it.
+    let beside = start(ground.settings()).await;
+    assert_eq!(announce(&beside, &asked, Some(&tone())).await.status, 201);
+    ground.sql("UPDATE schema_made SET version = version + 1");
+    let said = refused(ground.settings()).await;
+    assert!(said.contains("later version"), "{said}");
+    // Those that run go on until their keeper ends them.
+    assert_eq!(announce(&older, &asked, Some(&tone())).await.status, 201);
+    older.stop().await;
+    beside.stop().await;
 }

@@ -54,6 +54,7 @@ pub struct NewRequest {
     pub key: KeyId,
     pub nonce: String,
     pub at: Wall,
+    pub now: Wall,
     /// Requests that were signed before are forgotten.
     pub forget_before: Wall,
     /// Most requests of one key that are remembered.
@@ -65,6 +66,8 @@ pub struct NewRequest {
 pub enum RequestTaken {
     Now,
     Before,
+    /// The request was signed before others that are forgotten: the clock was set back.
+    Forgotten,
     /// The key signs more than is remembered.
     TooMany,
 }
@@ -73,6 +76,12 @@ pub enum RequestTaken {
 pub trait Peers: Send + Sync {
     /// Tells whether other centrals may work on this database.
     fn has_peers(&self) -> bool;
+
+    /// The name of this central, which no other has, and no later start of this one.
+    fn own_name(&self) -> &str;
+
+    /// The names of the centrals that are there, or were this long before now at the latest.
+    fn are_there(&self, within: Span) -> Answer<'_, Vec<String>>;
 
     /// Tells the others what changed here.
     fn tell_peers(&self, news: Vec<News>) -> Answer<'_, ()>;

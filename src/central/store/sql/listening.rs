@@ -28,7 +28,7 @@ const LISTEN: Duration = Duration::from_millis(500);
 const COMPARE_EVERY: Span = Span::secs(2);
 /// Time between two tries to connect again.
 const AGAIN: Duration = Duration::from_millis(500);
-const HEARD_MAX: usize = 64;
+pub const HEARD_MAX: usize = 64;
 
 /// The way in which a central works on a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

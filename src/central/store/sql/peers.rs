@@ -12,6 +12,9 @@ use loaxa_heart::domain::time::{Span, Wall};
 /// Most wrong tries that are remembered.
 const TRIES_MAX: u32 = 100_000;
 
+/// The lease that each central has while it is there, before its name.
+const PRESENCE: &str = "central ";
+
 /// The clock of the server, in microseconds.
 const CLOCK: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
@@ -28,12 +31,27 @@ impl Peers for SqlStore {
         self.write(move |db| count(db, &me, &news, wall()))
     }
 
+    fn own_name(&self) -> &str {
+        &self.among.me
+    }
+
+    fn are_there(&self, within: Span) -> Answer<'_, Vec<String>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(&format!(
+                "SELECT holder FROM leases WHERE duty = '{PRESENCE}' || holder AND until > {CLOCK} - ?1"
+            ))?;
+            query.query_map([within.0 as i64], |row| row.get(0))?.collect()
+        })
+    }
+
     fn take_duties(&self, duties: Vec<&'static str>, term: Span) -> Answer<'_, Vec<String>> {
         if !self.has_peers() {
             return Box::pin(async move { Ok(duties.into_iter().map(str::to_owned).collect()) });
         }
         let me = self.among.me.clone();
-        self.write(move |db| take_duties(db, &me, &duties, term))
+        let mut wanted: Vec<String> = duties.into_iter().map(str::to_owned).collect();
+        wanted.push(format!("{PRESENCE}{me}"));
+        self.write(move |db| take_duties(db, &me, &wanted, term))
     }
 
     fn leave_duties(&self) -> Answer<'_, ()> {
@@ -85,11 +103,14 @@ impl Peers for SqlStore {
     }
 }
 
-fn take_duties(db: &Connection, me: &str, duties: &[&str], term: Span) -> Result<Vec<String>> {
+fn take_duties(db: &Connection, me: &str, duties: &[String], term: Span) -> Result<Vec<String>> {
+    // Names of centrals that went long ago.
+    db.prepare_cached(&format!("DELETE FROM leases WHERE until < {CLOCK} - ?1"))?
+        .execute([NEWS_KEPT.0 as i64])?;
     let row = format!("(?, ?, {CLOCK} + {})", term.0);
     let rows = vec![row.as_str(); duties.len()].join(", ");
     let values: Vec<Value> =
-        duties.iter().flat_map(|duty| [(*duty).to_owned().into(), me.to_owned().into()]).collect();
+        duties.iter().flat_map(|duty| [duty.clone().into(), me.to_owned().into()]).collect();
     let mut take = db.prepare_cached(&format!(
         "INSERT INTO leases (duty, holder, until) VALUES {rows}
          ON CONFLICT (duty) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -99,7 +120,26 @@ fn take_duties(db: &Connection, me: &str, duties: &[&str], term: Span) -> Result
 }
 
 fn take_request(db: &Connection, request: &NewRequest) -> Result<RequestTaken> {
-    db.prepare_cached("DELETE FROM taken_requests WHERE at < ?1")?.execute([request.forget_before.0])?;
+    let mut last = db.prepare_cached("SELECT max(at) FROM taken_requests WHERE at < ?1")?;
+    let forgotten: Option<i64> = last.query_row([request.forget_before.0], |row| row.get(0))?;
+    if let Some(forgotten) = forgotten {
+        db.prepare_cached("DELETE FROM taken_requests WHERE at <= ?1 AND nonce <> ''")?
+            .execute([forgotten])?;
+        // No request has this name: it keeps the time up to which others are forgotten.
+        db.prepare_cached(
+            "INSERT INTO taken_requests (key, nonce, at) VALUES ('', '', ?1)
+             ON CONFLICT (key, nonce) DO UPDATE SET at = ?1 WHERE taken_requests.at < ?1",
+        )?
+        .execute([forgotten])?;
+    }
+    let floor: Option<i64> = db
+        .prepare_cached("SELECT at FROM taken_requests WHERE key = '' AND nonce = ''")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    // A floor ahead of now comes from a clock that was wrong.
+    if floor.is_some_and(|floor| request.at.0 <= floor && request.now.0 >= floor) {
+        return Ok(RequestTaken::Forgotten);
+    }
     let of_key: u32 = db
         .prepare_cached("SELECT count(*) FROM taken_requests WHERE key = ?1")?
         .query_row([request.key.as_str()], |row| row.get(0))?;
