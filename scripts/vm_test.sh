@@ -389,6 +389,22 @@ bad = [found for found in json.load(open(sys.argv[1])) if found["state"] == "bad
 assert not bad, bad
 CHECK
 
+say "its sound card is muted, then turned down"
+# found STATE: how "loaxa box check" grades the card's controls
+found() {
+    guest loaxa box check --json >"$scratch/check.json" || true
+    python3 -c 'import json, sys
+found = next(found for found in json.load(open(sys.argv[1])) if found["check"] == "controls")
+assert found["state"] == sys.argv[2], found' "$scratch/check.json" "$1"
+}
+found good || fail "an open card is said to be closed"
+for closed in mute '0%'; do
+    guest amixer -q -c 0 sset Master "$closed" || fail "no control to close"
+    found doubtful || fail "nothing is said of a card that is closed by $closed"
+    guest amixer -q -c 0 sset Master 100% unmute
+done
+found good || fail "an open card is said to be closed"
+
 say "a newer package, while the box runs"
 pid=$(unit MainPID)
 guest dpkg -i /root/newer.deb >/dev/null || fail "the newer package is not taken"

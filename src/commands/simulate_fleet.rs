@@ -1,8 +1,9 @@
 //! `loaxa simulate fleet`: a central on this machine, and many boxes in memory over real MQTT sessions: how fast an emergency
-//! is everywhere, and whether the whole log comes home, also over an outage of all at once.
+//! is everywhere, and whether it sounds once at each box and the whole log comes home, also over an outage of all at once and
+//! a power cut while it sounds.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,11 @@ use super::language::{Failure, Outcome, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
-use loaxa_fleet::fleet::Fleet;
+use loaxa_fleet::fleet::{Fleet, Supply};
 use loaxa_fleet::hostile::Mob;
-use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::site::{Network, Release, Site};
 use loaxa_fleet::weather::{Relay, Weather};
-use loaxa_heart::config::store_file::Database;
+use loaxa_heart::config::store_file::{Database, PostgresServer};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
@@ -51,6 +52,19 @@ pub struct Args {
     loss: f64,
     #[arg(long, default_value_t = 0)]
     hostile: usize,
+    #[arg(long, default_value_t = 0)]
+    power_cut: u64,
+    /// Percent of the boxes.
+    #[arg(long, default_value_t = 0)]
+    older: usize,
+    /// Another broker than that in this process, without TLS.
+    #[arg(long)]
+    broker: Option<String>,
+    /// `postgres://` instead of SQLite in a file.
+    #[arg(long)]
+    database: Option<String>,
+    #[arg(long)]
+    database_password_file: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Outcome {
@@ -69,9 +83,22 @@ async fn trial(args: &Args) -> Outcome {
 async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let keys = TrialKeys::draw(args.boxes + args.hostile);
     let token = hex(&random());
-    let settings = keys.settings(dir, token.clone())?;
+    let mut settings = keys.settings(dir, token.clone())?;
+    let elsewhere = args.broker.as_deref().map(str::parse::<BrokerAddress>).transpose();
+    let elsewhere = elsewhere.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
+    if let Some(address) = &elsewhere {
+        settings.broker = BrokerChoice::Url { address: address.clone(), ca: None, identity: None };
+    }
+    if let Some(url) = &args.database {
+        let password_file = args.database_password_file.clone();
+        settings.database = Database::Postgres(PostgresServer { url: url.clone(), ca: None, password_file });
+    }
     let central = Central::start(settings).await.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
-    let broker = central.broker_addr().expect("the broker is in this process");
+    let broker = match elsewhere {
+        Some(address) => tokio::net::lookup_host((address.host.as_str(), address.port)).await?.next(),
+        None => central.broker_addr(),
+    };
+    let broker = broker.ok_or_else(|| loaxa_heart::said!("fleet.no_broker"))?;
     let weather = Weather {
         round_trip: Duration::from_millis(args.round_trip),
         loss: args.loss.clamp(0.0, 50.0) / 100.0,
@@ -81,6 +108,9 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let patience = Span::secs(args.patience);
 
     let mut sites = keys.sites();
+    for older in sites.iter_mut().take(args.boxes * args.older.min(100) / 100) {
+        older.release = Release::Older;
+    }
     let hostile = sites.split_off(args.boxes);
     let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker)));
     let began = monotonic();
@@ -93,10 +123,10 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     tell!("fleet.welcomed", median = ms(welcomes.median), most = ms(welcomes.p99), max = ms(welcomes.max));
     let mut whole = kept;
     if args.outage > 0 {
-        fleet.set_network(false);
+        fleet.set_supply(Supply::NoNetwork);
         tokio::time::sleep(Duration::from_secs(args.outage)).await;
         let began = monotonic();
-        fleet.set_network(true);
+        fleet.set_supply(Supply::Whole);
         whole &= until(patience, || fleet.account.welcomes() >= all).await;
         let back = fleet.account.take_welcomes();
         tell!("fleet.came_back", count = back.count, all, seconds = seconds(began), most = ms(back.p99));
@@ -106,6 +136,16 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let id =
         tokio::task::spawn_blocking(move || emergency(&base, &token)).await.expect("it does not panic")?;
     let answered = monotonic().since(began);
+    if args.power_cut > 0 {
+        fleet.set_supply(Supply::NoPower);
+        tokio::time::sleep(Duration::from_secs(args.power_cut)).await;
+        fleet.account.take_welcomes();
+        let began = monotonic();
+        fleet.set_supply(Supply::Whole);
+        whole &= until(patience, || fleet.account.welcomes() >= all).await;
+        let back = fleet.account.take_welcomes();
+        tell!("fleet.power_back", count = back.count, all, seconds = seconds(began), most = ms(back.p99));
+    }
     let arrived = || fleet.account.arrivals().get(&id).copied().unwrap_or_default();
     whole &= until(patience, || arrived().count >= all).await;
     let arrived = arrived();
@@ -118,12 +158,18 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
         most = ms(arrived.p99),
         max = ms(arrived.max)
     );
+    let ended = || fleet.account.deliveries(&id);
+    whole &= until(patience, || ended().finished as usize >= all).await;
     let is_home = || {
         let counts = fleet.account.counts();
         counts.recorded > 0 && counts.acknowledged == counts.recorded
     };
     whole &= until(patience, is_home).await;
     let counts = fleet.account.counts();
+    let sounded = ended();
+    // An entry more than one a box would be an emergency that was obeyed twice.
+    whole &= (sounded.received, sounded.finished, sounded.unfinished) == (all as u64, all as u64, 0);
+    tell!("fleet.sounded", received = sounded.received, finished = sounded.finished, all);
     tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
     drop((fleet, mob));
     central.stop().await;
@@ -217,6 +263,7 @@ impl TrialKeys {
             root: self.root.public(),
             trust: Arc::clone(&trust),
             log: None,
+            release: Release::Own,
         };
         self.boxes.iter().enumerate().map(site).collect()
     }

@@ -6,6 +6,8 @@ pub mod broker;
 pub mod browser;
 pub mod central;
 pub mod commune;
+pub mod crash_disk;
+pub mod disk_trace;
 pub mod firefox;
 pub mod listen;
 pub mod own_key;
