@@ -198,6 +198,24 @@ impl App {
         self.duties.has(duty, loaxa_adapters::clock::monotonic())
     }
 
+    /// Tells the other centrals that a live voice is taken here.
+    pub async fn note_voice(&self, name: &str) {
+        let Some(url) = self.settings.peer_url.clone().filter(|_| self.store.has_peers()) else { return };
+        if let Err(error) = urgently(self.store.note_voice(name.to_owned(), url, self.now())).await {
+            tracing::warn!(%error, "a live voice is heard at this central alone");
+        }
+    }
+
+    /// Tells them that it is over.
+    pub async fn forget_voice(&self, name: &str) {
+        if self.settings.peer_url.is_none() || !self.store.has_peers() {
+            return;
+        }
+        if let Err(error) = self.store.forget_voice(name.to_owned()).await {
+            tracing::debug!(%error, "a live voice that is over stays in the list for a day");
+        }
+    }
+
     /// The wall clock of this machine.
     pub fn now(&self) -> Wall {
         loaxa_adapters::clock::wall()

@@ -11,14 +11,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_central::settings::{BrokerChoice, Settings};
+use loaxa_central::store::Role;
 use loaxa_central::{Central, StartError};
-use loaxa_fleet::fleet::Fleet;
-use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::fleet::{Fleet, Supply};
+use loaxa_fleet::site::{Network, Release, Site};
 use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::{Lang, Say};
+use loaxa_heart::wire::messages::Body;
 use loaxa_heart::wire::request::Request;
 use serde_json::json;
 
@@ -88,6 +90,7 @@ impl Ground {
             root: key(100).public(),
             trust: Arc::clone(&trust),
             log: None,
+            release: Release::Own,
         };
         let broker = format!("mqtt://127.0.0.1:{}", self.broker.port).parse().unwrap();
         Fleet::start((1..=boxes).map(site), &Network { broker, ca: None, come_within_s: 0.0 })
@@ -180,7 +183,7 @@ async fn whichever_is_killed_nothing_is_lost_or_doubled_and_an_emergency_goes_ou
     })
     .await;
     let recorded = fleet.account.counts().recorded;
-    fleet.set_network(false);
+    fleet.set_supply(Supply::NoNetwork);
     let kept = ground.sql("SELECT count(*), count(DISTINCT (box, epoch, seq)), count(DISTINCT box) FROM log");
     let kept: Vec<u64> = kept.split('|').map(|number| number.parse().unwrap()).collect();
     assert!(
@@ -463,4 +466,72 @@ async fn an_older_one_works_beside_a_newer_or_says_that_it_can_not() {
     assert_eq!(announce(&older, &asked, Some(&tone())).await.status, 201);
     older.stop().await;
     beside.stop().await;
+}
+
+/// A central that the others find.
+async fn found_by_others(ground: &Ground) -> Central {
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    start(Settings { listen, peer_url: Some(format!("http://{listen}")), ..ground.settings() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_is_taken_and_heard_by_any_of_them() {
+    let ground = Ground::lay();
+    let (one, other) = (found_by_others(&ground).await, found_by_others(&ground).await);
+    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    let duc = Staff::make(&one, "duc", &[(Role::Duty, "xa")]).await;
+    let begun = duc.post(&one, "/noi-truc-tiep", &[("noi", "xa")]).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let name = begun.json()["phien"].as_str().unwrap().to_owned();
+    let piece = [7, 7].repeat(1_600);
+    let put = async |central: &Central, n: u32| {
+        duc.put(central, &format!("/noi-truc-tiep/{name}?so={n}"), &piece).await.status
+    };
+    assert_eq!(put(&other, 0).await, 204, "the other passes it on");
+    let url = loa
+        .next("the voice", |_, bytes| {
+            let command = loaxa_heart::wire::codec::open_command(bytes, &known_keys).ok()?.payload;
+            match command.body {
+                Body::Live { open: true, url, .. } => Some(url),
+                _ => None,
+            }
+        })
+        .await;
+    let session = url.rsplit('/').next().unwrap().to_owned();
+    let listen = |central: &Central| {
+        let url = format!("http://{}/live/{session}", central.http_addr());
+        tokio::task::spawn_blocking(move || {
+            let mut heard = vec![0; 44 + 5 * 3_200];
+            let mut voice = ureq::get(&url).call().unwrap().into_body().into_reader();
+            voice.read_exact(&mut heard).unwrap();
+            heard
+        })
+    };
+    let boxes = [listen(&other), listen(&other), listen(&one)];
+    let (deadline, mut n) = (Instant::now() + PATIENCE, 0);
+    while !boxes.iter().all(|it| it.is_finished()) {
+        assert!(Instant::now() < deadline, "nobody hears the voice");
+        n += 1;
+        assert_eq!(put(if n % 2 == 0 { &one } else { &other }, n).await, 204);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for heard in boxes {
+        let heard = heard.await.unwrap();
+        assert!(heard.starts_with(b"RIFF") && heard[44..].iter().all(|byte| *byte == 7));
+    }
+    assert_eq!(put(&other, n).await, 204, "a piece twice is taken once");
+    assert_eq!(put(&other, n + 2).await, 410, "a piece is missing");
+    until("the voice is over everywhere", async || {
+        let gone = [&one, &other].map(|central| format!("http://{}/live/{session}", central.http_addr()));
+        let gone = gone.map(|url| tokio::task::spawn_blocking(move || ureq::get(&url).call().is_err()));
+        for answer in gone {
+            if !answer.await.unwrap() {
+                return None;
+            }
+        }
+        (ground.sql("SELECT count(*) FROM voices") == "0").then_some(())
+    })
+    .await;
+    one.stop().await;
+    other.stop().await;
 }

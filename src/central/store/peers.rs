@@ -105,6 +105,15 @@ pub trait Peers: Send + Sync {
     /// Forgets the wrong tries of a name.
     fn forget_wrong_tries(&self, name: String) -> Answer<'_, ()>;
 
+    /// Tells the others at which address a live voice is taken.
+    fn note_voice(&self, name: String, url: String, now: Wall) -> Answer<'_, ()>;
+
+    /// The address of the central that takes a live voice.
+    fn voice_at(&self, name: String) -> Answer<'_, Option<String>>;
+
+    /// Forgets a live voice that is over.
+    fn forget_voice(&self, name: String) -> Answer<'_, ()>;
+
     /// Sets numbers aside for these issuers, which this central gives to urgent orders while the database is away.
     fn set_serials_aside(&self, issuers: Vec<KeyId>) -> Answer<'_, ()>;
 }

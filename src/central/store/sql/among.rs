@@ -14,7 +14,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 pub const CHANNEL: &str = "loaxa";
 /// Most bytes of what is said at once; PostgreSQL takes 8,000.
 const SAID_MAX: usize = 7_500;
-/// Counts of a central that has said nothing for so long are deleted.
+/// Counts of a central that has said nothing for so long are deleted, and leases and voices that are so old.
 pub const NEWS_KEPT: Span = Span::secs(86_400);
 
 /// This central among those that share the database.

@@ -60,7 +60,7 @@ impl Boxes for SqlStore {
 
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
         Box::pin(async move {
-            if !self.signs.knows(&sign.id) {
+            if !self.signs.knows(&sign.id, sign.at) {
                 let id = sign.id.clone();
                 let Some(known) = self.read(move |db| shown(db, &id)).await? else { return Ok(false) };
                 self.signs.learn(sign.id.clone(), known);

@@ -67,11 +67,12 @@ impl Listening {
         let mut seen = None;
         let mut news = BTreeSet::new();
         let mut compared: Option<Moment> = None;
+        let mut is_refused = false;
         while !self.ended.load(Ordering::Relaxed) {
             self.write_signs();
             let Some(open) = ear.as_mut() else {
                 std::thread::sleep(AGAIN);
-                ear = self.again();
+                ear = self.again(&mut is_refused);
                 continue;
             };
             let heard = open.wait(LISTEN).and_then(|said| {
@@ -90,15 +91,17 @@ impl Listening {
         }
     }
 
-    fn again(&self) -> Option<Ear> {
-        match self.come_in() {
-            Ok(Some(ear)) => return Some(ear),
-            Ok(None) => tracing::error!(
+    fn again(&self, was_refused: &mut bool) -> Option<Ear> {
+        let came = self.come_in();
+        let is_refused = matches!(came, Ok(None));
+        if is_refused && !std::mem::replace(was_refused, is_refused) {
+            tracing::error!(
                 "another central works on this database; it must be ended, or set up as one of several"
-            ),
-            Err(error) => tracing::debug!(%error, "no connection to hear the other centrals by"),
+            );
         }
-        None
+        *was_refused = is_refused;
+        came.inspect_err(|error| tracing::debug!(%error, "no connection to hear the other centrals by"))
+            .ok()?
     }
 
     /// Takes in what was said; true where the counts are to be compared.

@@ -86,6 +86,29 @@ impl Peers for SqlStore {
         })
     }
 
+    fn note_voice(&self, name: String, url: String, now: Wall) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM voices WHERE since < ?1")?.execute([now.minus(NEWS_KEPT).0])?;
+            db.prepare_cached("INSERT INTO voices (name, url, since) VALUES (?1, ?2, ?3)")?
+                .execute(params![name, url, now.0])?;
+            Ok(())
+        })
+    }
+
+    fn voice_at(&self, name: String) -> Answer<'_, Option<String>> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached("SELECT url FROM voices WHERE name = ?1")?;
+            query.query_row([name.as_str()], |row| row.get(0)).optional()
+        })
+    }
+
+    fn forget_voice(&self, name: String) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM voices WHERE name = ?1")?.execute([name.as_str()])?;
+            Ok(())
+        })
+    }
+
     fn set_serials_aside(&self, issuers: Vec<KeyId>) -> Answer<'_, ()> {
         Box::pin(async move {
             if !self.has_peers() {

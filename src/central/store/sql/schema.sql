@@ -794,3 +794,10 @@ CREATE TABLE IF NOT EXISTS wrong_tries (
     times INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS wrong_tries_since ON wrong_tries (since);
+
+-- Live voices with the address of the one of several centrals that takes each.
+CREATE TABLE IF NOT EXISTS voices (
+    name  TEXT PRIMARY KEY,
+    url   TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -23,6 +23,8 @@ const DISORDER_MAX: Span = Span::secs(60);
 const BOXES_EVERY: Span = Span::secs(60);
 /// The same where other centrals show it to their people.
 const BOXES_EVERY_FOR_PEERS: Span = Span::secs(5);
+/// Time after which a box has spoken to another central since, perhaps, and is read from the database again.
+const HEARD_ELSEWHERE: Span = Span::secs(30);
 /// Time between two writes of counts: the row of each box lies on a page of its own.
 const HOURS_EVERY: Span = Span::secs(900);
 /// Most counts that wait; then they are written at once.
@@ -89,14 +91,21 @@ impl Signs {
         if self.has_peers.load(Ordering::Relaxed) { BOXES_EVERY_FOR_PEERS } else { BOXES_EVERY }
     }
 
-    /// Tells whether the box was heard, or read from the database, since the start.
-    pub fn knows(&self, id: &BoxId) -> bool {
-        self.lock().known.contains_key(id)
+    /// Tells whether the box was heard, or read from the database, since the start; where other centrals hear it too, not long
+    /// before `now`.
+    pub fn knows(&self, id: &BoxId, now: Wall) -> bool {
+        let has_peers = self.has_peers.load(Ordering::Relaxed);
+        let is_new = |shown: &Shown| shown.seen.is_some_and(|seen| now.since(seen) < HEARD_ELSEWHERE);
+        self.lock().known.get(id).is_some_and(|shown| !has_peers || is_new(shown))
     }
 
-    /// Learns what the database says of a box.
+    /// Learns what the database says of a box, unless this process knows better.
     pub fn learn(&self, id: BoxId, shown: Shown) {
-        self.lock().known.entry(id).or_insert(shown);
+        let mut inside = self.lock();
+        let known = inside.known.entry(id).or_insert_with(|| shown.clone());
+        if known.seen <= shown.seen {
+            *known = shown;
+        }
     }
 
     /// Takes a sign of life, unless a later one is there; says whether people see another state than before.
