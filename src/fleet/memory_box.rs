@@ -320,11 +320,12 @@ impl MemoryBox {
 
     fn heartbeat(&self) -> Heartbeat {
         let now = self.clock.read();
+        let asks = self.clock.wants_time() || self.uplink.wants_answer(now.mono);
         Heartbeat {
             v: VERSION,
             wall: now.wall,
             clock: now.quality,
-            nonce: self.clock.wants_time().then(|| format!("{:016x}", random())),
+            nonce: asks.then(|| format!("{:016x}", random())),
             on_air: self.speaker.on_air().map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,

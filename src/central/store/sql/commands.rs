@@ -56,8 +56,8 @@ impl Commands for SqlStore {
         self.read(move |db| command(db, &id))
     }
 
-    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>> {
-        self.read(move |db| announcements(db, limit))
+    fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>> {
+        self.read(move |db| announcements(db, before.as_ref(), limit))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
@@ -224,11 +224,23 @@ fn command(db: &Connection, id: &CommandId) -> Result<Option<CommandRow>> {
         .optional()
 }
 
-fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
+fn announcements(db: &Connection, before: Option<&CommandId>, limit: u32) -> Result<Vec<CommandRow>> {
+    let (limit, kind) = (limit.min(ROWS_MAX), kind_code(CommandKind::Announce));
+    let Some(before) = before else {
+        return db
+            .prepare_cached(&format!(
+                "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
+            ))?
+            .query_map(params![limit, kind], command_row)?
+            .collect();
+    };
+    // The first condition is in the second; it is what the index is asked.
     db.prepare_cached(&format!(
-        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 AND issued_at <= (SELECT issued_at FROM commands WHERE id = ?3)
+         AND (issued_at, serial, id) < (SELECT issued_at, serial, id FROM commands WHERE id = ?3)
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
     ))?
-    .query_map(params![limit.min(ROWS_MAX), kind_code(CommandKind::Announce)], command_row)?
+    .query_map(params![limit, kind, before.as_str()], command_row)?
     .collect()
 }
 
