@@ -225,6 +225,7 @@ fn settings(dir: &std::path::Path, keys: &[SecretKey]) -> Settings {
     Settings {
         listen: local,
         public_url: None,
+        peer_url: None,
         page: Default::default(),
         data_dir: dir.to_owned(),
         commune: "Huyện Thử".to_owned(),

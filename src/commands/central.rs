@@ -119,6 +119,7 @@ fn settings(config: CentralConfig) -> Result<Settings, Failure> {
     Ok(Settings {
         listen: config.listen,
         public_url: config.public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        peer_url: config.peer_url.map(|url| url.trim_end_matches('/').to_owned()),
         page: PageDoor { tls: page_tls(config.tls), hosts: config.hosts, proxies: config.proxies },
         data_dir: config.data_dir,
         commune: config.commune,

@@ -313,6 +313,7 @@ impl TrialKeys {
         Ok(Settings {
             listen: local,
             public_url: None,
+            peer_url: None,
             page: Default::default(),
             data_dir: dir.to_owned(),
             commune: "simulated".to_owned(),

@@ -8,6 +8,7 @@ use super::deadline;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::disk::DiskState;
+use crate::duties::Duty;
 use crate::orders::software;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
 use loaxa_heart::domain::software::Release;
@@ -39,6 +40,9 @@ pub async fn run(app: Arc<App>) {
 /// Looks once, and tells open pages of what has changed.
 async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     app.read_places().await?;
+    if !app.has_duty(Duty::Watch) {
+        return Ok(());
+    }
     let (boxes, alarms) = (app.store.boxes().await?, app.store.alarms(ALARMS_MAX).await?);
     let now = app.now();
     let open = app.store.open_troubles().await?;

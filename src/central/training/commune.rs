@@ -129,6 +129,7 @@ impl TrainingKeys {
         Settings {
             listen: door.listen,
             public_url: door.public_url.clone(),
+            peer_url: None,
             page: PageDoor { tls, ..real.page.clone() },
             database: Database::Sqlite(data_dir.join("central.db")),
             data_dir,

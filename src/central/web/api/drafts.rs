@@ -47,7 +47,9 @@ pub async fn handle(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     if access::scope_of(&app, &headers, from).await?.is_none() {
-        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
+        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }
+            .signer(&app)
+            .await?;
     }
     let expected = match foresee {
         Some(id) => cosigning::foresee_waiting(&app, &id).await?,
