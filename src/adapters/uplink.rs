@@ -69,7 +69,7 @@ pub struct Uplink {
     asked: Option<(String, Moment)>,
     /// Nonce of the last heartbeat that asked for the time, and when it was sent.
     asked_time: Option<(String, Moment)>,
-    /// When the last question was asked that central has answered over this connection.
+    /// The moment of the last question that central has answered over this connection.
     answered: Option<Moment>,
     heartbeat_at: Moment,
     connected: bool,

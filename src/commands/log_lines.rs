@@ -24,7 +24,7 @@ const WINDOW: Span = Span::secs(60);
 /// The variable of the environment that says how the log is written: `text`, or `json`.
 const FORMAT: &str = "LOAXA_LOG_FORMAT";
 
-/// How an event is written.
+/// The form of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Text,

@@ -25,7 +25,7 @@ pub struct Account {
     deliveries: Mutex<BTreeMap<CommandId, Deliveries>>,
 }
 
-/// How many boxes have a step of a command in their logs.
+/// Counts of boxes that have a step of a command in their logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Deliveries {
     pub received: u64,

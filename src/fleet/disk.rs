@@ -8,7 +8,7 @@ use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId, PlayId};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::wire::messages::{Body, Command, Signed};
 
-/// What outlives the power of a box.
+/// Everything that outlives the power of a box.
 #[derive(Default)]
 pub struct Disk {
     starts: u32,

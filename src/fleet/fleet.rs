@@ -7,15 +7,7 @@ use tokio::task::JoinSet;
 
 use super::account::Account;
 use super::session;
-use super::site::{Network, Site};
-
-/// What the boxes have of power and network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Supply {
-    Whole,
-    NoNetwork,
-    NoPower,
-}
+use super::site::{Network, Site, Supply};
 
 /// Boxes that live until the fleet is dropped.
 pub struct Fleet {

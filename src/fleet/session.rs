@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::account::Account;
-use super::fleet::Supply;
 use super::memory_box::{MemoryBox, random};
-use super::site::{Network, Release, Site};
+use super::site::{Network, Release, Site, Supply};
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkError, LinkEvent};
 use loaxa_adapters::uplink::Uplink;

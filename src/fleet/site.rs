@@ -42,3 +42,11 @@ pub struct Network {
     /// The boxes come spread over this time.
     pub come_within_s: f64,
 }
+
+/// Power and network, as far as a box has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    Whole,
+    NoNetwork,
+    NoPower,
+}

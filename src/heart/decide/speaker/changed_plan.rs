@@ -1,4 +1,4 @@
-//! What becomes of sessions when the programmes change, or the groups of the box.
+//! Sessions under programmes that change, or in a box that changes its groups.
 
 use super::job::Job;
 use super::play::Play;
