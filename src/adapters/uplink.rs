@@ -351,6 +351,7 @@ mod tests {
                 time: Wall(1_800_000_000_000_000),
                 upload_after_s: 0,
                 media_base: "http://central/media/".to_owned(),
+                authorities: None,
             };
             let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
             uplink.read(&topic, codec::seal(&welcome, &[by]), Some(&trust)).is_ok()
