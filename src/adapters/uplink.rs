@@ -362,18 +362,23 @@ mod tests {
         }
     }
 
+    fn welcome(of: &str, nonce: &str) -> Welcome {
+        Welcome {
+            v: VERSION,
+            box_id: of.parse().unwrap(),
+            nonce: nonce.to_owned(),
+            time: Wall(1_800_000_000_000_000),
+            upload_after_s: 0,
+            media_base: "http://central/media/".to_owned(),
+            authorities: None,
+        }
+    }
+
     #[test]
     fn only_the_answer_to_what_was_asked_last_tells_the_time_and_only_once() {
         let (mut uplink, trust, central) = uplink();
         let told = |uplink: &mut Uplink, nonce: &str, of: &str, by: &SecretKey| {
-            let welcome = Welcome {
-                v: VERSION,
-                box_id: of.parse().unwrap(),
-                nonce: nonce.to_owned(),
-                time: Wall(1_800_000_000_000_000),
-                upload_after_s: 0,
-                media_base: "http://central/media/".to_owned(),
-            };
+            let welcome = welcome(of, nonce);
             let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
             uplink.read(&topic, codec::seal(&welcome, &[by]), Some(&trust)).is_ok()
         };
@@ -400,14 +405,7 @@ mod tests {
         let later = |s| asked + Span::secs(s);
         assert!(!uplink.wants_answer(later(900)), "the hello itself is asked again");
         let answer = |uplink: &mut Uplink, nonce: &str| {
-            let welcome = Welcome {
-                v: VERSION,
-                box_id: "loa-1".parse().unwrap(),
-                nonce: nonce.to_owned(),
-                time: Wall(1_800_000_000_000_000),
-                upload_after_s: 0,
-                media_base: "http://central/media/".to_owned(),
-            };
+            let welcome = welcome("loa-1", nonce);
             let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
             uplink.read(&topic, codec::seal(&welcome, &[&central]), Some(&trust)).unwrap();
         };

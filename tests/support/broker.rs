@@ -31,8 +31,14 @@ impl Mosquitto {
     }
 
     pub fn start_at(port: u16) -> Self {
+        Self::start_with(port, "")
+    }
+
+    /// Starts one with more lines of configuration.
+    pub fn start_with(port: u16, more: &str) -> Self {
         let mut config = tempfile::NamedTempFile::new().unwrap();
-        writeln!(config, "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false").unwrap();
+        let own = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false");
+        writeln!(config, "{own}\n{more}").unwrap();
         let child = Command::new("mosquitto")
             .arg("-c")
             .arg(config.path())

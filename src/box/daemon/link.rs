@@ -161,7 +161,7 @@ impl Daemon {
     fn on_certificate(&mut self, renewed: &Renewed) {
         match self.certificate.take(renewed) {
             Ok(true) => {
-                tracing::info!("the box has a new certificate");
+                tracing::info!("the box has a new certificate, or new authorities");
                 self.uplink.reconnect();
             }
             Ok(false) => tracing::warn!("a certificate came that was not asked for, or is no better"),
@@ -188,6 +188,7 @@ impl Daemon {
         self.upgrade.health.contact = true;
         self.in_contact();
         self.downloads.set_base(welcome.media_base);
+        self.certificate.hear_of_authorities(welcome.authorities);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
         self.on_time_told(welcome.time, asked);

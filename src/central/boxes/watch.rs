@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deadline;
+use super::{deadline, expiry};
 use crate::app::App;
 use crate::changes::Changed;
 use crate::disk::DiskState;
@@ -49,6 +49,7 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     found.extend(deadline::overdue(app, now).await?);
     found.extend(of_disk(app.disk.state(), now));
+    found.extend(of_certificates(app, now));
     found.extend(software::stopped(app).await?.map(|release| of_rollout(release, now)));
     if is_known(&found, &open) {
         return Ok(());
@@ -72,6 +73,19 @@ fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
         what: what.to_owned(),
         subject: CENTRE.to_owned(),
         detail: String::new(),
+        since: now,
+        last: now,
+    })
+}
+
+/// Finds the certificates of the centre itself that end soon.
+fn of_certificates(app: &App, now: Wall) -> Option<Found> {
+    let (what, ends) = expiry::worst(&app.settings, now)?;
+    Some(Found {
+        kind: TroubleKind::Fault,
+        what: what.to_owned(),
+        subject: CENTRE.to_owned(),
+        detail: ends.local().format("%d/%m/%Y").to_string(),
         since: now,
         last: now,
     })

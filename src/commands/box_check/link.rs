@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::finding::Finding;
 use crate::commands::language::{foreign, of_file};
+use loaxa_adapters::authorities::Authorities;
 use loaxa_adapters::{certificate, clock, mqtt};
 use loaxa_box::renewal;
 use loaxa_box::status::Status;
@@ -55,7 +56,7 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
     if status.is_some_and(|status| status.connected) {
         return Finding::good("broker", said!("box_check.connected", host, port));
     }
-    match knock(central, &renewal::file(&config.state_dir)) {
+    match knock(central, &config.state_dir) {
         Ok(()) => Finding::good("broker", said!("box_check.broker", host, port)),
         Err(why) => {
             let said = said!("box_check.no_broker", host, port, why);
@@ -65,7 +66,7 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
 }
 
 /// Connects as the daemon does, as far as the broker says whether the certificates are right.
-fn knock(central: &CentralLink, renewed: &Path) -> Result<(), Sentence> {
+fn knock(central: &CentralLink, state_dir: &Path) -> Result<(), Sentence> {
     let (host, port) = (central.broker.host.as_str(), central.broker.port);
     let addresses = (host, port).to_socket_addrs().map_err(|error| error.say())?;
     let mut last = said!("box_check.no_address");
@@ -79,7 +80,7 @@ fn knock(central: &CentralLink, renewed: &Path) -> Result<(), Sentence> {
     tcp.set_read_timeout(Some(PATIENCE)).map_err(|error| error.say())?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| foreign(&error))?;
     let mut connection =
-        ClientConnection::new(tls(&central.tls, renewed)?, name).map_err(|error| foreign(&error))?;
+        ClientConnection::new(tls(&central.tls, state_dir)?, name).map_err(|error| foreign(&error))?;
     let mut socket = &tcp;
     connection.complete_io(&mut socket).map_err(|error| foreign(&error))?;
     tcp.set_read_timeout(Some(REFUSAL_WAIT)).map_err(|error| error.say())?;
@@ -90,11 +91,13 @@ fn knock(central: &CentralLink, renewed: &Path) -> Result<(), Sentence> {
     }
 }
 
-fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> {
+fn tls(files: &TlsFiles, state_dir: &Path) -> Result<Arc<ClientConfig>, Sentence> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    if let Some(ca) = &files.ca {
+    if let Some(configured) = &files.ca {
+        let authorities = Authorities::new(configured.clone(), state_dir);
+        let ca = authorities.file();
         for certificate in certificates(ca)? {
             roots.add(certificate).map_err(|error| of_file(ca, &foreign(&error)))?;
         }
@@ -103,8 +106,9 @@ fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> 
     let config = match &files.identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
-            let (certificate, key) = match mqtt::own_certificate(renewed, renewed) {
-                Some(_) => (renewed, renewed),
+            let renewed = renewal::file(state_dir);
+            let (certificate, key) = match mqtt::own_certificate(&renewed, &renewed) {
+                Some(_) => (&*renewed, &*renewed),
                 None => (certificate.as_path(), key.as_path()),
             };
             let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of_file(key, &foreign(&error)))?;
