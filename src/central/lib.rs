@@ -218,6 +218,11 @@ impl Central {
         self.broker.listens_on()
     }
 
+    /// Tells whether other centrals may work on its database.
+    pub fn has_peers(&self) -> bool {
+        self.app.duties.are_shared()
+    }
+
     /// The store.
     pub fn store(&self) -> &SharedStore {
         &self.app.store
