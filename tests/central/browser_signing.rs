@@ -174,6 +174,7 @@ async fn a_local_emergency_is_ordered_and_taken_back_by_two_people() {
         page.click("#local-form button:not([type])");
         signed_by_both(central, page, &["Lũ quét", "Lên đồi ngay", "600", "30"]).await;
         page.until_says("#local-standing", "Lũ quét (Xã Thử (xa), Hết hạn ");
+        page.keep_picture("khan-cap-tai-cho");
 
         page.click("#local-form input[value='xa']");
         page.click("#local-take-back");
