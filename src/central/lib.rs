@@ -158,6 +158,7 @@ impl Central {
         let store: SharedStore = Arc::new(store);
         declare(&store, &settings).await?;
         store.set_serials_aside(keyring.issuers()).await?;
+        let uploads = uploads.shared(store.has_peers());
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
