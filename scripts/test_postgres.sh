@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/postgres_server.sh
 
 filter=${1:-binary(central)}
-in_file='older_database|the_page_says_what_sql_says|nothing_changes_by_looking|a_token_may_what|a_question_that_was_asked_in_time|full_disk|backup|query_plans'
+in_file='older_database|the_page_says_what_sql_says|nothing_changes_by_looking|a_token_may_what|a_question_that_was_asked_in_time|full_disk|backup|query_plans|a_certificate_is_for_the_box_that_asks'
 home=$(mktemp -d)
 trap 'postgres_end; rm -rf "$home"' EXIT
 postgres_begin "$home" 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 200'

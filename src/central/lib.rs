@@ -158,6 +158,7 @@ impl Central {
         let store: SharedStore = Arc::new(store);
         declare(&store, &settings).await?;
         store.set_serials_aside(keyring.issuers()).await?;
+        let uploads = uploads.shared(store.has_peers());
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -216,6 +217,11 @@ impl Central {
     /// The address that the embedded broker listens on; `None` with any other broker.
     pub fn broker_addr(&self) -> Option<SocketAddr> {
         self.broker.listens_on()
+    }
+
+    /// Tells whether other centrals may work on its database.
+    pub fn has_peers(&self) -> bool {
+        self.app.duties.are_shared()
     }
 
     /// The store.

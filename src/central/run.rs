@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::settings::{Settings, Training};
+use crate::store::StoreError;
 use crate::training::TrainingCommune;
 use crate::{Central, StartError};
 
@@ -20,7 +21,13 @@ pub async fn run(
     let training = match &real.training {
         Training::At(door) => {
             let people = Arc::clone(central.store());
-            Some(TrainingCommune::start(real.clone(), door.clone(), people).await?)
+            match TrainingCommune::start(real.clone(), door.clone(), people).await {
+                Err(StartError::Store(error @ StoreError::Taken { .. })) if central.has_peers() => {
+                    tracing::warn!(%error, "people train at another central");
+                    None
+                }
+                started => Some(started?),
+            }
         }
         Training::Nowhere | Training::Here(_) => None,
     };

@@ -37,6 +37,8 @@ const FINISHED_MAX: usize = 256;
 pub struct Uploads {
     root: PathBuf,
     checks: Arc<Checks>,
+    /// Other centrals have the folder, too.
+    is_shared: bool,
 }
 
 /// Whole files, which are checked one time each: whoever asks again meanwhile waits, and gets the same outcome.
@@ -168,7 +170,13 @@ impl Uploads {
     /// Fails when it can't be made.
     pub fn open(root: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(Self { root, checks: Arc::default() })
+        Ok(Self { root, checks: Arc::default(), is_shared: false })
+    }
+
+    /// Tells other centrals from now on what became of a whole file, where they have this folder.
+    #[must_use]
+    pub fn shared(self, is_shared: bool) -> Self {
+        Self { is_shared, ..self }
     }
 
     /// A file of this folder for something that comes into being.
@@ -354,7 +362,9 @@ impl Uploads {
             media.finish_within(incoming, &announced.name, now, ms_max)
         };
         let taken = take();
-        if let Ok(row) = &taken {
+        if let Ok(row) = &taken
+            && self.is_shared
+        {
             let done = Done { person: person.clone(), row: row.clone() };
             let done = serde_json::to_vec(&done).expect("an outcome is plain data");
             // Without it, whoever asks another central sends the file again.
@@ -433,7 +443,7 @@ mod tests {
     #[test]
     fn two_centrals_with_one_folder_take_a_file_once() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Uploads::open(dir.path().join("uploads")).unwrap();
+        let open = || Uploads::open(dir.path().join("uploads")).unwrap().shared(true);
         let (one, other) = (open(), open());
         let media = MediaFolder::open(dir.path().join("media")).unwrap();
         let second = a_second();

@@ -82,7 +82,9 @@ async fn an_announcement_arrives_signed_and_its_chain_comes_back() {
         let id = answer.json()["id"].as_str().unwrap().to_owned();
         let (to_group, announced, signers) = loa.next("the announcement", command).await;
         assert!(to_group);
-        assert_eq!((announced.id.as_str(), signers, announced.serial), (id.as_str(), 2, 1));
+        assert_eq!((announced.id.as_str(), signers), (id.as_str(), 2));
+        // One of several centrals has the first numbers set aside.
+        assert!([1, 33].contains(&announced.serial), "{}", announced.serial);
         let Body::Announce { class, media, words, .. } = &announced.body else { panic!("{announced:?}") };
         assert_eq!(*class, BulletinClass::Emergency);
         assert_eq!(words.as_ref().unwrap().text, "Bão");

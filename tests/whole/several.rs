@@ -20,8 +20,9 @@ use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::texts::{Lang, Say};
-use loaxa_heart::wire::messages::Body;
+use loaxa_heart::wire::messages::{Body, Welcome};
 use loaxa_heart::wire::request::Request;
+use loaxa_heart::wire::topics::{Down, Topic};
 use serde_json::json;
 
 use crate::support::commune::*;
@@ -254,7 +255,20 @@ async fn what_one_changes_the_other_shows_and_sends() {
         (boxes[0]["online"] == true && boxes[0]["faults"][0] == "device_lost").then_some(())
     })
     .await;
-    loa.pass_over();
+    // Each word of a box comes to one of them.
+    let nonces: Vec<String> = (0..20).map(|n| format!("once-{n}")).collect();
+    nonces.iter().for_each(|nonce| loa.hello(nonce, holds.clone()));
+    let welcome = |topic: &Topic, bytes: &[u8]| {
+        matches!(topic, Topic::Down(_, Down::Welcome))
+            .then(|| loaxa_heart::wire::codec::open::<Welcome>(bytes, &known_keys).unwrap().payload.nonce)
+    };
+    let mut welcomed = Vec::new();
+    for _ in &nonces {
+        welcomed.push(loa.next("a welcome for each hello", welcome).await);
+    }
+    welcomed.sort();
+    welcomed.dedup();
+    assert_eq!(welcomed.len(), nonces.len(), "each is answered by one of them: {welcomed:?}");
     let sent = announce(&other, &asked, Some(&tone())).await;
     assert_eq!(sent.status, 201, "{}", sent.text());
     let new = sent.json()["id"].as_str().unwrap().to_owned();
@@ -262,20 +276,24 @@ async fn what_one_changes_the_other_shows_and_sends() {
         String::from_utf8_lossy(bytes).contains("payload").then_some(())
     })
     .await;
-    // It was lost on the way: whichever hears the box says it again.
-    let mut again = 0;
-    while again < 3 {
-        loa.pass_over();
+
+    // It was lost on the way, and the one that sent it is gone: the one that had agreed with the box says it again.
+    other.stop().await;
+    let command = |_: &Topic, bytes: &[u8]| {
+        let opened = loaxa_heart::wire::codec::open_command(bytes, &known_keys).ok()?;
+        (opened.payload.id.as_str() == new).then_some(())
+    };
+    loa.pass_over();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         loa.heartbeat(holds.clone());
-        let command = |_: &_, bytes: &[u8]| {
-            let opened = loaxa_heart::wire::codec::open_command(bytes, &known_keys).ok()?;
-            (opened.payload.id.as_str() == new).then_some(())
-        };
-        loa.next("the announcement again", command).await;
-        again += 1;
+        let again = loa.next("the announcement again", command);
+        if tokio::time::timeout(Duration::from_millis(500), again).await.is_ok() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "what another sent is not sent again");
     }
     one.stop().await;
-    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +304,13 @@ async fn a_duty_is_taken_over_when_its_central_dies() {
     let one = Process::start(&config);
     let first = until("the first has every duty", async || Some(holders()).filter(|it| !it.is_empty())).await;
     let other = Process::start(&config);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let renewed = || ground.sql("SELECT until FROM leases WHERE duty = 'watch'").parse::<i64>().unwrap();
+    until("the other has asked", async || {
+        (ground.sql("SELECT count(*) FROM leases WHERE duty LIKE 'central %'") == "2").then_some(())
+    })
+    .await;
+    let then = renewed();
+    until("the first has renewed its duties", async || (renewed() > then + 3_000_000).then_some(())).await;
     assert_eq!(holders(), first, "whoever has a duty keeps it");
     let began = Instant::now();
     one.kill();

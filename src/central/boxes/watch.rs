@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::enrolment::write_revocation_list;
 use super::{deadline, expiry};
 use crate::app::App;
 use crate::changes::Changed;
@@ -40,6 +41,11 @@ pub async fn run(app: Arc<App>) {
 /// Looks once, and tells open pages of what has changed.
 async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     app.read_places().await?;
+    if app.duties.are_shared()
+        && let Err(error) = write_revocation_list(app).await
+    {
+        tracing::error!(%error, "the list of revoked certificates does not follow the other centrals");
+    }
     if !app.has_duty(Duty::Watch) {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod first_things;
 mod past;
 mod people;
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use tokio::task::JoinHandle;
 use self::commune::{FREE_PORT, TrainingKeys};
 use crate::settings::{Settings, TrainingDoor, TrainingWish};
 use crate::store::SharedStore;
+#[cfg(doc)]
+use crate::store::StoreError;
+use crate::store::sql::work_alone_on;
 use crate::{Central, StartError};
 use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::site::Network;
@@ -36,10 +40,12 @@ impl TrainingCommune {
     /// Starts it beside a real commune, with that one's people.
     ///
     /// # Errors
-    /// As [`Central::start`].
+    /// As [`Central::start`]; and [`StoreError::Taken`] where another central of several keeps it.
     pub async fn start(real: Settings, door: TrainingDoor, people: SharedStore) -> Result<Self, StartError> {
+        let alone = work_alone_on(&commune::folder(&real))?;
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
-        let mut keeper = Keeper { real, door, people, wishes, keys: TrainingKeys::draw(), broker: FREE_PORT };
+        let mut keeper =
+            Keeper { alone, real, door, people, wishes, keys: TrainingKeys::draw(), broker: FREE_PORT };
         keeper.clear();
         let running = keeper.open().await?;
         let page = running.central.http_addr();
@@ -70,6 +76,9 @@ struct Running {
 }
 
 struct Keeper {
+    /// Held so that nobody else clears the folder.
+    #[expect(dead_code, reason = "it is held")]
+    alone: File,
     real: Settings,
     door: TrainingDoor,
     people: SharedStore,

@@ -44,6 +44,7 @@ mod reach;
 mod readers;
 mod rollouts;
 mod roster;
+mod running;
 mod serials;
 mod sessions;
 mod signs;
@@ -54,9 +55,8 @@ mod webhooks;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -79,6 +79,7 @@ use loaxa_heart::config::store_file::Database;
 use memory::Memory;
 use prepare::prepare;
 use readers::Readers;
+pub use running::work_alone_on;
 use serials::Aside;
 use signs::{Flush, Part, Signs};
 use writer::{Operation, Write, write_until_closed};
@@ -176,13 +177,7 @@ impl SqlStore {
         let cant_open = |detail: String| StoreError::CantOpen { path: name_of(database), detail };
         let Some(target) = self.target.clone() else {
             let Some(path) = database.file() else { return Ok(news) };
-            let file = File::options().create(true).append(true).mode(0o600).open(running_beside(path));
-            let file = file.map_err(|error| cant_open(error.to_string()))?;
-            match file.try_lock() {
-                Ok(()) => self.running = Some(file),
-                Err(TryLockError::WouldBlock) => return Err(taken()),
-                Err(TryLockError::Error(error)) => return Err(cant_open(error.to_string())),
-            }
+            self.running = Some(work_alone_on(path)?);
             return Ok(news);
         };
         if beside == Beside::Others {
@@ -279,13 +274,6 @@ fn name_of(database: &Database) -> String {
         Database::Sqlite(path) => path.display().to_string(),
         Database::Postgres(server) => server.url.clone(),
     }
-}
-
-/// The file that says that a central works on a database in a file.
-fn running_beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".running");
-    PathBuf::from(name)
 }
 
 /// Runs something on a thread that runs no asynchronous work: a connection to a server has its own.
