@@ -3,6 +3,7 @@
 //! The broker is a pipe that may lose anything: sessions are clean, nothing is kept over a reconnect, and what was
 //! published is delivered only when the other side says so in a message of ours.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -41,6 +42,10 @@ const CONNECT_TIMEOUT_S: u64 = 15;
 
 /// Of so many connections that fail, one shows the certificate of the configuration.
 const TRIES_OF_BOTH: u32 = 4;
+
+/// Time between two looks at the way to the broker, and looks at another one before the connection is given up: links flutter.
+const WAY_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
+const OTHER_WAY_LOOKS: u32 = 2;
 
 /// Longest time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -384,8 +389,12 @@ async fn run(
         }
         let begun = monotonic();
         // In a task of its own: a panic of the client library is a lost connection and nothing more.
-        let session =
-            Session { options: options.clone(), shared: Arc::clone(&shared), events: events.clone() };
+        let session = Session {
+            broker: (config.broker.host.clone(), config.broker.port),
+            options: options.clone(),
+            shared: Arc::clone(&shared),
+            events: events.clone(),
+        };
         let ended = tokio::spawn(session.run()).await;
         let was_connected = shared.lock().client.take().is_some();
         failures = if was_connected { 0 } else { failures.wrapping_add(1) };
@@ -404,8 +413,33 @@ async fn run(
     }
 }
 
+/// Ends when this machine reaches the broker from another of its addresses than at first: the link of the connection is gone, or
+/// a better one is back. Without this the session would be found dead by its pings alone, after two minutes.
+async fn other_way((host, port): &(String, u16)) {
+    let found = tokio::net::lookup_host((host.as_str(), *port)).await.ok().and_then(|mut all| all.next());
+    let Some((broker, first)) = found.and_then(|broker| Some((broker, source_towards(broker)?))) else {
+        return std::future::pending().await;
+    };
+    let mut others = 0;
+    while others < OTHER_WAY_LOOKS {
+        tokio::time::sleep(WAY_LOOKED_AT_EVERY).await;
+        let is_other = source_towards(broker).is_some_and(|source| source != first);
+        others = if is_other { others + 1 } else { 0 };
+    }
+}
+
+/// The address from which the machine would send to another; nothing is sent.
+fn source_towards(to: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(to).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
 /// One connection, from first to last.
 struct Session {
+    /// Host and port.
+    broker: (String, u16),
     options: MqttOptions,
     shared: Arc<Shared>,
     events: mpsc::Sender<LinkEvent>,
@@ -427,6 +461,9 @@ impl Session {
         tokio::select! {
             biased;
             end = self.poll(&client, &mut event_loop) => return end,
+            () = other_way(&self.broker) => {
+                return End::Lost { reason: "another link leads to the broker now".to_owned() };
+            }
             () = self.shared.closing.notified() => {}
         }
         // The wait above may have been cut in the middle of a packet; the broker then ends the connection itself.

@@ -2,11 +2,12 @@
 //! place of the world. Each test moves into a network of its own.
 
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use loaxa_central::Central;
 use loaxa_central::settings::{BrokerChoice, Logins};
@@ -54,12 +55,17 @@ struct Site {
 
 /// A centre on `::1`, and a box that knows it by name.
 async fn site() -> Site {
+    site_at(Ipv6Addr::LOCALHOST.into()).await
+}
+
+/// A centre on this address, and a box that knows it by name.
+async fn site_at(address: IpAddr) -> Site {
     let dir = tempfile::tempdir().unwrap();
-    let here = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    let here = SocketAddr::from((address, 0));
     let mut settings =
         settings(dir.path(), BrokerChoice::Embedded { listen: here, logins: Logins::NameAlone });
     let port = TcpListener::bind(here).unwrap().local_addr().unwrap().port();
-    settings.listen = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    settings.listen = SocketAddr::from((address, port));
     settings.public_url = Some(format!("http://{NAME}:{port}"));
     settings.boxes[0].key = None;
     settings.trust_first_use = true;
@@ -166,5 +172,112 @@ fn a_login_page_in_place_of_the_centre_is_believed_in_nothing_and_the_box_comes_
         assert!(site.unit.started().is_empty(), "{:?}", site.unit.started());
         name_means(names, "::1");
         assert_eq!(begins(&site.unit, "Họp thôn").await.instead_of, None);
+    });
+}
+
+/// A network beside this one, which two links lead to; it ends with the test.
+struct Beside(Child);
+
+impl Beside {
+    /// Makes the network of a box with a first link and a second one, which has a route of a higher metric to the centre, as
+    /// `docs/operations.md` has it.
+    fn make(centre: &str) -> Self {
+        let holder = Command::new("unshare").args(["-n", "sleep", "1000"]).spawn().unwrap();
+        let network = |id: u32| std::fs::read_link(format!("/proc/{id}/ns/net")).unwrap();
+        let own = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+        crate::support::eventually("another network", || (network(holder.id()) != own).then_some(()));
+        let beside = Self(holder);
+        let id = beside.0.id().to_string();
+        run("ip", &["addr", "add", &format!("{centre}/32"), "dev", "lo"]);
+        beside.run(&["link", "set", "lo", "up"]);
+        for (link, metric) in [("1", "100"), ("2", "200")] {
+            let (near, far) = (format!("near{link}"), format!("far{link}"));
+            run("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &id]);
+            run("ip", &["addr", "add", &format!("10.{link}.0.1/24"), "dev", &near]);
+            run("ip", &["link", "set", &near, "up"]);
+            beside.run(&["addr", "add", &format!("10.{link}.0.2/24"), "dev", &far]);
+            beside.run(&["link", "set", &far, "up"]);
+            let gateway = format!("10.{link}.0.1");
+            beside.run(&["route", "add", centre, "via", &gateway, "dev", &far, "metric", metric]);
+        }
+        beside
+    }
+
+    /// The arguments of `nsenter` for it.
+    fn door(&self) -> Vec<String> {
+        ["-t", &self.0.id().to_string(), "-n"].map(str::to_owned).into()
+    }
+
+    /// Has `ip` do something there.
+    fn run(&self, arguments: &[&str]) {
+        let door = self.door();
+        let all: Vec<&str> =
+            door.iter().map(String::as_str).chain(["ip"]).chain(arguments.iter().copied()).collect();
+        run("nsenter", &all);
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Leads what comes to an address on to the same port of the loopback.
+fn lead_on(address: &str, port: u16) {
+    let listener = TcpListener::bind((address, port)).unwrap();
+    // Its threads end with the test's process.
+    std::thread::spawn(move || {
+        for outside in listener.incoming().flatten() {
+            let inside = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            for (from, to) in [(&outside, &inside), (&inside, &outside)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).status().unwrap();
+    assert!(done.success(), "{program} {arguments:?}");
+}
+
+/// Longest time until an order sounds whose session was on a dead link; by its pings alone a box finds that out after two minutes.
+const FOUND_OUT_MAX: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_box_whose_first_link_dies_is_back_over_the_second() {
+    const CENTRE: &str = "10.9.0.1";
+    in_a_network(async |names| {
+        name_means(names, CENTRE);
+        let beside = Beside::make(CENTRE);
+        // Without certificates the centre keeps to its own machine; what leads there stands at its outer address.
+        let site = site_at(Ipv4Addr::LOCALHOST.into()).await;
+        for port in [site.central.broker_addr().unwrap().port(), site.central.http_addr().port()] {
+            lead_on(CENTRE, port);
+        }
+        let _running = site.unit.start_by("nsenter", &beside.door());
+        is_in_contact(&site.unit).await;
+        announce_tone(&site.central, "Họp thôn").await;
+        begins(&site.unit, "Họp thôn").await;
+
+        // As a modem's program does that lost its network. The session's packets go out over the other link in vain.
+        beside.run(&["link", "set", "far1", "down"]);
+        let cut = Instant::now();
+        announce_tone(&site.central, "Nước lên").await;
+        let sounds = || site.unit.started().into_iter().any(|start| start.title == "Nước lên");
+        while !sounds() {
+            assert!(cut.elapsed() < FOUND_OUT_MAX, "the box stays away:\n{}", site.unit.said());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        println!(
+            "an order that was sent when the first link had died sounds after {:.1} s",
+            cut.elapsed().as_secs_f64()
+        );
     });
 }

@@ -1,11 +1,12 @@
 //! Upgrades over the air: the real centre, and a real box under a supervisor that starts it again and again.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::support::commune::*;
 use crate::support::staff::Staff;
@@ -195,6 +196,87 @@ async fn a_box_takes_a_healthy_release_and_goes_back_from_one_that_is_not() {
     let told = becomes(&central, &unit, "refused", "7.1.0").await;
     assert_eq!(told["plan"]["release"], "7.3.0");
     assert_eq!(told["boxes"][0]["why"], "architecture");
+    drop(supervisor);
+    central.stop().await;
+}
+
+/// Bytes of a box's program on arm64, and of a second of a weak 4G link, 1 Mbit/s.
+const PROGRAM_BYTES: usize = 11_646_000;
+const LINK_BYTES_A_SECOND: usize = 125_000;
+
+/// A way to the centre's pages that is as slow as a link; gives the bytes that came over it.
+fn slow_link(port: u16, to: SocketAddr) -> Arc<AtomicU64> {
+    const PIECE: usize = LINK_BYTES_A_SECOND / 50;
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let passed = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&passed);
+    // Its threads end with the test's process.
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(to).unwrap();
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut asks, &mut asked));
+            let (mut from, mut to, count) = (server, client, Arc::clone(&count));
+            std::thread::spawn(move || {
+                let (mut piece, begun, mut sent) = ([0; PIECE], Instant::now(), 0);
+                while let Ok(bytes @ 1..) = from.read(&mut piece) {
+                    if to.write_all(&piece[..bytes]).is_err() {
+                        return;
+                    }
+                    sent += bytes;
+                    count.fetch_add(bytes as u64, Ordering::Relaxed);
+                    let due = Duration::from_secs_f64(sent as f64 / LINK_BYTES_A_SECOND as f64);
+                    std::thread::sleep(due.saturating_sub(begun.elapsed()));
+                }
+                let _ = to.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    passed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures for BENCHMARKS.md, minutes long"]
+async fn an_upgrade_over_one_megabit_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path(), embedded());
+    settings.boxes.truncate(1);
+    settings.boxes[0].key = None;
+    settings.trust_first_use = true;
+    settings.keys.trust = trust_of(with_software);
+    let port = crate::support::free_port();
+    settings.public_url = Some(format!("http://127.0.0.1:{port}"));
+    let central = start(settings).await;
+    let passed = slow_link(port, central.http_addr());
+    let unit = unit_of(&central);
+    let desk = tempfile::tempdir().unwrap();
+    let (good, _) = program(desk.path(), "good");
+    let mut bytes = std::fs::read(&good).unwrap();
+    // What packs no better than a program that is packed already.
+    let mut noise = 1_u64;
+    bytes.resize_with(PROGRAM_BYTES, || {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (noise >> 33) as u8
+    });
+    std::fs::write(&good, bytes).unwrap();
+    std::fs::write(unit.path("box"), format!("exec {} box \"$@\"\n", env!("CARGO_BIN_EXE_loaxa"))).unwrap();
+    let supervisor = Supervisor::start(&unit);
+    until("the box is known", async || {
+        let boxes = get_api(&central, "/api/v1/boxes").await.json();
+        (boxes[0]["software"] == env!("CARGO_PKG_VERSION")).then_some(())
+    })
+    .await;
+    let before = passed.load(Ordering::Relaxed);
+    let arguments = ["software", "publish", "good", "--release", "7.1.0", "--wave", "xa", "--author", "An"];
+    let said = staff(&central, desk.path(), &arguments).await;
+    assert!(said.starts_with("published release 7.1.0"), "{said}");
+    let ordered = Instant::now();
+    becomes(&central, &unit, "done", "7.1.0").await;
+    println!(
+        "a program of {PROGRAM_BYTES} bytes: {} bytes came over the link, and {:.1} s after the order it runs and is healthy",
+        passed.load(Ordering::Relaxed) - before,
+        ordered.elapsed().as_secs_f64()
+    );
     drop(supervisor);
     central.stop().await;
 }
