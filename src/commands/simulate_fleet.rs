@@ -51,6 +51,8 @@ pub struct Args {
     loss: f64,
     #[arg(long, default_value_t = 0)]
     hostile: usize,
+    #[arg(long, conflicts_with_all = ["round_trip", "loss"])]
+    broker: Option<BrokerAddress>,
 }
 
 pub fn run(args: &Args) -> Outcome {
@@ -69,20 +71,26 @@ async fn trial(args: &Args) -> Outcome {
 async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let keys = TrialKeys::draw(args.boxes + args.hostile);
     let token = hex(&random());
-    let settings = keys.settings(dir, token.clone())?;
+    let mut settings = keys.settings(dir, token.clone())?;
+    if let Some(address) = &args.broker {
+        settings.broker = BrokerChoice::Url { address: address.clone(), ca: None, identity: None };
+    }
     let central = Central::start(settings).await.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
-    let broker = central.broker_addr().expect("the broker is in this process");
+    let broker = args.broker.clone().unwrap_or_else(|| address_of(&central));
     let weather = Weather {
         round_trip: Duration::from_millis(args.round_trip),
         loss: args.loss.clamp(0.0, 50.0) / 100.0,
     };
-    let relay = if weather.is_fair() { None } else { Some(Relay::start(broker, weather).await?) };
-    let network = network_to(relay.as_ref().map_or(broker, |relay| relay.address));
+    let relay = match central.broker_addr().filter(|_| !weather.is_fair()) {
+        Some(address) => Some(Relay::start(address, weather).await?),
+        None => None,
+    };
+    let network = network_to(relay.as_ref().map_or(broker.clone(), |relay| address_at(relay.address)));
     let patience = Span::secs(args.patience);
 
     let mut sites = keys.sites();
     let hostile = sites.split_off(args.boxes);
-    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker)));
+    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker.clone())));
     let began = monotonic();
     let fleet = Fleet::start(sites, &network);
     let all = fleet.size();
@@ -135,9 +143,15 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     Ok(ExitCode::FAILURE)
 }
 
-fn network_to(broker: SocketAddr) -> Network {
-    let broker =
-        BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+fn address_of(central: &Central) -> BrokerAddress {
+    address_at(central.broker_addr().expect("the broker is in this process"))
+}
+
+fn address_at(at: SocketAddr) -> BrokerAddress {
+    BrokerAddress { tls: false, host: at.ip().to_string(), port: at.port(), login: None, others: Vec::new() }
+}
+
+fn network_to(broker: BrokerAddress) -> Network {
     Network { broker, ca: None, come_within_s: 0.0 }
 }
 

@@ -44,6 +44,9 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
             }
             other => {
                 tell_of_link(&other);
+                if other == LinkEvent::Connected {
+                    app.outbound.say_again(app.now());
+                }
                 continue;
             }
         };
