@@ -466,3 +466,38 @@ async fn an_order_that_the_broker_took_and_lost_goes_out_again_with_the_next_con
     assert_eq!(json!(announced.id), lost.json()["id"]);
     central.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_forgets_subscriptions_and_sessions_costs_no_order_and_no_record() {
+    let mut mosquitto = Mosquitto::start();
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), outside(&mosquitto))).await;
+    let mut loa = ScriptedBox::connect(1, mosquitto.port()).await;
+    (0..20).for_each(|_| loa.append(Event::DeviceBack));
+    assert_eq!(loa.upload(1, 10).await.contiguous_upto, 10);
+    let fields = |title: &str| json!({ "to": ["xa"], "class": "normal", "title": title });
+    for wiped in 1..=3 {
+        // Sent in the moment in which all of it goes: neither side knows what arrived.
+        let before = announce(&central, &fields(&format!("trước {wiped}")), Some(&tone())).await;
+        loa.say(Up::Log, loa.batch(11, 20));
+        tokio::task::block_in_place(|| mosquitto.restart());
+        loa.reconnected().await;
+        until("central is back", async || central.is_connected().then_some(())).await;
+        loa.hello("n", loa.holds(&[]));
+        let wanted = before.json()["id"].clone();
+        let is_it = |topic: &Topic, bytes: &[u8]| {
+            command(topic, bytes).filter(|(_, command, _)| json!(command.id) == wanted)
+        };
+        loa.next("what was sent before", is_it).await;
+        let after =
+            announce(&central, &fields(&format!("sau {wiped}")), Some(&tone())).await.json()["id"].clone();
+        let to_the_group = |topic: &Topic, bytes: &[u8]| {
+            command(topic, bytes).filter(|(to_group, command, _)| *to_group && json!(command.id) == after)
+        };
+        loa.next("an order to the group of the new subscription", to_the_group).await;
+        assert_eq!(loa.upload(11, 20).await.contiguous_upto, 20);
+    }
+    let expected: Vec<_> = (1..=20).map(|seq| ("loa-1".to_owned(), seq)).collect();
+    assert_eq!(stored(&central).await, expected);
+    central.stop().await;
+}

@@ -228,6 +228,18 @@ impl ScriptedBox {
         until("the box reaches the broker", async || self.link.is_connected().then_some(())).await;
     }
 
+    /// Waits until the connection was lost and there is another; passes over what arrived before.
+    pub async fn reconnected(&mut self) {
+        for wanted in [false, true] {
+            let is_it = |event: &LinkEvent| match event {
+                LinkEvent::Disconnected { .. } => !wanted,
+                LinkEvent::Connected => wanted,
+                _ => false,
+            };
+            while !is_it(&self.events.recv().await.expect("the link lives")) {}
+        }
+    }
+
     pub fn holds(&self, ids: &[&str]) -> Holds {
         let mut ids: Vec<_> = ids.iter().map(|id| id.parse().unwrap()).collect();
         ids.sort();
