@@ -31,34 +31,19 @@ build() {
         "${as_root[@]}" apt-get -qq install -y --no-install-recommends protobuf-compiler
     fi
     rm -rf "$home/source"
-    mkdir -p "$home/source" "$home/protoc/src"
+    mkdir -p "$home/source"
     # It fetches the package, which has a program and no library to depend on.
     cargo info --quiet "rmqttd@$version" >/dev/null
     local packages=("${CARGO_HOME:-$HOME/.cargo}"/registry/cache/*/"rmqttd-$version.crate")
     tar -xzf "${packages[0]}" --strip-components=1 -C "$home/source"
     # What the cluster of this project needs, without the bridges, whose C libraries take longer to build than all the rest.
     without 'rmqtt-(bridge-[a-z-]+|auth-(http|jwt)|auto-subscription|topic-rewrite|web-hook|http-api)' \
-        'rmqtt-(sys-topic|p2p-messaging|cluster-broadcast|session-storage|message-storage|retainer|counter)' \
+        'rmqtt-(sys-topic|p2p-messaging|cluster-raft|session-storage|message-storage|retainer|counter)' \
         <"$home/source/Cargo.toml" >"$home/source/pruned"
     mv "$home/source/pruned" "$home/source/Cargo.toml"
-    # protobuf-src compiles a protoc; Debian's does as well.
-    cat >"$home/protoc/Cargo.toml" <<'END'
-[package]
-name = "protobuf-src"
-version = "1.1.0+21.5"
-edition = "2021"
-END
-    cat >"$home/protoc/src/lib.rs" <<'END'
-pub fn protoc() -> std::path::PathBuf {
-    "protoc".into()
-}
-END
     cat >>"$home/source/Cargo.toml" <<END
 
 [workspace]
-
-[patch.crates-io]
-protobuf-src = { path = "$home/protoc" }
 
 [profile.release]
 lto = false
@@ -73,5 +58,5 @@ END
 export LOAXA_TEST_RMQTTD=$program
 on_any_broker='binary(whole) & test(/^(faults|conformance|cluster)::/) | binary(box) & test(/^(orders|disk|local|media|prepared|wire_link)::/)'
 on_any_broker+=' | binary(central) & test(/^(wire|rmqttd)::/)'
-# Nine processes of a cluster and a box beside each other are enough for two cores.
+# Two clusters, each with boxes and a centre, are enough for two cores.
 cargo nextest run --locked --workspace --no-fail-fast --run-ignored all --test-threads 2 -E "${1:-$on_any_broker}"

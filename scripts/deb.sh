@@ -107,7 +107,7 @@ else
     for name in mosquitto.conf mosquitto.acl mosquitto-crl.path mosquitto-crl.service emqx.conf emqx-acl.conf; do
         put 0644 "firmware-config/$name" "$doc/examples/$name"
     done
-    for name in rmqtt.toml plugins/rmqtt-{acl,cluster-raft,shared-subscription}.toml; do
+    for name in rmqtt.toml plugins/rmqtt-{acl,cluster-broadcast,shared-subscription}.toml; do
         put 0644 "firmware-config/rmqttd/$name" "$doc/examples/rmqttd/$name"
     done
 fi

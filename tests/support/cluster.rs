@@ -47,19 +47,15 @@ impl Cluster {
         let read = |name: &str| std::fs::read_to_string(shipped.join(name)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ports = [port, free_port(), free_port()];
-        let of_nodes = || -> [u16; NODES] { std::array::from_fn(|_| free_port()) };
-        let (among_them, raft) = (of_nodes(), of_nodes());
+        let among_them: [u16; NODES] = std::array::from_fn(|_| free_port());
         let settings = change(&read("rmqtt.toml"));
         let is_open = settings.contains("allow_anonymous = true");
         let everybody = "rules = [[\"allow\", \"all\"]]\n".to_owned();
         let rules = if is_open { everybody } else { read("plugins/rmqtt-acl.toml") };
-        let mut members = read("plugins/rmqtt-cluster-raft.toml");
-        for n in 0..NODES {
-            let machine = format!("{0}@10.0.0.{0}", n + 1);
-            let here = format!("{}@127.0.0.1", n + 1);
-            members = members
-                .replace(&format!("{machine}:5363"), &format!("{here}:{}", among_them[n]))
-                .replace(&format!("{machine}:6003"), &format!("{here}:{}", raft[n]));
+        let mut members = read("plugins/rmqtt-cluster-broadcast.toml");
+        for (n, port) in among_them.iter().enumerate() {
+            let machine = n + 1;
+            members = members.replace(&format!("@10.0.0.{machine}:5363"), &format!("@127.0.0.1:{port}"));
         }
         assert!(!members.contains("10.0.0."), "{members}");
         for n in 0..NODES {
@@ -72,7 +68,7 @@ impl Cluster {
                 .replace("0.0.0.0:5363", &format!("127.0.0.1:{}", among_them[n]));
             std::fs::write(node.join("rmqtt.toml"), settings).unwrap();
             std::fs::write(plugins.join("rmqtt-acl.toml"), &rules).unwrap();
-            std::fs::write(plugins.join("rmqtt-cluster-raft.toml"), &members).unwrap();
+            std::fs::write(plugins.join("rmqtt-cluster-broadcast.toml"), &members).unwrap();
             let shared = "rmqtt-shared-subscription.toml";
             std::fs::write(plugins.join(shared), read(&format!("plugins/{shared}"))).unwrap();
         }
@@ -98,15 +94,8 @@ impl Cluster {
         self.nodes[n] = Some(child);
     }
 
-    /// Waits until a node takes connections; one that ended itself, as it does where it finds no leader, is started again.
-    fn await_node(&mut self, n: usize) {
-        eventually("a node of the cluster", || {
-            let child = self.nodes[n].as_mut().expect("it was started");
-            if child.try_wait().unwrap().is_some() {
-                self.spawn(n);
-            }
-            TcpStream::connect(("127.0.0.1", self.ports[n])).ok()
-        });
+    fn await_node(&self, n: usize) {
+        eventually("a node of the cluster", || TcpStream::connect(("127.0.0.1", self.ports[n])).ok());
     }
 
     pub fn ports(&self) -> [u16; NODES] {
