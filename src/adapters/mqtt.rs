@@ -159,6 +159,7 @@ pub struct Link(Arc<Owned>);
 struct Owned(Arc<Shared>);
 
 struct Shared {
+    brokers: usize,
     outgoing_max: u16,
     state: Mutex<State>,
     closing: Notify,
@@ -182,6 +183,7 @@ impl Link {
         let options = mqtt_options(&config, 0, Shows::Renewed)?;
         let state = State { filters: config.subscriptions.clone(), client: None };
         let shared = Arc::new(Shared {
+            brokers: brokers(&config),
             outgoing_max: config.outgoing_max,
             state: Mutex::new(state),
             closing: Notify::new(),
@@ -233,6 +235,11 @@ impl Link {
     /// Tells whether there is a connection to the broker now.
     pub fn is_connected(&self) -> bool {
         self.0.0.lock().client.is_some()
+    }
+
+    /// Tells whether the address names several brokers.
+    pub fn is_to_cluster(&self) -> bool {
+        self.0.0.brokers > 1
     }
 }
 

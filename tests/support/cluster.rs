@@ -26,7 +26,7 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster that everybody may use; its first node listens at `port`.
     pub fn start_at(program: PathBuf, port: u16) -> Self {
-        Self::start_with(program, port, |settings| {
+        let cluster = Self::start_with(program, port, |settings| {
             let (before, listener) =
                 settings.split_once("[listener.tls.boxes]").expect("the listener of boxes");
             let of_tls = |line: &&str| {
@@ -38,7 +38,9 @@ impl Cluster {
                 listener.lines().filter(|line| !of_tls(line)).flat_map(|line| [line, "\n"]).collect();
             let open = listener.replace("allow_anonymous = false", "allow_anonymous = true");
             format!("{before}[listener.tcp.boxes]{open}")
-        })
+        });
+        (0..NODES).for_each(|n| cluster.await_others(n));
+        cluster
     }
 
     /// Starts a cluster whose settings are the shipped ones with a change.
@@ -98,6 +100,25 @@ impl Cluster {
         eventually("a node of the cluster", || TcpStream::connect(("127.0.0.1", self.ports[n])).ok());
     }
 
+    /// Waits until what is said at any other node is heard at this one, and the other way round.
+    fn await_others(&self, n: usize) {
+        for other in (0..NODES).filter(|other| *other != n && self.nodes[*other].is_some()) {
+            for (from, to) in [(n, other), (other, n)] {
+                let at = |node: usize, program: &str| {
+                    let mut command = Command::new(program);
+                    command.args(["-p", &self.ports[node].to_string(), "-t", "probe"]);
+                    command.stdout(Stdio::null()).stderr(Stdio::null());
+                    command
+                };
+                let mut heard = at(to, "mosquitto_sub").args(["-C", "1", "-W", "60"]).spawn().unwrap();
+                eventually("the nodes of the cluster hear each other", || {
+                    let _ = at(from, "mosquitto_pub").args(["-m", "x"]).status();
+                    heard.try_wait().unwrap().filter(std::process::ExitStatus::success)
+                });
+            }
+        }
+    }
+
     pub fn ports(&self) -> [u16; NODES] {
         self.ports
     }
@@ -121,6 +142,7 @@ impl Cluster {
     pub fn restart(&mut self, n: usize) {
         self.spawn(n);
         self.await_node(n);
+        self.await_others(n);
     }
 
     /// Kills all nodes and starts them again: nothing is left of what they kept.
@@ -128,6 +150,7 @@ impl Cluster {
         (0..NODES).for_each(|n| self.kill(n));
         (0..NODES).for_each(|n| self.spawn(n));
         (0..NODES).for_each(|n| self.await_node(n));
+        (0..NODES).for_each(|n| self.await_others(n));
     }
 }
 

@@ -1,5 +1,5 @@
 //! Boxes and centre on a cluster of brokers of which one node after another is killed. Wants rmqttd: `make broker-cluster`.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use loaxa_heart::wire::topics::Up;
 use serde_json::json;
 
 const BOXES: usize = 300;
-/// What no other way brings, a box asks for in its heartbeats, the evidence of it comes with later ones.
+/// Three heartbeats: in them a box asks for what no other way brought.
 const HEALED_WITHIN: Duration = Duration::from_secs(200);
 const ROWS_A_PAGE: u32 = 1_000;
 
@@ -85,7 +85,7 @@ impl Commune {
         let central = start(with_boxes(settings(dir.path(), choice(&cluster)))).await;
         let network = Network { broker: cluster.address_from(0), ca: None, come_within_s: 2.0 };
         let this = Self { cluster, central, fleet: Fleet::start(sites(), &network), _dir: dir };
-        until("all boxes are welcomed", async || (this.fleet.account.welcomes() >= BOXES).then_some(()))
+        healed("all boxes are welcomed", async || (this.fleet.account.welcomes() >= BOXES).then_some(()))
             .await;
         this
     }
@@ -99,38 +99,32 @@ impl Commune {
     async fn all_connected(&self) {
         let connected =
             || self.fleet.account.counts().connected as usize == BOXES && self.central.is_connected();
-        until("everybody is back at the brokers", async || connected().then_some(())).await;
+        healed("everybody is back at the brokers", async || connected().then_some(())).await;
     }
 
-    /// Waits until central knows from every box that it heard an announcement.
-    async fn is_everywhere(&self, id: &CommandId) {
-        let filter = || LogFilter {
-            command: Some(id.clone()),
-            event: Some("play_ended".to_owned()),
-            ..LogFilter::default()
-        };
-        let begun = Instant::now();
-        loop {
-            let rows = entries(&self.central, filter()).await;
-            let boxes: BTreeSet<_> = rows.into_iter().map(|row| row.id).collect();
-            if boxes.len() == BOXES {
-                return;
-            }
-            let arrived = self.fleet.account.arrivals().get(id).map_or(0, |arrived| arrived.count);
-            assert!(
-                begun.elapsed() < HEALED_WITHIN,
-                "it was heard at {} boxes; it arrived {arrived} times, {:?}",
-                boxes.len(),
-                self.fleet.account.counts()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    /// Waits until a command arrived at every box, and says when.
+    async fn is_everywhere(&self, id: &CommandId, what: &str) {
+        let arrived = || self.fleet.account.arrivals().get(id).copied().unwrap_or_default();
+        healed("it is at every box", async || (arrived().count == BOXES).then_some(())).await;
+        let (arrived, of) = (arrived(), Duration::from);
+        println!(
+            "{what}: at half of the boxes after {:.1?}, at 99 % after {:.1?}, at all after {:.1?}",
+            of(arrived.median),
+            of(arrived.p99),
+            of(arrived.max)
+        );
     }
 
     /// Checks that central has each record of each box once, and that each box took and played each announcement once.
     async fn check_once(&self, announced: &[CommandId]) {
         let counts = || self.fleet.account.counts();
-        until("every log is home", async || (counts().acknowledged == counts().recorded).then_some(())).await;
+        let ended = || LogFilter { event: Some("play_ended".to_owned()), ..LogFilter::default() };
+        healed("every announcement was played, and every log is home", async || {
+            let are_home = counts().acknowledged == counts().recorded;
+            let ended = entries(&self.central, ended()).await.len();
+            (are_home && ended >= BOXES * announced.len()).then_some(())
+        })
+        .await;
         let rows = entries(&self.central, LogFilter::default()).await;
         assert_eq!(rows.len() as u64, counts().recorded, "central has every record once");
         let mut starts = BTreeMap::new();
@@ -143,19 +137,19 @@ impl Commune {
         assert_eq!(starts.len(), BOXES * announced.len(), "every box played every announcement");
         let twice: Vec<_> = starts.iter().filter(|(_, count)| **count != 1).collect();
         assert!(twice.is_empty(), "played more than once: {twice:?}");
-        assert_eq!(counts().refused, 0);
+        assert!(rows.iter().all(|row| row.event != "command_refused"), "no box refused an order");
     }
+}
 
-    /// Says when a command was at the boxes, from its issue on; one that came twice is counted twice.
-    fn tell_of(&self, id: &CommandId, what: &str) {
-        let arrived = self.fleet.account.arrivals()[id];
-        let of = Duration::from;
-        println!(
-            "{what}: at half of the boxes after {:.1?}, 99 % {:.1?}, all {:.1?}",
-            of(arrived.median),
-            of(arrived.p99),
-            of(arrived.max)
-        );
+/// Asks again and again until there is an answer, as long as the slowest way may take.
+async fn healed<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < HEALED_WITHIN, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -185,8 +179,8 @@ fn taken(answer: &Answer) -> CommandId {
 async fn an_emergency_is_heard_once_at_every_box_whichever_node_is_killed_under_it() {
     let mut commune = Commune::start().await;
     let mut announced = Vec::new();
-    // Milliseconds from the press to the kill: before it goes out, while it does, and after.
-    for (round, delay_ms) in [0_u64, 150, 400].into_iter().enumerate() {
+    // Milliseconds from the press to the kill: before it goes out, and while it does.
+    for (round, delay_ms) in [0_u64, 150].into_iter().enumerate() {
         for n in 0..NODES {
             let title = format!("Bão số {}", round * NODES + n);
             let fields = json!({ "to": ["xa"], "class": "emergency", "title": title, "author": "An" });
@@ -199,8 +193,7 @@ async fn an_emergency_is_heard_once_at_every_box_whichever_node_is_killed_under_
             };
             let (answer, ()) = tokio::join!(press, kill);
             let id = taken(&answer);
-            commune.is_everywhere(&id).await;
-            commune.tell_of(&id, &format!("node {} killed {delay_ms} ms after the press", n + 1));
+            commune.is_everywhere(&id, &format!("node {} killed {delay_ms} ms after the press", n + 1)).await;
             announced.push(id);
             commune.restart(n).await;
         }
@@ -248,7 +241,7 @@ async fn each_record_is_with_central_once_whichever_node_is_killed_while_it_is_s
 
 /// Sends an announcement with its audio over HTTP, and does something when half of it is with central.
 fn upload(central: &Central, title: &str, audio: &[u8], in_the_middle: impl FnOnce()) -> (u16, String) {
-    let fields = json!({ "to": ["xa"], "class": "priority", "title": title, "author": "An" });
+    let fields = json!({ "to": ["xa"], "class": "emergency", "title": title, "author": "An" });
     let mut body =
         format!("--b\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n").into_bytes();
     body.extend(b"--b\r\ncontent-disposition: form-data; name=\"audio\"; filename=\"bai.wav\"\r\n\r\n");
@@ -287,8 +280,7 @@ async fn an_upload_and_its_announcement_outlive_every_node() {
         assert_eq!(status, 201, "{body}");
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
         let id: CommandId = answer["id"].as_str().unwrap().parse().unwrap();
-        commune.is_everywhere(&id).await;
-        commune.tell_of(&id, &format!("node {} killed in the middle of an upload", n + 1));
+        commune.is_everywhere(&id, &format!("node {} killed in the middle of an upload", n + 1)).await;
         announced.push(id);
         commune.restart(n).await;
     }
