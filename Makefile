@@ -12,7 +12,7 @@ PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-box:armhf loaxa-central:amd64 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
-	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too; a cluster of brokers; a box in a virtual machine"
+	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds, and $(SOAK) power cuts while a box writes (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too; a cluster of brokers; a box in a virtual machine"
 	@echo "make test-postgres  the tests of the centre, with its database on a PostgreSQL server"
 	@echo "make broker-cluster  the tests of box and centre on three brokers that run together, killed one by one"
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
@@ -36,6 +36,7 @@ soak:
 	@scripts/setup.sh --tests
 	LOAXA_FUZZ=10000 cargo test --locked --test heart fuzz_corpus -- --nocapture
 	LOAXA_SOAK=$(SOAK) cargo test --locked --test whole faults -- --nocapture
+	LOAXA_POWER_CUTS=$(SOAK) cargo test --locked --test box power_cut -- --nocapture
 	LOAXA_PREVIEWS=500 cargo test --locked --config profile.dev.package.loaxa-heart.opt-level=3 --test heart preview_truth -- --nocapture
 	LOAXA_SOAK_MUTATIONS=10000 cargo test --locked --test sound damage_does_no_harm -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture

@@ -120,6 +120,7 @@ fn settings(dir: &Path, boxes: usize) -> Settings {
     Settings {
         listen: local,
         public_url: None,
+        peer_url: None,
         page: Default::default(),
         data_dir: dir.to_owned(),
         commune: "Tỉnh Thử".to_owned(),

@@ -108,6 +108,7 @@ fn settings(dir: &std::path::Path) -> Settings {
     Settings {
         listen: local,
         public_url: None,
+        peer_url: None,
         page: Default::default(),
         data_dir: dir.to_owned(),
         commune: "Huyện Thử".to_owned(),

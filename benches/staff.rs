@@ -13,7 +13,7 @@ use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
 use loaxa_central::store::{Actor, NewAct, PersonRow, SessionRow, Stage};
 use loaxa_fleet::fleet::Fleet;
-use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::site::{Network, Release, Site};
 use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Trust};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, GroupId};
@@ -211,6 +211,7 @@ fn sites(keys: &[SecretKey]) -> Vec<Site> {
         root: root().public(),
         trust: Arc::clone(&trust),
         log: None,
+        release: Release::Own,
     };
     keys.iter().enumerate().map(site).collect()
 }
@@ -229,6 +230,7 @@ fn settings(dir: &std::path::Path, keys: &[SecretKey]) -> Settings {
     Settings {
         listen: local,
         public_url: None,
+        peer_url: None,
         page: Default::default(),
         data_dir: dir.to_owned(),
         commune: "Huyện Thử".to_owned(),

@@ -36,6 +36,7 @@ pulseaudio          a sound server whose output can be recorded
 pulseaudio-utils    records it
 libasound2-plugins  leads ALSA to it
 mount               fills a disk in the fault tests
+strace              records what a box asks of its disk, for power cuts
 systemd             judges the units of firmware-config/
 ffmpeg              the referee for loudness and formats
 icecast2            the station that relays are tested against

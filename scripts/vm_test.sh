@@ -2,8 +2,9 @@
 # Tries the box's package on a machine that boots, as root: scripts/vm_test.sh [--debs DIR] [--roots DIR] [--keep]
 # A minimal Debian 12 in QEMU, with the package of target/deb, an emulated sound card, and the partitions of
 # docs/operations.md; beside it a centre of this machine. The box enrols by the file of its boot partition while its clock
-# shows 1970, sounds an emergency, and goes on by itself after its plug is pulled, its daemon hangs, its data partition fails
-# and its battery is dead. What its card played is compared with what was sent. --keep leaves recordings and logs.
+# shows 1970, sounds an emergency, and goes on by itself after its plug is pulled, its daemon hangs, the machine hangs, its data
+# partition fails, its battery is dead, and its clock shows 2099 or is not there. What its card played is compared with what was
+# sent. --keep leaves recordings and logs.
 # Where KVM can't be used, the processor is emulated too: then times are those of a slow machine, and are only shown.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -157,6 +158,10 @@ lay_image() {
     # Until it is enrolled, as the page says.
     sed -i '/^LABEL=root/s/ro,noatime/rw,noatime/' "$scratch/root/etc/fstab"
     printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$scratch/root/etc/systemd/journald.conf.d/loaxa.conf"
+    # The board's own watchdog, as the page says; Debian loads none by itself.
+    echo i6300esb >"$scratch/root/etc/modules-load.d/watchdog.conf"
+    mkdir -p "$scratch/root/etc/systemd/system.conf.d"
+    printf '[Manager]\nRuntimeWatchdogSec=30\n' >"$scratch/root/etc/systemd/system.conf.d/loaxa.conf"
     printf '[Match]\nType=ether\n[Network]\nDHCP=yes\n' >"$scratch/root/etc/systemd/network/lan.network"
     echo loa >"$scratch/root/etc/hostname"
     # The time server that the package names is the test's own.
@@ -193,7 +198,7 @@ kvm_works() {
     grep -q 'Linux version' "$scratch/kvm" 2>/dev/null
 }
 
-# boot NAME CLOCK: starts the machine; its card is recorded in NAME.wav
+# boot NAME CLOCK [PARAMETER]: starts the machine; its card is recorded in NAME.wav
 boot() {
     local pipe
     wav=$scratch/$1.wav console=$scratch/$1.console.log
@@ -203,13 +208,13 @@ boot() {
     done
     # A sound card keeps its pace, whatever else the machine does.
     nice -n -10 qemu-system-x86_64 "${processor[@]}" -m 512 -nodefaults -display none -rtc "base=$2" \
-        -kernel "$scratch/kernel" -initrd "$scratch/initrd" -append "root=LABEL=root ro console=ttyS0" -serial "file:$console" \
+        -kernel "$scratch/kernel" -initrd "$scratch/initrd" -append "root=LABEL=root ro console=ttyS0 ${3-}" -serial "file:$console" \
         -drive "file=$scratch/root.img,format=raw,if=virtio" \
         -drive "file=$scratch/data.img,format=raw,if=none,id=data" -device virtio-blk-pci,drive=data \
         -drive "file=$scratch/firmware.img,format=raw,if=virtio" \
         -netdev user,id=net -device virtio-net-pci,netdev=net,id=card \
         -audiodev "wav,id=sound,path=$wav,out.frequency=48000,out.channels=2,out.format=s16,timer-period=1000" \
-        -device intel-hda -device hda-output,audiodev=sound \
+        -device intel-hda -device hda-output,audiodev=sound -device i6300esb -action watchdog=reset \
         -device virtio-serial-pci -chardev "pipe,id=agent,path=$scratch/agent" -device virtserialport,chardev=agent,name=agent \
         -chardev "pipe,id=monitor,path=$scratch/monitor" -mon chardev=monitor >"$scratch/$1.qemu.log" 2>&1 &
     machine=$!
@@ -389,6 +394,22 @@ bad = [found for found in json.load(open(sys.argv[1])) if found["state"] == "bad
 assert not bad, bad
 CHECK
 
+say "its sound card is muted, then turned down"
+# found STATE: how "loaxa box check" grades the card's controls
+found() {
+    guest loaxa box check --json >"$scratch/check.json" || true
+    python3 -c 'import json, sys
+found = next(found for found in json.load(open(sys.argv[1])) if found["check"] == "controls")
+assert found["state"] == sys.argv[2], found' "$scratch/check.json" "$1"
+}
+found good || fail "an open card is said to be closed"
+for closed in mute '0%'; do
+    guest amixer -q -c 0 sset Master "$closed" || fail "no control to close"
+    found doubtful || fail "nothing is said of a card that is closed by $closed"
+    guest amixer -q -c 0 sset Master 100% unmute
+done
+found good || fail "an open card is said to be closed"
+
 say "a newer package, while the box runs"
 pid=$(unit MainPID)
 guest dpkg -i /root/newer.deb >/dev/null || fail "the newer package is not taken"
@@ -414,6 +435,15 @@ guest kill -STOP "$pid"
 daemon_returns "$pid" "after it hung"
 tell "back $((SECONDS - begun)) s after it stopped to answer"
 eventually "contact with the centre" is connected true
+
+say "the machine hangs as a whole"
+says 'i6300ESB' guest cat /sys/class/watchdog/watchdog0/identity || fail "no watchdog of the board"
+# A kernel that panics does nothing any more, and nobody is there to see it.
+printf '0 echo c >/proc/sysrq-trigger\n' >&"$typed"
+booted=$SECONDS
+is_up
+eventually "contact with the centre" is connected true
+nothing_failed
 
 say "the plug is pulled while an emergency sounds"
 order --audio "$emergency" --repeat 20 --gap-s 2
@@ -489,5 +519,28 @@ eventually "two pieces of it in the log" aired $((finished + 2))
 like 0 "$audio/buoi-sang.mp3" 10
 tell "memory: $(guest "grep VmRSS /proc/$(unit MainPID)/status" | tr -s '\t ' ' ')"
 switch_off
+eventually "the whole log at the centre" log_is_whole
+
+# without_time NAME CLOCK [PARAMETER]: nothing scheduled sounds until a time server is in reach
+without_time() {
+    boot "$@"
+    emulator set_link card off
+    is_up
+    eventually "the daemon" guest loaxa box status
+    sleep 30
+    tell "the machine's own clock: $(guest date -u -Iseconds)"
+    is clock '"none"' || fail "the box believes a clock: $(status clock)"
+    silent 0 "without a clock that can be right"
+    [ -z "${3-}" ] || guest test ! -e /dev/rtc0 || fail "there is a clock"
+    emulator set_link card on
+    eventually "the time" is clock '"synced"'
+    eventually "the programme" sounds
+    switch_off
+}
+say "the clock shows 2099"
+without_time far-ahead 2099-01-01
+say "a board without a clock"
+# The kernel finds no device, and begins in 1970.
+without_time no-clock 1970-01-01 initcall_blacklist=cmos_init
 eventually "the whole log at the centre" log_is_whole
 say "all is well"

@@ -26,6 +26,29 @@ pub fn is_for(certificate: &[u8], key: &PublicKey) -> bool {
     certificate.windows(named.len()).any(|window| window == named)
 }
 
+/// The common names of a certificate's issuer and of its subject, in this order.
+pub fn names(certificate: &[u8]) -> Option<(String, String)> {
+    let (body, _) = element(certificate, 0x30)?;
+    let (signed, _) = element(body, 0x30)?;
+    // The version may be left out; serial and algorithm stand before the issuer (4.1).
+    let rest = element(signed, 0xa0).map_or(signed, |(_, rest)| rest);
+    let (_, rest) = element(rest, 0x02)?;
+    let (_, rest) = element(rest, 0x30)?;
+    let (issuer, rest) = element(rest, 0x30)?;
+    let (_, rest) = element(rest, 0x30)?;
+    let (subject, _) = element(rest, 0x30)?;
+    Some((common_name(issuer)?, common_name(subject)?))
+}
+
+/// The text behind the identifier of a common name (X.520, 2.5.4.3).
+fn common_name(name: &[u8]) -> Option<String> {
+    const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
+    let at = name.windows(COMMON_NAME.len()).position(|window| window == COMMON_NAME)?;
+    let value = &name[at + COMMON_NAME.len()..];
+    let (text, _) = element(value, *value.first()?)?;
+    String::from_utf8(text.to_vec()).ok()
+}
+
 /// Reads when a certificate is good: the first sequence of its signed part that holds nothing but two times (4.1.2.5).
 pub fn validity(certificate: &[u8]) -> Option<Validity> {
     let (body, _) = element(certificate, 0x30)?;
@@ -82,5 +105,7 @@ mod tests {
         assert_eq!(validity(b"no certificate"), None);
         assert_eq!(validity(&[0x30, 0x83, 0xff, 0xff, 0xff]), None);
         assert!(first_of(b"-----BEGIN CERTIFICATE-----").is_none());
+        assert_eq!(names(b"no certificate"), None);
+        assert_eq!(names(&[0x30, 0x04, 0x30, 0x02, 0x30, 0x00]), None);
     }
 }

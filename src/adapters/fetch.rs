@@ -6,8 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use nix::fcntl::AT_FDCWD;
@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::authorities::Authorities;
 use crate::disk;
 use loaxa_heart::decide::downloads::Stored;
 use loaxa_heart::domain::announcement::Media;
@@ -254,43 +255,31 @@ const PARTIAL: &str = "partial";
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     dir: MediaDir,
-    agent: ureq::Agent,
-    has_ca: bool,
+    authorities: Option<Authorities>,
+    /// The way to the server, and the hash of the authorities that it goes by.
+    agent: Arc<Mutex<(Option<ContentHash>, ureq::Agent)>>,
     received: Arc<AtomicU64>,
 }
 
 impl Fetcher {
-    /// A fetcher; `ca` holds the certificates (PEM) that an https server's is checked against.
+    /// A fetcher; an https server's certificate is checked against the authorities.
     ///
     /// # Errors
     /// Fails when the certificates can't be read.
-    pub fn new(dir: MediaDir, ca: Option<&Path>) -> Result<Self, FetchError> {
-        let mut tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        if let Some(path) = ca {
-            let pem = fs::read(path)?;
-            let bad =
-                |error: ureq::Error| FetchError::Disk { detail: format!("{}: {error}", path.display()) };
-            let certificates: Result<Vec<_>, _> = ureq::tls::parse_pem(&pem)
-                .filter_map(|item| match item {
-                    Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-                    Ok(_) => None,
-                    Err(error) => Some(Err(error)),
-                })
-                .collect();
-            let certificates: Vec<Certificate> = certificates.map_err(bad)?;
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    pub fn new(dir: MediaDir, authorities: Option<Authorities>) -> Result<Self, FetchError> {
+        let hash = authorities.as_ref().and_then(Authorities::hash);
+        let agent = agent(authorities.as_ref().map(Authorities::file))?;
+        Ok(Self { dir, authorities, agent: Arc::new(Mutex::new((hash, agent))), received: Arc::default() })
+    }
+
+    /// The way to the server by the authorities that are in force now.
+    fn agent(&self) -> Result<ureq::Agent, FetchError> {
+        let in_force = self.authorities.as_ref().and_then(Authorities::hash);
+        let mut kept = self.agent.lock().expect("nothing panics while it holds the way to the server");
+        if kept.0 != in_force {
+            *kept = (in_force, agent(self.authorities.as_ref().map(Authorities::file))?);
         }
-        let config = ureq::Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            .max_redirects(3)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT))
-            .max_idle_connections(1)
-            .build();
-        Ok(Self { dir, agent: config.new_agent(), has_ca: ca.is_some(), received: Arc::default() })
+        Ok(kept.1.clone())
     }
 
     /// Returns the folder of the files.
@@ -321,7 +310,7 @@ impl Fetcher {
         if media.bytes > MEDIA_BYTES_MAX {
             return Err(FetchError::TooLarge { bytes: media.bytes });
         }
-        if base.starts_with("https://") && !self.has_ca {
+        if base.starts_with("https://") && self.authorities.is_none() {
             return Err(FetchError::NoCa);
         }
         let partial = self.dir.partial_of(&media.sha256);
@@ -354,7 +343,7 @@ impl Fetcher {
         gives_way: &dyn Fn() -> bool,
     ) -> Result<(), FetchError> {
         let network = |detail: String| FetchError::Network { detail };
-        let mut request = self.agent.get(url);
+        let mut request = self.agent()?.get(url);
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
         }
@@ -393,6 +382,35 @@ impl Fetcher {
         }
         Ok(())
     }
+}
+
+/// Makes a way to servers whose certificates are checked against those of a file.
+fn agent(ca: Option<&Path>) -> Result<ureq::Agent, FetchError> {
+    let mut tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    if let Some(path) = ca {
+        let pem = fs::read(path)?;
+        let bad = |error: ureq::Error| FetchError::Disk { detail: format!("{}: {error}", path.display()) };
+        let certificates: Result<Vec<_>, _> = ureq::tls::parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect();
+        let certificates: Vec<Certificate> = certificates.map_err(bad)?;
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    }
+    let config = ureq::Agent::config_builder()
+        .tls_config(tls.build())
+        .http_status_as_error(false)
+        .max_redirects(3)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(ANSWER_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .max_idle_connections(1)
+        .build();
+    Ok(config.new_agent())
 }
 
 fn free_bytes(root: &Path) -> Result<u64, FetchError> {

@@ -6,15 +6,14 @@
 //! public <32 bytes in base64>
 //! ```
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::private_files::{self, SecretError};
+use super::whole_file;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use loaxa_heart::wire::signing::{KEY_BYTES, SecretKey};
@@ -75,18 +74,16 @@ impl KeyFile {
         Ok(Self { key: SecretKey::from_seed(&seed), holder: holder.map(one_line) })
     }
 
-    /// Writes it to a new file that only its owner may read, and makes sure that it is on the disk.
+    /// Writes it to a new file that only its owner may read. When this returns, a power cut leaves all of it; before, nothing.
     ///
     /// # Errors
     /// Fails when a file of this name exists, or the disk refuses.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
-            _ => KeyError::File { path: path.to_owned(), error },
-        };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        file.write_all(self.to_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        let failed = |error: io::Error| KeyError::File { path: path.to_owned(), error };
+        if path.symlink_metadata().is_ok() {
+            return Err(KeyError::Exists { path: path.to_owned() });
+        }
+        whole_file::write(path, self.to_text().as_bytes(), 0o600).map_err(failed)
     }
 
     /// Reads a file.

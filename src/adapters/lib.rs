@@ -1,6 +1,7 @@
 //! Floor 4: what touches the world: clock, sound, network, disk, processes, and the talk with central.
 
 pub mod any_time;
+pub mod authorities;
 pub mod backoff;
 pub mod box_store;
 pub mod certificate;

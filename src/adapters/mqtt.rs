@@ -56,6 +56,8 @@ pub struct LinkConfig {
     pub client_id: String,
     /// Certificates that the broker's is checked against, PEM; needed for `mqtts`.
     pub ca: Option<PathBuf>,
+    /// The file of such certificates that came later; while it is there, they count in place of the others.
+    pub renewed_ca: Option<PathBuf>,
     /// Our own certificate and key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The file of a certificate and its key that came later; while it is there, they are shown in place of the others.
@@ -84,6 +86,7 @@ impl LinkConfig {
             broker,
             client_id: client_id.into(),
             ca: None,
+            renewed_ca: None,
             identity: None,
             renewed: None,
             last_will: None,
@@ -297,7 +300,7 @@ fn brokers(config: &LinkConfig) -> usize {
     config.broker.places().count()
 }
 
-/// A certificate that a connection shows.
+/// A certificate that a connection shows, and the authorities that it takes the broker's from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shows {
     /// The renewed one, where there is one.
@@ -318,7 +321,14 @@ fn tls_configuration(config: &LinkConfig, shows: Shows) -> Result<TlsConfigurati
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = config.ca.as_ref().ok_or_else(|| LinkError::NoCa { broker: config.broker.clone() })?;
-    let verifier = pinned(ca)?;
+    let renewed_ca = config.renewed_ca.as_deref().filter(|path| shows == Shows::Renewed && path.exists());
+    let verifier = match renewed_ca {
+        Some(path) => pinned(path).or_else(|error| {
+            tracing::warn!(%error, "the renewed authorities can't be used; those of the configuration count");
+            pinned(ca)
+        })?,
+        None => pinned(ca)?,
+    };
     let with = |identity: Option<(&Path, &Path)>| {
         let tls = ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier.clone());
         let Some((certificate, key)) = identity else { return Ok(tls.with_no_client_auth()) };

@@ -26,6 +26,12 @@ const TOLD_AGAIN_AFTER: u32 = 9;
 /// Time between two signs of life.
 pub const HEARTBEAT_EVERY: Span = Span::secs(60);
 
+/// Time after central's last answer after which heartbeats ask for another: a broker may go on without it.
+const ASK_AFTER: Span = Span::secs(300);
+
+/// Time after central's last answer after which it is taken to be out of reach: five heartbeats asked in vain.
+const SILENT_AFTER: Span = Span::secs(600);
+
 /// Something that arrived and was checked as far as signatures go.
 #[derive(Debug)]
 pub enum Arrived {
@@ -63,6 +69,8 @@ pub struct Uplink {
     asked: Option<(String, Moment)>,
     /// Nonce of the last heartbeat that asked for the time, and when it was sent.
     asked_time: Option<(String, Moment)>,
+    /// The moment of the last question that central has answered over this connection.
+    answered: Option<Moment>,
     heartbeat_at: Moment,
     connected: bool,
     told: Told,
@@ -111,6 +119,7 @@ impl Uplink {
             outbox,
             asked: None,
             asked_time: None,
+            answered: None,
             heartbeat_at,
             connected: false,
             told: Told::default(),
@@ -175,6 +184,7 @@ impl Uplink {
 
     pub fn disconnected(&mut self, now: Moment) {
         self.connected = false;
+        self.answered = None;
         self.outbox.handle(now, outbox::Input::Disconnected);
     }
 
@@ -186,6 +196,16 @@ impl Uplink {
     /// Tells whether central has left the last hello unanswered for as long as a heartbeat: the answer, or the hello, is lost.
     pub fn welcome_is_missing(&self, now: Moment) -> bool {
         self.asked.as_ref().is_some_and(|(_, asked)| now.since(*asked) >= HEARTBEAT_EVERY)
+    }
+
+    /// Tells whether the next heartbeat is to ask whether central is still there.
+    pub fn wants_answer(&self, now: Moment) -> bool {
+        self.answered.is_some_and(|asked| now.since(asked) >= ASK_AFTER)
+    }
+
+    /// Returns since when central has not answered, where that is so long that nobody is there, whatever the broker says.
+    pub fn silent_since(&self, now: Moment) -> Option<Moment> {
+        self.answered.filter(|asked| now.since(*asked) >= SILENT_AFTER)
     }
 
     /// Sends a heartbeat with what the box holds, or its digest; the next is due in a minute.
@@ -248,8 +268,10 @@ impl Uplink {
                     *nonce == welcome.nonce && welcome.box_id == self.box_id
                 };
                 if let Some((_, asked)) = self.asked.take_if(answers) {
+                    self.answered = Some(asked);
                     Arrived::Welcome { welcome, asked }
                 } else if let Some((_, asked)) = self.asked_time.take_if(answers) {
+                    self.answered = Some(asked);
                     Arrived::Time { time: welcome.time, asked }
                 } else {
                     let detail = said!("refused.no_hello");
@@ -340,18 +362,23 @@ mod tests {
         }
     }
 
+    fn welcome(of: &str, nonce: &str) -> Welcome {
+        Welcome {
+            v: VERSION,
+            box_id: of.parse().unwrap(),
+            nonce: nonce.to_owned(),
+            time: Wall(1_800_000_000_000_000),
+            upload_after_s: 0,
+            media_base: "http://central/media/".to_owned(),
+            authorities: None,
+        }
+    }
+
     #[test]
     fn only_the_answer_to_what_was_asked_last_tells_the_time_and_only_once() {
         let (mut uplink, trust, central) = uplink();
         let told = |uplink: &mut Uplink, nonce: &str, of: &str, by: &SecretKey| {
-            let welcome = Welcome {
-                v: VERSION,
-                box_id: of.parse().unwrap(),
-                nonce: nonce.to_owned(),
-                time: Wall(1_800_000_000_000_000),
-                upload_after_s: 0,
-                media_base: "http://central/media/".to_owned(),
-            };
+            let welcome = welcome(of, nonce);
             let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
             uplink.read(&topic, codec::seal(&welcome, &[by]), Some(&trust)).is_ok()
         };
@@ -367,6 +394,29 @@ mod tests {
         uplink.connected(second);
         assert!(!told(&mut uplink, "a", "loa-1", &central), "a replay of the session before");
         assert!(told(&mut uplink, "c", "loa-1", &central));
+    }
+
+    #[test]
+    fn a_centre_that_does_not_answer_is_asked_and_is_gone_after_ten_minutes() {
+        let (mut uplink, trust, central) = uplink();
+        let said = hello(&uplink, "a");
+        uplink.connected(said);
+        let (_, asked) = uplink.asked.clone().unwrap();
+        let later = |s| asked + Span::secs(s);
+        assert!(!uplink.wants_answer(later(900)), "the hello itself is asked again");
+        let answer = |uplink: &mut Uplink, nonce: &str| {
+            let welcome = welcome("loa-1", nonce);
+            let topic = Topic::Down("loa-1".parse().unwrap(), Down::Welcome);
+            uplink.read(&topic, codec::seal(&welcome, &[&central]), Some(&trust)).unwrap();
+        };
+        answer(&mut uplink, "a");
+        assert!(!uplink.wants_answer(later(299)) && uplink.wants_answer(later(300)));
+        assert_eq!((uplink.silent_since(later(599)), uplink.silent_since(later(600))), (None, Some(asked)));
+        uplink.asked_time = Some(("b".to_owned(), later(660)));
+        answer(&mut uplink, "b");
+        assert_eq!((uplink.wants_answer(later(700)), uplink.silent_since(later(700))), (false, None));
+        uplink.disconnected(later(710));
+        assert!(!uplink.wants_answer(later(9_000)) && uplink.silent_since(later(9_000)).is_none());
     }
 
     #[test]

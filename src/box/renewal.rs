@@ -1,8 +1,10 @@
-//! The box's own certificate: asked for anew in time, kept whole, and shown from the next connection on.
+//! The box's own certificate and the authorities that it knows: asked for anew in time, kept whole, and in use from the next
+//! connection on.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use loaxa_adapters::authorities::Authorities;
 use loaxa_adapters::certificate::{self, Validity};
 use loaxa_adapters::keys::pkcs8_pem;
 use loaxa_adapters::mqtt;
@@ -31,6 +33,10 @@ pub struct Certificate {
     /// `None` where the box has none: its broker asks for no certificates.
     shown: Option<Shown>,
     file: PathBuf,
+    /// `None` where servers show no certificates.
+    authorities: Option<Authorities>,
+    /// Central has other authorities than the box.
+    others_are_told: bool,
     /// The key that was asked for last, under the nonce of the request.
     asked: Option<(String, SecretKey)>,
     ask_at: Moment,
@@ -43,11 +49,15 @@ struct Shown {
 
 impl Certificate {
     /// Reads the certificate that the box shows.
-    pub fn new(identity: Option<&(PathBuf, PathBuf)>, state_dir: &Path) -> Self {
+    pub fn new(
+        identity: Option<&(PathBuf, PathBuf)>,
+        authorities: Option<Authorities>,
+        state_dir: &Path,
+    ) -> Self {
         let file = file(state_dir);
         let shown =
             identity.and_then(|(certificate, key)| read(&file, &file).or_else(|| read(certificate, key)));
-        Self { shown, file, asked: None, ask_at: Moment(0) }
+        Self { shown, file, authorities, others_are_told: false, asked: None, ask_at: Moment(0) }
     }
 
     /// Tells whether the certificate is out of its time.
@@ -55,10 +65,17 @@ impl Certificate {
         self.shown.as_ref().is_some_and(|shown| shown.validity.ends <= now)
     }
 
-    /// Makes the request for another certificate, where one is due.
+    /// Hears which authorities central has, by the hash of their text.
+    pub fn hear_of_authorities(&mut self, told: Option<ContentHash>) {
+        let known = self.authorities.as_ref().and_then(Authorities::hash);
+        self.others_are_told = known.zip(told).is_some_and(|(known, told)| known != told);
+    }
+
+    /// Makes the request for another certificate, where one is due, or other authorities are to be learnt with it.
     pub fn ask(&mut self, id: &BoxId, mono: Moment, wall: Wall) -> Option<Renewal> {
         let shown = self.shown.as_ref()?;
-        if self.ask_at > mono || shown.validity.ends > wall.plus(ASKS_BEFORE) {
+        let is_due = self.others_are_told || shown.validity.ends <= wall.plus(ASKS_BEFORE);
+        if self.ask_at > mono || !is_due {
             return None;
         }
         let (mut seed, mut nonce) = ([0; 32], [0; 16]);
@@ -71,15 +88,25 @@ impl Certificate {
         Some(asked)
     }
 
-    /// Keeps the certificate that central sent; says whether another is shown from the next connection on. One for another
-    /// key, or that ends no later than the one there is, is left.
+    /// Keeps the certificate and the authorities that central sent; says whether the next connection has others than this one.
+    /// A certificate for another key, or that ends no later than the one there is, is left.
     ///
     /// # Errors
-    /// Fails when the disk refuses; the earlier certificate is shown then.
+    /// Fails when the disk refuses; what there was before counts then.
     pub fn take(&mut self, renewed: &Renewed) -> io::Result<bool> {
         let Some((_, key)) = self.asked.take_if(|(nonce, _)| *nonce == renewed.nonce) else {
             return Ok(false);
         };
+        // First: under new authorities and an old certificate a box still comes in.
+        let learnt = match (&self.authorities, &renewed.authorities) {
+            (Some(known), Some(sent)) if self.others_are_told => known.take(sent)?,
+            _ => false,
+        };
+        self.others_are_told &= !learnt;
+        Ok(self.take_certificate(renewed, &key)? || learnt)
+    }
+
+    fn take_certificate(&mut self, renewed: &Renewed, key: &SecretKey) -> io::Result<bool> {
         let Some(fresh) = certificate::first_of(renewed.certificate.as_bytes()) else { return Ok(false) };
         let (Some(validity), Some(shown)) = (certificate::validity(&fresh), &self.shown) else {
             return Ok(false);
@@ -88,7 +115,7 @@ impl Certificate {
             return Ok(false);
         }
         // One file holds both: a power cut leaves the ones before.
-        let both = format!("{}\n{}", renewed.certificate.trim_end(), pkcs8_pem(&key));
+        let both = format!("{}\n{}", renewed.certificate.trim_end(), pkcs8_pem(key));
         whole_file::write(&self.file, both.as_bytes(), 0o600)?;
         self.shown = Some(Shown { hash: ContentHash::of(&fresh), validity });
         Ok(true)

@@ -12,6 +12,7 @@ use crate::alarm_rate::AlarmRate;
 use crate::alert_quota::AlertQuota;
 use crate::changes::{Changed, Changes};
 use crate::disk::Disk;
+use crate::duties::{Duties, Duty};
 use crate::foreseen::{Days, Outlooks, Recent, Week};
 use crate::gazetteer::Gazetteer;
 use crate::keyring::Keyring;
@@ -79,6 +80,8 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
+    /// The duties that this central has for all that share its database.
+    pub duties: Duties,
 }
 
 /// Counts of what `boxes` took, refused and put off, since the start.
@@ -139,6 +142,7 @@ impl App {
         let (log_quotas, alarm_rate) = (Arc::default(), AlarmRate::default());
         Self {
             parents: settings.parents(),
+            duties: Duties::new(store.has_peers()),
             settings,
             store,
             disk,
@@ -187,6 +191,29 @@ impl App {
     /// Tells whether this is a commune for training.
     pub fn is_for_training(&self) -> bool {
         matches!(self.settings.training, Training::Here(_))
+    }
+
+    /// Tells whether this central has a duty now.
+    pub fn has_duty(&self, duty: Duty) -> bool {
+        self.duties.has(duty, loaxa_adapters::clock::monotonic())
+    }
+
+    /// Tells the other centrals that a live voice is taken here.
+    pub async fn note_voice(&self, name: &str) {
+        let Some(url) = self.settings.peer_url.clone().filter(|_| self.store.has_peers()) else { return };
+        if let Err(error) = urgently(self.store.note_voice(name.to_owned(), url, self.now())).await {
+            tracing::warn!(%error, "a live voice is heard at this central alone");
+        }
+    }
+
+    /// Tells them that it is over.
+    pub async fn forget_voice(&self, name: &str) {
+        if self.settings.peer_url.is_none() || !self.store.has_peers() {
+            return;
+        }
+        if let Err(error) = self.store.forget_voice(name.to_owned()).await {
+            tracing::debug!(%error, "a live voice that is over stays in the list for a day");
+        }
     }
 
     /// The wall clock of this machine.

@@ -1,9 +1,10 @@
 //! Changes that open pages want to know of, by name; whoever is told asks for what it shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
 use loaxa_heart::domain::ids::AccountId;
@@ -47,6 +48,9 @@ pub struct Changes {
     sender: Mutex<Option<Sender<Changed>>>,
     listeners: Arc<Mutex<BTreeMap<AccountId, usize>>>,
     told: AtomicU64,
+    /// Changes of this process that its peers were not told of.
+    untold: Mutex<BTreeSet<Changed>>,
+    has_untold: Notify,
 }
 
 impl Default for Changes {
@@ -55,13 +59,28 @@ impl Default for Changes {
             sender: Mutex::new(Some(broadcast::channel(WAITING_MAX).0)),
             listeners: Arc::default(),
             told: AtomicU64::new(0),
+            untold: Mutex::default(),
+            has_untold: Notify::new(),
         }
     }
 }
 
 impl Changes {
-    /// Tells all listeners of a change.
+    /// Tells all listeners of a change that this process made.
     pub fn tell(&self, changed: Changed) {
+        self.tell_here(changed);
+        self.untold.lock().expect("nothing panics while it holds the changes").insert(changed);
+        self.has_untold.notify_one();
+    }
+
+    /// Waits for changes that this process made, and gives all that came by then.
+    pub async fn untold(&self) -> BTreeSet<Changed> {
+        self.has_untold.notified().await;
+        std::mem::take(&mut *self.untold.lock().expect("nothing panics while it holds the changes"))
+    }
+
+    /// Tells the listeners of this process of a change.
+    pub fn tell_here(&self, changed: Changed) {
         self.told.fetch_add(1, Ordering::AcqRel);
         if let Some(sender) = &*self.sender.lock().expect("nothing panics while it holds the sender") {
             // Without an open page nobody listens.

@@ -81,6 +81,12 @@ impl Keyring {
         self.keys.central.key_id()
     }
 
+    /// The keys here that number commands: people's, and central's own.
+    pub fn issuers(&self) -> Vec<KeyId> {
+        let own = std::iter::once(&self.keys.central);
+        self.keys.issuers.iter().chain(own).map(SecretKey::key_id).collect()
+    }
+
     /// Seals what central itself says.
     pub fn seal<M: Sealed>(&self, message: &M) -> Vec<u8> {
         codec::seal(message, &[&self.keys.central])

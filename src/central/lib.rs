@@ -1,7 +1,7 @@
 //! Floor 5: the server for commune staff.
 //!
 //! Its rooms, the lowest first; each imports only those below it: `settings` and `disk`; `store`; `keyring`, `media`, `voices`,
-//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
+//! `log_quota`, `alarm_rate`, `nonces`, `token_tries`, `changes`, `duties`, `gazetteer`, `owed` and `link`; `app`, which holds one of each; `orders` and `people`; `programmes`; `notify`; `boxes` and `alerts`; `web`. `training`, which is a second central. This file starts and stops them.
 
 mod alarm_rate;
 mod alert_quota;
@@ -11,6 +11,7 @@ mod boxes;
 mod changes;
 mod convert;
 mod disk;
+mod duties;
 mod foreseen;
 mod gazetteer;
 mod keyring;
@@ -24,6 +25,7 @@ mod one_each;
 mod orders;
 mod owed;
 mod paces;
+mod peers;
 mod people;
 mod programmes;
 mod reports;
@@ -40,7 +42,7 @@ mod voices;
 mod web;
 mod wrong_tries;
 
-use loaxa_heart::domain::time::Wall;
+use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -57,14 +59,15 @@ use keyring::{BadKeyring, Keyring};
 use link::broker::Broker;
 use link::connect::{self, Gate, NoBroker};
 use link::outbound::Outbound;
-use loaxa_adapters::mqtt::{Link, LinkError};
+use loaxa_adapters::clock::monotonic;
+use loaxa_adapters::mqtt::{Link, LinkError, LinkEvent};
 use loaxa_heart::config::store_file::Database;
 use media::MediaFolder;
 pub use people::accounts::Newcomer;
 pub use people::console;
-use settings::{PageTls, Settings, Training};
-use store::sql::SqlStore;
-use store::{Reader, SharedStore, StoreError, reading_as, urgently};
+use settings::{BrokerChoice, PageTls, Settings, Training};
+use store::sql::{Beside, SqlStore};
+use store::{News, Reader, SharedStore, StoreError, reading_as, urgently};
 use uploads::Uploads;
 use web::Door;
 pub use web::doors::Needs;
@@ -76,6 +79,11 @@ use web::tls::{self, NoCertificate};
 const REVOKED_MAX: usize = 64;
 /// Time for open requests to end when central stops.
 const REQUESTS_WAIT: Duration = Duration::from_secs(3);
+
+/// Time in which a database may become free that another central works on.
+const TAKEN_WAIT: Span = Span::secs(3);
+/// Time between two looks whether it has.
+const TAKEN_AGAIN: Duration = Duration::from_millis(100);
 
 /// A reason for which central can't start.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +153,11 @@ impl Central {
             .and_then(std::path::Path::parent)
             .filter(|folder| !folder.as_os_str().is_empty());
         let disk = Disk::open(folder.unwrap_or(&settings.data_dir));
-        let store: SharedStore = Arc::new(SqlStore::open_at(&settings.database, Some(Arc::clone(&disk)))?);
+        let mut store = SqlStore::open_at(&settings.database, Some(Arc::clone(&disk)))?;
+        let news = begin_to_work(&mut store, &settings).await?;
+        let store: SharedStore = Arc::new(store);
         declare(&store, &settings).await?;
+        store.set_serials_aside(keyring.issuers()).await?;
         let listen = settings.listen;
         let listen_error = |error| StartError::Listen { listen, error };
         let has_tls = !matches!(settings.page.tls, PageTls::Off);
@@ -185,27 +196,7 @@ impl Central {
         if !trains {
             invite(&app).await?;
         }
-        let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
-        let mut tasks = vec![
-            tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(&app), events, batches))),
-            tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(&app), waiting))),
-        ];
-        tasks.push(tokio::spawn(Arc::clone(&app).write_waiting_alarms()));
-        tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
-        tasks.push(tokio::spawn(Arc::clone(&app).write_owed()));
-        tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(notify::send_events(Arc::clone(&app))));
-        tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(&app))));
-        tasks.push(tokio::spawn(orders::software::run(Arc::clone(&app))));
-        // What reads much waits for no page, and no page for it.
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::prune(Arc::clone(&app)))));
-        tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(&app)))));
-        let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
-        tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(&app), feed)))));
+        let tasks = begin_tasks(&app, events, news);
         let (stop_http, stopped) = oneshot::channel();
         let server = tokio::spawn(web::serve(door, Arc::clone(&app), stopped));
         tracing::info!(page = %http, broker = %broker.address(), "central is ready");
@@ -261,8 +252,69 @@ impl Central {
             // It was aborted a moment ago.
             let _ = task.await;
         }
+        if self.app.duties.are_shared() {
+            // Without it, the others wait until the term is over.
+            let _ = tokio::time::timeout(REQUESTS_WAIT, self.app.store.leave_duties()).await;
+        }
         drop(self.app);
         self.broker.stop().await;
+    }
+}
+
+/// Begins everything that goes on by itself.
+fn begin_tasks(
+    app: &Arc<App>,
+    events: mpsc::Receiver<LinkEvent>,
+    news: mpsc::Receiver<News>,
+) -> Vec<JoinHandle<()>> {
+    let (batches, waiting) = mpsc::channel(boxes::log_intake::WAITING_MAX);
+    let mut tasks = vec![
+        tokio::spawn(reading_as(Reader::Wire, boxes::inbound::run(Arc::clone(app), events, batches))),
+        tokio::spawn(reading_as(Reader::Wire, boxes::log_intake::run(Arc::clone(app), waiting))),
+    ];
+    if app.duties.are_shared() {
+        tasks.push(tokio::spawn(peers::hear(Arc::clone(app), news)));
+        tasks.push(tokio::spawn(peers::tell(Arc::clone(app))));
+        tasks.push(tokio::spawn(peers::renew_duties(Arc::clone(app))));
+    }
+    tasks.push(tokio::spawn(Arc::clone(app).write_waiting_alarms()));
+    tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
+    tasks.push(tokio::spawn(Arc::clone(app).write_owed()));
+    tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(app)))));
+    tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(app)))));
+    tasks.push(tokio::spawn(notify::send_events(Arc::clone(app))));
+    tasks.push(tokio::spawn(boxes::watch::run(Arc::clone(app))));
+    tasks.push(tokio::spawn(orders::software::run(Arc::clone(app))));
+    // What reads much waits for no page, and no page for it.
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::run(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::make_monthly(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::keep_anchors(Arc::clone(app)))));
+    tasks.push(tokio::spawn(reading_as(Reader::Reports, reports::prune(Arc::clone(app)))));
+    tasks.push(tokio::spawn(urgently(alerts::cap_sending::resume(Arc::clone(app)))));
+    let feed = app.settings.cap.as_ref().and_then(|cap| cap.feed.clone());
+    tasks.extend(feed.map(|feed| tokio::spawn(urgently(alerts::cap_feed::run(Arc::clone(app), feed)))));
+    tasks
+}
+
+/// Begins to work on a database: several centrals may, where each meets the boxes at the same broker and the database is on a
+/// server.
+async fn begin_to_work(
+    store: &mut SqlStore,
+    settings: &Settings,
+) -> Result<mpsc::Receiver<News>, StoreError> {
+    let beside = match &settings.broker {
+        BrokerChoice::Embedded { .. } => Beside::Nobody,
+        BrokerChoice::Url { .. } => Beside::Others,
+    };
+    let begun = monotonic();
+    loop {
+        match store.begin_to_work(&settings.database, beside) {
+            // One that was killed a moment ago is let go of soon.
+            Err(StoreError::Taken { .. }) if monotonic().since(begun) < TAKEN_WAIT => {
+                tokio::time::sleep(TAKEN_AGAIN).await;
+            }
+            begun => return begun,
+        }
     }
 }
 

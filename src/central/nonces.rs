@@ -10,7 +10,7 @@ use loaxa_heart::domain::time::{Span, Wall};
 pub const CLOCK_OFF_MAX: Span = Span::secs(300);
 
 /// Nonces of one key that are remembered: a page asks every three seconds, and a person may open many.
-const NONCES_MAX: usize = 8_192;
+pub const NONCES_MAX: usize = 8_192;
 
 /// A reason for which a request is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +32,25 @@ struct Taken {
     by_key: BTreeMap<KeyId, BTreeSet<(Wall, String)>>,
 }
 
+/// Checks that a request was signed now.
+///
+/// # Errors
+/// [`Stale::Time`] where the signer's clock differs too much.
+pub fn is_of_now(at: Wall, now: Wall) -> Result<(), Stale> {
+    let off = if at > now { at.since(now) } else { now.since(at) };
+    if off > CLOCK_OFF_MAX { Err(Stale::Time) } else { Ok(()) }
+}
+
 impl Nonces {
     /// Remembers from now on; what was signed before is refused, as it may have been taken before a restart.
     pub fn new(now: Wall) -> Self {
         Self(Mutex::new(Taken { floor: now, by_key: BTreeMap::new() }))
+    }
+
+    /// Tells whether a request was taken by this process alone.
+    pub fn knows(&self, key: &KeyId, at: Wall, nonce: &str) -> bool {
+        let taken = self.0.lock().expect("nothing panics while it holds the nonces");
+        taken.by_key.get(key).is_some_and(|of_key| of_key.contains(&(at, nonce.to_owned())))
     }
 
     /// Takes a request whose signature was verified.
@@ -43,10 +58,7 @@ impl Nonces {
     /// # Errors
     /// Says why it is not taken.
     pub fn take(&self, key: &KeyId, at: Wall, nonce: &str, now: Wall) -> Result<(), Stale> {
-        let off = if at > now { at.since(now) } else { now.since(at) };
-        if off > CLOCK_OFF_MAX {
-            return Err(Stale::Time);
-        }
+        is_of_now(at, now)?;
         let mut taken = self.0.lock().expect("nothing panics while it holds the nonces");
         let Taken { floor, by_key } = &mut *taken;
         // A floor ahead of now comes from a clock that was wrong.

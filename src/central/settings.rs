@@ -24,6 +24,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The address at which boxes find this server, for instance `http://10.0.0.1:8080`; without one, the address listened on.
     pub public_url: Option<String>,
+    /// The address at which other centrals on the same database find this one; without it they can't pass on to it what
+    /// belongs to its live voices.
+    pub peer_url: Option<String>,
     pub page: PageDoor,
     pub data_dir: PathBuf,
     /// Name of the commune, for the pages.

@@ -8,10 +8,10 @@ use crate::wrong_tries::{WrongTries, network};
 use loaxa_heart::domain::time::{Moment, Span};
 
 /// Wrong tries for an account from one network in [`WINDOW`]; then that network waits for the rest of it.
-const WRONG_MAX: u32 = 10;
+pub const WRONG_MAX: u32 = 10;
 /// Wrong tries for an account from everywhere; then only networks from which it was signed in before are listened to.
-const ACCOUNT_WRONG_MAX: u32 = 100;
-const WINDOW: Span = Span::secs(15 * 60);
+pub const ACCOUNT_WRONG_MAX: u32 = 100;
+pub const WINDOW: Span = Span::secs(15 * 60);
 /// Tries of one network that are under way at once: each costs 19 MiB and a core.
 const UNDER_WAY_MAX: u32 = 2;
 /// Tries to sign in.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::{MediaFolder, MediaRefusal, keep_room};
 use crate::store::MediaRow;
 use loaxa_adapters::disk::free_bytes;
+use loaxa_adapters::whole_file;
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::domain::time::{Span, Wall};
@@ -95,6 +96,26 @@ pub struct Announced {
     pub person: AccountId,
 }
 
+/// A whole file that was taken.
+#[derive(Serialize, Deserialize)]
+struct Done {
+    person: AccountId,
+    row: MediaRow,
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Tells whether nobody has gone on with a file for days, or it is gone.
+fn is_old(path: &Path, now: Wall) -> bool {
+    let age = fs::metadata(path).and_then(|file| file.modified()).ok().and_then(|at| {
+        let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Some(now.since(Wall(i64::try_from(since.as_micros()).ok()?)))
+    });
+    age.is_none_or(|age| age >= KEPT_FOR)
+}
+
 /// A reason for which a part of a file is not taken.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.say())]
@@ -159,6 +180,11 @@ impl Uploads {
         self.root.join(format!("{id}.part"))
     }
 
+    /// The file of a whole file's outcome, for the other centrals that have this folder.
+    fn done(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{id}.done"))
+    }
+
     fn note(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.json"))
     }
@@ -216,15 +242,15 @@ impl Uploads {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "done") && is_old(&path, now) {
+                // Another central may have deleted it.
+                let _ = fs::remove_file(&path);
+            }
             let Some(id) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) else {
                 continue;
             };
-            let age = fs::metadata(self.part(id)).and_then(|part| part.modified()).ok().and_then(|at| {
-                let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Some(now.since(Wall(i64::try_from(since.as_micros()).ok()?)))
-            });
             match fs::read(&path).ok().and_then(|note| serde_json::from_slice(&note).ok()) {
-                Some(announced) if age.is_some_and(|age| age < KEPT_FOR) => found.push(announced),
+                Some(announced) if !is_old(&self.part(id), now) => found.push(announced),
                 _ => self.forget(id),
             }
         }
@@ -243,7 +269,7 @@ impl Uploads {
     /// # Errors
     /// Fails when there is none of this id, or it is somebody else's.
     pub fn find(&self, id: &str, person: &AccountId) -> Result<(Announced, u64), NotUploaded> {
-        if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_id(id) {
             return Err(NotUploaded::NoSuch);
         }
         let note = fs::read(self.note(id)).map_err(|_| NotUploaded::NoSuch)?;
@@ -259,7 +285,18 @@ impl Uploads {
     pub fn finished(&self, id: &str, person: &AccountId) -> Result<Option<MediaRow>, NotUploaded> {
         let known = self.checks.lock();
         let found = known.finished.iter().find(|(known, whose, _)| known == id && whose == person);
-        found.map(|(_, _, outcome)| outcome.clone()).transpose().map_err(NotUploaded::Before)
+        if let Some((_, _, outcome)) = found {
+            return outcome.clone().map(Some).map_err(NotUploaded::Before);
+        }
+        drop(known);
+        Ok(self.finished_elsewhere(id, person))
+    }
+
+    /// Finds a file that another central, or this one before its start, has checked.
+    fn finished_elsewhere(&self, id: &str, person: &AccountId) -> Option<MediaRow> {
+        let kept = if is_id(id) { fs::read(self.done(id)).ok()? } else { return None };
+        let Done { person: of, row } = serde_json::from_slice(&kept).ok()?;
+        (of == *person).then_some(row)
     }
 
     /// Adds the part that begins at byte `at`, and returns how many bytes have come. A part that came before is not an
@@ -300,6 +337,9 @@ impl Uploads {
         (now, ms_max): (Wall, u64),
     ) -> Result<MediaRow, NotUploaded> {
         let _checking = self.checks.begin(id);
+        // Held until the end, so that no other central checks the same.
+        let note = if is_id(id) { File::open(self.note(id)).ok() } else { None };
+        note.as_ref().map_or(Ok(()), File::lock).map_err(NotUploaded::Disk)?;
         if let Some(row) = self.finished(id, person)? {
             return Ok(row);
         }
@@ -314,6 +354,12 @@ impl Uploads {
             media.finish_within(incoming, &announced.name, now, ms_max)
         };
         let taken = take();
+        if let Ok(row) = &taken {
+            let done = Done { person: person.clone(), row: row.clone() };
+            let done = serde_json::to_vec(&done).expect("an outcome is plain data");
+            // Without it, whoever asks another central sends the file again.
+            let _ = whole_file::write(&self.done(id), &done, 0o600);
+        }
         self.forget(id);
         let taken = taken.map_err(|refusal| match refusal {
             MediaRefusal::Disk(error) if is_full(&error) => self.full(announced.size),
@@ -382,6 +428,29 @@ mod tests {
         let more = uploads.begin(&announced(3), now()).unwrap();
         assert!(matches!(uploads.add(&more, &lan(), 0, b"more"), Err(NotUploaded::TooLarge)));
         assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_centrals_with_one_folder_take_a_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Uploads::open(dir.path().join("uploads")).unwrap();
+        let (one, other) = (open(), open());
+        let media = MediaFolder::open(dir.path().join("media")).unwrap();
+        let second = a_second();
+        let id = one.begin(&announced(second.len() as u64), now()).unwrap();
+        assert_eq!(one.add(&id, &lan(), 0, &second[..4_000]).unwrap(), 4_000);
+        assert_eq!(other.add(&id, &lan(), 4_000, &second[4_000..]).unwrap(), second.len() as u64);
+        let finish = |uploads: &Uploads| uploads.finish(&id, &lan(), &media, (now(), 60_000)).unwrap();
+        let rows = std::thread::scope(|scope| {
+            let both = [&one, &other].map(|uploads| scope.spawn(move || finish(uploads)));
+            both.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(rows[0], rows[1]);
+        assert_eq!(open().finished(&id, &lan()).unwrap(), Some(rows[0].clone()));
+        assert_eq!(open().finished(&id, &"nam".parse().unwrap()).unwrap(), None, "it is Lan's");
+        assert_eq!(open().finished("../media/x", &lan()).unwrap(), None);
+        open().begin(&announced(1), now().plus(KEPT_FOR + Span::secs(60))).unwrap();
+        assert_eq!(open().finished(&id, &lan()).unwrap(), None, "it is forgotten after days");
     }
 
     #[test]

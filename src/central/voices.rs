@@ -60,6 +60,21 @@ impl Voices {
         Ok(session)
     }
 
+    /// Opens a session here that another central takes; `false` where it is open already, or there is no room.
+    pub fn open_as(&self, session: &str) -> bool {
+        let mut sessions = self.lock();
+        let is_new = sessions.len() < SESSIONS_MAX && !sessions.contains_key(session);
+        if is_new {
+            sessions.insert(session.to_owned(), Vec::new());
+        }
+        is_new
+    }
+
+    /// Tells whether anybody listens to a session.
+    pub fn is_heard(&self, session: &str) -> bool {
+        self.lock().get(session).is_some_and(|listeners| !listeners.is_empty())
+    }
+
     /// Ends a session: those who listen hear the end.
     pub fn close(&self, session: &str) {
         self.lock().remove(session);

@@ -9,8 +9,8 @@ use super::enrol_ask::{NotTakenIn, ask};
 use super::language::{Failure, Outcome, of_file, tell};
 use super::service_user;
 use loaxa_adapters::keys::{KeyFile, pkcs8_pem};
-use loaxa_adapters::private_files;
 use loaxa_adapters::whole_file;
+use loaxa_adapters::{authorities, private_files};
 use loaxa_box::renewal;
 use loaxa_heart::config::files;
 use loaxa_heart::domain::ids::BoxId;
@@ -109,11 +109,13 @@ pub fn take_in(newcomer: &Newcomer) -> Result<BoxId, NotTakenIn> {
     write(dir, "tls/ca.pem", &enrolled.ca, 0o644)?;
     write(dir, "tls/box.pem", &enrolled.certificate, 0o644)?;
     write(dir, "tls/box.key", &pkcs8_pem(&tls_key), 0o600)?;
-    // A certificate that was renewed under the enrolment before is none of this commune's any more.
-    if let Err(error) = std::fs::remove_file(renewal::file(state_dir))
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(Failure::from(of_file(&renewal::file(state_dir), &error)).into());
+    // What was renewed under the enrolment before is none of this commune's any more.
+    for earlier in [renewal::file(state_dir), authorities::renewed(state_dir)] {
+        if let Err(error) = std::fs::remove_file(&earlier)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Failure::from(of_file(&earlier, &error)).into());
+        }
     }
     service_user::hand_over("loaxa", &dir.join("trust/box.key"))?;
     service_user::hand_over("loaxa", &dir.join("tls/box.key"))?;

@@ -115,7 +115,7 @@ pub fn run(args: Args) -> Outcome {
     write(dir, "trust.toml", trust_file::print(&trust).as_bytes())?;
     write(dir, "trust.dsse.json", &sealed)?;
     write(dir, "root.pub", format!("public {}\n", root.public()).as_bytes())?;
-    let ca = Ca::make()?;
+    let ca = Ca::make(Ca::term(clock::wall().date()))?;
     write(dir, "ca.pem", ca.certificate.as_bytes())?;
     write(dir, "ca.key", ca.key.as_bytes())?;
     // An external broker does not start without it.

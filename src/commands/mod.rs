@@ -23,6 +23,8 @@ mod cap;
 #[cfg(feature = "central")]
 mod central;
 #[cfg(feature = "central")]
+mod central_authority;
+#[cfg(feature = "central")]
 mod central_backup;
 #[cfg(feature = "central")]
 mod central_init;

@@ -1,8 +1,9 @@
 //! `loaxa simulate fleet`: a central on this machine, and many boxes in memory over real MQTT sessions: how fast an emergency
-//! is everywhere, and whether the whole log comes home, also over an outage of all at once.
+//! is everywhere, and whether it sounds once at each box and the whole log comes home, also over an outage of all at once and
+//! a power cut while it sounds.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,12 @@ use super::language::{Failure, Outcome, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
+use loaxa_fleet::account::{Account, Deliveries, Percentiles};
 use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::hostile::Mob;
-use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::site::{Network, Release, Site, Supply};
 use loaxa_fleet::weather::{Relay, Weather};
-use loaxa_heart::config::store_file::Database;
+use loaxa_heart::config::store_file::{Database, PostgresServer};
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
@@ -51,8 +53,19 @@ pub struct Args {
     loss: f64,
     #[arg(long, default_value_t = 0)]
     hostile: usize,
-    #[arg(long, conflicts_with_all = ["round_trip", "loss"])]
+    #[arg(long, default_value_t = 0)]
+    power_cut: u64,
+    /// Percent of the boxes.
+    #[arg(long, default_value_t = 0)]
+    older: usize,
+    /// Another broker than that in this process, without TLS.
+    #[arg(long)]
     broker: Option<BrokerAddress>,
+    /// `postgres://` instead of SQLite in a file.
+    #[arg(long)]
+    database: Option<String>,
+    #[arg(long)]
+    database_password_file: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Outcome {
@@ -71,71 +84,44 @@ async fn trial(args: &Args) -> Outcome {
 async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let keys = TrialKeys::draw(args.boxes + args.hostile);
     let token = hex(&random());
-    let mut settings = keys.settings(dir, token.clone())?;
-    if let Some(address) = &args.broker {
-        settings.broker = BrokerChoice::Url { address: address.clone(), ca: None, identity: None };
-    }
-    let central = Central::start(settings).await.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
-    let broker = args.broker.clone().unwrap_or_else(|| address_of(&central));
+    let central = Central::start(settings(args, &keys, dir, token.clone())?).await;
+    let central = central.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
+    let broker = broker_of(args, &central).await?;
     let weather = Weather {
         round_trip: Duration::from_millis(args.round_trip),
         loss: args.loss.clamp(0.0, 50.0) / 100.0,
     };
-    let relay = match central.broker_addr().filter(|_| !weather.is_fair()) {
-        Some(address) => Some(Relay::start(address, weather).await?),
-        None => None,
-    };
-    let network = network_to(relay.as_ref().map_or(broker.clone(), |relay| address_at(relay.address)));
-    let patience = Span::secs(args.patience);
+    let relay = if weather.is_fair() { None } else { Some(Relay::start(broker, weather).await?) };
+    let network = network_to(relay.as_ref().map_or(broker, |relay| relay.address));
 
     let mut sites = keys.sites();
+    for older in sites.iter_mut().take(args.boxes * args.older.min(100) / 100) {
+        older.release = Release::Older;
+    }
     let hostile = sites.split_off(args.boxes);
-    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker.clone())));
+    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker)));
     let began = monotonic();
     let fleet = Fleet::start(sites, &network);
-    let all = fleet.size();
-    let kept = until(patience, || fleet.account.welcomes() >= all).await;
-    let connected = fleet.account.counts().connected;
-    tell!("fleet.connected", connected, all, seconds = seconds(began));
-    let welcomes = fleet.account.take_welcomes();
-    tell!("fleet.welcomed", median = ms(welcomes.median), most = ms(welcomes.p99), max = ms(welcomes.max));
-    let mut whole = kept;
+    let mut trial = Trial { fleet, patience: Span::secs(args.patience), whole: true };
+    trial.welcome(began).await;
     if args.outage > 0 {
-        fleet.set_network(false);
-        tokio::time::sleep(Duration::from_secs(args.outage)).await;
-        let began = monotonic();
-        fleet.set_network(true);
-        whole &= until(patience, || fleet.account.welcomes() >= all).await;
-        let back = fleet.account.take_welcomes();
-        tell!("fleet.came_back", count = back.count, all, seconds = seconds(began), most = ms(back.p99));
+        let (count, after, most) = trial.cut(Supply::NoNetwork, args.outage).await;
+        tell!("fleet.came_back", count, all = trial.all(), seconds = after, most);
     }
     let base = format!("http://{}", central.http_addr());
     let began = monotonic();
     let id =
         tokio::task::spawn_blocking(move || emergency(&base, &token)).await.expect("it does not panic")?;
     let answered = monotonic().since(began);
-    let arrived = || fleet.account.arrivals().get(&id).copied().unwrap_or_default();
-    whole &= until(patience, || arrived().count >= all).await;
-    let arrived = arrived();
-    tell!(
-        "fleet.emergency",
-        answered = ms(answered),
-        count = arrived.count,
-        all,
-        median = ms(arrived.median),
-        most = ms(arrived.p99),
-        max = ms(arrived.max)
-    );
-    let is_home = || {
-        let counts = fleet.account.counts();
-        counts.recorded > 0 && counts.acknowledged == counts.recorded
-    };
-    whole &= until(patience, is_home).await;
-    let counts = fleet.account.counts();
-    tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
-    drop((fleet, mob));
+    if args.power_cut > 0 {
+        let (count, after, most) = trial.cut(Supply::NoPower, args.power_cut).await;
+        tell!("fleet.power_back", count, all = trial.all(), seconds = after, most);
+    }
+    trial.emergency(&id, answered).await;
+    let whole = trial.account(&id).await;
+    drop((trial, mob));
     central.stop().await;
-    if whole && counts.refused == 0 {
+    if whole {
         tell!("fleet.kept");
         return Ok(ExitCode::SUCCESS);
     }
@@ -143,15 +129,114 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     Ok(ExitCode::FAILURE)
 }
 
-fn address_of(central: &Central) -> BrokerAddress {
-    address_at(central.broker_addr().expect("the broker is in this process"))
+/// A fleet whose boxes have to get everything.
+struct Trial {
+    fleet: Fleet,
+    patience: Span,
+    /// Nothing was missing so far.
+    whole: bool,
 }
 
-fn address_at(at: SocketAddr) -> BrokerAddress {
-    BrokerAddress { tls: false, host: at.ip().to_string(), port: at.port(), login: None, others: Vec::new() }
+impl Trial {
+    fn all(&self) -> usize {
+        self.fleet.size()
+    }
+
+    async fn wait(&mut self, is_so: impl Fn(&Account) -> bool) {
+        self.whole &= until(self.patience, || is_so(&self.fleet.account)).await;
+    }
+
+    async fn all_are_welcomed(&mut self) -> Percentiles {
+        let all = self.all();
+        self.wait(|account| account.welcomes() >= all).await;
+        self.fleet.account.take_welcomes()
+    }
+
+    async fn welcome(&mut self, began: Moment) {
+        let welcomes = self.all_are_welcomed().await;
+        let connected = self.fleet.account.counts().connected;
+        tell!("fleet.connected", connected, all = self.all(), seconds = seconds(began));
+        tell!(
+            "fleet.welcomed",
+            median = ms(welcomes.median),
+            most = ms(welcomes.p99),
+            max = ms(welcomes.max)
+        );
+    }
+
+    /// Takes something away for some seconds; tells how many boxes came back, in which time, and how long most waited.
+    async fn cut(&mut self, supply: Supply, for_s: u64) -> (usize, Sentence, Sentence) {
+        self.fleet.set_supply(supply);
+        tokio::time::sleep(Duration::from_secs(for_s)).await;
+        self.fleet.account.take_welcomes();
+        let began = monotonic();
+        self.fleet.set_supply(Supply::Whole);
+        let back = self.all_are_welcomed().await;
+        (back.count, seconds(began), ms(back.p99))
+    }
+
+    async fn emergency(&mut self, id: &CommandId, answered: Span) {
+        let all = self.all();
+        let arrived = |account: &Account| account.arrivals().get(id).copied().unwrap_or_default();
+        self.wait(|account| arrived(account).count >= all).await;
+        let arrived = arrived(&self.fleet.account);
+        tell!(
+            "fleet.emergency",
+            answered = ms(answered),
+            count = arrived.count,
+            all,
+            median = ms(arrived.median),
+            most = ms(arrived.p99),
+            max = ms(arrived.max)
+        );
+    }
+
+    /// Waits for the whole log; tells whether the emergency sounded once at each box and nothing is missing.
+    async fn account(&mut self, id: &CommandId) -> bool {
+        let all = self.all() as u64;
+        self.wait(|account| account.deliveries(id).finished >= all).await;
+        self.wait(|account| {
+            let counts = account.counts();
+            counts.recorded > 0 && counts.acknowledged == counts.recorded
+        })
+        .await;
+        let (counts, sounded) = (self.fleet.account.counts(), self.fleet.account.deliveries(id));
+        tell!("fleet.sounded", received = sounded.received, finished = sounded.finished, all);
+        tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
+        // An entry more than one a box would be an emergency that was obeyed twice.
+        let is_once = sounded == Deliveries { received: all, finished: all, unfinished: 0 };
+        self.whole && is_once && counts.refused == 0
+    }
 }
 
-fn network_to(broker: BrokerAddress) -> Network {
+fn settings(args: &Args, keys: &TrialKeys, dir: &Path, token: String) -> Result<Settings, Failure> {
+    let mut settings = keys.settings(dir, token)?;
+    if let Some(address) = &args.broker {
+        settings.broker = BrokerChoice::Url { address: address.clone(), ca: None, identity: None };
+    }
+    if let Some(url) = &args.database {
+        let password_file = args.database_password_file.clone();
+        settings.database = Database::Postgres(PostgresServer { url: url.clone(), ca: None, password_file });
+    }
+    Ok(settings)
+}
+
+async fn broker_of(args: &Args, central: &Central) -> Result<SocketAddr, Failure> {
+    let address = match &args.broker {
+        Some(elsewhere) => tokio::net::lookup_host((&*elsewhere.host, elsewhere.port)).await?.next(),
+        None => central.broker_addr(),
+    };
+    address.ok_or_else(|| loaxa_heart::said!("fleet.no_broker").into())
+}
+
+fn network_to(broker: SocketAddr) -> Network {
+    let broker = BrokerAddress {
+        tls: false,
+        host: broker.ip().to_string(),
+        port: broker.port(),
+        login: None,
+        others: Vec::new(),
+    };
     Network { broker, ca: None, come_within_s: 0.0 }
 }
 
@@ -231,6 +316,7 @@ impl TrialKeys {
             root: self.root.public(),
             trust: Arc::clone(&trust),
             log: None,
+            release: Release::Own,
         };
         self.boxes.iter().enumerate().map(site).collect()
     }
@@ -280,6 +366,7 @@ impl TrialKeys {
         Ok(Settings {
             listen: local,
             public_url: None,
+            peer_url: None,
             page: Default::default(),
             data_dir: dir.to_owned(),
             commune: "simulated".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::playback::DeliveryStep;
 use loaxa_heart::domain::time::Span;
 
 /// Commands of which the account keeps the arrivals; the oldest go first.
@@ -21,6 +22,16 @@ pub struct Account {
     acknowledged: AtomicU64,
     welcomes: Mutex<Vec<Span>>,
     arrivals: Mutex<BTreeMap<CommandId, Vec<Span>>>,
+    deliveries: Mutex<BTreeMap<CommandId, Deliveries>>,
+}
+
+/// Counts of boxes that have a step of a command in their logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deliveries {
+    pub received: u64,
+    pub finished: u64,
+    /// Ended otherwise.
+    pub unfinished: u64,
 }
 
 /// Counts of one moment.
@@ -92,6 +103,25 @@ impl Account {
             arrivals.pop_first();
         }
         arrivals.entry(command.clone()).or_default().push(after);
+    }
+
+    pub(crate) fn delivered(&self, command: &CommandId, step: &DeliveryStep) {
+        let mut deliveries = lock(&self.deliveries);
+        if deliveries.len() >= COMMANDS_MAX && !deliveries.contains_key(command) {
+            deliveries.pop_first();
+        }
+        let of = deliveries.entry(command.clone()).or_default();
+        match step {
+            DeliveryStep::Received => of.received += 1,
+            DeliveryStep::Finished => of.finished += 1,
+            DeliveryStep::Staged | DeliveryStep::Started => {}
+            _ => of.unfinished += 1,
+        }
+    }
+
+    /// Returns what the logs of all boxes say of a command, each entry counted.
+    pub fn deliveries(&self, command: &CommandId) -> Deliveries {
+        lock(&self.deliveries).get(command).copied().unwrap_or_default()
     }
 
     /// Returns the counts of this moment.

@@ -1,4 +1,4 @@
-//! A fleet: many boxes in memory, switched on and off together.
+//! A fleet: many boxes in memory, which lose their network or their power together.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 
 use super::account::Account;
 use super::session;
-use super::site::{Network, Site};
+use super::site::{Network, Site, Supply};
 
 /// Boxes that live until the fleet is dropped.
 pub struct Fleet {
     pub account: Arc<Account>,
-    powered: watch::Sender<bool>,
+    supply: watch::Sender<Supply>,
     boxes: JoinSet<()>,
 }
 
@@ -20,12 +20,12 @@ impl Fleet {
     /// Switches boxes on, in the current tokio runtime.
     pub fn start(sites: impl IntoIterator<Item = Site>, network: &Network) -> Self {
         let account = Arc::<Account>::default();
-        let (powered, receiver) = watch::channel(true);
+        let (supply, receiver) = watch::channel(Supply::Whole);
         let mut boxes = JoinSet::new();
         for site in sites {
             boxes.spawn(session::live(site, network.clone(), account.clone(), receiver.clone()));
         }
-        Self { account, powered, boxes }
+        Self { account, supply, boxes }
     }
 
     /// The number of boxes.
@@ -33,8 +33,8 @@ impl Fleet {
         self.boxes.len()
     }
 
-    /// Cuts the network of all boxes, or gives it back.
-    pub fn set_network(&self, there: bool) {
-        self.powered.send_replace(there);
+    /// Takes the network or the power of all boxes away, or gives both back.
+    pub fn set_supply(&self, supply: Supply) {
+        self.supply.send_replace(supply);
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing of them outlives the process. A [`fleet::Fleet`] shows what central bears; the training commune has one, too.
 
 pub mod account;
+mod disk;
 pub mod fleet;
 pub mod hostile;
 mod memory_box;

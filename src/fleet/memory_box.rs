@@ -1,18 +1,19 @@
-//! One box in memory: what its daemon would do, without disk and loudspeaker.
+//! One box in memory: what its daemon would do, without loudspeaker, and with a disk that is memory, too.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::disk::Disk;
 use super::programmes::Programmes;
-use super::site::Site;
+use super::site::{Release, Site};
 use loaxa_adapters::clock::{Clock, LastKnown, monotonic};
 use loaxa_adapters::mqtt::{Link, LinkEvent};
 use loaxa_adapters::uplink::{Arrived, Uplink};
 use loaxa_heart::decide::outbox::{self, Outbox};
 use loaxa_heart::decide::schedule::{Listeners, Timetable};
 use loaxa_heart::decide::simulation::player::SimulatedPlayer;
-use loaxa_heart::decide::speaker::{Action, Input, Restored, Speaker};
+use loaxa_heart::decide::speaker::{Action, Input, Speaker};
 use loaxa_heart::decide::versions::{self, Edition};
 use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{CommandId, Epoch, GroupId, KeyId};
@@ -36,13 +37,19 @@ const ARRIVED_MAX: usize = 32;
 /// Time after a command in which central hears what the box now holds.
 const HURRY: Span = Span::secs(2);
 
-/// A box without disk and loudspeaker.
+/// A release that said less in its hello.
+const OLDER_RELEASE: &str = "0.0.9";
+
+/// A box without loudspeaker, whose disk is memory.
 pub struct MemoryBox {
     site: Site,
     account: Arc<Account>,
     clock: Clock,
     speaker: Speaker,
     player: SimulatedPlayer,
+    disk: Disk,
+    /// The command that the heart is about to take in.
+    arriving: Option<Signed<Command>>,
     uplink: Uplink,
     programmes: Programmes,
     /// Versions of the groups and of the prepared messages, and those who signed them.
@@ -64,20 +71,22 @@ impl MemoryBox {
     pub fn new(site: Site, epoch: Epoch, account: Arc<Account>) -> Self {
         let clock = Clock::new(LastKnown::default(), true);
         let listeners = Listeners { groups: site.groups.iter().cloned().collect(), languages: Vec::new() };
-        let restored = Restored { start: 1, ..Restored::default() };
         let now = clock.read();
         let trust = Some(Trust::clone(&site.trust));
-        let speaker = Speaker::new(restored, listeners, Timetable::default(), trust, Policy::default(), &now);
-        let (id, key, root) = (site.id.clone(), site.key.clone(), Some(site.root));
+        let mut disk = Disk::default();
+        let (timetable, limits) = (Timetable::default(), Policy::default());
+        let speaker = Speaker::new(disk.restore(), listeners, timetable, trust, limits, &now);
         let last = site.log.map_or(chain::Link::FIRST, |(_, end)| end);
         let told = last.seq - 1;
         Self {
-            uplink: Uplink::new(id, key, root, None, Outbox::new(told, told)),
+            uplink: uplink(&site, Outbox::new(told, told)),
             site,
             account,
             clock,
             speaker,
             player: SimulatedPlayer::default(),
+            disk,
+            arriving: None,
             programmes: Programmes::default(),
             groups: (0, Vec::new()),
             prepared: (0, Vec::new()),
@@ -98,6 +107,21 @@ impl MemoryBox {
         }
     }
 
+    /// Takes the power away, and gives it back: what is not on the disk is gone.
+    pub fn restart(&mut self) {
+        let now = self.clock.read();
+        self.player.lose_power(now.mono);
+        self.arriving = None;
+        let waiting = self.waiting.len() as u64;
+        let last = self.last.seq - 1;
+        self.uplink = uplink(&self.site, Outbox::new(last, last - waiting));
+        let (listeners, limits) = (self.speaker.listeners().clone(), self.speaker.policy().clone());
+        let timetable = self.programmes.timetable(&listeners.groups).unwrap_or_default();
+        let trust = self.speaker.trust().cloned();
+        self.speaker = Speaker::new(self.disk.restore(), listeners, timetable, trust, limits, &now);
+        self.carry_out();
+    }
+
     /// Returns the groups that the box listens to now.
     pub fn groups(&self) -> Vec<GroupId> {
         self.speaker.listeners().groups.iter().cloned().collect()
@@ -115,6 +139,8 @@ impl MemoryBox {
         while let Some(event) = self.player.poll(now.mono) {
             self.tell(Input::Player(event));
         }
+        // Nobody asks what was heard.
+        drop(self.player.take_heard());
         if self.speaker.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.speaker.handle_timeout(&now);
         }
@@ -146,7 +172,10 @@ impl MemoryBox {
         self.uplink.connected(Hello {
             v: VERSION,
             box_id: self.site.id.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
+            software: match self.site.release {
+                Release::Own => env!("CARGO_PKG_VERSION").to_owned(),
+                Release::Older => OLDER_RELEASE.to_owned(),
+            },
             languages: Vec::new(),
             key: Some(self.uplink.public_key()),
             epoch: self.epoch,
@@ -186,7 +215,9 @@ impl MemoryBox {
             Ok(Some(Arrived::Trust { message, .. })) => self.tell(Input::Trust(message.trust)),
             Ok(Some(Arrived::Command { signed, .. })) => {
                 self.note_arrival(&signed.payload);
+                self.arriving = Some(Signed::clone(&signed));
                 self.tell(Input::Command(signed));
+                self.arriving = None;
                 self.uplink.hurry_heartbeat(monotonic() + HURRY);
             }
             Err(reason) => {
@@ -241,18 +272,36 @@ impl MemoryBox {
                 }
                 Action::Fetch { media, .. } => {
                     self.programmes.learn(&media);
+                    self.disk.keep_media(media.sha256);
                     let fetched = Input::Fetched { sha256: media.sha256, result: Ok(()) };
                     self.speaker.handle(&self.clock.read(), fetched);
                 }
-                Action::Adopt(signed) => self.adopt(&signed),
-                // Nothing outlives the process.
-                Action::Remember(_) | Action::Keep(_) | Action::Forget(_) | Action::Checkpoint(_) => {}
+                Action::Adopt(signed) => {
+                    self.disk.keep_document(&signed);
+                    self.adopt(&signed);
+                }
+                Action::Remember(memo) => self.disk.remember(&memo),
+                Action::Keep(id) => {
+                    let arriving = self.arriving.as_ref().filter(|signed| signed.payload.id == id);
+                    if let Some(signed) = arriving {
+                        self.disk.keep_command(signed);
+                    }
+                }
+                Action::Forget(id) => self.disk.forget_command(&id),
+                Action::Checkpoint(play) => {
+                    if let Some(position) = self.player.position(monotonic(), play) {
+                        self.disk.keep_position(play, position);
+                    }
+                }
             }
         }
         self.send_log();
     }
 
     fn append(&mut self, entry: Entry) {
+        if let Event::Delivery { command, step } = &entry.event {
+            self.account.delivered(command, step);
+        }
         let Ok(record) = self.last.record(&self.site.id, self.epoch, entry) else { return };
         self.last = chain::Link::after(record.seq, &record.body);
         self.uplink.outbox.handle(monotonic(), outbox::Input::Appended { last: record.seq });
@@ -288,11 +337,12 @@ impl MemoryBox {
 
     fn heartbeat(&self) -> Heartbeat {
         let now = self.clock.read();
+        let asks = self.clock.wants_time() || self.uplink.wants_answer(now.mono);
         Heartbeat {
             v: VERSION,
             wall: now.wall,
             clock: now.quality,
-            nonce: self.clock.wants_time().then(|| format!("{:016x}", random())),
+            nonce: asks.then(|| format!("{:016x}", random())),
             on_air: self.speaker.on_air().map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,
@@ -374,6 +424,10 @@ impl MemoryBox {
         }
         self.speaker.handle(&self.clock.read(), Input::Listeners(listeners));
     }
+}
+
+fn uplink(site: &Site, outbox: Outbox) -> Uplink {
+    Uplink::new(site.id.clone(), site.key.clone(), Some(site.root), None, outbox)
 }
 
 /// Draws a random number from the system.

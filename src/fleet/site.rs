@@ -22,6 +22,15 @@ pub struct Site {
     pub trust: Arc<Trust>,
     /// The log that the box goes on with: its epoch and its end. Without one it begins its log when it is switched on.
     pub log: Option<(Epoch, Link)>,
+    pub release: Release,
+}
+
+/// The release that a box runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    Own,
+    /// One that subscribed to all of its own topics by a wildcard.
+    Older,
 }
 
 /// The way to the broker.
@@ -32,4 +41,12 @@ pub struct Network {
     pub ca: Option<PathBuf>,
     /// The boxes come spread over this time.
     pub come_within_s: f64,
+}
+
+/// Power and network, as far as a box has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    Whole,
+    NoNetwork,
+    NoPower,
 }

@@ -5,6 +5,7 @@ mod disk;
 mod local;
 mod media;
 mod orders;
+mod power_cuts;
 mod prepared;
 mod wire_link;
 mod wire_store;

@@ -14,7 +14,7 @@ async fn the_qr_on_the_page_enrols_a_box() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = settings(dir.path(), embedded());
     settings.enrolment = Some(Enrolment {
-        ca: Ca::make().unwrap(),
+        ca: Ca::make(Ca::term(loaxa_adapters::clock::wall().date())).unwrap(),
         root: key(100).public(),
         broker: "mqtts://localhost:8883".parse().unwrap(),
         crl: dir.path().join("crl.pem"),

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::drafts::sign;
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
 use loaxa_adapters::clock;
@@ -158,6 +159,47 @@ async fn keep_draft(central: &Central, command: &Command, change: impl FnOnce(&m
     };
     let room = DraftRoom { open_max: 100, lesser_max: 100, own_max: 100 };
     assert_eq!(central.store().add_draft(draft, room).await.unwrap(), DraftKept::Kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_emergency_is_ordered_and_taken_back_by_two_people() {
+    with_page(async |central, page| {
+        unlock(page);
+        page.click("details:has(#local-form) summary");
+        page.until_says("#local-standing", "Chưa có lệnh nào");
+        page.fill("#local-title", "Lũ quét");
+        page.fill("#local-text", "Lên đồi ngay");
+        page.fill("#local-silent", "10");
+        page.click("#local-form input[value='xa']");
+        page.click("#local-form button:not([type])");
+        signed_by_both(central, page, &["Lũ quét", "Lên đồi ngay", "600", "30"]).await;
+        page.until_says("#local-standing", "Lũ quét (Xã Thử (xa), Hết hạn ");
+        page.keep_picture("khan-cap-tai-cho");
+
+        page.click("#local-form input[value='xa']");
+        page.click("#local-take-back");
+        signed_by_both(central, page, &["thu lại lệnh đang có"]).await;
+        page.until_says("#local-standing", "Chưa có lệnh nào");
+    })
+    .await;
+}
+
+/// Reads the newest draft on the page, signs it there and as a second person.
+async fn signed_by_both(central: &Central, page: &mut Page, says: &[&str]) {
+    page.until_says("#good", "Đã lập bản thảo");
+    let open = "#drafts article:has(button.sign)";
+    page.until(&format!("document.querySelector({open:?})"));
+    let read = page.text(&format!("{open} dl"));
+    for said in says {
+        assert!(read.contains(said), "{said}: {read}");
+    }
+    let id = page.value(&format!("document.querySelector({open:?}).dataset.draft"));
+    page.click(&format!("{open} button.sign"));
+    page.until_says("#good", "Chờ người thứ hai");
+    let id = id.as_str().unwrap();
+    let drafts = central.store().drafts(clock::wall()).await.unwrap();
+    let draft = drafts.into_iter().find(|row| row.draft.id.as_str() == id).unwrap().draft;
+    assert_eq!(sign(central, id, draft.payload.as_bytes(), &key(2)).await, (200, json!({ "sent": true })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ async fn ask_as(
     (answer.status, answer.json())
 }
 
-async fn sign(central: &Central, id: &str, payload: &[u8], key: &SecretKey) -> (u16, Value) {
+pub async fn sign(central: &Central, id: &str, payload: &[u8], key: &SecretKey) -> (u16, Value) {
     let message = pre_authentication_encoding(Kind::Command.payload_type(), payload);
     let body = json!({ "key": key.key_id(), "signature": BASE64.encode(key.sign(&message)) });
     let path = format!("{PATH}/{id}/signatures");

@@ -19,7 +19,7 @@ async fn with_officer(test: impl AsyncFn(&Central, &Staff, &str, &str)) {
 }
 
 async fn sent(central: &Central) -> Vec<CommandRow> {
-    central.store().announcements(100).await.unwrap()
+    central.store().announcements(None, 100).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,6 +109,27 @@ async fn the_document_names_every_route_that_answers() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn announcements_come_page_by_page() {
+    with_central(async |central| {
+        for title in ["một", "hai", "ba"] {
+            let fields = json!({ "to": ["xa"], "class": "normal", "title": title, "text": "Xin thông báo" });
+            assert_eq!(announce(central, &fields, None).await.status, 201);
+        }
+        let titles = |page: &Value| -> Vec<String> {
+            page.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect()
+        };
+        let first = get_api(central, "/api/v1/announcements?limit=2").await;
+        assert_eq!(titles(&first.json()), ["ba", "hai"]);
+        let link = first.header("link").to_owned();
+        let next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+        let second = get_api(central, next).await;
+        assert_eq!((titles(&second.json()), second.header("link")), (vec!["một".to_owned()], ""));
+        assert_eq!(get_api(central, "/api/v1/announcements?before=nobody").await.status, 404);
+    })
+    .await;
+}
+
 async fn check(central: &Central, fields: Value, audio: Option<&[u8]>, status: u16, en: &str, vi: &str) {
     let answer = announce(central, &fields, audio).await;
     let said = answer.json();

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::support::commune::*;
+use loaxa_central::link::certificates::Ca;
+use loaxa_central::settings::Enrolment;
 
 fn shipped(name: &str) -> String {
     let path = format!("{}/firmware-config/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -19,7 +21,16 @@ fn names(text: &str) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_what_is_and_alerts_ask_for_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let central = start(settings(dir.path(), embedded())).await;
+    let mut settings = settings(dir.path(), embedded());
+    settings.enrolment = Some(Enrolment {
+        ca: Ca::make(Ca::term(loaxa_adapters::clock::wall().date())).unwrap(),
+        root: key(100).public(),
+        broker: "mqtts://localhost:8883".parse().unwrap(),
+        crl: dir.path().join("crl.pem"),
+        certificate_days: None,
+        refuse_expired: false,
+    });
+    let central = start(settings).await;
     assert_eq!(get(&central, "/api/v1/metrics", &[]).await.status, 401);
     let read = async || get_api(&central, "/api/v1/metrics").await;
     let first = read().await;

@@ -113,13 +113,13 @@ impl Broker {
         assert_eq!(!said.contains("Not authorized"), expected, "{user} {topic}: {said}");
     }
 
-    /// Lists what reaches `user`, who asks for everything, while central publishes to `topics` in turn.
-    fn heard(&self, user: &str, topics: &[&str]) -> Vec<String> {
+    /// Lists what reaches `user`, who asks for `filter`, while central publishes to `topics` in turn.
+    fn heard(&self, user: &str, filter: &str, topics: &[&str]) -> Vec<String> {
         // more messages than one round holds, so that a whole round passes by the subscriber
         let count = (2 * topics.len()).to_string();
         let mut subscriber = self
             .client("mosquitto_sub", Some(user))
-            .args(["-t", "loaxa/v1/#", "-F", "%t", "-W", "30", "-C", &count])
+            .args(["-t", filter, "-F", "%t", "-W", "30", "-C", &count])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -161,9 +161,12 @@ fn a_box_hears_itself_and_the_groups_only() {
         "loaxa/v1/box/thon-dong-1/down/welcome",
         "loaxa/v1/group/binh-minh/down/command",
     ];
-    let heard = broker.heard("thon-dong-1", &topics);
+    let heard = broker.heard("thon-dong-1", "loaxa/v1/#", &topics);
     assert_eq!(heard, ["loaxa/v1/box/thon-dong-1/down/welcome", "loaxa/v1/group/binh-minh/down/command"]);
-    assert_eq!(broker.heard("central", &topics), topics.map(str::to_owned), "central hears everything");
+    // One central, and one of several.
+    for filter in ["loaxa/v1/#", "$share/central-01/loaxa/v1/#"] {
+        assert_eq!(broker.heard("central", filter, &topics), topics.map(str::to_owned), "{filter}");
+    }
 }
 
 #[test]

@@ -26,7 +26,10 @@ async fn shows(port: u16, ca: &Identity) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_never() {
     let dir = tempfile::tempdir().unwrap();
-    let (first, second) = (Ca::make().unwrap(), Ca::make().unwrap());
+    let (first, second) = (
+        Ca::make(Ca::term(loaxa_adapters::clock::wall().date())).unwrap(),
+        Ca::make(Ca::term(loaxa_adapters::clock::wall().date())).unwrap(),
+    );
     put(dir.path(), &first);
     let mut settings = settings(dir.path(), embedded());
     let (certificate, key) = (dir.path().join("page.pem"), dir.path().join("page.key"));

@@ -1,19 +1,18 @@
 //! Certificates of boxes are renewed over the wire: real processes, the real gate, certificates that end soon or have ended.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::commune::{ScriptedBox, embedded, key, known_keys, settings, start};
 use crate::support::eventually;
-use loaxa_adapters::certificate::{first_of, is_for, validity};
+use loaxa_adapters::certificate::{first_of, is_for, names, validity};
 use loaxa_adapters::keys::{KeyFile, pkcs8_pem};
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent};
 use loaxa_box::local_socket;
 use loaxa_central::Central;
-use loaxa_central::link::certificates::Ca;
+use loaxa_central::link::certificates::{Ca, Term};
 use loaxa_central::settings::{Enrolment, Identity};
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::domain::time::Span;
@@ -37,7 +36,8 @@ impl Drop for Process {
 struct Commune {
     dir: tempfile::TempDir,
     broker_port: u16,
-    _central: Process,
+    http: String,
+    central: Process,
 }
 
 fn loaxa() -> Command {
@@ -46,8 +46,26 @@ fn loaxa() -> Command {
     command
 }
 
+/// Starts the centre of a folder; gives the address of its pages, too.
+fn start_central(config: &Path) -> (Process, String) {
+    let child = loaxa().args(["central", "--config"]).arg(config).stdout(Stdio::piped()).spawn().unwrap();
+    let mut central = Process(child);
+    let mut line = String::new();
+    BufReader::new(central.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let http = line.split("https=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let http = format!("https://{http}");
+    (central, http)
+}
+
 impl Commune {
     fn start(days_left: i64, expired: &str) -> Self {
+        let this = Self::of_authority(expired, None);
+        this.end_in(days_left);
+        this
+    }
+
+    /// A commune whose authority has this term, with a box that was just enrolled.
+    fn of_authority(expired: &str, term: Option<Term>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (xa, loa) = (dir.path().join("xa"), dir.path().join("loa-1"));
         let made = loaxa()
@@ -55,23 +73,23 @@ impl Commune {
             .arg(&xa)
             .status();
         assert!(made.unwrap().success());
-        let broker_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [broker_port, http_port] = [(); 2].map(|()| crate::support::free_port());
         let config = xa.join("central.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         let text = text
-            .replace("0.0.0.0:8443", "127.0.0.1:0")
+            .replace("0.0.0.0:8443", &format!("127.0.0.1:{http_port}"))
+            .replace(":8443", &format!(":{http_port}"))
             .replace("0.0.0.0:8883", &format!("127.0.0.1:{broker_port}"))
             .replace("localhost:8883", &format!("localhost:{broker_port}"))
             .replace("[enrolment]\n", &format!("[enrolment]\nexpired_certificates = \"{expired}\"\n"));
         std::fs::write(&config, text).unwrap();
-        let child =
-            loaxa().args(["central", "--config"]).arg(&config).stdout(Stdio::piped()).spawn().unwrap();
-        let mut central = Process(child);
-        let mut line = String::new();
-        BufReader::new(central.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let http = line.split("https=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
-        let http = format!("https://{http}");
-        let this = Self { dir, broker_port, _central: central };
+        if let Some(term) = term {
+            let made = Ca::make(term).unwrap();
+            std::fs::write(xa.join("ca.pem"), made.certificate).unwrap();
+            std::fs::write(xa.join("ca.key"), made.key).unwrap();
+        }
+        let (central, http) = start_central(&config);
+        let this = Self { dir, broker_port, http: http.clone(), central };
         let code = this.code(&http);
         let enrolled = loaxa()
             .args(["box", "enrol", "--central", &http, "--code", &code, "--dir"])
@@ -80,20 +98,46 @@ impl Commune {
             .arg(loa.join("state"))
             .status();
         assert!(enrolled.unwrap().success());
-        this.end_in(days_left);
         this
+    }
+
+    /// Ends the centre and starts it again.
+    fn restart_central(&mut self) {
+        let _ = self.central.0.kill();
+        let _ = self.central.0.wait();
+        (self.central, self.http) = start_central(&self.file("xa/central.toml"));
+    }
+
+    /// Has `loaxa central authority` do or show something; gives whether all is well, and what it says.
+    fn authority(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = loaxa();
+        command.args(["central", "authority", "--config"]).arg(self.file("xa/central.toml")).args(arguments);
+        let output = command.stdout(Stdio::piped()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn metrics(&self) -> String {
+        let token = std::fs::read_to_string(self.file("xa/api-token")).unwrap();
+        let request = self.agent().get(format!("{}/api/v1/metrics", self.http));
+        let request = request.header("authorization", format!("Bearer {}", token.trim()));
+        request.call().unwrap().body_mut().read_to_string().unwrap()
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn code(&self, http: &str) -> String {
+    /// A way to the centre by the authority that issues now.
+    fn agent(&self) -> ureq::Agent {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let ca = ureq::tls::Certificate::from_pem(&std::fs::read(self.file("xa/ca.pem")).unwrap()).unwrap();
         let roots = ureq::tls::RootCerts::new_with_certs(&[ca]);
         let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
-        let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).build().into();
+        ureq::Agent::config_builder().tls_config(tls).build().into()
+    }
+
+    fn code(&self, http: &str) -> String {
+        let agent = self.agent();
         let token = std::fs::read_to_string(self.file("xa/api-token")).unwrap();
         let asked = json!({ "box": "loa-1", "title": "Cụm loa", "groups": ["xa"] });
         let request = agent
@@ -229,13 +273,7 @@ fn an_expired_one_keeps_no_emergency_away_and_is_told_and_renewed() {
 
 #[test]
 fn by_policy_an_expired_one_opens_nothing_and_a_revoked_one_never_does() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let first = |config: LinkConfig| {
-        runtime.block_on(async {
-            let (_link, mut events) = Link::connect(config).unwrap();
-            tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap()
-        })
-    };
+    let first = first_event;
     let refusing = Commune::start(-3, "refuse");
     let event = first(refusing.link(&refusing.file("loa-1")));
     assert!(matches!(event, LinkEvent::Disconnected { .. }), "{event:?}");
@@ -251,11 +289,95 @@ fn by_policy_an_expired_one_opens_nothing_and_a_revoked_one_never_does() {
     assert!(matches!(first(renewing.link(&renewing.file("loa-1"))), LinkEvent::Disconnected { .. }));
 }
 
+/// The first connection of a client, and what it meets.
+fn first_event(config: LinkConfig) -> LinkEvent {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_link, mut events) = Link::connect(config).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap()
+    })
+}
+
+/// Nineteen years and eleven months after a commune began: its authority is followed by another, and then left out, while a box
+/// runs and nobody goes there.
+#[test]
+fn an_authority_that_ends_is_followed_by_another_without_a_journey() {
+    let now = loaxa_adapters::clock::wall();
+    let term = (now.minus(Span::secs(19 * 365 * 86_400)).date(), now.plus(Span::secs(20 * 86_400)).date());
+    let mut commune = Commune::of_authority("renew", Some(term));
+    let (well, said) = commune.authority(&[]);
+    assert!(
+        !well && said.contains("Loa Xa CA: issues certificates") && said.contains("authority --renew"),
+        "{said}"
+    );
+    let ends = format!(
+        "loaxa_certificate_ends_timestamp_seconds{{of=\"authority\"}} {}",
+        term.1.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp()
+    );
+    let metrics = commune.metrics();
+    assert!(metrics.contains(&ends), "{ends} in {metrics}");
+    eventually("the trouble", || {
+        commune.metrics().contains("loaxa_troubles{kind=\"fault\"} 1").then_some(())
+    });
+
+    let mut running = commune.start_box();
+    commune.await_contact();
+    let state = commune.file("loa-1/state");
+    assert!(!state.join("authorities.pem").exists(), "nothing is new yet");
+    // The hour between two certificates of a box.
+    let earlier = "UPDATE certificates SET issued = issued - 7200000000";
+    commune.database().execute(earlier, []).unwrap();
+    let first = commune.file("xa/ca.pem");
+    let before = std::fs::read(&first).unwrap();
+    let (well, said) = commune.authority(&["--renew"]);
+    assert!(well && said.contains("Loa Xa CA: an earlier one that is still good"), "{said}");
+    commune.restart_central();
+    let learnt =
+        eventually("the new authority on the box", || std::fs::read(state.join("authorities.pem")).ok());
+    assert_eq!(learnt, std::fs::read(&first).unwrap());
+    let issuer = |path: &Path| names(&first_of(&std::fs::read(path).unwrap()).unwrap()).unwrap().0;
+    assert_eq!(issuer(&commune.file("loa-1/tls/box.pem")), "Loa Xa CA");
+    eventually("a certificate of it", || {
+        let path = state.join("identity.pem");
+        (path.exists() && issuer(&path).starts_with("Loa Xa CA 2")).then_some(())
+    });
+    commune.await_contact();
+    // A box that was off meanwhile comes in by what the old one says of the new one.
+    assert_eq!(first_event(commune.link(&commune.file("loa-1"))), LinkEvent::Connected);
+    eventually("the end of the trouble", || {
+        commune.metrics().contains("loaxa_troubles{kind=\"fault\"} 0").then_some(())
+    });
+
+    let (well, said) = commune.authority(&["--alone"]);
+    assert!(well && !said.contains("an earlier one"), "{said}");
+    commune.restart_central();
+    eventually("contact by the new one alone", || {
+        local_socket::ask(&state).ok().filter(|status| status.connected && status.backlog == 0)
+    });
+    let audio = commune.dir.path().join("tone.wav");
+    crate::support::listen::write_tone(&audio, 500.0, 1.0);
+    let sent = loaxa()
+        .args(["announce", "--to", "xa", "--title", "Thử", "--audio"])
+        .arg(&audio)
+        .args(["--central", &commune.http])
+        .env("LOAXA_TOKEN", std::fs::read_to_string(commune.file("xa/api-token")).unwrap().trim())
+        .env("LOAXA_CA", &first)
+        .status();
+    assert!(sent.unwrap().success());
+    // Over HTTPS, by the same process.
+    let name = ContentHash::of(&std::fs::read(&audio).unwrap()).to_string();
+    eventually("its audio", || state.join("media").join(&name[..2]).join(&name).exists().then_some(()));
+    assert!(running.0.try_wait().unwrap().is_none(), "the box was not started again");
+    std::fs::write(commune.file("loa-1/tls/ca.pem"), before).unwrap();
+    let event = first_event(commune.link(&commune.file("loa-1")));
+    assert!(matches!(event, LinkEvent::Disconnected { .. }), "the old one is left out: {event:?}");
+}
+
 /// A central that enrols, and the hash of the certificate that `loa-1` has for long.
 async fn central(dir: &Path) -> (Central, ContentHash) {
     let mut settings = settings(dir, embedded());
     settings.enrolment = Some(Enrolment {
-        ca: Ca::make().unwrap(),
+        ca: Ca::make(Ca::term(loaxa_adapters::clock::wall().date())).unwrap(),
         root: key(100).public(),
         broker: "mqtts://localhost:8883".parse().unwrap(),
         crl: dir.join("crl.pem"),

@@ -299,7 +299,7 @@ async fn a_drill_calls_without_sound_and_is_on_record() {
         let page = duty.an.get(central, "/truc-ban").await;
         assert!(page.text().contains("Cán bộ binh trả lời sau"), "{}", page.text());
         assert!(page.text().contains("Tháng này đã tập"));
-        assert!(central.store().announcements(9).await.unwrap().is_empty(), "nothing is aired");
+        assert!(central.store().announcements(None, 9).await.unwrap().is_empty(), "nothing is aired");
     })
     .await;
 }

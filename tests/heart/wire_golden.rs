@@ -315,6 +315,7 @@ fn other_messages() {
         time: wall("2026-11-20T22:00:00Z"),
         upload_after_s: 17,
         media_base: "http://central:8080/media/".to_owned(),
+        authorities: None,
     };
     check("welcome.json", &welcome);
     let heartbeat = Heartbeat {
@@ -356,7 +357,7 @@ fn other_messages() {
     let certificate = enrolled().certificate;
     check(
         "certificate.json",
-        &Renewed { v: VERSION, id: name("loa-1"), nonce: "9f".to_owned(), certificate },
+        &Renewed { v: VERSION, id: name("loa-1"), nonce: "9f".to_owned(), certificate, authorities: None },
     );
     check("log-batch.json", &batch());
     let head = head();

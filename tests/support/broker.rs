@@ -41,11 +41,17 @@ impl Mosquitto {
     }
 
     pub fn start_at(port: u16) -> Self {
+        Self::start_with(port, "")
+    }
+
+    /// Starts one with more lines of configuration, which a cluster has no use for.
+    pub fn start_with(port: u16, more: &str) -> Self {
         if let Some(program) = cluster::program() {
             return Self { running: Running::Cluster(Cluster::start_at(program, port)), port };
         }
         let mut config = tempfile::NamedTempFile::new().unwrap();
-        writeln!(config, "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false").unwrap();
+        let own = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false");
+        writeln!(config, "{own}\n{more}").unwrap();
         let child = spawn_mosquitto(config.path(), port);
         Self { running: Running::Mosquitto { child, _config: config }, port }
     }

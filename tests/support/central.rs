@@ -287,6 +287,7 @@ impl Clerk {
             time: clock::wall(),
             upload_after_s: 0,
             media_base: self.media_base.clone(),
+            authorities: None,
         };
         let mut heard = self.heard.lock().unwrap();
         heard.box_key = hello.key.as_ref().map(|key| key.parse().unwrap());

@@ -114,6 +114,7 @@ pub fn settings(dir: &Path, broker: BrokerChoice) -> Settings {
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         public_url: None,
+        peer_url: None,
         page: Default::default(),
         data_dir: dir.to_owned(),
         commune: "Xã Thử".to_owned(),

@@ -7,6 +7,8 @@ pub mod browser;
 pub mod central;
 pub mod cluster;
 pub mod commune;
+pub mod crash_disk;
+pub mod disk_trace;
 pub mod firefox;
 pub mod listen;
 pub mod own_key;

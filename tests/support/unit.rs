@@ -122,9 +122,14 @@ impl Unit {
     /// Starts the box on a fresh `box.toml` with mounts of its own, which `script` makes; it ends with `exec "$@"`.
     #[allow(dead_code)]
     pub fn start_behind(&self, script: &str) -> Running<'_> {
+        self.start_by("unshare", &["-m", "sh", "-ec", script, "sh"].map(str::to_owned))
+    }
+
+    /// Starts the box on a fresh `box.toml` by another program, which gets the command line behind its own arguments.
+    pub fn start_by(&self, program: &str, arguments: &[String]) -> Running<'_> {
         let own = self.command(&["box"]);
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-ec", script, "sh"]).arg(own.get_program()).args(own.get_args());
+        let mut command = Command::new(program);
+        command.args(arguments).arg(own.get_program()).args(own.get_args());
         command
             .current_dir(self.dir.path())
             .env("LOAXA_LANG", "en")
@@ -245,6 +250,16 @@ impl Running<'_> {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         eventually("the end of the box", || self.child.try_wait().unwrap())
+    }
+
+    /// The process that was started first.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the box has ended.
+    pub fn wait(mut self) {
+        self.child.wait().unwrap();
     }
 
     /// Says whether the box still runs.

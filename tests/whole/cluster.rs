@@ -12,7 +12,7 @@ use loaxa_central::Central;
 use loaxa_central::settings::{BoxDeclared, BrokerChoice, Settings};
 use loaxa_central::store::{LogFilter, LogRow};
 use loaxa_fleet::fleet::Fleet;
-use loaxa_fleet::site::{Network, Site};
+use loaxa_fleet::site::{Network, Release, Site};
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::Event;
 use loaxa_heart::wire::codec;
@@ -57,6 +57,7 @@ fn sites() -> Vec<Site> {
         root,
         trust: Arc::clone(&trust),
         log: None,
+        release: Release::Own,
     };
     (0..BOXES).map(site).collect()
 }

@@ -12,6 +12,7 @@ mod network;
 mod packages;
 mod postgres;
 mod reconciliation;
+mod several;
 mod upgrade;
 
 #[path = "../support/mod.rs"]

@@ -42,6 +42,9 @@ impl Daemon {
         if self.uplink.heartbeat_is_due(now) && self.uplink.welcome_is_missing(now) {
             self.introduce();
         } else if self.uplink.heartbeat_is_due(now) {
+            if let Some(since) = self.uplink.silent_since(now) {
+                self.out_of_contact(since);
+            }
             let (heartbeat, holds) = (self.heartbeat(), self.holds());
             self.uplink.heartbeat(now, heartbeat, holds);
         }
@@ -64,11 +67,12 @@ impl Daemon {
     fn heartbeat(&self) -> Heartbeat {
         let now = self.clock.read();
         let on_air = self.speaker.on_air();
+        let asks = self.clock.wants_time() || self.uplink.wants_answer(now.mono);
         Heartbeat {
             v: VERSION,
             wall: now.wall,
             clock: now.quality,
-            nonce: self.clock.wants_time().then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
+            nonce: asks.then(random).and_then(Result::ok).map(|it| format!("{it:016x}")),
             on_air: on_air.map(|(play, title, _)| OnAir { play, title: title.to_owned() }),
             holds: None,
             held: None,
@@ -90,7 +94,7 @@ impl Daemon {
                     tracing::warn!(reason, "central is out of reach; the programme goes on");
                 }
                 self.uplink.disconnected(monotonic());
-                self.out_of_contact();
+                self.out_of_contact(monotonic());
             }
             LinkEvent::Refused { reason } => tracing::warn!(reason, "the broker refused something"),
             LinkEvent::Message { topic, bytes } => self.on_message(&topic, bytes),
@@ -119,7 +123,10 @@ impl Daemon {
         match self.uplink.read(topic, bytes, self.speaker.trust()) {
             Ok(None) => {}
             Ok(Some(Arrived::Welcome { welcome, asked })) => self.on_welcome(welcome, asked),
-            Ok(Some(Arrived::Time { time, asked })) => self.on_time_told(time, asked),
+            Ok(Some(Arrived::Time { time, asked })) => {
+                self.in_contact();
+                self.on_time_told(time, asked);
+            }
             Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
             Ok(Some(Arrived::Trust { message, envelope })) => {
                 let before = self.speaker.trust().map(|trust| trust.version);
@@ -154,7 +161,7 @@ impl Daemon {
     fn on_certificate(&mut self, renewed: &Renewed) {
         match self.certificate.take(renewed) {
             Ok(true) => {
-                tracing::info!("the box has a new certificate");
+                tracing::info!("the box has a new certificate, or new authorities");
                 self.uplink.reconnect();
             }
             Ok(false) => tracing::warn!("a certificate came that was not asked for, or is no better"),
@@ -181,6 +188,7 @@ impl Daemon {
         self.upgrade.health.contact = true;
         self.in_contact();
         self.downloads.set_base(welcome.media_base);
+        self.certificate.hear_of_authorities(welcome.authorities);
         let upload_after = Span::secs(u64::from(welcome.upload_after_s));
         self.uplink.outbox.handle(monotonic(), outbox::Input::Welcomed { upload_after });
         self.on_time_told(welcome.time, asked);

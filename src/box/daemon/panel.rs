@@ -3,9 +3,9 @@
 use super::Daemon;
 use crate::lights;
 use crate::status::LocalState;
-use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::local_emergency::Contact;
 use loaxa_heart::domain::playback::{LocalStep, Presser};
+use loaxa_heart::domain::time::Moment;
 
 /// A message that was released on the box sounds: central's people are told.
 const FAULT_LOCAL: &str = "local_emergency";
@@ -16,11 +16,17 @@ impl Daemon {
         self.contact = Contact::Stands;
     }
 
-    /// Takes in that the connection is gone.
-    pub(super) fn out_of_contact(&mut self) {
+    /// Takes in that the connection is gone, or that the centre behind it has not answered since then.
+    pub(super) fn out_of_contact(&mut self, since: Moment) {
         if self.contact == Contact::Stands {
-            self.contact = Contact::LostSince(monotonic());
+            tracing::warn!("the centre is out of contact");
+            self.contact = Contact::LostSince(since);
         }
+    }
+
+    /// Tells whether the centre is there.
+    pub(super) fn is_in_contact(&self) -> bool {
+        self.contact == Contact::Stands && self.uplink.is_connected()
     }
 
     /// Takes in a press for the local emergency.
@@ -35,7 +41,7 @@ impl Daemon {
     /// Shows the state of the box by its lights, and tells central of a local emergency.
     pub(super) fn show_state(&mut self) {
         self.set_fault(FAULT_LOCAL, self.speaker.local_sounds());
-        let in_contact = self.contact == Contact::Stands && self.uplink.is_connected();
+        let in_contact = self.is_in_contact();
         let has_fault = self.faults.iter().any(|fault| *fault != FAULT_LOCAL);
         let on_air = self.speaker.on_air().is_some();
         self.lights.show(lights::state(in_contact, has_fault, on_air, self.speaker.local_is_armed()));

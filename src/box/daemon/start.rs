@@ -19,6 +19,7 @@ use crate::player::{self, Player, PlayerConfig};
 use crate::renewal::{self, Certificate};
 use crate::settings::{CentralSettings, Settings};
 use crate::upgrade::Upgrade;
+use loaxa_adapters::authorities::{self, Authorities};
 use loaxa_adapters::box_store::BoxStore;
 use loaxa_adapters::clock::{Clock, monotonic};
 use loaxa_adapters::fetch::{Fetcher, MediaDir};
@@ -82,7 +83,7 @@ impl Daemon {
             None => (None, None),
         };
         let identity = settings.central.as_ref().and_then(|central| central.identity.as_ref());
-        let certificate = Certificate::new(identity, &settings.state_dir);
+        let certificate = Certificate::new(identity, known_authorities(&settings), &settings.state_dir);
         let outbox = Outbox::new(store.last_seq(), store.last_seq() - store.backlog());
         let uplink = Uplink::new(settings.box_id.clone(), settings.key, settings.root, link, outbox);
         let turned_away = Arc::<Count>::default();
@@ -234,10 +235,9 @@ fn start_downloads(
     media_dir: &MediaDir,
     clock: &Clock,
 ) -> Result<(Downloads, mpsc::Receiver<News>), DaemonError> {
-    let ca = settings.central.as_ref().and_then(|central| central.ca.clone());
     let (news, receiver) = mpsc::channel(NEWS_MAX);
     let start = downloads::Start {
-        fetcher: Fetcher::new(media_dir.clone(), ca.as_deref())?,
+        fetcher: Fetcher::new(media_dir.clone(), known_authorities(settings))?,
         rules: settings.media.clone(),
         usage: UsageFile::open(settings.state_dir.join("media-usage")),
         now: clock.read(),
@@ -285,9 +285,15 @@ fn start_player(
         amplifier: settings.amplifier.clone(),
         microphone: settings.microphone.clone(),
         delay_ms: settings.delay_ms,
-        ca: settings.central.as_ref().and_then(|central| central.ca.clone()),
+        ca: known_authorities(settings),
     };
     Ok(player::start(config, events)?)
+}
+
+/// The authorities that central's servers are checked against.
+fn known_authorities(settings: &Settings) -> Option<Authorities> {
+    let configured = settings.central.as_ref()?.ca.clone()?;
+    Some(Authorities::new(configured, &settings.state_dir))
 }
 
 fn connect(
@@ -298,6 +304,7 @@ fn connect(
 ) -> Result<(Link, mpsc::Receiver<LinkEvent>), DaemonError> {
     let mut config = LinkConfig::new(central.broker.clone(), settings.box_id.as_str());
     config.ca = central.ca.clone();
+    config.renewed_ca = central.ca.is_some().then(|| authorities::renewed(&settings.state_dir));
     config.identity = central.identity.clone();
     config.renewed = central.identity.is_some().then(|| renewal::file(&settings.state_dir));
     config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));

@@ -40,7 +40,7 @@ impl Daemon {
             wall: now.wall,
             clock: now.quality,
             on_air: self.speaker.on_air().map(|(_, title, _)| title.to_owned()),
-            connected: self.uplink.is_connected(),
+            connected: self.is_in_contact(),
             backlog: self.store.backlog(),
             local_emergency: self.local_state(),
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),

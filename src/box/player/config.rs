@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use loaxa_adapters::authorities::Authorities;
 use loaxa_heart::config::box_file::AmplifierConfig;
 use loaxa_heart::config::shaping::Shaping;
 use loaxa_sound::output::sink::SinkSpec;
@@ -24,8 +25,8 @@ pub struct PlayerConfig {
     pub amplifier: AmplifierConfig,
     /// ALSA name of the microphone, where there is one.
     pub microphone: Option<String>,
-    /// Certificates that central's server is checked against.
-    pub ca: Option<PathBuf>,
+    /// Authorities that central's server is checked against.
+    pub ca: Option<Authorities>,
     /// Plays that keep to the shared clock sound this much later, or earlier where negative.
     pub delay_ms: i32,
 }

@@ -141,6 +141,7 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
     let of_info = || alert.infos.first().map(|info| info.headline.as_ref().unwrap_or(&info.event));
     let title = title.or_else(|| of_info().or(alert.note.as_ref()).map(|words| cap_intake::title(words)));
     Taken {
+        by_central: None,
         state,
         why: why_en,
         why_vi,

@@ -17,6 +17,7 @@ use url::Url;
 use super::cap;
 use super::record::NotAlert;
 use crate::app::App;
+use crate::duties::Duty;
 use crate::settings::Feed;
 use crate::store::{Alarm, AlarmKind, PassedOver, StoreError};
 use loaxa_adapters::xml_signature::SignatureError;
@@ -156,6 +157,9 @@ pub async fn run(app: Arc<App>, feed: Feed) {
     again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         again.tick().await;
+        if !app.has_duty(Duty::Feed) {
+            continue;
+        }
         let looked = look(&app, &feed, &mut tried).await;
         let said = match looked {
             Ok(()) => app.store.cap_passed_over_no_more(feed.url.to_string()).await,

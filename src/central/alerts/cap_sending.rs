@@ -3,6 +3,7 @@
 use loaxa_heart::texts::Say;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::{KeptAlert, NotAlert, State, Taken, all_read, change, find, settings, targets};
 use crate::app::App;
@@ -21,6 +22,10 @@ use loaxa_heart::domain::time::{Span, Wall};
 
 /// Longest life of an announcement of an alert, where the alert expires later or never.
 const LIVES_MAX: Span = Span::secs(30 * 86_400);
+/// Time between two looks for alerts whose central is gone.
+const RESUME_EVERY: Duration = Duration::from_secs(5);
+/// A central that was not there for so long sends nothing any more.
+const GONE_AFTER: Span = Span::secs(10);
 
 /// Ends an alert that may be on the air, but for commands that a successor has replaced.
 async fn end(app: &App, id: &str, replaced: &BTreeSet<CommandId>) -> Result<(), NotAlert> {
@@ -67,6 +72,7 @@ async fn claim(app: &App, id: &str) -> Result<KeptAlert, NotAlert> {
             return false;
         }
         taken.state = State::Sending;
+        taken.by_central = Some(app.store.own_name().to_owned());
         if is_lapsed {
             taken.commands.clear();
         }
@@ -112,6 +118,7 @@ async fn go_on_sending(app: &Arc<App>, kept: KeptAlert) -> Result<KeptAlert, Not
 async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) -> Result<KeptAlert, NotAlert> {
     let (kept, _) = change(app, id, |taken| {
         taken.state = if taken.doomed { State::Ended } else { state };
+        taken.by_central = None;
         (taken.why, taken.why_vi) = failed.map(|error| error.say().in_both()).unzip();
         true
     })
@@ -296,24 +303,54 @@ async fn draft_all(app: &Arc<App>, kept: &KeptAlert, key: &KeyId) -> Result<Vec<
     Ok(drafted)
 }
 
-/// Goes on with what was being sent when central ended; what a person let go out waits for a person again.
+/// Goes on with what was being sent when a central ended: this one before its start, or another. What a person let go out
+/// waits for a person again.
 pub async fn resume(app: Arc<App>) {
-    let rows = app.store.caps_in_state("sending").await.and_then(all_read);
-    let rows = match rows {
-        Ok(rows) => rows,
-        Err(error) => return tracing::error!(%error, "alerts that were being sent can't be read"),
-    };
+    loop {
+        if let Err(error) = resume_once(&app).await {
+            tracing::error!(%error, "alerts that were being sent can't be read");
+        }
+        if !app.duties.are_shared() {
+            return;
+        }
+        tokio::time::sleep(RESUME_EVERY).await;
+    }
+}
+
+async fn resume_once(app: &Arc<App>) -> Result<(), NotAlert> {
+    let rows = all_read(app.store.caps_in_state("sending").await?)?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut there = vec![app.store.own_name().to_owned()];
+    if app.duties.are_shared() {
+        there.extend(app.store.are_there(GONE_AFTER).await?);
+    }
+    let is_sent =
+        |kept: &KeptAlert| kept.taken.by_central.as_ref().is_some_and(|central| there.contains(central));
     let straight_to_air = app.settings.cap.as_ref().is_some_and(|cap| cap.straight_to_air);
-    for kept in rows {
-        let id = kept.row.id.clone();
+    for kept in rows.into_iter().filter(|kept| !is_sent(kept)) {
+        let (id, before) = (kept.row.id.clone(), kept.taken.by_central.clone());
+        let (kept, is_claimed) = change(app, &id, |taken| {
+            let is_as_seen = taken.state == State::Sending && taken.by_central == before;
+            if is_as_seen {
+                taken.by_central = Some(app.store.own_name().to_owned());
+            }
+            is_as_seen
+        })
+        .await?;
+        if !is_claimed {
+            continue;
+        }
         tracing::warn!(id, "an alert was being sent when central ended");
         let goes_on = straight_to_air && !kept.taken.asks;
         let done = match goes_on {
-            true => go_on_sending(&app, kept).await,
-            false => settle(&app, &id, State::Draft, None).await,
+            true => go_on_sending(app, kept).await,
+            false => settle(app, &id, State::Draft, None).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, id, "an alert waits for people");
         }
     }
+    Ok(())
 }

@@ -69,6 +69,9 @@ pub struct Taken {
     /// Another alert ended it while it was being sent: whoever sends it takes it back.
     #[serde(default)]
     pub doomed: bool,
+    /// The central that sends it, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_central: Option<String>,
 }
 
 impl Taken {

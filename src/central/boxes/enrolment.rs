@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::link::certificates::{self, Ca, CertificateError};
+use crate::link::certificates::{Ca, CertificateError};
 use crate::orders::documents;
 use crate::settings::{BoxDeclared, PageTls};
 use crate::store::StoreError;
@@ -123,7 +123,7 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     let enrolment = app.settings.enrolment.as_ref().ok_or(NotEnrolled::Off)?;
     let Asked { code, log_key, tls_key } = request.asked().ok_or(NotEnrolled::Keys)?;
     let (ca, now) = (Ca::open(&enrolment.ca)?, app.now());
-    let authorities = authorities(app, ca.certificate())?;
+    let authorities = authorities(app, &enrolment.ca.certificate)?;
     let taken = app.store.use_enrolment(code, log_key.to_string(), now).await?;
     let declared = taken.ok_or(NotEnrolled::Code)?;
     let issued = ca.issue_to_box(&declared.id, &tls_key, (now.date(), enrolment.certificate_days))?;
@@ -147,7 +147,15 @@ pub async fn enrol(app: &Arc<App>, request: EnrolRequest) -> Result<Enrolled, No
     Ok(Enrolled { seal: Some(String::from_utf8_lossy(&seal).into_owned()), ..answer })
 }
 
-/// The certificates against which a box checks the broker's and the page's.
+/// The certificates against which a box checks the broker's and the page's; `None` where central enrols nobody, or those of the
+/// page can't be read now.
+pub fn known_authorities(app: &App) -> Option<String> {
+    let enrolment = app.settings.enrolment.as_ref()?;
+    authorities(app, &enrolment.ca.certificate)
+        .inspect_err(|error| tracing::warn!(%error, "boxes learn none"))
+        .ok()
+}
+
 fn authorities(app: &App, own: &str) -> Result<String, NotEnrolled> {
     let PageTls::Files { ca: Some(path), .. } = &app.settings.page.tls else { return Ok(own.to_owned()) };
     let of_page = std::fs::read_to_string(path)
@@ -184,10 +192,11 @@ pub async fn write_revocation_list(app: &App) -> Result<(), NotEnrolled> {
     let revoked: Vec<_> = revoked.into_iter().map(|(serial, at)| (serial, at.date())).collect();
     // Brokers may restart when this file changes, so an equal list is not written again.
     let before = std::fs::read_to_string(&enrolment.crl).unwrap_or_default();
-    if before.lines().next() == Some(&certificates::list_mark(&revoked)) {
+    let ca = Ca::open(&enrolment.ca)?;
+    if before.lines().next() == Some(&ca.list_mark(&revoked)) {
         return Ok(());
     }
-    let list = Ca::open(&enrolment.ca)?.revocation_list(&revoked, app.now().date())?;
+    let list = ca.revocation_list(&revoked, app.now().date())?;
     let written = whole_file::write(&enrolment.crl, list.as_bytes(), 0o644);
     written.map_err(|error| NotEnrolled::RevocationList { path: enrolment.crl.clone(), error })
 }

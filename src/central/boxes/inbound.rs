@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::enrolment::known_authorities;
 use super::log_intake::Waiting;
 use super::renewal;
 use super::twins::Twins;
@@ -16,7 +17,7 @@ use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, reading_
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
-use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec::{self, Message};
@@ -184,7 +185,9 @@ async fn greet(app: &App, hellos: &Hellos, id: &BoxId, hello: Hello) -> Result<b
 /// Signs the time together with the nonce of a hello, or of a heartbeat that asks for the time.
 fn tell_time(app: &App, id: &BoxId, nonce: String, now: Wall, upload_after_s: u32) {
     let media_base = format!("{}/media/", app.public_url);
-    let welcome = Welcome { v: VERSION, box_id: id.clone(), nonce, time: now, upload_after_s, media_base };
+    let authorities = known_authorities(app).map(|text| ContentHash::of(text.as_bytes()));
+    let box_id = id.clone();
+    let welcome = Welcome { v: VERSION, box_id, nonce, time: now, upload_after_s, media_base, authorities };
     app.outbound.to_box(id, Down::Welcome, app.keyring.seal(&welcome));
 }
 

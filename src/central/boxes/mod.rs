@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod deadline;
 pub mod enrolment;
+pub mod expiry;
 pub mod inbound;
 pub mod log_intake;
 mod renewal;

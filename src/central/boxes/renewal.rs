@@ -1,7 +1,7 @@
 //! Certificates of boxes are renewed over their own sessions, before they end or after.
 
 use crate::app::App;
-use crate::boxes::enrolment::{NotEnrolled, write_revocation_list};
+use crate::boxes::enrolment::{NotEnrolled, known_authorities, write_revocation_list};
 use crate::link::certificates::Ca;
 use crate::store::AlarmKind;
 use loaxa_heart::domain::ids::{BoxId, KeyId};
@@ -50,7 +50,13 @@ pub async fn renew(app: &App, id: &BoxId, bytes: &[u8]) -> Result<(), NotEnrolle
     }
     write_revocation_list(app).await?;
     tracing::info!(%id, "a box got a new certificate");
-    let renewed = Renewed { v: VERSION, id: id.clone(), nonce: asked.nonce, certificate: issued.certificate };
+    let renewed = Renewed {
+        v: VERSION,
+        id: id.clone(),
+        nonce: asked.nonce,
+        certificate: issued.certificate,
+        authorities: known_authorities(app),
+    };
     app.outbound.to_box(id, Down::Certificate, app.keyring.seal(&renewed));
     Ok(())
 }

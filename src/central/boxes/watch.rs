@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deadline;
+use super::{deadline, expiry};
 use crate::app::App;
 use crate::changes::Changed;
 use crate::disk::DiskState;
+use crate::duties::Duty;
 use crate::orders::software;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
 use loaxa_heart::domain::software::Release;
@@ -39,12 +40,16 @@ pub async fn run(app: Arc<App>) {
 /// Looks once, and tells open pages of what has changed.
 async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     app.read_places().await?;
+    if !app.has_duty(Duty::Watch) {
+        return Ok(());
+    }
     let (boxes, alarms) = (app.store.boxes().await?, app.store.alarms(ALARMS_MAX).await?);
     let now = app.now();
     let open = app.store.open_troubles().await?;
     let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     found.extend(deadline::overdue(app, now).await?);
     found.extend(of_disk(app.disk.state(), now));
+    found.extend(of_certificates(app, now));
     found.extend(software::stopped(app).await?.map(|release| of_rollout(release, now)));
     if is_known(&found, &open) {
         return Ok(());
@@ -68,6 +73,19 @@ fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
         what: what.to_owned(),
         subject: CENTRE.to_owned(),
         detail: String::new(),
+        since: now,
+        last: now,
+    })
+}
+
+/// Finds the certificates of the centre itself that end soon.
+fn of_certificates(app: &App, now: Wall) -> Option<Found> {
+    let (what, ends) = expiry::worst(&app.settings, now)?;
+    Some(Found {
+        kind: TroubleKind::Fault,
+        what: what.to_owned(),
+        subject: CENTRE.to_owned(),
+        detail: ends.local().format("%d/%m/%Y").to_string(),
         since: now,
         last: now,
     })

@@ -14,7 +14,8 @@ use crate::settings::{BrokerChoice, Logins, Settings};
 use crate::store::SharedStore;
 use loaxa_adapters::mqtt::LinkConfig;
 use loaxa_heart::domain::hex::hex;
-use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::ids::{BoxId, ContentHash};
+use loaxa_heart::wire::signing::SecretKey;
 use loaxa_heart::wire::topics;
 
 /// Delays between tries to reach the broker, in seconds.
@@ -92,6 +93,13 @@ impl Gate<'_> {
     }
 }
 
+/// The group in which several centrals share what boxes send: each message comes to one of them. Its name follows from their
+/// key, since a box that knew it could join, and have a part of the messages of others sent to itself, where they are dropped.
+fn share(key: &SecretKey) -> String {
+    let secret = ContentHash::of(&key.sign(b"loaxa-share v1"));
+    format!("central-{}", hex(&secret.0[..16]))
+}
+
 /// Starts the broker that the settings choose, where it is ours, and says how to connect to it.
 ///
 /// # Errors
@@ -101,6 +109,7 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
     getrandom::fill(&mut random).map_err(NoBroker::Random)?;
     let seed = u64::from_be_bytes(random[..8].try_into().expect("eight bytes"));
     let client_id = format!("loaxa-central-{}", hex(&random[..8]));
+    let share = gate.store.has_peers().then(|| share(&gate.settings.keys.central));
     let (broker, ca, identity): (Box<dyn Broker>, _, _) = match &gate.settings.broker {
         BrokerChoice::Embedded { listen, logins } => {
             let broker = gate.start(*listen, logins, hex(&random[8..])).await?;
@@ -113,7 +122,7 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
     let config = LinkConfig {
         ca,
         identity,
-        subscriptions: vec![topics::central_filter(None)],
+        subscriptions: vec![topics::central_filter(share.as_deref())],
         reconnect_s_min: RECONNECT_S.0,
         reconnect_s_max: RECONNECT_S.1,
         seed,

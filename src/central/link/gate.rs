@@ -76,7 +76,7 @@ impl Say for CantOpen {
 
 /// The proof by which the gate lets a client pass.
 pub enum Proof<'a> {
-    /// A certificate of this authority; the gate shows one of its own.
+    /// A certificate of one of these authorities; the gate shows one of its own.
     Certificate { ca: &'a str, server: &'a Identity, behind: Behind },
     /// A login that the broker at this address, on the loopback, takes.
     Login(SocketAddr),
@@ -130,16 +130,17 @@ fn tls(ca: &str, server: &Identity, refuse_expired: bool) -> Result<ServerConfig
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cant = |error: &dyn std::fmt::Display| CantOpen(error.to_string());
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|error| cant(&error))?;
-    roots.add(ca).map_err(|error| cant(&error))?;
+    for authority in CertificateDer::pem_slice_iter(ca.as_bytes()) {
+        roots.add(authority.map_err(|error| cant(&error))?).map_err(|error| cant(&error))?;
+    }
     let strict = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| cant(&error))?;
     let verifier = if refuse_expired { strict } else { Arc::new(KnownAtAnyTime(strict)) };
-    let chain =
-        CertificateDer::from_pem_slice(server.certificate.as_bytes()).map_err(|error| cant(&error))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(server.certificate.as_bytes()).collect();
+    let chain = chain.map_err(|error| cant(&error))?;
     let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).map_err(|error| cant(&error))?;
     ServerConfig::builder()
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![chain], key)
+        .with_single_cert(chain, key)
         .map_err(|error| cant(&error))
 }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::webhook;
 use crate::app::App;
+use crate::duties::Duty;
 use crate::settings::Webhook;
 use crate::store::{EventRow, ReceiverRow, StoreError, Tried};
 use loaxa_heart::domain::time::Span;
@@ -50,6 +51,9 @@ pub async fn send_events(app: Arc<App>) {
 type UnderWay = JoinSet<(i64, Result<(), StoreError>)>;
 
 async fn look(app: &Arc<App>, under_way: &mut UnderWay, busy: &mut BTreeSet<i64>) -> Result<(), StoreError> {
+    if !app.has_duty(Duty::Events) {
+        return Ok(());
+    }
     let due = app.store.events_due(app.now()).await?;
     if due.is_empty() {
         return Ok(());

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{mail, webhook};
 use crate::app::App;
+use crate::duties::Duty;
 use crate::store::{Channel, LetterRow, StoreError, Tried};
 use loaxa_heart::domain::time::Span;
 
@@ -33,6 +34,9 @@ pub async fn send_letters(app: Arc<App>) {
 }
 
 async fn look(app: &Arc<App>) -> Result<(), StoreError> {
+    if !app.has_duty(Duty::Letters) {
+        return Ok(());
+    }
     let mut under_way = JoinSet::new();
     for letter in app.store.letters_due(app.now(), AT_ONCE).await? {
         let app = Arc::clone(app);

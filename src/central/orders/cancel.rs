@@ -66,7 +66,7 @@ async fn groups_of_moved(
 /// Fails when the keys may not.
 pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
     let now = app.now();
-    let announced = urgently(async { or_nothing(app.store.announcements(STOP_MAX).await) }).await?;
+    let announced = urgently(async { or_nothing(app.store.announcements(None, STOP_MAX).await) }).await?;
     let mut standing = Vec::new();
     for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
         let chain = app.store.deliveries(row.id.clone()).await?;

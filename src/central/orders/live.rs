@@ -83,10 +83,12 @@ pub async fn speak(
         return Err(NotLive::NoVoice);
     };
     let url = format!("{}/live/{session}", app.public_url);
+    app.note_voice(&session).await;
     let opened = voice(&app, &to, (&session, &url, true), author.clone()).await;
     let id = opened.inspect_err(|_| app.voices.close(&session))?;
     let bytes = pass_on(&app.voices, &session, first, &mut source).await;
     app.voices.close(&session);
+    app.forget_voice(&session).await;
     // A box that does not get this command notices that its stream has ended.
     if let Err(error) = voice(&app, &to, (&session, &url, false), author).await {
         tracing::error!(%error, "the end of a live voice could not be told");

@@ -10,6 +10,7 @@ use super::documents::{self, Sent};
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::changes::Changed;
+use crate::duties::Duty;
 use crate::media::Incoming;
 use crate::people::Who;
 use crate::store::{Actor, BoxRow, NewAct, RolloutPlan, RolloutRow, RolloutStage, RolloutState, StoreError};
@@ -180,7 +181,9 @@ pub async fn standing(app: &App) -> Result<Option<Standing>, StoreError> {
 /// Looks after rollouts for as long as central runs.
 pub async fn run(app: Arc<App>) {
     loop {
-        if let Err(error) = look(&app).await {
+        if app.has_duty(Duty::Rollouts)
+            && let Err(error) = look(&app).await
+        {
             tracing::error!(%error, "a rollout is not looked after");
         }
         tokio::time::sleep(EVERY).await;

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::private_files;
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{AccountId, ContentHash, GroupId};
@@ -13,6 +12,7 @@ use loaxa_heart::texts::{Say, Sentence, steers};
 
 use super::passwords::{self, BadPassword};
 use super::second_factor;
+use super::tries;
 use super::who::Who;
 use crate::app::App;
 use crate::store::{Actor, LinkFor, LinkRow, NewAct, PersonRow, Role, RoleRow, StoreError};
@@ -313,10 +313,10 @@ pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Resu
     let person = &who.person;
     let account = format!("password of {}", person.id);
     let from = who.from.parse().unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED));
-    let begun = app.sign_in_tries.begin(&account, from, true, monotonic());
+    let begun = tries::begin(app, &account, from, true).await;
     let _under_way = begun.ok_or(NotDone::TooOften)?;
     if passwords::is_right(old, person.password.as_deref()).await != Some(true) {
-        app.sign_in_tries.note_wrong(&account, from, monotonic());
+        tries::note_wrong(app, &account, from).await;
         return Err(NotDone::Code);
     }
     passwords::check(new, &[person.id.as_str(), &person.name, &app.settings.commune])?;

@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::AccountId;
 use loaxa_heart::domain::time::Span;
 
+use super::tries;
 use crate::app::App;
 
 /// Life of a browser's mark from the last sign-in on.
@@ -26,7 +26,7 @@ pub fn mark(app: &App, account: &AccountId) -> String {
 }
 
 /// Finds the browser behind a mark; `None` where it is false, of another account or too old, or its tries are used up.
-pub fn known(app: &App, account: &str, mark: &str) -> Option<Device> {
+pub async fn known(app: &App, account: &str, mark: &str) -> Option<Device> {
     let account: AccountId = account.trim().to_lowercase().parse().ok()?;
     let mut parts = mark.splitn(3, '.');
     let (name, second, signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -38,7 +38,7 @@ pub fn known(app: &App, account: &str, mark: &str) -> Option<Device> {
     };
     let device = Device(name.to_owned());
     let is_good = (0..=LASTS.as_millis() as i64 / 1_000).contains(&age) && is_ours();
-    (is_good && !app.sign_in_tries.is_worn_out(&device.0, monotonic())).then_some(device)
+    (is_good && !tries::is_worn_out(app, &device.0).await).then_some(device)
 }
 
 fn signed(account: &str, name: &str, second: i64) -> Vec<u8> {

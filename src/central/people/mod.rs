@@ -7,6 +7,7 @@ pub mod passkeys;
 pub mod passwords;
 pub mod second_factor;
 pub mod sign_in;
+mod tries;
 mod who;
 
 pub use who::{Who, may};

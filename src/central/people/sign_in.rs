@@ -7,11 +7,10 @@ use loaxa_heart::texts::{Say, Sentence};
 
 use super::devices::Device;
 use super::who::Who;
-use super::{passwords, second_factor};
+use super::{passwords, second_factor, tries};
 use crate::app::App;
 use crate::store::{ActFilter, Actor, AlarmKind, NewAct, PersonRow, SessionRow, Stage, StoreError};
 use crate::wrong_tries::network;
-use loaxa_adapters::clock::monotonic;
 use std::net::{IpAddr, Ipv4Addr};
 
 use loaxa_heart::domain::hex::hex;
@@ -105,9 +104,8 @@ pub async fn with_password(
     let under_way = match device {
         Some(device) => app.sign_in_tries.begin_on(&device.0),
         None => {
-            let was_here =
-                app.sign_in_tries.is_besieged(&account, monotonic()) && was_here(app, &account, from).await?;
-            app.sign_in_tries.begin(&account, from, was_here, monotonic())
+            let was_here = tries::is_besieged(app, &account).await && was_here(app, &account, from).await?;
+            tries::begin(app, &account, from, was_here).await
         }
     };
     let _under_way = under_way.ok_or(NotIn::TooOften)?;
@@ -119,8 +117,8 @@ pub async fn with_password(
     let right = passwords::is_right(password, hash).await.ok_or(NotIn::Busy)?;
     let Some(person) = person.filter(|_| right) else {
         match device {
-            Some(device) => app.sign_in_tries.note_wrong_on(&device.0, monotonic()),
-            None => app.sign_in_tries.note_wrong(&account, from, monotonic()),
+            Some(device) => tries::note_wrong_on(app, &device.0).await,
+            None => tries::note_wrong(app, &account, from).await,
         }
         return Err(NotIn::Wrong);
     };
@@ -154,7 +152,7 @@ pub async fn begin(app: &App, person: &PersonRow, place: Place) -> Result<Begun,
         (None, false) => Next::In,
     };
     let stage = if next == Next::In { Stage::Plain } else { Stage::Password };
-    app.sign_in_tries.note_right(person.id.as_str(), place.ip());
+    tries::note_right(app, person.id.as_str(), place.ip()).await;
     if next == Next::In {
         note(app, person, "signed_in", &place).await?;
     }
@@ -181,7 +179,7 @@ pub async fn check_code(app: &App, who: &Who, code: &str) -> Result<(), NotIn> {
     let id = who.person.id.clone();
     let account = format!("code of {id}");
     let anywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let _under_way = app.sign_in_tries.begin(&account, anywhere, true, monotonic()).ok_or(NotIn::TooOften)?;
+    let _under_way = tries::begin(app, &account, anywhere, true).await.ok_or(NotIn::TooOften)?;
     let step = who.person.totp.as_deref().and_then(|totp| second_factor::step_of(totp, code, who.now));
     let right = match step {
         Some(step) => app.store.use_totp_step(id.clone(), step).await?,
@@ -191,10 +189,10 @@ pub async fn check_code(app: &App, who: &Who, code: &str) -> Result<(), NotIn> {
         }
     };
     if right {
-        app.sign_in_tries.note_right(&account, anywhere);
+        tries::note_right(app, &account, anywhere).await;
         return Ok(());
     }
-    app.sign_in_tries.note_wrong(&account, anywhere, monotonic());
+    tries::note_wrong(app, &account, anywhere).await;
     app.suspect(AlarmKind::WrongToken, id.as_str(), "code").await;
     Err(NotIn::WrongCode)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::duties::Duty;
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -13,7 +14,9 @@ const EVERY: Duration = Duration::from_secs(60);
 pub async fn keep_anchors(app: Arc<App>) {
     loop {
         let now = app.now();
-        if let Err(error) = app.store.keep_anchor(now.date(), now).await {
+        if app.has_duty(Duty::Anchors)
+            && let Err(error) = app.store.keep_anchor(now.date(), now).await
+        {
             tracing::error!(%error, "the logs have no anchor today");
         }
         tokio::time::sleep(EVERY).await;

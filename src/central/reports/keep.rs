@@ -8,6 +8,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 
 use super::settle::{Day, Due};
 use crate::app::App;
+use crate::duties::Duty;
 use crate::orders::day;
 use crate::settings::village_of;
 use crate::store::{
@@ -39,7 +40,9 @@ pub async fn run(app: Arc<App>) {
         tracing::error!(%error, "days before this version are not reckoned");
     }
     loop {
-        if let Err(error) = keeper.look(&app).await {
+        if app.has_duty(Duty::Days)
+            && let Err(error) = keeper.look(&app).await
+        {
             tracing::error!(%error, "days are not reckoned");
         }
         tokio::time::sleep(EVERY).await;

@@ -7,6 +7,7 @@ use super::keep::settle;
 use super::period::Period;
 use super::report::{number, percent, report};
 use crate::app::App;
+use crate::duties::Duty;
 use crate::store::{Channel, NewLetter, StoreError, Sums};
 use loaxa_heart::said;
 use loaxa_heart::texts::Lang;
@@ -20,7 +21,9 @@ const SETTLED: u32 = 20_000;
 /// Makes and sends reports for as long as central runs.
 pub async fn make_monthly(app: Arc<App>) {
     loop {
-        if let Err(error) = look(&app).await {
+        if app.has_duty(Duty::MonthlyReport)
+            && let Err(error) = look(&app).await
+        {
             tracing::error!(%error, "the report of the month is not made");
         }
         tokio::time::sleep(EVERY).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{Days, Months, NaiveDate, NaiveTime};
 
 use crate::app::App;
+use crate::duties::Duty;
 use crate::store::{Actor, KeepingRule, NewAct, Perishable, StoreError};
 use loaxa_heart::domain::time::{Span, Wall};
 
@@ -52,7 +53,9 @@ pub fn due(
 /// Deletes what is due for as long as central runs.
 pub async fn prune(app: Arc<App>) {
     loop {
-        if let Err(error) = prune_once(&app, app.now()).await {
+        if app.has_duty(Duty::Pruning)
+            && let Err(error) = prune_once(&app, app.now()).await
+        {
             tracing::error!(%error, "what was kept long enough is not deleted");
         }
         tokio::time::sleep(EVERY).await;

@@ -28,6 +28,10 @@ pub enum StoreError {
         path: String,
         detail: String,
     },
+    /// Another central works on the database.
+    Taken {
+        place: String,
+    },
 }
 
 /// Gives nothing where a server is away and the order is urgent: it goes out with less.
@@ -50,6 +54,7 @@ impl Say for StoreError {
             StoreError::Away => said!("store.away"),
             StoreError::Closed => said!("store.closed"),
             StoreError::CantOpen { path, detail } => said!("store.cant_open", path, detail),
+            StoreError::Taken { place } => said!("store.taken", place),
         }
     }
 }

@@ -108,8 +108,8 @@ pub trait Commands: Send + Sync {
     /// One command.
     fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>>;
 
-    /// Announcements, newest first.
-    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>>;
+    /// Announcements, newest first: those that come after `before` in this order.
+    fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>>;
 
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;

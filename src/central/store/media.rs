@@ -1,13 +1,13 @@
 //! Descriptions of audio; the files themselves lie in the media folder.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Wall;
 
 /// A media file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaRow {
     pub sha256: ContentHash,
     pub bytes: u64,

@@ -26,6 +26,7 @@ mod media;
 mod messages;
 mod notices;
 mod passkeys;
+mod peers;
 mod people;
 mod places;
 mod plays;
@@ -64,6 +65,7 @@ pub use media::*;
 pub use messages::*;
 pub use notices::*;
 pub use passkeys::*;
+pub use peers::*;
 pub use people::*;
 pub use places::*;
 pub use plays::*;
@@ -88,7 +90,7 @@ macro_rules! store {
 
 store! {
     Alarms Alerts Audit Boxes Calls Commands DaySums Deliveries Documents Drafts Enrolment Feedback Health Keeping Log Media Messages Notices
-    Passkeys People Places Plays Pronunciations Proposals Reach Rollouts Roster Sessions Tokens Troubles Webhooks
+    Passkeys Peers People Places Plays Pronunciations Proposals Reach Rollouts Roster Sessions Tokens Troubles Webhooks
 }
 
 /// A store that any part of central holds.

@@ -13,7 +13,7 @@ use crate::settings::{
     TrainingKey, TrainingWish,
 };
 use crate::web::texts::TEXTS;
-use loaxa_fleet::site::Site;
+use loaxa_fleet::site::{Release, Site};
 use loaxa_heart::config::store_file::Database;
 use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
 use loaxa_heart::domain::hex::hex;
@@ -129,6 +129,7 @@ impl TrainingKeys {
         Settings {
             listen: door.listen,
             public_url: door.public_url.clone(),
+            peer_url: None,
             page: PageDoor { tls, ..real.page.clone() },
             database: Database::Sqlite(data_dir.join("central.db")),
             data_dir,
@@ -164,6 +165,7 @@ impl TrainingKeys {
             root: self.root.public(),
             trust: Arc::clone(&trust),
             log: None,
+            release: Release::Own,
         };
         villages.zip(&self.boxes).map(site).collect()
     }

@@ -189,11 +189,11 @@ impl SignedParts {
     ///
     /// # Errors
     /// Fails when the signature is absent, false, of an unknown key, or not of now, or the request was taken before.
-    pub fn signer(&self, app: &App) -> Result<KeyId, Problem> {
+    pub async fn signer(&self, app: &App) -> Result<KeyId, Problem> {
         let Signed { key, at, nonce, signature } = signature_in(&self.headers)?;
         let (method, path, body) = (self.method.as_str(), self.path.as_str(), &self.body[..]);
         let request = Parts { method, path, at, nonce, body };
-        Ok(SignedRequest { key, signature, request }.take(app)?)
+        Ok(SignedRequest { key, signature, request }.take(app).await?)
     }
 }
 

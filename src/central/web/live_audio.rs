@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc::Receiver;
 
+use super::elsewhere;
 use crate::app::App;
 use crate::link::crowd::Seat;
 use crate::orders::live::VoiceSource;
@@ -27,9 +28,14 @@ pub fn routes(app: Arc<App>) -> Router {
 async fn listen(
     State(app): State<Arc<App>>,
     Path(session): Path<String>,
+    headers: HeaderMap,
     seat: Option<Extension<Arc<Seat>>>,
 ) -> Response {
-    match app.voices.listen(&session) {
+    let pieces = match app.voices.listen(&session) {
+        Some(pieces) => Some(pieces),
+        None => elsewhere::listen(&app, &session, &headers).await,
+    };
+    match pieces {
         Some(pieces) => {
             // The name of the session is its secret: only a box that was told of it has it.
             if let Some(Extension(seat)) = seat {

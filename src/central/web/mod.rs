@@ -3,6 +3,7 @@
 mod access;
 mod api;
 pub mod doors;
+mod elsewhere;
 mod errand;
 mod events;
 mod form;

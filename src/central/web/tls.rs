@@ -78,7 +78,7 @@ pub fn open(settings: &Settings, names: Vec<String>) -> Result<Option<Certificat
 fn issued_by(authority: &Identity, names: Vec<String>) -> Result<Certificates, NoCertificate> {
     let ca = Ca::open(authority)?;
     let Identity { certificate, key } = ca.issue_to_server(names, PAGE)?;
-    let chain = format!("{certificate}\n{}", ca.certificate());
+    let chain = format!("{certificate}\n{}", ca.behind());
     let shown = server_config(chain.as_bytes(), key.as_bytes())?;
     let (_, certificates) = watch::channel(Arc::new(shown));
     Ok(Certificates(certificates))

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::finding::Finding;
 use crate::commands::language::{foreign, of_file};
+use loaxa_adapters::authorities::Authorities;
 use loaxa_adapters::{certificate, clock, mqtt};
 use loaxa_box::renewal;
 use loaxa_box::status::Status;
@@ -52,11 +53,10 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
         return Finding::good("broker", said!("box_check.alone"));
     };
     let (host, port) = (&central.broker.host, central.broker.port);
-    let renewed = renewal::file(&config.state_dir);
     if central.broker.others.is_empty() && status.is_some_and(|status| status.connected) {
         return Finding::good("broker", said!("box_check.connected", host, port));
     }
-    let no_answer = |place| Some((place, knock(central, place, &renewed).err()?));
+    let no_answer = |place| Some((place, knock(central, place, &config.state_dir).err()?));
     let closed: Vec<_> = central.broker.places().filter_map(no_answer).collect();
     let Some(((host, port), why)) = closed.first() else {
         return Finding::good("broker", said!("box_check.broker", host, port));
@@ -70,7 +70,7 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
 }
 
 /// Connects to a broker as the daemon does, as far as it says whether the certificates are right.
-fn knock(central: &CentralLink, (host, port): (&str, u16), renewed: &Path) -> Result<(), Sentence> {
+fn knock(central: &CentralLink, (host, port): (&str, u16), state_dir: &Path) -> Result<(), Sentence> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| error.say())?;
     let mut last = said!("box_check.no_address");
     let stream = addresses.into_iter().find_map(|address| {
@@ -83,7 +83,7 @@ fn knock(central: &CentralLink, (host, port): (&str, u16), renewed: &Path) -> Re
     tcp.set_read_timeout(Some(PATIENCE)).map_err(|error| error.say())?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| foreign(&error))?;
     let mut connection =
-        ClientConnection::new(tls(&central.tls, renewed)?, name).map_err(|error| foreign(&error))?;
+        ClientConnection::new(tls(&central.tls, state_dir)?, name).map_err(|error| foreign(&error))?;
     let mut socket = &tcp;
     connection.complete_io(&mut socket).map_err(|error| foreign(&error))?;
     tcp.set_read_timeout(Some(REFUSAL_WAIT)).map_err(|error| error.say())?;
@@ -94,11 +94,13 @@ fn knock(central: &CentralLink, (host, port): (&str, u16), renewed: &Path) -> Re
     }
 }
 
-fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> {
+fn tls(files: &TlsFiles, state_dir: &Path) -> Result<Arc<ClientConfig>, Sentence> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    if let Some(ca) = &files.ca {
+    if let Some(configured) = &files.ca {
+        let authorities = Authorities::new(configured.clone(), state_dir);
+        let ca = authorities.file();
         for certificate in certificates(ca)? {
             roots.add(certificate).map_err(|error| of_file(ca, &foreign(&error)))?;
         }
@@ -107,8 +109,9 @@ fn tls(files: &TlsFiles, renewed: &Path) -> Result<Arc<ClientConfig>, Sentence> 
     let config = match &files.identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
-            let (certificate, key) = match mqtt::own_certificate(renewed, renewed) {
-                Some(_) => (renewed, renewed),
+            let renewed = renewal::file(state_dir);
+            let (certificate, key) = match mqtt::own_certificate(&renewed, &renewed) {
+                Some(_) => (&*renewed, &*renewed),
                 None => (certificate.as_path(), key.as_path()),
             };
             let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of_file(key, &foreign(&error)))?;

@@ -1,5 +1,6 @@
 //! `loaxa box check`: each thing that a box needs, whether it is right, and what to do where it is not.
 
+mod controls;
 mod finding;
 mod link;
 mod machine;
@@ -82,6 +83,7 @@ fn look(config: &BoxConfig) -> Vec<Finding> {
         machine::storage(config, status),
         wear::wear(&config.state_dir),
         machine::sound(config, status),
+        controls::controls(config),
         machine::amplifier(config, status),
         machine::microphone(config, status),
         link::data(status),

@@ -10,7 +10,7 @@ use super::check::Check;
 use super::wire::{Authority, SOON, Wire};
 use loaxa_adapters::clock::{monotonic, wall};
 use loaxa_heart::domain::announcement::{BulletinClass, Mode, PlayPlan, Repeats};
-use loaxa_heart::domain::ids::{BoxId, CommandId, Epoch, GroupId, KeyId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Event};
 use loaxa_heart::domain::sound::{Pattern, Tone};
 use loaxa_heart::domain::time::Span;
@@ -23,6 +23,7 @@ use loaxa_heart::wire::messages::{
     Body, Command, Heartbeat, Hello, LogAck, LogBatch, LogBody, LogHead, LogRecord, MESSAGE_BYTES_MAX,
     VERSION, Welcome, commands_digest,
 };
+use loaxa_heart::wire::renewal::Renewal;
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
@@ -82,6 +83,9 @@ pub struct Centre {
     batches: Vec<(Epoch, u64, u64)>,
     pub(super) heartbeats: Vec<Heartbeat>,
     acknowledges: bool,
+    /// Each welcome names authorities that no box has.
+    pub(super) tells_of_authorities: bool,
+    pub(super) renewals: Vec<Renewal>,
     /// Messages of the box that break the protocol.
     wrong: Vec<Sentence>,
     serial: u64,
@@ -103,6 +107,8 @@ impl Centre {
             batches: Vec::new(),
             heartbeats: Vec::new(),
             acknowledges: false,
+            tells_of_authorities: false,
+            renewals: Vec::new(),
             wrong: Vec::new(),
             serial,
         })
@@ -139,7 +145,11 @@ impl Centre {
             Up::Hello => codec::decode::<Hello>(bytes).map(|hello| self.welcome(hello)),
             Up::Heartbeat => codec::decode(bytes).map(|heartbeat| self.heartbeats.push(heartbeat)),
             Up::Log => self.take_log(bytes),
-            Up::Lost | Up::Renew => Ok(()),
+            Up::Renew => {
+                let key = self.key;
+                codec::open::<Renewal>(bytes, &|_| key).map(|asked| self.renewals.push(asked.payload))
+            }
+            Up::Lost => Ok(()),
         };
         if let Err(refusal) = heard {
             self.wrong.push(said!("conform.in_message", kind = up.level(), reason = refusal));
@@ -160,6 +170,7 @@ impl Centre {
             time: wall(),
             upload_after_s: 0,
             media_base: "http://127.0.0.1:9/media/".to_owned(),
+            authorities: self.tells_of_authorities.then(|| ContentHash::of(b"loaxa conform")),
         };
         self.hello = Some(hello);
         self.answer(Down::Welcome, codec::seal(&welcome, &[&self.authority.central]));
@@ -268,7 +279,7 @@ impl Centre {
         self.nothing_wrong()
     }
 
-    fn nothing_wrong(&mut self) -> Result<(), Sentence> {
+    pub(super) fn nothing_wrong(&mut self) -> Result<(), Sentence> {
         if self.wrong.is_empty() { Ok(()) } else { Err(Sentence::Lines(std::mem::take(&mut self.wrong))) }
     }
 

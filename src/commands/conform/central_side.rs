@@ -1,5 +1,7 @@
 //! The box that a centre under test is asked by.
 
+use rustls::pki_types::CertificateDer;
+
 use super::check::Check;
 use super::wire::{SOON, Wire, unit_key};
 use loaxa_adapters::clock::{monotonic, wall};
@@ -32,9 +34,11 @@ pub const CHECKS: &[Check<Unit>] = &[
 
 /// The box.
 pub struct Unit {
-    wire: Wire,
-    id: BoxId,
+    pub(super) wire: Wire,
+    pub(super) id: BoxId,
     root: PublicKey,
+    /// The certificate that the box shows to the broker.
+    pub(super) shows: Option<CertificateDer<'static>>,
     trust: Option<Trust>,
     epoch: Epoch,
     records: Vec<LogRecord>,
@@ -60,7 +64,7 @@ impl Unit {
             record
         };
         let records = (1..=40).map(&mut next).collect();
-        Self { wire, id, root, trust: None, epoch, records, nonces: 0 }
+        Self { wire, id, root, shows: None, trust: None, epoch, records, nonces: 0 }
     }
 
     pub fn await_connection(&mut self) -> Result<(), Sentence> {
@@ -92,7 +96,7 @@ impl Unit {
     }
 
     /// The next message on this topic that `read` understands.
-    fn next<T>(
+    pub(super) fn next<T>(
         &mut self,
         down: Down,
         wait: Span,
@@ -112,12 +116,12 @@ impl Unit {
         Err(last)
     }
 
-    fn trust(&self) -> Result<Trust, Sentence> {
+    pub(super) fn trust(&self) -> Result<Trust, Sentence> {
         self.trust.clone().ok_or_else(|| said!("conform.no_trust"))
     }
 
     /// Opens a message, and refuses one that the centre's own key did not sign.
-    fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, Sentence> {
+    pub(super) fn from_centre<M: codec::Sealed>(trust: &Trust, bytes: &[u8]) -> Result<M, Sentence> {
         let key = |id: &KeyId| trust.grants.iter().find(|grant| grant.key == *id)?.public.parse().ok();
         let signed = codec::open::<M>(bytes, &key).map_err(|refusal| refusal.say())?;
         trust.permits(&signed.signers, Power::Central, &[], None::<Wall>).map_err(|refusal| refusal.say())?;

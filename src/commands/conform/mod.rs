@@ -8,6 +8,7 @@ mod box_side;
 mod central_side;
 mod check;
 mod enrolment;
+mod renewal;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ enum Action {
         group: GroupId,
         #[arg(long)]
         key: Option<String>,
+        #[arg(long)]
+        renewal: bool,
         #[arg(long, default_value_t = 180)]
         wait: u64,
     },
@@ -66,18 +69,24 @@ enum Action {
 pub fn run(args: Args) -> Outcome {
     match args.action {
         Action::Prepare { dir } => prepare(&dir),
-        Action::Box { broker, id, group, key, wait } => {
+        Action::Box { broker, id, group, key, renewal, wait } => {
             let wire =
                 wire::Wire::connect(&broker, "loaxa-conform", vec![format!("loaxa/v1/box/{id}/up/+")])?;
             let mut centre = box_side::Centre::new(wire, id, group, key.as_deref())?;
-            let checks = [box_side::CHECKS, box_documents::CHECKS];
+            centre.tells_of_authorities = renewal;
+            let of_renewal = if renewal { renewal::OF_BOX } else { &[] };
+            let checks = [box_side::CHECKS, of_renewal, box_documents::CHECKS];
             report(&checks, &mut centre, |centre| centre.await_hello(Duration::from_secs(wait)))
         }
         Action::Central { broker, id, root } => {
             let filters = loaxa_heart::wire::topics::box_filters(&id, []);
             let wire = wire::Wire::connect(&broker, id.as_str(), filters)?;
+            let shown =
+                broker.identity.as_ref().and_then(|files| files.first()).map(std::fs::read).transpose()?;
             let mut unit = central_side::Unit::new(wire, id, wire::root_key(&root)?);
-            report(&[central_side::CHECKS], &mut unit, |unit| unit.await_connection())
+            unit.shows = shown.as_deref().and_then(loaxa_adapters::certificate::first_of);
+            let of_renewal = if unit.shows.is_some() { renewal::OF_CENTRAL } else { &[] };
+            report(&[central_side::CHECKS, of_renewal], &mut unit, |unit| unit.await_connection())
         }
         Action::Enrolment { central, code } => {
             let mut newcomer = enrolment::Newcomer::new(central, code);
@@ -138,7 +147,9 @@ mod tests {
         let of_box = box_side::CHECKS.iter().chain(box_documents::CHECKS).map(|Check(key, ..)| key);
         let of_central = central_side::CHECKS.iter().map(|Check(key, ..)| key);
         let of_enrolment = enrolment::CHECKS.iter().map(|Check(key, ..)| key);
-        for key in of_box.chain(of_central).chain(of_enrolment) {
+        let of_renewal = renewal::OF_CENTRAL.iter().map(|Check(key, ..)| key);
+        let of_renewal = of_renewal.chain(renewal::OF_BOX.iter().map(|Check(key, ..)| key));
+        for key in of_box.chain(of_central).chain(of_enrolment).chain(of_renewal) {
             for lang in Lang::ALL {
                 assert_ne!(TEXTS.of(lang).say(key), *key, "{lang:?}");
             }

@@ -45,6 +45,8 @@ pub struct CentralConfig {
     pub listen: SocketAddr,
     /// Address at which boxes find this server, ending with a slash; without it, the address listened on.
     pub public_url: Option<String>,
+    /// The address at which other centrals on the same database find this one.
+    pub peer_url: Option<String>,
     /// Further names under which people and boxes ask for this server.
     pub hosts: Vec<String>,
     /// Proxies, from each of which many people come.
@@ -176,6 +178,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     let mut head = root.need("central")?.table()?;
     let listen = head.need("listen").and_then(|value| value.parse());
     let public_url = head.get("public_url").and_then(|value| web_address(&value));
+    let peer_url = head.get("peer_url").and_then(|value| web_address(&value));
     let hosts = head.get("hosts").map(|value| value.list()).unwrap_or_default();
     let hosts = hosts.iter().filter_map(|value| Some(value.words()?.to_owned())).collect();
     let proxies = head.get("proxies").map(|value| value.list()).unwrap_or_default();
@@ -223,6 +226,7 @@ fn central_config(root: &mut Fields<'_>, paths: &Paths<'_>, reader: &Reader<'_>)
     Some(CentralConfig {
         listen: listen?,
         public_url,
+        peer_url,
         hosts,
         proxies,
         tls: tls?,

@@ -77,9 +77,10 @@ pub enum SessionState {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<NotPlayed>,
     },
-    /// The session sounded, or was refused: never again.
+    /// The session sounded, or can't sound: never again.
     Closed,
-    /// The session's time passed without a sound; taken back where the clock turns out to have been wrong.
+    /// The session's time passed without a sound; taken back where the clock turns out to have been wrong, or a newer
+    /// programme puts it off.
     Missed,
 }
 
@@ -92,7 +93,11 @@ impl SessionState {
     pub fn after(outcome: &SlotOutcome) -> Self {
         match outcome {
             SlotOutcome::NotAired(
-                NotPlayed::Missed | NotPlayed::Late | NotPlayed::NoRoom | NotPlayed::PreEmpted { .. },
+                NotPlayed::Missed
+                | NotPlayed::Late
+                | NotPlayed::NoRoom
+                | NotPlayed::PreEmpted { .. }
+                | NotPlayed::Guarded { .. },
             ) => Self::Missed,
             _ => Self::Closed,
         }

@@ -160,6 +160,11 @@ impl Timetable {
         }
     }
 
+    /// Finds a slot's session on its date for `listeners`.
+    pub fn session(&self, key: &SlotKey, listeners: &Listeners) -> Option<Session> {
+        self.sessions_on(key.date, listeners).into_iter().find(|session| session.key == *key)
+    }
+
     /// Lists the sessions of all programmes on `date` for `listeners`, by start, those of the higher authority first.
     /// Sessions of different programmes may overlap. A holiday holds for all programmes of its group: a commune may keep
     /// its holidays in a programme of their own.

@@ -200,6 +200,10 @@ pub struct Welcome {
     pub upload_after_s: u32,
     /// Base address of media, for instance `http://central:8080/media/`.
     pub media_base: String,
+    /// SHA-256 of the authorities' certificates, PEM, that a box is to check the centre's servers against. A box that has others
+    /// asks for them with a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<ContentHash>,
 }
 
 /// The holdings of a box, so that central can send the difference.

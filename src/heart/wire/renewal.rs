@@ -17,6 +17,9 @@ const NONCE_BYTES_MAX: usize = 64;
 /// Longest certificate, PEM, in bytes; one of a box has some 700.
 const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest text of all authorities, in bytes: in an overlap there are three certificates of some 700, and those of the page.
+const AUTHORITIES_BYTES_MAX: usize = 24 * 1024;
+
 /// A box's request for a new certificate, signed by the key of its log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Renewal {
@@ -66,6 +69,9 @@ pub struct Renewed {
     pub nonce: String,
     /// The certificate for the new key, PEM.
     pub certificate: String,
+    /// The authorities' certificates, PEM, that the centre's servers are checked against from now on, in place of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
 }
 
 impl codec::Message for Renewal {
@@ -84,7 +90,8 @@ impl codec::Sealed for Renewal {
 impl codec::Message for Renewed {
     fn check(&self) -> Result<(), CommandRefusal> {
         codec::at_most("nonce", self.nonce.len(), NONCE_BYTES_MAX)?;
-        codec::at_most("certificate", self.certificate.len(), CERTIFICATE_BYTES_MAX)
+        codec::at_most("certificate", self.certificate.len(), CERTIFICATE_BYTES_MAX)?;
+        codec::at_most("authorities", self.authorities.as_ref().map_or(0, String::len), AUTHORITIES_BYTES_MAX)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::level::loudness::{LoudnessBook, Measured, TARGET_LUFS, Way, gain_db, 
 use crate::losses::Losses;
 use crate::output::together::SharedClock;
 use crate::tts::Speech;
+use loaxa_adapters::authorities::Authorities;
 use loaxa_adapters::clock::wall;
 use loaxa_heart::config::shaping::{Shape, Shaping};
 use loaxa_heart::domain::sound::{Fault, FileRef, Sound};
@@ -34,8 +35,8 @@ pub struct Sources {
     pub book: LoudnessBook,
     /// Level that files are brought to; `None` leaves them as they are.
     pub target_lufs: Option<f32>,
-    /// Certificates that central's server is checked against, beside those of the machine.
-    pub ca: Option<PathBuf>,
+    /// The authorities that central's server is checked against, beside those of the machine.
+    pub ca: Option<Authorities>,
     /// The clock that plays which sound together keep to.
     pub clock: SharedClock,
     pub shaping: Shaping,
@@ -113,7 +114,7 @@ impl Sources {
             Sound::Silence(span) => Ok(Box::new(Silence::new(frames_in(*span)))),
             Sound::Relay { url } => Ok(Box::new(Relay::open(url, self.target_lufs)?)),
             Sound::Live { url, .. } => {
-                Ok(Box::new(Live::open(url, self.ca.as_deref(), self.losses.clone())?))
+                Ok(Box::new(Live::open(url, self.ca.as_ref().map(Authorities::file), self.losses.clone())?))
             }
         }
     }

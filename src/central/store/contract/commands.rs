@@ -26,7 +26,12 @@ pub(super) async fn a_command_is_kept_once(store: SharedStore) {
     let row = store.command("mot".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((row.ended, row.mode), (Some(Ended::Superseded), Some(Mode::Exercise)), "what ended it first");
     let names = |rows: Vec<CommandRow>| rows.into_iter().map(|row| row.title).collect::<Vec<_>>();
-    assert_eq!(names(store.announcements(10).await.unwrap()), ["hai", "mot"]);
+    assert_eq!(names(store.announcements(None, 10).await.unwrap()), ["hai", "mot"]);
+    let pages = [("hai", vec!["mot"]), ("mot", vec![]), ("huy", vec!["hai", "mot"]), ("khong-co", vec![])];
+    for (before, rest) in pages {
+        let page = store.announcements(Some(before.parse().unwrap()), 10).await.unwrap();
+        assert_eq!(names(page), rest, "after {before}");
+    }
     let ids = ["hai", "mot"].map(|name| name.parse::<CommandId>().unwrap()).to_vec();
     assert_eq!(store.envelopes(ids).await.unwrap(), [b"hai".to_vec(), b"mot".to_vec()]);
     let standing = store.standing(id("loa-1"), vec![group("xa")], at(10)).await.unwrap();

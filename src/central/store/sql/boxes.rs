@@ -25,19 +25,33 @@ impl Boxes for SqlStore {
     }
 
     fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
-        match self.signs.holds(&id) {
-            Some(holds) => Box::pin(async move { Ok(Some(holds)) }),
-            None => self.read(move |db| holds(db, &id)),
+        let Some((said, at)) = self.signs.holds(&id) else {
+            return self.read(move |db| Ok(holds(db, &id)?.map(|(holds, _)| holds)));
+        };
+        if !self.among.has_peers() {
+            return Box::pin(async move { Ok(Some(said)) });
         }
+        // The box may have said more to another central since.
+        self.read(move |db| {
+            let written = holds(db, &id)?.filter(|(_, seen)| *seen > Some(at));
+            Ok(Some(written.map_or(said, |(holds, _)| holds)))
+        })
     }
 
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>> {
         Box::pin(async move {
             let waiting = self.signs.waiting();
-            let mut rows = self.memory.boxes(self.read(all).await)?;
-            for row in &mut rows {
+            let (read, lost) = match self.read(all).await {
+                Ok(rows) => {
+                    let (rows, lost): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+                    (Ok(rows), lost)
+                }
+                Err(error) => (Err(error), Vec::new()),
+            };
+            let mut rows = self.memory.boxes(read)?;
+            for (place, row) in rows.iter_mut().enumerate() {
                 if let Some(waiting) = waiting.get(&row.id) {
-                    waiting.show_in(row);
+                    waiting.show_in(row, lost.get(place).copied().flatten());
                 }
             }
             Ok(rows)
@@ -46,7 +60,7 @@ impl Boxes for SqlStore {
 
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
         Box::pin(async move {
-            if !self.signs.knows(&sign.id) {
+            if !self.signs.knows(&sign.id, sign.at) {
                 let id = sign.id.clone();
                 let Some(known) = self.read(move |db| shown(db, &id)).await? else { return Ok(false) };
                 self.signs.learn(sign.id.clone(), known);
@@ -112,7 +126,7 @@ fn trust_box_key(db: &Connection, id: &BoxId, title: &str, key: &str) -> Result<
 }
 
 fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {
-    db.prepare_cached("UPDATE boxes SET lost = 1 WHERE id = ?1 AND coalesce(last_seen, 0) <= ?2")?
+    db.prepare_cached("UPDATE boxes SET lost = ?2 WHERE id = ?1 AND coalesce(last_seen, 0) <= ?2")?
         .execute(params![id.as_str(), at.0])?;
     Ok(())
 }
@@ -130,7 +144,8 @@ fn enrolled(db: &Connection, id: &BoxId) -> Result<Option<BoxDeclared>> {
         .optional()
 }
 
-fn all(db: &Connection) -> Result<Vec<BoxRow>> {
+/// Reads all boxes, each with the time at which its connection broke off, where it did.
+fn all(db: &Connection) -> Result<Vec<(BoxRow, Option<Wall>)>> {
     let mut query = db.prepare_cached(
         "SELECT boxes.*,
                 on_air.play AS on_air_play, on_air.title AS on_air_title
@@ -144,13 +159,14 @@ fn all(db: &Connection) -> Result<Vec<BoxRow>> {
         let play = optional_word(row, "on_air_play").ok().flatten();
         let title: Option<String> = row.get("on_air_title")?;
         let on_air = play.zip(title).map(|(play, title)| OnAir { play, title });
-        Ok(BoxRow {
+        let lost: i64 = row.get("lost")?;
+        let row = BoxRow {
             id: name(row, "id")?,
             title: row.get("title")?,
             groups: from_json(row, "groups")?,
             key: row.get("key")?,
             last_seen: optional_wall(row, "last_seen")?,
-            lost: row.get("lost")?,
+            lost: lost > 0,
             software: row.get("software")?,
             languages: from_json(row, "languages")?,
             clock: optional_word(row, "clock")?,
@@ -159,14 +175,15 @@ fn all(db: &Connection) -> Result<Vec<BoxRow>> {
             faults: from_json(row, "faults")?,
             holds: holds.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             on_air,
-        })
+        };
+        Ok((row, (lost > 0).then_some(Wall(lost))))
     })?;
     rows.collect()
 }
 
-fn holds(db: &Connection, id: &BoxId) -> Result<Option<Holds>> {
+fn holds(db: &Connection, id: &BoxId) -> Result<Option<(Holds, Option<Wall>)>> {
     let found = db
-        .prepare_cached("SELECT holds FROM boxes WHERE id = ?1 AND holds IS NOT NULL")?
-        .query_row([id.as_str()], |row| from_json(row, "holds"));
+        .prepare_cached("SELECT holds, last_seen FROM boxes WHERE id = ?1 AND holds IS NOT NULL")?
+        .query_row([id.as_str()], |row| Ok((from_json(row, "holds")?, optional_wall(row, "last_seen")?)));
     found.optional()
 }

@@ -5,7 +5,7 @@ use super::boxes::move_boxes;
 use super::columns::{from_json, json, name, optional_word, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::kinds::kind_code;
-use super::serials::{NEW_ISSUERS, floor};
+use super::serials::{Aside, NEW_ISSUERS, floor, set_aside};
 use super::{deliveries, documents, notices, proposals, touched};
 use crate::store::{
     Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
@@ -17,20 +17,30 @@ impl Commands for SqlStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
         Box::pin(async move {
             let (by, above) = (issuer.clone(), self.last_serial(&issuer));
-            let kept = self.write(move |db| next_serial(db, &by, above)).await;
+            let (has_peers, aside) = (self.among.has_peers(), self.aside(&issuer));
+            let kept = self.write(move |db| {
+                let serial = next_serial(db, &by, above)?;
+                let is_old = has_peers && aside.is_none_or(|aside| aside.is_old(serial));
+                Ok((serial, if is_old { Some(set_aside(db, &by)?) } else { None }))
+            });
+            let kept = kept.await;
             let serial = match kept {
                 Err(StoreError::Full | StoreError::Sql(_)) if Errand::of_now().is_urgent => {
                     let by = issuer.clone();
                     let last = self.read(move |db| last_serial(db, &by)).await?;
                     // The disk keeps it together with the command, when it can.
-                    return Ok(self.give_serial(issuer, last));
+                    return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, last)));
                 }
                 // All that were given before are remembered since the start.
                 Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => {
-                    return Ok(self.give_serial(issuer, 0));
+                    return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, 0)));
                 }
                 kept => kept?,
             };
+            let (serial, aside) = serial;
+            if let Some(aside) = aside {
+                self.keep_aside(&issuer, aside);
+            }
             let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
             let last = serials.entry(issuer.to_string()).or_default();
             *last = serial.max(*last);
@@ -46,8 +56,8 @@ impl Commands for SqlStore {
         self.read(move |db| command(db, &id))
     }
 
-    fn announcements(&self, limit: u32) -> Answer<'_, Vec<CommandRow>> {
-        self.read(move |db| announcements(db, limit))
+    fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>> {
+        self.read(move |db| announcements(db, before.as_ref(), limit))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
@@ -60,6 +70,23 @@ impl SqlStore {
     fn last_serial(&self, issuer: &KeyId) -> u64 {
         let serials = self.serials.lock().expect("nothing panics while it holds the serials");
         serials.get(issuer.as_str()).copied().unwrap_or_default().max(floor(&serials))
+    }
+
+    /// Gives a number that was set aside for this process alone.
+    fn give_aside(&self, issuer: &KeyId) -> Option<u64> {
+        let mut aside = self.aside.lock().expect("nothing panics while it holds the numbers");
+        aside.get_mut(issuer.as_str())?.give()
+    }
+
+    fn aside(&self, issuer: &KeyId) -> Option<Aside> {
+        let aside = self.aside.lock().expect("nothing panics while it holds the numbers");
+        aside.get(issuer.as_str()).copied()
+    }
+
+    /// Keeps numbers that were set aside for this process, in place of earlier ones.
+    pub(super) fn keep_aside(&self, issuer: &KeyId, numbers: Aside) {
+        let mut aside = self.aside.lock().expect("nothing panics while it holds the numbers");
+        aside.insert(issuer.to_string(), numbers);
     }
 
     /// Gives the number after all that the database and this process know of.
@@ -197,11 +224,23 @@ fn command(db: &Connection, id: &CommandId) -> Result<Option<CommandRow>> {
         .optional()
 }
 
-fn announcements(db: &Connection, limit: u32) -> Result<Vec<CommandRow>> {
+fn announcements(db: &Connection, before: Option<&CommandId>, limit: u32) -> Result<Vec<CommandRow>> {
+    let (limit, kind) = (limit.min(ROWS_MAX), kind_code(CommandKind::Announce));
+    let Some(before) = before else {
+        return db
+            .prepare_cached(&format!(
+                "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
+            ))?
+            .query_map(params![limit, kind], command_row)?
+            .collect();
+    };
+    // The first condition is in the second; it is what the index is asked.
     db.prepare_cached(&format!(
-        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC LIMIT ?1"
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 AND issued_at <= (SELECT issued_at FROM commands WHERE id = ?3)
+         AND (issued_at, serial, id) < (SELECT issued_at, serial, id FROM commands WHERE id = ?3)
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
     ))?
-    .query_map(params![limit.min(ROWS_MAX), kind_code(CommandKind::Announce)], command_row)?
+    .query_map(params![limit, kind, before.as_str()], command_row)?
     .collect()
 }
 

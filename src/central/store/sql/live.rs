@@ -33,6 +33,8 @@ struct Loaded {
 struct Versions {
     commands: u64,
     boxes: BTreeMap<BoxId, u64>,
+    /// Grows with steps of deliveries to boxes that were not named.
+    unnamed: u64,
 }
 
 /// The commands that are remembered, and the versions by which others may remember more.
@@ -55,12 +57,28 @@ impl Live {
         }
     }
 
+    /// Takes account of commands that another process added or ended.
+    pub fn changed_elsewhere(&self) {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).commands += 1;
+    }
+
+    /// Takes account of a delivery that another process noted.
+    pub fn delivered(&self, id: &BoxId) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        *versions.boxes.entry(id.clone()).or_default() += 1;
+    }
+
+    /// Takes account of deliveries to any boxes that another process noted.
+    pub fn delivered_to_many(&self) {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).unnamed += 1;
+    }
+
     /// The version of all that decides what a box should be sent.
     pub fn version(&self, id: &BoxId) -> Version {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         Version {
             commands: versions.commands,
-            deliveries: versions.boxes.get(id).copied().unwrap_or_default(),
+            deliveries: versions.boxes.get(id).copied().unwrap_or_default() + versions.unnamed,
         }
     }
 

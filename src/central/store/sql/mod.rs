@@ -4,6 +4,7 @@
 mod airings;
 mod alarms;
 mod alerts;
+mod among;
 mod asked;
 mod audit;
 pub mod backup;
@@ -24,6 +25,7 @@ mod health;
 mod hours;
 mod keeping;
 mod kinds;
+mod listening;
 mod live;
 mod log;
 mod media;
@@ -31,6 +33,7 @@ mod memory;
 mod messages;
 mod notices;
 mod passkeys;
+mod peers;
 mod people;
 mod places;
 mod plays;
@@ -51,7 +54,10 @@ mod webhooks;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -59,16 +65,21 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
 use super::errand::Errand;
+use super::peers::News;
 use crate::disk::Disk;
+use among::Among;
 use connect::{QUEUE_MAX, spawn};
 use database::Way;
-use engine::Connection;
 pub use engine::for_postgres;
+use engine::{Connection, Target};
+pub use listening::Beside;
+use listening::{HEARD_MAX, Listening};
 use live::Live;
 use loaxa_heart::config::store_file::Database;
 use memory::Memory;
 use prepare::prepare;
 use readers::Readers;
+use serials::Aside;
 use signs::{Flush, Part, Signs};
 use writer::{Operation, Write, write_until_closed};
 
@@ -79,9 +90,18 @@ pub struct SqlStore {
     threads: Vec<JoinHandle<()>>,
     /// The last number given for each issuer, which stays given where the database would not keep it.
     serials: Mutex<BTreeMap<String, u64>>,
+    /// Numbers that this process alone gives, while a server is away.
+    aside: Mutex<BTreeMap<String, Aside>>,
     signs: Arc<Signs>,
     live: Arc<Live>,
     memory: Memory,
+    among: Arc<Among>,
+    /// The way to a server, by which this process listens to other centrals there.
+    target: Option<Box<Target>>,
+    /// Tells the listening thread to end.
+    ended: Arc<AtomicBool>,
+    /// Held while this process works on a file, so that no other does.
+    running: Option<File>,
 }
 
 impl SqlStore {
@@ -119,7 +139,8 @@ impl SqlStore {
         let mut threads = Vec::new();
         let readers = Readers::open(&way, &mut threads).map_err(cant_open)?;
         let live = Arc::<Live>::default();
-        let remembers = (disk, Arc::clone(&live));
+        let among = Arc::<Among>::default();
+        let remembers = (disk, Arc::clone(&live), Arc::clone(&among));
         let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
         threads.push(write.map_err(|error| cant_open(error.to_string()))?);
         Ok(Self {
@@ -127,10 +148,62 @@ impl SqlStore {
             readers: Some(readers),
             threads,
             serials: Mutex::new(serials),
+            aside: Mutex::default(),
             signs: Arc::default(),
             live,
             memory: Memory::of(matches!(way, Way::Server { .. })),
+            among,
+            target: match way {
+                Way::Server { target, .. } => Some(target),
+                Way::File(_) => None,
+            },
+            ended: Arc::default(),
+            running: None,
         })
+    }
+
+    /// Begins the work of a central on this database, beside nobody or beside others; gives what others change from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] where another central works on it that allows no other, or this one would not.
+    pub fn begin_to_work(
+        &mut self,
+        database: &Database,
+        beside: Beside,
+    ) -> Result<mpsc::Receiver<News>, StoreError> {
+        let (told, news) = mpsc::channel(HEARD_MAX);
+        let taken = || StoreError::Taken { place: name_of(database) };
+        let cant_open = |detail: String| StoreError::CantOpen { path: name_of(database), detail };
+        let Some(target) = self.target.clone() else {
+            let Some(path) = database.file() else { return Ok(news) };
+            let file = File::options().create(true).append(true).mode(0o600).open(running_beside(path));
+            let file = file.map_err(|error| cant_open(error.to_string()))?;
+            match file.try_lock() {
+                Ok(()) => self.running = Some(file),
+                Err(TryLockError::WouldBlock) => return Err(taken()),
+                Err(TryLockError::Error(error)) => return Err(cant_open(error.to_string())),
+            }
+            return Ok(news);
+        };
+        if beside == Beside::Others {
+            self.among.expect_peers();
+            self.signs.write_often();
+        }
+        let listening = Listening {
+            target: *target,
+            beside,
+            among: Arc::clone(&self.among),
+            live: Arc::clone(&self.live),
+            signs: Arc::clone(&self.signs),
+            writer: self.writer.as_ref().ok_or(StoreError::Closed)?.downgrade(),
+            told,
+            ended: Arc::clone(&self.ended),
+        };
+        let came = on_own_thread(|| listening.come_in()).map_err(|error| cant_open(error.to_string()))?;
+        let ear = came.ok_or_else(taken)?;
+        let thread = spawn("loaxa-store-listen", move || listening.run(ear));
+        self.threads.push(thread.map_err(|error| cant_open(error.to_string()))?);
+        Ok(news)
     }
 
     /// Hands an operation to the writing thread; the inner answer resolves when it is committed.
@@ -189,6 +262,7 @@ impl Drop for SqlStore {
     /// Finishes what is queued.
     fn drop(&mut self) {
         self.begin_to_write_signs(Part::All);
+        self.ended.store(true, Ordering::Relaxed);
         self.writer = None;
         self.readers = None;
         for thread in self.threads.drain(..) {
@@ -197,6 +271,21 @@ impl Drop for SqlStore {
             }
         }
     }
+}
+
+/// Says to people where a database is.
+fn name_of(database: &Database) -> String {
+    match database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres(server) => server.url.clone(),
+    }
+}
+
+/// The file that says that a central works on a database in a file.
+fn running_beside(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".running");
+    PathBuf::from(name)
 }
 
 /// Runs something on a thread that runs no asynchronous work: a connection to a server has its own.

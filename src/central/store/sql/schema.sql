@@ -761,3 +761,43 @@ CREATE TABLE IF NOT EXISTS upgrades (
     told  TEXT NOT NULL,
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What one of several centrals does for all, until a time by the database's clock.
+CREATE TABLE IF NOT EXISTS leases (
+    duty   TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What each of several centrals changed: a number that grows tells the others that they remember something old.
+CREATE TABLE IF NOT EXISTS news (
+    central TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (central, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Signed requests of the last minutes, each taken by one of several centrals.
+CREATE TABLE IF NOT EXISTS taken_requests (
+    key   TEXT NOT NULL,
+    nonce TEXT NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (key, nonce)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS taken_requests_at ON taken_requests (at);
+
+-- Wrong tries to sign in at any of several centrals.
+CREATE TABLE IF NOT EXISTS wrong_tries (
+    who   TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    times INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS wrong_tries_since ON wrong_tries (since);
+
+-- Live voices with the address of the one of several centrals that takes each.
+CREATE TABLE IF NOT EXISTS voices (
+    name  TEXT PRIMARY KEY,
+    url   TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -2,6 +2,7 @@
 //! more in the next one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
@@ -20,6 +21,10 @@ use loaxa_heart::wire::messages::Holds;
 const DISORDER_MAX: Span = Span::secs(60);
 /// Time between two writes of what boxes said.
 const BOXES_EVERY: Span = Span::secs(60);
+/// The same where other centrals show it to their people.
+const BOXES_EVERY_FOR_PEERS: Span = Span::secs(5);
+/// Time after which a box has spoken to another central since, perhaps, and is read from the database again.
+const HEARD_ELSEWHERE: Span = Span::secs(30);
 /// Time between two writes of counts: the row of each box lies on a page of its own.
 const HOURS_EVERY: Span = Span::secs(900);
 /// Most counts that wait; then they are written at once.
@@ -67,21 +72,40 @@ struct Inside {
 
 /// The signs of life that this process remembers.
 #[derive(Default)]
-pub struct Signs(Mutex<Inside>);
+pub struct Signs {
+    inside: Mutex<Inside>,
+    has_peers: AtomicBool,
+}
 
 impl Signs {
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whether the box was heard, or read from the database, since the start.
-    pub fn knows(&self, id: &BoxId) -> bool {
-        self.lock().known.contains_key(id)
+    /// From now on other centrals wait for what is written.
+    pub fn write_often(&self) {
+        self.has_peers.store(true, Ordering::Relaxed);
     }
 
-    /// Learns what the database says of a box.
+    fn boxes_every(&self) -> Span {
+        if self.has_peers.load(Ordering::Relaxed) { BOXES_EVERY_FOR_PEERS } else { BOXES_EVERY }
+    }
+
+    /// Tells whether the box was heard, or read from the database, since the start; where other centrals hear it too, not long
+    /// before `now`.
+    pub fn knows(&self, id: &BoxId, now: Wall) -> bool {
+        let has_peers = self.has_peers.load(Ordering::Relaxed);
+        let is_new = |shown: &Shown| shown.seen.is_some_and(|seen| now.since(seen) < HEARD_ELSEWHERE);
+        self.lock().known.get(id).is_some_and(|shown| !has_peers || is_new(shown))
+    }
+
+    /// Learns what the database says of a box, unless this process knows better.
     pub fn learn(&self, id: BoxId, shown: Shown) {
-        self.lock().known.entry(id).or_insert(shown);
+        let mut inside = self.lock();
+        let known = inside.known.entry(id).or_insert_with(|| shown.clone());
+        if known.seen <= shown.seen {
+            *known = shown;
+        }
     }
 
     /// Takes a sign of life, unless a later one is there; says whether people see another state than before.
@@ -137,9 +161,11 @@ impl Signs {
         self.lock().waiting.clone()
     }
 
-    /// The commands and documents that a box holds, where it said so since the last write.
-    pub fn holds(&self, id: &BoxId) -> Option<Holds> {
-        self.lock().waiting.get(id)?.holds.clone()
+    /// The commands and documents that a box holds, where it said so since the last write, and when it did.
+    pub fn holds(&self, id: &BoxId) -> Option<(Holds, Wall)> {
+        let inside = self.lock();
+        let waiting = inside.waiting.get(id)?;
+        Some((waiting.holds.clone()?, waiting.at))
     }
 }
 
@@ -155,12 +181,17 @@ impl Waiting {
         }
     }
 
-    /// Puts what waits over the row of the database, where it is newer.
-    pub fn show_in(&self, row: &mut BoxRow) {
+    /// Tells whether the box's connection broke off after this sign; a time far ahead comes from a clock that was set back.
+    fn is_before(&self, lost: Option<Wall>) -> bool {
+        lost.is_some_and(|lost| lost > self.at && lost <= self.at.plus(DISORDER_MAX))
+    }
+
+    /// Puts what waits over the row of the database, where it is newer. `lost` is when the box's connection broke off.
+    pub fn show_in(&self, row: &mut BoxRow, lost: Option<Wall>) {
         if row.last_seen.is_some_and(|seen| seen > self.at && seen <= self.at.plus(DISORDER_MAX)) {
             return;
         }
-        (row.last_seen, row.lost, row.clock) = (Some(self.at), false, Some(self.clock));
+        (row.last_seen, row.lost, row.clock) = (Some(self.at), self.is_before(lost), Some(self.clock));
         if let Some(holds) = &self.holds {
             row.holds = Some(holds.clone());
         }
@@ -180,7 +211,7 @@ pub fn shown(db: &Connection, id: &BoxId) -> Result<Option<Shown>> {
         .query_row([id.as_str()], |row| {
             Ok(Shown {
                 seen: optional_wall(row, "last_seen")?,
-                lost: row.get("lost")?,
+                lost: row.get::<_, i64>("lost")? > 0,
                 clock: optional_word(row, "clock")?,
                 faults: from_json(row, "faults")?,
             })
@@ -217,7 +248,7 @@ impl Flush {
         let now = monotonic();
         let is_due = |last: Option<Moment>, every| last.is_none_or(|last| now.since(last) >= every);
         let has_boxes = match part {
-            Part::Due => is_due(inside.boxes_written, BOXES_EVERY),
+            Part::Due => is_due(inside.boxes_written, signs.boxes_every()),
             Part::All => true,
             Part::One(_) => false,
         };
@@ -286,11 +317,11 @@ impl Operation for Flush {
 
 fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
     db.prepare_cached(
-        "UPDATE boxes SET last_seen = ?2, lost = 0, clock = ?3, holds = coalesce(?4, holds),
+        "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 AND lost <= ?10 THEN lost ELSE 0 END, clock = ?3, holds = coalesce(?4, holds),
                           software = coalesce(?5, software), epoch = coalesce(?6, epoch),
                           backlog = coalesce(?7, backlog), faults = coalesce(?8, faults),
                           languages = coalesce(?9, languages)
-         WHERE id = ?1",
+         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10)",
     )?
     .execute(params![
         id.as_str(),
@@ -302,6 +333,8 @@ fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
         waiting.beat.as_ref().map(|(backlog, _)| bounded(*backlog)),
         waiting.beat.as_ref().map(|(_, faults)| json(faults)),
         waiting.hello.as_ref().map(|hello| json(&hello.languages)),
+        // Another central may have written a later sign.
+        waiting.at.plus(DISORDER_MAX).0,
     ])?;
     Ok(())
 }

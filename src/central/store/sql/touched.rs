@@ -32,6 +32,11 @@ pub fn delivery(id: &BoxId) {
     });
 }
 
+/// Looks at what was noted on this thread since the last time.
+pub fn look<T>(at: impl FnOnce(&Touched) -> T) -> T {
+    TOUCHED.with_borrow(at)
+}
+
 /// Takes what was noted on this thread since the last time.
 pub fn take() -> Touched {
     TOUCHED.take()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::among::Among;
 use super::engine::{Connection, Result};
 use super::live::Live;
 use super::touched;
@@ -61,7 +62,7 @@ type Group = Vec<Box<dyn Operation>>;
 pub fn write_until_closed(
     db: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Operation>>,
-    (disk, live): (Option<Arc<Disk>>, Arc<Live>),
+    (disk, live, among): (Option<Arc<Disk>>, Arc<Live>, Arc<Among>),
 ) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
@@ -75,7 +76,7 @@ pub fn write_until_closed(
         if group.is_empty() {
             continue;
         }
-        let mut committed = commit(&db, &mut group, disk.as_deref());
+        let mut committed = commit(&db, &mut group, (disk.as_deref(), &among));
         if committed == Err(StoreError::Full)
             && let Some(disk) = &disk
         {
@@ -83,10 +84,10 @@ pub fn write_until_closed(
             group = put_off(group);
             // Without the others there may be room at once.
             if !group.is_empty() {
-                committed = commit(&db, &mut group, Some(disk));
+                committed = commit(&db, &mut group, (Some(disk), &among));
             }
             if committed == Err(StoreError::Full) && !group.is_empty() && disk.spend() {
-                committed = commit(&db, &mut group, Some(disk));
+                committed = commit(&db, &mut group, (Some(disk), &among));
             }
         }
         if let Err(error) = &committed
@@ -113,10 +114,17 @@ fn put_off(group: Group) -> Group {
     urgent
 }
 
-fn commit(db: &Connection, group: &mut Group, disk: Option<&Disk>) -> Result<(), StoreError> {
+fn commit(
+    db: &Connection,
+    group: &mut Group,
+    (disk, among): (Option<&Disk>, &Among),
+) -> Result<(), StoreError> {
     // What a failed attempt noted is not true.
     touched::take();
-    let committed = db.in_transaction(|db| group.iter_mut().try_for_each(|job| job.run(db)));
+    let committed = db.in_transaction(|db| {
+        group.iter_mut().try_for_each(|job| job.run(db))?;
+        touched::look(|touched| among.note(db, touched))
+    });
     committed.map_err(|error| match error {
         error if error.is_of_io() && disk.is_some_and(Disk::has_no_room) => StoreError::Full,
         error => StoreError::from(error),

@@ -1,16 +1,42 @@
-//! `GET /announcements`: the newest announcements.
+//! `GET /announcements`: announcements, newest first, page by page.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use super::range::ROWS;
 use crate::app::App;
-use crate::store::CommandRow;
+use crate::orders::refused::Refused;
+use crate::store::ROWS_MAX;
 use crate::web::problem::Problem;
+use loaxa_heart::domain::ids::CommandId;
 
-/// Lists announcements, newest first.
-pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Vec<CommandRow>>, Problem> {
-    Ok(Json(app.store.announcements(ROWS).await?))
+/// The part of the announcements that is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The last announcement of the page before.
+    before: Option<CommandId>,
+    limit: Option<u32>,
+}
+
+/// Lists announcements. Where there may be more, `Link` names the next page, as RFC 8288 has it.
+pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    if let Some(before) = &asked.before
+        && app.store.command(before.clone()).await?.is_none()
+    {
+        return Err(Refused::NoSuchAnnouncement(before.clone()).into());
+    }
+    let limit = asked.limit.unwrap_or(ROWS).clamp(1, ROWS_MAX);
+    let rows = app.store.announcements(asked.before, limit).await?;
+    let last = rows.last().filter(|_| rows.len() == limit as usize);
+    let next = last.map(|last| {
+        let page = format!("/api/v1/announcements?limit={limit}&before={}", last.id);
+        [(header::LINK, format!("<{page}>; rel=\"next\""))]
+    });
+    Ok((next, Json(rows)).into_response())
 }

@@ -40,7 +40,7 @@ pub async fn handle(
     let body = body::to_bytes(body, DRAFT_BYTES_MAX).await;
     let body = body.map_err(|error| Problem::bad(said!("api.draft", error)))?;
     let asked_by = SignedParts { method, path: access::signed_path(&uri), headers, body };
-    let issuer = asked_by.signer(&app)?;
+    let issuer = asked_by.signer(&app).await?;
     let unreadable = |error: serde_json::Error| Problem::bad(said!("api.draft", error));
     let asked: DraftAsked = serde_json::from_slice(&asked_by.body).map_err(unreadable)?;
     if foresee {

@@ -16,7 +16,10 @@ use crate::app::App;
 use crate::orders::cosigning::{self, Waiting};
 use crate::web::access::{self, CameFrom, SignedParts};
 use crate::web::problem::Problem;
+use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::{Body, Command};
 
 fn state(Waiting { row, needed }: &Waiting) -> Value {
     let signatures = row.signatures.iter().map(|signed| json!({ "key": signed.key, "at": signed.at }));
@@ -44,7 +47,9 @@ pub async fn handle(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     if access::scope_of(&app, &headers, from).await?.is_none() {
-        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }.signer(&app)?;
+        SignedParts { method, path: access::signed_path(&uri), headers, body: Bytes::new() }
+            .signer(&app)
+            .await?;
     }
     let expected = match foresee {
         Some(id) => cosigning::foresee_waiting(&app, &id).await?,
@@ -59,5 +64,21 @@ pub async fn handle(
         "drafts": drafts.iter().map(state).collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(), "people": people.collect::<Vec<_>>(),
         "expected": expected.as_ref().map(foreseen::of),
+        "local_emergency": standing_order(&app).await?,
     })))
+}
+
+/// The standing order for a local emergency; nothing where none was sent, or it was taken back.
+async fn standing_order(app: &App) -> Result<Option<Value>, Problem> {
+    let documents = app.store.documents(app.now()).await?;
+    let Some(document) = documents.into_iter().find(|it| it.name == DocumentName::LocalEmergency) else {
+        return Ok(None);
+    };
+    let row = app.store.command(document.command).await?;
+    let order = row.and_then(|row| {
+        let command = codec::decode::<Command>(row.payload.as_bytes()).ok()?;
+        let Body::LocalEmergency { order: Some(order), .. } = command.body else { return None };
+        Some(json!({ "title": order.title, "groups": row.groups, "expires": row.expires }))
+    });
+    Ok(order)
 }

@@ -4,6 +4,7 @@
 //! cost more than it tells.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::extract::State;
 use axum::http::header;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::app::App;
+use crate::boxes::expiry;
 use crate::boxes::state::BoxState;
 use crate::disk::DiskState;
 use crate::store::{StoreError, TroubleKind};
@@ -35,6 +37,7 @@ pub async fn handle(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     register_boxes(&app, &mut metrics).await?;
     register_process(&app, &mut metrics);
     register_disk(&app, &mut metrics).await?;
+    register_certificates(&app, &mut metrics);
     let mut text = String::new();
     // Writing into a text can't fail.
     let _ = encode(&mut text, &metrics);
@@ -96,6 +99,19 @@ fn register_process(app: &App, metrics: &mut Registry) {
         counter.inc_by(count);
         metrics.register(name, help, counter);
     }
+}
+
+fn register_certificates(app: &App, metrics: &mut Registry) {
+    let ends = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    for (of, at) in
+        [("authority", expiry::of_authority(&app.settings)), ("page", expiry::of_page(&app.settings))]
+    {
+        if let Some(at) = at {
+            ends.get_or_create(&[("of", of.to_owned())]).set(at.0 as f64 / 1e6);
+        }
+    }
+    let help = "The end of the commune's authority, and of a page's certificate of files, as Unix time";
+    metrics.register_with_unit("certificate_ends_timestamp", help, Unit::Seconds, ends);
 }
 
 async fn register_disk(app: &App, metrics: &mut Registry) -> Result<(), StoreError> {

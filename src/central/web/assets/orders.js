@@ -18,7 +18,7 @@ export const groupName = (id) => {
   return title ? `${title} (${id})` : id;
 };
 export const person = (key) => names.people.find((grant) => grant.key === key)?.holder ?? key;
-const time = (at) => {
+export const time = (at) => {
   const known = typeof at === "string" ? new Date(at) : new Date(NaN);
   if (Number.isNaN(known.getTime())) throw new Error("no time");
   return known.toLocaleString("vi-VN", { timeZone: "Asia/Ho_Chi_Minh" });
@@ -57,7 +57,7 @@ function fields(object) {
 }
 
 // Signs that take no room, or turn the direction of writing, could make a text read as another.
-const visible = (shown) =>
+export const visible = (shown) =>
   shown.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => (sign === "\n" ? sign : `[U+${sign.codePointAt(0).toString(16)}]`));
 
 const list = (value) => {

@@ -1,7 +1,7 @@
 // The page on which people make a key and sign with it.
 
 import { ask, bytesOf, forget, guard, isOpen, kept, lockWhereLeft, makeKey, say, signatureOf, stored, text, unlock } from "./keys.js";
-import { names, node, person, understood } from "./orders.js";
+import { groupName, names, node, person, time, understood, visible } from "./orders.js";
 
 const REFRESH_MS = 3000;
 const NO_DESK = { drafts: [], groups: [], people: [] };
@@ -106,14 +106,35 @@ function drawDesk() {
   for (const card of $("drafts").children) {
     if (open.has(card.dataset.draft)) card.querySelector("details").open = true;
   }
-  if ($("groups").querySelector("input")) return;
-  for (const group of desk.groups) {
-    const box = document.createElement("input");
-    box.type = "checkbox";
-    box.name = "group";
-    box.value = group.id;
-    $("groups").append(node("label", [box, ` ${group.title}`], "choice"));
+  const standing = desk.local_emergency;
+  $("local-standing").textContent = standing
+    ? `${say("local_standing")}: ${visible(standing.title)} (${standing.groups.map(groupName).join(", ")}, ${say("not_after")} ${time(standing.expires)})`
+    : say("local_none");
+  for (const choice of document.querySelectorAll("fieldset.groups")) {
+    if (choice.querySelector("input")) continue;
+    for (const group of desk.groups) {
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.name = "group";
+      box.value = group.id;
+      choice.append(node("label", [box, ` ${group.title}`], "choice"));
+    }
   }
+}
+
+// The groups that are chosen in a form.
+function chosen(form) {
+  const to = [...form.querySelectorAll("input[name=group]:checked")].map((box) => box.value);
+  if (to.length === 0) throw new Error(say("no_group"));
+  return to;
+}
+
+async function draft(form, asked) {
+  await ask("POST", "/api/v1/drafts", JSON.stringify(asked));
+  form.reset();
+  tell(say("drafted"));
+  await refresh();
+  $("drafts").scrollIntoView();
 }
 
 function draw() {
@@ -144,19 +165,29 @@ $("unlock-form").addEventListener("submit", guarded(async () => {
 }));
 
 $("draft-form").addEventListener("submit", guarded(async () => {
-  const to = [...document.querySelectorAll("input[name=group]:checked")].map((box) => box.value);
   const mode = document.querySelector("input[name=mode]:checked").value;
-  if (to.length === 0) throw new Error(say("no_group"));
   const fields = {
-    to, class: "emergency", mode, title: $("draft-title").value.trim(), text: $("draft-text").value.trim(),
+    to: chosen($("draft-form")), class: "emergency", mode,
+    title: $("draft-title").value.trim(), text: $("draft-text").value.trim(),
     opening: $("draft-siren").checked ? "siren" : "chime", repeat: Number($("draft-repeat").value),
     author: stored().holder,
   };
-  await ask("POST", "/api/v1/drafts", JSON.stringify({ announce: { fields } }));
-  $("draft-form").reset();
-  tell(say("drafted"));
-  await refresh();
-  $("drafts").scrollIntoView();
+  await draft($("draft-form"), { announce: { fields } });
+}));
+
+$("local-form").addEventListener("submit", guarded(async () => {
+  const message = {
+    title: $("local-title").value.trim(), text: $("local-text").value.trim(),
+    silent_s: Number($("local-silent").value) * 60, minutes_max: Number($("local-minutes").value),
+    days: Number($("local-days").value),
+  };
+  const order = { to: chosen($("local-form")), message, author: stored().holder };
+  await draft($("local-form"), { local_emergency: order });
+}));
+
+$("local-take-back").addEventListener("click", guarded(async () => {
+  const order = { to: chosen($("local-form")), author: stored().holder };
+  await draft($("local-form"), { local_emergency: order });
 }));
 
 $("export").addEventListener("click", () => {

@@ -131,7 +131,7 @@ async fn draw(
     let offered: Vec<_> = offered
         .filter(|group| app.stands(group, &[]) && who.may(app, Role::Duty, std::slice::from_ref(group)))
         .collect();
-    let announced = app.store.announcements(LISTED).await?.into_iter();
+    let announced = app.store.announcements(None, LISTED).await?.into_iter();
     let scheduled: Vec<_> = announced
         .filter(|row| row.mode == Some(Mode::Exercise) && row.ended.is_none() && row.expires > who.now)
         .collect();

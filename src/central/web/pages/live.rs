@@ -23,6 +23,7 @@ use crate::orders::live::{self, NotLive, VoiceSource};
 use crate::people::Who;
 use crate::store::{ActFilter, ActRow, BoxRow, MediaRow, NewAct, Role};
 use crate::web::doors::{Needs, Pages};
+use crate::web::elsewhere::{self, Asked};
 use crate::web::form::Sent;
 use crate::web::frame::{Frame, PageError, asset, moment};
 use crate::web::parts::icon;
@@ -159,10 +160,12 @@ async fn begin(
     let act = NewAct { after: Some(places.clone()), ..who.act("live_began", places.clone()) };
     app.store.note_act(act).await?;
     let (name, pieces) = app.mouths.open(&who.person.id);
+    app.note_voice(&name).await;
     let (speaking, name_kept) = (Arc::clone(&app), name.clone());
     tokio::spawn(async move {
         speak(&speaking, &who, &name_kept, to, places, pieces).await;
         speaking.mouths.close(&name_kept, &who.person.id);
+        speaking.forget_voice(&name_kept).await;
     });
     Ok(Json(json!({ "phien": name })).into_response())
 }
@@ -275,15 +278,22 @@ async fn piece(
     Path(name): Path<String>,
     Query(Piece { so }): Query<Piece>,
     who: Who,
+    asked: Asked,
     body: Bytes,
 ) -> StatusCode {
-    match app.mouths.take(&name, &who.person.id, so, body) {
+    match app.mouths.take(&name, &who.person.id, so, body.clone()) {
         Taken::New | Taken::Again => StatusCode::NO_CONTENT,
-        Taken::Over => StatusCode::GONE,
+        Taken::Over => match elsewhere::place_of(&app, &name, &asked.headers).await {
+            Some(place) => elsewhere::pass_on(&app, place, asked, body).await,
+            None => StatusCode::GONE,
+        },
     }
 }
 
-async fn end(State(app): State<Arc<App>>, Path(name): Path<String>, who: Who) -> StatusCode {
+async fn end(State(app): State<Arc<App>>, Path(name): Path<String>, who: Who, asked: Asked) -> StatusCode {
     app.mouths.close(&name, &who.person.id);
-    StatusCode::NO_CONTENT
+    match elsewhere::place_of(&app, &name, &asked.headers).await {
+        Some(place) => elsewhere::pass_on(&app, place, asked, Bytes::new()).await,
+        None => StatusCode::NO_CONTENT,
+    }
 }

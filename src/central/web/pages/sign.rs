@@ -107,7 +107,7 @@ fn content(texts: &Texts) -> Markup {
                             label.choice { input type="radio" name="mode" value="exercise" checked; " " (texts.code("mode", "exercise")) }
                             label.choice { input type="radio" name="mode" value="actual"; " " strong { (say("sign.actual")) } }
                         }
-                        fieldset #groups { legend { (say("sign.groups")) } }
+                        fieldset.groups { legend { (say("sign.groups")) } }
                         label { (say("sign.draft_name")) input #draft-title required maxlength="200"; }
                         label { (say("sign.words")) textarea #draft-text rows="4" required maxlength="8000" {} }
                         label.choice { input #draft-siren type="checkbox" checked; " " (say("sign.siren")) }
@@ -115,8 +115,36 @@ fn content(texts: &Texts) -> Markup {
                         button.btn { (say("sign.draft")) }
                     }
                 }
+                (local_emergency(texts))
             }
         }
         script type="application/json" id="words" { (PreEscaped(words)) }
+    }
+}
+
+/// The form of the standing order that two presses on a box release while nothing reaches this server.
+fn local_emergency(texts: &Texts) -> Markup {
+    let say = |key: &'static str| texts.say(key);
+    let number = |id: &'static str, label: &'static str, value: u32, max: u32| {
+        html! { label { (say(label)) input id=(id) type="number" required min="1" max=(max) value=(value); } }
+    };
+    html! {
+        details {
+            summary { (say("sign.local_title")) }
+            p { (say("sign.local_what")) }
+            p #local-standing {}
+            form #local-form {
+                fieldset.groups { legend { (say("sign.groups")) } }
+                label { (say("sign.draft_name")) input #local-title required maxlength="200"; }
+                label { (say("sign.words")) textarea #local-text rows="4" required maxlength="8000" {} }
+                (number("local-silent", "sign.local_silent", 5, 1_440))
+                (number("local-minutes", "sign.local_minutes", 30, 240))
+                (number("local-days", "sign.local_days", 365, 399))
+                div.btns {
+                    button.btn { (say("sign.draft")) }
+                    button.btn.sec #local-take-back type="button" { (say("sign.local_take_back")) }
+                }
+            }
+        }
     }
 }

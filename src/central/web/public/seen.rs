@@ -187,7 +187,7 @@ async fn read(app: &App) -> Result<Seen, StoreError> {
     let slots = day::between(app, &boxes, (first, now.date() + Days::new(DAYS_AHEAD - 1))).await?;
     let again = app.store.published(AGAIN_MAX).await?;
     let mut said = Vec::new();
-    for row in app.store.announcements(ANNOUNCEMENTS_READ).await? {
+    for row in app.store.announcements(None, ANNOUNCEMENTS_READ).await? {
         if row.mode == Some(Mode::Test) || row.issued_at.date() < first {
             continue;
         }

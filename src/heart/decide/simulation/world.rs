@@ -162,6 +162,11 @@ impl World {
             self.disk.staged.insert(*sha256);
         }
         if let Some(speaker) = &mut self.speaker {
+            match &input {
+                Input::Timetable(timetable) => self.setup.timetable = timetable.clone(),
+                Input::Listeners(listeners) => self.setup.listeners = listeners.clone(),
+                _ => {}
+            }
             speaker.handle(&self.clock, input);
             // The shell keeps the document that the heart has taken.
             if speaker.trust() != self.disk.trust.as_ref() {

@@ -54,6 +54,7 @@ impl Speaker {
         self.waiting.account_at = self.account_later(now);
         if self.waiting.account_at.is_none() {
             self.take_back_missed(now);
+            self.release_put_off(now);
         }
         let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
         let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
@@ -64,7 +65,7 @@ impl Speaker {
         while date <= today {
             for session in self.timetable.sessions_on(date, &self.listeners) {
                 let open = match self.memory.sessions.get(&session.key).map(|memo| &memo.state) {
-                    None => session.start > upto || known.is_none() && session.end > now.wall,
+                    None => session.start > upto || session.end > now.wall,
                     Some(SessionState::Open { .. }) => !self.is_taken_up(&session.key),
                     Some(SessionState::Closed | SessionState::Missed) => false,
                 };
@@ -94,7 +95,7 @@ impl Speaker {
     fn take_up(&mut self, now: &Reading, session: Session) {
         if session.end <= now.wall {
             if self.waiting.account_at.is_none() {
-                self.close_unheard(now, session);
+                self.close_unheard(now, &session, NotPlayed::Missed);
             }
             return;
         }
@@ -104,11 +105,11 @@ impl Speaker {
         self.waiting.due.push_back(session);
     }
 
-    /// Ends a session whose time passed while the box was off or the clock unknown.
-    fn close_unheard(&mut self, now: &Reading, session: Session) {
+    /// Ends a session that will not have its turn again: as what it was so far, else as not aired for `reason`.
+    pub(super) fn close_unheard(&mut self, now: &Reading, session: &Session, reason: NotPlayed) {
         let memo = self.memory.sessions.get(&session.key);
         let outcome = memo.and_then(|memo| memo.state.outcome());
-        self.settle(now, &session, outcome.unwrap_or(SlotOutcome::NotAired(NotPlayed::Missed)));
+        self.settle(now, session, outcome.unwrap_or(SlotOutcome::NotAired(reason)));
     }
 
     /// Ends as replaced the sessions that are open in the memory and no longer in the timetable.
@@ -177,6 +178,23 @@ impl Speaker {
             self.remember(Memo::Session(key, None));
         }
         self.remember(Memo::AccountedUpto(now.wall));
+    }
+
+    /// Lets go of sessions that have not sounded and that a newer programme puts off to a time to come.
+    fn release_put_off(&mut self, now: &Reading) {
+        let (today, taken_up) = (now.wall.date(), now.wall.plus(LEAD));
+        let silent = self.memory.sessions.iter().filter(|(key, memo)| {
+            key.date >= today && (memo.state == SessionState::FRESH || memo.state == SessionState::Missed)
+        });
+        let put_off = silent.filter(|(key, memo)| {
+            let session = self.timetable.session(key, &self.listeners);
+            session.is_some_and(|session| session.start > taken_up && session.start != memo.start)
+        });
+        let put_off: Vec<_> =
+            put_off.map(|(key, _)| key.clone()).filter(|key| !self.is_taken_up(key)).collect();
+        for key in put_off {
+            self.remember(Memo::Session(key, None));
+        }
     }
 
     fn forget_old_sessions(&mut self, now: &Reading) {

@@ -101,10 +101,7 @@ impl Speaker {
                 self.policy_signers.clear();
                 self.apply_limits_to_the_air(now);
             }
-            Input::Listeners(listeners) => {
-                self.listeners = listeners;
-                self.drop_what_is_for_others(now);
-            }
+            Input::Listeners(listeners) => self.on_listeners(now, listeners),
             Input::Fetched { sha256, result } => self.on_fetched(now, sha256, result),
             Input::Player(event) => self.on_player(now, event),
             Input::Refused { command, reason } => self.refuse(now, command, reason),

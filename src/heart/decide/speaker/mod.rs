@@ -8,6 +8,7 @@
 
 mod air;
 mod announcements;
+mod changed_plan;
 mod due;
 mod fallback;
 mod held;

@@ -136,6 +136,14 @@ impl Running {
         self.stand_in.as_ref().filter(|stand_in| stand_in.relay == number)
     }
 
+    /// Passes over the piece with this number, which sounds and will not be finished.
+    pub fn leave_unfinished(&mut self, number: u32) {
+        let counts = self.piece(number).is_some_and(|piece| matches!(piece.role, Role::Item { .. }));
+        self.heard |= counts;
+        self.not_finished += u32::from(counts);
+        (self.next, self.position) = (number + 1, Span(0));
+    }
+
     /// Gives the relay up, and goes on behind it.
     pub fn pass_relay(&mut self) {
         let Some(stand_in) = self.stand_in.take() else { return };

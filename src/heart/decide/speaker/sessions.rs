@@ -7,9 +7,9 @@ use super::interface::Why;
 use super::job::Job;
 use super::running::{Running, Stage};
 use super::state::Speaker;
-use super::waiting::{LEAD, Waiting};
+use super::waiting::LEAD;
 use crate::decide::memory::{Memo, SessionMemo, SessionState};
-use crate::decide::schedule::{Role, Session, Timetable, cue_at};
+use crate::decide::schedule::{Role, Session, cue_at};
 use crate::domain::announcement::Rung;
 use crate::domain::playback::{Event, NotPlayed, PlayOutcome, SlotOutcome, Subject};
 use crate::domain::policy::GuardRefusal;
@@ -216,27 +216,6 @@ impl Speaker {
 
     pub(super) fn close_guarded(&mut self, now: &Reading, reason: GuardRefusal) {
         self.log_session_end(now, Some(NotPlayed::Guarded { reason }));
-    }
-
-    /// Puts a new programme in force. Sessions that were due under the old one are accounted for first.
-    pub(super) fn on_timetable(&mut self, now: &Reading, timetable: Timetable) {
-        self.open_sessions(now);
-        if let Some(running) = self.running.take() {
-            if running.stage != Stage::Done {
-                self.running = Some(running);
-                self.log_session_end(now, Some(NotPlayed::Replaced));
-                self.running = None;
-            }
-            self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::Stopped);
-        }
-        for session in std::mem::take(&mut self.waiting.due) {
-            self.settle(now, &session, SlotOutcome::NotAired(NotPlayed::Replaced));
-        }
-        self.timetable = timetable;
-        self.waiting = Waiting::default();
-        if now.quality > ClockQuality::None {
-            self.remember(Memo::AccountedUpto(now.wall));
-        }
     }
 
     /// Looks again at what was decided under a wrong time: the wall clock was stepped from `expected`.

@@ -1,6 +1,7 @@
 //! Places that the sound goes to: a sound card, or a file, pipe or nothing at the pace of the clock.
 
 mod alsa;
+pub mod controls;
 pub mod device;
 mod fifo;
 mod paced;

@@ -43,7 +43,7 @@ pub async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let odd = LogFilter { limit: TROUBLE_SHOWN, implausible: true, ..LogFilter::default() };
     let implausible = app.store.plays(odd).await?;
     let mut announcements = Vec::new();
-    for row in app.store.announcements(ANNOUNCEMENTS_SHOWN).await? {
+    for row in app.store.announcements(None, ANNOUNCEMENTS_SHOWN).await? {
         let chain = app.store.deliveries(row.id.clone()).await?;
         let waits =
             row.ended.is_none() && row.expires > app.now() && chain.iter().all(|it| it.started.is_none());

@@ -240,7 +240,7 @@ async fn next(app: &App, now: Wall, slots: &[PlannedSlot]) -> Result<Vec<Next>, 
         until: Some(slot.end),
     });
     let mut found: Vec<_> = later.collect();
-    for row in app.store.announcements(ANNOUNCEMENTS_READ).await? {
+    for row in app.store.announcements(None, ANNOUNCEMENTS_READ).await? {
         if row.ended.is_some() || row.expires <= now {
             continue;
         }

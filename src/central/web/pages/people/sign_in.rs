@@ -53,8 +53,10 @@ pub async fn enter(
     sent: Sent,
 ) -> Result<Response, PageError> {
     let from = client(&app, from, &headers);
-    let device =
-        session::device_of(&app, &headers).and_then(|mark| devices::known(&app, sent.get("ten"), mark));
+    let device = match session::device_of(&app, &headers) {
+        Some(mark) => devices::known(&app, sent.get("ten"), mark).await,
+        None => None,
+    };
     if device.is_none()
         && let Err(refusal) = may_try(&app, from)
     {

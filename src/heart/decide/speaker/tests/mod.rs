@@ -2,6 +2,7 @@
 
 mod announcements;
 mod authority;
+mod changed_plan;
 mod clocks;
 mod local;
 mod relays;

@@ -3,7 +3,7 @@
 
 use chrono::{NaiveTime, Weekday};
 
-use super::scene::{Scene, announce, live, local, planned, timetable, until_cancelled, with_audio};
+use super::scene::{Scene, announce, live, local, planned, until_cancelled, with_audio};
 use crate::decide::downloads::Need;
 use crate::decide::inbox::tests::everything;
 use crate::decide::quotas::Limits;
@@ -477,20 +477,6 @@ fn each_start_of_the_box_is_logged() {
     let starts = |entry: &&Entry| matches!(entry.event, Event::BoxStarted { .. });
     assert_eq!(scene.log().iter().filter(starts).count(), 2);
     assert!(matches!(scene.log()[0].event, Event::BoxStarted { .. }));
-}
-
-#[test]
-fn a_slot_whose_programme_is_replaced_ends_and_does_not_come_again() {
-    let mut scene = Scene::at("2026-11-21 05:00:00", "");
-    scene.run(30);
-    scene.world.input(Input::Timetable(timetable("")));
-    scene.run(5);
-    scene.restart();
-    scene.run(1_200);
-    let story = scene.story();
-    assert_eq!(story.iter().filter(|line| line.ends_with("starts")).count(), 1, "{story:?}");
-    assert_eq!(story.iter().filter(|line| line.starts_with("slot")).count(), 1, "{story:?}");
-    assert!(story.contains(&"music not played: Replaced".to_owned()), "{story:?}");
 }
 
 #[test]
