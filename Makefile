@@ -7,13 +7,14 @@ SOAK ?= 1000
 # Packages that `make deb` builds.
 PACKAGES ?= loaxa-box:amd64 loaxa-box:arm64 loaxa-box:armhf loaxa-central:amd64 loaxa-central:arm64
 
-.PHONY: help demo test soak test-postgres mutants bench deny audio deb deb-test vm-test
+.PHONY: help demo test soak test-postgres broker-cluster mutants bench deny audio deb deb-test vm-test
 
 help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
-	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds, and $(SOAK) power cuts while a box writes (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too; a box in a virtual machine"
+	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds, and $(SOAK) power cuts while a box writes (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too; a cluster of brokers; a box in a virtual machine"
 	@echo "make test-postgres  the tests of the centre, with its database on a PostgreSQL server"
+	@echo "make broker-cluster  the tests of box and centre on three brokers that run together, killed one by one"
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"
 	@echo "make deny    licences and advisories of the dependencies (installs cargo-deny the first time)"
@@ -39,11 +40,16 @@ soak:
 	LOAXA_PREVIEWS=500 cargo test --locked --config profile.dev.package.loaxa-heart.opt-level=3 --test heart preview_truth -- --nocapture
 	LOAXA_SOAK_MUTATIONS=10000 cargo test --locked --test sound damage_does_no_harm -- --nocapture
 	LOAXA_SOAK_HOURS=8 cargo test --locked --test sound long_play -- --nocapture
+	@$(MAKE) broker-cluster
 	@$(MAKE) vm-test
 
 test-postgres:
 	@scripts/setup.sh --tests
 	@scripts/test_postgres.sh $(ARGS)
+
+broker-cluster:
+	@scripts/setup.sh --tests
+	@scripts/broker_cluster.sh $(ARGS)
 
 mutants:
 	@scripts/setup.sh --tests

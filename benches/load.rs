@@ -1,5 +1,6 @@
-//! The load that a province puts on central: `cargo bench --bench load` prints log entries a second into SQLite from
-//! 1,000 boxes, how soon one order reaches 1,000 clients of either broker, and what a heartbeat weighs.
+//! The load that a province puts on central: `cargo bench --bench load` prints log entries a second into SQLite and into
+//! PostgreSQL from 1,000 boxes, how soon one order reaches 1,000 clients of either broker, and what a heartbeat weighs.
+//! With `-- postgres` it only writes into PostgreSQL.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use loaxa_central::link::broker::{Broker, Embedded};
 use loaxa_central::settings::Logins;
 use loaxa_central::store::sql::SqlStore;
 use loaxa_central::store::{Batch, Record, SharedStore};
-use loaxa_heart::domain::ids::{BoxId, Epoch};
-use loaxa_heart::domain::playback::{Entry, Event, NotPlayed, Stamp, Subject};
+use loaxa_heart::domain::announcement::Rung;
+use loaxa_heart::domain::ids::{BoxId, Epoch, PlayId};
+use loaxa_heart::domain::playback::{
+    Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, Stamp, Subject,
+};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::broker_address::BrokerAddress;
 use loaxa_heart::wire::chain;
@@ -21,28 +25,110 @@ use loaxa_heart::wire::topics::Topic;
 const BOXES: usize = 1_000;
 const BATCHES_OF_EACH: u64 = 4;
 const RECORDS_OF_EACH: u64 = 50;
+/// Time between two boxes that send a batch each: 20,000 entries a second.
+const EACH_AFTER: Duration = Duration::from_micros(2_500);
 const ORDERS: usize = 20;
 /// A spoken emergency in its envelope.
 const ORDER_BYTES: usize = 1_600;
 
+#[path = "../tests/support/postgres.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod postgres;
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let only_postgres = std::env::args().any(|argument| argument == "postgres");
     runtime.block_on(async {
-        ingest("as fast as they can", Duration::ZERO).await;
-        // 400 batches, 20,000 entries a second.
-        ingest("one after the other", Duration::from_micros(2_500)).await;
+        into_postgres().await;
+        if only_postgres {
+            return;
+        }
+        for (how, apart) in [("as fast as they can", Duration::ZERO), ("one after the other", EACH_AFTER)] {
+            let dir = tempfile::tempdir().unwrap();
+            let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
+            ingest(&store, &format!("SQLite, {how}"), apart, not_played).await;
+        }
         embedded().await;
         mosquitto().await;
     });
-    heartbeat();
+    if !only_postgres {
+        heartbeat();
+    }
+}
+
+/// A server that writes to its disk as one in an office does.
+async fn into_postgres() {
+    let cluster = postgres::Cluster::start();
+    for setting in ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"] {
+        cluster.sql("postgres", &format!("ALTER SYSTEM SET {setting} = on"));
+    }
+    cluster.sql("postgres", "ALTER SYSTEM SET shared_buffers = '512MB'");
+    cluster.stop();
+    cluster.start_again();
+    let of_entries: [(&str, Events); 2] = [("items that did not sound", not_played), ("plays", a_play)];
+    for (what, event) in of_entries {
+        for (how, apart) in [("as fast as they can", Duration::ZERO), ("one after the other", EACH_AFTER)] {
+            let name = format!("load_{}_{}", what.len(), apart.as_micros());
+            cluster.create(&name);
+            let store = SqlStore::open_at(&cluster.database(&name), None).unwrap();
+            let store: SharedStore = Arc::new(store);
+            ingest(&store, &format!("PostgreSQL, {what}, {how}"), apart, event).await;
+        }
+    }
 }
 
 fn box_id(n: usize) -> BoxId {
     format!("loa-{n}").parse().unwrap()
 }
 
+/// The event of the entry with this number.
+type Events = fn(u64) -> Event;
+
+fn not_played(_: u64) -> Event {
+    let subject = Subject::Live { voice: "s".to_owned() };
+    Event::NotPlayed { subject, title: "Bản tin xã".to_owned(), reason: NotPlayed::Late }
+}
+
+/// Starts and ends in turn.
+fn a_play(n: u64) -> Event {
+    let subject = Subject::Live { voice: "s".to_owned() };
+    let play = PlayId::new(1, (n / 2) as u32);
+    if n.is_multiple_of(2) {
+        Event::PlayStarted(PlayStart {
+            play,
+            subject,
+            rung: Rung::Programme,
+            title: "Bản tin xã".to_owned(),
+            section: None,
+            campaign: None,
+            class: None,
+            mode: None,
+            issuer: None,
+            content: None,
+            source: "ban-tin.mp3".to_owned(),
+            language: "vi".to_owned(),
+            repetition: 1,
+            scheduled: None,
+            entered_at_ms: 0,
+            volume_percent: 80,
+            instead_of: None,
+        })
+    } else {
+        Event::PlayEnded(PlayEnd {
+            play,
+            subject,
+            outcome: PlayOutcome::Finished,
+            started_at: None,
+            frames_played: 48_000,
+            frames_due: Some(48_000),
+            loudness_lufs: None,
+            heard: None,
+        })
+    }
+}
+
 /// All batches of one box, checked as central's ingest checks them.
-fn batches(n: usize) -> Vec<Batch> {
+fn batches(n: usize, event: Events) -> Vec<Batch> {
     let (id, epoch) = (box_id(n), Epoch(n as u64 + 1));
     let mut link = chain::Link::FIRST;
     let at = Stamp {
@@ -54,10 +140,7 @@ fn batches(n: usize) -> Vec<Batch> {
     };
     let mut of_batch = |_| {
         let records = (0..RECORDS_OF_EACH).map(|_| {
-            let subject = Subject::Live { voice: "s".to_owned() };
-            let event =
-                Event::NotPlayed { subject, title: "Bản tin xã".to_owned(), reason: NotPlayed::Late };
-            let entry = Entry { at, event };
+            let entry = Entry { at, event: event(link.seq - 1) };
             let record = link.record(&id, epoch, entry.clone()).unwrap();
             let prev = link.prev;
             link = chain::Link::after(record.seq, &record.body);
@@ -69,16 +152,14 @@ fn batches(n: usize) -> Vec<Batch> {
 }
 
 /// `apart` is the time between the beginnings of two boxes; each sends its next batch when it has the answer.
-async fn ingest(how: &str, apart: Duration) {
-    let dir = tempfile::tempdir().unwrap();
-    let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
-    let all: Vec<Vec<Batch>> = (0..BOXES).map(batches).collect();
+async fn ingest(store: &SharedStore, how: &str, apart: Duration, event: Events) {
+    let all: Vec<Vec<Batch>> = (0..BOXES).map(|n| batches(n, event)).collect();
     let begun = Instant::now();
     let tasks: Vec<_> = all
         .into_iter()
         .zip(0..)
         .map(|(of_box, n)| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             tokio::spawn(async move {
                 let mut took = Vec::new();
                 // At a steady rate each sends one batch.

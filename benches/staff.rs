@@ -41,8 +41,13 @@ fn main() {
             central.store().add_session(session).await.expect("kept");
         }
         let broker = central.broker_addr().expect("an embedded broker");
-        let address =
-            BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+        let address = BrokerAddress {
+            tls: false,
+            host: broker.ip().to_string(),
+            port: broker.port(),
+            login: None,
+            others: Vec::new(),
+        };
         let fleet = Fleet::start(sites(&keys), &Network { broker: address, ca: None, come_within_s: 20.0 });
         let begun = Instant::now();
         while fleet.account.counts().connected < BOXES as u64 {

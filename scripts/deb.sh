@@ -107,6 +107,9 @@ else
     for name in mosquitto.conf mosquitto.acl mosquitto-crl.path mosquitto-crl.service emqx.conf emqx-acl.conf; do
         put 0644 "firmware-config/$name" "$doc/examples/$name"
     done
+    for name in rmqtt.toml plugins/rmqtt-{acl,cluster-broadcast,shared-subscription}.toml; do
+        put 0644 "firmware-config/rmqttd/$name" "$doc/examples/rmqttd/$name"
+    done
 fi
 packed() { gzip -9 -n >"$tree/$1" && chmod 0644 "$tree/$1"; }
 mkdir -p "$tree/usr/share/man/man1"

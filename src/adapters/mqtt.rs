@@ -40,8 +40,8 @@ const STABLE_AFTER: Span = Span::secs(300);
 /// Longest time in which a broker accepts a connection: TLS over a poor 4G link.
 const CONNECT_TIMEOUT_S: u64 = 15;
 
-/// Of so many connections that fail, one shows the certificate of the configuration.
-const TRIES_OF_BOTH: u32 = 4;
+/// Of so many connections to a broker that fail, one shows the certificate of the configuration.
+const TRIES_OF_BOTH: usize = 4;
 
 /// Time between two looks at the way to the broker, and looks at another one before the connection is given up: links flutter.
 const WAY_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
@@ -167,6 +167,7 @@ pub struct Link(Arc<Owned>);
 struct Owned(Arc<Shared>);
 
 struct Shared {
+    brokers: usize,
     outgoing_max: u16,
     state: Mutex<State>,
     closing: Notify,
@@ -187,9 +188,10 @@ impl Link {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn connect(config: LinkConfig) -> Result<(Link, mpsc::Receiver<LinkEvent>), LinkError> {
-        let options = mqtt_options(&config, Shows::Renewed)?;
+        let options = mqtt_options(&config, 0, Shows::Renewed)?;
         let state = State { filters: config.subscriptions.clone(), client: None };
         let shared = Arc::new(Shared {
+            brokers: brokers(&config),
             outgoing_max: config.outgoing_max,
             state: Mutex::new(state),
             closing: Notify::new(),
@@ -242,6 +244,11 @@ impl Link {
     pub fn is_connected(&self) -> bool {
         self.0.0.lock().client.is_some()
     }
+
+    /// Tells whether the address names several brokers.
+    pub fn is_to_cluster(&self) -> bool {
+        self.0.0.brokers > 1
+    }
 }
 
 impl Drop for Owned {
@@ -264,9 +271,12 @@ fn filter(path: String) -> Filter {
     filter
 }
 
-fn mqtt_options(config: &LinkConfig, shows: Shows) -> Result<MqttOptions, LinkError> {
-    let BrokerAddress { tls, host, port, login } = &config.broker;
-    let mut options = MqttOptions::new(&config.client_id, host, *port);
+/// Makes the options of a connection to one of the brokers; those of a cluster follow each other without end.
+fn mqtt_options(config: &LinkConfig, broker: usize, shows: Shows) -> Result<MqttOptions, LinkError> {
+    let BrokerAddress { tls, login, .. } = &config.broker;
+    let (host, port) =
+        config.broker.places().nth(broker % brokers(config)).expect("the remainder is below the count");
+    let mut options = MqttOptions::new(&config.client_id, host, port);
     options
         .set_clean_start(true)
         .set_keep_alive(Duration::from_secs(config.keep_alive_s.max(KEEP_ALIVE_S_MIN).into()))
@@ -288,6 +298,11 @@ fn mqtt_options(config: &LinkConfig, shows: Shows) -> Result<MqttOptions, LinkEr
         options.set_transport(Transport::tls_with_config(tls_configuration(config, shows)?));
     }
     Ok(options)
+}
+
+/// Counts the brokers of the address.
+fn brokers(config: &LinkConfig) -> usize {
+    config.broker.places().count()
 }
 
 /// A certificate that a connection shows, and the authorities that it takes the broker's from.
@@ -375,15 +390,19 @@ async fn run(
     let (min, max) = (seconds(config.reconnect_s_min), seconds(config.reconnect_s_max));
     let mut backoff = Backoff::new(min, max, config.seed);
     let mut delay = backoff.uniform(seconds(config.first_delay_s_max));
-    let mut failures = 0_u32;
+    // Boxes begin at different brokers, so that a cluster shares them.
+    let brokers = brokers(&config);
+    let mut broker = (config.seed % brokers as u64) as usize;
+    let (mut failures, mut losses) = (0_usize, 0_usize);
     loop {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = shared.closing.notified() => return,
         }
+        let rounds = failures / brokers;
         let shows =
-            if failures % TRIES_OF_BOTH == TRIES_OF_BOTH - 1 { Shows::Configured } else { Shows::Renewed };
-        match mqtt_options(&config, shows) {
+            if rounds % TRIES_OF_BOTH == TRIES_OF_BOTH - 1 { Shows::Configured } else { Shows::Renewed };
+        match mqtt_options(&config, broker, shows) {
             Ok(fresh) => options = fresh,
             Err(error) => tracing::warn!(%error, "the certificates can't be read anew"),
         }
@@ -408,8 +427,13 @@ async fn run(
         }
         if monotonic().since(begun) >= STABLE_AFTER {
             backoff.reset();
+            losses = 0;
+        } else {
+            losses = losses.wrapping_add(1);
         }
-        delay = backoff.next_delay();
+        broker = (broker + 1) % brokers;
+        // The next of a cluster is asked soon, though not by all at once; the delays grow once all were asked in vain.
+        delay = if losses % brokers == brokers - 1 { backoff.next_delay() } else { backoff.uniform(min) };
     }
 }
 

@@ -230,8 +230,13 @@ async fn broker_of(args: &Args, central: &Central) -> Result<SocketAddr, Failure
 }
 
 fn network_to(broker: SocketAddr) -> Network {
-    let broker =
-        BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+    let broker = BrokerAddress {
+        tls: false,
+        host: broker.ip().to_string(),
+        port: broker.port(),
+        login: None,
+        others: Vec::new(),
+    };
     Network { broker, ca: None, come_within_s: 0.0 }
 }
 

@@ -16,7 +16,7 @@ use loaxa_heart::decide::simulation::player::SimulatedPlayer;
 use loaxa_heart::decide::speaker::{Action, Input, Speaker};
 use loaxa_heart::decide::versions::{self, Edition};
 use loaxa_heart::domain::authority::Trust;
-use loaxa_heart::domain::ids::{Epoch, GroupId, KeyId};
+use loaxa_heart::domain::ids::{CommandId, Epoch, GroupId, KeyId};
 use loaxa_heart::domain::playback::{CommandRefusal, Entry, Event};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::Sound;
@@ -30,6 +30,9 @@ use loaxa_heart::wire::topics::Topic;
 
 /// Records that wait for central; the oldest are lost beyond that.
 const WAITING_MAX: usize = 4_096;
+
+/// Commands of which a box knows that they came.
+const ARRIVED_MAX: usize = 32;
 
 /// Time after a command in which central hears what the box now holds.
 const HURRY: Span = Span::secs(2);
@@ -59,6 +62,8 @@ pub struct MemoryBox {
     last: chain::Link,
     /// The part of the log that central has not acknowledged.
     waiting: VecDeque<LogRecord>,
+    /// The commands that came last: they may come again.
+    arrived: VecDeque<CommandId>,
 }
 
 impl MemoryBox {
@@ -89,6 +94,7 @@ impl MemoryBox {
             epoch,
             last,
             waiting: VecDeque::new(),
+            arrived: VecDeque::new(),
         }
     }
 
@@ -208,8 +214,7 @@ impl MemoryBox {
             Ok(Some(Arrived::Acknowledged(ack))) => self.on_ack(&ack),
             Ok(Some(Arrived::Trust { message, .. })) => self.tell(Input::Trust(message.trust)),
             Ok(Some(Arrived::Command { signed, .. })) => {
-                let after = self.clock.read().wall.since(signed.payload.issued_at);
-                self.account.arrived(&signed.payload.id, after);
+                self.note_arrival(&signed.payload);
                 self.arriving = Some(Signed::clone(&signed));
                 self.tell(Input::Command(signed));
                 self.arriving = None;
@@ -220,6 +225,18 @@ impl MemoryBox {
                 self.tell(Input::Refused { command: None, reason });
             }
         }
+    }
+
+    /// Tells the account of a command that comes for the first time.
+    fn note_arrival(&mut self, command: &Command) {
+        if self.arrived.contains(&command.id) {
+            return;
+        }
+        if self.arrived.len() >= ARRIVED_MAX {
+            self.arrived.pop_front();
+        }
+        self.arrived.push_back(command.id.clone());
+        self.account.arrived(&command.id, self.clock.read().wall.since(command.issued_at));
     }
 
     fn learn(&mut self, time: Wall, asked: Moment) {

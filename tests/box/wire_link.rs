@@ -11,23 +11,21 @@ use loaxa_heart::wire::messages::MESSAGE_BYTES_MAX;
 use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use tokio::sync::mpsc::Receiver;
 
+use crate::support::broker::{self, Broker};
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A mosquitto that ends with the test.
+/// A mosquitto with settings of a test, with which it ends.
 struct Mosquitto {
     child: Child,
     _config: tempfile::NamedTempFile,
 }
 
 impl Mosquitto {
-    fn start(port: u16) -> Self {
-        Self::start_with(port, "allow_anonymous true")
-    }
-
     fn start_with(port: u16, of_the_listener: &str) -> Self {
         let mut config = tempfile::NamedTempFile::new().unwrap();
         writeln!(config, "user root\npersistence false\nlistener {port} 127.0.0.1\n{of_the_listener}")
@@ -82,8 +80,8 @@ async fn next_but_disconnected(events: &mut Receiver<LinkEvent>) -> LinkEvent {
 
 #[tokio::test]
 async fn messages_go_both_ways_and_survive_a_broker_restart() {
-    let port = free_port();
-    let broker = Mosquitto::start(port);
+    let broker = broker::Mosquitto::start();
+    let port = broker.port();
     let (lost, log) = (Topic::Up(box_id(), Up::Lost), Topic::Up(box_id(), Up::Log));
     let mut as_box = config(port, "loa-1");
     as_box.subscriptions = topics::box_filters(&box_id(), []);
@@ -114,7 +112,7 @@ async fn messages_go_both_ways_and_survive_a_broker_restart() {
     drop(broker);
     while next(&mut to_box).await == (LinkEvent::Message { topic: group.clone(), bytes: b"c".to_vec() }) {}
     assert!(matches!(the_box.publish(&log, vec![], Qos::AtLeastOnce), Err(LinkError::NotConnected)));
-    let _broker = Mosquitto::start(port);
+    let _broker = broker::Mosquitto::start_at(port);
     assert_eq!(next_but_disconnected(&mut to_box).await, LinkEvent::Connected);
     assert_eq!(next_but_disconnected(&mut to_central).await, LinkEvent::Connected);
     for topic in [group, Topic::Down(box_id(), Down::LogAck)] {

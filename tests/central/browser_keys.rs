@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
+use crate::support::free_port;
 use crate::support::unit::Unit;
 use loaxa_central::settings::Settings;
 use loaxa_heart::domain::announcement::Rung;

@@ -2,6 +2,7 @@
 
 use crate::support::browser::{Browser, Page};
 use crate::support::commune::*;
+use crate::support::free_port;
 use crate::support::staff::Staff;
 use loaxa_central::store::{SessionRow, Stage};
 use loaxa_heart::domain::ids::ContentHash;

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::commune::{TOKEN, central_key, free_port, key, tone, trust};
+use crate::support::commune::{TOKEN, central_key, key, tone, trust};
+use crate::support::free_port;
 use loaxa_adapters::keys::KeyFile;
 use loaxa_heart::domain::time::Span;
 use nix::sys::signal::{Signal, kill};

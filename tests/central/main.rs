@@ -47,6 +47,7 @@ mod questions;
 mod recordings;
 mod renewal;
 mod reports;
+mod rmqttd;
 mod roster;
 mod software;
 mod strangers;

@@ -26,7 +26,7 @@ impl Drop for Broker {
 }
 
 /// A CA, and a certificate with each of `names` as its CN, as `NAME.pem` and `NAME.key`.
-fn make_certificates(folder: &Path, names: &[&str]) {
+pub(crate) fn make_certificates(folder: &Path, names: &[&str]) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::support::commune::*;
+use crate::support::free_port;
 use crate::support::staff::Staff;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use crate::roster::receiver;
 use crate::support::browser::Browser;
 use crate::support::commune::*;
+use crate::support::free_port;
 use crate::support::staff::{FORM, Staff, form};
 use crate::support::villages::*;
 use base64::Engine;

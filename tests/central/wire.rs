@@ -1,5 +1,9 @@
 //! Central, a real broker and a scripted box: what is said is heard, once, and nothing is lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::broker::{Broker, Mosquitto};
 use crate::support::commune::*;
 use loaxa_central::Central;
 use loaxa_central::store::LogFilter;
@@ -13,6 +17,7 @@ use loaxa_heart::wire::signing::SecretKey;
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 use loaxa_heart::wire::{chain, codec};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// A central with its broker, either kind.
 async fn both(test: impl AsyncFn(&Central, u16)) {
@@ -23,8 +28,8 @@ async fn both(test: impl AsyncFn(&Central, u16)) {
 
     let mosquitto = Mosquitto::start();
     let dir = tempfile::tempdir().unwrap();
-    let central = start(settings(dir.path(), mosquitto.choice())).await;
-    test(&central, mosquitto.port).await;
+    let central = start(settings(dir.path(), outside(&mosquitto))).await;
+    test(&central, mosquitto.port()).await;
     central.stop().await;
 }
 
@@ -346,8 +351,8 @@ async fn nothing_is_lost_and_nothing_twice_when_the_broker_restarts_in_the_middl
     const RECORDS: u64 = 400;
     let mut mosquitto = Mosquitto::start();
     let dir = tempfile::tempdir().unwrap();
-    let central = start(settings(dir.path(), mosquitto.choice())).await;
-    let mut loa = ScriptedBox::connect(1, mosquitto.port).await;
+    let central = start(settings(dir.path(), outside(&mosquitto))).await;
+    let mut loa = ScriptedBox::connect(1, mosquitto.port()).await;
     (0..RECORDS).for_each(|_| loa.append(Event::DeviceBack));
     let mut acknowledged = 0;
     let mut restarts = 0;
@@ -374,6 +379,127 @@ async fn nothing_is_lost_and_nothing_twice_when_the_broker_restarts_in_the_middl
     let rows = central.store().contiguous_upto(loa.id.clone(), loa.epoch).await.unwrap();
     assert_eq!(rows, RECORDS);
     let expected: Vec<_> = (1..=RECORDS).map(|seq| ("loa-1".to_owned(), seq)).collect();
+    assert_eq!(stored(&central).await, expected);
+    central.stop().await;
+}
+
+/// Less than any order has, more than what else central says meanwhile.
+const AN_ORDER_BYTES: usize = 500;
+
+/// Passes connections on to a broker, until it is told to swallow what comes, and to cut them.
+struct Swallower {
+    address: std::net::SocketAddr,
+    swallows: watch::Sender<bool>,
+    /// Bytes that are gone.
+    swallowed: Arc<AtomicUsize>,
+    cut: watch::Sender<u32>,
+}
+
+impl Swallower {
+    async fn before(port: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (swallows, is_swallowed) = watch::channel(false);
+        let (cut, is_cut) = watch::channel(0);
+        let swallowed = Arc::<AtomicUsize>::default();
+        let gone = swallowed.clone();
+        tokio::spawn(async move {
+            while let Ok((central, _)) = listener.accept().await {
+                let broker = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let (is_swallowed, mut is_cut, gone) = (is_swallowed.clone(), is_cut.clone(), gone.clone());
+                is_cut.mark_unchanged();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = pass(central, broker, is_swallowed, &gone) => {}
+                        _ = is_cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address, swallows, swallowed, cut }
+    }
+}
+
+/// Carries bytes both ways; those to the broker are gone while they are to be swallowed.
+async fn pass(
+    mut central: tokio::net::TcpStream,
+    mut broker: tokio::net::TcpStream,
+    swallows: watch::Receiver<bool>,
+    swallowed: &AtomicUsize,
+) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut from_central, mut to_central) = central.split();
+    let (mut from_broker, mut to_broker) = broker.split();
+    let up = async {
+        let mut bytes = [0; 4_096];
+        while let Ok(read @ 1..) = from_central.read(&mut bytes).await {
+            if *swallows.borrow() {
+                swallowed.fetch_add(read, Ordering::Relaxed);
+            } else if to_broker.write_all(&bytes[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = up => {}
+        _ = tokio::io::copy(&mut from_broker, &mut to_central) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_the_broker_took_and_lost_goes_out_again_with_the_next_connection() {
+    let mosquitto = Mosquitto::start();
+    let between = Swallower::before(mosquitto.port()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let address = format!("mqtt://{}", between.address).parse().unwrap();
+    let choice = loaxa_central::settings::BrokerChoice::Url { address, ca: None, identity: None };
+    let central = start(settings(dir.path(), choice)).await;
+    // The box stays connected all the while and says nothing, so nothing else brings it what it lacks.
+    let mut loa = ScriptedBox::connect(1, mosquitto.port()).await;
+    between.swallows.send_replace(true);
+    let fields = json!({ "to": ["xa"], "class": "emergency", "title": "Bão", "author": "An" });
+    let lost = announce(&central, &fields, Some(&tone())).await;
+    assert_eq!(lost.status, 201, "{}", lost.text());
+    let is_lost = || between.swallowed.load(Ordering::Relaxed) > AN_ORDER_BYTES;
+    until("the order is lost", async || is_lost().then_some(())).await;
+    between.swallows.send_replace(false);
+    between.cut.send_modify(|cuts| *cuts += 1);
+    let (_, announced, _) = loa.next("the emergency", command).await;
+    assert_eq!(json!(announced.id), lost.json()["id"]);
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_forgets_subscriptions_and_sessions_costs_no_order_and_no_record() {
+    let mut mosquitto = Mosquitto::start();
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), outside(&mosquitto))).await;
+    let mut loa = ScriptedBox::connect(1, mosquitto.port()).await;
+    (0..20).for_each(|_| loa.append(Event::DeviceBack));
+    assert_eq!(loa.upload(1, 10).await.contiguous_upto, 10);
+    let fields = |title: &str| json!({ "to": ["xa"], "class": "normal", "title": title });
+    for wiped in 1..=3 {
+        // Sent in the moment in which all of it goes: neither side knows what arrived.
+        let before = announce(&central, &fields(&format!("trước {wiped}")), Some(&tone())).await;
+        loa.say(Up::Log, loa.batch(11, 20));
+        tokio::task::block_in_place(|| mosquitto.restart());
+        loa.reconnected().await;
+        until("central is back", async || central.is_connected().then_some(())).await;
+        loa.hello("n", loa.holds(&[]));
+        let wanted = before.json()["id"].clone();
+        let is_it = |topic: &Topic, bytes: &[u8]| {
+            command(topic, bytes).filter(|(_, command, _)| json!(command.id) == wanted)
+        };
+        loa.next("what was sent before", is_it).await;
+        let after =
+            announce(&central, &fields(&format!("sau {wiped}")), Some(&tone())).await.json()["id"].clone();
+        let to_the_group = |topic: &Topic, bytes: &[u8]| {
+            command(topic, bytes).filter(|(to_group, command, _)| *to_group && json!(command.id) == after)
+        };
+        loa.next("an order to the group of the new subscription", to_the_group).await;
+        assert_eq!(loa.upload(11, 20).await.contiguous_upto, 20);
+    }
+    let expected: Vec<_> = (1..=20).map(|seq| ("loa-1".to_owned(), seq)).collect();
     assert_eq!(stored(&central).await, expected);
     central.stop().await;
 }

@@ -1,9 +1,8 @@
 //! A commune for tests: keys, a central, brokers, and a box that does what the test says.
 use std::fmt::Display;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use loaxa_adapters::mqtt::{Link, LinkConfig, LinkEvent, Qos};
@@ -24,6 +23,7 @@ use loaxa_heart::wire::topics::{self, Down, Topic, Up};
 use loaxa_heart::wire::{chain, codec};
 use tokio::sync::mpsc;
 
+use super::broker::{Broker, Mosquitto};
 use super::unit::Unit;
 
 /// Longest wait for anything before a test gives up.
@@ -156,6 +156,11 @@ pub fn join(unit: &mut Unit, broker: impl Display, trust: &[u8]) {
     );
 }
 
+/// A broker beside central.
+pub fn outside(broker: &Mosquitto) -> BrokerChoice {
+    BrokerChoice::Url { address: broker.address(), ca: None, identity: None }
+}
+
 /// Starts central and waits until its broker has it.
 pub async fn start(settings: Settings) -> Central {
     let central = Central::start(settings).await.unwrap();
@@ -175,58 +180,6 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A mosquitto of our own; killed when dropped.
-pub struct Mosquitto {
-    child: Child,
-    pub port: u16,
-    config: tempfile::NamedTempFile,
-}
-
-impl Mosquitto {
-    pub fn start() -> Self {
-        let port = free_port();
-        let mut config = tempfile::NamedTempFile::new().unwrap();
-        writeln!(config, "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false").unwrap();
-        Self { child: spawn_mosquitto(config.path(), port), port, config }
-    }
-
-    /// Ends it without a word, and starts it again on the same port.
-    pub fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = spawn_mosquitto(self.config.path(), self.port);
-    }
-
-    pub fn choice(&self) -> BrokerChoice {
-        let address = format!("mqtt://127.0.0.1:{}", self.port).parse().unwrap();
-        BrokerChoice::Url { address, ca: None, identity: None }
-    }
-}
-
-fn spawn_mosquitto(config: &Path, port: u16) -> Child {
-    let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find(|path| Path::new(path).exists());
-    let mut command = Command::new(program.unwrap_or("mosquitto"));
-    let child = command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let child = child.expect("mosquitto is installed (scripts/setup.sh)");
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "mosquitto does not listen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A box that does what the test says.
 pub struct ScriptedBox {
     pub id: BoxId,
@@ -243,8 +196,13 @@ pub struct ScriptedBox {
 impl ScriptedBox {
     /// Box `n`, connected.
     pub async fn connect(n: u8, port: u16) -> Self {
+        Self::connect_to(n, &format!("mqtt://127.0.0.1:{port}").parse().unwrap()).await
+    }
+
+    /// Box `n`, connected to one of these brokers.
+    pub async fn connect_to(n: u8, broker: &BrokerAddress) -> Self {
         let id = BoxId::new(format!("loa-{n}")).unwrap();
-        let broker: BrokerAddress = format!("mqtt://{id}:x@127.0.0.1:{port}").parse().unwrap();
+        let broker = BrokerAddress { login: Some((id.to_string(), "x".to_owned())), ..broker.clone() };
         let config = LinkConfig {
             subscriptions: topics::box_filters(&id, &[group(&format!("thon-{n}")), group("xa")]),
             reconnect_s_min: 0.05,
@@ -269,6 +227,18 @@ impl ScriptedBox {
 
     pub async fn connected(&mut self) {
         until("the box reaches the broker", async || self.link.is_connected().then_some(())).await;
+    }
+
+    /// Waits until the connection was lost and there is another; passes over what arrived before.
+    pub async fn reconnected(&mut self) {
+        for wanted in [false, true] {
+            let is_it = |event: &LinkEvent| match event {
+                LinkEvent::Disconnected { .. } => !wanted,
+                LinkEvent::Connected => wanted,
+                _ => false,
+            };
+            while !is_it(&self.events.recv().await.expect("the link lives")) {}
+        }
     }
 
     pub fn holds(&self, ids: &[&str]) -> Holds {

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod browser;
 pub mod central;
+pub mod cluster;
 pub mod commune;
 pub mod crash_disk;
 pub mod disk_trace;

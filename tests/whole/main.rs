@@ -1,6 +1,7 @@
 //! Box and centre together, over a real broker, under faults.
 
 mod central_orders;
+mod cluster;
 mod conformance;
 mod demo;
 mod faults;

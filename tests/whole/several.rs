@@ -25,7 +25,9 @@ use loaxa_heart::wire::request::Request;
 use loaxa_heart::wire::topics::{Down, Topic};
 use serde_json::json;
 
+use crate::support::broker::{Broker, Mosquitto};
 use crate::support::commune::*;
+use crate::support::free_port;
 use crate::support::postgres::Cluster;
 use crate::support::staff::{FORM, Staff};
 
@@ -45,7 +47,7 @@ impl Ground {
 
     /// The settings of a central in this process.
     fn settings(&self) -> Settings {
-        let broker = self.broker.choice();
+        let broker = outside(&self.broker);
         Settings { database: self.cluster.database("xa"), ..settings(self.dir.path(), broker) }
     }
 
@@ -70,7 +72,7 @@ impl Ground {
              [broker]\nurl = \"mqtt://127.0.0.1:{}\"\n[api]\ntoken_file = \"token\"\n\
              [keys]\ncentral = \"central.key\"\nissuers = [\"an.key\", \"binh.key\"]\ntrust = \"trust.json\"\n\
              [store]\nurl = \"{}\"\n[[group]]\nid = \"xa\"\ntitle = \"Xã\"\n{}",
-            self.broker.port,
+            self.broker.port(),
             self.cluster.url("xa"),
             declared.collect::<String>()
         );
@@ -93,7 +95,7 @@ impl Ground {
             log: None,
             release: Release::Own,
         };
-        let broker = format!("mqtt://127.0.0.1:{}", self.broker.port).parse().unwrap();
+        let broker = format!("mqtt://127.0.0.1:{}", self.broker.port()).parse().unwrap();
         Fleet::start((1..=boxes).map(site), &Network { broker, ca: None, come_within_s: 0.0 })
     }
 }
@@ -240,7 +242,7 @@ async fn what_one_changes_the_other_shows_and_sends() {
 
     // A box that agreed with one is sent what the other takes, and keeps its state at both.
     other.stop().await;
-    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    let mut loa = ScriptedBox::connect(1, ground.broker.port()).await;
     let holds = loa.holds(&[&id]);
     loa.hello("n", holds.clone());
     loa.heartbeat(holds.clone());
@@ -321,7 +323,7 @@ async fn a_duty_is_taken_over_when_its_central_dies() {
     .await;
     eprintln!("taken over after {:?}", began.elapsed());
     // The troubles of boxes are found by the one that is left.
-    let stranger = ScriptedBox::connect(9, ground.broker.port).await;
+    let stranger = ScriptedBox::connect(9, ground.broker.port()).await;
     stranger.hello("n", stranger.holds(&[]));
     until("the watch goes on", async || {
         (ground.sql("SELECT count(*) FROM troubles WHERE subject = 'loa-9'") == "1").then_some(())
@@ -342,7 +344,7 @@ async fn refused(settings: Settings) -> String {
 async fn a_second_one_is_refused_where_there_can_be_one() {
     let broker = Mosquitto::start();
     let dir = tempfile::tempdir().unwrap();
-    let in_file = settings(dir.path(), broker.choice());
+    let in_file = settings(dir.path(), outside(&broker));
     let one = start(in_file.clone()).await;
     let said = refused(in_file.clone()).await;
     assert!(said.contains("central.db") && said.contains("systemctl stop"), "{said}");
@@ -367,7 +369,7 @@ async fn a_second_one_is_refused_where_there_can_be_one() {
 async fn without_the_database_each_gives_numbers_of_its_own() {
     let ground = Ground::lay();
     let (one, other) = (start(ground.settings()).await, start(ground.settings()).await);
-    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    let mut loa = ScriptedBox::connect(1, ground.broker.port()).await;
     ground.cluster.stop();
     let asked = |title: &str| {
         json!({ "to": ["xa"], "title": title, "class": "emergency", "mode": "actual", "author": "An",
@@ -474,7 +476,7 @@ async fn an_older_one_works_beside_a_newer_or_says_that_it_can_not() {
          INSERT INTO news (central, kind, version, at) VALUES ('later', 'of_a_later_version', 1, 1);
          SELECT pg_notify('loaxa', 'later of_a_later_version x')",
     );
-    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    let mut loa = ScriptedBox::connect(1, ground.broker.port()).await;
     loa.hello("n", loa.holds(&[]));
     loa.append(Event::DeviceBack);
     assert_eq!(loa.upload(1, 1).await.contiguous_upto, 1);
@@ -502,7 +504,7 @@ async fn found_by_others(ground: &Ground) -> Central {
 async fn a_voice_is_taken_and_heard_by_any_of_them() {
     let ground = Ground::lay();
     let (one, other) = (found_by_others(&ground).await, found_by_others(&ground).await);
-    let mut loa = ScriptedBox::connect(1, ground.broker.port).await;
+    let mut loa = ScriptedBox::connect(1, ground.broker.port()).await;
     let duc = Staff::make(&one, "duc", &[(Role::Duty, "xa")]).await;
     let begun = duc.post(&one, "/noi-truc-tiep", &[("noi", "xa")]).await;
     assert_eq!(begun.status, 200, "{}", begun.text());

@@ -310,7 +310,7 @@ fn connect(
     config.last_will = Some(Uplink::last_will(&settings.box_id, store.epoch()));
     config.subscriptions = loaxa_heart::wire::topics::box_filters(&settings.box_id, groups);
     config.seed = random()?;
-    if central.broker.host == "127.0.0.1" || central.broker.host == "localhost" {
+    if central.broker.is_loopback() {
         // A broker on this machine is not stormed by a region's boxes.
         config.reconnect_s_min = 0.5;
         config.reconnect_s_max = 5.0;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -26,6 +27,9 @@ use loaxa_heart::wire::topics::{Down, Topic, Up};
 /// Signs of life that are dealt with at the same time; further ones wait in the link.
 const ANSWERING_MAX: usize = 256;
 
+/// Time between two looks at what is to go out again.
+const REPEAT_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Hellos within this time count as one mass reconnect.
 const RECONNECT_WINDOW: Span = Span::secs(60);
 
@@ -36,7 +40,16 @@ const HELLOS_MAX: usize = 65_536;
 pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: mpsc::Sender<Waiting>) {
     let answering = Arc::new(Semaphore::new(ANSWERING_MAX));
     let hellos = Arc::new(Hellos::default());
-    while let Some(event) = events.recv().await {
+    let mut look_again = tokio::time::interval(REPEAT_LOOK_EVERY);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = look_again.tick() => {
+                app.outbound.repeat_urgent(app.now());
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
         let (id, up, bytes) = match event {
             LinkEvent::Message { topic: Topic::Up(id, up), bytes } => (id, up, bytes),
             LinkEvent::Message { topic, .. } => {
@@ -45,6 +58,9 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
             }
             other => {
                 tell_of_link(&other);
+                if other == LinkEvent::Connected {
+                    app.outbound.say_again(app.now());
+                }
                 continue;
             }
         };

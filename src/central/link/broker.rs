@@ -113,7 +113,7 @@ impl Embedded {
             addr => addr.ip().to_string(),
         };
         let login = Some((CENTRAL.to_owned(), password));
-        let address = BrokerAddress { tls: false, host, port: listens_on.port(), login };
+        let address = BrokerAddress { tls: false, host, port: listens_on.port(), login, others: Vec::new() };
         Ok(Self { address, listens_on, gate: None, shutdown, task })
     }
 

@@ -75,8 +75,9 @@ impl Gate<'_> {
             return Ok(broker.behind_gate(listens_on, task));
         }
         let enrolment = self.settings.enrolment.as_ref().ok_or(NoBroker::NoEnrolment)?;
-        let server = Ca::open(&enrolment.ca)?
-            .issue_to_server(vec![enrolment.broker.host.clone(), "localhost".to_owned()], broker::CENTRAL)?;
+        let hosts = enrolment.broker.places().map(|(host, _)| host).chain(["localhost"]);
+        let server =
+            Ca::open(&enrolment.ca)?.issue_to_server(hosts.map(str::to_owned).collect(), broker::CENTRAL)?;
         let secret = Embedded::gate_secret(&password);
         let broker = Embedded::start(loopback, Logins::Certificates, password).await?;
         let behind = gate::Behind {

@@ -1,14 +1,15 @@
 //! Messages to boxes: commands go out at once to groups, and again to single boxes until they hold them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkError, Qos};
 use loaxa_heart::decide::delivery::{self, Standing};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
-use loaxa_heart::domain::time::{Span, Wall};
-use loaxa_heart::wire::messages::Holds;
+use loaxa_heart::domain::time::{Moment, Span, Wall};
+use loaxa_heart::wire::messages::{Body, Command, Holds};
 use loaxa_heart::wire::topics::{Down, Topic};
 
 use crate::keyring::Keyring;
@@ -19,6 +20,7 @@ pub struct Outbound {
     link: Link,
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
     agreed: Mutex<BTreeMap<BoxId, Agreed>>,
+    recent: Mutex<VecDeque<Recent>>,
     /// Messages that the broker did not get at once.
     unsent: AtomicU64,
 }
@@ -35,6 +37,27 @@ struct Agreed {
     /// The digest of all that the box said it holds.
     holds: String,
     at: Wall,
+}
+
+/// Most commands that go out again with the next connection; beyond it the oldest wait for the boxes' heartbeats.
+const RECENT_MAX: usize = 32;
+/// Time after which every box has asked for what it lacks in a heartbeat.
+const RECENT_FOR: Span = Span::secs(60);
+
+/// Times after which an urgent command goes out again over a cluster.
+const AGAIN_AFTER: [Span; 3] = [Span::secs(2), Span::secs(6), Span::secs(20)];
+
+/// A command that went out to groups a moment ago. The broker that took it may have died with it, and boxes at the other
+/// brokers of a cluster notice nothing of that.
+struct Recent {
+    id: CommandId,
+    is_urgent: bool,
+    /// The number of [`AGAIN_AFTER`] that are over.
+    repeated: usize,
+    groups: Vec<GroupId>,
+    envelope: Vec<u8>,
+    expires: Wall,
+    at: Moment,
 }
 
 /// Most memories of what boxes were sent again: two kinds for each box of two provinces. When all are taken they are
@@ -56,10 +79,25 @@ struct Resent {
     at: Wall,
 }
 
+/// Tells whether a command ends one that went out before, which then must not come after it.
+fn ends(command: &Command, sent: &Recent) -> bool {
+    match &command.body {
+        Body::Cancel { of: Some(of) } | Body::Announce { supersedes: Some(of), .. } => *of == sent.id,
+        Body::Cancel { of: None } => sent.groups.iter().all(|group| command.groups.contains(group)),
+        _ => false,
+    }
+}
+
 impl Outbound {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
-        Self { link, resent: Mutex::default(), agreed: Mutex::default(), unsent: AtomicU64::new(0) }
+        Self {
+            link,
+            resent: Mutex::default(),
+            agreed: Mutex::default(),
+            recent: Mutex::default(),
+            unsent: AtomicU64::new(0),
+        }
     }
 
     /// The messages that the broker did not get at once, since the start.
@@ -73,7 +111,45 @@ impl Outbound {
     }
 
     /// Sends a sealed command to all boxes of its groups.
-    pub fn to_groups(&self, groups: &[GroupId], envelope: &[u8]) {
+    pub fn to_groups(&self, command: &Command, envelope: &[u8], is_urgent: bool) {
+        let (groups, envelope) = (command.groups.clone(), envelope.to_vec());
+        self.publish(&groups, &envelope);
+        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        recent.retain(|sent| !ends(command, sent));
+        if recent.len() >= RECENT_MAX {
+            recent.pop_front();
+        }
+        let (id, expires) = (command.id.clone(), command.expires);
+        let at = monotonic();
+        recent.push_back(Recent { id, is_urgent, repeated: 0, groups, envelope, expires, at });
+    }
+
+    /// Sends urgent commands again that went out over a cluster some seconds ago: a node that died may have been on the way to
+    /// boxes that noticed nothing. Boxes know what they have.
+    pub fn repeat_urgent(&self, now: Wall) {
+        if !self.link.is_to_cluster() {
+            return;
+        }
+        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        for sent in recent.iter_mut().filter(|sent| sent.is_urgent && now < sent.expires) {
+            let passed = monotonic().since(sent.at);
+            if AGAIN_AFTER.get(sent.repeated).is_some_and(|after| passed >= *after) {
+                sent.repeated += 1;
+                self.publish(&sent.groups, &sent.envelope);
+            }
+        }
+    }
+
+    /// Sends again, over a new connection, what may have been lost with the one before.
+    pub fn say_again(&self, now: Wall) {
+        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        recent.retain(|sent| monotonic().since(sent.at) < RECENT_FOR && now < sent.expires);
+        for sent in &*recent {
+            self.publish(&sent.groups, &sent.envelope);
+        }
+    }
+
+    fn publish(&self, groups: &[GroupId], envelope: &[u8]) {
         for group in groups {
             self.hand_over(&Topic::Group(group.clone()), envelope.to_vec());
         }

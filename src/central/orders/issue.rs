@@ -237,7 +237,7 @@ async fn keep(
     };
     match (fate, &draft.document) {
         (Kept::Now, _) => {
-            app.outbound.to_groups(&command.groups, &envelope);
+            app.outbound.to_groups(command, &envelope, is_urgent(command));
             app.changes.tell(Changed::Announcements);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }

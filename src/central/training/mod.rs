@@ -100,8 +100,13 @@ impl Keeper {
         let central = Central::start(settings).await?;
         let broker = central.broker_addr().unwrap_or(self.broker);
         self.broker = broker;
-        let address =
-            BrokerAddress { tls: false, host: broker.ip().to_string(), port: broker.port(), login: None };
+        let address = BrokerAddress {
+            tls: false,
+            host: broker.ip().to_string(),
+            port: broker.port(),
+            login: None,
+            others: Vec::new(),
+        };
         let network = Network { broker: address, ca: None, come_within_s: 0.0 };
         let app = Arc::clone(&central.app);
         let logs = past::lay(&app).await.unwrap_or_else(|error| {

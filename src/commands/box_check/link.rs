@@ -38,13 +38,13 @@ pub fn network(config: &BoxConfig) -> Finding {
     let Some(central) = &config.central else {
         return Finding::good("network", said!("box_check.alone"));
     };
-    let (host, port) = (&central.broker.host, central.broker.port);
-    match (host.as_str(), port).to_socket_addrs() {
-        Ok(_) => Finding::good("network", said!("box_check.network", host)),
-        Err(error) => {
-            let said = said!("box_check.no_network", host, error);
-            Finding::bad("network", said, said!("box_check.mend_network"))
-        }
+    let mut hosts = central.broker.places().filter_map(|(host, port)| {
+        let error = (host, port).to_socket_addrs().err()?;
+        Some(said!("box_check.no_network", host, error))
+    });
+    match hosts.next() {
+        None => Finding::good("network", said!("box_check.network", host = central.broker.host)),
+        Some(said) => Finding::bad("network", said, said!("box_check.mend_network")),
     }
 }
 
@@ -53,21 +53,24 @@ pub fn broker(config: &BoxConfig, status: Option<&Status>) -> Finding {
         return Finding::good("broker", said!("box_check.alone"));
     };
     let (host, port) = (&central.broker.host, central.broker.port);
-    if status.is_some_and(|status| status.connected) {
+    if central.broker.others.is_empty() && status.is_some_and(|status| status.connected) {
         return Finding::good("broker", said!("box_check.connected", host, port));
     }
-    match knock(central, &config.state_dir) {
-        Ok(()) => Finding::good("broker", said!("box_check.broker", host, port)),
-        Err(why) => {
-            let said = said!("box_check.no_broker", host, port, why);
-            Finding::bad("broker", said, said!("box_check.mend_broker", port))
-        }
+    let no_answer = |place| Some((place, knock(central, place, &config.state_dir).err()?));
+    let closed: Vec<_> = central.broker.places().filter_map(no_answer).collect();
+    let Some(((host, port), why)) = closed.first() else {
+        return Finding::good("broker", said!("box_check.broker", host, port));
+    };
+    let (said, mend) = (said!("box_check.no_broker", host, port, why), said!("box_check.mend_broker", port));
+    // One broker of a cluster is enough.
+    match closed.len() <= central.broker.others.len() {
+        true => Finding::doubtful("broker", said, mend),
+        false => Finding::bad("broker", said, mend),
     }
 }
 
-/// Connects as the daemon does, as far as the broker says whether the certificates are right.
-fn knock(central: &CentralLink, state_dir: &Path) -> Result<(), Sentence> {
-    let (host, port) = (central.broker.host.as_str(), central.broker.port);
+/// Connects to a broker as the daemon does, as far as it says whether the certificates are right.
+fn knock(central: &CentralLink, (host, port): (&str, u16), state_dir: &Path) -> Result<(), Sentence> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| error.say())?;
     let mut last = said!("box_check.no_address");
     let stream = addresses.into_iter().find_map(|address| {

@@ -1,11 +1,14 @@
-//! The address of a broker: `mqtt://user:password@host:port` or `mqtts://host`.
+//! The address of a broker: `mqtt://user:password@host:port` or `mqtts://host`; that of a cluster: `mqtts://one,two:8884,three`.
 
 use crate::said;
 use crate::texts::{Say, Sentence};
 use std::fmt;
 use std::str::FromStr;
 
-/// A broker's address, checked. `Display` and `Debug` leave the password out.
+/// Most brokers of one address.
+const BROKERS_MAX: usize = 8;
+
+/// A broker's address, or those of a cluster, checked. `Display` and `Debug` leave the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerAddress {
     /// The connection is TLS.
@@ -16,6 +19,8 @@ pub struct BrokerAddress {
     pub port: u16,
     /// Name and password.
     pub login: Option<(String, String)>,
+    /// Host and port of the cluster's further brokers: each of them is as good as the first.
+    pub others: Vec<(String, u16)>,
 }
 
 /// The faults of a text that is no broker's address.
@@ -26,6 +31,7 @@ pub enum BadBrokerAddress {
     Host,
     Port,
     Login,
+    TooMany,
 }
 
 impl Say for BadBrokerAddress {
@@ -35,14 +41,24 @@ impl Say for BadBrokerAddress {
             BadBrokerAddress::Host => said!("broker_address.host"),
             BadBrokerAddress::Port => said!("broker_address.port"),
             BadBrokerAddress::Login => said!("broker_address.login"),
+            BadBrokerAddress::TooMany => said!("broker_address.too_many", max = BROKERS_MAX),
         }
     }
 }
 
 impl BrokerAddress {
-    /// Tells whether the broker is on this machine, so that nobody else sees what goes there.
+    /// Host and port of each broker, in the order in which they are written.
+    pub fn places(&self) -> impl Iterator<Item = (&str, u16)> {
+        let others = self.others.iter().map(|(host, port)| (host.as_str(), *port));
+        std::iter::once((self.host.as_str(), self.port)).chain(others)
+    }
+
+    /// Tells whether every broker is on this machine, so that nobody else sees what goes there.
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        let is_here = |host: &str| {
+            host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        };
+        self.places().all(|(host, _)| is_here(host))
     }
 }
 
@@ -60,19 +76,29 @@ impl FromStr for BrokerAddress {
             Some((login, place)) => (Some(parse_login(login)?), place),
             None => (None, rest),
         };
-        let place = place.strip_suffix('/').unwrap_or(place);
-        let (host, port) = split_port(place)?;
-        let host_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        if host.is_empty() || !host.chars().all(host_character) {
-            return Err(BadBrokerAddress::Host);
+        let mut places =
+            place.strip_suffix('/').unwrap_or(place).split(',').map(|place| parse_place(place, tls));
+        let (host, port) = places.next().unwrap_or(Err(BadBrokerAddress::Host))?;
+        let others = places.collect::<Result<Vec<_>, _>>()?;
+        if others.len() >= BROKERS_MAX {
+            return Err(BadBrokerAddress::TooMany);
         }
-        let port = match port {
-            None if tls => 8883,
-            None => 1883,
-            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(BadBrokerAddress::Port)?,
-        };
-        Ok(Self { tls, host: host.to_owned(), port, login })
+        Ok(Self { tls, host, port, login, others })
     }
+}
+
+fn parse_place(place: &str, tls: bool) -> Result<(String, u16), BadBrokerAddress> {
+    let (host, port) = split_port(place)?;
+    let host_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if host.is_empty() || !host.chars().all(host_character) {
+        return Err(BadBrokerAddress::Host);
+    }
+    let port = match port {
+        None if tls => 8883,
+        None => 1883,
+        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(BadBrokerAddress::Port)?,
+    };
+    Ok((host.to_owned(), port))
 }
 
 fn split_port(place: &str) -> Result<(&str, Option<&str>), BadBrokerAddress> {
@@ -115,11 +141,16 @@ fn decode_percent(text: &str) -> Option<String> {
 impl fmt::Display for BrokerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        write!(f, "{scheme}://")?;
+        for (n, (host, port)) in self.places().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            if host.contains(':') {
+                write!(f, "{comma}[{host}]:{port}")?;
+            } else {
+                write!(f, "{comma}{host}:{port}")?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -142,6 +173,7 @@ mod tests {
             host: host.to_owned(),
             port,
             login: login.map(|(name, password)| (name.to_owned(), password.to_owned())),
+            others: Vec::new(),
         });
         assert_eq!(text.parse(), expected, "{text}");
     }
@@ -162,6 +194,20 @@ mod tests {
         check("mqtt://h:65536", Err(BadBrokerAddress::Port));
         check("mqtt://:p@h", Err(BadBrokerAddress::Login));
         check("mqtt://u:%zz@h", Err(BadBrokerAddress::Login));
+    }
+
+    #[test]
+    fn a_cluster_is_read_in_its_order_and_written_as_it_is_read() {
+        let address: BrokerAddress = "mqtts://u:p@mot.vn,[::1]:5,ba".parse().unwrap();
+        let places: Vec<_> = address.places().collect();
+        assert_eq!(places, [("mot.vn", 8883), ("::1", 5), ("ba", 8883)]);
+        assert_eq!(address.to_string(), "mqtts://mot.vn:8883,[::1]:5,ba:8883");
+        assert_eq!(address.to_string().parse(), Ok(BrokerAddress { login: None, ..address }));
+        check("mqtt://a,", Err(BadBrokerAddress::Host));
+        check("mqtt://a,b:0", Err(BadBrokerAddress::Port));
+        check("mqtt://1,2,3,4,5,6,7,8,9", Err(BadBrokerAddress::TooMany));
+        let is_here = |text: &str| text.parse::<BrokerAddress>().unwrap().is_loopback();
+        assert!(is_here("mqtt://127.0.0.1:1,localhost,[::1]") && !is_here("mqtt://127.0.0.1,trung-tam.vn"));
     }
 
     #[test]

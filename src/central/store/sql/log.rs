@@ -79,6 +79,7 @@ fn ingest(db: &Connection, batch: &Batch) -> Result<Ingested> {
         }
     }
     new.write_rows(db)?;
+    new.plays.write(db)?;
     new.days.mark(db, &batch.id)?;
     if let (Some(head), Some(last)) = (&batch.head, batch.records.last())
         && !outcome.forked
@@ -153,10 +154,11 @@ fn tell_of_implausible(db: &Connection, batch: &Batch, upto: u64) -> Result<()> 
     alarm(db, batch, AlarmKind::Implausible, detail, 1 + odd.count() as u64)
 }
 
-/// The rows and the days of a batch that wait to be written together.
+/// The rows, the plays and the days of a batch that wait to be written together.
 #[derive(Default)]
 struct New {
     rows: Vec<[Value; 10]>,
+    plays: plays::Begun,
     days: day_sums::Told,
 }
 
@@ -189,8 +191,11 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record, new: &mu
     // What a box dates in the future is shown as of its arrival.
     let shown_at = at.wall.min(arrived);
     match &record.entry.event {
-        Event::PlayStarted(start) => plays::start(db, &of, start),
-        Event::PlayEnded(end) => plays::end(db, &of, end),
+        Event::PlayStarted(start) => {
+            new.plays.start(&of, start);
+            Ok(())
+        }
+        Event::PlayEnded(end) => new.plays.end(db, &of, end),
         Event::Delivery { command, step } => {
             let reason = match step {
                 DeliveryStep::NotPlayed { reason } => Some(NotHeard::NotPlayed(reason.clone())),
@@ -210,6 +215,7 @@ fn insert(db: &Connection, batch: &Batch, epoch: &str, record: &Record, new: &mu
             deliveries::advance(db, command, &batch.id, Step::Refused, Some(&reason), shown_at)
         }
         Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => {
+            new.plays.write(db)?;
             plays::date_anew(db, &of, *step_us)
         }
         _ => Ok(()),

@@ -8,7 +8,7 @@ use super::columns::{
     bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
     wall, word,
 };
-use super::engine::{Connection, Result, Row, params, params_from_iter};
+use super::engine::{Connection, Result, Row, Value, params, params_from_iter};
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};
@@ -69,44 +69,110 @@ pub struct Origin<'a> {
     pub implausible: Option<Implausible>,
 }
 
-/// Begins a play.
-pub fn start(db: &Connection, of: &Origin, start: &PlayStart) -> Result<()> {
-    let (subject, subject_id) = subject_apart(&start.subject);
-    db.prepare_cached(
-        "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class,
-                                mode, rung, source, language, repetition, volume_percent, scheduled, opened,
-                                arrived, listed, implausible)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                     ?19, min(?18, ?19), ?20)
-             ON CONFLICT (box, epoch, play) DO NOTHING",
-    )?
-    .execute(params![
-        of.id.as_str(),
-        of.epoch,
-        start.play.to_string(),
-        of.at.start,
-        subject,
-        subject_id,
-        visible(&start.title),
-        start.section.as_ref().map(|id| id.as_str()),
-        start.campaign.as_ref().map(|id| id.as_str()),
-        start.class.as_ref().map(word),
-        start.mode.as_ref().map(word),
-        word(&start.rung),
-        visible(&start.source),
-        visible(&start.language),
-        start.repetition,
-        start.volume_percent,
-        start.scheduled.map(|at| at.0),
-        of.at.wall.0,
-        of.arrived.0,
-        of.implausible.as_ref().map(word),
-    ])?;
-    Ok(())
+/// Plays that began in a batch, with their ends where these came in it too. They are written together.
+#[derive(Default)]
+pub struct Begun {
+    rows: Vec<[Value; COLUMNS]>,
+    places: BTreeMap<String, usize>,
 }
 
-/// Ends a play; its first end stays.
-pub fn end(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
+const COLUMNS: usize = 28;
+const INTO: &str =
+    "plays (box, epoch, play, start, subject, subject_id, title, section, campaign, class, mode, rung,
+    source, language, repetition, volume_percent, scheduled, opened, arrived, listed, implausible,
+    started, ended, frames_played, frames_due, outcome, reason, heard)";
+/// The places of what a play's end says, and of what makes it implausible.
+const OF_THE_END: std::ops::Range<usize> = 21..COLUMNS;
+const OUTCOME: usize = 25;
+const IMPLAUSIBLE: usize = 20;
+/// A play that is there already is begun by nothing, and ended by its first end.
+const ON_CONFLICT: &str = "ON CONFLICT (box, epoch, play) DO UPDATE SET
+    started = excluded.started, ended = excluded.ended, frames_played = excluded.frames_played,
+    frames_due = excluded.frames_due, outcome = excluded.outcome, reason = excluded.reason, heard = excluded.heard,
+    implausible = coalesce(plays.implausible, excluded.implausible)
+    WHERE plays.outcome IS NULL AND excluded.outcome IS NOT NULL";
+
+impl Begun {
+    /// Begins a play.
+    pub fn start(&mut self, of: &Origin, start: &PlayStart) {
+        let play = start.play.to_string();
+        if self.places.contains_key(&play) {
+            return;
+        }
+        let (subject, subject_id) = subject_apart(&start.subject);
+        let name = |id: Option<&str>| Value::from(id.map(str::to_owned));
+        let row = [
+            of.id.to_string().into(),
+            of.epoch.to_owned().into(),
+            play.clone().into(),
+            i64::from(of.at.start).into(),
+            subject.to_owned().into(),
+            subject_id.into(),
+            visible(&start.title).into_owned().into(),
+            name(start.section.as_ref().map(|id| id.as_str())),
+            name(start.campaign.as_ref().map(|id| id.as_str())),
+            start.class.as_ref().map(word).into(),
+            start.mode.as_ref().map(word).into(),
+            word(&start.rung).into(),
+            visible(&start.source).into_owned().into(),
+            visible(&start.language).into_owned().into(),
+            i64::from(start.repetition).into(),
+            i64::from(start.volume_percent).into(),
+            start.scheduled.map(|at| at.0).into(),
+            of.at.wall.0.into(),
+            of.arrived.0.into(),
+            of.at.wall.min(of.arrived).0.into(),
+            of.implausible.as_ref().map(word).into(),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+        ];
+        self.places.insert(play, self.rows.len());
+        self.rows.push(row);
+    }
+
+    /// Ends a play; its first end stays.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn end(&mut self, db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
+        let Some(place) = self.places.get(&end.play.to_string()) else { return end_earlier(db, of, end) };
+        let row = &mut self.rows[*place];
+        if row[OUTCOME] != Value::Null {
+            return Ok(());
+        }
+        let (outcome, reason) = outcome_apart(&end.outcome);
+        row[OF_THE_END].clone_from_slice(&[
+            end.started_at.map(|at| at.wall.0).into(),
+            of.at.wall.0.into(),
+            bounded(end.frames_played).into(),
+            end.frames_due.map(bounded).into(),
+            outcome.into(),
+            reason.into(),
+            end.heard.as_ref().map(|heard| heard.heard).into(),
+        ]);
+        if row[IMPLAUSIBLE] == Value::Null {
+            row[IMPLAUSIBLE] = of.implausible.as_ref().map(word).into();
+        }
+        Ok(())
+    }
+
+    /// Writes what has begun so far.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn write(&mut self, db: &Connection) -> Result<()> {
+        self.places.clear();
+        db.insert_rows_or(INTO, &std::mem::take(&mut self.rows), ON_CONFLICT)
+    }
+}
+
+/// Ends a play that began in an earlier batch.
+fn end_earlier(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
     let (outcome, reason) = outcome_apart(&end.outcome);
     db.prepare_cached(
         "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,

@@ -8,8 +8,8 @@ use super::params::{Params, params_from_iter};
 use super::postgres_server::Server;
 use super::row::{Mapped, Row, Rows};
 
-/// Most rows that a server is sent in one statement.
-const ROWS_AT_ONCE: usize = 64;
+/// Rows that a server is sent in one statement: each count of them is a statement of its own there.
+const ROWS_AT_ONCE: usize = 8;
 
 /// A connection to a database. It belongs to one thread.
 pub enum Connection {
@@ -59,6 +59,22 @@ impl Connection {
     /// # Errors
     /// Fails where the database refuses one of them.
     pub fn insert_rows<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+        match self {
+            Connection::Postgres(server) if rows.len() > ROWS_AT_ONCE => server.copy(into, rows),
+            _ => self.insert_rows_or(into, rows, ""),
+        }
+    }
+
+    /// Adds rows, and does for each that is there already what `on_conflict` says.
+    ///
+    /// # Errors
+    /// Fails where the database refuses one of them.
+    pub fn insert_rows_or<const COLUMNS: usize>(
+        &self,
+        into: &str,
+        rows: &[[Value; COLUMNS]],
+        on_conflict: &str,
+    ) -> Result<()> {
         let at_once = match self {
             Connection::Sqlite(_) => 1,
             Connection::Postgres(_) => ROWS_AT_ONCE,
@@ -66,7 +82,8 @@ impl Connection {
         let row = format!("({})", vec!["?"; COLUMNS].join(", "));
         for some in rows.chunks(at_once) {
             let values = vec![row.as_str(); some.len()].join(", ");
-            let mut insert = self.prepare_cached(&format!("INSERT INTO {into} VALUES {values}"))?;
+            let mut insert =
+                self.prepare_cached(&format!("INSERT INTO {into} VALUES {values} {on_conflict}"))?;
             insert.execute(params_from_iter(some.iter().flatten()))?;
         }
         Ok(())

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
+use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::{Client, NoTls, Row};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use super::dialect::for_postgres;
 use super::error::{Error, Result};
@@ -89,6 +90,28 @@ impl Server {
             let statement = self.prepared(client, sql)?;
             let bound = bound(values)?;
             Ok(client.query(&statement, &lent(&bound))?)
+        })
+    }
+
+    /// Sends rows as one stream, for which the server plans and parses nothing.
+    ///
+    /// # Errors
+    /// Fails where the server refuses one of them.
+    pub fn copy<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+        self.with_client(|client| {
+            let statement = self.prepared(client, &format!("COPY {into} FROM STDIN (FORMAT binary)"))?;
+            let (table, columns) = into.split_once(" (").unwrap_or((into, "*"));
+            let columns = columns.trim_end_matches(')');
+            let model = self.prepared(client, &format!("SELECT {columns} FROM {table}"))?;
+            let types: Vec<_> = model.columns().iter().map(|column| column.type_().clone()).collect();
+            let mut writer = BinaryCopyInWriter::new(client.copy_in(&statement)?, &types);
+            for row in rows {
+                let bound: Vec<_> =
+                    row.iter().map(|value| Bound(ToSqlOutput::Borrowed(value.into()))).collect();
+                writer.write(&lent(&bound))?;
+            }
+            writer.finish()?;
+            Ok(())
         })
     }
 
