@@ -41,14 +41,14 @@ impl Mosquitto {
     }
 
     pub fn start_at(port: u16) -> Self {
-        Self::start_with(port, "")
+        match cluster::program() {
+            Some(program) => Self { running: Running::Cluster(Cluster::start_at(program, port)), port },
+            None => Self::start_with(port, ""),
+        }
     }
 
-    /// Starts one with more lines of configuration, which a cluster has no use for.
+    /// Starts a mosquitto with more lines of configuration.
     pub fn start_with(port: u16, more: &str) -> Self {
-        if let Some(program) = cluster::program() {
-            return Self { running: Running::Cluster(Cluster::start_at(program, port)), port };
-        }
         let mut config = tempfile::NamedTempFile::new().unwrap();
         let own = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false");
         writeln!(config, "{own}\n{more}").unwrap();
