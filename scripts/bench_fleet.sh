@@ -2,7 +2,8 @@
 # Many boxes in memory and a centre, with mosquitto and a PostgreSQL server that keeps what it says it keeps: how long until all
 # are welcomed, how fast an emergency is everywhere, and whether it sounds once at each and the whole log comes home. Everything
 # runs on this machine; what the centre itself uses is not told apart from its boxes.
-# usage: scripts/bench_fleet.sh [BOXES [ARGUMENT...]]     arguments go to `loaxa simulate fleet`; LOAXA names the program
+# usage: scripts/bench_fleet.sh [BOXES [ARGUMENT...]]     arguments go to `loaxa simulate fleet`; LOAXA names the program, PATIENCE
+# the seconds that each thing may take
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/postgres_server.sh
@@ -29,5 +30,5 @@ mosquitto -c "$home/mosquitto.conf" >"$home/broker" 2>&1 &
 broker=$!
 postgres_begin "$home"
 postgres_run createdb -h "$home" -U loaxa loaxa
-"$loaxa" simulate fleet --boxes "$boxes" --patience 300 --broker "mqtt://127.0.0.1:$port" \
+"$loaxa" simulate fleet --boxes "$boxes" --patience "${PATIENCE:-300}" --broker "mqtt://127.0.0.1:$port" \
     --database "postgres://loaxa@localhost/loaxa?host=$home" "${@:2}"
