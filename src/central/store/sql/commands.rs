@@ -10,7 +10,7 @@ use super::{deliveries, documents, notices, proposals, touched};
 use crate::store::{
     Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
 };
-use loaxa_heart::decide::delivery::{CommandKind, Step};
+use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::ids::{CommandId, KeyId};
 
 impl Commands for SqlStore {
@@ -167,9 +167,8 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         documents::add(db, name, *version, command)?;
     }
     move_boxes(db, &command.moves)?;
-    let told = if command.kind == CommandKind::Announce { &command.boxes[..] } else { &[] };
-    for id in told {
-        deliveries::advance(db, &command.id, id, Step::Sent, None, command.issued_at)?;
+    if command.kind == CommandKind::Announce {
+        deliveries::begin(db, &command.id, &command.boxes, command.issued_at)?;
     }
     Ok(Kept::Now)
 }

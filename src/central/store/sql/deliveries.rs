@@ -1,5 +1,6 @@
 //! Deliveries: how far each announcement has come with each box.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::columns::{from_json, json, name, optional_wall, parsed};
@@ -23,6 +24,20 @@ impl Deliveries for SqlStore {
     fn version(&self, id: &BoxId) -> Version {
         self.live.version(id)
     }
+}
+
+/// Begins the deliveries of a command. Boxes may have told of one that went out while it could not be kept: theirs stand.
+pub fn begin(db: &Connection, command: &CommandId, boxes: &[BoxId], at: Wall) -> Result<()> {
+    let boxes: BTreeSet<&BoxId> = boxes.iter().collect();
+    // One statement, however many boxes: a server is asked once.
+    db.prepare_cached(
+        "INSERT INTO deliveries (command, box, step, sent)
+         SELECT ?1, value, ?2, CAST(?3 AS BIGINT) FROM json_each(?4) WHERE TRUE
+         ON CONFLICT (command, box) DO UPDATE SET sent = coalesce(deliveries.sent, excluded.sent)",
+    )?
+    .execute(params![command.as_str(), Step::Sent.code(), at.0, json(&boxes)])?;
+    boxes.into_iter().for_each(touched::delivery);
+    Ok(())
 }
 
 /// Moves a delivery on; the first time of each step is kept.
