@@ -16,4 +16,13 @@ pub(super) async fn deliveries_go_forward(store: SharedStore) {
     assert_eq!((row.step, &row.reason), (Step::NotPlayed, &Some(NotHeard::NotPlayed(NotPlayed::NoRoom))));
     assert_eq!(serde_json::to_value(&row).unwrap()["reason"], "{\"because\":\"no_room\"}");
     assert_eq!(chain().await.len(), 2);
+
+    // It went out while it could not be kept, and a box has told of it since.
+    let early = Event::Delivery { command: "hai".parse().unwrap(), step: DeliveryStep::Started };
+    ingest(&store, written.batch([early])).await;
+    store.add_command(command("hai", 2)).await.unwrap();
+    let rows = store.deliveries("hai".parse().unwrap()).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    let row = of_first(rows);
+    assert_eq!((row.step, row.sent.is_some()), (Step::Started, true));
 }
