@@ -40,7 +40,7 @@ pub fn begin(db: &Connection, command: &CommandId, boxes: &[BoxId], at: Wall) ->
     Ok(())
 }
 
-/// Moves a delivery on; the first time of each step is kept.
+/// Moves a delivery on by what a box told of it; the first time of each step is kept.
 pub fn advance(
     db: &Connection,
     command: &CommandId,
@@ -61,18 +61,16 @@ pub fn advance(
     touched::delivery(id);
     let time = |of: Step| (next == of).then_some(at.0);
     db.prepare_cached(
-        "INSERT INTO deliveries (command, box, step, reason, sent, received, staged, started, over)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, sent = coalesce(deliveries.sent, ?5),
-             received = coalesce(deliveries.received, ?6), staged = coalesce(deliveries.staged, ?7), started = coalesce(deliveries.started, ?8),
-             over = ?9",
+        "INSERT INTO deliveries (command, box, step, reason, received, staged, started, over)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, received = coalesce(deliveries.received, ?5),
+             staged = coalesce(deliveries.staged, ?6), started = coalesce(deliveries.started, ?7), over = ?8",
     )?
     .execute(params![
         command.as_str(),
         id.as_str(),
         step.code(),
         reason.map(json),
-        time(Step::Sent),
         time(Step::Received),
         time(Step::Staged),
         time(Step::Started),

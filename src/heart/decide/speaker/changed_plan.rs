@@ -1,7 +1,6 @@
 //! Sessions under programmes that change, or in a box that changes its groups.
 
 use super::job::Job;
-use super::play::Play;
 use super::running::{Running, Stage};
 use super::state::Speaker;
 use super::waiting::Waiting;
@@ -90,11 +89,5 @@ impl Speaker {
             self.remember(Memo::Session(running.session.key, None));
         }
         self.end_where(|job| matches!(job, Job::Piece(_)), &PlayOutcome::Stopped);
-    }
-
-    /// Returns the number of the piece that sounds.
-    fn sounding_piece(&self) -> Option<u32> {
-        let sounding = self.plays.values().filter(|play| play.sounding.since().is_some());
-        sounding.filter_map(Play::piece).map(|piece| piece.number).max()
     }
 }

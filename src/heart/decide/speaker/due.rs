@@ -3,7 +3,6 @@
 use chrono::{Days, NaiveDate};
 
 use super::job::Job;
-use super::play::Play;
 use super::running::{Running, Stage};
 use super::state::Speaker;
 use super::waiting::LEAD;
@@ -56,8 +55,8 @@ impl Speaker {
             self.take_back_missed(now);
             self.release_put_off(now);
         }
-        let known = self.memory.accounted_upto.map(|upto| upto.min(now.wall));
-        let upto = known.unwrap_or(now.wall).max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
+        let upto = self.memory.accounted_upto.map_or(now.wall, |upto| upto.min(now.wall));
+        let upto = upto.max(now.wall.minus(Span::secs(LOOK_BACK_DAYS * 86_400)));
         let taken_up = now.wall.plus(LEAD);
         // A session of the day before may reach beyond midnight.
         let (mut date, today) = (day_before(upto.date()), taken_up.date());
@@ -150,8 +149,7 @@ impl Speaker {
     /// Lets go of the running session where it starts after `taken_up` and nothing of it has sounded. What was ordered of
     /// it does not begin.
     fn release_silent(&mut self, taken_up: Wall) {
-        let has_begun = |play: &Play| play.piece().is_some() && play.sounding.since().is_some();
-        if self.plays.values().any(has_begun) {
+        if self.sounding_piece().is_some() {
             return;
         }
         let is_silent = |running: &mut Running| {

@@ -21,6 +21,12 @@ impl Speaker {
         self.plays.values().filter_map(Play::piece).map(|piece| piece.number).max()
     }
 
+    /// Returns the number of the piece that sounds.
+    pub(super) fn sounding_piece(&self) -> Option<u32> {
+        let sounding = self.plays.values().filter(|play| play.sounding.since().is_some());
+        sounding.filter_map(Play::piece).map(|piece| piece.number).max()
+    }
+
     /// Tells whether a piece was stopped and has not ended yet.
     pub(super) fn piece_is_stopping(&self) -> bool {
         self.plays.values().any(|play| play.piece().is_some() && play.sounding.is_stopping())
