@@ -30,6 +30,7 @@ mod keeping;
 mod languages;
 mod lived_in;
 mod log_pages;
+mod log_parts;
 mod metrics;
 mod mosquitto_acl;
 mod notices;

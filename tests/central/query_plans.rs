@@ -26,7 +26,7 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 17] = [
+const HOLES: [(&str, &str); 20] = [
     ("{UNUSED}", "TRUE"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
@@ -43,6 +43,9 @@ const HOLES: [(&str, &str); 17] = [
     ("{which}", ""),
     ("{asked}", ""),
     ("{not_aired}", "{SLOTS_NOT_AIRED}"),
+    ("{lock}", ""),
+    ("{part}", "log"),
+    ("{told}", "plays"),
     ("{}", ""),
 ];
 
@@ -161,7 +164,7 @@ fn no_question_reads_a_whole_big_table() {
 /// Words in questions that only one of the engines is asked.
 const OF_SQLITE: [&str; 4] =
     ["sqlite_schema", "pragma_table_info", "UPDATE plays SET listed", "SELECT date(made"];
-const OF_A_SERVER: [&str; 7] = [
+const OF_A_SERVER: [&str; 11] = [
     "pg_class",
     "pg_database_size",
     "pg_notify",
@@ -169,6 +172,10 @@ const OF_A_SERVER: [&str; 7] = [
     "schema_made",
     "information_schema",
     "{CLOCK}",
+    "{LASTS}",
+    "log_parts",
+    "now()",
+    "log_is_free",
 ];
 
 /// Words that a server needs in other places than SQLite.

@@ -23,11 +23,13 @@ mod enrolment;
 mod feedback;
 mod health;
 mod hours;
+mod intake;
 mod keeping;
 mod kinds;
 mod listening;
 mod live;
 mod log;
+mod log_parts;
 mod media;
 mod memory;
 mod messages;
@@ -65,6 +67,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
 use super::errand::Errand;
+use super::log::{Batch, Ingested};
 use super::peers::News;
 use crate::disk::Disk;
 use among::Among;
@@ -82,7 +85,7 @@ use readers::Readers;
 pub use running::work_alone_on;
 use serials::Aside;
 use signs::{Flush, Part, Signs};
-use writer::{Operation, Write, write_until_closed};
+use writer::{Arrival, Operation, Write, write_until_closed};
 
 /// The store of one commune.
 pub struct SqlStore {
@@ -208,7 +211,21 @@ impl SqlStore {
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
         let is_urgent = Errand::of_now().is_urgent;
-        let job = Box::new(Write { operation, result: None, tell, is_urgent });
+        self.hand_over(Box::new(Write { operation, result: None, tell, is_urgent }), told).await
+    }
+
+    /// Hands a batch of a log to the writing thread.
+    async fn enqueue_arrival(&self, batch: Batch) -> Result<Answer<'static, Ingested>, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let is_urgent = Errand::of_now().is_urgent;
+        self.hand_over(Box::new(Arrival { batch, result: None, tell, is_urgent }), told).await
+    }
+
+    async fn hand_over<T: Send + 'static>(
+        &self,
+        job: Box<dyn Operation>,
+        told: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<Answer<'static, T>, StoreError> {
         self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
         Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
     }

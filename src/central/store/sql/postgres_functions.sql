@@ -27,3 +27,9 @@ CREATE OR REPLACE FUNCTION acts_are_kept() RETURNS trigger LANGUAGE plpgsql AS $
     END IF;
     RETURN OLD;
 END $$;
+-- Locks the log for the transaction where nobody uses it: who waits for the lock keeps everybody after it waiting.
+CREATE OR REPLACE FUNCTION log_is_free() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    LOCK TABLE log IN ACCESS EXCLUSIVE MODE NOWAIT;
+    RETURN TRUE;
+EXCEPTION WHEN lock_not_available THEN RETURN FALSE;
+END $$;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::engine::{Connection, Error, OptionalExtension, Result, params, schema_for_postgres};
+use super::log_parts;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 
@@ -10,7 +11,7 @@ use loaxa_heart::said;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The number of the schema on a server; it grows when an earlier program could not use it any more.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Columns that came later than their tables.
 const LATER_COLUMNS: [(&str, &str, &str); 8] = [
@@ -76,8 +77,8 @@ fn prepare_server(db: &Connection) -> Result<()> {
         return Err(Error::Unfit(said!("database.later", found = version, known = VERSION)));
     }
     let functions = include_str!("postgres_functions.sql");
-    let triggers = include_str!("postgres_triggers.sql");
-    let digest = ContentHash::of([functions, SCHEMA, triggers].concat().as_bytes()).to_string();
+    let (views, triggers) = (include_str!("postgres_views.sql"), include_str!("postgres_triggers.sql"));
+    let digest = ContentHash::of([functions, SCHEMA, views, triggers].concat().as_bytes()).to_string();
     if made.is_none_or(|(_, known)| known != digest) {
         db.execute_batch(functions)?;
         for (table, column, of_type) in LATER_COLUMNS {
@@ -86,8 +87,13 @@ fn prepare_server(db: &Connection) -> Result<()> {
                 "ALTER TABLE IF EXISTS {table} ADD COLUMN IF NOT EXISTS {column} {of_type}"
             ))?;
         }
+        let is_in_one_table = log_parts::set_aside(db)?;
         db.execute_batch(&schema_for_postgres(SCHEMA))?;
+        db.execute_batch(views)?;
         db.execute_batch(triggers)?;
+        if is_in_one_table {
+            log_parts::take_in(db)?;
+        }
         db.execute(
             "INSERT INTO schema_made (one, version, digest) VALUES (1, ?1, ?2)
              ON CONFLICT (one) DO UPDATE SET version = ?1, digest = ?2",

@@ -77,6 +77,11 @@ impl Connection {
     ) -> Result<()> {
         let at_once = match self {
             Connection::Sqlite(_) => 1,
+            Connection::Postgres(server) if rows.len() > ROWS_AT_ONCE => {
+                let (told, columns) = server.tell(into, rows)?;
+                self.execute(&format!("INSERT INTO {into} SELECT {columns} FROM {told} {on_conflict}"), [])?;
+                return Ok(());
+            }
             Connection::Postgres(_) => ROWS_AT_ONCE,
         };
         let row = format!("({})", vec!["?"; COLUMNS].join(", "));
@@ -87,6 +92,36 @@ impl Connection {
             insert.execute(params_from_iter(some.iter().flatten()))?;
         }
         Ok(())
+    }
+
+    /// Changes rows of a table, named with the columns that are told of each, by a statement for one row: `?1` and so on in it
+    /// are the columns. A server gets many at once, and changes them by a statement that finds them in `{told}`.
+    ///
+    /// # Errors
+    /// Fails where the database refuses one of them.
+    pub fn change_rows<const COLUMNS: usize>(
+        &self,
+        of: &str,
+        rows: &[[Value; COLUMNS]],
+        (one, all): (&str, &str),
+    ) -> Result<()> {
+        if let Connection::Postgres(server) = self
+            && rows.len() > ROWS_AT_ONCE
+        {
+            let (told, _) = server.tell(of, rows)?;
+            self.execute(&all.replace("{told}", &told), [])?;
+            return Ok(());
+        }
+        let mut change = self.prepare_cached(one)?;
+        rows.iter().try_for_each(|row| change.execute(params_from_iter(row)).map(drop))
+    }
+
+    /// The end of a query that keeps others from changing its rows until the transaction ends. In a file nobody else writes.
+    pub const fn row_lock(&self) -> &'static str {
+        match self {
+            Connection::Sqlite(_) => "",
+            Connection::Postgres(_) => "FOR UPDATE",
+        }
     }
 
     /// Runs something in one transaction that no other writer is beside.

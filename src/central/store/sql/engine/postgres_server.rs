@@ -115,6 +115,27 @@ impl Server {
         })
     }
 
+    /// Sends rows into a table of this connection alone, for a statement of the same transaction; returns the table's name and
+    /// its columns.
+    ///
+    /// # Errors
+    /// Fails where the server refuses one of them.
+    pub fn tell<const COLUMNS: usize>(
+        &self,
+        of: &str,
+        rows: &[[Value; COLUMNS]],
+    ) -> Result<(String, String)> {
+        let (table, columns) = of.split_once(" (").unwrap_or((of, "*"));
+        let columns = columns.trim_end_matches(')');
+        let told = format!("told_{table}_{COLUMNS}");
+        self.execute_batch(&format!(
+            "CREATE TEMP TABLE IF NOT EXISTS {told} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA;
+             TRUNCATE {told}"
+        ))?;
+        self.copy(&format!("{told} ({columns})"), rows)?;
+        Ok((told, columns.to_owned()))
+    }
+
     /// Executes statements that have no values.
     ///
     /// # Errors
