@@ -163,7 +163,8 @@ async fn the_log_of_the_version_before_is_carried_over() {
     let parts = "SELECT part FROM log_parts ORDER BY ends";
     assert_eq!(cluster.sql("xa", parts), "log_earlier\nlog_2099_01");
     let store = open(&cluster, "xa");
-    let again = store.ingest(of_box[1].clone()).await.unwrap().await.unwrap();
+    let again = Batch { arrived: Wall(0), ..of_box[1].clone() };
+    let again = store.ingest(again).await.unwrap().await.unwrap();
     assert_eq!((again.added, again.known), (0, 2));
     // The month after the present one gets a part of its own.
     let later = Wall(loaxa_adapters::clock::wall().0 + 40 * 86_400_000_000);
@@ -179,7 +180,7 @@ async fn a_month_that_is_over_is_dropped_once_nobody_reads_it() {
     let cluster = Arc::new(Cluster::start());
     cluster.create("xa");
     let store = open(&cluster, "xa");
-    let month_of = |back: i64| Wall(END.0 - back * 30 * 86_400_000_000 - 86_400_000_000);
+    let month_of = |back: i64| Wall(END.0 - back * 31 * 86_400_000_000 - 86_400_000_000);
     for (batch, back) in batches(&box_id(1), 3, 2).into_iter().zip([2, 1, 0]) {
         store.ingest(Batch { arrived: month_of(back), ..batch }).await.unwrap().await.unwrap();
     }

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::sync::oneshot;
+
 use super::columns::{count, json, word};
 use super::engine::{Connection, OptionalExtension, Result, Value, params};
+use super::writer::{Operation, Together, in_savepoint};
 use super::{alarms, day_sums, deliveries, log_parts, plays};
-use crate::store::{Alarm, AlarmKind, Batch, Ingested, NotHeard, Record};
+use crate::store::{Alarm, AlarmKind, Batch, Ingested, NotHeard, Record, StoreError};
 use loaxa_heart::decide::delivery::Step;
 use loaxa_heart::decide::refusals;
 use loaxa_heart::domain::ids::CommandId;
@@ -14,6 +17,48 @@ use loaxa_heart::domain::playback::{DeliveryStep, Event, PlayEnd, PlayStart, Sub
 use loaxa_heart::domain::time::ClockQuality;
 
 const DAY_US: i64 = 86_400_000_000;
+
+/// A batch that waits for its commit.
+pub struct Arrival {
+    pub batch: Batch,
+    pub result: Option<Result<Ingested, StoreError>>,
+    pub tell: oneshot::Sender<Result<Ingested, StoreError>>,
+    pub is_urgent: bool,
+}
+
+impl Operation for Arrival {
+    fn run(&mut self, db: &Connection) -> Result<()> {
+        match in_savepoint(db, |db| take_in(db, &[&self.batch])) {
+            Err(error) if error.is_of_all() => Err(error),
+            Ok(taken) => {
+                self.result = taken.first().copied().map(Ok);
+                Ok(())
+            }
+            Err(error) => {
+                self.result = Some(Err(error.into()));
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = self.result.unwrap_or(Err(StoreError::Closed));
+        // The caller may have gone away; what it asked is done nevertheless.
+        let _ = self.tell.send(committed.and(result));
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    fn batch(&self) -> Option<(&Batch, Together)> {
+        Some((&self.batch, take_in))
+    }
+
+    fn taken(&mut self, taken: Ingested) {
+        self.result = Some(Ok(taken));
+    }
+}
 
 /// Takes batches in, in their order; what is there already is compared, what comes after a gap is left out.
 ///
@@ -30,7 +75,7 @@ pub fn take_in(db: &Connection, batches: &[&Batch]) -> Result<Vec<Ingested>> {
 /// The log of one store of a box: its name and its epoch.
 type Of = (String, String);
 
-/// How far a log has arrived.
+/// The end of a log, as far as it has arrived.
 #[derive(Clone, Copy)]
 struct Head {
     upto: u64,
@@ -206,33 +251,40 @@ impl Intake {
         // What a box dates in the future is shown as of its arrival.
         let shown_at = at.wall.min(arrived);
         match &record.entry.event {
-            Event::PlayStarted(start) => self.plays.start(&of, start),
-            Event::PlayEnded(end) => self.plays.end(&of, end),
+            Event::PlayStarted(start) => {
+                self.plays.start(&of, start);
+                Ok(())
+            }
+            Event::PlayEnded(end) => {
+                self.plays.end(&of, end);
+                Ok(())
+            }
             Event::Delivery { command, step } => {
                 let reason = match step {
                     DeliveryStep::NotPlayed { reason } => Some(NotHeard::NotPlayed(reason.clone())),
                     _ => None,
                 };
                 self.deliveries.advance(command, &batch.id, Step::from(step), reason, shown_at);
+                Ok(())
             }
             // What it refuses for now is sent again, less and less often.
             Event::CommandRefused { reason, .. } if refusals::is_forgery(refusals::name(reason)) => {
-                alarm(db, batch, AlarmKind::Forged, refusals::name(reason).to_owned(), 1)?;
+                alarm(db, batch, AlarmKind::Forged, refusals::name(reason).to_owned(), 1)
             }
             Event::RefusalsCounted { reason, count } if refusals::is_forgery(reason) => {
-                alarm(db, batch, AlarmKind::Forged, reason.clone(), *count)?;
+                alarm(db, batch, AlarmKind::Forged, reason.clone(), *count)
             }
             Event::CommandRefused { command: Some(command), reason } if !reason.may_pass() => {
                 let reason = NotHeard::Refused(reason.clone());
                 self.deliveries.advance(command, &batch.id, Step::Refused, Some(reason), shown_at);
+                Ok(())
             }
             Event::ClockSet { step_us, before } if *before != ClockQuality::Synced => {
                 self.plays.write(db)?;
-                plays::date_anew(db, &of, *step_us)?;
+                plays::date_anew(db, &of, *step_us)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn write_rows(&mut self, db: &Connection) -> Result<()> {

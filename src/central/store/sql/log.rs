@@ -1,18 +1,25 @@
 //! The log of the boxes, as it is read.
 
+use tokio::sync::oneshot;
+
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{count, from_json, from_word, name, optional_word, unreadable, wall};
 use super::engine::{Connection, OptionalExtension, Result, params_from_iter};
+use super::intake::Arrival;
 use super::plays;
-use crate::store::{Answer, Batch, Ingested, Log, LogFilter, LogRow, NotPlayedRow, ROWS_MAX};
+use crate::store::{Answer, Batch, Errand, Ingested, Log, LogFilter, LogRow, NotPlayedRow, ROWS_MAX};
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
 use loaxa_heart::domain::playback::{Entry, Event, SlotOutcome};
 use loaxa_heart::texts::visible;
 
 impl Log for SqlStore {
     fn ingest(&self, batch: Batch) -> Answer<'_, Answer<'static, Ingested>> {
-        Box::pin(self.enqueue_arrival(batch))
+        Box::pin(async move {
+            let (tell, told) = oneshot::channel();
+            let is_urgent = Errand::of_now().is_urgent;
+            self.hand_over(Box::new(Arrival { batch, result: None, tell, is_urgent }), told).await
+        })
     }
 
     fn log(&self, filter: LogFilter) -> Answer<'_, Vec<LogRow>> {

@@ -67,7 +67,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
 use super::errand::Errand;
-use super::log::{Batch, Ingested};
 use super::peers::News;
 use crate::disk::Disk;
 use among::Among;
@@ -85,7 +84,7 @@ use readers::Readers;
 pub use running::work_alone_on;
 use serials::Aside;
 use signs::{Flush, Part, Signs};
-use writer::{Arrival, Operation, Write, write_until_closed};
+use writer::{Operation, Write, write_until_closed};
 
 /// The store of one commune.
 pub struct SqlStore {
@@ -212,13 +211,6 @@ impl SqlStore {
         let (tell, told) = oneshot::channel();
         let is_urgent = Errand::of_now().is_urgent;
         self.hand_over(Box::new(Write { operation, result: None, tell, is_urgent }), told).await
-    }
-
-    /// Hands a batch of a log to the writing thread.
-    async fn enqueue_arrival(&self, batch: Batch) -> Result<Answer<'static, Ingested>, StoreError> {
-        let (tell, told) = oneshot::channel();
-        let is_urgent = Errand::of_now().is_urgent;
-        self.hand_over(Box::new(Arrival { batch, result: None, tell, is_urgent }), told).await
     }
 
     async fn hand_over<T: Send + 'static>(

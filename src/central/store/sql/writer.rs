@@ -6,7 +6,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::among::Among;
 use super::engine::{Connection, Result};
-use super::intake;
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
@@ -33,8 +32,8 @@ pub trait Operation: Send {
 
     fn is_urgent(&self) -> bool;
 
-    /// The batch of a log, where this is one: those that wait one behind the other are taken in together.
-    fn batch(&self) -> Option<&Batch> {
+    /// The batch of a log, where this is one, and the way in which those that wait one behind the other are taken in.
+    fn batch(&self) -> Option<(&Batch, Together)> {
         None
     }
 
@@ -42,46 +41,8 @@ pub trait Operation: Send {
     fn taken(&mut self, _: Ingested) {}
 }
 
-/// A batch of a log that waits for its commit.
-pub struct Arrival {
-    pub batch: Batch,
-    pub result: Option<Result<Ingested, StoreError>>,
-    pub tell: oneshot::Sender<Result<Ingested, StoreError>>,
-    pub is_urgent: bool,
-}
-
-impl Operation for Arrival {
-    fn run(&mut self, db: &Connection) -> Result<()> {
-        match in_savepoint(db, |db| intake::take_in(db, &[&self.batch])) {
-            Err(error) if error.is_of_all() => Err(error),
-            result => {
-                self.result = Some(match result {
-                    Ok(taken) => taken.first().copied().ok_or(StoreError::Closed),
-                    Err(error) => Err(error.into()),
-                });
-                Ok(())
-            }
-        }
-    }
-
-    fn tell(self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = self.result.unwrap_or(Err(StoreError::Closed));
-        // The caller may have gone away; what it asked is done nevertheless.
-        let _ = self.tell.send(committed.and(result));
-    }
-
-    fn is_urgent(&self) -> bool {
-        self.is_urgent
-    }
-
-    fn batch(&self) -> Option<&Batch> {
-        Some(&self.batch)
-    }
-
-    fn taken(&mut self, taken: Ingested) {
-        self.result = Some(Ok(taken));
-    }
-}
+/// Takes several batches in at once.
+pub type Together = fn(&Connection, &[&Batch]) -> Result<Vec<Ingested>>;
 
 impl<T: Send, F: Fn(&Connection) -> Result<T> + Send> Operation for Write<T, F> {
     fn run(&mut self, db: &Connection) -> Result<()> {
@@ -186,27 +147,28 @@ fn run_all(db: &Connection, mut jobs: &mut [Box<dyn Operation>]) -> Result<()> {
     while !jobs.is_empty() {
         let arrivals = jobs.iter().take_while(|job| job.batch().is_some()).count();
         let (now, later) = jobs.split_at_mut(arrivals.max(1));
-        let together = match arrivals {
-            0 | 1 => None,
-            _ => {
-                let batches: Vec<_> = now.iter().filter_map(|job| job.batch()).collect();
-                match in_savepoint(db, |db| intake::take_in(db, &batches)) {
-                    Err(error) if error.is_of_all() => return Err(error),
-                    Err(error) => {
-                        tracing::warn!(%error, batches = batches.len(), "batches are taken in one by one");
-                        None
-                    }
-                    Ok(taken) => Some(taken),
-                }
-            }
-        };
-        match together {
+        match taken_together(db, now)? {
             Some(taken) => now.iter_mut().zip(taken).for_each(|(job, taken)| job.taken(taken)),
             None => now.iter_mut().try_for_each(|job| job.run(db))?,
         }
         jobs = later;
     }
     Ok(())
+}
+
+/// Takes batches in; `None` where each has to be taken in for itself, as one may keep the others out.
+fn taken_together(db: &Connection, jobs: &[Box<dyn Operation>]) -> Result<Option<Vec<Ingested>>> {
+    let batches: Vec<_> = jobs.iter().filter_map(|job| job.batch()).collect();
+    let [(_, take_in), _, ..] = batches[..] else { return Ok(None) };
+    let batches: Vec<_> = batches.iter().map(|(batch, _)| *batch).collect();
+    match in_savepoint(db, |db| take_in(db, &batches)) {
+        Err(error) if error.is_of_all() => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, batches = batches.len(), "batches are taken in one by one");
+            Ok(None)
+        }
+        Ok(taken) => Ok(Some(taken)),
+    }
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.
