@@ -33,6 +33,7 @@ mod log_pages;
 mod log_parts;
 mod metrics;
 mod mosquitto_acl;
+mod moving;
 mod notices;
 mod older_database;
 mod outlook;

@@ -33,6 +33,7 @@ mod log_parts;
 mod media;
 mod memory;
 mod messages;
+pub mod moving;
 mod notices;
 mod passkeys;
 mod peers;

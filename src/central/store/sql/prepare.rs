@@ -8,7 +8,7 @@ use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 
 /// Tables and indexes of both engines.
-const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// The number of the schema on a server; it grows when an earlier program could not use it any more.
 const VERSION: i64 = 2;
@@ -45,6 +45,11 @@ fn prepare_file(db: &Connection) -> Result<()> {
         }
     }
     db.execute_batch(SCHEMA)?;
+    let carried: Option<String> =
+        db.prepare_cached("SELECT server FROM carried_over")?.query_row([], |row| row.get(0)).optional()?;
+    if let Some(server) = carried {
+        return Err(Error::Unfit(said!("moving.carried_over", server)));
+    }
     db.execute_batch(include_str!("sqlite_triggers.sql"))?;
     db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")?;
     db.execute_batch(
@@ -56,7 +61,11 @@ fn prepare_file(db: &Connection) -> Result<()> {
     )
 }
 
-fn prepare_server(db: &Connection) -> Result<()> {
+/// Makes the tables on a server, in a transaction.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_server(db: &Connection) -> Result<()> {
     let (encoding, release): (String, i64) = db
         .prepare_cached(
             "SELECT current_setting('server_encoding'), CAST(current_setting('server_version_num') AS BIGINT)",

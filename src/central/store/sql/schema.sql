@@ -805,3 +805,10 @@ CREATE TABLE IF NOT EXISTS voices (
     url   TEXT NOT NULL,
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The server to which this database was carried over: no central begins on it any more.
+CREATE TABLE IF NOT EXISTS carried_over (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    server TEXT NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT;

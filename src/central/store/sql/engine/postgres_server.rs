@@ -97,7 +97,7 @@ impl Server {
     ///
     /// # Errors
     /// Fails where the server refuses one of them.
-    pub fn copy<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+    pub fn copy(&self, into: &str, rows: &[impl AsRef<[Value]>]) -> Result<()> {
         self.with_client(|client| {
             let statement = self.prepared(client, &format!("COPY {into} FROM STDIN (FORMAT binary)"))?;
             let (table, columns) = into.split_once(" (").unwrap_or((into, "*"));
@@ -107,7 +107,7 @@ impl Server {
             let mut writer = BinaryCopyInWriter::new(client.copy_in(&statement)?, &types);
             for row in rows {
                 let bound: Vec<_> =
-                    row.iter().map(|value| Bound(ToSqlOutput::Borrowed(value.into()))).collect();
+                    row.as_ref().iter().map(|value| Bound(ToSqlOutput::Borrowed(value.into()))).collect();
                 writer.write(&lent(&bound))?;
             }
             writer.finish()?;
@@ -120,14 +120,11 @@ impl Server {
     ///
     /// # Errors
     /// Fails where the server refuses one of them.
-    pub fn tell<const COLUMNS: usize>(
-        &self,
-        of: &str,
-        rows: &[[Value; COLUMNS]],
-    ) -> Result<(String, String)> {
+    pub fn tell(&self, of: &str, rows: &[impl AsRef<[Value]>]) -> Result<(String, String)> {
+        let width = rows.first().map_or(0, |row| row.as_ref().len());
         let (table, columns) = of.split_once(" (").unwrap_or((of, "*"));
         let columns = columns.trim_end_matches(')');
-        let told = format!("told_{table}_{COLUMNS}");
+        let told = format!("told_{table}_{width}");
         self.execute_batch(&format!(
             "CREATE TEMP TABLE IF NOT EXISTS {told} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA;
              TRUNCATE {told}"
