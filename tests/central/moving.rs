@@ -59,7 +59,7 @@ fn fill(db: &Connection) {
     }
 }
 
-/// What both engines add up alike: of each column its numbers, or the lengths of its texts.
+/// Sums that both engines make alike: of each column its numbers, or the lengths of its texts.
 fn sums(db: &Connection, ask: impl Fn(&str) -> String) -> Vec<String> {
     let sum = |(table, name, of_type): (String, String, String)| {
         let what = match of_type.as_str() {
@@ -207,7 +207,7 @@ async fn a_commune_in_a_file_goes_on_upon_a_server() {
     central.stop().await;
 }
 
-/// What a program reads of the commune.
+/// Answers of the programs' door to the commune's lists.
 async fn get_all(settings: &Settings) -> Vec<serde_json::Value> {
     let central = start(settings.clone()).await;
     let mut all = Vec::new();

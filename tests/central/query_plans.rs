@@ -172,7 +172,8 @@ const OF_SQLITE: [&str; 6] = [
     "UPDATE plays SET listed",
     "SELECT date(made",
 ];
-const OF_A_SERVER: [&str; 13] = [
+const OF_A_SERVER: [&str; 14] = [
+    "FROM {part}",
     "log_ahead",
     "pg_class",
     "pg_database_size",

@@ -184,11 +184,11 @@ fn plays(db: &Connection, begins: i64, ends: i64) -> Result<u64> {
     for which in ["NULL", "NOT NULL"] {
         gone += db
             .prepare_cached(&format!(
-                "DELETE FROM plays WHERE cursor IN (
+                "DELETE FROM plays WHERE cursor = ANY (ARRAY(
                      SELECT plays.cursor FROM plays JOIN ({LASTS}) AS lasts
                      ON lasts.box = plays.box AND lasts.epoch = plays.epoch
                      WHERE implausible IS {which} AND listed < ?2 AND coalesce(plays.arrived, opened) <= lasts.arrived
-                     ORDER BY listed LIMIT ?3)"
+                     ORDER BY listed LIMIT ?3))"
             ))?
             .execute([begins, ends, PRUNED_AT_ONCE.into()])?;
     }

@@ -30,13 +30,13 @@ pub enum Step {
     Compared { logs: u64, of: u64 },
 }
 
-/// What was carried over.
+/// Counts of everything that was carried over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moved {
     pub rows: u64,
     pub logs: u64,
     pub entries: u64,
-    /// It lay on the server already, from a move whose end was not told.
+    /// Tells that all lay on the server already, from a move whose end was not told.
     pub was_there: bool,
 }
 

@@ -75,7 +75,10 @@ impl Connection {
             Connection::Sqlite(_) => 1,
             Connection::Postgres(server) if rows.len() > ROWS_AT_ONCE => {
                 let (told, columns) = server.tell(into, rows)?;
-                self.execute(&format!("INSERT INTO {into} SELECT {columns} FROM {told} {on_conflict}"), [])?;
+                // Planned each time: how many rows a plan is good for changes with the years.
+                self.execute_batch(&format!(
+                    "INSERT INTO {into} SELECT {columns} FROM {told} {on_conflict}; DELETE FROM {told}"
+                ))?;
                 return Ok(());
             }
             Connection::Postgres(_) => ROWS_AT_ONCE,
@@ -105,7 +108,7 @@ impl Connection {
             && rows.len() > ROWS_AT_ONCE
         {
             let (told, _) = server.tell(of, rows)?;
-            self.execute(&all.replace("{told}", &told), [])?;
+            self.execute_batch(&format!("{}; DELETE FROM {told}", all.replace("{told}", &told)))?;
             return Ok(());
         }
         let mut change = self.prepare_cached(one)?;

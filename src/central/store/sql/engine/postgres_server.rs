@@ -115,8 +115,8 @@ impl Server {
         })
     }
 
-    /// Sends rows into a table of this connection alone, for a statement of the same transaction; returns the table's name and
-    /// its columns.
+    /// Sends rows into a table of this connection alone, for a statement of the same transaction, which empties it; returns the
+    /// table's name and its columns.
     ///
     /// # Errors
     /// Fails where the server refuses one of them.
@@ -126,8 +126,7 @@ impl Server {
         let columns = columns.trim_end_matches(')');
         let told = format!("told_{table}_{width}");
         self.execute_batch(&format!(
-            "CREATE TEMP TABLE IF NOT EXISTS {told} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA;
-             TRUNCATE {told}"
+            "CREATE TEMP TABLE IF NOT EXISTS {told} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA"
         ))?;
         self.copy(&format!("{told} ({columns})"), rows)?;
         Ok((told, columns.to_owned()))
