@@ -391,3 +391,67 @@ fn command_of(event: &Event) -> Option<&CommandId> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::prepare;
+    use super::super::writer::run_next;
+    use super::*;
+    use loaxa_heart::domain::ids::Epoch;
+    use loaxa_heart::domain::playback::{Entry, Stamp};
+    use loaxa_heart::domain::time::Wall;
+    use loaxa_heart::wire::chain;
+
+    fn batch(id: &str, entries: usize) -> Batch {
+        let (id, epoch) = (id.parse().unwrap(), Epoch(7));
+        let at =
+            Stamp { start: 1, mono_us: 1, wall: Wall(1), quality: ClockQuality::Synced, uncertainty_ms: 1 };
+        let mut link = chain::Link::FIRST;
+        let records = (0..entries).map(|_| {
+            let entry = Entry { at, event: Event::DeviceBack };
+            let record = link.record(&id, epoch, entry.clone()).unwrap();
+            let prev = link.prev;
+            link = chain::Link::after(record.seq, &record.body);
+            Record { seq: record.seq, hash: link.prev, prev, body: record.body, entry, implausible: None }
+        });
+        let records = records.collect();
+        Batch { id, epoch, arrived: Wall(1), oldest: 1, records, head: None }
+    }
+
+    type Told = oneshot::Receiver<Result<Ingested, StoreError>>;
+
+    fn arrival(batch: Batch) -> (Box<dyn Operation>, Told) {
+        let (tell, told) = oneshot::channel();
+        (Box::new(Arrival { batch, result: None, tell, is_urgent: false }), told)
+    }
+
+    fn database() -> Connection {
+        let db = Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        prepare(&db).unwrap();
+        db
+    }
+
+    #[test]
+    fn a_batch_that_the_database_refuses_keeps_no_other_out() {
+        let db = database();
+        take_in(&db, &[&batch("loa-2", 2)]).unwrap();
+        // Its entries are there, and nothing says so.
+        db.execute("DELETE FROM heads", []).unwrap();
+        let (mut jobs, told): (Vec<_>, Vec<_>) =
+            ["loa-1", "loa-2", "loa-3"].map(|id| arrival(batch(id, 2))).into_iter().unzip();
+        assert_eq!(run_next(&db, &mut jobs).unwrap(), 3);
+        jobs.into_iter().for_each(|job| job.tell(Ok(())));
+        let added = told.into_iter().map(|mut told| told.try_recv().unwrap().map(|taken| taken.added).ok());
+        assert_eq!(added.collect::<Vec<_>>(), [Some(2), None, Some(2)]);
+    }
+
+    #[test]
+    fn no_more_is_taken_in_as_one_than_a_group_has_time_for() {
+        let db = database();
+        let mut jobs: Vec<_> = (0..4).map(|n| arrival(batch(&format!("loa-{n}"), 400)).0).collect();
+        assert_eq!(run_next(&db, &mut jobs).unwrap(), 2);
+        assert_eq!(run_next(&db, &mut jobs[2..]).unwrap(), 2);
+        let mut large = [arrival(batch("loa-9", 1_200)).0];
+        assert_eq!(run_next(&db, &mut large).unwrap(), 1, "one alone always fits");
+    }
+}

@@ -203,15 +203,17 @@ fn commit(
 }
 
 /// Runs the next operation, or the next batches of logs as one; returns the number of those that ran.
-fn run_next(db: &Connection, jobs: &mut [Box<dyn Operation>]) -> Result<usize> {
+///
+/// # Errors
+/// Fails with what no other operation could do either.
+pub fn run_next(db: &Connection, jobs: &mut [Box<dyn Operation>]) -> Result<usize> {
     let mut entries = 0;
-    let mut fits = |job: &&Box<dyn Operation>| {
-        job.batch().is_some_and(|(batch, _)| {
-            entries += batch.records.len();
-            entries <= TOGETHER_MAX
-        })
-    };
-    let count = jobs.iter().take_while(|job| fits(job)).count().max(1);
+    let batches = jobs.iter().map_while(|job| job.batch());
+    let fit = batches.take_while(|(batch, _)| {
+        entries += batch.records.len();
+        entries <= TOGETHER_MAX
+    });
+    let count = fit.count().max(1);
     let now = &mut jobs[..count];
     match taken_together(db, now)? {
         Some(taken) => now.iter_mut().zip(taken).for_each(|(job, taken)| job.taken(taken)),
