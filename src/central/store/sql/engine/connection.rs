@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// The end of a query that keeps others from changing its rows until the transaction ends. In a file nobody else writes.
-    pub const fn row_lock(&self) -> &'static str {
+    pub fn row_lock(&self) -> &'static str {
         match self {
             Connection::Sqlite(_) => "",
             Connection::Postgres(_) => "FOR UPDATE",
