@@ -40,6 +40,7 @@ use super::public;
 use crate::app::App;
 use crate::disk::DiskState;
 use crate::store::urgently;
+use crate::web::entity_tag;
 use loaxa_heart::texts::Say;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
@@ -87,6 +88,7 @@ pub fn pages() -> Pages {
 pub fn routes(app: Arc<App>) -> Router {
     pages()
         .into_router(&app)
+        .layer(middleware::from_fn(entity_tag::spare_fragments))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
         .merge(notices::assets())
