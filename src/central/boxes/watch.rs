@@ -70,7 +70,8 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
 /// Finds what is wrong with the disk of the centre.
 fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
     let what = match state {
-        DiskState::Well => return None,
+        // What is found is kept on the server.
+        DiskState::Well | DiskState::ServerFull => return None,
         DiskState::Low { .. } => "centre_disk_low",
         DiskState::Full => "centre_disk_full",
     };

@@ -224,11 +224,11 @@ impl Frame {
     /// emergency is stopped have no room for that.
     fn disk(&self, state: DiskState) -> Markup {
         let concerns: &[Role] =
-            if state == DiskState::Full { &[] } else { &[Role::Administrator, Role::Technician] };
+            if state.is_full() { &[] } else { &[Role::Administrator, Role::Technician] };
         let Some(said) = state.say().filter(|_| self.is_in() && self.sees(concerns)) else {
             return html! {};
         };
-        let kind = if state == DiskState::Full { "k-bad" } else { "k-look" };
+        let kind = if state.is_full() { "k-bad" } else { "k-look" };
         html! {
             div.wrap.told { div.alarm.tight.(kind) #dia role="alert" {
                 p { (icon("fix")) " " b { (self.tell(&said)) } }
@@ -399,7 +399,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
-            PageError::Store(error @ (StoreError::Full | StoreError::Slow | StoreError::Away)) => {
+            PageError::Store(error @ (StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away)) => {
                 (refusal_status(&error), words::in_both(&error.say())).into_response()
             }
             PageError::Store(error) => {

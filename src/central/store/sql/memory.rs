@@ -3,14 +3,12 @@
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use crate::store::{BoxRow, Errand, StoreError};
+use crate::store::{BoxRow, Errand, StoreError, patience_left, waited};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 
 /// The longest time that one question or change of an urgent order may take on a server.
-const URGENT_MAX: Duration = Duration::from_millis(1_200);
+const URGENT_MAX: Span = Span::millis(1_200);
 /// Time in which urgent orders do not try again after one waited in vain.
 const GIVEN_UP: Span = Span::secs(5);
 
@@ -44,9 +42,16 @@ impl Memory {
         if gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP) {
             return Err(StoreError::Away);
         }
-        let answer = tokio::time::timeout(URGENT_MAX, asked).await;
-        let waited_in_vain = answer.is_err().then_some(now);
-        *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner) = waited_in_vain;
+        let patience = patience_left().map_or(URGENT_MAX, |left| left.min(URGENT_MAX));
+        if patience == Span(0) {
+            return Err(StoreError::Away);
+        }
+        let answer = tokio::time::timeout(patience.into(), asked).await;
+        waited(monotonic().since(now));
+        if answer.is_ok() || patience == URGENT_MAX {
+            let waited_in_vain = answer.is_err().then_some(now);
+            *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner) = waited_in_vain;
+        }
         answer.unwrap_or(Err(StoreError::Away))
     }
 

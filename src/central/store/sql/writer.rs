@@ -9,6 +9,14 @@ use super::engine::{Connection, Result};
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
+
+/// The disk under the database.
+pub enum Under {
+    /// The one of this machine, with room of its own for what is urgent.
+    Here(Arc<Disk>),
+    /// The server's, of which this machine only hears that it is full.
+    There(Arc<Disk>),
+}
 use crate::store::StoreError;
 
 /// Most operations in one commit: 256 full batches are 51,200 entries.
@@ -62,8 +70,13 @@ type Group = Vec<Box<dyn Operation>>;
 pub fn write_until_closed(
     db: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Operation>>,
-    (disk, live, among): (Option<Arc<Disk>>, Arc<Live>, Arc<Among>),
+    (under, live, among): (Option<Under>, Arc<Live>, Arc<Among>),
 ) {
+    let (disk, server) = match under {
+        Some(Under::Here(disk)) => (Some(disk), None),
+        Some(Under::There(disk)) => (None, Some(disk)),
+        None => (None, None),
+    };
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP_MAX {
@@ -89,6 +102,9 @@ pub fn write_until_closed(
             if committed == Err(StoreError::Full) && !group.is_empty() && disk.spend() {
                 committed = commit(&db, &mut group, (Some(disk), &among));
             }
+        }
+        if let (Err(StoreError::ServerFull), Some(server)) = (&committed, &server) {
+            server.note_refusal_of_server();
         }
         if let Err(error) = &committed
             && !group.is_empty()

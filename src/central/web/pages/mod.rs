@@ -115,10 +115,7 @@ async fn add_headers(mut response: Response) -> Response {
 
 /// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let full = match app.disk.state() {
-        DiskState::Well | DiskState::Low { .. } => None,
-        full @ DiskState::Full => full.say(),
-    };
+    let full = Some(app.disk.state()).filter(|state| state.is_full()).and_then(DiskState::say);
     let fault = match full {
         Some(full) => Some(full),
         None => urgently(app.store.reach()).await.err().map(|error| error.say()),
