@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use crate::alarm_rate::AlarmRate;
 use crate::alert_quota::AlertQuota;
 use crate::changes::{Changed, Changes};
+use crate::clock_check::ClockCheck;
 use crate::disk::Disk;
 use crate::duties::{Duties, Duty};
 use crate::foreseen::{Days, Outlooks, Recent, Week};
@@ -80,6 +81,8 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
+    /// What is known of this machine's clock.
+    pub clock: ClockCheck,
     /// The duties that this central has for all that share its database.
     pub duties: Duties,
 }
@@ -173,6 +176,7 @@ impl App {
             sign_in_tries: SignInTries::default(),
             alert_quota: AlertQuota::default(),
             alarm_rate,
+            clock: ClockCheck::new(loaxa_adapters::clock::wall(), loaxa_adapters::clock::monotonic()),
         }
     }
 

@@ -89,7 +89,8 @@ pub struct Disk {
 impl Disk {
     /// Looks at the disk of this folder, and makes the reserve where there is room.
     pub fn open(folder: &Path) -> Arc<Self> {
-        let inside = Inside { reserve: Reserve::Absent, refused: false, state: DiskState::Well, server_refused: None };
+        let inside =
+            Inside { reserve: Reserve::Absent, refused: false, state: DiskState::Well, server_refused: None };
         let disk = Self { folder: folder.to_owned(), inside: Mutex::new(inside) };
         disk.look();
         Arc::new(disk)

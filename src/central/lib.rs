@@ -9,6 +9,7 @@ mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod clock_check;
 mod convert;
 mod disk;
 mod duties;

@@ -95,6 +95,14 @@ impl Cluster {
         self.run("pg_ctl", &["stop", "-w", "-m", "fast", "-t", "120", "-D", self.data().to_str().unwrap()]);
     }
 
+    /// Ends the server without a word, as when its machine's programs are killed.
+    pub fn crash(&self) {
+        self.run(
+            "pg_ctl",
+            &["stop", "-w", "-m", "immediate", "-t", "120", "-D", self.data().to_str().unwrap()],
+        );
+    }
+
     /// Holds the whole server, so that it answers nothing more and breaks no connection; or lets it go on.
     pub fn hold(&self, held: bool) {
         let signal = if held { Signal::SIGSTOP } else { Signal::SIGCONT };

@@ -15,6 +15,7 @@ mod postgres_full;
 mod postgres_officers;
 mod postgres_slow;
 mod reconciliation;
+mod recovery;
 mod several;
 mod several_hung;
 mod upgrade;

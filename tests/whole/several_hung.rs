@@ -56,7 +56,10 @@ async fn a_central_that_hangs_holds_nothing_up_and_sends_nothing_that_ended_when
     println!("while one hangs, an emergency is at the box after {:.1?}", hung.elapsed());
     assert_eq!(other.stop(), 200);
     loa.next("the stop", stop).await;
-    until("the other has every duty", async || (holders() != first && !holders().contains('\n')).then_some(())).await;
+    until("the other has every duty", async || {
+        (holders() != first && !holders().contains('\n')).then_some(())
+    })
+    .await;
     println!("its duties are the other's after {:.1?}", hung.elapsed());
     // Half of what boxes say still goes to the one that hangs: they say it again.
     let (mut left, holds): (BTreeSet<_>, _) = ((0..8).map(|n| format!("once-{n}")).collect(), loa.holds(&[]));
@@ -93,7 +96,10 @@ async fn a_central_that_hangs_holds_nothing_up_and_sends_nothing_that_ended_when
     // It works again, and nothing stands twice.
     assert_eq!(one.announce("Lũ lên", "emergency"), 201);
     late.next("an emergency of the one that woke up", announced("Lũ lên")).await;
-    assert_eq!(ground.sql("SELECT count(*), count(DISTINCT (box, epoch, seq)) FROM log WHERE box = 'loa-1'"), "2|2");
+    assert_eq!(
+        ground.sql("SELECT count(*), count(DISTINCT (box, epoch, seq)) FROM log WHERE box = 'loa-1'"),
+        "2|2"
+    );
     assert_eq!(ground.sql("SELECT count(*), count(DISTINCT (issuer, serial)) FROM commands"), "4|4");
     until("each duty has one holder", async || (!holders().contains('\n')).then_some(())).await;
 }

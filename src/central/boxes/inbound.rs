@@ -18,7 +18,7 @@ use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
@@ -45,7 +45,7 @@ enum OnWhat {
 
 /// Sends again what may be lost, but for what another central ended meanwhile: this one may have slept.
 fn say_again(app: &Arc<App>, on: OnWhat) {
-    let send = |app: &App| match on {
+    let send = move |app: &App| match on {
         OnWhat::Time => app.outbound.repeat_urgent(app.now()),
         OnWhat::Connection => app.outbound.say_again(app.now()),
     };
@@ -58,7 +58,8 @@ fn say_again(app: &Arc<App>, on: OnWhat) {
     tokio::spawn(at_once(async move {
         for id in again {
             // Where nobody can say, it goes out: what ended it goes out by the other.
-            if app.store.command(id.clone()).await.is_ok_and(|row| row.is_some_and(|row| row.ended.is_some())) {
+            if app.store.command(id.clone()).await.is_ok_and(|row| row.is_some_and(|row| row.ended.is_some()))
+            {
                 app.outbound.forget(&id);
             }
         }
@@ -240,6 +241,10 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, Store
         return Ok(false);
     };
     let now = app.now();
+    // A box that asks for the time has it from here.
+    if heartbeat.clock == ClockQuality::Synced && heartbeat.nonce.is_none() {
+        app.clock.note(id, heartbeat.wall, now, monotonic());
+    }
     if let Some(nonce) = heartbeat.nonce {
         tell_time(app, id, nonce, now, 0);
     }

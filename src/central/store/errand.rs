@@ -53,10 +53,15 @@ pub async fn urgently<T>(something: impl Future<Output = T>) -> T {
 
 /// Runs an urgent order as [`urgently`], which waits for a database on a server no longer than people can.
 pub async fn at_once<T>(order: impl Future<Output = T>) -> T {
-    let order = urgently(order);
+    within(PATIENCE, order).await
+}
+
+/// Runs something as [`at_once`], with another patience, unless it is a part of an order that has its own.
+pub async fn within<T>(patience: Span, something: impl Future<Output = T>) -> T {
+    let something = urgently(something);
     match PATIENCE_LEFT.try_with(|_| ()) {
-        Ok(()) => order.await,
-        Err(_) => PATIENCE_LEFT.scope(AtomicU64::new(PATIENCE.0), order).await,
+        Ok(()) => something.await,
+        Err(_) => PATIENCE_LEFT.scope(AtomicU64::new(patience.0), something).await,
     }
 }
 

@@ -223,8 +223,7 @@ impl Frame {
     /// Tells whoever can do something about it that the disk is nearly full, and all staff that it is full. Pages on which an
     /// emergency is stopped have no room for that.
     fn disk(&self, state: DiskState) -> Markup {
-        let concerns: &[Role] =
-            if state.is_full() { &[] } else { &[Role::Administrator, Role::Technician] };
+        let concerns: &[Role] = if state.is_full() { &[] } else { &[Role::Administrator, Role::Technician] };
         let Some(said) = state.say().filter(|_| self.is_in() && self.sees(concerns)) else {
             return html! {};
         };
@@ -399,9 +398,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
-            PageError::Store(error @ (StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away)) => {
-                (refusal_status(&error), words::in_both(&error.say())).into_response()
-            }
+            PageError::Store(
+                error @ (StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away),
+            ) => (refusal_status(&error), words::in_both(&error.say())).into_response(),
             PageError::Store(error) => {
                 tracing::error!(%error, "a page can't be drawn");
                 (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()

@@ -1,11 +1,11 @@
 //! The memory for times in which a database server is away: an urgent order waits no longer than people can, and goes on
 //! with what this process remembers.
 
-use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 use crate::store::{BoxRow, Errand, StoreError, patience_left, waited};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 /// The longest time that one question or change of an urgent order may take on a server.
 const URGENT_MAX: Span = Span::millis(1_200);
@@ -42,13 +42,13 @@ impl Memory {
         if gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP) {
             return Err(StoreError::Away);
         }
-        let patience = patience_left().map_or(URGENT_MAX, |left| left.min(URGENT_MAX));
+        let patience = patience_left().unwrap_or(URGENT_MAX);
         if patience == Span(0) {
             return Err(StoreError::Away);
         }
         let answer = tokio::time::timeout(patience.into(), asked).await;
         waited(monotonic().since(now));
-        if answer.is_ok() || patience == URGENT_MAX {
+        if answer.is_ok() || patience >= URGENT_MAX {
             let waited_in_vain = answer.is_err().then_some(now);
             *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner) = waited_in_vain;
         }

@@ -49,6 +49,7 @@ mod serials;
 mod sessions;
 mod signs;
 mod stand_in;
+mod standing_in;
 mod tokens;
 mod touched;
 mod troubles;
@@ -129,12 +130,15 @@ impl SqlStore {
         let cant_open = |detail: String| StoreError::CantOpen { path: way.name(), detail };
         let writing = way.connect().map_err(|error| cant_open(error.to_string()))?;
         let is_server = matches!(way, Way::Server { .. });
-        let stand_in = is_server.then(StandIn::new).transpose().map_err(|error| cant_open(error.to_string()))?;
+        let stand_in =
+            is_server.then(StandIn::new).transpose().map_err(|error| cant_open(error.to_string()))?;
         let stand_in = stand_in.map(Arc::new);
         let writing = on_own_thread(|| {
             let prepared = prepare(&writing).or_else(|error| match &under {
                 // A new version may need room before anything else.
-                Some(Under::Here(disk)) if (error.is_full() || error.is_of_io()) && disk.spend() => prepare(&writing),
+                Some(Under::Here(disk)) if (error.is_full() || error.is_of_io()) && disk.spend() => {
+                    prepare(&writing)
+                }
                 _ => Err(error),
             });
             prepared?;

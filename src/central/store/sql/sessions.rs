@@ -95,7 +95,7 @@ impl Sessions for SqlStore {
     }
 }
 
-/// What somebody shows to sign in, and whether they have left.
+/// The secrets by which somebody signs in, and the time at which they left.
 #[derive(PartialEq)]
 struct Secrets {
     password: Option<String>,

@@ -11,9 +11,9 @@ use rusqlite::types::Value;
 
 use super::engine::{Connection, Result, Row, params_from_iter};
 use super::prepare::prepare;
+use super::touched;
 use super::writer::in_savepoint;
-use super::{SqlStore, engine, touched};
-use crate::store::{Answer, Errand, StoreError};
+use crate::store::{Answer, StoreError};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// The tables that are copied, each with the rows of it that are; `?1` is the begin of [`COPIED_FOR`].
@@ -36,20 +36,21 @@ const COPIED: [(&str, &str); 14] = [
 /// Age up to which orders and calls are copied: an emergency that waits or sounds is younger.
 const COPIED_FOR: Span = Span::secs(86_400);
 /// Tables that grow here and are of no use after the change's way to the server.
-const PASSING: &str = "DELETE FROM deliveries; DELETE FROM challenges; DELETE FROM acts; DELETE FROM documents";
+const PASSING: &str =
+    "DELETE FROM deliveries; DELETE FROM challenges; DELETE FROM acts; DELETE FROM documents";
 /// Most rows that are copied of one table, so that the copy stays small whatever the database holds.
 const ROWS_MAX: usize = 5_000;
 /// Most changes that wait for the server; further urgent orders go out, and their people and steps are not kept.
 const OWED_MAX: usize = 4_096;
 
 /// A change as often as it is needed: here, and on the server.
-type Run = Arc<dyn Fn(&Connection) -> Result<()> + Send + Sync>;
+pub type Run = Arc<dyn Fn(&Connection) -> Result<()> + Send + Sync>;
 
 /// A change that the server lacks.
-struct Change {
-    run: Run,
+pub struct Change {
+    pub run: Run,
     /// The answer of a server that was asked and had not answered yet.
-    answer: Option<Answer<'static, ()>>,
+    pub answer: Option<Answer<'static, ()>>,
 }
 
 /// The copy, and what was changed in it.
@@ -104,7 +105,8 @@ impl StandIn {
             let sql = format!("SELECT {} FROM {table} WHERE {of_them} LIMIT {ROWS_MAX}", columns.join(", "));
             let values: Vec<Value> = if of_them.contains("?1") { vec![since.into()] } else { Vec::new() };
             let mut query = server.prepare_cached(&sql)?;
-            let row = |row: &Row| (0..columns.len()).map(|place| row.get(place)).collect::<Result<Vec<Value>>>();
+            let row =
+                |row: &Row| (0..columns.len()).map(|place| row.get(place)).collect::<Result<Vec<Value>>>();
             query.query_map(params_from_iter(values.iter()), row)?.collect::<Result<Vec<_>>>()
         });
         Ok((changes, rows.collect::<Result<_>>()?))
@@ -148,13 +150,14 @@ impl StandIn {
         self.is_away.load(Ordering::Relaxed) || self.owes()
     }
 
-    fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
+    /// Asks the copy.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
         let copy = lock(&self.copy);
         if copy.is_filled { question(&copy.db).map_err(StoreError::from) } else { Err(StoreError::Away) }
     }
 
     /// Changes the copy.
-    fn change<T>(&self, operation: impl Fn(&Connection) -> Result<T>) -> Result<T, StoreError> {
+    pub fn change<T>(&self, operation: impl Fn(&Connection) -> Result<T>) -> Result<T, StoreError> {
         let mut copy = lock(&self.copy);
         if !copy.is_filled {
             return Err(StoreError::Away);
@@ -166,7 +169,8 @@ impl StandIn {
         done.map_err(StoreError::from)
     }
 
-    fn owe(&self, change: Change) -> Result<(), StoreError> {
+    /// Keeps a change until the server has it.
+    pub fn owe(&self, change: Change) -> Result<(), StoreError> {
         let mut owed = lock(&self.owed);
         if owed.len() >= OWED_MAX {
             return Err(StoreError::Away);
@@ -176,13 +180,14 @@ impl StandIn {
     }
 
     /// The oldest change that the server lacks.
-    fn first(&self) -> Option<Change> {
+    pub fn first(&self) -> Option<Change> {
         let mut owed = lock(&self.owed);
         let first = owed.front_mut()?;
         Some(Change { run: Arc::clone(&first.run), answer: first.answer.take() })
     }
 
-    fn forget_first(&self) {
+    /// Forgets the oldest, which the server has now, or never takes.
+    pub fn forget_first(&self) {
         lock(&self.owed).pop_front();
     }
 }
@@ -191,7 +196,10 @@ impl Drop for StandIn {
     fn drop(&mut self) {
         let owed = lock(&self.owed).len();
         if owed > 0 {
-            tracing::error!(owed, "the database server was away to the end: what urgent orders changed is not kept");
+            tracing::error!(
+                owed,
+                "the database server was away to the end: what urgent orders changed is not kept"
+            );
         }
     }
 }
@@ -200,115 +208,4 @@ impl Drop for StandIn {
 fn columns(db: &Connection, table: &str) -> Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT '\"' || name || '\"' FROM pragma_table_info(?1)")?;
     query.query_map([table], |row| row.get(0))?.collect()
-}
-
-impl SqlStore {
-    /// Asks for what an urgent order can't do without: where the server does not answer it in time, its stand-in does.
-    pub(super) fn read_anyhow<'a, T: Send + 'static>(
-        &'a self,
-        question: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
-    ) -> Answer<'a, T> {
-        let Some(stand_in) = &self.stand_in else { return self.read(question) };
-        let question = Arc::new(question);
-        Box::pin(async move {
-            let is_urgent = Errand::of_now().is_urgent;
-            if !is_urgent || !stand_in.owes() {
-                let asked = Arc::clone(&question);
-                match self.read(move |db| asked(db)).await {
-                    Err(StoreError::Away | StoreError::Slow) if is_urgent => {}
-                    answer => return answer,
-                }
-            }
-            stand_in.ask(|db| question(db))
-        })
-    }
-
-    /// Changes what an urgent order can't do without: where the server does not do it in time, its stand-in does, and the
-    /// server later.
-    pub(super) fn write_anyhow<'a, T: Send + 'static>(
-        &'a self,
-        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
-    ) -> Answer<'a, T> {
-        let Some(stand_in) = &self.stand_in else { return self.write(operation) };
-        // Not behind a lock: the thread of a server that hangs would keep it.
-        let operation = Arc::new(operation);
-        let run = move |db: &Connection| operation(db);
-        Box::pin(async move {
-            let is_urgent = Errand::of_now().is_urgent;
-            let mut unanswered = None;
-            if !is_urgent || !stand_in.owes() {
-                let (asked, waits) = (run.clone(), &mut unanswered);
-                let answer = self.memory.bounded(async move {
-                    let answer = waits.insert(self.enqueue(asked).await?).await;
-                    *waits = None;
-                    answer
-                });
-                match answer.await {
-                    Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) if is_urgent => {}
-                    Ok(done) => {
-                        // The next copy mends what fails here.
-                        if let Err(error) = stand_in.change(&run) {
-                            tracing::debug!(%error, "the stand-in of the database lacks a change");
-                        }
-                        return Ok(done);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            let done = stand_in.change(&run)?;
-            let answer = unanswered.map(|answer| -> Answer<'static, ()> { Box::pin(async { answer.await.map(drop) }) });
-            stand_in.owe(Change { run: Arc::new(move |db| run(db).map(drop)), answer })?;
-            Ok(done)
-        })
-    }
-
-    /// Changes what the stand-in has a copy of, and only the server can; the copy follows at once.
-    pub(super) fn write_and_copy<'a, T: Send + 'static>(
-        &'a self,
-        operation: impl Fn(&Connection) -> engine::Result<T> + Send + 'static,
-    ) -> Answer<'a, T> {
-        let done = self.write(operation);
-        Box::pin(async move {
-            let done = done.await?;
-            if let Err(error) = self.copy_for_stand_in().await {
-                tracing::debug!(%error, "the stand-in of the database lacks a change");
-            }
-            Ok(done)
-        })
-    }
-
-    /// Brings to the server what was changed while it was away, in that order.
-    pub(super) async fn bring_changes(&self) -> Result<(), StoreError> {
-        let Some(stand_in) = &self.stand_in else { return Ok(()) };
-        let mut brought = 0_u32;
-        while let Some(Change { run, answer }) = stand_in.first() {
-            let asked_before = match answer {
-                Some(answer) => answer.await,
-                None => Err(StoreError::Away),
-            };
-            let kept = match asked_before {
-                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) => self.enqueue(move |db| run(db)).await?.await,
-                answered => answered,
-            };
-            match kept {
-                Err(error @ (StoreError::Away | StoreError::Slow | StoreError::ServerFull | StoreError::Closed)) => {
-                    return Err(error);
-                }
-                Err(error) => tracing::error!(%error, "a change of an urgent order is not kept: the server refuses it"),
-                Ok(()) => brought += 1,
-            }
-            stand_in.forget_first();
-        }
-        if brought > 0 {
-            tracing::warn!(brought, "the database server has what urgent orders changed while it was away");
-        }
-        Ok(())
-    }
-
-    /// Copies anew what the stand-in needs.
-    pub(super) async fn copy_for_stand_in(&self) -> Result<(), StoreError> {
-        let Some(stand_in) = &self.stand_in else { return Ok(()) };
-        let copy = Arc::clone(stand_in);
-        self.read(move |db| copy.fill(db, loaxa_adapters::clock::wall())).await
-    }
 }
