@@ -1,4 +1,4 @@
-//! The order of the Vietnamese alphabet, for lists that people read.
+//! Vietnamese names in lists that people read and search.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -47,9 +47,21 @@ pub fn order(name: &str) -> (Vec<Part>, Tones) {
     (parts, tones)
 }
 
+/// Gives a name as people type it who look for it in haste: small letters without any marks.
+pub fn without_marks(name: &str) -> String {
+    let is_mark = |sign: &char| ('\u{300}'..='\u{36f}').contains(sign);
+    let small = name.to_lowercase();
+    small.nfd().filter(|sign| !is_mark(sign)).map(|letter| if letter == 'đ' { 'd' } else { letter }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_found_without_marks() {
+        assert_eq!(without_marks("Thôn ĐƯỜNG Sữa 2"), "thon duong sua 2");
+    }
 
     #[test]
     fn names_stand_as_in_a_vietnamese_dictionary() {

@@ -13,15 +13,20 @@ const COMMANDS_MAX: usize = 256;
 /// Times of welcomes that are kept.
 const WELCOMES_MAX: usize = 200_000;
 
+/// Times of each command at the boxes.
+type Times = Mutex<BTreeMap<CommandId, Vec<Span>>>;
+
 /// Everything that the boxes of a fleet saw together.
 #[derive(Default)]
 pub struct Account {
     connected: AtomicU64,
+    heartbeats: AtomicU64,
     refused: AtomicU64,
     recorded: AtomicU64,
     acknowledged: AtomicU64,
     welcomes: Mutex<Vec<Span>>,
-    arrivals: Mutex<BTreeMap<CommandId, Vec<Span>>>,
+    arrivals: Times,
+    tellings: Times,
     deliveries: Mutex<BTreeMap<CommandId, Deliveries>>,
 }
 
@@ -39,6 +44,8 @@ pub struct Deliveries {
 pub struct Counts {
     /// Boxes that are connected now.
     pub connected: u64,
+    /// Heartbeats that were given.
+    pub heartbeats: u64,
     /// Messages that a box refused.
     pub refused: u64,
     /// Log records that were made, and those that central has acknowledged.
@@ -78,6 +85,10 @@ impl Account {
         self.connected.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn heartbeat(&self) {
+        self.heartbeats.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -98,11 +109,12 @@ impl Account {
     }
 
     pub(crate) fn arrived(&self, command: &CommandId, after: Span) {
-        let mut arrivals = lock(&self.arrivals);
-        if arrivals.len() >= COMMANDS_MAX && !arrivals.contains_key(command) {
-            arrivals.pop_first();
-        }
-        arrivals.entry(command.clone()).or_default().push(after);
+        note(&self.arrivals, command, after);
+    }
+
+    /// Central has acknowledged the record that says that a command was received.
+    pub(crate) fn told(&self, command: &CommandId, after: Span) {
+        note(&self.tellings, command, after);
     }
 
     pub(crate) fn delivered(&self, command: &CommandId, step: &DeliveryStep) {
@@ -129,6 +141,7 @@ impl Account {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             connected: read(&self.connected),
+            heartbeats: read(&self.heartbeats),
             refused: read(&self.refused),
             recorded: read(&self.recorded),
             acknowledged: read(&self.acknowledged),
@@ -147,9 +160,25 @@ impl Account {
 
     /// Returns, for each command, the times from its issue to its arrival at each box.
     pub fn arrivals(&self) -> BTreeMap<CommandId, Percentiles> {
-        let arrivals = lock(&self.arrivals);
-        arrivals.iter().map(|(id, times)| (id.clone(), Percentiles::of(times.clone()))).collect()
+        percentiles(&self.arrivals)
     }
+
+    /// Returns, for each command, the times from its issue until central had each box's word that it came.
+    pub fn tellings(&self) -> BTreeMap<CommandId, Percentiles> {
+        percentiles(&self.tellings)
+    }
+}
+
+fn note(times: &Times, command: &CommandId, after: Span) {
+    let mut times = lock(times);
+    if times.len() >= COMMANDS_MAX && !times.contains_key(command) {
+        times.pop_first();
+    }
+    times.entry(command.clone()).or_default().push(after);
+}
+
+fn percentiles(times: &Times) -> BTreeMap<CommandId, Percentiles> {
+    lock(times).iter().map(|(id, times)| (id.clone(), Percentiles::of(times.clone()))).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,7 +17,7 @@ use loaxa_heart::decide::speaker::{Action, Input, Speaker};
 use loaxa_heart::decide::versions::{self, Edition};
 use loaxa_heart::domain::authority::Trust;
 use loaxa_heart::domain::ids::{CommandId, Epoch, GroupId, KeyId};
-use loaxa_heart::domain::playback::{CommandRefusal, Entry, Event};
+use loaxa_heart::domain::playback::{CommandRefusal, DeliveryStep, Entry, Event};
 use loaxa_heart::domain::policy::Policy;
 use loaxa_heart::domain::sound::Sound;
 use loaxa_heart::domain::time::{Moment, Span, Wall};
@@ -62,8 +62,10 @@ pub struct MemoryBox {
     last: chain::Link,
     /// The part of the log that central has not acknowledged.
     waiting: VecDeque<LogRecord>,
-    /// The commands that came last: they may come again.
-    arrived: VecDeque<CommandId>,
+    /// The commands that came last, with their issue: they may come again.
+    arrived: VecDeque<(CommandId, Wall)>,
+    /// The records that say of a command that it was received, as long as central has not acknowledged them.
+    untold: Vec<(u64, CommandId)>,
 }
 
 impl MemoryBox {
@@ -95,6 +97,7 @@ impl MemoryBox {
             last,
             waiting: VecDeque::new(),
             arrived: VecDeque::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -229,13 +232,13 @@ impl MemoryBox {
 
     /// Tells the account of a command that comes for the first time.
     fn note_arrival(&mut self, command: &Command) {
-        if self.arrived.contains(&command.id) {
+        if self.arrived.iter().any(|(known, _)| *known == command.id) {
             return;
         }
         if self.arrived.len() >= ARRIVED_MAX {
             self.arrived.pop_front();
         }
-        self.arrived.push_back(command.id.clone());
+        self.arrived.push_back((command.id.clone(), command.issued_at));
         self.account.arrived(&command.id, self.clock.read().wall.since(command.issued_at));
     }
 
@@ -252,6 +255,12 @@ impl MemoryBox {
         let before = self.waiting.len();
         self.waiting.retain(|record| record.seq > ack.contiguous_upto);
         self.account.acknowledged((before - self.waiting.len()) as u64);
+        let now = self.clock.read().wall;
+        for (_, of) in self.untold.extract_if(.., |(seq, _)| *seq <= ack.contiguous_upto) {
+            if let Some((_, issued)) = self.arrived.iter().find(|(id, _)| *id == of) {
+                self.account.told(&of, now.since(*issued));
+            }
+        }
         let upto = ack.contiguous_upto;
         self.uplink.outbox.handle(monotonic(), outbox::Input::Acknowledged { upto });
         self.send_log();
@@ -299,13 +308,16 @@ impl MemoryBox {
     }
 
     fn append(&mut self, entry: Entry) {
+        let mut received = None;
         if let Event::Delivery { command, step } = &entry.event {
             self.account.delivered(command, step);
+            received = (*step == DeliveryStep::Received).then(|| command.clone());
         }
         let Ok(record) = self.last.record(&self.site.id, self.epoch, entry) else { return };
         self.last = chain::Link::after(record.seq, &record.body);
         self.uplink.outbox.handle(monotonic(), outbox::Input::Appended { last: record.seq });
         self.account.recorded();
+        self.untold.extend(received.map(|command| (record.seq, command)));
         self.waiting.push_back(record);
         if self.waiting.len() > WAITING_MAX {
             self.waiting.pop_front();
@@ -332,6 +344,7 @@ impl MemoryBox {
         } else if self.uplink.heartbeat_is_due(now) {
             let (heartbeat, holds) = (self.heartbeat(), self.holds());
             self.uplink.heartbeat(now, heartbeat, holds);
+            self.account.heartbeat();
         }
     }
 

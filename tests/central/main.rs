@@ -41,6 +41,7 @@ mod passkeys;
 mod people;
 mod powers;
 mod programme_cli;
+mod province;
 mod public;
 mod query_plans;
 mod questions;

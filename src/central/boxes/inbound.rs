@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::enrolment::known_authorities;
-use super::log_intake::Waiting;
+use super::log_intake::{self, Waiting};
 use super::renewal;
 use super::twins::Twins;
 use crate::app::{App, Counters};
@@ -69,6 +69,7 @@ fn say_again(app: &Arc<App>, on: OnWhat) {
 
 /// Deals with messages until the link closes.
 pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: mpsc::Sender<Waiting>) {
+    let room = Arc::new(Semaphore::new(log_intake::BYTES_MAX));
     let answering = Arc::new(Semaphore::new(ANSWERING_MAX));
     let hellos = Arc::new(Hellos::default());
     let mut look_again = tokio::time::interval(REPEAT_LOOK_EVERY);
@@ -96,7 +97,7 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
             }
         };
         if up == Up::Log {
-            put_to_wait(&app, id, bytes, &batches).await;
+            put_to_wait(&app, (id, bytes), &room, &batches).await;
             continue;
         }
         if let Err(over) = app.log_quotas.admit_sign(&id, monotonic()) {
@@ -113,9 +114,16 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
 }
 
 /// Lets a batch in within its box's quota and the room for all; the box sends again what is not acknowledged.
-async fn put_to_wait(app: &App, id: BoxId, bytes: Vec<u8>, batches: &mpsc::Sender<Waiting>) {
+async fn put_to_wait(
+    app: &App,
+    (id, bytes): (BoxId, Vec<u8>),
+    room: &Arc<Semaphore>,
+    batches: &mpsc::Sender<Waiting>,
+) {
     let has_room = match app.log_quotas.admit(&id, bytes.len(), monotonic()) {
-        Ok(place) => batches.try_send(Waiting { id, bytes, place }).is_ok(),
+        Ok(place) => Arc::clone(room)
+            .try_acquire_many_owned(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+            .is_ok_and(|room| batches.try_send(Waiting { id, bytes, place, room }).is_ok()),
         Err(over) => {
             app.suspect(AlarmKind::TooMuch, id.as_str(), &over.say().to_string()).await;
             false

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 use crate::app::{App, Counters};
 use crate::changes::Changed;
 use crate::log_quota::Place;
-use crate::store::{AlarmKind, Answer, Batch, Ingested, Record, StoreError};
+use crate::store::{AlarmKind, Answer, Batch, Ingested, Reader, Record, StoreError, reading_as};
 use loaxa_heart::decide::plausible;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
 use loaxa_heart::said;
@@ -19,8 +20,13 @@ use loaxa_heart::wire::messages::{LogAck, LogBatch, LogHead, VERSION};
 use loaxa_heart::wire::signing::PublicKey;
 use loaxa_heart::wire::topics::Down;
 
-/// Batches that wait to be checked; a box whose batch finds no room sends it again.
-pub const WAITING_MAX: usize = 1_024;
+/// Batches that wait, and bytes of those that wait or are under way; a box whose batch finds no room sends it again after tens of
+/// seconds. Room for one batch of an hour from each of 5,000 boxes.
+pub const WAITING_MAX: usize = 16_384;
+pub const BYTES_MAX: usize = 32 << 20;
+
+/// Batches that are checked at the same time.
+const CHECKING_MAX: usize = 32;
 
 /// Largest number of a record: exact in every program that reads JSON, and as far from a wrap as the end of the world.
 const SEQ_MAX: u64 = 1 << 53;
@@ -49,24 +55,50 @@ impl Say for BadBatch {
     }
 }
 
-/// A batch as it came, with its place among those that wait.
+/// A batch as it came, with its place among those of its box, and its room among all.
 pub struct Waiting {
     pub id: BoxId,
     pub bytes: Vec<u8>,
     pub place: Place,
+    pub room: OwnedSemaphorePermit,
 }
 
-/// Takes batches in until the channel closes.
+/// A batch that is being checked.
+struct Checking {
+    id: BoxId,
+    checked: JoinHandle<Result<Batch, BadBatch>>,
+    held: (Place, OwnedSemaphorePermit),
+}
+
+/// Takes batches in until the channel closes: many are checked at the same time, and kept in the order in which they came.
 pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<Waiting>) {
+    let (sender, checking) = mpsc::channel(CHECKING_MAX);
+    let check = async {
+        // It goes when no batch will come any more.
+        let sender = sender;
+        while let Some(Waiting { id, bytes, place, room }) = batches.recv().await {
+            let (app, of) = (Arc::clone(&app), id.clone());
+            let check = async move { check_of_enrolled(&app, &of, &bytes).await };
+            let checked = tokio::spawn(reading_as(Reader::Wire, check));
+            if sender.send(Checking { id, checked, held: (place, room) }).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(check, keep(&app, checking));
+}
+
+async fn keep(app: &Arc<App>, mut checking: mpsc::Receiver<Checking>) {
     let committing = Arc::new(Semaphore::new(COMMITTING_MAX));
-    while let Some(Waiting { id, bytes, place }) = batches.recv().await {
-        match take(&app, &id, &bytes).await {
+    while let Some(Checking { id, checked, held }) = checking.recv().await {
+        let Ok(checked) = checked.await else { continue };
+        match enqueue(app, checked).await {
             Ok((epoch, committed)) => {
                 let permit = Arc::clone(&committing).acquire_owned().await.expect("it is never closed");
-                let app = Arc::clone(&app);
+                let app = Arc::clone(app);
                 tokio::spawn(async move {
                     acknowledge(&app, id, epoch, committed).await;
-                    drop((permit, place));
+                    drop((permit, held));
                 });
             }
             Err(BadBatch::Store(StoreError::Full | StoreError::ServerFull | StoreError::Away)) => {
@@ -83,11 +115,15 @@ pub async fn run(app: Arc<App>, mut batches: mpsc::Receiver<Waiting>) {
 
 type Committed = Answer<'static, Ingested>;
 
-async fn take(app: &App, id: &BoxId, bytes: &[u8]) -> Result<(Epoch, Committed), BadBatch> {
+async fn check_of_enrolled(app: &App, id: &BoxId, bytes: &[u8]) -> Result<Batch, BadBatch> {
     let enrolled = app.store.enrolled(id.clone()).await?.ok_or(BadBatch::Unknown)?;
     let key: PublicKey = enrolled.key.and_then(|key| key.parse().ok()).ok_or(BadBatch::NoKey)?;
-    let batch = check(id, key, bytes, app.now())?;
-    app.log_quotas.spend(id, batch.records.len());
+    check(id, key, bytes, app.now())
+}
+
+async fn enqueue(app: &App, checked: Result<Batch, BadBatch>) -> Result<(Epoch, Committed), BadBatch> {
+    let batch = checked?;
+    app.log_quotas.spend(&batch.id, batch.records.len());
     Ok((batch.epoch, app.store.ingest(batch).await?))
 }
 

@@ -1,5 +1,7 @@
 //! Forms: their fields, what was sent, and faults above and beside the fields.
 
+use std::collections::BTreeMap;
+
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Request};
@@ -8,6 +10,9 @@ use maud::{Markup, html};
 use super::frame::Frame;
 use super::parts::icon;
 use loaxa_heart::texts::Sentence;
+
+/// The part of an address behind the question mark.
+pub type Query = axum::extract::Query<BTreeMap<String, String>>;
 
 /// A fault of a form, and the field that it belongs to.
 pub struct Fault {

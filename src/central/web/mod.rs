@@ -4,6 +4,7 @@ mod access;
 mod api;
 pub mod doors;
 mod elsewhere;
+mod entity_tag;
 mod errand;
 mod events;
 mod form;

@@ -1,6 +1,8 @@
-//! The writing thread: what waits goes into one commit, and where the disk is full, what is urgent goes alone.
+//! The writing thread: what waits goes into one commit, what is urgent before the rest, and alone where the disk is full.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,6 +11,7 @@ use super::engine::{Connection, Result};
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
+use crate::store::StoreError;
 
 /// The disk under the database.
 pub enum Under {
@@ -17,10 +20,15 @@ pub enum Under {
     /// The server's, of which this machine only hears that it is full.
     There(Arc<Disk>),
 }
-use crate::store::StoreError;
 
 /// Most operations in one commit: 256 full batches are 51,200 entries.
 const GROUP_MAX: usize = 256;
+
+/// Operations that this thread has taken from the queue at most.
+const WAITING_MAX: usize = 1_024;
+
+/// Time after which a group takes no further operation: what is urgent may have come meanwhile.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// An operation that waits for its commit. A commit may fail after the operation ran, so it can run again.
 pub struct Write<T, F> {
@@ -64,7 +72,48 @@ impl<T: Send, F: Fn(&Connection) -> Result<T> + Send> Operation for Write<T, F> 
 }
 
 /// Operations in the order in which they came.
-type Group = Vec<Box<dyn Operation>>;
+type Group = VecDeque<Box<dyn Operation>>;
+
+/// Operations that were taken from the queue.
+#[derive(Default)]
+struct Waiting {
+    urgent: Group,
+    others: Group,
+}
+
+impl Waiting {
+    /// Takes in what has come, or waits for it; false when nothing will come any more.
+    fn take_in(&mut self, jobs: &mut mpsc::Receiver<Box<dyn Operation>>) -> bool {
+        if self.urgent.is_empty() && self.others.is_empty() {
+            let Some(job) = jobs.blocking_recv() else { return false };
+            self.put(job);
+        }
+        while self.others.len() < WAITING_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            self.put(job);
+        }
+        true
+    }
+
+    fn put(&mut self, job: Box<dyn Operation>) {
+        if job.is_urgent() { self.urgent.push_back(job) } else { self.others.push_back(job) }
+    }
+
+    /// Gives the operations of the next commit: all that are urgent, or some of the others.
+    fn next_group(&mut self) -> Group {
+        if !self.urgent.is_empty() {
+            return std::mem::take(&mut self.urgent);
+        }
+        self.others.drain(..self.others.len().min(GROUP_MAX)).collect()
+    }
+
+    /// Takes back, to its place, what a group had no time for.
+    fn take_back(&mut self, mut left: Group) {
+        left.append(&mut self.others);
+        self.others = left;
+    }
+}
 
 /// Runs operations in groups of what is waiting, one commit a group: the disk is asked once for many batches.
 pub fn write_until_closed(
@@ -77,30 +126,28 @@ pub fn write_until_closed(
         Some(Under::There(disk)) => (None, Some(disk)),
         None => (None, None),
     };
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_MAX {
-            let Ok(job) = jobs.try_recv() else { break };
-            group.push(job);
-        }
+    let mut waiting = Waiting::default();
+    while waiting.take_in(&mut jobs) {
+        let mut group = waiting.next_group();
         if disk.as_ref().is_some_and(|disk| disk.is_kept_for_urgent()) {
             group = put_off(group);
         }
         if group.is_empty() {
             continue;
         }
-        let mut committed = commit(&db, &mut group, (disk.as_deref(), &among));
+        let (mut committed, left) = commit(&db, &mut group, (disk.as_deref(), &among));
+        waiting.take_back(left);
         if committed == Err(StoreError::Full)
             && let Some(disk) = &disk
         {
             disk.note_refusal();
             group = put_off(group);
-            // Without the others there may be room at once.
+            // Without the others there may be room at once; nothing urgent is ever left.
             if !group.is_empty() {
-                committed = commit(&db, &mut group, (Some(disk), &among));
+                (committed, _) = commit(&db, &mut group, (Some(disk), &among));
             }
             if committed == Err(StoreError::Full) && !group.is_empty() && disk.spend() {
-                committed = commit(&db, &mut group, (Some(disk), &among));
+                (committed, _) = commit(&db, &mut group, (Some(disk), &among));
             }
         }
         if let (Err(StoreError::ServerFull), Some(server)) = (&committed, &server) {
@@ -130,21 +177,30 @@ fn put_off(group: Group) -> Group {
     urgent
 }
 
+/// Commits the operations of a group that it has time for; the others are given back, not run.
 fn commit(
     db: &Connection,
     group: &mut Group,
     (disk, among): (Option<&Disk>, &Among),
-) -> Result<(), StoreError> {
+) -> (Result<(), StoreError>, Group) {
     // What a failed attempt noted is not true.
     touched::take();
+    let (began, mut left) = (Instant::now(), Group::new());
     let committed = db.in_transaction(|db| {
-        group.iter_mut().try_for_each(|job| job.run(db))?;
+        for n in 0..group.len() {
+            if n > 0 && !group[n].is_urgent() && began.elapsed() > GROUP_TIME_MAX {
+                left = group.split_off(n);
+                break;
+            }
+            group[n].run(db)?;
+        }
         touched::look(|touched| among.note(db, touched))
     });
-    committed.map_err(|error| match error {
+    let committed = committed.map_err(|error| match error {
         error if error.is_of_io() && disk.is_some_and(Disk::has_no_room) => StoreError::Full,
         error => StoreError::from(error),
-    })
+    });
+    (committed, left)
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.
@@ -159,4 +215,52 @@ pub fn in_savepoint<T>(db: &Connection, operation: impl Fn(&Connection) -> Resul
     }
     db.prepare_cached("RELEASE operation")?.execute([])?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    type Ran = Arc<Mutex<Vec<&'static str>>>;
+
+    fn job(
+        name: &'static str,
+        ran: &Ran,
+        is_urgent: bool,
+        then: impl Fn() + Send + 'static,
+    ) -> Box<dyn Operation> {
+        let ran = Arc::clone(ran);
+        let operation = move |_: &Connection| {
+            ran.lock().unwrap().push(name);
+            then();
+            Ok(())
+        };
+        Box::new(Write { operation, result: None, tell: oneshot::channel().0, is_urgent })
+    }
+
+    #[test]
+    fn what_is_urgent_waits_for_no_more_than_a_moment_of_the_rest() {
+        let (jobs, queue) = mpsc::channel(8);
+        let ran = Ran::default();
+        let stop = job("stop", &ran, true, || ());
+        let (late, stop) = (jobs.clone(), Mutex::new(Some(stop)));
+        let comes = move || {
+            late.blocking_send(stop.lock().unwrap().take().unwrap()).unwrap();
+            std::thread::sleep(GROUP_TIME_MAX + Duration::from_millis(1));
+        };
+        for job in [
+            job("log 1", &ran, false, comes),
+            job("log 2", &ran, false, || ()),
+            job("emergency", &ran, true, || ()),
+            job("log 3", &ran, false, || ()),
+        ] {
+            assert!(jobs.blocking_send(job).is_ok());
+        }
+        drop(jobs);
+        let db = Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        write_until_closed(db, queue, (None, Arc::default(), Arc::default()));
+        assert_eq!(*ran.lock().unwrap(), ["emergency", "log 1", "stop", "log 2", "log 3"]);
+    }
 }

@@ -40,6 +40,7 @@ use super::public;
 use crate::app::App;
 use crate::disk::DiskState;
 use crate::store::within;
+use crate::web::entity_tag;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
@@ -90,6 +91,7 @@ pub fn pages() -> Pages {
 pub fn routes(app: Arc<App>) -> Router {
     pages()
         .into_router(&app)
+        .layer(middleware::from_fn(entity_tag::spare_fragments))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(sign::assets())
         .merge(notices::assets())

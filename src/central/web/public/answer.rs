@@ -3,21 +3,12 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use loaxa_heart::domain::ids::ContentHash;
-
-/// Digits of an entity tag.
-const TAG_DIGITS: usize = 32;
+use crate::web::entity_tag;
 
 /// Answers with something that caches may keep, or says that it is what whoever asks has already.
 pub fn cached(headers: &HeaderMap, kind: &'static str, seconds: u32, body: String) -> Response {
-    let mut tag = ContentHash::of(body.as_bytes()).to_string();
-    tag.truncate(TAG_DIGITS);
-    let tag = format!("\"{tag}\"");
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known
-        .flat_map(|tags| tags.split(','))
-        .map(|known| known.trim().trim_start_matches("W/"))
-        .any(|known| known == tag || known == "*");
+    let tag = entity_tag::of(body.as_bytes());
+    let is_known = entity_tag::is_known(headers, &tag);
     let about = [
         (header::CACHE_CONTROL, format!("public, max-age={seconds}")),
         (header::ETAG, tag),

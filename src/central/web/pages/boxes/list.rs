@@ -12,7 +12,8 @@ use crate::boxes::state::BoxState;
 use crate::people::Who;
 use crate::settings::village_of;
 use crate::store::BoxRow;
-use crate::vietnamese::order;
+use crate::vietnamese::{order, without_marks};
+use crate::web::form::Query;
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::{Kind, state};
 use crate::web::words;
@@ -23,6 +24,9 @@ use loaxa_heart::said;
 /// Villages that are found without a list of them.
 const VILLAGES_ON_A_SCREEN: usize = 8;
 
+/// Boxes from which on a page ends with its village, and up to which everything is on one page.
+const BOXES_ON_A_PAGE: usize = 100;
+
 /// A village with its boxes, those that need a person first.
 struct Village<'r> {
     group: Option<&'r GroupId>,
@@ -30,28 +34,105 @@ struct Village<'r> {
     rows: Vec<&'r BoxRow>,
 }
 
-pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
+/// The part of the boxes that is asked for.
+struct Asked {
+    /// Words that are in the name of a village or of a box, with or without marks.
+    words: String,
+    /// The id of the only village; empty for all.
+    village: String,
+    /// From 1.
+    page: usize,
+}
+
+impl Asked {
+    fn of(query: &Query) -> Self {
+        let text = |name| query.get(name).map(|text| text.trim().to_owned()).unwrap_or_default();
+        Self { words: text("tim"), village: text("thon"), page: text("trang").parse().unwrap_or(1) }
+    }
+
+    /// The address of a page of what is asked for.
+    fn address(&self, path: &str, page: usize) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, asked) in [("tim", &self.words), ("thon", &self.village)] {
+            if !asked.is_empty() {
+                query.append_pair(name, asked);
+            }
+        }
+        if page > 1 {
+            query.append_pair("trang", &page.to_string());
+        }
+        let query = query.finish();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+}
+
+/// The address of a village among so many boxes.
+pub fn address_of(village: Option<&GroupId>, boxes: usize) -> String {
+    match village {
+        Some(village) if boxes <= BOXES_ON_A_PAGE => format!("/cum-loa#{village}"),
+        Some(village) => format!("/cum-loa?thon={village}"),
+        None => "/cum-loa".to_owned(),
+    }
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    query: Query,
+    frame: Frame,
+    who: Who,
+) -> Result<Markup, PageError> {
+    let asked = Asked::of(&query);
     let title = frame.say("box_page.title");
     let content = html! {
         div.row.apart { h1 { (title) }
             @if KEEPERS.iter().any(|role| who.has(*role)) {
                 a.btn.sec href="/cum-loa/moi" { (frame.say("enrol.title")) }
             } }
-        div.live hx-get="/fragments/cum-loa" hx-trigger="boxes from:body throttle:5s, shown from:body, signed-out from:body" hx-swap="innerHTML" {
-            (content(&app, &frame).await?)
+        div.live hx-get=(asked.address("/fragments/cum-loa", asked.page)) hx-trigger="boxes from:body throttle:5s, shown from:body, signed-out from:body" hx-swap="innerHTML" {
+            (content(&app, &frame, &asked).await?)
         }
     };
     Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
 }
 
-pub async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
-    content(&app, &frame).await
+pub async fn fragment(State(app): State<Arc<App>>, query: Query, frame: Frame) -> Result<Markup, PageError> {
+    content(&app, &frame, &Asked::of(&query)).await
 }
 
-async fn content(app: &App, frame: &Frame) -> Result<Markup, PageError> {
-    let (boxes, now, parents) = (app.store.boxes().await?, app.now(), app.settings.parents());
+async fn content(app: &App, frame: &Frame, asked: &Asked) -> Result<Markup, PageError> {
+    let (boxes, now) = (app.store.boxes().await?, app.now());
+    let villages = villages(app, frame, &boxes, now);
+    let is_large = boxes.len() > BOXES_ON_A_PAGE;
+    let found = if is_large { find(villages, asked) } else { villages };
+    let pages = pages(found);
+    let at = asked.page.clamp(1, pages.len().max(1));
+    let shown = pages.get(at - 1).map_or(&[][..], Vec::as_slice);
+    Ok(html! {
+        @if boxes.is_empty() { p.mute { (frame.say("box_page.none")) } }
+        @if is_large { (search(frame, asked)) }
+        @else if shown.len() > VILLAGES_ON_A_SCREEN { (ways(frame, shown)) }
+        @if is_large && shown.is_empty() { p.mute { (frame.say("box_page.none_found")) } }
+        div.villages { @for village in shown {
+            section.stack id=[village.group.map(GroupId::as_str)] {
+                h2 { (village.title) }
+                ul.list { @for row in &village.rows { (line(frame, row, now)) } }
+            }
+        } }
+        @if pages.len() > 1 {
+            nav.row.apart aria-label=(frame.say("box_page.pages")) {
+                span { @if at > 1 { a href=(asked.address("/cum-loa", at - 1)) { (frame.say("box_page.page_before")) } } }
+                span { (frame.tell(&said!("box_page.page_of", page = at, pages = pages.len()))) }
+                span { @if at < pages.len() { a href=(asked.address("/cum-loa", at + 1)) { (frame.say("box_page.page_after")) } } }
+            }
+        }
+    })
+}
+
+/// Puts boxes together by village, those first that need a person.
+fn villages<'r>(app: &'r App, frame: &Frame, boxes: &'r [BoxRow], now: Wall) -> Vec<Village<'r>> {
+    let parents = app.settings.parents();
     let mut found: BTreeMap<Option<&GroupId>, Vec<&BoxRow>> = BTreeMap::new();
-    for row in &boxes {
+    for row in boxes {
         found.entry(village_of(&row.groups, &parents)).or_default().push(row);
     }
     let mut villages: Vec<_> = found
@@ -66,16 +147,53 @@ async fn content(app: &App, frame: &Frame) -> Result<Markup, PageError> {
     villages.sort_by_cached_key(|village| {
         (village.rows.first().map(|row| BoxState::of(row, now)), order(&village.title))
     });
-    Ok(html! {
-        @if boxes.is_empty() { p.mute { (frame.say("box_page.none")) } }
-        @if villages.len() > VILLAGES_ON_A_SCREEN { (ways(frame, &villages)) }
-        div.villages { @for village in &villages {
-            section.stack id=[village.group.map(GroupId::as_str)] {
-                h2 { (village.title) }
-                ul.list { @for row in &village.rows { (line(frame, row, now)) } }
+    villages
+}
+
+/// Leaves what is asked for: a village whose name fits with all its boxes, and of others the boxes whose names fit.
+fn find<'r>(villages: Vec<Village<'r>>, asked: &Asked) -> Vec<Village<'r>> {
+    let words = without_marks(&asked.words);
+    let has_words = |name: &str| words.is_empty() || without_marks(name).contains(&words);
+    let mut found = Vec::new();
+    for mut village in villages {
+        if !asked.village.is_empty() && village.group.is_none_or(|group| group.as_str() != asked.village) {
+            continue;
+        }
+        if !has_words(&village.title) {
+            village.rows.retain(|row| has_words(&row.title));
+        }
+        if !village.rows.is_empty() {
+            found.push(village);
+        }
+    }
+    found
+}
+
+/// Cuts villages into pages: a page ends with the village that fills it, and a village that is larger is cut.
+fn pages(villages: Vec<Village<'_>>) -> Vec<Vec<Village<'_>>> {
+    let (mut pages, mut on_last) = (Vec::<Vec<_>>::new(), BOXES_ON_A_PAGE);
+    for Village { group, title, rows } in villages {
+        for rows in rows.chunks(BOXES_ON_A_PAGE) {
+            if on_last >= BOXES_ON_A_PAGE {
+                pages.push(Vec::new());
+                on_last = 0;
             }
-        } }
-    })
+            on_last += rows.len();
+            let part = Village { group, title: title.clone(), rows: rows.to_vec() };
+            pages.last_mut().expect("there is one").push(part);
+        }
+    }
+    pages
+}
+
+fn search(frame: &Frame, asked: &Asked) -> Markup {
+    html! {
+        form.row method="get" action="/cum-loa" role="search" {
+            div.field { label for="tim" { (frame.say("box_page.search")) } input #tim name="tim" type="search" value=(asked.words); }
+            button.btn.sec { (frame.say("library.find")) }
+            @if !asked.village.is_empty() || !asked.words.is_empty() { a href="/cum-loa" { (frame.say("box_page.all")) } }
+        }
+    }
 }
 
 /// Links to the villages, for a commune that has many.

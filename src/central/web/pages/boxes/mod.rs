@@ -3,7 +3,7 @@
 mod act;
 mod health;
 pub mod keepers;
-mod list;
+pub mod list;
 mod newcomer;
 mod one;
 mod volume;

@@ -11,6 +11,7 @@ use crate::boxes::alarms::{AlarmGroup, Standing};
 use crate::boxes::state::BoxState;
 use crate::people::Who;
 use crate::web::frame::Frame;
+use crate::web::pages::boxes::list::address_of;
 use crate::web::pages::class::{class_tag, kind_of};
 use crate::web::pages::trouble::{self, Names, care_line, take_button, what_to_do};
 use crate::web::parts::{Kind, icon, state};
@@ -22,6 +23,11 @@ use loaxa_heart::said;
 
 /// Alarms that are shown in full; the others are on their own page.
 const ALARMS_SHOWN: usize = 3;
+/// Things that sound, villages, and villages whose trouble is told in the words of the map. What is shown stays small in a
+/// province of thousands of boxes: the worst comes first, the rest is counted.
+const ON_AIR_SHOWN: usize = 12;
+const VILLAGES_SHOWN: usize = 60;
+const TOLD_OF_MAP: usize = 20;
 /// Things to come, and tasks that somebody has taken.
 const NEXT_SHOWN: usize = 6;
 const TAKEN_SHOWN: usize = 4;
@@ -82,12 +88,18 @@ fn places<'a>(app: &App, frame: &Frame, villages: impl Iterator<Item = &'a Group
     }
 }
 
+/// Counts what is left out when so many are shown.
+fn more_than<T>(all: &[T], shown: usize) -> Option<usize> {
+    all.len().checked_sub(shown).filter(|more| *more > 0)
+}
+
 fn on_air(app: &App, frame: &Frame, seen: &Seen) -> Markup {
     html! {
         section.stack aria-labelledby="h-phat" {
             h2 #h-phat { (frame.say("on_air.title")) }
             @if seen.on_air.is_empty() { p.mute { (frame.say("on_air.silence")) } }
-            @else { div.air { @for it in &seen.on_air { (sounding(app, frame, seen, it)) } } }
+            @else { div.air { @for it in seen.on_air.iter().take(ON_AIR_SHOWN) { (sounding(app, frame, seen, it)) } } }
+            @if let Some(more) = more_than(&seen.on_air, ON_AIR_SHOWN) { p { (frame.tell(&said!("overview.more_on_air", more))) } }
         }
     }
 }
@@ -172,14 +184,23 @@ fn map_words(frame: &Frame, seen: &Seen) -> String {
         .villages
         .iter()
         .filter(|village| matches!(village.state(), BoxState::OutOfContact | BoxState::Faulty));
-    let named: Vec<_> =
-        troubled.map(|village| format!("{}: {}", village.title, tile_words(frame, village))).collect();
+    let named: Vec<_> = troubled
+        .take(TOLD_OF_MAP)
+        .map(|village| format!("{}: {}", village.title, tile_words(frame, village)))
+        .collect();
     let rest = frame.say("overview.map_words");
     if named.is_empty() { rest.to_owned() } else { format!("{}. {rest}", named.join("; ")) }
 }
 
 fn tiles(frame: &Frame, seen: &Seen) -> Markup {
-    html! { ul.tiles { @for village in &seen.villages { li { (tile(frame, seen, village)) } } } }
+    html! {
+        div.stack {
+            ul.tiles { @for village in seen.villages.iter().take(VILLAGES_SHOWN) { li { (tile(frame, seen, village)) } } }
+            @if let Some(more) = more_than(&seen.villages, VILLAGES_SHOWN) {
+                p { a href="/cum-loa" { (frame.tell(&said!("overview.more_villages", more))) } }
+            }
+        }
+    }
 }
 
 /// The words of a tile for a village, beside its colour and its icon.
@@ -210,10 +231,8 @@ fn tile(frame: &Frame, seen: &Seen, village: &Village) -> Markup {
         BoxState::OnAir => village.sounding.as_ref().map(|(_, title)| title.clone()),
         BoxState::Quiet => village.next.map(|at| frame.tell(&said!("overview.plays_at", at = hour(at)))),
     };
-    let address =
-        village.group.as_ref().map_or_else(|| "/cum-loa".to_owned(), |group| format!("/cum-loa#{group}"));
     html! {
-        a.box.(kind.class()) href=(address) {
+        a.box.(kind.class()) href=(address_of(village.group.as_ref(), seen.boxes.len())) {
             b { @if village.title.is_empty() { (frame.say("overview.nowhere")) } @else { (village.title) } }
             (state(kind, tile_words(frame, village)))
             @if let Some(more) = more { span.more.mute { br; (more) } }

@@ -35,6 +35,7 @@ pub struct Seen {
 }
 
 /// A village and its boxes.
+#[derive(Default)]
 pub struct Village {
     /// `None` for boxes in no group.
     pub group: Option<GroupId>,

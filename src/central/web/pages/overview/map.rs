@@ -19,6 +19,43 @@ const NAMED_MAX: usize = 14;
 /// Characters of a name.
 const NAME_CHARS_MAX: usize = 12;
 
+/// Villages from which on marks would lie on each other, and the side of the squares whose villages then have one together.
+const APART_MAX: usize = 40;
+const SQUARE: f64 = 46.0;
+
+/// A mark on the sketch, of one village or of those in one square.
+struct Mark {
+    at: (f64, f64),
+    villages: usize,
+    state: BoxState,
+    rung: Option<Rung>,
+    boxes: usize,
+    name: Option<String>,
+}
+
+impl Mark {
+    fn of(village: &Village, at: (f64, f64)) -> Self {
+        let rung = village.sounding.as_ref().map(|(rung, _)| *rung);
+        Self { at, villages: 1, state: village.state(), rung, boxes: village.boxes(), name: None }
+    }
+
+    /// Puts two marks together: what needs a person counts, and the most urgent sound.
+    fn beside(self, other: Self) -> Self {
+        let villages = self.villages + other.villages;
+        let middle = |of: fn((f64, f64)) -> f64| {
+            (of(self.at) * self.villages as f64 + of(other.at) * other.villages as f64) / villages as f64
+        };
+        Self {
+            at: (middle(|at| at.0), middle(|at| at.1)),
+            villages,
+            state: self.state.min(other.state),
+            rung: self.rung.max(other.rung),
+            boxes: self.boxes + other.boxes,
+            name: None,
+        }
+    }
+}
+
 /// The map of the villages that have a point; nothing for fewer than two.
 pub fn map(title: &str, description: &str, villages: &[Village]) -> Option<Markup> {
     let placed: Vec<_> = villages.iter().filter_map(|village| Some((village, village.point?))).collect();
@@ -26,16 +63,35 @@ pub fn map(title: &str, description: &str, villages: &[Village]) -> Option<Marku
         return None;
     }
     let points: Vec<Point> = placed.iter().map(|(_, point)| *point).collect();
-    let positions = positions(&points);
-    let named = placed.len() <= NAMED_MAX;
-    let shared = shared_words(placed.iter().map(|(village, _)| village.title.as_str()));
+    let marks = placed.iter().zip(positions(&points)).map(|((village, _), at)| Mark::of(village, at));
+    let mut marks: Vec<Mark> = if placed.len() <= APART_MAX { marks.collect() } else { together(marks) };
+    if placed.len() <= NAMED_MAX {
+        let shared = shared_words(placed.iter().map(|(village, _)| village.title.as_str()));
+        for (mark, (village, _)) in marks.iter_mut().zip(&placed) {
+            mark.name = Some(short(&village.title, &shared));
+        }
+    }
     Some(html! {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby="ban-do-ten ban-do-loi" {
             title #ban-do-ten { (title) }
             desc #ban-do-loi { (description) }
-            @for ((village, _), (x, y)) in placed.iter().zip(positions) { (mark(village, x, y, named.then(|| short(&village.title, &shared)))) }
+            @for mark in marks { (draw(mark)) }
         }
     })
+}
+
+/// Puts the marks of each square together.
+fn together(marks: impl Iterator<Item = Mark>) -> Vec<Mark> {
+    let mut squares: BTreeMap<(i32, i32), Mark> = BTreeMap::new();
+    for mark in marks {
+        let square = ((mark.at.0 / SQUARE) as i32, (mark.at.1 / SQUARE) as i32);
+        let joined = match squares.remove(&square) {
+            Some(there) => there.beside(mark),
+            None => mark,
+        };
+        squares.insert(square, joined);
+    }
+    squares.into_values().collect()
 }
 
 /// The positions of points on the sketch; a degree of longitude is narrower than one of latitude.
@@ -55,12 +111,10 @@ fn positions(points: &[Point]) -> Vec<(f64, f64)> {
     flat.iter().map(|(x, y)| (pad_x + scale * (x - left), pad_y + scale * (y - top))).collect()
 }
 
-/// A village: filled while it sounds, a ring while it is quiet, dashed where nothing is known, a triangle to be mended.
-fn mark(village: &Village, x: f64, y: f64, name: Option<String>) -> Markup {
-    let (x, y) = (x.round() as i32, y.round() as i32);
-    let state = village.state();
-    let rung = village.sounding.as_ref().map(|(rung, _)| *rung);
-    let kind = match (state, rung) {
+/// A mark: filled while it sounds, a ring while it is quiet, dashed where nothing is known, a triangle to be mended.
+fn draw(mark: Mark) -> Markup {
+    let (x, y) = (mark.at.0.round() as i32, mark.at.1.round() as i32);
+    let kind = match (mark.state, mark.rung) {
         (BoxState::OutOfContact, _) => Kind::Unknown,
         (BoxState::Faulty, _) => Kind::Bad,
         (BoxState::OnAir, Some(Rung::Emergency)) => Kind::Emergency,
@@ -69,11 +123,11 @@ fn mark(village: &Village, x: f64, y: f64, name: Option<String>) -> Markup {
         (BoxState::OnAir, _) => Kind::OnAir,
         (BoxState::Quiet, _) => Kind::Quiet,
     };
-    let (inside, is_filled) = match state {
+    let (inside, is_filled) = match mark.state {
         BoxState::OutOfContact => ("?".to_owned(), false),
         BoxState::Faulty => ("!".to_owned(), true),
-        BoxState::OnAir => (village.boxes().to_string(), true),
-        BoxState::Quiet => (village.boxes().to_string(), false),
+        BoxState::OnAir => (mark.boxes.to_string(), true),
+        BoxState::Quiet => (mark.boxes.to_string(), false),
     };
     html! {
         g.(kind.class()) {
@@ -88,7 +142,7 @@ fn mark(village: &Village, x: f64, y: f64, name: Option<String>) -> Markup {
             }
             @if is_filled { text.fon2 x=(x) y=(y + 6) text-anchor="middle" { (inside) } }
             @else { text x=(x) y=(y + 6) text-anchor="middle" { (inside) } }
-            @if let Some(name) = name { text x=(x) y=(y + 35) text-anchor="middle" { (name) } }
+            @if let Some(name) = mark.name { text x=(x) y=(y + 35) text-anchor="middle" { (name) } }
         }
     }
 }
@@ -129,6 +183,34 @@ mod tests {
                 .iter()
                 .all(|(x, y)| x.is_finite() && y.is_finite())
         );
+    }
+
+    #[test]
+    fn many_villages_have_few_marks_and_none_hides_trouble() {
+        let village = |n: usize, state: BoxState, rung| {
+            let mut counts = [0; 4];
+            counts[BoxState::ALL.iter().position(|it| *it == state).unwrap()] = 2;
+            let point =
+                Point { latitude: 20.0 + (n / 40) as f64 / 10.0, longitude: 105.0 + (n % 40) as f64 / 10.0 };
+            Village {
+                title: format!("Thôn {n}"),
+                counts,
+                sounding: rung,
+                point: Some(point),
+                ..Village::default()
+            }
+        };
+        let mut villages: Vec<_> = (0..1_000).map(|n| village(n, BoxState::Quiet, None)).collect();
+        villages[777] = village(777, BoxState::OnAir, Some((Rung::Emergency, "Lũ".to_owned())));
+        villages[13] = village(13, BoxState::OutOfContact, None);
+        let placed = villages.iter().map(|village| village.point.unwrap()).collect::<Vec<_>>();
+        let marks =
+            together(villages.iter().zip(positions(&placed)).map(|(village, at)| Mark::of(village, at)));
+        assert!((10..=54).contains(&marks.len()), "{}", marks.len());
+        assert_eq!(marks.iter().map(|mark| mark.boxes).sum::<usize>(), 2_000);
+        let of = |state| marks.iter().filter(|mark| mark.state == state).count();
+        assert_eq!((of(BoxState::OutOfContact), of(BoxState::OnAir)), (1, 1));
+        assert!(marks.iter().any(|mark| mark.rung == Some(Rung::Emergency)));
     }
 
     #[test]

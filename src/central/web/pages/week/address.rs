@@ -12,9 +12,6 @@ use crate::web::form::Sent;
 use crate::web::local_time;
 use loaxa_heart::domain::ids::GroupId;
 
-/// The part of an address behind the question mark.
-pub type Query = axum::extract::Query<BTreeMap<String, String>>;
-
 /// Years that pages show; others stand for a slip.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2180;
 

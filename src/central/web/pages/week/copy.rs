@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
-use super::address::{Address, Query};
+use super::address::Address;
 use super::asked::{Asked, asked};
 use super::refusals::{self, Wanted};
 use crate::app::App;
@@ -17,7 +17,7 @@ use crate::programmes::copying::{self, Difference, Missing};
 use crate::programmes::proposals::{self, NewText};
 use crate::programmes::week;
 use crate::store::{Change, ChangeKind};
-use crate::web::form::{Faults, Sent};
+use crate::web::form::{Faults, Query, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::local_time;
 use crate::web::parts::icon;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use maud::{Markup, html};
 
-use super::address::Query;
 use crate::app::App;
 use crate::programmes::{NotProposal, basis};
 use crate::store::{MediaRow, NoticeFilter, ProposalKind, StoreError};
+use crate::web::form::Query;
 use crate::web::frame::{Frame, PageError, moment};
 use loaxa_heart::decide::delivery::DocumentName;
 use loaxa_heart::domain::ids::ContentHash;

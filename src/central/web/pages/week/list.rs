@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
 use maud::{Markup, html};
 
-use super::address::{Address, Query};
+use super::address::Address;
 use super::asked::{Asked, asked};
 use super::refusals::{self, Wanted};
 use crate::app::App;
@@ -17,7 +17,7 @@ use crate::people::Who;
 use crate::programmes::NotProposal;
 use crate::programmes::proposals::{self, NewText};
 use crate::store::{Change, ChangeKind, MediaRow};
-use crate::web::form::{Faults, Input, Sent};
+use crate::web::form::{Faults, Input, Query, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::local_time;
 use crate::web::parts::icon;

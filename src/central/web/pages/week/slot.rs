@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
 use maud::{Markup, html};
 
-use super::address::{Address, Query};
+use super::address::Address;
 use super::asked::{Asked, asked};
 use super::days;
 use super::refusals::{self, Wanted};
@@ -19,7 +19,7 @@ use crate::people::Who;
 use crate::programmes::NotProposal;
 use crate::programmes::proposals::{self, NewText};
 use crate::store::{Change, ChangeKind};
-use crate::web::form::{Faults, Sent};
+use crate::web::form::{Faults, Query, Sent};
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::icon;
 use crate::web::words;

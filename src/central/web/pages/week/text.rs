@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::address::{Address, Query};
+use super::address::Address;
 use super::refusals::{self, Wanted};
 use crate::app::App;
 use crate::people::Who;
@@ -17,7 +17,7 @@ use crate::programmes::basis::{self, Basis};
 use crate::programmes::proposals::{self, NewText, editor_of};
 use crate::programmes::{NotProposal, week};
 use crate::store::{Change, ChangeKind, ProposalKind, StoreError};
-use crate::web::form::{Faults, Sent};
+use crate::web::form::{Faults, Query, Sent};
 use crate::web::frame::{Frame, PageError, refusal};
 use crate::web::parts::icon;
 use loaxa_heart::config::problem::Problem;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::Days;
 use maud::{Markup, html};
 
-use super::address::{Address, Query};
+use super::address::Address;
 use super::{days, draft};
 use crate::app::App;
 use crate::foreseen::Week;
@@ -15,6 +15,7 @@ use crate::people::Who;
 use crate::programmes::NotProposal;
 use crate::programmes::week::{self, Scene};
 use crate::store::{NoticeFilter, NoticeRow, NoticeState, Role, StoreError};
+use crate::web::form::Query;
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::ids::GroupId;

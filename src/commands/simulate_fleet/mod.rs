@@ -1,39 +1,35 @@
 //! `loaxa simulate fleet`: a central on this machine, and many boxes in memory over real MQTT sessions: how fast an emergency
 //! is everywhere, and whether it sounds once at each box and the whole log comes home, also over an outage of all at once and
-//! a power cut while it sounds.
+//! a power cut while it sounds; and what the centre uses for it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod apart;
+mod ground;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
+use self::apart::{Centre, Used};
+use self::ground::{ALL, Ground};
 use super::client::Client;
 use super::language::{Failure, Outcome, tell};
 use loaxa_adapters::clock::monotonic;
-use loaxa_central::Central;
-use loaxa_central::settings::{BoxDeclared, BrokerChoice, Group, Keys, Logins, Settings};
+use loaxa_central::settings::{BrokerChoice, Settings};
 use loaxa_fleet::account::{Account, Deliveries, Percentiles};
 use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::hostile::Mob;
-use loaxa_fleet::site::{Network, Release, Site, Supply};
+use loaxa_fleet::site::{Network, Release, Supply};
 use loaxa_fleet::weather::{Relay, Weather};
 use loaxa_heart::config::store_file::{Database, PostgresServer};
-use loaxa_heart::domain::authority::{Grant, Power, Threshold, Trust};
-use loaxa_heart::domain::hex::hex;
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::broker_address::BrokerAddress;
-use loaxa_heart::wire::codec;
-use loaxa_heart::wire::messages::{TrustMessage, VERSION};
-use loaxa_heart::wire::signing::SecretKey;
 
-/// The group of all boxes, and the boxes in each village.
-const ALL: &str = "huyen";
-const VILLAGE_BOXES: usize = 5;
 /// Time between two looks at the fleet.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -58,19 +54,32 @@ pub struct Args {
     /// Percent of the boxes.
     #[arg(long, default_value_t = 0)]
     older: usize,
-    /// Another broker than that in this process, without TLS.
+    #[arg(long, default_value_t = 0)]
+    rest: u64,
+    /// Another broker than that of the centre.
     #[arg(long)]
     broker: Option<BrokerAddress>,
+    /// The authority of that broker's certificate.
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// `postgres://` instead of SQLite in a file.
     #[arg(long)]
     database: Option<String>,
     #[arg(long)]
     database_password_file: Option<PathBuf>,
+    /// The folder of the centre that this process is to be.
+    #[arg(long, hide = true)]
+    as_centre: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(trial(args))
+    runtime.block_on(async {
+        match &args.as_centre {
+            Some(dir) => apart::be_centre(args, dir).await,
+            None => trial(args).await,
+        }
+    })
 }
 
 async fn trial(args: &Args) -> Outcome {
@@ -82,34 +91,46 @@ async fn trial(args: &Args) -> Outcome {
 }
 
 async fn in_folder(args: &Args, dir: &Path) -> Outcome {
-    let keys = TrialKeys::draw(args.boxes + args.hostile);
-    let token = hex(&random());
-    let central = Central::start(settings(args, &keys, dir, token.clone())?).await;
-    let central = central.map_err(|error| loaxa_heart::texts::Say::say(&error))?;
-    let broker = broker_of(args, &central).await?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system gives randomness");
+    let ground = Ground::lay(&seed, args.boxes + args.hostile);
+    let centre = Centre::start(dir, &seed)?;
+    let broker = broker_of(args, &centre).await?;
     let weather = Weather {
         round_trip: Duration::from_millis(args.round_trip),
         loss: args.loss.clamp(0.0, 50.0) / 100.0,
     };
     let relay = if weather.is_fair() { None } else { Some(Relay::start(broker, weather).await?) };
-    let network = network_to(relay.as_ref().map_or(broker, |relay| relay.address));
+    let network = network_to(args, relay.as_ref().map_or(broker, |relay| relay.address));
 
-    let mut sites = keys.sites();
+    let mut sites = ground.sites();
     for older in sites.iter_mut().take(args.boxes * args.older.min(100) / 100) {
         older.release = Release::Older;
     }
     let hostile = sites.split_off(args.boxes);
-    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(broker)));
+    let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(args, broker)));
+    let base = format!("http://{}", centre.http);
     let began = monotonic();
     let fleet = Fleet::start(sites, &network);
-    let mut trial = Trial { fleet, patience: Span::secs(args.patience), whole: true };
+    let mut trial = Trial {
+        fleet,
+        centre,
+        used: Used::default(),
+        since: began,
+        patience: Span::secs(args.patience),
+        whole: true,
+    };
     trial.welcome(began).await;
     if args.outage > 0 {
         let (count, after, most) = trial.cut(Supply::NoNetwork, args.outage).await;
         tell!("fleet.came_back", count, all = trial.all(), seconds = after, most);
+        trial.tell_used();
     }
-    let base = format!("http://{}", central.http_addr());
+    if args.rest > 0 {
+        trial.rest(args.rest).await;
+    }
     let began = monotonic();
+    let token = ground.token;
     let id =
         tokio::task::spawn_blocking(move || emergency(&base, &token)).await.expect("it does not panic")?;
     let answered = monotonic().since(began);
@@ -120,7 +141,6 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     trial.emergency(&id, answered).await;
     let whole = trial.account(&id).await;
     drop((trial, mob));
-    central.stop().await;
     if whole {
         tell!("fleet.kept");
         return Ok(ExitCode::SUCCESS);
@@ -132,6 +152,10 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
 /// A fleet whose boxes have to get everything.
 struct Trial {
     fleet: Fleet,
+    centre: Centre,
+    /// What the centre had used when it was told last.
+    used: Used,
+    since: Moment,
     patience: Span,
     /// Nothing was missing so far.
     whole: bool,
@@ -140,6 +164,18 @@ struct Trial {
 impl Trial {
     fn all(&self) -> usize {
         self.fleet.size()
+    }
+
+    /// Tells what the centre has used since the last time.
+    fn tell_used(&mut self) {
+        let (now, used) = (monotonic(), self.centre.used());
+        tell!(
+            "fleet.used",
+            cpu = Sentence::decimal(used.cpu.as_secs_f64() - self.used.cpu.as_secs_f64(), 2),
+            seconds = seconds(self.since),
+            memory = used.memory / 1_000
+        );
+        (self.since, self.used) = (now, used);
     }
 
     async fn wait(&mut self, is_so: impl Fn(&Account) -> bool) {
@@ -162,6 +198,7 @@ impl Trial {
             most = ms(welcomes.p99),
             max = ms(welcomes.max)
         );
+        self.tell_used();
     }
 
     /// Takes something away for some seconds; tells how many boxes came back, in which time, and how long most waited.
@@ -175,11 +212,27 @@ impl Trial {
         (back.count, seconds(began), ms(back.p99))
     }
 
+    /// Leaves everything alone for some seconds, and tells what a heartbeat costs the centre.
+    async fn rest(&mut self, for_s: u64) {
+        let (before, used) = (self.fleet.account.counts().heartbeats, self.centre.used());
+        tokio::time::sleep(Duration::from_secs(for_s)).await;
+        let (count, now) = (self.fleet.account.counts().heartbeats - before, self.centre.used());
+        let each = |all: f64| Sentence::decimal(all / count.max(1) as f64, 0);
+        tell!(
+            "fleet.rest",
+            seconds = for_s,
+            count,
+            cpu = each((now.cpu.as_secs_f64() - used.cpu.as_secs_f64()) * 1e6),
+            bytes = each((now.written - used.written) as f64)
+        );
+        self.tell_used();
+    }
+
     async fn emergency(&mut self, id: &CommandId, answered: Span) {
         let all = self.all();
-        let arrived = |account: &Account| account.arrivals().get(id).copied().unwrap_or_default();
-        self.wait(|account| arrived(account).count >= all).await;
-        let arrived = arrived(&self.fleet.account);
+        let of_this = |all: BTreeMap<CommandId, Percentiles>| all.get(id).copied().unwrap_or_default();
+        self.wait(|account| of_this(account.arrivals()).count >= all).await;
+        let arrived = of_this(self.fleet.account.arrivals());
         tell!(
             "fleet.emergency",
             answered = ms(answered),
@@ -189,6 +242,17 @@ impl Trial {
             most = ms(arrived.p99),
             max = ms(arrived.max)
         );
+        self.wait(|account| of_this(account.tellings()).count >= all).await;
+        let told = of_this(self.fleet.account.tellings());
+        tell!(
+            "fleet.told",
+            count = told.count,
+            all,
+            median = ms(told.median),
+            most = ms(told.p99),
+            max = ms(told.max)
+        );
+        self.tell_used();
     }
 
     /// Waits for the whole log; tells whether the emergency sounded once at each box and nothing is missing.
@@ -203,41 +267,41 @@ impl Trial {
         let (counts, sounded) = (self.fleet.account.counts(), self.fleet.account.deliveries(id));
         tell!("fleet.sounded", received = sounded.received, finished = sounded.finished, all);
         tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
+        self.tell_used();
         // An entry more than one a box would be an emergency that was obeyed twice.
         let is_once = sounded == Deliveries { received: all, finished: all, unfinished: 0 };
         self.whole && is_once && counts.refused == 0
     }
 }
 
-fn settings(args: &Args, keys: &TrialKeys, dir: &Path, token: String) -> Result<Settings, Failure> {
-    let mut settings = keys.settings(dir, token)?;
+/// Puts the broker and the database of the arguments in the place of those within.
+fn choose(args: &Args, settings: &mut Settings) {
     if let Some(address) = &args.broker {
-        settings.broker = BrokerChoice::Url { address: address.clone(), ca: None, identity: None };
+        settings.broker = BrokerChoice::Url { address: address.clone(), ca: args.ca.clone(), identity: None };
     }
     if let Some(url) = &args.database {
         let password_file = args.database_password_file.clone();
         settings.database = Database::Postgres(PostgresServer { url: url.clone(), ca: None, password_file });
     }
-    Ok(settings)
 }
 
-async fn broker_of(args: &Args, central: &Central) -> Result<SocketAddr, Failure> {
+async fn broker_of(args: &Args, centre: &Centre) -> Result<SocketAddr, Failure> {
     let address = match &args.broker {
         Some(elsewhere) => tokio::net::lookup_host((&*elsewhere.host, elsewhere.port)).await?.next(),
-        None => central.broker_addr(),
+        None => centre.broker,
     };
     address.ok_or_else(|| loaxa_heart::said!("fleet.no_broker").into())
 }
 
-fn network_to(broker: SocketAddr) -> Network {
+fn network_to(args: &Args, broker: SocketAddr) -> Network {
     let broker = BrokerAddress {
-        tls: false,
+        tls: args.broker.as_ref().is_some_and(|broker| broker.tls),
         host: broker.ip().to_string(),
         port: broker.port(),
         login: None,
         others: Vec::new(),
     };
-    Network { broker, ca: None, come_within_s: 0.0 }
+    Network { broker, ca: args.ca.clone(), come_within_s: 0.0 }
 }
 
 /// Waits until something is so; false where that takes too long.
@@ -273,138 +337,4 @@ fn emergency(base: &str, token: &str) -> Result<CommandId, Failure> {
     let answer = Client::new(base, token, None)?.post("announcements", &kind, body.as_bytes())?;
     let id = answer["id"].as_str().unwrap_or_default().parse();
     id.map_err(|_| loaxa_heart::said!("fleet.no_answer").into())
-}
-
-/// The keys of a trial; nobody keeps them.
-struct TrialKeys {
-    root: SecretKey,
-    central: SecretKey,
-    officers: [SecretKey; 2],
-    boxes: Vec<SecretKey>,
-}
-
-fn random() -> [u8; 32] {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).expect("the system gives randomness");
-    random
-}
-
-fn draw() -> SecretKey {
-    SecretKey::from_seed(&random())
-}
-
-fn group(id: &str) -> GroupId {
-    id.parse().expect("groups here have plain names")
-}
-
-fn village(of_box: usize) -> String {
-    format!("thon-{}", of_box / VILLAGE_BOXES)
-}
-
-impl TrialKeys {
-    fn draw(boxes: usize) -> Self {
-        let boxes = std::iter::repeat_with(draw).take(boxes).collect();
-        Self { root: draw(), central: draw(), officers: [draw(), draw()], boxes }
-    }
-
-    fn sites(&self) -> Vec<Site> {
-        let trust = Arc::new(self.trust());
-        let site = |(n, key): (usize, &SecretKey)| Site {
-            id: BoxId::new(format!("loa-{n}")).expect("boxes here have plain names"),
-            groups: vec![group(&village(n)), group(ALL)],
-            key: key.clone(),
-            root: self.root.public(),
-            trust: Arc::clone(&trust),
-            log: None,
-            release: Release::Own,
-        };
-        self.boxes.iter().enumerate().map(site).collect()
-    }
-
-    fn trust(&self) -> Trust {
-        let grant = |key: &SecretKey, holder: &str, powers: &[Power]| Grant {
-            key: key.key_id(),
-            public: key.public().to_string(),
-            holder: holder.to_owned(),
-            account: None,
-            powers: powers.iter().copied().collect(),
-            groups: [group(ALL)].into(),
-            level: 1,
-            valid_from: None,
-            valid_until: None,
-        };
-        let villages = (0..self.boxes.len().div_ceil(VILLAGE_BOXES)).map(|n| format!("thon-{n}"));
-        let [one, two] = &self.officers;
-        Trust {
-            version: 1,
-            grants: vec![
-                grant(&self.central, "central", &[Power::Central]),
-                grant(one, "An", &[Power::Emergency]),
-                grant(two, "Binh", &[Power::Emergency]),
-            ],
-            thresholds: vec![Threshold { power: Power::Emergency, signatures: 2 }],
-            nesting: villages.map(|id| (group(&id), group(ALL))).collect(),
-        }
-    }
-
-    fn settings(&self, dir: &Path, token: String) -> Result<Settings, Failure> {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let words = dir.join("words.wav");
-        std::fs::write(&words, a_second_of_silence())?;
-        let place = |id: String, parent: Option<&str>| Group {
-            title: id.clone(),
-            id: group(&id),
-            parent: parent.map(group),
-        };
-        let villages = (0..self.boxes.len().div_ceil(VILLAGE_BOXES)).map(|n| format!("thon-{n}"));
-        let declared = |site: Site| BoxDeclared {
-            title: site.id.to_string(),
-            id: site.id,
-            groups: vec![site.groups[0].clone()],
-            key: Some(site.key.public().to_string()),
-        };
-        Ok(Settings {
-            listen: local,
-            public_url: None,
-            peer_url: None,
-            page: Default::default(),
-            data_dir: dir.to_owned(),
-            commune: "simulated".to_owned(),
-            broker: BrokerChoice::Embedded { listen: local, logins: Logins::NameAlone },
-            database: Database::Sqlite(dir.join("central.db")),
-            token,
-            second_factor: false,
-            everyday: Default::default(),
-            keys: Keys {
-                central: self.central.clone(),
-                issuers: self.officers.to_vec(),
-                trust: codec::seal(&TrustMessage { v: VERSION, trust: self.trust() }, &[&self.root]),
-            },
-            scanner: Vec::new(),
-            speech: vec!["cp".to_owned(), words.display().to_string(), "{out}".to_owned()],
-            cap: None,
-            calling: Default::default(),
-            reporting: Default::default(),
-            training: Default::default(),
-            groups: std::iter::once(place(ALL.to_owned(), None))
-                .chain(villages.map(|id| place(id, Some(ALL))))
-                .collect(),
-            boxes: self.sites().into_iter().map(declared).collect(),
-            enrolment: None,
-            trust_first_use: false,
-        })
-    }
-}
-
-/// A WAV of one second: 8,000 frames of 16 bits.
-fn a_second_of_silence() -> Vec<u8> {
-    let mut wav = b"RIFF".to_vec();
-    wav.extend(16_036_u32.to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(8_000_u32.to_le_bytes());
-    wav.extend(16_000_u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend(16_000_u32.to_le_bytes());
-    wav.resize(44 + 16_000, 0);
-    wav
 }
