@@ -1,7 +1,7 @@
 //! Broker and database server end without a word while boxes play and say so, and come back: how long until all goes on, and
 //! whether every record is there once.
 //!
-//! `LOAXA_BOXES` is the number of boxes (60 without it).
+//! `LOAXA_BOXES` is the number of boxes (60 without it), `LOAXA_GONE_S` the seconds for which the server is gone (10).
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,11 @@ use loaxa_heart::wire::messages::LogBody;
 use serde_json::json;
 
 const BOXES: usize = 60;
-/// Time for which the server is gone.
-const GONE_FOR: Duration = Duration::from_secs(10);
+const GONE_S: u64 = 10;
+
+fn number<T: std::str::FromStr>(name: &str, without: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(without)
+}
 
 /// Announces something to all boxes, and says how long it took until it was everywhere.
 struct Village<'a> {
@@ -59,7 +62,7 @@ impl Village<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_of_broker_and_database_server_every_record_is_there_once() {
-    let boxes = std::env::var("LOAXA_BOXES").ok().and_then(|text| text.parse().ok()).unwrap_or(BOXES);
+    let (boxes, gone_s) = (number("LOAXA_BOXES", BOXES), number("LOAXA_GONE_S", GONE_S));
     let (cluster, mut broker) = (Cluster::start(), Mosquitto::start());
     cluster.create("xa");
     let dir = tempfile::tempdir().unwrap();
@@ -89,7 +92,7 @@ async fn after_a_restart_of_broker_and_database_server_every_record_is_there_onc
     let gone = Instant::now();
     village.announce("emergency").await;
     village.is_everywhere(gone, "server away").await;
-    tokio::time::sleep(GONE_FOR.saturating_sub(gone.elapsed())).await;
+    tokio::time::sleep(Duration::from_secs(gone_s).saturating_sub(gone.elapsed())).await;
     tokio::task::block_in_place(|| cluster.start_again());
     let back = Instant::now();
     until("central is well", async || (get(&central, "/healthz", &[]).await.status == 200).then_some(()))

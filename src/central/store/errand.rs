@@ -58,7 +58,8 @@ pub async fn at_once<T>(order: impl Future<Output = T>) -> T {
 
 /// Runs something as [`at_once`], with another patience, unless it is a part of an order that has its own.
 pub async fn within<T>(patience: Span, something: impl Future<Output = T>) -> T {
-    let something = urgently(something);
+    // A whole order is large, and would be moved from one wrapping to the next on the thread's stack.
+    let something = urgently(Box::pin(something));
     match PATIENCE_LEFT.try_with(|_| ()) {
         Ok(()) => something.await,
         Err(_) => PATIENCE_LEFT.scope(AtomicU64::new(patience.0), something).await,
