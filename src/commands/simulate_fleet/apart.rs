@@ -6,9 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use super::super::language::{Failure, Outcome};
-use super::ground::Ground;
-use super::{Args, choose};
 use loaxa_central::Central;
+use loaxa_central::settings::Settings;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
@@ -24,7 +23,7 @@ pub struct Centre {
     pub broker: Option<SocketAddr>,
 }
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Default)]
 pub struct Used {
     /// Of one core, user and system together.
@@ -87,13 +86,11 @@ impl Drop for Centre {
     }
 }
 
-/// Is the centre until its standard input ends.
-pub async fn be_centre(args: &Args, dir: &Path) -> Outcome {
+/// Is the centre, with the settings that follow from the seed, until its standard input ends.
+pub async fn be_centre(settings: impl FnOnce(&[u8; 32]) -> Result<Settings, Failure>) -> Outcome {
     let mut seed = [0; 32];
     std::io::stdin().read_exact(&mut seed)?;
-    let mut settings = Ground::lay(&seed, args.boxes + args.hostile).settings(dir)?;
-    choose(args, &mut settings);
-    let central = Central::start(settings).await.map_err(|error| error.say())?;
+    let central = Central::start(settings(&seed)?).await.map_err(|error| error.say())?;
     let broker = central.broker_addr().map_or_else(|| "-".to_owned(), |address| address.to_string());
     println!("{} {broker}", central.http_addr());
     let end = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));

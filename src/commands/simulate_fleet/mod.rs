@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.as_centre {
-            Some(dir) => apart::be_centre(args, dir).await,
+            Some(dir) => apart::be_centre(|seed| settings(args, dir, seed)).await,
             None => trial(args).await,
         }
     })
@@ -153,7 +153,7 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
 struct Trial {
     fleet: Fleet,
     centre: Centre,
-    /// What the centre had used when it was told last.
+    /// The use of the centre when it was told last, and the time since.
     used: Used,
     since: Moment,
     patience: Span,
@@ -274,8 +274,9 @@ impl Trial {
     }
 }
 
-/// Puts the broker and the database of the arguments in the place of those within.
-fn choose(args: &Args, settings: &mut Settings) {
+/// The settings of the centre, with the broker and the database of the arguments in the place of those within.
+fn settings(args: &Args, dir: &Path, seed: &[u8; 32]) -> Result<Settings, Failure> {
+    let mut settings = Ground::lay(seed, args.boxes + args.hostile).settings(dir)?;
     if let Some(address) = &args.broker {
         settings.broker = BrokerChoice::Url { address: address.clone(), ca: args.ca.clone(), identity: None };
     }
@@ -283,6 +284,7 @@ fn choose(args: &Args, settings: &mut Settings) {
         let password_file = args.database_password_file.clone();
         settings.database = Database::Postgres(PostgresServer { url: url.clone(), ca: None, password_file });
     }
+    Ok(settings)
 }
 
 async fn broker_of(args: &Args, centre: &Centre) -> Result<SocketAddr, Failure> {

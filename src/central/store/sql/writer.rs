@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,6 +11,8 @@ use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
 use crate::store::StoreError;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::Span;
 
 /// The disk under the database.
 pub enum Under {
@@ -28,7 +29,7 @@ const GROUP_MAX: usize = 256;
 const WAITING_MAX: usize = 1_024;
 
 /// Time after which a group takes no further operation: what is urgent may have come meanwhile.
-const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
+const GROUP_TIME_MAX: Span = Span::millis(50);
 
 /// An operation that waits for its commit. A commit may fail after the operation ran, so it can run again.
 pub struct Write<T, F> {
@@ -185,10 +186,10 @@ fn commit(
 ) -> (Result<(), StoreError>, Group) {
     // What a failed attempt noted is not true.
     touched::take();
-    let (began, mut left) = (Instant::now(), Group::new());
+    let (began, mut left) = (monotonic(), Group::new());
     let committed = db.in_transaction(|db| {
         for n in 0..group.len() {
-            if n > 0 && !group[n].is_urgent() && began.elapsed() > GROUP_TIME_MAX {
+            if n > 0 && !group[n].is_urgent() && monotonic().since(began) > GROUP_TIME_MAX {
                 left = group.split_off(n);
                 break;
             }
@@ -248,7 +249,7 @@ mod tests {
         let (late, stop) = (jobs.clone(), Mutex::new(Some(stop)));
         let comes = move || {
             late.blocking_send(stop.lock().unwrap().take().unwrap()).unwrap();
-            std::thread::sleep(GROUP_TIME_MAX + Duration::from_millis(1));
+            std::thread::sleep((GROUP_TIME_MAX + Span::millis(1)).into());
         };
         for job in [
             job("log 1", &ran, false, comes),
