@@ -81,7 +81,7 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
-    /// What is known of this machine's clock.
+    /// The check of this machine's clock.
     pub clock: ClockCheck,
     /// The duties that this central has for all that share its database.
     pub duties: Duties,

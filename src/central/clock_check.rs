@@ -25,7 +25,7 @@ const STEADY_AFTER_LONG: Span = Span::secs(7 * 86_400);
 /// Age of the last deletion beyond which the clock may be ahead by years.
 const LONG: Span = Span::secs(60 * 86_400);
 
-/// What is known of the clock.
+/// The clock's last jump, and its difference from the clocks of boxes.
 pub struct ClockCheck(Mutex<Inside>);
 
 struct Inside {

@@ -78,9 +78,7 @@ async fn after_a_restart_of_broker_and_database_server_every_record_is_there_onc
 
     let gone = Instant::now();
     tokio::task::block_in_place(|| broker.restart());
-    let connected = || fleet.account.counts().connected as usize == boxes && central.is_connected();
-    healed("everybody is back at the broker", async || connected().then_some(())).await;
-    println!("broker: all {boxes} boxes are back after {:.1?}", gone.elapsed());
+    until("central is back at the broker", async || central.is_connected().then_some(())).await;
     village.announce("emergency").await;
     village.is_everywhere(gone, "broker").await;
     village.is_home(gone, "broker").await;
@@ -88,6 +86,7 @@ async fn after_a_restart_of_broker_and_database_server_every_record_is_there_onc
     for _ in 0..3 {
         village.announce("priority").await;
     }
+    // What this server acknowledges outlives it, although the tests' servers are set to be quick.
     tokio::task::block_in_place(|| cluster.crash());
     let gone = Instant::now();
     village.announce("emergency").await;

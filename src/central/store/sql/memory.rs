@@ -37,13 +37,11 @@ impl Memory {
         if !self.is_server || !Errand::of_now().is_urgent {
             return asked.await;
         }
-        let now = monotonic();
+        let (now, patience) = (monotonic(), patience_left().unwrap_or(URGENT_MAX));
         let gave_up = *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP) {
-            return Err(StoreError::Away);
-        }
-        let patience = patience_left().unwrap_or(URGENT_MAX);
-        if patience == Span(0) {
+        let is_given_up = gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP);
+        // Whoever has more patience finds out by waiting.
+        if patience == Span(0) || is_given_up && patience <= URGENT_MAX {
             return Err(StoreError::Away);
         }
         let answer = tokio::time::timeout(patience.into(), asked).await;

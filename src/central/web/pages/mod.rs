@@ -119,7 +119,7 @@ async fn add_headers(mut response: Response) -> Response {
 }
 
 /// Time after which a database server that does not answer counts as gone; a slow one is slow.
-const REACHED_WITHIN: Span = Span::secs(4);
+const REACHED_WITHIN: Span = Span::secs(5);
 
 /// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
 async fn healthz(State(app): State<Arc<App>>) -> Response {
