@@ -51,10 +51,13 @@ impl SqlStore {
                 match answer.await {
                     Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) if is_urgent => {}
                     Ok(done) => {
-                        // The next copy mends what fails here.
-                        if let Err(error) = stand_in.change(&run) {
-                            tracing::debug!(%error, "the stand-in of the database lacks a change");
-                        }
+                        let copy = Arc::clone(stand_in);
+                        // No order waits for it, and the next copy mends what fails.
+                        tokio::task::spawn_blocking(move || {
+                            if let Err(error) = copy.change(&run) {
+                                tracing::debug!(%error, "the stand-in of the database lacks a change");
+                            }
+                        });
                         return Ok(done);
                     }
                     Err(error) => return Err(error),
