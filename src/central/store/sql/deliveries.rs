@@ -13,7 +13,7 @@ use loaxa_heart::domain::time::Wall;
 
 impl Deliveries for SqlStore {
     fn deliveries(&self, command: CommandId) -> Answer<'_, Vec<DeliveryRow>> {
-        self.read(move |db| chain(db, &command))
+        self.read_anyhow(move |db| chain(db, &command))
     }
 
     fn standing(&self, id: BoxId, groups: Vec<GroupId>, now: Wall) -> Answer<'_, Vec<Standing>> {

@@ -14,6 +14,14 @@ use crate::store::{Batch, Ingested, StoreError};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 
+/// The disk under the database.
+pub enum Under {
+    /// The one of this machine, with room of its own for what is urgent.
+    Here(Arc<Disk>),
+    /// The server's, of which this machine only hears that it is full.
+    There(Arc<Disk>),
+}
+
 /// Most operations in one commit: 256 full batches are 51,200 entries.
 const GROUP_MAX: usize = 256;
 
@@ -126,8 +134,13 @@ impl Waiting {
 pub fn write_until_closed(
     db: Connection,
     mut jobs: mpsc::Receiver<Box<dyn Operation>>,
-    (disk, live, among): (Option<Arc<Disk>>, Arc<Live>, Arc<Among>),
+    (under, live, among): (Option<Under>, Arc<Live>, Arc<Among>),
 ) {
+    let (disk, server) = match under {
+        Some(Under::Here(disk)) => (Some(disk), None),
+        Some(Under::There(disk)) => (None, Some(disk)),
+        None => (None, None),
+    };
     let mut waiting = Waiting::default();
     while waiting.take_in(&mut jobs) {
         let mut group = waiting.next_group();
@@ -151,6 +164,9 @@ pub fn write_until_closed(
             if committed == Err(StoreError::Full) && !group.is_empty() && disk.spend() {
                 (committed, _) = commit(&db, &mut group, (Some(disk), &among));
             }
+        }
+        if let (Err(StoreError::ServerFull), Some(server)) = (&committed, &server) {
+            server.note_refusal_of_server();
         }
         if let Err(error) = &committed
             && !group.is_empty()

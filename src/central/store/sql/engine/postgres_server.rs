@@ -228,9 +228,11 @@ impl Purpose {
         let time_max = self.time_max.as_millis();
         // A server that its keeper lets only read stays so.
         let only_reads = if self.writes { "" } else { "SET default_transaction_read_only = on;" };
+        // A server that is set to answer before it has written would lose, in a crash, what boxes were told is kept.
+        let keeps = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
         format!(
             "SET statement_timeout = {time_max}; SET idle_in_transaction_session_timeout = {time_max}; {only_reads} \
-             SET client_min_messages = warning; SET standard_conforming_strings = on"
+             SET client_min_messages = warning; SET standard_conforming_strings = on; {keeps}"
         )
     }
 }
