@@ -55,7 +55,12 @@ const HOLES: [(&str, &str); 22] = [
 const OPEN: [&str; 2] = ["troubles_open", "plays_open"];
 
 /// Begins of questions that are put together of more parts than a text shows; the log's page has tests of its own.
-const PARTS: [&str; 2] = ["SELECT airings.*", "SELECT {from}"];
+const PARTS: [&str; 4] = [
+    "SELECT airings.*",
+    "SELECT {from}",
+    "SELECT FROM {table} WHERE {of_them}",
+    "INSERT INTO {table} ({}) VALUES",
+];
 
 /// Questions that may read a whole table, with what bounds them: the begin of the query, and the reason.
 const MAY_SCAN: [(&str, &str); 6] = [
