@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use crate::alarm_rate::AlarmRate;
 use crate::alert_quota::AlertQuota;
 use crate::changes::{Changed, Changes};
+use crate::clock_check::ClockCheck;
 use crate::disk::Disk;
 use crate::duties::{Duties, Duty};
 use crate::foreseen::{Days, Outlooks, Recent, Week};
@@ -80,6 +81,8 @@ pub struct App {
     /// New alerts of each source.
     pub alert_quota: AlertQuota,
     alarm_rate: AlarmRate,
+    /// The check of this machine's clock.
+    pub clock: ClockCheck,
     /// The duties that this central has for all that share its database.
     pub duties: Duties,
 }
@@ -121,6 +124,9 @@ pub struct Counts {
 
 /// Time between two tries to keep what the disk refused.
 const OWED_EVERY: Duration = Duration::from_secs(2);
+
+/// Time between two copies of what urgent orders need, and between two tries to bring what they changed.
+const READY_EVERY: Duration = Duration::from_secs(2);
 
 /// Time between two looks for counts that wait to be written.
 const WAITING_ALARMS_EVERY: Duration = Duration::from_secs(2);
@@ -170,6 +176,7 @@ impl App {
             sign_in_tries: SignInTries::default(),
             alert_quota: AlertQuota::default(),
             alarm_rate,
+            clock: ClockCheck::new(loaxa_adapters::clock::wall(), loaxa_adapters::clock::monotonic()),
         }
     }
 
@@ -311,6 +318,16 @@ impl App {
                     }
                     Err(_) => break,
                 }
+            }
+        }
+    }
+
+    /// Keeps what urgent orders need where a database server goes away, for as long as central runs.
+    pub async fn keep_store_ready(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(READY_EVERY).await;
+            if let Err(error) = self.store.keep_ready().await {
+                tracing::debug!(%error, "what urgent orders need is as old as the last answer of the database server");
             }
         }
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::said;
 use loaxa_heart::texts::Sentence;
 use nix::fcntl::posix_fallocate;
@@ -19,6 +21,8 @@ const LOW_PART: u64 = 20;
 const NEEDED_BYTES: u64 = 256 << 10;
 /// Room without which a refused disk stays refused.
 const HEALED_BYTES: u64 = 2 << 20;
+/// Time after a refusal for which a database server's disk counts as full.
+const SERVER_FULL_FOR: Span = Span::secs(15);
 /// Name of the reserve beside the database.
 const RESERVE_NAME: &str = "reserve";
 /// Time between two looks at the room.
@@ -34,9 +38,16 @@ pub enum DiskState {
     },
     /// The disk refused to keep something, or the reserve is spent.
     Full,
+    /// The disk of the database server refused to keep something a moment ago.
+    ServerFull,
 }
 
 impl DiskState {
+    /// Tells whether nothing more can be kept.
+    pub fn is_full(self) -> bool {
+        matches!(self, DiskState::Full | DiskState::ServerFull)
+    }
+
     /// The sentence for people; `None` where all is well.
     pub fn say(self) -> Option<Sentence> {
         match self {
@@ -46,6 +57,7 @@ impl DiskState {
             }
             DiskState::Low { free_mib } => Some(said!("disk.low", free = format!("{free_mib} MB"))),
             DiskState::Full => Some(said!("disk.full")),
+            DiskState::ServerFull => Some(said!("disk.full_on_server")),
         }
     }
 }
@@ -65,6 +77,7 @@ struct Inside {
     /// The disk refused something, and no room was seen since.
     refused: bool,
     state: DiskState,
+    server_refused: Option<Moment>,
 }
 
 /// The disk under the database.
@@ -76,7 +89,8 @@ pub struct Disk {
 impl Disk {
     /// Looks at the disk of this folder, and makes the reserve where there is room.
     pub fn open(folder: &Path) -> Arc<Self> {
-        let inside = Inside { reserve: Reserve::Absent, refused: false, state: DiskState::Well };
+        let inside =
+            Inside { reserve: Reserve::Absent, refused: false, state: DiskState::Well, server_refused: None };
         let disk = Self { folder: folder.to_owned(), inside: Mutex::new(inside) };
         disk.look();
         Arc::new(disk)
@@ -88,7 +102,23 @@ impl Disk {
 
     /// The state at the last look or refusal.
     pub fn state(&self) -> DiskState {
-        self.lock().state
+        let inside = self.lock();
+        let is_of_now = |refused: Moment| monotonic().since(refused) < SERVER_FULL_FOR;
+        match inside.state {
+            DiskState::Full => DiskState::Full,
+            _ if inside.server_refused.is_some_and(is_of_now) => DiskState::ServerFull,
+            state => state,
+        }
+    }
+
+    /// Notes that the disk of the database server refused something. Nobody here sees when there is room again: it counts as
+    /// full until it has refused nothing for a while.
+    pub fn note_refusal_of_server(&self) {
+        let before = self.state();
+        self.lock().server_refused = Some(monotonic());
+        if before != DiskState::ServerFull {
+            tracing::error!("the disk of the database server is full");
+        }
     }
 
     /// Tells whether what room there is belongs to urgent orders.

@@ -9,6 +9,7 @@ mod alerts;
 mod app;
 mod boxes;
 mod changes;
+mod clock_check;
 mod convert;
 mod disk;
 mod duties;
@@ -286,6 +287,9 @@ fn begin_tasks(
     tasks.push(tokio::spawn(Arc::clone(app).write_waiting_alarms()));
     tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
     tasks.push(tokio::spawn(Arc::clone(app).write_owed()));
+    if matches!(app.settings.database, Database::Postgres(_)) {
+        tasks.push(tokio::spawn(Arc::clone(app).keep_store_ready()));
+    }
     tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(app)))));
     tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(app)))));
     tasks.push(tokio::spawn(notify::send_events(Arc::clone(app))));

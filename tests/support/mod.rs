@@ -13,6 +13,7 @@ pub mod firefox;
 pub mod listen;
 pub mod own_key;
 pub mod postgres;
+pub mod postgres_way;
 pub mod pulse;
 pub mod recordings;
 pub mod soundcard;

@@ -24,7 +24,12 @@ const SETTINGS: &str = "fsync = off\nsynchronous_commit = off\nfull_page_writes 
 impl Cluster {
     /// Makes a server and starts it.
     pub fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// Makes a server in this folder and starts it.
+    pub fn start_in(folder: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("pg").tempdir_in(folder).unwrap();
         let cluster = Self { user: unprivileged(dir.path()), programs: programs(), dir };
         let data = cluster.data();
         let data = data.to_str().unwrap();
@@ -75,9 +80,27 @@ impl Cluster {
         );
     }
 
+    /// Tells whether the server runs: one that can't write its log any more ends.
+    pub fn is_running(&self) -> bool {
+        let mut status = Command::new(self.programs.join("pg_ctl"));
+        status.args(["status", "-D"]).arg(self.data()).stdout(std::process::Stdio::null());
+        if let Some((user, group)) = self.user {
+            status.uid(user).gid(group);
+        }
+        status.status().unwrap().success()
+    }
+
     /// Ends the server, and breaks all connections to it.
     pub fn stop(&self) {
         self.run("pg_ctl", &["stop", "-w", "-m", "fast", "-t", "120", "-D", self.data().to_str().unwrap()]);
+    }
+
+    /// Ends the server without a word, as when its machine's programs are killed.
+    pub fn crash(&self) {
+        self.run(
+            "pg_ctl",
+            &["stop", "-w", "-m", "immediate", "-t", "120", "-D", self.data().to_str().unwrap()],
+        );
     }
 
     /// Holds the whole server, so that it answers nothing more and breaks no connection; or lets it go on.
@@ -139,6 +162,11 @@ impl Cluster {
         format!("postgres://loaxa@/{database}?host={}", self.dir.path().display())
     }
 
+    /// The folder of the server's socket.
+    pub fn socket(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -186,6 +214,11 @@ pub fn database_on(socket: &str, dir: &Path) -> Database {
     // It is there already where central starts again in the same folder.
     create.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status().unwrap();
     Database::Postgres(server(format!("postgres://loaxa@/{name}?host={socket}")))
+}
+
+/// A database under its address.
+pub fn database_at(url: String) -> Database {
+    Database::Postgres(server(url))
 }
 
 fn server(url: String) -> PostgresServer {

@@ -36,17 +36,19 @@ fn box_key(n: usize) -> SecretKey {
     SecretKey::from_seed(&seed)
 }
 
-fn with_boxes(settings: Settings) -> Settings {
+/// The settings of a commune with so many boxes.
+pub fn with_boxes(settings: Settings, boxes: usize) -> Settings {
     let declared = |n| BoxDeclared {
         id: box_id(n),
         title: format!("Cụm loa {n}"),
         groups: vec![group("thon-1")],
         key: Some(box_key(n).public().to_string()),
     };
-    Settings { boxes: (0..BOXES).map(declared).collect(), ..settings }
+    Settings { boxes: (0..boxes).map(declared).collect(), ..settings }
 }
 
-fn sites() -> Vec<Site> {
+/// So many boxes of that commune.
+pub fn sites(boxes: usize) -> Vec<Site> {
     let root = key(100).public();
     let known = |id: &_| Some(root).filter(|root| root.key_id() == *id);
     let trust = Arc::new(codec::open::<TrustMessage>(&trust(), &known).unwrap().payload.trust);
@@ -59,7 +61,7 @@ fn sites() -> Vec<Site> {
         log: None,
         release: Release::Own,
     };
-    (0..BOXES).map(site).collect()
+    (0..boxes).map(site).collect()
 }
 
 /// A centre and [`BOXES`] boxes on a cluster.
@@ -83,9 +85,9 @@ impl Commune {
     async fn start() -> Self {
         let cluster = tokio::task::block_in_place(start_cluster);
         let dir = tempfile::tempdir().unwrap();
-        let central = start(with_boxes(settings(dir.path(), choice(&cluster)))).await;
+        let central = start(with_boxes(settings(dir.path(), choice(&cluster)), BOXES)).await;
         let network = Network { broker: cluster.address_from(0), ca: None, come_within_s: 2.0 };
-        let this = Self { cluster, central, fleet: Fleet::start(sites(), &network), _dir: dir };
+        let this = Self { cluster, central, fleet: Fleet::start(sites(BOXES), &network), _dir: dir };
         healed("all boxes are welcomed", async || (this.fleet.account.welcomes() >= BOXES).then_some(()))
             .await;
         this
@@ -143,7 +145,7 @@ impl Commune {
 }
 
 /// Asks again and again until there is an answer, as long as the slowest way may take.
-async fn healed<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+pub async fn healed<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -155,7 +157,7 @@ async fn healed<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
 }
 
 /// All rows, page by page.
-async fn entries(central: &Central, filter: LogFilter) -> Vec<LogRow> {
+pub async fn entries(central: &Central, filter: LogFilter) -> Vec<LogRow> {
     let mut rows: Vec<LogRow> = Vec::new();
     loop {
         let after = rows.last().map(|row| row.cursor);
@@ -170,7 +172,7 @@ async fn entries(central: &Central, filter: LogFilter) -> Vec<LogRow> {
 }
 
 /// The announcement that central took.
-fn taken(answer: &Answer) -> CommandId {
+pub fn taken(answer: &Answer) -> CommandId {
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()["id"].as_str().unwrap().parse().unwrap()
 }

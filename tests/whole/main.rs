@@ -11,8 +11,13 @@ mod live;
 mod network;
 mod packages;
 mod postgres;
+mod postgres_full;
+mod postgres_officers;
+mod postgres_slow;
 mod reconciliation;
+mod recovery;
 mod several;
+mod several_hung;
 mod upgrade;
 
 #[path = "../support/mod.rs"]

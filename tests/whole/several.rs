@@ -23,6 +23,8 @@ use loaxa_heart::texts::{Lang, Say};
 use loaxa_heart::wire::messages::{Body, Welcome};
 use loaxa_heart::wire::request::Request;
 use loaxa_heart::wire::topics::{Down, Topic};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::support::broker::{Broker, Mosquitto};
@@ -32,31 +34,31 @@ use crate::support::postgres::Cluster;
 use crate::support::staff::{FORM, Staff};
 
 /// The broker and the database that all share, and the keys in files.
-struct Ground {
-    cluster: Cluster,
-    broker: Mosquitto,
-    dir: tempfile::TempDir,
+pub struct Ground {
+    pub cluster: Cluster,
+    pub broker: Mosquitto,
+    pub dir: tempfile::TempDir,
 }
 
 impl Ground {
-    fn lay() -> Self {
+    pub fn lay() -> Self {
         let cluster = Cluster::start();
         cluster.create("xa");
         Self { cluster, broker: Mosquitto::start(), dir: tempfile::tempdir().unwrap() }
     }
 
     /// The settings of a central in this process.
-    fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         let broker = outside(&self.broker);
         Settings { database: self.cluster.database("xa"), ..settings(self.dir.path(), broker) }
     }
 
-    fn sql(&self, statement: &str) -> String {
+    pub fn sql(&self, statement: &str) -> String {
         self.cluster.sql("xa", statement)
     }
 
     /// Writes the configuration of a commune with so many boxes.
-    fn write(&self, boxes: u8) -> PathBuf {
+    pub fn write(&self, boxes: u8) -> PathBuf {
         let dir = self.dir.path();
         for (name, key) in [("central.key", central_key()), ("an.key", key(1)), ("binh.key", key(2))] {
             KeyFile { key, holder: None }.write_new(&dir.join(name)).unwrap();
@@ -82,7 +84,7 @@ impl Ground {
     }
 
     /// Boxes in memory that live as those of the configuration.
-    fn fleet(&self, boxes: u8) -> Fleet {
+    pub fn fleet(&self, boxes: u8) -> Fleet {
         let mut known: Option<Trust> = None;
         trust_of(|trust| known = Some(trust.clone()));
         let trust = Arc::new(known.unwrap());
@@ -101,13 +103,13 @@ impl Ground {
 }
 
 /// `loaxa central` as a process of its own.
-struct Process {
+pub struct Process {
     child: Child,
-    base: String,
+    pub base: String,
 }
 
 impl Process {
-    fn start(config: &Path) -> Self {
+    pub fn start(config: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loaxa"))
             .args(["central", "--config"])
             .arg(config)
@@ -123,13 +125,26 @@ impl Process {
     }
 
     /// Ends it without a word, as a power cut does.
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
+    /// Stops the process where it is, so that it answers nothing more and breaks no connection; or lets it go on.
+    pub fn hold(&self, is_held: bool) {
+        let signal = if is_held { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Ends everything; gives the answer's status.
+    pub fn stop(&self) -> u16 {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.post(format!("{}/api/v1/stop", self.base));
+        request.header("authorization", format!("Bearer {TOKEN}")).send_empty().unwrap().status().as_u16()
+    }
+
     /// Announces to all; gives the answer's status.
-    fn announce(&self, title: &str, class: &str) -> u16 {
+    pub fn announce(&self, title: &str, class: &str) -> u16 {
         let fields = json!({ "to": ["xa"], "title": title, "class": class, "mode": "actual", "author": "An",
                              "text": "Nước đang lên, bà con lên chỗ cao." });
         let body =

@@ -13,12 +13,12 @@ use super::twins::Twins;
 use crate::app::{App, Counters};
 use crate::changes::Changed;
 use crate::settings::BoxDeclared;
-use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, reading_as};
+use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, at_once, reading_as};
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec::{self, Message};
 use loaxa_heart::wire::messages::{Heartbeat, Hello, Lost, VERSION, Welcome};
@@ -36,6 +36,37 @@ const RECONNECT_WINDOW: Span = Span::secs(60);
 /// Most hellos remembered for counting.
 const HELLOS_MAX: usize = 65_536;
 
+/// The reason for which orders are sent again.
+#[derive(Clone, Copy, PartialEq)]
+enum OnWhat {
+    Time,
+    Connection,
+}
+
+/// Sends again what may be lost, but for what another central ended meanwhile: this one may have slept.
+fn say_again(app: &Arc<App>, on: OnWhat) {
+    let send = move |app: &App| match on {
+        OnWhat::Time => app.outbound.repeat_urgent(app.now()),
+        OnWhat::Connection => app.outbound.say_again(app.now()),
+    };
+    let again = app.outbound.to_repeat(on == OnWhat::Connection);
+    if again.is_empty() || !app.store.has_peers() {
+        return send(app);
+    }
+    // Other messages do not wait for the database.
+    let app = Arc::clone(app);
+    tokio::spawn(at_once(async move {
+        for id in again {
+            // Where nobody can say, it goes out: what ended it goes out by the other.
+            if app.store.command(id.clone()).await.is_ok_and(|row| row.is_some_and(|row| row.ended.is_some()))
+            {
+                app.outbound.forget(&id);
+            }
+        }
+        send(&app);
+    }));
+}
+
 /// Deals with messages until the link closes.
 pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: mpsc::Sender<Waiting>) {
     let room = Arc::new(Semaphore::new(log_intake::BYTES_MAX));
@@ -46,7 +77,7 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
         let event = tokio::select! {
             event = events.recv() => event,
             _ = look_again.tick() => {
-                app.outbound.repeat_urgent(app.now());
+                say_again(&app, OnWhat::Time);
                 continue;
             }
         };
@@ -60,7 +91,7 @@ pub async fn run(app: Arc<App>, mut events: mpsc::Receiver<LinkEvent>, batches: 
             other => {
                 tell_of_link(&other);
                 if other == LinkEvent::Connected {
-                    app.outbound.say_again(app.now());
+                    say_again(&app, OnWhat::Connection);
                 }
                 continue;
             }
@@ -137,7 +168,7 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     match done {
         Ok(true) => app.changes.tell(Changed::Boxes),
         Ok(false) => {}
-        Err(error @ (StoreError::Full | StoreError::Away)) => {
+        Err(error @ (StoreError::Full | StoreError::ServerFull | StoreError::Away)) => {
             tracing::debug!(%id, %error, "a sign of life is not kept");
         }
         Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),
@@ -218,6 +249,10 @@ async fn note(app: &App, id: &BoxId, heartbeat: Heartbeat) -> Result<bool, Store
         return Ok(false);
     };
     let now = app.now();
+    // A box that asks for the time has it from here.
+    if heartbeat.clock == ClockQuality::Synced && heartbeat.nonce.is_none() {
+        app.clock.note(id, heartbeat.wall, now, monotonic());
+    }
     if let Some(nonce) = heartbeat.nonce {
         tell_time(app, id, nonce, now, 0);
     }

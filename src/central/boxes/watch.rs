@@ -12,6 +12,7 @@ use crate::disk::DiskState;
 use crate::duties::Duty;
 use crate::orders::software;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
+use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::software::Release;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 
@@ -29,6 +30,9 @@ pub const CENTRE: &str = "*";
 pub async fn run(app: Arc<App>) {
     let mut listening = None;
     loop {
+        if let Some(seconds) = app.clock.look(app.now(), monotonic()) {
+            tracing::warn!(seconds, "the clock of this machine jumped");
+        }
         // Whoever is deaf hears no box.
         listening = app.outbound.is_connected().then(|| listening.unwrap_or(app.now()));
         if let Err(error) = look(&app, listening).await {
@@ -55,6 +59,7 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let mut found = found(&boxes, &alarms, &Heard { now, listening, open: &open });
     found.extend(deadline::overdue(app, now).await?);
     found.extend(of_disk(app.disk.state(), now));
+    found.extend(app.clock.off(monotonic()).map(|_| of_centre("centre_clock_off", now)));
     found.extend(of_certificates(app, now));
     found.extend(software::stopped(app).await?.map(|release| of_rollout(release, now)));
     if is_known(&found, &open) {
@@ -70,18 +75,23 @@ async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
 /// Finds what is wrong with the disk of the centre.
 fn of_disk(state: DiskState, now: Wall) -> Option<Found> {
     let what = match state {
-        DiskState::Well => return None,
+        // What is found is kept on the server.
+        DiskState::Well | DiskState::ServerFull => return None,
         DiskState::Low { .. } => "centre_disk_low",
         DiskState::Full => "centre_disk_full",
     };
-    Some(Found {
+    Some(of_centre(what, now))
+}
+
+fn of_centre(what: &str, now: Wall) -> Found {
+    Found {
         kind: TroubleKind::Fault,
         what: what.to_owned(),
         subject: CENTRE.to_owned(),
         detail: String::new(),
         since: now,
         last: now,
-    })
+    }
 }
 
 /// Finds the certificates of the centre itself that end soon.

@@ -124,6 +124,22 @@ impl Outbound {
         recent.push_back(Recent { id, is_urgent, repeated: 0, groups, envelope, expires, at });
     }
 
+    /// The announcements that may be sent again: now by [`Self::repeat_urgent`], or with a new connection.
+    pub fn to_repeat(&self, with_connection: bool) -> Vec<CommandId> {
+        let recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        let is_now = |sent: &&Recent| {
+            let is_due = |after: &Span| monotonic().since(sent.at) >= *after;
+            sent.is_urgent && self.link.is_to_cluster() && AGAIN_AFTER.get(sent.repeated).is_some_and(is_due)
+        };
+        recent.iter().filter(|sent| with_connection || is_now(sent)).map(|sent| sent.id.clone()).collect()
+    }
+
+    /// Forgets an order that another central ended: it is not sent again.
+    pub fn forget(&self, id: &CommandId) {
+        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        recent.retain(|sent| sent.id != *id);
+    }
+
     /// Sends urgent commands again that went out over a cluster some seconds ago: a node that died may have been on the way to
     /// boxes that noticed nothing. Boxes know what they have.
     pub fn repeat_urgent(&self, now: Wall) {

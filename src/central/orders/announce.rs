@@ -9,7 +9,7 @@ use super::refused::{Refused, known_groups};
 use super::speech;
 use crate::app::App;
 use crate::media;
-use crate::store::{Ended, Errand, MediaRow, or_nothing};
+use crate::store::{Ended, Errand, MediaRow, at_once, or_nothing};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -146,8 +146,8 @@ const fn full() -> u8 {
 /// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
     let is_urgent = asked.class == BulletinClass::Emergency || Errand::of_now().is_urgent;
-    let errand = Errand { is_urgent, ..Errand::of_now() };
-    errand.run(async { issue(app, draft(app, asked, audio).await?).await }).await
+    let announced = async { issue(app, draft(app, asked, audio).await?).await };
+    if is_urgent { at_once(announced).await } else { announced.await }
 }
 
 /// Makes an announcement that is not signed yet. Its words are spoken and its audio is kept by then.

@@ -264,7 +264,7 @@ pub async fn sign(
     if !signatures.iter().any(|signed| signed.key == key) {
         let signed = DraftSignature { key, signature, at: now };
         let is_kept = match app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX).await {
-            Err(StoreError::Full | StoreError::Away | StoreError::Sql(_))
+            Err(StoreError::Full | StoreError::ServerFull | StoreError::Away | StoreError::Sql(_))
                 if command.power() == Power::Emergency =>
             {
                 app.owed.sign(&id, signed);

@@ -1,5 +1,6 @@
 //! Signing in and out: from a password to a session, and from a session's secret to its person.
 
+use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -225,7 +226,10 @@ async fn new_session(app: &App, person: AccountId, stage: Stage, place: Place) -
     let mut random = [0; 32];
     getrandom::fill(&mut random).expect("the system gives randomness");
     let (secret, now) = (hex(&random), app.now());
-    app.store.forget_sessions(now.minus(LASTS), now.minus(IDLE)).await?;
+    // A clock that is ahead would end everybody's at all centrals.
+    if app.clock.off(monotonic()).is_none() {
+        app.store.forget_sessions(now.minus(LASTS), now.minus(IDLE)).await?;
+    }
     let row = SessionRow {
         secret: ContentHash::of(secret.as_bytes()),
         person,

@@ -9,6 +9,7 @@ use chrono::{Days, Months, NaiveDate, NaiveTime};
 use crate::app::App;
 use crate::duties::Duty;
 use crate::store::{Actor, KeepingRule, NewAct, Perishable, StoreError};
+use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Time between two looks.
@@ -54,12 +55,21 @@ pub fn due(
 pub async fn prune(app: Arc<App>) {
     loop {
         if app.has_duty(Duty::Pruning)
-            && let Err(error) = prune_once(&app, app.now()).await
+            && let Err(error) = prune_by_the_clock(&app).await
         {
             tracing::error!(%error, "what was kept long enough is not deleted");
         }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Deletes what is due, unless the clock that says so may be wrong: what is gone stays gone.
+async fn prune_by_the_clock(app: &Arc<App>) -> Result<(), StoreError> {
+    let measured = app.store.room().await?.first().map(|room| room.measured);
+    if app.clock.may_delete(measured, app.now(), monotonic()) {
+        return prune_once(app, app.now()).await;
+    }
+    if measured.is_none() { measure(app, app.now()).await } else { Ok(()) }
 }
 
 /// Deletes what is due by then.
@@ -88,12 +98,13 @@ pub async fn prune_once(app: &Arc<App>, now: Wall) -> Result<(), StoreError> {
         }
     }
     let measured = app.store.room().await?.first().map(|room| room.measured);
-    if measured.is_none_or(|at| now.since(at) >= MEASURED_EVERY) {
-        let media = app.media.clone();
-        let audio = tokio::task::spawn_blocking(move || media.bytes()).await.unwrap_or_default();
-        app.store.measure_room(vec![("audio".to_owned(), audio)], now).await?;
-    }
-    Ok(())
+    if measured.is_none_or(|at| now.since(at) >= MEASURED_EVERY) { measure(app, now).await } else { Ok(()) }
+}
+
+async fn measure(app: &App, now: Wall) -> Result<(), StoreError> {
+    let media = app.media.clone();
+    let audio = tokio::task::spawn_blocking(move || media.bytes()).await.unwrap_or_default();
+    app.store.measure_room(vec![("audio".to_owned(), audio)], now).await
 }
 
 async fn rows(app: &App, kept: Perishable, before: Wall, now: Wall) -> Result<u64, StoreError> {

@@ -19,6 +19,8 @@ pub enum StoreError {
     Sql(String),
     /// The disk is full; nothing was kept.
     Full,
+    /// The disk of the database server is full; nothing was kept.
+    ServerFull,
     /// The answer took longer than such a question may.
     Slow,
     /// The database server can't be reached, or lets nothing be changed.
@@ -50,6 +52,7 @@ impl Say for StoreError {
         match self {
             StoreError::Sql(detail) => said!("store.sql", detail),
             StoreError::Full => said!("disk.full"),
+            StoreError::ServerFull => said!("disk.full_on_server"),
             StoreError::Slow => said!("store.slow"),
             StoreError::Away => said!("store.away"),
             StoreError::Closed => said!("store.closed"),

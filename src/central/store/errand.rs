@@ -2,6 +2,12 @@
 //! other's kind.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loaxa_heart::domain::time::Span;
+
+/// The longest time that a database on a server may keep an urgent order back, whatever the order asks of it.
+const PATIENCE: Span = Span::millis(1_200);
 
 /// Readers who have threads and a time of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +30,8 @@ pub struct Errand {
 
 tokio::task_local! {
     static ERRAND: Errand;
+    /// Microseconds that the database may still take of an urgent order.
+    static PATIENCE_LEFT: AtomicU64;
 }
 
 impl Errand {
@@ -41,6 +49,33 @@ impl Errand {
 /// Runs something whose writes go on where the disk is full.
 pub async fn urgently<T>(something: impl Future<Output = T>) -> T {
     Errand { is_urgent: true, ..Errand::of_now() }.run(something).await
+}
+
+/// Runs an urgent order as [`urgently`], which waits for a database on a server no longer than people can.
+pub async fn at_once<T>(order: impl Future<Output = T>) -> T {
+    within(PATIENCE, order).await
+}
+
+/// Runs something as [`at_once`], with another patience, unless it is a part of an order that has its own.
+pub async fn within<T>(patience: Span, something: impl Future<Output = T>) -> T {
+    // A whole order is large, and would be moved from one wrapping to the next on the thread's stack.
+    let something = urgently(Box::pin(something));
+    match PATIENCE_LEFT.try_with(|_| ()) {
+        Ok(()) => something.await,
+        Err(_) => PATIENCE_LEFT.scope(AtomicU64::new(patience.0), something).await,
+    }
+}
+
+/// Returns the time that the database may still take of the order under way; `None` outside [`at_once`].
+pub fn patience_left() -> Option<Span> {
+    PATIENCE_LEFT.try_with(|left| Span(left.load(Ordering::Relaxed))).ok()
+}
+
+/// Notes that the database took so much of the order under way.
+pub fn waited(time: Span) {
+    let less = |left: u64| Some(left.saturating_sub(time.0));
+    // Outside an order nobody counts.
+    let _ = PATIENCE_LEFT.try_with(|left| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less));
 }
 
 /// Runs something whose questions are asked for these readers.

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::link::crowd::Seat;
 use crate::orders::cosigning::NotTaken;
 use crate::orders::signed_request::SignedRequest;
-use crate::store::{AlarmKind, Scope};
+use crate::store::{AlarmKind, Scope, at_once};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::{ContentHash, KeyId};
 use loaxa_heart::domain::time::Wall;
@@ -46,7 +46,7 @@ pub async fn scope_of(app: &App, headers: &HeaderMap, from: CameFrom) -> Result<
         };
     }
     // A token is random and long: who finds out how its hash differs from others learns nothing of it.
-    let row = app.store.token(ContentHash::of(token.as_bytes())).await?;
+    let row = at_once(app.store.token(ContentHash::of(token.as_bytes()))).await?;
     let detail = match &row {
         Some(row) if row.is_good(app.now()) => return Ok(Some(row.scope)),
         Some(row) => row.name.as_str(),

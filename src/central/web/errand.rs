@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::store::{Errand, Reader};
+use crate::store::{Errand, Reader, at_once};
 
 /// Addresses of what must go on: signing in, emergencies, signatures and alerts.
 const URGENT: [&str; 6] =
@@ -15,7 +15,11 @@ const REPORTS: [&str; 6] =
 
 /// Answers a request on its errand.
 pub async fn run(request: Request, next: Next) -> Response {
-    errand(request.uri().path()).run(next.run(request)).await
+    let errand = errand(request.uri().path());
+    match errand.is_urgent {
+        true => errand.run(at_once(next.run(request))).await,
+        false => errand.run(next.run(request)).await,
+    }
 }
 
 fn errand(path: &str) -> Errand {

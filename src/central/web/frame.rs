@@ -223,12 +223,11 @@ impl Frame {
     /// Tells whoever can do something about it that the disk is nearly full, and all staff that it is full. Pages on which an
     /// emergency is stopped have no room for that.
     fn disk(&self, state: DiskState) -> Markup {
-        let concerns: &[Role] =
-            if state == DiskState::Full { &[] } else { &[Role::Administrator, Role::Technician] };
+        let concerns: &[Role] = if state.is_full() { &[] } else { &[Role::Administrator, Role::Technician] };
         let Some(said) = state.say().filter(|_| self.is_in() && self.sees(concerns)) else {
             return html! {};
         };
-        let kind = if state == DiskState::Full { "k-bad" } else { "k-look" };
+        let kind = if state.is_full() { "k-bad" } else { "k-look" };
         html! {
             div.wrap.told { div.alarm.tight.(kind) #dia role="alert" {
                 p { (icon("fix")) " " b { (self.tell(&said)) } }
@@ -399,9 +398,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
-            PageError::Store(error @ (StoreError::Full | StoreError::Slow | StoreError::Away)) => {
-                (refusal_status(&error), words::in_both(&error.say())).into_response()
-            }
+            PageError::Store(
+                error @ (StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away),
+            ) => (refusal_status(&error), words::in_both(&error.say())).into_response(),
             PageError::Store(error) => {
                 tracing::error!(%error, "a page can't be drawn");
                 (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()

@@ -53,7 +53,7 @@ pub async fn plain_as_problem(response: Response) -> Response {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Full | StoreError::Slow | StoreError::Away) {
+        if matches!(error, StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away) {
             return Self { status: refusal_status(&error), said: error.say() };
         }
         tracing::error!(%error, "the API has no answer from the store");
@@ -64,7 +64,7 @@ impl From<StoreError> for Problem {
 /// The status of an answer that the store did not give.
 pub fn refusal_status(error: &StoreError) -> StatusCode {
     match error {
-        StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
+        StoreError::Full | StoreError::ServerFull => StatusCode::INSUFFICIENT_STORAGE,
         StoreError::Slow => StatusCode::GATEWAY_TIMEOUT,
         StoreError::Away => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

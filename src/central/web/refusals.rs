@@ -15,7 +15,7 @@ use super::frame::{Frame, lang_of, refusal_in_words};
 use super::session;
 use crate::app::App;
 use crate::people::sign_in::{self, AskedBy};
-use crate::store::urgently;
+use crate::store::at_once;
 use loaxa_heart::texts::Lang;
 
 /// Longest words of a refusal that are read, in bytes.
@@ -43,7 +43,7 @@ pub async fn draw(
         KEPT.iter().filter_map(|name| Some((name, response.headers().get(name)?.clone()))).collect();
     let address = client(&app, from, &headers).to_string();
     let who = match session::secret_of(&app, &headers) {
-        Some(secret) => urgently(sign_in::who(&app, secret, address, AskedBy::Page)).await.ok().flatten(),
+        Some(secret) => at_once(sign_in::who(&app, secret, address, AskedBy::Page)).await.ok().flatten(),
         None => None,
     };
     let frame = Frame::new(lang_of(&headers), who, path);

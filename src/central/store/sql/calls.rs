@@ -13,7 +13,7 @@ use loaxa_heart::domain::time::Wall;
 
 impl Calls for SqlStore {
     fn add_call(&self, call: CallRow, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             let added = add(db, &call)?;
             if added {
                 note(db, &act)?;
@@ -23,13 +23,13 @@ impl Calls for SqlStore {
     }
 
     fn call(&self, id: CommandId) -> Answer<'_, Option<CallRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             db.prepare_cached("SELECT * FROM calls WHERE id = ?1")?.query_row([id.as_str()], call).optional()
         })
     }
 
     fn calls(&self, since: Wall) -> Answer<'_, Vec<CallRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM calls WHERE began > ?1 ORDER BY began DESC, id LIMIT ?2")?;
             query.query_map(params![since.0, ROWS_MAX], call)?.collect()
@@ -46,11 +46,11 @@ impl Calls for SqlStore {
     }
 
     fn step_call(&self, step: CallStep) -> Answer<'_, bool> {
-        self.write(move |db| take(db, &step))
+        self.write_anyhow(move |db| take(db, &step))
     }
 
     fn reply(&self, call: CommandId, reply: ReplyRow, act: NewAct) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             db.prepare_cached(
                 "INSERT INTO call_replies (call, person, reply, at) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (call, person) DO UPDATE SET reply = ?3, at = ?4",
@@ -66,7 +66,7 @@ impl Calls for SqlStore {
     }
 
     fn replies(&self, call: CommandId) -> Answer<'_, Vec<ReplyRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM call_replies WHERE call = ?1 ORDER BY at, person LIMIT ?2")?;
             let rows = query.query_map(params![call.as_str(), ROWS_MAX], |row| {
@@ -85,7 +85,7 @@ impl Calls for SqlStore {
     }
 
     fn called(&self, call: CommandId) -> Answer<'_, Vec<CalledRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query = db.prepare_cached(
                 "SELECT * FROM call_contacts WHERE call = ?1 ORDER BY at, contact LIMIT ?2",
             )?;
@@ -180,7 +180,7 @@ impl Calls for SqlStore {
     }
 
     fn follow_ups(&self, call: CommandId) -> Answer<'_, Vec<(PreparedId, Option<CommandId>)>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query = db.prepare_cached("SELECT * FROM call_follow_ups WHERE call = ?1 LIMIT ?2")?;
             let rows = query.query_map(params![call.as_str(), ROWS_MAX], |row| {
                 Ok((name(row, "message")?, optional_name(row, "command")?))

@@ -32,7 +32,9 @@ impl Commands for SqlStore {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, last)));
                 }
                 // All that were given before are remembered since the start.
-                Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => {
+                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull)
+                    if Errand::of_now().is_urgent =>
+                {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, 0)));
                 }
                 kept => kept?,
@@ -49,15 +51,15 @@ impl Commands for SqlStore {
     }
 
     fn add_command(&self, command: NewCommand) -> Answer<'_, Kept> {
-        self.write(move |db| add(db, &command))
+        self.write_anyhow(move |db| add(db, &command))
     }
 
     fn command(&self, id: CommandId) -> Answer<'_, Option<CommandRow>> {
-        self.read(move |db| command(db, &id))
+        self.read_anyhow(move |db| command(db, &id))
     }
 
     fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>> {
-        self.read(move |db| announcements(db, before.as_ref(), limit))
+        self.read_anyhow(move |db| announcements(db, before.as_ref(), limit))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {

@@ -9,15 +9,15 @@ use loaxa_heart::domain::time::Wall;
 
 impl Drafts for SqlStore {
     fn add_draft(&self, draft: NewDraft, room: DraftRoom) -> Answer<'_, DraftKept> {
-        self.write(move |db| add(db, &draft, room))
+        self.write_anyhow(move |db| add(db, &draft, room))
     }
 
     fn drafts(&self, now: Wall) -> Answer<'_, Vec<DraftRow>> {
-        self.read(move |db| open(db, now))
+        self.read_anyhow(move |db| open(db, now))
     }
 
     fn withdraw_draft(&self, id: CommandId) -> Answer<'_, ()> {
-        self.write(move |db| withdraw(db, &id))
+        self.write_anyhow(move |db| withdraw(db, &id))
     }
 
     fn add_signature(
@@ -26,7 +26,7 @@ impl Drafts for SqlStore {
         signature: DraftSignature,
         signatures_max: usize,
     ) -> Answer<'_, bool> {
-        self.write(move |db| add_signature(db, &draft, &signature, signatures_max))
+        self.write_anyhow(move |db| add_signature(db, &draft, &signature, signatures_max))
     }
 }
 

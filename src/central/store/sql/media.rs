@@ -8,7 +8,7 @@ use loaxa_heart::domain::ids::ContentHash;
 
 impl Media for SqlStore {
     fn add_media(&self, media: MediaRow) -> Answer<'_, ()> {
-        self.write(move |db| add(db, &media))
+        self.write_anyhow(move |db| add(db, &media))
     }
 
     fn media_files(&self, words: String, limit: u32) -> Answer<'_, Vec<MediaRow>> {
@@ -16,7 +16,7 @@ impl Media for SqlStore {
     }
 
     fn media(&self, hash: ContentHash) -> Answer<'_, Option<MediaRow>> {
-        self.read(move |db| by_hash(db, hash))
+        self.read_anyhow(move |db| by_hash(db, hash))
     }
 }
 

@@ -15,7 +15,7 @@ impl Messages for SqlStore {
         replaces: Option<PreparedId>,
         act: NewAct,
     ) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             if let Some(old) = &replaces
                 && !end(db, old, message.made)?
             {
@@ -28,7 +28,7 @@ impl Messages for SqlStore {
     }
 
     fn end_message(&self, id: PreparedId, at: Wall, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let ended = end(db, &id, at)?;
             if ended {
                 note(db, &act)?;
@@ -38,7 +38,7 @@ impl Messages for SqlStore {
     }
 
     fn message(&self, id: PreparedId) -> Answer<'_, Option<MessageRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             db.prepare_cached("SELECT * FROM messages WHERE id = ?1")?
                 .query_row([id.as_str()], row)
                 .optional()
@@ -46,7 +46,7 @@ impl Messages for SqlStore {
     }
 
     fn messages(&self) -> Answer<'_, Vec<MessageRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM messages WHERE ended IS NULL ORDER BY title, id LIMIT ?1")?;
             query.query_map([ROWS_MAX], row)?.collect()

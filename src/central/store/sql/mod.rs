@@ -23,14 +23,17 @@ mod enrolment;
 mod feedback;
 mod health;
 mod hours;
+mod intake;
 mod keeping;
 mod kinds;
 mod listening;
 mod live;
 mod log;
+mod log_parts;
 mod media;
 mod memory;
 mod messages;
+pub mod moving;
 mod notices;
 mod passkeys;
 mod peers;
@@ -48,6 +51,8 @@ mod running;
 mod serials;
 mod sessions;
 mod signs;
+mod stand_in;
+mod standing_in;
 mod tokens;
 mod touched;
 mod troubles;
@@ -82,7 +87,8 @@ use readers::Readers;
 pub use running::work_alone_on;
 use serials::Aside;
 use signs::{Flush, Part, Signs};
-use writer::{Operation, Write, write_until_closed};
+use stand_in::StandIn;
+use writer::{Operation, Under, Write, write_until_closed};
 
 /// The store of one commune.
 pub struct SqlStore {
@@ -96,6 +102,8 @@ pub struct SqlStore {
     signs: Arc<Signs>,
     live: Arc<Live>,
     memory: Memory,
+    /// `None` where the database is in a file.
+    stand_in: Option<Arc<StandIn>>,
     among: Arc<Among>,
     /// The way to a server, by which this process listens to other centrals there.
     target: Option<Box<Target>>,
@@ -120,28 +128,37 @@ impl SqlStore {
     /// Fails when the database can't be reached, or is none of this program.
     pub fn open_at(database: &Database, disk: Option<Arc<Disk>>) -> Result<Self, StoreError> {
         let way = Way::to(database)?;
-        // The disk of a server is another.
-        let disk = disk.filter(|_| matches!(way, Way::File(_)));
+        let under = |disk| if matches!(way, Way::File(_)) { Under::Here(disk) } else { Under::There(disk) };
+        let under = disk.map(under);
         let cant_open = |detail: String| StoreError::CantOpen { path: way.name(), detail };
         let writing = way.connect().map_err(|error| cant_open(error.to_string()))?;
-        let writing = on_own_thread(move || {
-            let prepared = prepare(&writing).or_else(|error| match &disk {
+        let is_server = matches!(way, Way::Server { .. });
+        let stand_in =
+            is_server.then(StandIn::new).transpose().map_err(|error| cant_open(error.to_string()))?;
+        let stand_in = stand_in.map(Arc::new);
+        let writing = on_own_thread(|| {
+            let prepared = prepare(&writing).or_else(|error| match &under {
                 // A new version may need room before anything else.
-                Some(disk) if (error.is_full() || error.is_of_io()) && disk.spend() => prepare(&writing),
+                Some(Under::Here(disk)) if (error.is_full() || error.is_of_io()) && disk.spend() => {
+                    prepare(&writing)
+                }
                 _ => Err(error),
             });
             prepared?;
             let serials = serials::given(&writing)?;
-            engine::Result::Ok((writing, disk, serials))
+            if let Some(stand_in) = &stand_in {
+                stand_in.fill(&writing, loaxa_adapters::clock::wall())?;
+            }
+            engine::Result::Ok((writing, under, serials))
         });
-        let (writing, disk, serials) =
+        let (writing, under, serials) =
             writing.map_err(|error: engine::Error| cant_open(error.to_string()))?;
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let mut threads = Vec::new();
         let readers = Readers::open(&way, &mut threads).map_err(cant_open)?;
         let live = Arc::<Live>::default();
         let among = Arc::<Among>::default();
-        let remembers = (disk, Arc::clone(&live), Arc::clone(&among));
+        let remembers = (under, Arc::clone(&live), Arc::clone(&among));
         let write = spawn("loaxa-store-write", move || write_until_closed(writing, jobs, remembers));
         threads.push(write.map_err(|error| cant_open(error.to_string()))?);
         Ok(Self {
@@ -152,7 +169,8 @@ impl SqlStore {
             aside: Mutex::default(),
             signs: Arc::default(),
             live,
-            memory: Memory::of(matches!(way, Way::Server { .. })),
+            memory: Memory::of(is_server),
+            stand_in,
             among,
             target: match way {
                 Way::Server { target, .. } => Some(target),
@@ -208,7 +226,14 @@ impl SqlStore {
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
         let is_urgent = Errand::of_now().is_urgent;
-        let job = Box::new(Write { operation, result: None, tell, is_urgent });
+        self.hand_over(Box::new(Write { operation, result: None, tell, is_urgent }), told).await
+    }
+
+    async fn hand_over<T: Send + 'static>(
+        &self,
+        job: Box<dyn Operation>,
+        told: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<Answer<'static, T>, StoreError> {
         self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
         Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
     }

@@ -10,7 +10,7 @@ use loaxa_heart::domain::time::Wall;
 
 impl Passkeys for SqlStore {
     fn add_passkey(&self, key: PasskeyRow, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let added = db
                 .prepare_cached(
                     "INSERT INTO passkeys (id, person, name, credential, made)
@@ -31,7 +31,7 @@ impl Passkeys for SqlStore {
     }
 
     fn passkeys(&self, person: AccountId) -> Answer<'_, Vec<PasskeyRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM passkeys WHERE person = ?1 ORDER BY made, id")?;
             query.query_map([person.as_str()], row)?.collect()
@@ -39,7 +39,7 @@ impl Passkeys for SqlStore {
     }
 
     fn note_passkey(&self, id: ContentHash, credential: String, at: Wall) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             db.prepare_cached("UPDATE passkeys SET credential = ?2, used = ?3 WHERE id = ?1")?
                 .execute(params![id.0, credential, at.0])?;
             Ok(())
@@ -47,7 +47,7 @@ impl Passkeys for SqlStore {
     }
 
     fn remove_passkey(&self, person: AccountId, id: ContentHash, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let removed = db
                 .prepare_cached("DELETE FROM passkeys WHERE person = ?1 AND id = ?2")?
                 .execute(params![person.as_str(), id.0])?;
@@ -56,7 +56,7 @@ impl Passkeys for SqlStore {
     }
 
     fn keep_challenge(&self, session: ContentHash, challenge: String, at: Wall) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             db.execute("DELETE FROM challenges WHERE session NOT IN (SELECT secret FROM sessions)", [])?;
             db.prepare_cached(
                 "INSERT INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)
@@ -68,7 +68,7 @@ impl Passkeys for SqlStore {
     }
 
     fn take_challenge(&self, session: ContentHash, since: Wall) -> Answer<'_, Option<String>> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             let mut taken =
                 db.prepare_cached("DELETE FROM challenges WHERE session = ?1 RETURNING challenge, at")?;
             let found = taken

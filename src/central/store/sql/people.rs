@@ -10,7 +10,7 @@ use loaxa_heart::domain::time::Wall;
 
 impl People for SqlStore {
     fn add_person(&self, person: PersonRow, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             db.execute("DELETE FROM links WHERE purpose = 'first'", [])?;
             let added = db
                 .prepare_cached(
@@ -22,7 +22,7 @@ impl People for SqlStore {
     }
 
     fn person(&self, id: AccountId) -> Answer<'_, Option<PersonRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query = db.prepare_cached(&format!("{PERSON} WHERE id = ?1"))?;
             let found = query.query_row([id.as_str()], row).optional()?;
             found.map(|person| with_roles(db, person)).transpose()
@@ -39,7 +39,7 @@ impl People for SqlStore {
     }
 
     fn rename_person(&self, id: AccountId, name: String, reach: String, act: NewAct) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             db.prepare_cached("UPDATE people SET name = ?2, reach = ?3 WHERE id = ?1")?.execute(params![
                 id.as_str(),
                 name,
@@ -50,7 +50,7 @@ impl People for SqlStore {
     }
 
     fn set_password(&self, id: AccountId, hash: String, act: NewAct) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             db.prepare_cached("UPDATE people SET password = ?2 WHERE id = ?1")?
                 .execute(params![id.as_str(), hash])?;
             note(db, &act)
@@ -64,7 +64,7 @@ impl People for SqlStore {
         recovery: Vec<ContentHash>,
         act: NewAct,
     ) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             db.prepare_cached("UPDATE people SET totp = ?2, totp_step = 0 WHERE id = ?1")?
                 .execute(params![id.as_str(), totp])?;
             db.prepare_cached("DELETE FROM recovery_codes WHERE person = ?1")?.execute([id.as_str()])?;
@@ -80,7 +80,7 @@ impl People for SqlStore {
     }
 
     fn use_totp_step(&self, id: AccountId, step: u64) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             let used = db
                 .prepare_cached("UPDATE people SET totp_step = ?2 WHERE id = ?1 AND totp_step < ?2")?
                 .execute(params![id.as_str(), step as i64])?;
@@ -89,7 +89,7 @@ impl People for SqlStore {
     }
 
     fn use_recovery_code(&self, id: AccountId, code: ContentHash, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             let used = db
                 .prepare_cached("DELETE FROM recovery_codes WHERE person = ?1 AND code = ?2")?
                 .execute(params![id.as_str(), code.0])?;
@@ -98,14 +98,14 @@ impl People for SqlStore {
     }
 
     fn give_role(&self, role: RoleRow, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let given = give(db, &role)?;
             noted(db, given, &act)
         })
     }
 
     fn confirm_role(&self, id: i64, by: AccountId, at: Wall, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let confirmed = db
                 .prepare_cached(
                     "UPDATE roles SET confirmed_by = ?2, good_from = ?3 WHERE id = ?1 AND ended IS NULL
@@ -118,7 +118,7 @@ impl People for SqlStore {
     }
 
     fn end_role(&self, id: i64, at: Wall, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let ended = db
                 .prepare_cached("UPDATE roles SET ended = ?2 WHERE id = ?1 AND ended IS NULL")?
                 .execute(params![id, at.0])?;
@@ -127,7 +127,7 @@ impl People for SqlStore {
     }
 
     fn leave(&self, id: AccountId, at: Wall, act: NewAct) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let left = db
                 .prepare_cached("UPDATE people SET \"left\" = ?2, password = NULL, totp = NULL WHERE id = ?1 AND \"left\" IS NULL")?
                 .execute(params![id.as_str(), at.0])?;

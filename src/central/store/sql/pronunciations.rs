@@ -35,7 +35,7 @@ impl Pronunciations for SqlStore {
     }
 
     fn pronunciations(&self) -> Answer<'_, Vec<PronunciationRow>> {
-        self.read(|db| {
+        self.read_anyhow(|db| {
             let mut query = db.prepare_cached("SELECT * FROM pronunciations ORDER BY word LIMIT ?1")?;
             let rows = query.query_map([ROWS_MAX], |row| {
                 Ok(PronunciationRow {

@@ -24,6 +24,24 @@ impl Reach for SqlStore {
         })
     }
 
+    fn keep_ready(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let kept = async {
+                self.bring_changes().await?;
+                self.copy_for_stand_in().await
+            };
+            let kept = kept.await;
+            if let Some(stand_in) = &self.stand_in {
+                stand_in.note_reach(kept.is_ok());
+            }
+            kept
+        })
+    }
+
+    fn is_away(&self) -> bool {
+        self.stand_in.as_ref().is_some_and(|stand_in| stand_in.is_needed())
+    }
+
     fn bytes_on_server(&self) -> Answer<'_, Option<u64>> {
         if !self.memory.is_server {
             return Box::pin(async { Ok(None) });

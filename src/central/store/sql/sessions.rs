@@ -1,8 +1,10 @@
 //! Sessions of people's browsers.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::SqlStore;
 use super::columns::{from_word, name, wall, word};
-use super::engine::{OptionalExtension, Result, Row, params};
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, SessionRow, Sessions};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
@@ -12,7 +14,20 @@ const LISTED_MAX: u32 = 50;
 
 impl Sessions for SqlStore {
     fn add_session(&self, session: SessionRow) -> Answer<'_, ()> {
-        self.write(move |db| {
+        let shown = Mutex::new(None);
+        self.write_anyhow(move |db| {
+            let secrets = secrets_of(db, &session.person)?;
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            match (db, &*shown) {
+                (Connection::Sqlite(_), _) => *shown = Some(secrets),
+                // It began without the server, by what somebody has changed or taken away since.
+                (Connection::Postgres(_), Some(shown)) if *shown != secrets => {
+                    tracing::warn!(person = %session.person, "a session that began without the database ends");
+                    return Ok(());
+                }
+                (Connection::Postgres(_), _) => {}
+            }
+            drop(shown);
             db.prepare_cached(
                 "INSERT INTO sessions (secret, person, stage, made, seen, address, browser)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -31,14 +46,14 @@ impl Sessions for SqlStore {
     }
 
     fn session(&self, secret: ContentHash) -> Answer<'_, Option<SessionRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             let mut query = db.prepare_cached("SELECT * FROM sessions WHERE secret = ?1")?;
             query.query_row([secret.0], row).optional()
         })
     }
 
     fn touch_session(&self, secret: ContentHash, at: Wall) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             db.prepare_cached("UPDATE sessions SET seen = max(seen, ?2) WHERE secret = ?1")?
                 .execute(params![secret.0, at.0])?;
             Ok(())
@@ -55,7 +70,7 @@ impl Sessions for SqlStore {
     }
 
     fn end_session(&self, person: AccountId, secret: ContentHash) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             let ended = db
                 .prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret = ?2")?
                 .execute(params![person.as_str(), secret.0])?;
@@ -64,7 +79,7 @@ impl Sessions for SqlStore {
     }
 
     fn end_sessions(&self, person: AccountId, kept: Option<ContentHash>) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             db.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret IS DISTINCT FROM ?2")?
                 .execute(params![person.as_str(), kept.map(|secret| secret.0)])?;
             Ok(())
@@ -72,12 +87,33 @@ impl Sessions for SqlStore {
     }
 
     fn forget_sessions(&self, made: Wall, seen: Wall) -> Answer<'_, ()> {
-        self.write(move |db| {
+        self.write_anyhow(move |db| {
             db.prepare_cached("DELETE FROM sessions WHERE made < ?1 OR seen < ?2")?
                 .execute(params![made.0, seen.0])?;
             Ok(())
         })
     }
+}
+
+/// The secrets by which somebody signs in, and the time at which they left.
+#[derive(PartialEq)]
+struct Secrets {
+    password: Option<String>,
+    totp: Option<Vec<u8>>,
+    passkeys: i64,
+    left: Option<i64>,
+}
+
+fn secrets_of(db: &Connection, person: &AccountId) -> Result<Option<Secrets>> {
+    let mut query = db.prepare_cached(
+        "SELECT password, totp, \"left\", (SELECT count(*) FROM passkeys WHERE person = people.id) AS keys
+         FROM people WHERE id = ?1",
+    )?;
+    let read = |row: &Row| {
+        let (password, totp) = (row.get("password")?, row.get("totp")?);
+        Ok(Secrets { password, totp, passkeys: row.get("keys")?, left: row.get("left")? })
+    };
+    query.query_row([person.as_str()], read).optional()
 }
 
 fn row(row: &Row) -> Result<SessionRow> {

@@ -9,11 +9,11 @@ use loaxa_heart::domain::time::Wall;
 
 impl Tokens for SqlStore {
     fn add_token(&self, token: TokenRow) -> Answer<'_, bool> {
-        self.write(move |db| add(db, &token))
+        self.write_and_copy(move |db| add(db, &token))
     }
 
     fn token(&self, hash: ContentHash) -> Answer<'_, Option<TokenRow>> {
-        self.read(move |db| {
+        self.read_anyhow(move |db| {
             db.prepare_cached("SELECT * FROM tokens WHERE hash = ?1")?.query_row([hash.0], row).optional()
         })
     }
@@ -26,7 +26,7 @@ impl Tokens for SqlStore {
     }
 
     fn revoke_token(&self, name: String, at: Wall) -> Answer<'_, bool> {
-        self.write(move |db| {
+        self.write_and_copy(move |db| {
             let revoked = db
                 .prepare_cached("UPDATE tokens SET revoked = ?2 WHERE name = ?1 AND revoked IS NULL")?
                 .execute(params![name, at.0])?;

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::media::MediaRefusal;
 use crate::orders::announce::{self, Asked};
 use crate::orders::outlook;
-use crate::store::MediaRow;
+use crate::store::{MediaRow, at_once};
 use crate::web::problem::Problem;
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::CommandId;
@@ -72,9 +72,14 @@ pub async fn handle(
         let expected = expected.as_ref().map(foreseen::of);
         return Ok((StatusCode::OK, Json(Announced { id: None, expected })));
     }
-    let id = announce::announce(&app, asked, audio).await?;
-    let expected = foreseen::expected(&app, &id).await;
-    Ok((StatusCode::CREATED, Json(Announced { id: Some(id), expected })))
+    let is_urgent = asked.class == BulletinClass::Emergency;
+    let announced = async {
+        let id = announce::announce(&app, asked, audio).await?;
+        let expected = foreseen::expected(&app, &id).await;
+        Ok((StatusCode::CREATED, Json(Announced { id: Some(id), expected })))
+    };
+    // Who waits too long for the answer asks again.
+    if is_urgent { at_once(announced).await } else { announced.await }
 }
 
 async fn take_audio(app: &Arc<App>, mut field: Field<'_>, is_urgent: bool) -> Result<MediaRow, Problem> {

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use super::issued::{By, Issued};
 use crate::app::App;
 use crate::orders::cancel;
+use crate::store::at_once;
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::CommandId;
 
@@ -17,5 +18,5 @@ pub async fn handle(
     Path(id): Path<CommandId>,
     Query(by): Query<By>,
 ) -> Result<Json<Issued>, Problem> {
-    Ok(Json(Issued { id: cancel::cancel(&app, id, by.author).await? }))
+    Ok(Json(Issued { id: at_once(cancel::cancel(&app, id, by.author)).await? }))
 }

@@ -19,7 +19,6 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::App;
 use crate::boxes::expiry;
 use crate::boxes::state::BoxState;
-use crate::disk::DiskState;
 use crate::store::{StoreError, TroubleKind};
 use crate::web::problem::Problem;
 use crate::web::words::code_of;
@@ -119,7 +118,7 @@ async fn register_disk(app: &App, metrics: &mut Registry) -> Result<(), StoreErr
         bytes(metrics, "disk_free", "Room on the disk of the database", free);
         bytes(metrics, "disk_size", "Size of that disk", whole);
     }
-    let refuses = f64::from(u8::from(app.disk.state() == DiskState::Full));
+    let refuses = f64::from(u8::from(app.disk.state().is_full()));
     gauge(metrics, "disk_refuses", "1 while the disk refuses to keep things", refuses);
     let size = match app.settings.database.file() {
         Some(file) => std::fs::metadata(file).ok().map(|file| file.len()),

@@ -39,8 +39,11 @@ use super::frame::asset;
 use super::public;
 use crate::app::App;
 use crate::disk::DiskState;
-use crate::store::urgently;
+use crate::store::within;
 use crate::web::entity_tag;
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 
 /// The content policy of all pages: nothing from other servers, and no inline script or style.
@@ -115,15 +118,18 @@ async fn add_headers(mut response: Response) -> Response {
     response
 }
 
+/// Time after which a database server that does not answer counts as gone; a slow one is slow.
+const REACHED_WITHIN: Span = Span::secs(5);
+
 /// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let full = match app.disk.state() {
-        DiskState::Well | DiskState::Low { .. } => None,
-        full @ DiskState::Full => full.say(),
-    };
+    let full = Some(app.disk.state()).filter(|state| state.is_full()).and_then(DiskState::say);
     let fault = match full {
         Some(full) => Some(full),
-        None => urgently(app.store.reach()).await.err().map(|error| error.say()),
+        None if let Some(seconds) = app.clock.off(monotonic()) => {
+            Some(said!("machine_clock.off", minutes = seconds.unsigned_abs() / 60))
+        }
+        None => within(REACHED_WITHIN, app.store.reach()).await.err().map(|error| error.say()),
     };
     match fault {
         None => "ok\n".into_response(),

@@ -90,9 +90,13 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             Error::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            Error::Postgres(error) => error.code() == Some(&postgres::error::SqlState::DISK_FULL),
+            Error::Postgres(error) => Self::is_full_there(error),
             _ => false,
         }
+    }
+
+    fn is_full_there(error: &postgres::Error) -> bool {
+        error.code() == Some(&postgres::error::SqlState::DISK_FULL)
     }
 
     /// Tells whether a disk failed to read or write.
@@ -122,6 +126,7 @@ impl Error {
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Postgres(error) if Error::is_full_there(&error) => StoreError::ServerFull,
             error if error.is_full() => StoreError::Full,
             error if error.is_away() => {
                 tracing::warn!(%error, "the database server does not do what it is asked");

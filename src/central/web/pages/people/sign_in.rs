@@ -79,6 +79,11 @@ pub async fn enter(
     }
 }
 
+/// The first page: without the database, the one that goes.
+fn home(app: &App) -> &'static str {
+    if app.store.is_away() { "/khan-cap" } else { "/" }
+}
+
 /// The place that a request comes from.
 pub fn place(address: String, headers: &HeaderMap) -> Place {
     let browser = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -88,7 +93,7 @@ pub fn place(address: String, headers: &HeaderMap) -> Place {
 /// Gives the browser its session, and goes on to the next step.
 pub fn go_on(app: &App, begun: &Begun, back: Option<&str>) -> Response {
     let to = match begun.next {
-        Next::In => back.unwrap_or("/").to_owned(),
+        Next::In => back.unwrap_or_else(|| home(app)).to_owned(),
         Next::Code => with_back(SECOND_STEP, back),
         Next::SetUp => with_back("/dang-nhap/dat-ma", back),
     };
@@ -107,7 +112,7 @@ pub fn with_back(page: &str, back: Option<&str>) -> String {
 
 /// Gives the browser the session of a second step that was right.
 pub fn come_in(app: &App, secret: &str, who: &Who, back: &Back) -> Response {
-    let to = Redirect::to(back.page().unwrap_or("/"));
+    let to = Redirect::to(back.page().unwrap_or_else(|| home(app)));
     (cookies(app, secret, &who.person.id), to).into_response()
 }
 
@@ -134,6 +139,9 @@ fn draw(app: &App, frame: &Frame, back: &Back, faults: &Faults, account: &str) -
     let content = html! {
         div.narrow.form {
             h1 { (title) }
+            @if app.store.is_away() {
+                div.alarm.k-look.tight role="status" { p { (frame.say("sign_in.without_database")) } }
+            }
             (faults.summary(frame))
             form.stack method="post" action=(action) {
                 (Input {
