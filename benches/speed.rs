@@ -1,5 +1,5 @@
-//! The speed of the parts that have a number to keep: `cargo bench --bench speed [-- [play] AUDIO...]`; with `play` audio is
-//! only played, whose instructions valgrind can count.
+//! The speed of the parts that have a number to keep: `cargo bench --bench speed [-- [play [GAIN_DB]] AUDIO...]`; with
+//! `play` audio is only played, whose instructions valgrind can count.
 //!
 //! Prints one line for each figure; scripts/bench.sh keeps them, and BENCHMARKS.md says what they mean.
 
@@ -47,9 +47,11 @@ const GROUP: &str = "binh-minh";
 fn main() {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench").peekable();
     let plays_only = words.next_if(|word| word == "play").is_some();
+    let gain_db = words.next_if(|word| word.parse::<f32>().is_ok()).and_then(|word| word.parse().ok());
+    let gain_db = gain_db.unwrap_or(0.0);
     let audio: Vec<PathBuf> = words.map(PathBuf::from).collect();
     if plays_only {
-        return audio.iter().for_each(|path| playing(path));
+        return audio.iter().for_each(|path| playing(path, gain_db));
     }
     signatures();
     heart();
@@ -57,7 +59,7 @@ fn main() {
     for path in &audio {
         measuring(path);
         decoding(path);
-        playing(path);
+        playing(path, gain_db);
     }
 }
 
@@ -332,7 +334,7 @@ fn decoding(path: &Path) {
     let mut resampler = Resampler::new(decoder.rate()).expect("a rate that is decoded is resampled");
     let (mut out, mut frames) = (Vec::new(), 0);
     while let Ok(Some(block)) = decoder.next_block() {
-        resampler.push(block, &mut out).expect("blocks are sound");
+        resampler.push(block, &mut out);
         frames += out.len();
         black_box(&out);
         out.clear();
@@ -345,7 +347,7 @@ fn decoding(path: &Path) {
 
 /// Plays a file as a box does, with everything but a device: decoded ahead, its loudness measured as it sounds, mixed and
 /// limited, period by period.
-fn playing(path: &Path) {
+fn playing(path: &Path, gain_db: f32) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Ok(folder) = tempfile::tempdir() else { return println!("{name}: no folder to play from") };
     let sources = Arc::new(Sources {
@@ -363,7 +365,7 @@ fn playing(path: &Path) {
         parts: vec![Sound::File(FileRef::Path(name.clone().into()))],
         skip: Span::default(),
         volume_percent: 100,
-        gain_db: 0.0,
+        gain_db,
     };
     let begun = process_time();
     let (mut mixer, mut renderer) = Mixer::new(std::thread::current());

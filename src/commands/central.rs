@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::language::{Failure, Outcome, of_file};
 use super::{
-    central_authority, central_backup, central_init, central_invite, central_person, central_renew,
-    central_restore, central_token, log_lines,
+    central_authority, central_backup, central_init, central_invite, central_move, central_person,
+    central_renew, central_restore, central_token, log_lines,
 };
 use loaxa_adapters::keys::KeyFile;
 use loaxa_adapters::private_files;
@@ -41,6 +41,7 @@ enum Doing {
     Backup(central_backup::Args),
     Restore(central_restore::Args),
     Renew(central_renew::Args),
+    MoveTo(central_move::Args),
     Authority(central_authority::Args),
     Person(central_person::Args),
     Token(central_token::Args),
@@ -53,6 +54,7 @@ pub fn run(args: Args) -> Outcome {
         Some(Doing::Backup(backup)) => return central_backup::run(backup),
         Some(Doing::Restore(restore)) => return central_restore::run(restore),
         Some(Doing::Renew(renew)) => return central_renew::run(renew),
+        Some(Doing::MoveTo(to)) => return central_move::run(to),
         Some(Doing::Authority(authority)) => return central_authority::run(&authority),
         Some(Doing::Invite(invite)) => return central_invite::run(invite),
         Some(Doing::Person(person)) => return central_person::run(person),

@@ -31,6 +31,7 @@ mod central_init;
 #[cfg(feature = "central")]
 mod central_invite;
 #[cfg(feature = "central")]
+mod central_move;
 mod central_person;
 #[cfg(feature = "central")]
 mod central_renew;

@@ -8,7 +8,7 @@ use super::audit::NewAct;
 use loaxa_heart::domain::ids::{BoxId, ContentHash, Epoch};
 use loaxa_heart::domain::time::Wall;
 
-/// Most rows that go in one step, so that nobody waits long behind it.
+/// Most rows that go in one step, so that nobody waits long behind it; a whole month of the log goes at once on a server.
 pub const PRUNED_AT_ONCE: u32 = 500;
 
 /// The kinds of things that are deleted when their time is over.
@@ -140,7 +140,7 @@ pub trait Keeping: Send + Sync {
     /// Finds the earliest broadcast that somebody complains of who has no answer yet.
     fn complained_since(&self) -> Answer<'_, Option<Wall>>;
 
-    /// Deletes some of what is older than `before`, at most [`PRUNED_AT_ONCE`] rows, and says how many went; 0 at the end.
+    /// Deletes some of what is older than `before`, [`PRUNED_AT_ONCE`] rows or a month, and says how many went; 0 at the end.
     /// Of logs and orders nothing goes while days before then wait to be reckoned. Audio goes one by one.
     fn prune(&self, kept: Perishable, before: Wall, now: Wall) -> Answer<'_, u64>;
 

@@ -76,9 +76,9 @@ impl Sound {
             let mut decoder = decode::open(file)?;
             let mut resampler = Resampler::new(decoder.rate())?;
             while let Some(block) = decoder.next_block()? {
-                resampler.push(block, &mut frames)?;
+                resampler.push(block, &mut frames);
             }
-            resampler.finish(&mut frames)?;
+            resampler.finish(&mut frames);
         }
         Ok(Self(frames.iter().map(|[left, right]: &Frame| (left + right) / 2.0).collect()))
     }

@@ -29,6 +29,14 @@ pub struct PostgresServer {
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 impl Database {
+    /// A database on a server.
+    ///
+    /// # Errors
+    /// Says what is wrong with the address.
+    pub fn of_server(server: PostgresServer) -> Result<Self, Sentence> {
+        fault(&server.url).map_or(Ok(Database::Postgres(server)), Err)
+    }
+
     /// The file, where the database is in one.
     pub fn file(&self) -> Option<&Path> {
         match self {

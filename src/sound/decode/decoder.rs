@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use symphonia::core::audio::{Audio, GenericAudioBufferRef};
 use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known as codecs;
 use symphonia::core::errors::Error;
@@ -440,12 +441,21 @@ impl Decoder {
                 }
                 self.rate = rate;
                 self.channels = spec.channels().count().min(usize::from(u16::MAX)) as u16;
-                self.interleaved.resize(buffer.samples_interleaved(), 0.0);
-                buffer.copy_to_slice_interleaved(&mut self.interleaved);
-                if self.track.gain != 1.0 {
-                    self.interleaved.iter_mut().for_each(|sample| *sample *= self.track.gain);
+                let gain = self.track.gain;
+                if let Some((left, right)) = sides(&buffer) {
+                    let frames = left.iter().zip(right).map(|(l, r)| [l * gain, r * gain]);
+                    // Damage is rare, and nearly all of the cost of looking for it sample by sample is saved here.
+                    if is_clean(left, gain) && is_clean(right, gain) {
+                        self.block.extend(frames);
+                    } else {
+                        self.block.extend(frames.map(|frame| frame.map(clean)));
+                    }
+                } else {
+                    self.interleaved.resize(buffer.samples_interleaved(), 0.0);
+                    buffer.copy_to_slice_interleaved(&mut self.interleaved);
+                    self.interleaved.iter_mut().for_each(|sample| *sample *= gain);
+                    to_stereo(&self.interleaved, usize::from(self.channels), &mut self.block);
                 }
-                to_stereo(&self.interleaved, usize::from(self.channels), &mut self.block);
                 true
             }
             Err(Error::DecodeError(_) | Error::IoError(_) | Error::ResetRequired) => {
@@ -547,9 +557,26 @@ fn frames_nearest(ticks: u64, time_base: TimeBase, rate: u32) -> u64 {
     u64::try_from(frames).unwrap_or(u64::MAX)
 }
 
+fn clean(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-SAMPLE_MAX, SAMPLE_MAX) } else { 0.0 }
+}
+
+fn is_clean(samples: &[f32], gain: f32) -> bool {
+    samples.iter().fold(true, |clean, sample| clean & ((sample * gain).abs() <= SAMPLE_MAX))
+}
+
+/// The samples of both sides where they lie ready, as the common codecs give them.
+fn sides<'b>(buffer: &GenericAudioBufferRef<'b>) -> Option<(&'b [f32], &'b [f32])> {
+    let GenericAudioBufferRef::F32(buffer) = *buffer else { return None };
+    match buffer.num_planes() {
+        1 => buffer.plane(0).map(|both| (both, both)),
+        2 => buffer.plane_pair(0, 1),
+        _ => None,
+    }
+}
+
 /// Mono to both sides; of more than two channels the others are mixed into left and right.
 fn to_stereo(interleaved: &[f32], channels: usize, out: &mut Vec<Frame>) {
-    let clean = |sample: f32| if sample.is_finite() { sample.clamp(-SAMPLE_MAX, SAMPLE_MAX) } else { 0.0 };
     match channels {
         1 => out.extend(interleaved.iter().map(|sample| [clean(*sample); 2])),
         2 => out.extend(interleaved.as_chunks::<2>().0.iter().map(|[l, r]| [clean(*l), clean(*r)])),

@@ -57,12 +57,13 @@ impl Resampled {
     fn resample(&mut self, more: bool, out: &mut Vec<Frame>) -> Result<(), ResampleError> {
         let rate = self.decoder.rate();
         if !more || self.resampler.rate() != rate {
-            self.resampler.finish(out)?;
+            self.resampler.finish(out);
         }
         if self.resampler.rate() != rate {
             self.resampler = Resampler::new(rate)?;
         }
-        self.resampler.push(self.decoder.block(), out)
+        self.resampler.push(self.decoder.block(), out);
+        Ok(())
     }
 }
 

@@ -16,8 +16,6 @@ const RELEASE: f32 = 1.0 / 4_800.0;
 /// A gain this near to one is one.
 const RECOVERED: f32 = 0.999;
 const TAPS: usize = 12;
-/// Points between two samples at which the true peak is looked for, as BS.1770-4 Annex 2 does (4 x).
-const PHASES: usize = 3;
 /// Frames that are limited at a time.
 const PART: usize = 64;
 
@@ -25,36 +23,31 @@ const PART: usize = 64;
 pub struct Limiter {
     /// The [`DELAY`] frames that came last, and behind them the part that is being limited.
     window: [Frame; DELAY + PART],
-    /// The weights of each point in the order of the frames, once for each side.
-    taps: [[[f32; 2]; TAPS]; PHASES],
-    /// Frames since a loud one, up to [`TAPS`].
+    taps: Interpolator,
+    /// Frames since a part that was not quiet, up to [`TAPS`].
     calm: usize,
-    /// Frames since a peak needed a lower gain or the gain was below one, up to [`AHEAD`]: from then on it is one.
+    /// Frames since the gain was last held below one, up to [`AHEAD`]: from then on it is one.
     settled: usize,
-    /// The place of the next frame in the two rings.
-    slot: usize,
-    /// Needed gains of the last `AHEAD` frames, and the least of them.
-    needs: [f32; AHEAD],
-    least: f32,
-    /// The envelope over the last `AHEAD` frames and its sum: the mean is the gain.
-    envelopes: [f32; AHEAD],
-    sum: f64,
+    /// Needed gains of the last [`AHEAD`] frames and of the part, the least of those over as many frames, and the last of
+    /// these as it comes back slowly.
+    needs: [f32; AHEAD + PART],
+    envelopes: [f32; AHEAD + PART],
     envelope: f32,
+    /// The sum of the last [`AHEAD`] envelopes: their mean is the gain.
+    sum: f64,
 }
 
 impl Default for Limiter {
     fn default() -> Self {
         Self {
             window: [[0.0; 2]; DELAY + PART],
-            taps: interpolators(),
+            taps: Interpolator::default(),
             calm: TAPS,
             settled: AHEAD,
-            slot: 0,
-            needs: [1.0; AHEAD],
-            least: 1.0,
-            envelopes: [1.0; AHEAD],
-            sum: AHEAD as f64,
+            needs: [1.0; AHEAD + PART],
+            envelopes: [1.0; AHEAD + PART],
             envelope: 1.0,
+            sum: AHEAD as f64,
         }
     }
 }
@@ -64,84 +57,116 @@ impl Limiter {
     pub fn process(&mut self, frames: &mut [Frame]) {
         for part in frames.chunks_mut(PART) {
             self.window[DELAY..DELAY + part.len()].copy_from_slice(part);
-            let is_quiet = part.as_flattened().iter().all(|sample| sample.abs() <= QUIET);
-            if is_quiet && self.calm == TAPS && self.settled == AHEAD {
+            let is_quiet = lies_within(part, QUIET);
+            let is_calm = is_quiet && self.calm == TAPS;
+            let mut peaks = [[0.0; 2]; PART];
+            if !is_calm {
+                self.taps.true_peaks(&self.window[DELAY + 1 - TAPS..], &mut peaks[..part.len()]);
+            }
+            self.calm = if is_quiet { (self.calm + part.len()).min(TAPS) } else { 0 };
+            if self.settled == AHEAD && (is_calm || lies_within(&peaks, CEILING)) {
                 part.copy_from_slice(&self.window[..part.len()]);
             } else {
-                (0..part.len()).for_each(|nth| part[nth] = self.step(nth));
+                self.limit(part, &peaks);
             }
             self.window.copy_within(part.len()..part.len() + DELAY, 0);
         }
     }
 
-    /// Limits the frame that has waited long enough when the `nth` of the part comes.
-    fn step(&mut self, nth: usize) -> Frame {
-        let [left, right] = self.window[DELAY + nth];
-        self.calm = if left.abs().max(right.abs()) > QUIET { 0 } else { (self.calm + 1).min(TAPS) };
-        let need = if self.calm < TAPS { (CEILING / self.true_peak(nth)).min(1.0) } else { 1.0 };
-        let out = self.window[nth];
-        if need == 1.0 && self.settled == AHEAD {
-            return out;
+    /// Gives the frames that have waited long enough when frames with these peaks come.
+    fn limit(&mut self, part: &mut [Frame], peaks: &[Frame; PART]) {
+        let count = part.len();
+        for (need, [left, right]) in self.needs[AHEAD..].iter_mut().zip(peaks) {
+            *need = (CEILING / left.max(*right).max(f32::MIN_POSITIVE)).min(1.0);
         }
-        let gain = self.gain(need);
-        out.map(|sample| (sample * gain).clamp(-CEILING, CEILING))
-    }
-
-    fn gain(&mut self, need: f32) -> f32 {
-        self.slot = (self.slot + 1) % AHEAD;
-        let leaving = std::mem::replace(&mut self.needs[self.slot], need);
-        if leaving > self.least || need <= self.least {
-            self.least = self.least.min(need);
-        } else {
-            self.least = self.needs.iter().copied().fold(1.0, f32::min);
+        self.follow(count);
+        let mut gains = [1.0; PART];
+        for (nth, gain) in gains[..count].iter_mut().enumerate() {
+            self.sum += f64::from(self.envelopes[AHEAD + nth]) - f64::from(self.envelopes[nth]);
+            *gain = (self.sum / AHEAD as f64) as f32;
         }
-        let recovered = self.envelope + (1.0 - self.envelope) * RELEASE;
-        self.envelope = self.least.min(if recovered > RECOVERED { 1.0 } else { recovered });
-        let left = std::mem::replace(&mut self.envelopes[self.slot], self.envelope);
-        self.sum += f64::from(self.envelope) - f64::from(left);
-        self.settled = if self.envelope < 1.0 { 0 } else { self.settled + 1 };
+        for ((out, frame), gain) in part.iter_mut().zip(&self.window).zip(gains) {
+            *out = frame.map(|sample| (sample * gain).clamp(-CEILING, CEILING));
+        }
+        self.needs.copy_within(count..count + AHEAD, 0);
+        self.envelopes.copy_within(count..count + AHEAD, 0);
         if self.settled == AHEAD {
             self.sum = AHEAD as f64;
         }
-        (self.sum / AHEAD as f64) as f32
     }
 
-    /// The largest of the sample half a filter ago and the points around it, when the `nth` of the part has come.
-    fn true_peak(&self, nth: usize) -> f32 {
-        let part = &self.window[DELAY + nth + 1 - TAPS..][..TAPS];
-        let middle = part[TAPS / 2 - 1];
-        let mut peak = middle[0].abs().max(middle[1].abs());
-        for taps in &self.taps {
-            // Two sums for each side, which a processor adds to at once.
-            let mut sums = [0.0f32; 4];
-            for (frames, taps) in part.chunks_exact(2).zip(taps.chunks_exact(2)) {
-                let (samples, taps) = (frames.as_flattened(), taps.as_flattened());
-                for (sum, (sample, tap)) in sums.iter_mut().zip(samples.iter().zip(taps)) {
-                    *sum += sample * tap;
-                }
-            }
-            peak = peak.max((sums[0] + sums[2]).abs()).max((sums[1] + sums[3]).abs());
+    /// Reckons the envelopes of a part whose needs are there.
+    fn follow(&mut self, count: usize) {
+        // The least of the frames before the part, from each of them on.
+        let mut before = [1.0f32; AHEAD + 1];
+        for nth in (0..AHEAD).rev() {
+            before[nth] = before[nth + 1].min(self.needs[nth]);
         }
-        peak.max(f32::MIN_POSITIVE)
+        let mut least = 1.0f32;
+        for nth in 0..count {
+            least = least.min(self.needs[AHEAD + nth]);
+            let recovered = self.envelope + (1.0 - self.envelope) * RELEASE;
+            let recovered = if recovered > RECOVERED { 1.0 } else { recovered };
+            self.envelope = least.min(before[nth + 1]).min(recovered);
+            self.envelopes[AHEAD + nth] = self.envelope;
+            self.settled = if self.envelope < 1.0 { 0 } else { (self.settled + 1).min(AHEAD) };
+        }
     }
 }
 
-/// Windowed sinc filters for the points a quarter, a half and three quarters between the two middle samples.
-fn interpolators() -> [[[f32; 2]; TAPS]; PHASES] {
-    std::array::from_fn(|phase| {
-        let fraction = (phase + 1) as f64 / (PHASES + 1) as f64;
-        let mut taps = std::array::from_fn::<f64, TAPS, _>(|tap| {
-            let x = tap as f64 - (TAPS / 2 - 1) as f64 - fraction;
-            let sinc =
-                if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
-            let window = (std::f64::consts::PI * x / TAPS as f64).cos();
-            sinc * window * window
-        });
-        let sum: f64 = taps.iter().sum();
-        taps.iter_mut().for_each(|tap| *tap /= sum);
-        taps.reverse();
-        taps.map(|tap| [tap as f32; 2])
-    })
+fn lies_within(frames: &[Frame], bound: f32) -> bool {
+    frames.as_flattened().iter().fold(true, |within, sample| within & (sample.abs() <= bound))
+}
+
+/// The weights of samples at the points a quarter, a half and three quarters between the two middle ones of [`TAPS`], at
+/// which BS.1770-4 (Annex 2) looks for the true peak. As those of the first and the last point mirror each other, weights
+/// are kept for the sum and the difference of the samples at both ends, and so on inwards.
+struct Interpolator {
+    half: [f32; TAPS / 2],
+    /// For the sum and the difference: their sum is the first point, their difference the last.
+    quarters: [[f32; TAPS / 2]; 2],
+}
+
+impl Default for Interpolator {
+    fn default() -> Self {
+        let (half, quarter) = (weights(0.5), weights(0.25));
+        let with_mirror = |n: usize, sign: f64| ((quarter[n] + sign * quarter[TAPS - 1 - n]) / 2.0) as f32;
+        Self {
+            half: std::array::from_fn(|n| half[n] as f32),
+            quarters: [1.0, -1.0].map(|sign| std::array::from_fn(|n| with_mirror(n, sign))),
+        }
+    }
+}
+
+impl Interpolator {
+    /// Finds the largest of each sample and the points behind it. The samples of the first frame are half a filter in.
+    fn true_peaks(&self, frames: &[Frame], peaks: &mut [Frame]) {
+        let samples = frames[..peaks.len() + TAPS - 1].as_flattened();
+        let [sums, differences] = self.quarters;
+        for (n, peak) in peaks.as_flattened_mut().iter_mut().enumerate() {
+            let [mut middle, mut even, mut odd] = [0.0; 3];
+            for tap in 0..TAPS / 2 {
+                let (near, far) = (samples[n + 2 * tap], samples[n + 2 * (TAPS - 1 - tap)]);
+                middle += self.half[tap] * (near + far);
+                even += sums[tap] * (near + far);
+                odd += differences[tap] * (near - far);
+            }
+            let points = (even + odd).abs().max((even - odd).abs());
+            *peak = samples[n + TAPS - 2].abs().max(middle.abs()).max(points);
+        }
+    }
+}
+
+/// A windowed sinc filter for the point this far from the former to the latter of the two middle samples.
+fn weights(fraction: f64) -> [f64; TAPS] {
+    let taps = std::array::from_fn::<f64, TAPS, _>(|tap| {
+        let x = tap as f64 - (TAPS / 2 - 1) as f64 - fraction;
+        let sinc = if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
+        let window = (std::f64::consts::PI * x / TAPS as f64).cos();
+        sinc * window * window
+    });
+    let sum: f64 = taps.iter().sum();
+    taps.map(|tap| tap / sum)
 }
 
 #[cfg(test)]
@@ -154,9 +179,13 @@ mod tests {
     use crate::RATE;
 
     fn limited(input: impl Fn(usize) -> f32, frames: usize) -> Vec<Frame> {
+        limited_by(480, input, frames)
+    }
+
+    fn limited_by(period: usize, input: impl Fn(usize) -> f32, frames: usize) -> Vec<Frame> {
         let mut out: Vec<Frame> = (0..frames).map(|n| [input(n), -input(n)]).collect();
         let mut limiter = Limiter::default();
-        out.chunks_mut(480).for_each(|part| limiter.process(part));
+        out.chunks_mut(period).for_each(|part| limiter.process(part));
         out
     }
 
@@ -180,9 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn it_is_the_same_whatever_a_device_asks_for() {
+        let input = |n: usize| (TAU * 200.0 * n as f32 / RATE as f32).sin() * (n / 3_000 % 3) as f32;
+        let whole = limited(input, 30_000);
+        for period in [1, 37, 64, 441] {
+            let differs = limited_by(period, input, 30_000)
+                .iter()
+                .zip(&whole)
+                .position(|(a, b)| (a[0] - b[0]).abs().max((a[1] - b[1]).abs()) > 1e-6);
+            assert_eq!(differs, None, "{period} frames at a time");
+        }
+    }
+
+    #[test]
     fn quiet_is_what_can_reach_no_ceiling() {
-        let weights = interpolators().map(|taps| taps.iter().map(|[tap, _]| tap.abs()).sum::<f32>());
-        assert!(weights.iter().all(|sum| sum * QUIET <= CEILING), "{weights:?}");
+        let sums =
+            [0.25, 0.5, 0.75].map(|part| weights(part).iter().map(|tap| tap.abs() as f32).sum::<f32>());
+        assert!(sums.iter().all(|sum| sum * QUIET <= CEILING), "{sums:?}");
     }
 
     #[test]

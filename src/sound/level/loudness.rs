@@ -6,8 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ebur128::{EbuR128, Mode};
-
+use super::r128::R128;
 use super::shape::Shaper;
 use crate::decode::resampled::Resampled;
 use crate::decode::{self, Decoder};
@@ -80,19 +79,18 @@ fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<M
 
 /// At the file's own rate, which spares the resampling.
 fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
-    let mut meter: Option<(u32, EbuR128)> = None;
+    let mut meter: Option<(u32, R128)> = None;
     let (mut whole, mut means) = (true, Means::default());
     loop {
         let rate = decoder.rate();
         let Some(block) = decoder.next_block()? else { break };
         let fresh = meter.as_ref().is_none_or(|(of, _)| *of != rate);
-        if fresh && let Ok(new) = EbuR128::new(2, rate, Mode::I | Mode::HISTOGRAM) {
-            meter = Some((rate, new));
+        if fresh {
+            meter = Some((rate, R128::new(rate)));
         }
         means.add(block);
         if let Some((_, meter)) = &mut meter {
-            // The only error is a frame count that does not fit the channels.
-            let _ = meter.add_frames_f32(block.as_flattened());
+            meter.add(block);
         }
         if !go_on() {
             whole = false;
@@ -100,31 +98,24 @@ fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result
         }
     }
     let offset = if whole { means.offset() } else { [0.0; 2] };
-    Ok(Measured { lufs: meter.and_then(|(_, meter)| integrated(&meter)), whole, offset })
+    Ok(Measured { lufs: meter.and_then(|(_, meter)| meter.lufs()), whole, offset })
 }
 
 fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
     let mut sound = Resampled::new(decoder)?;
-    let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok();
+    let mut meter = R128::new(RATE);
     let (gain, mut shaper) = (amplitude(way.before_db), Shaper::new(way.shape));
     let mut frames = Vec::new();
     while sound.more(&mut frames)? {
         frames.iter_mut().for_each(|frame: &mut Frame| *frame = frame.map(|sample| sample * gain));
         shaper.process(&mut frames);
-        if let Some(meter) = &mut meter {
-            // The only error is a frame count that does not fit the channels.
-            let _ = meter.add_frames_f32(frames.as_flattened());
-        }
+        meter.add(&frames);
         frames.clear();
         if !go_on() {
-            return Ok(Measured {
-                lufs: meter.as_ref().and_then(integrated),
-                whole: false,
-                offset: [0.0; 2],
-            });
+            return Ok(Measured { lufs: meter.lufs(), whole: false, offset: [0.0; 2] });
         }
     }
-    Ok(Measured { lufs: meter.as_ref().and_then(integrated), whole: true, offset: [0.0; 2] })
+    Ok(Measured { lufs: meter.lufs(), whole: true, offset: [0.0; 2] })
 }
 
 /// The means of a file's stretches. An offset stands in all of them; a deep or a rising sound has a mean, too, but
@@ -164,10 +155,6 @@ impl Means {
         };
         [middle(0), middle(1)]
     }
-}
-
-fn integrated(meter: &EbuR128) -> Option<f32> {
-    meter.loudness_global().ok().filter(|lufs| lufs.is_finite()).map(|lufs| lufs as f32)
 }
 
 /// Loudness of files, measured once each and kept over restarts.
@@ -303,34 +290,31 @@ fn write_whole(file: &Path, text: &[u8]) -> std::io::Result<()> {
 
 /// Measures what is fed to a ring, and answers how loud the part was that has been handed on.
 pub struct Meter {
-    meter: Option<EbuR128>,
+    meter: R128,
     frames: u64,
     notes: VecDeque<(u64, Option<f32>)>,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        let meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok();
-        Self { meter, frames: 0, notes: VecDeque::new() }
+        Self { meter: R128::new(RATE), frames: 0, notes: VecDeque::new() }
     }
 }
 
 impl Meter {
     /// Takes frames in the order in which they are fed.
     pub fn add(&mut self, mut frames: &[Frame]) {
-        let Some(meter) = &mut self.meter else { return };
         while !frames.is_empty() {
             let until_note = NOTE_FRAMES - self.frames % NOTE_FRAMES;
             let (now, later) = frames.split_at(frames.len().min(until_note as usize));
-            // The only error is a frame count that does not fit the channels.
-            let _ = meter.add_frames_f32(now.as_flattened());
+            self.meter.add(now);
             self.frames += now.len() as u64;
             frames = later;
             if self.frames.is_multiple_of(NOTE_FRAMES) {
                 if self.notes.len() >= NOTES_MAX {
                     self.notes.pop_front();
                 }
-                self.notes.push_back((self.frames, integrated(meter)));
+                self.notes.push_back((self.frames, self.meter.lufs()));
             }
         }
     }

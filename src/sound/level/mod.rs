@@ -2,4 +2,5 @@
 
 pub mod limiter;
 pub mod loudness;
+pub mod r128;
 pub mod shape;

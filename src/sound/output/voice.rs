@@ -78,13 +78,12 @@ impl Voice {
         }
         let chunk = self.ring.read_chunk(frames).expect("the ring holds as many as it said");
         let (older, newer) = chunk.as_slices();
-        for (mixed, frame) in out.iter_mut().zip(older.iter().chain(newer)) {
-            let level = match &mut self.fade {
-                Some(fade) => fade.step(),
-                None => 1.0,
-            };
-            mixed[0] += frame[0] * level;
-            mixed[1] += frame[1] * level;
+        let (first, then) = out.split_at_mut(older.len());
+        for (out, frames) in [(first, older), (then, newer)] {
+            match &mut self.fade {
+                Some(fade) => add(out, frames, || fade.step()),
+                None => add(out, frames, || 1.0),
+            }
         }
         chunk.commit_all();
         self.ledger.add_handed(frames);
@@ -103,6 +102,14 @@ impl Voice {
         }
         let drained = self.ledger.is_closed() && self.ring.is_empty();
         drained.then_some(Leave::Drained)
+    }
+}
+
+fn add(out: &mut [Frame], frames: &[Frame], mut level: impl FnMut() -> f32) {
+    for (mixed, frame) in out.iter_mut().zip(frames) {
+        let level = level();
+        mixed[0] += frame[0] * level;
+        mixed[1] += frame[1] * level;
     }
 }
 

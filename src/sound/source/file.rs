@@ -54,6 +54,9 @@ impl Treatment {
 }
 
 fn scale(frames: &mut [Frame], gain: f32) {
+    if gain == 1.0 {
+        return;
+    }
     for frame in frames {
         *frame = frame.map(|sample| sample * gain);
     }

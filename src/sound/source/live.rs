@@ -180,7 +180,7 @@ fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(),
         odd = there % 2;
         raw[0] = raw[there - 1];
         let mut out = Vec::new();
-        resampler.push(&frames, &mut out).map_err(|error| error.to_string())?;
+        resampler.push(&frames, &mut out);
         let mut left = false;
         buffer.change(|inside| {
             inside.frames.extend(out);

@@ -66,6 +66,70 @@ pub(super) async fn a_log_loses_its_beginning_and_goes_on(store: SharedStore) {
     assert_eq!((row[0].kept, row[0].rows, row[0].before), (Perishable::Log, 4, before));
 }
 
+/// Has every day reckoned that waits to be.
+async fn reckon(store: &SharedStore, on: Wall) {
+    while let Some(of) = store.to_settle(1).await.unwrap().pop() {
+        let place = DayBox {
+            id: of.id.clone(),
+            title: "Loa".to_owned(),
+            village: "dong".to_owned(),
+            village_title: "Đông".to_owned(),
+            households: None,
+            sessions: Arc::default(),
+        };
+        store.settle(of, place, Settled::default(), on.date()).await.unwrap();
+    }
+}
+
+pub(super) async fn months_go_up_to_what_boxes_signed(store: SharedStore) {
+    // Midnights of the ends of October, November, December and January, as UTC counts.
+    const ENDS: [i64; 4] =
+        [1_793_491_200_000_000, 1_796_083_200_000_000, 1_798_761_600_000_000, 1_801_440_000_000_000];
+    const DAY: i64 = 86_400_000_000;
+    let mut written = Written::new();
+    let mut n = 0;
+    let mut take = async |arrived: i64, signed: bool| {
+        n += 1;
+        let live = Subject::Live { voice: "v".to_owned() };
+        let batch = written.batch_at(Wall(arrived), [started(n, live), Event::DeviceBack]);
+        let head = signed.then(|| "{}".to_owned());
+        let taken = ingest(&store, Batch { arrived: Wall(arrived), head, ..batch }).await;
+        assert_eq!((taken.added, taken.contiguous_upto), (2, u64::from(n) * 2));
+    };
+    take(ENDS[0] - 9 * DAY, true).await;
+    take(ENDS[0] - DAY, true).await;
+    take(ENDS[1] - 9 * DAY, true).await;
+    take(ENDS[1] - DAY, false).await;
+    take(ENDS[2] - 9 * DAY, true).await;
+    // Under a clock that was ahead, and under the right one again.
+    take(ENDS[3] + DAY, true).await;
+    take(ENDS[2] + 9 * DAY, true).await;
+    let plays = async || {
+        let mut all = 0;
+        for implausible in [false, true] {
+            let filter = LogFilter { implausible, limit: 100, ..LogFilter::default() };
+            all += store.plays(filter).await.unwrap().len();
+        }
+        all
+    };
+    let upto = async || store.pruned_logs().await.unwrap()[0].upto;
+    let now = Wall(ENDS[3] + 5 * DAY);
+    reckon(&store, now).await;
+    let prune = async |before: i64| {
+        prune_all(&store, Perishable::Log, Wall(before), now).await;
+        entries(&store).await
+    };
+    assert_eq!(prune(ENDS[0]).await, (5..=14).collect::<Vec<_>>());
+    assert_eq!((upto().await, plays().await), (4, 5));
+    assert_eq!(prune(ENDS[1]).await, (7..=14).collect::<Vec<_>>(), "what was not signed waits");
+    assert_eq!((upto().await, plays().await), (6, 4));
+    assert_eq!(prune(ENDS[2]).await, (11..=14).collect::<Vec<_>>(), "it goes with the next that was signed");
+    assert_eq!((upto().await, plays().await), (10, 2));
+    assert_eq!(prune(ENDS[3]).await, (11..=14).collect::<Vec<_>>(), "what is before it stays still");
+    assert_eq!(prune(ENDS[3] + 2 * DAY).await, Vec::<u64>::new());
+    assert_eq!((upto().await, plays().await), (14, 1), "a play that arrived later than the last entry waits");
+}
+
 pub(super) async fn the_audit_trail_goes_after_a_year_at_least(store: SharedStore) {
     const YEAR: u64 = 366 * 86_400;
     for seconds in [0, YEAR] {

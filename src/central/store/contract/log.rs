@@ -87,6 +87,46 @@ pub(super) async fn no_date_loses_or_doubles_an_entry(store: SharedStore) {
     assert_eq!(store.contiguous_upto(id("loa-1"), EPOCH).await.unwrap(), numbers.len() as u64);
 }
 
+pub(super) async fn a_months_end_and_centrals_own_clock_lose_and_double_nothing(store: SharedStore) {
+    // Midnight of a month's end, as UTC counts.
+    let end = Wall(1_796_083_200_000_000);
+    let clocks = [
+        Wall(end.0 - 1),
+        end,
+        Wall(end.0 - 3_600_000_000),
+        Wall(0),
+        Wall(-1),
+        Wall(4_070_908_800_000_000),
+        Wall(253_402_300_800_000_000),
+        NOW,
+    ];
+    let mut written = Written::new();
+    let mut arrivals = Vec::new();
+    for (n, arrived) in (1..).zip(clocks) {
+        let subject = Subject::Live { voice: "v".to_owned() };
+        let batch = Batch { arrived, ..written.batch([started(n, subject), Event::DeviceBack]) };
+        let taken = ingest(&store, batch.clone()).await;
+        assert_eq!((taken.added, taken.known, taken.forked), (2, 0, false), "{arrived:?}");
+        arrivals.extend([arrived, arrived]);
+        for arrived in clocks {
+            let again = ingest(&store, Batch { arrived, ..batch.clone() }).await;
+            assert_eq!((again.added, again.known, again.forked), (0, 2, false), "{arrived:?}");
+            assert_eq!(again.contiguous_upto, u64::from(n) * 2);
+        }
+    }
+    let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
+    assert_eq!(log.iter().map(|row| row.arrived).collect::<Vec<_>>(), arrivals);
+    assert_eq!(log.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
+    // A page begins where the one before it ended, whatever the months were.
+    let mut paged = Vec::new();
+    while paged.len() < log.len() {
+        let after = paged.last().map(|row: &LogRow| row.cursor);
+        paged.extend(store.log(LogFilter { after, limit: 3, ..LogFilter::default() }).await.unwrap());
+    }
+    assert_eq!(paged, log);
+    assert_eq!(store.plays(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap().len(), 8);
+}
+
 pub(super) async fn no_sign_in_an_entry_keeps_it_out(store: SharedStore) {
     let odd = "a\0b\u{1}\u{7f}\u{2028}\\u0000 'x' \"y\" \u{10ffff} 喇叭 Thôn Đông";
     let key = SlotKey { slot: "sang".parse().unwrap(), date: NOW.date() };

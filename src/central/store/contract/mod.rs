@@ -45,7 +45,7 @@ macro_rules! promises {
             $($before)*;
             boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
             enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
-            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry no_sign_in_an_entry_keeps_it_out }
+            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry a_months_end_and_centrals_own_clock_lose_and_double_nothing no_sign_in_an_entry_keeps_it_out }
             plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
             commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
             deliveries { deliveries_go_forward }
@@ -60,7 +60,7 @@ macro_rules! promises {
             rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
             places { what_staff_say_of_places_is_kept }
             feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
-            keeping { a_log_loses_its_beginning_and_goes_on the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
+            keeping { a_log_loses_its_beginning_and_goes_on months_go_up_to_what_boxes_signed the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
             health { hours_of_health_are_counted_and_forgotten }
         }
     };

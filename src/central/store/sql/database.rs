@@ -72,6 +72,19 @@ impl Way {
         }
     }
 
+    /// Connects to write as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_to_fill(&self) -> Result<Connection> {
+        match self {
+            Way::File(path) => connect(path),
+            Way::Server { target, .. } => {
+                Ok(server(target, Purpose { time_max: Duration::ZERO, writes: true }))
+            }
+        }
+    }
+
     /// Connects to read, with this memory for pages of a file and this time for one question to a server.
     ///
     /// # Errors

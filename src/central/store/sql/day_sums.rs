@@ -46,7 +46,8 @@ impl DaySums for SqlStore {
     }
 
     fn mark_to_settle(&self, day: NaiveDate, boxes: Vec<BoxId>) -> Answer<'_, ()> {
-        self.write(move |db| boxes.iter().try_for_each(|id| mark(db, day, id.as_str())))
+        let boxes = boxes.into_iter().collect();
+        self.write(move |db| mark(db, day, &boxes))
     }
 
     fn mark_history(&self) -> Answer<'_, ()> {
@@ -202,28 +203,29 @@ fn told_last(text: Option<String>) -> Option<u32> {
     text?.get(10..)?.parse().ok()
 }
 
-/// Has a box's day reckoned anew; one whose log was deleted stays as it was reckoned last. Vietnam has kept one offset since 1975.
-fn mark(db: &Connection, day: NaiveDate, id: &str) -> Result<()> {
+/// Has a day of boxes reckoned anew; one whose log was deleted stays as it was reckoned last. Vietnam has kept one offset since
+/// 1975.
+fn mark(db: &Connection, day: NaiveDate, boxes: &BTreeSet<BoxId>) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, ?2, 1
+        "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, value, 1 FROM json_each(?2)
          WHERE ?1 >= coalesce((SELECT date(before / 1000000 + 25200, 'unixepoch') FROM pruned WHERE kept = 'log'), '')
          ON CONFLICT (day, box) DO UPDATE SET mark = days_to_settle.mark + 1",
     )?
-    .execute(params![day.to_string(), id])?;
+    .execute(params![day.to_string(), json(boxes)])?;
     Ok(())
 }
 
-/// The days that the entries of a batch tell of, which are to be reckoned anew.
+/// The days that entries tell of, which are to be reckoned anew, with the boxes.
 #[derive(Default)]
 pub struct Told {
-    days: BTreeSet<NaiveDate>,
+    days: BTreeMap<NaiveDate, BTreeSet<BoxId>>,
     /// The days on which announcements are due, as they were looked up.
     due: BTreeMap<CommandId, Option<NaiveDate>>,
 }
 
 impl Told {
     /// Notes the days of an entry; a date far from its arrival is no day of ours.
-    pub fn note_entry(&mut self, db: &Connection, entry: &Entry, arrived: Wall) -> Result<()> {
+    pub fn note_entry(&mut self, db: &Connection, id: &BoxId, entry: &Entry, arrived: Wall) -> Result<()> {
         let own = entry.at.wall.date();
         let mut days: BTreeSet<NaiveDate> = BTreeSet::new();
         match &entry.event {
@@ -245,7 +247,12 @@ impl Told {
             _ => {}
         }
         let is_near = |day: &NaiveDate| (*day - arrived.date()).num_days().abs() <= DAYS_AROUND;
-        self.days.extend(days.into_iter().filter(is_near));
+        for day in days.into_iter().filter(is_near) {
+            let boxes = self.days.entry(day).or_default();
+            if !boxes.contains(id) {
+                boxes.insert(id.clone());
+            }
+        }
         Ok(())
     }
 
@@ -258,9 +265,9 @@ impl Told {
         Ok(day)
     }
 
-    /// Has the days of a box reckoned anew.
-    pub fn mark(self, db: &Connection, id: &BoxId) -> Result<()> {
-        self.days.into_iter().try_for_each(|day| mark(db, day, id.as_str()))
+    /// Has the days reckoned anew.
+    pub fn mark(self, db: &Connection) -> Result<()> {
+        self.days.into_iter().try_for_each(|(day, boxes)| mark(db, day, &boxes))
     }
 }
 
@@ -318,9 +325,8 @@ fn keep_day(db: &Connection, plan: &DayPlan) -> Result<()> {
     .execute(params![day, plan.made.0, json(&plan.names)])?;
     for place in &plan.boxes {
         keep_box(db, plan.day, place)?;
-        mark(db, plan.day, place.id.as_str())?;
     }
-    Ok(())
+    mark(db, plan.day, &plan.boxes.iter().map(|place| place.id.clone()).collect())
 }
 
 fn keep_box(db: &Connection, day: NaiveDate, place: &DayBox) -> Result<()> {

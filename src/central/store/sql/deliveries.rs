@@ -1,10 +1,10 @@
 //! Deliveries: how far each announcement has come with each box.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::columns::{from_json, json, name, optional_wall, parsed};
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use super::engine::{Connection, Result, Row, Value, params};
 use super::{SqlStore, touched, webhooks};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard, Version};
 use loaxa_heart::decide::delivery::{Standing, Step};
@@ -40,46 +40,127 @@ pub fn begin(db: &Connection, command: &CommandId, boxes: &[BoxId], at: Wall) ->
     Ok(())
 }
 
-/// Moves a delivery on by what a box told of it; the first time of each step is kept.
-pub fn advance(
-    db: &Connection,
-    command: &CommandId,
-    id: &BoxId,
+/// A step that a box told of.
+struct Taken {
     next: Step,
-    reason: Option<&NotHeard>,
+    reason: Option<NotHeard>,
     at: Wall,
-) -> Result<()> {
-    let before: Option<String> = db
-        .prepare_cached("SELECT step FROM deliveries WHERE command = ?1 AND box = ?2")?
-        .query_row([command.as_str(), id.as_str()], |row| row.get(0))
-        .optional()?;
-    let before = before.as_deref().and_then(Step::from_code);
-    let step = before.map_or(next, |before| before.then(next));
-    if before == Some(step) {
-        return Ok(());
+}
+
+/// The steps that boxes told of, by command and box, in their order. They are written together.
+#[derive(Default)]
+pub struct Told(BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>);
+
+impl Told {
+    /// Moves a delivery on by what a box told of it; the first time of each step is kept.
+    pub fn advance(
+        &mut self,
+        command: &CommandId,
+        id: &BoxId,
+        next: Step,
+        reason: Option<NotHeard>,
+        at: Wall,
+    ) {
+        let of_command = self.0.entry(command.clone()).or_default();
+        of_command.entry(id.clone()).or_default().push(Taken { next, reason, at });
     }
-    touched::delivery(id);
-    let time = |of: Step| (next == of).then_some(at.0);
-    db.prepare_cached(
-        "INSERT INTO deliveries (command, box, step, reason, received, staged, started, over)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (command, box) DO UPDATE SET step = ?3, reason = ?4, received = coalesce(deliveries.received, ?5),
-             staged = coalesce(deliveries.staged, ?6), started = coalesce(deliveries.started, ?7), over = ?8",
-    )?
-    .execute(params![
-        command.as_str(),
-        id.as_str(),
-        step.code(),
-        reason.map(json),
-        time(Step::Received),
-        time(Step::Staged),
-        time(Step::Started),
-        step.is_over().then_some(at.0),
-    ])?;
-    if matches!(next, Step::Started | Step::Finished | Step::Interrupted) {
-        webhooks::of_start(db, command, at)?;
+
+    /// Writes how far each came, and tells others of what began and ended by it.
+    ///
+    /// # Errors
+    /// Fails where the database refuses it.
+    pub fn write(self, db: &Connection) -> Result<()> {
+        let (mut rows, mut begun, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        for (command, boxes) in self.0 {
+            let before = steps(db, &command, &boxes.keys().collect())?;
+            for (id, told) in boxes {
+                let Some(row) = moved(before.get(&id).copied(), &told) else { continue };
+                touched::delivery(&id);
+                begun.extend(row.begun.map(|at| (command.clone(), at)));
+                over.extend(row.over.map(|at| (command.clone(), at)));
+                rows.push(row.values(&command, &id));
+            }
+        }
+        db.insert_rows_or(
+            "deliveries (command, box, step, reason, received, staged, started, over)",
+            &rows,
+            "ON CONFLICT (command, box) DO UPDATE SET step = excluded.step, reason = excluded.reason,
+                 received = coalesce(deliveries.received, excluded.received),
+                 staged = coalesce(deliveries.staged, excluded.staged),
+                 started = coalesce(deliveries.started, excluded.started), over = excluded.over",
+        )?;
+        // The first of each command counts.
+        begun.dedup_by(|later, first| later.0 == first.0);
+        over.dedup_by(|later, first| later.0 == first.0);
+        begun.iter().try_for_each(|(command, at)| webhooks::of_start(db, command, *at))?;
+        over.iter().try_for_each(|(command, at)| webhooks::of_end(db, command, *at))
     }
-    if step.is_over() { webhooks::of_end(db, command, at) } else { Ok(()) }
+}
+
+/// Reads how far a command has come with these boxes.
+fn steps(db: &Connection, command: &CommandId, boxes: &BTreeSet<&BoxId>) -> Result<BTreeMap<BoxId, Step>> {
+    let mut query = db.prepare_cached(
+        "SELECT box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
+    )?;
+    let rows = query.query_map([command.as_str(), &json(boxes)], |row| {
+        Ok((name(row, "box")?, row.get::<_, String>("step")?))
+    })?;
+    let known =
+        |row: Result<(BoxId, String)>| row.map(|(id, code)| Some((id, Step::from_code(&code)?))).transpose();
+    rows.filter_map(known).collect()
+}
+
+/// A delivery as several steps leave it.
+struct Moved<'t> {
+    step: Step,
+    reason: Option<&'t NotHeard>,
+    received: Option<Wall>,
+    staged: Option<Wall>,
+    started: Option<Wall>,
+    over: Option<Wall>,
+    /// The first time at which something sounded.
+    begun: Option<Wall>,
+}
+
+/// Takes one step after the other; `None` where they lead nowhere else.
+fn moved(mut before: Option<Step>, told: &[Taken]) -> Option<Moved<'_>> {
+    let mut row: Option<Moved> = None;
+    for Taken { next, reason, at } in told {
+        let step = before.map_or(*next, |before| before.then(*next));
+        if before == Some(step) {
+            continue;
+        }
+        before = Some(step);
+        let first = |known: Option<Wall>, of: Step| known.or((*next == of).then_some(*at));
+        let last = row.as_ref();
+        let sounds = matches!(next, Step::Started | Step::Finished | Step::Interrupted);
+        row = Some(Moved {
+            step,
+            reason: reason.as_ref(),
+            received: first(last.and_then(|row| row.received), Step::Received),
+            staged: first(last.and_then(|row| row.staged), Step::Staged),
+            started: first(last.and_then(|row| row.started), Step::Started),
+            over: step.is_over().then_some(*at),
+            begun: last.and_then(|row| row.begun).or(sounds.then_some(*at)),
+        });
+    }
+    row
+}
+
+impl Moved<'_> {
+    fn values(&self, command: &CommandId, id: &BoxId) -> [Value; 8] {
+        let time = |at: Option<Wall>| at.map(|at| at.0).into();
+        [
+            command.to_string().into(),
+            id.to_string().into(),
+            self.step.code().to_owned().into(),
+            self.reason.map(json).into(),
+            time(self.received),
+            time(self.staged),
+            time(self.started),
+            time(self.over),
+        ]
+    }
 }
 
 fn chain(db: &Connection, command: &CommandId) -> Result<Vec<DeliveryRow>> {

@@ -4,6 +4,7 @@ use super::SqlStore;
 use super::audit::note;
 use super::columns::{bounded, count, from_json, from_word, json, name, wall};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use super::log_parts;
 use crate::store::{
     Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
 };
@@ -189,11 +190,15 @@ fn waits_to_be_reckoned(db: &Connection, before: Wall) -> Result<bool> {
         .query_row([before.date().to_string()], |row| row.get(0))
 }
 
-/// Deletes lines of the log's page first, then of one log what it can.
+/// Deletes lines of the log's page first, then a whole month of all logs where one can go, then of one log what it can.
 fn log(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
     let lines = airings(db, before)?;
     if lines > 0 {
         return Ok(lines);
+    }
+    let gone = log_parts::drop_one(db, before, now)?;
+    if gone > 0 {
+        return Ok(gone);
     }
     let mut query = db.prepare_cached("SELECT box, epoch FROM heads ORDER BY box, epoch")?;
     let logs = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -377,7 +382,8 @@ fn measured(db: &Connection) -> Result<Vec<(String, u64)>> {
              LEFT JOIN sqlite_schema ON sqlite_schema.name = dbstat.name WHERE aggregate = TRUE GROUP BY of"
         }
         Connection::Postgres(_) => {
-            "SELECT relname AS of, pg_total_relation_size(oid) AS bytes FROM pg_class
+            "SELECT CASE WHEN relispartition THEN 'log' ELSE CAST(relname AS TEXT) END AS of,
+                    pg_total_relation_size(oid) AS bytes FROM pg_class
              WHERE relkind = 'r' AND relnamespace = CAST(current_schema() AS regnamespace)"
         }
     })?;

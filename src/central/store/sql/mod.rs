@@ -23,14 +23,17 @@ mod enrolment;
 mod feedback;
 mod health;
 mod hours;
+mod intake;
 mod keeping;
 mod kinds;
 mod listening;
 mod live;
 mod log;
+mod log_parts;
 mod media;
 mod memory;
 mod messages;
+pub mod moving;
 mod notices;
 mod passkeys;
 mod peers;
@@ -223,7 +226,14 @@ impl SqlStore {
     ) -> Result<Answer<'static, T>, StoreError> {
         let (tell, told) = oneshot::channel();
         let is_urgent = Errand::of_now().is_urgent;
-        let job = Box::new(Write { operation, result: None, tell, is_urgent });
+        self.hand_over(Box::new(Write { operation, result: None, tell, is_urgent }), told).await
+    }
+
+    async fn hand_over<T: Send + 'static>(
+        &self,
+        job: Box<dyn Operation>,
+        told: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<Answer<'static, T>, StoreError> {
         self.writer.as_ref().ok_or(StoreError::Closed)?.send(job).await.map_err(|_| StoreError::Closed)?;
         Ok(Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) }))
     }

@@ -69,11 +69,20 @@ pub struct Origin<'a> {
     pub implausible: Option<Implausible>,
 }
 
-/// Plays that began in a batch, with their ends where these came in it too. They are written together.
+impl Origin<'_> {
+    fn key(&self, play: &str) -> String {
+        format!("{} {} {play}", self.id, self.epoch)
+    }
+}
+
+/// Plays that began or ended in batches that are taken in together. They are written together.
 #[derive(Default)]
-pub struct Begun {
-    rows: Vec<[Value; COLUMNS]>,
+pub struct Told {
+    begun: Vec<[Value; COLUMNS]>,
+    /// The places of those that began, by box, epoch and play.
     places: BTreeMap<String, usize>,
+    /// The ends of plays that began earlier.
+    ended: BTreeMap<String, [Value; 11]>,
 }
 
 const COLUMNS: usize = 28;
@@ -92,11 +101,25 @@ const ON_CONFLICT: &str = "ON CONFLICT (box, epoch, play) DO UPDATE SET
     implausible = coalesce(plays.implausible, excluded.implausible)
     WHERE plays.outcome IS NULL AND excluded.outcome IS NOT NULL";
 
-impl Begun {
+/// The columns that an end tells of a play that began earlier; its first end stays.
+const ENDED: &str = "plays (box, epoch, play, started, ended, frames_played, frames_due, outcome, reason, heard, implausible)";
+const END_ONE: &str =
+    "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
+        reason = ?9, heard = ?10, implausible = coalesce(implausible, ?11)
+    WHERE box = ?1 AND epoch = ?2 AND play = ?3 AND outcome IS NULL";
+const END_ALL: &str =
+    "UPDATE plays SET started = told.started, ended = told.ended, frames_played = told.frames_played,
+        frames_due = told.frames_due, outcome = told.outcome, reason = told.reason, heard = told.heard,
+        implausible = coalesce(plays.implausible, told.implausible)
+    FROM {told} AS told WHERE plays.box = told.box AND plays.epoch = told.epoch AND plays.play = told.play
+        AND plays.outcome IS NULL";
+
+impl Told {
     /// Begins a play.
     pub fn start(&mut self, of: &Origin, start: &PlayStart) {
         let play = start.play.to_string();
-        if self.places.contains_key(&play) {
+        let key = of.key(&play);
+        if self.places.contains_key(&key) {
             return;
         }
         let (subject, subject_id) = subject_apart(&start.subject);
@@ -104,7 +127,7 @@ impl Begun {
         let row = [
             of.id.to_string().into(),
             of.epoch.to_owned().into(),
-            play.clone().into(),
+            play.into(),
             i64::from(of.at.start).into(),
             subject.to_owned().into(),
             subject_id.into(),
@@ -131,22 +154,16 @@ impl Begun {
             Value::Null,
             Value::Null,
         ];
-        self.places.insert(play, self.rows.len());
-        self.rows.push(row);
+        self.places.insert(key, self.begun.len());
+        self.begun.push(row);
     }
 
     /// Ends a play; its first end stays.
-    ///
-    /// # Errors
-    /// Fails where the database refuses it.
-    pub fn end(&mut self, db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
-        let Some(place) = self.places.get(&end.play.to_string()) else { return end_earlier(db, of, end) };
-        let row = &mut self.rows[*place];
-        if row[OUTCOME] != Value::Null {
-            return Ok(());
-        }
+    pub fn end(&mut self, of: &Origin, end: &PlayEnd) {
+        let play = end.play.to_string();
+        let key = of.key(&play);
         let (outcome, reason) = outcome_apart(&end.outcome);
-        row[OF_THE_END].clone_from_slice(&[
+        let told: [Value; 7] = [
             end.started_at.map(|at| at.wall.0).into(),
             of.at.wall.0.into(),
             bounded(end.frames_played).into(),
@@ -154,45 +171,48 @@ impl Begun {
             outcome.into(),
             reason.into(),
             end.heard.as_ref().map(|heard| heard.heard).into(),
-        ]);
-        if row[IMPLAUSIBLE] == Value::Null {
-            row[IMPLAUSIBLE] = of.implausible.as_ref().map(word).into();
+        ];
+        let implausible: Value = of.implausible.as_ref().map(word).into();
+        let Some(place) = self.places.get(&key) else {
+            let [started, ended, frames_played, frames_due, outcome, reason, heard] = told;
+            self.ended.entry(key).or_insert_with(|| {
+                let (id, epoch) = (of.id.to_string().into(), of.epoch.to_owned().into());
+                [
+                    id,
+                    epoch,
+                    play.into(),
+                    started,
+                    ended,
+                    frames_played,
+                    frames_due,
+                    outcome,
+                    reason,
+                    heard,
+                    implausible,
+                ]
+            });
+            return;
+        };
+        let row = &mut self.begun[*place];
+        if row[OUTCOME] != Value::Null {
+            return;
         }
-        Ok(())
+        row[OF_THE_END].clone_from_slice(&told);
+        if row[IMPLAUSIBLE] == Value::Null {
+            row[IMPLAUSIBLE] = implausible;
+        }
     }
 
-    /// Writes what has begun so far.
+    /// Writes what has begun and ended so far.
     ///
     /// # Errors
     /// Fails where the database refuses it.
     pub fn write(&mut self, db: &Connection) -> Result<()> {
         self.places.clear();
-        db.insert_rows_or(INTO, &std::mem::take(&mut self.rows), ON_CONFLICT)
+        let ended: Vec<_> = std::mem::take(&mut self.ended).into_values().collect();
+        db.change_rows(ENDED, &ended, (END_ONE, END_ALL))?;
+        db.insert_rows_or(INTO, &std::mem::take(&mut self.begun), ON_CONFLICT)
     }
-}
-
-/// Ends a play that began in an earlier batch.
-fn end_earlier(db: &Connection, of: &Origin, end: &PlayEnd) -> Result<()> {
-    let (outcome, reason) = outcome_apart(&end.outcome);
-    db.prepare_cached(
-        "UPDATE plays SET started = ?4, ended = ?5, frames_played = ?6, frames_due = ?7, outcome = ?8,
-                              reason = ?9, heard = ?10, implausible = coalesce(implausible, ?11)
-             WHERE box = ?1 AND epoch = ?2 AND play = ?3 AND outcome IS NULL",
-    )?
-    .execute(params![
-        of.id.as_str(),
-        of.epoch,
-        end.play.to_string(),
-        end.started_at.map(|at| at.wall.0),
-        of.at.wall.0,
-        bounded(end.frames_played),
-        end.frames_due.map(bounded),
-        outcome,
-        reason,
-        end.heard.map(|heard| heard.heard),
-        of.implausible.as_ref().map(word),
-    ])?;
-    Ok(())
 }
 
 /// A time so far away that no number becomes too large where a step is added to one that is nearer.

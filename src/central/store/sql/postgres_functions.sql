@@ -14,10 +14,11 @@ CREATE OR REPLACE FUNCTION date(bigint, text) RETURNS text LANGUAGE sql STABLE S
 CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value text) LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS 'SELECT json_array_elements_text($1::json)';
 -- A part of JSON as a text, and as JSON. The sign that a text can't hold is read as another. Texts that boxes wrote may hold
--- what the server can't read at all: no part of them is found then, and the row is kept.
-CREATE OR REPLACE FUNCTION json_word(document text, path text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+-- what the server can't read at all: no part of them is found then, and the row is kept. What catches an error can't run in
+-- several workers at once.
+CREATE OR REPLACE FUNCTION json_word(document text, path text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
     AS $$ BEGIN RETURN replace(document, '\u0000', '\ufffd')::json #>> path; EXCEPTION WHEN data_exception OR program_limit_exceeded THEN RETURN NULL; END $$;
-CREATE OR REPLACE FUNCTION json_piece(document text, path text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+CREATE OR REPLACE FUNCTION json_piece(document text, path text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
     AS $$ BEGIN RETURN (replace(document, '\u0000', '\ufffd')::json #> path)::text; EXCEPTION WHEN data_exception OR program_limit_exceeded THEN RETURN NULL; END $$;
 CREATE OR REPLACE FUNCTION acts_stay() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$;
@@ -26,4 +27,10 @@ CREATE OR REPLACE FUNCTION acts_are_kept() RETURNS trigger LANGUAGE plpgsql AS $
         RAISE EXCEPTION 'the audit trail is append-only';
     END IF;
     RETURN OLD;
+END $$;
+-- Locks the log for the transaction where nobody uses it: who waits for the lock keeps everybody after it waiting.
+CREATE OR REPLACE FUNCTION log_is_free() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    LOCK TABLE log IN ACCESS EXCLUSIVE MODE NOWAIT;
+    RETURN TRUE;
+EXCEPTION WHEN lock_not_available THEN RETURN FALSE;
 END $$;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::engine::{Connection, Error, OptionalExtension, Result, params, schema_for_postgres};
+use super::log_parts;
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::said;
 
 /// Tables and indexes of both engines.
-const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// The number of the schema on a server; it grows when an earlier program could not use it any more.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Columns that came later than their tables.
 const LATER_COLUMNS: [(&str, &str, &str); 8] = [
@@ -44,6 +45,11 @@ fn prepare_file(db: &Connection) -> Result<()> {
         }
     }
     db.execute_batch(SCHEMA)?;
+    let carried: Option<String> =
+        db.prepare_cached("SELECT server FROM carried_over")?.query_row([], |row| row.get(0)).optional()?;
+    if let Some(server) = carried {
+        return Err(Error::Unfit(said!("moving.carried_over", server)));
+    }
     db.execute_batch(include_str!("sqlite_triggers.sql"))?;
     db.execute_batch("UPDATE plays SET listed = opened WHERE listed IS NULL")?;
     db.execute_batch(
@@ -55,7 +61,11 @@ fn prepare_file(db: &Connection) -> Result<()> {
     )
 }
 
-fn prepare_server(db: &Connection) -> Result<()> {
+/// Makes the tables on a server, in a transaction.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_server(db: &Connection) -> Result<()> {
     let (encoding, release): (String, i64) = db
         .prepare_cached(
             "SELECT current_setting('server_encoding'), CAST(current_setting('server_version_num') AS BIGINT)",
@@ -76,8 +86,8 @@ fn prepare_server(db: &Connection) -> Result<()> {
         return Err(Error::Unfit(said!("database.later", found = version, known = VERSION)));
     }
     let functions = include_str!("postgres_functions.sql");
-    let triggers = include_str!("postgres_triggers.sql");
-    let digest = ContentHash::of([functions, SCHEMA, triggers].concat().as_bytes()).to_string();
+    let (views, triggers) = (include_str!("postgres_views.sql"), include_str!("postgres_triggers.sql"));
+    let digest = ContentHash::of([functions, SCHEMA, views, triggers].concat().as_bytes()).to_string();
     if made.is_none_or(|(_, known)| known != digest) {
         db.execute_batch(functions)?;
         for (table, column, of_type) in LATER_COLUMNS {
@@ -86,8 +96,13 @@ fn prepare_server(db: &Connection) -> Result<()> {
                 "ALTER TABLE IF EXISTS {table} ADD COLUMN IF NOT EXISTS {column} {of_type}"
             ))?;
         }
+        let is_in_one_table = log_parts::set_aside(db)?;
         db.execute_batch(&schema_for_postgres(SCHEMA))?;
+        db.execute_batch(views)?;
         db.execute_batch(triggers)?;
+        if is_in_one_table {
+            log_parts::take_in(db)?;
+        }
         db.execute(
             "INSERT INTO schema_made (one, version, digest) VALUES (1, ?1, ?2)
              ON CONFLICT (one) DO UPDATE SET version = ?1, digest = ?2",

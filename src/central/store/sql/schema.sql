@@ -1,4 +1,5 @@
--- Times are microseconds since 1970 UTC; epochs and plays are 16 hex digits; lists are JSON.
+-- Times are microseconds since 1970 UTC; epochs and plays are 16 hex digits; lists are JSON. On a server, what stands behind
+-- `server:` takes the place of its line.
 
 CREATE TABLE IF NOT EXISTS boxes (
     id        TEXT PRIMARY KEY,
@@ -37,8 +38,10 @@ CREATE TABLE IF NOT EXISTS signed_heads (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS signed_heads_seq ON signed_heads (box, epoch, seq);
 
+-- On a server a table for each month of arrival, made by log_parts.rs; that (box, epoch, seq) stands once is kept by `heads`.
+-- server: CREATE SEQUENCE IF NOT EXISTS log_cursors;
 CREATE TABLE IF NOT EXISTS log (
-    cursor  INTEGER PRIMARY KEY,
+    cursor  INTEGER PRIMARY KEY, -- server: cursor BIGINT NOT NULL DEFAULT nextval('log_cursors'),
     box     TEXT NOT NULL,
     epoch   TEXT NOT NULL,
     seq     INTEGER NOT NULL,
@@ -49,8 +52,9 @@ CREATE TABLE IF NOT EXISTS log (
     command TEXT,
     body    TEXT NOT NULL,
     implausible TEXT,
-    UNIQUE (box, epoch, seq)
-) STRICT;
+    UNIQUE (box, epoch, seq) -- server: PRIMARY KEY (cursor, arrived)
+) STRICT; -- server: ) PARTITION BY RANGE (arrived);
+-- server: CREATE INDEX IF NOT EXISTS log_seq ON log (box, epoch, seq);
 CREATE INDEX IF NOT EXISTS log_wall ON log (wall);
 CREATE INDEX IF NOT EXISTS log_not_played ON log (cursor) WHERE event = 'not_played';
 CREATE INDEX IF NOT EXISTS log_slots ON log (box, body ->> '$.key.slot', body ->> '$.key.date') WHERE event = 'slot_ended';
@@ -801,3 +805,10 @@ CREATE TABLE IF NOT EXISTS voices (
     url   TEXT NOT NULL,
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The server to which this database was carried over: no central begins on it any more.
+CREATE TABLE IF NOT EXISTS carried_over (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    server TEXT NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT;

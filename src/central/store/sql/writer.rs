@@ -10,7 +10,7 @@ use super::engine::{Connection, Result};
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
-use crate::store::StoreError;
+use crate::store::{Batch, Ingested, StoreError};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::Span;
 
@@ -31,6 +31,9 @@ const WAITING_MAX: usize = 1_024;
 /// Time after which a group takes no further operation: what is urgent may have come meanwhile.
 const GROUP_TIME_MAX: Span = Span::millis(50);
 
+/// Most entries of batches that are taken in as one: as long as a group lasts.
+const TOGETHER_MAX: usize = 1_000;
+
 /// An operation that waits for its commit. A commit may fail after the operation ran, so it can run again.
 pub struct Write<T, F> {
     pub operation: F,
@@ -48,7 +51,18 @@ pub trait Operation: Send {
     fn tell(self: Box<Self>, committed: Result<(), StoreError>);
 
     fn is_urgent(&self) -> bool;
+
+    /// The batch of a log, where this is one, and the way in which those that wait one behind the other are taken in.
+    fn batch(&self) -> Option<(&Batch, Together)> {
+        None
+    }
+
+    /// Notes what became of the batch.
+    fn taken(&mut self, _: Ingested) {}
 }
+
+/// Takes several batches in at once.
+pub type Together = fn(&Connection, &[&Batch]) -> Result<Vec<Ingested>>;
 
 impl<T: Send, F: Fn(&Connection) -> Result<T> + Send> Operation for Write<T, F> {
     fn run(&mut self, db: &Connection) -> Result<()> {
@@ -188,12 +202,13 @@ fn commit(
     touched::take();
     let (began, mut left) = (monotonic(), Group::new());
     let committed = db.in_transaction(|db| {
-        for n in 0..group.len() {
-            if n > 0 && !group[n].is_urgent() && monotonic().since(began) > GROUP_TIME_MAX {
-                left = group.split_off(n);
+        let mut done = 0;
+        while done < group.len() {
+            if done > 0 && !group[done].is_urgent() && monotonic().since(began) > GROUP_TIME_MAX {
+                left = group.split_off(done);
                 break;
             }
-            group[n].run(db)?;
+            done += run_next(db, &mut group.make_contiguous()[done..])?;
         }
         touched::look(|touched| among.note(db, touched))
     });
@@ -202,6 +217,41 @@ fn commit(
         error => StoreError::from(error),
     });
     (committed, left)
+}
+
+/// Runs the next operation, or the next batches of logs as one; returns the number of those that ran.
+///
+/// # Errors
+/// Fails with what no other operation could do either.
+pub fn run_next(db: &Connection, jobs: &mut [Box<dyn Operation>]) -> Result<usize> {
+    let mut entries = 0;
+    let batches = jobs.iter().map_while(|job| job.batch());
+    let fit = batches.take_while(|(batch, _)| {
+        entries += batch.records.len();
+        entries <= TOGETHER_MAX
+    });
+    let count = fit.count().max(1);
+    let now = &mut jobs[..count];
+    match taken_together(db, now)? {
+        Some(taken) => now.iter_mut().zip(taken).for_each(|(job, taken)| job.taken(taken)),
+        None => now.iter_mut().try_for_each(|job| job.run(db))?,
+    }
+    Ok(count)
+}
+
+/// Takes batches in; `None` where each has to be taken in for itself, as one may keep the others out.
+fn taken_together(db: &Connection, jobs: &[Box<dyn Operation>]) -> Result<Option<Vec<Ingested>>> {
+    let batches: Vec<_> = jobs.iter().filter_map(|job| job.batch()).collect();
+    let [(_, take_in), _, ..] = batches[..] else { return Ok(None) };
+    let batches: Vec<_> = batches.iter().map(|(batch, _)| *batch).collect();
+    match in_savepoint(db, |db| take_in(db, &batches)) {
+        Err(error) if error.is_of_all() => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, batches = batches.len(), "batches are taken in one by one");
+            Ok(None)
+        }
+        Ok(taken) => Ok(Some(taken)),
+    }
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.

@@ -7,12 +7,11 @@ mod mpeg_ts;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ebur128::{EbuR128, Mode};
-
 use self::buffer::{Buffer, Inside, STEP};
 use self::hls::Hls;
 use crate::decode::{self, resampled::Resampled};
 use crate::level::loudness::gain_db;
+use crate::level::r128::R128;
 use crate::source::part::{Part, contained};
 use crate::source::web::{Answer, Web};
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
@@ -65,7 +64,7 @@ impl Relay {
             held: Vec::new(),
             dry: true,
             silent_frames: 0,
-            level: target_lufs.and_then(Level::new),
+            level: target_lufs.map(Level::new),
         };
         if let Err(error) = thread {
             return Err(relay.no_stream(Some(error.to_string())));
@@ -161,21 +160,18 @@ impl Drop for Relay {
 /// Brings a stream slowly to a level.
 struct Level {
     target_lufs: f32,
-    meter: EbuR128,
+    meter: R128,
     gain_db: f32,
 }
 
 impl Level {
-    fn new(target_lufs: f32) -> Option<Self> {
-        let meter = EbuR128::new(2, RATE, Mode::I | Mode::HISTOGRAM).ok()?;
-        Some(Self { target_lufs, meter, gain_db: 0.0 })
+    fn new(target_lufs: f32) -> Self {
+        Self { target_lufs, meter: R128::new(RATE), gain_db: 0.0 }
     }
 
     fn adjust(&mut self, frames: &mut [Frame]) {
-        // The only error is a frame count that does not fit the channels.
-        let _ = self.meter.add_frames_f32(frames.as_flattened());
-        let lufs = self.meter.loudness_global().ok().filter(|lufs| lufs.is_finite());
-        let wanted = gain_db(lufs.map(|lufs| lufs as f32), self.target_lufs).clamp(-GAIN_DB_MAX, GAIN_DB_MAX);
+        self.meter.add(frames);
+        let wanted = gain_db(self.meter.lufs(), self.target_lufs).clamp(-GAIN_DB_MAX, GAIN_DB_MAX);
         let before = amplitude(self.gain_db);
         self.gain_db += (wanted - self.gain_db).clamp(-GAIN_STEP_DB, GAIN_STEP_DB);
         let (after, count) = (amplitude(self.gain_db), frames.len() as f32);

@@ -58,7 +58,7 @@ impl Connection {
     ///
     /// # Errors
     /// Fails where the database refuses one of them.
-    pub fn insert_rows<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+    pub fn insert_rows(&self, into: &str, rows: &[impl AsRef<[Value]>]) -> Result<()> {
         match self {
             Connection::Postgres(server) if rows.len() > ROWS_AT_ONCE => server.copy(into, rows),
             _ => self.insert_rows_or(into, rows, ""),
@@ -69,24 +69,58 @@ impl Connection {
     ///
     /// # Errors
     /// Fails where the database refuses one of them.
-    pub fn insert_rows_or<const COLUMNS: usize>(
-        &self,
-        into: &str,
-        rows: &[[Value; COLUMNS]],
-        on_conflict: &str,
-    ) -> Result<()> {
+    pub fn insert_rows_or(&self, into: &str, rows: &[impl AsRef<[Value]>], on_conflict: &str) -> Result<()> {
+        let Some(width) = rows.first().map(|row| row.as_ref().len()) else { return Ok(()) };
         let at_once = match self {
             Connection::Sqlite(_) => 1,
+            Connection::Postgres(server) if rows.len() > ROWS_AT_ONCE => {
+                let (told, columns) = server.tell(into, rows)?;
+                // Planned each time: how many rows a plan is good for changes with the years.
+                self.execute_batch(&format!(
+                    "INSERT INTO {into} SELECT {columns} FROM {told} {on_conflict}; DELETE FROM {told}"
+                ))?;
+                return Ok(());
+            }
             Connection::Postgres(_) => ROWS_AT_ONCE,
         };
-        let row = format!("({})", vec!["?"; COLUMNS].join(", "));
+        let row = format!("({})", vec!["?"; width].join(", "));
         for some in rows.chunks(at_once) {
             let values = vec![row.as_str(); some.len()].join(", ");
             let mut insert =
                 self.prepare_cached(&format!("INSERT INTO {into} VALUES {values} {on_conflict}"))?;
-            insert.execute(params_from_iter(some.iter().flatten()))?;
+            insert.execute(params_from_iter(some.iter().flat_map(|row| row.as_ref())))?;
         }
         Ok(())
+    }
+
+    /// Changes rows of a table, named with the columns that are told of each, by a statement for one row: `?1` and so on in it
+    /// are the columns. A server gets many at once, and changes them by a statement that finds them in `{told}`.
+    ///
+    /// # Errors
+    /// Fails where the database refuses one of them.
+    pub fn change_rows(
+        &self,
+        of: &str,
+        rows: &[impl AsRef<[Value]>],
+        (one, all): (&str, &str),
+    ) -> Result<()> {
+        if let Connection::Postgres(server) = self
+            && rows.len() > ROWS_AT_ONCE
+        {
+            let (told, _) = server.tell(of, rows)?;
+            self.execute_batch(&format!("{}; DELETE FROM {told}", all.replace("{told}", &told)))?;
+            return Ok(());
+        }
+        let mut change = self.prepare_cached(one)?;
+        rows.iter().try_for_each(|row| change.execute(params_from_iter(row.as_ref())).map(drop))
+    }
+
+    /// The end of a query that keeps others from changing its rows until the transaction ends. In a file nobody else writes.
+    pub fn row_lock(&self) -> &'static str {
+        match self {
+            Connection::Sqlite(_) => "",
+            Connection::Postgres(_) => "FOR UPDATE",
+        }
     }
 
     /// Runs something in one transaction that no other writer is beside.

@@ -97,7 +97,7 @@ impl Server {
     ///
     /// # Errors
     /// Fails where the server refuses one of them.
-    pub fn copy<const COLUMNS: usize>(&self, into: &str, rows: &[[Value; COLUMNS]]) -> Result<()> {
+    pub fn copy(&self, into: &str, rows: &[impl AsRef<[Value]>]) -> Result<()> {
         self.with_client(|client| {
             let statement = self.prepared(client, &format!("COPY {into} FROM STDIN (FORMAT binary)"))?;
             let (table, columns) = into.split_once(" (").unwrap_or((into, "*"));
@@ -107,12 +107,29 @@ impl Server {
             let mut writer = BinaryCopyInWriter::new(client.copy_in(&statement)?, &types);
             for row in rows {
                 let bound: Vec<_> =
-                    row.iter().map(|value| Bound(ToSqlOutput::Borrowed(value.into()))).collect();
+                    row.as_ref().iter().map(|value| Bound(ToSqlOutput::Borrowed(value.into()))).collect();
                 writer.write(&lent(&bound))?;
             }
             writer.finish()?;
             Ok(())
         })
+    }
+
+    /// Sends rows into a table of this connection alone, for a statement of the same transaction, which empties it; returns the
+    /// table's name and its columns.
+    ///
+    /// # Errors
+    /// Fails where the server refuses one of them.
+    pub fn tell(&self, of: &str, rows: &[impl AsRef<[Value]>]) -> Result<(String, String)> {
+        let width = rows.first().map_or(0, |row| row.as_ref().len());
+        let (table, columns) = of.split_once(" (").unwrap_or((of, "*"));
+        let columns = columns.trim_end_matches(')');
+        let told = format!("told_{table}_{width}");
+        self.execute_batch(&format!(
+            "CREATE TEMP TABLE IF NOT EXISTS {told} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {table} WITH NO DATA"
+        ))?;
+        self.copy(&format!("{told} ({columns})"), rows)?;
+        Ok((told, columns.to_owned()))
     }
 
     /// Executes statements that have no values.
