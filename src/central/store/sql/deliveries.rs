@@ -70,14 +70,21 @@ impl Told {
     /// # Errors
     /// Fails where the database refuses it.
     pub fn write(self, db: &Connection) -> Result<()> {
-        let (mut rows, mut begun, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut begun, mut over) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (command, boxes) in self.0 {
             let before = steps(db, &command, &boxes.keys().collect())?;
             for (id, told) in boxes {
                 let Some(row) = moved(before.get(&id).copied(), &told) else { continue };
                 touched::delivery(&id);
-                begun.extend(row.begun.map(|at| (command.clone(), at)));
-                over.extend(row.over.map(|at| (command.clone(), at)));
+                // It begins with the first box, and ends with the last.
+                if let Some(at) = row.begun {
+                    let first = begun.entry(command.clone()).or_insert(at);
+                    *first = at.min(*first);
+                }
+                if let Some(at) = row.over {
+                    let last = over.entry(command.clone()).or_insert(at);
+                    *last = at.max(*last);
+                }
                 rows.push(row.values(&command, &id));
             }
         }
@@ -89,9 +96,6 @@ impl Told {
                  staged = coalesce(deliveries.staged, excluded.staged),
                  started = coalesce(deliveries.started, excluded.started), over = excluded.over",
         )?;
-        // The first of each command counts.
-        begun.dedup_by(|later, first| later.0 == first.0);
-        over.dedup_by(|later, first| later.0 == first.0);
         begun.iter().try_for_each(|(command, at)| webhooks::of_start(db, command, *at))?;
         over.iter().try_for_each(|(command, at)| webhooks::of_end(db, command, *at))
     }
