@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::among::Among;
-use super::engine::{Connection, Result};
+use super::engine::{Connection, Error, Result};
 use super::live::Live;
 use super::touched;
 use crate::disk::Disk;
@@ -198,25 +198,35 @@ fn commit(
     group: &mut Group,
     (disk, among): (Option<&Disk>, &Among),
 ) -> (Result<(), StoreError>, Group) {
-    // What a failed attempt noted is not true.
-    touched::take();
-    let (began, mut left) = (monotonic(), Group::new());
-    let committed = db.in_transaction(|db| {
-        let mut done = 0;
-        while done < group.len() {
-            if done > 0 && !group[done].is_urgent() && monotonic().since(began) > GROUP_TIME_MAX {
-                left = group.split_off(done);
-                break;
-            }
-            done += run_next(db, &mut group.make_contiguous()[done..])?;
-        }
-        touched::look(|touched| among.note(db, touched))
-    });
+    let mut left = Group::new();
+    let mut committed = attempt(db, group, &mut left, among);
+    if committed.as_ref().is_err_and(Error::is_of_old_statement) {
+        committed = attempt(db, group, &mut left, among);
+    }
     let committed = committed.map_err(|error| match error {
         error if error.is_of_io() && disk.is_some_and(Disk::has_no_room) => StoreError::Full,
         error => StoreError::from(error),
     });
     (committed, left)
+}
+
+fn attempt(db: &Connection, group: &mut Group, left: &mut Group, among: &Among) -> Result<()> {
+    // What a failed attempt noted is not true.
+    touched::take();
+    let began = monotonic();
+    db.in_transaction(|db| {
+        let mut done = 0;
+        while done < group.len() {
+            if done > 0 && !group[done].is_urgent() && monotonic().since(began) > GROUP_TIME_MAX {
+                let mut rest = group.split_off(done);
+                rest.append(left);
+                *left = rest;
+                break;
+            }
+            done += run_next(db, &mut group.make_contiguous()[done..])?;
+        }
+        touched::look(|touched| among.note(db, touched))
+    })
 }
 
 /// Runs the next operation, or the next batches of logs as one; returns the number of those that ran.

@@ -117,9 +117,16 @@ impl Error {
         }
     }
 
+    /// Tells whether a server refuses a prepared statement because another central has changed its table since.
+    pub fn is_of_old_statement(&self) -> bool {
+        let Error::Postgres(error) = self else { return false };
+        // The server has no code of its own for it, and says it in its keeper's language.
+        error.as_db_error().is_some_and(|said| said.routine() == Some("RevalidateCachedQuery"))
+    }
+
     /// Tells whether all of a transaction is lost, and not one operation in it.
     pub fn is_of_all(&self) -> bool {
-        self.is_full() || self.is_of_io() || self.is_away()
+        self.is_full() || self.is_of_io() || self.is_away() || self.is_of_old_statement()
     }
 }
 

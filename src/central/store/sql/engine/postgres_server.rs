@@ -155,7 +155,8 @@ impl Server {
         Ok(())
     }
 
-    /// Runs something with the connection. Outside a transaction, one that broke off meanwhile is made again, once.
+    /// Runs something with the connection. Outside a transaction, one that broke off meanwhile is made again, once, and so are
+    /// statements whose table was changed.
     fn with_client<T>(&self, ask: impl Fn(&mut Client) -> Result<T>) -> Result<T> {
         let was_open = !self.is_closed();
         if !was_open {
@@ -169,6 +170,10 @@ impl Server {
             Err(error) if self.is_closed() && was_open && error.is_away() && !self.in_transaction.get() => {
                 self.connect()?;
                 self.ask(&ask)
+            }
+            Err(error) if error.is_of_old_statement() => {
+                self.statements.borrow_mut().clear();
+                if self.in_transaction.get() { asked } else { self.ask(&ask) }
             }
             _ => asked,
         }
