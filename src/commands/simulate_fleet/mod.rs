@@ -212,8 +212,9 @@ impl Trial {
         (back.count, seconds(began), ms(back.p99))
     }
 
-    /// Leaves everything alone for some seconds, and tells what a heartbeat costs the centre.
+    /// Waits until all has come home, leaves everything alone for some seconds, and tells what a heartbeat costs the centre.
     async fn rest(&mut self, for_s: u64) {
+        self.wait(is_home).await;
         let (before, used) = (self.fleet.account.counts().heartbeats, self.centre.used());
         tokio::time::sleep(Duration::from_secs(for_s)).await;
         let (count, now) = (self.fleet.account.counts().heartbeats - before, self.centre.used());
@@ -259,11 +260,7 @@ impl Trial {
     async fn account(&mut self, id: &CommandId) -> bool {
         let all = self.all() as u64;
         self.wait(|account| account.deliveries(id).finished >= all).await;
-        self.wait(|account| {
-            let counts = account.counts();
-            counts.recorded > 0 && counts.acknowledged == counts.recorded
-        })
-        .await;
+        self.wait(is_home).await;
         let (counts, sounded) = (self.fleet.account.counts(), self.fleet.account.deliveries(id));
         tell!("fleet.sounded", received = sounded.received, finished = sounded.finished, all);
         tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
@@ -304,6 +301,12 @@ fn network_to(args: &Args, broker: SocketAddr) -> Network {
         others: Vec::new(),
     };
     Network { broker, ca: args.ca.clone(), come_within_s: 0.0 }
+}
+
+/// Tells whether central has every record.
+fn is_home(account: &Account) -> bool {
+    let counts = account.counts();
+    counts.recorded > 0 && counts.acknowledged == counts.recorded
 }
 
 /// Waits until something is so; false where that takes too long.
