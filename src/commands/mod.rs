@@ -32,6 +32,7 @@ mod central_init;
 mod central_invite;
 #[cfg(feature = "central")]
 mod central_move;
+#[cfg(feature = "central")]
 mod central_person;
 #[cfg(feature = "central")]
 mod central_renew;
