@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loaxa_heart::domain::time::Span;
 
 /// The longest time that a database on a server may keep an urgent order back, whatever the order asks of it.
-const PATIENCE: Span = Span::millis(1_200);
+pub const PATIENCE: Span = Span::millis(1_200);
 
 /// Readers who have threads and a time of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

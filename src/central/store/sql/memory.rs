@@ -1,14 +1,13 @@
 //! The memory for times in which a database server is away: an urgent order waits no longer than people can, and goes on
 //! with what this process remembers.
 
-use crate::store::{BoxRow, Errand, StoreError, patience_left, waited};
-use loaxa_adapters::clock::monotonic;
-use loaxa_heart::domain::time::{Moment, Span};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-/// The longest time that one question or change of an urgent order may take on a server.
-const URGENT_MAX: Span = Span::millis(1_200);
+use crate::store::{BoxRow, Errand, PATIENCE, StoreError, patience_left, waited};
+use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::time::{Moment, Span};
+
 /// Time in which urgent orders do not try again after one waited in vain.
 const GIVEN_UP: Span = Span::secs(5);
 
@@ -37,16 +36,16 @@ impl Memory {
         if !self.is_server || !Errand::of_now().is_urgent {
             return asked.await;
         }
-        let (now, patience) = (monotonic(), patience_left().unwrap_or(URGENT_MAX));
+        let (now, patience) = (monotonic(), patience_left().unwrap_or(PATIENCE));
         let gave_up = *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner);
         let is_given_up = gave_up.is_some_and(|gave_up| now.since(gave_up) < GIVEN_UP);
         // Whoever has more patience finds out by waiting.
-        if patience == Span(0) || is_given_up && patience <= URGENT_MAX {
+        if patience == Span(0) || is_given_up && patience <= PATIENCE {
             return Err(StoreError::Away);
         }
         let answer = tokio::time::timeout(patience.into(), asked).await;
         waited(monotonic().since(now));
-        if answer.is_ok() || patience >= URGENT_MAX {
+        if answer.is_ok() || patience >= PATIENCE {
             let waited_in_vain = answer.is_err().then_some(now);
             *self.gave_up.lock().unwrap_or_else(PoisonError::into_inner) = waited_in_vain;
         }
