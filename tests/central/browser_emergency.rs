@@ -118,6 +118,12 @@ async fn two_officers_air_an_emergency_and_stop_it() {
     let heard = opened.elapsed() - looked;
     binh.until("document.title.includes('Cán bộ an gọi bạn') && document.documentElement.classList.contains('bi-goi')");
     looked += look_at(&mut binh, "khan-cap-goi");
+    let looks = Instant::now();
+    assert!(
+        binh.keeps_focus("#goi button[value=nghe]", 2),
+        "whoever tabs to the answer is still there when it comes anew"
+    );
+    looked += looks.elapsed();
     binh.click("#goi button[value=nghe]");
     binh.until("location.pathname.endsWith('/dong-y') && document.querySelector('#tin-het div')");
     assert_ne!(binh.value("document.title"), title);

@@ -51,7 +51,9 @@ async fn somebody_alone_trains_and_nothing_reaches_the_real_commune() {
     sign_in(&mut page, &address);
     page.until_says("p.training", "không cụm loa nào phát");
     page.look("tap-huan-tong-quan");
-    assert!(page.faults_by_keyboard().is_empty());
+    assert_eq!(page.faults_by_keyboard(), Vec::<String>::new());
+    page.value("setTimeout(() => document.body.dispatchEvent(new CustomEvent('shown')), 500)");
+    assert!(page.keeps_focus("#tong-quan a", 1), "who reads the overview by keyboard stays where they are");
 
     // A week lies behind: what was aired, what was missed and why, what nobody knows, and what villagers said.
     eventually("the week is reckoned", || {

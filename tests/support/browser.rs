@@ -344,7 +344,18 @@ impl Page {
         faults
     }
 
-    /// Goes through the page by the Tab key alone: finds what can't be reached, and where the focus is not seen.
+    /// Tells whether what has the focus is the same thing, and has it still, after parts of the page came anew `times`.
+    pub fn keeps_focus(&mut self, selector: &str, times: u32) -> bool {
+        self.value(&format!(
+            "{{ window.swaps = 0; addEventListener('htmx:afterSwap', () => swaps += 1);
+               window.held = document.querySelector(`{selector}`); held.focus(); 0 }}"
+        ));
+        self.until(&format!("swaps >= {times}"));
+        self.value("document.activeElement === held") == true
+    }
+
+    /// Goes through the page by the Tab key alone: finds what can't be reached, and where the focus is not seen. What
+    /// left the page meanwhile is none.
     pub fn faults_by_keyboard(&mut self) -> Vec<String> {
         let all = self.value(
             "{ const seen = new Set();
@@ -372,7 +383,7 @@ impl Page {
         }
         let name = |index: i64| format!("reachable[{index}].outerHTML.slice(0, 120)");
         for index in 0..all.as_i64().unwrap() {
-            if !reached.contains(&index) {
+            if !reached.contains(&index) && self.value(&format!("reachable[{index}].isConnected")) == true {
                 faults.push(format!("not reached by Tab: {}", self.value(&name(index))));
             }
         }

@@ -151,7 +151,7 @@ impl Frame {
                         script src="/assets/calls.js" type="module" {}
                     }
                 }
-                body class=[class] {
+                body class=[class] hx-ext="morph" hx-swap="morph:innerHTML" {
                     (PreEscaped(ICONS))
                     a.skip href="#noi-dung" { (self.say("page.skip")) }
                     header.top {

@@ -38,4 +38,4 @@ function look() {
 
 // A browser lets a page sound once its person has touched it.
 addEventListener("pointerdown", () => { (context ??= new AudioContext()).resume().catch(() => {}); }, { once: true });
-if (bell) new MutationObserver(look).observe(bell, { childList: true, subtree: true });
+if (bell) new MutationObserver(look).observe(bell, { attributes: true, childList: true, subtree: true });

@@ -51,7 +51,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Published htmx but for its `version`, which is left empty: nobody needs to know it.
-const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
+/// After it idiomorph: parts that come anew change only what differs, so focus and selection stay where they are.
+const HTMX: &str = concat!(
+    include_str!("../assets/htmx-2.0.11.min.js"),
+    "\n",
+    include_str!("../assets/idiomorph-ext-0.8.0.min.js")
+);
 const STYLE: &str = include_str!("../assets/loaxa.css");
 const FRAME: &str = include_str!("../assets/frame.js");
 const LIVE: &str = include_str!("../assets/live.js");

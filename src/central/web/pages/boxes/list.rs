@@ -88,7 +88,7 @@ pub async fn page(
             @if KEEPERS.iter().any(|role| who.has(*role)) {
                 a.btn.sec href="/cum-loa/moi" { (frame.say("enrol.title")) }
             } }
-        div.live hx-get=(asked.address("/fragments/cum-loa", asked.page)) hx-trigger="boxes from:body throttle:5s, shown from:body, signed-out from:body" hx-swap="innerHTML" {
+        div.live hx-get=(asked.address("/fragments/cum-loa", asked.page)) hx-trigger="boxes from:body throttle:5s, shown from:body, signed-out from:body" {
             (content(&app, &frame, &asked).await?)
         }
     };

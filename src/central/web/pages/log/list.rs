@@ -59,7 +59,7 @@ pub async fn page(
             a.btn.sec href=(chosen.address("/nhat-ky.csv", None)) { (icon("down")) (frame.say("log_page.export")) }
             @if sees_evidence { a.btn.sec href="/bang-chung" { (icon("key")) (frame.say("evidence.title")) } }
         }
-        div.live hx-get=(announcements::FRAGMENT) hx-trigger=(announcements::EVENTS) hx-swap="innerHTML" {
+        div.live hx-get=(announcements::FRAGMENT) hx-trigger=(announcements::EVENTS) {
             (announcements::content(&app, frame.lang).await?)
         }
     };

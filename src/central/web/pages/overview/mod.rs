@@ -73,7 +73,7 @@ async fn page(
     let content = html! {
         (lately(&app, &frame, &who).await?)
         p.note.k-look data-live-lost hidden role="status" { (frame.say("overview.cut_off")) }
-        div.live #tong-quan hx-get=(FRAGMENT) hx-trigger=(EVENTS) hx-swap="innerHTML" {
+        div.live #tong-quan hx-get=(FRAGMENT) hx-trigger=(EVENTS) {
             (overview(&app, &frame, &who, &seen))
         }
     };
