@@ -2,10 +2,11 @@
 
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
@@ -28,8 +29,9 @@ pub const CENTRAL: &str = "central";
 const PACKET_OVERHEAD_BYTES_MAX: usize = 4_096;
 /// Most connections: a province's boxes and central.
 pub const CLIENTS_MAX: usize = 12_000;
-/// Most subscriptions of one client: a box has five for itself and one for each of 32 groups.
-const SUBSCRIPTIONS_MAX: usize = 64;
+/// Most subscriptions that one client makes in a session: a box makes five for itself and one for each of 32 groups, and
+/// some more where its groups change.
+const SUBSCRIPTIONS_MAX: u32 = 256;
 /// Messages that wait for a slow box; further ones are dropped, and sent again after its next heartbeat.
 const WAITING_MAX: usize = 256;
 /// Time for the embedded broker to end its connections.
@@ -95,7 +97,7 @@ impl Embedded {
     pub async fn start(listen: SocketAddr, logins: Logins, password: String) -> Result<Self, CantListen> {
         let cant_listen = |detail: String| CantListen { listen, detail };
         let gate = ContentHash::of(Self::gate_secret(&password).as_bytes());
-        let access = Access { central: ContentHash::of(password.as_bytes()), gate, logins };
+        let access = Access::new(ContentHash::of(password.as_bytes()), gate, logins);
         let broker = MqttBroker::with_config(broker_config(listen)).await;
         let mut broker =
             broker.map_err(|error| cant_listen(error.to_string()))?.with_auth_provider(Arc::new(access));
@@ -168,7 +170,8 @@ fn broker_config(listen: SocketAddr) -> BrokerConfig {
         .with_max_packet_size(MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX)
         .with_maximum_qos(1)
         .with_retain_available(false)
-        .with_max_subscriptions_per_client(SUBSCRIPTIONS_MAX)
+        // Sessions are clean: what a connection subscribed to ends with it.
+        .with_session_expiry(Duration::ZERO)
         .with_sys_topics_enabled(false)
         .with_storage(storage);
     config.bind_addresses = vec![listen];
@@ -180,9 +183,53 @@ struct Access {
     central: ContentHash,
     gate: ContentHash,
     logins: Logins,
+    sessions: Mutex<HashMap<String, Session>>,
+}
+
+/// The connections of one client, and what they subscribed to. There are two while one takes over from the other. The
+/// broker could bound subscriptions itself, but counts those of all clients at each.
+#[derive(Default)]
+struct Session {
+    connections: u32,
+    subscriptions: u32,
 }
 
 impl Access {
+    fn new(central: ContentHash, gate: ContentHash, logins: Logins) -> Self {
+        Self { central, gate, logins, sessions: Mutex::default() }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_session(&self, name: &str, is_clean: bool) {
+        let mut sessions = self.sessions();
+        let session = sessions.entry(name.to_owned()).or_default();
+        session.connections += 1;
+        if is_clean {
+            session.subscriptions = 0;
+        }
+    }
+
+    fn end_connection(&self, name: &str) {
+        let mut sessions = self.sessions();
+        if let Some(session) = sessions.get_mut(name) {
+            session.connections = session.connections.saturating_sub(1);
+            if session.connections == 0 {
+                sessions.remove(name);
+            }
+        }
+    }
+
+    /// Counts a subscription, and tells whether there is room for it.
+    fn has_room(&self, name: &str) -> bool {
+        self.sessions().get_mut(name).is_some_and(|session| {
+            session.subscriptions += 1;
+            session.subscriptions <= SUBSCRIPTIONS_MAX
+        })
+    }
+
     fn login(&self, client: &str, name: &str, password: &[u8]) -> bool {
         let proof = ContentHash::of(password);
         if name == CENTRAL {
@@ -239,6 +286,7 @@ impl AuthProvider for Access {
         let name = connect.username.as_deref().unwrap_or(unnamed);
         let let_in = self.login(&connect.client_id, name, connect.password.as_deref().unwrap_or_default());
         let result = if let_in {
+            self.begin_session(name, connect.clean_start);
             AuthResult::success_with_user(name)
         } else {
             tracing::warn!(client = connect.client_id, name, %from, "the broker refused a login");
@@ -257,7 +305,11 @@ impl AuthProvider for Access {
         user: Option<&'a str>,
         filter: &'a str,
     ) -> Verdict<'a, bool> {
-        Box::pin(async move { may_subscribe(user, filter) })
+        Box::pin(async move { may_subscribe(user, filter) && user.is_some_and(|user| self.has_room(user)) })
+    }
+
+    fn cleanup_session<'a>(&'a self, user: &'a str) -> Verdict<'a, ()> {
+        Box::pin(async move { self.end_connection(user) })
     }
 }
 
@@ -292,19 +344,42 @@ mod tests {
         let id = || BoxId::new("loa-1").unwrap();
         let logins = Logins::Passwords([(id(), ContentHash::of(b"secret"))].into());
         let central = ContentHash::of(b"central's");
-        let access = Access { central, gate: ContentHash::of(b"gate's"), logins };
+        let access = Access::new(central, ContentHash::of(b"gate's"), logins);
         assert!(access.login("loa-1", "loa-1", b"secret"));
         assert!(!access.login("loa-1", "loa-1", b"wrong"));
         assert!(!access.login("loa-2", "loa-1", b"secret"));
         assert!(!access.login("loa-2", "loa-2", b""));
         assert!(access.login("anything", CENTRAL, b"central's"));
         assert!(!access.login("loa-1", "loa-1", b"gate's"));
-        let access = Access { logins: Logins::Certificates, ..access };
+        let access = Access::new(access.central, access.gate, Logins::Certificates);
         assert!(access.login("loa-1", "loa-1", b"gate's"));
         assert!(!access.login("loa-1", "loa-1", b""));
-        let access = Access { logins: Logins::NameAlone, ..access };
+        let access = Access::new(access.central, access.gate, Logins::NameAlone);
         assert!(access.login("loa-2", "loa-2", b""));
         assert!(!access.login("loa-2", "", b""));
         assert!(!access.login("central", CENTRAL, b""));
+    }
+
+    #[test]
+    fn subscriptions_are_bounded_in_each_session() {
+        let access = Access::new(ContentHash::of(b""), ContentHash::of(b""), Logins::NameAlone);
+        assert!(!access.has_room("loa-1"), "it is not connected");
+        access.begin_session("loa-1", true);
+        let has = |expected: u32| {
+            assert_eq!(
+                (0..2 * SUBSCRIPTIONS_MAX).filter(|_| access.has_room("loa-1")).count() as u32,
+                expected
+            );
+        };
+        has(SUBSCRIPTIONS_MAX);
+        // Whoever takes over from itself keeps what it subscribed to, unless it begins anew.
+        access.begin_session("loa-1", false);
+        access.end_connection("loa-1");
+        has(0);
+        access.begin_session("loa-1", true);
+        access.end_connection("loa-1");
+        has(SUBSCRIPTIONS_MAX);
+        access.end_connection("loa-1");
+        assert!(access.sessions().is_empty());
     }
 }
