@@ -44,7 +44,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
     let title = frame.say("alarm_page.title");
     let content = html! {
         h1 { (title) }
-        div.live hx-get=(FRAGMENT) hx-trigger="alarms from:body, shown from:body, signed-out from:body" {
+        div.live hx-get=(FRAGMENT) hx-trigger="alarms from:body, shown from:body" {
             (content(&app, &frame, &who).await?)
         }
     };

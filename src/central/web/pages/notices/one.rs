@@ -114,7 +114,7 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
             section.alarm.k-look.narrow { h2 { (frame.say("notice.was_returned")) } p { (reason) } }
         }
         div #tien-trinh.stack.live hx-get={ "/fragments/tin/" (row.id) }
-            hx-trigger="announcements from:body, notices from:body, shown from:body, signed-out from:body" { (progress) }
+            hx-trigger="announcements from:body, notices from:body, shown from:body" { (progress) }
         section.stack aria-labelledby="h-nd" { h2 #h-nd { (frame.say("notice.what")) } (list) }
     };
     Ok(frame.draw_with(app, &row.content.title, &["/assets/live.js"], content))
