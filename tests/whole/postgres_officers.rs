@@ -247,6 +247,14 @@ async fn an_open_page_says_that_it_is_told_nothing_until_the_database_server_is_
     page.sign_in(&an);
     page.go(&address);
     page.until_says("h1", "Tổng quan");
+    // The page opens its stream anew, and is seen to have it.
+    page.value(
+        "window.EventSource = class extends EventSource {
+             constructor(...of) { super(...of); this.addEventListener('open', () => { window.isTold = true; }); }
+         };
+         document.dispatchEvent(new Event('visibilitychange')); 0",
+    );
+    page.until("window.isTold");
     page.value(
         "document.body.addEventListener('shown', () => { window.drawnAnew = true; }); window.stays = true; 0",
     );
