@@ -77,7 +77,7 @@ struct Copied {
 
 /// A copy on its way from the server.
 struct Read {
-    /// Its number among all reads, in the order in which they were begun.
+    /// The number among all reads, in the order in which they were begun.
     number: u64,
     /// The changes of the copy that was here when it was begun.
     changes: u64,
