@@ -241,6 +241,10 @@ async fn an_open_page_says_that_it_is_told_nothing_until_the_database_server_is_
     let dir = tempfile::tempdir().unwrap();
     let central = start(Settings { database: way.database("xa"), ..settings(dir.path(), embedded()) }).await;
     let an = Staff::make(&central, "an", &[(Role::Duty, "xa")]).await;
+    for path in ["/", "/canh-bao", "/cum-loa", "/nhat-ky"] {
+        let page = an.get(&central, path).await;
+        assert!(page.text().contains("data-live-lost"), "{path} can say it: {}", page.text());
+    }
     let address = format!("http://{}", central.http_addr());
     let browser = browser::Browser::start();
     let mut page = browser.person(&format!("{address}/healthz"));

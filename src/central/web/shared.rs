@@ -9,12 +9,19 @@ use crate::store::StoreError;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::time::{Moment, Span};
 
-/// Time for which all who ask share what was read, as long as no change was told. A failure is shared in any case: where the
-/// database hangs, nobody waits for one patience after the other.
+/// Time for which all who ask share what was read, as long as no change was told, where nothing else is said.
 const GOOD_FOR: Span = Span::secs(1);
+/// Time for which a failure is shared, whatever is told: where the database hangs, nobody waits for one patience after the
+/// other.
+const FAILED_FOR: Span = Span::secs(1);
 
 /// The content of pages of which many ask in the moment in which something changes.
-pub struct Shared<T>(Mutex<Option<Kept<T>>>);
+pub struct Shared<T> {
+    kept: Mutex<Option<Kept<T>>>,
+    good_for: Span,
+    /// Shortest time between two readings.
+    every: Span,
+}
 
 /// The outcome of a read.
 struct Kept<T> {
@@ -26,11 +33,16 @@ struct Kept<T> {
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self::of(GOOD_FOR, Span(0))
     }
 }
 
 impl<T> Shared<T> {
+    /// Shares nothing yet; what is read is good for so long, and read anew no oftener than that.
+    pub fn of(good_for: Span, every: Span) -> Self {
+        Self { kept: Mutex::default(), good_for, every }
+    }
+
     /// Gives what was read after all changes of which was told by now, or reads it.
     ///
     /// # Errors
@@ -42,12 +54,18 @@ impl<T> Shared<T> {
     ) -> Result<Arc<T>, StoreError> {
         // Before the lock: whoever waits for it gets what was begun meanwhile.
         let asked = changes.told();
-        let mut kept = self.0.lock().await;
-        if let Some(Kept { told, ended, read }) = &*kept
-            && (*told >= asked || read.is_err())
-            && monotonic().since(*ended) < GOOD_FOR
-        {
-            return read.clone();
+        let mut kept = self.kept.lock().await;
+        if let Some(Kept { told, ended, read }) = &*kept {
+            let age = monotonic().since(*ended);
+            let is_good = match read {
+                Ok(_) => *told >= asked && age < self.good_for,
+                Err(_) => age < FAILED_FOR,
+            };
+            if is_good {
+                return read.clone();
+            }
+            // Whoever else asks meanwhile waits for the same reading.
+            tokio::time::sleep(self.every.saturating_sub(age).into()).await;
         }
         let told = changes.told();
         let read = read.await.map(Arc::new);

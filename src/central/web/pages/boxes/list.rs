@@ -15,7 +15,7 @@ use crate::settings::village_of;
 use crate::store::BoxRow;
 use crate::vietnamese::{order, without_marks};
 use crate::web::form::Query;
-use crate::web::frame::{Frame, PageError};
+use crate::web::frame::{Frame, LIVE, PageError};
 use crate::web::parts::{Kind, state};
 use crate::web::shared::Shared;
 use crate::web::words;
@@ -94,7 +94,7 @@ pub async fn page(
             (content(&app, &frame, &asked, &app.store.boxes().await?))
         }
     };
-    Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
+    Ok(frame.draw_with(&app, title, &[LIVE], content))
 }
 
 pub async fn fragment(

@@ -17,7 +17,7 @@ use self::gather::{Seen, gather};
 use crate::app::App;
 use crate::people::Who;
 use crate::web::doors::{Needs, Pages};
-use crate::web::frame::{Frame, PageError};
+use crate::web::frame::{Frame, LIVE, PageError};
 use crate::web::pages::people::changed_keys::lately;
 use crate::web::shared::Shared;
 
@@ -47,12 +47,11 @@ async fn page(
     let seen = shared.get(&app.changes, gather(&app)).await?;
     let content = html! {
         (lately(&app, &frame, &who).await?)
-        p.note.k-look data-live-lost hidden role="status" { (frame.say("overview.cut_off")) }
         div.live #tong-quan hx-get=(FRAGMENT) hx-trigger=(EVENTS) {
             (overview(&app, &frame, &who, &seen))
         }
     };
-    Ok(frame.draw_with(&app, frame.say("page.home"), &["/assets/live.js"], content))
+    Ok(frame.draw_with(&app, frame.say("page.home"), &[LIVE], content))
 }
 
 async fn fragment(
