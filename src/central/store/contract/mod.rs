@@ -6,7 +6,7 @@ mod boxes;
 mod calls;
 #[allow(dead_code, reason = "tests of the whole stop and start it too")]
 #[path = "../../../../tests/support/postgres.rs"]
-mod cluster;
+pub(super) mod cluster;
 mod commands;
 mod deliveries;
 mod drafts;
@@ -20,6 +20,7 @@ mod places;
 mod plays;
 mod proposals;
 mod rollouts;
+mod server;
 mod tokens;
 mod troubles;
 
