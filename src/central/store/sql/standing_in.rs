@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Connection;
-use super::stand_in::Change;
+use super::stand_in::{Change, Need};
 use super::{SqlStore, engine};
 use crate::store::{Answer, Errand, StoreError};
 
@@ -33,6 +33,31 @@ impl SqlStore {
     pub(super) fn write_anyhow<'a, T: Send + 'static>(
         &'a self,
         operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+    ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::Order)
+    }
+
+    /// Changes something as [`Self::write_anyhow`], of which strangers may cause any number: what is owed to the server leaves
+    /// room for orders.
+    pub(super) fn write_if_room<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+    ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::IfRoom)
+    }
+
+    /// Changes something as [`Self::write_anyhow`], which the server needs no more when it is back.
+    pub(super) fn write_in_passing<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+    ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::Passing)
+    }
+
+    fn write_or_stand_in<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+        need: Need,
     ) -> Answer<'a, T> {
         let Some(stand_in) = &self.stand_in else { return self.write(operation) };
         // Not behind a lock: the thread of a server that hangs would keep it.
@@ -66,7 +91,7 @@ impl SqlStore {
             let done = stand_in.change(&run)?;
             let answer = unanswered
                 .map(|answer| -> Answer<'static, ()> { Box::pin(async { answer.await.map(drop) }) });
-            stand_in.owe(Change { run: Arc::new(move |db| run(db).map(drop)), answer })?;
+            stand_in.owe(Change { run: Arc::new(move |db| run(db).map(drop)), answer }, need);
             Ok(done)
         })
     }

@@ -173,10 +173,8 @@ pub fn write_until_closed(
         {
             tracing::error!(%error, operations = group.len(), "central's database did not commit");
         }
-        let touched = touched::take();
-        if committed.is_ok() {
-            live.committed(&touched);
-        }
+        // A commit whose answer was lost may have been kept: what is remembered is read anew in any case.
+        live.attempted(&touched::take());
         for job in group {
             job.tell(committed.clone());
         }
