@@ -32,9 +32,7 @@ impl Commands for SqlStore {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, last)));
                 }
                 // All that were given before are remembered since the start.
-                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull)
-                    if Errand::of_now().is_urgent =>
-                {
+                Err(error) if error.is_of_server() && Errand::of_now().is_urgent => {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, 0)));
                 }
                 kept => kept?,

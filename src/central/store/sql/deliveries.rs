@@ -49,7 +49,7 @@ struct Taken {
 
 /// The steps that boxes told of, by command and box, in their order. They are written together.
 #[derive(Default)]
-pub struct Told(BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>);
+pub struct Told(Taking);
 
 impl Told {
     /// Moves a delivery on by what a box told of it; the first time of each step is kept.
@@ -65,17 +65,25 @@ impl Told {
         of_command.entry(id.clone()).or_default().push(Taken { next, reason, at });
     }
 
-    /// Writes how far each came, and tells others of what began and ended by it.
+    /// Writes how far each came, and tells others of what began and ended by it, of commands that are `known`: one that is not may
+    /// be kept later, or is nobody's.
     ///
     /// # Errors
     /// Fails where the database refuses it.
-    pub fn write(self, db: &Connection) -> Result<()> {
+    pub fn write(self, db: &Connection, known: impl Fn(&CommandId) -> bool) -> Result<()> {
         let (mut rows, mut begun, mut over) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let before = steps(db, &self.0)?;
         for (command, boxes) in self.0 {
-            let before = steps(db, &command, &boxes.keys().collect())?;
+            let is_known = known(&command);
             for (id, told) in boxes {
-                let Some(row) = moved(before.get(&id).copied(), &told) else { continue };
+                let Some(row) = moved(before.get(&(command.clone(), id.clone())).copied(), &told) else {
+                    continue;
+                };
                 touched::delivery(&id);
+                if !is_known {
+                    rows.push(row.values(&command, &id));
+                    continue;
+                }
                 // It begins with the first box, and ends with the last.
                 if let Some(at) = row.begun {
                     let first = begun.entry(command.clone()).or_insert(at);
@@ -101,16 +109,26 @@ impl Told {
     }
 }
 
-/// Reads how far a command has come with these boxes.
-fn steps(db: &Connection, command: &CommandId, boxes: &BTreeSet<&BoxId>) -> Result<BTreeMap<BoxId, Step>> {
+/// The steps of boxes, by command.
+type Taking = BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>;
+
+/// Reads how far these commands have come with these boxes.
+fn steps(db: &Connection, told: &Taking) -> Result<BTreeMap<(CommandId, BoxId), Step>> {
+    if told.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let commands: Vec<&CommandId> = told.keys().collect();
+    let boxes: BTreeSet<&BoxId> = told.values().flat_map(BTreeMap::keys).collect();
     let mut query = db.prepare_cached(
-        "SELECT box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
+        "SELECT command, box, step FROM deliveries WHERE command IN (SELECT value FROM json_each(?1))
+         AND box IN (SELECT value FROM json_each(?2))",
     )?;
-    let rows = query.query_map([command.as_str(), &json(boxes)], |row| {
-        Ok((name(row, "box")?, row.get::<_, String>("step")?))
+    let rows = query.query_map([json(&commands), json(&boxes)], |row| {
+        Ok(((name(row, "command")?, name(row, "box")?), row.get::<_, String>("step")?))
     })?;
-    let known =
-        |row: Result<(BoxId, String)>| row.map(|(id, code)| Some((id, Step::from_code(&code)?))).transpose();
+    let known = |row: Result<((CommandId, BoxId), String)>| {
+        row.map(|(of, code)| Some((of, Step::from_code(&code)?))).transpose()
+    };
     rows.filter_map(known).collect()
 }
 

@@ -74,7 +74,7 @@ impl SqlStore {
                     answer
                 });
                 match answer.await {
-                    Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) if is_urgent => {}
+                    Err(error) if is_urgent && error.is_of_server() => {}
                     Ok(done) => {
                         let copy = Arc::clone(stand_in);
                         // No order waits for it, and the next copy mends what fails.
@@ -121,20 +121,13 @@ impl SqlStore {
                 None => Err(StoreError::Away),
             };
             let kept = match asked_before {
-                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) => {
+                Err(error) if error.is_of_server() => {
                     self.enqueue(move |db| run(db)).await?.await
                 }
                 answered => answered,
             };
             match kept {
-                Err(
-                    error @ (StoreError::Away
-                    | StoreError::Slow
-                    | StoreError::ServerFull
-                    | StoreError::Closed),
-                ) => {
-                    return Err(error);
-                }
+                Err(error) if error.is_of_server() || error == StoreError::Closed => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, "a change of an urgent order is not kept: the server refuses it")
                 }
