@@ -40,7 +40,11 @@ impl Owed {
 
     /// Writes what the store takes now, and tells of each. One that the store refuses waits behind the others, and keeps none of
     /// them out.
-    pub async fn write(&self, store: &(impl Commands + ?Sized), mut tell: impl FnMut(&CommandId, Result<Kept, StoreError>)) {
+    pub async fn write(
+        &self,
+        store: &(impl Commands + ?Sized),
+        mut tell: impl FnMut(&CommandId, Result<Kept, StoreError>),
+    ) {
         let mut refused = 0;
         while refused < lock(&self.commands).len() {
             let Some(command) = self.first() else { return };

@@ -35,7 +35,9 @@ impl Counted {
     /// Counts the statements that were executed so far.
     fn statements(&self) -> usize {
         let log = std::fs::read_to_string(self.0.socket().join("log")).unwrap();
-        log.lines().filter(|line| line.contains("LOG:  statement: ") || line.contains("LOG:  execute ")).count()
+        log.lines()
+            .filter(|line| line.contains("LOG:  statement: ") || line.contains("LOG:  execute "))
+            .count()
     }
 
     /// Checks that something takes no more statements than this.
@@ -99,7 +101,7 @@ async fn signs_of_a_thousand_boxes_are_kept_by_a_few_statements() {
     let beat = |n: usize, seconds| {
         let usage = Some(Usage { disk_free_mib: 900, month_mib: n as u64 });
         let kind = SignKind::Heartbeat { backlog: n as u64, faults: vec!["disk_full".to_owned()], usage };
-        let holds = (n % 2 == 0).then(|| holds(1));
+        let holds = n.is_multiple_of(2).then(|| holds(1));
         SignOfLife { id: loa(n), at: at(seconds), clock: ClockQuality::Synced, holds, kind }
     };
     for n in 0..BOXES {
@@ -108,13 +110,18 @@ async fn signs_of_a_thousand_boxes_are_kept_by_a_few_statements() {
     // An hour that is over long ago, and a box that was seen later by another central.
     let old = at(0).minus(SAMPLES_KEPT).minus(Span::secs(7_200));
     server.0.sql("xa", &format!("INSERT INTO health (box, hour, signs, without_clock, faulty, backlog_max) VALUES ('loa-0005', {}, 1, 0, 0, 0)", old.0));
-    server.0.sql("xa", &format!("UPDATE boxes SET last_seen = {}, backlog = 77 WHERE id = 'loa-0003'", at(20).0));
+    server
+        .0
+        .sql("xa", &format!("UPDATE boxes SET last_seen = {}, backlog = 77 WHERE id = 'loa-0003'", at(20).0));
     server.0.sql("xa", &format!("UPDATE boxes SET lost = {} WHERE id = 'loa-0004'", at(12).0));
     server.0.sql("xa", "UPDATE boxes SET software = '1.2.3'");
     let end = tokio::task::spawn_blocking(move || drop(store));
     server.takes_at_most(40, "signs of life", end).await.unwrap();
     let of = |id: &str| {
-        let row = format!("SELECT last_seen - {}, lost - {}, backlog, faults, clock FROM boxes WHERE id = '{id}'", NOW.0, NOW.0);
+        let row = format!(
+            "SELECT last_seen - {}, lost - {}, backlog, faults, clock FROM boxes WHERE id = '{id}'",
+            NOW.0, NOW.0
+        );
         server.0.sql("xa", &row)
     };
     assert_eq!(of("loa-0002"), format!("10000000|-{}|2|[\"disk_full\"]|synced", NOW.0));
@@ -163,7 +170,8 @@ async fn the_logs_of_a_thousand_boxes_are_cut_by_a_few_statements() {
     assert_eq!(gone, 2 * 995, "a log whose box signed later waits for that signature");
     let left = "SELECT count(*), min(seq), (SELECT count(*) FROM pruned_logs WHERE upto = 2) FROM log WHERE box <> 'loa-1'";
     assert_eq!(server.0.sql("xa", left), "1010|1|995");
-    let waiting = server.takes_at_most(20, "logs with nothing to cut", store.prune(Perishable::Log, before, now));
+    let waiting =
+        server.takes_at_most(20, "logs with nothing to cut", store.prune(Perishable::Log, before, now));
     assert_eq!(waiting.await.unwrap(), 0);
 }
 
@@ -177,7 +185,8 @@ async fn what_a_stolen_key_tells_of_unknown_orders_costs_a_few_statements_and_go
     let store = open(&server.0);
     store.add_command(command("mot", 1)).await.unwrap();
     let mut written = Written::new();
-    let told = |command: &str| Event::Delivery { command: command.parse().unwrap(), step: DeliveryStep::Finished };
+    let told =
+        |command: &str| Event::Delivery { command: command.parse().unwrap(), step: DeliveryStep::Finished };
     let batch = written.batch((0..150).map(|n| told(&format!("la-{n}"))).chain([told("mot")]));
     let taken = server.takes_at_most(60, "orders that nobody gave", ingest(&store_of(&store), batch)).await;
     assert_eq!(taken.added, 151);

@@ -151,7 +151,9 @@ mod tests {
     fn who_waited_in_vain_for_another_writer_writes_when_that_one_has_ended() {
         let cluster = Cluster::start();
         cluster.create("xa");
-        let Way::Server { target, .. } = Way::to(&cluster.database("xa")).unwrap() else { panic!("a server") };
+        let Way::Server { target, .. } = Way::to(&cluster.database("xa")).unwrap() else {
+            panic!("a server")
+        };
         let writer = |time_max| server(&target, Purpose { time_max, writes: true });
         let (hasty, slow) = (writer(Duration::from_millis(200)), writer(Duration::from_secs(20)));
         slow.in_transaction(|_| {

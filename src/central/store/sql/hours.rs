@@ -49,9 +49,8 @@ pub fn hour_of(at: Wall) -> Wall {
 /// Adds signs of life to their hours, and deletes what is too old for each. Boxes that are not known any more have none.
 pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Result<()> {
     let boxes: BTreeSet<&BoxId> = hours.iter().map(|((id, _), _)| id).collect();
-    let mut query = db.prepare_cached(
-        "SELECT id, software FROM boxes WHERE id IN (SELECT value FROM json_each(?1))",
-    )?;
+    let mut query =
+        db.prepare_cached("SELECT id, software FROM boxes WHERE id IN (SELECT value FROM json_each(?1))")?;
     let known = query.query_map([json(&boxes)], |row| Ok((row.get("id")?, row.get("software")?)))?;
     let known: BTreeMap<String, Option<String>> = known.collect::<Result<_>>()?;
     let mut rows: Vec<[Value; 9]> = Vec::new();
@@ -80,9 +79,8 @@ pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Resul
              disk_free_mib = coalesce(excluded.disk_free_mib, health.disk_free_mib),
              month_mib = coalesce(excluded.month_mib, health.month_mib)",
     )?;
-    let mut delete = db.prepare_cached(
-        "DELETE FROM health WHERE box IN (SELECT value FROM json_each(?1)) AND hour < ?2",
-    )?;
+    let mut delete =
+        db.prepare_cached("DELETE FROM health WHERE box IN (SELECT value FROM json_each(?1)) AND hour < ?2")?;
     for (hour, boxes) in of_hour {
         delete.execute(params![json(&boxes), hour.minus(SAMPLES_KEPT).0])?;
     }

@@ -57,7 +57,8 @@ impl Operation for Arrival {
 pub fn take_in(db: &Connection, batches: &[&Batch]) -> Result<Vec<Ingested>> {
     log_parts::make_rooms(db, batches.iter().map(|batch| batch.arrived))?;
     let mut intake = Intake { heads: lock_heads(db, batches)?, ..Intake::default() };
-    let named = batches.iter().flat_map(|batch| &batch.records).filter_map(|record| command_of(&record.entry.event));
+    let named =
+        batches.iter().flat_map(|batch| &batch.records).filter_map(|record| command_of(&record.entry.event));
     intake.days.look_up(db, named.collect())?;
     let taken = batches.iter().map(|batch| intake.take(db, batch)).collect::<Result<_>>()?;
     intake.write(db)?;

@@ -204,7 +204,9 @@ impl StandIn {
             return;
         }
         if owed.dropped == 0 {
-            tracing::error!("there are more changes than can wait for the database server: further ones are lost to it");
+            tracing::error!(
+                "there are more changes than can wait for the database server: further ones are lost to it"
+            );
         }
         owed.dropped += 1;
     }
@@ -222,7 +224,10 @@ impl StandIn {
         owed.changes.pop_front();
         if owed.changes.is_empty() && owed.dropped > 0 {
             let dropped = std::mem::take(&mut owed.dropped);
-            tracing::error!(dropped, "changes that were made while the database server was away are not kept");
+            tracing::error!(
+                dropped,
+                "changes that were made while the database server was away are not kept"
+            );
         }
     }
 }

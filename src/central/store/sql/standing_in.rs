@@ -121,9 +121,7 @@ impl SqlStore {
                 None => Err(StoreError::Away),
             };
             let kept = match asked_before {
-                Err(error) if error.is_of_server() => {
-                    self.enqueue(move |db| run(db)).await?.await
-                }
+                Err(error) if error.is_of_server() => self.enqueue(move |db| run(db)).await?.await,
                 answered => answered,
             };
             match kept {
