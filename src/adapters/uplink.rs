@@ -17,6 +17,9 @@ use loaxa_heart::wire::renewal::{Renewal, Renewed};
 use loaxa_heart::wire::signing::{PublicKey, SecretKey};
 use loaxa_heart::wire::topics::{Down, Topic, Up};
 
+/// Time in which central is to know of a command; several that come together are told together.
+const TOLD_WITHIN: Span = Span::secs(2);
+
 /// Times that news of what the box holds are told in full, as a heartbeat may be lost.
 const TOLD_IN_FULL: u32 = 2;
 
@@ -217,6 +220,14 @@ impl Uplink {
         heartbeat.usage = heartbeat.usage.filter(|_| heartbeat.holds.is_some());
         // The next one says the same and more.
         let _ = self.publish(Up::Heartbeat, codec::encode(&heartbeat), Qos::AtMostOnce);
+    }
+
+    /// Has central soon know of a command that the box took in: by the log, where it is urgent, and by the heartbeat.
+    pub fn command_taken(&mut self, now: Moment, is_urgent: bool) {
+        if is_urgent {
+            self.outbox.handle(now, outbox::Input::Urgent);
+        }
+        self.hurry_heartbeat(now + TOLD_WITHIN);
     }
 
     /// Makes the next heartbeat due now: something changed that central wants to know.

@@ -34,9 +34,6 @@ const WAITING_MAX: usize = 4_096;
 /// Commands of which a box knows that they came.
 const ARRIVED_MAX: usize = 32;
 
-/// Time after a command in which central hears what the box now holds.
-const HURRY: Span = Span::secs(2);
-
 /// A release that said less in its hello.
 const OLDER_RELEASE: &str = "0.0.9";
 
@@ -218,10 +215,11 @@ impl MemoryBox {
             Ok(Some(Arrived::Trust { message, .. })) => self.tell(Input::Trust(message.trust)),
             Ok(Some(Arrived::Command { signed, .. })) => {
                 self.note_arrival(&signed.payload);
+                let is_urgent = signed.payload.is_urgent();
                 self.arriving = Some(Signed::clone(&signed));
                 self.tell(Input::Command(signed));
                 self.arriving = None;
-                self.uplink.hurry_heartbeat(monotonic() + HURRY);
+                self.uplink.command_taken(monotonic(), is_urgent);
             }
             Err(reason) => {
                 self.account.refused();

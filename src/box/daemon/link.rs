@@ -21,9 +21,6 @@ use loaxa_heart::wire::topics::Topic;
 
 const MIB: u64 = 1 << 20;
 
-/// Time after a command in which central hears what the box now holds.
-const HURRY: Span = Span::secs(2);
-
 impl Daemon {
     /// Sends the part of the log that is due, and the heartbeat where it is due.
     pub(super) fn send_log(&mut self) {
@@ -178,10 +175,11 @@ impl Daemon {
         if let Some(sha256) = media_of(&signed).filter(|sha256| self.downloads.claim(sha256)) {
             self.tell(Input::Fetched { sha256, result: Ok(()) });
         }
+        let is_urgent = signed.payload.is_urgent();
         self.arriving.insert(signed.payload.id.clone(), envelope);
         self.tell(Input::Command(Box::new(signed)));
         self.arriving.clear();
-        self.uplink.hurry_heartbeat(monotonic() + HURRY);
+        self.uplink.command_taken(monotonic(), is_urgent);
     }
 
     fn on_welcome(&mut self, welcome: Welcome, asked: Moment) {

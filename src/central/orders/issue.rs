@@ -99,16 +99,11 @@ async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> 
         app.keyring.signers(unsigned.power(), &unsigned.groups, draft.now).map_err(Refused::Authority)?;
     check_moves(app, &draft, &signers.ids()).await?;
     settle_ends(app, &mut draft, signers.ids()).await?;
-    let errand = Errand { is_urgent: is_urgent(&unsigned) || Errand::of_now().is_urgent, ..Errand::of_now() };
+    let errand = Errand { is_urgent: unsigned.is_urgent() || Errand::of_now().is_urgent, ..Errand::of_now() };
     let serial = errand.run(app.store.next_serial(signers.issuer())).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
     keep(app, &draft, &command, envelope, approves).await
-}
-
-/// Tells whether a command goes out also where the disk does not keep it: what ends something, and actual emergencies.
-fn is_urgent(command: &Command) -> bool {
-    matches!(command.body, Body::Cancel { .. }) || command.power() == Power::Emergency
 }
 
 /// Checks that these signers may move the boxes of a draft, as each box will check it.
@@ -227,17 +222,17 @@ async fn keep(
         ends: draft.ends.clone(),
         document: draft.document.clone(),
         moves: draft.moves.clone(),
-        boxes: boxes_in(app, &command.groups, is_urgent(command)).await?,
+        boxes: boxes_in(app, &command.groups, command.is_urgent()).await?,
         approves,
     };
     let approved = kept.approves.as_ref().map(|approval| approval.of.clone());
-    let fate = match is_urgent(command) && approved.is_none() {
+    let fate = match command.is_urgent() && approved.is_none() {
         true => keep_or_owe(app, kept).await?,
         false => app.store.add_command(kept).await?,
     };
     match (fate, &draft.document) {
         (Kept::Now, _) => {
-            app.outbound.to_groups(command, &envelope, is_urgent(command));
+            app.outbound.to_groups(command, &envelope, command.is_urgent());
             app.changes.tell(Changed::Announcements);
             tracing::info!(id = %command.id, what = what(&command.body), "sent a command");
         }

@@ -13,6 +13,9 @@ pub const ACK_WAIT_MAX: Span = Span::secs(300);
 /// Most records in a batch.
 pub const RECORDS_MAX: usize = crate::wire::messages::BATCH_RECORDS_MAX;
 
+/// Most records with which a box tells of an emergency before its turn comes.
+pub const URGENT_RECORDS_MAX: u64 = 32;
+
 /// A request to the shell: to read records from `from` on, at most [`RECORDS_MAX`] and
 /// [`BATCH_BYTES_MAX`](crate::wire::messages::BATCH_BYTES_MAX), and publish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub enum Input {
         upload_after: Span,
     },
     Disconnected,
+    /// The last record is of an emergency: who has little else to tell does not wait for its turn.
+    Urgent,
     /// The store holds records up to this number.
     Appended {
         last: u64,
@@ -84,6 +89,12 @@ impl Outbox {
                 self.state = State::Resting { until: now + upload_after };
             }
             Input::Disconnected => self.state = State::Offline,
+            Input::Urgent
+                if matches!(self.state, State::Resting { .. }) && self.backlog() <= URGENT_RECORDS_MAX =>
+            {
+                self.state = State::Ready;
+            }
+            Input::Urgent => {}
             Input::Appended { last } => self.last = self.last.max(last),
             Input::Published { upto } => self.published(now, upto),
             Input::Acknowledged { upto } => self.acknowledged(upto),
@@ -94,6 +105,10 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    const fn backlog(&self) -> u64 {
+        self.last.saturating_sub(self.acknowledged)
     }
 
     fn published(&mut self, now: Moment, upto: Option<u64>) {
@@ -190,6 +205,24 @@ mod tests {
                 (9, Some(Appended { last: 321 }), Some(321)),
             ],
         );
+    }
+
+    #[test]
+    fn word_of_an_emergency_waits_for_no_turn_behind_a_short_log() {
+        let long = 2 + URGENT_RECORDS_MAX;
+        let emergency = |last, sent| {
+            let steps = [
+                (0, Some(Urgent), None),
+                (1, WELCOMED, None),
+                (2, Some(Appended { last }), None),
+                (2, Some(Urgent), sent),
+            ];
+            check(2, 2, &steps);
+        };
+        emergency(2, None);
+        emergency(3, Some(3));
+        emergency(long, Some(3));
+        emergency(long + 1, None);
     }
 
     #[test]

@@ -115,6 +115,12 @@ pub enum Body {
 }
 
 impl Command {
+    /// Tells whether nothing may hold it up, neither a disk that is full nor a turn to wait for: what ends something, and
+    /// actual emergencies.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self.body, Body::Cancel { .. }) || self.power() == Power::Emergency
+    }
+
     /// Returns the power that the signers must hold.
     pub fn power(&self) -> Power {
         match &self.body {
