@@ -112,24 +112,46 @@ impl Told {
 /// The steps of boxes, by command.
 type Taking = BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>;
 
-/// Reads how far these commands have come with these boxes.
+/// Reads how far these commands have come with these boxes, asking for many at once: of a command for its boxes, and of a box for
+/// the commands that it alone names.
 fn steps(db: &Connection, told: &Taking) -> Result<BTreeMap<(CommandId, BoxId), Step>> {
-    if told.is_empty() {
-        return Ok(BTreeMap::new());
+    let (shared, own): (Vec<_>, Vec<_>) = told.iter().partition(|(_, boxes)| boxes.len() > 1);
+    let boxes: BTreeSet<&BoxId> = shared.iter().flat_map(|(_, boxes)| boxes.keys()).collect();
+    let (shared, own) =
+        if shared.len() > boxes.len() { (Vec::new(), told.iter().collect()) } else { (shared, own) };
+    let mut by_box: BTreeMap<&BoxId, Vec<&CommandId>> = BTreeMap::new();
+    for (command, boxes) in own {
+        boxes.keys().for_each(|id| by_box.entry(id).or_default().push(command));
     }
-    let commands: Vec<&CommandId> = told.keys().collect();
-    let boxes: BTreeSet<&BoxId> = told.values().flat_map(BTreeMap::keys).collect();
-    let mut query = db.prepare_cached(
-        "SELECT command, box, step FROM deliveries WHERE command IN (SELECT value FROM json_each(?1))
-         AND box IN (SELECT value FROM json_each(?2))",
-    )?;
-    let rows = query.query_map([json(&commands), json(&boxes)], |row| {
-        Ok(((name(row, "command")?, name(row, "box")?), row.get::<_, String>("step")?))
-    })?;
-    let known = |row: Result<((CommandId, BoxId), String)>| {
-        row.map(|(of, code)| Some((of, Step::from_code(&code)?))).transpose()
+    let mut found = BTreeMap::new();
+    let mut take = |rows: Rows<'_>| -> Result<()> {
+        for row in rows {
+            let (of, code) = row?;
+            found.extend(Step::from_code(&code).map(|step| (of, step)));
+        }
+        Ok(())
     };
-    rows.filter_map(known).collect()
+    let mut query = db.prepare_cached(
+        "SELECT command, box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
+    )?;
+    for (command, boxes) in shared {
+        let boxes: Vec<&BoxId> = boxes.keys().collect();
+        take(&mut query.query_map([command.as_str(), &json(&boxes)], step)?)?;
+    }
+    let mut query = db.prepare_cached(
+        "SELECT command, box, step FROM deliveries WHERE box = ?1 AND command IN (SELECT value FROM json_each(?2))",
+    )?;
+    for (id, commands) in by_box {
+        take(&mut query.query_map([id.as_str(), &json(&commands)], step)?)?;
+    }
+    Ok(found)
+}
+
+/// Rows of deliveries, each with the code of its step.
+type Rows<'q> = &'q mut dyn Iterator<Item = Result<((CommandId, BoxId), String)>>;
+
+fn step(row: &Row) -> Result<((CommandId, BoxId), String)> {
+    Ok(((name(row, "command")?, name(row, "box")?), row.get("step")?))
 }
 
 /// A delivery as several steps leave it.

@@ -60,7 +60,7 @@ pub struct Change {
 /// The need of the server for a change that was made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It holds here for as long as the server is away.
+    /// None once the server is back.
     Passing,
     /// The server gets it unless there are very many.
     IfRoom,
