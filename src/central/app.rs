@@ -125,9 +125,6 @@ pub struct Counts {
 /// Time between two tries to keep what the disk refused.
 const OWED_EVERY: Duration = Duration::from_secs(2);
 
-/// Time between two copies of what urgent orders need, and between two tries to bring what they changed.
-const READY_EVERY: Duration = Duration::from_secs(2);
-
 /// Time between two looks for counts that wait to be written.
 const WAITING_ALARMS_EVERY: Duration = Duration::from_secs(2);
 
@@ -321,16 +318,6 @@ impl App {
                 Err(_) => {}
             };
             self.owed.write(&*self.store, tell).await;
-        }
-    }
-
-    /// Keeps what urgent orders need where a database server goes away, for as long as central runs.
-    pub async fn keep_store_ready(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(READY_EVERY).await;
-            if let Err(error) = self.store.keep_ready().await {
-                tracing::debug!(%error, "what urgent orders need is as old as the last answer of the database server");
-            }
         }
     }
 

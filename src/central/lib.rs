@@ -288,7 +288,7 @@ fn begin_tasks(
     tasks.push(tokio::spawn(Arc::clone(&app.disk).watch()));
     tasks.push(tokio::spawn(Arc::clone(app).write_owed()));
     if matches!(app.settings.database, Database::Postgres(_)) {
-        tasks.push(tokio::spawn(Arc::clone(app).keep_store_ready()));
+        tasks.push(tokio::spawn(orders::brought::keep_ready(Arc::clone(app))));
     }
     tasks.push(tokio::spawn(urgently(notify::call_people(Arc::clone(app)))));
     tasks.push(tokio::spawn(urgently(notify::send_letters(Arc::clone(app)))));

@@ -2,6 +2,7 @@
 
 mod vietnamese;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl Speech {
         };
         let key = ContentHash::of(format!("{}\0{primary}\0{words}", self.command.join("\0")).as_bytes());
         let kept = self.cache_dir.join(format!("{key}.wav"));
-        if kept.exists() {
+        if crate::decode::open(&kept).is_ok() {
             touch(&kept);
             return Ok(kept);
         }
@@ -160,18 +161,23 @@ fn failed(detail: impl std::fmt::Display) -> Fault {
     Fault::NoSpeech { detail: detail.to_string() }
 }
 
-/// Takes a finished WAV into the cache at once, so that no half-written one is ever found there.
+/// Takes a finished WAV into the cache at once and for good, so that no half-written one is found there, not even after a
+/// power cut.
 fn keep(fresh: &Path, kept: &Path) -> Result<(), Fault> {
     let bytes = std::fs::metadata(fresh).map_err(|_| failed("the engine wrote no sound"))?.len();
     if bytes > WAV_BYTES_MAX {
         return Err(failed(format_args!("the engine wrote {bytes} bytes")));
     }
     crate::decode::open(fresh).map_err(failed)?;
-    std::fs::rename(fresh, kept).map_err(failed)
+    let for_good = File::open(fresh)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(fresh, kept))
+        .and_then(|()| File::open(kept.parent().unwrap_or(Path::new(".")))?.sync_all());
+    for_good.map_err(failed)
 }
 
-/// Deletes spoken texts, the longest unused first, until they take at most so many bytes. The one just made stays, and
-/// what can't be deleted is tried again with the next text.
+/// Deletes spoken texts, the longest unused first, until they take at most so many bytes, and what an engine began long ago.
+/// The one just made stays, and what can't be deleted is tried again with the next text.
 fn forget_oldest(folder: &Path, made: &Path, bytes_max: u64) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut kept: Vec<_> = entries
@@ -179,8 +185,14 @@ fn forget_oldest(folder: &Path, made: &Path, bytes_max: u64) {
             let found = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
             Some((found.modified().ok()?, entry.path(), found.len()))
         })
-        .filter(|(_, path, _)| path != made && !path.to_string_lossy().contains(UNFINISHED))
+        .filter(|(_, path, _)| path != made)
         .collect();
+    let unfinished = kept.extract_if(.., |(_, path, _)| path.to_string_lossy().contains(UNFINISHED));
+    for (changed, path, _) in unfinished {
+        if changed.elapsed().is_ok_and(|age| age > UNFINISHED_MAX) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
     kept.sort();
     let just_made = std::fs::metadata(made).map_or(0, |found| found.len());
     let mut excess =
@@ -196,6 +208,8 @@ fn forget_oldest(folder: &Path, made: &Path, bytes_max: u64) {
 
 /// Mark in the name of a WAV that an engine still writes.
 const UNFINISHED: &str = ".new-";
+/// Age from which on such a WAV was left behind by a power cut: no engine may take so long.
+const UNFINISHED_MAX: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 mod tests {
@@ -327,5 +341,25 @@ done
         assert_eq!(speech.speak("Chào UBND xã", "vi").unwrap(), first);
         assert_eq!(std::fs::read_to_string(&said).unwrap(), "Chào Uỷ ban nhân dân xã");
         assert_ne!(speech.speak("Chào", "vi").unwrap(), first);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_said_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let wav = tone(folder.path());
+        let cache = folder.path().join("cache");
+        let speech = engine(&cache, &format!("cp '{}' '{{out}}'", wav.display()));
+        let kept = speech.speak("Nước lên", "vi").unwrap();
+        std::fs::write(&kept, "").unwrap();
+        let begun = |name: &str, age: Duration| {
+            let path = cache.join(format!("x{UNFINISHED}{name}.wav"));
+            let file = File::create(&path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+            path
+        };
+        let (old, now) = (begun("1-0", 2 * UNFINISHED_MAX), begun("2-0", Duration::ZERO));
+        assert_eq!(speech.speak("Nước lên", "vi").unwrap(), kept);
+        assert!(crate::decode::open(&kept).is_ok());
+        assert!(!old.exists() && now.exists());
     }
 }

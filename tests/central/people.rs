@@ -766,3 +766,22 @@ async fn nothing_changes_by_looking() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_forgets_its_session_also_where_the_store_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path(), embedded());
+    let central = start(settings.clone()).await;
+    let lan = Staff::make(&central, "lan", &[]).await;
+    let db = rusqlite::Connection::open(settings.database.file().unwrap()).unwrap();
+    db.execute_batch("CREATE TRIGGER kept BEFORE DELETE ON sessions BEGIN SELECT RAISE(ABORT, 'kept'); END")
+        .unwrap();
+    let gone = lan.post(&central, "/thoat", &[]).await;
+    assert_eq!(
+        (gone.status, gone.header("set-cookie").contains("Max-Age=0")),
+        (303, true),
+        "{}",
+        gone.text()
+    );
+    central.stop().await;
+}

@@ -80,6 +80,9 @@ const MAY_SCAN: [(&str, &str); 6] = [
 struct Queries {
     found: Vec<String>,
     consts: BTreeMap<String, String>,
+    /// The tables that are copied for times without a server are read now.
+    reads_copied: bool,
+    copied: usize,
 }
 
 impl<'ast> Visit<'ast> for Queries {
@@ -87,6 +90,33 @@ impl<'ast> Visit<'ast> for Queries {
         if let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &*item.expr {
             self.consts.insert(format!("{{{}}}", item.ident), text.value());
         }
+        if item.ident == "COPIED" {
+            self.reads_copied = true;
+            self.visit_expr(&item.expr);
+            self.reads_copied = false;
+        }
+    }
+
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        if module.ident != "tests" {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+
+    /// A table that is copied, with the rows of it that are.
+    fn visit_expr_tuple(&mut self, pair: &'ast syn::ExprTuple) {
+        let text = |expr: &syn::Expr| match expr {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        };
+        let texts: Vec<_> = pair.elems.iter().filter_map(text).collect();
+        if let [table, of_them] = &texts[..]
+            && self.reads_copied
+        {
+            self.copied += 1;
+            self.note(&format!("SELECT * FROM {table} WHERE {of_them} LIMIT 5000"));
+        }
+        syn::visit::visit_expr_tuple(self, pair);
     }
 
     fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
@@ -127,6 +157,7 @@ fn all_queries() -> Queries {
             all.visit_file(&syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap());
         }
     }
+    assert!(all.copied > 10, "{} copied tables were found", all.copied);
     all
 }
 

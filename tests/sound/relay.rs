@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::support::listen::Recording;
 use crate::support::{eventually, free_port};
 use loaxa_box::player::{self, Player, PlayerConfig};
 use loaxa_heart::config::box_file::AmplifierConfig;
-use loaxa_heart::config::shaping::Shaping;
+use loaxa_heart::config::shaping::{Loudspeaker, Shape, Shaping};
 use loaxa_heart::domain::ids::PlayId;
 use loaxa_heart::domain::sound::{Cut, End, Fault, PlayerCommand, PlayerEvent, Score, Sound, Sounded};
 use loaxa_heart::domain::time::Span;
@@ -39,6 +40,10 @@ struct Ear {
 
 impl Ear {
     fn new() -> Self {
+        Self::shaped(Shaping::default())
+    }
+
+    fn shaped(shaping: Shaping) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let config = PlayerConfig {
@@ -48,7 +53,7 @@ impl Ear {
             state_dir: at.join("state"),
             speech: Speech::espeak(at.join("speech")),
             target_lufs: None,
-            shaping: Shaping::default(),
+            shaping,
             amplifier: AmplifierConfig::default(),
             microphone: None,
             ca: None,
@@ -268,6 +273,32 @@ fn a_stream_may_carry_titles_and_change_its_rate() {
 }
 
 #[test]
+fn a_horn_gets_no_deep_sound_from_a_station() {
+    let shape = Shape { loudspeaker: Loudspeaker::Horn, compress: false };
+    let ear = Ear::shaped(Shaping { day: shape, night: None });
+    let folder = ear.folder.path().to_owned();
+    let tones = "if(lt(t\\,4)\\,sin(50*2*PI*t)\\,sin(1000*2*PI*t))";
+    make(
+        &folder,
+        &format!(
+            "-f lavfi -i aevalsrc=0.25*{tones}:d=8:s=44100 -b:a 128k -id3v2_version 0 -write_xing 0 a.mp3"
+        ),
+    );
+    let sound = std::fs::read(folder.join("a.mp3")).unwrap();
+    ear.play(&serve(move |_, _, stream| {
+        let _ = write!(stream, "{STREAM_HEAD}\r\n").and_then(|()| stream.write_all(&sound));
+        let _ = stream.read(&mut [0]);
+    }));
+    ear.hear(&[1_000.0], 3.5);
+    let recording = ear.recording();
+    let heard = recording.stretches(&[1_000.0])[0].from;
+    let loudest = |time| recording.samples(time).iter().fold(0.0, |peak: f64, sample| sample.abs().max(peak));
+    let (deep, high) = (loudest(heard - 3.0..heard - 0.5), loudest(heard + 0.5..heard + 3.0));
+    assert!(deep < high / 100.0, "{deep} beside {high}");
+    assert_eq!(ear.stop(), End::Stopped);
+}
+
+#[test]
 fn a_stream_of_adts_sounds() {
     let ear = Ear::new();
     let folder = ear.folder.path().to_owned();
@@ -309,6 +340,10 @@ fn what_is_no_stream_is_refused_with_a_reason() {
     )
     .unwrap();
     std::fs::write(folder.path().join("b.mp3"), vec![0x55; 300_000]).unwrap();
+    let map =
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"long.mp4\"\n#EXTINF:2,\na.m4s\n#EXT-X-ENDLIST\n";
+    std::fs::write(folder.path().join("map.m3u8"), map).unwrap();
+    std::fs::write(folder.path().join("long.mp4"), vec![0; 2 << 20]).unwrap();
     let server = serve_folder(folder.path().to_owned());
     let gone = format!("http://127.0.0.1:{}/", free_port());
     let cases = [
@@ -332,6 +367,27 @@ fn what_is_no_stream_is_refused_with_a_reason() {
             scope.spawn(move || check(url, says));
         }
     });
+}
+
+#[test]
+fn a_beginning_without_end_fills_no_memory() {
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = written.clone();
+    let server = serve(move |path, _, stream| {
+        if path.ends_with("m3u8") {
+            let list = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"long.mp4\"\n#EXTINF:2,\na.m4s\n#EXT-X-ENDLIST\n";
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{list}");
+            return;
+        }
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        while stream.write_all(&[0; 65_536]).is_ok() {
+            counted.fetch_add(65_536, Ordering::Relaxed);
+        }
+    });
+    assert!(matches!(Ear::new().preflight(&format!("{server}/list.m3u8")), Err(Fault::NoStream { .. })));
+    // What the sockets hold is written, too.
+    let written = written.load(Ordering::Relaxed);
+    assert!(0 < written && written < 32 << 20, "{written} bytes");
 }
 
 /// Answers everything with the same text.

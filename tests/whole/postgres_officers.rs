@@ -1,4 +1,7 @@
 //! Duty officers while the database server is away: who is signed in goes on, who is not signs in, and what they did is kept.
+use crate::several::Ground;
+use crate::support::broker::Broker;
+use crate::support::browser;
 use crate::support::commune::*;
 use crate::support::postgres::Cluster;
 use crate::support::postgres_way::Way;
@@ -7,7 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_central::Central;
 use loaxa_central::settings::Settings;
-use loaxa_central::store::{MessageUse, Role};
+use loaxa_central::store::sql::SqlStore;
+use loaxa_central::store::{Boxes, MessageUse, Reach, Role, Sessions, at_once};
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::{Body, Command};
@@ -122,7 +126,7 @@ async fn two_officers_send_and_stop_an_emergency_without_the_database_server() {
     let dir = tempfile::tempdir().unwrap();
     let central = start(Settings { database: way.database("xa"), ..settings(dir.path(), embedded()) }).await;
     let mut loa = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
-    equip(&central, dir.path(), &["an", "binh", "chi", "dung"]).await;
+    equip(&central, dir.path(), &["an", "binh", "chi", "dung", "em"]).await;
     let an = Staff { id: "an".parse().unwrap(), cookie: "loaxa-session=secret-of-an".to_owned() };
     let message = prepare(&central, &an).await;
     assert!(!Browser::at(&central).get("/dang-nhap").await.text().contains("mất kết nối"));
@@ -144,6 +148,11 @@ async fn two_officers_send_and_stop_an_emergency_without_the_database_server() {
     let signed = [("khoa", own[0].as_str()), ("chu-ky", &signature(payload, &key(1)))];
     let called = an.post(&central, &to_sign, &signed).await;
     assert_eq!((called.status, &called.json()["dang-phat"]), (200, &false.into()), "{}", called.text());
+    let shown = format!("/fragments/khan-cap/{id}?luc=calling");
+    let calling = an.get(&central, &shown).await;
+    assert!(calling.status == 200 && calling.text().contains("Cán bộ binh"), "{}", calling.text());
+    assert_eq!(calling.header("hx-refresh"), "");
+    assert_eq!(an.get(&central, &format!("/khan-cap/{id}")).await.status, 200);
     // Who is not signs in, by what the server knew.
     let mut binh = Browser::at(&central);
     assert!(binh.get("/dang-nhap").await.text().contains("mất kết nối"));
@@ -163,7 +172,9 @@ async fn two_officers_send_and_stop_an_emergency_without_the_database_server() {
     })
     .await;
     let page = an.get(&central, &format!("/khan-cap/{id}")).await;
-    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(page.status == 200 && page.text().contains("id=\"dung\""), "{}", page.text());
+    let other = an.get(&central, &shown).await;
+    assert_eq!(other.header("hx-refresh"), "true", "the open page of the first officer gets its stop button");
     let stopped = binh.post(&format!("/khan-cap/{id}"), &[("viec", "dung")]).await;
     assert_eq!(stopped.status, 303, "{}", stopped.text());
     loa.next("its end", |topic, bytes| {
@@ -171,19 +182,43 @@ async fn two_officers_send_and_stop_an_emergency_without_the_database_server() {
     })
     .await;
 
-    // Two whose account ends meanwhile, or whose password is changed by another central.
-    let (mut chi, mut dung) = (Browser::at(&central), Browser::at(&central));
+    // A live voice is heard, and an officer goes home.
+    let begun = an.post(&central, "/noi-truc-tiep", &[("noi", "thon-1")]).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let voice = begun.json()["phien"].as_str().unwrap().to_owned();
+    let piece = an.put(&central, &format!("/noi-truc-tiep/{voice}?so=0"), &[1; 3_200]).await;
+    assert_eq!(piece.status, 204, "{}", piece.text());
+    loa.next("a voice opens", |topic, bytes| {
+        order(topic, bytes).filter(|body| matches!(body, Body::Live { open: true, .. }))
+    })
+    .await;
+    assert_eq!(an.get(&central, "/noi-truc-tiep").await.status, 200);
+    let gone = an.post(&central, "/thoat", &[]).await;
+    assert_eq!(
+        (gone.status, gone.header("set-cookie").contains("Max-Age=0")),
+        (303, true),
+        "{}",
+        gone.text()
+    );
+    assert_eq!(an.get(&central, "/khan-cap").await.status, 303);
+
+    // Three whose account or sessions end meanwhile, or whose password is changed, by another central.
+    let (mut chi, mut dung, mut em) = (Browser::at(&central), Browser::at(&central), Browser::at(&central));
     chi.sign_in("chi").await;
     dung.sign_in("dung").await;
+    em.sign_in("em").await;
+    let elsewhere = SqlStore::open_at(&cluster.database("xa"), None).unwrap();
+    elsewhere.end_sessions("em".parse().unwrap(), None).await.unwrap();
     cluster.sql("xa", "UPDATE people SET password = 'changed' WHERE id = 'chi'");
     cluster.sql("xa", "UPDATE people SET \"left\" = 1 WHERE id = 'dung'");
     way.cut(false);
     is_well(&central).await;
-    for gone in [&chi, &dung] {
+    for gone in [&chi, &dung, &em] {
         assert_eq!(gone.get("/khan-cap").await.status, 303, "who was sent away has to show who they are");
     }
     assert_eq!(binh.get("/khan-cap").await.status, 200, "the others go on");
     let asked = |sql: &str| cluster.sql("xa", sql);
+    assert_eq!(asked("SELECT count(*) FROM sessions WHERE person = 'an'"), "0");
     let call = asked(&format!("SELECT state, person, agreed_by FROM calls WHERE id = '{id}'"));
     assert_eq!(call, "stopped|an|binh");
     let orders = "SELECT kind, count(*) FROM commands WHERE kind <> 'other' GROUP BY kind ORDER BY kind";
@@ -193,7 +228,112 @@ async fn two_officers_send_and_stop_an_emergency_without_the_database_server() {
                 GROUP BY act ORDER BY act";
     assert_eq!(
         asked(acts),
-        "emergency_agreed|1\nemergency_called|1\nemergency_chosen|1\nemergency_stopped|1\nsigned_in|3"
+        "emergency_agreed|1\nemergency_called|1\nemergency_chosen|1\nemergency_stopped|1\nsigned_in|4"
     );
     central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_says_that_it_is_told_nothing_until_the_database_server_is_back() {
+    let cluster = Cluster::start();
+    cluster.create("xa");
+    let way = Way::to(&cluster);
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(Settings { database: way.database("xa"), ..settings(dir.path(), embedded()) }).await;
+    let an = Staff::make(&central, "an", &[(Role::Duty, "xa")]).await;
+    for path in ["/", "/canh-bao", "/cum-loa", "/nhat-ky"] {
+        let page = an.get(&central, path).await;
+        assert!(page.text().contains("data-live-lost"), "{path} can say it: {}", page.text());
+    }
+    let address = format!("http://{}", central.http_addr());
+    let browser = browser::Browser::start();
+    let mut page = browser.person(&format!("{address}/healthz"));
+    page.sign_in(&an);
+    page.go(&address);
+    page.until_says("h1", "Tổng quan");
+    // The page opens its stream anew, and is seen to have it.
+    page.value(
+        "window.EventSource = class extends EventSource {
+             constructor(...of) { super(...of); this.addEventListener('open', () => { window.isTold = true; }); }
+         };
+         document.dispatchEvent(new Event('visibilitychange')); 0",
+    );
+    page.until("window.isTold");
+    page.value(
+        "document.body.addEventListener('shown', () => { window.drawnAnew = true; }); window.stays = true; 0",
+    );
+    let notice = "document.querySelector('[data-live-lost]').hidden";
+    assert_eq!(page.value(notice), true);
+    way.cut(true);
+    page.until(&format!("!{notice}"));
+    assert_eq!(page.value("window.stays && location.pathname"), "/", "nobody was signed out");
+    way.cut(false);
+    is_well(&central).await;
+    page.until(notice);
+    page.until("window.drawnAnew");
+    assert_eq!(page.value("window.stays"), true);
+    // And one whose person is signed out says so.
+    assert_eq!(an.post(&central, "/thoat", &[]).await.status, 303);
+    page.until("location.pathname === '/dang-nhap'");
+    central.stop().await;
+}
+
+async fn sign_at(central: &Central, id: &str, payload: &str, key: &SecretKey) -> Answer {
+    let body = serde_json::json!({ "key": key.key_id(), "signature": signature(payload, key) });
+    let path = format!("/api/v1/drafts/{id}/signatures");
+    post_with(central, &path, &[("content-type", "application/json")], body.to_string().into()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_signatures_that_meet_on_the_server_only_send_the_emergency_once() {
+    let ground = Ground::lay();
+    let ways = [Way::to(&ground.cluster), Way::to(&ground.cluster)];
+    let beside = |way: &Way| Settings { database: way.database("xa"), ..ground.settings() };
+    let one = start(beside(&ways[0])).await;
+    let mut loa = ScriptedBox::connect(1, ground.broker.port()).await;
+    let an = Staff::make(&one, "an", &[(Role::Duty, "xa")]).await;
+    let message = prepare(&one, &an).await;
+    let own = key(1).key_id();
+    let fields = [("tin", message.as_str()), ("noi", "thon-1"), ("so", "1"), ("khoa", own.as_str())];
+    let chosen = an.post(&one, "/khan-cap", &fields).await.json();
+    let (id, payload) = (chosen["ma"].as_str().unwrap(), chosen["ban-ky"].as_str().unwrap());
+    // It begins with a copy in which the draft is.
+    let other = start(beside(&ways[1])).await;
+    ways.iter().for_each(|way| way.cut(true));
+    for central in [&one, &other] {
+        until("central knows", async || central.store().is_away().then_some(())).await;
+    }
+    for (central, key) in [(&one, key(1)), (&other, key(2))] {
+        let signed = sign_at(central, id, payload, &key).await;
+        assert_eq!((signed.status, &signed.json()["sent"]), (200, &false.into()), "{}", signed.text());
+    }
+    ways.iter().for_each(|way| way.cut(false));
+    loa.next("the emergency", |topic, bytes| {
+        order(topic, bytes).filter(|body| matches!(body, Body::Announce { .. }))
+    })
+    .await;
+    for central in [&one, &other] {
+        until("the server is back", async || (!central.store().is_away()).then_some(())).await;
+    }
+    let stopped = an.post(&other, &format!("/khan-cap/{id}"), &[("viec", "dung")]).await;
+    assert_eq!(stopped.status, 303, "{}", stopped.text());
+    let next = loa.next("the order after it", order).await;
+    assert!(matches!(next, Body::Cancel { of: Some(_) }), "it went out once: {next:?}");
+    let kept = "SELECT count(*) FROM commands JOIN deliveries ON command = id WHERE kind = 'announce'";
+    assert_eq!(ground.sql(kept), "1");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_urgent_order_knows_the_boxes_though_nobody_asked_for_them_before() {
+    let cluster = Cluster::start();
+    cluster.create("xa");
+    let way = Way::to(&cluster);
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqlStore::open_at(&way.database("xa"), None).unwrap();
+    store.declare_boxes(settings(dir.path(), embedded()).boxes).await.unwrap();
+    store.keep_ready().await.unwrap();
+    way.cut(true);
+    assert_eq!(at_once(store.boxes()).await.unwrap().len(), 2);
 }

@@ -252,8 +252,8 @@ pub async fn sign(
 ) -> Result<bool, NotTaken> {
     let now = app.now();
     still_here(app, &key).await?;
-    let DraftRow { draft, mut signatures, mut sent } = find(app, &id).await?;
-    let payload = draft.payload.as_bytes();
+    let mut row = find(app, &id).await?;
+    let payload = row.draft.payload.as_bytes();
     let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
     let message = envelope::pre_authentication_encoding(Kind::Command.payload_type(), payload);
     let public = app.keyring.public_key(&key).ok_or_else(|| NotTaken::Stranger(key.clone()))?;
@@ -261,7 +261,7 @@ pub async fn sign(
         return Err(NotTaken::BadSignature(key));
     }
     may_sign(app, &command, &key)?;
-    if !signatures.iter().any(|signed| signed.key == key) {
+    if !row.signatures.iter().any(|signed| signed.key == key) {
         let signed = DraftSignature { key, signature, at: now };
         let is_kept = match app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX).await {
             Err(error)
@@ -273,22 +273,51 @@ pub async fn sign(
             }
             kept => kept?,
         };
-        // Somebody else may have signed in the same moment: whoever sees both sends it.
-        DraftRow { signatures, sent, .. } = find(app, &id).await?;
+        // Somebody else may have signed in the same moment, here or at another central: whoever sees both sends it. Where
+        // neither does, because the database is away, the centrals do that bring both.
+        row = find(app, &id).await?;
         if !is_kept {
             return Err(NotTaken::Full);
         }
-        let owed = app.owed.signatures(&id).into_iter();
-        let is_new = |owed: &DraftSignature| !signatures.iter().any(|signed| signed.key == owed.key);
-        let owed: Vec<_> = owed.filter(is_new).collect();
-        signatures.extend(owed);
         tracing::info!(%id, "a person signed a draft");
     }
+    send_if_enough(app, row).await
+}
+
+/// Sends every draft that enough people have signed and that was not sent.
+///
+/// # Errors
+/// Fails when the store does not answer. What is refused is told to the log, and stays.
+pub async fn send_complete(app: &App) -> Result<(), StoreError> {
+    for row in app.store.drafts(app.now()).await?.into_iter().filter(|row| !row.sent) {
+        let id = row.draft.id.clone();
+        match send_if_enough(app, row).await {
+            Ok(true) => tracing::warn!(%id, "a draft went out whose signatures met in the database"),
+            Ok(false) => {}
+            Err(NotTaken::Store(error) | NotTaken::Refused(Refused::Store(error))) => return Err(error),
+            Err(refusal) => tracing::error!(%id, %refusal, "a draft that enough people have signed"),
+        }
+    }
+    Ok(())
+}
+
+/// Sends a draft once enough people have signed it; tells whether it was sent, now or before.
+async fn send_if_enough(app: &App, row: DraftRow) -> Result<bool, NotTaken> {
+    let DraftRow { draft, mut signatures, sent } = row;
+    let id = draft.id;
     if sent || app.owed.command(&id).is_some() {
         return Ok(true);
     }
+    let payload = draft.payload.as_bytes();
+    let command: Command = codec::decode(payload).map_err(Refused::Senseless)?;
+    for owed in app.owed.signatures(&id) {
+        if !signatures.iter().any(|signed| signed.key == owed.key) {
+            signatures.push(owed);
+        }
+    }
     let signers: Vec<_> = signatures.iter().map(|signed| signed.key.clone()).collect();
-    let enough = app.keyring.trust().permits(&signers, command.power(), &command.groups, Some(now)).is_ok();
+    let permitted = app.keyring.trust().permits(&signers, command.power(), &command.groups, Some(app.now()));
+    let enough = permitted.is_ok();
     if !enough || !signers.contains(&command.issuer) {
         return Ok(false);
     }

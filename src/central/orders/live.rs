@@ -12,6 +12,7 @@ use super::outlook;
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::foreseen::Foreseen;
+use crate::store::at_once;
 use crate::voices::{TooManyVoices, Voices};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::decide::delivery::CommandKind;
@@ -149,7 +150,7 @@ async fn voice(
     author: Option<String>,
 ) -> Result<CommandId, Refused> {
     known_groups(app, to)?;
-    issue(app, draft(app, to, (session, url, open), author)).await
+    at_once(issue(app, draft(app, to, (session, url, open), author))).await
 }
 
 fn draft(

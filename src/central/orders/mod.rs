@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod approval;
+pub mod brought;
 pub mod cancel;
 pub mod cosigning;
 pub mod day;

@@ -8,11 +8,11 @@ pub trait Reach: Send + Sync {
     fn reach(&self) -> Answer<'_, ()>;
 
     /// Brings what urgent orders changed while the server was away, and, where it is there, copies anew what they need when
-    /// it goes.
+    /// it goes. True where it brought some.
     ///
     /// # Errors
     /// Fails while the server is away.
-    fn keep_ready(&self) -> Answer<'_, ()>;
+    fn keep_ready(&self) -> Answer<'_, bool>;
 
     /// Tells whether the server was away when it was asked last.
     fn is_away(&self) -> bool;

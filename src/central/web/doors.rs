@@ -95,6 +95,8 @@ async fn guard(
         Some(secret) => {
             match at_once(sign_in::who(&app, secret, address, asked_by(request.uri().path()))).await {
                 Ok(who) => who,
+                // Who reads what is everybody's, or leaves, need not be known.
+                Err(_) if needs == Needs::Nobody => None,
                 Err(error) => return super::frame::PageError::from(error).into_response(),
             }
         }

@@ -34,6 +34,10 @@ pub fn add(pages: Pages) -> Pages {
 }
 
 async fn stream(State(app): State<Arc<App>>, who: Who) -> Response {
+    // Where the database does not say it, there is nothing to tell either, and the browser asks again.
+    if sign_in::is_still_in(&app, &who).await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let Some(listener) = app.changes.listen(&who.person.id) else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, NO_ROOM_AGAIN_S)]).into_response();
     };
@@ -59,10 +63,15 @@ async fn tell(app: Arc<App>, who: Who, mut listener: Listener, lines: Sender<Byt
             },
             () = tokio::time::sleep(ALIVE_EVERY) => ": alive\n\n".to_owned(),
         };
-        if !sign_in::is_still_in(&app, &who).await.unwrap_or(false) {
-            // The browser is told, or it is gone.
-            let _ = lines.send(Bytes::from_static(b"event: changed\ndata: signed-out\n\n")).await;
-            return;
+        match sign_in::is_still_in(&app, &who).await {
+            Ok(true) => {}
+            Ok(false) => {
+                // The browser is told, or it is gone.
+                let _ = lines.send(Bytes::from_static(b"event: changed\ndata: signed-out\n\n")).await;
+                return;
+            }
+            // The stream ends, so that the page says it is told nothing, and asks again.
+            Err(error) => return tracing::debug!(%error, "a page is not told what changes"),
         }
     }
 }

@@ -93,6 +93,9 @@ pub struct Frame {
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting(pub usize);
 
+/// The script of pages of which parts are drawn anew when something changes.
+pub const LIVE: &str = "/assets/live.js";
+
 impl Frame {
     pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
         Self { lang, who, path, texts: TEXTS.of(lang), query: String::new(), waiting: 0 }
@@ -147,7 +150,7 @@ impl Frame {
                     }
                     @for script in scripts { script src=(script) type="module" {} }
                     @if self.is_called() {
-                        script src="/assets/live.js" type="module" {}
+                        script src=(LIVE) type="module" {}
                         script src="/assets/calls.js" type="module" {}
                     }
                 }
@@ -168,7 +171,10 @@ impl Frame {
                     @if self.is_called() { div #goi aria-live="assertive" hx-get="/fragments/goi" hx-trigger="load, calls from:body, every 3s" {} }
                     @if let Some(who) = self.who.as_ref().filter(|_| self.is_in()) { (self.ends_soon(who)) }
                     @if world == World::Everyday { (self.disk(app.disk.state())) }
-                    main #noi-dung { div.wrap { (content) } }
+                    main #noi-dung { div.wrap {
+                        @if scripts.contains(&LIVE) { p.note.k-look data-live-lost hidden role="status" { (self.say("page.cut_off")) } }
+                        (content)
+                    } }
                     footer.foot { div.wrap { @match world {
                         World::Everyday => (self.footer(app)),
                         World::Public => p { (self.tell(&said!("public.foot", commune = app.settings.commune))) },

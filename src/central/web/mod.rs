@@ -21,6 +21,7 @@ mod refusals;
 mod report_file;
 mod server;
 mod session;
+mod shared;
 pub mod texts;
 pub mod tls;
 mod words;

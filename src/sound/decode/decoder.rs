@@ -575,17 +575,44 @@ fn sides<'b>(buffer: &GenericAudioBufferRef<'b>) -> Option<(&'b [f32], &'b [f32]
     }
 }
 
+/// The channel of deep effects in surround sound, by the order in which files hold channels; BS.775 leaves it out of two.
+const DEEP_EFFECTS: (std::ops::RangeInclusive<usize>, usize) = (6..=8, 3);
+
 /// Mono to both sides; of more than two channels the others are mixed into left and right.
 fn to_stereo(interleaved: &[f32], channels: usize, out: &mut Vec<Frame>) {
     match channels {
         1 => out.extend(interleaved.iter().map(|sample| [*sample; 2])),
         2 => out.extend_from_slice(interleaved.as_chunks::<2>().0),
         _ => {
-            let share = 1.0 / (1.0 + (channels - 2) as f32 * 0.5);
+            let left_out = Some(DEEP_EFFECTS.1).filter(|_| DEEP_EFFECTS.0.contains(&channels));
+            let used = (2..channels).filter(|n| Some(*n) != left_out);
+            let share = 1.0 / (1.0 + used.clone().count() as f32 * 0.5);
             out.extend(interleaved.chunks_exact(channels).map(|frame| {
-                let others: f32 = frame[2..].iter().map(|sample| clean(*sample)).sum();
+                let others: f32 = used.clone().map(|n| clean(frame[n])).sum();
                 [0, 1].map(|side| (clean(frame[side]) + 0.5 * others) * share)
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_effects_are_left_out_of_two_sides() {
+        let check = |frame: &[f32], expected: Frame| {
+            let mut out = Vec::new();
+            to_stereo(frame, frame.len(), &mut out);
+            let differs =
+                out[0].iter().zip(expected).any(|(found, expected)| (found - expected).abs() > 1e-6);
+            assert!(!differs && out.len() == 1, "{out:?} of {frame:?}");
+        };
+        check(&[0.5, 0.25], [0.5, 0.25]);
+        check(&[0.3, 0.0, 0.0], [0.3 / 1.5, 0.0]);
+        check(&[0.0, 0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0]);
+        check(&[0.25, 0.0, 0.0, 1.0, 0.0, 0.0], [0.1, 0.0]);
+        check(&[0.0, 0.0, 0.5, 1.0, 0.0, 0.0], [0.1, 0.1]);
+        check(&[0.0, 0.0, 0.0, 0.5], [0.125, 0.125]);
     }
 }

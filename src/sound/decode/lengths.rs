@@ -95,15 +95,20 @@ pub fn of(path: &Path, hash: Option<ContentHash>, what: &str) -> Result<Measured
 }
 
 fn keep(key: String, measured: Measured) {
-    let mut kept = kept();
-    kept.known.insert(key, measured);
-    while kept.known.len() > KEPT_MAX {
-        kept.known.pop_first();
-    }
-    let Some(file) = &kept.file else { return };
-    let text: String = kept.known.iter().map(|(key, measured)| line(key, measured)).collect();
+    // Who asks for a length that is known does not wait for the disk.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (file, text) = {
+        let mut kept = kept();
+        while kept.known.len() >= KEPT_MAX && !kept.known.contains_key(&key) {
+            kept.known.pop_first();
+        }
+        kept.known.insert(key, measured);
+        let Some(file) = kept.file.clone() else { return };
+        (file, kept.known.iter().map(|(key, measured)| line(key, measured)).collect::<String>())
+    };
     let fresh = file.with_extension("new");
-    if let Err(error) = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, file)) {
+    if let Err(error) = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file)) {
         tracing::warn!(%error, file = %file.display(), "a measured length could not be kept");
     }
 }

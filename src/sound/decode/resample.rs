@@ -70,10 +70,18 @@ impl Resampler {
     /// # Errors
     /// Refuses a rate outside of [`RATES`].
     pub fn new(rate: u32) -> Result<Self, ResampleError> {
+        Self::with_block(rate, BLOCK_MIN)
+    }
+
+    /// Makes one that takes at least `block` frames at a time: fewer lag less, and let less of the highest sound through.
+    ///
+    /// # Errors
+    /// Refuses a rate outside of [`RATES`].
+    pub fn with_block(rate: u32, block: usize) -> Result<Self, ResampleError> {
         if !RATES.contains(&rate) {
             return Err(ResampleError::Rate(rate));
         }
-        let inner = (rate != RATE).then(|| Box::new(Inner::new(rate as usize)));
+        let inner = (rate != RATE).then(|| Box::new(Inner::new(rate as usize, block)));
         Ok(Self { rate, inner })
     }
 
@@ -105,9 +113,9 @@ impl Resampler {
 }
 
 impl Inner {
-    fn new(rate: usize) -> Self {
+    fn new(rate: usize, least: usize) -> Self {
         let common = common_divisor(rate, RATE as usize);
-        let units = BLOCK_MIN.div_ceil(rate / common);
+        let units = least.div_ceil(rate / common);
         let (block, made) = (units * rate / common, units * RATE as usize / common);
         let mut planner = FftPlanner::new();
         let forward = planner.plan_fft_forward(2 * block);

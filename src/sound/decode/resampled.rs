@@ -49,7 +49,14 @@ impl Resampled {
     /// # Errors
     /// Fails as [`Decoder::next_block`] does.
     pub fn more(&mut self, out: &mut Vec<Frame>) -> Result<bool, Fault> {
-        let more = self.decoder.advance()?;
+        let more = match self.decoder.advance() {
+            Ok(more) => more,
+            Err(fault) => {
+                // What came before it sounds to its end.
+                self.resampler.finish(out);
+                return Err(fault);
+            }
+        };
         self.resample(more, out).map_err(|error| damaged(&self.decoder, &error))?;
         Ok(more)
     }

@@ -128,7 +128,7 @@ impl Track {
         let end = self.carried / FACTOR;
         let kept_from = end - self.samples.len() as u64;
         for (n, stretch) in self.stretches.iter().enumerate() {
-            let from = stretch.sample.div_ceil(FACTOR).max(kept_from);
+            let from = stretch.sample.div_ceil(FACTOR).max(kept_from).min(end);
             let to = self.stretches.get(n + 1).map_or(end, |next| next.sample.div_ceil(FACTOR)).min(end);
             let begins = stretch.at + span_of((from * FACTOR).saturating_sub(stretch.sample));
             let place = (begins.0 as i64 - at.0 as i64) * HEARD_HZ as i64 / 1_000_000;
@@ -209,5 +209,20 @@ mod tests {
         assert!(track.stretches.len() < 6, "{}", track.stretches.len());
         assert_eq!(track.from(Moment(5 * SECOND), HEARD_HZ), [0.0; 0]);
         check(&track, Moment(17 * SECOND + 800_000), &[500, 990, 1_600, 2_090, 2_600, 3_090]);
+    }
+
+    #[test]
+    fn a_stretch_of_which_nothing_came_is_none() {
+        let (mut tap, line) = Tap::new(Arc::default());
+        let mut track = Track::default();
+        track.follow(Some(line));
+        let first = Moment(SECOND);
+        tap.take([0.5; 100].into_iter(), first);
+        track.listen();
+        // The ears were late: the line is full, and only the stamp of what comes after a gap finds room.
+        tap.take([0.5; 96_000].into_iter(), first + span_of(100));
+        tap.take([0.5; 480].into_iter(), first + Span::secs(5));
+        track.listen();
+        assert!(!track.from(first, 4 * HEARD_HZ).is_empty());
     }
 }

@@ -1,8 +1,9 @@
-//! A look-ahead limiter that is always on: nothing leaves the box above -1 dBTP.
+//! A look-ahead limiter that is always on: nothing leaves the box above -1 dBTP as a meter by BS.1770-4 sees it. That looks at
+//! three points between two samples; between those, sound near half the rate may stand up to 2.6 dB higher.
 
 use crate::Frame;
 
-/// The ceiling that no sample and no point between samples exceeds: -1 dBTP, with 0.15 dB kept for the interpolation's error.
+/// The ceiling that no sample and none of the points between exceeds: -1 dBTP, with 0.15 dB kept for other interpolators.
 pub const CEILING: f32 = 0.876;
 /// Frames by which the output lags the input.
 pub const DELAY: usize = AHEAD - 1 + TAPS / 2;
@@ -53,6 +54,12 @@ impl Default for Limiter {
 }
 
 impl Limiter {
+    /// Forgets the sound so far, all of which has come out: the next begins at its full gain.
+    pub fn forget(&mut self) {
+        (self.needs, self.envelopes) = ([1.0; AHEAD + PART], [1.0; AHEAD + PART]);
+        (self.envelope, self.sum, self.settled) = (1.0, AHEAD as f64, AHEAD);
+    }
+
     /// Limits `frames` in place; what comes out is what went in [`DELAY`] frames ago.
     pub fn process(&mut self, frames: &mut [Frame]) {
         for part in frames.chunks_mut(PART) {
@@ -244,5 +251,20 @@ mod tests {
         let out = limited(input, 3 * RATE as usize);
         let last = out.len() - 1;
         assert_eq!(out[last][0], input(last - DELAY));
+    }
+
+    #[test]
+    fn what_begins_after_a_rest_has_its_full_gain() {
+        let sine = |n: usize, peak: f32| (TAU * 440.0 * n as f32 / RATE as f32).sin() * peak;
+        let mut limiter = Limiter::default();
+        let mut loud: Vec<Frame> = (0..4_800).map(|n| [sine(n, 3.0); 2]).collect();
+        limiter.process(&mut loud);
+        limiter.process(&mut [[0.0; 2]; DELAY]);
+        limiter.forget();
+        let mut next: Vec<Frame> = (0..480).map(|n| [sine(n, 0.4); 2]).collect();
+        limiter.process(&mut next);
+        for (n, frame) in next.iter().skip(DELAY).enumerate() {
+            assert_eq!(frame[0], sine(n, 0.4));
+        }
     }
 }

@@ -28,7 +28,7 @@ const OFFSET_MIN: f32 = 0.005;
 const STRETCH_FRAMES: usize = 4_800;
 /// Stretches without which a file is too short to tell an offset from sound.
 const STRETCHES_MIN: usize = 10;
-/// Files whose loudness is kept; the oldest names in order go first.
+/// Entries that are kept; of more, those of files that are gone leave first, then the first names in order.
 const ENTRIES_MAX: usize = 4_096;
 /// Files that may wait to be measured.
 const QUEUE_MAX: usize = 256;
@@ -44,6 +44,13 @@ pub fn gain_db(lufs: Option<f32>, target: f32) -> f32 {
     lufs.map_or(0.0, |lufs| (target - lufs).min(BOOST_DB_MAX))
 }
 
+/// The gain behind the shaping of a sound that came with `flat` LUFS, was raised by `before_db` and was then heard with
+/// `shaped`, in decibels. Both gains raise it by no more than [`BOOST_DB_MAX`], but for what the shaping took.
+pub fn after_db(flat: Option<f32>, before_db: f32, shaped: Option<f32>, target: f32) -> f32 {
+    let taken = flat.zip(shaped).map_or(0.0, |(flat, shaped)| (flat + before_db - shaped).max(0.0));
+    gain_db(shaped, target).min(BOOST_DB_MAX - before_db + taken)
+}
+
 /// The finding of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
@@ -56,9 +63,10 @@ pub struct Measured {
     pub offset: Frame,
 }
 
-/// The way in which a file is measured: raised by so much, then shaped.
+/// The way in which a file is measured: without its offset, raised by so much, then shaped.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Way {
+    pub offset: Frame,
     pub before_db: f32,
     pub shape: Shape,
 }
@@ -77,21 +85,28 @@ fn measure_while(path: &Path, way: Way, go_on: impl FnMut() -> bool) -> Result<M
     if way.shape.is_flat() { measure_flat(decoder, go_on) } else { measure_shaped(decoder, way, go_on) }
 }
 
-/// At the file's own rate, which spares the resampling.
+/// At the file's own rate, which spares the resampling. What comes before damage counts, as it sounds.
 fn measure_flat(mut decoder: Decoder, mut go_on: impl FnMut() -> bool) -> Result<Measured, Fault> {
     let mut meter: Option<(u32, R128)> = None;
     let (mut whole, mut means) = (true, Means::default());
     loop {
+        match decoder.advance() {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(fault) if meter.is_none() => return Err(fault),
+            Err(_) => {
+                whole = false;
+                break;
+            }
+        }
         let rate = decoder.rate();
-        let Some(block) = decoder.next_block()? else { break };
-        let fresh = meter.as_ref().is_none_or(|(of, _)| *of != rate);
-        if fresh {
-            meter = Some((rate, R128::new(rate)));
+        let (of, meter) = meter.get_or_insert_with(|| (rate, R128::new(rate)));
+        if *of != rate {
+            meter.go_on_at(rate);
+            *of = rate;
         }
-        means.add(block);
-        if let Some((_, meter)) = &mut meter {
-            meter.add(block);
-        }
+        means.add(decoder.block());
+        meter.add(decoder.block());
         if !go_on() {
             whole = false;
             break;
@@ -105,17 +120,25 @@ fn measure_shaped(decoder: Decoder, way: Way, mut go_on: impl FnMut() -> bool) -
     let mut sound = Resampled::new(decoder)?;
     let mut meter = R128::new(RATE);
     let (gain, mut shaper) = (amplitude(way.before_db), Shaper::new(way.shape));
-    let mut frames = Vec::new();
-    while sound.more(&mut frames)? {
-        frames.iter_mut().for_each(|frame: &mut Frame| *frame = frame.map(|sample| sample * gain));
+    let [left, right] = way.offset;
+    let (mut frames, mut begun): (Vec<Frame>, bool) = (Vec::new(), false);
+    let whole = loop {
+        let more = match sound.more(&mut frames) {
+            Err(fault) if !begun && frames.is_empty() => return Err(fault),
+            more => more,
+        };
+        begun = true;
+        frames.iter_mut().for_each(|frame| *frame = [(frame[0] - left) * gain, (frame[1] - right) * gain]);
         shaper.process(&mut frames);
         meter.add(&frames);
         frames.clear();
-        if !go_on() {
-            return Ok(Measured { lufs: meter.lufs(), whole: false, offset: [0.0; 2] });
+        match more {
+            Ok(true) if go_on() => {}
+            Ok(false) => break true,
+            Ok(true) | Err(_) => break false,
         }
-    }
-    Ok(Measured { lufs: meter.lufs(), whole: true, offset: [0.0; 2] })
+    };
+    Ok(Measured { lufs: meter.lufs(), whole, offset: [0.0; 2] })
 }
 
 /// The means of a file's stretches. An offset stands in all of them; a deep or a rising sound has a mean, too, but
@@ -187,9 +210,7 @@ impl LoudnessBook {
 
     /// The offset of a file whose loudness is known.
     pub fn offset(&self, path: &Path) -> Frame {
-        let Some(key) = key(path, Shape::default()) else { return [0.0; 2] };
-        let entries = lock(&self.entries);
-        SIDES.map(|side| entries.get(&format!("{key}{side}")).copied().flatten().unwrap_or(0.0))
+        offset(&lock(&self.entries), path)
     }
 
     /// Keeps an offset, where there is one.
@@ -220,10 +241,18 @@ fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
 }
 
 fn insert(entries: &mut Entries, key: String, lufs: Option<f32>) {
-    entries.insert(key, lufs);
-    while entries.len() > ENTRIES_MAX {
+    if entries.len() >= ENTRIES_MAX && !entries.contains_key(&key) {
+        entries.retain(|key, _| path_of(key).is_some_and(Path::exists));
+    }
+    while entries.len() >= ENTRIES_MAX && !entries.contains_key(&key) {
         entries.pop_first();
     }
+    entries.insert(key, lufs);
+}
+
+fn offset(entries: &Entries, path: &Path) -> Frame {
+    let Some(key) = key(path, Shape::default()) else { return [0.0; 2] };
+    SIDES.map(|side| entries.get(&format!("{key}{side}")).copied().flatten().unwrap_or(0.0))
 }
 
 fn insert_offset(entries: &mut Entries, key: &str, offset: Frame) {
@@ -240,16 +269,32 @@ fn key(path: &Path, shape: Shape) -> Option<String> {
     Some(format!("{} {} {changed}{horn}{compressed}", path.display(), meta.len()))
 }
 
+/// The path in a key: what stands before a size, a time, and words.
+fn path_of(key: &str) -> Option<&Path> {
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let mut rest = key;
+    loop {
+        let (before, word) = rest.rsplit_once(' ')?;
+        if is_number(word) {
+            return before.rsplit_once(' ').map(|(path, _)| Path::new(path));
+        }
+        rest = before;
+    }
+}
+
 fn work(asked: &Receiver<(PathBuf, Shape)>, entries: &Mutex<Entries>, file: &Path) {
     for (path, shape) in asked {
         let flat = measure_once(&path, Way::default(), entries, file);
         if !shape.is_flat() {
-            measure_once(&path, Way { before_db: gain_db(flat, TARGET_LUFS), shape }, entries, file);
+            let way =
+                Way { offset: offset(&lock(entries), &path), before_db: gain_db(flat, TARGET_LUFS), shape };
+            measure_once(&path, way, entries, file);
         }
     }
 }
 
-/// Returns the loudness that is known, or else measures it with rests and keeps it in `file`.
+/// Returns the loudness that is known, or else measures it with rests and keeps it in `file`. A file that can't be read now
+/// is asked for again.
 fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) -> Option<f32> {
     let key = key(path, way.shape)?;
     if let Some(known) = lock(entries).get(&key) {
@@ -263,20 +308,19 @@ fn measure_once(path: &Path, way: Way, entries: &Mutex<Entries>, file: &Path) ->
         }
         true
     };
-    let found = measure_while(path, way, rest).ok();
-    let measured = found.and_then(|measured| measured.lufs);
+    let found = measure_while(path, way, rest).ok()?;
     let text = {
         let mut entries = lock(entries);
-        if let Some(found) = found.filter(|_| way.shape.is_flat()) {
+        if way.shape.is_flat() {
             insert_offset(&mut entries, &key, found.offset);
         }
-        insert(&mut entries, key, measured);
+        insert(&mut entries, key, found.lufs);
         serde_json::to_vec(&*entries).unwrap_or_default()
     };
     if let Err(error) = write_whole(file, &text) {
         tracing::warn!(%error, file = %file.display(), "the measured loudness could not be kept");
     }
-    measured
+    found.lufs
 }
 
 fn write_whole(file: &Path, text: &[u8]) -> std::io::Result<()> {
@@ -394,5 +438,47 @@ mod tests {
         assert_eq!(gain_db(None, TARGET_LUFS), 0.0);
         assert_eq!(gain_db(Some(-60.0), TARGET_LUFS), BOOST_DB_MAX);
         assert_eq!(gain_db(Some(-10.0), TARGET_LUFS), -8.0);
+    }
+
+    #[test]
+    fn two_gains_raise_a_quiet_file_no_more_than_one() {
+        let check = |flat: f32, shaped: f32, expected: f32| {
+            let before = gain_db(Some(flat), TARGET_LUFS);
+            let after = after_db(Some(flat), before, Some(shaped), TARGET_LUFS);
+            assert!((before + after - expected).abs() < 1e-3, "{} for {flat}, {shaped}", before + after);
+        };
+        // A horn that takes nothing, and one that takes 3 dB, which are given back.
+        check(-60.0, -40.0, BOOST_DB_MAX);
+        check(-60.0, -43.0, BOOST_DB_MAX + 3.0);
+        check(-24.0, -18.0, 6.0);
+        check(-24.0, -21.0, 9.0);
+        check(-10.0, -18.0, -8.0);
+    }
+
+    #[test]
+    fn what_is_kept_longest_is_there() {
+        assert_eq!(path_of("/a b 7/c.wav 12 34 horn compressed"), Some(Path::new("/a b 7/c.wav")));
+        assert_eq!(path_of("/c.wav 12 34 left"), Some(Path::new("/c.wav")));
+        assert_eq!(path_of("/c.wav"), None);
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("a.wav");
+        std::fs::write(&there, "").unwrap();
+        let key = key(&there, Shape::default()).unwrap();
+        let mut entries = Entries::new();
+        (0..ENTRIES_MAX).for_each(|n| insert(&mut entries, format!("/gone/{n:04}.wav 1 2"), None));
+        insert(&mut entries, key.clone(), Some(-20.0));
+        assert_eq!(entries.keys().collect::<Vec<_>>(), [&key]);
+        insert(&mut entries, "/gone.wav 1 2".to_owned(), None);
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sound, book) = (dir.path().join("sound.wav"), dir.path().join("book"));
+        std::fs::write(&sound, "no sound").unwrap();
+        let entries = Mutex::default();
+        assert_eq!(measure_once(&sound, Way::default(), &entries, &book), None);
+        assert!(lock(&entries).is_empty());
     }
 }

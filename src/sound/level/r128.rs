@@ -54,6 +54,12 @@ impl Bin {
 }
 
 impl R128 {
+    /// Goes on with sound at another rate: what was measured counts on.
+    pub fn go_on_at(&mut self, rate: u32) {
+        let Self { bins, all, .. } = std::mem::replace(self, Self::new(rate));
+        (self.bins, self.all) = (bins, all);
+    }
+
     /// Makes a meter of frames at `rate` Hz.
     pub fn new(rate: u32) -> Self {
         let hop = (rate as usize).div_ceil(10).max(1);
@@ -232,5 +238,17 @@ mod tests {
             }
             check(decoder.rate(), &frames);
         }
+    }
+
+    #[test]
+    fn what_came_at_another_rate_counts_on() {
+        let mut meter = R128::new(44_100);
+        meter.add(&tone(44_100, 1_000.0, [0.3, 0.3]).take(10 * 44_100).collect::<Vec<_>>());
+        let before = meter.lufs().unwrap();
+        meter.go_on_at(22_050);
+        meter.add(&tone(22_050, 1_000.0, [0.01, 0.01]).take(22_050).collect::<Vec<_>>());
+        assert!((meter.lufs().unwrap() - before).abs() < 0.2, "{:?} after {before}", meter.lufs());
+        meter.add(&tone(22_050, 1_000.0, [0.3, 0.3]).take(22_050).collect::<Vec<_>>());
+        assert!((meter.lufs().unwrap() - before).abs() < 0.2, "{:?} after {before}", meter.lufs());
     }
 }

@@ -174,6 +174,9 @@ impl Renderer {
             if self.tail > 0 {
                 self.tail = self.tail.saturating_sub(out.len());
                 self.limiter.process(out);
+                if self.tail == 0 {
+                    self.limiter.forget();
+                }
             }
         }
     }

@@ -91,11 +91,16 @@ impl Part for FilePart {
 
     fn more(&mut self, out: &mut Vec<Frame>) -> Result<(), Fault> {
         let from = out.len();
+        let mut fault = None;
         while out.len() - from < CHUNK_FRAMES && !self.ended {
-            self.ended = !self.sound.more(out)?;
+            match self.sound.more(out) {
+                Ok(more) => self.ended = !more,
+                Err(found) => (self.ended, fault) = (true, Some(found)),
+            }
         }
         self.treatment.process(&mut out[from..]);
         self.given += (out.len() - from) as u64;
+        fault.map_or(Ok(()), Err)?;
         let missing = self.frames().unwrap_or(0).saturating_sub(self.given);
         if self.ended && missing > BROKE_OFF_FRAMES {
             let what = self.sound.decoder().what().to_owned();

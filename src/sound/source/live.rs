@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::part::Part;
+use super::part::{Part, fade};
 use super::web::{Answer, Bytes, Web};
 use crate::decode::resample::Resampler;
 use crate::losses::Losses;
@@ -33,6 +33,8 @@ const FIRST_SOUND_MAX: Duration = Duration::from_millis(1_800);
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// Rise and fall around gaps.
 const FADE_FRAMES: usize = RATE as usize / 200;
+/// Frames resampled at a time: 20 ms at 16 kHz, clean up to 7.6 kHz.
+const BLOCK_FRAMES: usize = 320;
 /// Bytes read at a time: 32 ms at 16 kHz.
 const READ_BYTES: usize = 1_024;
 
@@ -42,6 +44,8 @@ const WAV_HEADER_BYTES: usize = 44;
 pub struct Live {
     url: String,
     buffer: Arc<Buffer>,
+    /// The last sound, given only when it is known whether it must fade out.
+    held: Vec<Frame>,
     dry: bool,
 }
 
@@ -54,6 +58,8 @@ struct Buffer {
 #[derive(Default)]
 struct Inside {
     frames: VecDeque<Frame>,
+    /// The first of the frames does not follow on what was taken before.
+    skipped: bool,
     over: bool,
     trouble: Option<String>,
     /// The listener is gone.
@@ -94,7 +100,7 @@ impl Live {
                 inside.trouble = received.err();
             });
         };
-        let live = Self { url: url.to_owned(), buffer, dry: true };
+        let live = Self { url: url.to_owned(), buffer, held: Vec::new(), dry: true };
         if let Err(error) = std::thread::Builder::new().name("live".into()).spawn(receive) {
             return Err(live.no_stream(error.to_string()));
         }
@@ -111,6 +117,15 @@ impl Live {
 
     fn no_stream(&self, detail: String) -> Fault {
         Fault::NoStream { url: self.url.clone(), detail }
+    }
+}
+
+impl Live {
+    fn give_held(&mut self, out: &mut Vec<Frame>, fades: bool) {
+        if fades {
+            fade(self.held.iter_mut(), |share| 1.0 - share);
+        }
+        out.append(&mut self.held);
     }
 }
 
@@ -133,25 +148,32 @@ impl Part for Live {
         let mut inside = self.buffer.wait(wanted, PATIENCE);
         if inside.frames.len() < wanted && !inside.over {
             drop(inside);
-            out.resize(frames_in(SILENCE) as usize, [0.0; 2]);
+            self.give_held(out, true);
+            out.resize(out.len() + frames_in(SILENCE) as usize, [0.0; 2]);
             self.dry = true;
             return Ok(());
         }
         // No more than the ring takes: what waits here can still be dropped.
         let most = inside.frames.len().min(frames_in(SILENCE) as usize);
-        out.extend(inside.frames.drain(..most));
-        if out.is_empty()
-            && let Some(trouble) = inside.trouble.clone()
-        {
-            drop(inside);
-            return Err(self.no_stream(trouble));
+        let mut fresh: Vec<Frame> = inside.frames.drain(..most).collect();
+        let (skipped, trouble) = (std::mem::take(&mut inside.skipped), inside.trouble.clone());
+        drop(inside);
+        self.give_held(out, skipped);
+        if std::mem::take(&mut self.dry) || skipped {
+            fade(fresh.iter_mut().take(FADE_FRAMES), |share| share);
         }
-        if std::mem::take(&mut self.dry) {
-            for (n, frame) in out.iter_mut().take(FADE_FRAMES).enumerate() {
-                *frame = frame.map(|sample| sample * n as f32 / FADE_FRAMES as f32);
-            }
+        // Something is given each time, as nothing would be the end.
+        let given = if out.is_empty() && fresh.len() <= FADE_FRAMES {
+            fresh.len()
+        } else {
+            fresh.len().saturating_sub(FADE_FRAMES)
+        };
+        self.held = fresh.split_off(given);
+        out.append(&mut fresh);
+        match trouble {
+            Some(trouble) if out.is_empty() => Err(self.no_stream(trouble)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -167,11 +189,15 @@ fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(),
     let Answer::Stream(mut bytes) = Web::with(ca, READ_TIMEOUT).open(url)? else {
         return Err(said!("stream.not_voice").to_string());
     };
-    let mut resampler = Resampler::new(read_header(&mut bytes)?).map_err(|error| error.to_string())?;
+    let rate = read_header(&mut bytes)?;
+    let mut resampler = Resampler::with_block(rate, BLOCK_FRAMES).map_err(|error| error.to_string())?;
     let (mut raw, mut odd) = ([0; READ_BYTES], 0);
     loop {
         let read = bytes.read(&mut raw[odd..]).map_err(|error| error.to_string())?;
         if read == 0 {
+            let mut last = Vec::new();
+            resampler.finish(&mut last);
+            buffer.change(|inside| inside.frames.extend(last));
             return Ok(());
         }
         let there = odd + read;
@@ -193,6 +219,7 @@ fn receive(buffer: &Buffer, url: &str, ca: &[u8], losses: &Losses) -> Result<(),
                 );
                 losses.voice_frames.add(dropped as u64);
                 inside.frames.drain(..dropped);
+                inside.skipped = true;
             }
             left = inside.left;
         });
@@ -218,6 +245,8 @@ fn read_header(bytes: &mut Bytes) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn check(header: &[u8], expected: Option<u32>) {
@@ -240,5 +269,57 @@ mod tests {
     fn a_stream_that_does_not_answer_is_said() {
         let fault = Live::open("http://127.0.0.1:9/live/x", None, Arc::default()).err().unwrap();
         assert!(matches!(fault, Fault::NoStream { .. }), "{fault}");
+    }
+
+    /// Serves a voice of 440 Hz: so many milliseconds, a pause of so many, and as much again, as fast as it is taken.
+    fn served(ms: usize, pause_ms: u64) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4_096]);
+            let samples = (0..ms * 32).map(|n| (n as f32 * std::f32::consts::TAU * 440.0 / 16_000.0).sin());
+            let bytes: Vec<u8> =
+                samples.flat_map(|sample| ((sample * 16_000.0) as i16).to_le_bytes()).collect();
+            let (first, second) = bytes.split_at(bytes.len() / 2);
+            let head = b"HTTP/1.0 200 OK\r\nContent-Type: audio/wav\r\n\r\n";
+            let header = loaxa_heart::wire::voice::wav_header(16_000, None);
+            stream.write_all(&[&head[..], &header, first].concat()).unwrap();
+            std::thread::sleep(Duration::from_millis(pause_ms));
+            stream.write_all(second).unwrap();
+        });
+        format!("http://{address}/live/x")
+    }
+
+    /// Hears a voice to its end, each step in its time where it is to run dry.
+    fn heard(url: &str) -> Vec<Frame> {
+        let mut live = Live::open(url, None, Arc::default()).unwrap();
+        let mut all = Vec::new();
+        loop {
+            let mut step = Vec::new();
+            live.more(&mut step).unwrap();
+            if step.is_empty() {
+                return all;
+            }
+            all.append(&mut step);
+        }
+    }
+
+    #[test]
+    fn a_voice_is_heard_to_its_last_sample() {
+        let heard = heard(&served(100, 0));
+        assert_eq!(heard.len(), 48 * 200);
+        let last = heard[heard.len() - 96..].iter().fold(0.0, |peak: f32, frame| frame[0].abs().max(peak));
+        assert!(last > 0.4, "{last}");
+    }
+
+    #[test]
+    fn a_gap_makes_no_click() {
+        let heard = heard(&served(150, 500));
+        let silent = heard.iter().filter(|frame| **frame == [0.0; 2]).count();
+        assert!(silent > 48 * 20, "there was a gap: {silent}");
+        let step = heard.windows(2).fold(0.0, |step: f32, two| (two[1][0] - two[0][0]).abs().max(step));
+        // A sine of 440 Hz at half of full scale moves by 0.028 a sample.
+        assert!(step < 0.035, "{step}");
     }
 }

@@ -1,6 +1,8 @@
 //! The sources of a score's parts: files, words, patterns, stations and live voices.
 
 #[cfg(feature = "output")]
+mod banded;
+#[cfg(feature = "output")]
 pub mod file;
 #[cfg(feature = "output")]
 pub mod live;

@@ -78,6 +78,14 @@ impl Part for Silence {
     }
 }
 
+/// Moves the level over some frames; `level` is that at a share of their way.
+pub fn fade<'f>(frames: impl ExactSizeIterator<Item = &'f mut Frame>, level: impl Fn(f32) -> f32) {
+    let count = frames.len() as f32;
+    for (n, frame) in frames.enumerate() {
+        *frame = frame.map(|sample| sample * level(n as f32 / count));
+    }
+}
+
 /// Runs something that may panic on damaged input, and makes a fault of a panic.
 pub fn contained<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::Timelike;
 
+use super::banded::Banded;
 use super::file::{FilePart, Treatment};
 use super::live::Live;
 use super::part::{Part, Silence};
@@ -12,7 +13,7 @@ use super::relay::Relay;
 use super::synth::Synth;
 use crate::decode::{self, resampled::Resampled};
 use crate::frames_in;
-use crate::level::loudness::{LoudnessBook, Measured, TARGET_LUFS, Way, gain_db, measure};
+use crate::level::loudness::{LoudnessBook, Measured, TARGET_LUFS, Way, after_db, gain_db, measure};
 use crate::losses::Losses;
 use crate::output::together::SharedClock;
 use crate::tts::Speech;
@@ -83,8 +84,8 @@ impl Sources {
             return Ok(Treatment::new(shape, 0.0, gain_db(flat, target)).without(offset));
         }
         let before_db = gain_db(flat, TARGET_LUFS);
-        let shaped = self.loudness(path, Way { before_db, shape }, known)?.lufs;
-        Ok(Treatment::new(shape, before_db, gain_db(shaped, target)).without(offset))
+        let shaped = self.loudness(path, Way { before_db, shape, offset }, known)?.lufs;
+        Ok(Treatment::new(shape, before_db, after_db(flat, before_db, shaped, target)).without(offset))
     }
 
     /// Returns a file's loudness and offset: a file that was never measured is judged by its first moments.
@@ -110,11 +111,17 @@ impl Sources {
         match sound {
             Sound::File(file) => self.open_file(&self.path(file)),
             Sound::Text { text, language } => self.open_file(&self.speech.speak(text, language)?),
-            Sound::Pattern(pattern) => Ok(Box::new(Synth::new(pattern.clone()))),
+            Sound::Pattern(pattern) => {
+                Ok(Box::new(Banded::new(Synth::new(pattern.clone()), self.profile().0)))
+            }
             Sound::Silence(span) => Ok(Box::new(Silence::new(frames_in(*span)))),
-            Sound::Relay { url } => Ok(Box::new(Relay::open(url, self.target_lufs)?)),
+            Sound::Relay { url } => {
+                let (shape, target_lufs) = self.profile();
+                Ok(Box::new(Relay::open(url, shape, target_lufs)?))
+            }
             Sound::Live { url, .. } => {
-                Ok(Box::new(Live::open(url, self.ca.as_ref().map(Authorities::file), self.losses.clone())?))
+                let live = Live::open(url, self.ca.as_ref().map(Authorities::file), self.losses.clone())?;
+                Ok(Box::new(Banded::new(live, self.profile().0)))
             }
         }
     }

@@ -157,7 +157,7 @@ impl Web {
                 }
                 Ok(Box::new(bytes.take(length)))
             }
-            None => Ok(Box::new(bytes)),
+            None => Ok(Box::new(bytes.take(range.map_or(u64::MAX, |range| range.bytes)))),
         }
     }
 

@@ -11,12 +11,22 @@ use loaxa_heart::domain::time::{Moment, Span};
 /// Time in which urgent orders do not try again after one waited in vain.
 const GIVEN_UP: Span = Span::secs(5);
 
+/// Age from which on the boxes are read for this memory alone: an order that goes out without a server is for these.
+const BOXES_KEPT: Span = Span::secs(60);
+
 /// The memory for times without a server.
 pub struct Memory {
     /// A file on this machine is never away.
     pub is_server: bool,
     gave_up: Mutex<Option<Moment>>,
-    boxes: Mutex<Vec<BoxRow>>,
+    boxes: Mutex<Known>,
+}
+
+/// The boxes as they were read last, and the time of it.
+#[derive(Default)]
+struct Known {
+    rows: Vec<BoxRow>,
+    read: Option<Moment>,
 }
 
 impl Memory {
@@ -57,14 +67,20 @@ impl Memory {
         if !self.is_server {
             return read;
         }
-        let mut boxes = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
         match read {
             Ok(rows) => {
-                boxes.clone_from(&rows);
+                *known = Known { rows: rows.clone(), read: Some(monotonic()) };
                 Ok(rows)
             }
-            Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => Ok(boxes.clone()),
+            Err(StoreError::Away | StoreError::Slow) if Errand::of_now().is_urgent => Ok(known.rows.clone()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Tells whether nobody has read the boxes for a while.
+    pub fn boxes_are_old(&self) -> bool {
+        let known = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
+        known.read.is_none_or(|read| monotonic().since(read) >= BOXES_KEPT)
     }
 }

@@ -30,7 +30,7 @@ impl People for SqlStore {
     }
 
     fn people(&self) -> Answer<'_, Vec<PersonRow>> {
-        self.read(|db| {
+        self.read_anyhow(|db| {
             let mut query =
                 db.prepare_cached(&format!("{PERSON} ORDER BY \"left\" IS NOT NULL, name, id LIMIT ?1"))?;
             let rows = query.query_map([ROWS_MAX], row)?.collect::<Result<Vec<_>>>()?;

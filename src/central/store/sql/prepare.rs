@@ -14,7 +14,7 @@ pub const SCHEMA: &str = include_str!("schema.sql");
 const VERSION: i64 = 2;
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 8] = [
+const LATER_COLUMNS: [(&str, &str, &str); 9] = [
     ("boxes", "languages", "TEXT NOT NULL DEFAULT '[]'"),
     ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
@@ -23,6 +23,7 @@ const LATER_COLUMNS: [(&str, &str, &str); 8] = [
     ("plays", "implausible", "TEXT"),
     ("drafts", "drafter", "TEXT NOT NULL DEFAULT ''"),
     ("drafts", "emergency", "INTEGER NOT NULL DEFAULT 0"),
+    ("people", "sessions_ended", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
 /// Makes the tables, and gives those of an earlier version what came later.

@@ -3,7 +3,7 @@
 use super::SqlStore;
 use super::columns::count;
 use super::engine::Error;
-use crate::store::{Answer, Reach, Reader, reading_as};
+use crate::store::{Answer, Boxes, Reach, Reader, reading_as};
 
 impl Reach for SqlStore {
     fn reach(&self) -> Answer<'_, ()> {
@@ -24,11 +24,15 @@ impl Reach for SqlStore {
         })
     }
 
-    fn keep_ready(&self) -> Answer<'_, ()> {
+    fn keep_ready(&self) -> Answer<'_, bool> {
         Box::pin(async move {
             let kept = async {
-                self.bring_changes().await?;
-                self.copy_for_stand_in().await
+                let brought = self.bring_changes().await?;
+                if self.memory.boxes_are_old() {
+                    self.boxes().await?;
+                }
+                self.copy_for_stand_in().await?;
+                Ok(brought)
             };
             let kept = kept.await;
             if let Some(stand_in) = &self.stand_in {

@@ -253,7 +253,8 @@ CREATE TABLE IF NOT EXISTS tokens (
     owner   TEXT
 ) STRICT, WITHOUT ROWID;
 
--- People who sign in; `left` is set for those who have gone, and their history stays.
+-- People who sign in; `left` is set for those who have gone, and their history stays. `sessions_ended` counts how often all
+-- their sessions were ended.
 CREATE TABLE IF NOT EXISTS people (
     id        TEXT PRIMARY KEY,
     name      TEXT NOT NULL,
@@ -262,7 +263,8 @@ CREATE TABLE IF NOT EXISTS people (
     totp      BLOB,
     totp_step INTEGER NOT NULL DEFAULT 0,
     made      INTEGER NOT NULL,
-    "left"    INTEGER
+    "left"    INTEGER,
+    sessions_ended INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- What people may, for which group, and who gave it.

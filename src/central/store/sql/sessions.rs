@@ -82,6 +82,9 @@ impl Sessions for SqlStore {
         self.write_and_copy(move |db| {
             db.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND secret IS DISTINCT FROM ?2")?
                 .execute(params![person.as_str(), kept.map(|secret| secret.0)])?;
+            // One that began without the server is not here yet, and ends when it comes.
+            db.prepare_cached("UPDATE people SET sessions_ended = sessions_ended + 1 WHERE id = ?1")?
+                .execute([person.as_str()])?;
             Ok(())
         })
     }
@@ -95,23 +98,26 @@ impl Sessions for SqlStore {
     }
 }
 
-/// The secrets by which somebody signs in, and the time at which they left.
+/// The secrets by which somebody signs in, the number of times that all their sessions were ended, and the time at which
+/// they left.
 #[derive(PartialEq)]
 struct Secrets {
     password: Option<String>,
     totp: Option<Vec<u8>>,
     passkeys: i64,
+    sessions_ended: i64,
     left: Option<i64>,
 }
 
 fn secrets_of(db: &Connection, person: &AccountId) -> Result<Option<Secrets>> {
     let mut query = db.prepare_cached(
-        "SELECT password, totp, \"left\", (SELECT count(*) FROM passkeys WHERE person = people.id) AS keys
+        "SELECT password, totp, sessions_ended, \"left\", (SELECT count(*) FROM passkeys WHERE person = people.id) AS keys
          FROM people WHERE id = ?1",
     )?;
     let read = |row: &Row| {
         let (password, totp) = (row.get("password")?, row.get("totp")?);
-        Ok(Secrets { password, totp, passkeys: row.get("keys")?, left: row.get("left")? })
+        let (passkeys, sessions_ended) = (row.get("keys")?, row.get("sessions_ended")?);
+        Ok(Secrets { password, totp, passkeys, sessions_ended, left: row.get("left")? })
     };
     query.query_row([person.as_str()], read).optional()
 }

@@ -3,7 +3,7 @@
 //!
 //! Nothing else stands in: whoever asks for anything but an urgent order hears that the server is away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,22 +16,23 @@ use super::writer::in_savepoint;
 use crate::store::{Answer, StoreError};
 use loaxa_heart::domain::time::{Span, Wall};
 
-/// The tables that are copied, each with the rows of it that are; `?1` is the begin of [`COPIED_FOR`].
-const COPIED: [(&str, &str); 14] = [
-    ("people", "TRUE"),
-    ("roles", "TRUE"),
-    ("recovery_codes", "TRUE"),
-    ("passkeys", "TRUE"),
-    ("sessions", "TRUE"),
-    ("tokens", "TRUE"),
-    ("messages", "TRUE"),
-    ("pronunciations", "TRUE"),
-    ("media", "sha256 IN (SELECT lower(hex(media)) FROM messages)"),
-    ("calls", "began > ?1"),
-    ("call_replies", "call IN (SELECT id FROM calls WHERE began > ?1)"),
-    ("drafts", "made > ?1"),
-    ("draft_signatures", "draft IN (SELECT id FROM drafts WHERE made > ?1)"),
-    ("commands", "class IS NOT NULL AND issued_at > ?1 ORDER BY issued_at DESC"),
+/// The tables that are copied, each with the rows of it that are, the newest first; `?1` is the begin of [`COPIED_FOR`].
+const COPIED: [(&str, &str); 15] = [
+    ("people", "TRUE ORDER BY \"left\" IS NOT NULL, made DESC"),
+    ("roles", "ended IS NULL ORDER BY id DESC"),
+    ("shifts", "TRUE ORDER BY id DESC"),
+    ("recovery_codes", "TRUE ORDER BY person, code"),
+    ("passkeys", "TRUE ORDER BY made DESC"),
+    ("sessions", "TRUE ORDER BY seen DESC"),
+    ("tokens", "revoked IS NULL ORDER BY made DESC"),
+    ("messages", "TRUE ORDER BY made DESC"),
+    ("pronunciations", "TRUE ORDER BY at DESC"),
+    ("media", "sha256 IN (SELECT lower(hex(media)) FROM messages) ORDER BY added DESC"),
+    ("calls", "began > ?1 ORDER BY began DESC"),
+    ("call_replies", "call IN (SELECT id FROM calls WHERE began > ?1) ORDER BY at DESC"),
+    ("drafts", "made > ?1 ORDER BY made DESC"),
+    ("draft_signatures", "draft IN (SELECT id FROM drafts WHERE made > ?1) ORDER BY at DESC"),
+    ("commands", "kind = 'announce' AND issued_at > ?1 ORDER BY issued_at DESC"),
 ];
 /// Age up to which orders and calls are copied: an emergency that waits or sounds is younger.
 const COPIED_FOR: Span = Span::secs(86_400);
@@ -40,6 +41,8 @@ const PASSING: &str =
     "DELETE FROM deliveries; DELETE FROM challenges; DELETE FROM acts; DELETE FROM documents";
 /// Most rows that are copied of one table, so that the copy stays small whatever the database holds.
 const ROWS_MAX: usize = 5_000;
+/// Most times that a copy is read because something was changed here meanwhile.
+const READS_MAX: usize = 3;
 /// Most changes that wait for the server. Further ones hold here, and are lost to the server: of an emergency that goes out then,
 /// who signed it and how it went on.
 const OWED_MAX: usize = 4_096;
@@ -80,17 +83,29 @@ pub struct StandIn {
     copy: Mutex<Copied>,
     owed: Mutex<Owed>,
     is_away: AtomicBool,
+    /// Tables of which more than [`ROWS_MAX`] rows are to be copied.
+    cut: Mutex<BTreeSet<&'static str>>,
 }
 
 struct Copied {
     db: Connection,
     /// Changes since the start, by which a copy that was read before one of them is known to be old.
     changes: u64,
-    is_filled: bool,
+    /// Reads of the server that were begun since the start.
+    reads: u64,
+    /// The number of the read that is here; 0 before the first.
+    filled: u64,
 }
 
-/// Rows of each copied table.
-type Rows = Vec<Vec<Vec<Value>>>;
+/// A copy on its way from the server.
+struct Read {
+    /// The number among all reads, in the order in which they were begun.
+    number: u64,
+    /// The changes of the copy that was here when it was begun.
+    changes: u64,
+    /// Rows of each copied table.
+    rows: Vec<Vec<Vec<Value>>>,
+}
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -106,21 +121,32 @@ impl StandIn {
         prepare(&db)?;
         // The audit trail that is to stay is the server's.
         db.execute_batch("DROP TRIGGER acts_are_kept")?;
-        let copy = Copied { db, changes: 0, is_filled: false };
-        Ok(Self { copy: Mutex::new(copy), owed: Mutex::default(), is_away: AtomicBool::new(false) })
+        let copy = Copied { db, changes: 0, reads: 0, filled: 0 };
+        Ok(Self {
+            copy: Mutex::new(copy),
+            owed: Mutex::default(),
+            is_away: AtomicBool::new(false),
+            cut: Mutex::default(),
+        })
     }
 
-    /// Copies from the server, on a thread of its own.
-    pub fn fill(&self, server: &Connection, now: Wall) -> Result<()> {
-        let read = self.read(server, now)?;
-        self.put(read)
+    /// Copies from the server, on a thread of its own; false where what is here was changed again and again meanwhile.
+    pub fn fill(&self, server: &Connection, now: Wall) -> Result<bool> {
+        for _ in 0..READS_MAX {
+            let read = self.read(server, now)?;
+            if self.put(read)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    fn read(&self, server: &Connection, now: Wall) -> Result<(u64, Rows)> {
-        let (changes, columns) = {
-            let copy = lock(&self.copy);
+    fn read(&self, server: &Connection, now: Wall) -> Result<Read> {
+        let (number, changes, columns) = {
+            let mut copy = lock(&self.copy);
+            copy.reads += 1;
             let columns = COPIED.iter().map(|(table, _)| columns(&copy.db, table));
-            (copy.changes, columns.collect::<Result<Vec<_>>>()?)
+            (copy.reads, copy.changes, columns.collect::<Result<Vec<_>>>()?)
         };
         let since = now.minus(COPIED_FOR).0;
         let rows = COPIED.iter().zip(columns).map(|((table, of_them), columns)| {
@@ -131,14 +157,36 @@ impl StandIn {
                 |row: &Row| (0..columns.len()).map(|place| row.get(place)).collect::<Result<Vec<Value>>>();
             query.query_map(params_from_iter(values.iter()), row)?.collect::<Result<Vec<_>>>()
         });
-        Ok((changes, rows.collect::<Result<_>>()?))
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        self.warn_of_cuts(&rows);
+        Ok(Read { number, changes, rows })
     }
 
-    /// Takes what was read in place of what is here, unless something was changed here since.
-    fn put(&self, (changes, rows): (u64, Rows)) -> Result<()> {
+    /// Warns once of each table that does not fit.
+    fn warn_of_cuts(&self, rows: &[Vec<Vec<Value>>]) {
+        let mut cut = lock(&self.cut);
+        for ((table, _), rows) in COPIED.iter().zip(rows) {
+            if rows.len() < ROWS_MAX {
+                cut.remove(table);
+            } else if cut.insert(table) {
+                tracing::warn!(
+                    table,
+                    rows_max = ROWS_MAX,
+                    "a table is larger than its copy for times without the server"
+                );
+            }
+        }
+    }
+
+    /// Takes what was read in place of what is here, and tells whether what is here is as new as that: nothing was changed here
+    /// since, or a later read has come already.
+    fn put(&self, Read { number, changes, rows }: Read) -> Result<bool> {
         let mut copy = lock(&self.copy);
+        if number < copy.filled {
+            return Ok(true);
+        }
         if copy.changes != changes || self.owes() {
-            return Ok(());
+            return Ok(false);
         }
         copy.db.in_transaction(|db| {
             for ((table, _), rows) in COPIED.iter().zip(&rows) {
@@ -151,8 +199,8 @@ impl StandIn {
             }
             db.execute_batch(PASSING)
         })?;
-        copy.is_filled = true;
-        Ok(())
+        copy.filled = number;
+        Ok(true)
     }
 
     /// Tells whether the server lacks a change of which this copy knows: until it has all, the copy is what is asked.
@@ -175,13 +223,13 @@ impl StandIn {
     /// Asks the copy.
     pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
         let copy = lock(&self.copy);
-        if copy.is_filled { question(&copy.db).map_err(StoreError::from) } else { Err(StoreError::Away) }
+        if copy.filled > 0 { question(&copy.db).map_err(StoreError::from) } else { Err(StoreError::Away) }
     }
 
     /// Changes the copy.
     pub fn change<T>(&self, operation: impl Fn(&Connection) -> Result<T>) -> Result<T, StoreError> {
         let mut copy = lock(&self.copy);
-        if !copy.is_filled {
+        if copy.filled == 0 {
             return Err(StoreError::Away);
         }
         copy.changes += 1;
@@ -248,4 +296,70 @@ impl Drop for StandIn {
 fn columns(db: &Connection, table: &str) -> Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT '\"' || name || '\"' FROM pragma_table_info(?1)")?;
     query.query_map([table], |row| row.get(0))?.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server with the session of An.
+    fn server() -> Connection {
+        let db = Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        prepare(&db).unwrap();
+        db.execute_batch("INSERT INTO people (id, name, reach, made) VALUES ('an', 'An', '', 1)").unwrap();
+        db.execute_batch("INSERT INTO sessions VALUES (x'01', 'an', 'full', 1, 1, '', '')").unwrap();
+        db
+    }
+
+    fn count(of: &Connection, sql: &str) -> Result<i64> {
+        of.prepare_cached(sql)?.query_row([], |row| row.get(0))
+    }
+
+    const SESSIONS: &str = "SELECT count(*) FROM sessions";
+
+    #[test]
+    fn a_copy_that_was_begun_earlier_brings_no_ended_session_back() {
+        let (server, stand_in) = (server(), StandIn::new().unwrap());
+        assert!(stand_in.fill(&server, Wall(9)).unwrap());
+        let slow = stand_in.read(&server, Wall(9)).unwrap();
+        server.execute_batch("DELETE FROM sessions").unwrap();
+        assert!(stand_in.fill(&server, Wall(9)).unwrap());
+        assert!(stand_in.put(slow).unwrap(), "what is here is newer");
+        assert_eq!(stand_in.ask(|db| count(db, SESSIONS)), Ok(0));
+    }
+
+    #[test]
+    fn what_was_changed_while_a_copy_was_read_is_read_again() {
+        let (server, stand_in) = (server(), StandIn::new().unwrap());
+        assert!(stand_in.fill(&server, Wall(9)).unwrap());
+        server.execute_batch("DELETE FROM sessions").unwrap();
+        let read = stand_in.read(&server, Wall(9)).unwrap();
+        stand_in.change(|db| db.execute_batch("UPDATE sessions SET seen = 2")).unwrap();
+        assert!(!stand_in.put(read).unwrap(), "it lacks the change");
+        assert_eq!(stand_in.ask(|db| count(db, SESSIONS)), Ok(1));
+        assert!(stand_in.fill(&server, Wall(9)).unwrap());
+        assert_eq!(stand_in.ask(|db| count(db, SESSIONS)), Ok(0));
+    }
+
+    #[test]
+    fn a_table_that_does_not_fit_keeps_its_newest() {
+        let (server, stand_in) = (server(), StandIn::new().unwrap());
+        let add = format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n <= {ROWS_MAX})
+             INSERT INTO roles (person, role, in_group, asked, ended) SELECT 'an', 'duty', 'xa', n, n % 2 FROM n;
+             UPDATE roles SET ended = NULL WHERE asked % 2 = 0;
+             INSERT INTO sessions SELECT CAST(asked AS BLOB), 'an', 'full', asked, asked, '', '' FROM roles;"
+        );
+        server.execute_batch(&add).unwrap();
+        assert!(stand_in.fill(&server, Wall(9)).unwrap());
+        let asked = |sql| stand_in.ask(|db| count(db, sql));
+        assert_eq!(
+            asked("SELECT count(*) FROM roles"),
+            Ok(ROWS_MAX as i64 / 2),
+            "those that have ended are not needed"
+        );
+        assert_eq!(asked(SESSIONS), Ok(ROWS_MAX as i64));
+        assert_eq!(asked("SELECT max(seen) FROM sessions"), Ok(ROWS_MAX as i64 + 1));
+        assert_eq!(lock(&stand_in.cut).iter().copied().collect::<Vec<_>>(), ["sessions"]);
+    }
 }

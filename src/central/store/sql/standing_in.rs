@@ -111,9 +111,9 @@ impl SqlStore {
         })
     }
 
-    /// Brings to the server what was changed while it was away, in that order.
-    pub(super) async fn bring_changes(&self) -> Result<(), StoreError> {
-        let Some(stand_in) = &self.stand_in else { return Ok(()) };
+    /// Brings to the server what was changed while it was away, in that order; true where it has some of it now.
+    pub(super) async fn bring_changes(&self) -> Result<bool, StoreError> {
+        let Some(stand_in) = &self.stand_in else { return Ok(false) };
         let mut brought = 0_u32;
         while let Some(Change { run, answer }) = stand_in.first() {
             let asked_before = match answer {
@@ -136,13 +136,18 @@ impl SqlStore {
         if brought > 0 {
             tracing::warn!(brought, "the database server has what urgent orders changed while it was away");
         }
-        Ok(())
+        Ok(brought > 0)
     }
 
     /// Copies anew what the stand-in needs.
     pub(super) async fn copy_for_stand_in(&self) -> Result<(), StoreError> {
         let Some(stand_in) = &self.stand_in else { return Ok(()) };
         let copy = Arc::clone(stand_in);
-        self.read(move |db| copy.fill(db, loaxa_adapters::clock::wall())).await
+        if !self.read(move |db| copy.fill(db, loaxa_adapters::clock::wall())).await? {
+            tracing::debug!(
+                "the stand-in of the database was changed while it was copied, and keeps what it has"
+            );
+        }
+        Ok(())
     }
 }

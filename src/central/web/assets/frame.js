@@ -9,7 +9,9 @@ if (notice) {
   const look = async () => {
     const answer = await fetch("/fragments/phien").catch(() => null);
     if (!answer) return later(60_000);
-    const left = answer.ok && !answer.redirected ? Number(await answer.text()) * 1000 : 0;
+    // A server that can't answer now has signed nobody out.
+    if (!answer.ok) return later(60_000);
+    const left = answer.redirected ? 0 : Number(await answer.text()) * 1000;
     // Nothing of the page stays on the screen once its person is signed out; what was written is in the draft.
     if (!(left > 0)) return location.reload();
     notice.hidden = left > WARN_MS;

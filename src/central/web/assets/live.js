@@ -7,10 +7,11 @@
   let stream;
   let again;
   let minutes;
+  let isLost = false;
 
   const tell = (name) => document.body.dispatchEvent(new CustomEvent(name));
-  const showLost = (isLost) => {
-    for (const element of document.querySelectorAll("[data-live-lost]")) element.hidden = !isLost;
+  const showLost = (isShown) => {
+    for (const element of document.querySelectorAll("[data-live-lost]")) element.hidden = !isShown;
   };
 
   const close = () => {
@@ -20,19 +21,39 @@
     stream = undefined;
   };
 
+  // Nothing of the page stays on the screen once its person is signed out.
+  const leave = () => {
+    close();
+    location.reload();
+  };
+
+  // A person who was signed out meanwhile is sent to the page to sign in on, which is no stream either.
+  const askAgain = async () => {
+    again = setTimeout(open, AGAIN_MS);
+    const answer = await fetch("/fragments/phien").catch(() => null);
+    if (answer?.redirected) leave();
+  };
+
   const open = () => {
     close();
     if (document.hidden) return;
     stream = new EventSource("/su-kien");
-    stream.addEventListener("open", () => showLost(false));
+    stream.addEventListener("open", () => {
+      showLost(false);
+      // Nobody told of what changed meanwhile.
+      if (isLost) tell("shown");
+      isLost = false;
+    });
     stream.addEventListener("changed", (event) => {
-      for (const name of event.data.split(" ")) tell(name);
-      if (event.data.includes("signed-out")) close();
+      const names = event.data.split(" ");
+      if (names.includes("signed-out")) return leave();
+      for (const name of names) tell(name);
     });
     stream.addEventListener("error", () => {
+      isLost = true;
       showLost(true);
       // A browser gives up for good when the answer is no stream.
-      if (stream?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS);
+      if (stream?.readyState === EventSource.CLOSED) askAgain();
     });
     // What is left of a bulletin changes by itself.
     minutes = setInterval(() => tell("minute"), MINUTE_MS);

@@ -16,7 +16,7 @@ use crate::people::Who;
 use crate::store::{Role, TroubleKind, TroubleRow};
 use crate::web::doors::{Needs, Pages};
 use crate::web::form::Sent;
-use crate::web::frame::{Frame, PageError, refusal};
+use crate::web::frame::{Frame, LIVE, PageError, refusal};
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::time::{Span, Wall};
 use loaxa_heart::said;
@@ -44,11 +44,11 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
     let title = frame.say("alarm_page.title");
     let content = html! {
         h1 { (title) }
-        div.live hx-get=(FRAGMENT) hx-trigger="alarms from:body, shown from:body, signed-out from:body" {
+        div.live hx-get=(FRAGMENT) hx-trigger="alarms from:body, shown from:body" {
             (content(&app, &frame, &who).await?)
         }
     };
-    Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
+    Ok(frame.draw_with(&app, title, &[LIVE], content))
 }
 
 async fn fragment(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {

@@ -21,7 +21,7 @@ use crate::media::MediaRefusal;
 use crate::mouths::Taken;
 use crate::orders::live::{self, NotLive, VoiceSource};
 use crate::people::Who;
-use crate::store::{ActFilter, ActRow, BoxRow, MediaRow, NewAct, Role};
+use crate::store::{ActFilter, ActRow, BoxRow, MediaRow, NewAct, Role, or_nothing};
 use crate::web::doors::{Needs, Pages};
 use crate::web::elsewhere::{self, Asked};
 use crate::web::form::Sent;
@@ -82,7 +82,7 @@ async fn who_will_not_sound(app: &App, groups: &[GroupId]) -> Vec<(String, Sente
 
 async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
     let filter = ActFilter { act: Some("live_ended".to_owned()), limit: LISTED, ..Default::default() };
-    let spoken = app.store.acts(filter).await?;
+    let spoken = or_nothing(app.store.acts(filter).await)?;
     let boxes = app.store.boxes().await?;
     let groups = groups(&app, &who, &boxes);
     let silent = who_will_not_sound(&app, &groups).await;

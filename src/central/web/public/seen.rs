@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Days;
 use tokio::sync::Mutex;
@@ -15,6 +14,7 @@ use crate::orders::day;
 use crate::orders::sounding::{self, Sounding};
 use crate::settings::village_of;
 use crate::store::{Broadcast, PublishedRow, StoreError};
+use crate::web::shared;
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::announcement::Mode;
 use loaxa_heart::domain::ids::GroupId;
@@ -102,18 +102,26 @@ impl Seen {
     }
 }
 
-/// The sounds of now, with the changes that were told and the time when they were read.
-type Heard = (u64, Moment, Arc<Vec<Sounding>>);
-
 /// The content that was read last, and the strangers who read and write.
-#[derive(Default)]
 pub struct Shared {
     seen: std::sync::Mutex<Option<(Moment, Arc<Seen>)>>,
     /// Held by whoever reads it anew.
     reading: Mutex<()>,
-    sounding: Mutex<Option<Heard>>,
+    sounding: shared::Shared<Vec<Sounding>>,
     pub readers: Readers,
     pub writers: Writers,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            seen: Default::default(),
+            reading: Mutex::default(),
+            sounding: shared::Shared::of(SOUNDING_GOOD_FOR, SOUNDING_EVERY),
+            readers: Readers::default(),
+            writers: Writers::default(),
+        }
+    }
 }
 
 impl Shared {
@@ -149,20 +157,7 @@ impl Shared {
     /// # Errors
     /// Fails when the store does not answer.
     pub async fn sounding(&self, app: &App) -> Result<Arc<Vec<Sounding>>, StoreError> {
-        let mut kept = self.sounding.lock().await;
-        let told = app.changes.told();
-        if let Some((at, made, sounding)) = &*kept {
-            let age = monotonic().since(*made);
-            if *at == told && age < SOUNDING_GOOD_FOR {
-                return Ok(Arc::clone(sounding));
-            }
-            // Whoever else asks meanwhile waits for the same reading.
-            tokio::time::sleep(Duration::from_micros(SOUNDING_EVERY.saturating_sub(age).0)).await;
-        }
-        let told = app.changes.told();
-        let sounding = Arc::new(sounding::sounding(app).await?);
-        *kept = Some((told, monotonic(), Arc::clone(&sounding)));
-        Ok(sounding)
+        self.sounding.get(&app.changes, sounding::sounding(app)).await
     }
 }
 

@@ -21,6 +21,8 @@ const GOOD_BITS: u64 = 64_000;
 const PIECE_BYTES: usize = 16 << 10;
 /// Segments that may fail in a row before the presentation is said to fail.
 const FAILURES_MAX: u32 = 3;
+/// Longest beginning that segments share: its tables take a few kilobytes.
+const MAP_BYTES_MAX: u64 = 1 << 20;
 /// Nested playlists that are followed.
 const NESTING_MAX: u32 = 3;
 
@@ -172,7 +174,12 @@ impl Hls {
             return Ok(false);
         }
         if let Some(map) = segment.map.filter(|_| new_map) {
-            self.web.segment(&map.url, map.range)?.read_to_end(&mut self.ready).map_err(|e| e.to_string())?;
+            let read =
+                self.web.segment(&map.url, map.range)?.take(MAP_BYTES_MAX + 1).read_to_end(&mut self.ready);
+            if read.map_err(|error| error.to_string())? as u64 > MAP_BYTES_MAX {
+                self.ready.clear();
+                return Err(said!("stream.long_map", bytes = MAP_BYTES_MAX).to_string());
+            }
             self.map = Some(map);
         }
         self.body = Some(

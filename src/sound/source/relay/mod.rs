@@ -12,9 +12,11 @@ use self::hls::Hls;
 use crate::decode::{self, resampled::Resampled};
 use crate::level::loudness::gain_db;
 use crate::level::r128::R128;
-use crate::source::part::{Part, contained};
+use crate::level::shape::Shaper;
+use crate::source::part::{Part, contained, fade};
 use crate::source::web::{Answer, Web};
 use crate::{Frame, RATE, amplitude, frames_in, span_of};
+use loaxa_heart::config::shaping::Shape;
 use loaxa_heart::domain::sound::Fault;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
@@ -45,15 +47,16 @@ pub struct Relay {
     held: Vec<Frame>,
     dry: bool,
     silent_frames: u64,
+    shaper: Shaper,
     level: Option<Level>,
 }
 
 impl Relay {
-    /// Calls a station and waits for its first sound. `target_lufs`: the level that it is brought to.
+    /// Calls a station and waits for its first sound. `target_lufs`: the level that it is brought to once it is in shape.
     ///
     /// # Errors
     /// `NoStream` where it can't be heard.
-    pub fn open(url: &str, target_lufs: Option<f32>) -> Result<Self, Fault> {
+    pub fn open(url: &str, shape: Shape, target_lufs: Option<f32>) -> Result<Self, Fault> {
         let buffer = Arc::new(Buffer::default());
         let (theirs, address) = (buffer.clone(), url.to_owned());
         let receive = move || receive(&theirs, &address);
@@ -64,6 +67,7 @@ impl Relay {
             held: Vec::new(),
             dry: true,
             silent_frames: 0,
+            shaper: Shaper::new(shape),
             level: target_lufs.map(Level::new),
         };
         if let Err(error) = thread {
@@ -97,6 +101,7 @@ impl Relay {
             self.dry = true;
             return;
         }
+        self.shaper.process(&mut fresh);
         if let Some(level) = &mut self.level {
             level.adjust(&mut fresh);
         }
@@ -105,13 +110,6 @@ impl Relay {
         }
         out.append(&mut self.held);
         self.held = fresh;
-    }
-}
-
-fn fade<'f>(frames: impl ExactSizeIterator<Item = &'f mut Frame>, level: impl Fn(f32) -> f32) {
-    let count = frames.len() as f32;
-    for (n, frame) in frames.enumerate() {
-        *frame = frame.map(|sample| sample * level(n as f32 / count));
     }
 }
 

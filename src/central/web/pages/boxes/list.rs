@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -14,8 +15,9 @@ use crate::settings::village_of;
 use crate::store::BoxRow;
 use crate::vietnamese::{order, without_marks};
 use crate::web::form::Query;
-use crate::web::frame::{Frame, PageError};
+use crate::web::frame::{Frame, LIVE, PageError};
 use crate::web::parts::{Kind, state};
+use crate::web::shared::Shared;
 use crate::web::words;
 use loaxa_heart::domain::ids::GroupId;
 use loaxa_heart::domain::time::Wall;
@@ -88,26 +90,32 @@ pub async fn page(
             @if KEEPERS.iter().any(|role| who.has(*role)) {
                 a.btn.sec href="/cum-loa/moi" { (frame.say("enrol.title")) }
             } }
-        div.live hx-get=(asked.address("/fragments/cum-loa", asked.page)) hx-trigger="boxes from:body throttle:5s, shown from:body, signed-out from:body" {
-            (content(&app, &frame, &asked).await?)
+        div.live hx-get=(asked.address("/fragments/cum-loa", asked.page)) hx-trigger="boxes from:body throttle:5s, shown from:body" {
+            (content(&app, &frame, &asked, &app.store.boxes().await?))
         }
     };
-    Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
+    Ok(frame.draw_with(&app, title, &[LIVE], content))
 }
 
-pub async fn fragment(State(app): State<Arc<App>>, query: Query, frame: Frame) -> Result<Markup, PageError> {
-    content(&app, &frame, &Asked::of(&query)).await
+pub async fn fragment(
+    State(app): State<Arc<App>>,
+    Extension(shared): Extension<Arc<Shared<Vec<BoxRow>>>>,
+    query: Query,
+    frame: Frame,
+) -> Result<Markup, PageError> {
+    let boxes = shared.get(&app.changes, app.store.boxes()).await?;
+    Ok(content(&app, &frame, &Asked::of(&query), &boxes))
 }
 
-async fn content(app: &App, frame: &Frame, asked: &Asked) -> Result<Markup, PageError> {
-    let (boxes, now) = (app.store.boxes().await?, app.now());
-    let villages = villages(app, frame, &boxes, now);
+fn content(app: &App, frame: &Frame, asked: &Asked, boxes: &[BoxRow]) -> Markup {
+    let now = app.now();
+    let villages = villages(app, frame, boxes, now);
     let is_large = boxes.len() > BOXES_ON_A_PAGE;
     let found = if is_large { find(villages, asked) } else { villages };
     let pages = pages(found);
     let at = asked.page.clamp(1, pages.len().max(1));
     let shown = pages.get(at - 1).map_or(&[][..], Vec::as_slice);
-    Ok(html! {
+    html! {
         @if boxes.is_empty() { p.mute { (frame.say("box_page.none")) } }
         @if is_large { (search(frame, asked)) }
         @else if shown.len() > VILLAGES_ON_A_SCREEN { (ways(frame, shown)) }
@@ -125,7 +133,7 @@ async fn content(app: &App, frame: &Frame, asked: &Asked) -> Result<Markup, Page
                 span { @if at < pages.len() { a href=(asked.address("/cum-loa", at + 1)) { (frame.say("box_page.page_after")) } } }
             }
         }
-    })
+    }
 }
 
 /// Puts boxes together by village, those first that need a person.

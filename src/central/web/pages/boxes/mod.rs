@@ -8,17 +8,23 @@ mod newcomer;
 mod one;
 mod volume;
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::routing::{get, post};
 
 use self::keepers::KEEPERS;
+use crate::store::BoxRow;
 use crate::web::doors::{Needs, Pages};
+use crate::web::shared::Shared;
 
 /// Adds the pages.
 pub fn add(pages: Pages) -> Pages {
     let keepers = Needs::Role(KEEPERS);
+    let shared = Extension(Arc::<Shared<Vec<BoxRow>>>::default());
     pages
         .page("/cum-loa", Needs::Person, get(list::page))
-        .page("/fragments/cum-loa", Needs::Person, get(list::fragment))
+        .page("/fragments/cum-loa", Needs::Person, get(list::fragment).layer(shared))
         .page("/cum-loa/moi", keepers, get(newcomer::page).post(newcomer::invite))
         .page("/cum-loa/{id}", Needs::Person, get(one::page))
         .page("/cum-loa/{id}/chuyen", keepers, post(act::move_to))

@@ -23,7 +23,7 @@ use loaxa_heart::texts::{Lang, Texts};
 pub const FRAGMENT: &str = "/fragments/nhat-ky";
 
 /// Events at which the page asks for the fragment; `live.js` makes them.
-pub const EVENTS: &str = "announcements from:body, shown from:body, signed-out from:body";
+pub const EVENTS: &str = "announcements from:body, shown from:body";
 
 /// Announcements with their chain.
 const ANNOUNCEMENTS_SHOWN: u32 = 6;

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::people::Who;
 use crate::reports::{self, defused, number};
 use crate::store::{AiringRow, CampaignRow, Fate, FateCounts, Role, SectionRow, StoreError};
-use crate::web::frame::{Frame, PageError, moment};
+use crate::web::frame::{Frame, LIVE, PageError, moment};
 use crate::web::pages::class::class_tag;
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::time::Wall;
@@ -63,7 +63,7 @@ pub async fn page(
             (announcements::content(&app, frame.lang).await?)
         }
     };
-    Ok(frame.draw_with(&app, title, &["/assets/live.js"], content))
+    Ok(frame.draw_with(&app, title, &[LIVE], content))
 }
 
 /// Everything that a reader can choose from.

@@ -16,7 +16,7 @@ use crate::orders::outlook;
 use crate::people::Who;
 use crate::store::{BoxRow, DeliveryRow, NoticeRow, NoticeState, Role, StoreError};
 use crate::web::form::Sent;
-use crate::web::frame::{Frame, PageError, moment};
+use crate::web::frame::{Frame, LIVE, PageError, moment};
 use crate::web::parts::{Kind, state};
 use crate::web::words;
 use loaxa_heart::decide::delivery::Step;
@@ -114,10 +114,10 @@ async fn draw(app: &Arc<App>, frame: &Frame, who: &Who, row: &NoticeRow) -> Resu
             section.alarm.k-look.narrow { h2 { (frame.say("notice.was_returned")) } p { (reason) } }
         }
         div #tien-trinh.stack.live hx-get={ "/fragments/tin/" (row.id) }
-            hx-trigger="announcements from:body, notices from:body, shown from:body, signed-out from:body" { (progress) }
+            hx-trigger="announcements from:body, notices from:body, shown from:body" { (progress) }
         section.stack aria-labelledby="h-nd" { h2 #h-nd { (frame.say("notice.what")) } (list) }
     };
-    Ok(frame.draw_with(app, &row.content.title, &["/assets/live.js"], content))
+    Ok(frame.draw_with(app, &row.content.title, &[LIVE], content))
 }
 
 /// Draws what changes without anybody's doing: the steps, and who heard it.

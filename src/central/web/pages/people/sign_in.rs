@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::people::sign_in::{self, Begun, Next, NotIn, Place};
 use crate::people::{Who, devices};
+use crate::store::StoreError;
 use crate::web::access::{client, may_try, note_wrong_token};
 use crate::web::doors::{SECOND_STEP, SIGN_IN};
 use crate::web::form::{Faults, Input, Sent};
@@ -122,15 +123,19 @@ fn cookies(app: &App, secret: &str, person: &AccountId) -> AppendHeaders<[(Heade
     AppendHeaders([(header::SET_COOKIE, session::begin(app, secret)), (header::SET_COOKIE, device)])
 }
 
-pub async fn leave(
-    State(app): State<Arc<App>>,
-    who: Option<axum::Extension<Who>>,
-) -> Result<Response, PageError> {
-    if let Some(axum::Extension(who)) = who {
-        app.store.end_session(who.person.id.clone(), who.session.secret).await?;
-        app.store.note_act(who.act("signed_out", who.person.id.as_str())).await?;
+pub async fn leave(State(app): State<Arc<App>>, who: Option<axum::Extension<Who>>) -> Response {
+    // The browser forgets its session in any case: a store that fails keeps nobody in.
+    if let Some(axum::Extension(who)) = who
+        && let Err(error) = end(&app, &who).await
+    {
+        tracing::error!(person = %who.person.id, %error, "a session whose person has left is not ended");
     }
-    Ok(([(header::SET_COOKIE, session::end(&app))], Redirect::to(SIGN_IN)).into_response())
+    ([(header::SET_COOKIE, session::end(&app))], Redirect::to(SIGN_IN)).into_response()
+}
+
+async fn end(app: &App, who: &Who) -> Result<(), StoreError> {
+    app.store.end_session(who.person.id.clone(), who.session.secret).await?;
+    app.store.note_act(who.act("signed_out", who.person.id.as_str())).await
 }
 
 fn draw(app: &App, frame: &Frame, back: &Back, faults: &Faults, account: &str) -> Markup {
