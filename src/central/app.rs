@@ -1,6 +1,6 @@
 //! The parts of one central process, shared by everything above this file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,12 +27,12 @@ use crate::owed::Owed;
 use crate::paces::Paces;
 use crate::settings::{Group, Settings, Training};
 use crate::sign_in_tries::SignInTries;
-use crate::store::{Alarm, AlarmKind, BoxRow, SharedStore, StoreError, urgently};
+use crate::store::{Alarm, AlarmKind, BoxRow, Kept, SharedStore, StoreError, urgently};
 use crate::token_tries::TokenTries;
 use crate::uploads::Uploads;
 use crate::voices::Voices;
 use loaxa_heart::decide::delivery;
-use loaxa_heart::domain::ids::{BoxId, GroupId};
+use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::programme::Programme;
 use loaxa_heart::domain::time::Wall;
 
@@ -303,19 +303,21 @@ impl App {
 
     /// Writes what the disk refused while it was full, for as long as central runs.
     pub async fn write_owed(self: Arc<Self>) {
+        let mut refused = BTreeSet::new();
         loop {
             tokio::time::sleep(OWED_EVERY).await;
-            while let Some(command) = self.owed.first() {
-                let id = command.id.clone();
-                match urgently(self.store.add_command(command)).await {
-                    Ok(kept) => {
-                        tracing::warn!(%id, ?kept, "a command is kept that was sent while the disk refused");
-                        self.owed.forget_first();
-                        self.changes.tell(Changed::Announcements);
-                    }
-                    Err(_) => break,
+            let tell = |id: &CommandId, written: Result<Kept, StoreError>| match written {
+                Ok(kept) => {
+                    tracing::warn!(%id, ?kept, "a command is kept that was sent while the disk refused");
+                    refused.remove(id);
+                    self.changes.tell(Changed::Announcements);
                 }
-            }
+                Err(error) if refused.insert(id.clone()) => {
+                    tracing::error!(%id, %error, "a command that was sent is not kept: the database refuses it");
+                }
+                Err(_) => {}
+            };
+            self.owed.write(&*self.store, tell).await;
         }
     }
 

@@ -88,7 +88,8 @@ impl ClockCheck {
         (middle.unsigned_abs() >= OFF_MIN.0).then_some(middle / 1_000_000)
     }
 
-    /// Tells whether things may be deleted for being old. `last` is the time of the last deletion by this clock.
+    /// Tells whether things may be deleted for being old. `last` is the last time by this clock at which it was believed so far
+    /// that what was old was deleted.
     pub fn may_delete(&self, last: Option<Wall>, now: Wall, at: Moment) -> bool {
         let is_long_ago = last.is_some_and(|last| now.since(last) > LONG || last > now);
         let steady = at.since(self.lock().steady_since);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::{DraftSignature, NewCommand};
+use crate::store::{Commands, DraftSignature, Kept, NewCommand, StoreError, urgently};
 use loaxa_heart::domain::ids::CommandId;
 
 /// Most commands that are owed to the disk; further ones are sent and not kept.
@@ -34,13 +34,32 @@ impl Owed {
     }
 
     /// The oldest, to be tried again.
-    pub fn first(&self) -> Option<NewCommand> {
+    fn first(&self) -> Option<NewCommand> {
         lock(&self.commands).front().cloned()
     }
 
-    /// Forgets the oldest, which is kept now.
-    pub fn forget_first(&self) {
-        lock(&self.commands).pop_front();
+    /// Writes what the store takes now, and tells of each. One that the store refuses waits behind the others, and keeps none of
+    /// them out.
+    pub async fn write(
+        &self,
+        store: &(impl Commands + ?Sized),
+        mut tell: impl FnMut(&CommandId, Result<Kept, StoreError>),
+    ) {
+        let mut refused = 0;
+        while refused < lock(&self.commands).len() {
+            let Some(command) = self.first() else { return };
+            let id = command.id.clone();
+            let written = urgently(store.add_command(command)).await;
+            match &written {
+                Ok(_) => drop(lock(&self.commands).pop_front()),
+                Err(StoreError::Sql(_)) => {
+                    lock(&self.commands).rotate_left(1);
+                    refused += 1;
+                }
+                Err(_) => return,
+            }
+            tell(&id, written);
+        }
     }
 
     /// Finds a command that is owed.
@@ -63,5 +82,57 @@ impl Owed {
     /// The signatures of a draft that the disk refused.
     pub fn signatures(&self, id: &CommandId) -> Vec<DraftSignature> {
         lock(&self.signatures).get(id).cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sql::SqlStore;
+    use loaxa_heart::decide::delivery::CommandKind;
+    use loaxa_heart::domain::time::Wall;
+
+    fn command(name: &str, serial: u64, payload: &str) -> NewCommand {
+        NewCommand {
+            id: name.parse().unwrap(),
+            kind: CommandKind::Announce,
+            issuer: "an".parse().unwrap(),
+            serial,
+            issued_at: Wall(1),
+            expires: Wall(9),
+            groups: Vec::new(),
+            title: name.to_owned(),
+            class: None,
+            mode: None,
+            author: "An".to_owned(),
+            approver: None,
+            payload: payload.to_owned(),
+            envelope: Vec::new(),
+            ends: Vec::new(),
+            document: None,
+            moves: Vec::new(),
+            boxes: Vec::new(),
+            approves: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_the_database_refuses_keeps_no_other_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqlStore::open(&dir.path().join("central.db")).unwrap();
+        store.add_command(command("mot", 1, "{}")).await.unwrap();
+        let owed = Owed::default();
+        for owing in [command("mot", 2, "{\"other\":1}"), command("hai", 3, "{}"), command("ba", 4, "{}")] {
+            assert!(owed.keep(owing));
+        }
+        let mut told = Vec::new();
+        owed.write(&store, |id, written| told.push((id.to_string(), written.is_ok()))).await;
+        let expected = [("mot", false), ("hai", true), ("ba", true)].map(|(id, kept)| (id.to_owned(), kept));
+        assert_eq!(told, expected);
+        for kept in ["hai", "ba"] {
+            assert!(store.command(kept.parse().unwrap()).await.unwrap().is_some(), "{kept}");
+        }
+        assert!(owed.command(&"mot".parse().unwrap()).is_some(), "it is tried again");
+        owed.write(&store, |id, written| assert_eq!((id.as_str(), written.is_ok()), ("mot", false))).await;
     }
 }

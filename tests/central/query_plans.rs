@@ -284,8 +284,8 @@ const HALF_A_YEAR: &str = r#"
                'finished', arrived, arrived FROM log;
     INSERT INTO commands SELECT 'lenh-' || n, 'announce', 'an', n, n, n, '[]', 'Họp', 'normal', NULL, 'An', NULL, NULL, '{}', ''
         FROM generate_series(1, 600) AS n;
-    INSERT INTO deliveries (command, box, step, reason)
-        SELECT 'lenh-' || command, 'loa-' || n, 'finished', repeat('x', 100)
+    INSERT INTO deliveries (command, box, step, reason, sent)
+        SELECT 'lenh-' || command, 'loa-' || n, 'finished', repeat('x', 100), command
         FROM generate_series(1, 600) AS command, generate_series(1, 60) AS n;
     ANALYZE;
 "#;

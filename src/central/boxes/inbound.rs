@@ -168,7 +168,7 @@ async fn answer(app: &App, hellos: &Hellos, id: BoxId, up: Up, bytes: &[u8]) {
     match done {
         Ok(true) => app.changes.tell(Changed::Boxes),
         Ok(false) => {}
-        Err(error @ (StoreError::Full | StoreError::ServerFull | StoreError::Away)) => {
+        Err(error) if error.may_pass() => {
             tracing::debug!(%id, %error, "a sign of life is not kept");
         }
         Err(error) => tracing::error!(%id, %error, "a sign of life could not be kept"),

@@ -101,7 +101,7 @@ async fn keep(app: &Arc<App>, mut checking: mpsc::Receiver<Checking>) {
                     drop((permit, held));
                 });
             }
-            Err(BadBatch::Store(StoreError::Full | StoreError::ServerFull | StoreError::Away)) => {
+            Err(BadBatch::Store(error)) if error.may_pass() => {
                 Counters::more(&app.counters.batches_put_off, 1)
             }
             Err(BadBatch::Store(error)) => tracing::error!(%id, %error, "a batch could not be kept"),
@@ -200,9 +200,7 @@ async fn acknowledge(app: &App, id: BoxId, epoch: Epoch, committed: Committed) {
             app.outbound.to_box(&id, Down::LogAck, app.keyring.seal(&ack));
         }
         // The box sends it again, and the disk or the server was told of once.
-        Err(StoreError::Full | StoreError::ServerFull | StoreError::Away) => {
-            Counters::more(&app.counters.batches_put_off, 1)
-        }
+        Err(error) if error.may_pass() => Counters::more(&app.counters.batches_put_off, 1),
         Err(error) => tracing::error!(%id, %error, "a batch could not be kept; the box sends it again"),
     }
 }

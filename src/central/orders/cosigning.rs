@@ -264,8 +264,9 @@ pub async fn sign(
     if !row.signatures.iter().any(|signed| signed.key == key) {
         let signed = DraftSignature { key, signature, at: now };
         let is_kept = match app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX).await {
-            Err(StoreError::Full | StoreError::ServerFull | StoreError::Away | StoreError::Sql(_))
-                if command.power() == Power::Emergency =>
+            Err(error)
+                if (error.may_pass() || matches!(error, StoreError::Sql(_)))
+                    && command.power() == Power::Emergency =>
             {
                 app.owed.sign(&id, signed);
                 true

@@ -113,7 +113,7 @@ async fn is_sent(app: &App, id: &CommandId) -> Result<bool, StoreError> {
 async fn note_step(app: &App, step: CallStep) -> Result<bool, StoreError> {
     let id = step.id.clone();
     match app.store.step_call(step).await {
-        Err(error @ (StoreError::Full | StoreError::ServerFull | StoreError::Away | StoreError::Sql(_))) => {
+        Err(error) if error.may_pass() || matches!(error, StoreError::Sql(_)) => {
             tracing::error!(%id, %error, "a step of an emergency is not kept");
             Ok(false)
         }

@@ -36,6 +36,19 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Tells whether the disk is full or the server away, of which people are told once for all that fails by it; the same
+    /// may be asked again when that is over.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away)
+    }
+
+    /// Tells whether a database on a server can't be asked now, or takes nothing.
+    pub const fn is_of_server(&self) -> bool {
+        matches!(self, StoreError::ServerFull | StoreError::Slow | StoreError::Away)
+    }
+}
+
 /// Gives nothing where a server is away and the order is urgent: it goes out with less.
 ///
 /// # Errors

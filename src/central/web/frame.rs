@@ -404,9 +404,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Answer(answer) => *answer,
-            PageError::Store(
-                error @ (StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away),
-            ) => (refusal_status(&error), words::in_both(&error.say())).into_response(),
+            PageError::Store(error) if error.may_pass() => {
+                (refusal_status(&error), words::in_both(&error.say())).into_response()
+            }
             PageError::Store(error) => {
                 tracing::error!(%error, "a page can't be drawn");
                 (StatusCode::INTERNAL_SERVER_ERROR, words::in_both(&said!("page.no_data"))).into_response()

@@ -53,7 +53,7 @@ pub async fn plain_as_problem(response: Response) -> Response {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Full | StoreError::ServerFull | StoreError::Slow | StoreError::Away) {
+        if error.may_pass() {
             return Self { status: refusal_status(&error), said: error.say() };
         }
         tracing::error!(%error, "the API has no answer from the store");

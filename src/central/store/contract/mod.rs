@@ -6,7 +6,7 @@ mod boxes;
 mod calls;
 #[allow(dead_code, reason = "tests of the whole stop and start it too")]
 #[path = "../../../../tests/support/postgres.rs"]
-mod cluster;
+pub(super) mod cluster;
 mod commands;
 mod deliveries;
 mod drafts;
@@ -20,6 +20,7 @@ mod places;
 mod plays;
 mod proposals;
 mod rollouts;
+mod server;
 mod tokens;
 mod troubles;
 
@@ -51,7 +52,7 @@ macro_rules! promises {
             deliveries { deliveries_go_forward }
             drafts { drafts_and_signatures_have_room_for_so_many }
             alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
-            media { media_are_described_once }
+            media { media_are_described_once words_are_found_in_any_number_of_files }
             calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
             alarms { alarms_are_counted_and_bounded }
             tokens { a_token_is_good_until_it_is_revoked a_token_ends_with_the_account_of_its_owner }

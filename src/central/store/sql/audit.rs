@@ -8,7 +8,7 @@ use crate::store::{ActFilter, ActRow, Answer, Audit, NewAct, ROWS_MAX};
 
 impl Audit for SqlStore {
     fn note_act(&self, act: NewAct) -> Answer<'_, ()> {
-        self.write_anyhow(move |db| note(db, &act))
+        self.write_if_room(move |db| note(db, &act))
     }
 
     fn acts(&self, filter: ActFilter) -> Answer<'_, Vec<ActRow>> {

@@ -32,20 +32,16 @@ impl Commands for SqlStore {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, last)));
                 }
                 // All that were given before are remembered since the start.
-                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull)
-                    if Errand::of_now().is_urgent =>
-                {
+                Err(error) if error.is_of_server() && Errand::of_now().is_urgent => {
                     return Ok(self.give_aside(&issuer).unwrap_or_else(|| self.give_serial(issuer, 0)));
                 }
                 kept => kept?,
             };
             let (serial, aside) = serial;
+            self.note_given(&issuer, serial);
             if let Some(aside) = aside {
                 self.keep_aside(&issuer, aside);
             }
-            let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
-            let last = serials.entry(issuer.to_string()).or_default();
-            *last = serial.max(*last);
             Ok(serial)
         })
     }
@@ -85,8 +81,16 @@ impl SqlStore {
         aside.get(issuer.as_str()).copied()
     }
 
-    /// Keeps numbers that were set aside for this process, in place of earlier ones.
+    /// Remembers that a number was given, and perhaps all before it.
+    fn note_given(&self, issuer: &KeyId, serial: u64) {
+        let mut serials = self.serials.lock().expect("nothing panics while it holds the serials");
+        let last = serials.entry(issuer.to_string()).or_default();
+        *last = serial.max(*last);
+    }
+
+    /// Keeps numbers that were set aside for this process, in place of earlier ones. Once they are used up, it goes on behind them.
     pub(super) fn keep_aside(&self, issuer: &KeyId, numbers: Aside) {
+        self.note_given(issuer, numbers.last());
         let mut aside = self.aside.lock().expect("nothing panics while it holds the numbers");
         aside.insert(issuer.to_string(), numbers);
     }
@@ -143,6 +147,8 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         .query_row([command.id.as_str(), &command.payload], |_| Ok(()))
         .optional()?;
     if known.is_some() {
+        // The answer to the commit that kept it may have been lost, and with it what follows from the answer.
+        touched::commands();
         return Ok(Kept::Before);
     }
     if let Some((name, version)) = &command.document

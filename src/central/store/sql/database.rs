@@ -141,3 +141,30 @@ fn tls(server: &PostgresServer) -> std::result::Result<Rustls, String> {
         .with_no_client_auth();
     Ok(Rustls(Arc::new(config)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract::cluster::Cluster;
+
+    #[test]
+    fn who_waited_in_vain_for_another_writer_writes_when_that_one_has_ended() {
+        let cluster = Cluster::start();
+        cluster.create("xa");
+        let Way::Server { target, .. } = Way::to(&cluster.database("xa")).unwrap() else {
+            panic!("a server")
+        };
+        let writer = |time_max| server(&target, Purpose { time_max, writes: true });
+        let (hasty, slow) = (writer(Duration::from_millis(200)), writer(Duration::from_secs(20)));
+        slow.in_transaction(|_| {
+            for _ in 0..2 {
+                let refused = hasty.in_transaction(|_| Ok(()));
+                assert!(refused.as_ref().is_err_and(Error::is_away), "{refused:?}");
+            }
+            Ok(())
+        })
+        .unwrap();
+        hasty.in_transaction(|db| db.execute_batch("CREATE TABLE kept (one BIGINT)")).unwrap();
+        assert_eq!(cluster.sql("xa", "SELECT count(*) FROM kept"), "0");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::SqlStore;
 use super::columns::{bounded, count, day, from_json, from_word, json, name, optional_name, wall, word};
 use super::commands::{COMMAND_COLUMNS, command_row};
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
 use super::plays::play_row;
 use super::{airings, calls};
 use crate::store::{
@@ -219,13 +219,36 @@ fn mark(db: &Connection, day: NaiveDate, boxes: &BTreeSet<BoxId>) -> Result<()> 
 #[derive(Default)]
 pub struct Told {
     days: BTreeMap<NaiveDate, BTreeSet<BoxId>>,
-    /// The days on which announcements are due, as they were looked up.
-    due: BTreeMap<CommandId, Option<NaiveDate>>,
+    /// The days on which commands are due, of those that central knows.
+    due: BTreeMap<CommandId, NaiveDate>,
 }
 
 impl Told {
+    /// Looks up the commands that entries name, all at once: whoever has a box's key may name any number that nobody gave.
+    pub fn look_up(&mut self, db: &Connection, commands: BTreeSet<&CommandId>) -> Result<()> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let mut query = db.prepare_cached(
+            "SELECT id, payload ->> '$.body.plan.at' AS due, issued_at FROM commands
+             WHERE id IN (SELECT value FROM json_each(?1))",
+        )?;
+        // An announcement is due at its hour, or when it is issued.
+        let found = query.query_map([json(&commands)], |row| {
+            let hour = row.get::<_, Option<String>>("due")?.and_then(|hour| hour.parse::<Wall>().ok());
+            Ok((name(row, "id")?, hour.unwrap_or(wall(row, "issued_at")?).date()))
+        })?;
+        self.due = found.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Tells whether a command that was looked up is one of ours.
+    pub fn knows(&self, command: &CommandId) -> bool {
+        self.due.contains_key(command)
+    }
+
     /// Notes the days of an entry; a date far from its arrival is no day of ours.
-    pub fn note_entry(&mut self, db: &Connection, id: &BoxId, entry: &Entry, arrived: Wall) -> Result<()> {
+    pub fn note_entry(&mut self, id: &BoxId, entry: &Entry, arrived: Wall) {
         let own = entry.at.wall.date();
         let mut days: BTreeSet<NaiveDate> = BTreeSet::new();
         match &entry.event {
@@ -233,12 +256,12 @@ impl Told {
             | Event::PlayEnded(PlayEnd { subject, .. })
             | Event::NotPlayed { subject, .. } => days.extend(match subject {
                 Subject::Slot(key) => Some(key.date),
-                Subject::Announcement { command } => self.due_day(db, command)?,
+                Subject::Announcement { command } => self.due.get(command).copied(),
                 Subject::Live { .. } => Some(own),
             }),
             Event::SlotEnded { key, .. } => days.extend([key.date]),
             Event::Delivery { command, .. } | Event::CommandRefused { command: Some(command), .. } => {
-                days.extend(self.due_day(db, command)?);
+                days.extend(self.due.get(command));
             }
             Event::ClockSet { step_us, .. } => {
                 days.extend([own, Wall(entry.at.wall.0.saturating_add(*step_us)).date()]);
@@ -253,31 +276,12 @@ impl Told {
                 boxes.insert(id.clone());
             }
         }
-        Ok(())
-    }
-
-    fn due_day(&mut self, db: &Connection, command: &CommandId) -> Result<Option<NaiveDate>> {
-        if let Some(known) = self.due.get(command) {
-            return Ok(*known);
-        }
-        let day = due_day(db, command)?;
-        self.due.insert(command.clone(), day);
-        Ok(day)
     }
 
     /// Has the days reckoned anew.
     pub fn mark(self, db: &Connection) -> Result<()> {
         self.days.into_iter().try_for_each(|(day, boxes)| mark(db, day, &boxes))
     }
-}
-
-/// The day on which an announcement is due: that of its hour, or of its issue.
-fn due_day(db: &Connection, command: &CommandId) -> Result<Option<NaiveDate>> {
-    let found: Option<(Option<String>, i64)> = db
-        .prepare_cached("SELECT payload ->> '$.body.plan.at', issued_at FROM commands WHERE id = ?1")?
-        .query_row([command.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(found.map(|(at, issued)| at.and_then(|at| at.parse::<Wall>().ok()).unwrap_or(Wall(issued)).date()))
 }
 
 fn day_plan(db: &Connection, of: NaiveDate) -> Result<Option<DayPlan>> {
@@ -323,32 +327,37 @@ fn keep_day(db: &Connection, plan: &DayPlan) -> Result<()> {
          ON CONFLICT (day) DO UPDATE SET made = ?2, names = ?3",
     )?
     .execute(params![day, plan.made.0, json(&plan.names)])?;
-    for place in &plan.boxes {
-        keep_box(db, plan.day, place)?;
-    }
+    keep_boxes(db, plan.day, &plan.boxes)?;
     mark(db, plan.day, &plan.boxes.iter().map(|place| place.id.clone()).collect())
 }
 
-fn keep_box(db: &Connection, day: NaiveDate, place: &DayBox) -> Result<()> {
-    let sessions = json(&*place.sessions);
-    let plan = ContentHash::of(sessions.as_bytes());
-    db.prepare_cached("INSERT INTO day_plans (plan, sessions) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute(params![plan.0, sessions])?;
-    db.prepare_cached(
-        "INSERT INTO day_boxes (day, box, title, village, village_title, households, plan)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (day, box) DO UPDATE SET title = ?3, village = ?4, village_title = ?5, households = ?6, plan = ?7",
-    )?
-    .execute(params![
-        day.to_string(),
-        place.id.as_str(),
-        place.title,
-        place.village,
-        place.village_title,
-        place.households,
-        plan.0
-    ])?;
-    Ok(())
+/// Keeps boxes of a day, all of them at once, and each plan once.
+fn keep_boxes(db: &Connection, day: NaiveDate, places: &[DayBox]) -> Result<()> {
+    let (mut plans, mut rows) = (BTreeMap::new(), BTreeMap::new());
+    for place in places {
+        let sessions = json(&*place.sessions);
+        let plan = ContentHash::of(sessions.as_bytes()).0.to_vec();
+        let row: [Value; 7] = [
+            day.to_string().into(),
+            place.id.to_string().into(),
+            place.title.clone().into(),
+            place.village.clone().into(),
+            place.village_title.clone().into(),
+            place.households.into(),
+            plan.clone().into(),
+        ];
+        rows.insert(&place.id, row);
+        plans.insert(plan, sessions);
+    }
+    let plans: Vec<[Value; 2]> =
+        plans.into_iter().map(|(plan, sessions)| [plan.into(), sessions.into()]).collect();
+    db.insert_rows_or("day_plans (plan, sessions)", &plans, "ON CONFLICT DO NOTHING")?;
+    db.insert_rows_or(
+        "day_boxes (day, box, title, village, village_title, households, plan)",
+        &rows.into_values().collect::<Vec<_>>(),
+        "ON CONFLICT (day, box) DO UPDATE SET title = excluded.title, village = excluded.village,
+             village_title = excluded.village_title, households = excluded.households, plan = excluded.plan",
+    )
 }
 
 fn day_facts(db: &Connection, day: NaiveDate, id: &BoxId) -> Result<DayFacts> {
@@ -458,7 +467,7 @@ fn settle(db: &Connection, of: &ToSettle, place: &DayBox, settled: &Settled, on:
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM day_boxes WHERE day = ?1 AND box = ?2)")?
         .query_row([&day, id], |row| row.get(0))?;
     if !is_there {
-        keep_box(db, of.day, place)?;
+        keep_boxes(db, of.day, std::slice::from_ref(place))?;
     }
     let before: Option<i64> = db
         .prepare_cached("SELECT CAST(sum(unknown_ms) AS BIGINT) FROM day_sums WHERE day = ?1 AND box = ?2")?

@@ -49,7 +49,7 @@ struct Taken {
 
 /// The steps that boxes told of, by command and box, in their order. They are written together.
 #[derive(Default)]
-pub struct Told(BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>);
+pub struct Told(Taking);
 
 impl Told {
     /// Moves a delivery on by what a box told of it; the first time of each step is kept.
@@ -65,17 +65,25 @@ impl Told {
         of_command.entry(id.clone()).or_default().push(Taken { next, reason, at });
     }
 
-    /// Writes how far each came, and tells others of what began and ended by it.
+    /// Writes how far each came, and tells others of what began and ended by it, of commands that are `known`: one that is not may
+    /// be kept later, or is nobody's.
     ///
     /// # Errors
     /// Fails where the database refuses it.
-    pub fn write(self, db: &Connection) -> Result<()> {
+    pub fn write(self, db: &Connection, known: impl Fn(&CommandId) -> bool) -> Result<()> {
         let (mut rows, mut begun, mut over) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let before = steps(db, &self.0)?;
         for (command, boxes) in self.0 {
-            let before = steps(db, &command, &boxes.keys().collect())?;
+            let is_known = known(&command);
             for (id, told) in boxes {
-                let Some(row) = moved(before.get(&id).copied(), &told) else { continue };
+                let Some(row) = moved(before.get(&(command.clone(), id.clone())).copied(), &told) else {
+                    continue;
+                };
                 touched::delivery(&id);
+                if !is_known {
+                    rows.push(row.values(&command, &id));
+                    continue;
+                }
                 // It begins with the first box, and ends with the last.
                 if let Some(at) = row.begun {
                     let first = begun.entry(command.clone()).or_insert(at);
@@ -101,17 +109,49 @@ impl Told {
     }
 }
 
-/// Reads how far a command has come with these boxes.
-fn steps(db: &Connection, command: &CommandId, boxes: &BTreeSet<&BoxId>) -> Result<BTreeMap<BoxId, Step>> {
+/// The steps of boxes, by command.
+type Taking = BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>;
+
+/// Reads how far these commands have come with these boxes, asking for many at once: of a command for its boxes, and of a box for
+/// the commands that it alone names.
+fn steps(db: &Connection, told: &Taking) -> Result<BTreeMap<(CommandId, BoxId), Step>> {
+    let (shared, own): (Vec<_>, Vec<_>) = told.iter().partition(|(_, boxes)| boxes.len() > 1);
+    let boxes: BTreeSet<&BoxId> = shared.iter().flat_map(|(_, boxes)| boxes.keys()).collect();
+    let (shared, own) =
+        if shared.len() > boxes.len() { (Vec::new(), told.iter().collect()) } else { (shared, own) };
+    let mut by_box: BTreeMap<&BoxId, Vec<&CommandId>> = BTreeMap::new();
+    for (command, boxes) in own {
+        boxes.keys().for_each(|id| by_box.entry(id).or_default().push(command));
+    }
+    let mut found = BTreeMap::new();
+    let mut take = |rows: Rows<'_>| -> Result<()> {
+        for row in rows {
+            let (of, code) = row?;
+            found.extend(Step::from_code(&code).map(|step| (of, step)));
+        }
+        Ok(())
+    };
     let mut query = db.prepare_cached(
-        "SELECT box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
+        "SELECT command, box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
     )?;
-    let rows = query.query_map([command.as_str(), &json(boxes)], |row| {
-        Ok((name(row, "box")?, row.get::<_, String>("step")?))
-    })?;
-    let known =
-        |row: Result<(BoxId, String)>| row.map(|(id, code)| Some((id, Step::from_code(&code)?))).transpose();
-    rows.filter_map(known).collect()
+    for (command, boxes) in shared {
+        let boxes: Vec<&BoxId> = boxes.keys().collect();
+        take(&mut query.query_map([command.as_str(), &json(&boxes)], step)?)?;
+    }
+    let mut query = db.prepare_cached(
+        "SELECT command, box, step FROM deliveries WHERE box = ?1 AND command IN (SELECT value FROM json_each(?2))",
+    )?;
+    for (id, commands) in by_box {
+        take(&mut query.query_map([id.as_str(), &json(&commands)], step)?)?;
+    }
+    Ok(found)
+}
+
+/// Rows of deliveries, each with the code of its step.
+type Rows<'q> = &'q mut dyn Iterator<Item = Result<((CommandId, BoxId), String)>>;
+
+fn step(row: &Row) -> Result<((CommandId, BoxId), String)> {
+    Ok(((name(row, "command")?, name(row, "box")?), row.get("step")?))
 }
 
 /// A delivery as several steps leave it.

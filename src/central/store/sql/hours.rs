@@ -1,7 +1,9 @@
 //! Signs of life, counted by the hour.
 
-use super::columns::bounded;
-use super::engine::{Connection, OptionalExtension, Result, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::columns::{bounded, json};
+use super::engine::{Connection, Result, Value, params};
 use crate::store::{SAMPLE, SAMPLES_KEPT, SignKind, SignOfLife};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
@@ -44,36 +46,43 @@ pub fn hour_of(at: Wall) -> Wall {
     Wall(at.0 - at.0.rem_euclid(SAMPLE.0 as i64))
 }
 
-/// Adds signs of life to their hour; with the first of an hour, what is too old goes.
-pub fn count_signs(db: &Connection, id: &BoxId, hour: Wall, counted: &Counted) -> Result<()> {
-    let signs: Option<u32> = db
-        .prepare_cached(
-            "INSERT INTO health (box, hour, signs, without_clock, faulty, backlog_max, software,
-                                 disk_free_mib, month_mib)
-             SELECT id, ?2, ?8, ?3, ?4, ?5, software, ?6, ?7 FROM boxes WHERE id = ?1
-             ON CONFLICT (box, hour) DO UPDATE SET signs = health.signs + ?8,
-                 without_clock = health.without_clock + ?3, faulty = health.faulty + ?4,
-                 backlog_max = max(health.backlog_max, ?5), software = excluded.software,
-                 disk_free_mib = coalesce(?6, health.disk_free_mib), month_mib = coalesce(?7, health.month_mib)
-             RETURNING signs",
-        )?
-        .query_row(
-            params![
-                id.as_str(),
-                hour.0,
-                counted.without_clock,
-                counted.faulty,
-                bounded(counted.backlog_max),
-                counted.usage.map(|usage| bounded(usage.disk_free_mib)),
-                counted.usage.map(|usage| bounded(usage.month_mib)),
-                counted.signs,
-            ],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if signs == Some(counted.signs) {
-        db.prepare_cached("DELETE FROM health WHERE box = ?1 AND hour < ?2")?
-            .execute(params![id.as_str(), hour.minus(SAMPLES_KEPT).0])?;
+/// Adds signs of life to their hours, and deletes what is too old for each. Boxes that are not known any more have none.
+pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Result<()> {
+    let boxes: BTreeSet<&BoxId> = hours.iter().map(|((id, _), _)| id).collect();
+    let mut query =
+        db.prepare_cached("SELECT id, software FROM boxes WHERE id IN (SELECT value FROM json_each(?1))")?;
+    let known = query.query_map([json(&boxes)], |row| Ok((row.get("id")?, row.get("software")?)))?;
+    let known: BTreeMap<String, Option<String>> = known.collect::<Result<_>>()?;
+    let mut rows: Vec<[Value; 9]> = Vec::new();
+    let mut of_hour: BTreeMap<Wall, Vec<&BoxId>> = BTreeMap::new();
+    for ((id, hour), counted) in hours {
+        let Some(software) = known.get(id.as_str()) else { continue };
+        of_hour.entry(*hour).or_default().push(id);
+        rows.push([
+            id.to_string().into(),
+            hour.0.into(),
+            counted.signs.into(),
+            counted.without_clock.into(),
+            counted.faulty.into(),
+            bounded(counted.backlog_max).into(),
+            software.clone().into(),
+            counted.usage.map(|usage| bounded(usage.disk_free_mib)).into(),
+            counted.usage.map(|usage| bounded(usage.month_mib)).into(),
+        ]);
+    }
+    db.insert_rows_or(
+        "health (box, hour, signs, without_clock, faulty, backlog_max, software, disk_free_mib, month_mib)",
+        &rows,
+        "ON CONFLICT (box, hour) DO UPDATE SET signs = health.signs + excluded.signs,
+             without_clock = health.without_clock + excluded.without_clock, faulty = health.faulty + excluded.faulty,
+             backlog_max = max(health.backlog_max, excluded.backlog_max), software = excluded.software,
+             disk_free_mib = coalesce(excluded.disk_free_mib, health.disk_free_mib),
+             month_mib = coalesce(excluded.month_mib, health.month_mib)",
+    )?;
+    let mut delete =
+        db.prepare_cached("DELETE FROM health WHERE box IN (SELECT value FROM json_each(?1)) AND hour < ?2")?;
+    for (hour, boxes) in of_hour {
+        delete.execute(params![json(&boxes), hour.minus(SAMPLES_KEPT).0])?;
     }
     Ok(())
 }

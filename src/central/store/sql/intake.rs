@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::columns::{count, json, word};
 use super::engine::{Connection, OptionalExtension, Result, Value, params};
-use super::writer::{Operation, Together, in_savepoint};
+use super::writer::{Operation, Together, alone, answer};
 use super::{alarms, day_sums, deliveries, log_parts, plays};
 use crate::store::{Alarm, AlarmKind, Batch, Ingested, NotHeard, Record, StoreError};
 use loaxa_heart::decide::delivery::Step;
@@ -28,23 +28,13 @@ pub struct Arrival {
 
 impl Operation for Arrival {
     fn run(&mut self, db: &Connection) -> Result<()> {
-        match in_savepoint(db, |db| take_in(db, &[&self.batch])) {
-            Err(error) if error.is_of_all() => Err(error),
-            Ok(taken) => {
-                self.result = taken.first().copied().map(Ok);
-                Ok(())
-            }
-            Err(error) => {
-                self.result = Some(Err(error.into()));
-                Ok(())
-            }
-        }
+        let taken = alone(db, |db| take_in(db, &[&self.batch]))?;
+        self.result = taken.map(|taken| taken.first().copied()).transpose();
+        Ok(())
     }
 
     fn tell(self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = self.result.unwrap_or(Err(StoreError::Closed));
-        // The caller may have gone away; what it asked is done nevertheless.
-        let _ = self.tell.send(committed.and(result));
+        answer(self.tell, committed, self.result);
     }
 
     fn is_urgent(&self) -> bool {
@@ -67,6 +57,9 @@ impl Operation for Arrival {
 pub fn take_in(db: &Connection, batches: &[&Batch]) -> Result<Vec<Ingested>> {
     log_parts::make_rooms(db, batches.iter().map(|batch| batch.arrived))?;
     let mut intake = Intake { heads: lock_heads(db, batches)?, ..Intake::default() };
+    let named =
+        batches.iter().flat_map(|batch| &batch.records).filter_map(|record| command_of(&record.entry.event));
+    intake.days.look_up(db, named.collect())?;
     let taken = batches.iter().map(|batch| intake.take(db, batch)).collect::<Result<_>>()?;
     intake.write(db)?;
     Ok(taken)
@@ -244,7 +237,7 @@ impl Intake {
             record.implausible.as_ref().map(word).into(),
         ]);
         if record.implausible.is_none() {
-            self.days.note_entry(db, &batch.id, &record.entry, batch.arrived)?;
+            self.days.note_entry(&batch.id, &record.entry, batch.arrived);
         }
         let (arrived, implausible) = (batch.arrived, record.implausible);
         let of = plays::Origin { id: &batch.id, epoch, at, arrived, implausible };
@@ -295,8 +288,8 @@ impl Intake {
     fn write(mut self, db: &Connection) -> Result<()> {
         self.write_rows(db)?;
         self.plays.write(db)?;
+        self.deliveries.write(db, |command| self.days.knows(command))?;
         self.days.mark(db)?;
-        self.deliveries.write(db)?;
         let signed = self.signed.into_iter().map(|(((id, epoch), day), (seq, envelope))| {
             [id.into(), epoch.into(), day.into(), (seq as i64).into(), envelope.into()]
         });

@@ -3,7 +3,7 @@
 use super::SqlStore;
 use super::audit::note;
 use super::columns::{bounded, count, from_json, from_word, json, name, wall};
-use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
 use super::log_parts;
 use crate::store::{
     Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
@@ -190,7 +190,7 @@ fn waits_to_be_reckoned(db: &Connection, before: Wall) -> Result<bool> {
         .query_row([before.date().to_string()], |row| row.get(0))
 }
 
-/// Deletes lines of the log's page first, then a whole month of all logs where one can go, then of one log what it can.
+/// Deletes lines of the log's page first, then a whole month of all logs where one can go, then of some logs what it can.
 fn log(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
     let lines = airings(db, before)?;
     if lines > 0 {
@@ -200,78 +200,133 @@ fn log(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
     if gone > 0 {
         return Ok(gone);
     }
-    let mut query = db.prepare_cached("SELECT box, epoch FROM heads ORDER BY box, epoch")?;
-    let logs = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for of in logs.collect::<Result<Vec<(String, String)>>>()? {
-        let gone = one_log(db, &of, before, now)?;
-        if gone > 0 {
-            return Ok(gone);
-        }
-    }
-    Ok(0)
+    cut_logs(db, before, now)
 }
 
 fn airings(db: &Connection, before: Wall) -> Result<u64> {
     let mut query = db.prepare_cached("SELECT id FROM airings WHERE day < ?1 LIMIT ?2")?;
     let old = query.query_map(params![before.date().to_string(), PRUNED_AT_ONCE], |row| row.get(0))?;
     let old = old.collect::<Result<Vec<i64>>>()?;
-    for id in &old {
-        db.prepare_cached("DELETE FROM airing_tags WHERE airing = ?1")?.execute([id])?;
-        db.prepare_cached("DELETE FROM airings WHERE id = ?1")?.execute([id])?;
+    let all = json(&old);
+    for delete in [
+        "DELETE FROM airing_tags WHERE airing IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))",
+        "DELETE FROM airings WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))",
+    ] {
+        db.prepare_cached(delete)?.execute([&all])?;
     }
     Ok(old.len() as u64)
 }
 
-/// An entry at which a log may be cut.
+/// Logs that are cut in one step.
+const CUT_AT_ONCE: u32 = 100;
+
+/// A log whose beginning goes, and its last entry that does.
 struct Cut {
-    seq: i64,
-    hash: [u8; 32],
+    id: String,
+    epoch: String,
+    first: i64,
+    upto: i64,
+    hash: Vec<u8>,
     arrived: i64,
+    since: i64,
+    entries: u64,
 }
 
-/// Deletes the beginning of a log, up to an entry that its box signed where there is one.
-fn one_log(db: &Connection, (id, epoch): &(String, String), before: Wall, now: Wall) -> Result<u64> {
-    let mut query = db.prepare_cached(
-        "SELECT seq, hash, arrived, min(wall, arrived) AS since FROM log WHERE box = ?1 AND epoch = ?2 ORDER BY seq LIMIT ?3",
+/// The place behind the entries from `first` on that are old, among `?2` of them.
+const STOP: &str = "coalesce((SELECT min(later.seq) FROM log AS later
+    WHERE later.box = heads.box AND later.epoch = heads.epoch
+    AND later.seq >= first.seq AND later.seq < first.seq + ?2 AND later.arrived >= ?1), first.seq + ?2)";
+
+/// Finds logs of which something can go: up to the last entry that the box signed among those that are old; of a box that
+/// never signs, all of these, and of one that has signed none of very many. What stands behind the last signature goes with
+/// the next.
+fn cuts(db: &Connection, before: Wall) -> Result<Vec<Cut>> {
+    let mut query = db.prepare_cached(&format!(
+        "SELECT cuts.box, cuts.epoch, cuts.first, cuts.since, log.seq, log.hash, log.arrived,
+                (SELECT count(*) FROM log AS gone WHERE gone.box = cuts.box AND gone.epoch = cuts.epoch
+                 AND gone.seq >= cuts.first AND gone.seq <= cuts.upto) AS entries
+         FROM (SELECT heads.box, heads.epoch, first.seq AS first, min(first.wall, first.arrived) AS since, coalesce(
+                   (SELECT max(signed.seq) FROM signed_heads AS signed WHERE signed.box = heads.box
+                    AND signed.epoch = heads.epoch AND signed.seq >= first.seq AND signed.seq < {STOP}),
+                   (SELECT max(own.seq) FROM log AS own WHERE own.box = heads.box
+                    AND own.epoch = heads.epoch AND own.seq >= first.seq AND own.seq < {STOP})) AS upto
+               FROM heads CROSS JOIN log AS first ON first.box = heads.box AND first.epoch = heads.epoch AND first.seq = (
+                   SELECT min(own.seq) FROM log AS own WHERE own.box = heads.box AND own.epoch = heads.epoch)
+               WHERE first.arrived < ?1 AND (
+                   EXISTS (SELECT 1 FROM signed_heads AS signed
+                       CROSS JOIN log AS own ON own.box = signed.box AND own.epoch = signed.epoch AND own.seq = signed.seq
+                       WHERE signed.box = heads.box AND signed.epoch = heads.epoch AND signed.seq = (
+                           SELECT min(next.seq) FROM signed_heads AS next WHERE next.box = heads.box
+                           AND next.epoch = heads.epoch AND next.seq >= first.seq)
+                       AND own.arrived < ?1 AND signed.seq < {STOP})
+                   OR NOT EXISTS (SELECT 1 FROM signed_heads AS signed
+                       WHERE signed.box = heads.box AND signed.epoch = heads.epoch)
+                   OR heads.upto >= first.seq + ?2 - 1 AND (SELECT own.arrived FROM log AS own
+                       WHERE own.box = heads.box AND own.epoch = heads.epoch AND own.seq < first.seq + ?2
+                       ORDER BY own.seq DESC LIMIT 1) < ?1 AND {STOP} = first.seq + ?2)
+               ORDER BY heads.box, heads.epoch LIMIT ?3) AS cuts
+         JOIN log ON log.box = cuts.box AND log.epoch = cuts.epoch AND log.seq = cuts.upto
+         ORDER BY cuts.box, cuts.epoch"
+    ))?;
+    let rows = query.query_map(params![before.0, PRUNED_AT_ONCE, CUT_AT_ONCE], |row| {
+        Ok(Cut {
+            id: row.get("box")?,
+            epoch: row.get("epoch")?,
+            first: row.get("first")?,
+            upto: row.get("seq")?,
+            hash: row.get("hash")?,
+            arrived: row.get("arrived")?,
+            since: row.get("since")?,
+            entries: count(row, "entries")?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The columns that are told of each cut, for plays and for entries, and the statements that delete them. A server that is not
+/// told how few they are would read all that there is.
+const OF_PLAYS: &str = "heads (box, epoch, upto)";
+const PLAYS_OF_ONE: &str =
+    "DELETE FROM plays WHERE box = ?1 AND epoch = ?2 AND coalesce(arrived, opened) <= ?3";
+const PLAYS_OF_ALL: &str = "ANALYZE {told}; DELETE FROM plays USING {told} AS told
+    WHERE plays.box = told.box AND plays.epoch = told.epoch AND coalesce(plays.arrived, plays.opened) <= told.upto";
+const OF_ENTRIES: &str = "signed_heads (box, epoch, day, seq)";
+const ENTRIES_OF_ONE: &str = "DELETE FROM log WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4";
+const ENTRIES_OF_ALL: &str = "ANALYZE {told}; DELETE FROM log USING {told} AS told
+    WHERE log.box = told.box AND log.epoch = told.epoch AND log.seq >= told.day AND log.seq <= told.seq";
+
+/// Deletes the beginnings of some logs.
+fn cut_logs(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
+    let mut gone = 0;
+    let mut cuts = cuts(db, before)?;
+    let fit = cuts.iter().take_while(|cut| {
+        let has_room = gone == 0 || gone + cut.entries <= u64::from(PRUNED_AT_ONCE);
+        gone += if has_room { cut.entries } else { 0 };
+        has_room
+    });
+    let fit = fit.count();
+    cuts.truncate(fit);
+    let key = |cut: &Cut| -> [Value; 2] { [cut.id.clone().into(), cut.epoch.clone().into()] };
+    let pruned = cuts.iter().map(|cut| -> [Value; 6] {
+        let [id, epoch] = key(cut);
+        [id, epoch, cut.upto.into(), cut.hash.clone().into(), cut.since.into(), now.0.into()]
+    });
+    db.insert_rows_or(
+        "pruned_logs (box, epoch, upto, hash, since, at)",
+        &pruned.collect::<Vec<_>>(),
+        "ON CONFLICT (box, epoch) DO UPDATE SET upto = excluded.upto, hash = excluded.hash, at = excluded.at",
     )?;
-    let mut rows = query.query(params![id, epoch, PRUNED_AT_ONCE])?;
-    let (mut since, mut old) = (None, Vec::new());
-    while let Some(row) = rows.next()? {
-        let cut = Cut { seq: row.get("seq")?, hash: row.get("hash")?, arrived: row.get("arrived")? };
-        if cut.arrived >= before.0 {
-            break;
-        }
-        since = since.or(Some(row.get::<_, i64>("since")?));
-        old.push(cut);
-    }
-    drop(rows);
-    let (Some(since), Some(first), Some(last)) = (since, old.first(), old.last()) else { return Ok(0) };
-    let signed: Option<i64> = db
-        .prepare_cached(
-            "SELECT max(seq) FROM signed_heads WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4",
-        )?
-        .query_row(params![id, epoch, first.seq, last.seq], |row| row.get(0))?;
-    let signs: bool = db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM signed_heads WHERE box = ?1 AND epoch = ?2)")?
-        .query_row([id, epoch], |row| row.get(0))?;
-    let upto = match signed {
-        Some(signed) => signed,
-        // What stands behind the last signature goes with the next.
-        None if signs && old.len() < PRUNED_AT_ONCE as usize => return Ok(0),
-        None => last.seq,
-    };
-    let Some(cut) = old.iter().find(|cut| cut.seq == upto) else { return Ok(0) };
-    db.prepare_cached(
-        "INSERT INTO pruned_logs (box, epoch, upto, hash, since, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (box, epoch) DO UPDATE SET upto = ?3, hash = ?4, at = ?6",
-    )?
-    .execute(params![id, epoch, cut.seq, cut.hash, since, now.0])?;
-    db.prepare_cached("DELETE FROM plays WHERE box = ?1 AND epoch = ?2 AND coalesce(arrived, opened) <= ?3")?
-        .execute(params![id, epoch, cut.arrived])?;
-    let gone = db
-        .prepare_cached("DELETE FROM log WHERE box = ?1 AND epoch = ?2 AND seq <= ?3")?
-        .execute(params![id, epoch, cut.seq])?;
-    Ok(gone as u64)
+    let plays = cuts.iter().map(|cut| -> [Value; 3] {
+        let [id, epoch] = key(cut);
+        [id, epoch, cut.arrived.into()]
+    });
+    db.change_rows(OF_PLAYS, &plays.collect::<Vec<_>>(), (PLAYS_OF_ONE, PLAYS_OF_ALL))?;
+    let entries = cuts.iter().map(|cut| -> [Value; 4] {
+        let [id, epoch] = key(cut);
+        [id, epoch, cut.first.into(), cut.upto.into()]
+    });
+    db.change_rows(OF_ENTRIES, &entries.collect::<Vec<_>>(), (ENTRIES_OF_ONE, ENTRIES_OF_ALL))?;
+    Ok(gone)
 }
 
 /// Deletes notices that were given up: drafts that nobody has touched since, and what was returned, withdrawn or never
@@ -283,9 +338,12 @@ fn drafts(db: &Connection, before: Wall) -> Result<u64> {
     )?;
     let old = query.query_map(params![before.0, PRUNED_AT_ONCE], |row| row.get(0))?;
     let old = old.collect::<Result<Vec<String>>>()?;
-    for id in &old {
-        db.prepare_cached("DELETE FROM notice_versions WHERE notice = ?1")?.execute([id])?;
-        db.prepare_cached("DELETE FROM notices WHERE id = ?1")?.execute([id])?;
+    let all = json(&old);
+    for delete in [
+        "DELETE FROM notice_versions WHERE notice IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM notices WHERE id IN (SELECT value FROM json_each(?1))",
+    ] {
+        db.prepare_cached(delete)?.execute([&all])?;
     }
     Ok(old.len() as u64)
 }
@@ -311,7 +369,7 @@ fn acts(db: &Connection, before: Wall) -> Result<u64> {
 }
 
 /// Deletes drafts that nobody can sign any more; where there are none left, orders that have expired, with their notices and
-/// deliveries. Documents in force stay, and so does what the log or a play names. The serial numbers of issuers are a table of
+/// deliveries, then deliveries of no order. Documents in force stay, and so does what the log or a play names. The serial numbers of issuers are a table of
 /// their own, so that none is given twice.
 fn orders(db: &Connection, before: Wall) -> Result<u64> {
     let of = params![before.0, PRUNED_AT_ONCE];
@@ -335,16 +393,38 @@ fn orders(db: &Connection, before: Wall) -> Result<u64> {
          ORDER BY expires LIMIT ?2",
     )?;
     let old = query.query_map(of, |row| row.get(0))?.collect::<Result<Vec<String>>>()?;
+    if old.is_empty() {
+        return deliveries_of_nothing(db, before);
+    }
+    let all = json(&old);
+    for delete in [
+        "DELETE FROM notice_versions WHERE notice IN (
+             SELECT id FROM notices WHERE command IN (SELECT value FROM json_each(?1)))",
+        "DELETE FROM notices WHERE command IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM commands WHERE id IN (SELECT value FROM json_each(?1))",
+    ] {
+        db.prepare_cached(delete)?.execute([&all])?;
+    }
+    // A server that is told of many at once would read the deliveries of all.
+    let mut delete = db.prepare_cached("DELETE FROM deliveries WHERE command = ?1")?;
     for id in &old {
-        db.prepare_cached(
-            "DELETE FROM notice_versions WHERE notice IN (SELECT id FROM notices WHERE command = ?1)",
-        )?
-        .execute([id])?;
-        db.prepare_cached("DELETE FROM notices WHERE command = ?1")?.execute([id])?;
-        db.prepare_cached("DELETE FROM deliveries WHERE command = ?1")?.execute([id])?;
-        db.prepare_cached("DELETE FROM commands WHERE id = ?1")?.execute([id])?;
+        delete.execute([id])?;
     }
     Ok(old.len() as u64)
+}
+
+/// Deletes what boxes told of orders that central never kept.
+fn deliveries_of_nothing(db: &Connection, before: Wall) -> Result<u64> {
+    let gone = db
+        .prepare_cached(
+            "DELETE FROM deliveries WHERE sent IS NULL AND (command, box) IN (
+                 SELECT command, box FROM deliveries
+                 WHERE sent IS NULL AND coalesce(received, staged, started, over) < ?1
+                 AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.id = deliveries.command)
+                 ORDER BY command, box LIMIT ?2)",
+        )?
+        .execute(params![before.0, PRUNED_AT_ONCE])?;
+    Ok(gone as u64)
 }
 
 /// Deletes letters and events for which no try is to come.

@@ -45,8 +45,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes account of a commit.
-    pub fn committed(&self, touched: &Touched) {
+    /// Takes account of a commit, or of one of which nobody knows whether it was kept.
+    pub fn attempted(&self, touched: &Touched) {
         if !touched.commands && touched.boxes.is_empty() {
             return;
         }

@@ -42,14 +42,30 @@ fn by_hash(db: &Connection, hash: ContentHash) -> Result<Option<MediaRow>> {
         .optional()
 }
 
+/// Rows that are read at once where words are looked for.
+const PAGE: u32 = 500;
+
 /// Letters of both cases count as the same: SQLite alone knows only those of English.
 fn by_words(db: &Connection, words: &str, limit: u32) -> Result<Vec<MediaRow>> {
     let words = words.to_lowercase();
-    let mut query = db.prepare_cached("SELECT * FROM media ORDER BY added DESC, sha256")?;
-    let rows = query.query_map([], media_of)?;
-    let meets =
-        |row: &Result<MediaRow>| row.as_ref().map_or(true, |row| row.name.to_lowercase().contains(&words));
-    rows.filter(meets).take(limit.min(ROWS_MAX) as usize).collect()
+    let limit = limit.min(ROWS_MAX) as usize;
+    let mut found: Vec<MediaRow> = Vec::new();
+    let (mut added, mut after) = (i64::MAX, String::new());
+    while found.len() < limit {
+        let mut query = db.prepare_cached(
+            "SELECT * FROM media WHERE added <= ?1 AND (added < ?1 OR sha256 > ?2) ORDER BY added DESC, sha256 LIMIT ?3",
+        )?;
+        let page = query.query_map(params![added, after, PAGE], media_of)?.collect::<Result<Vec<_>>>()?;
+        let Some(last) = page.last() else { break };
+        (added, after) = (last.added.0, last.sha256.to_string());
+        let is_last = page.len() < PAGE as usize;
+        let meets = |row: &MediaRow| row.name.to_lowercase().contains(&words);
+        found.extend(page.into_iter().filter(meets).take(limit - found.len()));
+        if is_last {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the columns of a media file.

@@ -56,7 +56,7 @@ impl Passkeys for SqlStore {
     }
 
     fn keep_challenge(&self, session: ContentHash, challenge: String, at: Wall) -> Answer<'_, ()> {
-        self.write_anyhow(move |db| {
+        self.write_if_room(move |db| {
             db.execute("DELETE FROM challenges WHERE session NOT IN (SELECT secret FROM sessions)", [])?;
             db.prepare_cached(
                 "INSERT INTO challenges (session, challenge, at) VALUES (?1, ?2, ?3)
@@ -68,7 +68,7 @@ impl Passkeys for SqlStore {
     }
 
     fn take_challenge(&self, session: ContentHash, since: Wall) -> Answer<'_, Option<String>> {
-        self.write_anyhow(move |db| {
+        self.write_if_room(move |db| {
             let mut taken =
                 db.prepare_cached("DELETE FROM challenges WHERE session = ?1 RETURNING challenge, at")?;
             let found = taken

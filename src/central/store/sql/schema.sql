@@ -166,6 +166,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
     PRIMARY KEY (command, box)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deliveries_box ON deliveries (box, command);
+-- What boxes tell of orders that are not kept, or not yet.
+CREATE INDEX IF NOT EXISTS deliveries_of_nothing ON deliveries (command, box) WHERE sent IS NULL;
 
 CREATE TABLE IF NOT EXISTS serials (
     issuer TEXT PRIMARY KEY,

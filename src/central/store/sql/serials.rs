@@ -20,8 +20,8 @@ pub fn floor(serials: &BTreeMap<String, u64>) -> u64 {
     serials.get(NEW_ISSUERS).copied().unwrap_or_default()
 }
 
-/// Numbers that are set aside for one process at a time, for each issuer.
-const ASIDE: u64 = 32;
+/// Numbers that are set aside for one process at a time, for each issuer: more urgent orders than a day without the server has.
+const ASIDE: u64 = 128;
 /// Numbers that an issuer may be beyond those that were set aside, before others are: boxes tell 1,024 apart.
 const BEHIND_MAX: u64 = 512;
 
@@ -40,6 +40,11 @@ impl Aside {
             self.next += 1;
             given
         })
+    }
+
+    /// The last of them: whatever is given after them is greater.
+    pub const fn last(&self) -> u64 {
+        self.last
     }
 
     /// Tells whether others should be set aside, once this number was given.

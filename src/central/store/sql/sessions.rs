@@ -15,7 +15,7 @@ const LISTED_MAX: u32 = 50;
 impl Sessions for SqlStore {
     fn add_session(&self, session: SessionRow) -> Answer<'_, ()> {
         let shown = Mutex::new(None);
-        self.write_anyhow(move |db| {
+        self.write_if_room(move |db| {
             let secrets = secrets_of(db, &session.person)?;
             let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             match (db, &*shown) {
@@ -53,7 +53,7 @@ impl Sessions for SqlStore {
     }
 
     fn touch_session(&self, secret: ContentHash, at: Wall) -> Answer<'_, ()> {
-        self.write_anyhow(move |db| {
+        self.write_in_passing(move |db| {
             db.prepare_cached("UPDATE sessions SET seen = max(seen, ?2) WHERE secret = ?1")?
                 .execute(params![secret.0, at.0])?;
             Ok(())
@@ -90,7 +90,7 @@ impl Sessions for SqlStore {
     }
 
     fn forget_sessions(&self, made: Wall, seen: Wall) -> Answer<'_, ()> {
-        self.write_anyhow(move |db| {
+        self.write_in_passing(move |db| {
             db.prepare_cached("DELETE FROM sessions WHERE made < ?1 OR seen < ?2")?
                 .execute(params![made.0, seen.0])?;
             Ok(())

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
-use super::engine::{Connection, OptionalExtension, Result, params};
+use super::engine::{Connection, OptionalExtension, Result, Value};
 use super::hours::{Counted, count_signs, hour_of};
-use super::writer::{Operation, in_savepoint};
+use super::writer::{Operation, alone};
 use crate::store::{BoxRow, SILENT_MAX, SignKind, SignOfLife, StoreError};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::ids::{BoxId, Epoch};
@@ -276,18 +276,14 @@ impl Flush {
 
 impl Operation for Flush {
     fn run(&mut self, db: &Connection) -> Result<()> {
-        let written = in_savepoint(db, |db| {
-            self.boxes.iter().try_for_each(|(id, waiting)| write(db, id, waiting))?;
-            self.hours.iter().try_for_each(|((id, hour), counted)| count_signs(db, id, *hour, counted))
+        let written = alone(db, |db| {
+            write(db, &self.boxes)?;
+            count_signs(db, &self.hours)
         });
-        match written {
-            Err(error) if error.is_of_all() => Err(error),
-            Err(error) => {
-                tracing::error!(%error, "signs of life can't be kept");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+        if let Err(error) = written? {
+            tracing::error!(%error, "signs of life can't be kept");
         }
+        Ok(())
     }
 
     fn tell(self: Box<Self>, committed: std::result::Result<(), StoreError>) {
@@ -315,26 +311,39 @@ impl Operation for Flush {
     }
 }
 
-fn write(db: &Connection, id: &BoxId, waiting: &Waiting) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 AND lost <= ?10 THEN lost ELSE 0 END, clock = ?3, holds = coalesce(?4, holds),
-                          software = coalesce(?5, software), epoch = coalesce(?6, epoch),
+/// The columns that are told of each box; `lost` is the time up to which it may have spoken later to another central.
+const TOLD: &str = "boxes (id, last_seen, clock, holds, software, epoch, backlog, faults, languages, lost)";
+const ONE: &str = "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 AND lost <= ?10 THEN lost ELSE 0 END, clock = ?3,
+                          holds = coalesce(?4, holds), software = coalesce(?5, software), epoch = coalesce(?6, epoch),
                           backlog = coalesce(?7, backlog), faults = coalesce(?8, faults),
                           languages = coalesce(?9, languages)
-         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10)",
-    )?
-    .execute(params![
-        id.as_str(),
-        waiting.at.0,
-        word(&waiting.clock),
-        waiting.holds.as_ref().map(json),
-        waiting.hello.as_ref().map(|hello| &hello.software),
-        waiting.hello.as_ref().map(|hello| hello.epoch.to_string()),
-        waiting.beat.as_ref().map(|(backlog, _)| bounded(*backlog)),
-        waiting.beat.as_ref().map(|(_, faults)| json(faults)),
-        waiting.hello.as_ref().map(|hello| json(&hello.languages)),
-        // Another central may have written a later sign.
-        waiting.at.plus(DISORDER_MAX).0,
-    ])?;
-    Ok(())
+         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10)";
+const ALL: &str = "UPDATE boxes SET last_seen = told.last_seen,
+                          lost = CASE WHEN boxes.lost > told.last_seen AND boxes.lost <= told.lost THEN boxes.lost ELSE 0 END,
+                          clock = told.clock, holds = coalesce(told.holds, boxes.holds),
+                          software = coalesce(told.software, boxes.software), epoch = coalesce(told.epoch, boxes.epoch),
+                          backlog = coalesce(told.backlog, boxes.backlog), faults = coalesce(told.faults, boxes.faults),
+                          languages = coalesce(told.languages, boxes.languages)
+         FROM {told} AS told WHERE boxes.id = told.id
+         AND (boxes.last_seen IS NULL OR boxes.last_seen <= told.last_seen OR boxes.last_seen > told.lost)";
+
+fn write(db: &Connection, boxes: &[(BoxId, Waiting)]) -> Result<()> {
+    let rows = boxes.iter().map(|(id, waiting)| -> [Value; 10] {
+        let hello = waiting.hello.as_ref();
+        let beat = waiting.beat.as_ref();
+        [
+            id.to_string().into(),
+            waiting.at.0.into(),
+            word(&waiting.clock).into(),
+            waiting.holds.as_ref().map(json).into(),
+            hello.map(|hello| hello.software.clone()).into(),
+            hello.map(|hello| hello.epoch.to_string()).into(),
+            beat.map(|(backlog, _)| bounded(*backlog)).into(),
+            beat.map(|(_, faults)| json(faults)).into(),
+            hello.map(|hello| json(&hello.languages)).into(),
+            // Another central may have written a later sign.
+            waiting.at.plus(DISORDER_MAX).0.into(),
+        ]
+    });
+    db.change_rows(TOLD, &rows.collect::<Vec<_>>(), (ONE, ALL))
 }

@@ -43,8 +43,12 @@ const PASSING: &str =
 const ROWS_MAX: usize = 5_000;
 /// Most times that a copy is read because something was changed here meanwhile.
 const READS_MAX: usize = 3;
-/// Most changes that wait for the server; further urgent orders go out, and their people and steps are not kept.
+/// Most changes that wait for the server. Further ones hold here, and are lost to the server: of an emergency that goes out then,
+/// who signed it and how it went on.
 const OWED_MAX: usize = 4_096;
+/// The last of these places, which are for drafts, signatures, commands, calls and stops, and for what may be used once: any
+/// number of people signing in leaves them free.
+const KEPT_FOR_ORDERS: usize = 1_024;
 
 /// A change as often as it is needed: here, and on the server.
 pub type Run = Arc<dyn Fn(&Connection) -> Result<()> + Send + Sync>;
@@ -56,10 +60,28 @@ pub struct Change {
     pub answer: Option<Answer<'static, ()>>,
 }
 
+/// The need of the server for a change that was made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// None once the server is back.
+    Passing,
+    /// The server gets it unless there are very many.
+    IfRoom,
+    Order,
+}
+
+/// The changes that the server lacks.
+#[derive(Default)]
+struct Owed {
+    changes: VecDeque<Change>,
+    /// Those for which there was no place.
+    dropped: u64,
+}
+
 /// The copy, and what was changed in it.
 pub struct StandIn {
     copy: Mutex<Copied>,
-    owed: Mutex<VecDeque<Change>>,
+    owed: Mutex<Owed>,
     is_away: AtomicBool,
     /// Tables of which more than [`ROWS_MAX`] rows are to be copied.
     cut: Mutex<BTreeSet<&'static str>>,
@@ -183,7 +205,7 @@ impl StandIn {
 
     /// Tells whether the server lacks a change of which this copy knows: until it has all, the copy is what is asked.
     pub fn owes(&self) -> bool {
-        !lock(&self.owed).is_empty()
+        !lock(&self.owed).changes.is_empty()
     }
 
     /// Notes whether the server was there.
@@ -217,32 +239,50 @@ impl StandIn {
         done.map_err(StoreError::from)
     }
 
-    /// Keeps a change until the server has it.
-    pub fn owe(&self, change: Change) -> Result<(), StoreError> {
+    /// Keeps a change, which is made here already, until the server has it.
+    pub fn owe(&self, change: Change, need: Need) {
+        let room = match need {
+            Need::Passing => return,
+            Need::IfRoom => OWED_MAX - KEPT_FOR_ORDERS,
+            Need::Order => OWED_MAX,
+        };
         let mut owed = lock(&self.owed);
-        if owed.len() >= OWED_MAX {
-            return Err(StoreError::Away);
+        if owed.changes.len() < room {
+            owed.changes.push_back(change);
+            return;
         }
-        owed.push_back(change);
-        Ok(())
+        if owed.dropped == 0 {
+            tracing::error!(
+                "there are more changes than can wait for the database server: further ones are lost to it"
+            );
+        }
+        owed.dropped += 1;
     }
 
     /// The oldest change that the server lacks.
     pub fn first(&self) -> Option<Change> {
         let mut owed = lock(&self.owed);
-        let first = owed.front_mut()?;
+        let first = owed.changes.front_mut()?;
         Some(Change { run: Arc::clone(&first.run), answer: first.answer.take() })
     }
 
     /// Forgets the oldest, which the server has now, or never takes.
     pub fn forget_first(&self) {
-        lock(&self.owed).pop_front();
+        let mut owed = lock(&self.owed);
+        owed.changes.pop_front();
+        if owed.changes.is_empty() && owed.dropped > 0 {
+            let dropped = std::mem::take(&mut owed.dropped);
+            tracing::error!(
+                dropped,
+                "changes that were made while the database server was away are not kept"
+            );
+        }
     }
 }
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        let owed = lock(&self.owed).len();
+        let owed = lock(&self.owed).changes.len();
         if owed > 0 {
             tracing::error!(
                 owed,

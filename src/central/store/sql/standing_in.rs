@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Connection;
-use super::stand_in::Change;
+use super::stand_in::{Change, Need};
 use super::{SqlStore, engine};
 use crate::store::{Answer, Errand, StoreError};
 
@@ -34,6 +34,31 @@ impl SqlStore {
         &'a self,
         operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
     ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::Order)
+    }
+
+    /// Changes something as [`Self::write_anyhow`], of which strangers may cause any number: what is owed to the server leaves
+    /// room for orders.
+    pub(super) fn write_if_room<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+    ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::IfRoom)
+    }
+
+    /// Changes something as [`Self::write_anyhow`], which the server needs no more when it is back.
+    pub(super) fn write_in_passing<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+    ) -> Answer<'a, T> {
+        self.write_or_stand_in(operation, Need::Passing)
+    }
+
+    fn write_or_stand_in<'a, T: Send + 'static>(
+        &'a self,
+        operation: impl Fn(&Connection) -> engine::Result<T> + Send + Sync + 'static,
+        need: Need,
+    ) -> Answer<'a, T> {
         let Some(stand_in) = &self.stand_in else { return self.write(operation) };
         // Not behind a lock: the thread of a server that hangs would keep it.
         let operation = Arc::new(operation);
@@ -49,7 +74,7 @@ impl SqlStore {
                     answer
                 });
                 match answer.await {
-                    Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) if is_urgent => {}
+                    Err(error) if is_urgent && error.is_of_server() => {}
                     Ok(done) => {
                         let copy = Arc::clone(stand_in);
                         // No order waits for it, and the next copy mends what fails.
@@ -66,7 +91,7 @@ impl SqlStore {
             let done = stand_in.change(&run)?;
             let answer = unanswered
                 .map(|answer| -> Answer<'static, ()> { Box::pin(async { answer.await.map(drop) }) });
-            stand_in.owe(Change { run: Arc::new(move |db| run(db).map(drop)), answer })?;
+            stand_in.owe(Change { run: Arc::new(move |db| run(db).map(drop)), answer }, need);
             Ok(done)
         })
     }
@@ -96,20 +121,11 @@ impl SqlStore {
                 None => Err(StoreError::Away),
             };
             let kept = match asked_before {
-                Err(StoreError::Away | StoreError::Slow | StoreError::ServerFull) => {
-                    self.enqueue(move |db| run(db)).await?.await
-                }
+                Err(error) if error.is_of_server() => self.enqueue(move |db| run(db)).await?.await,
                 answered => answered,
             };
             match kept {
-                Err(
-                    error @ (StoreError::Away
-                    | StoreError::Slow
-                    | StoreError::ServerFull
-                    | StoreError::Closed),
-                ) => {
-                    return Err(error);
-                }
+                Err(error) if error.is_of_server() || error == StoreError::Closed => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, "a change of an urgent order is not kept: the server refuses it")
                 }

@@ -66,24 +66,41 @@ pub type Together = fn(&Connection, &[&Batch]) -> Result<Vec<Ingested>>;
 
 impl<T: Send, F: Fn(&Connection) -> Result<T> + Send> Operation for Write<T, F> {
     fn run(&mut self, db: &Connection) -> Result<()> {
-        match in_savepoint(db, &self.operation) {
-            Err(error) if error.is_of_all() => Err(error),
-            result => {
-                self.result = Some(result.map_err(StoreError::from));
-                Ok(())
-            }
-        }
+        self.result = Some(alone(db, &self.operation)?);
+        Ok(())
     }
 
     fn tell(self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = self.result.unwrap_or(Err(StoreError::Closed));
-        // The caller may have gone away; what it asked is done nevertheless.
-        let _ = self.tell.send(committed.and(result));
+        answer(self.tell, committed, self.result);
     }
 
     fn is_urgent(&self) -> bool {
         self.is_urgent
     }
+}
+
+/// Runs an operation so that what it alone fails with is its answer.
+///
+/// # Errors
+/// Fails with what no other operation of the group can do either.
+pub fn alone<T>(
+    db: &Connection,
+    operation: impl Fn(&Connection) -> Result<T>,
+) -> Result<Result<T, StoreError>> {
+    match in_savepoint(db, operation) {
+        Err(error) if error.is_of_all() => Err(error),
+        result => Ok(result.map_err(StoreError::from)),
+    }
+}
+
+/// Gives an operation's answer to the caller, or what its commit failed with.
+pub fn answer<T>(
+    tell: oneshot::Sender<Result<T, StoreError>>,
+    committed: Result<(), StoreError>,
+    result: Option<Result<T, StoreError>>,
+) {
+    // The caller may have gone away; what it asked is done nevertheless.
+    let _ = tell.send(committed.and(result.unwrap_or(Err(StoreError::Closed))));
 }
 
 /// Operations in the order in which they came.
@@ -173,10 +190,8 @@ pub fn write_until_closed(
         {
             tracing::error!(%error, operations = group.len(), "central's database did not commit");
         }
-        let touched = touched::take();
-        if committed.is_ok() {
-            live.committed(&touched);
-        }
+        // A commit whose answer was lost may have been kept: what is remembered is read anew in any case.
+        live.attempted(&touched::take());
         for job in group {
             job.tell(committed.clone());
         }
@@ -254,14 +269,11 @@ fn taken_together(db: &Connection, jobs: &[Box<dyn Operation>]) -> Result<Option
     let batches: Vec<_> = jobs.iter().filter_map(|job| job.batch()).collect();
     let [(_, take_in), _, ..] = batches[..] else { return Ok(None) };
     let batches: Vec<_> = batches.iter().map(|(batch, _)| *batch).collect();
-    match in_savepoint(db, |db| take_in(db, &batches)) {
-        Err(error) if error.is_of_all() => Err(error),
-        Err(error) => {
-            tracing::warn!(%error, batches = batches.len(), "batches are taken in one by one");
-            Ok(None)
-        }
-        Ok(taken) => Ok(Some(taken)),
+    let taken = alone(db, |db| take_in(db, &batches))?;
+    if let Err(error) = &taken {
+        tracing::warn!(%error, batches = batches.len(), "batches are taken in one by one");
     }
+    Ok(taken.ok())
 }
 
 /// Runs an operation so that its failure takes nothing else of the group with it.

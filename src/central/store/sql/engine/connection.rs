@@ -148,16 +148,15 @@ impl Connection {
     }
 
     fn roll_back(&self, because: &Error) {
-        let is_over = match self {
+        match self {
+            Connection::Postgres(server) => server.roll_back(),
             // A disk that is full may have ended the transaction.
-            Connection::Sqlite(db) => db.is_autocommit(),
-            Connection::Postgres(server) => server.is_closed(),
-        };
-        if is_over {
-            return;
-        }
-        if let Err(error) = self.execute_batch("ROLLBACK") {
-            tracing::error!(%error, %because, "a transaction was not rolled back");
+            Connection::Sqlite(db) if db.is_autocommit() => {}
+            Connection::Sqlite(db) => {
+                if let Err(error) = db.execute_batch("ROLLBACK") {
+                    tracing::error!(%error, %because, "a transaction was not rolled back");
+                }
+            }
         }
     }
 

@@ -144,8 +144,9 @@ impl From<Error> for StoreError {
     }
 }
 
-/// States of a server that is starting, stopping or crowded, that only lets read, or that gave up on a statement.
-const AWAY: [&str; 7] = ["57P01", "57P02", "57P03", "53300", "25006", "57014", "55P03"];
+/// States of a server that is starting, stopping or crowded, that only lets read, or that gave up on a statement or on a
+/// transaction.
+const AWAY: [&str; 9] = ["57P01", "57P02", "57P03", "53300", "25006", "57014", "55P03", "25P02", "25P03"];
 
 /// Turns the failure to find a row into `None`.
 pub trait OptionalExtension<T> {

@@ -138,7 +138,7 @@ impl Server {
     /// Fails at the first that the server refuses.
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         self.with_client(|client| Ok(client.batch_execute(sql)?))?;
-        if matches!(sql, "COMMIT" | "ROLLBACK") {
+        if sql == "COMMIT" {
             self.in_transaction.set(false);
         }
         Ok(())
@@ -150,9 +150,23 @@ impl Server {
     /// Fails where the server is away.
     pub fn begin(&self) -> Result<()> {
         self.in_transaction.set(false);
-        self.execute_batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"))?;
-        self.in_transaction.set(true);
-        Ok(())
+        let begun = self.execute_batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"));
+        self.in_transaction.set(begun.is_ok());
+        if begun.is_err() {
+            self.roll_back();
+        }
+        begun
+    }
+
+    /// Ends a transaction that failed, or did not quite begin; a connection that can't be brought out of it is made again.
+    pub fn roll_back(&self) {
+        self.in_transaction.set(false);
+        let mut client = self.client.borrow_mut();
+        let Some(open) = client.as_mut().filter(|client| !client.is_closed()) else { return };
+        if let Err(error) = open.batch_execute("ROLLBACK") {
+            tracing::warn!(error = %Error::from(error), "a transaction was not rolled back; its connection ends");
+            *client = None;
+        }
     }
 
     /// Runs something with the connection. Outside a transaction, one that broke off meanwhile is made again, once, and so are
