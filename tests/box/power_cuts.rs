@@ -85,6 +85,17 @@ fn end(running: Running, signal: nix::sys::signal::Signal) {
     running.wait();
 }
 
+/// Has no call of the box under way, of which the recording could not tell whether a kill let it happen.
+fn stand_still(running: &Running, recording: &Path) {
+    let process = recorded(running);
+    nix::sys::signal::kill(process, nix::sys::signal::SIGSTOP).unwrap();
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().count();
+    eventually("all threads stand still", || {
+        let text = std::fs::read_to_string(recording).unwrap();
+        (text.matches("--- stopped by SIGSTOP ---").count() >= threads).then_some(())
+    });
+}
+
 fn all_day(version: u32) -> Body {
     let at = |hour, minute, second| NaiveTime::from_hms_opt(hour, minute, second).unwrap();
     let allowed = vec![Window { days: Vec::new(), from: at(0, 0, 0), until: at(23, 59, 59) }];
@@ -144,6 +155,7 @@ fn live() -> Life {
     let media = central.offer(&long, 11_500);
     send(&mut central, LONG.1, announce(BulletinClass::Emergency, Some(media), None, None));
     eventually("a position of the long tone", || unit.checkpoint_us());
+    stand_still(&running, &recordings[0]);
     end(running, nix::sys::signal::SIGKILL);
 
     let running = start(1);
