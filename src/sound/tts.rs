@@ -349,8 +349,8 @@ done
         let wav = tone(folder.path());
         let cache = folder.path().join("cache");
         let speech = engine(&cache, &format!("cp '{}' '{{out}}'", wav.display()));
-        let kept = speech.speak("Nước lên", "vi").unwrap();
-        std::fs::write(&kept, "").unwrap();
+        let words = speech.speak("Nước lên", "vi").unwrap();
+        std::fs::write(&words, "").unwrap();
         let begun = |name: &str, age: Duration| {
             let path = cache.join(format!("x{UNFINISHED}{name}.wav"));
             let file = File::create(&path).unwrap();
@@ -358,8 +358,8 @@ done
             path
         };
         let (old, now) = (begun("1-0", 2 * UNFINISHED_MAX), begun("2-0", Duration::ZERO));
-        assert_eq!(speech.speak("Nước lên", "vi").unwrap(), kept);
-        assert!(crate::decode::open(&kept).is_ok());
+        assert_eq!(speech.speak("Nước lên", "vi").unwrap(), words);
+        assert!(crate::decode::open(&words).is_ok());
         assert!(!old.exists() && now.exists());
     }
 }
