@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_longest_is_there() {
+    fn entries_of_files_that_are_gone_leave_first() {
         assert_eq!(path_of("/a b 7/c.wav 12 34 horn compressed"), Some(Path::new("/a b 7/c.wav")));
         assert_eq!(path_of("/c.wav 12 34 left"), Some(Path::new("/c.wav")));
         assert_eq!(path_of("/c.wav"), None);

@@ -118,9 +118,7 @@ impl Live {
     fn no_stream(&self, detail: String) -> Fault {
         Fault::NoStream { url: self.url.clone(), detail }
     }
-}
 
-impl Live {
     fn give_held(&mut self, out: &mut Vec<Frame>, fades: bool) {
         if fades {
             fade(self.held.iter_mut(), |share| 1.0 - share);
@@ -291,7 +289,7 @@ mod tests {
         format!("http://{address}/live/x")
     }
 
-    /// Hears a voice to its end, each step in its time where it is to run dry.
+    /// Hears a voice to its end.
     fn heard(url: &str) -> Vec<Frame> {
         let mut live = Live::open(url, None, Arc::default()).unwrap();
         let mut all = Vec::new();
