@@ -1,8 +1,10 @@
 //! The boxes, and their signs of life.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::SqlStore;
 use super::columns::{count, from_json, json, name, optional_wall, optional_word};
-use super::engine::{Connection, OptionalExtension, Result, params};
+use super::engine::{Connection, Result, params};
 use super::signs::{Part, shown};
 use crate::settings::BoxDeclared;
 use crate::store::{Answer, BoxRow, Boxes, SignKind, SignOfLife};
@@ -21,20 +23,21 @@ impl Boxes for SqlStore {
     }
 
     fn enrolled(&self, id: BoxId) -> Answer<'_, Option<BoxDeclared>> {
-        self.read(move |db| enrolled(db, &id))
+        self.read_about(&self.of_boxes.enrolled, id, enrolled)
     }
 
     fn holds(&self, id: BoxId) -> Answer<'_, Option<Holds>> {
+        let written = |id| self.read_about(&self.of_boxes.holds, id, holds);
         let Some((said, at)) = self.signs.holds(&id) else {
-            return self.read(move |db| Ok(holds(db, &id)?.map(|(holds, _)| holds)));
+            return Box::pin(async move { Ok(written(id).await?.map(|(holds, _)| holds)) });
         };
         if !self.among.has_peers() {
             return Box::pin(async move { Ok(Some(said)) });
         }
         // The box may have said more to another central since.
-        self.read(move |db| {
-            let written = holds(db, &id)?.filter(|(_, seen)| *seen > Some(at));
-            Ok(Some(written.map_or(said, |(holds, _)| holds)))
+        Box::pin(async move {
+            let later = written(id).await?.filter(|(_, seen)| *seen > Some(at));
+            Ok(Some(later.map_or(said, |(holds, _)| holds)))
         })
     }
 
@@ -61,8 +64,8 @@ impl Boxes for SqlStore {
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
         Box::pin(async move {
             if !self.signs.knows(&sign.id, sign.at) {
-                let id = sign.id.clone();
-                let Some(known) = self.read(move |db| shown(db, &id)).await? else { return Ok(false) };
+                let known = self.read_about(&self.of_boxes.shown, sign.id.clone(), shown).await?;
+                let Some(known) = known else { return Ok(false) };
                 self.signs.learn(sign.id.clone(), known);
             }
             let is_other = self.signs.note(&sign);
@@ -131,17 +134,20 @@ fn note_lost(db: &Connection, id: &BoxId, at: Wall) -> Result<()> {
     Ok(())
 }
 
-fn enrolled(db: &Connection, id: &BoxId) -> Result<Option<BoxDeclared>> {
-    db.prepare_cached("SELECT id, title, groups, key FROM boxes WHERE id = ?1")?
-        .query_row([id.as_str()], |row| {
-            Ok(BoxDeclared {
-                id: name(row, "id")?,
-                title: row.get("title")?,
-                groups: from_json(row, "groups")?,
-                key: row.get("key")?,
-            })
-        })
-        .optional()
+fn enrolled(db: &Connection, ids: &BTreeSet<BoxId>) -> Result<BTreeMap<BoxId, BoxDeclared>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, title, groups, key FROM boxes WHERE id IN (SELECT value FROM json_each(?1))",
+    )?;
+    let rows = query.query_map([json(ids)], |row| {
+        let declared = BoxDeclared {
+            id: name(row, "id")?,
+            title: row.get("title")?,
+            groups: from_json(row, "groups")?,
+            key: row.get("key")?,
+        };
+        Ok((declared.id.clone(), declared))
+    })?;
+    rows.collect()
 }
 
 /// Reads all boxes, each with the time at which its connection broke off, where it did.
@@ -181,9 +187,13 @@ fn all(db: &Connection) -> Result<Vec<(BoxRow, Option<Wall>)>> {
     rows.collect()
 }
 
-fn holds(db: &Connection, id: &BoxId) -> Result<Option<(Holds, Option<Wall>)>> {
-    let found = db
-        .prepare_cached("SELECT holds, last_seen FROM boxes WHERE id = ?1 AND holds IS NOT NULL")?
-        .query_row([id.as_str()], |row| Ok((from_json(row, "holds")?, optional_wall(row, "last_seen")?)));
-    found.optional()
+fn holds(db: &Connection, ids: &BTreeSet<BoxId>) -> Result<BTreeMap<BoxId, (Holds, Option<Wall>)>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, holds, last_seen FROM boxes
+         WHERE holds IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",
+    )?;
+    let rows = query.query_map([json(ids)], |row| {
+        Ok((name(row, "id")?, (from_json(row, "holds")?, optional_wall(row, "last_seen")?)))
+    })?;
+    rows.collect()
 }

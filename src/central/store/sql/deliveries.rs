@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::columns::{from_json, json, name, optional_wall, parsed};
 use super::engine::{Connection, Result, Row, Value, params};
+use super::live::ForBox;
+use super::steps::steps;
 use super::{SqlStore, touched, webhooks};
 use crate::store::{Answer, Deliveries, DeliveryRow, NotHeard, Version};
 use loaxa_heart::decide::delivery::{Standing, Step};
@@ -18,7 +20,11 @@ impl Deliveries for SqlStore {
 
     fn standing(&self, id: BoxId, groups: Vec<GroupId>, now: Wall) -> Answer<'_, Vec<Standing>> {
         let live = Arc::clone(&self.live);
-        self.read(move |db| live.standing(db, &id, &groups, now))
+        let standing =
+            self.read_about(&self.of_boxes.standing, ForBox { id, groups, now }, move |db, boxes| {
+                live.standing(db, boxes)
+            });
+        Box::pin(async move { Ok(standing.await?.unwrap_or_default()) })
     }
 
     fn version(&self, id: &BoxId) -> Version {
@@ -72,7 +78,8 @@ impl Told {
     /// Fails where the database refuses it.
     pub fn write(self, db: &Connection, known: impl Fn(&CommandId) -> bool) -> Result<()> {
         let (mut rows, mut begun, mut over) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let before = steps(db, &self.0)?;
+        let of = self.0.iter().map(|(command, boxes)| (command, boxes.keys().collect()));
+        let before = steps(db, &of.collect())?;
         for (command, boxes) in self.0 {
             let is_known = known(&command);
             for (id, told) in boxes {
@@ -111,48 +118,6 @@ impl Told {
 
 /// The steps of boxes, by command.
 type Taking = BTreeMap<CommandId, BTreeMap<BoxId, Vec<Taken>>>;
-
-/// Reads how far these commands have come with these boxes, asking for many at once: of a command for its boxes, and of a box for
-/// the commands that it alone names.
-fn steps(db: &Connection, told: &Taking) -> Result<BTreeMap<(CommandId, BoxId), Step>> {
-    let (shared, own): (Vec<_>, Vec<_>) = told.iter().partition(|(_, boxes)| boxes.len() > 1);
-    let boxes: BTreeSet<&BoxId> = shared.iter().flat_map(|(_, boxes)| boxes.keys()).collect();
-    let (shared, own) =
-        if shared.len() > boxes.len() { (Vec::new(), told.iter().collect()) } else { (shared, own) };
-    let mut by_box: BTreeMap<&BoxId, Vec<&CommandId>> = BTreeMap::new();
-    for (command, boxes) in own {
-        boxes.keys().for_each(|id| by_box.entry(id).or_default().push(command));
-    }
-    let mut found = BTreeMap::new();
-    let mut take = |rows: Rows<'_>| -> Result<()> {
-        for row in rows {
-            let (of, code) = row?;
-            found.extend(Step::from_code(&code).map(|step| (of, step)));
-        }
-        Ok(())
-    };
-    let mut query = db.prepare_cached(
-        "SELECT command, box, step FROM deliveries WHERE command = ?1 AND box IN (SELECT value FROM json_each(?2))",
-    )?;
-    for (command, boxes) in shared {
-        let boxes: Vec<&BoxId> = boxes.keys().collect();
-        take(&mut query.query_map([command.as_str(), &json(&boxes)], step)?)?;
-    }
-    let mut query = db.prepare_cached(
-        "SELECT command, box, step FROM deliveries WHERE box = ?1 AND command IN (SELECT value FROM json_each(?2))",
-    )?;
-    for (id, commands) in by_box {
-        take(&mut query.query_map([id.as_str(), &json(&commands)], step)?)?;
-    }
-    Ok(found)
-}
-
-/// Rows of deliveries, each with the code of its step.
-type Rows<'q> = &'q mut dyn Iterator<Item = Result<((CommandId, BoxId), String)>>;
-
-fn step(row: &Row) -> Result<((CommandId, BoxId), String)> {
-    Ok(((name(row, "command")?, name(row, "box")?), row.get("step")?))
-}
 
 /// A delivery as several steps leave it.
 struct Moved<'t> {

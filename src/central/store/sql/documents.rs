@@ -1,7 +1,9 @@
 //! Documents: what stays in force until a newer version takes its place.
 
+use std::sync::Arc;
+
 use super::SqlStore;
-use super::columns::{from_json, json, name, parsed};
+use super::columns::{from_json, json, name, parsed, wall};
 use super::engine::{Connection, Result, params};
 use crate::store::{Answer, Documents, NewCommand};
 use loaxa_heart::decide::delivery::{Document, DocumentName};
@@ -9,22 +11,28 @@ use loaxa_heart::domain::time::Wall;
 
 impl Documents for SqlStore {
     fn documents(&self, now: Wall) -> Answer<'_, Vec<Document>> {
-        self.read(move |db| all(db, now))
+        if let Some(known) = self.live.known_documents(now) {
+            return Box::pin(async move { Ok(known) });
+        }
+        let live = Arc::clone(&self.live);
+        self.read(move |db| live.documents(db, now))
     }
 }
 
-fn all(db: &Connection, now: Wall) -> Result<Vec<Document>> {
+/// Reads the documents in force at `now`, each with the time until which it is.
+pub fn all(db: &Connection, now: Wall) -> Result<Vec<(Document, Wall)>> {
     let mut query = db.prepare_cached(
-        "SELECT name, version, command, groups FROM documents JOIN commands ON commands.id = command
+        "SELECT name, version, command, groups, expires FROM documents JOIN commands ON commands.id = command
          WHERE expires > ?1 ORDER BY name, version",
     )?;
     let rows = query.query_map([now.0], |row| {
-        Ok(Document {
+        let document = Document {
             name: parsed(row, "name", |text| DocumentName::from_text(text).ok_or("no name of a document"))?,
             version: row.get("version")?,
             command: name(row, "command")?,
             groups: from_json(row, "groups")?,
-        })
+        };
+        Ok((document, wall(row, "expires")?))
     })?;
     rows.collect()
 }

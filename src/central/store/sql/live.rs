@@ -1,20 +1,27 @@
-//! The commands that have not expired, kept in memory by group. The database is the truth: each commit that changes a
+//! The commands and documents that have not expired, kept in memory. The database is the truth: each commit that changes a
 //! command has them read anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::columns::{from_json, name, parsed, wall};
-use super::engine::{Connection, OptionalExtension, Result, params};
+use super::documents;
+use super::engine::{Connection, Result, params};
 use super::kinds::{kind_code, kind_of};
+use super::steps::steps;
 use super::touched::Touched;
 use crate::store::Version;
-use loaxa_heart::decide::delivery::{CommandKind, Standing, Step};
-use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
+use loaxa_heart::decide::delivery::{CommandKind, Document, Standing};
+use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
-/// Most commands whose steps are looked up one by one; of more, the box's rows are read in one go.
-const ONE_BY_ONE_MAX: usize = 64;
+/// A box for whose groups commands are asked for, and the time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForBox {
+    pub id: BoxId,
+    pub groups: Vec<GroupId>,
+    pub now: Wall,
+}
 
 /// A command that may still be played or cancel something.
 struct LiveCommand {
@@ -27,6 +34,23 @@ struct Loaded {
     version: u64,
     commands: Vec<LiveCommand>,
     by_group: BTreeMap<GroupId, Vec<usize>>,
+    /// Each with the time until which it is in force.
+    documents: Vec<(Document, Wall)>,
+}
+
+impl Loaded {
+    /// Commands that a box may hold then.
+    fn of(&self, of: &ForBox) -> Vec<Standing> {
+        let places: BTreeSet<usize> =
+            of.groups.iter().filter_map(|group| self.by_group.get(group)).flatten().copied().collect();
+        let commands = places.into_iter().map(|place| &self.commands[place]);
+        commands.filter(|live| live.expires > of.now).map(|live| live.standing.clone()).collect()
+    }
+
+    fn documents(&self, now: Wall) -> Vec<Document> {
+        let in_force = self.documents.iter().filter(|(_, expires)| *expires > now);
+        in_force.map(|(document, _)| document.clone()).collect()
+    }
 }
 
 #[derive(Default)]
@@ -82,29 +106,38 @@ impl Live {
         }
     }
 
-    /// Commands for these groups that the box may hold at `now`, oldest first, with the step that it has reached.
+    /// Commands for the groups of these boxes that each may hold then, oldest first, with the step that it has reached.
     pub fn standing(
         &self,
         db: &Connection,
-        id: &BoxId,
-        groups: &[GroupId],
-        now: Wall,
-    ) -> Result<Vec<Standing>> {
+        boxes: &BTreeSet<ForBox>,
+    ) -> Result<BTreeMap<ForBox, Vec<Standing>>> {
+        let Some(now) = boxes.iter().map(|of| of.now).min() else { return Ok(BTreeMap::new()) };
         let loaded = self.loaded(db, now)?;
-        let places: BTreeSet<usize> =
-            groups.iter().filter_map(|group| loaded.by_group.get(group)).flatten().copied().collect();
-        let commands = places.into_iter().map(|place| &loaded.commands[place]);
-        let mut rows: Vec<_> =
-            commands.filter(|live| live.expires > now).map(|live| live.standing.clone()).collect();
-        if rows.len() > ONE_BY_ONE_MAX {
-            let steps = steps_from(db, id, rows.iter().map(|row| &row.id).min())?;
-            rows.iter_mut().for_each(|row| row.step = steps.get(&row.id).copied());
-        } else {
-            for row in &mut rows {
-                row.step = step(db, &row.id, id)?;
+        let mut found: BTreeMap<_, Vec<_>> = boxes.iter().map(|of| (of.clone(), loaded.of(of))).collect();
+        let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (of, rows) in &found {
+            for row in rows {
+                wanted.entry(&row.id).or_default().insert(&of.id);
             }
         }
-        Ok(rows)
+        let steps = steps(db, &wanted)?;
+        for (of, rows) in &mut found {
+            rows.iter_mut().for_each(|row| row.step = steps.get(&(row.id.clone(), of.id.clone())).copied());
+        }
+        Ok(found)
+    }
+
+    /// The documents in force at `now`; `None` where the database has to be asked first.
+    pub fn known_documents(&self, now: Wall) -> Option<Vec<Document>> {
+        let version = self.versions.lock().unwrap_or_else(PoisonError::into_inner).commands;
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.as_ref().filter(|known| known.version == version).map(|known| known.documents(now))
+    }
+
+    /// The documents in force at `now`.
+    pub fn documents(&self, db: &Connection, now: Wall) -> Result<Vec<Document>> {
+        Ok(self.loaded(db, now)?.documents(now))
     }
 
     fn loaded(&self, db: &Connection, now: Wall) -> Result<Arc<Loaded>> {
@@ -121,7 +154,8 @@ impl Live {
                 by_group.entry(group.clone()).or_default().push(place);
             }
         }
-        let new = Arc::new(Loaded { version, commands, by_group });
+        let documents = documents::all(db, now)?;
+        let new = Arc::new(Loaded { version, commands, by_group, documents });
         *loaded = Some(Arc::clone(&new));
         Ok(new)
     }
@@ -146,25 +180,4 @@ fn load(db: &Connection, now: Wall) -> Result<Vec<LiveCommand>> {
         Ok(LiveCommand { standing, expires: wall(row, "expires")? })
     })?;
     rows.collect()
-}
-
-fn step(db: &Connection, command: &CommandId, id: &BoxId) -> Result<Option<Step>> {
-    let step: Option<String> = db
-        .prepare_cached("SELECT step FROM deliveries WHERE command = ?1 AND box = ?2")?
-        .query_row([command.as_str(), id.as_str()], |row| row.get(0))
-        .optional()?;
-    Ok(step.as_deref().and_then(Step::from_code))
-}
-
-/// The steps of a box from this command on; their names rise with the time of their issue.
-fn steps_from(db: &Connection, id: &BoxId, first: Option<&CommandId>) -> Result<BTreeMap<CommandId, Step>> {
-    let first = first.map_or("", CommandId::as_str);
-    let mut query =
-        db.prepare_cached("SELECT command, step FROM deliveries WHERE box = ?1 AND command >= ?2")?;
-    let rows = query
-        .query_map([id.as_str(), first], |row| Ok((name(row, "command")?, row.get::<_, String>("step")?)))?;
-    let with_step = |row: Result<(CommandId, String)>| {
-        row.map(|(command, code)| Some((command, Step::from_code(&code)?))).transpose()
-    };
-    rows.filter_map(with_step).collect()
 }

@@ -53,13 +53,15 @@ mod sessions;
 mod signs;
 mod stand_in;
 mod standing_in;
+mod steps;
+mod together;
 mod tokens;
 mod touched;
 mod troubles;
 mod webhooks;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,9 +71,10 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, StoreError};
-use super::errand::Errand;
+use super::errand::{Errand, Reader};
 use super::peers::News;
 use crate::disk::Disk;
+use crate::settings::BoxDeclared;
 use among::Among;
 use connect::{QUEUE_MAX, spawn};
 use database::Way;
@@ -79,16 +82,30 @@ pub use engine::for_postgres;
 use engine::{Connection, Target};
 pub use listening::Beside;
 use listening::{HEARD_MAX, Listening};
-use live::Live;
+use live::{ForBox, Live};
 use loaxa_heart::config::store_file::Database;
+use loaxa_heart::decide::delivery::Standing;
+use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::time::Wall;
+use loaxa_heart::wire::messages::Holds;
 use memory::Memory;
 use prepare::prepare;
 use readers::Readers;
 pub use running::work_alone_on;
 use serials::Aside;
-use signs::{Flush, Part, Signs};
+use signs::{Flush, Part, Shown, Signs};
 use stand_in::StandIn;
+use together::Together;
 use writer::{Operation, Under, Write, write_until_closed};
+
+/// Questions about single boxes, which any number of boxes give cause for at once.
+#[derive(Default)]
+struct OfBoxes {
+    enrolled: Together<BoxId, BoxDeclared>,
+    shown: Together<BoxId, Shown>,
+    holds: Together<BoxId, (Holds, Option<Wall>)>,
+    standing: Together<ForBox, Vec<Standing>>,
+}
 
 /// The store of one commune.
 pub struct SqlStore {
@@ -101,6 +118,7 @@ pub struct SqlStore {
     aside: Mutex<BTreeMap<String, Aside>>,
     signs: Arc<Signs>,
     live: Arc<Live>,
+    of_boxes: OfBoxes,
     memory: Memory,
     /// `None` where the database is in a file.
     stand_in: Option<Arc<StandIn>>,
@@ -169,6 +187,7 @@ impl SqlStore {
             aside: Mutex::default(),
             signs: Arc::default(),
             live,
+            of_boxes: OfBoxes::default(),
             memory: Memory::of(is_server),
             stand_in,
             among,
@@ -252,6 +271,22 @@ impl SqlStore {
         Box::pin(self.memory.bounded(async move {
             let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
             readers.ask(Errand::of_now().reader, question).await
+        }))
+    }
+
+    /// Asks about one thing; what boxes give cause for is asked together.
+    fn read_about<'a, K: Ord + Clone + Send + 'static, V: Clone + Send + 'static>(
+        &'a self,
+        together: &'a Together<K, V>,
+        about: K,
+        question: impl FnOnce(&Connection, &BTreeSet<K>) -> engine::Result<BTreeMap<K, V>> + Send + 'static,
+    ) -> Answer<'a, Option<V>> {
+        if Errand::of_now().reader != Reader::Wire {
+            return self.read(move |db| Ok(question(db, &BTreeSet::from([about.clone()]))?.remove(&about)));
+        }
+        Box::pin(self.memory.bounded(async move {
+            let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
+            readers.ask_together(together, about, question).await
         }))
     }
 }

@@ -10,8 +10,8 @@ CREATE OR REPLACE FUNCTION hex(bytea) RETURNS text LANGUAGE sql IMMUTABLE STRICT
 -- The day of a number of seconds; the second value is always 'unixepoch'.
 CREATE OR REPLACE FUNCTION date(bigint, text) RETURNS text LANGUAGE sql STABLE STRICT PARALLEL SAFE
     AS 'SELECT to_char(to_timestamp($1) AT TIME ZONE ''UTC'', ''YYYY-MM-DD'')';
--- The members of a list in JSON.
-CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value text) LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+-- The members of a list in JSON. Not STRICT: such a function is planned anew at each call, in the place of being a part of the query.
+CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value text) LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS 'SELECT json_array_elements_text($1::json)';
 -- A part of JSON as a text, and as JSON. The sign that a text can't hold is read as another. Texts that boxes wrote may hold
 -- what the server can't read at all: no part of them is found then, and the row is kept. What catches an error can't run in

@@ -1,5 +1,6 @@
 //! The reading threads: boxes, pages and reports each have their own, so that none of them waits for another's kind.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::connect::{QUEUE_MAX, spawn};
 use super::database::Way;
 use super::engine::{self, Connection};
+use super::together::Together;
 use crate::store::{Reader, StoreError};
 
 /// Kinds of readers, the threads of each, the longest time of one question, and the pages that a thread keeps, in KiB.
@@ -71,9 +73,8 @@ impl Readers {
         reader: Reader,
         question: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let at = POOLS.iter().position(|(of, ..)| *of == reader).unwrap_or_default();
-        let pool = &self.0[at];
-        let number = pool.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let pool = self.pool(reader);
+        let number = pool.number();
         let (tell, mut told) = oneshot::channel();
         let question: Question = Box::new(move |db| {
             if tell.is_closed() {
@@ -95,9 +96,45 @@ impl Readers {
             }
         }
     }
+
+    /// Asks the boxes' thread about one thing, together with all that is asked in the same way until it gets to it.
+    pub async fn ask_together<K: Ord + Clone + Send + 'static, V: Clone + Send + 'static>(
+        &self,
+        together: &Together<K, V>,
+        about: K,
+        question: impl FnOnce(&Connection, &BTreeSet<K>) -> engine::Result<BTreeMap<K, V>> + Send + 'static,
+    ) -> Result<Option<V>, StoreError> {
+        let pool = self.pool(Reader::Wire);
+        let (is_first, told) = together.wait(about);
+        if is_first {
+            let all = together.clone();
+            let question: Question = Box::new(move |db| all.answer(db, question));
+            // It does not wait for room: others wait for it, and whoever asks may go.
+            if pool.questions.try_send((pool.number(), question)).is_err() {
+                together.refuse(&StoreError::Slow);
+            }
+        }
+        match tokio::time::timeout(pool.time_max, told).await {
+            Ok(answer) => answer.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => {
+                tracing::error!("a question of a box to the database took too long");
+                Err(StoreError::Slow)
+            }
+        }
+    }
+
+    fn pool(&self, reader: Reader) -> &Pool {
+        let at = POOLS.iter().position(|(of, ..)| *of == reader).unwrap_or_default();
+        &self.0[at]
+    }
 }
 
 impl Pool {
+    /// A number for the next question.
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Ends the statement of a question, where a thread is at it.
     fn interrupt(&self, number: u64) {
         for busy in &self.busy {

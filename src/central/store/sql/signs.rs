@@ -1,12 +1,12 @@
 //! Signs of life, kept in memory and written many at a time. A crash loses those of a minute at most, and the boxes say
 //! more in the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::columns::{bounded, from_json, json, optional_wall, optional_word, word};
-use super::engine::{Connection, OptionalExtension, Result, Value};
+use super::columns::{bounded, from_json, json, name, optional_wall, optional_word, word};
+use super::engine::{Connection, Result, Value};
 use super::hours::{Counted, count_signs, hour_of};
 use super::writer::{Operation, alone};
 use crate::store::{BoxRow, SILENT_MAX, SignKind, SignOfLife, StoreError};
@@ -205,18 +205,21 @@ impl Waiting {
     }
 }
 
-/// Reads what people see of a box.
-pub fn shown(db: &Connection, id: &BoxId) -> Result<Option<Shown>> {
-    db.prepare_cached("SELECT last_seen, lost, clock, faults FROM boxes WHERE id = ?1")?
-        .query_row([id.as_str()], |row| {
-            Ok(Shown {
-                seen: optional_wall(row, "last_seen")?,
-                lost: row.get::<_, i64>("lost")? > 0,
-                clock: optional_word(row, "clock")?,
-                faults: from_json(row, "faults")?,
-            })
-        })
-        .optional()
+/// Reads what people see of boxes.
+pub fn shown(db: &Connection, ids: &BTreeSet<BoxId>) -> Result<BTreeMap<BoxId, Shown>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, last_seen, lost, clock, faults FROM boxes WHERE id IN (SELECT value FROM json_each(?1))",
+    )?;
+    let rows = query.query_map([json(ids)], |row| {
+        let shown = Shown {
+            seen: optional_wall(row, "last_seen")?,
+            lost: row.get::<_, i64>("lost")? > 0,
+            clock: optional_word(row, "clock")?,
+            faults: from_json(row, "faults")?,
+        };
+        Ok((name(row, "id")?, shown))
+    })?;
+    rows.collect()
 }
 
 /// The part that is to be written.

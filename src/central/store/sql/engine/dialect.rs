@@ -1,7 +1,7 @@
 //! The differences between the two engines: every statement is written once, as SQLite reads it.
 //!
-//! [`for_postgres`] rewrites what PostgreSQL spells otherwise: `?2` and `?`, the parts of JSON, and the hints that only
-//! SQLite's planner needs. Functions that PostgreSQL lacks (`min` and `max` of two values, `instr`, `hex`, `date` of a
+//! [`for_postgres`] rewrites what PostgreSQL spells otherwise: `?2` and `?`, the parts of JSON, lists of values, and the hints
+//! that only SQLite's planner needs. Functions that PostgreSQL lacks (`min` and `max` of two values, `instr`, `hex`, `date` of a
 //! number, `json_each` of a text) are made with the schema.
 
 /// Rewrites a statement for PostgreSQL.
@@ -28,6 +28,10 @@ pub fn for_postgres(sql: &str) -> String {
             // A sign before a column keeps SQLite from its index.
             '+' if rest[1..].starts_with(|next: char| next.is_ascii_alphabetic()) => {
                 rest = &rest[1..];
+                continue;
+            }
+            'I' | 'N' if let Some(after) = in_list(&mut out, rest) => {
+                rest = after;
                 continue;
             }
             'C' if rest.starts_with("CROSS JOIN") => {
@@ -57,6 +61,27 @@ fn is_word(letter: char) -> bool {
 /// The length of the quoted text at the beginning.
 fn text(sql: &str) -> usize {
     sql[1..].find('\'').map_or(sql.len(), |end| end + 2)
+}
+
+/// The beginnings of questions whether a list has something, and of the same as PostgreSQL goes by an index for each member,
+/// whatever it knows of the table: as a query, the list counts as a hundred rows, and the whole table is read.
+const IN_LIST: [(&str, &str, &str); 3] = [
+    ("IN (SELECT value FROM json_each(", "= ANY (ARRAY(SELECT json_array_elements_text(", ")"),
+    ("NOT IN (SELECT value FROM json_each(", "<> ALL (ARRAY(SELECT json_array_elements_text(", ")"),
+    (
+        "IN (SELECT CAST(value AS BIGINT) FROM json_each(",
+        "= ANY (ARRAY(SELECT CAST(json_array_elements_text(",
+        ") AS BIGINT)",
+    ),
+];
+
+/// Rewrites `IN (SELECT value FROM json_each(?1))`; returns what follows, where it is that.
+fn in_list<'a>(out: &mut String, sql: &'a str) -> Option<&'a str> {
+    let (begins, list, ends) = IN_LIST.into_iter().find(|(begins, ..)| sql.starts_with(begins))?;
+    let (parameter, rest) = sql[begins.len()..].split_once("))")?;
+    let parameter = parameter.strip_prefix('?')?;
+    out.push_str(&format!("{list}CAST(CAST(${parameter} AS TEXT) AS JSON){ends}))"));
+    Some(rest)
 }
 
 /// Rewrites `column ->> '$.a.b'`, whose column was written already; returns what follows.
@@ -147,6 +172,23 @@ mod tests {
     fn parts_of_json_are_asked_for_by_functions() {
         check("log.body ->> '$.key.slot' = ?1", "json_word(log.body, '{key,slot}') COLLATE \"C\" = $1");
         check("(body -> '$.a' IS NOT NULL)", "(json_piece(body, '{a}') COLLATE \"C\" IS NOT NULL)");
+    }
+
+    #[test]
+    fn a_list_is_one_of_values() {
+        check(
+            "a IN (SELECT value FROM json_each(?1)) AND b = ?2",
+            "a = ANY (ARRAY(SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)))) AND b = $2",
+        );
+        check(
+            "a NOT IN (SELECT value FROM json_each(?2))",
+            "a <> ALL (ARRAY(SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS JSON))))",
+        );
+        check(
+            "a IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))",
+            "a = ANY (ARRAY(SELECT CAST(json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)) AS BIGINT)))",
+        );
+        check("SELECT value FROM json_each(?1)", "SELECT value FROM json_each($1)");
     }
 
     #[test]
