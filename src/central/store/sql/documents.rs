@@ -19,24 +19,6 @@ impl Documents for SqlStore {
     }
 }
 
-/// Reads the documents in force at `now`, each with the time until which it is.
-pub fn all(db: &Connection, now: Wall) -> Result<Vec<(Document, Wall)>> {
-    let mut query = db.prepare_cached(
-        "SELECT name, version, command, groups, expires FROM documents JOIN commands ON commands.id = command
-         WHERE expires > ?1 ORDER BY name, version",
-    )?;
-    let rows = query.query_map([now.0], |row| {
-        let document = Document {
-            name: parsed(row, "name", |text| DocumentName::from_text(text).ok_or("no name of a document"))?,
-            version: row.get("version")?,
-            command: name(row, "command")?,
-            groups: from_json(row, "groups")?,
-        };
-        Ok((document, wall(row, "expires")?))
-    })?;
-    rows.collect()
-}
-
 /// Tells whether a document of this name is there in this version or a newer one.
 pub fn is_overtaken(db: &Connection, name: &DocumentName, version: u32) -> Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM documents WHERE name = ?1 AND version >= ?2)")?

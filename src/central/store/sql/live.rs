@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::columns::{from_json, name, parsed, wall};
-use super::documents;
 use super::engine::{Connection, Result, params};
 use super::kinds::{kind_code, kind_of};
 use super::steps::steps;
 use super::touched::Touched;
 use crate::store::Version;
-use loaxa_heart::decide::delivery::{CommandKind, Document, Standing};
+use loaxa_heart::decide::delivery::{CommandKind, Document, DocumentName, Standing};
 use loaxa_heart::domain::ids::{BoxId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
@@ -154,7 +153,7 @@ impl Live {
                 by_group.entry(group.clone()).or_default().push(place);
             }
         }
-        let documents = documents::all(db, now)?;
+        let documents = load_documents(db, now)?;
         let new = Arc::new(Loaded { version, commands, by_group, documents });
         *loaded = Some(Arc::clone(&new));
         Ok(new)
@@ -178,6 +177,23 @@ fn load(db: &Connection, now: Wall) -> Result<Vec<LiveCommand>> {
             step: None,
         };
         Ok(LiveCommand { standing, expires: wall(row, "expires")? })
+    })?;
+    rows.collect()
+}
+
+fn load_documents(db: &Connection, now: Wall) -> Result<Vec<(Document, Wall)>> {
+    let mut query = db.prepare_cached(
+        "SELECT name, version, command, groups, expires FROM documents JOIN commands ON commands.id = command
+         WHERE expires > ?1 ORDER BY name, version",
+    )?;
+    let rows = query.query_map([now.0], |row| {
+        let document = Document {
+            name: parsed(row, "name", |text| DocumentName::from_text(text).ok_or("no name of a document"))?,
+            version: row.get("version")?,
+            command: name(row, "command")?,
+            groups: from_json(row, "groups")?,
+        };
+        Ok((document, wall(row, "expires")?))
     })?;
     rows.collect()
 }

@@ -1,4 +1,4 @@
-//! How far commands have come with boxes.
+//! The steps that commands have reached with boxes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,6 +15,9 @@ type Told<V> = std::result::Result<Option<V>, StoreError>;
 /// Whoever waits for an answer, and about what.
 type Asking<K, V> = (K, oneshot::Sender<Told<V>>);
 
+/// Most questions that wait; further ones are refused, as those are whose time is over.
+const WAITING_MAX: usize = 4_096;
+
 /// Questions of one kind that wait.
 pub struct Together<K, V>(Arc<Mutex<Vec<Asking<K, V>>>>);
 
@@ -35,7 +38,17 @@ impl<K: Ord + Clone, V: Clone> Together<K, V> {
     pub fn wait(&self, about: K) -> (bool, oneshot::Receiver<Told<V>>) {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push((about, tell));
+        if waiting.len() >= WAITING_MAX {
+            // A database that hangs: most of those who asked have gone. One stays, for whom the thread was asked.
+            let mut place = 0;
+            waiting.retain(|(_, tell)| (std::mem::replace(&mut place, 1) == 0) | !tell.is_closed());
+        }
+        if waiting.len() >= WAITING_MAX {
+            // Whoever asked waits for it now.
+            let _ = tell.send(Err(StoreError::Slow));
+        } else {
+            waiting.push((about, tell));
+        }
         (waiting.len() == 1, told)
     }
 
@@ -109,6 +122,21 @@ mod tests {
         let (_, mut told) = together.wait(2);
         together.answer(&database(), doubled);
         assert_eq!(told.try_recv().unwrap(), Ok(Some(4)));
+    }
+
+    #[test]
+    fn a_database_that_hangs_has_a_bounded_number_wait() {
+        let together = Together::<u32, u32>::default();
+        let mut told: Vec<_> = (0..WAITING_MAX as u32).map(|about| together.wait(about).1).collect();
+        let (is_first, mut refused) = together.wait(1);
+        assert!(!is_first);
+        assert_eq!(refused.try_recv().unwrap(), Err(StoreError::Slow));
+        told.truncate(1);
+        drop(told.pop());
+        let (is_first, mut waits) = together.wait(2);
+        assert!(!is_first, "a thread was asked already, by one who has gone");
+        together.answer(&database(), doubled);
+        assert_eq!(waits.try_recv().unwrap(), Ok(Some(4)));
     }
 
     #[test]
