@@ -13,7 +13,7 @@ help:
 	@echo "make demo    a whole commune on this machine, without a sound card (ARGS=--once: ends by itself)"
 	@echo "make test    format, lints, feature sets, all tests"
 	@echo "make soak    $(SOAK) kills and network faults, about $(SOAK) seconds, and $(SOAK) power cuts while a box writes (LOAXA_SEED chooses which); 500 previews against the log; 8 h of sound at full speed; 10,000 damaged inputs of each format, recordings too; a cluster of brokers; a box in a virtual machine"
-	@echo "make test-postgres  the tests of the centre, with its database on a PostgreSQL server"
+	@echo "make test-postgres  the tests of the centre, with its database on a PostgreSQL server (VERSION=18: of that version; 14, 16, 17 and 18 can be had)"
 	@echo "make broker-cluster  the tests of box and centre on three brokers that run together, killed one by one"
 	@echo "make mutants plants faults and counts those that the tests notice (ARGS='--generated 200': also faults of a generator)"
 	@echo "make bench   the measurements of BENCHMARKS.md"

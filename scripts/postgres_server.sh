@@ -1,12 +1,14 @@
 # Read by other scripts: a PostgreSQL server in a folder of its own, reached by a socket there, which goes with the script.
 # shellcheck shell=bash
+#
+# POSTGRES names the folder of another server's programs than Debian's newest.
 
 # postgres_begin HOME SETTING...: starts a server with its data, its socket and its log in HOME; the user is loaxa
 postgres_begin() {
     postgres_home=$1
     shift
     local versions=(/usr/lib/postgresql/*/bin)
-    postgres_programs=${versions[-1]}
+    postgres_programs=${POSTGRES:-${versions[-1]}}
     postgres_as=()
     if [ "$(id -u)" = 0 ]; then
         # The server refuses to run as root.

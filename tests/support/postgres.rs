@@ -225,8 +225,11 @@ fn server(url: String) -> PostgresServer {
     PostgresServer { url, ca: None, password_file: None }
 }
 
-/// The newest server's programs: Debian keeps them beside each other, and not on the path.
+/// The programs of the server that `POSTGRES` names, or of the newest: Debian keeps them beside each other, and not on the path.
 fn programs() -> PathBuf {
+    if let Some(named) = std::env::var_os("POSTGRES") {
+        return named.into();
+    }
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
     folders.sort();

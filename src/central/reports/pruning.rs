@@ -8,8 +8,9 @@ use chrono::{Days, Months, NaiveDate, NaiveTime};
 
 use crate::app::App;
 use crate::duties::Duty;
-use crate::store::{Actor, KeepingRule, NewAct, Perishable, StoreError};
+use crate::store::{Actor, KeepingRule, NewAct, Perishable, SAMPLES_KEPT, StoreError};
 use loaxa_adapters::clock::monotonic;
+use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Time between two looks.
@@ -18,6 +19,10 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const STEP_EVERY: Duration = Duration::from_millis(50);
 /// Time between two measurements of the disk.
 const MEASURED_EVERY: Span = Span::secs(20 * 3_600);
+/// Boxes whose hours are looked at in one step.
+const BOXES_AT_ONCE: usize = 200;
+/// Age in the other direction: an hour so far ahead was counted by a clock that was wrong.
+const AHEAD_MAX: Span = Span::secs(86_400);
 /// Files that are looked for at once.
 const FILES_AT_ONCE: u32 = 20;
 
@@ -97,6 +102,7 @@ pub async fn prune_once(app: &Arc<App>, now: Wall) -> Result<(), StoreError> {
             app.store.note_act(act).await?;
         }
     }
+    health(app, now).await?;
     let measured = app.store.room().await?.first().map(|room| room.measured);
     if measured.is_none_or(|at| now.since(at) >= MEASURED_EVERY) { measure(app, now).await } else { Ok(()) }
 }
@@ -105,6 +111,16 @@ async fn measure(app: &App, now: Wall) -> Result<(), StoreError> {
     let media = app.media.clone();
     let audio = tokio::task::spawn_blocking(move || media.bytes()).await.unwrap_or_default();
     app.store.measure_room(vec![("audio".to_owned(), audio)], now).await
+}
+
+/// Deletes the hours of boxes that are too old, and those that a clock far ahead left.
+async fn health(app: &App, now: Wall) -> Result<(), StoreError> {
+    let boxes: Vec<BoxId> = app.store.boxes().await?.into_iter().map(|row| row.id).collect();
+    for some in boxes.chunks(BOXES_AT_ONCE) {
+        app.store.forget_health(some.to_vec(), now.minus(SAMPLES_KEPT), now.plus(AHEAD_MAX)).await?;
+        tokio::time::sleep(STEP_EVERY).await;
+    }
+    Ok(())
 }
 
 async fn rows(app: &App, kept: Perishable, before: Wall, now: Wall) -> Result<u64, StoreError> {

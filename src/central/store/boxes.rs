@@ -103,6 +103,9 @@ pub trait Boxes: Send + Sync {
     /// Lists all boxes with what is known of them, by id.
     fn boxes(&self) -> Answer<'_, Vec<BoxRow>>;
 
+    /// Counts the boxes.
+    fn count_boxes(&self) -> Answer<'_, usize>;
+
     /// Remembers a sign of life, unless a later one is there already. Says whether people see another state than before.
     /// It is shown at once, and is on disk within a minute.
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool>;

@@ -33,4 +33,7 @@ pub struct HealthRow {
 pub trait Health: Send + Sync {
     /// Lists the hours of a box since `from` in which it gave signs of life, oldest first.
     fn health(&self, id: BoxId, from: Wall) -> Answer<'_, Vec<HealthRow>>;
+
+    /// Deletes the hours of these boxes before and after these times: old ones, and those of a clock that was far ahead.
+    fn forget_health(&self, boxes: Vec<BoxId>, before: Wall, after: Wall) -> Answer<'_, ()>;
 }

@@ -70,6 +70,7 @@ fn renew_all(change: &Connection, made: Wall, now: Wall) -> Result<Vec<StillVali
     // What is good once may have been used since.
     change.execute("DELETE FROM enrolments WHERE used IS NULL", [])?;
     change.execute("DELETE FROM links", [])?;
+    change.execute("DELETE FROM recovery_codes", [])?;
     change.execute("UPDATE letters SET due = NULL WHERE due IS NOT NULL", [])?;
     change.execute("UPDATE events SET due = NULL WHERE due IS NOT NULL", [])?;
     let act = NewAct {

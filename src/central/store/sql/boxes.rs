@@ -61,6 +61,14 @@ impl Boxes for SqlStore {
         })
     }
 
+    fn count_boxes(&self) -> Answer<'_, usize> {
+        self.read(|db| {
+            let count: i64 =
+                db.prepare_cached("SELECT count(*) FROM boxes")?.query_row([], |row| row.get(0))?;
+            Ok(count as usize)
+        })
+    }
+
     fn note_sign_of_life(&self, sign: SignOfLife) -> Answer<'_, bool> {
         Box::pin(async move {
             if !self.signs.knows(&sign.id, sign.at) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::SqlStore;
-use super::columns::{from_json, json, name, parsed, wall};
+use super::columns::json;
 use super::engine::{Connection, Result, params};
 use crate::store::{Answer, Documents, NewCommand};
 use loaxa_heart::decide::delivery::{Document, DocumentName};

@@ -1,7 +1,7 @@
 //! Health of boxes, hour by hour.
 
 use super::SqlStore;
-use super::columns::{count, optional_count, wall};
+use super::columns::{count, json, optional_count, wall};
 use super::engine::{Result, Row, params};
 use super::signs::Part;
 use crate::store::{Answer, Health, HealthRow};
@@ -30,6 +30,16 @@ impl Health for SqlStore {
         Box::pin(async move {
             self.write_signs(Part::All).await;
             rows.await
+        })
+    }
+
+    fn forget_health(&self, boxes: Vec<BoxId>, before: Wall, after: Wall) -> Answer<'_, ()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "DELETE FROM health WHERE box IN (SELECT value FROM json_each(?1)) AND (hour < ?2 OR hour > ?3)",
+            )?
+            .execute(params![json(&boxes), before.0, after.0])?;
+            Ok(())
         })
     }
 }

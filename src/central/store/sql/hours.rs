@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{bounded, json};
-use super::engine::{Connection, Result, Value, params};
-use crate::store::{SAMPLE, SAMPLES_KEPT, SignKind, SignOfLife};
+use super::engine::{Connection, Result, Value};
+use crate::store::{SAMPLE, SignKind, SignOfLife};
 use loaxa_heart::domain::ids::BoxId;
 use loaxa_heart::domain::time::{ClockQuality, Wall};
 use loaxa_heart::wire::messages::Usage;
@@ -46,7 +46,7 @@ pub fn hour_of(at: Wall) -> Wall {
     Wall(at.0 - at.0.rem_euclid(SAMPLE.0 as i64))
 }
 
-/// Adds signs of life to their hours, and deletes what is too old for each. Boxes that are not known any more have none.
+/// Adds signs of life to their hours. Boxes that are not known any more have none.
 pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Result<()> {
     let boxes: BTreeSet<&BoxId> = hours.iter().map(|((id, _), _)| id).collect();
     let mut query =
@@ -54,10 +54,8 @@ pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Resul
     let known = query.query_map([json(&boxes)], |row| Ok((row.get("id")?, row.get("software")?)))?;
     let known: BTreeMap<String, Option<String>> = known.collect::<Result<_>>()?;
     let mut rows: Vec<[Value; 9]> = Vec::new();
-    let mut of_hour: BTreeMap<Wall, Vec<&BoxId>> = BTreeMap::new();
     for ((id, hour), counted) in hours {
         let Some(software) = known.get(id.as_str()) else { continue };
-        of_hour.entry(*hour).or_default().push(id);
         rows.push([
             id.to_string().into(),
             hour.0.into(),
@@ -78,11 +76,5 @@ pub fn count_signs(db: &Connection, hours: &[((BoxId, Wall), Counted)]) -> Resul
              backlog_max = max(health.backlog_max, excluded.backlog_max), software = excluded.software,
              disk_free_mib = coalesce(excluded.disk_free_mib, health.disk_free_mib),
              month_mib = coalesce(excluded.month_mib, health.month_mib)",
-    )?;
-    let mut delete =
-        db.prepare_cached("DELETE FROM health WHERE box IN (SELECT value FROM json_each(?1)) AND hour < ?2")?;
-    for (hour, boxes) in of_hour {
-        delete.execute(params![json(&boxes), hour.minus(SAMPLES_KEPT).0])?;
-    }
-    Ok(())
+    )
 }

@@ -10,8 +10,16 @@ use loaxa_heart::said;
 /// Tables and indexes of both engines.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
+const FUNCTIONS: &str = include_str!("postgres_functions.sql");
+const VIEWS: &str = include_str!("postgres_views.sql");
+const TRIGGERS: &str = include_str!("postgres_triggers.sql");
+
 /// The number of the schema on a server; it grows when an earlier program could not use it any more.
 const VERSION: i64 = 2;
+
+/// The number of the statements that make the tables, functions, views and triggers of a server, and their hash. Whoever changes one
+/// raises the number: while centrals of two versions run side by side, the earlier one leaves alone what a later one made.
+const REVISION: (i64, &str) = (1, "45034d56fb83be1d6e6ac48ce3b8ddd7737fb26294f8d88874802eb1eefa000a");
 
 /// Columns that came later than their tables.
 const LATER_COLUMNS: [(&str, &str, &str); 9] = [
@@ -86,11 +94,11 @@ pub fn prepare_server(db: &Connection) -> Result<()> {
     if let Some((version, _)) = made.as_ref().filter(|(version, _)| *version > VERSION) {
         return Err(Error::Unfit(said!("database.later", found = version, known = VERSION)));
     }
-    let functions = include_str!("postgres_functions.sql");
-    let (views, triggers) = (include_str!("postgres_views.sql"), include_str!("postgres_triggers.sql"));
-    let digest = ContentHash::of([functions, SCHEMA, views, triggers].concat().as_bytes()).to_string();
-    if made.is_none_or(|(_, known)| known != digest) {
-        db.execute_batch(functions)?;
+    let own = format!("{} {}", REVISION.0, digest());
+    if made.is_none_or(|(_, known)| revision(&known) <= REVISION.0 && known != own) {
+        // An index on what a province has kept takes its time; others are at work meanwhile, and no lock is waited for as long.
+        db.execute_batch("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '20s'")?;
+        db.execute_batch(FUNCTIONS)?;
         for (table, column, of_type) in LATER_COLUMNS {
             let of_type = of_type.replace("INTEGER", "BIGINT");
             db.execute_batch(&format!(
@@ -99,18 +107,29 @@ pub fn prepare_server(db: &Connection) -> Result<()> {
         }
         let is_in_one_table = log_parts::set_aside(db)?;
         db.execute_batch(&schema_for_postgres(SCHEMA))?;
-        db.execute_batch(views)?;
-        db.execute_batch(triggers)?;
+        db.execute_batch(VIEWS)?;
+        db.execute_batch(TRIGGERS)?;
         if is_in_one_table {
             log_parts::take_in(db)?;
         }
         db.execute(
             "INSERT INTO schema_made (one, version, digest) VALUES (1, ?1, ?2)
              ON CONFLICT (one) DO UPDATE SET version = ?1, digest = ?2",
-            params![VERSION, digest],
+            params![VERSION, own],
         )?;
     }
     check_columns(db)
+}
+
+/// The hash of all statements that make what is on a server.
+fn digest() -> ContentHash {
+    let columns = LATER_COLUMNS.map(|(table, column, of_type)| [table, column, of_type].concat()).concat();
+    ContentHash::of([FUNCTIONS, SCHEMA, VIEWS, TRIGGERS, &columns].concat().as_bytes())
+}
+
+/// The revision that a server was brought to; before there were any it is 0.
+fn revision(known: &str) -> i64 {
+    known.split_once(' ').and_then(|(number, _)| number.parse().ok()).unwrap_or_default()
 }
 
 /// Checks that a server's tables have every column that the schema names.
@@ -135,5 +154,25 @@ fn check_columns(db: &Connection) -> Result<()> {
     match wanted.difference(&there).next() {
         Some((table, column)) => Err(Error::Unfit(said!("database.column", table, column))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_changes_a_statement_raises_the_revision() {
+        assert_eq!(
+            digest().to_string(),
+            REVISION.1,
+            "what makes a server's tables has changed: raise REVISION, and write this hash to it"
+        );
+    }
+
+    #[test]
+    fn a_revision_is_read_from_what_is_kept() {
+        assert_eq!(revision(&format!("12 {}", digest())), 12);
+        assert_eq!(revision(&digest().to_string()), 0);
     }
 }

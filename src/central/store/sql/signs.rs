@@ -62,7 +62,7 @@ struct Introduced {
 #[derive(Default)]
 struct Inside {
     known: BTreeMap<BoxId, Shown>,
-    waiting: BTreeMap<BoxId, Waiting>,
+    waiting: BTreeMap<BoxId, Arc<Waiting>>,
     hours: BTreeMap<(BoxId, Wall), Counted>,
     /// The last write of each; none at first.
     boxes_written: Option<Moment>,
@@ -145,7 +145,8 @@ impl Signs {
         let is_other = Shown { seen: before.seen, ..known.clone() } != before;
         inside.hours.entry((sign.id.clone(), hour_of(sign.at))).or_default().add(sign);
         let earlier = inside.waiting.remove(&sign.id);
-        inside.waiting.insert(sign.id.clone(), waiting.after(earlier));
+        let earlier = earlier.map(Arc::unwrap_or_clone);
+        inside.waiting.insert(sign.id.clone(), Arc::new(waiting.after(earlier)));
         was_silent || is_other
     }
 
@@ -157,7 +158,7 @@ impl Signs {
     }
 
     /// The words of all boxes that are not on disk yet.
-    pub fn waiting(&self) -> BTreeMap<BoxId, Waiting> {
+    pub fn waiting(&self) -> BTreeMap<BoxId, Arc<Waiting>> {
         self.lock().waiting.clone()
     }
 
@@ -235,8 +236,10 @@ pub enum Part {
 /// Signs of life on their way to the disk.
 pub struct Flush {
     signs: Arc<Signs>,
-    boxes: Vec<(BoxId, Waiting)>,
+    boxes: Vec<(BoxId, Arc<Waiting>)>,
     hours: Vec<((BoxId, Wall), Counted)>,
+    /// The database refused them when they were written, and nothing else of their commit.
+    is_refused: bool,
     tell: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -260,11 +263,11 @@ impl Flush {
             || inside.hours.len() >= HOURS_MAX;
         let mut boxes = Vec::new();
         if has_boxes {
-            boxes.extend(inside.waiting.iter().map(|(id, waiting)| (id.clone(), waiting.clone())));
+            boxes.extend(inside.waiting.iter().map(|(id, waiting)| (id.clone(), Arc::clone(waiting))));
             inside.boxes_written = Some(now);
         }
         if let Part::One(id) = part {
-            boxes.extend(inside.waiting.get(id).map(|waiting| (id.clone(), waiting.clone())));
+            boxes.extend(inside.waiting.get(id).map(|waiting| (id.clone(), Arc::clone(waiting))));
         }
         let mut hours = Vec::new();
         if has_hours {
@@ -273,7 +276,7 @@ impl Flush {
         }
         drop(inside);
         let has_any = !boxes.is_empty() || !hours.is_empty();
-        has_any.then(|| Self { signs: Arc::clone(signs), boxes, hours, tell })
+        has_any.then(|| Self { signs: Arc::clone(signs), boxes, hours, is_refused: false, tell })
     }
 }
 
@@ -283,7 +286,9 @@ impl Operation for Flush {
             write(db, &self.boxes)?;
             count_signs(db, &self.hours)
         });
-        if let Err(error) = written? {
+        let written = written?;
+        self.is_refused = written.is_err();
+        if let Err(error) = written {
             tracing::error!(%error, "signs of life can't be kept");
         }
         Ok(())
@@ -291,13 +296,14 @@ impl Operation for Flush {
 
     fn tell(self: Box<Self>, committed: std::result::Result<(), StoreError>) {
         let mut inside = self.signs.lock();
+        let is_kept = committed.is_ok() && !self.is_refused;
         for (id, written) in &self.boxes {
             let is_all = inside.waiting.get(id).is_some_and(|waiting| waiting.number == written.number);
-            if committed.is_ok() && is_all {
+            if is_kept && is_all {
                 inside.waiting.remove(id);
             }
         }
-        if committed.is_err() && inside.hours.len() < HOURS_MAX {
+        if !is_kept && inside.hours.len() < HOURS_MAX {
             for (key, counted) in self.hours {
                 inside.hours.entry(key).or_default().join(counted);
             }
@@ -330,7 +336,7 @@ const ALL: &str = "UPDATE boxes SET last_seen = told.last_seen,
          FROM {told} AS told WHERE boxes.id = told.id
          AND (boxes.last_seen IS NULL OR boxes.last_seen <= told.last_seen OR boxes.last_seen > told.lost)";
 
-fn write(db: &Connection, boxes: &[(BoxId, Waiting)]) -> Result<()> {
+fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
     let rows = boxes.iter().map(|(id, waiting)| -> [Value; 10] {
         let hello = waiting.hello.as_ref();
         let beat = waiting.beat.as_ref();

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::foreseen::{BoxForeseen, Foreseen};
 use crate::orders::outlook;
+use crate::store::Errand;
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::policy::GuardRefusal;
 use loaxa_heart::domain::time::Wall;
@@ -40,8 +41,17 @@ struct ExpectedOnBox {
     said_vi: String,
 }
 
-/// Foresees an announcement. It is sent by then: a store that does not answer now only leaves the answer short.
+/// Most boxes of a centre that says at once what becomes of an emergency on each: it reckons for a box about as long as it takes
+/// the box's own word in, and these come in the same moment.
+const SAID_AT_ONCE_MAX: usize = 500;
+
+/// Foresees an announcement. It is sent by then: a store that does not answer now only leaves the answer short, and so does an
+/// emergency to very many boxes.
 pub async fn expected(app: &App, id: &CommandId) -> Option<Expected> {
+    if Errand::of_now().is_urgent && app.store.count_boxes().await.is_ok_and(|count| count > SAID_AT_ONCE_MAX)
+    {
+        return None;
+    }
     let foreseen = outlook::foresee(app, id).await.unwrap_or_else(|error| {
         tracing::warn!(%id, %error, "nothing can be foreseen of an announcement");
         None
