@@ -10,14 +10,18 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{Datelike, Days, NaiveDate};
 use loaxa_central::Central;
 use loaxa_central::store::{
-    CampaignRow, DayBox, DayPlan, DuePart, DueSession, NamedCampaign, Names, PlaceRow, Role, SectionRow,
+    CampaignRow, DayBox, DayPlan, DuePart, DueSession, NamedCampaign, Names, NewCommand, PlaceRow, Role,
+    SectionRow,
 };
-use loaxa_heart::domain::announcement::Rung;
-use loaxa_heart::domain::ids::PlayId;
+use loaxa_heart::decide::delivery::CommandKind;
+use loaxa_heart::domain::announcement::{BulletinClass, Media, Mode, PlayPlan, Rung};
+use loaxa_heart::domain::ids::{ContentHash, PlayId};
 use loaxa_heart::domain::playback::{
-    Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Stamp, Subject,
+    DeliveryStep, Entry, Event, NotPlayed, PlayEnd, PlayOutcome, PlayStart, SlotKey, SlotOutcome, Stamp,
+    Subject,
 };
 use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
+use loaxa_heart::wire::messages::Body;
 use serde_json::{Value, json};
 
 /// A name that a hostile writer puts into every field.
@@ -84,8 +88,18 @@ fn write(loa: &mut ScriptedBox, wall: Wall, event: Event) {
     loa.append_entry(Entry { at, event });
 }
 
-fn play(loa: &mut ScriptedBox, number: u32, wall: Wall, (title, section): (&str, &str), minutes: u64) {
-    let subject = Subject::Slot(key("sang"));
+fn play(loa: &mut ScriptedBox, number: u32, wall: Wall, named: (&str, &str), minutes: u64) {
+    play_of(loa, number, wall, Subject::Slot(key("sang")), named, minutes);
+}
+
+fn play_of(
+    loa: &mut ScriptedBox,
+    number: u32,
+    wall: Wall,
+    subject: Subject,
+    (title, section): (&str, &str),
+    minutes: u64,
+) {
     let play = PlayId::new(1, number);
     write(
         loa,
@@ -187,6 +201,79 @@ async fn what_is_unknown_becomes_what_it_was_and_the_report_says_so() {
             page.text()
         );
         assert!(page.text().contains("lúc đó cụm loa tắt"), "{}", page.text());
+    })
+    .await;
+}
+
+/// Gives an order of the evening, for one sounding of so many minutes, that is good for a day.
+async fn order(central: &Central, id: &str, minutes: u32) {
+    let (issued_at, expires) = (at(20, 0), at(20, 0).plus(Span::secs(86_400)));
+    let audio = Media {
+        sha256: ContentHash::of(id.as_bytes()),
+        bytes: 9,
+        codec: "audio/wav".to_owned(),
+        ms: minutes * 60_000,
+        path: "a.wav".to_owned(),
+    };
+    let command = loaxa_heart::wire::messages::Command {
+        v: 1,
+        id: id.parse().unwrap(),
+        issuer: "an".parse().unwrap(),
+        serial: 1,
+        issued_at,
+        groups: vec![group("xa")],
+        not_before: issued_at,
+        expires,
+        author: "An".to_owned(),
+        approver: None,
+        critical: Vec::new(),
+        body: Body::Announce {
+            title: "Họp thôn".to_owned(),
+            class: BulletinClass::Normal,
+            mode: Mode::Actual,
+            plan: PlayPlan::default(),
+            media: Some(audio),
+            words: None,
+            supersedes: None,
+            cap: None,
+        },
+    };
+    let kept = NewCommand {
+        id: command.id.clone(),
+        kind: CommandKind::Announce,
+        issuer: command.issuer.clone(),
+        serial: 1,
+        issued_at,
+        expires,
+        groups: command.groups.clone(),
+        title: "Họp thôn".to_owned(),
+        class: Some(BulletinClass::Normal),
+        mode: Some(Mode::Actual),
+        author: "An".to_owned(),
+        approver: None,
+        payload: serde_json::to_string(&command).unwrap(),
+        envelope: Vec::new(),
+        ends: Vec::new(),
+        document: None,
+        moves: Vec::new(),
+        boxes: vec!["loa-2".parse().unwrap()],
+        approves: None,
+    };
+    central.store().add_command(kept).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_box_without_power_says_on_the_day_after_counts_on_the_day_of_its_order() {
+    with_a_day("Bản tin sáng", async |central, two| {
+        order(central, "hop", 3).await;
+        assert_eq!(total(central).await, [63, 30, 0, 33]);
+        let ordered = Subject::Announcement { command: "hop".parse().unwrap() };
+        // One in the afternoon: 37 hours after the day began.
+        play_of(two, 1, at(20, 0).plus(Span::secs(17 * 3_600)), ordered, ("Họp thôn", "thoi-su"), 3);
+        let finished = Event::Delivery { command: "hop".parse().unwrap(), step: DeliveryStep::Finished };
+        write(two, at(20, 0).plus(Span::secs(17 * 3_600 + 180)), finished);
+        assert_eq!(two.upload(1, 3).await.contiguous_upto, 3);
+        assert_eq!(total(central).await, [63, 33, 0, 30]);
     })
     .await;
 }

@@ -12,24 +12,27 @@ use crate::duties::Duty;
 use crate::orders::day;
 use crate::settings::village_of;
 use crate::store::{
-    Announced, Audience, BoxRow, DayBox, DayPlan, DeliveryRow, DuePart, DueSession, NamedCampaign, Names,
-    StoreError, ToSettle,
+    Announced, Audience, BoxRow, DayBox, DayFacts, DayPlan, DuePart, DueSession, NamedCampaign, Names,
+    Reckoned, SharedStore, StoreError, ToSettle,
 };
 use loaxa_heart::decide::preview::PlannedSession;
+use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::playback::Subject;
 use loaxa_heart::domain::time::{Span, Wall};
-use loaxa_heart::wire::codec;
-use loaxa_heart::wire::messages::{Body, Command};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(10);
 /// Boxes' days that are reckoned in one look.
 const AT_ONCE: u32 = 2_000;
-/// Days without central that are planned afterwards, with the documents of now.
+/// Boxes whose day is read, reckoned and written together.
+const TOGETHER: usize = 100;
+/// Days without central that are planned and closed afterwards, with the documents of now.
 const BACK_MAX: u64 = 60;
-/// Longest time for which an announcement is in force.
-const IN_FORCE_MAX: Span = Span::secs(31 * 86_400);
+/// Time after an emergency was ordered in which days wait: boxes tell of it, and people look.
+const EMERGENCY_FIRST: Span = Span::secs(15);
+/// Latest announcements among which an emergency is looked for.
+const LATEST: u32 = 20;
 /// A box that is alive is asked again so long after the end of what it was to air: its entries may be on their way.
 const AGAIN_AFTER: Span = Span::secs(180);
 
@@ -92,16 +95,29 @@ type From = (NaiveDate, Vec<CommandId>, Vec<(BoxId, String, Audience)>, Names);
 #[derive(Default)]
 struct Keeper {
     planned_from: Option<From>,
-    looked: Wall,
+    /// The time up to which everything that ended was marked.
+    looked: Option<Wall>,
 }
 
 impl Keeper {
     async fn look(&mut self, app: &App) -> Result<(), StoreError> {
         let now = app.now();
+        self.look_back(&app.store, now).await?;
         self.plan_days(app, now).await?;
-        self.mark_what_ended(app, now).await?;
-        self.looked = now;
-        while settle(app, AT_ONCE).await? == AT_ONCE as usize {}
+        self.mark_what_ended(&app.store, now).await?;
+        while settle_some(app, AT_ONCE, Haste::CanWait).await? == AT_ONCE as usize {}
+        Ok(())
+    }
+
+    /// Goes back to the day before the last one that was kept, at the start and where the clock was set back: what it was ahead of
+    /// counted as looked at. Comes before today has its plan.
+    async fn look_back(&mut self, store: &SharedStore, now: Wall) -> Result<(), StoreError> {
+        if self.looked.is_some_and(|looked| looked <= now) {
+            return Ok(());
+        }
+        let last = store.last_day_kept(now.date()).await?.unwrap_or(now.date());
+        let begin = last.pred_opt().unwrap_or(last).max(back_to(now));
+        self.looked = Some(Wall::from_local(begin.and_time(NaiveTime::MIN)));
         Ok(())
     }
 
@@ -116,9 +132,8 @@ impl Keeper {
         if self.planned_from.as_ref() == Some(&from) {
             return Ok(());
         }
-        let last = app.store.days_kept().await?.map_or(today, |(_, last)| last + Days::new(1));
-        let earliest = today.checked_sub_days(Days::new(BACK_MAX)).unwrap_or(today);
-        let missing = last.max(earliest).iter_days().take_while(|day| *day < today);
+        let next = app.store.last_day_kept(today).await?.map_or(today, |last| last + Days::new(1));
+        let missing = next.max(back_to(now)).iter_days().take_while(|day| *day < today);
         for date in missing.chain([today]) {
             self.plan_day(app, date, now, &boxes, &from.3).await?;
         }
@@ -136,15 +151,14 @@ impl Keeper {
     ) -> Result<(), StoreError> {
         let mut plan = rehearsed(app, date, now, boxes, names).await?;
         let before = app.store.day_plan(date).await?;
+        let mut kept = by_id(before.iter().flat_map(|plan| &plan.boxes));
         for place in &mut plan.boxes {
-            let kept = before.as_ref().and_then(|plan| plan.boxes.iter().find(|kept| kept.id == place.id));
-            if let Some(kept) = kept {
+            if let Some(kept) = kept.remove(&place.id) {
                 place.sessions = begun_and_to_come(&kept.sessions, Arc::clone(&place.sessions), now);
             }
         }
         // A box that was shut out meanwhile keeps the day that it had.
-        let gone = before.iter().flat_map(|plan| &plan.boxes);
-        plan.boxes.extend(gone.filter(|kept| boxes.iter().all(|row| row.id != kept.id)).cloned());
+        plan.boxes.extend(kept.into_values().cloned());
         let is_same = |kept: &DayPlan| kept.boxes == plan.boxes && kept.names == plan.names;
         if before.as_ref().is_some_and(is_same) {
             return Ok(());
@@ -153,32 +167,41 @@ impl Keeper {
     }
 
     /// Has boxes reckoned whose sessions and announcements began, ended or expired since the last look.
-    async fn mark_what_ended(&self, app: &App, now: Wall) -> Result<(), StoreError> {
-        let is_new = |at: Wall| at > self.looked && at <= now;
+    async fn mark_what_ended(&mut self, store: &SharedStore, now: Wall) -> Result<(), StoreError> {
+        let Some(looked) = self.looked else { return Ok(()) };
+        let is_new = |at: Wall| at > looked && at <= now;
         let passed = |at: Wall| is_new(at) || is_new(at.plus(AGAIN_AFTER));
-        for date in [now.date().pred_opt().unwrap_or_default(), now.date()] {
-            let Some(plan) = app.store.day_plan(date).await? else { continue };
+        // The end of a session may be passed on the day after.
+        let first = looked.date().pred_opt().unwrap_or_default().max(back_to(now));
+        for date in first.iter_days().take_while(|date| *date <= now.date()) {
+            let Some(plan) = store.day_plan(date).await? else { continue };
             let changed = |place: &&DayBox| {
                 let mut sessions = place.sessions.iter();
                 sessions.any(|it| passed(it.end) || is_new(it.start.plus(Span::secs(31))))
             };
             let boxes: Vec<_> = plan.boxes.iter().filter(changed).map(|place| place.id.clone()).collect();
             if !boxes.is_empty() {
-                app.store.mark_to_settle(date, boxes).await?;
+                store.mark_to_settle(date, boxes).await?;
             }
         }
-        for announced in app.store.announced(now.minus(IN_FORCE_MAX), now.plus(Span::secs(1))).await? {
-            let due = due_at(&announced);
-            if passed(announced.row.issued_at) || passed(due) || passed(announced.row.expires) {
-                let boxes = app.store.deliveries(announced.row.id.clone()).await?;
-                let boxes: Vec<_> = boxes.into_iter().map(|row| row.id).collect();
-                if !boxes.is_empty() {
-                    app.store.mark_to_settle(due.date(), boxes).await?;
-                }
+        for before in [Span(0), AGAIN_AFTER] {
+            let announced = store.announced_within(looked.minus(before), now.minus(before)).await?;
+            for (date, commands) in announced {
+                store.mark_announced(date, commands).await?;
             }
         }
+        self.looked = Some(now);
         Ok(())
     }
+}
+
+/// The first day that is planned or closed afterwards.
+fn back_to(now: Wall) -> NaiveDate {
+    now.date().checked_sub_days(Days::new(BACK_MAX)).unwrap_or(now.date())
+}
+
+fn by_id<'p>(places: impl IntoIterator<Item = &'p DayBox>) -> BTreeMap<&'p BoxId, &'p DayBox> {
+    places.into_iter().map(|place| (&place.id, place)).collect()
 }
 
 /// Keeps what has begun as it was planned, and takes what is to come from the documents in force now.
@@ -240,19 +263,42 @@ async fn names(app: &App) -> Result<Names, StoreError> {
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn settle(app: &App, limit: u32) -> Result<usize, StoreError> {
+    settle_some(app, limit, Haste::SomebodyWaits).await
+}
+
+/// The haste with which days are reckoned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// Somebody waits for a page or a report.
+    SomebodyWaits,
+    /// An emergency goes before.
+    CanWait,
+}
+
+async fn settle_some(app: &App, limit: u32, haste: Haste) -> Result<usize, StoreError> {
     let waiting = app.store.to_settle(limit).await?;
-    let count = waiting.len();
     let mut by_day: BTreeMap<NaiveDate, Vec<ToSettle>> = BTreeMap::new();
     for of in waiting {
         by_day.entry(of.day).or_default().push(of);
     }
+    let mut count = 0;
     for (date, boxes) in by_day {
-        settle_day(app, date, boxes).await?;
+        let settled = settle_day(app, date, &boxes, haste).await?;
+        count += settled;
+        if settled < boxes.len() {
+            break;
+        }
     }
     Ok(count)
 }
 
-async fn settle_day(app: &App, date: NaiveDate, boxes: Vec<ToSettle>) -> Result<(), StoreError> {
+/// Reckons a day of boxes, and says of how many it did.
+async fn settle_day(
+    app: &App,
+    date: NaiveDate,
+    boxes: &[ToSettle],
+    haste: Haste,
+) -> Result<usize, StoreError> {
     let now = app.now();
     let plan = match app.store.day_plan(date).await? {
         Some(plan) => plan,
@@ -263,35 +309,62 @@ async fn settle_day(app: &App, date: NaiveDate, boxes: Vec<ToSettle>) -> Result<
             plan
         }
     };
-    let announced = due_on(app, date).await?;
+    let announced = app.store.due_on(date).await?;
+    let commands: Vec<CommandId> = announced.iter().map(|it| it.row.id.clone()).collect();
     let (rows, places) = (app.store.boxes().await?, app.store.places().await?);
-    for of in boxes {
-        let place = plan.boxes.iter().find(|place| place.id == of.id).cloned();
-        let row = || rows.iter().find(|row| row.id == of.id).map(|row| place_of(app, row, &places));
-        let place = place.or_else(row).unwrap_or_else(|| stranger(&of.id));
-        let mut facts = app.store.day_facts(date, of.id.clone()).await?;
-        facts.plays.retain(|play| belongs_to(&play.subject, date, &announced, play.opened));
-        let due = announced.iter().filter_map(|(announced, deliveries)| {
-            let delivery = deliveries.iter().find(|row| row.id == of.id)?;
-            Some(Due { announced, delivery })
+    let planned = by_id(&plan.boxes);
+    let known: BTreeMap<&BoxId, &BoxRow> = rows.iter().map(|row| (&row.id, row)).collect();
+    let place = |id: &BoxId| match (planned.get(id), known.get(id)) {
+        (Some(place), _) => (*place).clone(),
+        (None, Some(row)) => place_of(app, row, &places),
+        (None, None) => stranger(id),
+    };
+    let mut settled = 0;
+    for some in boxes.chunks(TOGETHER) {
+        if haste == Haste::CanWait && is_emergency_new(&app.store, app.now()).await? {
+            break;
+        }
+        let ids = some.iter().map(|of| of.id.clone()).collect();
+        let mut facts = app.store.day_facts(date, ids, commands.clone()).await?;
+        let some_reckoned = some.iter().filter_map(|of| {
+            let facts = facts.remove(&of.id)?;
+            Some(reckoned(now, of, place(&of.id), &plan.names, &announced, facts))
         });
-        let day = Day { now, place: &place, names: &plan.names, facts: &facts, due: due.collect() };
-        let settled = day.settle();
-        app.store.settle(of, place, settled, now.date()).await?;
+        app.store.settle(some_reckoned.collect(), now.date()).await?;
+        settled += some.len();
     }
-    Ok(())
+    Ok(settled)
 }
 
-/// Tells whether a play is of a date: by its slot's, by its announcement's, by its own.
-fn belongs_to(
-    subject: &Subject,
-    date: NaiveDate,
-    announced: &[(Announced, Vec<DeliveryRow>)],
-    opened: Wall,
-) -> bool {
+/// Tells whether an emergency was ordered a moment ago.
+async fn is_emergency_new(store: &SharedStore, now: Wall) -> Result<bool, StoreError> {
+    let is_new = |at: Wall| at <= now.plus(EMERGENCY_FIRST) && now.since(at) < EMERGENCY_FIRST;
+    let latest = store.announcements(None, LATEST).await?;
+    Ok(latest.iter().any(|row| row.class == Some(BulletinClass::Emergency) && is_new(row.issued_at)))
+}
+
+fn reckoned(
+    now: Wall,
+    of: &ToSettle,
+    place: DayBox,
+    names: &Names,
+    announced: &[Announced],
+    mut facts: DayFacts,
+) -> Reckoned {
+    facts.plays.retain(|play| belongs_to(&play.subject, facts.day, play.opened));
+    let due = announced.iter().filter_map(|announced| {
+        let delivery = facts.deliveries.get(&announced.row.id)?;
+        Some(Due { announced, delivery })
+    });
+    let settled = Day { now, place: &place, names, facts: &facts, due: due.collect() }.settle();
+    Reckoned { of: of.clone(), place, settled }
+}
+
+/// Tells whether a play is of a date: by its slot's, or by its own. Announcements were chosen by the day on which they were due.
+fn belongs_to(subject: &Subject, date: NaiveDate, opened: Wall) -> bool {
     match subject {
         Subject::Slot(key) => key.date == date,
-        Subject::Announcement { command } => announced.iter().any(|(it, _)| it.row.id == *command),
+        Subject::Announcement { .. } => true,
         Subject::Live { .. } => opened.date() == date,
     }
 }
@@ -309,24 +382,127 @@ fn stranger(id: &BoxId) -> DayBox {
     }
 }
 
-/// The announcements that were due on a date, with their deliveries.
-async fn due_on(app: &App, date: NaiveDate) -> Result<Vec<(Announced, Vec<DeliveryRow>)>, StoreError> {
-    let begin = Wall::from_local(date.and_time(NaiveTime::MIN));
-    let found = app.store.announced(begin.minus(IN_FORCE_MAX), begin.plus(Span::secs(86_400))).await?;
-    let mut due = Vec::new();
-    for announced in found.into_iter().filter(|announced| due_at(announced).date() == date) {
-        let deliveries = app.store.deliveries(announced.row.id.clone()).await?;
-        due.push((announced, deliveries));
-    }
-    Ok(due)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sql::SqlStore;
+    use crate::store::{NewCommand, Settled};
+    use loaxa_heart::decide::delivery::CommandKind;
+    use loaxa_heart::domain::announcement::Mode;
+    use loaxa_heart::domain::playback::SlotKey;
 
-/// The time at which an announcement is due: its hour, or that of its issue.
-fn due_at(announced: &Announced) -> Wall {
-    let command = codec::decode::<Command>(announced.row.payload.as_bytes()).ok();
-    let at = command.and_then(|command| match command.body {
-        Body::Announce { plan, .. } => plan.at,
-        _ => None,
-    });
-    at.unwrap_or(announced.row.issued_at)
+    fn open() -> (SharedStore, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store: SharedStore = Arc::new(SqlStore::open(&dir.path().join("central.db")).unwrap());
+        (store, dir)
+    }
+
+    fn date(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    fn at(date: NaiveDate, hour: u32) -> Wall {
+        Wall::from_local(date.and_hms_opt(hour, 0, 0).unwrap())
+    }
+
+    /// Plans a session at seven in the evening.
+    async fn plan(store: &SharedStore, day: NaiveDate) {
+        let session = DueSession {
+            key: SlotKey { slot: "toi".parse().unwrap(), date: day },
+            title: "Buổi tối".to_owned(),
+            start: at(day, 19),
+            end: at(day, 20),
+            parts: Vec::new(),
+        };
+        let place = DayBox { sessions: Arc::new(vec![session]), ..stranger(&"loa-1".parse().unwrap()) };
+        let (made, names) = (at(day, 0), Names::default());
+        store.keep_day(DayPlan { day, made, names, boxes: vec![place] }).await.unwrap();
+        waiting(store).await;
+    }
+
+    /// Gives the days that wait, and takes them off the list.
+    async fn waiting(store: &SharedStore) -> Vec<NaiveDate> {
+        let mut days = Vec::new();
+        for of in store.to_settle(99).await.unwrap() {
+            days.insert(0, of.day);
+            let (place, settled) = (stranger(&of.id), Settled::default());
+            store.settle(vec![Reckoned { of, place, settled }], date(30)).await.unwrap();
+        }
+        days
+    }
+
+    async fn look(keeper: &mut Keeper, store: &SharedStore, now: Wall) -> Vec<NaiveDate> {
+        keeper.look_back(store, now).await.unwrap();
+        keeper.mark_what_ended(store, now).await.unwrap();
+        waiting(store).await
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_keeps_no_day_from_being_closed() {
+        let (store, _dir) = open();
+        let (mut keeper, ahead) = (Keeper::default(), NaiveDate::from_ymd_opt(2099, 1, 1).unwrap());
+        plan(&store, ahead).await;
+        look(&mut keeper, &store, at(ahead, 12)).await;
+        plan(&store, date(20)).await;
+        assert_eq!(look(&mut keeper, &store, at(date(20), 12)).await, [], "nothing has begun");
+        assert_eq!(look(&mut keeper, &store, at(date(20), 20)).await, [date(20)]);
+        assert_eq!(look(&mut keeper, &store, at(date(20), 21)).await, [date(20)], "a box may tell late");
+        assert_eq!(look(&mut keeper, &store, at(date(20), 22)).await, [], "it is closed");
+        // What ended while the clock was ahead counted as looked at.
+        look(&mut keeper, &store, at(ahead, 12)).await;
+        assert_eq!(look(&mut keeper, &store, at(date(20), 23)).await, [date(20)]);
+    }
+
+    #[tokio::test]
+    async fn the_day_on_which_the_centre_went_is_closed_however_long_it_was_away() {
+        let (store, _dir) = open();
+        plan(&store, date(20)).await;
+        let mut keeper = Keeper::default();
+        keeper.look_back(&store, at(date(24), 8)).await.unwrap();
+        plan(&store, date(24)).await;
+        assert_eq!(look(&mut keeper, &store, at(date(24), 8)).await, [date(20)], "it starts again");
+        let mut keeper = Keeper { looked: Some(at(date(20), 18)), ..Keeper::default() };
+        assert_eq!(look(&mut keeper, &store, at(date(24), 8)).await, [date(20)], "its database was away");
+        let mut keeper = Keeper { looked: Some(at(date(20), 18)), ..Keeper::default() };
+        let late = date(20) + Days::new(BACK_MAX + 1);
+        assert_eq!(
+            look(&mut keeper, &store, at(late, 8)).await,
+            [date(24)],
+            "as far back as days are planned"
+        );
+    }
+
+    #[tokio::test]
+    async fn days_wait_for_an_emergency_of_a_moment_ago() {
+        let (store, _dir) = open();
+        let order = |id: &str, serial, class, issued_at| NewCommand {
+            id: id.parse().unwrap(),
+            kind: CommandKind::Announce,
+            issuer: "an".parse().unwrap(),
+            serial,
+            issued_at,
+            expires: issued_at.plus(Span::secs(3_600)),
+            groups: Vec::new(),
+            title: String::new(),
+            class: Some(class),
+            mode: Some(Mode::Actual),
+            author: "An".to_owned(),
+            approver: None,
+            payload: "{}".to_owned(),
+            envelope: Vec::new(),
+            ends: Vec::new(),
+            document: None,
+            moves: Vec::new(),
+            boxes: Vec::new(),
+            approves: None,
+        };
+        let pressed = at(date(20), 12);
+        let after = |seconds| pressed.plus(Span::secs(seconds));
+        store.add_command(order("lu", 1, BulletinClass::Emergency, pressed)).await.unwrap();
+        store.add_command(order("tin", 2, BulletinClass::Normal, after(5))).await.unwrap();
+        let is_new = async |now| is_emergency_new(&store, now).await.unwrap();
+        assert!(is_new(after(0)).await && is_new(after(14)).await);
+        assert!(!is_new(after(15)).await);
+        assert!(!is_new(at(date(19), 12)).await, "the clock was a day ahead when it was ordered");
+    }
 }

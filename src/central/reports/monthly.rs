@@ -35,8 +35,8 @@ async fn look(app: &App) -> Result<(), StoreError> {
     let now = app.now();
     let Some(last) = Period::month_of(now.date()).before() else { return Ok(()) };
     let month = last.to_string();
-    let kept = app.store.days_kept().await?;
-    let has_days = kept.is_some_and(|(first, until)| first <= last.days().1 && until >= last.days().0);
+    let kept = app.store.last_day_kept(last.days().1).await?;
+    let has_days = kept.is_some_and(|day| day >= last.days().0);
     if !has_days || app.store.made_reports().await?.iter().any(|(made, _)| *made == month) {
         return Ok(());
     }

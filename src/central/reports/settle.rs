@@ -557,6 +557,7 @@ mod tests {
             plays,
             ends: end.map(|end| ("sang".parse().unwrap(), end)).into_iter().collect(),
             not_played: Vec::new(),
+            deliveries: BTreeMap::new(),
             known: if known { vec![(at(0), at(60))] } else { Vec::new() },
         };
         Day { now: at(60), place: &place, names: &Names::default(), facts: &facts, due: Vec::new() }.settle()

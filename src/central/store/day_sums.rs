@@ -1,7 +1,7 @@
 //! Days as they were planned and as they turned out, kept under the names of their time: what is deleted, renamed or moved
 //! later changes no report of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::calls::NewLetter;
 use super::commands::CommandRow;
+use super::deliveries::DeliveryRow;
 use super::plays::PlayRow;
 use loaxa_heart::domain::announcement::Rung;
 use loaxa_heart::domain::ids::{
@@ -83,7 +84,7 @@ pub struct DayPlan {
 pub struct ToSettle {
     pub day: NaiveDate,
     pub id: BoxId,
-    /// The reasons so far; another one meanwhile keeps the box on the list.
+    /// Names the last reason, as no other was ever named; another one meanwhile keeps the box on the list.
     pub mark: i64,
 }
 
@@ -91,12 +92,15 @@ pub struct ToSettle {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DayFacts {
     pub day: NaiveDate,
-    /// Plays from the day's begin until noon of the next, without those that can't be true.
+    /// Plays from the day's begin until noon of the next, and those of announcements that were due, whenever they sounded;
+    /// without those that can't be true.
     pub plays: Vec<PlayRow>,
     /// The last word on each slot.
     pub ends: BTreeMap<SlotId, SlotEnd>,
     /// Items that did not sound.
     pub not_played: Vec<(Subject, NotPlayed)>,
+    /// Deliveries of the announcements that were due.
+    pub deliveries: BTreeMap<CommandId, DeliveryRow>,
     /// Stretches of time of which the log has arrived without a gap.
     pub known: Vec<(Wall, Wall)>,
 }
@@ -213,6 +217,14 @@ pub struct Settled {
     pub sums: BTreeMap<SumKey, Sums>,
 }
 
+/// A day of a box, reckoned, with the mark under which it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reckoned {
+    pub of: ToSettle,
+    pub place: DayBox,
+    pub settled: Settled,
+}
+
 /// A question for airings, latest first. What is empty asks for all.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AiringFilter {
@@ -304,11 +316,17 @@ pub trait DaySums: Send + Sync {
     /// The first and the last day that has a plan.
     fn days_kept(&self) -> Answer<'_, Option<(NaiveDate, NaiveDate)>>;
 
+    /// The last day that has a plan, up to this one: a clock that was wrong may have planned others.
+    fn last_day_kept(&self, until: NaiveDate) -> Answer<'_, Option<NaiveDate>>;
+
     /// Keeps the plan of a day in place of the one before, and has all its boxes reckoned.
     fn keep_day(&self, plan: DayPlan) -> Answer<'_, ()>;
 
     /// Has boxes reckoned anew on a day.
     fn mark_to_settle(&self, day: NaiveDate, boxes: Vec<BoxId>) -> Answer<'_, ()>;
+
+    /// Has the boxes reckoned anew that were to get these announcements, on the day on which those were due.
+    fn mark_announced(&self, day: NaiveDate, commands: BTreeSet<CommandId>) -> Answer<'_, ()>;
 
     /// Has every day reckoned of which there are plays, where none was before.
     fn mark_history(&self) -> Answer<'_, ()>;
@@ -316,17 +334,27 @@ pub trait DaySums: Send + Sync {
     /// Lists boxes whose day is to be reckoned, latest days first.
     fn to_settle(&self, limit: u32) -> Answer<'_, Vec<ToSettle>>;
 
-    /// Reads what a box's log says of a day.
-    fn day_facts(&self, day: NaiveDate, id: BoxId) -> Answer<'_, DayFacts>;
+    /// Reads what the logs of boxes say of a day on which these announcements were due; each of the boxes is in the answer.
+    fn day_facts(
+        &self,
+        day: NaiveDate,
+        boxes: Vec<BoxId>,
+        due: Vec<CommandId>,
+    ) -> Answer<'_, BTreeMap<BoxId, DayFacts>>;
 
-    /// Lists announcements that were issued, or expired, in a time; tests left out.
-    fn announced(&self, from: Wall, to: Wall) -> Answer<'_, Vec<Announced>>;
+    /// Lists the announcements that were due on a day, without tests: at their hour, or when they were issued.
+    fn due_on(&self, day: NaiveDate) -> Answer<'_, Vec<Announced>>;
+
+    /// Finds announcements that were issued, were due or expired after `from` and until `to`, by the day on which they were
+    /// due; without tests.
+    fn announced_within(&self, from: Wall, to: Wall) -> Answer<'_, BTreeMap<NaiveDate, BTreeSet<CommandId>>>;
 
     /// Reads one announcement with its notice.
     fn announcement(&self, id: CommandId) -> Answer<'_, Option<Announced>>;
 
-    /// Keeps what a box's day turned out to be. `on` is today: a day that was over and says more now is a supplement.
-    fn settle(&self, of: ToSettle, place: DayBox, settled: Settled, on: NaiveDate) -> Answer<'_, ()>;
+    /// Keeps what days of boxes turned out to be, those whose mark is still the one under which they were read; the others are
+    /// reckoned again. `on` is today: a day that was over and says more now is a supplement.
+    fn settle(&self, reckoned: Vec<Reckoned>, on: NaiveDate) -> Answer<'_, ()>;
 
     /// Lists airings, latest first.
     fn airings(&self, filter: AiringFilter) -> Answer<'_, Vec<AiringRow>>;

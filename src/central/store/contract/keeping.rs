@@ -44,7 +44,7 @@ pub(super) async fn a_log_loses_its_beginning_and_goes_on(store: SharedStore) {
         sessions: Arc::default(),
     };
     let of = store.to_settle(1).await.unwrap().remove(0);
-    store.settle(of, place, Settled::default(), now.date()).await.unwrap();
+    store.settle(vec![nothing(of, place)], now.date()).await.unwrap();
     let log = store.log(LogFilter { limit: 100, ..LogFilter::default() }).await.unwrap();
     assert_eq!(prune_all(&store, Perishable::Log, before, now).await, 4);
     assert_eq!(entries(&store).await, [5, 6, 7, 8]);
@@ -60,10 +60,15 @@ pub(super) async fn a_log_loses_its_beginning_and_goes_on(store: SharedStore) {
     store.mark_to_settle(waits, vec![loa.clone()]).await.unwrap();
     assert!(store.to_settle(1).await.unwrap().is_empty(), "a day without its log stays as it was reckoned");
     store.mark_to_settle(before.date(), vec![loa.clone()]).await.unwrap();
-    let known = store.day_facts(before.date(), loa).await.unwrap().known;
+    let facts = store.day_facts(before.date(), vec![loa.clone()], Vec::new()).await.unwrap();
+    let known = &facts[&loa].known;
     assert_eq!(known[0].0, NOW, "the log began when it began");
     let row = store.pruned().await.unwrap();
     assert_eq!((row[0].kept, row[0].rows, row[0].before), (Perishable::Log, 4, before));
+}
+
+fn nothing(of: ToSettle, place: DayBox) -> Reckoned {
+    Reckoned { of, place, settled: Settled::default() }
 }
 
 /// Has every day reckoned that waits to be.
@@ -77,7 +82,7 @@ async fn reckon(store: &SharedStore, on: Wall) {
             households: None,
             sessions: Arc::default(),
         };
-        store.settle(of, place, Settled::default(), on.date()).await.unwrap();
+        store.settle(vec![nothing(of, place)], on.date()).await.unwrap();
     }
 }
 
@@ -345,7 +350,7 @@ pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: S
         sessions: Arc::default(),
     };
     while let Some(of) = store.to_settle(1).await.unwrap().pop() {
-        store.settle(of, place.clone(), Settled::default(), now.date()).await.unwrap();
+        store.settle(vec![nothing(of, place.clone())], now.date()).await.unwrap();
     }
     assert_eq!(prune_all(&store, Perishable::Orders, before, now).await, 3);
     let is_there = async |name: &str| store.command(name.parse().unwrap()).await.unwrap().is_some();

@@ -8,6 +8,7 @@ mod calls;
 #[path = "../../../../tests/support/postgres.rs"]
 pub(super) mod cluster;
 mod commands;
+mod days;
 mod deliveries;
 mod drafts;
 mod enrolment;
@@ -50,6 +51,7 @@ macro_rules! promises {
             plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
             commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
             deliveries { deliveries_go_forward }
+            days { what_was_read_before_the_last_reason_changes_nothing a_day_that_is_over_is_supplemented_by_a_late_log the_last_day_kept_is_none_of_a_clock_that_was_ahead what_sounds_late_is_of_the_day_on_which_it_was_due the_last_word_on_a_slot_counts silence_is_known_up_to_the_last_word_of_a_box_that_keeps_nothing_back entries_have_the_days_reckoned_that_they_tell_of announcements_have_their_boxes_reckoned_when_they_are_due_and_over a_village_is_called_as_it_was_last }
             drafts { drafts_and_signatures_have_room_for_so_many }
             alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
             media { media_are_described_once words_are_found_in_any_number_of_files }

@@ -90,7 +90,100 @@ async fn a_day_of_a_thousand_boxes_is_kept_by_a_few_statements() {
     server.takes_at_most(30, "the day again", store.keep_day(plan.clone())).await.unwrap();
     assert_eq!(store.day_plan(NOW.date()).await.unwrap().unwrap(), plan);
     assert_eq!(server.0.sql("xa", "SELECT count(*) FROM day_plans"), "20");
-    assert_eq!(server.0.sql("xa", "SELECT count(*), min(mark), max(mark) FROM days_to_settle"), "1000|2|2");
+    let marks = "SELECT count(*), count(DISTINCT mark) FROM days_to_settle";
+    assert_eq!(server.0.sql("xa", marks), "1000|1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_of_a_thousand_boxes_is_reckoned_by_a_few_statements() {
+    let server = Counted::start();
+    let store = open(&server.0);
+    store
+        .add_command(NewCommand { boxes: (0..BOXES).map(loa).collect(), ..command("mot", 1) })
+        .await
+        .unwrap();
+    server.0.sql(
+        "xa",
+        &format!(
+            "INSERT INTO plays (box, epoch, play, start, subject, subject_id, title, rung, source, language, repetition,
+                                volume_percent, opened, frames_played, outcome)
+                 SELECT 'loa-' || to_char(n, 'FM0000'), '0000000000000007', to_hex(k), 1,
+                        (ARRAY['announcement', 'slot'])[k], (ARRAY['mot', 'sang/{day}'])[k], 'Tin', 'normal', 'a', 'vi', 1,
+                        100, {now}, 48000, 'finished'
+                 FROM generate_series(0, 999) AS n, generate_series(1, 2) AS k",
+            day = NOW.date(),
+            now = NOW.0
+        ),
+    );
+    let boxes = (0..BOXES).map(loa).collect();
+    server.takes_at_most(20, "the marks", store.mark_to_settle(NOW.date(), boxes)).await.unwrap();
+    let waiting = store.to_settle(9_999).await.unwrap();
+    let key_of = |n: u64| SumKey {
+        section: format!("muc-{n}"),
+        section_title: String::new(),
+        campaign: String::new(),
+        campaign_title: String::new(),
+        class: Rung::Normal,
+        responsible: String::new(),
+        reason: String::new(),
+    };
+    let airing = |subject: Subject| Airing {
+        subject,
+        due: NOW,
+        title: "Tin".to_owned(),
+        class: Rung::Normal,
+        campaign: None,
+        fate: Fate::Aired,
+        reason: String::new(),
+        planned_ms: 1_000,
+        aired_ms: 1_000,
+        sections: vec!["thoi-su".parse().unwrap(), "y-te".parse().unwrap()],
+        people: vec!["An".to_owned()],
+    };
+    let sums = Sums { planned_ms: 1_000, aired_ms: 1_000, ..Sums::default() };
+    let reckoned = |of: &ToSettle, facts: &DayFacts| {
+        let airings = facts.plays.iter().map(|play| airing(play.subject.clone())).collect();
+        let settled = Settled { airings, sums: (0..9).map(|n| (key_of(n), sums)).collect() };
+        let (title, village) = ("Loa".to_owned(), "dong".to_owned());
+        let village_title = "Đông".to_owned();
+        let (id, sessions) = (of.id.clone(), Arc::default());
+        let place = DayBox { id, title, village, village_title, households: None, sessions };
+        Reckoned { of: of.clone(), place, settled }
+    };
+    let all = async {
+        for some in waiting.chunks(100) {
+            let boxes = some.iter().map(|of| of.id.clone()).collect();
+            let facts = store.day_facts(NOW.date(), boxes, vec!["mot".parse().unwrap()]).await.unwrap();
+            assert!(facts.values().all(|facts| facts.plays.len() == 2 && facts.deliveries.len() == 1));
+            let some = some.iter().map(|of| reckoned(of, &facts[&of.id])).collect();
+            store.settle(some, NOW.date()).await.unwrap();
+        }
+    };
+    server.takes_at_most(350, "the day", all).await;
+    let kept = "SELECT (SELECT count(*) FROM airings), (SELECT count(*) FROM airing_tags), (SELECT count(*) FROM day_sums),
+                       (SELECT count(*) FROM day_boxes), (SELECT count(*) FROM days_to_settle)";
+    assert_eq!(server.0.sql("xa", kept), "2000|6000|9000|1000|0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_number_of_announcements_is_looked_through_by_a_few_statements() {
+    let server = Counted::start();
+    let store = open(&server.0);
+    server.0.sql(
+        "xa",
+        &format!(
+            "INSERT INTO commands (id, kind, issuer, serial, issued_at, expires, groups, title, class, author, payload, envelope)
+                 SELECT 'lenh-' || n, 'announce', 'an', n, {now} + n, {now} + 3600000000, '[]', 'Tin', 'normal', 'An', '{{}}', ''
+                 FROM generate_series(1, 5001) AS n",
+            now = NOW.0
+        ),
+    );
+    let due = server.takes_at_most(6, "a day's announcements", store.due_on(NOW.date())).await.unwrap();
+    assert_eq!(due.len(), 5_001, "none is left out");
+    let new = server.takes_at_most(3, "the new ones", store.announced_within(NOW, at(9))).await.unwrap();
+    assert_eq!(new[&NOW.date()].len(), 5_001);
+    let over = server.takes_at_most(3, "those that are over", store.announced_within(at(10), at(9_999)));
+    assert_eq!(over.await.unwrap()[&NOW.date()].len(), 5_001);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

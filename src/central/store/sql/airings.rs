@@ -1,64 +1,96 @@
 //! Airings: what was due on each box, and what became of it, for the log's page.
 
-use super::columns::{bounded, count, day, from_word, name, optional_name, unreadable, wall, word};
-use super::engine::{Connection, OptionalExtension, Result, Row, Value, params, params_from_iter};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+
+use super::columns::{bounded, count, day, from_word, json, name, optional_name, unreadable, wall, word};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params_from_iter};
 use crate::store::plays::{subject_apart, subject_together};
-use crate::store::{Airing, AiringFilter, AiringRow, DayBox, Fate, FateCounts, ROWS_MAX, ToSettle};
+use crate::store::{Airing, AiringFilter, AiringRow, DayBox, Fate, FateCounts, ROWS_MAX, Reckoned};
 use loaxa_heart::domain::ids::SectionId;
 
-/// Keeps the airings of a box's day; one that is there already keeps its number.
-pub fn keep(db: &Connection, of: &ToSettle, place: &DayBox, airings: &[Airing]) -> Result<()> {
-    let (day, id) = (of.day.to_string(), of.id.as_str());
-    let mut upsert = db.prepare_cached(
-        "INSERT INTO airings (day, box, subject, subject_id, due, title, box_title, village, village_title, class,
-                              campaign, outcome, reason, planned_ms, aired_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-         ON CONFLICT (day, box, subject, subject_id) DO UPDATE SET due = ?5, title = ?6, box_title = ?7, village = ?8,
-             village_title = ?9, class = ?10, campaign = ?11, outcome = ?12, reason = ?13, planned_ms = ?14,
-             aired_ms = ?15
-         RETURNING id",
-    )?;
-    let mut kept = Vec::new();
-    for airing in airings {
-        let (subject, subject_id) = subject_apart(&airing.subject);
-        let number: i64 = upsert.query_row(
-            params![
-                day,
-                id,
-                subject,
-                subject_id,
-                airing.due.0,
-                airing.title,
-                place.title,
-                place.village,
-                place.village_title,
-                word(&airing.class),
-                airing.campaign.as_ref().map_or("", |id| id.as_str()),
-                airing.fate.code(),
-                airing.reason,
-                bounded(airing.planned_ms),
-                bounded(airing.aired_ms),
-            ],
-            |row| row.get(0),
-        )?;
-        kept.push(number);
-        db.prepare_cached("DELETE FROM airing_tags WHERE airing = ?1")?.execute([number])?;
-        let mut tag = db.prepare_cached(
-            "INSERT INTO airing_tags (tag, due, airing, outcome) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        )?;
-        let tags =
-            airing.sections.iter().map(section_tag).chain(airing.people.iter().map(|it| person_tag(it)));
-        for text in tags {
-            tag.execute(params![text, airing.due.0, number, airing.fate.code()])?;
+/// Keeps the airings of boxes on a day, all of them at once; one that is there already keeps its number.
+pub fn keep(db: &Connection, of: NaiveDate, reckoned: &[&Reckoned]) -> Result<()> {
+    let mut airings: BTreeMap<(String, String, String), (&Airing, &DayBox)> = BTreeMap::new();
+    for Reckoned { of, place, settled } in reckoned {
+        for airing in &settled.airings {
+            let (subject, subject_id) = subject_apart(&airing.subject);
+            airings.insert((of.id.to_string(), subject.to_owned(), subject_id), (airing, place));
         }
     }
-    let mut query = db.prepare_cached("SELECT id FROM airings WHERE day = ?1 AND box = ?2")?;
-    let there = query.query_map([&day, id], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>>>()?;
-    for gone in there.into_iter().filter(|number| !kept.contains(number)) {
-        db.prepare_cached("DELETE FROM airing_tags WHERE airing = ?1")?.execute([gone])?;
-        db.prepare_cached("DELETE FROM airings WHERE id = ?1")?.execute([gone])?;
+    let rows: Vec<_> = airings.iter().map(|(key, (airing, place))| values(of, key, airing, place)).collect();
+    db.insert_rows_or(
+        "airings (day, box, subject, subject_id, due, title, box_title, village, village_title, class, campaign, outcome,
+                  reason, planned_ms, aired_ms)",
+        &rows,
+        "ON CONFLICT (day, box, subject, subject_id) DO UPDATE SET due = excluded.due, title = excluded.title,
+             box_title = excluded.box_title, village = excluded.village, village_title = excluded.village_title,
+             class = excluded.class, campaign = excluded.campaign, outcome = excluded.outcome, reason = excluded.reason,
+             planned_ms = excluded.planned_ms, aired_ms = excluded.aired_ms",
+    )?;
+    let boxes = json(&reckoned.iter().map(|one| &one.of.id).collect::<BTreeSet<_>>());
+    let mut query = db.prepare_cached(
+        "SELECT id, box, subject, subject_id FROM airings
+         WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2))",
+    )?;
+    let there = query.query_map([of.to_string(), boxes], |row| {
+        let key = (row.get("box")?, row.get("subject")?, row.get("subject_id")?);
+        Ok((row.get::<_, i64>("id")?, key))
+    })?;
+    let (mut numbers, mut gone, mut tags) = (Vec::new(), Vec::new(), Vec::new());
+    for row in there {
+        let (number, key) = row?;
+        numbers.push(number);
+        match airings.get(&key) {
+            Some((airing, _)) => tags.extend(tags_of(airing, number)),
+            None => gone.push(number),
+        }
+    }
+    db.prepare_cached(
+        "DELETE FROM airing_tags WHERE airing IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))",
+    )?
+    .execute([json(&numbers)])?;
+    db.insert_rows_or("airing_tags (tag, due, airing, outcome)", &tags, "ON CONFLICT DO NOTHING")?;
+    if !gone.is_empty() {
+        db.prepare_cached(
+            "DELETE FROM airings WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?1))",
+        )?
+        .execute([json(&gone)])?;
     }
     Ok(())
+}
+
+fn values(
+    of: NaiveDate,
+    (id, subject, subject_id): &(String, String, String),
+    airing: &Airing,
+    place: &DayBox,
+) -> [Value; 15] {
+    [
+        of.to_string().into(),
+        id.clone().into(),
+        subject.clone().into(),
+        subject_id.clone().into(),
+        airing.due.0.into(),
+        airing.title.clone().into(),
+        place.title.clone().into(),
+        place.village.clone().into(),
+        place.village_title.clone().into(),
+        word(&airing.class).into(),
+        airing.campaign.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+        airing.fate.code().to_owned().into(),
+        airing.reason.clone().into(),
+        bounded(airing.planned_ms).into(),
+        bounded(airing.aired_ms).into(),
+    ]
+}
+
+fn tags_of(airing: &Airing, number: i64) -> impl Iterator<Item = [Value; 4]> {
+    let tags = airing.sections.iter().map(section_tag).chain(airing.people.iter().map(|it| person_tag(it)));
+    tags.map(move |tag| {
+        [tag.into(), airing.due.0.into(), number.into(), airing.fate.code().to_owned().into()]
+    })
 }
 
 fn section_tag(id: &SectionId) -> String {

@@ -4,25 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::SqlStore;
-use super::columns::{bounded, count, day, from_json, from_word, json, name, optional_name, wall, word};
-use super::commands::{COMMAND_COLUMNS, command_row};
+use super::columns::{bounded, count, day, from_json, from_word, json, name, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
-use super::plays::play_row;
-use super::{airings, calls};
+use super::{airings, calls, day_facts};
 use crate::store::{
     AiringFilter, AiringRow, Anchor, Announced, Answer, DayBox, DayFacts, DayPlan, DaySums, DueSession,
-    FateCounts, NewLetter, NoticeContent, Settled, SlotEnd, SumFilter, SumKey, SumRow, Sums, Supplement,
-    ToSettle, VillageRow,
+    FateCounts, NewLetter, Reckoned, SumFilter, SumKey, SumRow, Sums, Supplement, ToSettle, VillageRow,
 };
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash};
 use loaxa_heart::domain::playback::{Entry, Event, PlayEnd, PlayStart, Subject};
-use loaxa_heart::domain::time::{Span, Wall};
+use loaxa_heart::domain::time::Wall;
 
-/// Commands that are looked through for a day.
-const COMMANDS_MAX: u32 = 5_000;
-/// Plays and items that did not sound, of a box and a day.
-const OF_A_DAY_MAX: u32 = 5_000;
 /// Days around now of which entries are reckoned; others are the dates of a clock that is wrong.
 const DAYS_AROUND: i64 = 400;
 
@@ -41,6 +34,15 @@ impl DaySums for SqlStore {
         })
     }
 
+    fn last_day_kept(&self, until: NaiveDate) -> Answer<'_, Option<NaiveDate>> {
+        self.read(move |db| {
+            let found: Option<String> = db
+                .prepare_cached("SELECT max(day) FROM days WHERE day <= ?1")?
+                .query_row([until.to_string()], |row| row.get(0))?;
+            Ok(found.and_then(|text| text.parse().ok()))
+        })
+    }
+
     fn keep_day(&self, plan: DayPlan) -> Answer<'_, ()> {
         self.write(move |db| keep_day(db, &plan))
     }
@@ -50,13 +52,17 @@ impl DaySums for SqlStore {
         self.write(move |db| mark(db, day, &boxes))
     }
 
+    fn mark_announced(&self, day: NaiveDate, commands: BTreeSet<CommandId>) -> Answer<'_, ()> {
+        self.write(move |db| mark_announced(db, day, &commands))
+    }
+
     fn mark_history(&self) -> Answer<'_, ()> {
         self.write(|db| {
             db.execute(
                 "INSERT INTO days_to_settle (day, box, mark)
-                 SELECT DISTINCT date(opened / 1000000 + 25200, 'unixepoch'), box, 1 FROM plays
+                 SELECT DISTINCT date(opened / 1000000 + 25200, 'unixepoch'), box, CAST(?1 AS BIGINT) FROM plays
                  WHERE implausible IS NULL AND NOT EXISTS (SELECT 1 FROM days) ON CONFLICT DO NOTHING",
-                [],
+                [new_mark()],
             )?;
             Ok(())
         })
@@ -74,33 +80,35 @@ impl DaySums for SqlStore {
         })
     }
 
-    fn day_facts(&self, day: NaiveDate, id: BoxId) -> Answer<'_, DayFacts> {
-        self.read(move |db| day_facts(db, day, &id))
+    fn day_facts(
+        &self,
+        day: NaiveDate,
+        boxes: Vec<BoxId>,
+        due: Vec<CommandId>,
+    ) -> Answer<'_, BTreeMap<BoxId, DayFacts>> {
+        self.read(move |db| day_facts::day_facts(db, day, &boxes, &due))
     }
 
-    fn announced(&self, from: Wall, to: Wall) -> Answer<'_, Vec<Announced>> {
-        self.read(move |db| {
-            let mut query = db.prepare_cached(&format!(
-                "SELECT {COMMAND_COLUMNS} WHERE kind = 'announce' AND issued_at >= ?1 AND issued_at < ?2
-                 AND mode IS DISTINCT FROM 'test' ORDER BY issued_at DESC LIMIT ?3"
-            ))?;
-            let rows = query.query_map(params![from.0, to.0, COMMANDS_MAX], command_row)?;
-            rows.map(|row| with_notice(db, row?)).collect()
-        })
+    fn due_on(&self, day: NaiveDate) -> Answer<'_, Vec<Announced>> {
+        self.read(move |db| day_facts::due_on(db, day))
+    }
+
+    fn announced_within(&self, from: Wall, to: Wall) -> Answer<'_, BTreeMap<NaiveDate, BTreeSet<CommandId>>> {
+        self.read(move |db| day_facts::announced_within(db, from, to))
     }
 
     fn announcement(&self, id: CommandId) -> Answer<'_, Option<Announced>> {
-        self.read(move |db| {
-            let row = db
-                .prepare_cached(&format!("SELECT {COMMAND_COLUMNS} WHERE id = ?1"))?
-                .query_row([id.as_str()], command_row)
-                .optional()?;
-            row.map(|row| with_notice(db, row)).transpose()
-        })
+        self.read(move |db| Ok(day_facts::announcements(db, &[id.to_string()])?.pop()))
     }
 
-    fn settle(&self, of: ToSettle, place: DayBox, settled: Settled, on: NaiveDate) -> Answer<'_, ()> {
-        self.write(move |db| settle(db, &of, &place, &settled, on))
+    fn settle(&self, reckoned: Vec<Reckoned>, on: NaiveDate) -> Answer<'_, ()> {
+        self.write(move |db| {
+            let mut by_day: BTreeMap<NaiveDate, Vec<&Reckoned>> = BTreeMap::new();
+            for one in &reckoned {
+                by_day.entry(one.of.day).or_default().push(one);
+            }
+            by_day.into_iter().try_for_each(|(day, boxes)| settle(db, day, &boxes, on))
+        })
     }
 
     fn airings(&self, filter: AiringFilter) -> Answer<'_, Vec<AiringRow>> {
@@ -121,17 +129,17 @@ impl DaySums for SqlStore {
 
     fn villages_of(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<VillageRow>> {
         self.read(move |db| {
-            let title = db.at_greatest("village_title", "day");
-            let mut query = db.prepare_cached(&format!(
-                "SELECT village, {title} AS village_title, max(day), count(DISTINCT box) AS boxes,
+            // The last word of each, whichever day it is of: a column beside two of these would be of any day.
+            let mut query = db.prepare_cached(
+                "SELECT village, max(day || village_title) AS titled, count(DISTINCT box) AS boxes,
                         max(CASE WHEN households IS NOT NULL THEN day || households END) AS told
-                 FROM day_boxes WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village"
-            ))?;
+                 FROM day_boxes WHERE day >= ?1 AND day <= ?2 GROUP BY village ORDER BY village",
+            )?;
             let rows = query.query_map([from.to_string(), until.to_string()], |row| {
                 Ok(VillageRow {
                     village: row.get("village")?,
-                    title: row.get("village_title")?,
-                    households: told_last(row.get("told")?),
+                    title: behind_day(row.get("titled")?).unwrap_or_default(),
+                    households: behind_day(row.get("told")?).and_then(|text| text.parse().ok()),
                     boxes: count(row, "boxes")?,
                 })
             })?;
@@ -198,21 +206,37 @@ impl DaySums for SqlStore {
     }
 }
 
-/// The number behind a day, which has ten characters.
-fn told_last(text: Option<String>) -> Option<u32> {
-    text?.get(10..)?.parse().ok()
+/// The text behind a day, which has ten characters.
+fn behind_day(text: Option<String>) -> Option<String> {
+    Some(text?.get(10..)?.to_owned())
+}
+
+/// Makes a mark that no reason had before: one that was deleted never comes again, so whoever read under it is told apart from
+/// whoever reads later.
+fn new_mark() -> i64 {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).expect("the system gives randomness");
+    i64::from_le_bytes(random) & i64::MAX
 }
 
 /// Has a day of boxes reckoned anew; one whose log was deleted stays as it was reckoned last. Vietnam has kept one offset since
 /// 1975.
 fn mark(db: &Connection, day: NaiveDate, boxes: &BTreeSet<BoxId>) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, value, 1 FROM json_each(?2)
+        "INSERT INTO days_to_settle (day, box, mark) SELECT ?1, value, CAST(?3 AS BIGINT) FROM json_each(?2)
          WHERE ?1 >= coalesce((SELECT date(before / 1000000 + 25200, 'unixepoch') FROM pruned WHERE kept = 'log'), '')
-         ON CONFLICT (day, box) DO UPDATE SET mark = days_to_settle.mark + 1",
+         ON CONFLICT (day, box) DO UPDATE SET mark = excluded.mark",
     )?
-    .execute(params![day.to_string(), json(boxes)])?;
+    .execute(params![day.to_string(), json(boxes), new_mark()])?;
     Ok(())
+}
+
+fn mark_announced(db: &Connection, day: NaiveDate, commands: &BTreeSet<CommandId>) -> Result<()> {
+    let mut query = db.prepare_cached(
+        "SELECT DISTINCT box FROM deliveries WHERE command IN (SELECT value FROM json_each(?1))",
+    )?;
+    let boxes = query.query_map([json(commands)], |row| name(row, "box"))?.collect::<Result<_>>()?;
+    mark(db, day, &boxes)
 }
 
 /// The days that entries tell of, which are to be reckoned anew, with the boxes.
@@ -233,11 +257,8 @@ impl Told {
             "SELECT id, payload ->> '$.body.plan.at' AS due, issued_at FROM commands
              WHERE id IN (SELECT value FROM json_each(?1))",
         )?;
-        // An announcement is due at its hour, or when it is issued.
-        let found = query.query_map([json(&commands)], |row| {
-            let hour = row.get::<_, Option<String>>("due")?.and_then(|hour| hour.parse::<Wall>().ok());
-            Ok((name(row, "id")?, hour.unwrap_or(wall(row, "issued_at")?).date()))
-        })?;
+        let found = query
+            .query_map([json(&commands)], |row| Ok((name(row, "id")?, day_facts::due_at(row)?.date())))?;
         self.due = found.collect::<Result<_>>()?;
         Ok(())
     }
@@ -360,151 +381,94 @@ fn keep_boxes(db: &Connection, day: NaiveDate, places: &[DayBox]) -> Result<()> 
     )
 }
 
-fn day_facts(db: &Connection, day: NaiveDate, id: &BoxId) -> Result<DayFacts> {
-    let begin = Wall::from_local(day.and_time(NaiveTime::MIN));
-    let end = begin.plus(Span::secs(36 * 3_600));
+/// Keeps what a day of boxes turned out to be. Whoever comes with a mark that is there no more read something older than what is
+/// kept, or is to be: nothing of it is written.
+fn settle(db: &Connection, of: NaiveDate, reckoned: &[&Reckoned], on: NaiveDate) -> Result<()> {
+    let reckoned = take_marks(db, of, reckoned)?;
+    if reckoned.is_empty() {
+        return Ok(());
+    }
+    let day = of.to_string();
+    let boxes = json(&reckoned.iter().map(|one| &one.of.id).collect::<Vec<_>>());
+    let there = ids(
+        db,
+        "SELECT box FROM day_boxes WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2))",
+        [&day, &boxes],
+    )?;
+    let new = reckoned.iter().filter(|one| !there.contains(&one.of.id)).map(|one| one.place.clone());
+    keep_boxes(db, of, &new.collect::<Vec<_>>())?;
     let mut query = db.prepare_cached(
-        "SELECT plays.*, box AS box_title FROM plays WHERE box = ?1 AND opened >= ?2 AND opened < ?3
-         AND implausible IS NULL ORDER BY opened, cursor LIMIT ?4",
+        "SELECT box, CAST(sum(unknown_ms) AS BIGINT) AS unknown FROM day_sums
+         WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2)) GROUP BY box",
     )?;
-    let plays = query.query_map(params![id.as_str(), begin.0, end.0, OF_A_DAY_MAX], play_row)?;
-    let plays = plays.collect::<Result<Vec<_>>>()?;
-    // The last word on a slot counts.
-    let mut ends = BTreeMap::new();
-    let mut query = db.prepare_cached(
-        "SELECT body FROM log WHERE event = 'slot_ended' AND box = ?1 AND body ->> '$.key.date' = ?2
-         AND implausible IS NULL ORDER BY cursor LIMIT ?3",
-    )?;
-    let told = query.query_map(params![id.as_str(), day.to_string(), OF_A_DAY_MAX], |row| {
-        from_json::<Entry>(row, "body")
-    })?;
-    for entry in told {
-        if let Event::SlotEnded { key, title, scheduled, outcome } = entry?.event {
-            ends.insert(key.slot, SlotEnd { title, scheduled, outcome });
-        }
+    let before = query.query_map([&day, &boxes], |row| Ok((name(row, "box")?, count(row, "unknown")?)))?;
+    let before: BTreeMap<BoxId, u64> = before.collect::<Result<_>>()?;
+    airings::keep(db, of, &reckoned)?;
+    db.prepare_cached("DELETE FROM day_sums WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2))")?
+        .execute([&day, &boxes])?;
+    let rows: Vec<_> = reckoned.iter().flat_map(|one| sum_rows(one)).collect();
+    db.insert_rows(SUMS, &rows)?;
+    let is_over = of < on;
+    let says_more = |one: &&&Reckoned| {
+        let unknown: u64 = one.settled.sums.values().map(|sums| sums.unknown_ms).sum();
+        is_over && before.get(&one.of.id).is_some_and(|before| unknown < *before)
+    };
+    let late: Vec<_> = reckoned.iter().filter(says_more).map(|one| &one.of.id).collect();
+    if !late.is_empty() {
+        db.prepare_cached(
+            "UPDATE day_boxes SET supplemented = ?3 WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2))",
+        )?
+        .execute(params![day, json(&late), on.to_string()])?;
     }
-    let mut query = db.prepare_cached(
-        "SELECT body FROM log WHERE event = 'not_played' AND box = ?1 AND wall >= ?2 AND wall < ?3
-         AND implausible IS NULL ORDER BY wall LIMIT ?4",
-    )?;
-    let rows = query.query_map(params![id.as_str(), begin.0, end.0, OF_A_DAY_MAX], |row| {
-        from_json::<Entry>(row, "body")
-    })?;
-    let mut not_played = Vec::new();
-    for entry in rows {
-        if let Event::NotPlayed { subject, reason, .. } = entry?.event {
-            not_played.push((subject, reason));
-        }
-    }
-    Ok(DayFacts { day, plays, ends, not_played, known: known(db, id)? })
-}
-
-/// Finds the stretches of time of which a box has told everything: a log each, and the present one up to the last sign of
-/// life where nothing waits on the box.
-fn known(db: &Connection, id: &BoxId) -> Result<Vec<(Wall, Wall)>> {
-    let present: Option<(Option<String>, Option<i64>, i64)> = db
-        .prepare_cached("SELECT epoch, last_seen, backlog FROM boxes WHERE id = ?1")?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let mut query = db.prepare_cached("SELECT epoch FROM heads WHERE box = ?1")?;
-    let epochs =
-        query.query_map([id.as_str()], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>>>()?;
-    let mut found = Vec::new();
-    for epoch in epochs {
-        let at = |order: &str| {
-            db.prepare_cached(&format!(
-                "SELECT min(wall, arrived) FROM log WHERE box = ?1 AND epoch = ?2 AND implausible IS NULL
-                 ORDER BY seq {order} LIMIT 1"
-            ))?
-            .query_row([id.as_str(), &epoch], |row| row.get::<_, i64>(0))
-            .optional()
-        };
-        let (Some(first), Some(mut last)) = (at("ASC")?, at("DESC")?) else { continue };
-        let since: Option<i64> = db
-            .prepare_cached("SELECT since FROM pruned_logs WHERE box = ?1 AND epoch = ?2")?
-            .query_row([id.as_str(), &epoch], |row| row.get(0))
-            .optional()?;
-        let first = since.unwrap_or(first);
-        if let Some((Some(now), Some(seen), 0)) = &present
-            && *now == epoch
-        {
-            last = last.max(*seen);
-        }
-        found.push((Wall(first), Wall(last)));
-    }
-    Ok(found)
-}
-
-fn with_notice(db: &Connection, row: crate::store::CommandRow) -> Result<Announced> {
-    let notice = db
-        .prepare_cached("SELECT id, author, decided_by, content FROM notices WHERE command = ?1 LIMIT 1")?
-        .query_row([row.id.as_str()], |row| {
-            let content: NoticeContent = from_json(row, "content")?;
-            Ok((name(row, "id")?, name(row, "author")?, optional_name(row, "decided_by")?, content))
-        })
-        .optional()?;
-    Ok(match notice {
-        Some((notice, author, approver, content)) => Announced {
-            row,
-            section: content.section,
-            campaign: content.campaign,
-            responsible: Some(content.responsible).filter(|name| !name.trim().is_empty()),
-            author: Some(author),
-            approver,
-            notice: Some(notice),
-        },
-        None => {
-            let (section, campaign, responsible, author, approver, notice) =
-                (None, None, None, None, None, None);
-            Announced { row, section, campaign, responsible, author, approver, notice }
-        }
-    })
-}
-
-fn settle(db: &Connection, of: &ToSettle, place: &DayBox, settled: &Settled, on: NaiveDate) -> Result<()> {
-    let (day, id) = (of.day.to_string(), of.id.as_str());
-    let is_there: bool = db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM day_boxes WHERE day = ?1 AND box = ?2)")?
-        .query_row([&day, id], |row| row.get(0))?;
-    if !is_there {
-        keep_boxes(db, of.day, std::slice::from_ref(place))?;
-    }
-    let before: Option<i64> = db
-        .prepare_cached("SELECT CAST(sum(unknown_ms) AS BIGINT) FROM day_sums WHERE day = ?1 AND box = ?2")?
-        .query_row([&day, id], |row| row.get(0))?;
-    airings::keep(db, of, place, &settled.airings)?;
-    db.prepare_cached("DELETE FROM day_sums WHERE day = ?1 AND box = ?2")?.execute([&day, id])?;
-    let mut insert = db.prepare_cached(
-        "INSERT INTO day_sums VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?;
-    for (key, sums) in &settled.sums {
-        insert.execute(params![
-            day,
-            id,
-            place.village,
-            place.village_title,
-            key.section,
-            key.section_title,
-            key.campaign,
-            key.campaign_title,
-            word(&key.class),
-            key.responsible,
-            key.reason,
-            bounded(sums.planned_ms),
-            bounded(sums.aired_ms),
-            bounded(sums.missed_ms),
-            bounded(sums.unknown_ms),
-            bounded(sums.extra_ms),
-        ])?;
-    }
-    let unknown: u64 = settled.sums.values().map(|sums| sums.unknown_ms).sum();
-    if of.day < on && before.is_some_and(|before| (unknown as i64) < before) {
-        db.prepare_cached("UPDATE day_boxes SET supplemented = ?3 WHERE day = ?1 AND box = ?2")?
-            .execute(params![day, id, on.to_string()])?;
-    }
-    db.prepare_cached("DELETE FROM days_to_settle WHERE day = ?1 AND box = ?2 AND mark = ?3")?
-        .execute(params![day, id, of.mark])?;
     Ok(())
+}
+
+/// Takes the marks under which days of boxes were read off the list, and returns those that were still there.
+fn take_marks<'r>(db: &Connection, of: NaiveDate, reckoned: &[&'r Reckoned]) -> Result<Vec<&'r Reckoned>> {
+    let boxes = json(&reckoned.iter().map(|one| &one.of.id).collect::<Vec<_>>());
+    let marked = |id: &BoxId, mark: i64| format!("{id} {mark}");
+    let marks = json(&reckoned.iter().map(|one| marked(&one.of.id, one.of.mark)).collect::<Vec<_>>());
+    let mut query = db.prepare_cached(
+        "DELETE FROM days_to_settle WHERE day = ?1 AND box IN (SELECT value FROM json_each(?2))
+         AND box || ' ' || mark IN (SELECT value FROM json_each(?3)) RETURNING box, mark",
+    )?;
+    let taken = query.query_map(params![of.to_string(), boxes, marks], |row| {
+        Ok(marked(&name(row, "box")?, row.get("mark")?))
+    })?;
+    let mut taken = taken.collect::<Result<BTreeSet<String>>>()?;
+    let is_taken = |one: &&Reckoned| taken.remove(&marked(&one.of.id, one.of.mark));
+    Ok(reckoned.iter().copied().filter(is_taken).collect())
+}
+
+fn ids(db: &Connection, sql: &str, values: [&String; 2]) -> Result<BTreeSet<BoxId>> {
+    db.prepare_cached(sql)?.query_map(values, |row| name(row, "box"))?.collect()
+}
+
+const SUMS: &str =
+    "day_sums (day, box, village, village_title, section, section_title, campaign, campaign_title, class,
+    responsible, reason, planned_ms, aired_ms, missed_ms, unknown_ms, extra_ms)";
+
+fn sum_rows(Reckoned { of, place, settled }: &Reckoned) -> impl Iterator<Item = [Value; 16]> {
+    settled.sums.iter().map(|(key, sums)| {
+        [
+            of.day.to_string().into(),
+            of.id.to_string().into(),
+            place.village.clone().into(),
+            place.village_title.clone().into(),
+            key.section.clone().into(),
+            key.section_title.clone().into(),
+            key.campaign.clone().into(),
+            key.campaign_title.clone().into(),
+            word(&key.class).into(),
+            key.responsible.clone().into(),
+            key.reason.clone().into(),
+            bounded(sums.planned_ms).into(),
+            bounded(sums.aired_ms).into(),
+            bounded(sums.missed_ms).into(),
+            bounded(sums.unknown_ms).into(),
+            bounded(sums.extra_ms).into(),
+        ]
+    })
 }
 
 fn sums(db: &Connection, filter: &SumFilter) -> Result<Vec<SumRow>> {

@@ -177,20 +177,21 @@ fn chain(db: &Connection, command: &CommandId) -> Result<Vec<DeliveryRow>> {
         "SELECT deliveries.*, coalesce(boxes.title, box) AS box_title FROM deliveries
          LEFT JOIN boxes ON boxes.id = box WHERE command = ?1 ORDER BY box",
     )?;
-    let rows = query.query_map([command.as_str()], |row| {
-        Ok(DeliveryRow {
-            id: name(row, "box")?,
-            title: row.get("box_title")?,
-            step: parsed(row, "step", |code| Step::from_code(code).ok_or("no step of a delivery"))?,
-            reason: reason(row)?,
-            sent: optional_wall(row, "sent")?,
-            received: optional_wall(row, "received")?,
-            staged: optional_wall(row, "staged")?,
-            started: optional_wall(row, "started")?,
-            over: optional_wall(row, "over")?,
-        })
-    })?;
-    rows.collect()
+    query.query_map([command.as_str()], delivery_row)?.collect()
+}
+
+pub fn delivery_row(row: &Row) -> Result<DeliveryRow> {
+    Ok(DeliveryRow {
+        id: name(row, "box")?,
+        title: row.get("box_title")?,
+        step: parsed(row, "step", |code| Step::from_code(code).ok_or("no step of a delivery"))?,
+        reason: reason(row)?,
+        sent: optional_wall(row, "sent")?,
+        received: optional_wall(row, "received")?,
+        staged: optional_wall(row, "staged")?,
+        started: optional_wall(row, "started")?,
+        over: optional_wall(row, "over")?,
+    })
 }
 
 fn reason(row: &Row) -> Result<Option<NotHeard>> {

@@ -14,6 +14,7 @@ mod columns;
 mod commands;
 mod connect;
 mod database;
+mod day_facts;
 mod day_sums;
 mod deliveries;
 mod documents;

@@ -590,7 +590,7 @@ CREATE TABLE IF NOT EXISTS day_plans (
     plan     BLOB PRIMARY KEY,
     sessions TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
--- Boxes whose day is to be reckoned anew; `mark` grows with each reason that came meanwhile.
+-- Boxes whose day is to be reckoned anew; `mark` is another number with each reason, and none comes twice.
 CREATE TABLE IF NOT EXISTS days_to_settle (
     day  TEXT NOT NULL,
     box  TEXT NOT NULL,

@@ -27,6 +27,9 @@ const BOXES_EVERY_FOR_PEERS: Span = Span::secs(5);
 const HEARD_ELSEWHERE: Span = Span::secs(30);
 /// Time between two writes of counts: the row of each box lies on a page of its own.
 const HOURS_EVERY: Span = Span::secs(900);
+/// Entries that are taken to wait on a box that comes back, until its heartbeat counts them: nobody knows yet what it wrote while
+/// it was away.
+const HELLO_BACKLOG: u64 = 1;
 /// Most counts that wait; then they are written at once.
 const HOURS_MAX: usize = 50_000;
 
@@ -46,7 +49,8 @@ pub struct Waiting {
     clock: ClockQuality,
     holds: Option<Holds>,
     hello: Option<Introduced>,
-    beat: Option<(u64, Vec<String>)>,
+    backlog: Option<u64>,
+    faults: Option<Vec<String>>,
     /// Tells whether more was said since it was handed over for writing.
     number: u64,
 }
@@ -126,7 +130,8 @@ impl Signs {
             clock: sign.clock,
             holds: sign.holds.clone(),
             hello: None,
-            beat: None,
+            backlog: None,
+            faults: None,
             number,
         };
         match &sign.kind {
@@ -136,10 +141,11 @@ impl Signs {
                     languages: languages.iter().map(|tag| visible(tag).into_owned()).collect(),
                     epoch: *epoch,
                 });
+                waiting.backlog = Some(HELLO_BACKLOG);
             }
             SignKind::Heartbeat { backlog, faults, .. } => {
                 known.faults = faults.iter().map(|code| visible(code).into_owned()).collect();
-                waiting.beat = Some((*backlog, known.faults.clone()));
+                (waiting.backlog, waiting.faults) = (Some(*backlog), Some(known.faults.clone()));
             }
         }
         let is_other = Shown { seen: before.seen, ..known.clone() } != before;
@@ -177,7 +183,8 @@ impl Waiting {
         Self {
             holds: self.holds.or(earlier.holds),
             hello: self.hello.or(earlier.hello),
-            beat: self.beat.or(earlier.beat),
+            backlog: self.backlog.or(earlier.backlog),
+            faults: self.faults.or(earlier.faults),
             ..self
         }
     }
@@ -200,8 +207,11 @@ impl Waiting {
             (row.software, row.epoch) = (Some(hello.software.clone()), Some(hello.epoch));
             row.languages.clone_from(&hello.languages);
         }
-        if let Some((backlog, faults)) = &self.beat {
-            (row.backlog, row.faults) = (*backlog, faults.clone());
+        if let Some(backlog) = self.backlog {
+            row.backlog = backlog;
+        }
+        if let Some(faults) = &self.faults {
+            row.faults.clone_from(faults);
         }
     }
 }
@@ -339,7 +349,6 @@ const ALL: &str = "UPDATE boxes SET last_seen = told.last_seen,
 fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
     let rows = boxes.iter().map(|(id, waiting)| -> [Value; 10] {
         let hello = waiting.hello.as_ref();
-        let beat = waiting.beat.as_ref();
         [
             id.to_string().into(),
             waiting.at.0.into(),
@@ -347,8 +356,8 @@ fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
             waiting.holds.as_ref().map(json).into(),
             hello.map(|hello| hello.software.clone()).into(),
             hello.map(|hello| hello.epoch.to_string()).into(),
-            beat.map(|(backlog, _)| bounded(*backlog)).into(),
-            beat.map(|(_, faults)| json(faults)).into(),
+            waiting.backlog.map(bounded).into(),
+            waiting.faults.as_ref().map(json).into(),
             hello.map(|hello| json(&hello.languages)).into(),
             // Another central may have written a later sign.
             waiting.at.plus(DISORDER_MAX).0.into(),
