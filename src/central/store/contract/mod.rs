@@ -51,7 +51,7 @@ macro_rules! promises {
             commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
             deliveries { deliveries_go_forward }
             drafts { drafts_and_signatures_have_room_for_so_many }
-            alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
+            alerts { an_alert_is_taken_once a_part_of_an_alert_is_said_once_by_who_sends_it what_is_passed_over_is_counted_by_its_reason }
             media { media_are_described_once words_are_found_in_any_number_of_files }
             calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
             alarms { alarms_are_counted_and_bounded }
@@ -179,7 +179,7 @@ fn command(name: &str, serial: u64) -> NewCommand {
         document: None,
         moves: Vec::new(),
         boxes: vec![id("loa-1"), id("loa-2")],
-        approves: None,
+        basis: None,
     }
 }
 

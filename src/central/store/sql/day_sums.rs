@@ -8,7 +8,7 @@ use super::columns::{bounded, count, day, from_json, from_word, json, name, opti
 use super::commands::{COMMAND_COLUMNS, command_row};
 use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
 use super::plays::play_row;
-use super::{airings, calls};
+use super::{airings, calls, columns};
 use crate::store::{
     AiringFilter, AiringRow, Anchor, Announced, Answer, DayBox, DayFacts, DayPlan, DaySums, DueSession,
     FateCounts, NewLetter, NoticeContent, Settled, SlotEnd, SumFilter, SumKey, SumRow, Sums, Supplement,
@@ -85,7 +85,7 @@ impl DaySums for SqlStore {
                  AND mode IS DISTINCT FROM 'test' ORDER BY issued_at DESC LIMIT ?3"
             ))?;
             let rows = query.query_map(params![from.0, to.0, COMMANDS_MAX], command_row)?;
-            rows.map(|row| with_notice(db, row?)).collect()
+            columns::known(rows)?.into_iter().map(|row| with_notice(db, row)).collect()
         })
     }
 
