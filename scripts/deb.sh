@@ -104,7 +104,7 @@ if [ "$part" = box ]; then
     put 0644 packaging/box/chrony.conf etc/chrony/conf.d/loaxa.conf
     put 0644 firmware-config/asound.conf "$doc/examples/asound.conf"
 else
-    for name in mosquitto.conf mosquitto.acl mosquitto-crl.path mosquitto-crl.service emqx.conf emqx-acl.conf; do
+    for name in mosquitto.conf mosquitto.acl mosquitto-crl.path mosquitto-crl.service emqx.conf emqx-acl.conf nginx.conf; do
         put 0644 "firmware-config/$name" "$doc/examples/$name"
     done
     for name in rmqtt.toml plugins/rmqtt-{acl,cluster-broadcast,shared-subscription}.toml; do

@@ -14,6 +14,7 @@ if [ -n "${VERSION-}" ]; then
 fi
 filter=${1:-binary(central)}
 in_file='older_database|the_page_says_what_sql_says|nothing_changes_by_looking|a_token_may_what|a_question_that_was_asked_in_time|full_disk|backup|query_plans|a_certificate_is_for_the_box_that_asks'
+in_file+='|a_commune_in_a_file|a_browser_forgets_its_session'
 home=$(mktemp -d)
 trap 'postgres_end; rm -rf "$home"' EXIT
 postgres_begin "$home" 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 200'

@@ -325,9 +325,15 @@ fn the_program_serves_enrols_and_is_renewed_with_a_server_in_its_configuration()
     )
     .unwrap();
     central.wait().unwrap();
-    cluster.sql("xa", "INSERT INTO serials (issuer, last) VALUES ('k', 5)");
+    cluster.sql(
+        "xa",
+        "INSERT INTO serials (issuer, last) VALUES ('k', 5);
+         INSERT INTO recovery_codes (person, code) VALUES ('an', '\\x01')",
+    );
     let renewed = loaxa(&["central", "renew", "--made", "2026-11-26T18:30:00+07:00"], &config);
     assert!(renewed.status.success(), "{renewed:?}");
+    let codes = cluster.sql("xa", "SELECT count(*) FROM recovery_codes");
+    assert_eq!(codes, "0", "one may have been used since");
     assert_eq!(cluster.sql("xa", "SELECT last > 16000000 FROM serials WHERE issuer = 'k'"), "t");
     assert_eq!(cluster.sql("xa", "SELECT count(*) FROM links"), "0");
     assert_eq!(cluster.sql("xa", "SELECT count(*) FROM acts WHERE act = 'central_restored'"), "1");

@@ -49,11 +49,16 @@ pub(super) async fn of_two_documents_of_one_version_one_is_kept(store: SharedSto
     let (a, b) = tokio::join!(store.add_command(document("a", 1, 1)), store.add_command(document("b", 2, 1)));
     let kept = [a.unwrap(), b.unwrap()];
     assert!(kept.contains(&Kept::Now) && kept.contains(&Kept::Overtaken), "one of two racers: {kept:?}");
+    let in_force = async |now| {
+        let documents = store.documents(now).await.unwrap();
+        documents.iter().map(|document| document.version).collect::<Vec<_>>()
+    };
+    assert_eq!(in_force(at(10)).await, [1]);
     assert_eq!(store.add_command(document("c", 3, 2)).await.unwrap(), Kept::Now);
     assert_eq!(store.add_command(document("d", 4, 1)).await.unwrap(), Kept::Overtaken);
     assert_eq!(store.command("d".parse().unwrap()).await.unwrap(), None, "nothing of it is kept");
-    let documents = store.documents(at(10)).await.unwrap();
-    assert_eq!(documents.iter().map(|document| document.version).collect::<Vec<_>>(), [2]);
+    assert_eq!(in_force(at(10)).await, [2], "the one that was read before has been followed");
+    assert_eq!(in_force(Wall::MAX).await, [0_u32; 0], "they expire");
 }
 
 pub(super) async fn boxes_move_with_the_document_that_moves_them(store: SharedStore) {
