@@ -280,7 +280,7 @@ async fn add_live(central: &Central, live: usize) {
             document: None,
             moves: Vec::new(),
             boxes: Vec::new(),
-            approves: None,
+            basis: None,
         };
         central.store().add_command(command).await.expect("it is kept");
     }

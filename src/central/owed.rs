@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::{Commands, DraftSignature, Kept, NewCommand, StoreError, urgently};
+use crate::store::{Basis, Commands, DraftSignature, Kept, NewCommand, StoreError, urgently};
 use loaxa_heart::domain::ids::CommandId;
 
 /// Most commands that are owed to the disk; further ones are sent and not kept.
@@ -49,7 +49,11 @@ impl Owed {
         while refused < lock(&self.commands).len() {
             let Some(command) = self.first() else { return };
             let id = command.id.clone();
-            let written = urgently(store.add_command(command)).await;
+            let mut written = urgently(store.add_command(command.clone())).await;
+            if written == Ok(Kept::Overtaken) && matches!(command.basis, Some(Basis::Alert(_))) {
+                // It sounds all the same, whoever goes on with the alert: people see it, and can end it.
+                written = urgently(store.add_command(NewCommand { basis: None, ..command })).await;
+            }
             match &written {
                 Ok(_) => drop(lock(&self.commands).pop_front()),
                 Err(StoreError::Sql(_)) => {
@@ -112,7 +116,7 @@ mod tests {
             document: None,
             moves: Vec::new(),
             boxes: Vec::new(),
-            approves: None,
+            basis: None,
         }
     }
 

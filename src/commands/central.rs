@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -66,9 +67,15 @@ pub fn run(args: Args) -> Outcome {
     let config = central_file::read(&args.config, NamedFiles::MustExist)?;
     let settings = settings(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(loaxa_central::run::run(settings, asked_to_end(), say_where))?;
+    let ran = runtime.block_on(loaxa_central::run::run(settings, asked_to_end(), say_where));
+    // What still waits for another machine then holds nothing up.
+    runtime.shutdown_timeout(END_MAX);
+    ran?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Longest wait for threads that are busy with something outside when central has ended.
+const END_MAX: Duration = Duration::from_secs(5);
 
 /// One line for people and for programs that start this one with port 0.
 fn say_where(central: &Central) {

@@ -174,6 +174,29 @@ async fn updates_replace_and_cancels_end_what_went_straight_to_the_air() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_another_central_took_an_alert_from_says_it_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tone.wav"), tone()).unwrap();
+    let speech = "cd $1; while ! test -e gate; do sleep 0.05; done; cp tone.wav \"$0\"";
+    let speech = ["sh", "-c", speech, "{out}", dir.path().to_str().unwrap()].map(str::to_owned).to_vec();
+    let settings = Settings { speech, ..settings_with(dir.path(), "on_arrival = 'straight_to_air'") };
+    let central = start(settings).await;
+    let store = central.store();
+    let take_away = async {
+        let row = until("sent", async || store.caps_in_state("sending").await.unwrap().pop()).await;
+        let mut kept: Value = serde_json::from_str(&row.state).unwrap();
+        kept["by_central"] = "other".into();
+        assert!(store.change_cap(row.id.clone(), row.state, kept.to_string()).await.unwrap());
+        std::fs::write(dir.path().join("gate"), "").unwrap();
+        (row.id, kept.to_string())
+    };
+    let alert = soon(FLOOD);
+    let (_, (id, taken)) = tokio::join!(push(&central, &alert), take_away);
+    assert_eq!((announced(&central).await.len(), store.cap(id).await.unwrap().unwrap().state), (0, taken));
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_that_is_cancelled_can_not_be_approved() {
     with_central("", async |central| {
         let taken = push(central, &soon(UPDATE)).await;

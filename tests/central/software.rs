@@ -4,7 +4,7 @@ use crate::support::browser::Browser;
 use crate::support::commune::*;
 use crate::support::staff::Staff;
 use loaxa_central::Central;
-use loaxa_central::store::Role;
+use loaxa_central::store::{Role, RolloutStage, RolloutState};
 use loaxa_heart::domain::authority::{Power, Trust};
 use loaxa_heart::domain::software::{Software, UpgradeStep, UpgradeTold};
 use loaxa_heart::domain::time::{ClockQuality, Wall};
@@ -200,6 +200,31 @@ async fn people_pause_a_rollout_let_it_go_on_and_begin_the_next_wave() {
     }
     let minh = Staff::make(&central, "minh", &[(Role::Writer, "xa")]).await;
     assert_eq!(minh.get(&central, "/phan-mem").await.status, 403);
+    central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_not_sent_is_sent_later_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = central_of(dir.path(), trust_of(with_software)).await;
+    let mut one = ScriptedBox::connect(1, central.broker_addr().unwrap().port()).await;
+    let asked = json!({ "release": "1.4.0", "builds": { "arm64": sha256(&central).await }, "waves": [["thon-1"], ["thon-2"]] });
+    assert_eq!(publish(&central, &asked).await.status, 201);
+    let mut last = next_order(&mut one, false).await.version;
+    // As whoever moved it and ended before the order went out: paused, stopped, and let go on.
+    for (state, paused) in [
+        (RolloutState::Paused, true),
+        (RolloutState::Runs, false),
+        (RolloutState::Stopped, true),
+        (RolloutState::Runs, false),
+    ] {
+        let row = central.store().rollout().await.unwrap().unwrap();
+        let to = RolloutStage { state, ..row.stage };
+        assert!(central.store().move_rollout(row.id, row.stage, to, None).await.unwrap());
+        let order = next_order(&mut one, paused).await;
+        assert_eq!(order.version, last + 1, "{state:?}: none was sent twice");
+        last = order.version;
+    }
     central.stop().await;
 }
 

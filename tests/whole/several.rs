@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -521,6 +522,40 @@ async fn an_older_one_works_beside_a_newer_or_says_that_it_can_not() {
     beside.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_newer_one_knows_keeps_no_list_and_no_stop_of_an_older_one() {
+    let ground = Ground::lay();
+    let older = start(ground.settings()).await;
+    let lan = Staff::make(&older, "lan", &[(Role::Administrator, "xa")]).await;
+    let asked = json!({ "to": ["thon-1"], "title": "Họp thôn", "class": "priority", "author": "An" });
+    for _ in 0..2 {
+        assert_eq!(announce(&older, &asked, Some(&tone())).await.status, 201);
+    }
+    let known = get_api(&older, "/api/v1/announcements").await.json();
+    let strange = known[0]["id"].as_str().unwrap().to_owned();
+    ground.sql(&format!(
+        "UPDATE commands SET class = 'of_later', mode = 'of_later' WHERE id = '{strange}';
+         INSERT INTO troubles (kind, what, subject, detail, since) VALUES ('of_later', 'x', 'y', 'z', 1),
+             ('security', 'x', 'y', 'z', 1);
+         INSERT INTO alarms (kind, subject, detail, first, last, count) VALUES ('of_later', 'y', 'z', 1, 1, 1);
+         INSERT INTO cap_alerts (reference, id, received, state) VALUES ('a,1,b', 'abc', 1, '{{\"state\":\"of_later\"}}')"
+    ));
+    let listed = get_api(&older, "/api/v1/announcements").await;
+    assert_eq!((listed.status, listed.json().as_array().unwrap().len()), (200, 1), "{}", listed.text());
+    for path in ["/api/v1/metrics", "/api/v1/cap/alerts"] {
+        let answer = get_api(&older, path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    for path in ["/", "/canh-bao"] {
+        let page = lan.get(&older, path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+    }
+    let stopped = post(&older, "/api/v1/stop", "text/plain", Vec::new()).await;
+    assert!(stopped.status < 300, "{}", stopped.text());
+    assert_eq!(ground.sql("SELECT count(*) FROM commands WHERE ended = 'cancelled'"), "2", "both are ended");
+    older.stop().await;
+}
+
 /// A central that the others find.
 async fn found_by_others(ground: &Ground) -> Central {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -587,4 +622,63 @@ async fn a_voice_is_taken_and_heard_by_any_of_them() {
     .await;
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_from_elsewhere_is_brought_once_for_all_and_ends_where_its_central_is_silent() {
+    const BOXES: usize = 40;
+    let ground = Ground::lay();
+    let central = found_by_others(&ground).await;
+    // A central that holds its voice back until all have asked, and then dies in the middle of it.
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", peer.local_addr().unwrap());
+    ground.sql(&format!("INSERT INTO voices (name, url, since) VALUES ('tieng', '{url}', 1)"));
+    let (fetched, speaks) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counted, may_speak) = (Arc::clone(&fetched), Arc::clone(&speaks));
+    std::thread::spawn(move || {
+        for asker in peer.incoming() {
+            let (mut asker, may_speak) = (asker.unwrap(), Arc::clone(&may_speak));
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                while !may_speak.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                let head = b"HTTP/1.1 200 OK\r\ncontent-type: audio/wav\r\n\r\n";
+                asker.write_all(head).unwrap();
+                asker.write_all(&[7; 44 + 3_200]).unwrap();
+                // Its connection stays as it is, as that of a machine without power does.
+                std::thread::sleep(Duration::from_secs(3_600));
+            });
+        }
+    });
+    let url = format!("http://{}/live/tieng", central.http_addr());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let boxes: Vec<_> = (0..BOXES)
+        .map(|_| {
+            let (url, asked) = (url.clone(), Arc::clone(&asked));
+            std::thread::spawn(move || {
+                let addr = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+                let mut stream = TcpStream::connect(&addr).unwrap();
+                write!(stream, "GET /live/tieng HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n")
+                    .unwrap();
+                asked.fetch_add(1, Ordering::SeqCst);
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).unwrap();
+                heard
+            })
+        })
+        .collect();
+    until("all have asked", async || (asked.load(Ordering::SeqCst) == BOXES).then_some(())).await;
+    until("somebody fetches it", async || (fetched.load(Ordering::SeqCst) > 0).then_some(())).await;
+    speaks.store(true, Ordering::SeqCst);
+    for it in boxes {
+        let heard = tokio::task::spawn_blocking(move || it.join().unwrap()).await.unwrap();
+        assert!(
+            heard.starts_with(b"HTTP/1.1 200"),
+            "{:?}",
+            String::from_utf8_lossy(&heard[..heard.len().min(60)])
+        );
+    }
+    assert_eq!(fetched.load(Ordering::SeqCst), 1, "one brings it for all");
+    central.stop().await;
 }

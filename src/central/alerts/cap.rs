@@ -7,6 +7,8 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 use std::sync::Arc;
 
+use serde_json::Map;
+
 use super::cap_sending::send;
 use super::record::{KeptAlert, NotAlert, State, Taken, all_read, as_text, change, find, settings, targets};
 use crate::app::App;
@@ -83,7 +85,7 @@ async fn go_on(app: &Arc<App>, mut kept: KeptAlert) -> Result<KeptAlert, NotAler
 /// Finds alerts that would have ended this one, had the same voucher stood behind both: they need ask no more.
 async fn waiting_for_this_voucher(app: &App, kept: &KeptAlert) -> Result<Vec<KeptAlert>, NotAlert> {
     let mut found = Vec::new();
-    for other in all_read(app.store.caps_naming(own_name(kept)).await?)? {
+    for other in all_read(app.store.caps_naming(own_name(kept)).await?) {
         if cap_intake::reach(other.taken.standing(), kept.taken.standing()) != Reach::Ends {
             continue;
         }
@@ -155,6 +157,7 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
         content: Some(ContentHash::of(format!("{alert:?}").as_bytes())),
         asks: why == Some(Why::NoPlace),
         doomed: false,
+        rest: Map::new(),
     }
 }
 
@@ -163,7 +166,7 @@ fn judge(alert: &Alert, cap: &CapSettings, voucher: Voucher, now: Wall) -> Taken
 async fn keep(app: &App, alert: &Alert, taken: Taken, bytes: usize) -> Result<(KeptAlert, News), NotAlert> {
     let reference = written(&alert.reference());
     for tried in 0..IDS_TRIED {
-        let known = all_read(app.store.caps_referred(reference.clone()).await?)?;
+        let known = all_read(app.store.caps_referred(reference.clone()).await?);
         let is_same = |known: &&KeptAlert| {
             let other = &known.taken;
             other.voucher.is_none() || other.voucher == taken.voucher || other.content == taken.content
@@ -223,7 +226,7 @@ async fn meet_the_others(app: &App, kept: KeptAlert) -> Result<KeptAlert, NotAle
     let id = kept.row.id.clone();
     let mut ended_by = None;
     let mut has_lesser = false;
-    for other in all_read(app.store.caps_naming(own_name(&kept)).await?)? {
+    for other in all_read(app.store.caps_naming(own_name(&kept)).await?) {
         if other.row.id == id || other.taken.state == State::Ignored {
             continue;
         }
@@ -312,7 +315,7 @@ async fn end_unless_aired(app: &App, id: &str) -> Result<bool, NotAlert> {
 /// # Errors
 /// Fails when the store does not answer.
 pub async fn list(app: &App) -> Result<Vec<(CapRow, Taken)>, StoreError> {
-    let rows = all_read(app.store.caps().await?)?;
+    let rows = all_read(app.store.caps().await?);
     Ok(rows.into_iter().map(|kept| (kept.row, kept.taken)).collect())
 }
 

@@ -13,6 +13,7 @@ use crate::orders::cancel;
 use crate::orders::cosigning::{self, DraftAsked, Drafter};
 use crate::orders::outlook;
 use crate::orders::refused::Refused;
+use crate::store::AlertPart;
 use loaxa_heart::decide::cap_intake::{self, Reach, Said};
 use loaxa_heart::decide::delivery;
 use loaxa_heart::domain::announcement::{BulletinClass, Mode};
@@ -106,6 +107,9 @@ pub(super) async fn send(app: &Arc<App>, id: &str) -> Result<KeptAlert, NotAlert
 async fn go_on_sending(app: &Arc<App>, kept: KeptAlert) -> Result<KeptAlert, NotAlert> {
     let id = kept.row.id.clone();
     let failed = carry_out(app, kept).await.err();
+    if matches!(failed, Some(NotAlert::Refused(Refused::AlertChanged))) {
+        tracing::warn!(id, "an alert is not for this central to send any more");
+    }
     let state = if failed.is_some() { State::Draft } else { State::Sent };
     let kept = settle(app, &id, state, failed.as_ref()).await?;
     match failed {
@@ -114,39 +118,43 @@ async fn go_on_sending(app: &Arc<App>, kept: KeptAlert) -> Result<KeptAlert, Not
     }
 }
 
-/// Ends the sending of an alert, which is taken back where another alert ended it meanwhile.
+/// Tells whether this central sends an alert: another one goes on with it where this one seemed gone.
+fn is_sent_here(app: &App, taken: &Taken) -> bool {
+    taken.state == State::Sending && taken.by_central.as_deref() == Some(app.store.own_name())
+}
+
+/// Ends the sending of an alert, which is taken back where another alert ended it meanwhile. One that this central does not
+/// send any more is left as it is.
 async fn settle(app: &App, id: &str, state: State, failed: Option<&NotAlert>) -> Result<KeptAlert, NotAlert> {
-    let (kept, _) = change(app, id, |taken| {
+    let (kept, is_settled) = change(app, id, |taken| {
+        if !is_sent_here(app, taken) {
+            return false;
+        }
         taken.state = if taken.doomed { State::Ended } else { state };
         taken.by_central = None;
+        let failed = failed.filter(|_| !taken.doomed);
         (taken.why, taken.why_vi) = failed.map(|error| error.say().in_both()).unzip();
         true
     })
     .await?;
-    if kept.taken.doomed {
+    if is_settled && kept.taken.doomed {
         take_back(app, kept.taken.commands.iter()).await?;
     }
     Ok(kept)
 }
 
-async fn carry_out(app: &Arc<App>, mut kept: KeptAlert) -> Result<(), NotAlert> {
+async fn carry_out(app: &Arc<App>, kept: KeptAlert) -> Result<(), NotAlert> {
     let old = ended_by_sending(app, &kept).await?;
     let mut standing = standing_commands(app, &old).await?;
     let mut replaced = BTreeSet::new();
-    for said in kept.taken.said.clone().into_iter().skip(kept.taken.commands.len()) {
+    let said_before = kept.taken.commands.len();
+    for (said_before, said) in kept.taken.said.iter().cloned().enumerate().skip(said_before) {
         let supersedes = supersedable(app, &mut standing, &said);
         replaced.extend(supersedes.clone());
         let asked = asked(said, supersedes, app.now()).ok_or(NotAlert::Over)?;
-        let command = announce::announce(app, asked, None).await?;
-        kept = change(app, &kept.row.id, |taken| {
-            taken.commands.push(command.clone());
-            true
-        })
-        .await?
-        .0;
-        if kept.taken.doomed {
-            return Ok(());
-        }
+        let by_central = app.store.own_name().to_owned();
+        let part = AlertPart { alert: kept.row.id.clone(), by_central, said: said_before };
+        announce::say_part(app, asked, part).await?;
     }
     for target in old {
         end(app, &target.row.id, &replaced).await?;
@@ -268,11 +276,20 @@ pub async fn approve(app: &Arc<App>, id: String, key: Option<KeyId>) -> Result<T
     let kept = claim(app, &id).await?;
     match draft_all(app, &kept, &key).await {
         Ok(drafted) => {
-            change(app, &id, |taken| {
-                taken.commands.extend(drafted.iter().cloned());
-                true
+            let (_, is_kept) = change(app, &id, |taken| {
+                let is_sent_here = is_sent_here(app, taken);
+                if is_sent_here {
+                    taken.commands.extend(drafted.iter().cloned());
+                }
+                is_sent_here
             })
             .await?;
+            if !is_kept {
+                for id in drafted {
+                    app.store.withdraw_draft(id).await?;
+                }
+                return Err(NotAlert::NotADraft);
+            }
             Ok(settle(app, &id, State::Signing, None).await?.taken)
         }
         Err(error) => {
@@ -318,7 +335,7 @@ pub async fn resume(app: Arc<App>) {
 }
 
 async fn resume_once(app: &Arc<App>) -> Result<(), NotAlert> {
-    let rows = all_read(app.store.caps_in_state("sending").await?)?;
+    let rows = all_read(app.store.caps_in_state("sending").await?);
     if rows.is_empty() {
         return Ok(());
     }

@@ -3,8 +3,10 @@
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::alert_quota::{ALERTS_MAX, BYTES_MAX};
 use crate::app::App;
@@ -72,6 +74,9 @@ pub struct Taken {
     /// The central that sends it, by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_central: Option<String>,
+    /// Fields that a later version keeps beside these.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
 }
 
 impl Taken {
@@ -143,8 +148,24 @@ pub(super) fn settings(app: &App) -> Result<&CapSettings, NotAlert> {
     app.settings.cap.as_ref().ok_or(NotAlert::Off)
 }
 
-pub(super) fn all_read(rows: Vec<CapRow>) -> Result<Vec<KeptAlert>, StoreError> {
-    rows.into_iter().map(KeptAlert::read).collect()
+/// Reads alerts, without those that hold something this version does not know: they are a later version's to handle.
+pub(super) fn all_read(rows: Vec<CapRow>) -> Vec<KeptAlert> {
+    let read = |row: CapRow| {
+        let id = row.id.clone();
+        KeptAlert::read(row).inspect_err(|error| tell_once(&id, error)).ok()
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+/// Most alerts that are told of as unreadable.
+const TOLD_MAX: usize = 64;
+
+fn tell_once(id: &str, error: &StoreError) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() < TOLD_MAX && told.insert(id.to_owned()) {
+        tracing::warn!(%error, id, "an alert that this version can not read is left out");
+    }
 }
 
 pub(super) async fn find(app: &App, id: &str) -> Result<KeptAlert, NotAlert> {
@@ -178,7 +199,7 @@ pub(super) async fn targets(app: &App, kept: &KeptAlert) -> Result<Vec<KeptAlert
     let mut seen = BTreeSet::from([kept.row.id.clone()]);
     let mut found = Vec::new();
     while let Some(name) = names.pop_front() {
-        for other in all_read(app.store.caps_referred(name).await?)? {
+        for other in all_read(app.store.caps_referred(name).await?) {
             if seen.len() > TARGETS_MAX || !seen.insert(other.row.id.clone()) {
                 continue;
             }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::issue::{Draft, issue};
+use super::issue::{Draft, issue, issue_part};
 use super::refused::{Refused, known_groups};
 use super::speech;
 use crate::app::App;
 use crate::media;
-use crate::store::{Ended, Errand, MediaRow, at_once, or_nothing};
+use crate::store::{AlertPart, Ended, Errand, MediaRow, at_once, or_nothing};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::announcement::{BulletinClass, Interruption, Mode, PlayPlan, Repeats, Words};
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -145,9 +145,24 @@ const fn full() -> u8 {
 /// # Errors
 /// Gives a sentence for the person who asked; nothing was sent then.
 pub async fn announce(app: &Arc<App>, asked: Asked, audio: Option<MediaRow>) -> Result<CommandId, Refused> {
-    let is_urgent = asked.class == BulletinClass::Emergency || Errand::of_now().is_urgent;
-    let announced = async { issue(app, draft(app, asked, audio).await?).await };
-    if is_urgent { at_once(announced).await } else { announced.await }
+    issue_as(asked.class, async { issue(app, draft(app, asked, audio).await?).await }).await
+}
+
+/// Says a part of an alert, once, whoever says it.
+///
+/// # Errors
+/// As [`announce`]; and fails when that part is not for this central to say any more.
+pub async fn say_part(app: &Arc<App>, asked: Asked, part: AlertPart) -> Result<CommandId, Refused> {
+    issue_as(asked.class, async { issue_part(app, draft(app, asked, None).await?, part).await }).await
+}
+
+/// Does in time what issues something urgent.
+async fn issue_as(
+    class: BulletinClass,
+    issued: impl Future<Output = Result<CommandId, Refused>>,
+) -> Result<CommandId, Refused> {
+    let is_urgent = class == BulletinClass::Emergency || Errand::of_now().is_urgent;
+    if is_urgent { at_once(issued).await } else { issued.await }
 }
 
 /// Makes an announcement that is not signed yet. Its words are spoken and its audio is kept by then.

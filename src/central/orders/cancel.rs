@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::issue::{Draft, issue};
 use super::refused::Refused;
 use crate::app::App;
-use crate::store::{Ended, ROWS_MAX, or_nothing, urgently};
+use crate::store::{Ended, ROWS_MAX, StoreError, or_nothing, urgently};
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, GroupId};
@@ -66,15 +66,24 @@ async fn groups_of_moved(
 /// Fails when the keys may not.
 pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Refused> {
     let now = app.now();
-    let announced = urgently(async { or_nothing(app.store.announcements(None, STOP_MAX).await) }).await?;
+    let announced = match urgently(async { or_nothing(app.store.to_stop(now, STOP_MAX).await) }).await {
+        Err(StoreError::Sql(error)) => {
+            tracing::error!(error, "everything is stopped, and what that ends can not be read");
+            Vec::new()
+        }
+        announced => announced?,
+    };
     let mut standing = Vec::new();
-    for row in announced.into_iter().filter(|row| row.ended.is_none() && row.expires > now) {
-        let chain = app.store.deliveries(row.id.clone()).await?;
-        if chain.is_empty() || chain.iter().any(|delivery| !delivery.step.is_over()) {
-            standing.push(row);
+    for (id, expires) in announced {
+        let is_over = match app.store.deliveries(id.clone()).await {
+            Err(StoreError::Sql(_)) => false,
+            chain => chain.map(|chain| !chain.is_empty() && chain.iter().all(|row| row.step.is_over()))?,
+        };
+        if !is_over {
+            standing.push((id, expires));
         }
     }
-    let last = standing.iter().map(|row| row.expires).max().unwrap_or(now);
+    let last = standing.iter().map(|(_, expires)| *expires).max().unwrap_or(now);
     let draft = Draft {
         kind: CommandKind::Cancel,
         groups: app.settings.top_groups(),
@@ -84,7 +93,7 @@ pub async fn stop_all(app: &App, author: Option<String>) -> Result<CommandId, Re
         approver: None,
         title: String::new(),
         body: Body::Cancel { of: None },
-        ends: standing.into_iter().map(|row| (row.id, Ended::Cancelled)).collect(),
+        ends: standing.into_iter().map(|(id, _)| (id, Ended::Cancelled)).collect(),
         document: None,
         moves: Vec::new(),
     };

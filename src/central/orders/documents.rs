@@ -30,8 +30,8 @@ use loaxa_heart::wire::messages::{Body, Command};
 /// Time for which a document can be sent to boxes that lack it; boxes refuse commands that live longer than 400 days.
 const LIVES: Span = Span::secs(399 * 86_400);
 
-/// Most tries to send groups while others send groups in the same moment.
-const TRIES_MAX: u32 = 8;
+/// Most tries to send a document while others send one of its name in the same moment.
+pub const TRIES_MAX: u32 = 8;
 
 /// A programme as staff send it.
 #[derive(Debug, Clone, Deserialize)]
@@ -232,10 +232,9 @@ pub async fn send_software(
     to: Vec<GroupId>,
     author: String,
 ) -> Result<Sent, Refused> {
-    let name = DocumentName::Software;
-    let version = newest_version(app, &name).await? + 1;
+    let (name, version) = (DocumentName::Software, software.version);
     let title = format!("software {}", software.release);
-    let body = Body::Software(Software { version, ..software });
+    let body = Body::Software(software);
     send(app, document(app, (name, version), title, to, body, (Some(author), None))).await
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::refused::Refused;
 use crate::app::App;
 use crate::changes::Changed;
-use crate::store::{Approval, Approved, Ended, Errand, Kept, NewCommand, StoreError, urgently};
+use crate::store::{
+    AlertPart, Approval, Approved, Basis, Ended, Errand, Kept, NewCommand, StoreError, urgently,
+};
 use loaxa_heart::decide::delivery::{CommandKind, DocumentName};
 use loaxa_heart::domain::authority::{Ender, Power};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId, KeyId};
@@ -89,10 +91,18 @@ pub async fn issue(app: &App, draft: Draft) -> Result<CommandId, Refused> {
 /// # Errors
 /// As [`issue`]; and fails when that is not what was approved any more.
 pub async fn issue_approved(app: &App, draft: Draft, approval: Approval) -> Result<CommandId, Refused> {
-    issue_with(app, draft, Some(approval)).await
+    issue_with(app, draft, Some(Basis::Approval(approval))).await
 }
 
-async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> Result<CommandId, Refused> {
+/// Issues what says a part of an alert, in the very step that takes note of it: of several centrals one says it.
+///
+/// # Errors
+/// As [`issue`]; and fails when that part is not for this central to say any more.
+pub async fn issue_part(app: &App, draft: Draft, part: AlertPart) -> Result<CommandId, Refused> {
+    issue_with(app, draft, Some(Basis::Alert(part))).await
+}
+
+async fn issue_with(app: &App, mut draft: Draft, basis: Option<Basis>) -> Result<CommandId, Refused> {
     let unsigned = command(&draft, app.keyring.central_id(), 0);
     unsigned.check().map_err(Refused::Senseless)?;
     let signers =
@@ -103,7 +113,7 @@ async fn issue_with(app: &App, mut draft: Draft, approves: Option<Approval>) -> 
     let serial = errand.run(app.store.next_serial(signers.issuer())).await?;
     let command = Command { issuer: signers.issuer(), serial, ..unsigned };
     let envelope = signers.seal(&command).map_err(Refused::Authority)?;
-    keep(app, &draft, &command, envelope, approves).await
+    keep(app, &draft, &command, envelope, basis).await
 }
 
 /// Checks that these signers may move the boxes of a draft, as each box will check it.
@@ -126,17 +136,22 @@ pub async fn settle_ends(app: &App, draft: &mut Draft, signers: Vec<KeyId>) -> R
         Body::Announce { mode, .. } => Some(*mode),
         _ => None,
     };
+    let is_stop = matches!(draft.body, Body::Cancel { of: None });
     let Some(issuer) = signers.first().cloned() else { return Ok(()) };
     let by = Ender { issuer, signers, mode };
     let mut ends = Vec::new();
     for (id, ended) in std::mem::take(&mut draft.ends) {
-        let row = app.store.command(id.clone()).await?;
+        let row = match app.store.command(id.clone()).await {
+            // A later version's announcement; each box judges for itself whether the stop ends it.
+            Err(StoreError::Sql(_)) if is_stop => None,
+            row => row?,
+        };
         let announced = row.and_then(|row| Some((Power::to_announce(row.class?, row.mode?), row.groups)));
         let may =
             announced.map_or(Ok(()), |(power, groups)| app.keyring.trust().may_end(&by, power, &groups));
         match may {
             Ok(()) => ends.push((id, ended)),
-            Err(_) if matches!(draft.body, Body::Cancel { of: None }) => {}
+            Err(_) if is_stop => {}
             Err(reason) => return Err(Refused::MayNotEnd { id, reason }),
         }
     }
@@ -186,7 +201,7 @@ pub async fn send_approved(
     envelope: Vec<u8>,
     approval: Approval,
 ) -> Result<CommandId, Refused> {
-    keep(app, draft, command, envelope, Some(approval)).await
+    keep(app, draft, command, envelope, Some(Basis::Approval(approval))).await
 }
 
 async fn keep(
@@ -194,7 +209,7 @@ async fn keep(
     draft: &Draft,
     command: &Command,
     envelope: Vec<u8>,
-    approves: Option<Approval>,
+    basis: Option<Basis>,
 ) -> Result<CommandId, Refused> {
     if envelope.len() > MESSAGE_BYTES_MAX {
         return Err(Refused::TooLarge);
@@ -223,9 +238,13 @@ async fn keep(
         document: draft.document.clone(),
         moves: draft.moves.clone(),
         boxes: boxes_in(app, &command.groups, command.is_urgent()).await?,
-        approves,
+        basis,
     };
-    let approved = kept.approves.as_ref().map(|approval| approval.of.clone());
+    let (approved, is_of_alert) = match &kept.basis {
+        Some(Basis::Approval(approval)) => (Some(approval.of.clone()), false),
+        Some(Basis::Alert(_)) => (None, true),
+        None => (None, false),
+    };
     let fate = match command.is_urgent() && approved.is_none() {
         true => keep_or_owe(app, kept).await?,
         false => app.store.add_command(kept).await?,
@@ -243,6 +262,7 @@ async fn keep(
             return Err(Refused::NotNewer { name: name.clone(), sent: *version, offered: *version });
         }
         (Kept::Overtaken, None) if approved.is_some() => return Err(Refused::NoticeChanged),
+        (Kept::Overtaken, None) if is_of_alert => return Err(Refused::AlertChanged),
         // Somebody else sent it in the same moment.
         (Kept::Before | Kept::Overtaken, _) => {}
     }

@@ -73,6 +73,7 @@ pub enum Refused {
     Senseless(CommandRefusal),
     /// Somebody changed or decided the notice in the meantime.
     NoticeChanged,
+    AlertChanged,
     /// Somebody changed or decided the proposal, or sent a newer version of its document, in the meantime.
     ProposalChanged,
     Store(#[from] StoreError),
@@ -114,6 +115,7 @@ impl Say for Refused {
             Refused::NoSuchBox(box_id) => said!("order.no_such_box", box_id),
             Refused::Senseless(refusal) => said!("order.senseless", refusal),
             Refused::NoticeChanged => said!("notice.changed"),
+            Refused::AlertChanged => said!("alert.not_a_draft"),
             Refused::ProposalChanged => said!("proposal.changed"),
             Refused::Store(error) => error.say(),
         }

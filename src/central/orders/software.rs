@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::documents::{self, Sent};
+use super::documents::{self, TRIES_MAX};
 use super::refused::{Refused, known_groups};
 use crate::app::App;
 use crate::changes::Changed;
@@ -14,11 +14,13 @@ use crate::duties::Duty;
 use crate::media::Incoming;
 use crate::people::Who;
 use crate::store::{Actor, BoxRow, NewAct, RolloutPlan, RolloutRow, RolloutStage, RolloutState, StoreError};
+use loaxa_heart::decide::delivery::{Document, DocumentName};
 use loaxa_heart::decide::rollout::{self, Fate, Next, Seen};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{ContentHash, GroupId};
 use loaxa_heart::domain::software::{self, Build, CHANNEL, Hours, Release, Software};
 use loaxa_heart::wire::codec::{self, SOFTWARE_BYTES_MAX};
+use loaxa_heart::wire::messages::{Body, Command};
 
 /// Time between two looks at a rollout.
 const EVERY: Duration = Duration::from_secs(5);
@@ -190,10 +192,15 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Takes the next step of a rollout that runs.
+/// Sends what a rollout still owes its boxes, and takes the next step of one that runs.
 async fn look(app: &App) -> Result<(), Refused> {
     let Some(Standing { rollout, seen, .. }) = standing(app).await? else { return Ok(()) };
     let RolloutStage { state, ordered, forgiven } = rollout.stage;
+    if state == RolloutState::Finished {
+        return Ok(());
+    }
+    // Whoever moved it may have ended before the order went out.
+    order(app).await?;
     if state != RolloutState::Runs {
         return Ok(());
     }
@@ -202,11 +209,7 @@ async fn look(app: &App) -> Result<(), Refused> {
     let (state, ordered) = match rollout::next(&seen, ordered as usize, plan.release, failures_max, app.now())
     {
         Next::Wait => return Ok(()),
-        // Sent before it is noted: after a power cut it is sent once more.
-        Next::Wave => {
-            order(app, &rollout, ordered + 1, false).await?;
-            (state, ordered + 1)
-        }
+        Next::Wave => (state, ordered + 1),
         Next::Stop { failed } => {
             tracing::error!(release = %plan.release, failed, "too many boxes failed: the rollout stops");
             (RolloutState::Stopped, ordered)
@@ -215,19 +218,49 @@ async fn look(app: &App) -> Result<(), Refused> {
     };
     let stopped = state == RolloutState::Stopped;
     let kept = stopped.then(|| act(app, Actor::Central, "rollout_stopped", plan.release.to_string(), None));
-    let to = RolloutStage { state, ordered, forgiven };
-    if app.store.move_rollout(rollout.id, rollout.stage, to, kept).await? && stopped {
-        order(app, &rollout, ordered, true).await?;
+    go(app, &rollout, RolloutStage { state, ordered, forgiven }, kept).await
+}
+
+/// Moves a rollout from where it was seen, and then orders what follows; where somebody else moved it, nothing is done.
+async fn go(app: &App, rollout: &RolloutRow, to: RolloutStage, act: Option<NewAct>) -> Result<(), Refused> {
+    if app.store.move_rollout(rollout.id, rollout.stage, to, act).await? {
+        order(app).await?;
     }
     app.changes.tell(Changed::Boxes);
     Ok(())
 }
 
-/// Orders the boxes of the first `ordered` waves to run the release, or to wait with it.
-async fn order(app: &App, rollout: &RolloutRow, ordered: u32, paused: bool) -> Result<Sent, Refused> {
-    let plan = &rollout.plan;
-    let groups = groups_of(&plan.waves[..(ordered as usize).min(plan.waves.len())]);
-    documents::send_software(app, order_of(plan, paused), groups, rollout.author.clone()).await
+/// Orders the boxes of the waves that are due to run the release, or to wait with it, unless that is what was ordered last.
+async fn order(app: &App) -> Result<(), Refused> {
+    let mut tries = TRIES_MAX;
+    loop {
+        // Before the rollout is read: whoever moves it meanwhile orders after this, or this order is refused.
+        let last = documents::newest_version(app, &DocumentName::Software).await?;
+        let Some(rollout) = app.store.rollout().await? else { return Ok(()) };
+        let RolloutRow { plan, stage, author, .. } = rollout;
+        let groups = groups_of(&plan.waves[..(stage.ordered as usize).min(plan.waves.len())]);
+        let waits = matches!(stage.state, RolloutState::Paused | RolloutState::Stopped);
+        let due = Software { version: last + 1, ..order_of(&plan, waits) };
+        if groups.is_empty() || is_ordered(app, last, &due, &groups).await? {
+            return Ok(());
+        }
+        match documents::send_software(app, due, groups, author).await {
+            Err(Refused::NotNewer { .. }) if tries > 1 => tries -= 1,
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// Tells whether the last order says what is due, to the same groups.
+async fn is_ordered(app: &App, last: u32, due: &Software, groups: &[GroupId]) -> Result<bool, StoreError> {
+    let documents = app.store.documents(app.now()).await?;
+    let is_last = |it: &&Document| it.name == DocumentName::Software && it.version == last;
+    let Some(document) = documents.iter().find(is_last) else { return Ok(false) };
+    let Some(row) = app.store.command(document.command.clone()).await? else { return Ok(false) };
+    let command: Option<Command> = codec::decode(row.payload.as_bytes()).ok();
+    let Some(Body::Software(software)) = command.map(|command| command.body) else { return Ok(false) };
+    let same_order = Software { version: due.version, ..software } == *due;
+    Ok(same_order && row.groups == *groups)
 }
 
 /// The order of a rollout, without its number.
@@ -250,17 +283,13 @@ fn order_of(plan: &RolloutPlan, paused: bool) -> Software {
 /// Gives a sentence for the person who asked.
 pub async fn pause(app: &App, who: &Who) -> Result<(), Refused> {
     let rollout = app.store.rollout().await?.ok_or(Refused::NoRollout)?;
-    let stage @ RolloutStage { state, ordered, .. } = rollout.stage;
-    if state != RolloutState::Runs {
+    let stage = rollout.stage;
+    if stage.state != RolloutState::Runs {
         return Ok(());
     }
     let to = RolloutStage { state: RolloutState::Paused, ..stage };
     let act = who.act("rollout_paused", rollout.plan.release.to_string());
-    if app.store.move_rollout(rollout.id, rollout.stage, to, Some(act)).await? && ordered > 0 {
-        order(app, &rollout, ordered, true).await?;
-    }
-    app.changes.tell(Changed::Boxes);
-    Ok(())
+    go(app, &rollout, to, Some(act)).await
 }
 
 /// Lets a rollout go on that was paused or stopped. The failures until now count no more; as many further ones stop it
@@ -280,11 +309,7 @@ pub async fn go_on(app: &App, who: &Who) -> Result<(), Refused> {
     let forgiven = u32::try_from(failed).unwrap_or(u32::MAX);
     let to = RolloutStage { state: RolloutState::Runs, ordered, forgiven };
     let act = who.act("rollout_goes_on", rollout.plan.release.to_string());
-    if app.store.move_rollout(rollout.id, rollout.stage, to, Some(act)).await? && ordered > 0 {
-        order(app, &rollout, ordered, false).await?;
-    }
-    app.changes.tell(Changed::Boxes);
-    Ok(())
+    go(app, &rollout, to, Some(act)).await
 }
 
 /// Orders the next wave to run the release, before the one under way has come through.
@@ -299,11 +324,7 @@ pub async fn hurry(app: &App, who: &Who) -> Result<(), Refused> {
     }
     let to = RolloutStage { ordered: ordered + 1, ..stage };
     let act = who.act("rollout_hurried", rollout.plan.release.to_string());
-    if app.store.move_rollout(rollout.id, stage, to, Some(act)).await? {
-        order(app, &rollout, ordered + 1, false).await?;
-    }
-    app.changes.tell(Changed::Boxes);
-    Ok(())
+    go(app, &rollout, to, Some(act)).await
 }
 
 /// Finds the release whose rollout stopped, where the newest did.

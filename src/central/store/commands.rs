@@ -37,8 +37,26 @@ pub struct NewCommand {
     pub moves: Vec<(BoxId, Vec<GroupId>)>,
     /// The boxes that it is meant for.
     pub boxes: Vec<BoxId>,
-    /// The approval that it follows from; without it, nobody approved the command here.
-    pub approves: Option<Approval>,
+    /// The thing from which it follows; without it, nothing here waited for the command.
+    pub basis: Option<Basis>,
+}
+
+/// The thing from which a command follows: it is kept together with the command, or neither is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Basis {
+    Approval(Approval),
+    Alert(AlertPart),
+}
+
+/// A part of an alert that a central says: the first that has no command yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertPart {
+    /// The alert's short name.
+    pub alert: String,
+    /// The central that sends it.
+    pub by_central: String,
+    /// The number of parts that were said before.
+    pub said: usize,
 }
 
 /// Something that was approved.
@@ -72,7 +90,7 @@ pub enum Kept {
     Now,
     /// The same command had been kept before.
     Before,
-    /// A document of its name is there in its version or a newer one, or what was approved is not that any more.
+    /// A document of its name is there in its version or a newer one, or what it follows from is not that any more.
     Overtaken,
 }
 
@@ -110,6 +128,10 @@ pub trait Commands: Send + Sync {
 
     /// Announcements, newest first: those that come after `before` in this order.
     fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>>;
+
+    /// The announcements that have not ended and not expired, newest first, each with its expiry; also those of which this
+    /// version can read no more.
+    fn to_stop(&self, now: Wall, limit: u32) -> Answer<'_, Vec<(CommandId, Wall)>>;
 
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;

@@ -69,8 +69,9 @@ impl CameFrom {
         let peer = self.peer.ip().to_canonical();
         if headers.contains_key(FORWARDED_FOR) {
             // A proxy that the settings do not name may speak for anybody.
-            let is_named = app.settings.page.proxies.iter().any(|proxy| proxy.to_canonical() == peer);
-            return is_named && client(app, self.peer, headers).to_canonical().is_loopback();
+            let is_named = is_proxy(app, peer);
+            let asker = forwarded(headers, |ip| is_proxy(app, ip), peer);
+            return is_named && asker.is_some_and(|ip| ip.to_canonical().is_loopback());
         }
         peer.is_loopback() || self.to.is_some_and(|to| to.to_canonical() == peer)
     }
@@ -121,17 +122,38 @@ pub fn is_token(token: &str, sent: &str) -> bool {
     !token.is_empty() && sent.len() == token.len() && same_bytes
 }
 
-/// The address of who asks, for the log: behind a proxy, the last that the proxy names.
+fn is_proxy(app: &App, ip: IpAddr) -> bool {
+    app.settings.page.proxies.iter().any(|proxy| proxy.to_canonical() == ip.to_canonical())
+}
+
+/// The address of who asks: behind a proxy, the last that the proxy names; its own where it names none.
 pub fn client(app: &App, from: SocketAddr, headers: &HeaderMap) -> IpAddr {
-    let is_proxy =
-        |ip: IpAddr| app.settings.page.proxies.iter().any(|proxy| proxy.to_canonical() == ip.to_canonical());
-    if !is_proxy(from.ip()) {
+    if !is_proxy(app, from.ip()) {
         return from.ip();
     }
-    let named = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<IpAddr> =
-        named.flat_map(|list| list.split(',')).filter_map(|address| address.trim().parse().ok()).collect();
-    named.into_iter().rev().find(|ip| !is_proxy(*ip)).unwrap_or(from.ip())
+    forwarded(headers, |ip| is_proxy(app, ip), from.ip()).unwrap_or(from.ip())
+}
+
+/// Finds the last address that proxies name and that is none of theirs; `peer` where all are. `None` where there is something
+/// behind it that is no address: what stands before that came from the asker, who may write anything.
+fn forwarded(headers: &HeaderMap, is_proxy: impl Fn(IpAddr) -> bool, peer: IpAddr) -> Option<IpAddr> {
+    let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    for value in values.into_iter().rev() {
+        for entry in value.to_str().ok()?.rsplit(',') {
+            let ip = address(entry.trim())?;
+            if !is_proxy(ip) {
+                return Some(ip);
+            }
+        }
+    }
+    Some(peer)
+}
+
+/// Reads an address, with or without a port.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bare = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().map(IpAddr::V6).ok();
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+    entry.parse().ok().or_else(with_port).or_else(bare)
 }
 
 /// Header in which a proxy names who asked it.
@@ -242,4 +264,36 @@ pub fn signed_path(uri: &Uri) -> String {
 /// Reads a signature in base64.
 pub fn signature_of(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     BASE64.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_counts_is_the_last_that_a_proxy_names() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (proxy, peer) = (ip("10.0.0.1"), ip("10.0.0.2"));
+        let check = |values: &[&str], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(FORWARDED_FOR, value.parse().unwrap());
+            }
+            let found = forwarded(&headers, |ip| [proxy, peer].contains(&ip), peer);
+            assert_eq!(found, expected.map(ip), "{values:?}");
+        };
+        check(&["203.0.113.7"], Some("203.0.113.7"));
+        check(&["198.51.100.1, 203.0.113.7"], Some("203.0.113.7"));
+        check(&["198.51.100.1, 198.51.100.2, 203.0.113.7"], Some("203.0.113.7"));
+        check(&["198.51.100.1", "198.51.100.2,203.0.113.7", "10.0.0.1"], Some("203.0.113.7"));
+        check(&["198.51.100.1, 203.0.113.7:4711"], Some("203.0.113.7"));
+        check(&["198.51.100.1, [2001:db8::7]:4711"], Some("2001:db8::7"));
+        check(&["198.51.100.1, [2001:db8::7]"], Some("2001:db8::7"));
+        check(&["2001:db8::1, 2001:db8::7, 10.0.0.1:80"], Some("2001:db8::7"));
+        check(&["127.0.0.1, unknown"], None);
+        check(&["127.0.0.1, 203.0.113.7, _hidden, 10.0.0.1"], None);
+        check(&["127.0.0.1,"], None);
+        check(&["10.0.0.1, 10.0.0.2"], Some("10.0.0.2"));
+        check(&[], Some("10.0.0.2"));
+    }
 }

@@ -9,6 +9,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request};
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::access::signed_path;
@@ -25,6 +26,8 @@ const PASSED: [HeaderName; 5] =
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// Time in which it answers a piece of a voice; a page waits no longer for the next one.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Another central of which nothing comes this long has gone; while it is there, it ends a silent voice sooner itself.
+const SILENT_MAX: Duration = Duration::from_secs(4);
 /// Bytes that are read of a voice at once: a tenth of a second.
 const PIECE_BYTES: usize = VOICE_HZ as usize * 2 / 10;
 
@@ -80,28 +83,30 @@ pub async fn pass_on(app: &Arc<App>, place: String, asked: Asked, body: Bytes) -
     }
 }
 
-/// Listens to a voice that another central takes. The first box of this central that listens brings it here for all.
+/// Listens to a voice that another central takes. The first box of this central that asks has it brought here for all.
 pub async fn listen(app: &Arc<App>, session: &str, headers: &HeaderMap) -> Option<Receiver<Bytes>> {
     let place = place_of(app, session, headers).await?;
-    let url = format!("{place}/live/{session}");
-    let there = Arc::clone(app);
-    let opened = tokio::task::spawn_blocking(move || open(&there, &url)).await;
-    let voice = match opened.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-        Ok(voice) => voice,
-        Err(error) => {
-            tracing::warn!(%error, place, "a live voice is not heard from the central that takes it");
-            return None;
-        }
-    };
     let is_first = app.voices.open_as(session);
     let pieces = app.voices.listen(session);
-    if is_first {
-        let (app, session) = (Arc::clone(app), session.to_owned());
-        tokio::task::spawn_blocking(move || {
-            carry(&app, &session, voice);
-            app.voices.close(&session);
-        });
+    if !is_first {
+        return pieces;
     }
+    let (tell, told) = oneshot::channel();
+    let (app, session) = (Arc::clone(app), session.to_owned());
+    tokio::task::spawn_blocking(move || {
+        match open(&app, &format!("{place}/live/{session}")) {
+            Ok(voice) => {
+                // Whoever asked first may have gone; the others listen.
+                let _ = tell.send(());
+                carry(&app, &session, voice);
+            }
+            Err(error) => {
+                tracing::warn!(%error, place, "a live voice is not heard from the central that takes it");
+            }
+        }
+        app.voices.close(&session);
+    });
+    told.await.ok()?;
     pieces
 }
 
@@ -141,6 +146,7 @@ fn agent(app: &App, longest: Option<Duration>) -> io::Result<ureq::Agent> {
         .proxy(None)
         .timeout_connect(Some(CONNECT_MAX))
         .timeout_recv_response(Some(ANSWER_MAX))
+        .timeout_per_read(Some(SILENT_MAX))
         .timeout_global(longest);
     Ok(config.build().into())
 }

@@ -319,8 +319,9 @@ pub(super) async fn orders_go_when_they_are_over_and_nothing_names_them(store: S
     assert_eq!(store.edit_notice(edit, 9).await.unwrap(), NoticeKept::Kept);
     let digest = store.notice("tin".parse().unwrap()).await.unwrap().unwrap().digest;
     let by = "binh".parse().unwrap();
-    let approves = Some(Approval { of: Approved::Notice("tin".parse().unwrap()), digest, by, act: act() });
-    send(NewCommand { approves, ..command("of-a-notice", 6) }, at(2_000)).await;
+    let approval = Approval { of: Approved::Notice("tin".parse().unwrap()), digest, by, act: act() };
+    let basis = Some(Basis::Approval(approval));
+    send(NewCommand { basis, ..command("of-a-notice", 6) }, at(2_000)).await;
     let mut written = Written::new();
     let logged = Event::Delivery { command: "logged".parse().unwrap(), step: DeliveryStep::Received };
     ingest(&store, Batch { arrived: at(0), ..written.batch([logged]) }).await;

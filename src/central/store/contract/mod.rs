@@ -53,7 +53,7 @@ macro_rules! promises {
             deliveries { deliveries_go_forward }
             days { what_was_read_before_the_last_reason_changes_nothing a_day_that_is_over_is_supplemented_by_a_late_log the_last_day_kept_is_none_of_a_clock_that_was_ahead what_sounds_late_is_of_the_day_on_which_it_was_due the_last_word_on_a_slot_counts silence_is_known_up_to_the_last_word_of_a_box_that_keeps_nothing_back entries_have_the_days_reckoned_that_they_tell_of announcements_have_their_boxes_reckoned_when_they_are_due_and_over a_village_is_called_as_it_was_last }
             drafts { drafts_and_signatures_have_room_for_so_many }
-            alerts { an_alert_is_taken_once what_is_passed_over_is_counted_by_its_reason }
+            alerts { an_alert_is_taken_once a_part_of_an_alert_is_said_once_by_who_sends_it what_is_passed_over_is_counted_by_its_reason }
             media { media_are_described_once words_are_found_in_any_number_of_files }
             calls { a_call_takes_each_step_once a_person_is_called_once_and_letters_are_tried_until_they_are_sent a_message_is_replaced_once }
             alarms { alarms_are_counted_and_bounded }
@@ -181,7 +181,7 @@ fn command(name: &str, serial: u64) -> NewCommand {
         document: None,
         moves: Vec::new(),
         boxes: vec![id("loa-1"), id("loa-2")],
-        approves: None,
+        basis: None,
     }
 }
 

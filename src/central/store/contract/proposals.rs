@@ -73,7 +73,10 @@ pub async fn of_two_editors_one_is_told_and_nobody_approves_what_they_wrote(stor
         act: act("programme_approved"),
     };
     let send = async |id: &str, approval| {
-        store.add_command(NewCommand { approves: Some(approval), ..command(id, 1) }).await.unwrap()
+        store
+            .add_command(NewCommand { basis: Some(Basis::Approval(approval)), ..command(id, 1) })
+            .await
+            .unwrap()
     };
     assert_eq!(send("c1", approval("mai", "c")).await, Kept::Overtaken, "mai wrote a version");
     assert_eq!(send("c1", approval("duc", "b")).await, Kept::Overtaken, "not what was read");

@@ -1,7 +1,7 @@
 //! Alarms: what staff must look at.
 
 use super::SqlStore;
-use super::columns::{bounded, count, from_word, wall};
+use super::columns::{bounded, count, from_word, known, wall};
 use super::engine::{Connection, Result, params};
 use crate::store::{ALARMS_MAX, Alarm, AlarmRow, Alarms, Answer, ROWS_MAX};
 use loaxa_heart::texts::visible;
@@ -55,5 +55,5 @@ fn newest(db: &Connection, limit: u32) -> Result<Vec<AlarmRow>> {
             count: count(row, "count")?,
         })
     })?;
-    rows.collect()
+    known(rows)
 }

@@ -1,8 +1,12 @@
 //! CAP alerts that were taken, and what was passed over.
 
+use serde_json::Value;
+
 use super::SqlStore;
-use super::engine::{Connection, Result, Row, params};
-use crate::store::{Alerts, Answer, CapRow, PassedOver, ROWS_MAX};
+use super::columns::unreadable;
+use super::engine::{Connection, OptionalExtension, Result, Row, params};
+use crate::store::{AlertPart, Alerts, Answer, CapRow, PassedOver, ROWS_MAX};
+use loaxa_heart::domain::ids::CommandId;
 use loaxa_heart::domain::time::Wall;
 
 /// Most things that were passed over and are shown; the oldest are forgotten.
@@ -76,6 +80,26 @@ fn change(db: &Connection, id: &str, from: &str, to: &str) -> Result<bool> {
         .prepare_cached("UPDATE cap_alerts SET state = ?3 WHERE id = ?1 AND state = ?2")?
         .execute(params![id, from, to])?;
     Ok(changed == 1)
+}
+
+/// Takes note of the command that says a part of an alert, in the transaction that keeps the command; false where the alert
+/// is not being sent by this central any more, another alert ended it, or this part was said.
+pub fn say(db: &Connection, part: &AlertPart, command: &CommandId) -> Result<bool> {
+    let query = format!("SELECT state FROM cap_alerts WHERE id = ?1 {}", db.row_lock());
+    let state: Option<String> =
+        db.prepare_cached(&query)?.query_row([&part.alert], |row| row.get(0)).optional()?;
+    let Some(state) = state else { return Ok(false) };
+    // As it stands there: what a later version keeps beside these fields stays.
+    let mut kept: Value = serde_json::from_str(&state).map_err(|error| unreadable("state", error.into()))?;
+    let is_doomed = kept["doomed"].as_bool().unwrap_or_default();
+    let is_sent_here = kept["state"] == "sending" && kept["by_central"] == part.by_central.as_str();
+    match kept["commands"].as_array_mut() {
+        Some(said) if is_sent_here && !is_doomed && said.len() == part.said => {
+            said.push(command.as_str().into());
+        }
+        _ => return Ok(false),
+    }
+    change(db, &part.alert, &state, &kept.to_string())
 }
 
 fn all(db: &Connection) -> Result<Vec<CapRow>> {

@@ -1,5 +1,8 @@
 //! Columns as checked types, both ways.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use super::engine::{Error, Result, Row};
 use serde::de::DeserializeOwned;
 
@@ -30,7 +33,31 @@ pub fn parsed<T, E: Into<Bad>>(
 
 /// An error that names the column.
 pub fn unreadable(column: &str, error: Bad) -> Error {
-    Error::Unreadable { column: column.to_owned(), error }
+    Error::Unknown { column: column.to_owned(), error }
+}
+
+/// Most kinds of values that are told of as unknown.
+const TOLD_MAX: usize = 64;
+
+/// Collects the rows of a list, without those that hold something this version does not know: a central of a later version
+/// beside it may have written them. Each kind of them is told of once.
+pub fn known<T>(rows: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    rows.filter_map(|row| match row {
+        Err(error @ Error::Unknown { .. }) => {
+            tell_once(&error.to_string());
+            None
+        }
+        row => Some(row),
+    })
+    .collect()
+}
+
+fn tell_once(error: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() < TOLD_MAX && told.insert(error.to_owned()) {
+        tracing::warn!(error, "a row that this version can not read is left out of a list");
+    }
 }
 
 /// Reads an identifier.

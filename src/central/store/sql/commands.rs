@@ -2,16 +2,18 @@
 
 use super::SqlStore;
 use super::boxes::move_boxes;
-use super::columns::{from_json, json, name, optional_word, wall, word};
+use super::columns::{from_json, json, known, name, optional_word, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::kinds::kind_code;
 use super::serials::{Aside, NEW_ISSUERS, floor, set_aside};
-use super::{deliveries, documents, notices, proposals, touched};
+use super::{alerts, deliveries, documents, notices, proposals, touched};
 use crate::store::{
-    Answer, Approved, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX, StoreError,
+    Answer, Approval, Approved, Basis, CommandRow, Commands, Ended, Errand, Kept, NewCommand, ROWS_MAX,
+    StoreError,
 };
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::ids::{CommandId, KeyId};
+use loaxa_heart::domain::time::Wall;
 
 impl Commands for SqlStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
@@ -56,6 +58,10 @@ impl Commands for SqlStore {
 
     fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>> {
         self.read_anyhow(move |db| announcements(db, before.as_ref(), limit))
+    }
+
+    fn to_stop(&self, now: Wall, limit: u32) -> Answer<'_, Vec<(CommandId, Wall)>> {
+        self.read_anyhow(move |db| to_stop(db, now, limit))
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
@@ -156,10 +162,10 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
     {
         return Ok(Kept::Overtaken);
     }
-    if let Some(approval) = &command.approves
-        && !match &approval.of {
-            Approved::Notice(id) => notices::approve(db, id, approval, &command.id)?,
-            Approved::Proposal(id) => proposals::approve(db, id, approval, &command.id)?,
+    if let Some(basis) = &command.basis
+        && !match basis {
+            Basis::Approval(approval) => approve(db, approval, &command.id)?,
+            Basis::Alert(part) => alerts::say(db, part, &command.id)?,
         }
     {
         return Ok(Kept::Overtaken);
@@ -179,6 +185,13 @@ fn add(db: &Connection, command: &NewCommand) -> Result<Kept> {
         deliveries::begin(db, &command.id, &command.boxes, command.issued_at)?;
     }
     Ok(Kept::Now)
+}
+
+fn approve(db: &Connection, approval: &Approval, command: &CommandId) -> Result<bool> {
+    match &approval.of {
+        Approved::Notice(id) => notices::approve(db, id, approval, command),
+        Approved::Proposal(id) => proposals::approve(db, id, approval, command),
+    }
 }
 
 fn insert(db: &Connection, command: &NewCommand) -> Result<()> {
@@ -234,21 +247,31 @@ fn command(db: &Connection, id: &CommandId) -> Result<Option<CommandRow>> {
 fn announcements(db: &Connection, before: Option<&CommandId>, limit: u32) -> Result<Vec<CommandRow>> {
     let (limit, kind) = (limit.min(ROWS_MAX), kind_code(CommandKind::Announce));
     let Some(before) = before else {
-        return db
-            .prepare_cached(&format!(
-                "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
-            ))?
-            .query_map(params![limit, kind], command_row)?
-            .collect();
+        let mut query = db.prepare_cached(&format!(
+            "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
+        ))?;
+        return known(query.query_map(params![limit, kind], command_row)?);
     };
     // The first condition is in the second; it is what the index is asked.
-    db.prepare_cached(&format!(
+    let mut query = db.prepare_cached(&format!(
         "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 AND issued_at <= (SELECT issued_at FROM commands WHERE id = ?3)
          AND (issued_at, serial, id) < (SELECT issued_at, serial, id FROM commands WHERE id = ?3)
          ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
-    ))?
-    .query_map(params![limit, kind, before.as_str()], command_row)?
-    .collect()
+    ))?;
+    known(query.query_map(params![limit, kind, before.as_str()], command_row)?)
+}
+
+/// Reads no more of what may still sound than a stop needs.
+fn to_stop(db: &Connection, now: Wall, limit: u32) -> Result<Vec<(CommandId, Wall)>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, expires FROM commands WHERE kind = ?1 AND ended IS NULL AND expires > ?2
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?3",
+    )?;
+    let kind = kind_code(CommandKind::Announce);
+    let rows = query.query_map(params![kind, now.0, limit.min(ROWS_MAX)], |row| {
+        Ok((name(row, "id")?, wall(row, "expires")?))
+    })?;
+    known(rows)
 }
 
 fn envelopes(db: &Connection, ids: &[CommandId]) -> Result<Vec<Vec<u8>>> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, NaiveTime};
 
-use super::columns::{from_json, json, name, optional_name, optional_wall, wall};
+use super::columns::{self, from_json, json, name, optional_name, optional_wall, wall};
 use super::commands::{COMMAND_COLUMNS, command_row};
 use super::deliveries::delivery_row;
 use super::engine::{Connection, Result, Row, params};
@@ -76,7 +76,7 @@ pub fn announcements(db: &Connection, ids: &[String]) -> Result<Vec<Announced>> 
             Announced { row, section, campaign, responsible, author: None, approver: None, notice: None }
         }
     };
-    Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().map(announced).collect())
+    Ok(columns::known(rows)?.into_iter().map(announced).collect())
 }
 
 /// Finds announcements that were issued, were due or expired in a time, by the day on which they were due.

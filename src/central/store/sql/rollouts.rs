@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, from_word, json, name, wall, word};
+use super::columns::{from_json, from_word, json, known, name, wall, word};
 use super::engine::{OptionalExtension, Result, Row, params};
 use crate::store::{Answer, NewAct, RolloutPlan, RolloutRow, RolloutStage, Rollouts, UpgradeRow};
 use loaxa_heart::domain::ids::BoxId;
@@ -24,9 +24,9 @@ impl Rollouts for SqlStore {
 
     fn rollout(&self) -> Answer<'_, Option<RolloutRow>> {
         self.read(|db| {
-            db.prepare_cached("SELECT * FROM rollouts ORDER BY id DESC LIMIT 1")?
-                .query_row([], rollout)
-                .optional()
+            let mut query = db.prepare_cached("SELECT * FROM rollouts ORDER BY id DESC LIMIT 1")?;
+            // One that a later version began is for that version to look after.
+            Ok(known(query.query_map([], rollout)?)?.pop())
         })
     }
 
@@ -96,7 +96,7 @@ impl Rollouts for SqlStore {
                     since: wall(row, "since")?,
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_word, json, optional_name, optional_wall, wall, word};
+use super::columns::{from_word, json, known, optional_name, optional_wall, wall, word};
 use super::engine::{Connection, Result, Row, params, params_from_iter};
 use crate::store::{
     Answer, Found, NewAct, PAST_TROUBLES_MAX, ROWS_MAX, SAME_TROUBLE_WITHIN, TroubleKind, TroubleRow,
@@ -28,7 +28,7 @@ impl Troubles for SqlStore {
         self.read(|db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM troubles WHERE ended IS NULL ORDER BY since, id")?;
-            query.query_map([], row)?.collect()
+            known(query.query_map([], row)?)
         })
     }
 
@@ -39,7 +39,7 @@ impl Troubles for SqlStore {
             let mut query = db.prepare_cached(&format!(
                 "SELECT * FROM troubles WHERE {which} ended IS NOT NULL ORDER BY ended DESC, id DESC LIMIT {limit}"
             ))?;
-            query.query_map(params_from_iter(subject), row)?.collect()
+            known(query.query_map(params_from_iter(subject), row)?)
         })
     }
 

@@ -19,6 +19,11 @@ pub enum Error {
         column: String,
         error: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A value that this program does not know; a later version may have written it.
+    Unknown {
+        column: String,
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     Sqlite(rusqlite::Error),
     Postgres(postgres::Error),
     /// The server can't be reached, or the connection to it broke off.
@@ -31,7 +36,9 @@ impl Say for Error {
     fn say(&self) -> Sentence {
         match self {
             Error::NoRow => said!("database.no_row"),
-            Error::Unreadable { column, error } => said!("database.unreadable", column, error),
+            Error::Unreadable { column, error } | Error::Unknown { column, error } => {
+                said!("database.unreadable", column, error)
+            }
             Error::Sqlite(error) => Sentence::from_outside(error.to_string()),
             Error::Postgres(error) => Sentence::from_outside(told(error)),
             Error::Away(detail) => said!("database.away", detail),
