@@ -111,6 +111,15 @@ pub trait Commands: Send + Sync {
     /// Announcements, newest first: those that come after `before` in this order.
     fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>>;
 
+    /// The newest announcements and cancels that were issued since then and that nothing has ended by now, oldest first.
+    fn issued_since(
+        &self,
+        announced: Wall,
+        cancelled: Wall,
+        now: Wall,
+        limit: u32,
+    ) -> Answer<'_, Vec<CommandRow>>;
+
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;
 }

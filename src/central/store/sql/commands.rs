@@ -12,6 +12,7 @@ use crate::store::{
 };
 use loaxa_heart::decide::delivery::CommandKind;
 use loaxa_heart::domain::ids::{CommandId, KeyId};
+use loaxa_heart::domain::time::Wall;
 
 impl Commands for SqlStore {
     fn next_serial(&self, issuer: KeyId) -> Answer<'_, u64> {
@@ -56,6 +57,21 @@ impl Commands for SqlStore {
 
     fn announcements(&self, before: Option<CommandId>, limit: u32) -> Answer<'_, Vec<CommandRow>> {
         self.read_anyhow(move |db| announcements(db, before.as_ref(), limit))
+    }
+
+    fn issued_since(
+        &self,
+        announced: Wall,
+        cancelled: Wall,
+        now: Wall,
+        limit: u32,
+    ) -> Answer<'_, Vec<CommandRow>> {
+        self.read(move |db| {
+            let mut rows = issued_since(db, CommandKind::Announce, announced, now, limit)?;
+            rows.extend(issued_since(db, CommandKind::Cancel, cancelled, now, limit)?);
+            rows.sort_by(|a, b| (a.issued_at, &a.id).cmp(&(b.issued_at, &b.id)));
+            Ok(rows)
+        })
     }
 
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
@@ -248,6 +264,21 @@ fn announcements(db: &Connection, before: Option<&CommandId>, limit: u32) -> Res
          ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
     ))?
     .query_map(params![limit, kind, before.as_str()], command_row)?
+    .collect()
+}
+
+fn issued_since(
+    db: &Connection,
+    kind: CommandKind,
+    since: Wall,
+    now: Wall,
+    limit: u32,
+) -> Result<Vec<CommandRow>> {
+    db.prepare_cached(&format!(
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?1 AND issued_at >= ?2 AND expires > ?3 AND ended IS NULL
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?4"
+    ))?
+    .query_map(params![kind_code(kind), since.0, now.0, limit.min(ROWS_MAX)], command_row)?
     .collect()
 }
 
