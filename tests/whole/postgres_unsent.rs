@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use loaxa_adapters::clock;
 use loaxa_central::Central;
 use loaxa_central::settings::{BrokerChoice, Settings};
+use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::envelope::{Kind, pre_authentication_encoding};
 use loaxa_heart::wire::messages::{Body, Command};
@@ -68,15 +69,15 @@ fn hang_up(central: &Central, path: &str, kind: &str, body: &str) {
 /// Drafts an emergency that people sign; returns its id and the bytes to be signed.
 async fn draft(central: &Central, title: &str) -> (String, String) {
     let body = json!({ "announce": { "fields": emergency(title) } }).to_string();
-    let at = clock::wall();
+    let (at, nonce) = (clock::wall(), ContentHash::of(title.as_bytes()).to_string());
     let request =
-        Request { method: "POST", path: "/api/v1/drafts", at, nonce: "mot-lan", body: body.as_bytes() };
+        Request { method: "POST", path: "/api/v1/drafts", at, nonce: &nonce, body: body.as_bytes() };
     let signature = BASE64.encode(key(1).sign(&request.to_be_signed()));
     let (id, time) = (key(1).key_id().to_string(), at.to_string());
     let headers = [
         ("x-loaxa-key", &*id),
         ("x-loaxa-time", &*time),
-        ("x-loaxa-nonce", "mot-lan"),
+        ("x-loaxa-nonce", &*nonce),
         ("x-loaxa-signature", &*signature),
         ("content-type", "application/json"),
     ];
@@ -176,9 +177,8 @@ async fn a_crowd_of_boxes_before_a_database_that_hangs_keeps_no_emergency_back()
             .await;
         }
     }
-    let begun = Instant::now();
-    let (answer, ()) =
-        tokio::join!(announce(&central, &emergency("Vỡ đê"), None), arrives(&mut loa, "Vỡ đê"));
+    let (begun, asked) = (Instant::now(), emergency("Vỡ đê"));
+    let (answer, ()) = tokio::join!(announce(&central, &asked, None), arrives(&mut loa, "Vỡ đê"));
     println!("answered after {:.1?}", begun.elapsed());
     assert_eq!(answer.status, 201, "{}", answer.text());
     cluster.hold(false);
