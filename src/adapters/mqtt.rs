@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -47,6 +48,9 @@ const TRIES_OF_BOTH: usize = 4;
 const WAY_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 const OTHER_WAY_LOOKS: u32 = 2;
 
+/// Room that messages which may be dropped leave to what the link says of itself.
+const ROOM_FOR_EVENTS: usize = 16;
+
 /// Longest time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -80,8 +84,18 @@ pub struct LinkConfig {
     pub seed: u64,
     /// Most messages that wait to be sent, and most that the broker has not acknowledged.
     pub outgoing_max: u16,
-    /// Most messages that wait to be looked at; beyond it the link stops reading.
+    /// Most messages that wait to be looked at.
     pub incoming_max: usize,
+    pub when_full: WhenFull,
+}
+
+/// The fate of messages that come while as many as may wait do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The link reads and sends nothing until there is room: nothing is lost here.
+    Wait,
+    /// The messages are dropped and counted, and the link goes on sending.
+    Drop,
 }
 
 impl LinkConfig {
@@ -103,6 +117,7 @@ impl LinkConfig {
             seed: 0,
             outgoing_max: 64,
             incoming_max: 32,
+            when_full: WhenFull::Wait,
         }
     }
 }
@@ -169,6 +184,9 @@ struct Owned(Arc<Shared>);
 struct Shared {
     brokers: usize,
     outgoing_max: u16,
+    when_full: WhenFull,
+    /// Messages that came and found no room.
+    dropped: AtomicU64,
     state: Mutex<State>,
     closing: Notify,
 }
@@ -193,6 +211,8 @@ impl Link {
         let shared = Arc::new(Shared {
             brokers: brokers(&config),
             outgoing_max: config.outgoing_max,
+            when_full: config.when_full,
+            dropped: AtomicU64::new(0),
             state: Mutex::new(state),
             closing: Notify::new(),
         });
@@ -243,6 +263,11 @@ impl Link {
     /// Tells whether there is a connection to the broker now.
     pub fn is_connected(&self) -> bool {
         self.0.0.lock().client.is_some()
+    }
+
+    /// The messages that came and were dropped, since the start.
+    pub fn dropped(&self) -> u64 {
+        self.0.0.dropped.load(Ordering::Relaxed)
     }
 
     /// Tells whether the address names several brokers.
@@ -554,13 +579,22 @@ impl Session {
                 match topic {
                     // One that is too large is refused, counted and logged by who reads it.
                     Some(topic) => {
-                        self.events.send(LinkEvent::Message { topic, bytes: publish.payload.to_vec() }).await
+                        self.message(LinkEvent::Message { topic, bytes: publish.payload.to_vec() }).await
                     }
                     None => self.refused_by_us(&publish.topic),
                 }
             }
             _ => Ok(()),
         }
+    }
+
+    async fn message(&self, message: LinkEvent) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+        let has_room = self.events.capacity() > ROOM_FOR_EVENTS;
+        if has_room || self.shared.when_full == WhenFull::Wait || self.events.is_closed() {
+            return self.events.send(message).await;
+        }
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn connected(&self, client: &AsyncClient) -> Result<(), mpsc::error::SendError<LinkEvent>> {

@@ -68,6 +68,21 @@ impl AlarmRate {
         Due { alarm, line }
     }
 
+    /// Counts one more as [`Self::note`], and leaves its alarm to [`Self::take_waiting`]; gives the times for a line that is due.
+    pub fn note_to_wait(&self, kind: AlarmKind, subject: &str, detail: &str, now: Wall) -> Option<u64> {
+        let due = self.note(kind, subject, detail, now);
+        if let Some(alarm) = due.alarm {
+            let mut kinds = self.0.lock().expect("nothing panics while it holds the counts");
+            let subjects = &mut kinds.entry(kind).or_default().subjects;
+            let of_others = || Subject { written: now, unwritten: 0, detail: String::new() };
+            let waiting = subjects.entry(alarm.subject).or_insert_with(of_others);
+            waiting.unwritten += alarm.times;
+            waiting.written = now.minus(ALARM_EVERY);
+            waiting.detail = alarm.detail;
+        }
+        due.line
+    }
+
     /// Returns the alarms whose counts have waited long enough, also where nothing comes any more.
     pub fn take_waiting(&self, now: Wall) -> Vec<Alarm> {
         let mut kinds = self.0.lock().expect("nothing panics while it holds the counts");

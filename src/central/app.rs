@@ -92,6 +92,7 @@ pub struct App {
 pub struct Counters {
     pub messages_refused: AtomicU64,
     pub batches_put_off: AtomicU64,
+    pub signs_dropped: AtomicU64,
     pub entries_added: AtomicU64,
     pub methods_refused: AtomicU64,
 }
@@ -112,6 +113,8 @@ pub struct Counts {
     pub messages_refused: u64,
     /// Batches of logs that found no room; their boxes send them again.
     pub batches_put_off: u64,
+    /// Messages of boxes that found no room, or were not dealt with in time; boxes say them again.
+    pub signs_dropped: u64,
     /// Messages that the broker did not get at once; boxes get them after their next heartbeat.
     pub messages_unsent: u64,
     /// Pieces of live voices that slow boxes did not get.
@@ -232,6 +235,7 @@ impl App {
             entries_added: read(&self.counters.entries_added),
             messages_refused: read(&self.counters.messages_refused),
             batches_put_off: read(&self.counters.batches_put_off),
+            signs_dropped: read(&self.counters.signs_dropped) + self.outbound.incoming_dropped(),
             messages_unsent: self.outbound.unsent(),
             voice_pieces_dropped: self.voices.pieces_dropped(),
             listeners_refused: self.voices.listeners_refused(),
@@ -282,6 +286,19 @@ impl App {
     pub async fn refuse(&self, kind: AlarmKind, id: &BoxId, detail: String) {
         Counters::more(&self.counters.messages_refused, 1);
         self.suspect(kind, id.as_str(), &detail).await;
+    }
+
+    /// Counts a message that was refused as [`Self::refuse`], for who may not wait for the database.
+    pub fn refuse_later(&self, kind: AlarmKind, id: &BoxId, detail: &str) {
+        Counters::more(&self.counters.messages_refused, 1);
+        self.suspect_later(kind, id.as_str(), detail);
+    }
+
+    /// Raises an alarm as [`Self::suspect`], which is written with the next that have waited.
+    pub fn suspect_later(&self, kind: AlarmKind, subject: &str, detail: &str) {
+        if let Some(times) = self.alarm_rate.note_to_wait(kind, subject, detail, self.now()) {
+            tracing::warn!(kind = kind.code(), times, subject, detail, "refused");
+        }
     }
 
     /// Raises an alarm about somebody, and tells the log, both at a bounded rate with counts.

@@ -9,7 +9,8 @@ use tokio::sync::mpsc::Receiver;
 use crate::app::App;
 use crate::changes::Changed;
 use crate::duties::{Duty, RENEWED_EVERY, TERM};
-use crate::store::News;
+use crate::orders::unsent;
+use crate::store::{News, at_once};
 use loaxa_adapters::clock::monotonic;
 
 /// Time in which changes are gathered before the others are told.
@@ -21,7 +22,8 @@ pub async fn hear(app: Arc<App>, mut news: Receiver<News>) {
         match changed(news) {
             Some(changed) => app.changes.tell_here(changed),
             None if news == News::Silence => app.voices.close_all(),
-            None => {}
+            // Whoever keeps an order may end before sending it. What else is heard does not wait for the database.
+            None => drop(tokio::spawn(at_once(unsent::send(Arc::clone(&app))))),
         }
     }
 }

@@ -289,7 +289,12 @@ impl ScriptedBox {
     }
 
     fn say_heartbeat(&self, holds: Option<Holds>, held: Option<String>) {
-        let heartbeat = Heartbeat {
+        self.say(Up::Heartbeat, Self::heartbeat_of(holds, held));
+    }
+
+    /// The bytes of a heartbeat.
+    pub fn heartbeat_of(holds: Option<Holds>, held: Option<String>) -> Vec<u8> {
+        codec::encode(&Heartbeat {
             v: VERSION,
             wall: Wall(0),
             clock: ClockQuality::Synced,
@@ -301,8 +306,7 @@ impl ScriptedBox {
             faults: vec!["device_lost".to_owned()],
             usage: None,
             upgrade: None,
-        };
-        self.say(Up::Heartbeat, codec::encode(&heartbeat));
+        })
     }
 
     /// Takes what has arrived, unread, so that the link goes on.

@@ -14,6 +14,7 @@ mod postgres;
 mod postgres_full;
 mod postgres_officers;
 mod postgres_slow;
+mod postgres_unsent;
 mod reconciliation;
 mod recovery;
 mod several;

@@ -12,7 +12,7 @@ use super::certificates::{Ca, CertificateError};
 use super::gate::{self, Proof};
 use crate::settings::{BrokerChoice, Logins, Settings};
 use crate::store::SharedStore;
-use loaxa_adapters::mqtt::LinkConfig;
+use loaxa_adapters::mqtt::{LinkConfig, WhenFull};
 use loaxa_heart::domain::hex::hex;
 use loaxa_heart::domain::ids::{BoxId, ContentHash};
 use loaxa_heart::wire::signing::SecretKey;
@@ -128,6 +128,8 @@ pub async fn broker(gate: Gate<'_>) -> Result<(Box<dyn Broker>, LinkConfig), NoB
         seed,
         outgoing_max: OUTGOING_MAX,
         incoming_max: INCOMING_MAX,
+        // What boxes say, they say again; what goes out to them waits for nothing that comes in.
+        when_full: WhenFull::Drop,
         keep_alive_s: 15,
         ..LinkConfig::new(broker.address().clone(), client_id)
     };

@@ -21,6 +21,10 @@ pub struct Outbound {
     resent: Mutex<BTreeMap<(BoxId, Lacking), Resent>>,
     agreed: Mutex<BTreeMap<BoxId, Agreed>>,
     recent: Mutex<VecDeque<Recent>>,
+    /// Urgent commands that the broker was given, the latest last.
+    urgent: Mutex<VecDeque<CommandId>>,
+    /// The moment since which there is no connection to the broker.
+    lost: Mutex<Option<Moment>>,
     /// Messages that the broker did not get at once.
     unsent: AtomicU64,
 }
@@ -39,8 +43,10 @@ struct Agreed {
     at: Wall,
 }
 
-/// Most commands that go out again with the next connection; beyond it the oldest wait for the boxes' heartbeats.
+/// Most commands that go out again with the next connection; beyond it the oldest that are not urgent wait for the boxes' heartbeats.
 const RECENT_MAX: usize = 32;
+/// Most urgent commands that are remembered as sent; one that is forgotten may go out once more.
+const URGENT_MAX: usize = 256;
 /// Time after which every box has asked for what it lacks in a heartbeat.
 const RECENT_FOR: Span = Span::secs(60);
 
@@ -76,7 +82,7 @@ enum Lacking {
 struct Resent {
     commands: Vec<CommandId>,
     times: u32,
-    at: Wall,
+    at: Moment,
 }
 
 /// Tells whether a command ends one that went out before, which then must not come after it.
@@ -88,6 +94,15 @@ fn ends(command: &Command, sent: &Recent) -> bool {
     }
 }
 
+/// Adds what went out. Where there is no room, the oldest that is not urgent goes; where all are urgent, the oldest.
+fn remember_recent(recent: &mut VecDeque<Recent>, sent: Recent) {
+    if recent.len() >= RECENT_MAX {
+        let leaves = recent.iter().position(|sent| !sent.is_urgent).unwrap_or_default();
+        recent.remove(leaves);
+    }
+    recent.push_back(sent);
+}
+
 impl Outbound {
     /// Publishes over this link.
     pub fn new(link: Link) -> Self {
@@ -96,6 +111,8 @@ impl Outbound {
             resent: Mutex::default(),
             agreed: Mutex::default(),
             recent: Mutex::default(),
+            urgent: Mutex::default(),
+            lost: Mutex::new(Some(monotonic())),
             unsent: AtomicU64::new(0),
         }
     }
@@ -105,23 +122,57 @@ impl Outbound {
         self.unsent.load(Ordering::Relaxed)
     }
 
+    /// The messages of boxes that found no room in the link, since the start.
+    pub fn incoming_dropped(&self) -> u64 {
+        self.link.dropped()
+    }
+
     /// Tells whether central is connected to the broker now.
     pub fn is_connected(&self) -> bool {
         self.link.is_connected()
+    }
+
+    /// Takes note that the broker was reached, or lost.
+    pub fn note_link(&self, is_connected: bool, now: Moment) {
+        let mut lost = self.lost.lock().expect("nothing panics while it holds the moment");
+        *lost = if is_connected { None } else { lost.or(Some(now)) };
+    }
+
+    /// The time for which there is no connection to the broker; zero while there is one.
+    pub fn lost_for(&self, now: Moment) -> Span {
+        let lost = self.lost.lock().expect("nothing panics while it holds the moment");
+        lost.map_or(Span(0), |since| now.since(since))
+    }
+
+    /// Tells whether an urgent command was given to the broker by this process.
+    pub fn has_sent(&self, id: &CommandId) -> bool {
+        self.urgent.lock().expect("nothing panics while it holds what was sent").contains(id)
+    }
+
+    fn note_urgent(&self, id: &CommandId) {
+        let mut urgent = self.urgent.lock().expect("nothing panics while it holds what was sent");
+        if urgent.contains(id) {
+            return;
+        }
+        if urgent.len() >= URGENT_MAX {
+            urgent.pop_front();
+        }
+        urgent.push_back(id.clone());
     }
 
     /// Sends a sealed command to all boxes of its groups.
     pub fn to_groups(&self, command: &Command, envelope: &[u8], is_urgent: bool) {
         let (groups, envelope) = (command.groups.clone(), envelope.to_vec());
         self.publish(&groups, &envelope);
-        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
-        recent.retain(|sent| !ends(command, sent));
-        if recent.len() >= RECENT_MAX {
-            recent.pop_front();
+        if is_urgent && self.is_connected() {
+            self.note_urgent(&command.id);
         }
+        let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
+        recent.retain(|sent| sent.id != command.id && !ends(command, sent));
         let (id, expires) = (command.id.clone(), command.expires);
         let at = monotonic();
-        recent.push_back(Recent { id, is_urgent, repeated: 0, groups, envelope, expires, at });
+        let sent = Recent { id, is_urgent, repeated: 0, groups, envelope, expires, at };
+        remember_recent(&mut recent, sent);
     }
 
     /// The announcements that may be sent again: now by [`Self::repeat_urgent`], or with a new connection.
@@ -213,12 +264,12 @@ impl Outbound {
         }
         let documents: Vec<_> = wanted.commands.into_iter().cloned().collect();
         let mut lacks_nothing = !wanted.trust && documents.is_empty();
-        self.send_lacking(store, id, Lacking::Documents, documents, now).await?;
+        self.send_lacking(store, id, Lacking::Documents, documents).await?;
         let standing: Vec<Standing> = store.standing(id.clone(), groups.to_vec(), now).await?;
         let lacking: Vec<_> =
             delivery::to_send(&holds.commands, backlog, groups, &standing).into_iter().cloned().collect();
         lacks_nothing &= lacking.is_empty();
-        self.send_lacking(store, id, Lacking::Announcements, lacking, now).await?;
+        self.send_lacking(store, id, Lacking::Announcements, lacking).await?;
         if lacks_nothing {
             self.remember(id, agreed);
         }
@@ -249,9 +300,8 @@ impl Outbound {
         id: &BoxId,
         kind: Lacking,
         lacking: Vec<CommandId>,
-        now: Wall,
     ) -> Result<(), StoreError> {
-        if lacking.is_empty() || !self.is_due(id, kind, &lacking, now) {
+        if lacking.is_empty() || !self.is_due(id, kind, &lacking, monotonic()) {
             return Ok(());
         }
         tracing::debug!(%id, ?kind, commands = lacking.len(), "sending what the box lacks");
@@ -262,7 +312,7 @@ impl Outbound {
     }
 
     /// Tells whether to send these now; counts that they are.
-    fn is_due(&self, id: &BoxId, kind: Lacking, lacking: &[CommandId], now: Wall) -> bool {
+    fn is_due(&self, id: &BoxId, kind: Lacking, lacking: &[CommandId], now: Moment) -> bool {
         let mut resent = self.resent.lock().expect("nothing panics while it holds what was sent again");
         let nothing = || Resent { commands: Vec::new(), times: 0, at: now };
         let key = (id.clone(), kind);
@@ -278,5 +328,31 @@ impl Outbound {
             (last.times, last.at) = (last.times.saturating_add(1), now);
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(name: &str, is_urgent: bool) -> Recent {
+        let (groups, envelope) = (Vec::new(), Vec::new());
+        let (id, expires, at) = (name.parse().unwrap(), Wall(9), Moment(0));
+        Recent { id, is_urgent, repeated: 0, groups, envelope, expires, at }
+    }
+
+    #[test]
+    fn an_emergency_leaves_after_what_is_not_urgent() {
+        let mut recent = VecDeque::new();
+        remember_recent(&mut recent, sent("lu", true));
+        (0..RECENT_MAX).for_each(|n| remember_recent(&mut recent, sent(&format!("tin-{n}"), false)));
+        assert_eq!(recent.len(), RECENT_MAX);
+        assert_eq!([&recent[0].id, &recent[1].id].map(CommandId::as_str), ["lu", "tin-1"]);
+        (0..RECENT_MAX).for_each(|n| remember_recent(&mut recent, sent(&format!("bao-{n}"), true)));
+        assert_eq!(
+            (recent.len(), recent[0].id.as_str()),
+            (RECENT_MAX, "bao-0"),
+            "of emergencies, the oldest"
+        );
     }
 }

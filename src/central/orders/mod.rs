@@ -21,4 +21,5 @@ pub mod signed_request;
 pub mod software;
 pub mod sounding;
 mod speech;
+pub mod unsent;
 pub mod warnings;

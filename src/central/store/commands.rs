@@ -133,6 +133,15 @@ pub trait Commands: Send + Sync {
     /// version can read no more.
     fn to_stop(&self, now: Wall, limit: u32) -> Answer<'_, Vec<(CommandId, Wall)>>;
 
+    /// The newest announcements and cancels that were issued since then and that nothing has ended by now, oldest first.
+    fn issued_since(
+        &self,
+        announced: Wall,
+        cancelled: Wall,
+        now: Wall,
+        limit: u32,
+    ) -> Answer<'_, Vec<CommandRow>>;
+
     /// The envelopes of these commands, in the order asked.
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>>;
 }

@@ -56,6 +56,24 @@ pub async fn at_once<T>(order: impl Future<Output = T>) -> T {
     within(PATIENCE, order).await
 }
 
+/// Carries something out on this errand to its end, also where whoever waits for it goes away.
+pub async fn to_the_end<T: Send + 'static>(something: impl Future<Output = T> + Send + 'static) -> T {
+    let patience = patience_left();
+    let something = async move {
+        match patience {
+            Some(left) => PATIENCE_LEFT.scope(AtomicU64::new(left.0), something).await,
+            None => something.await,
+        }
+    };
+    match tokio::spawn(Errand::of_now().run(something)).await.map_err(tokio::task::JoinError::try_into_panic)
+    {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and this task with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
+}
+
 /// Runs something as [`at_once`], with another patience, unless it is a part of an order that has its own.
 pub async fn within<T>(patience: Span, something: impl Future<Output = T>) -> T {
     // A whole order is large, and would be moved from one wrapping to the next on the thread's stack.

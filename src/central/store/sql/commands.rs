@@ -64,6 +64,21 @@ impl Commands for SqlStore {
         self.read_anyhow(move |db| to_stop(db, now, limit))
     }
 
+    fn issued_since(
+        &self,
+        announced: Wall,
+        cancelled: Wall,
+        now: Wall,
+        limit: u32,
+    ) -> Answer<'_, Vec<CommandRow>> {
+        self.read(move |db| {
+            let mut rows = issued_since(db, CommandKind::Announce, announced, now, limit)?;
+            rows.extend(issued_since(db, CommandKind::Cancel, cancelled, now, limit)?);
+            rows.sort_by(|a, b| (a.issued_at, &a.id).cmp(&(b.issued_at, &b.id)));
+            Ok(rows)
+        })
+    }
+
     fn envelopes(&self, ids: Vec<CommandId>) -> Answer<'_, Vec<Vec<u8>>> {
         self.read(move |db| envelopes(db, &ids))
     }
@@ -272,6 +287,21 @@ fn to_stop(db: &Connection, now: Wall, limit: u32) -> Result<Vec<(CommandId, Wal
         Ok((name(row, "id")?, wall(row, "expires")?))
     })?;
     known(rows)
+}
+
+fn issued_since(
+    db: &Connection,
+    kind: CommandKind,
+    since: Wall,
+    now: Wall,
+    limit: u32,
+) -> Result<Vec<CommandRow>> {
+    db.prepare_cached(&format!(
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?1 AND issued_at >= ?2 AND expires > ?3 AND ended IS NULL
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?4"
+    ))?
+    .query_map(params![kind_code(kind), since.0, now.0, limit.min(ROWS_MAX)], command_row)?
+    .collect()
 }
 
 fn envelopes(db: &Connection, ids: &[CommandId]) -> Result<Vec<Vec<u8>>> {

@@ -132,8 +132,12 @@ impl Listening {
         let new = seen.iter().flatten().filter(|(of, version)| before.get(of) != Some(version));
         for ((_, kind), _) in new {
             match News::of(kind) {
-                Some(News::Commands) => self.live.changed_elsewhere(),
-                Some(other) => drop(news.insert(other)),
+                Some(of_theirs) => {
+                    if of_theirs == News::Commands {
+                        self.live.changed_elsewhere();
+                    }
+                    news.insert(of_theirs);
+                }
                 None => {}
             }
         }

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::media::MediaRefusal;
 use crate::orders::announce::{self, Asked};
 use crate::orders::outlook;
-use crate::store::{MediaRow, at_once};
+use crate::store::{MediaRow, at_once, to_the_end};
 use crate::web::problem::Problem;
 use loaxa_heart::domain::announcement::BulletinClass;
 use loaxa_heart::domain::ids::CommandId;
@@ -73,13 +73,13 @@ pub async fn handle(
         return Ok((StatusCode::OK, Json(Announced { id: None, expected })));
     }
     let is_urgent = asked.class == BulletinClass::Emergency;
-    let announced = async {
+    let announced = async move {
         let id = announce::announce(&app, asked, audio).await?;
         let expected = foreseen::expected(&app, &id).await;
         Ok((StatusCode::CREATED, Json(Announced { id: Some(id), expected })))
     };
-    // Who waits too long for the answer asks again.
-    if is_urgent { at_once(announced).await } else { announced.await }
+    // Who waits too long for the answer hangs up and asks again; the emergency goes out all the same.
+    if is_urgent { to_the_end(at_once(announced)).await } else { announced.await }
 }
 
 async fn take_audio(app: &Arc<App>, mut field: Field<'_>, is_urgent: bool) -> Result<MediaRow, Problem> {

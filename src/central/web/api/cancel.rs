@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use super::issued::{By, Issued};
 use crate::app::App;
 use crate::orders::cancel;
-use crate::store::at_once;
+use crate::store::{at_once, to_the_end};
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::CommandId;
 
@@ -18,5 +18,7 @@ pub async fn handle(
     Path(id): Path<CommandId>,
     Query(by): Query<By>,
 ) -> Result<Json<Issued>, Problem> {
-    Ok(Json(Issued { id: at_once(cancel::cancel(&app, id, by.author)).await? }))
+    // Also where the caller hangs up.
+    let cancelled = to_the_end(at_once(async move { cancel::cancel(&app, id, by.author).await }));
+    Ok(Json(Issued { id: cancelled.await? }))
 }

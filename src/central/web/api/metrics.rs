@@ -81,6 +81,7 @@ fn register_process(app: &App, metrics: &mut Registry) {
         ("log_entries", "Log entries taken in since the start", counts.entries_added),
         ("messages_refused", "Messages that were wrong, or of strangers", counts.messages_refused),
         ("log_batches_put_off", "Batches of logs that found no room", counts.batches_put_off),
+        ("signs_dropped", "Messages of boxes that found no room, or no answer in time", counts.signs_dropped),
         ("messages_unsent", "Messages that the broker did not get at once", counts.messages_unsent),
         (
             "voice_pieces_dropped",

@@ -11,6 +11,7 @@ use super::body::JsonBody;
 use super::foreseen;
 use crate::app::App;
 use crate::orders::cosigning::{self, NotTaken};
+use crate::store::{at_once, to_the_end};
 use crate::web::access::signature_of;
 use crate::web::problem::Problem;
 use loaxa_heart::domain::ids::{CommandId, KeyId};
@@ -31,7 +32,10 @@ pub async fn handle(
     JsonBody(Signed { key, signature }): JsonBody<Signed>,
 ) -> Result<Json<Value>, Problem> {
     let signature = signature_of(&signature).ok_or_else(|| NotTaken::BadSignature(key.clone()))?;
-    let sent = cosigning::sign(&app, id.clone(), key, signature).await?;
+    let (central, draft) = (Arc::clone(&app), id.clone());
+    let signed = async move { cosigning::sign(&central, draft, key, signature).await };
+    // The order goes out also where the caller hangs up.
+    let sent = to_the_end(at_once(signed)).await?;
     let expected = if sent { foreseen::expected(&app, &id).await } else { None };
     Ok(Json(json!({ "sent": sent, "expected": expected })))
 }

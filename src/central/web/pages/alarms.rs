@@ -186,6 +186,7 @@ fn counted(app: &App, frame: &Frame) -> Markup {
         ("counted.entries_added", counts.entries_added),
         ("counted.messages_refused", counts.messages_refused),
         ("counted.batches_put_off", counts.batches_put_off),
+        ("counted.signs_dropped", counts.signs_dropped),
         ("counted.messages_unsent", counts.messages_unsent),
         ("counted.voice_pieces_dropped", counts.voice_pieces_dropped),
         ("counted.listeners_refused", counts.listeners_refused),

@@ -126,6 +126,9 @@ async fn add_headers(mut response: Response) -> Response {
 /// Time after which a database server that does not answer counts as gone; a slow one is slow.
 const REACHED_WITHIN: Span = Span::secs(5);
 
+/// Time without the broker after which others are to be asked in place of this central.
+const BROKER_LOST_MAX: Span = Span::secs(8);
+
 /// Tells programs that watch this server whether it can keep what it is told; the reason, where it can't.
 async fn healthz(State(app): State<Arc<App>>) -> Response {
     let full = Some(app.disk.state()).filter(|state| state.is_full()).and_then(DiskState::say);
@@ -133,6 +136,9 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
         Some(full) => Some(full),
         None if let Some(seconds) = app.clock.off(monotonic()) => {
             Some(said!("machine_clock.off", minutes = seconds.unsigned_abs() / 60))
+        }
+        None if app.store.has_peers() && app.outbound.lost_for(monotonic()) >= BROKER_LOST_MAX => {
+            Some(said!("no_broker.lost"))
         }
         None => within(REACHED_WITHIN, app.store.reach()).await.err().map(|error| error.say()),
     };

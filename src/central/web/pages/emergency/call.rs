@@ -18,14 +18,17 @@ use crate::app::App;
 use crate::notify;
 use crate::orders::emergency::{self, NotEmergency};
 use crate::people::Who;
-use crate::store::{CallFor, CallRow, CallState, CalledRow, Reply, ReplyRow, StoreError};
+use crate::store::{
+    CallFor, CallRow, CallState, CalledRow, Reply, ReplyRow, StoreError, at_once, to_the_end,
+};
 use crate::web::form::Sent;
 use crate::web::frame::{Frame, PageError, World, refusal};
 use crate::web::parts::{Kind, icon};
-use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::ids::{CommandId, KeyId};
 use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
+use loaxa_heart::wire::signing::SIGNATURE_BYTES;
 
 pub async fn page(
     State(app): State<Arc<App>>,
@@ -218,8 +221,19 @@ pub async fn act(
 /// Ends an emergency to the end, also where the browser hangs up meanwhile.
 async fn stop(app: &Arc<App>, who: &Who, id: &CommandId) -> Result<(), NotEmergency> {
     let (app, who, id) = (Arc::clone(app), who.clone(), id.clone());
-    let stopped = tokio::spawn(async move { emergency::stop(&app, &who, &id).await }).await;
-    stopped.unwrap_or_else(|panic| Err(StoreError::Sql(panic.to_string()).into()))
+    to_the_end(at_once(async move { emergency::stop(&app, &who, &id).await })).await
+}
+
+/// Takes a signature and sends what it completes, also where the browser hangs up meanwhile.
+async fn sign_and_send(
+    app: &Arc<App>,
+    who: &Who,
+    id: &CommandId,
+    key: KeyId,
+    signature: [u8; SIGNATURE_BYTES],
+) -> Result<CallState, NotEmergency> {
+    let (app, who, id) = (Arc::clone(app), who.clone(), id.clone());
+    to_the_end(at_once(async move { emergency::sign(&app, &who, &id, key, signature).await })).await
 }
 
 /// Takes the signature of an officer from the page's script.
@@ -232,7 +246,7 @@ pub async fn sign(
 ) -> Result<Response, PageError> {
     let signature = BASE64.decode(sent.get("chu-ky")).ok().and_then(|bytes| bytes.try_into().ok());
     let signed = match (sent.get("khoa").parse(), signature) {
-        (Ok(key), Some(signature)) => emergency::sign(&app, &who, &id, key, signature).await,
+        (Ok(key), Some(signature)) => sign_and_send(&app, &who, &id, key, signature).await,
         _ => match emergency::read(&app, &id).await {
             Ok(_) => Err(NotEmergency::NotYourKey),
             Err(not) => Err(not),

@@ -1,0 +1,49 @@
+//! Urgent orders that are kept and that this process did not send: whoever kept them may have ended before sending them.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::store::StoreError;
+use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::time::Span;
+use loaxa_heart::wire::codec;
+use loaxa_heart::wire::messages::Command;
+
+/// Time since its issue in which an emergency may go out: it is issued with its draft, whose last signature may come hours later.
+const ANNOUNCED_FOR: Span = Span::secs(86_400);
+/// Time since its issue in which the end of something does: whatever boxes lack after it, they say in a heartbeat.
+const CANCELLED_FOR: Span = Span::secs(300);
+/// Most orders of each kind that are looked at.
+const ORDERS_MAX: u32 = 32;
+
+/// Sends them. Boxes know what they have, so a second copy of what another central sent does no harm.
+pub async fn send(app: Arc<App>) {
+    if let Err(error) = send_all(&app).await {
+        tracing::warn!(%error, "urgent orders of others are not looked for; boxes ask for them in their heartbeats");
+    }
+}
+
+async fn send_all(app: &App) -> Result<(), StoreError> {
+    // With the connection they are looked for again.
+    if !app.outbound.is_connected() {
+        return Ok(());
+    }
+    let now = app.now();
+    let since = [ANNOUNCED_FOR, CANCELLED_FOR].map(|span| now.minus(span));
+    let rows = app.store.issued_since(since[0], since[1], now, ORDERS_MAX).await?;
+    let commands = rows.iter().filter_map(|row| codec::decode::<Command>(row.payload.as_bytes()).ok());
+    let unsent: Vec<_> =
+        commands.filter(|command| command.is_urgent() && !app.outbound.has_sent(&command.id)).collect();
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<CommandId> = unsent.iter().map(|command| command.id.clone()).collect();
+    for (command, envelope) in unsent.iter().zip(app.store.envelopes(ids).await?) {
+        // Meanwhile it may have gone out.
+        if !app.outbound.has_sent(&command.id) {
+            app.outbound.to_groups(command, &envelope, true);
+            tracing::info!(id = %command.id, "sent an urgent command that was kept elsewhere, or before the start");
+        }
+    }
+    Ok(())
+}
