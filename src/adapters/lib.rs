@@ -13,6 +13,7 @@ pub mod gpio;
 pub mod ical;
 pub mod keys;
 pub mod mqtt;
+mod other_way;
 pub mod private_files;
 pub mod program;
 pub mod slots;

@@ -3,7 +3,6 @@
 //! The broker is a pipe that may lose anything: sessions are clean, nothing is kept over a reconnect, and what was
 //! published is delivered only when the other side says so in a message of ours.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use super::any_time::AnyTime;
 use super::backoff::Backoff;
 use super::clock::monotonic;
+use super::other_way::other_way;
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -43,10 +43,6 @@ const CONNECT_TIMEOUT_S: u64 = 15;
 
 /// Of so many connections to a broker that fail, one shows the certificate of the configuration.
 const TRIES_OF_BOTH: usize = 4;
-
-/// Time between two looks at the way to the broker, and looks at another one before the connection is given up: links flutter.
-const WAY_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
-const OTHER_WAY_LOOKS: u32 = 2;
 
 /// Room that messages which may be dropped leave to what the link says of itself.
 const ROOM_FOR_EVENTS: usize = 16;
@@ -460,29 +456,6 @@ async fn run(
         // The next of a cluster is asked soon, though not by all at once; the delays grow once all were asked in vain.
         delay = if losses % brokers == brokers - 1 { backoff.next_delay() } else { backoff.uniform(min) };
     }
-}
-
-/// Ends when this machine reaches the broker from another of its addresses than at first: the link of the connection is gone, or
-/// a better one is back. Without this the session would be found dead by its pings alone, after two minutes.
-async fn other_way((host, port): &(String, u16)) {
-    let found = tokio::net::lookup_host((host.as_str(), *port)).await.ok().and_then(|mut all| all.next());
-    let Some((broker, first)) = found.and_then(|broker| Some((broker, source_towards(broker)?))) else {
-        return std::future::pending().await;
-    };
-    let mut others = 0;
-    while others < OTHER_WAY_LOOKS {
-        tokio::time::sleep(WAY_LOOKED_AT_EVERY).await;
-        let is_other = source_towards(broker).is_some_and(|source| source != first);
-        others = if is_other { others + 1 } else { 0 };
-    }
-}
-
-/// The address from which the machine would send to another; nothing is sent.
-fn source_towards(to: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(to).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 /// One connection, from first to last.

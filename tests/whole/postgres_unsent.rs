@@ -146,7 +146,7 @@ async fn an_emergency_that_a_central_kept_and_did_not_send_goes_out_by_another()
     })
     .await;
     assert_eq!(get(&other, "/healthz", &[]).await.status, 200);
-    let others = loa.next("an order again", |topic, bytes| order(topic, bytes));
+    let others = loa.next("an order again", order);
     assert!(
         tokio::time::timeout(Duration::from_secs(1), others).await.is_err(),
         "nothing else, nothing twice"

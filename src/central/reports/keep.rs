@@ -494,7 +494,7 @@ mod tests {
             document: None,
             moves: Vec::new(),
             boxes: Vec::new(),
-            approves: None,
+            basis: None,
         };
         let pressed = at(date(20), 12);
         let after = |seconds| pressed.plus(Span::secs(seconds));

@@ -296,12 +296,12 @@ fn issued_since(
     now: Wall,
     limit: u32,
 ) -> Result<Vec<CommandRow>> {
-    db.prepare_cached(&format!(
+    let mut query = db.prepare_cached(&format!(
         "SELECT {COMMAND_COLUMNS} WHERE kind = ?1 AND issued_at >= ?2 AND expires > ?3 AND ended IS NULL
          ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?4"
-    ))?
-    .query_map(params![kind_code(kind), since.0, now.0, limit.min(ROWS_MAX)], command_row)?
-    .collect()
+    ))?;
+    let asked = params![kind_code(kind), since.0, now.0, limit.min(ROWS_MAX)];
+    known(query.query_map(asked, command_row)?)
 }
 
 fn envelopes(db: &Connection, ids: &[CommandId]) -> Result<Vec<Vec<u8>>> {

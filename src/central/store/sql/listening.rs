@@ -131,15 +131,11 @@ impl Listening {
         let before = seen.replace(counts).unwrap_or_default();
         let new = seen.iter().flatten().filter(|(of, version)| before.get(of) != Some(version));
         for ((_, kind), _) in new {
-            match News::of(kind) {
-                Some(of_theirs) => {
-                    if of_theirs == News::Commands {
-                        self.live.changed_elsewhere();
-                    }
-                    news.insert(of_theirs);
-                }
-                None => {}
+            let Some(of_theirs) = News::of(kind) else { continue };
+            if of_theirs == News::Commands {
+                self.live.changed_elsewhere();
             }
+            news.insert(of_theirs);
         }
         Ok(())
     }
