@@ -257,7 +257,7 @@ async fn order(central: &Central, id: &str, minutes: u32) {
         document: None,
         moves: Vec::new(),
         boxes: vec!["loa-2".parse().unwrap()],
-        approves: None,
+        basis: None,
     };
     central.store().add_command(kept).await.unwrap();
 }
