@@ -53,6 +53,9 @@ impl Weather {
     }
 }
 
+/// Pause after a connection that could not be taken.
+const ACCEPTS_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
 /// A relay before a broker; it ends when it is dropped.
 pub struct Relay {
     pub address: SocketAddr,
@@ -68,8 +71,12 @@ impl Relay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass(stream, broker, weather));
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(tokio::spawn(pass(stream, broker, weather))),
+                    // A box that hung up, or no descriptor left for a moment: others still come.
+                    Err(_) => sleep(ACCEPTS_AGAIN_AFTER).await,
+                }
             }
         });
         Ok(Self { address, accepting })
