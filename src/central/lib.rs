@@ -36,6 +36,7 @@ pub mod settings;
 mod sign_in_tries;
 pub mod store;
 mod token_tries;
+mod told_once;
 pub mod training;
 mod uploads;
 mod vietnamese;

@@ -3,7 +3,6 @@
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,6 +13,7 @@ use crate::orders::cosigning::NotTaken;
 use crate::orders::refused::Refused;
 use crate::settings::CapSettings;
 use crate::store::{CapRow, StoreError};
+use crate::told_once::ToldOnce;
 use loaxa_adapters::xml_signature::SignatureError;
 use loaxa_heart::config::cap::CapError;
 use loaxa_heart::decide::cap_intake::{self, Reach, Said, Standing, Voucher};
@@ -148,24 +148,21 @@ pub(super) fn settings(app: &App) -> Result<&CapSettings, NotAlert> {
     app.settings.cap.as_ref().ok_or(NotAlert::Off)
 }
 
+/// The alerts that this version can not read.
+static UNREADABLE: ToldOnce = ToldOnce::new();
+
 /// Reads alerts, without those that hold something this version does not know: they are a later version's to handle.
 pub(super) fn all_read(rows: Vec<CapRow>) -> Vec<KeptAlert> {
     let read = |row: CapRow| {
         let id = row.id.clone();
-        KeptAlert::read(row).inspect_err(|error| tell_once(&id, error)).ok()
+        let tell = |error: &StoreError| {
+            if UNREADABLE.is_due(&id) {
+                tracing::warn!(%error, id, "an alert that this version can not read is left out");
+            }
+        };
+        KeptAlert::read(row).inspect_err(tell).ok()
     };
     rows.into_iter().filter_map(read).collect()
-}
-
-/// Most alerts that are told of as unreadable.
-const TOLD_MAX: usize = 64;
-
-fn tell_once(id: &str, error: &StoreError) {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.len() < TOLD_MAX && told.insert(id.to_owned()) {
-        tracing::warn!(%error, id, "an alert that this version can not read is left out");
-    }
 }
 
 pub(super) async fn find(app: &App, id: &str) -> Result<KeptAlert, NotAlert> {

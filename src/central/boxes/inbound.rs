@@ -193,22 +193,17 @@ fn put_to_wait(
 
 /// Tells the log; over a new connection, what may be lost goes out again, and what this process never sent.
 fn take_note_of_link(app: &Arc<App>, event: &LinkEvent) {
-    tell_of_link(event);
     match event {
         LinkEvent::Connected => {
+            tracing::info!("connected to the broker");
             app.outbound.note_link(true, monotonic());
             say_again(app, OnWhat::Connection);
             tokio::spawn(at_once(unsent::send(Arc::clone(app))));
         }
-        LinkEvent::Disconnected { .. } => app.outbound.note_link(false, monotonic()),
-        LinkEvent::Refused { .. } | LinkEvent::Message { .. } => {}
-    }
-}
-
-fn tell_of_link(event: &LinkEvent) {
-    match event {
-        LinkEvent::Connected => tracing::info!("connected to the broker"),
-        LinkEvent::Disconnected { reason } => tracing::warn!(reason, "no connection to the broker"),
+        LinkEvent::Disconnected { reason } => {
+            tracing::warn!(reason, "no connection to the broker");
+            app.outbound.note_link(false, monotonic());
+        }
         LinkEvent::Refused { reason } => tracing::error!(reason, "the broker refused what central asked"),
         LinkEvent::Message { .. } => {}
     }

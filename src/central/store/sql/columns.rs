@@ -1,11 +1,9 @@
 //! Columns as checked types, both ways.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
 use super::engine::{Error, Result, Row};
 use serde::de::DeserializeOwned;
 
+use crate::told_once::ToldOnce;
 use chrono::NaiveDate;
 use loaxa_heart::domain::time::Wall;
 
@@ -36,28 +34,23 @@ pub fn unreadable(column: &str, error: Bad) -> Error {
     Error::Unknown { column: column.to_owned(), error }
 }
 
-/// Most kinds of values that are told of as unknown.
-const TOLD_MAX: usize = 64;
+/// The kinds of values that this version does not know.
+static UNKNOWN: ToldOnce = ToldOnce::new();
 
 /// Collects the rows of a list, without those that hold something this version does not know: a central of a later version
 /// beside it may have written them. Each kind of them is told of once.
 pub fn known<T>(rows: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     rows.filter_map(|row| match row {
         Err(error @ Error::Unknown { .. }) => {
-            tell_once(&error.to_string());
+            let error = error.to_string();
+            if UNKNOWN.is_due(&error) {
+                tracing::warn!(error, "a row that this version can not read is left out of a list");
+            }
             None
         }
         row => Some(row),
     })
     .collect()
-}
-
-fn tell_once(error: &str) {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.len() < TOLD_MAX && told.insert(error.to_owned()) {
-        tracing::warn!(error, "a row that this version can not read is left out of a list");
-    }
 }
 
 /// Reads an identifier.

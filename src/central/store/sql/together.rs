@@ -39,12 +39,13 @@ impl<K: Ord + Clone, V: Clone> Together<K, V> {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= WAITING_MAX {
-            // A database that hangs: most of those who asked have gone. One stays, for whom the thread was asked.
-            let mut place = 0;
-            waiting.retain(|(_, tell)| (std::mem::replace(&mut place, 1) == 0) | !tell.is_closed());
+            // Where a database hangs, most of those who asked have gone. The first stays: by its place others know that a thread was
+            // asked.
+            let mut is_first = true;
+            waiting.retain(|(_, tell)| std::mem::take(&mut is_first) || !tell.is_closed());
         }
         if waiting.len() >= WAITING_MAX {
-            // Whoever asked waits for it now.
+            // The other end is still in this function.
             let _ = tell.send(Err(StoreError::Slow));
         } else {
             waiting.push((about, tell));

@@ -41,8 +41,8 @@ struct ExpectedOnBox {
     said_vi: String,
 }
 
-/// Most boxes of a centre that says at once what becomes of an emergency on each: it reckons for a box about as long as it takes
-/// the box's own word in, and these come in the same moment.
+/// Most boxes of a centre whose answer to an emergency also says what becomes of it on each. To reckon that takes about as long for a box
+/// as to take in its word, and the words of all boxes come in the same moment.
 const SAID_AT_ONCE_MAX: usize = 500;
 
 /// Foresees an announcement. It is sent by then: a store that does not answer now only leaves the answer short, and so does an
