@@ -19,11 +19,12 @@ const VERSION: i64 = 2;
 
 /// The number of the statements that make the tables, functions, views and triggers of a server, and their hash. Whoever changes one
 /// raises the number: while centrals of two versions run side by side, the earlier one leaves alone what a later one made.
-const REVISION: (i64, &str) = (2, "b3e931381628915965b66ac708505fe8cb5a00246a17dc4d838f1ab9b5252899");
+const REVISION: (i64, &str) = (3, "888c3f3c8e1dd21550e2f5d558f0f2c12ef34f92d80053759151354fe037cd4c");
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 9] = [
+const LATER_COLUMNS: [(&str, &str, &str); 10] = [
     ("boxes", "languages", "TEXT NOT NULL DEFAULT '[]'"),
+    ("boxes", "introduced", "INTEGER"),
     ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
     ("plays", "arrived", "INTEGER"),
