@@ -516,25 +516,31 @@ mod tests {
         let uploads = Uploads::open(dir.path().join("uploads")).unwrap();
         let media = MediaFolder::open(dir.path().join("media")).unwrap();
         let second = a_second();
-        for _ in 0..100 {
-            let id = uploads.begin(&announced(second.len() as u64), now()).unwrap();
+        let whole = second.len() as u64;
+        for _ in 0..200 {
+            let id = uploads.begin(&announced(whole), now()).unwrap();
             let send = |at: u64, bytes: &[u8]| {
                 uploads.take((&id, &lan()), (at, bytes), &media, (now(), 60_000)).unwrap().1
             };
-            let whole = second.len() as u64;
-            std::thread::scope(|scope| {
-                let others = [(); 3].map(|()| {
-                    scope.spawn(|| {
-                        while uploads.how_far(&id, &lan()).unwrap().0 < whole {
-                            std::hint::spin_loop();
-                        }
-                        send(whole, &[])
-                    })
-                });
-                let row = send(0, &second).unwrap();
-                for other in others {
-                    assert_eq!(other.join().unwrap().as_ref(), Some(&row));
+            let asks = || loop {
+                if let (_, _, Some(row)) = uploads.how_far(&id, &lan()).unwrap() {
+                    break Some(row);
                 }
+            };
+            // The last part comes again and again, until it finds nothing to go on with.
+            let sends = || loop {
+                match uploads.add(&id, &lan(), whole, &[]) {
+                    Ok(_) | Err(NotUploaded::Elsewhere(_)) => {}
+                    Err(NotUploaded::NoSuch) => break send(whole, &[]),
+                    Err(other) => panic!("{other}"),
+                }
+            };
+            std::thread::scope(|scope| {
+                let (asks, sends) = (scope.spawn(asks), scope.spawn(sends));
+                let row = send(0, &second);
+                assert!(row.is_some());
+                assert_eq!(asks.join().unwrap(), row);
+                assert_eq!(sends.join().unwrap(), row);
             });
         }
     }
