@@ -14,10 +14,15 @@ use crate::orders::software;
 use crate::store::{AlarmRow, BoxRow, Found, SILENT_MAX, StoreError, TroubleKind, TroubleRow, urgently};
 use loaxa_adapters::clock::monotonic;
 use loaxa_heart::domain::software::Release;
-use loaxa_heart::domain::time::{ClockQuality, Wall};
+use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(5);
+/// Shortest time from one look at all boxes to the next, as many times as long as it took: a large fleet takes a small part of
+/// a core.
+const APART_TIMES: u64 = 200;
+/// Longest such time, however slow the database is.
+const APART_MAX: Span = Span::secs(15);
 /// Alarms that become troubles; a stranger who sends under ever new names makes no more.
 const ALARMS_MAX: u32 = 200;
 /// The fault of a box that does not know the time, which says so with its clock.
@@ -29,30 +34,45 @@ pub const CENTRE: &str = "*";
 /// Looks for as long as central runs.
 pub async fn run(app: Arc<App>) {
     let mut listening = None;
+    let mut due = monotonic();
     loop {
         if let Some(seconds) = app.clock.look(app.now(), monotonic()) {
             tracing::warn!(seconds, "the clock of this machine jumped");
         }
         // Whoever is deaf hears no box.
         listening = app.outbound.is_connected().then(|| listening.unwrap_or(app.now()));
-        if let Err(error) = look(&app, listening).await {
-            tracing::error!(%error, "the boxes are not looked after");
+        if let Err(error) = follow(&app).await {
+            tracing::error!(%error, "what other centrals change is not followed");
+        }
+        let begun = monotonic();
+        if app.has_duty(Duty::Watch) && due <= begun {
+            if let Err(error) = look(&app, listening).await {
+                tracing::error!(%error, "the boxes are not looked after");
+            }
+            due = begun + apart(monotonic().since(begun));
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Looks once, and tells open pages of what has changed.
-async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
+/// The time from a look that took so long to the next.
+fn apart(took: Span) -> Span {
+    Span(took.0.saturating_mul(APART_TIMES)).min(APART_MAX)
+}
+
+/// Takes over what other centrals have changed.
+async fn follow(app: &App) -> Result<(), StoreError> {
     app.read_places().await?;
     if app.duties.are_shared()
         && let Err(error) = write_revocation_list(app).await
     {
         tracing::error!(%error, "the list of revoked certificates does not follow the other centrals");
     }
-    if !app.has_duty(Duty::Watch) {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// Looks once, and tells open pages of what has changed.
+async fn look(app: &App, listening: Option<Wall>) -> Result<(), StoreError> {
     let (boxes, alarms) = (app.store.boxes().await?, app.store.alarms(ALARMS_MAX).await?);
     let now = app.now();
     let open = app.store.open_troubles().await?;
@@ -187,6 +207,12 @@ fn is_known(found: &[Found], open: &[TroubleRow]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fleet_that_takes_long_to_look_at_is_looked_at_less_often() {
+        let apart = |took_ms: u64| apart(Span(took_ms * 1_000)).0 / 1_000;
+        assert_eq!([3, 40, 100, u64::MAX / 1_000].map(apart), [600, 8_000, 15_000, 15_000]);
+    }
 
     fn row(id: &str, seen: Option<i64>, faults: &[&str]) -> BoxRow {
         BoxRow {
