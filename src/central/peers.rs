@@ -23,7 +23,7 @@ pub async fn hear(app: Arc<App>, mut news: Receiver<News>) {
             Some(changed) => app.changes.tell_here(changed),
             None if news == News::Silence => app.voices.close_all(),
             // Whoever keeps an order may end before sending it. What else is heard does not wait for the database.
-            None => drop(tokio::spawn(at_once(unsent::send_after_others(Arc::clone(&app))))),
+            None => drop(tokio::spawn(at_once(unsent::send_after_others(Arc::downgrade(&app))))),
         }
     }
 }

@@ -17,10 +17,14 @@ use loaxa_heart::wire::topics::Topic;
 use crate::several::{Ground, Process};
 use crate::support::broker::Broker;
 use crate::support::commune::*;
+use crate::support::postgres_way::Way;
+use loaxa_central::settings::Settings;
 
 const BOXES: u8 = 3;
 /// Longest time from the death of whoever kept an emergency to the last box: the promise is two seconds, the machine may be busy.
 const OUT_WITHIN: Duration = Duration::from_secs(20);
+/// Longest time for which one that hangs in the middle of a change holds up another; the server waits for 3 s.
+const HELD_UP: Duration = Duration::from_secs(12);
 /// Time in which a second copy would have come.
 const SECOND_COPY: Duration = Duration::from_secs(3);
 /// Longest time for an emergency to sound to its end, siren and repetitions included.
@@ -269,6 +273,32 @@ async fn an_alert_of_one_that_is_killed_while_it_sends_is_said_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_of_one_that_hangs_while_it_sends_is_said_once() {
     an_alert_is_said_once(Fate::Hangs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_in_the_middle_of_a_change_holds_the_others_up_for_seconds() {
+    let ground = Ground::lay();
+    let way = Way::to(&ground.cluster);
+    let one = start(Settings { database: way.database("xa"), ..ground.settings() }).await;
+    let other = start(ground.settings()).await;
+    let asked = serde_json::json!({ "to": ["xa"], "title": "Họp thôn", "class": "priority", "author": "An" });
+    assert_eq!(announce(&other, &asked, Some(&tone())).await.status, 201);
+    // Its next commit never comes, and every change waits for it.
+    way.delay_commits(Duration::from_secs(60));
+    let is_held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'idle in transaction'
+                   AND state_change < clock_timestamp() - interval '300 milliseconds'";
+    until("one is in the middle of a change", async || (ground.sql(is_held) == "t").then_some(())).await;
+    let begun = Instant::now();
+    let sent = announce(&other, &asked, Some(&tone())).await;
+    let took = begun.elapsed();
+    println!("kept after {took:.1?}");
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    assert!(took < HELD_UP, "{took:?}");
+    way.delay_commits(Duration::ZERO);
+    way.cut(true);
+    way.cut(false);
+    other.stop().await;
+    one.stop().await;
 }
 
 /// Drafts a change of the limits, which one signature lets go out; returns its id and the bytes to be signed.

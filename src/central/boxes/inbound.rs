@@ -14,7 +14,7 @@ use crate::app::{App, Counters};
 use crate::changes::Changed;
 use crate::orders::unsent;
 use crate::settings::BoxDeclared;
-use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, at_once, reading_as};
+use crate::store::{AlarmKind, Reader, SignKind, SignOfLife, StoreError, at_once, reading_as, within};
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::LinkEvent;
 use loaxa_heart::decide::delivery;
@@ -38,6 +38,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Time between two looks at what is to go out again.
 const REPEAT_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Time to ask whether another central ended what is to go out again. It went out before, and a central that slept takes its first
+/// question for one that was not answered in time.
+const ASKED_FOR: Span = Span::secs(5);
 
 /// Hellos within this time count as one mass reconnect.
 const RECONNECT_WINDOW: Span = Span::secs(60);
@@ -64,7 +68,7 @@ fn say_again(app: &Arc<App>, on: OnWhat) {
     }
     // Other messages do not wait for the database.
     let app = Arc::clone(app);
-    tokio::spawn(at_once(async move {
+    tokio::spawn(within(ASKED_FOR, async move {
         for id in again {
             // Where nobody can say, it goes out: what ended it goes out by the other.
             if app.store.command(id.clone()).await.is_ok_and(|row| row.is_some_and(|row| row.ended.is_some()))

@@ -1,6 +1,6 @@
 //! Urgent orders that are kept and that this process did not send: whoever kept them may have ended before sending them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::app::App;
@@ -24,10 +24,16 @@ const ORDERS_MAX: u32 = 32;
 
 /// Sends them, where nobody else has said by then that the broker has them. Boxes know what they have, so a second copy of what
 /// another central sent does no harm.
-pub async fn send_after_others(app: Arc<App>) {
-    let name = app.store.own_name().bytes().fold(0_u8, u8::wrapping_add);
+pub async fn send_after_others(app: Weak<App>) {
+    // A central that ends is not held up by it.
+    let Some(name) = app.upgrade().map(|app| app.store.own_name().bytes().fold(0_u8, u8::wrapping_add))
+    else {
+        return;
+    };
     tokio::time::sleep(LEFT_TO_KEEPER + APART_MAX * u32::from(name) / u32::from(u8::MAX)).await;
-    send(app).await;
+    if let Some(app) = app.upgrade() {
+        send(app).await;
+    }
 }
 
 /// Sends them over a new connection, at once where there is no other central.
@@ -35,7 +41,12 @@ pub async fn send_on_connection(app: Arc<App>) {
     let me = app.store.own_name();
     let has_others = app.store.has_peers()
         && app.store.are_there(Span(0)).await.is_ok_and(|there| there.iter().any(|name| name != me));
-    if has_others { send_after_others(app).await } else { send(app).await }
+    if !has_others {
+        return send(app).await;
+    }
+    let waiting = Arc::downgrade(&app);
+    drop(app);
+    send_after_others(waiting).await;
 }
 
 async fn send(app: Arc<App>) {

@@ -36,7 +36,8 @@ impl Peers for SqlStore {
             return Box::pin(async { Ok(()) });
         }
         let me = self.among.me.clone();
-        self.write(move |db| say_sent(db, &me, &ids))
+        // No order waits for this: a server that does not answer it in time is not given up for that.
+        Box::pin(async move { self.enqueue(move |db| say_sent(db, &me, &ids)).await?.await })
     }
 
     fn is_sent_elsewhere(&self, id: &CommandId) -> bool {

@@ -373,7 +373,7 @@ impl Operation for Flush {
 /// The columns that are told of each box; `lost` is the time up to which it may have spoken later to another central.
 const TOLD: &str =
     "boxes (id, last_seen, clock, holds, software, epoch, backlog, faults, languages, lost, introduced)";
-/// What a later sign has said stays, but for what only a hello says: of that, the latest hello's words stay.
+/// The change of one row. Words of a later sign stay, but for those that only a hello says: of these, the latest hello's stay.
 const ONE: &str = "UPDATE boxes SET
          last_seen = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN last_seen ELSE ?2 END,
          lost = CASE WHEN lost > ?2 AND lost <= ?10 OR last_seen > ?2 AND last_seen <= ?10 THEN lost ELSE 0 END,
@@ -385,7 +385,7 @@ const ONE: &str = "UPDATE boxes SET
          epoch = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN epoch ELSE coalesce(?6, epoch) END,
          languages = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN languages ELSE coalesce(?9, languages) END,
          introduced = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN introduced ELSE coalesce(?11, introduced) END
-         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10 OR CAST(?11 AS BIGINT) IS NOT NULL)";
+         WHERE id = ?1";
 const ALL: &str = "UPDATE boxes SET
          last_seen = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost THEN boxes.last_seen ELSE told.last_seen END,
          lost = CASE WHEN boxes.lost > told.last_seen AND boxes.lost <= told.lost
@@ -405,8 +405,7 @@ const ALL: &str = "UPDATE boxes SET
              THEN boxes.languages ELSE coalesce(told.languages, boxes.languages) END,
          introduced = CASE WHEN boxes.introduced > told.introduced AND boxes.introduced <= told.introduced + (told.lost - told.last_seen)
              THEN boxes.introduced ELSE coalesce(told.introduced, boxes.introduced) END
-         FROM {told} AS told WHERE boxes.id = told.id
-         AND (boxes.last_seen IS NULL OR boxes.last_seen <= told.last_seen OR boxes.last_seen > told.lost OR told.introduced IS NOT NULL)";
+         FROM {told} AS told WHERE boxes.id = told.id";
 
 fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
     let rows = boxes.iter().map(|(id, waiting)| -> [Value; 11] {

@@ -20,6 +20,9 @@ use super::postgres_values::{Bound, Raw};
 const STATEMENTS_MAX: usize = 256;
 /// Time in which nobody tries to connect again after it failed.
 const PAUSE: Span = Span::millis(500);
+/// The longest time in which a writer may say nothing in the middle of a change, while the writers of the other centrals wait for it.
+/// It is shorter than the term of a duty: where one hangs, the others do not lose theirs.
+const IDLE_MAX: Duration = Duration::from_secs(3);
 /// The number under which programs of this kind ask the server to let one write at a time.
 const WRITERS: i64 = 0x006c_6f61_7861;
 
@@ -245,12 +248,13 @@ impl Target {
 impl Purpose {
     fn settings(self) -> String {
         let time_max = self.time_max.as_millis();
+        let idle_max = self.time_max.min(IDLE_MAX).as_millis();
         // A server that its keeper lets only read stays so.
         let only_reads = if self.writes { "" } else { "SET default_transaction_read_only = on;" };
         // A server that is set to answer before it has written would lose, in a crash, what boxes were told is kept.
         let keeps = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
         format!(
-            "SET statement_timeout = {time_max}; SET idle_in_transaction_session_timeout = {time_max}; {only_reads} \
+            "SET statement_timeout = {time_max}; SET idle_in_transaction_session_timeout = {idle_max}; {only_reads} \
              SET client_min_messages = warning; SET standard_conforming_strings = on; {keeps}"
         )
     }
