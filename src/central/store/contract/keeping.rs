@@ -177,7 +177,7 @@ pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: Sha
     assert_eq!(sums().await, counted);
 }
 
-fn notice(media: Option<ContentHash>) -> NoticeContent {
+pub(super) fn notice(media: Option<ContentHash>) -> NoticeContent {
     NoticeContent {
         title: "Tin".to_owned(),
         text: "Tin".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{bounded, count, from_json, from_word, json, name, wall};
+use super::columns::{bounded, count, from_json, from_word, json, known, name, wall};
 use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
 use super::log_parts;
 use crate::store::{
@@ -122,7 +122,7 @@ impl Keeping for SqlStore {
                     rows: count(row, "gone")?,
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::{note, noted};
-use super::columns::{from_word, name, optional_name, optional_wall, wall, word};
+use super::columns::{from_word, known, name, optional_name, optional_wall, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, LinkRow, NewAct, People, PersonRow, ROWS_MAX, RoleRow};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
@@ -270,6 +270,6 @@ fn with_roles(db: &Connection, mut person: PersonRow) -> Result<PersonRow> {
             ended: optional_wall(row, "ended")?,
         })
     })?;
-    person.roles = rows.collect::<Result<_>>()?;
+    person.roles = known(rows)?;
     Ok(person)
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{
-    bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
-    wall, word,
+    bounded, count, from_word, known, known_up_to, name, optional_count, optional_name, optional_wall,
+    optional_word, unreadable, wall, word,
 };
 use super::engine::{Connection, Result, Row, Value, params, params_from_iter};
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
@@ -50,7 +50,7 @@ fn sounding(db: &Connection) -> Result<Vec<SoundingRow>> {
             opened: wall(row, "opened")?,
         })
     })?;
-    rows.collect()
+    known(rows)
 }
 
 /// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
@@ -255,15 +255,14 @@ fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
     asked.and("subject_id =", filter.command.as_ref().map(|id| id.to_string()));
     asked.and("cursor >", filter.after);
     let joins = if asked.values.is_empty() { "WHERE" } else { "AND" };
-    let mut query = db.prepare_cached(&format!(
-        "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
-         {} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {}",
-        asked.sql(),
-        filter.limit.min(ROWS_MAX)
-    ))?;
-    let parameters = params_from_iter(asked.values);
-    let rows = query.query_map(parameters, play_row)?;
-    rows.collect()
+    let asked_of = asked.sql();
+    known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {
+        let mut query = db.prepare_cached(&format!(
+            "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
+             {asked_of} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {wanted} OFFSET {behind}"
+        ))?;
+        Ok(query.query_map(params_from_iter(asked.values.iter()), play_row)?.collect())
+    })
 }
 
 pub fn play_row(row: &Row) -> Result<PlayRow> {

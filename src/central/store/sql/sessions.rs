@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::SqlStore;
-use super::columns::{from_word, name, wall, word};
+use super::columns::{from_word, known, name, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, SessionRow, Sessions};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
@@ -65,7 +65,7 @@ impl Sessions for SqlStore {
             let mut query = db.prepare_cached(
                 "SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret LIMIT ?2",
             )?;
-            query.query_map(params![person.as_str(), LISTED_MAX], row)?.collect()
+            known(query.query_map(params![person.as_str(), LISTED_MAX], row)?)
         })
     }
 

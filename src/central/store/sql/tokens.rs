@@ -1,7 +1,7 @@
 //! Tokens of programs.
 
 use super::SqlStore;
-use super::columns::{from_word, optional_name, optional_wall, wall};
+use super::columns::{from_word, known, optional_name, optional_wall, wall};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, ROWS_MAX, TokenRow, Tokens};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
@@ -21,7 +21,7 @@ impl Tokens for SqlStore {
     fn tokens(&self) -> Answer<'_, Vec<TokenRow>> {
         self.read(|db| {
             let mut query = db.prepare_cached("SELECT * FROM tokens ORDER BY name LIMIT ?1")?;
-            query.query_map([ROWS_MAX], row)?.collect()
+            known(query.query_map([ROWS_MAX], row)?)
         })
     }
 
