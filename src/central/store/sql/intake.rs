@@ -147,6 +147,7 @@ impl Intake {
         {
             let detail = format!("epoch {}, seq {} to {}", of.1, head.upto + 1, first.seq - 1);
             alarm(db, batch, AlarmKind::Gap, detail, 1)?;
+            self.note_hole(db, batch, &of, head.upto)?;
             head = Head { upto: first.seq - 1, hash: first.prev.0, ..head };
         }
         let mut before = self.before(db, batch, &of, head.upto)?;
@@ -179,6 +180,29 @@ impl Intake {
         self.heads.insert(of.clone(), Head { forked: outcome.forked, ..head });
         self.touched.insert(of);
         Ok(outcome)
+    }
+
+    /// Keeps the stretch of time of which a log says nothing: from its last word to the first of this batch, behind what its
+    /// box lost.
+    fn note_hole(&mut self, db: &Connection, batch: &Batch, of: &Of, upto: u64) -> Result<()> {
+        // The last word may have come a moment ago.
+        self.write_rows(db)?;
+        let since: Option<i64> = db
+            .prepare_cached(
+                "SELECT coalesce(
+                     (SELECT min(wall, arrived) FROM log WHERE box = ?1 AND epoch = ?2 AND implausible IS NULL
+                      ORDER BY seq DESC LIMIT 1),
+                     (SELECT since FROM pruned_logs WHERE box = ?1 AND epoch = ?2))",
+            )?
+            .query_row([&of.0, &of.1], |row| row.get(0))?;
+        let first = batch.records.iter().find(|record| record.implausible.is_none());
+        let told = first.map_or(batch.arrived, |record| record.entry.at.wall.min(batch.arrived));
+        let Some(since) = since.filter(|since| *since < told.0) else { return Ok(()) };
+        db.prepare_cached(
+            "INSERT INTO log_holes (box, epoch, upto, since, told) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![of.0, of.1, upto as i64, since, told.0])?;
+        Ok(())
     }
 
     fn note_signed(&mut self, batch: &Batch, of: &Of, seq: u64, envelope: &str) {
