@@ -26,7 +26,7 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 26] = [
+const HOLES: [(&str, &str); 27] = [
     ("{UNUSED}", "TRUE"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
@@ -51,6 +51,7 @@ const HOLES: [(&str, &str); 26] = [
     ("{asked_of}", ""),
     ("{wanted}", "10"),
     ("{behind}", "0"),
+    ("{begins}", "1"),
     ("{told}", "plays"),
     ("{}", ""),
 ];
