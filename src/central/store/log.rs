@@ -59,6 +59,8 @@ pub struct LogFilter {
     pub command: Option<CommandId>,
     /// Only rows that came after this cursor.
     pub after: Option<i64>,
+    /// Only rows that stand behind the one of this cursor: of plays in the order of their list.
+    pub before: Option<i64>,
     /// Of plays: only those that can't be true, in place of all others.
     pub implausible: bool,
     /// Of the log: the latest arrived first.

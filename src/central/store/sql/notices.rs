@@ -47,6 +47,15 @@ impl Notices for SqlStore {
             if !states.is_empty() {
                 conditions.push(format!("state IN ({})", states.join(", ")));
             }
+            if let Some((from, to)) = filter.due {
+                let due = [from, to].map(|at| json(&at).replace('"', "'"));
+                conditions
+                    .push(format!("content ->> '$.at' >= {} AND content ->> '$.at' < {}", due[0], due[1]));
+            }
+            if !filter.media.is_empty() {
+                let media: Vec<_> = filter.media.iter().map(|hash| format!("'{hash}'")).collect();
+                conditions.push(format!("content ->> '$.media' IN ({})", media.join(", ")));
+            }
             let asked = conditions.join(" AND ");
             let which = if asked.is_empty() { "" } else { "WHERE" };
             known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {

@@ -8,7 +8,7 @@ use super::columns::{
     bounded, count, from_word, known, known_up_to, name, optional_count, optional_name, optional_wall,
     optional_word, unreadable, wall, word,
 };
-use super::engine::{Connection, Result, Row, Value, params, params_from_iter};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params, params_from_iter};
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};
@@ -254,6 +254,13 @@ fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
     asked.and("opened <", filter.to.map(|at| at.0));
     asked.and("subject_id =", filter.command.as_ref().map(|id| id.to_string()));
     asked.and("cursor >", filter.after);
+    if let Some(before) = filter.before {
+        let listed: Option<i64> = db
+            .prepare_cached("SELECT listed FROM plays WHERE cursor = ?1")?
+            .query_row([before], |row| row.get(0))
+            .optional()?;
+        asked.and_both("(listed, cursor) < (?, ?)", Some([listed.unwrap_or(i64::MIN), before]));
+    }
     let joins = if asked.values.is_empty() { "WHERE" } else { "AND" };
     let asked_of = asked.sql();
     known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {

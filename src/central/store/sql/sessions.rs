@@ -9,9 +9,6 @@ use crate::store::{Answer, SessionRow, Sessions};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
-/// Sessions that are listed.
-const LISTED_MAX: u32 = 50;
-
 impl Sessions for SqlStore {
     fn add_session(&self, session: SessionRow) -> Answer<'_, ()> {
         let shown = Mutex::new(None);
@@ -62,10 +59,9 @@ impl Sessions for SqlStore {
 
     fn sessions(&self, person: AccountId) -> Answer<'_, Vec<SessionRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret LIMIT ?2",
-            )?;
-            known(query.query_map(params![person.as_str(), LISTED_MAX], row)?)
+            let mut query =
+                db.prepare_cached("SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret")?;
+            known(query.query_map([person.as_str()], row)?)
         })
     }
 
